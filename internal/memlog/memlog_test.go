@@ -1,0 +1,13 @@
+package memlog_test
+
+import (
+	"testing"
+
+	"a2alambda/internal/memlog"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
+)
+
+func TestLog(t *testing.T) {
+	tasklogtest.Test(t, func(*testing.T) tasklog.Log { return new(memlog.Log) })
+}

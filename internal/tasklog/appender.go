@@ -1,0 +1,279 @@
+package tasklog
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+)
+
+const (
+	// burst is how many appends may follow each other at once before they are paced, by one each gap.
+	burst = 4
+
+	// maxBatchEvents and maxBatchBytes bound one append. A single event may be larger.
+	maxBatchEvents = 1000
+	maxBatchBytes  = 1 << 20
+
+	// maxPendingBytes is how far an executor may be ahead of the store before it has to wait.
+	maxPendingBytes = 8 << 20
+
+	// minSnapshotBytes is the least length of log between two snapshots. From there on the distance is the size of
+	// the last snapshot: then a log costs at most twice its own bytes in snapshots, however long it gets, and loading
+	// reads at most twice the bytes of the task.
+	minSnapshotBytes = 256 << 10
+
+	// A failed append is tried again for retryFor, less and less often.
+	retryFor   = 20 * time.Second
+	retryFirst = 50 * time.Millisecond
+	retryMost  = 2 * time.Second
+)
+
+// ErrClosed is what Add returns once the appender takes no more events.
+var ErrClosed = errors.New("appender is closed")
+
+// AppenderConfig says what an [Appender] appends, and where.
+type AppenderConfig struct {
+	Log    Log
+	Head   Head
+	Writer string // unique to this turn of the task
+	Fold   *Fold  // over the log as it is; the appender goes on with it
+	// Gap is the least time between two appends, but for a short burst and for a final event, which never wait. Events
+	// that come meanwhile gather. Zero means that nothing ever waits but for the append before it.
+	Gap time.Duration
+	// Tap, if set, gets the events once they are in the log.
+	Tap *Tap
+}
+
+// Appender writes the events of one turn of a task, in groups: while a write is under way, and for a gap after it, the
+// next events gather, and the next write takes them all. So neither the latency nor the price of the store depends on
+// how fast an agent talks.
+type Appender struct {
+	cfg  AppenderConfig
+	ctx  context.Context
+	stop context.CancelCauseFunc
+	done chan struct{} // closed when the writing goroutine has returned
+
+	wake chan struct{} // holds one token when the fields below have changed
+	mu   sync.Mutex
+	room sync.Cond // on mu: pending has shrunk, or err is set
+	// pending are the events that wait to be written; states[i] is the state that pending[i] brings, or "".
+	pending [][]byte
+	states  []a2a.TaskState
+	size    int // bytes in pending
+	urgent  bool
+	closed  bool
+	err     error
+
+	statuses sync.WaitGroup // running SetStatus calls
+}
+
+// NewAppender starts an appender. Its writes don't end with ctx, whose values they get: what has been added is written, or
+// given up after retries. The caller must call [Appender.Close].
+func NewAppender(ctx context.Context, cfg AppenderConfig) *Appender {
+	a := &Appender{cfg: cfg, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	a.ctx, a.stop = context.WithCancelCause(context.WithoutCancel(ctx))
+	a.room.L = &a.mu
+	go a.run()
+	return a
+}
+
+// Failed returns a context that is done when an append has failed for good; its cause is the error.
+func (a *Appender) Failed() context.Context { return a.ctx }
+
+// Add takes the next event; state is the state it brings, or "". It returns before the event is in the log. It waits only
+// while too much is pending, and fails only if an earlier append did.
+func (a *Appender) Add(event []byte, state a2a.TaskState) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for a.size > maxPendingBytes && a.err == nil {
+		a.room.Wait()
+	}
+	switch {
+	case a.err != nil:
+		return a.err
+	case a.closed:
+		return ErrClosed
+	}
+	a.pending = append(a.pending, event)
+	a.states = append(a.states, state)
+	a.size += len(event)
+	a.urgent = a.urgent || Final(state)
+	a.signal()
+	return nil
+}
+
+// Close writes what is pending and waits until all of it is in the log, or given up. It returns the error that an append
+// failed with. After it, the fold holds every event written.
+func (a *Appender) Close() error {
+	a.mu.Lock()
+	a.closed = true
+	a.signal()
+	a.mu.Unlock()
+	<-a.done
+	a.statuses.Wait()
+	a.stop(nil)
+	return a.err
+}
+
+func (a *Appender) signal() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (a *Appender) run() {
+	defer close(a.done)
+	pace := pacer{gap: a.cfg.Gap, tokens: burst}
+	var snapshot, since int // bytes: of the last snapshot, and of the log since
+	var state a2a.TaskState
+	for a.await(&pace) {
+		b := a.take()
+		if err := a.append(b); err != nil {
+			a.fail(err)
+			return
+		}
+		events := make([]Event, len(b.Events))
+		for i, data := range b.Events {
+			events[i] = Event{Seq: b.First + int64(i), JSON: data}
+			a.cfg.Fold.Add(events[i])
+			since += len(data)
+		}
+		a.cfg.Tap.publish(events)
+		if b.State != "" && b.State != state {
+			state = b.State
+			a.setStatus(b)
+		}
+		if s, ok := a.cfg.Log.(Snapshotter); ok && since >= max(snapshot, minSnapshotBytes) {
+			if n := a.saveSnapshot(s); n > 0 {
+				snapshot, since = n, 0
+			}
+		}
+	}
+}
+
+// await waits until there is something to write and the pace allows it. It reports false when all is written and the
+// appender is closed.
+func (a *Appender) await(pace *pacer) bool {
+	for {
+		a.mu.Lock()
+		empty, now, closed := len(a.pending) == 0, a.urgent || a.closed, a.closed
+		a.mu.Unlock()
+		var wait <-chan time.Time
+		if empty {
+			if closed {
+				return false
+			}
+		} else {
+			d := pace.take(now)
+			if d == 0 {
+				return true
+			}
+			wait = time.After(d)
+		}
+		select {
+		case <-a.wake:
+		case <-wait:
+		}
+	}
+}
+
+// take removes the next batch from pending.
+func (a *Appender) take() Batch {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n, size := 0, 0
+	for n < len(a.pending) && n < maxBatchEvents && (n == 0 || size+len(a.pending[n]) <= maxBatchBytes) {
+		size += len(a.pending[n])
+		n++
+	}
+	b := Batch{
+		ID:      a.cfg.Head.ID,
+		Writer:  a.cfg.Writer,
+		First:   a.cfg.Fold.Seq() + 1,
+		Events:  a.pending[:n:n],
+		Expires: a.cfg.Head.Expires,
+	}
+	for _, s := range a.states[:n] {
+		if s != "" {
+			b.State = s
+		}
+	}
+	a.pending, a.states = a.pending[n:], a.states[n:]
+	a.size -= size
+	if len(a.pending) == 0 {
+		a.pending, a.states, a.urgent = nil, nil, false
+	}
+	a.room.Broadcast()
+	return b
+}
+
+// append writes b, and tries again what may pass: any error but a conflict.
+func (a *Appender) append(b Batch) error {
+	deadline, wait := time.Now().Add(retryFor), retryFirst
+	for {
+		err := a.cfg.Log.Append(a.ctx, b)
+		if err == nil || errors.Is(err, ErrConflict) || time.Now().Add(wait).After(deadline) {
+			return err
+		}
+		time.Sleep(wait)
+		wait = min(2*wait, retryMost)
+	}
+}
+
+func (a *Appender) fail(err error) {
+	a.mu.Lock()
+	a.err = err
+	a.room.Broadcast()
+	a.mu.Unlock()
+	a.stop(err)
+}
+
+// setStatus tells the head without holding up the next append. The log is already right if this fails.
+func (a *Appender) setStatus(b Batch) {
+	s := Status{State: b.State, Time: time.Now(), Seq: b.Last()}
+	a.statuses.Go(func() { _ = a.cfg.Log.SetStatus(a.ctx, b.ID, s) })
+}
+
+// saveSnapshot returns the size of the snapshot, or 0 if there is none now. Load finds the same task without it.
+func (a *Appender) saveSnapshot(s Snapshotter) int {
+	task, err := a.cfg.Fold.Task()
+	if err != nil {
+		return 0
+	}
+	data, err := EncodeTask(task)
+	if err != nil || s.SaveSnapshot(a.ctx, a.cfg.Head, a.cfg.Writer, a.cfg.Fold.Seq(), data) != nil {
+		return 0
+	}
+	return len(data)
+}
+
+// pacer is a token bucket: burst tokens at most, a new one each gap.
+type pacer struct {
+	gap    time.Duration
+	tokens int
+	last   time.Time // when tokens was right
+}
+
+// take returns 0 and takes a token if there is one or now is set; else it returns how long to wait for the next.
+func (p *pacer) take(now bool) time.Duration {
+	if p.gap == 0 {
+		return 0
+	}
+	t := time.Now()
+	if n := int(t.Sub(p.last) / p.gap); n > 0 {
+		p.tokens = min(burst, p.tokens+n)
+		p.last = p.last.Add(time.Duration(n) * p.gap)
+		if p.tokens == burst {
+			p.last = t
+		}
+	}
+	if p.tokens == 0 && !now {
+		return p.last.Add(p.gap).Sub(t)
+	}
+	p.tokens = max(0, p.tokens-1)
+	return 0
+}

@@ -1,0 +1,123 @@
+// Package tasklog defines how a task is kept: as an append-only log of events numbered 1, 2, 3 … without gaps.
+//
+// The log is the truth. The Task object is a fold over it ([Fold]), a stream is a walk along it, and the SSE id of an
+// event is its number. An event is in the log before anybody sees it.
+//
+// A [Log] stores logs: package memlog in memory, package dynamolog in DynamoDB. Package tasklogtest holds the tests
+// that both pass. An [Appender] is what a running task writes through: it gathers events into few writes.
+package tasklog
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+)
+
+var (
+	// ErrNotFound means that no such task exists, or that it has expired.
+	ErrNotFound = errors.New("task not found")
+
+	// ErrExists means that a task of this id was created before, by somebody else.
+	ErrExists = errors.New("task exists")
+
+	// ErrConflict means that another writer has already put an event at this place of the log. Whoever gets it is
+	// not the writer of this task (any longer) and must stop.
+	ErrConflict = errors.New("another writer has appended")
+)
+
+// Event is one entry of a task's log.
+type Event struct {
+	// Seq is the number of the event in its task, from 1.
+	Seq int64
+	// JSON is the event as an A2A 1.0 StreamResponse object (specification 3.2.3), on one line. See [Encode].
+	// It is shared: nobody may change it.
+	JSON []byte
+}
+
+// Head says what is known of a task without reading its events.
+type Head struct {
+	ID        a2a.TaskID
+	ContextID string
+	// Created and Expires bound the life of the task and of all its events. From Expires on, the task is not found.
+	// Both are kept to the second.
+	Created, Expires time.Time
+}
+
+// Status is the part of a head that follows the log.
+type Status struct {
+	State a2a.TaskState
+	Time  time.Time
+	// Seq is the number of the event that brought this status.
+	Seq int64
+}
+
+// Batch is a run of consecutive events that are appended together, all or none.
+type Batch struct {
+	ID a2a.TaskID
+	// Writer names who appends. It is unique to one turn of one task, and makes a repeated append recognizable.
+	Writer string
+	// First is the number of Events[0].
+	First int64
+	// Events are the JSON of the events. There is at least one.
+	Events [][]byte
+	// State is the state of the task after the last event, if these events set it. A terminal state is always that of the
+	// last event: nothing is appended after it.
+	State a2a.TaskState
+	// Expires is that of the head.
+	Expires time.Time
+}
+
+// Last returns the number of the last event of b.
+func (b Batch) Last() int64 { return b.First + int64(len(b.Events)) - 1 }
+
+// Snapshot is a task as of event Seq.
+type Snapshot struct {
+	Head Head
+	// Task is the fold over the events 1 … Seq. It belongs to the caller, but what it points to is shared.
+	Task *a2a.Task
+	Seq  int64
+}
+
+// Log stores the logs of tasks. It is safe for concurrent use, by several processes where it is stored outside of the
+// process.
+//
+// Reads are strongly consistent: they show every event whose append has returned. An error that is none of this package's
+// means that the store could not be asked; a write that failed so may still have been done, and can be repeated.
+type Log interface {
+	// Create stores a new task and its event 1, in one step. It returns ErrExists if the task was created before. Repeating
+	// it with the same writer is no error.
+	Create(ctx context.Context, h Head, writer string, event []byte) error
+
+	// Append puts the events of b at b.First and after, if nobody has put one at b.First. Otherwise it returns
+	// ErrConflict, unless the one who has is b.Writer: then the append had been done before, and is acknowledged again.
+	// The caller makes sure that b.First is at most one more than the number of the last event.
+	Append(ctx context.Context, b Batch) error
+
+	// SetStatus tells the head of the status that the log has reached. The head is a hint, for lists and searches: it may lag
+	// behind the log, but never goes back (a smaller s.Seq than the stored one changes nothing).
+	SetStatus(ctx context.Context, id a2a.TaskID, s Status) error
+
+	// Read returns the events after event number after, in order, limit at most. Fewer than limit mean that these
+	// are all there are by now. It returns ErrNotFound if there is no such task.
+	Read(ctx context.Context, id a2a.TaskID, after int64, limit int) ([]Event, error)
+
+	// Load returns the task as of its last event. It returns ErrNotFound if there is no such task.
+	Load(ctx context.Context, id a2a.TaskID) (*Snapshot, error)
+}
+
+// Snapshotter is a Log that loads a long task faster if it is given the fold over it now and then.
+type Snapshotter interface {
+	Log
+
+	// SaveSnapshot stores the task, as JSON, as of event seq, for Load to start from. An older one than the stored one
+	// changes nothing.
+	SaveSnapshot(ctx context.Context, h Head, writer string, seq int64, task []byte) error
+}
+
+// Final reports whether a run ends when its task reaches this state: the state is terminal, or waits for the client
+// (specification 3.2.2, "interrupted").
+func Final(s a2a.TaskState) bool {
+	return s.Terminal() || s == a2a.TaskStateInputRequired || s == a2a.TaskStateAuthRequired
+}
