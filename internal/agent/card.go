@@ -1,0 +1,22 @@
+package agent
+
+import "github.com/a2aproject/a2a-go/v2/a2a"
+
+// Card returns the agent's card but for its interfaces: where it is reached is not the agent's to know.
+func Card() *a2a.AgentCard {
+	return &a2a.AgentCard{
+		Name:               "Streaming Demo Agent",
+		Description:        "Demonstrates official A2A streaming patterns with TaskUpdater",
+		Version:            "1.0.0",
+		DefaultInputModes:  []string{"text"},
+		DefaultOutputModes: []string{"text"},
+		Capabilities:       a2a.AgentCapabilities{Streaming: true},
+		Skills: []a2a.AgentSkill{{
+			ID:          "streaming_response",
+			Name:        "Streaming Response Generator",
+			Description: "Generates real-time streaming responses with status updates",
+			Tags:        []string{"streaming", "real-time", "status-updates"},
+			Examples:    []string{"Process my request", "Stream me a response"},
+		}},
+	}
+}
