@@ -1,0 +1,96 @@
+package run
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+)
+
+// check returns the event as it goes into the log, or nil if it says nothing new, or an error if no task may have such
+// an event. It doesn't change e, which is the executor's.
+func (r *Run) check(e a2a.Event) (a2a.Event, error) {
+	first := !r.started
+	r.started = true
+	switch e := e.(type) {
+	case *a2a.Message:
+		// The task is in the log since the message was accepted, so an answer without a task completes it.
+		return a2a.NewStatusUpdateEvent(r.turn.Context, a2a.TaskStateCompleted, e), nil
+
+	case *a2a.Task:
+		if e == nil {
+			break
+		}
+		c := *e
+		if err := r.checkIDs(&c.ID, &c.ContextID); err != nil {
+			return nil, err
+		}
+		if first && r.turn.Context.StoredTask == nil && onlySubmitted(&c) {
+			return nil, nil
+		}
+		return &c, checkStatus(&c.Status)
+
+	case *a2a.TaskStatusUpdateEvent:
+		if e == nil {
+			break
+		}
+		c := *e
+		if err := r.checkIDs(&c.TaskID, &c.ContextID); err != nil {
+			return nil, err
+		}
+		return &c, checkStatus(&c.Status)
+
+	case *a2a.TaskArtifactUpdateEvent:
+		if e == nil {
+			break
+		}
+		c := *e
+		if c.Artifact == nil || c.Artifact.ID == "" || len(c.Artifact.Parts) == 0 {
+			return nil, fmt.Errorf("an artifact without id or parts: %w", a2a.ErrInvalidAgentResponse)
+		}
+		return &c, r.checkIDs(&c.TaskID, &c.ContextID)
+	}
+	return nil, fmt.Errorf("event %T: %w", e, a2a.ErrInvalidAgentResponse)
+}
+
+// checkIDs fills in ids that are missing.
+func (r *Run) checkIDs(task *a2a.TaskID, context *string) error {
+	info := r.turn.Context.TaskInfo()
+	if *task == "" {
+		*task = info.TaskID
+	}
+	if *context == "" {
+		*context = info.ContextID
+	}
+	if *task != info.TaskID || *context != info.ContextID {
+		return fmt.Errorf("an event of task %q in context %q: %w", *task, *context, a2a.ErrInvalidAgentResponse)
+	}
+	return nil
+}
+
+func checkStatus(s *a2a.TaskStatus) error {
+	if s.State == a2a.TaskStateUnspecified {
+		return fmt.Errorf("a status without state: %w", a2a.ErrInvalidAgentResponse)
+	}
+	if s.Timestamp == nil {
+		now := time.Now()
+		s.Timestamp = &now
+	}
+	return nil
+}
+
+// onlySubmitted reports whether the task that an executor begins with is the one that is in the log already.
+func onlySubmitted(t *a2a.Task) bool {
+	return t.Status.State == a2a.TaskStateSubmitted && t.Status.Message == nil && len(t.Artifacts) == 0 && len(t.Metadata) == 0
+}
+
+// stateOf returns the state that the event brings, or "".
+func stateOf(e a2a.Event) a2a.TaskState {
+	switch e := e.(type) {
+	case *a2a.Task:
+		return e.Status.State
+	case *a2a.TaskStatusUpdateEvent:
+		return e.Status.State
+	}
+	return ""
+}

@@ -1,0 +1,115 @@
+package wire
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"a2alambda/internal/tasklog"
+)
+
+// sendStreamingMessage runs a turn and writes its events as they get into the log, until its end. It returns when nothing of the
+// run is left, also if the client has gone away before.
+func (c *call) sendStreamingMessage(params json.RawMessage) {
+	req, err := c.dialect.sendRequest(params)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	s, err := c.Server.SendStreamingMessage(c.r.Context(), req)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	defer func() { _ = s.Wait() }()
+
+	c.stream = newSSEWriter(c)
+	c.stream.events(s.First)
+	silence := time.NewTimer(keepAlive)
+	defer silence.Stop()
+	for !c.stream.broken {
+		select {
+		case <-s.Tap.Ready():
+			events, end, err := s.Tap.Take(c.r.Context())
+			if err != nil {
+				c.fail(err)
+				return
+			}
+			if len(events) > 0 {
+				c.stream.events(events...)
+			}
+			if end {
+				if err := s.Wait(); err != nil {
+					c.fail(err)
+				}
+				return
+			}
+		case <-silence.C:
+			c.stream.ping()
+		case <-c.r.Context().Done():
+			return
+		}
+		silence.Reset(keepAlive)
+	}
+}
+
+// sseWriter writes a stream of Server-Sent Events: https://html.spec.whatwg.org/multipage/server-sent-events.html
+type sseWriter struct {
+	call   *call
+	flush  func() error
+	prefix []byte // of the JSON-RPC response in each frame
+	buf    []byte
+	broken bool // the client is gone
+}
+
+func newSSEWriter(c *call) *sseWriter {
+	h := c.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-cache, no-transform")
+	h.Set("X-Accel-Buffering", "no") // nginx and its kin buffer otherwise
+	return &sseWriter{call: c, flush: http.NewResponseController(c.w).Flush, prefix: c.prefix(nil)}
+}
+
+// events writes a frame for each event: its number as id, and one line of data.
+func (s *sseWriter) events(events ...tasklog.Event) {
+	s.buf = s.buf[:0]
+	for _, e := range events {
+		result, err := s.call.dialect.eventResult(e.JSON)
+		if err != nil {
+			s.send()
+			s.call.fail(err)
+			s.broken = true
+			return
+		}
+		s.buf = append(s.buf, "id: "...)
+		s.buf = strconv.AppendInt(s.buf, e.Seq, 10)
+		s.buf = append(s.buf, "\ndata: "...)
+		s.buf = append(s.buf, s.prefix...)
+		s.buf = append(s.buf, result...)
+		s.buf = append(s.buf, "}\n\n"...)
+	}
+	s.send()
+}
+
+// error writes the JSON-RPC response that ends the stream with an error.
+func (s *sseWriter) error(response []byte) {
+	s.buf = append(s.buf[:0], "data: "...)
+	s.buf = append(s.buf, response...)
+	s.buf = append(s.buf, "\n\n"...)
+	s.send()
+}
+
+func (s *sseWriter) ping() {
+	s.buf = append(s.buf[:0], ": ping\n\n"...)
+	s.send()
+}
+
+// send writes what is in the buffer. Where a response can't be flushed, it is answered as a whole.
+func (s *sseWriter) send() {
+	if _, err := s.call.w.Write(s.buf); err != nil {
+		s.broken = true
+		return
+	}
+	_ = s.flush()
+}
