@@ -15,10 +15,8 @@ func check(req *a2a.SendMessageRequest) error {
 		return invalid("message.messageId is required")
 	case len(m.ID) > maxID:
 		return invalid("message.messageId is longer than %d bytes", maxID)
-	case m.Role == a2a.MessageRoleUnspecified:
-		return invalid("message.role is required: it is the user's")
 	case m.Role != a2a.MessageRoleUser:
-		return invalid("message.role is not that of a user")
+		return invalid("message.role is not the user's")
 	case len(m.Parts) == 0:
 		return invalid("message.parts is required: at least one part")
 	case len(m.ContextID) > maxID:

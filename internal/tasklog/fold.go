@@ -79,7 +79,7 @@ func (f *Fold) Task() (*a2a.Task, error) {
 	return clone(f.task), nil
 }
 
-// apply changes the task as the SDK's own server does, so that a client that folds the stream itself comes to the same.
+// apply changes the task as the SDK's own server does, so that a client that folds the stream comes to the same in the end.
 func (f *Fold) apply(event a2a.Event) error {
 	if t, ok := event.(*a2a.Task); ok {
 		f.reset(t)
@@ -94,6 +94,11 @@ func (f *Fold) apply(event a2a.Event) error {
 			f.task.History = append(f.task.History, m)
 		}
 		f.task.Status = e.Status
+		if m := e.Status.Message; m != nil && m.Role == a2a.MessageRoleUser {
+			// The turn of the user, who is not speaking of a status.
+			f.task.History = append(f.task.History, m)
+			f.task.Status.Message = nil
+		}
 		if len(e.Metadata) > 0 {
 			f.task.Metadata = merged(f.task.Metadata, e.Metadata)
 		}

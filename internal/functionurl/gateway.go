@@ -1,0 +1,106 @@
+package functionurl
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
+)
+
+// badRequest is the body of status 400.
+const badRequest = "Bad Request\n"
+
+// proxyREST serves the event of a REST API, or of an HTTP API whose payload
+// format is 1.0.
+func proxyREST(ctx context.Context, h http.Handler, payload json.RawMessage, httpAPI bool) (any, error) {
+	var ev events.APIGatewayProxyRequest
+	if err := json.Unmarshal(payload, &ev); err != nil {
+		return nil, fmt.Errorf("functionurl: API Gateway event: %w", err)
+	}
+	ctx = withBaseURL(ctx, restBase(&ev))
+	if httpAPI {
+		ev.Path = trimStage(ev.Path, ev.RequestContext.Stage)
+	}
+	ev.Path = encoded(ev.Path, httpAPI)
+	rc := &ev.RequestContext
+	response, err := httpadapter.New(buffered(h, rc.DomainName, rc.Identity.SourceIP)).ProxyWithContext(ctx, ev)
+	if err != nil {
+		// buffered always answers: the event's request was malformed.
+		return events.APIGatewayProxyResponse{
+			StatusCode:        http.StatusBadRequest,
+			MultiValueHeaders: map[string][]string{"Content-Type": {"text/plain; charset=utf-8"}},
+			Body:              badRequest,
+		}, nil
+	}
+	return response, nil
+}
+
+// proxyHTTP serves the event of an HTTP API, payload format 2.0.
+func proxyHTTP(ctx context.Context, h http.Handler, payload json.RawMessage) (any, error) {
+	var ev events.APIGatewayV2HTTPRequest
+	if err := json.Unmarshal(payload, &ev); err != nil {
+		return nil, fmt.Errorf("functionurl: API Gateway event: %w", err)
+	}
+	ctx = withBaseURL(ctx, httpBase(&ev))
+	ev.RawPath = encoded(trimStage(ev.RawPath, ev.RequestContext.Stage), true)
+	rc := &ev.RequestContext
+	response, err := httpadapter.NewV2(buffered(h, rc.DomainName, rc.HTTP.SourceIP)).ProxyWithContext(ctx, ev)
+	if err != nil {
+		return events.APIGatewayV2HTTPResponse{
+			StatusCode: http.StatusBadRequest,
+			Headers:    map[string]string{"Content-Type": "text/plain; charset=utf-8"},
+			Body:       badRequest,
+		}, nil
+	}
+	return response, nil
+}
+
+// trimStage removes the stage from an HTTP API's path, which starts with it
+// unless it is "$default", whatever domain the client used.
+func trimStage(path, stage string) string {
+	if rest, ok := strings.CutPrefix(path, "/"+stage); ok && stage != "" && (rest == "" || rest[0] == '/') {
+		return "/" + strings.TrimPrefix(rest, "/")
+	}
+	return path
+}
+
+// encoded returns the path percent-encoded. HTTP APIs, and SAM's local API,
+// give it decoded, a REST API as the client sent it.
+func encoded(path string, decoded bool) string {
+	if _, err := url.PathUnescape(path); err == nil && !decoded && !strings.ContainsAny(path, "?#") {
+		return path
+	}
+	return (&url.URL{Path: path}).EscapedPath()
+}
+
+// buffered gives h a writer that can flush (httpadapter's for HTTP APIs can't),
+// contains its panics, and passes the response on when h has returned.
+func buffered(h http.Handler, host, sourceIP string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asServed(r, host, sourceIP)
+		var status int
+		var header http.Header
+		var body bytes.Buffer
+		done := make(chan error, 1)
+		go serve(h, newResponseWriter(r.Method, &body, func(s int, h http.Header) { status, header = s, h }), r,
+			func(err error) { done <- err })
+		if err := <-done; err != nil {
+			status = http.StatusInternalServerError
+			header = http.Header{"Content-Type": {"application/json"}}
+			body.Reset()
+			body.WriteString(internalError)
+		}
+		maps.Copy(w.Header(), header)
+		w.WriteHeader(status)
+		if body.Len() > 0 {
+			w.Write(body.Bytes())
+		}
+	})
+}

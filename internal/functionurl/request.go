@@ -1,0 +1,60 @@
+package functionurl
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+var (
+	errBadBody    = errors.New("functionurl: request body is not base64")
+	errBadRequest = errors.New("functionurl: request line is not HTTP")
+)
+
+// newRequest makes of a function URL's event the request that net/http's
+// server would have made. An error means that the client's request is bad.
+func newRequest(ctx context.Context, ev *events.LambdaFunctionURLRequest) (*http.Request, error) {
+	body := ev.Body
+	if ev.IsBase64Encoded {
+		b, err := base64.StdEncoding.DecodeString(body)
+		if err != nil {
+			return nil, errBadBody
+		}
+		body = string(b)
+	}
+	r, err := http.NewRequestWithContext(ctx, ev.RequestContext.HTTP.Method, "/", strings.NewReader(body))
+	if err != nil {
+		return nil, errBadRequest
+	}
+	r.URL = &url.URL{Path: ev.RawPath, RawQuery: ev.RawQueryString}
+	if p, err := url.PathUnescape(ev.RawPath); err == nil {
+		r.URL.Path, r.URL.RawPath = p, ev.RawPath
+	}
+	for k, v := range ev.Headers {
+		r.Header.Add(k, v)
+	}
+	if len(ev.Cookies) > 0 {
+		r.Header.Set("Cookie", strings.Join(ev.Cookies, "; "))
+	}
+	asServed(r, ev.RequestContext.DomainName, ev.RequestContext.HTTP.SourceIP)
+	return r, nil
+}
+
+// asServed makes r look like a request that net/http's server read from a TLS
+// connection: the address has a port, the host is out of the headers, the URL
+// has no host.
+func asServed(r *http.Request, host, sourceIP string) {
+	r.Host = host
+	r.Header.Del("Host")
+	r.URL.Scheme, r.URL.Host = "", ""
+	r.RequestURI = r.URL.RequestURI()
+	r.RemoteAddr = net.JoinHostPort(sourceIP, "0")
+	r.TLS = &tls.ConnectionState{Version: tls.VersionTLS12, HandshakeComplete: true, ServerName: host}
+}

@@ -1,0 +1,77 @@
+package functionurl
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+// stream serves a function URL's event. It returns when the response begins;
+// the handler goes on as the runtime reads the body.
+func stream(ctx context.Context, h http.Handler, payload json.RawMessage) (any, error) {
+	var ev events.LambdaFunctionURLRequest
+	if err := json.Unmarshal(payload, &ev); err != nil {
+		return nil, fmt.Errorf("functionurl: function URL event: %w", err)
+	}
+	ctx = withBaseURL(ctx, functionURLBase(&ev))
+	r, err := newRequest(ctx, &ev)
+	if err != nil {
+		return &events.LambdaFunctionURLStreamingResponse{
+			StatusCode: http.StatusBadRequest,
+			Headers:    map[string]string{"Content-Type": "text/plain; charset=utf-8"},
+			Body:       strings.NewReader(badRequest),
+		}, nil
+	}
+
+	pr, pw := io.Pipe()
+	began := make(chan *events.LambdaFunctionURLStreamingResponse, 1)
+	done := make(chan struct{})
+	w := newResponseWriter(r.Method, pw, func(status int, header http.Header) {
+		response := &events.LambdaFunctionURLStreamingResponse{
+			StatusCode: status,
+			Headers:    make(map[string]string, len(header)),
+			Cookies:    header["Set-Cookie"],
+			Body:       &body{pr, done},
+		}
+		for k, values := range header {
+			if k != "Set-Cookie" {
+				response.Headers[k] = strings.Join(values, ", ")
+			}
+		}
+		began <- response
+	})
+	go serve(h, w, r, func(err error) {
+		pw.CloseWithError(err)
+		close(done)
+	})
+	return <-began, nil
+}
+
+// body is the response's body, read by the runtime. Its end means that the
+// handler has returned.
+type body struct {
+	*io.PipeReader
+	done <-chan struct{}
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.PipeReader.Read(p)
+	if err != nil {
+		<-b.done
+	}
+	return n, err
+}
+
+// Close makes the handler's writes fail and waits until it has returned. The
+// runtime calls it after the end, and when it could not send the response: it
+// then ends the process, and the handler's work must be complete by that time.
+func (b *body) Close() error {
+	b.PipeReader.Close()
+	<-b.done
+	return nil
+}

@@ -1,0 +1,329 @@
+package run_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
+
+	"a2alambda/internal/memlog"
+	"a2alambda/internal/run"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
+)
+
+// executor is what an agent does, as a function.
+type executor func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool)
+
+func (x executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return func(yield func(a2a.Event, error) bool) { x(ctx, ec, yield) }
+}
+
+func (x executor) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	panic("not called")
+}
+
+// start starts a turn of a new task.
+func start(t *testing.T, ctx context.Context, l tasklog.Log, logs *bytes.Buffer, x a2asrv.AgentExecutor) (*run.Run, tasklog.Head) {
+	t.Helper()
+	h, first := tasklogtest.NewTask()
+	if err := l.Create(t.Context(), h, "w", first); err != nil {
+		t.Fatal(err)
+	}
+	fold := tasklog.NewFold(nil, 0)
+	fold.Add(tasklog.Event{Seq: 1, JSON: first})
+	r := &run.Runner{Log: l, Executor: x, Logger: slog.New(slog.NewTextHandler(logs, nil))}
+	return r.Start(ctx, run.Turn{
+		Head: h, Writer: "w", Fold: fold, Watched: true,
+		Context: &a2asrv.ExecutorContext{
+			TaskID: h.ID, ContextID: h.ContextID,
+			Message: a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("hello")),
+		},
+	}), h
+}
+
+// describe returns the events of a task in the log after the first, one a line.
+func describe(t *testing.T, l tasklog.Log, id a2a.TaskID) (lines []string) {
+	t.Helper()
+	events, err := l.Read(t.Context(), id, 1, 100_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		event, err := tasklog.Decode(e.JSON)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var line string
+		switch e := event.(type) {
+		case *a2a.Task:
+			line = fmt.Sprint("task ", e.Status.State)
+		case *a2a.TaskStatusUpdateEvent:
+			line = string(e.Status.State)
+			if m := e.Status.Message; m != nil {
+				line += ": " + m.Parts[0].Text()
+			}
+			if e.Status.Timestamp == nil {
+				line += " without time"
+			}
+		case *a2a.TaskArtifactUpdateEvent:
+			line = "artifact " + e.Artifact.Parts[0].Text()
+		}
+		if info := event.TaskInfo(); info.TaskID != id {
+			line += fmt.Sprint(" of task ", info.TaskID)
+		}
+		lines = append(lines, strings.TrimPrefix(line, "TASK_STATE_"))
+	}
+	return lines
+}
+
+const (
+	failed     = "FAILED: The agent failed to process this message."
+	unfinished = "FAILED: The agent stopped before the task was finished."
+	outOfTime  = "FAILED: The agent ran out of time."
+)
+
+func status(ec *a2asrv.ExecutorContext, s a2a.TaskState) *a2a.TaskStatusUpdateEvent {
+	return a2a.NewStatusUpdateEvent(ec, s, nil)
+}
+
+// TestOutcomes checks what becomes of a task, whatever its executor does.
+func TestOutcomes(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		run    executor
+		want   []string
+		logged string
+	}{
+		{
+			"completes", func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				_ = yield(a2a.NewSubmittedTask(ec, ec.Message), nil) &&
+					yield(status(ec, a2a.TaskStateWorking), nil) &&
+					yield(status(ec, a2a.TaskStateCompleted), nil) &&
+					yield(status(ec, a2a.TaskStateFailed), nil)
+			}, []string{"WORKING", "COMPLETED"}, "",
+		},
+		{
+			"ends in auth-required", func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				if yield(status(ec, a2a.TaskStateAuthRequired), nil) {
+					t.Error("the executor was asked for more")
+				}
+			}, []string{"AUTH_REQUIRED"}, "",
+		},
+		{
+			"answers with a message", func(_ context.Context, _ *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				yield(a2a.NewMessage(a2a.MessageRoleAgent, a2a.NewTextPart("hi")), nil)
+			}, []string{"COMPLETED: hi"}, "",
+		},
+		{
+			"begins with a task that says more", func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				task := a2a.NewSubmittedTask(ec, ec.Message)
+				task.Metadata = map[string]any{"a": 1}
+				task.Status.State = a2a.TaskStateCompleted
+				yield(task, nil)
+			}, []string{"task TASK_STATE_COMPLETED"}, "",
+		},
+		{
+			"leaves out what is known", func(_ context.Context, _ *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				yield(&a2a.TaskStatusUpdateEvent{Status: a2a.TaskStatus{State: a2a.TaskStateCompleted}}, nil)
+			}, []string{"COMPLETED"}, "",
+		},
+		{
+			"reuses an event", func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				e := a2a.NewArtifactEvent(ec, a2a.NewTextPart("one"))
+				yield(e, nil)
+				e.Append, e.Artifact.Parts[0].Content = true, a2a.Text("two")
+				yield(e, nil)
+				e.Artifact.Parts[0].Content = a2a.Text("three")
+				yield(status(ec, a2a.TaskStateCompleted), nil)
+			}, []string{"artifact one", "artifact two", "COMPLETED"}, "",
+		},
+		{
+			"says nothing", func(context.Context, *a2asrv.ExecutorContext, func(a2a.Event, error) bool) {},
+			[]string{unfinished}, "",
+		},
+		{
+			"stops halfway", func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				yield(status(ec, a2a.TaskStateWorking), nil)
+			}, []string{"WORKING", unfinished}, "",
+		},
+		{
+			"fails", func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				yield(status(ec, a2a.TaskStateWorking), nil)
+				yield(nil, errors.New("secret cause"))
+			}, []string{"WORKING", failed}, "secret cause",
+		},
+		{
+			"panics", func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				yield(status(ec, a2a.TaskStateWorking), nil)
+				panic("secret cause")
+			}, []string{"WORKING", failed}, "secret cause",
+		},
+		{
+			"yields nil", func(_ context.Context, _ *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				yield(nil, nil)
+			}, []string{failed}, "invalid agent response",
+		},
+		{
+			"yields a nil status", func(_ context.Context, _ *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				yield((*a2a.TaskStatusUpdateEvent)(nil), nil)
+			}, []string{failed}, "invalid agent response",
+		},
+		{
+			"yields an empty artifact", func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				yield(a2a.NewArtifactEvent(ec), nil)
+			}, []string{failed}, "invalid agent response",
+		},
+		{
+			"yields no state", func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				yield(status(ec, ""), nil)
+			}, []string{failed}, "invalid agent response",
+		},
+		{
+			"speaks of another task", func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				yield(a2a.NewStatusUpdateEvent(a2a.TaskInfo{TaskID: "other", ContextID: ec.ContextID}, a2a.TaskStateWorking, nil), nil)
+			}, []string{failed}, "invalid agent response",
+		},
+		{
+			"yields what has no JSON", func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				yield(a2a.NewArtifactEvent(ec, a2a.NewDataPart(func() {})), nil)
+			}, []string{failed}, "unsupported type",
+		},
+		{
+			"is told of the deadline", func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				yield(status(ec, a2a.TaskStateWorking), nil)
+				<-ctx.Done()
+				yield(nil, ctx.Err())
+			}, []string{"WORKING", outOfTime}, "out of time",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := new(memlog.Log)
+				var logs bytes.Buffer
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				r, h := start(t, ctx, l, &logs, test.run)
+				if err := r.Wait(); err != nil {
+					t.Fatal(err)
+				}
+				got := describe(t, l, h.ID)
+				if !slices.Equal(got, test.want) {
+					t.Errorf("got %q, want %q", got, test.want)
+				}
+				if strings.Contains(strings.Join(got, ""), "secret") || !strings.Contains(logs.String(), test.logged) {
+					t.Errorf("got %q, logged %q", got, &logs)
+				}
+				var shown []tasklog.Event
+				for end := false; !end; {
+					<-r.Tap.Ready()
+					var events []tasklog.Event
+					events, end, _ = r.Tap.Take(t.Context())
+					shown = append(shown, events...)
+				}
+				if len(shown) != len(test.want) {
+					t.Errorf("%d events were shown, %d are in the log", len(shown), len(test.want))
+				}
+			})
+		})
+	}
+}
+
+func TestManyEvents(t *testing.T) {
+	const n = 10_000
+	l := new(memlog.Log)
+	r, h := start(t, t.Context(), l, new(bytes.Buffer), executor(
+		func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+			for range n {
+				yield(status(ec, a2a.TaskStateWorking), nil)
+			}
+			yield(status(ec, a2a.TaskStateCompleted), nil)
+		}))
+	if err := r.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if got := describe(t, l, h.ID); len(got) != n+1 || got[n] != "COMPLETED" {
+		t.Errorf("%d events, the last is %s", len(got), got[len(got)-1])
+	}
+}
+
+// TestGoesOnWithoutClient checks that a request that is cancelled does not cancel its run.
+func TestGoesOnWithoutClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		ctx, cancel := context.WithCancel(t.Context())
+		r, h := start(t, ctx, l, new(bytes.Buffer), executor(
+			func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				cancel()
+				time.Sleep(time.Second)
+				if ctx.Err() != nil {
+					t.Error("the executor was cancelled")
+				}
+				yield(status(ec, a2a.TaskStateCompleted), nil)
+			}))
+		if err := r.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if got := describe(t, l, h.ID); !slices.Equal(got, []string{"COMPLETED"}) {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// fenced is a log in which somebody else has taken over the task.
+type fenced struct{ memlog.Log }
+
+func (f *fenced) Append(context.Context, tasklog.Batch) error { return tasklog.ErrConflict }
+
+// TestFenced checks that a run that is no longer the task's writer stops its executor, silent as it may be, and writes nothing.
+func TestFenced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(fenced)
+		var cause error
+		r, h := start(t, t.Context(), l, new(bytes.Buffer), executor(
+			func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				yield(status(ec, a2a.TaskStateWorking), nil)
+				<-ctx.Done()
+				cause = context.Cause(ctx)
+			}))
+		if err := r.Wait(); !errors.Is(err, tasklog.ErrConflict) || !errors.Is(cause, tasklog.ErrConflict) {
+			t.Errorf("the run ended with %v, its executor's context with %v", err, cause)
+		}
+		if got := describe(t, l, h.ID); len(got) != 0 {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// cleaner is an executor that tidies up.
+type cleaner struct {
+	executor
+	cleaned []string
+}
+
+func (c *cleaner) Cleanup(_ context.Context, _ *a2asrv.ExecutorContext, result a2a.SendMessageResult, err error) {
+	c.cleaned = append(c.cleaned, fmt.Sprint(result.(*a2a.Task).Status.State, " ", err))
+}
+
+func TestCleanup(t *testing.T) {
+	c := &cleaner{executor: func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+		yield(nil, errors.New("oh"))
+	}}
+	r, _ := start(t, t.Context(), new(memlog.Log), new(bytes.Buffer), c)
+	if err := r.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"TASK_STATE_FAILED oh"}; !slices.Equal(c.cleaned, want) {
+		t.Errorf("got %q, want %q", c.cleaned, want)
+	}
+}

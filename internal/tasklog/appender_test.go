@@ -1,0 +1,239 @@
+package tasklog_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/memlog"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
+)
+
+const (
+	working   = a2a.TaskStateWorking
+	completed = a2a.TaskStateCompleted
+)
+
+// recorder is a log that takes a while, may fail, and notes its appends.
+type recorder struct {
+	memlog.Log
+	latency time.Duration
+	fail    func(tasklog.Batch) error
+	start   time.Time
+	appends []string // "<time since start> <first>-<last> <state>"
+}
+
+func (r *recorder) Append(ctx context.Context, b tasklog.Batch) error {
+	time.Sleep(r.latency)
+	if r.fail != nil {
+		if err := r.fail(b); err != nil {
+			return err
+		}
+	}
+	r.appends = append(r.appends, fmt.Sprintf("%v %d-%d %s", time.Since(r.start), b.First, b.Last(), strings.TrimPrefix(string(b.State), "TASK_STATE_")))
+	return r.Log.Append(ctx, b)
+}
+
+// appender returns an appender to a new task in the log, and a function that adds a status.
+func appender(t *testing.T, l *recorder, gap time.Duration, tap bool) (a *tasklog.Appender, add func(a2a.TaskState), cfg tasklog.AppenderConfig) {
+	t.Helper()
+	h, first := tasklogtest.NewTask()
+	if err := l.Create(t.Context(), h, "w", first); err != nil {
+		t.Fatal(err)
+	}
+	cfg = tasklog.AppenderConfig{Log: l, Head: h, Writer: "w", Fold: tasklog.NewFold(nil, 0), Gap: gap}
+	cfg.Fold.Add(tasklog.Event{Seq: 1, JSON: first})
+	if tap {
+		cfg.Tap = tasklog.NewTap(l, h.ID, 1)
+	}
+	a = tasklog.NewAppender(t.Context(), cfg)
+	l.start = time.Now()
+	return a, func(s a2a.TaskState) {
+		t.Helper()
+		if err := a.Add(tasklogtest.StatusEvent(h, s, ""), s); err != nil {
+			t.Error(err)
+		}
+	}, cfg
+}
+
+func checkAppends(t *testing.T, l *recorder, want ...string) {
+	t.Helper()
+	if !slices.Equal(l.appends, want) {
+		t.Errorf("appends\n%q\nwant\n%q", l.appends, want)
+	}
+}
+
+func TestAppenderGathers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &recorder{latency: 10 * time.Millisecond}
+		a, add, _ := appender(t, l, 0, false)
+		for range 5 { // the first goes at once, those that come while it is written go together
+			add(working)
+			time.Sleep(3 * time.Millisecond)
+		}
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+		checkAppends(t, l, "10ms 2-2 WORKING", "20ms 3-5 WORKING", "30ms 6-6 WORKING")
+	})
+}
+
+func TestAppenderPaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(recorder)
+		a, add, _ := appender(t, l, 50*time.Millisecond, false)
+		add(working)
+		time.Sleep(5 * time.Millisecond)
+		for range 15 { // one each 10 ms
+			add(working)
+			time.Sleep(10 * time.Millisecond)
+		}
+		add(completed)
+		synctest.Wait()
+		checkAppends(t, l,
+			"0s 2-2 WORKING", "5ms 3-3 WORKING", "15ms 4-4 WORKING", "25ms 5-5 WORKING", // the burst
+			"50ms 6-7 WORKING", "100ms 8-12 WORKING", "150ms 13-17 WORKING",
+			"155ms 18-18 COMPLETED") // the end waits for nothing
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestAppenderCloseWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(recorder)
+		a, add, _ := appender(t, l, time.Hour, false)
+		for range 10 {
+			add(working)
+			synctest.Wait()
+		}
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+		checkAppends(t, l, "0s 2-2 WORKING", "0s 3-3 WORKING", "0s 4-4 WORKING", "0s 5-5 WORKING", "0s 6-11 WORKING")
+		if err := a.Add([]byte("{}"), ""); !errors.Is(err, tasklog.ErrClosed) {
+			t.Errorf("adding after Close: %v", err)
+		}
+	})
+}
+
+func TestAppenderTriesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		failures := 3
+		l := &recorder{fail: func(tasklog.Batch) error {
+			if failures--; failures >= 0 {
+				return errors.New("out of order")
+			}
+			return nil
+		}}
+		a, add, cfg := appender(t, l, 0, true)
+		add(working)
+		synctest.Wait()
+		if events, _, _ := cfg.Tap.Take(t.Context()); len(events) != 0 {
+			t.Fatal("an event was shown before it was in the log")
+		}
+		add(completed)
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+		checkAppends(t, l, "350ms 2-2 WORKING", "350ms 3-3 COMPLETED")
+	})
+}
+
+func TestAppenderGivesUp(t *testing.T) {
+	for _, failure := range []error{errors.New("out of order"), tasklog.ErrConflict} {
+		synctest.Test(t, func(t *testing.T) {
+			l := &recorder{fail: func(tasklog.Batch) error { return failure }}
+			a, add, cfg := appender(t, l, 0, true)
+			add(working)
+			<-a.Failed().Done()
+			if err := context.Cause(a.Failed()); err != failure {
+				t.Errorf("failed with %v, want %v", err, failure)
+			}
+			elapsed := time.Since(l.start)
+			if conflict := failure == tasklog.ErrConflict; conflict != (elapsed == 0) || elapsed > 30*time.Second {
+				t.Errorf("gave up after %v", elapsed)
+			}
+			if err := a.Add([]byte("{}"), ""); err != failure {
+				t.Errorf("Add: %v", err)
+			}
+			if err := a.Close(); err != failure {
+				t.Errorf("Close: %v", err)
+			}
+			if events, _, _ := cfg.Tap.Take(t.Context()); len(events) != 0 {
+				t.Error("an event was shown that is not in the log")
+			}
+		})
+	}
+}
+
+// TestAppenderWaits checks that an executor cannot run away from the store.
+func TestAppenderWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &recorder{latency: time.Second}
+		a, _, _ := appender(t, l, 0, false)
+		event := []byte(`"` + strings.Repeat("x", 1<<20) + `"`)
+		for range 30 {
+			if err := a.Add(event, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if waited := time.Since(l.start); waited < 15*time.Second {
+			t.Errorf("30 MB were taken in %v, with a store that takes 1 MB a second", waited)
+		}
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestTapSlowReader checks that a reader that falls behind gets all events all the same.
+func TestTapSlowReader(t *testing.T) {
+	const n = 60
+	l := new(recorder)
+	h, first := tasklogtest.NewTask()
+	if err := l.Create(t.Context(), h, "w", first); err != nil {
+		t.Fatal(err)
+	}
+	fold := tasklog.NewFold(nil, 0)
+	fold.Add(tasklog.Event{Seq: 1, JSON: first})
+	tap := tasklog.NewTap(l, h.ID, 1)
+	a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Log: l, Head: h, Writer: "w", Fold: fold, Tap: tap})
+	text := strings.Repeat("x", 200_000)
+	for range n { // 12 MB, before the first is taken
+		if err := a.Add(tasklogtest.StatusEvent(h, working, text), working); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tap.End()
+	next := int64(2)
+	for end := false; !end; {
+		var events []tasklog.Event
+		var err error
+		<-tap.Ready()
+		if events, end, err = tap.Take(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if e.Seq != next {
+				t.Fatalf("event %d where %d was due", e.Seq, next)
+			}
+			next++
+		}
+	}
+	if next != n+2 {
+		t.Errorf("the last event was %d, want %d", next-1, n+1)
+	}
+}

@@ -1,0 +1,72 @@
+package wire_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
+
+	"a2alambda/internal/memlog"
+)
+
+// talker yields n working statuses and completes the task.
+type talker int
+
+func (n talker) Execute(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return func(yield func(a2a.Event, error) bool) {
+		if !yield(a2a.NewSubmittedTask(ec, ec.Message), nil) {
+			return
+		}
+		for i := range n {
+			m := a2a.NewMessageForTask(a2a.MessageRoleAgent, ec, a2a.NewTextPart(fmt.Sprint("Working on step ", i)))
+			if !yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateWorking, m), nil) {
+				return
+			}
+		}
+		yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
+	}
+}
+
+func (talker) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	panic("not called")
+}
+
+// BenchmarkStream streams tasks of some length over HTTP, in memory: with this package, and with the SDK's own server.
+func BenchmarkStream(b *testing.B) {
+	for _, n := range []int{10, 1000, 10_000, 100_000} {
+		b.Run(fmt.Sprintf("ours/events=%d", n), func(b *testing.B) {
+			benchmarkStream(b, handlerOf(new(memlog.Log), io.Discard, talker(n)), n)
+		})
+	}
+	for _, n := range []int{10, 1000} {
+		b.Run(fmt.Sprintf("a2a-go/events=%d", n), func(b *testing.B) {
+			benchmarkStream(b, a2asrv.NewJSONRPCHandler(a2asrv.NewHandler(talker(n))), n)
+		})
+	}
+}
+
+func benchmarkStream(b *testing.B, h http.Handler, n int) {
+	s := httptest.NewServer(h)
+	defer s.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		r, err := http.Post(s.URL, "application/json", strings.NewReader(streamCall))
+		if err != nil {
+			b.Fatal(err)
+		}
+		body, err := io.ReadAll(r.Body)
+		r.Body.Close()
+		if got := bytes.Count(body, []byte("data: ")); err != nil || got != n+2 {
+			b.Fatalf("%d events, %v; want %d", got, err, n+2)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(n), "µs/event")
+}
