@@ -1,0 +1,150 @@
+// Package dynamolog keeps task logs in a DynamoDB table.
+//
+// All items of a task share its partition key; the sort key tells them apart and orders them:
+//
+//	A#<ref>#<i>   part i of a body that is too big for the item it belongs to
+//	E#<seq>       an append: the events from number seq on, deflated
+//	H             the head, with event 1
+//
+// Putting E#<seq> if it is absent is what keeps one order among many writers. Reading the range E#… to H backwards begins
+// with the head and the newest events.
+package dynamolog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"a2alambda/internal/tasklog"
+)
+
+// Log is a [tasklog.Log], and a [tasklog.Snapshotter], in a DynamoDB table. See [Schema] for what the table must be.
+//
+// Retries of throttled and failed requests are the client's.
+type Log struct {
+	client *dynamodb.Client
+	table  string
+}
+
+// New returns the log in the table. It sends nothing yet.
+func New(client *dynamodb.Client, table string) *Log { return &Log{client, table} }
+
+// Create implements [tasklog.Log]. It costs one write unit per KB, in one put unless the event is big.
+func (l *Log) Create(ctx context.Context, h tasklog.Head, writer string, event []byte) error {
+	item := item{
+		attrPK:      str(string(h.ID)),
+		attrSK:      str(skHead),
+		attrContext: str(h.ContextID),
+		attrCreated: num(h.Created.Unix()),
+		attrTTL:     num(h.Expires.Unix()),
+		attrWriter:  str(writer),
+		attrState:   str(string(a2a.TaskStateSubmitted)),
+		attrSeq:     num(1),
+	}
+	if err := l.putBody(ctx, item, ref(1, writer), maxHeadBody, deflate([][]byte{event})); err != nil {
+		return fmt.Errorf("dynamolog: creating task: %w", err)
+	}
+	existing, err := l.putIfAbsent(ctx, item)
+	if err != nil {
+		return fmt.Errorf("dynamolog: creating task: %w", err)
+	}
+	if existing != nil && existing.str(attrWriter) != writer {
+		return tasklog.ErrExists
+	}
+	return nil
+}
+
+// Append implements [tasklog.Log]. It costs one write unit per KB of deflated events.
+func (l *Log) Append(ctx context.Context, b tasklog.Batch) error {
+	item := item{
+		attrPK:     str(string(b.ID)),
+		attrSK:     str(skBatch(b.First)),
+		attrCount:  num(int64(len(b.Events))),
+		attrTTL:    num(b.Expires.Unix()),
+		attrWriter: str(b.Writer),
+	}
+	if b.State.Terminal() {
+		item[attrState] = str(string(b.State))
+	}
+	if err := l.putBody(ctx, item, ref(b.First, b.Writer), maxBatchBody, deflate(b.Events)); err != nil {
+		return fmt.Errorf("dynamolog: appending: %w", err)
+	}
+	existing, err := l.putIfAbsent(ctx, item)
+	if err != nil {
+		return fmt.Errorf("dynamolog: appending: %w", err)
+	}
+	if existing != nil && existing.str(attrWriter) != b.Writer {
+		return tasklog.ErrConflict
+	}
+	return nil
+}
+
+// SetStatus implements [tasklog.Log].
+func (l *Log) SetStatus(ctx context.Context, id a2a.TaskID, s tasklog.Status) error {
+	err := l.updateHead(ctx, id, "SET #state = :state, #time = :time, #seq = :seq",
+		"attribute_exists(#pk) AND #seq < :seq",
+		map[string]string{"#pk": attrPK, "#state": attrState, "#time": attrTime, "#seq": attrSeq},
+		item{":state": str(string(s.State)), ":time": num(s.Time.UnixMilli()), ":seq": num(s.Seq)})
+	if err != nil {
+		return fmt.Errorf("dynamolog: setting status: %w", err)
+	}
+	return nil
+}
+
+// SaveSnapshot implements [tasklog.Snapshotter]. The parts of the snapshot before stay until they expire, so that nobody
+// loses what they are reading.
+func (l *Log) SaveSnapshot(ctx context.Context, h tasklog.Head, writer string, seq int64, task []byte) error {
+	r := "snapshot." + ref(seq, writer)
+	if err := l.putParts(ctx, h.ID, h.Expires.Unix(), r, deflate([][]byte{task})); err != nil {
+		return fmt.Errorf("dynamolog: saving snapshot: %w", err)
+	}
+	err := l.updateHead(ctx, h.ID, "SET #seq = :seq, #ref = :ref",
+		"attribute_exists(#pk) AND (attribute_not_exists(#seq) OR #seq < :seq)",
+		map[string]string{"#pk": attrPK, "#seq": attrSnapshotSeq, "#ref": attrSnapshotRef},
+		item{":seq": num(seq), ":ref": str(r)})
+	if err != nil {
+		return fmt.Errorf("dynamolog: saving snapshot: %w", err)
+	}
+	return nil
+}
+
+// putIfAbsent puts the item. If there is one of this key, it returns that instead.
+func (l *Log) putIfAbsent(ctx context.Context, it item) (existing item, err error) {
+	_, err = l.client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName:                           &l.table,
+		Item:                                it,
+		ConditionExpression:                 aws.String("attribute_not_exists(#pk)"),
+		ExpressionAttributeNames:            map[string]string{"#pk": attrPK},
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
+		return failed.Item, nil
+	}
+	return nil, err
+}
+
+// updateHead changes the head if the condition holds.
+func (l *Log) updateHead(ctx context.Context, id a2a.TaskID, update, condition string, names map[string]string, values item) error {
+	_, err := l.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                 &l.table,
+		Key:                       item{attrPK: str(string(id)), attrSK: str(skHead)},
+		UpdateExpression:          &update,
+		ConditionExpression:       &condition,
+		ExpressionAttributeNames:  names,
+		ExpressionAttributeValues: values,
+	})
+	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
+		return nil
+	}
+	return err
+}
+
+// expired reports whether the item may be gone at any moment: DynamoDB deletes it days late.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ttl-expired-items.html
+func expired(it item) bool { return it.num(attrTTL) <= time.Now().Unix() }

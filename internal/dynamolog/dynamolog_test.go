@@ -1,0 +1,263 @@
+package dynamolog_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
+	"a2alambda/localtest"
+)
+
+// newTable makes a table of its own for the test.
+func newTable(t *testing.T) (client *dynamodb.Client, table string) {
+	t.Helper()
+	client = localtest.DynamoClient(t, localtest.DynamoDB(t))
+	table = "tasks-" + string(a2a.NewTaskID())
+	if err := dynamolog.CreateTable(t.Context(), client, table); err != nil {
+		t.Fatal(err)
+	}
+	return client, table
+}
+
+// with returns a client like c that has the middleware around each attempt of a request, and many quick attempts.
+func with(c *dynamodb.Client, around middleware.FinalizeMiddleware) *dynamodb.Client {
+	o := c.Options()
+	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts, o.MaxBackoff, o.RateLimiter = 12, 5*time.Millisecond, ratelimit.None
+	})
+	o.APIOptions = append(o.APIOptions, func(s *middleware.Stack) error {
+		return s.Finalize.Insert(around, "Retry", middleware.After)
+	})
+	return dynamodb.New(o)
+}
+
+func TestLog(t *testing.T) {
+	client, table := newTable(t)
+	tasklogtest.Test(t, func(*testing.T) tasklog.Log { return dynamolog.New(client, table) })
+}
+
+// TestLogFaults passes the same tests at a DynamoDB that throttles, fails, and loses acknowledgements.
+func TestLogFaults(t *testing.T) {
+	client, table := newTable(t)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	var mu sync.Mutex
+	random := rand.New(rand.NewPCG(seed, 0))
+	var faults [3]int
+	faulty := with(client, middleware.FinalizeMiddlewareFunc("faults", func(
+		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+	) (out middleware.FinalizeOutput, md middleware.Metadata, err error) {
+		mu.Lock()
+		kind := random.IntN(10)
+		if kind < len(faults) {
+			faults[kind]++
+		}
+		mu.Unlock()
+		switch kind {
+		case 0:
+			return out, md, &types.ProvisionedThroughputExceededException{Message: aws.String("slow down")}
+		case 1:
+			return out, md, serverError("try again")
+		case 2: // done, and nobody is told
+			if _, _, err := next.HandleFinalize(ctx, in); err != nil {
+				return out, md, err
+			}
+			return out, md, serverError("lost")
+		}
+		return next.HandleFinalize(ctx, in)
+	}))
+	tasklogtest.Test(t, func(*testing.T) tasklog.Log { return dynamolog.New(faulty, table) })
+	for kind, n := range faults {
+		if n == 0 {
+			t.Errorf("no fault of kind %d was injected", kind)
+		}
+	}
+}
+
+// serverError returns the error that the client makes of a response with status 500.
+func serverError(text string) error {
+	return &smithyhttp.ResponseError{
+		Response: &smithyhttp.Response{Response: &http.Response{StatusCode: http.StatusInternalServerError}},
+		Err:      &types.InternalServerError{Message: &text},
+	}
+}
+
+// TestUnreachable checks that errors of the store are told, and are none of the log's own.
+func TestUnreachable(t *testing.T) {
+	client, table := newTable(t)
+	down := with(client, middleware.FinalizeMiddlewareFunc("down", func(
+		context.Context, middleware.FinalizeInput, middleware.FinalizeHandler,
+	) (out middleware.FinalizeOutput, md middleware.Metadata, err error) {
+		return out, md, errors.New("no route")
+	}))
+	l := dynamolog.New(down, table)
+	h, first := tasklogtest.NewTask()
+	b := tasklog.Batch{ID: h.ID, Writer: "w", First: 2, Events: [][]byte{first}, Expires: h.Expires}
+	_, readErr := l.Read(t.Context(), h.ID, 0, 1)
+	_, loadErr := l.Load(t.Context(), h.ID)
+	for name, err := range map[string]error{
+		"Create":       l.Create(t.Context(), h, "w", first),
+		"Append":       l.Append(t.Context(), b),
+		"SetStatus":    l.SetStatus(t.Context(), h.ID, tasklog.Status{}),
+		"SaveSnapshot": l.SaveSnapshot(t.Context(), h, "w", 1, first),
+		"Read":         readErr,
+		"Load":         loadErr,
+	} {
+		if err == nil || !strings.HasPrefix(err.Error(), "dynamolog: ") || !strings.Contains(err.Error(), "no route") {
+			t.Errorf("%s: got %v", name, err)
+		}
+		for _, own := range []error{tasklog.ErrNotFound, tasklog.ErrExists, tasklog.ErrConflict} {
+			if errors.Is(err, own) {
+				t.Errorf("%s: %v is %v", name, err, own)
+			}
+		}
+	}
+	if _, err := dynamolog.New(client, table).Load(t.Context(), h.ID); !errors.Is(err, tasklog.ErrNotFound) {
+		t.Errorf("something was created: %v", err)
+	}
+}
+
+// TestStatus checks that the head follows the log and never goes back.
+func TestStatus(t *testing.T) {
+	client, table := newTable(t)
+	l := dynamolog.New(client, table)
+	h, first := tasklogtest.NewTask()
+	if err := l.Create(t.Context(), h, "w", first); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for _, s := range []tasklog.Status{
+		{State: a2a.TaskStateWorking, Time: now, Seq: 2},
+		{State: a2a.TaskStateCompleted, Time: now, Seq: 9},
+		{State: a2a.TaskStateWorking, Time: now, Seq: 5},
+	} {
+		if err := l.SetStatus(t.Context(), h.ID, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.SetStatus(t.Context(), "none", tasklog.Status{State: a2a.TaskStateWorking, Seq: 2}); err != nil {
+		t.Fatal(err)
+	}
+	out, err := client.Scan(t.Context(), &dynamodb.ScanInput{TableName: &table})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out.Items) != 1 {
+		t.Fatalf("%d items, want the head alone", len(out.Items))
+	}
+	got := fmt.Sprint(out.Items[0]["s"].(*types.AttributeValueMemberS).Value, " ", out.Items[0]["seq"].(*types.AttributeValueMemberN).Value)
+	if got != "TASK_STATE_COMPLETED 9" {
+		t.Errorf("head has %s", got)
+	}
+}
+
+// metered counts what requests cost.
+type metered struct {
+	mu           sync.Mutex
+	requests     int
+	read, writes float64
+}
+
+func (m *metered) reset() { m.requests, m.read, m.writes = 0, 0, 0 }
+
+// meter returns a client like c, and what it costs by ReturnConsumedCapacity.
+func meter(c *dynamodb.Client) (*dynamodb.Client, *metered) {
+	m := new(metered)
+	o := c.Options()
+	o.APIOptions = append(o.APIOptions, func(s *middleware.Stack) error {
+		return s.Initialize.Add(middleware.InitializeMiddlewareFunc("meter", func(
+			ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
+		) (middleware.InitializeOutput, middleware.Metadata, error) {
+			switch p := in.Parameters.(type) {
+			case *dynamodb.PutItemInput:
+				p.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
+			case *dynamodb.UpdateItemInput:
+				p.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
+			case *dynamodb.QueryInput:
+				p.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
+			case *dynamodb.GetItemInput:
+				p.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
+			}
+			out, md, err := next.HandleInitialize(ctx, in)
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.requests++
+			switch r := out.Result.(type) {
+			case *dynamodb.PutItemOutput:
+				m.writes += *r.ConsumedCapacity.CapacityUnits
+			case *dynamodb.UpdateItemOutput:
+				m.writes += *r.ConsumedCapacity.CapacityUnits
+			case *dynamodb.QueryOutput:
+				m.read += *r.ConsumedCapacity.CapacityUnits
+			case *dynamodb.GetItemOutput:
+				m.read += *r.ConsumedCapacity.CapacityUnits
+			}
+			return out, md, err
+		}), middleware.After)
+	})
+	return dynamodb.New(o), m
+}
+
+// TestCost holds the log to its price: what a write costs does not grow with the task, and a long task is loaded from
+// its snapshot.
+func TestCost(t *testing.T) {
+	client, table := newTable(t)
+	client, cost := meter(client)
+	l := dynamolog.New(client, table)
+	h, first := tasklogtest.NewTask()
+	if err := l.Create(t.Context(), h, "w", first); err != nil {
+		t.Fatal(err)
+	}
+	if cost.requests != 1 || cost.writes > 1 {
+		t.Errorf("creating a task: %d requests, %v write units, want 1 and 1", cost.requests, cost.writes)
+	}
+
+	fold := tasklog.NewFold(nil, 0)
+	fold.Add(tasklog.Event{Seq: 1, JSON: first})
+	const n = 10_000
+	for _, writer := range []string{"first", "second", "third"} {
+		cost.reset()
+		a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Log: l, Head: h, Writer: writer, Fold: fold})
+		for i := range n {
+			if err := a.Add(tasklogtest.StatusEvent(h, a2a.TaskStateWorking, "event "+strconv.Itoa(i)), a2a.TaskStateWorking); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%d events: %d requests, %.3f write units an event", n, cost.requests, cost.writes/n)
+		if perEvent := cost.writes / n; perEvent > 0.15 {
+			t.Errorf("%.3f write units an event, want 0.15 at most, however long the task is", perEvent)
+		}
+	}
+
+	cost.reset()
+	s, err := l.Load(t.Context(), h.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Seq != 3*n+1 || len(s.Task.History) != 3*n {
+		t.Errorf("loaded %d events, %d messages", s.Seq, len(s.Task.History))
+	}
+	t.Logf("loading: %d requests, %v read units", cost.requests, cost.read)
+}

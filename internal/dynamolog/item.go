@@ -1,0 +1,96 @@
+package dynamolog
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// Attribute names are short: they are paid for with every item.
+const (
+	attrPK  = "pk"  // S: task id
+	attrSK  = "sk"  // S: see the package's documentation
+	attrTTL = "ttl" // N: seconds since 1970; the same on all items of a task
+
+	attrBody   = "b" // B: deflated events, or a part of a bigger body
+	attrParts  = "r" // S: instead of b: the ref of the parts
+	attrWriter = "w" // S: who wrote this item; on batches and heads
+	attrCount  = "n" // N: number of events; on batches
+	attrState  = "s" // S: on heads: the task's state; on batches: the terminal state they end with
+
+	// On heads only.
+	attrContext     = "ctx" // S: context id
+	attrCreated     = "cr"  // N: seconds since 1970
+	attrTime        = "t"   // N: time of the state, in milliseconds since 1970
+	attrSeq         = "seq" // N: number of the event that brought the state
+	attrSnapshotSeq = "sn"  // N: the snapshot's last event
+	attrSnapshotRef = "sr"  // S: the ref of the snapshot's parts
+)
+
+const (
+	skHead     = "H"
+	skBatchEnd = "E$" // after every batch
+)
+
+// skBatch returns the sort key of the batch that begins with event seq.
+func skBatch(seq int64) string { return fmt.Sprintf("E#%012d", seq) }
+
+// ref returns the name of what a writer writes at seq, unique within the task.
+func ref(seq int64, writer string) string { return strconv.FormatInt(seq, 10) + "." + writer }
+
+type item map[string]types.AttributeValue
+
+func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+func num(n int64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
+}
+
+func bin(b []byte) types.AttributeValue { return &types.AttributeValueMemberB{Value: b} }
+
+// str returns the string attribute, or "".
+func (it item) str(name string) string {
+	if v, ok := it[name].(*types.AttributeValueMemberS); ok {
+		return v.Value
+	}
+	return ""
+}
+
+// num returns the number attribute, or 0.
+func (it item) num(name string) int64 {
+	if v, ok := it[name].(*types.AttributeValueMemberN); ok {
+		n, _ := strconv.ParseInt(v.Value, 10, 64)
+		return n
+	}
+	return 0
+}
+
+// bin returns the binary attribute, or nil.
+func (it item) bin(name string) []byte {
+	if v, ok := it[name].(*types.AttributeValueMemberB); ok {
+		return v.Value
+	}
+	return nil
+}
+
+// first returns the number of the first event in a batch or head.
+func first(it item) int64 {
+	sk := it.str(attrSK)
+	if sk == skHead {
+		return 1
+	}
+	n, _ := strconv.ParseInt(sk[len("E#"):], 10, 64)
+	return n
+}
+
+// last returns the number of the last event in a batch or head.
+func last(it item) int64 {
+	if it.str(attrSK) == skHead {
+		return 1
+	}
+	return first(it) + it.num(attrCount) - 1
+}
+
+// ends reports whether the batch is the last of its task: nothing after it counts.
+func ends(it item) bool { return it.str(attrSK) != skHead && it.str(attrState) != "" }

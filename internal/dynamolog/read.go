@@ -1,0 +1,223 @@
+package dynamolog
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"a2alambda/internal/tasklog"
+)
+
+// firstPage is how many items the first request of a Load asks for: enough for most tasks, and little beside the tail of a
+// long task that has a snapshot.
+const firstPage = 64
+
+// Read implements [tasklog.Log].
+func (l *Log) Read(ctx context.Context, id a2a.TaskID, after int64, limit int) ([]tasklog.Event, error) {
+	events, err := l.read(ctx, id, after, limit)
+	if err != nil && err != tasklog.ErrNotFound {
+		return nil, fmt.Errorf("dynamolog: reading: %w", err)
+	}
+	return events, err
+}
+
+func (l *Log) read(ctx context.Context, id a2a.TaskID, after int64, limit int) ([]tasklog.Event, error) {
+	// Start from the append that holds event number after, which may be the one that ends the task: it is the last that
+	// begins there or before. Event 1 is in the head.
+	start := item{}
+	if after > 1 {
+		page, err := l.query(ctx, id, skBatch(0), skBatch(after), nil, false, 1)
+		if err != nil {
+			return nil, err
+		}
+		if len(page.Items) > 0 {
+			start = page.Items[0]
+		}
+	}
+	if len(start) == 0 {
+		head, err := l.head(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		start = head
+	}
+	if expired(start) {
+		return nil, tasklog.ErrNotFound
+	}
+
+	var events []tasklog.Event
+	add := func(it item) (more bool, err error) {
+		all, err := l.events(ctx, it)
+		if err != nil {
+			return false, err
+		}
+		for _, e := range all {
+			if e.Seq > after && len(events) < limit {
+				events = append(events, e)
+			}
+		}
+		return len(events) < limit && !ends(it), nil
+	}
+	more, err := add(start)
+	var from item // where the next page starts; nil at first
+	for more && err == nil {
+		next := skBatch(last(start) + 1)
+		var page *queried
+		page, err = l.query(ctx, id, next, skBatchEnd, from, true, 0)
+		if err != nil {
+			break
+		}
+		for i := 0; more && err == nil && i < len(page.Items); i++ {
+			more, err = add(page.Items[i])
+		}
+		from = page.LastEvaluatedKey
+		more = more && from != nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return events, nil
+}
+
+// Load implements [tasklog.Log]. It reads backwards from the end to the last snapshot.
+func (l *Log) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
+	s, err := l.load(ctx, id)
+	if err != nil && err != tasklog.ErrNotFound {
+		return nil, fmt.Errorf("dynamolog: loading: %w", err)
+	}
+	return s, err
+}
+
+func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
+	var head item
+	var batches []item // newest first
+	var snapshot int64
+	var from item
+	for limit := int32(firstPage); ; limit = 0 {
+		page, err := l.query(ctx, id, skBatch(0), skHead, from, false, limit)
+		if err != nil {
+			return nil, err
+		}
+		items := page.Items
+		if head == nil {
+			if len(items) == 0 || items[0].str(attrSK) != skHead || expired(items[0]) {
+				return nil, tasklog.ErrNotFound
+			}
+			head, items = items[0], items[1:]
+			snapshot = head.num(attrSnapshotSeq)
+		}
+		done := page.LastEvaluatedKey == nil
+		for _, it := range items {
+			if last(it) <= snapshot {
+				done = true
+				break
+			}
+			batches = append(batches, it)
+		}
+		if done {
+			break
+		}
+		from = page.LastEvaluatedKey
+	}
+
+	fold := tasklog.NewFold(nil, 0)
+	if snapshot > 0 {
+		data, err := l.parts(ctx, id, head.str(attrSnapshotRef))
+		if err != nil {
+			return nil, err
+		}
+		lines, err := inflate(data)
+		if err != nil {
+			return nil, err
+		}
+		var task a2a.Task
+		if err := json.Unmarshal(lines[0], &task); err != nil {
+			return nil, fmt.Errorf("snapshot as of event %d: %w", snapshot, err)
+		}
+		fold = tasklog.NewFold(&task, snapshot)
+	} else {
+		batches = append(batches, head)
+	}
+	for _, it := range slices.Backward(batches) {
+		events, err := l.events(ctx, it)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range events {
+			if e.Seq > fold.Seq() {
+				fold.Add(e)
+			}
+		}
+		if ends(it) {
+			break
+		}
+	}
+	task, err := fold.Task()
+	if err != nil {
+		return nil, err
+	}
+	return &tasklog.Snapshot{
+		Head: tasklog.Head{
+			ID:        id,
+			ContextID: head.str(attrContext),
+			Created:   time.Unix(head.num(attrCreated), 0).UTC(),
+			Expires:   time.Unix(head.num(attrTTL), 0).UTC(),
+		},
+		Task: task,
+		Seq:  fold.Seq(),
+	}, nil
+}
+
+// head returns the head, or ErrNotFound.
+func (l *Log) head(ctx context.Context, id a2a.TaskID) (item, error) {
+	out, err := l.client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName:      &l.table,
+		Key:            item{attrPK: str(string(id)), attrSK: str(skHead)},
+		ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if out.Item == nil {
+		return nil, tasklog.ErrNotFound
+	}
+	return out.Item, nil
+}
+
+// queried is a page of a query. Items are in the order asked for.
+type queried struct {
+	Items            []item
+	LastEvaluatedKey item
+}
+
+// query reads a page of the items of a task whose sort keys lie between from and to, both included; start is the
+// LastEvaluatedKey of the page before, limit the most items, or 0.
+func (l *Log) query(ctx context.Context, id a2a.TaskID, from, to string, start item, forward bool, limit int32) (*queried, error) {
+	in := &dynamodb.QueryInput{
+		TableName:                 &l.table,
+		KeyConditionExpression:    aws.String("#pk = :pk AND #sk BETWEEN :from AND :to"),
+		ExpressionAttributeNames:  map[string]string{"#pk": attrPK, "#sk": attrSK},
+		ExpressionAttributeValues: item{":pk": str(string(id)), ":from": str(from), ":to": str(to)},
+		ExclusiveStartKey:         start,
+		ScanIndexForward:          &forward,
+		ConsistentRead:            aws.Bool(true),
+	}
+	if limit > 0 {
+		in.Limit = &limit
+	}
+	out, err := l.client.Query(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	page := &queried{LastEvaluatedKey: out.LastEvaluatedKey}
+	for _, it := range out.Items {
+		page.Items = append(page.Items, it)
+	}
+	return page, nil
+}

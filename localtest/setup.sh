@@ -1,0 +1,206 @@
+#!/usr/bin/env bash
+# Usage: localtest/setup.sh [part ...]
+#
+# Gets what the tests run against, each part once, into ${XDG_CACHE_HOME:-~/.cache}/a2alambda:
+#
+#   dynamodb  DynamoDB Local               prints the directory of its jars
+#   sam       the AWS SAM CLI              prints the path of sam
+#   python    Python with the A2A SDK      prints the path of its interpreter
+#   docker    a running Docker engine      prints nothing
+#   image     sam local's base image       prints its tag
+#
+# Without arguments it gets them all. On Debian, as root, it installs the packages that are missing; elsewhere it says
+# which they are. Progress goes to stderr, where the last line of a failure is one sentence that tells what to do.
+# It may run several times at once.
+set -euo pipefail
+
+readonly dynamodb_version=3.1.0 sam_version=1.170.0 a2a_sdk_version=0.2.8 # the tutorial's
+# What pip chose for that A2A SDK.
+readonly python_packages=(
+	"a2a-sdk==$a2a_sdk_version" annotated-doc==0.0.7 annotated-types==0.8.0 anyio==4.16.0 certifi==2026.10.18 cffi==2.1.1
+	charset-normalizer==3.5.2 cryptography==50.0.2 fastapi==0.165.0 google-api-core==2.33.0 google-auth==2.62.2
+	googleapis-common-protos==1.75.0 grpcio==1.85.1 grpcio-reflection==1.80.1 grpcio-tools==1.80.1 h11==0.16.0
+	httpcore==1.0.9 httpx==0.28.1 httpx-sse==0.4.3 idna==3.20 opentelemetry-api==1.45.2 opentelemetry-sdk==1.45.2
+	opentelemetry-semantic-conventions==0.66b2 proto-plus==1.28.2 protobuf==6.31.1 pyasn1==0.6.5
+	pyasn1_modules==0.4.2 pycparser==3.12 pydantic==2.14.3 pydantic_core==2.50.4 requests==2.34.2
+	sse-starlette==3.7.0 starlette==1.10.0 typing-inspection==0.4.5 typing_extensions==4.16.0 urllib3==2.8.0
+)
+readonly image_tag=public.ecr.aws/lambda/provided:al2023-x86_64
+# sam local puts its emulator on top of the base image under this tag, and never makes it again while it exists.
+readonly sam_image_tag=public.ecr.aws/lambda/provided:al2023-rapid-x86_64
+
+say() { printf 'localtest/setup.sh: %s\n' "$*" >&2; }
+die() { say "$@"; exit 1; }
+have() { command -v "$1" >/dev/null; }
+
+# install gets Debian packages, or says what is missing: install WHAT PACKAGE...
+install() {
+	local what=$1
+	shift
+	if ! have apt-get || [ "$(id -u)" != 0 ]; then
+		die "$what is missing: install it (Debian: apt-get install $*) and run localtest/setup.sh again."
+	fi
+	say "installing $*"
+	local apt=(apt-get -qq -o DPkg::Lock::Timeout=300)
+	export DEBIAN_FRONTEND=noninteractive
+	"${apt[@]}" install -y --no-install-recommends "$@" >&2 ||
+		{ "${apt[@]}" update >&2 && "${apt[@]}" install -y --no-install-recommends "$@" >&2; } ||
+		die "$what is missing and apt-get cannot install it: install $* by hand and run localtest/setup.sh again."
+}
+
+# locked runs a part while no other process runs it.
+locked() (
+	flock 9
+	"part_$1"
+) 9>"$cache/$1.lock"
+
+java_is_new() {
+	local version
+	version=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p')
+	[ "${version:-0}" -ge 17 ]
+}
+
+part_dynamodb() {
+	local dir=$cache/dynamodb-local-$dynamodb_version tmp
+	have java || install "Java 17" default-jre-headless
+	java_is_new || die "the java in the PATH is older than 17: put Java 17 or newer first in the PATH."
+	if [ ! -d "$dir" ]; then
+		have mvn || install "Maven" maven
+		say "getting DynamoDB Local $dynamodb_version"
+		rm -rf "$cache"/dynamodb-tmp.*
+		tmp=$(mktemp -d "$cache/dynamodb-tmp.XXXXXX")
+		cat >"$tmp/pom.xml" <<-POM
+			<project>
+			  <modelVersion>4.0.0</modelVersion>
+			  <groupId>a2alambda</groupId>
+			  <artifactId>localtest</artifactId>
+			  <version>1</version>
+			  <dependencies>
+			    <dependency>
+			      <groupId>software.amazon.dynamodb</groupId>
+			      <artifactId>DynamoDBLocal</artifactId>
+			      <version>$dynamodb_version</version>
+			    </dependency>
+			  </dependencies>
+			</project>
+		POM
+		mvn -q -B -Dstyle.color=never -f "$tmp/pom.xml" dependency:copy-dependencies \
+			-DincludeScope=runtime -DoutputDirectory="$tmp/jars" >&2 ||
+			die "Maven could not get DynamoDB Local $dynamodb_version: see its message above; it needs Maven Central, or a mirror in ~/.m2/settings.xml."
+		mv "$tmp/jars" "$dir"
+		rm -rf "$tmp"
+	fi
+	echo "$dir"
+}
+
+# virtualenv makes a Python environment in a directory, unless it is there and complete: virtualenv DIR PACKAGE...
+virtualenv() {
+	local dir=$1
+	shift
+	have python3 || install "Python 3.10" python3 python3-venv
+	python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+		die "the python3 in the PATH is older than 3.10: put a newer one first in the PATH."
+	# An environment cannot be moved, so it is made in place and marked when it is complete. Its python is a link to
+	# the one it was made with, which may be gone.
+	if [ ! -e "$dir/complete" ] || [ ! -x "$dir/bin/python" ]; then
+		python3 -c 'import ensurepip, venv' 2>/dev/null || install "Python's venv" python3-venv
+		say "getting $1"
+		rm -rf "$dir"
+		python3 -m venv "$dir" >&2 ||
+			die "python3 -m venv failed: see its message above, and install Python's venv module."
+		"$dir/bin/python" -m pip --disable-pip-version-check install -q "$@" >&2 ||
+			die "pip could not install $1: see its message above; it needs PyPI, or a mirror in pip's configuration."
+		touch "$dir/complete"
+	fi
+}
+
+part_sam() {
+	virtualenv "$cache/sam-$sam_version" "aws-sam-cli==$sam_version"
+	echo "$cache/sam-$sam_version/bin/sam"
+}
+
+part_python() {
+	virtualenv "$cache/a2a-sdk-$a2a_sdk_version" "${python_packages[@]}"
+	echo "$cache/a2a-sdk-$a2a_sdk_version/bin/python"
+}
+
+docker_answers() { have docker && timeout 20 docker version >/dev/null 2>&1; }
+
+part_docker() {
+	docker_answers && return
+	local PATH=$PATH:/usr/sbin:/sbin # where dockerd and what it needs are
+	if [ "$(id -u)" != 0 ] || ! have apt-get; then
+		die "no Docker engine answers: install and start one that this user may use, so that \"docker version\" shows a server."
+	fi
+	if ! have dockerd || ! have docker; then
+		install "Docker" docker.io
+		docker_answers && return # where systemd runs, installing starts it
+	fi
+	local log=$cache/dockerd.log pid
+	say "starting dockerd"
+	# In a session of its own, and without the lock: it stays when this script is done.
+	setsid dockerd --host unix:///var/run/docker.sock --pidfile "$cache/dockerd.pid" </dev/null >"$log" 2>&1 9>&- &
+	pid=$!
+	for _ in {1..300}; do
+		docker_answers && return
+		kill -0 "$pid" 2>/dev/null || break
+		sleep 0.2
+	done
+	tail -n 20 "$log" >&2
+	die "dockerd does not start: see the end of $log above, or start a Docker engine by hand."
+}
+
+part_image() {
+	locked docker
+	if ! docker image inspect "$image_tag" >/dev/null 2>&1; then
+		pull_image || make_image
+		docker image rm -f "$sam_image_tag" >/dev/null 2>&1 || true
+	fi
+	echo "$image_tag"
+}
+
+# pull_image gets AWS's own image, where its registry can be reached.
+pull_image() {
+	timeout 5 bash -c ": </dev/tcp/${image_tag%%/*}/443" 2>/dev/null || return
+	say "pulling $image_tag"
+	timeout 300 docker pull -q "$image_tag" >&2
+}
+
+# make_image makes a stand-in: BusyBox for the shell that SAM's build steps use, and certificates for TLS. The function
+# is a static binary and needs nothing else.
+make_image() {
+	local certs=/etc/ssl/certs/ca-certificates.crt root applet id
+	have busybox || install "BusyBox" busybox-static
+	[ -e "$certs" ] || install "the CA certificates" ca-certificates
+	say "making $image_tag from BusyBox"
+	rm -rf "$cache"/image-tmp.*
+	root=$(mktemp -d "$cache/image-tmp.XXXXXX")
+	chmod 755 "$root"
+	mkdir -p "$root"/{bin,dev,proc,sys,etc/ssl/certs,opt,var/task,var/runtime}
+	mkdir -m 1777 "$root/tmp"
+	cp -L "$certs" "$root$certs"
+	echo root:x:0:0:root:/:/bin/sh >"$root/etc/passwd"
+	cp "$(command -v busybox)" "$root/bin/busybox"
+	for applet in $(busybox --list); do
+		[ -e "$root/bin/$applet" ] || ln -s busybox "$root/bin/$applet"
+	done
+	id=$(tar -C "$root" --owner 0 --group 0 -c . | docker import --change 'WORKDIR /var/task' \
+		--change 'ENV LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime' -) ||
+		die "docker import refused the base image: see its message above."
+	rm -rf "$root"
+	docker run --rm --network none "$id" /bin/sh -c : >&2 ||
+		die "a container does not start: see Docker's message above; if it is about /bin/sh, install Debian's busybox-static."
+	docker tag "$id" "$image_tag"
+}
+
+[ -n "${XDG_CACHE_HOME:-${HOME:-}}" ] || die "neither XDG_CACHE_HOME nor HOME is set: set one, for the cache."
+readonly cache=${XDG_CACHE_HOME:-$HOME/.cache}/a2alambda
+have flock || die "flock is missing: these engines need Linux, and flock comes with its package util-linux."
+mkdir -p "$cache" || die "the cache directory $cache cannot be made: set XDG_CACHE_HOME to a place that can be written."
+[ $# -gt 0 ] || set -- dynamodb sam python docker image
+for part in "$@"; do
+	case $part in
+	dynamodb | sam | python | docker | image) locked "$part" ;;
+	*) die "there is no part \"$part\": the parts are dynamodb, sam, python, docker and image." ;;
+	esac
+done
