@@ -9,10 +9,11 @@ import (
 	"os/exec"
 	"sync"
 	"syscall"
+	"testing"
 	"time"
 )
 
-// process is a running program that ends when this one does.
+// process is a running server. It ends when this process does.
 type process struct {
 	cmd  *exec.Cmd
 	out  output
@@ -20,7 +21,8 @@ type process struct {
 	err  error         // of Wait; set when done is closed
 }
 
-func start(cmd *exec.Cmd) (*process, error) {
+// start starts a server and returns when a GET of the URL gets any answer at all. An error ends the server.
+func start(ctx context.Context, cmd *exec.Cmd, url string) (*process, error) {
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &p.out, &p.out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -31,43 +33,54 @@ func start(cmd *exec.Cmd) (*process, error) {
 		p.err = cmd.Wait()
 		close(p.done)
 	}()
+	if err := p.waitServing(ctx, url); err != nil {
+		p.kill()
+		return nil, fmt.Errorf("%w; its output:\n%s", err, p.out.String())
+	}
 	return p, nil
 }
 
-// waitServing returns when a GET of the URL gets any answer at all.
 func (p *process) waitServing(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
 		resp, err := client.Do(req)
 		if err == nil {
 			return resp.Body.Close()
 		}
 		select {
 		case <-p.done:
-			return fmt.Errorf("ended (%v) before it served %s:\n%s", p.err, url, p.out.String())
+			return fmt.Errorf("ended before it served %s: %v", url, p.err)
 		case <-ctx.Done():
-			return fmt.Errorf("does not serve %s: %w; its output:\n%s", url, err, p.out.String())
+			return fmt.Errorf("does not serve %s: %w", url, err)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }
 
-// terminate asks the process to end, and waits for it: ten seconds, then it is killed.
-func (p *process) terminate() error {
-	p.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-p.done:
-		return p.err
-	case <-time.After(10 * time.Second):
-		p.kill()
-		return fmt.Errorf("did not end on SIGTERM; its output:\n%s", p.out.String())
-	}
+// stopAtEnd asks the server to end when the test does, and waits for that: half a minute, then it is killed. A test that
+// failed shows what the server printed.
+func stopAtEnd(tb testing.TB, p *process, name string) {
+	tb.Cleanup(func() {
+		p.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-p.done:
+			if p.err != nil {
+				tb.Errorf("%s: %v", name, p.err)
+			}
+		case <-time.After(30 * time.Second):
+			p.kill()
+			tb.Errorf("%s did not end on SIGTERM", name)
+		}
+		if tb.Failed() {
+			tb.Logf("%s's output:\n%s", name, p.out.String())
+		}
+	})
 }
 
 func (p *process) kill() {

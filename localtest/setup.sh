@@ -15,15 +15,16 @@
 set -euo pipefail
 
 readonly dynamodb_version=3.1.0 sam_version=1.170.0 a2a_sdk_version=0.2.8 # the tutorial's
-# What pip chose for that A2A SDK.
+# What pip chose for that A2A SDK and Python 3.10, for newer Pythons too.
 readonly python_packages=(
-	"a2a-sdk==$a2a_sdk_version" annotated-doc==0.0.7 annotated-types==0.8.0 anyio==4.16.0 certifi==2026.10.18 cffi==2.1.1
-	charset-normalizer==3.5.2 cryptography==50.0.2 fastapi==0.165.0 google-api-core==2.33.0 google-auth==2.62.2
-	googleapis-common-protos==1.75.0 grpcio==1.85.1 grpcio-reflection==1.80.1 grpcio-tools==1.80.1 h11==0.16.0
-	httpcore==1.0.9 httpx==0.28.1 httpx-sse==0.4.3 idna==3.20 opentelemetry-api==1.45.2 opentelemetry-sdk==1.45.2
-	opentelemetry-semantic-conventions==0.66b2 proto-plus==1.28.2 protobuf==6.31.1 pyasn1==0.6.5
-	pyasn1_modules==0.4.2 pycparser==3.12 pydantic==2.14.3 pydantic_core==2.50.4 requests==2.34.2
-	sse-starlette==3.7.0 starlette==1.10.0 typing-inspection==0.4.5 typing_extensions==4.16.0 urllib3==2.8.0
+	"a2a-sdk==$a2a_sdk_version" annotated-doc==0.0.6 annotated-types==0.8.0 anyio==4.16.0 certifi==2026.10.18
+	cffi==2.1.1 charset-normalizer==3.5.2 cryptography==50.0.2 fastapi==0.162.5 google-api-core==2.33.0
+	google-auth==2.62.2 googleapis-common-protos==1.75.0 grpcio==1.85.1 grpcio-reflection==1.80.1
+	grpcio-tools==1.80.1 h11==0.16.0 httpcore==1.0.9 httpx==0.28.1 httpx-sse==0.4.3 idna==3.20
+	opentelemetry-api==1.45.2 opentelemetry-sdk==1.45.2 opentelemetry-semantic-conventions==0.66b2
+	proto-plus==1.28.2 protobuf==6.31.1 pyasn1==0.6.5 pyasn1-modules==0.4.2 pycparser==3.11 pydantic==2.14.3
+	pydantic-core==2.50.4 requests==2.34.2 setuptools==84.2.1 sse-starlette==3.5.1 starlette==1.7.0
+	typing-extensions==4.16.0 typing-inspection==0.4.5 urllib3==2.8.0
 )
 readonly image_tag=public.ecr.aws/lambda/provided:al2023-x86_64
 # sam local puts its emulator on top of the base image under this tag, and never makes it again while it exists.
@@ -43,8 +44,8 @@ install() {
 	say "installing $*"
 	local apt=(apt-get -qq -o DPkg::Lock::Timeout=300)
 	export DEBIAN_FRONTEND=noninteractive
-	"${apt[@]}" install -y --no-install-recommends "$@" >&2 ||
-		{ "${apt[@]}" update >&2 && "${apt[@]}" install -y --no-install-recommends "$@" >&2; } ||
+	"${apt[@]}" install -y --no-install-recommends "$@" >/dev/null 2>&1 || # it may have no lists yet
+		{ "${apt[@]}" update >&2 && "${apt[@]}" install -y --no-install-recommends "$@" >/dev/null; } ||
 		die "$what is missing and apt-get cannot install it: install $* by hand and run localtest/setup.sh again."
 }
 
@@ -100,9 +101,9 @@ virtualenv() {
 	have python3 || install "Python 3.10" python3 python3-venv
 	python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
 		die "the python3 in the PATH is older than 3.10: put a newer one first in the PATH."
-	# An environment cannot be moved, so it is made in place and marked when it is complete. Its python is a link to
-	# the one it was made with, which may be gone.
-	if [ ! -e "$dir/complete" ] || [ ! -x "$dir/bin/python" ]; then
+	# An environment cannot be moved, so it is made in place, and lists its packages when it is complete. Its python is
+	# a link to the one it was made with, which may be gone.
+	if [ "$(cat "$dir/complete" 2>/dev/null)" != "$*" ] || [ ! -x "$dir/bin/python" ]; then
 		python3 -c 'import ensurepip, venv' 2>/dev/null || install "Python's venv" python3-venv
 		say "getting $1"
 		rm -rf "$dir"
@@ -110,7 +111,7 @@ virtualenv() {
 			die "python3 -m venv failed: see its message above, and install Python's venv module."
 		"$dir/bin/python" -m pip --disable-pip-version-check install -q "$@" >&2 ||
 			die "pip could not install $1: see its message above; it needs PyPI, or a mirror in pip's configuration."
-		touch "$dir/complete"
+		echo "$*" >"$dir/complete"
 	fi
 }
 
@@ -132,12 +133,12 @@ part_docker() {
 	if [ "$(id -u)" != 0 ] || ! have apt-get; then
 		die "no Docker engine answers: install and start one that this user may use, so that \"docker version\" shows a server."
 	fi
-	if ! have dockerd || ! have docker; then
-		install "Docker" docker.io
-		docker_answers && return # where systemd runs, installing starts it
-	fi
+	have dockerd || install "Docker" docker.io
+	have docker || install "Docker's client" docker-cli # in docker.io up to Debian 12
+	docker_answers && return # where systemd runs, installing starts the engine
 	local log=$cache/dockerd.log pid
 	say "starting dockerd"
+	rm -f "$cache/dockerd.pid" # if it is left from before a reboot, its number may be another process's by now
 	# In a session of its own, and without the lock: it stays when this script is done.
 	setsid dockerd --host unix:///var/run/docker.sock --pidfile "$cache/dockerd.pid" </dev/null >"$log" 2>&1 9>&- &
 	pid=$!

@@ -3,7 +3,8 @@
 //
 // The environment:
 //
-//	TABLE_NAME                 DynamoDB table of the tasks. Without it they are kept in memory, which a Lambda function may not.
+//	TABLE_NAME                 DynamoDB table of the tasks. A local server without it keeps them in memory.
+//	WORKER_FUNCTION_NAME       function that runs what this one leaves to it. A local server does so itself.
 //	AWS_ENDPOINT_URL_DYNAMODB  where DynamoDB is, if not at AWS. A local server creates the table there.
 //	RETENTION_DAYS             how long a task is kept. Default 30.
 //	PORT                       of the local server. Default 10000.
@@ -12,26 +13,26 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"strconv"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/agent"
+	"a2alambda/internal/cloud"
+	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/functionurl"
-	"a2alambda/internal/memlog"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/internal/wire"
 )
-
-// gap is the least time between two writes of a running task to DynamoDB: 20 a second at most, and 25 ms of delay on average
-// for what comes faster.
-const gap = 50 * time.Millisecond
 
 func main() {
 	if err := serve(context.Background()); err != nil {
@@ -41,43 +42,40 @@ func main() {
 }
 
 func serve(ctx context.Context) error {
-	onLambda := os.Getenv("AWS_LAMBDA_RUNTIME_API") != ""
-	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	if onLambda {
-		logger = lambdacontext.NewLogger()
-	}
-
 	days, err := strconv.Atoi(cmp.Or(os.Getenv("RETENTION_DAYS"), "30"))
 	if err != nil || days < 1 {
 		return fmt.Errorf("RETENTION_DAYS is %q, not a number of days", os.Getenv("RETENTION_DAYS"))
 	}
 	runner := &run.Runner{
-		Executor: &agent.Executor{Stream: agent.New().Stream}, // put your own agent here
-		Logger:   logger,
+		Executor: agent.NewExecutor(), // put your own agent here, and in ../worker
 	}
-	store := "memory: tasks are gone when this process ends"
-	switch table := os.Getenv("TABLE_NAME"); {
-	case table != "":
-		log, err := openTable(ctx, table, !onLambda)
+	handler := func() http.Handler {
+		return wire.New(wire.Config{
+			Server:  &server.Server{Log: runner.Log, Runner: runner, Retention: time.Duration(days) * 24 * time.Hour},
+			Card:    agent.Card(),
+			BaseURL: functionurl.BaseURL,
+			Logger:  runner.Logger,
+		})
+	}
+	if os.Getenv("AWS_LAMBDA_RUNTIME_API") == "" {
+		runner.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+		l, err := openLocal(ctx, runner)
 		if err != nil {
 			return err
 		}
-		runner.Log, runner.Gap, store = log, gap, "DynamoDB table "+table
-	case onLambda:
-		return fmt.Errorf("TABLE_NAME is not set: a function's memory is no place for tasks")
-	default:
-		runner.Log = new(memlog.Log)
+		return l.serve(handler(), cmp.Or(os.Getenv("PORT"), "10000"))
 	}
 
-	handler := wire.New(wire.Config{
-		Server:  &server.Server{Log: runner.Log, Runner: runner, Retention: time.Duration(days) * 24 * time.Hour},
-		Card:    agent.Card(),
-		BaseURL: functionurl.BaseURL,
-		Logger:  logger,
-	})
-	if onLambda {
-		lambda.Start(functionurl.Handler(handler))
-		return nil
+	table, worker := os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME")
+	if table == "" || worker == "" {
+		return errors.New("TABLE_NAME or WORKER_FUNCTION_NAME is not set")
 	}
-	return serveLocal(handler, cmp.Or(os.Getenv("PORT"), "10000"), store)
+	cfg, err := cloud.Config(ctx)
+	if err != nil {
+		return err
+	}
+	runner.Log, runner.Gap = dynamolog.New(dynamodb.NewFromConfig(cfg), table), cloud.Gap
+	runner.Invoke, runner.Logger = cloud.Worker(cfg, worker), lambdacontext.NewLogger()
+	lambda.Start(functionurl.Handler(handler()))
+	return nil
 }

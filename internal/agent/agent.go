@@ -38,17 +38,22 @@ func New() *Agent {
 	}
 }
 
-// Stream answers one query, which may be empty. It fails only with the cause of a context that is done.
-func (a *Agent) Stream(ctx context.Context, query string) iter.Seq2[Step, error] {
+// Stream answers one query, which may be empty, from the step after the first said ones on. It fails only with the cause of a
+// context that is done.
+func (a *Agent) Stream(ctx context.Context, query string, said int) iter.Seq2[Step, error] {
 	return func(yield func(Step, error) bool) {
 		if strings.TrimSpace(query) == "" {
 			yield(Step{Content: "What should I process?", NeedsInput: true}, nil)
 			return
 		}
-		for _, s := range a.Steps {
-			if !yield(Step{Content: s}, nil) {
+		for i, s := range a.Steps {
+			if i < said-1 {
+				continue
+			}
+			if i >= said && !yield(Step{Content: s}, nil) {
 				return
 			}
+			// Nobody knows how long it had worked after the last step that was said.
 			select {
 			case <-ctx.Done():
 				yield(Step{}, context.Cause(ctx))
@@ -60,44 +65,80 @@ func (a *Agent) Stream(ctx context.Context, query string) iter.Seq2[Step, error]
 	}
 }
 
-// Executor tells the steps of an agent as A2A events. It is an [a2asrv.AgentExecutor].
+// Executor tells the steps of an agent as A2A events. It is an [a2asrv.AgentExecutor], and a run.Resumer: the steps that
+// have been said are in the task.
 type Executor struct {
 	// Stream is [Agent.Stream], or another agent's.
-	Stream func(ctx context.Context, query string) iter.Seq2[Step, error]
+	Stream func(ctx context.Context, query string, said int) iter.Seq2[Step, error]
 }
+
+// resultName is the name of the artifact with the result.
+const resultName = "streaming_result"
 
 // Execute implements [a2asrv.AgentExecutor]: a new task, a working status for each step, then the artifact
 // streaming_result and completed; or input-required; or failed.
 func (x *Executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
 	return func(yield func(a2a.Event, error) bool) {
-		status := func(state a2a.TaskState, text string) bool {
-			return yield(a2a.NewStatusUpdateEvent(ec, state, message(ec, text)), nil)
-		}
 		if ec.StoredTask == nil && !yield(a2a.NewSubmittedTask(ec, ec.Message), nil) {
 			return
 		}
-		for step, err := range x.Stream(ctx, text(ec.Message)) {
-			switch {
-			case err != nil && ctx.Err() != nil:
-				yield(nil, err) // whoever ended ctx knows what this means for the task
+		x.stream(ctx, ec, 0, yield)
+	}
+}
+
+// Resume implements run.Resumer.
+func (x *Executor) Resume(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return func(yield func(a2a.Event, error) bool) {
+		for _, a := range ec.StoredTask.Artifacts {
+			if a.Name == resultName {
+				yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
 				return
-			case err != nil:
-				status(a2a.TaskStateFailed, "Error occurred: "+err.Error())
+			}
+		}
+		x.stream(ctx, ec, said(ec.StoredTask), yield)
+	}
+}
+
+// said returns how many steps of its turn are in the task.
+func said(t *a2a.Task) (n int) {
+	messages := t.History
+	if m := t.Status.Message; m != nil {
+		messages = append(messages[:len(messages):len(messages)], m)
+	}
+	for _, m := range messages {
+		if n++; m.Role == a2a.MessageRoleUser {
+			n = 0
+		}
+	}
+	return n
+}
+
+// stream yields what follows after the first said steps.
+func (x *Executor) stream(ctx context.Context, ec *a2asrv.ExecutorContext, said int, yield func(a2a.Event, error) bool) {
+	status := func(state a2a.TaskState, text string) bool {
+		return yield(a2a.NewStatusUpdateEvent(ec, state, message(ec, text)), nil)
+	}
+	for step, err := range x.Stream(ctx, text(ec.Message), said) {
+		switch {
+		case err != nil && ctx.Err() != nil:
+			yield(nil, err) // whoever ended ctx knows what this means for the task
+			return
+		case err != nil:
+			status(a2a.TaskStateFailed, "Error occurred: "+err.Error())
+			return
+		case step.NeedsInput:
+			status(a2a.TaskStateInputRequired, step.Content)
+			return
+		case step.Done:
+			artifact := a2a.NewArtifactEvent(ec, a2a.NewTextPart(step.Content))
+			artifact.Artifact.Name = resultName
+			if yield(artifact, nil) {
+				yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
+			}
+			return
+		default:
+			if !status(a2a.TaskStateWorking, step.Content) {
 				return
-			case step.NeedsInput:
-				status(a2a.TaskStateInputRequired, step.Content)
-				return
-			case step.Done:
-				artifact := a2a.NewArtifactEvent(ec, a2a.NewTextPart(step.Content))
-				artifact.Artifact.Name = "streaming_result"
-				if yield(artifact, nil) {
-					yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
-				}
-				return
-			default:
-				if !status(a2a.TaskStateWorking, step.Content) {
-					return
-				}
 			}
 		}
 	}
@@ -124,3 +165,6 @@ func text(m *a2a.Message) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// NewExecutor returns the executor of the demo agent.
+func NewExecutor() *Executor { return &Executor{Stream: New().Stream} }

@@ -80,7 +80,7 @@ func TestExecuteAsksForInput(t *testing.T) {
 }
 
 func TestExecuteFails(t *testing.T) {
-	x := &agent.Executor{Stream: func(context.Context, string) iter.Seq2[agent.Step, error] {
+	x := &agent.Executor{Stream: func(context.Context, string, int) iter.Seq2[agent.Step, error] {
 		return func(yield func(agent.Step, error) bool) {
 			_ = yield(agent.Step{Content: "working"}, nil) && yield(agent.Step{}, errors.New("no more ideas"))
 		}
@@ -103,6 +103,35 @@ func TestExecuteInterrupted(t *testing.T) {
 			"0s status TASK_STATE_WORKING ROLE_AGENT Starting to process your request...",
 			"1s status TASK_STATE_WORKING ROLE_AGENT Analyzing your query...",
 			"1.5s error stopped")
+	})
+}
+
+func TestResume(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := &agent.Executor{Stream: agent.New().Stream}
+		say := func(role a2a.MessageRole, text string) *a2a.Message {
+			return a2a.NewMessage(role, a2a.NewTextPart(text))
+		}
+		question := say(a2a.MessageRoleUser, "this")
+		ec := &a2asrv.ExecutorContext{TaskID: "t", ContextID: "c", Message: question, StoredTask: &a2a.Task{
+			ID: "t", ContextID: "c",
+			// An earlier turn, and of this one the first two steps.
+			History: []*a2a.Message{
+				say(a2a.MessageRoleUser, ""), say(a2a.MessageRoleAgent, "What should I process?"),
+				question, say(a2a.MessageRoleAgent, "Starting to process your request..."),
+			},
+			Status: a2a.TaskStatus{State: a2a.TaskStateWorking, Message: say(a2a.MessageRoleAgent, "Analyzing your query...")},
+		}}
+		check(t, describe(x.Resume(t.Context(), ec)),
+			"1s status TASK_STATE_WORKING ROLE_AGENT Generating response...",
+			"2s artifact streaming_result Your query 'this' has been processed successfully!",
+			"2s status TASK_STATE_COMPLETED")
+
+		ec.StoredTask.History, ec.StoredTask.Status.Message = []*a2a.Message{question}, nil
+		check(t, describe(x.Resume(t.Context(), ec))[:1], "0s status TASK_STATE_WORKING ROLE_AGENT Starting to process your request...")
+
+		ec.StoredTask.Artifacts = []*a2a.Artifact{{ID: "x", Name: "streaming_result"}}
+		check(t, describe(x.Resume(t.Context(), ec)), "0s status TASK_STATE_COMPLETED")
 	})
 }
 

@@ -139,6 +139,9 @@ func skPart(ref string, i int) string {
 
 // events returns the events in a batch or head.
 func (l *Log) events(ctx context.Context, it item) ([]tasklog.Event, error) {
+	if last(it) < first(it) {
+		return nil, nil // a fence
+	}
 	body := it.bin(attrBody)
 	if ref := it.str(attrParts); ref != "" {
 		var err error

@@ -3,11 +3,13 @@
 // All items of a task share its partition key; the sort key tells them apart and orders them:
 //
 //	A#<ref>#<i>   part i of a body that is too big for the item it belongs to
-//	E#<seq>       an append: the events from number seq on, deflated
+//	E#<seq>       an append: the events from number seq on, deflated; or a fence, with no event
 //	H             the head, with event 1
+//	L             the lease, and a request to cancel; not there before the first renewal
 //
-// Putting E#<seq> if it is absent is what keeps one order among many writers. Reading the range E#… to H backwards begins
-// with the head and the newest events.
+// Putting E#<seq> if it is absent is what keeps one order among many writers; where a fence is, only its writer may. Reading
+// the range E#… to L backwards begins with the lease, the head and the newest events; reading it forwards from the next
+// event brings what is new, and the lease.
 package dynamolog
 
 import (
@@ -17,7 +19,6 @@ import (
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -36,7 +37,7 @@ type Log struct {
 func New(client *dynamodb.Client, table string) *Log { return &Log{client, table} }
 
 // Create implements [tasklog.Log]. It costs one write unit per KB, in one put unless the event is big.
-func (l *Log) Create(ctx context.Context, h tasklog.Head, writer string, event []byte) error {
+func (l *Log) Create(ctx context.Context, h tasklog.Head, writer string, until time.Time, event []byte) error {
 	item := item{
 		attrPK:      str(string(h.ID)),
 		attrSK:      str(skHead),
@@ -46,11 +47,15 @@ func (l *Log) Create(ctx context.Context, h tasklog.Head, writer string, event [
 		attrWriter:  str(writer),
 		attrState:   str(string(a2a.TaskStateSubmitted)),
 		attrSeq:     num(1),
+		attrRunning: str(shard(h.ID)),
+	}
+	if !until.IsZero() {
+		item[attrUntil] = num(until.UnixMilli())
 	}
 	if err := l.putBody(ctx, item, ref(1, writer), maxHeadBody, deflate([][]byte{event})); err != nil {
 		return fmt.Errorf("dynamolog: creating task: %w", err)
 	}
-	existing, err := l.putIfAbsent(ctx, item)
+	existing, err := l.put(ctx, item, "attribute_not_exists(#pk)", map[string]string{"#pk": attrPK}, nil)
 	if err != nil {
 		return fmt.Errorf("dynamolog: creating task: %w", err)
 	}
@@ -75,7 +80,8 @@ func (l *Log) Append(ctx context.Context, b tasklog.Batch) error {
 	if err := l.putBody(ctx, item, ref(b.First, b.Writer), maxBatchBody, deflate(b.Events)); err != nil {
 		return fmt.Errorf("dynamolog: appending: %w", err)
 	}
-	existing, err := l.putIfAbsent(ctx, item)
+	existing, err := l.put(ctx, item, "attribute_not_exists(#pk) OR #n = :none AND #w = :w",
+		map[string]string{"#pk": attrPK, "#n": attrCount, "#w": attrWriter}, values{":none": num(0), ":w": str(b.Writer)})
 	if err != nil {
 		return fmt.Errorf("dynamolog: appending: %w", err)
 	}
@@ -87,10 +93,14 @@ func (l *Log) Append(ctx context.Context, b tasklog.Batch) error {
 
 // SetStatus implements [tasklog.Log].
 func (l *Log) SetStatus(ctx context.Context, id a2a.TaskID, s tasklog.Status) error {
-	err := l.updateHead(ctx, id, "SET #state = :state, #time = :time, #seq = :seq",
-		"attribute_exists(#pk) AND #seq < :seq",
-		map[string]string{"#pk": attrPK, "#state": attrState, "#time": attrTime, "#seq": attrSeq},
-		item{":state": str(string(s.State)), ":time": num(s.Time.UnixMilli()), ":seq": num(s.Seq)})
+	update := "SET #state = :state, #time = :time, #seq = :seq"
+	names := map[string]string{"#pk": attrPK, "#state": attrState, "#time": attrTime, "#seq": attrSeq}
+	if tasklog.Final(s.State) {
+		update += " REMOVE #run"
+		names["#run"] = attrRunning
+	}
+	_, _, err := l.update(ctx, id, skHead, update, "attribute_exists(#pk) AND #seq < :seq", names,
+		values{":state": str(string(s.State)), ":time": num(s.Time.UnixMilli()), ":seq": num(s.Seq)})
 	if err != nil {
 		return fmt.Errorf("dynamolog: setting status: %w", err)
 	}
@@ -104,23 +114,27 @@ func (l *Log) SaveSnapshot(ctx context.Context, h tasklog.Head, writer string, s
 	if err := l.putParts(ctx, h.ID, h.Expires.Unix(), r, deflate([][]byte{task})); err != nil {
 		return fmt.Errorf("dynamolog: saving snapshot: %w", err)
 	}
-	err := l.updateHead(ctx, h.ID, "SET #seq = :seq, #ref = :ref",
+	_, _, err := l.update(ctx, h.ID, skHead, "SET #seq = :seq, #ref = :ref",
 		"attribute_exists(#pk) AND (attribute_not_exists(#seq) OR #seq < :seq)",
 		map[string]string{"#pk": attrPK, "#seq": attrSnapshotSeq, "#ref": attrSnapshotRef},
-		item{":seq": num(seq), ":ref": str(r)})
+		values{":seq": num(seq), ":ref": str(r)})
 	if err != nil {
 		return fmt.Errorf("dynamolog: saving snapshot: %w", err)
 	}
 	return nil
 }
 
-// putIfAbsent puts the item. If there is one of this key, it returns that instead.
-func (l *Log) putIfAbsent(ctx context.Context, it item) (existing item, err error) {
+// values are those in an expression, by their placeholders.
+type values = map[string]types.AttributeValue
+
+// put puts the item if the condition holds for what is there. If not, it returns that instead.
+func (l *Log) put(ctx context.Context, it item, condition string, names map[string]string, vals values) (existing item, err error) {
 	_, err = l.client.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName:                           &l.table,
 		Item:                                it,
-		ConditionExpression:                 aws.String("attribute_not_exists(#pk)"),
-		ExpressionAttributeNames:            map[string]string{"#pk": attrPK},
+		ConditionExpression:                 &condition,
+		ExpressionAttributeNames:            names,
+		ExpressionAttributeValues:           vals,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
@@ -129,20 +143,32 @@ func (l *Log) putIfAbsent(ctx context.Context, it item) (existing item, err erro
 	return nil, err
 }
 
-// updateHead changes the head if the condition holds.
-func (l *Log) updateHead(ctx context.Context, id a2a.TaskID, update, condition string, names map[string]string, values item) error {
-	_, err := l.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:                 &l.table,
-		Key:                       item{attrPK: str(string(id)), attrSK: str(skHead)},
-		UpdateExpression:          &update,
-		ConditionExpression:       &condition,
-		ExpressionAttributeNames:  names,
-		ExpressionAttributeValues: values,
-	})
-	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
-		return nil
+// update updates the item if the condition holds, and returns it as it is then, and whether it was updated.
+func (l *Log) update(
+	ctx context.Context, id a2a.TaskID, sk, expression, condition string, names map[string]string, vals values,
+) (now item, updated bool, err error) {
+	in := &dynamodb.UpdateItemInput{
+		TableName:                           &l.table,
+		Key:                                 item{attrPK: str(string(id)), attrSK: str(sk)},
+		UpdateExpression:                    &expression,
+		ExpressionAttributeNames:            names,
+		ExpressionAttributeValues:           vals,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
-	return err
+	if condition != "" {
+		in.ConditionExpression = &condition
+	}
+	if sk == skLease {
+		in.ReturnValues = types.ReturnValueAllNew
+	}
+	out, err := l.client.UpdateItem(ctx, in)
+	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
+		return failed.Item, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	return out.Attributes, true, nil
 }
 
 // expired reports whether the item may be gone at any moment: DynamoDB deletes it days late.

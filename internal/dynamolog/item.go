@@ -15,11 +15,16 @@ const (
 
 	attrBody   = "b" // B: deflated events, or a part of a bigger body
 	attrParts  = "r" // S: instead of b: the ref of the parts
-	attrWriter = "w" // S: who wrote this item; on batches and heads
-	attrCount  = "n" // N: number of events; on batches
+	attrWriter = "w" // S: who wrote this item; on leases: the holder
+	attrCount  = "n" // N: number of events; on batches. A fence has none
 	attrState  = "s" // S: on heads: the task's state; on batches: the terminal state they end with
 
+	attrUntil  = "u"  // N: end of the lease, in milliseconds since 1970; on leases, and on heads that of the first
+	attrEpoch  = "ep" // N: on leases and fences
+	attrCancel = "c"  // N: there if somebody has asked to cancel; on leases
+
 	// On heads only.
+	attrRunning     = "run" // S: key of the index; there while the task is running
 	attrContext     = "ctx" // S: context id
 	attrCreated     = "cr"  // N: seconds since 1970
 	attrTime        = "t"   // N: time of the state, in milliseconds since 1970
@@ -30,6 +35,7 @@ const (
 
 const (
 	skHead     = "H"
+	skLease    = "L"
 	skBatchEnd = "E$" // after every batch
 )
 

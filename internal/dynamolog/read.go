@@ -52,7 +52,12 @@ func (l *Log) read(ctx context.Context, id a2a.TaskID, after int64, limit int) (
 	}
 
 	var events []tasklog.Event
+	next := first(start)
 	add := func(it item) (more bool, err error) {
+		if first(it) != next {
+			return false, nil // see poll
+		}
+		next = last(it) + 1
 		all, err := l.events(ctx, it)
 		if err != nil {
 			return false, err
@@ -67,9 +72,8 @@ func (l *Log) read(ctx context.Context, id a2a.TaskID, after int64, limit int) (
 	more, err := add(start)
 	var from item // where the next page starts; nil at first
 	for more && err == nil {
-		next := skBatch(last(start) + 1)
 		var page *queried
-		page, err = l.query(ctx, id, next, skBatchEnd, from, true, 0)
+		page, err = l.query(ctx, id, skBatch(last(start)+1), skBatchEnd, from, true, 0)
 		if err != nil {
 			break
 		}
@@ -95,17 +99,20 @@ func (l *Log) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 }
 
 func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
-	var head item
+	var head, lease item
 	var batches []item // newest first
 	var snapshot int64
 	var from item
 	for limit := int32(firstPage); ; limit = 0 {
-		page, err := l.query(ctx, id, skBatch(0), skHead, from, false, limit)
+		page, err := l.query(ctx, id, skBatch(0), skLease, from, false, limit)
 		if err != nil {
 			return nil, err
 		}
 		items := page.Items
 		if head == nil {
+			if len(items) > 0 && items[0].str(attrSK) == skLease {
+				lease, items = items[0], items[1:]
+			}
 			if len(items) == 0 || items[0].str(attrSK) != skHead || expired(items[0]) {
 				return nil, tasklog.ErrNotFound
 			}
@@ -169,9 +176,55 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 			Created:   time.Unix(head.num(attrCreated), 0).UTC(),
 			Expires:   time.Unix(head.num(attrTTL), 0).UTC(),
 		},
-		Task: task,
-		Seq:  fold.Seq(),
+		Task:  task,
+		Seq:   fold.Seq(),
+		Lease: leaseOf(head, lease),
 	}, nil
+}
+
+// Poll implements [tasklog.Log]. It costs one read unit while nothing is new.
+func (l *Log) Poll(ctx context.Context, id a2a.TaskID, after int64) ([]tasklog.Event, tasklog.Lease, error) {
+	events, lease, err := l.poll(ctx, id, after)
+	if err != nil && err != tasklog.ErrNotFound {
+		err = fmt.Errorf("dynamolog: polling: %w", err)
+	}
+	return events, lease, err
+}
+
+func (l *Log) poll(ctx context.Context, id a2a.TaskID, after int64) (events []tasklog.Event, _ tasklog.Lease, err error) {
+	page, err := l.query(ctx, id, skBatch(after+1), skLease, nil, true, 0)
+	if err != nil {
+		return nil, tasklog.Lease{}, err
+	}
+	items, head, lease := page.Items, item(nil), item(nil)
+	if n := len(items); n > 0 && items[n-1].str(attrSK) == skLease {
+		items, lease = items[:n-1], items[n-1]
+	}
+	if n := len(items); n > 0 && items[n-1].str(attrSK) == skHead {
+		items, head = items[:n-1], items[n-1]
+	} else if head, err = l.head(ctx, id); err != nil { // it is on a later page, or nowhere
+		return nil, tasklog.Lease{}, err
+	}
+	if expired(head) {
+		return nil, tasklog.Lease{}, tasklog.ErrNotFound
+	}
+	if after == 0 {
+		items = slices.Insert(items, 0, head)
+	}
+	for _, it := range items {
+		if first(it) != after+int64(len(events))+1 {
+			break // a query may miss an item that is put while it runs, and see one that is put later
+		}
+		batch, err := l.events(ctx, it)
+		if err != nil {
+			return nil, tasklog.Lease{}, err
+		}
+		events = append(events, batch...)
+		if ends(it) {
+			break
+		}
+	}
+	return events, leaseOf(head, lease), nil
 }
 
 // head returns the head, or ErrNotFound.

@@ -11,19 +11,32 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// Schema returns the request that creates the table, as template.yaml does in a deployment: string keys pk and
-// sk, paid on demand. In a deployment the attribute ttl is set to expire items.
+// indexRunning is the name of the sparse index of running tasks, oldest first.
+const indexRunning = "running"
+
+// Schema returns the request that creates the table, as template.yaml does in a deployment: string keys pk and sk, the
+// index of running tasks, paid on demand. In a deployment the attribute ttl is set to expire items.
 func Schema(table string) *dynamodb.CreateTableInput {
 	return &dynamodb.CreateTableInput{
 		TableName: &table,
 		AttributeDefinitions: []types.AttributeDefinition{
 			{AttributeName: aws.String(attrPK), AttributeType: types.ScalarAttributeTypeS},
 			{AttributeName: aws.String(attrSK), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String(attrRunning), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String(attrCreated), AttributeType: types.ScalarAttributeTypeN},
 		},
 		KeySchema: []types.KeySchemaElement{
 			{AttributeName: aws.String(attrPK), KeyType: types.KeyTypeHash},
 			{AttributeName: aws.String(attrSK), KeyType: types.KeyTypeRange},
 		},
+		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
+			IndexName: aws.String(indexRunning),
+			KeySchema: []types.KeySchemaElement{
+				{AttributeName: aws.String(attrRunning), KeyType: types.KeyTypeHash},
+				{AttributeName: aws.String(attrCreated), KeyType: types.KeyTypeRange},
+			},
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
+		}},
 		BillingMode: types.BillingModePayPerRequest,
 	}
 }

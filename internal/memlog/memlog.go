@@ -25,16 +25,19 @@ type task struct {
 	head   tasklog.Head
 	events []tasklog.Event
 	ended  bool // the last event is terminal
+	final  bool // the last state is final
 
-	// writers[n] is who appended the batch that begins with event n.
+	// writers[n] is who appended the batch that begins with event n, or has reserved that place.
 	writers map[int64]string
+	fence   int64 // the epoch of the reservation, if there is one, of the next event
+	lease   tasklog.Lease
 
 	mu   sync.Mutex    // held while folding, not while appending
 	fold *tasklog.Fold // over some of the first events
 }
 
 // Create implements [tasklog.Log].
-func (l *Log) Create(_ context.Context, h tasklog.Head, writer string, event []byte) error {
+func (l *Log) Create(_ context.Context, h tasklog.Head, writer string, until time.Time, event []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sweep()
@@ -52,6 +55,10 @@ func (l *Log) Create(_ context.Context, h tasklog.Head, writer string, event []b
 		events:  []tasklog.Event{{Seq: 1, JSON: bytes.Clone(event)}},
 		writers: map[int64]string{1: writer},
 		fold:    tasklog.NewFold(nil, 0),
+		lease:   tasklog.Lease{Holder: writer, Epoch: 1, Until: until},
+	}
+	if until.IsZero() {
+		l.tasks[h.ID].lease.Holder = ""
 	}
 	return nil
 }
@@ -68,16 +75,118 @@ func (l *Log) Append(_ context.Context, b tasklog.Batch) error {
 	switch {
 	case b.First < next && t.writers[b.First] == b.Writer:
 		return nil
-	case b.First != next || t.ended:
+	case b.First != next || t.ended || t.fence > 0 && t.writers[next] != b.Writer:
 		return tasklog.ErrConflict
 	}
+	t.fence = 0
 	for i, e := range b.Events {
 		t.events = append(t.events, tasklog.Event{Seq: next + int64(i), JSON: e})
 	}
 	t.writers[b.First] = b.Writer
 	t.ended = b.State.Terminal()
+	if b.State != "" {
+		t.final = tasklog.Final(b.State)
+	}
 	return nil
 }
+
+// Acquire implements [tasklog.Log].
+func (l *Log) Acquire(_ context.Context, s *tasklog.Snapshot, writer string, until time.Time) (tasklog.Lease, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.get(s.Head.ID)
+	if t == nil {
+		return tasklog.Lease{}, tasklog.ErrNotFound
+	}
+	if t.lease.Epoch != s.Lease.Epoch || t.lease.Holder != s.Lease.Holder || !t.lease.Until.Equal(s.Lease.Until) {
+		if t.lease.Holder == writer {
+			return t.lease, nil
+		}
+		return tasklog.Lease{}, tasklog.ErrConflict
+	}
+	t.lease = tasklog.Lease{Holder: writer, Epoch: t.lease.Epoch + 1, Until: until}
+	return t.lease, nil
+}
+
+// Fence implements [tasklog.Log].
+func (l *Log) Fence(_ context.Context, h tasklog.Head, writer string, epoch, next int64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.get(h.ID)
+	switch {
+	case t == nil:
+		return tasklog.ErrNotFound
+	case t.writers[next] == writer && t.fence == epoch:
+		return nil
+	case t.ended || next != int64(len(t.events))+1 || t.fence >= epoch:
+		return tasklog.ErrConflict
+	}
+	t.fence, t.writers[next] = epoch, writer
+	return nil
+}
+
+// Renew implements [tasklog.Log].
+func (l *Log) Renew(_ context.Context, h tasklog.Head, writer string, until time.Time) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.get(h.ID)
+	switch {
+	case t == nil:
+		return false, tasklog.ErrNotFound
+	case t.lease.Holder != writer:
+		return false, tasklog.ErrConflict
+	}
+	if !until.IsZero() {
+		t.lease.Until = until
+	}
+	return t.lease.Cancel, nil
+}
+
+// RequestCancel implements [tasklog.Log].
+func (l *Log) RequestCancel(_ context.Context, h tasklog.Head) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.get(h.ID); t != nil {
+		t.lease.Cancel = true
+	}
+	return nil
+}
+
+// Running implements [tasklog.Log].
+func (l *Log) Running(_ context.Context, yield func(a2a.TaskID) bool) error {
+	l.mu.Lock()
+	var ids []a2a.TaskID
+	for id, t := range l.tasks {
+		if !t.final && l.get(id) != nil {
+			ids = append(ids, id)
+		}
+	}
+	l.mu.Unlock()
+	for _, id := range ids {
+		if !yield(id) {
+			break
+		}
+	}
+	return nil
+}
+
+// Poll implements [tasklog.Log].
+func (l *Log) Poll(ctx context.Context, id a2a.TaskID, after int64) ([]tasklog.Event, tasklog.Lease, error) {
+	events, err := l.Read(ctx, id, after, pollEvents)
+	if err != nil {
+		return nil, tasklog.Lease{}, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.get(id)
+	if t == nil {
+		return nil, tasklog.Lease{}, tasklog.ErrNotFound
+	}
+	return events, t.lease, nil
+}
+
+// pollEvents is how many events a Poll returns at most.
+const pollEvents = 1000
 
 // SetStatus implements [tasklog.Log]. The log itself is as quick to ask.
 func (l *Log) SetStatus(context.Context, a2a.TaskID, tasklog.Status) error { return nil }
@@ -104,6 +213,7 @@ func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) 
 		return nil, tasklog.ErrNotFound
 	}
 	events := t.events[:len(t.events):len(t.events)]
+	lease := t.lease
 	l.mu.Unlock()
 
 	t.mu.Lock()
@@ -115,7 +225,7 @@ func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &tasklog.Snapshot{Head: t.head, Task: folded, Seq: t.fold.Seq()}, nil
+	return &tasklog.Snapshot{Head: t.head, Task: folded, Seq: t.fold.Seq(), Lease: lease}, nil
 }
 
 // get returns the task, or nil if there is none or it has expired. l.mu is held.

@@ -5,9 +5,9 @@ package run
 import (
 	"context"
 	"errors"
-	"fmt"
+	"iter"
 	"log/slog"
-	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -20,21 +20,39 @@ const (
 	// unwatchedGap is the least time between two appends of a run that nobody in this process watches.
 	unwatchedGap = time.Second
 
-	// reserve is how long before its deadline an invocation stops the executor: enough to put the outcome into the log.
+	// reserve is how long before its deadline an invocation stops the executor: enough to put the outcome into the log, and to
+	// hand the task over.
 	reserve = 5 * time.Second
+
+	// grace is how long an executor may take to notice that its context is done. Then it is left to itself.
+	grace = 2 * time.Second
 )
 
 // What a client is told when a run ends without the executor having said how. The causes are logged.
 const (
-	textFailed     = "The agent failed to process this message."
-	textUnfinished = "The agent stopped before the task was finished."
-	textOutOfTime  = "The agent ran out of time."
+	textFailed      = "The agent failed to process this message."
+	textUnfinished  = "The agent stopped before the task was finished."
+	textOutOfTime   = "The agent ran out of time."
+	textInterrupted = "The agent was interrupted and cannot resume."
 )
 
-// errOutOfTime is the cause of an executor's context that ended because its invocation is about to.
-var errOutOfTime = errors.New("the invocation is about to end")
+// The causes for which an executor's context ends.
+var (
+	errOutOfTime = errors.New("the invocation is about to end")
+	errCanceled  = errors.New("the task is to be canceled")
+	errLeaseLost = errors.New("the lease is lost")
+)
 
-// Runner runs an executor. All fields are required.
+// Resumer is an executor that can go on with a task in the middle of a turn, after the run that began it was cut off: by the
+// death of its instance, or by the end of its invocation.
+type Resumer interface {
+	a2asrv.AgentExecutor
+
+	// Resume is Execute for a task some of whose events are in the log: ec.StoredTask is the task as of the last.
+	Resume(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error]
+}
+
+// Runner runs an executor. All fields are required, but that who only sweeps needs no executor.
 type Runner struct {
 	Log      tasklog.Log
 	Executor a2asrv.AgentExecutor
@@ -42,18 +60,31 @@ type Runner struct {
 	// [tasklog.AppenderConfig].
 	Gap    time.Duration
 	Logger *slog.Logger
+	// Invoke asks for another invocation that calls [Runner.Resume] for the task. It may be lost: then the sweeper asks
+	// again.
+	Invoke func(context.Context, a2a.TaskID) error
 }
 
-// Turn is an accepted message: it is in the log, and its writer is who appends next.
+// resumer returns the executor if it can resume, or nil.
+func (r *Runner) resumer() Resumer {
+	x, _ := r.Executor.(Resumer)
+	return x
+}
+
+// Turn is an accepted message: it is in the log, and its writer holds the lease.
 type Turn struct {
 	Head   tasklog.Head
 	Writer string
+	Until  time.Time // the end of the lease
 	// Fold is the fold over the log. The run goes on with it.
 	Fold *tasklog.Fold
 	// Context is what the executor gets.
 	Context *a2asrv.ExecutorContext
 	// Watched says that the events are awaited one by one, at [Run.Tap].
 	Watched bool
+
+	// Exactly one of the executor's methods is called; the zero value stands for Execute.
+	resume, cancel bool
 }
 
 // Run is a running turn.
@@ -63,9 +94,13 @@ type Run struct {
 
 	runner   *Runner
 	turn     Turn
+	lease    lease
 	appender *tasklog.Appender
-	ended    bool // the task has reached a final state; only the executing goroutine uses it
-	started  bool // the executor has yielded an event; likewise
+	stop     context.CancelCauseFunc // ends all of the run: it may not append any more
+
+	mu      sync.Mutex
+	started bool // the executor has yielded an event
+	ended   bool // the task has reached a final state
 
 	done chan struct{}
 	err  error // set before done is closed
@@ -75,17 +110,10 @@ type Run struct {
 // deadline. The caller must call [Run.Wait].
 func (r *Runner) Start(ctx context.Context, t Turn) *Run {
 	run := &Run{runner: r, turn: t, done: make(chan struct{})}
-	gap := unwatchedGap
+	run.lease.set(t.Until)
 	if t.Watched {
-		gap = r.Gap
 		run.Tap = tasklog.NewTap(r.Log, t.Head.ID, t.Fold.Seq())
 	}
-	if r.Gap == 0 {
-		gap = 0
-	}
-	run.appender = tasklog.NewAppender(ctx, tasklog.AppenderConfig{
-		Log: r.Log, Head: t.Head, Writer: t.Writer, Fold: t.Fold, Gap: gap, Tap: run.Tap,
-	})
 	go run.run(ctx)
 	return run
 }
@@ -109,89 +137,67 @@ func (r *Run) run(ctx context.Context) {
 		defer r.Tap.End()
 	}
 	deadline, limited := ctx.Deadline()
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(nil)
+	ctx, r.stop = context.WithCancelCause(context.WithoutCancel(ctx))
+	defer r.stop(nil)
+	running, interrupt := context.WithCancelCause(ctx) // the executor's context
+	defer interrupt(nil)
 	if limited {
-		timer := time.AfterFunc(time.Until(deadline)-reserve, func() { cancel(errOutOfTime) })
+		timer := time.AfterFunc(time.Until(deadline)-reserve, func() { interrupt(errOutOfTime) })
 		defer timer.Stop()
 	}
-	defer context.AfterFunc(r.appender.Failed(), func() { cancel(context.Cause(r.appender.Failed())) })()
+	r.open(ctx)
+	var keeper sync.WaitGroup
+	keeper.Go(func() { r.keepLease(ctx, interrupt) })
 
-	err := r.execute(ctx)
-	if !r.ended {
-		r.end(ctx, err)
+	var err error
+	cause := errCanceled
+	if !r.turn.cancel {
+		err = r.execute(running)
+		cause = context.Cause(running)
+	}
+	handOver := false
+	switch {
+	case r.hasEnded() || ctx.Err() != nil:
+	case cause == errCanceled:
+		r.cancelTask(ctx)
+	case cause == errOutOfTime && r.runner.resumer() != nil:
+		handOver = true
+	case cause == errOutOfTime:
+		r.fail(ctx, textOutOfTime, err)
+	case err == nil:
+		r.fail(ctx, textUnfinished, err)
+	default:
+		r.fail(ctx, textFailed, err)
 	}
 	r.err = r.appender.Close()
-	r.cleanup(ctx, err)
-}
-
-// execute puts what the executor yields into the log, up to a final state. Its error says why there is none.
-func (r *Run) execute(ctx context.Context) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
-	for event, err := range r.runner.Executor.Execute(ctx, r.turn.Context) {
-		if err != nil {
-			return err
-		}
-		if err := r.add(event); err != nil {
-			return err
-		}
-		if r.ended {
-			return nil
-		}
-	}
-	return context.Cause(ctx)
-}
-
-func (r *Run) add(event a2a.Event) error {
-	event, err := r.check(event)
-	if err != nil || event == nil {
-		return err
-	}
-	data, err := tasklog.Encode(event)
-	if err != nil {
-		return err
-	}
-	state := stateOf(event)
-	r.ended = tasklog.Final(state)
-	return r.appender.Add(data, state)
-}
-
-// end brings a task that the executor has left unfinished to an end.
-func (r *Run) end(ctx context.Context, err error) {
-	text := textFailed
+	lost := context.Cause(ctx)
+	r.stop(nil)
+	keeper.Wait()
 	switch {
-	case r.appender.Failed().Err() != nil:
-		return // there is no log to write to
-	case context.Cause(ctx) == errOutOfTime:
-		text = textOutOfTime
-	case err == nil:
-		text = textUnfinished
+	case r.err == nil && lost != nil && !r.hasEnded():
+		r.err = lost
+	case r.err == nil && handOver:
+		r.handOver(context.WithoutCancel(ctx))
 	}
-	info := r.turn.Context.TaskInfo()
-	r.runner.Logger.ErrorContext(ctx, "run failed", "task", info.TaskID, "outcome", text, "error", err)
-	m := a2a.NewMessageForTask(a2a.MessageRoleAgent, info, a2a.NewTextPart(text))
-	_ = r.add(a2a.NewStatusUpdateEvent(info, a2a.TaskStateFailed, m)) // Close tells
+	r.cleanup(context.WithoutCancel(ctx), err)
 }
 
-// cleanup keeps the SDK's promise to executors that have something to tidy up.
-func (r *Run) cleanup(ctx context.Context, err error) {
-	cleaner, ok := r.runner.Executor.(a2asrv.AgentExecutionCleaner)
-	if !ok {
-		return
+// open makes an appender that goes on where the log is.
+func (r *Run) open(ctx context.Context) {
+	gap := unwatchedGap
+	if r.turn.Watched || r.runner.Gap == 0 {
+		gap = r.runner.Gap
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			r.runner.Logger.ErrorContext(ctx, "cleanup panicked", "task", r.turn.Head.ID, "error", p)
-		}
-	}()
-	task, foldErr := r.turn.Fold.Task()
-	if foldErr != nil {
-		r.runner.Logger.ErrorContext(ctx, "cleanup without a task", "task", r.turn.Head.ID, "error", foldErr)
-		return
-	}
-	cleaner.Cleanup(ctx, r.turn.Context, task, errors.Join(err, r.err))
+	a := tasklog.NewAppender(ctx, tasklog.AppenderConfig{
+		Log: r.runner.Log, Head: r.turn.Head, Writer: r.turn.Writer, Fold: r.turn.Fold,
+		Gap: gap, Tap: r.Tap, Check: r.lease.check,
+	})
+	context.AfterFunc(a.Failed(), func() { r.stop(context.Cause(a.Failed())) })
+	r.appender = a
+}
+
+func (r *Run) hasEnded() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ended
 }

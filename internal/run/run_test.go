@@ -37,14 +37,14 @@ func (x executor) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a
 func start(t *testing.T, ctx context.Context, l tasklog.Log, logs *bytes.Buffer, x a2asrv.AgentExecutor) (*run.Run, tasklog.Head) {
 	t.Helper()
 	h, first := tasklogtest.NewTask()
-	if err := l.Create(t.Context(), h, "w", first); err != nil {
+	if err := l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first); err != nil {
 		t.Fatal(err)
 	}
 	fold := tasklog.NewFold(nil, 0)
 	fold.Add(tasklog.Event{Seq: 1, JSON: first})
 	r := &run.Runner{Log: l, Executor: x, Logger: slog.New(slog.NewTextHandler(logs, nil))}
 	return r.Start(ctx, run.Turn{
-		Head: h, Writer: "w", Fold: fold, Watched: true,
+		Head: h, Writer: "w", Until: time.Now().Add(run.LeaseTime), Fold: fold, Watched: true,
 		Context: &a2asrv.ExecutorContext{
 			TaskID: h.ID, ContextID: h.ContextID,
 			Message: a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("hello")),

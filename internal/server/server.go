@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
-	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"a2alambda/internal/run"
 	"a2alambda/internal/tasklog"
@@ -23,25 +22,32 @@ type Server struct {
 	Retention time.Duration
 }
 
-// Stream is a turn that is under way.
-type Stream struct {
-	// First is the task as it was when the turn began, with the number of the last event in it.
-	First tasklog.Event
-	*run.Run
-}
-
-// SendMessage implements specification 3.1.1: it answers with the task when its turn has ended. (It does so, too, if the
-// client asked to return immediately.)
+// SendMessage implements specification 3.1.1: it answers with the task when its turn has ended, or at once if the client wants
+// that.
 func (s *Server) SendMessage(ctx context.Context, req *a2a.SendMessageRequest) (*a2a.Task, error) {
-	turn, err := s.accept(ctx, req)
+	immediately := req.Config != nil && req.Config.ReturnImmediately
+	turn, joined, err := s.accept(ctx, req, immediately)
 	if err != nil {
 		return nil, err
 	}
-	r := s.Runner.Start(ctx, turn)
-	if err := r.Wait(); err != nil {
-		return nil, err
+	var task *a2a.Task
+	switch {
+	case joined != nil && immediately:
+		task = joined.Task
+	case joined != nil:
+		task, err = s.await(ctx, joined)
+	case immediately:
+		if err := s.Runner.Invoke(ctx, turn.Head.ID); err != nil { // the sweeper will
+			s.Runner.Logger.ErrorContext(ctx, "invoking worker", "task", turn.Head.ID, "error", err)
+		}
+		task, err = turn.Fold.Task()
+	default:
+		r := s.Runner.Start(ctx, turn)
+		if err := r.Wait(); err != nil {
+			return nil, err
+		}
+		task, err = r.Task()
 	}
-	task, err := r.Task()
 	if err != nil {
 		return nil, err
 	}
@@ -51,33 +57,34 @@ func (s *Server) SendMessage(ctx context.Context, req *a2a.SendMessageRequest) (
 	return task, nil
 }
 
-// SendStreamingMessage implements specification 3.1.2. The caller must wait for the run.
+// SendStreamingMessage implements specification 3.1.2. The caller must close the stream.
 func (s *Server) SendStreamingMessage(ctx context.Context, req *a2a.SendMessageRequest) (*Stream, error) {
-	turn, err := s.accept(ctx, req)
+	turn, joined, err := s.accept(ctx, req, false)
 	if err != nil {
 		return nil, err
+	}
+	var length *int
+	if req.Config != nil {
+		length = req.Config.HistoryLength
+	}
+	if joined != nil {
+		return s.join(ctx, joined, req.Message, length)
 	}
 	task, err := turn.Fold.Task()
 	if err != nil {
 		return nil, err
 	}
-	if req.Config != nil {
-		trimHistory(task, req.Config.HistoryLength)
-	}
-	data, err := tasklog.Encode(task)
+	first, err := frame(task, turn.Fold.Seq(), length)
 	if err != nil {
 		return nil, err
 	}
-	first := tasklog.Event{Seq: turn.Fold.Seq(), JSON: data}
 	turn.Watched = true
-	return &Stream{First: first, Run: s.Runner.Start(ctx, turn)}, nil
+	r := s.Runner.Start(ctx, turn)
+	return &Stream{First: first, Tap: r.Tap, Wait: r.Wait, Close: func() { _ = r.Wait() }}, nil
 }
 
 // GetTask implements specification 3.1.3.
 func (s *Server) GetTask(ctx context.Context, req *a2a.GetTaskRequest) (*a2a.Task, error) {
-	if req.ID == "" {
-		return nil, invalid("id is required")
-	}
 	if err := checkHistoryLength(req.HistoryLength); err != nil {
 		return nil, err
 	}
@@ -85,12 +92,16 @@ func (s *Server) GetTask(ctx context.Context, req *a2a.GetTaskRequest) (*a2a.Tas
 	if err != nil {
 		return nil, err
 	}
+	s.recover(ctx, snapshot)
 	trimHistory(snapshot.Task, req.HistoryLength)
 	return snapshot.Task, nil
 }
 
 // load returns a task, or [a2a.ErrTaskNotFound].
 func (s *Server) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
+	if id == "" {
+		return nil, invalid("id is required")
+	}
 	if len(id) > maxID {
 		return nil, a2a.ErrTaskNotFound // and no key of any store
 	}
@@ -101,101 +112,53 @@ func (s *Server) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, er
 	return snapshot, err
 }
 
-// accept puts the message into the log: as a new task, or as the next turn of one that waits for it.
-func (s *Server) accept(ctx context.Context, req *a2a.SendMessageRequest) (run.Turn, error) {
-	if err := check(req); err != nil {
-		return run.Turn{}, err
+// recover sees to a task that is read and whose holder is lost. The reader need not wait for what comes of it.
+func (s *Server) recover(ctx context.Context, snapshot *tasklog.Snapshot) {
+	if tasklog.Final(snapshot.Task.Status.State) || !snapshot.Lease.Expired() {
+		return
 	}
-	m := *req.Message
-	turn := run.Turn{
-		Writer: a2a.NewMessageID(),
-		Context: &a2asrv.ExecutorContext{
-			Message:  &m,
-			Metadata: req.Metadata,
-			Tenant:   req.Tenant,
-		},
+	if err := s.Runner.Recover(ctx, snapshot); err != nil {
+		s.Runner.Logger.ErrorContext(ctx, "recovering task", "task", snapshot.Head.ID, "error", err)
 	}
-	begin := s.create
-	if m.TaskID != "" {
-		begin = s.continueTask
-	}
-	err := begin(ctx, &turn)
-	return turn, err
 }
 
-// create begins a task with the message.
-func (s *Server) create(ctx context.Context, turn *run.Turn) error {
-	m := turn.Context.Message
-	m.TaskID = a2a.NewTaskID()
-	if m.ContextID == "" {
-		m.ContextID = a2a.NewContextID()
-	}
-	now := time.Now()
-	created := now.Truncate(time.Second)
-	turn.Head = tasklog.Head{ID: m.TaskID, ContextID: m.ContextID, Created: created, Expires: created.Add(s.Retention)}
-	turn.Context.TaskID, turn.Context.ContextID = m.TaskID, m.ContextID
-	task := a2a.NewSubmittedTask(turn.Context, m)
-	task.Status.Timestamp = &now
-	data, err := tasklog.Encode(task)
-	if err != nil {
-		return err
-	}
-	if err := s.Log.Create(ctx, turn.Head, turn.Writer, data); err != nil {
-		return err
-	}
-	turn.Fold = tasklog.NewFold(nil, 0)
-	turn.Fold.Add(tasklog.Event{Seq: 1, JSON: data})
-	return nil
-}
-
-// continueTask begins the next turn of a task with the message.
-func (s *Server) continueTask(ctx context.Context, turn *run.Turn) error {
-	m := turn.Context.Message
-	snapshot, err := s.load(ctx, m.TaskID)
-	if err != nil {
-		return err
-	}
-	task := snapshot.Task
-	if m.ContextID == "" {
-		m.ContextID = task.ContextID
-	}
-	switch state := task.Status.State; {
-	case m.ContextID != task.ContextID:
-		return invalid("message.contextId is not that of the task")
-	case state.Terminal():
-		return a2a.NewError(a2a.ErrUnsupportedOperation, "the task has ended and takes no more messages")
-	case !tasklog.Final(state):
-		return errRunning
-	}
-
-	// The message goes into the log as the status that it brings about. Whoever puts it there has the turn.
-	event := a2a.NewStatusUpdateEvent(task, a2a.TaskStateSubmitted, m)
-	data, err := tasklog.Encode(event)
-	if err != nil {
-		return err
-	}
-	err = s.Log.Append(ctx, tasklog.Batch{
-		ID: m.TaskID, Writer: turn.Writer, First: snapshot.Seq + 1, Events: [][]byte{data},
-		State: a2a.TaskStateSubmitted, Expires: snapshot.Head.Expires,
+// await returns the task when it has reached a final state, or ctx is about to end.
+func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Task, error) {
+	ctx, cancel := within(ctx)
+	defer cancel()
+	err := tasklog.Follow(ctx, tasklog.FollowConfig{
+		Log: s.Log, ID: snapshot.Head.ID, After: snapshot.Seq, State: snapshot.Task.Status.State,
+		Show:       func([]tasklog.Event) bool { return true },
+		Lost:       func() { s.lost(ctx, snapshot.Head.ID) },
+		UntilFinal: true,
 	})
-	if errors.Is(err, tasklog.ErrConflict) {
-		return errRunning
-	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-
-	turn.Head = snapshot.Head
-	turn.Fold = tasklog.NewFold(task, snapshot.Seq)
-	turn.Fold.Add(tasklog.Event{Seq: snapshot.Seq + 1, JSON: data})
-	turn.Context.TaskID, turn.Context.ContextID = m.TaskID, m.ContextID
-	// An executor sees the task as the SDK's own server would show it: in the state that it left, with the message.
-	task.History = append(task.History, m)
-	turn.Context.StoredTask = task
-	return nil
+	now, err := s.load(context.WithoutCancel(ctx), snapshot.Head.ID)
+	if err != nil {
+		return nil, err
+	}
+	return now.Task, nil
 }
 
-var errRunning = a2a.NewError(a2a.ErrUnsupportedOperation, "the task is being worked on and takes no message before it asks for one")
+// lost is told by a follower that the holder of a task is lost.
+func (s *Server) lost(ctx context.Context, id a2a.TaskID) {
+	if snapshot, err := s.Log.Load(ctx, id); err == nil {
+		s.recover(ctx, snapshot)
+	}
+}
+
+// reserve is how long before the end of its invocation a request that only reads comes to its end.
+const reserve = 2 * time.Second
+
+// within returns ctx, which ends some time before its deadline.
+func within(ctx context.Context) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(ctx, deadline.Add(-reserve))
+	}
+	return context.WithCancel(ctx)
+}
 
 func trimHistory(t *a2a.Task, length *int) {
 	if length != nil && *length < len(t.History) {

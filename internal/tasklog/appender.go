@@ -45,6 +45,9 @@ type AppenderConfig struct {
 	Gap time.Duration
 	// Tap, if set, gets the events once they are in the log.
 	Tap *Tap
+	// Check, if set, is called before each append; its error ends the appender. It is how a holder that was frozen past its
+	// lease notices before anybody tells it.
+	Check func() error
 }
 
 // Appender writes the events of one turn of a task, in groups: while a write is under way, and for a gap after it, the
@@ -114,7 +117,6 @@ func (a *Appender) Close() error {
 	a.mu.Unlock()
 	<-a.done
 	a.statuses.Wait()
-	a.stop(nil)
 	return a.err
 }
 
@@ -142,7 +144,7 @@ func (a *Appender) run() {
 			a.cfg.Fold.Add(events[i])
 			since += len(data)
 		}
-		a.cfg.Tap.publish(events)
+		a.cfg.Tap.Publish(events)
 		if b.State != "" && b.State != state {
 			state = b.State
 			a.setStatus(b)
@@ -214,8 +216,14 @@ func (a *Appender) take() Batch {
 // append writes b, and tries again what may pass: any error but a conflict.
 func (a *Appender) append(b Batch) error {
 	deadline, wait := time.Now().Add(retryFor), retryFirst
+	var err error
 	for {
-		err := a.cfg.Log.Append(a.ctx, b)
+		if a.cfg.Check != nil {
+			if over := a.cfg.Check(); over != nil {
+				return errors.Join(over, err)
+			}
+		}
+		err = a.cfg.Log.Append(a.ctx, b)
 		if err == nil || errors.Is(err, ErrConflict) || time.Now().Add(wait).After(deadline) {
 			return err
 		}

@@ -46,7 +46,7 @@ func (r *recorder) Append(ctx context.Context, b tasklog.Batch) error {
 func appender(t *testing.T, l *recorder, gap time.Duration, tap bool) (a *tasklog.Appender, add func(a2a.TaskState), cfg tasklog.AppenderConfig) {
 	t.Helper()
 	h, first := tasklogtest.NewTask()
-	if err := l.Create(t.Context(), h, "w", first); err != nil {
+	if err := l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first); err != nil {
 		t.Fatal(err)
 	}
 	cfg = tasklog.AppenderConfig{Log: l, Head: h, Writer: "w", Fold: tasklog.NewFold(nil, 0), Gap: gap}
@@ -201,7 +201,7 @@ func TestTapSlowReader(t *testing.T) {
 	const n = 60
 	l := new(recorder)
 	h, first := tasklogtest.NewTask()
-	if err := l.Create(t.Context(), h, "w", first); err != nil {
+	if err := l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first); err != nil {
 		t.Fatal(err)
 	}
 	fold := tasklog.NewFold(nil, 0)

@@ -10,8 +10,8 @@ import (
 // maxTapBytes is how much a tap holds for a slow reader. A reader that is further behind reads the log instead.
 const maxTapBytes = 4 << 20
 
-// Tap is a live view of a log from within the process that appends to it: the events, in order, from the moment they are in
-// the log. However slow its reader, the appender never waits for it.
+// Tap is a live view of a log: the events, in order, from the moment they are in the log. However slow its reader, whoever
+// publishes never waits for it.
 type Tap struct {
 	log Log
 	id  a2a.TaskID
@@ -62,8 +62,8 @@ func (t *Tap) Take(ctx context.Context) (events []Event, end bool, err error) {
 	return events, false, err
 }
 
-// publish shows events that are in the log. A nil tap has no reader.
-func (t *Tap) publish(events []Event) {
+// Publish shows events that are in the log, the next in order. A nil tap has no reader.
+func (t *Tap) Publish(events []Event) {
 	if t == nil {
 		return
 	}
@@ -85,6 +85,16 @@ func (t *Tap) publish(events []Event) {
 		t.queue = append(t.queue, events...)
 	}
 	t.signal()
+}
+
+// Reach tells that the log has events up to number last already. They are read from it.
+func (t *Tap) Reach(last int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if last > t.last {
+		t.last, t.behind = last, true
+		t.signal()
+	}
 }
 
 // End tells the reader that nothing more will come.

@@ -45,6 +45,22 @@ type Head struct {
 	Created, Expires time.Time
 }
 
+// Lease says who runs a task: who appends to its log.
+type Lease struct {
+	// Holder is the writer that runs the task, "" if it has been given to nobody yet.
+	Holder string
+	// Epoch counts the holders. It is 1 for the first, also before there is one.
+	Epoch int64
+	// Until is when the lease ends, to the millisecond. A task that has not reached a final state by then has lost its
+	// holder.
+	Until time.Time
+	// Cancel says that somebody has asked the holder to cancel the task.
+	Cancel bool
+}
+
+// Expired reports whether the lease has ended.
+func (l Lease) Expired() bool { return !time.Now().Before(l.Until) }
+
 // Status is the part of a head that follows the log.
 type Status struct {
 	State a2a.TaskState
@@ -78,6 +94,8 @@ type Snapshot struct {
 	// Task is the fold over the events 1 … Seq. It belongs to the caller, but what it points to is shared.
 	Task *a2a.Task
 	Seq  int64
+	// Lease is the last turn's. It means nothing if the task has reached a final state.
+	Lease Lease
 }
 
 // Log stores the logs of tasks. It is safe for concurrent use, by several processes where it is stored outside of the
@@ -86,14 +104,30 @@ type Snapshot struct {
 // Reads are strongly consistent: they show every event whose append has returned. An error that is none of this package's
 // means that the store could not be asked; a write that failed so may still have been done, and can be repeated.
 type Log interface {
-	// Create stores a new task and its event 1, in one step. It returns ErrExists if the task was created before. Repeating
-	// it with the same writer is no error.
-	Create(ctx context.Context, h Head, writer string, event []byte) error
+	// Create stores a new task and its event 1, in one step, and gives the lease to the writer, or to nobody if until is zero.
+	// It returns ErrExists if the task was created before. Repeating it with the same writer is no error.
+	Create(ctx context.Context, h Head, writer string, until time.Time, event []byte) error
 
 	// Append puts the events of b at b.First and after, if nobody has put one at b.First. Otherwise it returns
 	// ErrConflict, unless the one who has is b.Writer: then the append had been done before, and is acknowledged again.
 	// The caller makes sure that b.First is at most one more than the number of the last event.
 	Append(ctx context.Context, b Batch) error
+
+	// Acquire gives the lease to the writer, and makes the task one of those that [Log.Running] tells. It returns ErrConflict
+	// if the lease is no longer the one in s, of which the caller knows that its holder has ended, or should have. A request
+	// to cancel is forgotten.
+	Acquire(ctx context.Context, s *Snapshot, writer string, until time.Time) (Lease, error)
+
+	// Fence reserves the place of event next for the writer, who holds the lease in that epoch: from then on nobody of an
+	// earlier epoch can append. It returns ErrConflict if there is such an event already, or a later epoch has been there.
+	Fence(ctx context.Context, h Head, writer string, epoch, next int64) error
+
+	// Renew makes the holder's lease end at until, and tells whether somebody has asked to cancel. It returns ErrConflict if the
+	// writer is not the holder. With a zero until it only tells.
+	Renew(ctx context.Context, h Head, writer string, until time.Time) (cancel bool, err error)
+
+	// RequestCancel asks the holder to cancel the task.
+	RequestCancel(ctx context.Context, h Head) error
 
 	// SetStatus tells the head of the status that the log has reached. The head is a hint, for lists and searches: it may lag
 	// behind the log, but never goes back (a smaller s.Seq than the stored one changes nothing).
@@ -102,6 +136,14 @@ type Log interface {
 	// Read returns the events after event number after, in order, limit at most. Fewer than limit mean that these
 	// are all there are by now. It returns ErrNotFound if there is no such task.
 	Read(ctx context.Context, id a2a.TaskID, after int64, limit int) ([]Event, error)
+
+	// Poll returns the events after event number after, or if there are none, the lease. It is the cheap way to follow a
+	// log: after is 0, or the last that a Poll, a Load, or a Read to the end has returned. It may return only some of the
+	// events if they are many.
+	Poll(ctx context.Context, id a2a.TaskID, after int64) ([]Event, Lease, error)
+
+	// Running calls yield with the tasks that have not reached a final state by their heads, until it returns false.
+	Running(ctx context.Context, yield func(a2a.TaskID) bool) error
 
 	// Load returns the task as of its last event. It returns ErrNotFound if there is no such task.
 	Load(ctx context.Context, id a2a.TaskID) (*Snapshot, error)

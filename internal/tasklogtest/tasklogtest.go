@@ -38,6 +38,12 @@ func Test(t *testing.T, open func(t *testing.T) tasklog.Log) {
 		{"Long", testLong},
 		{"Snapshot", testSnapshot},
 		{"Appender", testAppender},
+		{"Lease", testLease},
+		{"LeaseBeforeRenewal", testLeaseBeforeRenewal},
+		{"ConcurrentAcquire", testConcurrentAcquire},
+		{"Fence", testFence},
+		{"Poll", testPoll},
+		{"Running", testRunning},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
@@ -75,6 +81,9 @@ func encode(e a2a.Event) []byte {
 	return data
 }
 
+// until returns an end for a lease that lasts for the test.
+func until() time.Time { return time.Now().Add(time.Minute).Truncate(time.Millisecond) }
+
 // must fails the test at the first error among errs.
 func must(t *testing.T, errs ...error) {
 	t.Helper()
@@ -88,7 +97,7 @@ func must(t *testing.T, errs ...error) {
 func mustCreate(t *testing.T, l tasklog.Log) (tasklog.Head, []byte) {
 	t.Helper()
 	h, first := NewTask()
-	must(t, l.Create(t.Context(), h, "creator", first))
+	must(t, l.Create(t.Context(), h, "creator", until(), first))
 	return h, first
 }
 
@@ -143,10 +152,10 @@ func testCreate(t *testing.T, l tasklog.Log) {
 	h, first := mustCreate(t, l)
 	checkLoad(t, l, h, [][]byte{first})
 
-	if err := l.Create(t.Context(), h, "creator", first); err != nil {
+	if err := l.Create(t.Context(), h, "creator", until(), first); err != nil {
 		t.Errorf("repeated by the same writer: %v", err)
 	}
-	if err := l.Create(t.Context(), h, "other", firstEvent(h, "other")); !errors.Is(err, tasklog.ErrExists) {
+	if err := l.Create(t.Context(), h, "other", until(), firstEvent(h, "other")); !errors.Is(err, tasklog.ErrExists) {
 		t.Errorf("by another writer: got %v, want ErrExists", err)
 	}
 	checkLoad(t, l, h, [][]byte{first})
@@ -160,7 +169,7 @@ func testConcurrentCreators(t *testing.T, l tasklog.Log) {
 		var wg sync.WaitGroup
 		for i := range events {
 			events[i] = firstEvent(h, "from "+strconv.Itoa(i))
-			wg.Go(func() { errs[i] = l.Create(t.Context(), h, "w"+strconv.Itoa(i), events[i]) })
+			wg.Go(func() { errs[i] = l.Create(t.Context(), h, "w"+strconv.Itoa(i), until(), events[i]) })
 		}
 		wg.Wait()
 		winner := -1
@@ -196,7 +205,7 @@ func testExpired(t *testing.T, l tasklog.Log) {
 	h, first := NewTask()
 	h.Created = h.Created.Add(-2 * time.Hour)
 	h.Expires = h.Created.Add(time.Hour)
-	must(t, l.Create(t.Context(), h, "creator", first))
+	must(t, l.Create(t.Context(), h, "creator", until(), first))
 	if _, err := l.Load(t.Context(), h.ID); !errors.Is(err, tasklog.ErrNotFound) {
 		t.Errorf("Load: got %v, want ErrNotFound", err)
 	}
@@ -333,8 +342,8 @@ func testBigMessage(t *testing.T, l tasklog.Log) {
 	for _, size := range []int{5 << 10, 1 << 20} {
 		h, _ := NewTask()
 		first := firstEvent(h, incompressible(size))
-		must(t, l.Create(t.Context(), h, "creator", first))
-		if err := l.Create(t.Context(), h, "other", first); !errors.Is(err, tasklog.ErrExists) {
+		must(t, l.Create(t.Context(), h, "creator", until(), first))
+		if err := l.Create(t.Context(), h, "other", until(), first); !errors.Is(err, tasklog.ErrExists) {
 			t.Errorf("by another writer: got %v, want ErrExists", err)
 		}
 		events, err := l.Read(t.Context(), h.ID, 0, 10)

@@ -103,8 +103,8 @@ var methods = map[string]method{
 	"SendStreamingMessage":             {v1, (*call).sendStreamingMessage},
 	"GetTask":                          {v1, (*call).getTask},
 	"ListTasks":                        {v1, unsupported(a2a.ErrUnsupportedOperation)},
-	"CancelTask":                       {v1, unsupported(a2a.ErrUnsupportedOperation)},
-	"SubscribeToTask":                  {v1, unsupported(a2a.ErrUnsupportedOperation)},
+	"CancelTask":                       {v1, (*call).cancelTask},
+	"SubscribeToTask":                  {v1, (*call).subscribeToTask},
 	"CreateTaskPushNotificationConfig": {v1, unsupported(a2a.ErrPushNotificationNotSupported)},
 	"GetTaskPushNotificationConfig":    {v1, unsupported(a2a.ErrPushNotificationNotSupported)},
 	"ListTaskPushNotificationConfigs":  {v1, unsupported(a2a.ErrPushNotificationNotSupported)},
@@ -114,8 +114,8 @@ var methods = map[string]method{
 	"message/send":                        {v03, (*call).sendMessage},
 	"message/stream":                      {v03, (*call).sendStreamingMessage},
 	"tasks/get":                           {v03, (*call).getTask},
-	"tasks/cancel":                        {v03, unsupported(a2a.ErrUnsupportedOperation)},
-	"tasks/resubscribe":                   {v03, unsupported(a2a.ErrUnsupportedOperation)},
+	"tasks/cancel":                        {v03, (*call).cancelTask},
+	"tasks/resubscribe":                   {v03, (*call).subscribeToTask},
 	"tasks/pushNotificationConfig/set":    {v03, unsupported(a2a.ErrPushNotificationNotSupported)},
 	"tasks/pushNotificationConfig/get":    {v03, unsupported(a2a.ErrPushNotificationNotSupported)},
 	"tasks/pushNotificationConfig/list":   {v03, unsupported(a2a.ErrPushNotificationNotSupported)},
@@ -148,6 +148,20 @@ func (c *call) getTask(params json.RawMessage) {
 		return
 	}
 	task, err := c.Server.GetTask(c.r.Context(), req)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	c.reply(c.dialect.taskResult(task))
+}
+
+func (c *call) cancelTask(params json.RawMessage) {
+	req, err := c.dialect.cancelRequest(params)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	task, err := c.Server.CancelTask(c.r.Context(), req)
 	if err != nil {
 		c.fail(err)
 		return

@@ -17,8 +17,10 @@ import (
 type dialect struct {
 	version string
 
-	sendRequest func(params json.RawMessage) (*a2a.SendMessageRequest, error)
-	getRequest  func(params json.RawMessage) (*a2a.GetTaskRequest, error)
+	sendRequest      func(params json.RawMessage) (*a2a.SendMessageRequest, error)
+	getRequest       func(params json.RawMessage) (*a2a.GetTaskRequest, error)
+	cancelRequest    func(params json.RawMessage) (*a2a.CancelTaskRequest, error)
+	subscribeRequest func(params json.RawMessage) (*a2a.SubscribeToTaskRequest, error)
 
 	// sendResult and taskResult encode the results of sending a message and of getting a task.
 	sendResult, taskResult func(*a2a.Task) ([]byte, error)
@@ -29,13 +31,15 @@ type dialect struct {
 }
 
 var v1 = &dialect{
-	version:     "1.0",
-	sendRequest: params[a2a.SendMessageRequest],
-	getRequest:  params[a2a.GetTaskRequest],
-	sendResult:  func(t *a2a.Task) ([]byte, error) { return tasklog.Encode(t) },
-	taskResult:  tasklog.EncodeTask,
-	eventResult: func(stored []byte) ([]byte, error) { return stored, nil },
-	detailed:    true,
+	version:          "1.0",
+	sendRequest:      params[a2a.SendMessageRequest],
+	getRequest:       params[a2a.GetTaskRequest],
+	cancelRequest:    params[a2a.CancelTaskRequest],
+	subscribeRequest: params[a2a.SubscribeToTaskRequest],
+	sendResult:       func(t *a2a.Task) ([]byte, error) { return tasklog.Encode(t) },
+	taskResult:       tasklog.EncodeTask,
+	eventResult:      func(stored []byte) ([]byte, error) { return stored, nil },
+	detailed:         true,
 }
 
 var v03 = &dialect{
@@ -50,15 +54,11 @@ var v03 = &dialect{
 		}
 		return a2av0.ToV1SendMessageRequest(p)
 	},
-	getRequest: func(data json.RawMessage) (*a2a.GetTaskRequest, error) {
-		p, err := params[legacy.TaskQueryParams](data)
-		if err != nil {
-			return nil, err
-		}
-		return a2av0.ToV1GetTaskRequest(p), nil
-	},
-	sendResult: func(t *a2a.Task) ([]byte, error) { return json.Marshal(a2av0.FromV1Task(t)) },
-	taskResult: func(t *a2a.Task) ([]byte, error) { return json.Marshal(a2av0.FromV1Task(t)) },
+	getRequest:       converted(a2av0.ToV1GetTaskRequest),
+	cancelRequest:    converted(a2av0.ToV1CancelTaskRequest),
+	subscribeRequest: converted(a2av0.ToV1SubscribeToTaskRequest),
+	sendResult:       func(t *a2a.Task) ([]byte, error) { return json.Marshal(a2av0.FromV1Task(t)) },
+	taskResult:       func(t *a2a.Task) ([]byte, error) { return json.Marshal(a2av0.FromV1Task(t)) },
 	eventResult: func(stored []byte) ([]byte, error) {
 		event, err := tasklog.Decode(stored)
 		if err != nil {
@@ -74,6 +74,17 @@ var v03 = &dialect{
 		}
 		return json.Marshal(converted)
 	},
+}
+
+// converted decodes params of 0.3 and converts them.
+func converted[Old, New any](convert func(*Old) *New) func(json.RawMessage) (*New, error) {
+	return func(data json.RawMessage) (*New, error) {
+		p, err := params[Old](data)
+		if err != nil {
+			return nil, err
+		}
+		return convert(p), nil
+	}
 }
 
 // params decodes the params of a request.

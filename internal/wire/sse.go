@@ -6,6 +6,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
 )
 
@@ -22,8 +25,34 @@ func (c *call) sendStreamingMessage(params json.RawMessage) {
 		c.fail(err)
 		return
 	}
-	defer func() { _ = s.Wait() }()
+	c.serveStream(s)
+}
 
+// subscribeToTask writes the events of a task that runs elsewhere, as they get into the log, from the last one that the client says
+// it has seen.
+func (c *call) subscribeToTask(params json.RawMessage) {
+	req, err := c.dialect.subscribeRequest(params)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	last := int64(0)
+	if id := c.r.Header.Get("Last-Event-ID"); id != "" {
+		if last, err = strconv.ParseInt(id, 10, 64); err != nil || last < 1 {
+			c.fail(a2a.NewError(a2a.ErrInvalidParams, "Last-Event-ID is not the number of an event"))
+			return
+		}
+	}
+	s, err := c.Server.SubscribeToTask(c.r.Context(), req, last)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	c.serveStream(s)
+}
+
+func (c *call) serveStream(s *server.Stream) {
+	defer s.Close()
 	c.stream = newSSEWriter(c)
 	c.stream.events(s.First)
 	silence := time.NewTimer(keepAlive)

@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"a2alambda/internal/agent"
@@ -40,6 +42,14 @@ func newHandler(l tasklog.Log, logs io.Writer) http.Handler {
 func handlerOf(l tasklog.Log, logs io.Writer, x a2asrv.AgentExecutor) http.Handler {
 	logger := slog.New(slog.NewTextHandler(logs, nil))
 	runner := &run.Runner{Log: l, Executor: x, Logger: logger}
+	runner.Invoke = func(_ context.Context, id a2a.TaskID) error {
+		go func() {
+			if r, err := runner.Resume(context.Background(), id); err == nil && r != nil {
+				_ = r.Wait()
+			}
+		}()
+		return nil
+	}
 	return wire.New(wire.Config{
 		Server:  &server.Server{Log: l, Runner: runner, Retention: time.Hour},
 		Card:    agent.Card(),
@@ -121,7 +131,7 @@ func describe(r *http.Response, body string) string {
 type ids []string
 
 var (
-	uuids = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	uuids = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
 	times = regexp.MustCompile(`"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z"`)
 	named = regexp.MustCompile(`<id \d+>`)
 )

@@ -135,11 +135,11 @@ type failing struct {
 	create, append, load error
 }
 
-func (f *failing) Create(ctx context.Context, h tasklog.Head, writer string, event []byte) error {
+func (f *failing) Create(ctx context.Context, h tasklog.Head, writer string, until time.Time, event []byte) error {
 	if f.create != nil {
 		return f.create
 	}
-	return f.Log.Create(ctx, h, writer, event)
+	return f.Log.Create(ctx, h, writer, until, event)
 }
 
 func (f *failing) Append(ctx context.Context, b tasklog.Batch) error {
@@ -227,14 +227,16 @@ func TestPanic(t *testing.T) {
 
 type panicking struct{ tasklog.Log }
 
-func (panicking) Create(context.Context, tasklog.Head, string, []byte) error { panic("no such thing") }
+func (panicking) Create(context.Context, tasklog.Head, string, time.Time, []byte) error {
+	panic("no such thing")
+}
 
 // TestAgentPanic checks that an agent's panic fails its task.
 func TestAgentPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logs bytes.Buffer
 		w := newTimeline()
-		x := &agent.Executor{Stream: func(context.Context, string) iter.Seq2[agent.Step, error] { panic("no such thing") }}
+		x := &agent.Executor{Stream: func(context.Context, string, int) iter.Seq2[agent.Step, error] { panic("no such thing") }}
 		handlerOf(new(memlog.Log), &logs, x).ServeHTTP(w, post(t.Context(), streamCall))
 		w.check(t, "0s id: 1", "0s data SUBMITTED", "0s id: 2", "0s data FAILED")
 		if !strings.Contains(logs.String(), "no such thing") {

@@ -1,0 +1,152 @@
+package dynamolog
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"a2alambda/internal/tasklog"
+)
+
+// shards is over how many keys of the index the running tasks are spread: DynamoDB writes 1,000 units a second to one.
+const shards = 8
+
+// shard returns the key of the task in the index of running tasks.
+func shard(id a2a.TaskID) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id))
+	return strconv.Itoa(int(h.Sum32() % shards))
+}
+
+// leaseOf returns the lease of the task with that head, from its lease item, which may be nil: the first holder's lease is in the
+// head until it is renewed.
+func leaseOf(head, lease item) tasklog.Lease {
+	l := tasklog.Lease{Epoch: 1}
+	from := head
+	if _, ok := lease[attrUntil]; ok {
+		from, l.Epoch = lease, lease.num(attrEpoch)
+	}
+	if ms := from.num(attrUntil); ms > 0 {
+		l.Holder, l.Until = from.str(attrWriter), time.UnixMilli(ms)
+	}
+	_, l.Cancel = lease[attrCancel]
+	return l
+}
+
+// Acquire implements [tasklog.Log]. It costs two write units and one in the index.
+func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, writer string, until time.Time) (tasklog.Lease, error) {
+	// The head first: if this fails halfway, the task is looked at in vain, and not overlooked.
+	_, _, err := l.update(ctx, s.Head.ID, skHead, "SET #run = :run, #seq = :seq",
+		"attribute_exists(#pk) AND #seq <= :seq",
+		map[string]string{"#pk": attrPK, "#run": attrRunning, "#seq": attrSeq},
+		values{":run": str(shard(s.Head.ID)), ":seq": num(s.Seq)})
+	if err != nil {
+		return tasklog.Lease{}, fmt.Errorf("dynamolog: acquiring lease: %w", err)
+	}
+	next := tasklog.Lease{Holder: writer, Epoch: s.Lease.Epoch + 1, Until: until}
+	now, updated, err := l.update(ctx, s.Head.ID, skLease,
+		"SET #w = :w, #u = :until, #ep = :next, #ttl = :ttl REMOVE #c",
+		"attribute_not_exists(#u) OR #u = :seen AND #ep = :ep",
+		map[string]string{"#w": attrWriter, "#u": attrUntil, "#ep": attrEpoch, "#ttl": attrTTL, "#c": attrCancel},
+		values{
+			":w": str(writer), ":until": num(until.UnixMilli()), ":next": num(next.Epoch), ":ttl": num(s.Head.Expires.Unix()),
+			":seen": num(s.Lease.Until.UnixMilli()), ":ep": num(s.Lease.Epoch),
+		})
+	if err != nil {
+		return tasklog.Lease{}, fmt.Errorf("dynamolog: acquiring lease: %w", err)
+	}
+	if !updated && now.str(attrWriter) != writer {
+		return tasklog.Lease{}, tasklog.ErrConflict
+	}
+	return next, nil
+}
+
+// Fence implements [tasklog.Log].
+func (l *Log) Fence(ctx context.Context, h tasklog.Head, writer string, epoch, next int64) error {
+	existing, err := l.put(ctx, item{
+		attrPK:     str(string(h.ID)),
+		attrSK:     str(skBatch(next)),
+		attrCount:  num(0),
+		attrWriter: str(writer),
+		attrEpoch:  num(epoch),
+		attrTTL:    num(h.Expires.Unix()),
+	}, "attribute_not_exists(#pk) OR #n = :none AND #ep < :ep",
+		map[string]string{"#pk": attrPK, "#n": attrCount, "#ep": attrEpoch}, values{":none": num(0), ":ep": num(epoch)})
+	if err != nil {
+		return fmt.Errorf("dynamolog: fencing: %w", err)
+	}
+	if existing != nil && (existing.str(attrWriter) != writer || existing.num(attrCount) > 0) {
+		return tasklog.ErrConflict
+	}
+	return nil
+}
+
+// Renew implements [tasklog.Log]. It costs one write unit, or half a read unit if it only tells.
+func (l *Log) Renew(ctx context.Context, h tasklog.Head, writer string, until time.Time) (cancel bool, err error) {
+	var lease item
+	if until.IsZero() {
+		var out *dynamodb.GetItemOutput
+		out, err = l.client.GetItem(ctx, &dynamodb.GetItemInput{
+			TableName: &l.table,
+			Key:       item{attrPK: str(string(h.ID)), attrSK: str(skLease)},
+		})
+		if out != nil {
+			lease = out.Item
+		}
+	} else {
+		lease, _, err = l.update(ctx, h.ID, skLease,
+			"SET #w = :w, #u = :until, #ep = if_not_exists(#ep, :first), #ttl = :ttl",
+			"attribute_not_exists(#w) OR #w = :w",
+			map[string]string{"#w": attrWriter, "#u": attrUntil, "#ep": attrEpoch, "#ttl": attrTTL},
+			values{":w": str(writer), ":until": num(until.UnixMilli()), ":first": num(1), ":ttl": num(h.Expires.Unix())})
+	}
+	if err != nil {
+		return false, fmt.Errorf("dynamolog: renewing lease: %w", err)
+	}
+	if holder := lease.str(attrWriter); holder != "" && holder != writer {
+		return false, tasklog.ErrConflict
+	}
+	_, cancel = lease[attrCancel]
+	return cancel, nil
+}
+
+// RequestCancel implements [tasklog.Log].
+func (l *Log) RequestCancel(ctx context.Context, h tasklog.Head) error {
+	_, _, err := l.update(ctx, h.ID, skLease, "SET #c = :yes, #ttl = :ttl", "",
+		map[string]string{"#c": attrCancel, "#ttl": attrTTL}, values{":yes": num(1), ":ttl": num(h.Expires.Unix())})
+	if err != nil {
+		return fmt.Errorf("dynamolog: requesting to cancel: %w", err)
+	}
+	return nil
+}
+
+// Running implements [tasklog.Log], by the index.
+func (l *Log) Running(ctx context.Context, yield func(a2a.TaskID) bool) error {
+	for i := range shards {
+		pages := dynamodb.NewQueryPaginator(l.client, &dynamodb.QueryInput{
+			TableName:                 &l.table,
+			IndexName:                 aws.String(indexRunning),
+			KeyConditionExpression:    aws.String("#run = :run"),
+			ExpressionAttributeNames:  map[string]string{"#run": attrRunning},
+			ExpressionAttributeValues: values{":run": str(strconv.Itoa(i))},
+		})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return fmt.Errorf("dynamolog: finding running tasks: %w", err)
+			}
+			for _, it := range page.Items {
+				if !yield(a2a.TaskID(item(it).str(attrPK))) {
+					return nil
+				}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"runtime/debug"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
+
+	"a2alambda/internal/tasklog"
+)
+
+// execute puts what the executor yields into the log, up to a final state. Its error says why there is none.
+func (r *Run) execute(ctx context.Context) error {
+	method := r.runner.Executor.Execute
+	if r.turn.resume {
+		method = r.runner.resumer().Resume
+	}
+	result := make(chan error, 1)
+	go func() { result <- r.drive(ctx, method, r.turn.Context) }()
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-result:
+		return err
+	case <-time.After(grace):
+		r.runner.Logger.ErrorContext(ctx, "the executor ignores the end of its context and is left to itself", "task", r.turn.Head.ID)
+		return context.Cause(ctx)
+	}
+}
+
+// drive puts what a method of the executor yields into the log, up to a final state or the end of ctx.
+func (r *Run) drive(
+	ctx context.Context, method func(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error], ec *a2asrv.ExecutorContext,
+) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	for event, err := range method(ctx, ec) {
+		if err != nil {
+			return err
+		}
+		if ended, err := r.add(ctx, event); ended || err != nil {
+			return err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// add puts an event of the executor into the log, unless ctx is done: what an executor says after that is not its task's.
+func (r *Run) add(ctx context.Context, event a2a.Event) (ended bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	event, err = r.check(event)
+	if err != nil || event == nil {
+		return false, err
+	}
+	data, err := tasklog.Encode(event)
+	if err != nil {
+		return false, err
+	}
+	state := stateOf(event)
+	if err := r.appender.Add(data, state); err != nil {
+		return false, err
+	}
+	r.ended = tasklog.Final(state)
+	return r.ended, nil
+}
+
+// fail brings a task that the executor has left unfinished to an end.
+func (r *Run) fail(ctx context.Context, text string, err error) {
+	r.runner.Logger.ErrorContext(ctx, "run failed", "task", r.turn.Head.ID, "outcome", text, "error", err)
+	_, _ = r.add(ctx, failed(r.turn.Context, text)) // Close tells
+}
+
+// failed returns the event that fails a task.
+func failed(info a2a.TaskInfoProvider, text string) a2a.Event {
+	return a2a.NewStatusUpdateEvent(info, a2a.TaskStateFailed, a2a.NewMessageForTask(a2a.MessageRoleAgent, info, a2a.NewTextPart(text)))
+}
+
+// cancelTask lets the executor say that the task is canceled, and says it itself if the executor does not.
+func (r *Run) cancelTask(ctx context.Context) {
+	// The executor is shown the task as it is, so what is pending has to be in the log.
+	if r.appender.Close() != nil {
+		return
+	}
+	task, err := r.turn.Fold.Task()
+	if err != nil {
+		r.stop(err)
+		return
+	}
+	r.open(ctx)
+	ec := *r.turn.Context
+	ec.Message, ec.StoredTask = nil, task
+	limited, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	if err := r.drive(limited, r.runner.Executor.Cancel, &ec); err != nil {
+		r.runner.Logger.ErrorContext(ctx, "executor failed to cancel", "task", r.turn.Head.ID, "error", err)
+	}
+	if !r.hasEnded() {
+		_, _ = r.add(ctx, a2a.NewStatusUpdateEvent(r.turn.Context, a2a.TaskStateCanceled, nil))
+	}
+}
+
+// cleanup keeps the SDK's promise to executors that have something to tidy up.
+func (r *Run) cleanup(ctx context.Context, err error) {
+	cleaner, ok := r.runner.Executor.(a2asrv.AgentExecutionCleaner)
+	if !ok {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			r.runner.Logger.ErrorContext(ctx, "cleanup panicked", "task", r.turn.Head.ID, "error", p)
+		}
+	}()
+	task, foldErr := r.turn.Fold.Task()
+	if foldErr != nil {
+		r.runner.Logger.ErrorContext(ctx, "cleanup without a task", "task", r.turn.Head.ID, "error", foldErr)
+		return
+	}
+	cleaner.Cleanup(ctx, r.turn.Context, task, errors.Join(err, r.err))
+}

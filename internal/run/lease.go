@@ -1,0 +1,74 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"a2alambda/internal/tasklog"
+)
+
+const (
+	// LeaseTime is how long a lease lasts that is not renewed. A run that has died is found after that.
+	LeaseTime = 15 * time.Second
+
+	// leaseMargin is how long before the end of its lease, by its own clock, a holder takes it for lost.
+	leaseMargin = 3 * time.Second
+
+	// renewAfter is the age at which a lease is renewed.
+	renewAfter = 5 * time.Second
+
+	// askEvery is how often a holder asks whether it is to cancel.
+	askEvery = 300 * time.Millisecond
+)
+
+// lease is the end of the lease that a run holds, as far as it knows.
+type lease struct{ until atomic.Int64 } // milliseconds since 1970
+
+func (l *lease) set(until time.Time) { l.until.Store(until.UnixMilli()) }
+
+// left returns how much of the lease is left.
+func (l *lease) left() time.Duration { return time.Until(time.UnixMilli(l.until.Load())) }
+
+// check returns an error if the lease is lost. It asks nobody but the clock: an instance that was frozen and wakes up has
+// nobody else to tell it in time.
+func (l *lease) check() error {
+	if l.left() < leaseMargin {
+		return errLeaseLost
+	}
+	return nil
+}
+
+// keepLease renews the lease until ctx is done, and interrupts the executor when the task is to be canceled. If the lease is
+// lost, it stops the run.
+func (r *Run) keepLease(ctx context.Context, interrupt context.CancelCauseFunc) {
+	tick := time.NewTicker(askEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		var until time.Time
+		if r.lease.left() < LeaseTime-renewAfter {
+			until = time.Now().Add(LeaseTime)
+		}
+		cancel, err := r.runner.Log.Renew(ctx, r.turn.Head, r.turn.Writer, until)
+		switch {
+		case errors.Is(err, tasklog.ErrConflict), errors.Is(err, tasklog.ErrNotFound):
+			r.stop(errLeaseLost)
+			return
+		case err == nil && !until.IsZero():
+			r.lease.set(until)
+		}
+		if r.lease.check() != nil {
+			r.stop(errLeaseLost)
+			return
+		}
+		if cancel {
+			interrupt(errCanceled)
+		}
+	}
+}

@@ -1,0 +1,152 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
+
+	"a2alambda/internal/tasklog"
+)
+
+// Resume runs a task that nobody runs: one that has been accepted and left to a worker, or one whose run was cut off. It returns
+// nil if there is nothing to run: because the task has ended or does not exist, because somebody runs it, or because the
+// executor can't resume, in which case the task fails.
+func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
+	for {
+		s, err := r.Log.Load(ctx, id)
+		if errors.Is(err, tasklog.ErrNotFound) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		begun := s.Lease.Holder != ""
+		switch {
+		case tasklog.Final(s.Task.Status.State):
+			return nil, r.mend(ctx, s)
+		case begun && !s.Lease.Expired():
+			return nil, nil
+		case begun && r.resumer() == nil:
+			return nil, r.interrupted(ctx, s)
+		}
+		t, err := r.takeOver(ctx, s)
+		if errors.Is(err, tasklog.ErrConflict) {
+			continue // somebody was faster
+		}
+		if err != nil {
+			return nil, err
+		}
+		t.resume = begun
+		return r.Start(ctx, t), nil
+	}
+}
+
+// Recover does what is due for a task that is read or found: if its holder is lost, or it has had none yet, a worker is asked to
+// see to it.
+func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
+	if tasklog.Final(s.Task.Status.State) {
+		return r.mend(ctx, s)
+	}
+	if !s.Lease.Expired() {
+		return nil
+	}
+	return r.Invoke(ctx, s.Head.ID)
+}
+
+// Sweep recovers the tasks that are running by their heads. It goes on after an error, and returns all of them, and how many
+// tasks it has looked at.
+func (r *Runner) Sweep(ctx context.Context) (n int, err error) {
+	running := r.Log.Running(ctx, func(id a2a.TaskID) bool {
+		n++
+		s, loadErr := r.Log.Load(ctx, id)
+		if loadErr == nil {
+			loadErr = r.Recover(ctx, s)
+		}
+		if loadErr != nil && !errors.Is(loadErr, tasklog.ErrNotFound) {
+			err = errors.Join(err, fmt.Errorf("task %s: %w", id, loadErr))
+		}
+		return ctx.Err() == nil
+	})
+	return n, errors.Join(running, err)
+}
+
+// Cancel cancels a task that nobody runs. It returns [tasklog.ErrConflict] if s is no longer how the task is.
+func (r *Runner) Cancel(ctx context.Context, s *tasklog.Snapshot) error {
+	t, err := r.takeOver(ctx, s)
+	if err != nil {
+		return err
+	}
+	t.cancel = true
+	return r.Start(ctx, t).Wait()
+}
+
+// mend tells the head what it has missed.
+func (r *Runner) mend(ctx context.Context, s *tasklog.Snapshot) error {
+	status := tasklog.Status{State: s.Task.Status.State, Time: time.Now(), Seq: s.Seq}
+	return r.Log.SetStatus(ctx, s.Head.ID, status)
+}
+
+// interrupted fails a task whose run was cut off.
+func (r *Runner) interrupted(ctx context.Context, s *tasklog.Snapshot) error {
+	t, err := r.takeOver(ctx, s)
+	if errors.Is(err, tasklog.ErrConflict) {
+		return nil // somebody else sees to it
+	}
+	if err != nil {
+		return err
+	}
+	r.Logger.ErrorContext(ctx, "run was interrupted", "task", s.Head.ID)
+	data, err := tasklog.Encode(failed(t.Context, textInterrupted))
+	if err != nil {
+		return err
+	}
+	a := tasklog.NewAppender(ctx, tasklog.AppenderConfig{Log: r.Log, Head: t.Head, Writer: t.Writer, Fold: t.Fold})
+	return errors.Join(a.Add(data, a2a.TaskStateFailed), a.Close())
+}
+
+// takeOver takes the lease of a task that nobody runs, and makes sure that whoever had it appends nothing any more. It returns
+// [tasklog.ErrConflict] if somebody else has taken it, or the task has moved on.
+func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot) (Turn, error) {
+	writer, until := a2a.NewMessageID(), time.Now().Add(LeaseTime)
+	lease, err := r.Log.Acquire(ctx, s, writer, until)
+	if err != nil {
+		return Turn{}, err
+	}
+	if err := r.Log.Fence(ctx, s.Head, writer, lease.Epoch, s.Seq+1); err != nil {
+		if errors.Is(err, tasklog.ErrConflict) {
+			// The holder before was not dead: it has appended since. The lease goes back, to be taken with what is known now.
+			_, _ = r.Log.Renew(ctx, s.Head, writer, time.Now().Add(-time.Millisecond))
+		}
+		return Turn{}, err
+	}
+	ec := &a2asrv.ExecutorContext{TaskID: s.Head.ID, ContextID: s.Head.ContextID, Message: lastFromUser(s.Task)}
+	if s.Seq > 1 {
+		ec.StoredTask = s.Task
+	}
+	return Turn{Head: s.Head, Writer: writer, Until: until, Fold: tasklog.NewFold(s.Task, s.Seq), Context: ec}, nil
+}
+
+// lastFromUser returns the message that began the turn.
+func lastFromUser(t *a2a.Task) *a2a.Message {
+	for i := len(t.History) - 1; i >= 0; i-- {
+		if t.History[i].Role == a2a.MessageRoleUser {
+			return t.History[i]
+		}
+	}
+	return nil
+}
+
+// handOver lets another invocation go on with the task.
+func (r *Run) handOver(ctx context.Context) {
+	_, err := r.runner.Log.Renew(ctx, r.turn.Head, r.turn.Writer, time.Now().Add(-time.Millisecond))
+	if err == nil {
+		err = r.runner.Invoke(ctx, r.turn.Head.ID)
+	}
+	if err != nil { // the sweeper will find it
+		r.runner.Logger.ErrorContext(ctx, "handing over", "task", r.turn.Head.ID, "error", err)
+	}
+}

@@ -1,0 +1,220 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
+
+	"a2alambda/internal/run"
+	"a2alambda/internal/tasklog"
+)
+
+// joinWindow is how long after the end of a task the message that began it, sent again, is still taken for a retry. After that
+// it begins a new task: there are clients that always send the same id.
+const joinWindow = 10 * time.Minute
+
+var errRunning = a2a.NewError(a2a.ErrUnsupportedOperation, "the task is being worked on and takes no message before it asks for one")
+
+// accept puts the message into the log: as a new task, or as the next turn of one that waits for it. If that had been done
+// before, by the same message, it returns the task instead. A turn that is left to a worker has no holder.
+func (s *Server) accept(ctx context.Context, req *a2a.SendMessageRequest, forWorker bool) (turn run.Turn, joined *tasklog.Snapshot, err error) {
+	if err := check(req); err != nil {
+		return run.Turn{}, nil, err
+	}
+	m := *req.Message
+	turn = run.Turn{
+		Writer:  a2a.NewMessageID(),
+		Until:   time.Now().Add(run.LeaseTime),
+		Context: &a2asrv.ExecutorContext{Message: &m, Metadata: req.Metadata, Tenant: req.Tenant},
+	}
+	begin := s.create
+	if m.TaskID != "" {
+		begin = s.continueTask
+	}
+	joined, err = begin(ctx, &turn, forWorker)
+	return turn, joined, err
+}
+
+// create begins a task with the message. The id of the task follows from the message's, so that a retry comes to the same
+// task.
+func (s *Server) create(ctx context.Context, turn *run.Turn, forWorker bool) (*tasklog.Snapshot, error) {
+	m := turn.Context.Message
+	seed := []string{turn.Context.Tenant, m.ContextID, m.ID}
+	if m.ContextID == "" {
+		m.ContextID = derivedID(append(seed, "context")...)
+	}
+	id := func(generation int) a2a.TaskID {
+		return a2a.TaskID(derivedID(append(slices.Clone(seed), "task", strconv.Itoa(generation))...))
+	}
+	for generation := 0; ; {
+		m.TaskID = id(generation)
+		err := s.createAs(ctx, turn, forWorker)
+		if !errors.Is(err, tasklog.ErrExists) {
+			return nil, err
+		}
+		var existing *tasklog.Snapshot
+		generation, existing, err = s.latest(ctx, generation, id)
+		if existing != nil || err != nil {
+			return existing, err
+		}
+	}
+}
+
+// latest returns the first of the tasks with these ids, from a generation on that exists, that can be joined, or the first
+// generation that is free. It gallops, because a client that always sends the same message id may have had thousands.
+func (s *Server) latest(ctx context.Context, from int, id func(int) a2a.TaskID) (int, *tasklog.Snapshot, error) {
+	var found *tasklog.Snapshot
+	over := func(generation int) (bool, error) {
+		snapshot, err := s.load(ctx, id(generation))
+		if errors.Is(err, a2a.ErrTaskNotFound) {
+			found = nil
+			return generation == from, nil // it exists: it has expired, and is not deleted yet
+		}
+		if err != nil || outlived(snapshot.Task) {
+			return true, err
+		}
+		found = snapshot
+		return false, nil
+	}
+	lo, hi := from-1, from // lo is over, or none
+	for step := 1; ; step *= 2 {
+		if is, err := over(hi); err != nil || !is {
+			if err != nil {
+				return 0, nil, err
+			}
+			break
+		}
+		lo, hi = hi, hi+step
+	}
+	for hi-lo > 1 {
+		mid := lo + (hi-lo)/2
+		is, err := over(mid)
+		if err != nil {
+			return 0, nil, err
+		}
+		if is {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	_, err := over(hi)
+	return hi, found, err
+}
+
+// outlived reports whether the task ended too long ago to be joined.
+func outlived(t *a2a.Task) bool {
+	ended := t.Status.Timestamp
+	return t.Status.State.Terminal() && ended != nil && time.Since(*ended) > joinWindow
+}
+
+// derivedID returns an id, in the form of a UUID, that follows from the strings.
+func derivedID(from ...string) string {
+	h := sha256.New()
+	for _, s := range from {
+		sum := sha256.Sum256([]byte(s))
+		h.Write(sum[:])
+	}
+	id := uuid.UUID(h.Sum(nil)[:16])
+	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80 // version 8: RFC 9562, 5.8
+	return id.String()
+}
+
+func (s *Server) createAs(ctx context.Context, turn *run.Turn, forWorker bool) error {
+	m := turn.Context.Message
+	now := time.Now()
+	created := now.Truncate(time.Second)
+	turn.Head = tasklog.Head{ID: m.TaskID, ContextID: m.ContextID, Created: created, Expires: created.Add(s.Retention)}
+	turn.Context.TaskID, turn.Context.ContextID = m.TaskID, m.ContextID
+	task := a2a.NewSubmittedTask(turn.Context, m)
+	task.Status.Timestamp = &now
+	data, err := tasklog.Encode(task)
+	if err != nil {
+		return err
+	}
+	until := turn.Until
+	if forWorker {
+		until = time.Time{}
+	}
+	if err := s.Log.Create(ctx, turn.Head, turn.Writer, until, data); err != nil {
+		return err
+	}
+	turn.Fold = tasklog.NewFold(nil, 0)
+	turn.Fold.Add(tasklog.Event{Seq: 1, JSON: data})
+	return nil
+}
+
+// continueTask begins the next turn of a task with the message.
+func (s *Server) continueTask(ctx context.Context, turn *run.Turn, forWorker bool) (*tasklog.Snapshot, error) {
+	m := turn.Context.Message
+	snapshot, err := s.load(ctx, m.TaskID)
+	if err != nil {
+		return nil, err
+	}
+	task := snapshot.Task
+	if m.ContextID == "" {
+		m.ContextID = task.ContextID
+	}
+	if m.ContextID != task.ContextID {
+		return nil, invalid("message.contextId is not that of the task")
+	}
+	if slices.ContainsFunc(task.History, func(h *a2a.Message) bool { return h.ID == m.ID && h.Role == a2a.MessageRoleUser }) {
+		if outlived(task) {
+			return nil, errEnded
+		}
+		return snapshot, nil
+	}
+	switch state := task.Status.State; {
+	case state.Terminal():
+		return nil, errEnded
+	case !tasklog.Final(state):
+		s.recover(ctx, snapshot)
+		return nil, errRunning
+	}
+
+	holder, until := turn.Writer, turn.Until
+	if forWorker {
+		holder, until = "", time.Now()
+	}
+	_, err = s.Log.Acquire(ctx, snapshot, holder, until)
+	if errors.Is(err, tasklog.ErrConflict) {
+		return nil, errRunning
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The message goes into the log as the status that it brings about. Whoever puts it there has the turn.
+	event := a2a.NewStatusUpdateEvent(task, a2a.TaskStateSubmitted, m)
+	data, err := tasklog.Encode(event)
+	if err != nil {
+		return nil, err
+	}
+	err = s.Log.Append(ctx, tasklog.Batch{
+		ID: m.TaskID, Writer: turn.Writer, First: snapshot.Seq + 1, Events: [][]byte{data},
+		State: a2a.TaskStateSubmitted, Expires: snapshot.Head.Expires,
+	})
+	if errors.Is(err, tasklog.ErrConflict) {
+		return nil, errRunning
+	}
+	if err != nil {
+		return nil, err
+	}
+	turn.Head = snapshot.Head
+	turn.Fold = tasklog.NewFold(task, snapshot.Seq)
+	turn.Fold.Add(tasklog.Event{Seq: snapshot.Seq + 1, JSON: data})
+	turn.Context.TaskID, turn.Context.ContextID = m.TaskID, m.ContextID
+	// An executor sees the task as the SDK's own server would show it: in the state that it left, with the message.
+	task.History = append(task.History, m)
+	turn.Context.StoredTask = task
+	return nil, nil
+}
+
+var errEnded = a2a.NewError(a2a.ErrUnsupportedOperation, "the task has ended and takes no more messages")

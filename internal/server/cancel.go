@@ -1,0 +1,64 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/tasklog"
+)
+
+// cancelWithin is how long a cancellation may take. Twice the time of a lease: a holder that has died is noticed in that time.
+const cancelWithin = 30 * time.Second
+
+// CancelTask implements specification 3.1.5. Whoever runs the task, in whatever instance, is interrupted; a task that nobody runs
+// is canceled here. It answers with the canceled task, or with [a2a.ErrTaskNotCancelable] if the task has ended before.
+func (s *Server) CancelTask(ctx context.Context, req *a2a.CancelTaskRequest) (*a2a.Task, error) {
+	ctx, cancel := within(ctx)
+	defer cancel()
+	ctx, cancel = context.WithTimeout(ctx, cancelWithin)
+	defer cancel()
+	for asked := false; ; asked = true {
+		snapshot, err := s.load(ctx, req.ID)
+		if err != nil {
+			return nil, err
+		}
+		state := snapshot.Task.Status.State
+		switch {
+		case asked && state == a2a.TaskStateCanceled:
+			return snapshot.Task, nil
+		case state.Terminal():
+			return nil, a2a.ErrTaskNotCancelable
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case tasklog.Final(state) || snapshot.Lease.Expired():
+			err = s.Runner.Cancel(ctx, snapshot)
+			if errors.Is(err, tasklog.ErrConflict) {
+				err = nil // look again
+			}
+		default:
+			err = s.interrupt(ctx, snapshot)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// interrupt asks whoever runs the task to cancel it, and waits until the task has reached a final state, or has got another
+// holder or none.
+func (s *Server) interrupt(ctx context.Context, snapshot *tasklog.Snapshot) error {
+	if err := s.Log.RequestCancel(ctx, snapshot.Head); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithDeadline(ctx, snapshot.Lease.Until)
+	defer cancel()
+	return tasklog.Follow(ctx, tasklog.FollowConfig{
+		Log: s.Log, ID: snapshot.Head.ID, After: snapshot.Seq, State: snapshot.Task.Status.State,
+		Show:       func([]tasklog.Event) bool { return true },
+		Lost:       cancel,
+		UntilFinal: true,
+	})
+}

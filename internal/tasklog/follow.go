@@ -1,0 +1,130 @@
+package tasklog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+)
+
+const (
+	// A follower polls pollFirst after an event, and then less and less often: pollMost while the task is running,
+	// pollIdle while it waits for the client.
+	pollFirst = 80 * time.Millisecond
+	pollMost  = 400 * time.Millisecond
+	pollIdle  = time.Second
+
+	// idleFor is how long a follower stays with a task that waits for the client.
+	idleFor = 10 * time.Minute
+
+	// lostEvery is how often a follower tells that the task's holder is lost.
+	lostEvery = 5 * time.Second
+)
+
+// FollowConfig says what [Follow] follows, and how.
+type FollowConfig struct {
+	Log Log
+	ID  a2a.TaskID
+	// After is the number of the last event known, and State the state that it left the task in. After is 0, or the last that
+	// a Load, a Poll, or a Read to the end has returned.
+	After int64
+	State a2a.TaskState
+	// Show gets the events, in order. If it returns false, following ends.
+	Show func([]Event) bool
+	// Lost is called when the lease of a running task has ended, and again while it stays so. It may be nil.
+	Lost func()
+	// UntilFinal ends following also when the task waits for the client.
+	UntilFinal bool
+}
+
+// Follow shows the events of a log as they come, whoever appends them, until the task has ended, or has waited for the client
+// for ten minutes, or ctx is done. It returns the error that the log could not be read with, for as long as an append is
+// retried; not that of ctx.
+func Follow(ctx context.Context, c FollowConfig) error {
+	var failing, lost, idle time.Time
+	interval := pollFirst
+	for {
+		if c.State.Terminal() || c.UntilFinal && Final(c.State) {
+			return nil
+		}
+		events, lease, err := c.Log.Poll(ctx, c.ID, c.After)
+		now := time.Now()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, ErrNotFound):
+			return err
+		case err != nil:
+			if failing.IsZero() {
+				failing = now
+			} else if now.Sub(failing) > retryFor {
+				return err
+			}
+		case len(events) > 0:
+			failing, idle, lost = time.Time{}, time.Time{}, time.Time{}
+			interval = pollFirst
+			c.After = events[len(events)-1].Seq
+			if s := lastState(events); s != "" {
+				c.State = s
+			}
+			if !c.Show(events) {
+				return nil
+			}
+			continue // there may be more
+		case Final(c.State):
+			failing = time.Time{}
+			if idle.IsZero() {
+				idle = now
+			} else if now.Sub(idle) > idleFor {
+				return nil
+			}
+		default:
+			failing = time.Time{}
+			if lease.Expired() && c.Lost != nil && now.Sub(lost) > lostEvery {
+				lost = now
+				c.Lost()
+			}
+		}
+		most := pollMost
+		if Final(c.State) {
+			most = pollIdle
+		}
+		// Jittered by a tenth, so that followers who began together don't stay together.
+		wait := time.NewTimer(interval - interval/10 + rand.N(interval/5))
+		interval = min(interval*3/2, most)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return nil
+		}
+	}
+}
+
+// lastState returns the last state that the events bring, or "".
+func lastState(events []Event) a2a.TaskState {
+	type status struct {
+		Status struct {
+			State a2a.TaskState `json:"state"`
+		} `json:"status"`
+	}
+	for i := len(events) - 1; i >= 0; i-- {
+		var e struct {
+			Task         *status `json:"task"`
+			StatusUpdate *status `json:"statusUpdate"`
+		}
+		if json.Unmarshal(events[i].JSON, &e) != nil {
+			continue
+		}
+		if e.StatusUpdate != nil {
+			return e.StatusUpdate.Status.State
+		}
+		if e.Task != nil {
+			return e.Task.Status.State
+		}
+	}
+	return ""
+}

@@ -1,0 +1,242 @@
+package tasklogtest
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/tasklog"
+)
+
+func mustLoad(t *testing.T, l tasklog.Log, id a2a.TaskID) *tasklog.Snapshot {
+	t.Helper()
+	s, err := l.Load(t.Context(), id)
+	must(t, err)
+	return s
+}
+
+func checkLease(t *testing.T, l tasklog.Log, h tasklog.Head, want tasklog.Lease) {
+	t.Helper()
+	s := mustLoad(t, l, h.ID)
+	events, polled, err := l.Poll(t.Context(), h.ID, s.Seq)
+	must(t, err)
+	if len(events) != 0 {
+		t.Fatalf("polled %d events after the last", len(events))
+	}
+	for _, got := range []tasklog.Lease{s.Lease, polled} {
+		if got.Holder != want.Holder || got.Epoch != want.Epoch || !got.Until.Equal(want.Until) || got.Cancel != want.Cancel {
+			t.Errorf("lease %+v, want %+v", got, want)
+		}
+	}
+}
+
+func testLease(t *testing.T, l tasklog.Log) {
+	h, first := NewTask()
+	end := until()
+	must(t, l.Create(t.Context(), h, "one", end, first))
+	checkLease(t, l, h, tasklog.Lease{Holder: "one", Epoch: 1, Until: end})
+
+	end = end.Add(time.Second)
+	cancel, err := l.Renew(t.Context(), h, "one", end)
+	must(t, err)
+	if cancel {
+		t.Error("nobody has asked to cancel")
+	}
+	checkLease(t, l, h, tasklog.Lease{Holder: "one", Epoch: 1, Until: end})
+
+	must(t, l.RequestCancel(t.Context(), h))
+	checkLease(t, l, h, tasklog.Lease{Holder: "one", Epoch: 1, Until: end, Cancel: true})
+	for _, until := range []time.Time{{}, end} {
+		if cancel, err := l.Renew(t.Context(), h, "one", until); err != nil || !cancel {
+			t.Errorf("renewing until %v after a request to cancel: got %v, %v", until, cancel, err)
+		}
+	}
+
+	seen := mustLoad(t, l, h.ID)
+	next := end.Add(time.Minute)
+	lease, err := l.Acquire(t.Context(), seen, "two", next)
+	must(t, err)
+	want := tasklog.Lease{Holder: "two", Epoch: 2, Until: next}
+	if lease != want {
+		t.Errorf("acquired %+v, want %+v", lease, want)
+	}
+	checkLease(t, l, h, want)
+	if _, err := l.Acquire(t.Context(), seen, "two", next); err != nil {
+		t.Errorf("acquiring again: %v", err)
+	}
+	if _, err := l.Acquire(t.Context(), seen, "three", next); !errors.Is(err, tasklog.ErrConflict) {
+		t.Errorf("acquiring a lease that is not the one seen: got %v, want ErrConflict", err)
+	}
+	for _, until := range []time.Time{{}, end} {
+		if _, err := l.Renew(t.Context(), h, "one", until); !errors.Is(err, tasklog.ErrConflict) {
+			t.Errorf("renewing until %v by the holder before: got %v, want ErrConflict", until, err)
+		}
+	}
+	checkLease(t, l, h, want)
+}
+
+// testLeaseBeforeRenewal checks requests about a lease that has never been renewed.
+func testLeaseBeforeRenewal(t *testing.T, l tasklog.Log) {
+	h, first := NewTask()
+	end := until()
+	must(t, l.Create(t.Context(), h, "one", end, first), l.RequestCancel(t.Context(), h))
+	checkLease(t, l, h, tasklog.Lease{Holder: "one", Epoch: 1, Until: end, Cancel: true})
+	if cancel, err := l.Renew(t.Context(), h, "one", time.Time{}); err != nil || !cancel {
+		t.Errorf("got %v, %v", cancel, err)
+	}
+	if _, err := l.Acquire(t.Context(), mustLoad(t, l, h.ID), "two", end); err != nil {
+		t.Error(err)
+	}
+
+	h, first = NewTask()
+	must(t, l.Create(t.Context(), h, "one", time.Time{}, first))
+	s := mustLoad(t, l, h.ID)
+	if s.Lease.Holder != "" || s.Lease.Epoch != 1 || !s.Lease.Expired() {
+		t.Errorf("lease of a task given to nobody: %+v", s.Lease)
+	}
+	if _, err := l.Acquire(t.Context(), s, "two", end); err != nil {
+		t.Error(err)
+	}
+	checkLease(t, l, h, tasklog.Lease{Holder: "two", Epoch: 2, Until: end})
+}
+
+func testConcurrentAcquire(t *testing.T, l tasklog.Log) {
+	for range 10 {
+		h, _ := mustCreate(t, l)
+		seen := mustLoad(t, l, h.ID)
+		var wg sync.WaitGroup
+		errs := make([]error, 6)
+		for i := range errs {
+			wg.Go(func() { _, errs[i] = l.Acquire(t.Context(), seen, string(rune('a'+i)), until()) })
+		}
+		wg.Wait()
+		var holders []string
+		for i, err := range errs {
+			if err == nil {
+				holders = append(holders, string(rune('a'+i)))
+			} else if !errors.Is(err, tasklog.ErrConflict) {
+				t.Fatal(err)
+			}
+		}
+		if got := mustLoad(t, l, h.ID).Lease; len(holders) != 1 || got.Holder != holders[0] {
+			t.Fatalf("%q acquired the lease, which is %+v", holders, got)
+		}
+	}
+}
+
+func testFence(t *testing.T, l tasklog.Log) {
+	h, first := mustCreate(t, l)
+	must(t, l.Append(t.Context(), batch(h, "old", 2, "two")))
+	if err := l.Fence(t.Context(), h, "new", 2, 2); !errors.Is(err, tasklog.ErrConflict) {
+		t.Errorf("fencing a place that is taken: got %v, want ErrConflict", err)
+	}
+	must(t, l.Fence(t.Context(), h, "new", 2, 3), l.Fence(t.Context(), h, "new", 2, 3))
+	if err := l.Append(t.Context(), batch(h, "old", 3, "late")); !errors.Is(err, tasklog.ErrConflict) {
+		t.Errorf("appending behind a fence: got %v, want ErrConflict", err)
+	}
+	if err := l.Fence(t.Context(), h, "older", 1, 3); !errors.Is(err, tasklog.ErrConflict) {
+		t.Errorf("fencing in an earlier epoch: got %v, want ErrConflict", err)
+	}
+	s := mustLoad(t, l, h.ID)
+	if s.Seq != 2 {
+		t.Errorf("a fence counts as event: loaded as of %d", s.Seq)
+	}
+	for after := range int64(4) {
+		events, err := l.Read(t.Context(), h.ID, after, 10)
+		must(t, err)
+		if len(events) != max(0, 2-int(after)) {
+			t.Errorf("read %d events after %d", len(events), after)
+		}
+	}
+	must(t, l.Fence(t.Context(), h, "newest", 3, 3)) // the holder before has died before its first append
+	if err := l.Append(t.Context(), batch(h, "new", 3, "late")); !errors.Is(err, tasklog.ErrConflict) {
+		t.Errorf("appending behind the second fence: got %v, want ErrConflict", err)
+	}
+	b := batch(h, "newest", 3, "three", "four")
+	must(t, l.Append(t.Context(), b), l.Append(t.Context(), b), l.Append(t.Context(), batch(h, "newest", 5, "five")))
+	events, err := l.Read(t.Context(), h.ID, 1, 10)
+	must(t, err)
+	if len(events) != 4 {
+		t.Fatalf("read %d events, want 4", len(events))
+	}
+	all := [][]byte{first}
+	for _, e := range events {
+		all = append(all, e.JSON)
+	}
+	checkLoad(t, l, h, all)
+}
+
+func testPoll(t *testing.T, l tasklog.Log) {
+	if _, _, err := l.Poll(t.Context(), "none", 0); !errors.Is(err, tasklog.ErrNotFound) {
+		t.Errorf("got %v, want ErrNotFound", err)
+	}
+	h, first := mustCreate(t, l)
+	want := [][]byte{first}
+	var got []tasklog.Event
+	poll := func() {
+		events, _, err := l.Poll(t.Context(), h.ID, int64(len(got)))
+		must(t, err)
+		got = append(got, events...)
+	}
+	poll()
+	for i := range 3 {
+		for range i {
+			b := batch(h, "w", int64(len(want))+1, "a", "b")
+			must(t, l.Append(t.Context(), b))
+			want = append(want, b.Events...)
+		}
+		poll()
+		poll()
+	}
+	must(t, l.Fence(t.Context(), h, "next", 2, int64(len(want))+1))
+	poll()
+	checkEvents(t, got, 0, want)
+	all, _, err := l.Poll(t.Context(), h.ID, 0)
+	must(t, err)
+	checkEvents(t, all, 0, want)
+}
+
+func testRunning(t *testing.T, l tasklog.Log) {
+	running := func(h tasklog.Head) bool {
+		var ids []a2a.TaskID
+		must(t, l.Running(t.Context(), func(id a2a.TaskID) bool {
+			ids = append(ids, id)
+			return true
+		}))
+		return slices.Contains(ids, h.ID)
+	}
+	h, _ := mustCreate(t, l)
+	seq := int64(1)
+	add := func(s a2a.TaskState) {
+		seq++
+		must(t, l.Append(t.Context(), tasklog.Batch{
+			ID: h.ID, Writer: "w", First: seq, Events: [][]byte{StatusEvent(h, s, "")}, State: s, Expires: h.Expires,
+		}), l.SetStatus(t.Context(), h.ID, tasklog.Status{State: s, Time: time.Now(), Seq: seq}))
+	}
+	if !running(h) {
+		t.Error("a new task is not running")
+	}
+	add(a2a.TaskStateWorking)
+	if !running(h) {
+		t.Error("a working task is not running")
+	}
+	add(a2a.TaskStateInputRequired)
+	if running(h) {
+		t.Error("a task that waits for input is running")
+	}
+	_, err := l.Acquire(t.Context(), mustLoad(t, l, h.ID), "w", until())
+	must(t, err)
+	add(a2a.TaskStateSubmitted)
+	must(t, l.SetStatus(t.Context(), h.ID, tasklog.Status{State: a2a.TaskStateInputRequired, Time: time.Now(), Seq: seq - 1})) // late
+	if !running(h) {
+		t.Error("a task that has got its input is not running")
+	}
+	add(a2a.TaskStateCompleted)
+	if running(h) {
+		t.Error("a completed task is running")
+	}
+}

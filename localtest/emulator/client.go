@@ -1,0 +1,149 @@
+package emulator
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+const (
+	// streamType is a stream's content type in the Runtime API: a prelude of
+	// JSON with status, headers and cookies, eight NUL bytes, the body.
+	streamType = "application/vnd.awslambda.http-integration-response"
+
+	// maxPrelude is the longest prelude, and maxBuffered the longest answer
+	// that is not a stream, in bytes.
+	maxPrelude  = 1 << 20
+	maxBuffered = 6 << 20
+)
+
+// client is the other end of the function URL. That it has gone is nobody's
+// business: writing to it never fails.
+type client struct {
+	w     http.ResponseWriter
+	inv   *invocation
+	began bool // the client may have seen the status
+}
+
+// prelude is how a function URL's response begins, and, with a body, all of it.
+// https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
+type prelude struct {
+	StatusCode      int               `json:"statusCode"`
+	Headers         map[string]string `json:"headers"`
+	Cookies         []string          `json:"cookies"`
+	Body            string            `json:"body"`
+	IsBase64Encoded bool              `json:"isBase64Encoded"`
+}
+
+// receive passes on an answer. An error means that it is none; the client has
+// then been told nothing, or the beginning of a stream.
+func (c *client) receive(a answer) error {
+	// No client may hold the invocation for long beyond its deadline.
+	http.NewResponseController(c.w).SetWriteDeadline(c.inv.deadline.Add(drainTime))
+	switch {
+	case a.failed:
+		report, err := io.ReadAll(io.LimitReader(a.Body, maxPrelude))
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("the function failed: %s", report)
+	case a.Header.Get("Content-Type") == streamType:
+		return c.stream(a.Body)
+	}
+	return c.buffered(a.Body)
+}
+
+// stream passes on each chunk when it comes.
+func (c *client) stream(body io.Reader) error {
+	in := bufio.NewReader(body)
+	var head []byte
+	for !bytes.HasSuffix(head, make([]byte, 8)) {
+		b, err := in.ReadByte()
+		if err != nil {
+			return fmt.Errorf("the stream ended in its prelude: %w", err)
+		}
+		if head = append(head, b); len(head) > maxPrelude {
+			return errors.New("the stream has no prelude")
+		}
+	}
+	var p prelude
+	if err := json.Unmarshal(head[:len(head)-8], &p); err != nil {
+		return fmt.Errorf("the stream's prelude: %w", err)
+	}
+	if err := c.begin(&p); err != nil {
+		return err
+	}
+	controller := http.NewResponseController(c.w)
+	controller.Flush()
+	chunk := make([]byte, 32<<10)
+	for {
+		n, err := in.Read(chunk)
+		if n > 0 {
+			c.w.Write(chunk[:n])
+			controller.Flush()
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// buffered passes on an answer in one piece: a response as an object with a
+// status, or any JSON.
+func (c *client) buffered(body io.Reader) error {
+	b, err := io.ReadAll(io.LimitReader(body, maxBuffered+1))
+	if err != nil {
+		return err
+	}
+	if len(b) > maxBuffered {
+		return fmt.Errorf("the response is longer than %d bytes", maxBuffered)
+	}
+	var p prelude
+	if json.Unmarshal(b, &p) != nil || p.StatusCode == 0 {
+		p = prelude{Headers: map[string]string{"Content-Type": "application/json"}, Body: string(b)}
+	}
+	content := []byte(p.Body)
+	if p.IsBase64Encoded {
+		if content, err = base64.StdEncoding.DecodeString(p.Body); err != nil {
+			return fmt.Errorf("the response's body: %w", err)
+		}
+	}
+	if err := c.begin(&p); err != nil {
+		return err
+	}
+	c.w.Write(content)
+	return nil
+}
+
+// begin sends status and headers. A stream has no length that the function
+// could know better.
+func (c *client) begin(p *prelude) error {
+	if p.StatusCode == 0 {
+		p.StatusCode = http.StatusOK
+	}
+	if p.StatusCode < 200 || p.StatusCode > 599 {
+		return fmt.Errorf("the response has status %d", p.StatusCode)
+	}
+	h := c.w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	for k, v := range p.Headers {
+		h.Set(k, v)
+	}
+	h.Del("Content-Length")
+	h.Del("Connection")
+	h.Del("Transfer-Encoding")
+	for _, cookie := range p.Cookies {
+		h.Add("Set-Cookie", cookie)
+	}
+	c.began = true
+	c.w.WriteHeader(p.StatusCode)
+	return nil
+}

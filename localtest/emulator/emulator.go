@@ -1,0 +1,194 @@
+// Package emulator is Lambda on this machine: functions with a function URL,
+// which can invoke each other.
+//
+// It runs a real function binary against a real Runtime API and serves its
+// function URL, invoke mode RESPONSE_STREAM, over HTTP: each chunk that the
+// function flushes reaches the client at once. It is as unkind to the function
+// as Lambda is: an instance gets one request at a time, is frozen (SIGSTOP) the
+// instant its response has ended and thawed (SIGCONT) for the next request, is
+// killed (SIGKILL) at the deadline, and is never told that a client has gone.
+// Through [Lambda] functions are invoked as well, and with the same unkindness.
+//
+// The Runtime API is as in https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+// and the stream's format as in https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html
+package emulator
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Config describes the function.
+type Config struct {
+	Name         string        // of the function; "" means "function"
+	Binary       string        // the function's executable; required
+	Env          []string      // its environment variables, as "NAME=value"; the emulator's own are not passed on
+	Timeout      time.Duration // of an invocation; 0 means Lambda's maximum, 15 minutes
+	MaxInstances int           // requests beyond so many get status 429; 0 means 100
+	Log          io.Writer     // gets what instances print, and why they were killed; nil discards it
+}
+
+const (
+	defaultName      = "function"
+	defaultTimeout   = 15 * time.Minute
+	defaultInstances = 100
+
+	// initTimeout is how long Lambda lets a process take to ask for its first
+	// event.
+	initTimeout = 10 * time.Second
+
+	// drainTime is how long after the deadline a client may take to read what
+	// the function sent before it.
+	drainTime = 5 * time.Second
+)
+
+// State is what an instance does.
+type State string
+
+const (
+	Init   State = "init"   // started, and has not asked for its first event
+	Busy   State = "busy"   // has an invocation
+	Frozen State = "frozen" // is stopped until the next one
+)
+
+// Instance is one process of the function.
+type Instance struct {
+	ID    string // the function's name and a number that no other has
+	PID   int
+	State State
+}
+
+// Emulator is a function, and as an [http.Handler] its URL.
+type Emulator struct {
+	name    string
+	binary  string
+	env     []string
+	timeout time.Duration
+	max     int
+	log     io.Writer
+
+	mu        sync.Mutex  // guards what follows, and instance.state
+	instances []*instance // alive; in order of their start
+	idle      []*instance // the frozen ones; the last was used last
+	started   int
+	closed    bool
+}
+
+// New returns the function of a binary. It starts no instance: requests do.
+func New(c Config) (*Emulator, error) {
+	info, err := os.Stat(c.Binary)
+	if err != nil {
+		return nil, fmt.Errorf("emulator: %w", err)
+	}
+	if !info.Mode().IsRegular() || info.Mode().Perm()&0o100 == 0 {
+		return nil, fmt.Errorf("emulator: %s is not executable", c.Binary)
+	}
+	e := &Emulator{name: c.Name, binary: c.Binary, env: c.Env, timeout: c.Timeout, max: c.MaxInstances, log: io.Discard}
+	if e.name == "" {
+		e.name = defaultName
+	}
+	if e.timeout == 0 {
+		e.timeout = defaultTimeout
+	}
+	if e.max == 0 {
+		e.max = defaultInstances
+	}
+	if c.Log != nil {
+		e.log = &lockedWriter{w: c.Log}
+	}
+	return e, nil
+}
+
+// lockedWriter lets instances share a log.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (w *lockedWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.w.Write(p)
+}
+
+// Instances returns the living instances, the oldest first.
+func (e *Emulator) Instances() []Instance {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var all []Instance
+	for _, i := range e.instances {
+		if i.state != "" {
+			all = append(all, Instance{i.id, i.pid(), i.state})
+		}
+	}
+	return all
+}
+
+// Kill ends an instance with SIGKILL, whatever it does, and waits for its end.
+// A stream that it was sending is cut.
+func (e *Emulator) Kill(id string) error {
+	e.mu.Lock()
+	i := e.find(id)
+	e.mu.Unlock()
+	if i == nil {
+		return fmt.Errorf("emulator: kill %s: no such instance", id)
+	}
+	i.kill()
+	<-i.exited
+	return nil
+}
+
+// Freeze stops a busy instance (SIGSTOP) in the middle of its invocation, whose
+// deadline approaches as before, and returns when it has stopped. [Emulator.Thaw]
+// lets it go on.
+func (e *Emulator) Freeze(id string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i := e.find(id)
+	if i == nil || i.state != Busy {
+		return fmt.Errorf("emulator: freeze %s: no such busy instance", id)
+	}
+	i.freeze()
+	return nil
+}
+
+// Thaw lets an instance go on that Freeze has stopped. One whose invocation has
+// meanwhile ended, or that has died, is an error.
+func (e *Emulator) Thaw(id string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i := e.find(id)
+	if i == nil || i.state != Busy {
+		return fmt.Errorf("emulator: thaw %s: no such busy instance", id)
+	}
+	i.thaw()
+	return nil
+}
+
+// find returns a living instance, or nil. It is called with e.mu held.
+func (e *Emulator) find(id string) *instance {
+	n := slices.IndexFunc(e.instances, func(i *instance) bool { return i.id == id && i.state != "" })
+	if n < 0 {
+		return nil
+	}
+	return e.instances[n]
+}
+
+// Close kills all instances and waits for their end. Requests that run are cut,
+// later ones get status 503.
+func (e *Emulator) Close() error {
+	e.mu.Lock()
+	e.closed = true
+	all := slices.Clone(e.instances)
+	e.mu.Unlock()
+	for _, i := range all {
+		<-i.launched
+		i.kill()
+		<-i.exited
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+package emulator_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"a2alambda/localtest/emulator"
+)
+
+// patience is how long a test waits for what must come: a failure takes so long.
+const patience = 30 * time.Second
+
+// function is an emulated function, its URL and its log.
+type function struct {
+	*emulator.Emulator
+	url string
+	log lockedBuffer
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// testFunction returns the test function.
+func testFunction(t testing.TB, c emulator.Config) *emulator.Emulator {
+	t.Helper()
+	var err error
+	if c.Binary, err = emulator.Build(context.Background(), "a2alambda/localtest/emulator/internal/testfunction"); err != nil {
+		t.Fatal(err)
+	}
+	e, err := emulator.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// start emulates the test function and serves its URL.
+func start(t testing.TB, c emulator.Config) *function {
+	t.Helper()
+	f := &function{}
+	c.Log = &f.log
+	f.Emulator = testFunction(t, c)
+	server := httptest.NewServer(f)
+	f.url = server.URL
+	t.Cleanup(func() {
+		f.Close()
+		server.Close()
+		if t.Failed() {
+			t.Logf("the function's log:\n%s", f.log.String())
+		}
+	})
+	return f
+}
+
+// get requests a path; the body ends with the test.
+func (f *function) get(t testing.TB, path string) *http.Response {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	r, err := http.NewRequestWithContext(ctx, "GET", f.url+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { response.Body.Close() })
+	return response
+}
+
+// text requests a path and returns all of a successful response.
+func (f *function) text(t testing.TB, path string) string {
+	t.Helper()
+	response := f.get(t, path)
+	b, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != 200 {
+		t.Fatalf("GET %s: status %d, body %q, %v", path, response.StatusCode, b, err)
+	}
+	return string(b)
+}
+
+// want fails unless a request has this answer, cut short or not.
+func (f *function) want(t testing.TB, path string, status int, body string, cut bool) {
+	t.Helper()
+	response := f.get(t, path)
+	b, err := io.ReadAll(response.Body)
+	if response.StatusCode != status || string(b) != body || errors.Is(err, io.ErrUnexpectedEOF) != cut || !cut && err != nil {
+		t.Errorf("GET %s: status %d, body %q, %v; want %d, %q, cut: %t", path, response.StatusCode, b, err, status, body, cut)
+	}
+}
+
+func (f *function) states() (states []emulator.State) {
+	for _, i := range f.Instances() {
+		states = append(states, i.State)
+	}
+	return states
+}
+
+// gate lets the function's /steps go on one by one.
+type gate struct {
+	url  string
+	open chan int // statuses to answer with
+}
+
+func newGate(t testing.TB) *gate {
+	g := &gate{open: make(chan int)}
+	over := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case status := <-g.open:
+			w.WriteHeader(status)
+		case <-r.Context().Done():
+		case <-over:
+		}
+	}))
+	g.url = server.URL
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(over) })
+	return g
+}
+
+// pass answers one request of the function, when it comes.
+func (g *gate) pass(t testing.TB, status int) {
+	t.Helper()
+	select {
+	case g.open <- status:
+	case <-time.After(patience):
+		t.Fatal("the function did not reach the gate")
+	}
+}
+
+func (g *gate) path() string { return "/steps?gate=" + url.QueryEscape(g.url) }
+
+// line reads the next line of a stream, which has to be there already or come.
+func line(t testing.TB, body io.Reader) string {
+	t.Helper()
+	var b []byte
+	for !bytes.HasSuffix(b, []byte("\n")) {
+		p := make([]byte, 1)
+		if _, err := body.Read(p); err != nil {
+			t.Fatalf("after %q: %v", b, err)
+		}
+		b = append(b, p...)
+	}
+	return string(b)
+}

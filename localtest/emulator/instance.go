@@ -1,0 +1,123 @@
+package emulator
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+)
+
+// instance is a process of the function, and the Runtime API that it talks to.
+type instance struct {
+	id     string
+	state  State            // guarded by Emulator.mu; "" until it has a process
+	queue  chan *invocation // what it gets next; one at most
+	atNext chan struct{}    // holds a value while the process waits for an event
+	exited chan struct{}    // closed when the process has ended and is forgotten
+
+	launched chan struct{} // closed when what follows is set
+
+	cmd      *exec.Cmd
+	listener net.Listener
+
+	mu      sync.Mutex
+	current *invocation // delivered last
+}
+
+func newInstance(id string) *instance {
+	return &instance{
+		id:       id,
+		queue:    make(chan *invocation, 1),
+		atNext:   make(chan struct{}, 1),
+		exited:   make(chan struct{}),
+		launched: make(chan struct{}),
+	}
+}
+
+// start serves the Runtime API and starts the process.
+func (i *instance) start(e *Emulator) (err error) {
+	i.cmd = exec.Command(e.binary)
+	i.listener, err = net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("emulator: runtime API: %w", err)
+	}
+	api := i.listener.Addr().String()
+	i.cmd.Dir = filepath.Dir(e.binary)
+	i.cmd.Env = append(environment(api, e.name, i.id, i.cmd.Dir), e.env...)
+	i.cmd.Stdout, i.cmd.Stderr = e.log, e.log
+	// In a process group of its own, an instance doesn't get the terminal's
+	// Ctrl-C; and the kernel ends it even when it is stopped, should the
+	// emulator die without having closed.
+	i.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := i.cmd.Start(); err != nil {
+		i.listener.Close()
+		return fmt.Errorf("emulator: %w", err)
+	}
+	go http.Serve(i.listener, i.runtimeAPI(e))
+	return nil
+}
+
+// environment is what Lambda sets for a function on an OS-only runtime.
+// https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+func environment(api, name, stream, root string) []string {
+	return []string{
+		"AWS_LAMBDA_RUNTIME_API=" + api,
+		"AWS_LAMBDA_FUNCTION_NAME=" + name,
+		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512",
+		"AWS_LAMBDA_INITIALIZATION_TYPE=on-demand",
+		"AWS_LAMBDA_LOG_FORMAT=JSON",
+		"AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/" + name,
+		"AWS_LAMBDA_LOG_STREAM_NAME=" + stream,
+		"AWS_REGION=" + region,
+		"AWS_DEFAULT_REGION=" + region,
+		"AWS_ACCESS_KEY_ID=local",
+		"AWS_SECRET_ACCESS_KEY=local",
+		"AWS_SESSION_TOKEN=local",
+		"LAMBDA_TASK_ROOT=" + root,
+		"LAMBDA_RUNTIME_DIR=/var/runtime",
+		"_HANDLER=bootstrap",
+		"PATH=/usr/local/bin:/usr/bin:/bin:/opt/bin",
+		"LD_LIBRARY_PATH=/lib64:/usr/lib64:" + root + ":" + root + "/lib:/opt/lib",
+		"LANG=en_US.UTF-8",
+		"TZ=:UTC",
+	}
+}
+
+func (i *instance) pid() int { return i.cmd.Process.Pid }
+
+// wait returns when the process has ended. Requests that it sent before its end
+// are still served: their connections end by themselves.
+func (i *instance) wait() {
+	i.cmd.Wait()
+	i.listener.Close()
+}
+
+// freeze stops the process, and returns when all its threads have stopped.
+func (i *instance) freeze() {
+	if i.cmd.Process.Signal(syscall.SIGSTOP) != nil || runtime.GOOS != "linux" {
+		return
+	}
+	// waitid(P_PID, pid, NULL, WSTOPPED|WNOWAIT, NULL) returns when the stop is
+	// complete, or was before, or with ECHILD when the process dies first. It
+	// leaves the exit status to Wait.
+	const pPID, wStopped, wNoWait = 1, 2, 0x01000000
+	for {
+		_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, pPID, uintptr(i.pid()), 0, wStopped|wNoWait, 0, 0)
+		if errno != syscall.EINTR {
+			return
+		}
+	}
+}
+
+func (i *instance) thaw() { i.cmd.Process.Signal(syscall.SIGCONT) }
+
+func (i *instance) kill() {
+	if i.cmd.Process != nil {
+		i.cmd.Process.Kill()
+	}
+}

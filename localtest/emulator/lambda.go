@@ -1,0 +1,275 @@
+package emulator
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// LambdaConfig describes a [Lambda].
+type LambdaConfig struct {
+	Functions []*Emulator // to be invoked by their names
+
+	// RetryDelay is how long an event waits after its function has failed for
+	// the first time; after the second time it waits twice as long. 0 means a
+	// second; Lambda's is a minute.
+	RetryDelay time.Duration
+
+	// DeadLetter gets the events that are given up, and why, in the words of an
+	// asynchronous invocation's record. It may be called concurrently.
+	DeadLetter func(e Event, reason string)
+
+	// Deliver says how often an event is delivered, for Lambda promises neither
+	// that an accepted event comes nor that it comes once. Nil means once.
+	Deliver func(Event) int
+
+	Log io.Writer // gets why events failed; nil discards it
+}
+
+const (
+	defaultRetryDelay = time.Second
+	maxThrottleDelay  = 5 * time.Minute
+
+	// attempts is how often a function may fail on an event.
+	attempts = 3
+
+	// maxEvent is the largest payload of an asynchronous invocation, in bytes.
+	// A synchronous one's is maxBody.
+	maxEvent = 1 << 20
+)
+
+// RetriesExhausted is the reason to give an event up: its function has failed on
+// it, and twice again.
+const RetriesExhausted = "RetriesExhausted"
+
+// Event is an asynchronous invocation that Lambda has accepted.
+type Event struct {
+	ID       string // the request id, the same whenever the event is delivered
+	Function string // its name
+	Payload  []byte // JSON
+}
+
+// Lambda is the Invoke operation of the Lambda API, as an [http.Handler]: with
+// AWS_ENDPOINT_URL_LAMBDA set to its URL, functions invoke each other.
+// Invocations of type Event are accepted (202) and run later; a function that
+// fails on one is tried again, up to two times. A throttled one is tried again
+// until it is not, however long; Lambda gives up after six hours.
+//
+// https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+// https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+type Lambda struct {
+	functions  map[string]*Emulator
+	retryDelay time.Duration
+	deadLetter func(Event, string)
+	deliver    func(Event) int
+	log        io.Writer
+	mux        *http.ServeMux
+	closing    chan struct{} // closed by Close
+
+	mu      sync.Mutex // guards closed, and running against an Add during Wait
+	closed  bool
+	running sync.WaitGroup // asynchronous invocations
+}
+
+// NewLambda returns the Invoke operation for functions, whose names must differ.
+func NewLambda(c LambdaConfig) (*Lambda, error) {
+	l := &Lambda{
+		functions:  map[string]*Emulator{},
+		retryDelay: c.RetryDelay,
+		deadLetter: c.DeadLetter,
+		deliver:    c.Deliver,
+		log:        io.Discard,
+		mux:        http.NewServeMux(),
+		closing:    make(chan struct{}),
+	}
+	for _, f := range c.Functions {
+		if l.functions[f.name] != nil {
+			return nil, fmt.Errorf("emulator: two functions are named %q", f.name)
+		}
+		l.functions[f.name] = f
+	}
+	if l.retryDelay == 0 {
+		l.retryDelay = defaultRetryDelay
+	}
+	if l.deadLetter == nil {
+		l.deadLetter = func(Event, string) {}
+	}
+	if l.deliver == nil {
+		l.deliver = func(Event) int { return 1 }
+	}
+	if c.Log != nil {
+		l.log = &lockedWriter{w: c.Log}
+	}
+	l.mux.HandleFunc("POST /2015-03-31/functions/{name}/invocations", l.serveInvoke)
+	return l, nil
+}
+
+// Close refuses further invocations, drops the events that wait for a retry, and
+// waits for the asynchronous invocations that run. To cut these short, close the
+// functions first.
+func (l *Lambda) Close() error {
+	l.mu.Lock()
+	if !l.closed {
+		l.closed = true
+		close(l.closing)
+	}
+	l.mu.Unlock()
+	l.running.Wait()
+	return nil
+}
+
+// Send invokes a function asynchronously with a payload of JSON, as a schedule
+// would.
+func (l *Lambda) Send(function string, payload []byte) (Event, error) {
+	ev := Event{ID: newRequestID(), Function: function, Payload: payload}
+	f := l.functions[function]
+	if f == nil {
+		return ev, fmt.Errorf("emulator: send to %s: no such function", function)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return ev, fmt.Errorf("emulator: send to %s: %w", function, errClosed)
+	}
+	for range l.deliver(ev) {
+		l.running.Go(func() { l.run(f, ev) })
+	}
+	return ev, nil
+}
+
+// run invokes f until it has done with ev or the event is given up.
+func (l *Lambda) run(f *Emulator, ev Event) {
+	throttled := l.retryDelay
+	for failures := 0; ; {
+		inv := newInvocation(ev.ID)
+		inv.event = ev.Payload
+		err := f.invoke(inv, new(result))
+		if err == nil {
+			return
+		}
+		fmt.Fprintf(l.log, "%s: event %s: %v\n", ev.Function, ev.ID, err)
+		delay := throttled
+		if errors.Is(err, errThrottled) || errors.Is(err, errClosed) {
+			throttled = min(2*throttled, maxThrottleDelay)
+		} else if failures++; failures == attempts {
+			l.deadLetter(ev, RetriesExhausted)
+			return
+		} else {
+			delay = time.Duration(failures) * l.retryDelay
+		}
+		select {
+		case <-time.After(delay):
+		case <-l.closing:
+			return
+		}
+	}
+}
+
+func (l *Lambda) ServeHTTP(w http.ResponseWriter, r *http.Request) { l.mux.ServeHTTP(w, r) }
+
+func (l *Lambda) serveInvoke(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	f := l.functions[name]
+	if f == nil {
+		invokeError(w, http.StatusNotFound, "ResourceNotFoundException", "Function not found: "+arnPrefix+name)
+		return
+	}
+	kind := r.Header.Get("X-Amz-Invocation-Type")
+	limit := int64(maxBody)
+	switch kind {
+	case "Event":
+		limit = maxEvent
+	case "", "RequestResponse":
+	default:
+		invokeError(w, http.StatusBadRequest, "InvalidParameterValueException", "This emulator has no invocation type "+kind)
+		return
+	}
+	payload, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		invokeError(w, http.StatusRequestEntityTooLarge, "RequestTooLargeException", fmt.Sprintf("Request must be smaller than %d bytes for the InvokeFunction operation", limit))
+		return
+	} else if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if len(payload) == 0 {
+		payload = []byte("{}")
+	}
+	if !json.Valid(payload) {
+		invokeError(w, http.StatusBadRequest, "InvalidRequestContentException", "Could not parse request body into json")
+		return
+	}
+	if kind == "Event" {
+		ev, err := l.Send(name, payload)
+		if err != nil {
+			invokeError(w, http.StatusInternalServerError, "ServiceException", err.Error())
+			return
+		}
+		w.Header().Set("X-Amzn-Requestid", ev.ID)
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	l.request(w, f, payload)
+}
+
+// request is an invocation of type RequestResponse.
+func (l *Lambda) request(w http.ResponseWriter, f *Emulator, payload []byte) {
+	inv := newInvocation(newRequestID())
+	inv.event = payload
+	w.Header().Set("X-Amzn-Requestid", inv.id)
+	var got result
+	err := f.invoke(inv, &got)
+	switch {
+	case errors.Is(err, errThrottled):
+		invokeError(w, http.StatusTooManyRequests, "TooManyRequestsException", "Rate Exceeded.")
+		return
+	case errors.Is(err, errClosed):
+		invokeError(w, http.StatusInternalServerError, "ServiceException", err.Error())
+		return
+	case err != nil:
+		fmt.Fprintf(l.log, "%s: request %s: %v\n", f.name, inv.id, err)
+		w.Header().Set("X-Amz-Function-Error", "Unhandled")
+		if !got.failed {
+			// The function has not reported it itself.
+			kind := "Runtime.ExitError"
+			if errors.Is(err, errTimeout) {
+				kind = "Sandbox.Timedout"
+			}
+			got.payload = fmt.Appendf(nil, `{"errorType":%q,"errorMessage":%q}`, kind, "RequestId: "+inv.id+" Error: "+err.Error())
+		}
+	}
+	w.Header().Set("X-Amz-Executed-Version", "$LATEST")
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(got.payload)
+}
+
+// result is a function's answer to an invocation, in one piece.
+type result struct {
+	payload []byte // JSON
+	failed  bool   // it is the function's report of an error
+}
+
+func (r *result) receive(a answer) error {
+	b, err := io.ReadAll(io.LimitReader(a.Body, maxBuffered+1))
+	if err != nil {
+		return err
+	}
+	if len(b) > maxBuffered {
+		return fmt.Errorf("the response is longer than %d bytes", maxBuffered)
+	}
+	*r = result{b, a.failed}
+	if a.failed {
+		return fmt.Errorf("the function failed: %s", b)
+	}
+	return nil
+}
+
+func invokeError(w http.ResponseWriter, status int, kind, text string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Amzn-Errortype", kind)
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `{"Type":"User","Message":%q}`, text)
+}

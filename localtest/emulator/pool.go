@@ -1,0 +1,118 @@
+package emulator
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+)
+
+var (
+	errThrottled = errors.New("no instance is free")
+	errClosed    = errors.New("the emulator is closed")
+	errInit      = errors.New("the process ended before it asked for an event")
+)
+
+// dispatch gives inv to an instance: the frozen one that was used last, else a
+// new one. It returns when the instance has the event.
+func (e *Emulator) dispatch(inv *invocation) (*instance, error) {
+	for {
+		i, fresh, err := e.acquire()
+		if err != nil {
+			return nil, err
+		}
+		i.queue <- inv
+		if !fresh {
+			i.thaw()
+		} else if err := e.launch(i); err != nil {
+			return nil, err
+		}
+		timer := time.AfterFunc(initTimeout, i.kill)
+		select {
+		case <-inv.delivered:
+		case <-i.exited:
+		}
+		timer.Stop()
+		select {
+		case <-i.queue:
+		default: // the process has taken it, and may have died with it
+			<-inv.delivered
+			return i, nil
+		}
+		if fresh {
+			return nil, errInit
+		}
+		// A frozen instance that had died, or died as it woke up, has not seen
+		// the event: another one gets it.
+	}
+}
+
+// acquire takes a frozen instance, or makes one, which has to be launched.
+func (e *Emulator) acquire() (i *instance, fresh bool, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, false, errClosed
+	}
+	if n := len(e.idle) - 1; n >= 0 {
+		i = e.idle[n]
+		e.idle = e.idle[:n]
+		return i, false, nil
+	}
+	if len(e.instances) >= e.max {
+		return nil, false, errThrottled
+	}
+	e.started++
+	i = newInstance(e.name + "-" + strconv.Itoa(e.started))
+	e.instances = append(e.instances, i)
+	return i, true, nil
+}
+
+// launch starts the process of a new instance, and forgets it at its end.
+func (e *Emulator) launch(i *instance) error {
+	defer close(i.launched)
+	if err := i.start(e); err != nil {
+		e.forget(i)
+		close(i.exited)
+		return err
+	}
+	e.setState(i, Init)
+	go func() {
+		i.wait()
+		e.forget(i)
+		close(i.exited)
+	}()
+	return nil
+}
+
+// forget removes a dead instance.
+func (e *Emulator) forget(i *instance) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	is := func(other *instance) bool { return other == i }
+	e.instances = slices.DeleteFunc(e.instances, is)
+	e.idle = slices.DeleteFunc(e.idle, is)
+}
+
+// setState notes what a living instance does.
+func (e *Emulator) setState(i *instance, s State) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if s == Init && i.state != "" {
+		return // it was quicker than its parent
+	}
+	i.state = s
+}
+
+// park freezes an instance, which is then free for the next invocation. It does
+// so in one step, lest a Thaw wake it.
+func (e *Emulator) park(i *instance) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !slices.Contains(e.instances, i) {
+		return
+	}
+	i.freeze()
+	i.state = Frozen
+	e.idle = append(e.idle, i)
+}

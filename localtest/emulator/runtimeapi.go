@@ -1,0 +1,128 @@
+package emulator
+
+import (
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	region    = "us-east-1"
+	arnPrefix = "arn:aws:lambda:" + region + ":000000000000:function:"
+)
+
+// invocation is one event on its way through an instance.
+type invocation struct {
+	id        string
+	trace     string
+	event     []byte        // JSON
+	deadline  time.Time     // set when it is delivered
+	delivered chan struct{} // closed when the instance has the event
+	claimed   atomic.Bool   // the instance has begun to answer
+	answered  chan answer   // its answer, once
+	over      chan struct{} // closed when the answer is consumed: it is acknowledged then
+}
+
+// answer is a request of the instance to .../response or .../error, whose body
+// may go on for as long as the invocation lasts.
+type answer struct {
+	*http.Request
+	failed bool
+}
+
+func newRequestID() string {
+	id := make([]byte, 16)
+	rand.Read(id)
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
+}
+
+func newInvocation(requestID string) *invocation {
+	root := make([]byte, 20)
+	rand.Read(root)
+	return &invocation{
+		id:        requestID,
+		trace:     fmt.Sprintf("Root=1-%08x-%x;Parent=%x;Sampled=0", time.Now().Unix(), root[:12], root[12:]),
+		delivered: make(chan struct{}),
+		answered:  make(chan answer, 1),
+		over:      make(chan struct{}),
+	}
+}
+
+// runtimeAPI serves the Runtime API to one instance.
+func (i *instance) runtimeAPI(e *Emulator) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", func(w http.ResponseWriter, r *http.Request) { i.next(e, w, r) })
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", func(w http.ResponseWriter, r *http.Request) { i.answer(w, r, false) })
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", func(w http.ResponseWriter, r *http.Request) { i.answer(w, r, true) })
+	mux.HandleFunc("POST /2018-06-01/runtime/init/error", func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(e.log, "%s: init error: %s\n", i.id, body)
+		w.WriteHeader(http.StatusAccepted)
+	})
+	return mux
+}
+
+// next gives the instance its next invocation, when there is one.
+func (i *instance) next(e *Emulator, w http.ResponseWriter, r *http.Request) {
+	select {
+	case i.atNext <- struct{}{}:
+	default:
+	}
+	var inv *invocation
+	select {
+	case inv = <-i.queue:
+	case <-r.Context().Done():
+		return
+	}
+	select {
+	case <-i.atNext:
+	default:
+	}
+	i.mu.Lock()
+	i.current = inv
+	i.mu.Unlock()
+	e.setState(i, Busy)
+	inv.deadline = time.Now().Add(e.timeout)
+	close(inv.delivered)
+
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(inv.event)))
+	h.Set("Lambda-Runtime-Aws-Request-Id", inv.id)
+	h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(inv.deadline.UnixMilli(), 10))
+	h.Set("Lambda-Runtime-Invoked-Function-Arn", arnPrefix+e.name)
+	h.Set("Lambda-Runtime-Trace-Id", inv.trace)
+	w.Write(inv.event)
+}
+
+// answer hands the instance's request to whoever waits for it, and
+// acknowledges it when that is done with it.
+func (i *instance) answer(w http.ResponseWriter, r *http.Request, failed bool) {
+	i.mu.Lock()
+	inv := i.current
+	i.mu.Unlock()
+	if inv == nil || inv.id != r.PathValue("id") {
+		apiError(w, http.StatusBadRequest, "InvalidRequestID")
+		return
+	}
+	if inv.claimed.Swap(true) {
+		apiError(w, http.StatusForbidden, "InvalidStateTransition")
+		return
+	}
+	inv.answered <- answer{r, failed}
+	<-inv.over
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusAccepted)
+	io.WriteString(w, `{"status":"OK"}`)
+}
+
+func apiError(w http.ResponseWriter, status int, kind string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `{"errorMessage":%q,"errorType":%q}`, kind, kind)
+}

@@ -1,0 +1,56 @@
+package emulator
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// ServeHTTP is the function URL: one request is one invocation. It returns when
+// the invocation is over, whether the client is there or not.
+func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// A deadline stays with the connection: this is to lift the last request's.
+	http.NewResponseController(w).SetWriteDeadline(time.Time{})
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		message(w, http.StatusRequestEntityTooLarge, "Request Entity Too Large")
+		return
+	} else if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	inv := newInvocation(newRequestID())
+	w.Header().Set("X-Amzn-Requestid", inv.id)
+	ev := newEvent(r, body, inv)
+	if len(ev.Body) > maxBody {
+		message(w, http.StatusRequestEntityTooLarge, "Request Entity Too Large")
+		return
+	}
+	if inv.event, err = json.Marshal(ev); err != nil {
+		panic(err) // it is strings and numbers
+	}
+
+	c := &client{w: w, inv: inv}
+	switch err := e.invoke(inv, c); {
+	case err == nil:
+	case errors.Is(err, errThrottled):
+		message(w, http.StatusTooManyRequests, "Rate Exceeded.")
+	case errors.Is(err, errClosed):
+		message(w, http.StatusServiceUnavailable, "Service Unavailable")
+	default:
+		fmt.Fprintf(e.log, "%s %v\n", inv.id, err)
+		if c.began {
+			panic(http.ErrAbortHandler) // cuts the response
+		}
+		message(w, http.StatusBadGateway, "Internal Server Error")
+	}
+}
+
+// message answers as Lambda itself does.
+func message(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `{"message":%q}`, text)
+}
