@@ -40,6 +40,12 @@ func newHandler(l tasklog.Log, logs io.Writer) http.Handler {
 }
 
 func handlerOf(l tasklog.Log, logs io.Writer, x a2asrv.AgentExecutor) http.Handler {
+	h, _ := handlerAndRunner(l, logs, x)
+	return h
+}
+
+// handlerAndRunner returns the handler of an executor, whose worker runs in the background, and its runner.
+func handlerAndRunner(l tasklog.Log, logs io.Writer, x a2asrv.AgentExecutor) (http.Handler, *run.Runner) {
 	logger := slog.New(slog.NewTextHandler(logs, nil))
 	runner := &run.Runner{Log: l, Executor: x, Logger: logger}
 	runner.Invoke = func(_ context.Context, id a2a.TaskID) error {
@@ -55,7 +61,7 @@ func handlerOf(l tasklog.Log, logs io.Writer, x a2asrv.AgentExecutor) http.Handl
 		Card:    agent.Card(),
 		BaseURL: functionurl.BaseURL,
 		Logger:  logger,
-	})
+	}), runner
 }
 
 // TestTranscripts sends the requests in testdata/*.txtar and compares the responses, byte for byte but for ids and times that
