@@ -9,6 +9,7 @@ import (
 	"io"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -75,16 +76,16 @@ func inflate(body []byte) ([][]byte, error) {
 
 // putBody gives the item its body: within it if that is not longer than most, else in parts, which it writes at once, so that
 // they are there before whatever refers to them.
-func (l *Log) putBody(ctx context.Context, it item, ref string, most int, body []byte) error {
+func (l *Log) putBody(ctx context.Context, it item, expires time.Time, ref string, most int, body []byte) error {
 	if len(body) <= most {
 		it[attrBody] = bin(body)
 		return nil
 	}
 	it[attrParts] = str(ref)
-	return l.putParts(ctx, a2a.TaskID(it.str(attrPK)), it.num(attrTTL), ref, body)
+	return l.putParts(ctx, a2a.TaskID(it.str(attrPK)), expires, ref, body)
 }
 
-func (l *Log) putParts(ctx context.Context, id a2a.TaskID, ttl int64, ref string, body []byte) error {
+func (l *Log) putParts(ctx context.Context, id a2a.TaskID, expires time.Time, ref string, body []byte) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	slots := make(chan struct{}, partsAtOnce)
@@ -97,7 +98,7 @@ func (l *Log) putParts(ctx context.Context, id a2a.TaskID, ttl int64, ref string
 			defer func() { <-slots }()
 			_, err := l.client.PutItem(ctx, &dynamodb.PutItemInput{
 				TableName: &l.table,
-				Item:      item{attrPK: str(string(id)), attrSK: str(skPart(ref, i)), attrTTL: num(ttl), attrBody: bin(part)},
+				Item:      item{attrPK: str(string(id)), attrSK: str(skPart(ref, i)), attrTTL: num(expires.Unix()), attrBody: bin(part)},
 			})
 			if err != nil {
 				cancel(err)

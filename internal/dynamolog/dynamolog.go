@@ -43,7 +43,8 @@ func (l *Log) Create(ctx context.Context, h tasklog.Head, writer string, until t
 		attrSK:      str(skHead),
 		attrContext: str(h.ContextID),
 		attrCreated: num(h.Created.Unix()),
-		attrTTL:     num(h.Expires.Unix()),
+		attrExpires: num(h.Expires.Unix()),
+		attrTTL:     num(h.Expires.Add(headStays).Unix()),
 		attrWriter:  str(writer),
 		attrState:   str(string(a2a.TaskStateSubmitted)),
 		attrSeq:     num(1),
@@ -52,7 +53,7 @@ func (l *Log) Create(ctx context.Context, h tasklog.Head, writer string, until t
 	if !until.IsZero() {
 		item[attrUntil] = num(until.UnixMilli())
 	}
-	if err := l.putBody(ctx, item, ref(1, writer), maxHeadBody, deflate([][]byte{event})); err != nil {
+	if err := l.putBody(ctx, item, h.Expires, ref(1, writer), maxHeadBody, deflate([][]byte{event})); err != nil {
 		return fmt.Errorf("dynamolog: creating task: %w", err)
 	}
 	existing, err := l.put(ctx, item, "attribute_not_exists(#pk)", map[string]string{"#pk": attrPK}, nil)
@@ -77,7 +78,7 @@ func (l *Log) Append(ctx context.Context, b tasklog.Batch) error {
 	if b.State.Terminal() {
 		item[attrState] = str(string(b.State))
 	}
-	if err := l.putBody(ctx, item, ref(b.First, b.Writer), maxBatchBody, deflate(b.Events)); err != nil {
+	if err := l.putBody(ctx, item, b.Expires, ref(b.First, b.Writer), maxBatchBody, deflate(b.Events)); err != nil {
 		return fmt.Errorf("dynamolog: appending: %w", err)
 	}
 	existing, err := l.put(ctx, item, "attribute_not_exists(#pk) OR #n = :none AND #w = :w",
@@ -111,7 +112,7 @@ func (l *Log) SetStatus(ctx context.Context, id a2a.TaskID, s tasklog.Status) er
 // loses what they are reading.
 func (l *Log) SaveSnapshot(ctx context.Context, h tasklog.Head, writer string, seq int64, task []byte) error {
 	r := "snapshot." + ref(seq, writer)
-	if err := l.putParts(ctx, h.ID, h.Expires.Unix(), r, deflate([][]byte{task})); err != nil {
+	if err := l.putParts(ctx, h.ID, h.Expires, r, deflate([][]byte{task})); err != nil {
 		return fmt.Errorf("dynamolog: saving snapshot: %w", err)
 	}
 	_, _, err := l.update(ctx, h.ID, skHead, "SET #seq = :seq, #ref = :ref",
@@ -171,6 +172,16 @@ func (l *Log) update(
 	return out.Attributes, true, nil
 }
 
-// expired reports whether the item may be gone at any moment: DynamoDB deletes it days late.
+// headStays is how long a head stays after its task has expired. DynamoDB deletes the items of a task one by one, in days and in
+// any order; as long as the head is there, nobody makes a new task among what is left of an old one of the same id.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ttl-expired-items.html
-func expired(it item) bool { return it.num(attrTTL) <= time.Now().Unix() }
+const headStays = 14 * 24 * time.Hour
+
+// expired reports whether the task of the head or batch has expired.
+func expired(it item) bool {
+	at := it.num(attrTTL)
+	if it.str(attrSK) == skHead {
+		at = it.num(attrExpires)
+	}
+	return at <= time.Now().Unix()
+}

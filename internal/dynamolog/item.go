@@ -11,7 +11,7 @@ import (
 const (
 	attrPK  = "pk"  // S: task id
 	attrSK  = "sk"  // S: see the package's documentation
-	attrTTL = "ttl" // N: seconds since 1970; the same on all items of a task
+	attrTTL = "ttl" // N: when DynamoDB may delete the item, in seconds since 1970
 
 	attrBody   = "b" // B: deflated events, or a part of a bigger body
 	attrParts  = "r" // S: instead of b: the ref of the parts
@@ -19,16 +19,17 @@ const (
 	attrCount  = "n" // N: number of events; on batches. A fence has none
 	attrState  = "s" // S: on heads: the task's state; on batches: the terminal state they end with
 
-	attrUntil  = "u"  // N: end of the lease, in milliseconds since 1970; on leases, and on heads that of the first
-	attrEpoch  = "ep" // N: on leases and fences
-	attrCancel = "c"  // N: there if somebody has asked to cancel; on leases
+	attrUntil  = "u"   // N: end of the lease, in milliseconds since 1970; on leases, and on heads that of the first
+	attrEpoch  = "ep"  // N: on leases and fences; on heads that of the last who tried to acquire the lease
+	attrSeq    = "seq" // N: on leases: the last event when it was acquired; on heads: the event that brought the state
+	attrCancel = "c"   // N: there if somebody has asked to cancel; on leases
 
 	// On heads only.
 	attrRunning     = "run" // S: key of the index; there while the task is running
 	attrContext     = "ctx" // S: context id
 	attrCreated     = "cr"  // N: seconds since 1970
 	attrTime        = "t"   // N: time of the state, in milliseconds since 1970
-	attrSeq         = "seq" // N: number of the event that brought the state
+	attrExpires     = "x"   // N: when the task expires, in seconds since 1970
 	attrSnapshotSeq = "sn"  // N: the snapshot's last event
 	attrSnapshotRef = "sr"  // S: the ref of the snapshot's parts
 )

@@ -27,10 +27,10 @@ func shard(id a2a.TaskID) string {
 // leaseOf returns the lease of the task with that head, from its lease item, which may be nil: the first holder's lease is in the
 // head until it is renewed.
 func leaseOf(head, lease item) tasklog.Lease {
-	l := tasklog.Lease{Epoch: 1}
+	l := tasklog.Lease{Epoch: 1, Seq: 1}
 	from := head
 	if _, ok := lease[attrUntil]; ok {
-		from, l.Epoch = lease, lease.num(attrEpoch)
+		from, l.Epoch, l.Seq = lease, lease.num(attrEpoch), max(1, lease.num(attrSeq))
 	}
 	if ms := from.num(attrUntil); ms > 0 {
 		l.Holder, l.Until = from.str(attrWriter), time.UnixMilli(ms)
@@ -42,20 +42,20 @@ func leaseOf(head, lease item) tasklog.Lease {
 // Acquire implements [tasklog.Log]. It costs two write units and one in the index.
 func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, writer string, until time.Time) (tasklog.Lease, error) {
 	// The head first: if this fails halfway, the task is looked at in vain, and not overlooked.
-	_, _, err := l.update(ctx, s.Head.ID, skHead, "SET #run = :run, #seq = :seq",
+	next := tasklog.Lease{Holder: writer, Epoch: s.Lease.Epoch + 1, Seq: s.Seq, Until: until}
+	_, _, err := l.update(ctx, s.Head.ID, skHead, "SET #run = :run, #seq = :seq, #ep = :ep",
 		"attribute_exists(#pk) AND #seq <= :seq",
-		map[string]string{"#pk": attrPK, "#run": attrRunning, "#seq": attrSeq},
-		values{":run": str(shard(s.Head.ID)), ":seq": num(s.Seq)})
+		map[string]string{"#pk": attrPK, "#run": attrRunning, "#seq": attrSeq, "#ep": attrEpoch},
+		values{":run": str(shard(s.Head.ID)), ":seq": num(s.Seq), ":ep": num(next.Epoch)})
 	if err != nil {
 		return tasklog.Lease{}, fmt.Errorf("dynamolog: acquiring lease: %w", err)
 	}
-	next := tasklog.Lease{Holder: writer, Epoch: s.Lease.Epoch + 1, Until: until}
 	now, updated, err := l.update(ctx, s.Head.ID, skLease,
-		"SET #w = :w, #u = :until, #ep = :next, #ttl = :ttl REMOVE #c",
+		"SET #w = :w, #u = :until, #ep = :next, #seq = :seq, #ttl = :ttl REMOVE #c",
 		"attribute_not_exists(#u) OR #u = :seen AND #ep = :ep",
-		map[string]string{"#w": attrWriter, "#u": attrUntil, "#ep": attrEpoch, "#ttl": attrTTL, "#c": attrCancel},
+		map[string]string{"#w": attrWriter, "#u": attrUntil, "#ep": attrEpoch, "#seq": attrSeq, "#ttl": attrTTL, "#c": attrCancel},
 		values{
-			":w": str(writer), ":until": num(until.UnixMilli()), ":next": num(next.Epoch), ":ttl": num(s.Head.Expires.Unix()),
+			":w": str(writer), ":until": num(until.UnixMilli()), ":next": num(next.Epoch), ":seq": num(s.Seq), ":ttl": num(s.Head.Expires.Unix()),
 			":seen": num(s.Lease.Until.UnixMilli()), ":ep": num(s.Lease.Epoch),
 		})
 	if err != nil {
@@ -122,6 +122,25 @@ func (l *Log) RequestCancel(ctx context.Context, h tasklog.Head) error {
 		map[string]string{"#c": attrCancel, "#ttl": attrTTL}, values{":yes": num(1), ":ttl": num(h.Expires.Unix())})
 	if err != nil {
 		return fmt.Errorf("dynamolog: requesting to cancel: %w", err)
+	}
+	return nil
+}
+
+// Settle implements [tasklog.Log].
+func (l *Log) Settle(ctx context.Context, s *tasklog.Snapshot) error {
+	at := time.Now()
+	if t := s.Task.Status.Timestamp; t != nil {
+		at = *t
+	}
+	_, _, err := l.update(ctx, s.Head.ID, skHead, "SET #state = :state, #time = :time, #seq = :seq REMOVE #run",
+		"#seq <= :seq AND (attribute_not_exists(#ep) OR #ep <= :ep)",
+		map[string]string{"#state": attrState, "#time": attrTime, "#seq": attrSeq, "#run": attrRunning, "#ep": attrEpoch},
+		values{
+			":state": str(string(s.Task.Status.State)), ":time": num(at.UnixMilli()),
+			":seq": num(s.Seq), ":ep": num(s.Lease.Epoch),
+		})
+	if err != nil {
+		return fmt.Errorf("dynamolog: settling: %w", err)
 	}
 	return nil
 }

@@ -174,7 +174,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 			ID:        id,
 			ContextID: head.str(attrContext),
 			Created:   time.Unix(head.num(attrCreated), 0).UTC(),
-			Expires:   time.Unix(head.num(attrTTL), 0).UTC(),
+			Expires:   time.Unix(head.num(attrExpires), 0).UTC(),
 		},
 		Task:  task,
 		Seq:   fold.Seq(),

@@ -25,7 +25,7 @@ type task struct {
 	head   tasklog.Head
 	events []tasklog.Event
 	ended  bool // the last event is terminal
-	final  bool // the last state is final
+	final  bool // the last state is final, and nobody has acquired the task since
 
 	// writers[n] is who appended the batch that begins with event n, or has reserved that place.
 	writers map[int64]string
@@ -55,7 +55,7 @@ func (l *Log) Create(_ context.Context, h tasklog.Head, writer string, until tim
 		events:  []tasklog.Event{{Seq: 1, JSON: bytes.Clone(event)}},
 		writers: map[int64]string{1: writer},
 		fold:    tasklog.NewFold(nil, 0),
-		lease:   tasklog.Lease{Holder: writer, Epoch: 1, Until: until},
+		lease:   tasklog.Lease{Holder: writer, Epoch: 1, Seq: 1, Until: until},
 	}
 	if until.IsZero() {
 		l.tasks[h.ID].lease.Holder = ""
@@ -104,7 +104,8 @@ func (l *Log) Acquire(_ context.Context, s *tasklog.Snapshot, writer string, unt
 		}
 		return tasklog.Lease{}, tasklog.ErrConflict
 	}
-	t.lease = tasklog.Lease{Holder: writer, Epoch: t.lease.Epoch + 1, Until: until}
+	t.lease = tasklog.Lease{Holder: writer, Epoch: t.lease.Epoch + 1, Seq: s.Seq, Until: until}
+	t.final = false
 	return t.lease, nil
 }
 
@@ -190,6 +191,16 @@ const pollEvents = 1000
 
 // SetStatus implements [tasklog.Log]. The log itself is as quick to ask.
 func (l *Log) SetStatus(context.Context, a2a.TaskID, tasklog.Status) error { return nil }
+
+// Settle implements [tasklog.Log].
+func (l *Log) Settle(_ context.Context, s *tasklog.Snapshot) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.get(s.Head.ID); t != nil && t.lease.Epoch == s.Lease.Epoch && int64(len(t.events)) == s.Seq {
+		t.final = true
+	}
+	return nil
+}
 
 // Read implements [tasklog.Log].
 func (l *Log) Read(_ context.Context, id a2a.TaskID, after int64, limit int) ([]tasklog.Event, error) {

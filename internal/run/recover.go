@@ -26,10 +26,10 @@ func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
 		}
 		begun := s.Lease.Holder != ""
 		switch {
-		case tasklog.Final(s.Task.Status.State):
-			return nil, r.mend(ctx, s)
-		case begun && !s.Lease.Expired():
+		case begun && s.Busy():
 			return nil, nil
+		case tasklog.Final(s.Task.Status.State):
+			return nil, r.Log.Settle(ctx, s)
 		case begun && r.resumer() == nil:
 			return nil, r.interrupted(ctx, s)
 		}
@@ -48,11 +48,11 @@ func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
 // Recover does what is due for a task that is read or found: if its holder is lost, or it has had none yet, a worker is asked to
 // see to it.
 func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
-	if tasklog.Final(s.Task.Status.State) {
-		return r.mend(ctx, s)
-	}
-	if !s.Lease.Expired() {
+	switch {
+	case s.Busy():
 		return nil
+	case tasklog.Final(s.Task.Status.State):
+		return r.Log.Settle(ctx, s)
 	}
 	return r.Invoke(ctx, s.Head.ID)
 }
@@ -82,12 +82,6 @@ func (r *Runner) Cancel(ctx context.Context, s *tasklog.Snapshot) error {
 	}
 	t.cancel = true
 	return r.Start(ctx, t).Wait()
-}
-
-// mend tells the head what it has missed.
-func (r *Runner) mend(ctx context.Context, s *tasklog.Snapshot) error {
-	status := tasklog.Status{State: s.Task.Status.State, Time: time.Now(), Seq: s.Seq}
-	return r.Log.SetStatus(ctx, s.Head.ID, status)
 }
 
 // interrupted fails a task whose run was cut off.

@@ -178,6 +178,8 @@ func (s *Server) continueTask(ctx context.Context, turn *run.Turn, forWorker boo
 	case !tasklog.Final(state):
 		s.recover(ctx, snapshot)
 		return nil, errRunning
+	case snapshot.Busy():
+		return nil, errRunning
 	}
 
 	holder, until := turn.Writer, turn.Until

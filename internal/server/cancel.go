@@ -33,7 +33,7 @@ func (s *Server) CancelTask(ctx context.Context, req *a2a.CancelTaskRequest) (*a
 			return nil, a2a.ErrTaskNotCancelable
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
-		case tasklog.Final(state) || snapshot.Lease.Expired():
+		case !snapshot.Busy():
 			err = s.Runner.Cancel(ctx, snapshot)
 			if errors.Is(err, tasklog.ErrConflict) {
 				err = nil // look again
@@ -53,10 +53,14 @@ func (s *Server) interrupt(ctx context.Context, snapshot *tasklog.Snapshot) erro
 	if err := s.Log.RequestCancel(ctx, snapshot.Head); err != nil {
 		return err
 	}
+	state := snapshot.Task.Status.State
+	if tasklog.Final(state) {
+		state = a2a.TaskStateSubmitted // it is about to be: the holder has the next message in hand
+	}
 	ctx, cancel := context.WithDeadline(ctx, snapshot.Lease.Until)
 	defer cancel()
 	return tasklog.Follow(ctx, tasklog.FollowConfig{
-		Log: s.Log, ID: snapshot.Head.ID, After: snapshot.Seq, State: snapshot.Task.Status.State,
+		Log: s.Log, ID: snapshot.Head.ID, After: snapshot.Seq, State: state,
 		Show:       func([]tasklog.Event) bool { return true },
 		Lost:       cancel,
 		UntilFinal: true,

@@ -114,7 +114,7 @@ func (s *Server) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, er
 
 // recover sees to a task that is read and whose holder is lost. The reader need not wait for what comes of it.
 func (s *Server) recover(ctx context.Context, snapshot *tasklog.Snapshot) {
-	if tasklog.Final(snapshot.Task.Status.State) || !snapshot.Lease.Expired() {
+	if tasklog.Final(snapshot.Task.Status.State) || snapshot.Busy() {
 		return
 	}
 	if err := s.Runner.Recover(ctx, snapshot); err != nil {

@@ -51,6 +51,8 @@ type Lease struct {
 	Holder string
 	// Epoch counts the holders. It is 1 for the first, also before there is one.
 	Epoch int64
+	// Seq is the number of the last event when the lease was given.
+	Seq int64
 	// Until is when the lease ends, to the millisecond. A task that has not reached a final state by then has lost its
 	// holder.
 	Until time.Time
@@ -94,8 +96,17 @@ type Snapshot struct {
 	// Task is the fold over the events 1 … Seq. It belongs to the caller, but what it points to is shared.
 	Task *a2a.Task
 	Seq  int64
-	// Lease is the last turn's. It means nothing if the task has reached a final state.
+	// Lease is the last that was given.
 	Lease Lease
+}
+
+// Busy reports whether somebody runs the task. That may also be so in a final state: the holder of the next turn is about to
+// append.
+func (s *Snapshot) Busy() bool {
+	if Final(s.Task.Status.State) && s.Lease.Seq < s.Seq {
+		return false
+	}
+	return !s.Lease.Expired()
 }
 
 // Log stores the logs of tasks. It is safe for concurrent use, by several processes where it is stored outside of the
@@ -114,8 +125,7 @@ type Log interface {
 	Append(ctx context.Context, b Batch) error
 
 	// Acquire gives the lease to the writer, and makes the task one of those that [Log.Running] tells. It returns ErrConflict
-	// if the lease is no longer the one in s, of which the caller knows that its holder has ended, or should have. A request
-	// to cancel is forgotten.
+	// if the lease is no longer the one in s, which the caller has seen not to be busy. A request to cancel is forgotten.
 	Acquire(ctx context.Context, s *Snapshot, writer string, until time.Time) (Lease, error)
 
 	// Fence reserves the place of event next for the writer, who holds the lease in that epoch: from then on nobody of an
@@ -132,6 +142,10 @@ type Log interface {
 	// SetStatus tells the head of the status that the log has reached. The head is a hint, for lists and searches: it may lag
 	// behind the log, but never goes back (a smaller s.Seq than the stored one changes nothing).
 	SetStatus(ctx context.Context, id a2a.TaskID, s Status) error
+
+	// Settle tells the head what it has missed of a task that is in a final state and not busy, so that [Log.Running] no longer
+	// tells the task. If somebody has acquired it since, it does nothing.
+	Settle(ctx context.Context, s *Snapshot) error
 
 	// Read returns the events after event number after, in order, limit at most. Fewer than limit mean that these
 	// are all there are by now. It returns ErrNotFound if there is no such task.

@@ -28,7 +28,7 @@ func checkLease(t *testing.T, l tasklog.Log, h tasklog.Head, want tasklog.Lease)
 		t.Fatalf("polled %d events after the last", len(events))
 	}
 	for _, got := range []tasklog.Lease{s.Lease, polled} {
-		if got.Holder != want.Holder || got.Epoch != want.Epoch || !got.Until.Equal(want.Until) || got.Cancel != want.Cancel {
+		if got.Holder != want.Holder || got.Epoch != want.Epoch || got.Seq != want.Seq || !got.Until.Equal(want.Until) || got.Cancel != want.Cancel {
 			t.Errorf("lease %+v, want %+v", got, want)
 		}
 	}
@@ -38,7 +38,7 @@ func testLease(t *testing.T, l tasklog.Log) {
 	h, first := NewTask()
 	end := until()
 	must(t, l.Create(t.Context(), h, "one", end, first))
-	checkLease(t, l, h, tasklog.Lease{Holder: "one", Epoch: 1, Until: end})
+	checkLease(t, l, h, tasklog.Lease{Holder: "one", Epoch: 1, Seq: 1, Until: end})
 
 	end = end.Add(time.Second)
 	cancel, err := l.Renew(t.Context(), h, "one", end)
@@ -46,10 +46,10 @@ func testLease(t *testing.T, l tasklog.Log) {
 	if cancel {
 		t.Error("nobody has asked to cancel")
 	}
-	checkLease(t, l, h, tasklog.Lease{Holder: "one", Epoch: 1, Until: end})
+	checkLease(t, l, h, tasklog.Lease{Holder: "one", Epoch: 1, Seq: 1, Until: end})
 
 	must(t, l.RequestCancel(t.Context(), h))
-	checkLease(t, l, h, tasklog.Lease{Holder: "one", Epoch: 1, Until: end, Cancel: true})
+	checkLease(t, l, h, tasklog.Lease{Holder: "one", Epoch: 1, Seq: 1, Until: end, Cancel: true})
 	for _, until := range []time.Time{{}, end} {
 		if cancel, err := l.Renew(t.Context(), h, "one", until); err != nil || !cancel {
 			t.Errorf("renewing until %v after a request to cancel: got %v, %v", until, cancel, err)
@@ -60,7 +60,7 @@ func testLease(t *testing.T, l tasklog.Log) {
 	next := end.Add(time.Minute)
 	lease, err := l.Acquire(t.Context(), seen, "two", next)
 	must(t, err)
-	want := tasklog.Lease{Holder: "two", Epoch: 2, Until: next}
+	want := tasklog.Lease{Holder: "two", Epoch: 2, Seq: 1, Until: next}
 	if lease != want {
 		t.Errorf("acquired %+v, want %+v", lease, want)
 	}
@@ -84,7 +84,7 @@ func testLeaseBeforeRenewal(t *testing.T, l tasklog.Log) {
 	h, first := NewTask()
 	end := until()
 	must(t, l.Create(t.Context(), h, "one", end, first), l.RequestCancel(t.Context(), h))
-	checkLease(t, l, h, tasklog.Lease{Holder: "one", Epoch: 1, Until: end, Cancel: true})
+	checkLease(t, l, h, tasklog.Lease{Holder: "one", Epoch: 1, Seq: 1, Until: end, Cancel: true})
 	if cancel, err := l.Renew(t.Context(), h, "one", time.Time{}); err != nil || !cancel {
 		t.Errorf("got %v, %v", cancel, err)
 	}
@@ -101,7 +101,7 @@ func testLeaseBeforeRenewal(t *testing.T, l tasklog.Log) {
 	if _, err := l.Acquire(t.Context(), s, "two", end); err != nil {
 		t.Error(err)
 	}
-	checkLease(t, l, h, tasklog.Lease{Holder: "two", Epoch: 2, Until: end})
+	checkLease(t, l, h, tasklog.Lease{Holder: "two", Epoch: 2, Seq: 1, Until: end})
 }
 
 func testConcurrentAcquire(t *testing.T, l tasklog.Log) {
@@ -235,6 +235,23 @@ func testRunning(t *testing.T, l tasklog.Log) {
 	if !running(h) {
 		t.Error("a task that has got its input is not running")
 	}
+	add(a2a.TaskStateInputRequired)
+	before := mustLoad(t, l, h.ID)
+	if before.Busy() {
+		t.Error("a task that waits for input is busy")
+	}
+	_, err = l.Acquire(t.Context(), before, "x", until()) // who dies then
+	must(t, err, l.Settle(t.Context(), before))
+	after := mustLoad(t, l, h.ID)
+	if !running(h) || !after.Busy() {
+		t.Error("a task that was acquired for its next turn is not running")
+	}
+	must(t, l.Settle(t.Context(), after))
+	if running(h) {
+		t.Error("a task that was settled is running")
+	}
+	_, err = l.Acquire(t.Context(), after, "y", until())
+	must(t, err)
 	add(a2a.TaskStateCompleted)
 	if running(h) {
 		t.Error("a completed task is running")

@@ -57,7 +57,7 @@ func handlerAndRunner(l tasklog.Log, logs io.Writer, x a2asrv.AgentExecutor) (ht
 		return nil
 	}
 	return wire.New(wire.Config{
-		Server:  &server.Server{Log: l, Runner: runner, Retention: time.Hour},
+		Server:  &server.Server{Log: l, Runner: runner, Retention: 24 * time.Hour},
 		Card:    agent.Card(),
 		BaseURL: functionurl.BaseURL,
 		Logger:  logger,
