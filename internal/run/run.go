@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// unwatchedGap is the least time between two appends of a run that nobody in this process watches.
-	unwatchedGap = time.Second
+	// gatherGap is the least time between two appends of a run whose events nobody waits for.
+	gatherGap = time.Second
 
 	// reserve is how long before its deadline an invocation stops the executor: enough to put the outcome into the log, and to
 	// hand the task over.
@@ -56,8 +56,7 @@ type Resumer interface {
 type Runner struct {
 	Log      tasklog.Log
 	Executor a2asrv.AgentExecutor
-	// Gap is the least time between two appends of a run that is watched, but for a short burst. See
-	// [tasklog.AppenderConfig].
+	// Gap is the least time between two appends, but for a short burst. See [tasklog.AppenderConfig].
 	Gap    time.Duration
 	Logger *slog.Logger
 	// Invoke asks for another invocation that calls [Runner.Resume] for the task. It may be lost: then the sweeper asks
@@ -80,8 +79,9 @@ type Turn struct {
 	Fold *tasklog.Fold
 	// Context is what the executor gets.
 	Context *a2asrv.ExecutorContext
-	// Watched says that the events are awaited one by one, at [Run.Tap].
-	Watched bool
+	// Watched says that the events are read here, at [Run.Tap]; Gather that the client awaits only the outcome, so that events
+	// may gather for longer.
+	Watched, Gather bool
 
 	// Exactly one of the executor's methods is called; the zero value stands for Execute.
 	resume, cancel bool
@@ -184,9 +184,9 @@ func (r *Run) run(ctx context.Context) {
 
 // open makes an appender that goes on where the log is.
 func (r *Run) open(ctx context.Context) {
-	gap := unwatchedGap
-	if r.turn.Watched || r.runner.Gap == 0 {
-		gap = r.runner.Gap
+	gap := r.runner.Gap
+	if r.turn.Gather && gap > 0 {
+		gap = gatherGap
 	}
 	a := tasklog.NewAppender(ctx, tasklog.AppenderConfig{
 		Log: r.runner.Log, Head: r.turn.Head, Writer: r.turn.Writer, Fold: r.turn.Fold,

@@ -42,6 +42,7 @@ func (s *Server) SendMessage(ctx context.Context, req *a2a.SendMessageRequest) (
 		}
 		task, err = turn.Fold.Task()
 	default:
+		turn.Gather = true
 		r := s.Runner.Start(ctx, turn)
 		if err := r.Wait(); err != nil {
 			return nil, err
