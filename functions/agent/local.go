@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -33,8 +35,9 @@ type local struct {
 	jobs   sync.WaitGroup // running workers
 }
 
-// openLocal gives the runner a log, in the table that the environment names or in memory, and a worker.
-func openLocal(ctx context.Context, runner *run.Runner) (*local, error) {
+// openLocal returns a runner whose log is in the table that the environment names, or in memory.
+func openLocal(ctx context.Context, executor a2asrv.AgentExecutor) (*local, error) {
+	runner := &run.Runner{Executor: executor, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	l := &local{runner: runner, store: "memory: tasks are gone when this process ends"}
 	runner.Invoke = l.work
 	table := os.Getenv("TABLE_NAME")

@@ -13,21 +13,17 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
+	"log"
 	"net/http"
 	"os"
 	"strconv"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-lambda-go/lambdacontext"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/agent"
 	"a2alambda/internal/cloud"
-	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
@@ -36,46 +32,36 @@ import (
 
 func main() {
 	if err := serve(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, "agent:", err)
-		os.Exit(1)
+		log.Fatal("agent: ", err)
 	}
 }
 
 func serve(ctx context.Context) error {
+	executor, card := agent.NewExecutor(), agent.Card() // put your own agent here, and in ../worker
+
 	days, err := strconv.Atoi(cmp.Or(os.Getenv("RETENTION_DAYS"), "30"))
 	if err != nil || days < 1 {
 		return fmt.Errorf("RETENTION_DAYS is %q, not a number of days", os.Getenv("RETENTION_DAYS"))
 	}
-	runner := &run.Runner{
-		Executor: agent.NewExecutor(), // put your own agent here, and in ../worker
-	}
-	handler := func() http.Handler {
+	handler := func(r *run.Runner) http.Handler {
 		return wire.New(wire.Config{
-			Server:  &server.Server{Log: runner.Log, Runner: runner, Retention: time.Duration(days) * 24 * time.Hour},
-			Card:    agent.Card(),
+			Server:  &server.Server{Log: r.Log, Runner: r, Retention: time.Duration(days) * 24 * time.Hour},
+			Card:    card,
 			BaseURL: functionurl.BaseURL,
-			Logger:  runner.Logger,
+			Logger:  r.Logger,
 		})
 	}
 	if os.Getenv("AWS_LAMBDA_RUNTIME_API") == "" {
-		runner.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
-		l, err := openLocal(ctx, runner)
+		l, err := openLocal(ctx, executor)
 		if err != nil {
 			return err
 		}
-		return l.serve(handler(), cmp.Or(os.Getenv("PORT"), "10000"))
+		return l.serve(handler(l.runner), cmp.Or(os.Getenv("PORT"), "10000"))
 	}
-
-	table, worker := os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME")
-	if table == "" || worker == "" {
-		return errors.New("TABLE_NAME or WORKER_FUNCTION_NAME is not set")
-	}
-	cfg, err := cloud.Config(ctx)
+	runner, err := cloud.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), executor)
 	if err != nil {
 		return err
 	}
-	runner.Log, runner.Gap = dynamolog.New(dynamodb.NewFromConfig(cfg), table), cloud.Gap
-	runner.Invoke, runner.Logger = cloud.Worker(cfg, worker), lambdacontext.NewLogger()
-	lambda.Start(functionurl.Handler(handler()))
+	lambda.Start(functionurl.Handler(handler(runner)))
 	return nil
 }

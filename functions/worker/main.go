@@ -12,41 +12,20 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
+	"log"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-lambda-go/lambdacontext"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/agent"
 	"a2alambda/internal/cloud"
-	"a2alambda/internal/dynamolog"
-	"a2alambda/internal/run"
 )
 
 func main() {
-	if err := serve(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, "worker:", err)
-		os.Exit(1)
-	}
-}
-
-func serve(ctx context.Context) error {
-	table, worker := os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME")
-	if table == "" || worker == "" {
-		return errors.New("TABLE_NAME or WORKER_FUNCTION_NAME is not set")
-	}
-	cfg, err := cloud.Config(ctx)
+	executor := agent.NewExecutor() // put your own agent here, and in ../agent
+	runner, err := cloud.NewRunner(context.Background(), os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), executor)
 	if err != nil {
-		return err
-	}
-	runner := &run.Runner{
-		Executor: agent.NewExecutor(), // put your own agent here, and in ../agent
-		Log:      dynamolog.New(dynamodb.NewFromConfig(cfg), table),
-		Gap:      cloud.Gap,
-		Logger:   lambdacontext.NewLogger(),
-		Invoke:   cloud.Worker(cfg, worker),
+		log.Fatal("worker: ", err)
 	}
 	lambda.Start(func(ctx context.Context, job cloud.Job) error {
 		if job.TaskID == "" {
@@ -58,5 +37,4 @@ func serve(ctx context.Context) error {
 		}
 		return r.Wait()
 	})
-	return nil
 }

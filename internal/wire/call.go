@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -128,45 +129,35 @@ func unsupported(err error) func(*call, json.RawMessage) {
 }
 
 func (c *call) sendMessage(params json.RawMessage) {
-	req, err := c.dialect.sendRequest(params)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	task, err := c.Server.SendMessage(c.r.Context(), req)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	c.reply(c.dialect.sendResult(task))
+	answer(c, params, c.dialect.sendRequest, c.Server.SendMessage, c.dialect.sendResult)
 }
 
 func (c *call) getTask(params json.RawMessage) {
-	req, err := c.dialect.getRequest(params)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	task, err := c.Server.GetTask(c.r.Context(), req)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	c.reply(c.dialect.taskResult(task))
+	answer(c, params, c.dialect.getRequest, c.Server.GetTask, c.dialect.taskResult)
 }
 
 func (c *call) cancelTask(params json.RawMessage) {
-	req, err := c.dialect.cancelRequest(params)
+	answer(c, params, c.dialect.cancelRequest, c.Server.CancelTask, c.dialect.taskResult)
+}
+
+// answer decodes the params, serves the request, and answers with the task.
+func answer[Request any](
+	c *call, params json.RawMessage,
+	decode func(json.RawMessage) (*Request, error),
+	serve func(context.Context, *Request) (*a2a.Task, error),
+	encode func(*a2a.Task) ([]byte, error),
+) {
+	req, err := decode(params)
 	if err != nil {
 		c.fail(err)
 		return
 	}
-	task, err := c.Server.CancelTask(c.r.Context(), req)
+	task, err := serve(c.r.Context(), req)
 	if err != nil {
 		c.fail(err)
 		return
 	}
-	c.reply(c.dialect.taskResult(task))
+	c.reply(encode(task))
 }
 
 // reply answers with the result.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -12,46 +13,42 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// sendStreamingMessage runs a turn and writes its events as they get into the log, until its end. It returns when nothing of the
-// run is left, also if the client has gone away before.
 func (c *call) sendStreamingMessage(params json.RawMessage) {
-	req, err := c.dialect.sendRequest(params)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	s, err := c.Server.SendStreamingMessage(c.r.Context(), req)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	c.serveStream(s)
+	stream(c, params, c.dialect.sendRequest, c.Server.SendStreamingMessage)
 }
 
-// subscribeToTask writes the events of a task that runs elsewhere, as they get into the log, from the last one that the client says
-// it has seen.
 func (c *call) subscribeToTask(params json.RawMessage) {
-	req, err := c.dialect.subscribeRequest(params)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	last := int64(0)
+	var last int64 // the last event that the client says it has seen
 	if id := c.r.Header.Get("Last-Event-ID"); id != "" {
+		var err error
 		if last, err = strconv.ParseInt(id, 10, 64); err != nil || last < 1 {
 			c.fail(a2a.NewError(a2a.ErrInvalidParams, "Last-Event-ID is not the number of an event"))
 			return
 		}
 	}
-	s, err := c.Server.SubscribeToTask(c.r.Context(), req, last)
+	stream(c, params, c.dialect.subscribeRequest, func(ctx context.Context, req *a2a.SubscribeToTaskRequest) (*server.Stream, error) {
+		return c.Server.SubscribeToTask(ctx, req, last)
+	})
+}
+
+// stream decodes the params, and writes the events of the stream that serve returns as they get into the log, until its end. It
+// returns when nothing of the stream is left, also if the client has gone away before. An error before the first event is
+// answered as any other.
+func stream[Request any](
+	c *call, params json.RawMessage,
+	decode func(json.RawMessage) (*Request, error),
+	serve func(context.Context, *Request) (*server.Stream, error),
+) {
+	req, err := decode(params)
 	if err != nil {
 		c.fail(err)
 		return
 	}
-	c.serveStream(s)
-}
-
-func (c *call) serveStream(s *server.Stream) {
+	s, err := serve(c.r.Context(), req)
+	if err != nil {
+		c.fail(err)
+		return
+	}
 	defer s.Close()
 	c.stream = newSSEWriter(c)
 	c.stream.events(s.First)
