@@ -1,0 +1,64 @@
+package localtest
+
+import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestSignal checks that a local server says where it is and what to try, and that a stream that runs when the server is told
+// to end goes on to its own end.
+func TestSignal(t *testing.T) {
+	t.Parallel()
+	binary := filepath.Join(t.TempDir(), "agent")
+	run(t, exec.Command("go", "build", "-o", binary, "a2alambda/functions/agent"))
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := fmt.Sprintf("http://localhost:%d/", port)
+	cmd := exec.Command(binary)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", port), "TABLE_NAME=")
+	p, err := start(t.Context(), cmd, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.kill()
+	for _, want := range []string{url, "memory", "curl -N " + url} {
+		if !strings.Contains(p.out.String(), want) {
+			t.Errorf("the server does not say %q:\n%s", want, p.out.String())
+		}
+	}
+
+	resp, err := http.Post(url, "application/json", strings.NewReader(
+		`{"jsonrpc":"2.0","id":1,"method":"message/stream","params":`+
+			`{"message":{"role":"user","messageId":"m","parts":[{"kind":"text","text":"hello"}]}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var ids []string
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		id, ok := strings.CutPrefix(lines.Text(), "id: ")
+		if !ok {
+			continue
+		}
+		if ids = append(ids, id); len(ids) == 2 {
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := strings.Join(ids, " "); got != "1 2 3 4 5 6" {
+		t.Errorf("the stream had events %s", got)
+	}
+	if <-p.done; p.err != nil {
+		t.Errorf("the server ended with %v:\n%s", p.err, p.out.String())
+	}
+}
