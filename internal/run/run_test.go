@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,7 +39,7 @@ func (x executor) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a
 func start(t *testing.T, ctx context.Context, l tasklog.Log, logs *bytes.Buffer, x a2asrv.AgentExecutor) (*run.Run, tasklog.Head) {
 	t.Helper()
 	h, first := tasklogtest.NewTask()
-	if err := l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first); err != nil {
+	if err := l.Create(t.Context(), h, "w", time.Now().Add(run.LeaseTime), first); err != nil {
 		t.Fatal(err)
 	}
 	fold := tasklog.NewFold(nil, 0)
@@ -278,6 +280,121 @@ func TestGoesOnWithoutClient(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
+}
+
+// TestIgnoresContext has an executor that notices nothing: it is left to itself, and nothing that it yields counts any more.
+func TestIgnoresContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		var logs bytes.Buffer
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		begin := time.Now()
+		var more atomic.Bool
+		more.Store(true)
+		r, h := start(t, ctx, l, &logs, executor(
+			func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				yield(status(ec, a2a.TaskStateWorking), nil)
+				time.Sleep(2 * time.Minute)
+				more.Store(yield(status(ec, a2a.TaskStateCompleted), nil))
+			}))
+		if err := r.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begin); took >= time.Minute {
+			t.Errorf("the run took %v, longer than its invocation", took)
+		}
+		time.Sleep(3 * time.Minute)
+		if got := describe(t, l, h.ID); !slices.Equal(got, []string{"WORKING", outOfTime}) || more.Load() {
+			t.Errorf("got %q, and was asked for more: %v", got, more.Load())
+		}
+		if !strings.Contains(logs.String(), "ignores") {
+			t.Errorf("logged %s", &logs)
+		}
+	})
+}
+
+// resumer is an executor that can resume.
+type resumer struct{ executor }
+
+func (x resumer) Resume(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return func(yield func(a2a.Event, error) bool) {
+		_ = yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateWorking, a2a.NewMessageForTask(a2a.MessageRoleAgent, ec,
+			a2a.NewTextPart("resumed after "+string(ec.StoredTask.Status.State)))), nil) &&
+			yield(status(ec, a2a.TaskStateCompleted), nil)
+	}
+}
+
+// TestThawed freezes a run for longer than its lease, while another instance takes its task over: when it wakes up, it appends
+// nothing, also if it has not been told yet.
+func TestThawed(t *testing.T) {
+	for _, canResume := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			l := new(memlog.Log)
+			frozen := &freezer{Log: l}
+			var x a2asrv.AgentExecutor = executor(
+				func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+					yield(status(ec, a2a.TaskStateWorking), nil)
+					time.Sleep(20 * time.Second)
+					yield(status(ec, a2a.TaskStateCompleted), nil)
+				})
+			want := []string{"WORKING", "FAILED: The agent was interrupted and cannot resume."}
+			if canResume {
+				x = resumer{x.(executor)}
+				want = []string{"WORKING", "WORKING: resumed after TASK_STATE_WORKING", "COMPLETED"}
+			}
+			old, h := start(t, t.Context(), frozen, new(bytes.Buffer), x)
+			time.Sleep(time.Second)
+			frozen.freeze(18 * time.Second)
+			time.Sleep(16 * time.Second)
+			other := &run.Runner{Log: l, Executor: x, Logger: slog.New(slog.DiscardHandler)}
+			next, err := other.Resume(t.Context(), h.ID)
+			if err != nil || (next != nil) != canResume {
+				t.Fatalf("resuming: %v, %v", next, err)
+			}
+			if next != nil {
+				if err := next.Wait(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := old.Wait(); err == nil {
+				t.Error("the run that was frozen does not know that it has lost its lease")
+			}
+			if got := describe(t, l, h.ID); !slices.Equal(got, want) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// freezer is a log that its instance can't reach while it is frozen.
+type freezer struct {
+	tasklog.Log
+	mu    sync.Mutex
+	until time.Time
+}
+
+func (f *freezer) freeze(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.until = time.Now().Add(d)
+}
+
+func (f *freezer) wait() {
+	f.mu.Lock()
+	until := f.until
+	f.mu.Unlock()
+	time.Sleep(time.Until(until))
+}
+
+func (f *freezer) Append(ctx context.Context, b tasklog.Batch) error {
+	f.wait()
+	return f.Log.Append(ctx, b)
+}
+
+func (f *freezer) Renew(ctx context.Context, h tasklog.Head, writer string, until time.Time) (bool, error) {
+	f.wait()
+	return f.Log.Renew(ctx, h, writer, until)
 }
 
 // fenced is a log in which somebody else has taken over the task.

@@ -1,6 +1,7 @@
 package tasklogtest
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"sync"
@@ -168,6 +169,58 @@ func testFence(t *testing.T, l tasklog.Log) {
 		all = append(all, e.JSON)
 	}
 	checkLoad(t, l, h, all)
+}
+
+// testTakeover takes a task over from a writer that goes on appending, paced as an appender is: from the fence on it is refused,
+// and the log has all that it was told was appended, then what the new writer appended.
+func testTakeover(t *testing.T, l tasklog.Log) {
+	for round := range 10 {
+		h, _ := mustCreate(t, l)
+		appended := make(chan int64)
+		go func() {
+			next := int64(2)
+			for l.Append(t.Context(), batch(h, "old", next, "old")) == nil {
+				next++
+				time.Sleep(5 * time.Millisecond)
+			}
+			appended <- next - 1
+		}()
+		var fenced int64
+		for {
+			s := mustLoad(t, l, h.ID)
+			if s.Seq < int64(round) {
+				continue // not always at the beginning
+			}
+			lease, err := l.Acquire(t.Context(), s, "new", until())
+			must(t, err)
+			for {
+				err := l.Fence(t.Context(), h, "new", lease.Epoch, s.Seq+1)
+				if err == nil {
+					break
+				}
+				if !errors.Is(err, tasklog.ErrConflict) {
+					t.Fatal(err)
+				}
+				s = mustLoad(t, l, h.ID)
+			}
+			fenced = s.Seq + 1
+			break
+		}
+		must(t, l.Append(t.Context(), batch(h, "new", fenced, "new")))
+		if last := <-appended; last != fenced-1 {
+			t.Fatalf("the old writer was told that it appended %d, the fence is at %d", last, fenced)
+		}
+		if err := l.Append(t.Context(), batch(h, "old", fenced, "late")); !errors.Is(err, tasklog.ErrConflict) {
+			t.Fatalf("a late append: got %v, want ErrConflict", err)
+		}
+		events, err := l.Read(t.Context(), h.ID, 0, 100_000)
+		must(t, err)
+		for i, e := range events {
+			if by := "old"; i > 0 && (e.Seq != int64(i)+1 || !bytes.Contains(e.JSON, []byte(by)) != (e.Seq == fenced)) {
+				t.Fatalf("event %d of %d, fenced at %d: %s", e.Seq, len(events), fenced, e.JSON)
+			}
+		}
+	}
 }
 
 func testPoll(t *testing.T, l tasklog.Log) {

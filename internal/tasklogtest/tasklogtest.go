@@ -42,6 +42,7 @@ func Test(t *testing.T, open func(t *testing.T) tasklog.Log) {
 		{"LeaseBeforeRenewal", testLeaseBeforeRenewal},
 		{"ConcurrentAcquire", testConcurrentAcquire},
 		{"Fence", testFence},
+		{"Takeover", testTakeover},
 		{"Poll", testPoll},
 		{"Running", testRunning},
 	} {
@@ -326,16 +327,18 @@ func incompressible(n int) string {
 }
 
 func testBigArtifact(t *testing.T, l tasklog.Log) {
-	h, first := mustCreate(t, l)
-	e := a2a.NewArtifactEvent(a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}, a2a.NewTextPart(incompressible(2<<20)))
-	b := tasklog.Batch{ID: h.ID, Writer: "w", First: 2, Events: [][]byte{encode(e)}, Expires: h.Expires}
-	must(t, l.Append(t.Context(), b), l.Append(t.Context(), b), l.Append(t.Context(), batch(h, "w", 3, "after it")))
-	events, err := l.Read(t.Context(), h.ID, 1, 1)
-	must(t, err)
-	checkEvents(t, events, 1, b.Events)
-	last, err := l.Read(t.Context(), h.ID, 2, 1)
-	must(t, err)
-	checkLoad(t, l, h, [][]byte{first, b.Events[0], last[0].JSON})
+	for _, size := range []int{2 << 20, 5 << 20} {
+		h, first := mustCreate(t, l)
+		e := a2a.NewArtifactEvent(a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}, a2a.NewTextPart(incompressible(size)))
+		b := tasklog.Batch{ID: h.ID, Writer: "w", First: 2, Events: [][]byte{encode(e)}, Expires: h.Expires}
+		must(t, l.Append(t.Context(), b), l.Append(t.Context(), b), l.Append(t.Context(), batch(h, "w", 3, "after it")))
+		events, err := l.Read(t.Context(), h.ID, 1, 1)
+		must(t, err)
+		checkEvents(t, events, 1, b.Events)
+		last, err := l.Read(t.Context(), h.ID, 2, 1)
+		must(t, err)
+		checkLoad(t, l, h, [][]byte{first, b.Events[0], last[0].JSON})
+	}
 }
 
 func testBigMessage(t *testing.T, l tasklog.Log) {
