@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -57,21 +58,35 @@ func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
 	return r.Invoke(ctx, s.Head.ID)
 }
 
+// sweepAtOnce is how many tasks a sweep looks at at the same time.
+const sweepAtOnce = 16
+
 // Sweep recovers the tasks that are running by their heads. It goes on after an error, and returns all of them, and how many
 // tasks it has looked at.
 func (r *Runner) Sweep(ctx context.Context) (n int, err error) {
-	running := r.Log.Running(ctx, func(id a2a.TaskID) bool {
+	var mu sync.Mutex // guards errs
+	var errs []error
+	var looking sync.WaitGroup
+	slots := make(chan struct{}, sweepAtOnce)
+	err = r.Log.Running(ctx, func(id a2a.TaskID) bool {
 		n++
-		s, loadErr := r.Log.Load(ctx, id)
-		if loadErr == nil {
-			loadErr = r.Recover(ctx, s)
-		}
-		if loadErr != nil && !errors.Is(loadErr, tasklog.ErrNotFound) {
-			err = errors.Join(err, fmt.Errorf("task %s: %w", id, loadErr))
-		}
+		slots <- struct{}{}
+		looking.Go(func() {
+			defer func() { <-slots }()
+			s, err := r.Log.Load(ctx, id)
+			if err == nil {
+				err = r.Recover(ctx, s)
+			}
+			if err != nil && !errors.Is(err, tasklog.ErrNotFound) {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, fmt.Errorf("task %s: %w", id, err))
+			}
+		})
 		return ctx.Err() == nil
 	})
-	return n, errors.Join(running, err)
+	looking.Wait()
+	return n, errors.Join(append(errs, err)...)
 }
 
 // Cancel cancels a task that nobody runs. It returns [tasklog.ErrConflict] if s is no longer how the task is.
