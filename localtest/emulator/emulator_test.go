@@ -269,19 +269,24 @@ func TestFreezeBusy(t *testing.T) {
 func TestFreezeAtTheEnd(t *testing.T) {
 	f := start(t, emulator.Config{MaxInstances: 1})
 	for range 50 {
-		frozen := make(chan struct{})
-		go func() {
-			defer close(frozen)
+		var group sync.WaitGroup
+		over := make(chan struct{})
+		group.Go(func() {
 			for {
 				if all := f.Instances(); len(all) == 1 && f.Freeze(all[0].ID) == nil {
 					runtime.Gosched()
 					f.Thaw(all[0].ID) // fails when the response has ended
+				}
+				select {
+				case <-over:
 					return
+				default:
 				}
 			}
-		}()
+		})
 		f.text(t, "/pid")
-		<-frozen
+		close(over)
+		group.Wait()
 	}
 	if i := f.Instances()[0]; i.State != emulator.Frozen || !stopped(t, i.PID) {
 		t.Errorf("%v runs", i)

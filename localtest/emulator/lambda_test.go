@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
@@ -139,7 +140,7 @@ func (s *system) send(t testing.TB, function string, payload []byte) (requestID 
 	if out.StatusCode != 202 || len(out.Payload) > 0 || out.FunctionError != nil {
 		t.Fatalf("%+v", out)
 	}
-	id, _ := out.ResultMetadata.Get("requestID").(string)
+	id, _ := middleware.GetRequestIDMetadata(out.ResultMetadata)
 	return id
 }
 
@@ -316,7 +317,7 @@ func TestRequestResponse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		id, _ := out.ResultMetadata.Get("requestID").(string)
+		id, _ := middleware.GetRequestIDMetadata(out.ResultMetadata)
 		got := strings.ReplaceAll(string(out.Payload), id, "ID")
 		if out.StatusCode != 200 || aws.ToString(out.FunctionError) != tt.functionError || got != tt.payloadLike {
 			t.Errorf("%d: status %d, %q, %s", tt.status, out.StatusCode, aws.ToString(out.FunctionError), got)
