@@ -1,0 +1,248 @@
+// Package faults is a DynamoDB that misbehaves: a proxy which, with given
+// probabilities, refuses, forgets to answer, and takes its time, and which can
+// be cut off.
+package faults
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Rates are probabilities from 0 to 1. A request has one fault at most, so their
+// sum is 1 at most.
+type Rates struct {
+	Throttle float64 // ProvisionedThroughputExceededException, and nothing is done
+	Fail     float64 // InternalServerError (500), and nothing is done
+	Lose     float64 // done, but the answer is InternalServerError or a closed connection
+	Late     float64 // done and answered late, both by up to half of MaxDelay; also if the client has meanwhile gone
+}
+
+// MaxDelay is how late an answer is at most; it is MaxDelay/4 at least.
+const MaxDelay = 800 * time.Millisecond
+
+// Counts is how many requests there were, by their fault.
+type Counts struct {
+	Requests                   int // in all
+	Throttle, Fail, Lose, Late int
+}
+
+// Proxy passes requests on to a DynamoDB endpoint, with faults.
+type Proxy struct {
+	target    *url.URL
+	transport *http.Transport
+
+	mu     sync.Mutex // guards what follows
+	random *rand.Rand
+	rates  Rates
+	counts Counts
+	cut    *cut // not nil after Cut
+}
+
+// cut is a time in which no request gets through.
+type cut struct {
+	held []string      // the operations of the requests since
+	over chan struct{} // closed when done is set
+	done bool          // the requests are done after all
+}
+
+// New returns a proxy for the endpoint, which misbehaves not before
+// [Proxy.Set]. The seed decides which of the requests get which fault.
+func New(endpoint string, seed uint64) (*Proxy, error) {
+	target, err := url.Parse(endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("faults: %w", err)
+	}
+	return &Proxy{
+		target: target,
+		// A body that the transport decompressed would not have the checksum
+		// that X-Amz-Crc32 says.
+		transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100},
+		random:    rand.New(rand.NewPCG(seed, 0)),
+	}, nil
+}
+
+// Set changes the rates for the requests that come from now on. Zero rates are
+// calm.
+func (p *Proxy) Set(r Rates) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rates = r
+}
+
+// Counts returns the faults so far.
+func (p *Proxy) Counts() Counts {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.counts
+}
+
+// Cut holds the requests that come from now on, as a network can, until
+// [Proxy.Mend].
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cut == nil {
+		p.cut = &cut{over: make(chan struct{})}
+	}
+}
+
+// Held returns the operations, such as PutItem, of the requests that are held.
+func (p *Proxy) Held() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cut == nil {
+		return nil
+	}
+	return slices.Clone(p.cut.held)
+}
+
+// Mend ends a cut: the requests that were held are done now, whether their
+// clients still wait or not, or, if lost is set, never; later ones get through.
+func (p *Proxy) Mend(lost bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cut != nil {
+		p.cut.done = !lost
+		close(p.cut.over)
+		p.cut = nil
+	}
+}
+
+// hold returns when no cut holds the request any more, and whether it is to be
+// done.
+func (p *Proxy) hold(r *http.Request) bool {
+	p.mu.Lock()
+	c := p.cut
+	if c != nil {
+		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		c.held = append(c.held, operation)
+	}
+	p.mu.Unlock()
+	if c == nil {
+		return true
+	}
+	<-c.over
+	return c.done
+}
+
+// Close drops the requests that are held, and ends the idle connections to the
+// endpoint.
+func (p *Proxy) Close() {
+	p.Mend(true)
+	p.transport.CloseIdleConnections()
+}
+
+// fault is what happens to one request.
+type fault struct {
+	throttle, fail, lose, drop bool
+	before, after              time.Duration // of doing it
+}
+
+func (p *Proxy) next() (f fault) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counts.Requests++
+	x := p.random.Float64()
+	hit := func(rate float64, count *int) bool {
+		was := x
+		if x -= rate; was < 0 || x >= 0 {
+			return false
+		}
+		*count++
+		return true
+	}
+	delay := func() time.Duration { return MaxDelay/8 + time.Duration(p.random.Int64N(int64(MaxDelay*3/8))) }
+	switch {
+	case hit(p.rates.Throttle, &p.counts.Throttle):
+		f.throttle = true
+	case hit(p.rates.Fail, &p.counts.Fail):
+		f.fail = true
+	case hit(p.rates.Lose, &p.counts.Lose):
+		f.lose = true
+		f.drop = p.random.IntN(2) == 0
+	case hit(p.rates.Late, &p.counts.Late):
+		f.before, f.after = delay(), delay()
+	}
+	return f
+}
+
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if !p.hold(r) {
+		panic(http.ErrAbortHandler)
+	}
+	f := p.next()
+	switch {
+	case f.throttle:
+		refuse(w, http.StatusBadRequest, "ProvisionedThroughputExceededException")
+		return
+	case f.fail:
+		refuse(w, http.StatusInternalServerError, "InternalServerError")
+		return
+	}
+	time.Sleep(f.before)
+	header, status, answer, err := p.forward(r, body)
+	time.Sleep(f.after)
+	switch {
+	case err != nil, f.lose && f.drop:
+		panic(http.ErrAbortHandler) // closes the connection
+	case f.lose:
+		refuse(w, http.StatusInternalServerError, "InternalServerError")
+		return
+	}
+	for name, values := range header {
+		w.Header()[name] = values
+	}
+	respond(w, status, answer)
+}
+
+// forward has the endpoint do the request, which is sent even when its client
+// has gone: no client can call back what it has sent.
+func (p *Proxy) forward(r *http.Request, body []byte) (http.Header, int, []byte, error) {
+	out := r.Clone(context.WithoutCancel(r.Context()))
+	out.URL.Scheme, out.URL.Host = p.target.Scheme, p.target.Host
+	out.RequestURI = ""
+	out.Body = io.NopCloser(bytes.NewReader(body))
+	out.ContentLength = int64(len(body))
+	response, err := p.transport.RoundTrip(out)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	return response.Header, response.StatusCode, answer, err
+}
+
+// refuse answers with an error, in the shape of
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+func refuse(w http.ResponseWriter, status int, kind string) {
+	kind = "com.amazonaws.dynamodb.v20120810#" + kind
+	body := fmt.Appendf(nil, `{"__type":%q,"message":"a fault as told"}`, kind)
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	w.Header().Set("X-Amzn-Errortype", kind)
+	respond(w, status, body)
+}
+
+// respond answers with a body and its checksum, without which the SDK warns of a
+// wrong one. DynamoDB Local leaves it out of errors.
+func respond(w http.ResponseWriter, status int, body []byte) {
+	if w.Header().Get("X-Amz-Crc32") == "" {
+		w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))
+	}
+	w.WriteHeader(status)
+	w.Write(body)
+}
