@@ -1,10 +1,10 @@
 // Command serve runs the deployed system on this machine: the agent's function behind an emulated function URL at
-// http://localhost:10000, and its table in DynamoDB Local. Run it in the repository:
+// http://localhost:10000, worker and sweeper, and their table in DynamoDB Local. Run it in the repository:
 //
 //	go run ./localtest/serve
 //
 // PORT changes the port. SIGINT and SIGTERM end it when the running streams have ended, or after ten seconds; a second
-// signal ends it at once. The tasks end with it.
+// signal ends it at once. The tasks end with it, also those that a worker runs.
 package main
 
 import (
@@ -25,6 +25,7 @@ import (
 	"a2alambda/internal/dynamolog"
 	"a2alambda/localtest"
 	"a2alambda/localtest/emulator"
+	"a2alambda/localtest/stack"
 )
 
 const (
@@ -32,6 +33,9 @@ const (
 
 	// grace is how long a signal waits for running streams.
 	grace = 10 * time.Second
+
+	// sweepEvery is the sweeper's schedule.
+	sweepEvery = time.Minute
 )
 
 func main() {
@@ -73,24 +77,24 @@ func serve(port string) error {
 		return err
 	}
 
-	fmt.Println("Building functions/agent …")
-	binary, err := emulator.Build(signalled, "a2alambda/functions/agent")
+	config := stack.Config{DynamoDB: engine.Endpoint, Table: table}
+	config.Invoke.Log = os.Stderr
+	for _, f := range []struct {
+		name   string
+		config *emulator.Config
+	}{{"agent", &config.Agent}, {"worker", &config.Worker}, {"sweeper", &config.Sweeper}} {
+		fmt.Printf("Building functions/%s …\n", f.name)
+		if f.config.Binary, err = emulator.Build(signalled, "a2alambda/functions/"+f.name); err != nil {
+			return err
+		}
+		f.config.Log = os.Stderr
+	}
+	functions, err := stack.Start(config)
 	if err != nil {
 		return err
 	}
-	function, err := emulator.New(emulator.Config{
-		Binary: binary,
-		Env: []string{
-			"TABLE_NAME=" + table,
-			"AWS_ENDPOINT_URL_DYNAMODB=" + engine.Endpoint,
-			"AWS_NEW_RETRIES_2026=true",
-		},
-		Log: os.Stderr,
-	})
-	if err != nil {
-		return err
-	}
-	defer function.Close()
+	defer functions.Close()
+	go sweep(signalled, functions)
 
 	url := "http://localhost:" + port + "/"
 	fmt.Printf(`
@@ -103,7 +107,7 @@ curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"m
 
 `, url, table, engine.Endpoint)
 
-	server := &http.Server{Handler: function, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: functions.Agent, ReadHeaderTimeout: 10 * time.Second}
 	stopped := make(chan error, 1)
 	go func() {
 		<-signalled.Done()
@@ -119,4 +123,20 @@ curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"m
 		return fmt.Errorf("streams were still running after %v and have been cut", grace)
 	}
 	return nil
+}
+
+// sweep invokes the sweeper by its schedule, until ctx is done.
+func sweep(ctx context.Context, functions *stack.Stack) {
+	every := time.NewTicker(sweepEvery)
+	defer every.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+		if err := functions.Sweep(); err != nil {
+			fmt.Fprintln(os.Stderr, "serve:", err)
+		}
+	}
 }

@@ -18,8 +18,8 @@ import (
 
 const send = `{"jsonrpc":"2.0","id":1,"method":"message/stream","params":{"message":{"role":"user","parts":[{"kind":"text","text":"Stream me a response!"}],"messageId":"one"}}}`
 
-// The command serves the agent as deployed: its card has the URL that was used, its stream has the tutorial's six events.
-// Ctrl-C in the middle of a stream lets that end, and then everything ends.
+// The command serves the system as deployed: its card has the URL that was used, a worker runs what nobody waits for, its stream
+// has the tutorial's six events. Ctrl-C in the middle of a stream lets that end, and then everything ends.
 func TestServe(t *testing.T) {
 	binary, err := emulator.Build(t.Context(), "a2alambda/localtest/serve")
 	if err != nil {
@@ -27,7 +27,8 @@ func TestServe(t *testing.T) {
 	}
 	cmd := exec.CommandContext(t.Context(), binary)
 	cmd.Env = append(os.Environ(), "PORT=0")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that a signal can reach it as from a terminal
+	// A group of its own, so that a signal can reach it as from a terminal; and it ends with the test, however that ends.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
@@ -67,6 +68,19 @@ func TestServe(t *testing.T) {
 		t.Errorf("card %+v, %v; want URL %s", card, err, url)
 	}
 
+	task := post(t, client, url, `{"jsonrpc":"2.0","id":1,"method":"message/send","params":{"message":{"role":"user","parts":[{"kind":"text","text":"x"}],"messageId":"two"},"configuration":{"blocking":false}}}`)
+	if !strings.Contains(task, `"submitted"`) {
+		t.Fatalf("sent, got %s", task)
+	}
+	_, id, _ := strings.Cut(task, `"id":"`)
+	id, _, _ = strings.Cut(id, `"`)
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(task, `"completed"`); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("no worker has completed %s\n%s", task, &stderr)
+		}
+		task = post(t, client, url, `{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"id":"`+id+`"}}`)
+	}
+
 	response, err = client.Post(url, "application/json", strings.NewReader(send))
 	if err != nil {
 		t.Fatal(err)
@@ -94,4 +108,19 @@ func TestServe(t *testing.T) {
 	if err := syscall.Kill(-cmd.Process.Pid, 0); err != syscall.ESRCH {
 		t.Errorf("its process group: %v, want it gone", err)
 	}
+}
+
+// post returns the answer to a call.
+func post(t *testing.T, client *http.Client, url, body string) string {
+	t.Helper()
+	response, err := client.Post(url, "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(answer)
 }
