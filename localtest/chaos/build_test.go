@@ -1,0 +1,72 @@
+package chaos
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// change replaces a piece of a source file, which must occur in it once.
+type change struct{ file, old, new string }
+
+// talkative are the changes that make the demo agent say more, and faster: 60 steps in 6 seconds.
+var talkative = []change{
+	{"internal/agent/agent.go", `			"Starting to process your request...",
+			"Analyzing your query...",
+			"Generating response...",
+		},
+		Delay: time.Second,
+`, `			"Starting to process your request...",
+		},
+		Delay: 100 * time.Millisecond,
+`},
+	{"internal/agent/agent.go", "for i, s := range a.Steps {", "for i := range 60 {\n\t\t\ts := fmt.Sprintf(\"%s %d\", a.Steps[0], i)"},
+}
+
+// build builds a function as it is deployed, but for the changes, and returns the executable.
+func build(t *testing.T, name string, changes ...change) string {
+	t.Helper()
+	root, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	changed := map[string][]byte{}
+	replace := map[string]string{}
+	for _, c := range changes {
+		path := filepath.Join(strings.TrimSpace(string(root)), c.file)
+		source := changed[path]
+		if source == nil {
+			if source, err = os.ReadFile(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := bytes.Count(source, []byte(c.old)); n != 1 {
+			t.Fatalf("%s has %d times what is to be replaced:\n%s", c.file, n, c.old)
+		}
+		changed[path] = bytes.Replace(source, []byte(c.old), []byte(c.new), 1)
+		replace[path] = filepath.Join(dir, strings.ReplaceAll(c.file, "/", "_"))
+		if err := os.WriteFile(replace[path], changed[path], 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(dir, "bootstrap")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary,
+		"-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "a2alambda/functions/"+name)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build %s: %v\n%s", name, err, out)
+	}
+	return binary
+}

@@ -1,0 +1,228 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"a2alambda/localtest/emulator"
+	"a2alambda/localtest/faults"
+)
+
+var (
+	seedFlag = flag.Uint64("chaos.seed", 0, "decides what fails when; 0 for one by the clock, which is printed")
+	duration = flag.Duration("chaos.duration", 12*time.Second, "how long things fail and new tasks begin")
+	streams  = flag.Int("chaos.streams", 24, "tasks at a time")
+)
+
+const (
+	// frozen is how long an instance is frozen: longer than a lease, so that another takes its task over.
+	frozen = 17 * time.Second
+
+	// recovery is how long after the chaos the last task may end: a lease, a whole task, and as much again for a busy machine.
+	recovery = time.Minute
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// These tests wait more than they compute: more of them run at once than there are processors.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+// TestChaos has many clients stream tasks from several functions while their instances are killed, frozen and out of time, DynamoDB
+// fails, and events for the worker get lost or come twice. In the end every task has ended, and everybody has seen the same.
+//
+//	go test ./localtest/chaos -run Chaos -v -timeout 2h -chaos.duration 1h -chaos.seed 1
+func TestChaos(t *testing.T) {
+	t.Parallel()
+	seed := *seedFlag
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("-chaos.seed %d", seed)
+	source := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, stream)) }
+
+	chaos, calm := context.WithCancel(t.Context())
+	defer calm()
+	lottery := locked(source(1))
+	s := start(t, config{seed: seed, timeout: 11 * time.Second, deliver: func(e emulator.Event) int {
+		if e.Function != "worker" || chaos.Err() != nil {
+			return 1
+		}
+		return []int{0, 2, 1, 1, 1, 1}[lottery(6)]
+	}})
+	for _, p := range []*faults.Proxy{s.agentDB, s.workersDB} {
+		p.Set(faults.Rates{Throttle: 0.02, Fail: 0.02, Lose: 0.02, Late: 0.03})
+	}
+	begun := time.Now()
+	time.AfterFunc(*duration, calm)
+
+	ctx, cancel := context.WithTimeout(t.Context(), *duration+frozen+recovery)
+	defer cancel()
+	var records []*record
+	var mu sync.Mutex
+	var users, failing sync.WaitGroup
+	for n := range *streams {
+		random := source(100 + uint64(n))
+		users.Go(func() {
+			for i := 0; chaos.Err() == nil && ctx.Err() == nil; i++ {
+				r := &record{name: fmt.Sprintf("message-%d-%d", n, i)}
+				mu.Lock()
+				records = append(records, r)
+				mu.Unlock()
+				s.use(ctx, r, (n+i)%8, random)
+			}
+		})
+	}
+	sweeping, stopSweeping := context.WithCancel(ctx)
+	defer stopSweeping()
+	go s.sweep(sweeping)
+	var m monkey
+	failing.Go(func() { m.kill(chaos, source(2), s.Agent, s.second, s.Worker) })
+	failing.Go(func() { m.freeze(chaos, source(3), s.second, s.Worker) })
+	failing.Wait() // until the last has been thawed
+	for _, p := range []*faults.Proxy{s.agentDB, s.workersDB} {
+		p.Set(faults.Rates{})
+	}
+	end := time.Now()
+	users.Wait()
+	settled := s.settle(ctx)
+	t.Logf("%d tasks in %v; all had ended %v after the last fault", len(records), end.Sub(begun).Round(time.Second), time.Since(end).Round(time.Second))
+	t.Logf("%d instances killed, %d frozen; DynamoDB: %+v and %+v", m.killed, m.frozen, s.agentDB.Counts(), s.workersDB.Counts())
+	stopSweeping()
+	s.close() // which ends the streams that still say nothing
+
+	if settled != nil {
+		t.Error(settled)
+	}
+	sessions, frames := 0, 0
+	for _, r := range records {
+		r.reading.Wait()
+		if err := s.check(t.Context(), r); err != nil {
+			t.Errorf("%s, task %s:\n%v", r.name, r.id, err)
+		}
+		sessions += len(r.sessions)
+		for _, one := range r.sessions {
+			frames += len(one.Frames)
+		}
+	}
+	t.Logf("%d frames in %d streams", frames, sessions)
+	if m.killed == 0 || m.frozen == 0 || frames < 1000 {
+		t.Error("this was no chaos")
+	}
+}
+
+// use is what the users of one task do; kind says who they are.
+func (s *system) use(ctx context.Context, r *record, kind int, random *rand.Rand) {
+	var group sync.WaitGroup
+	user := func(name string, do func(*client)) {
+		c := &client{
+			record: r,
+			name:   r.name + " " + name,
+			urls:   []string{s.agent, s.agent, s.other},
+			random: rand.New(rand.NewPCG(random.Uint64(), 0)),
+		}
+		group.Go(func() {
+			do(c)
+			if ctx.Err() != nil {
+				c.complain(fmt.Errorf("%s: has not seen the end, but event %d, %s", c.name, c.last, c.state))
+			}
+		})
+	}
+	const text = "chaos"
+	switch kind {
+	case 0, 1, 2:
+		user("sender", func(c *client) { c.streams(ctx, text, false) })
+	case 3:
+		user("sender", func(c *client) { c.streams(ctx, text, false) })
+		user("the same sender", func(c *client) { c.streams(ctx, text, false) })
+	case 4:
+		user("sender", func(c *client) { c.streams(ctx, "", false) })
+		user("watcher", func(c *client) { c.streams(ctx, "", true) })
+	case 5:
+		user("impatient sender", func(c *client) { c.sends(ctx, text, `"returnImmediately":true`) })
+		user("watcher", func(c *client) { c.streams(ctx, text, true) })
+	case 6:
+		user("patient sender", func(c *client) { c.sends(ctx, text, "") })
+		user("reader", func(c *client) { c.gets(ctx) })
+	case 7:
+		after := time.Duration(random.Int64N(int64(6 * time.Second)))
+		user("sender", func(c *client) { c.streams(ctx, text, false) })
+		user("watcher", func(c *client) { c.streams(ctx, text, true) })
+		user("canceler", func(c *client) { c.cancels(ctx, after) })
+	}
+	group.Wait()
+}
+
+// monkey breaks instances.
+type monkey struct{ killed, frozen int }
+
+// pick returns a busy instance of one of the functions.
+func pick(random *rand.Rand, functions []*emulator.Emulator) (f *emulator.Emulator, id string, err error) {
+	f = functions[random.IntN(len(functions))]
+	var busy []string
+	for _, i := range f.Instances() {
+		if i.State == emulator.Busy {
+			busy = append(busy, i.ID)
+		}
+	}
+	if len(busy) == 0 {
+		return nil, "", errors.New("none is busy")
+	}
+	return f, busy[random.IntN(len(busy))], nil
+}
+
+// kill kills instances until ctx is done.
+func (m *monkey) kill(ctx context.Context, random *rand.Rand, functions ...*emulator.Emulator) {
+	for {
+		select {
+		case <-time.After(500*time.Millisecond + time.Duration(random.Int64N(int64(time.Second)))):
+		case <-ctx.Done():
+			return
+		}
+		if f, id, err := pick(random, functions); err == nil && f.Kill(id) == nil {
+			m.killed++
+		}
+	}
+}
+
+// freeze freezes instances until ctx is done, and returns when all are thawed, or dead.
+func (m *monkey) freeze(ctx context.Context, random *rand.Rand, functions ...*emulator.Emulator) {
+	var thaw sync.WaitGroup
+	defer thaw.Wait()
+	for {
+		select {
+		case <-time.After(time.Second + time.Duration(random.Int64N(int64(2*time.Second)))):
+		case <-ctx.Done():
+			return
+		}
+		f, id, err := pick(random, functions)
+		if err != nil || f.Freeze(id) != nil {
+			continue
+		}
+		m.frozen++
+		thaw.Go(func() {
+			time.Sleep(frozen)
+			f.Thaw(id) // fails if it was killed
+		})
+	}
+}
+
+// locked returns the random numbers below n to whoever asks.
+func locked(random *rand.Rand) func(n int) int {
+	var mu sync.Mutex
+	return func(n int) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return random.IntN(n)
+	}
+}

@@ -1,0 +1,175 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/tasklog"
+	"a2alambda/localtest"
+	"a2alambda/localtest/emulator"
+	"a2alambda/localtest/faults"
+	"a2alambda/localtest/stack"
+)
+
+// system is the deployed system with a second agent function, whose invocations may last longer, and with DynamoDB behind proxies.
+type system struct {
+	*stack.Stack
+	agent, other       string // the agents' function URLs
+	second             *emulator.Emulator
+	agentDB, workersDB *faults.Proxy // the first agent's, and everybody else's
+	log                *dynamolog.Log
+
+	close func()
+}
+
+// config says how a system differs from the deployed one.
+type config struct {
+	seed    uint64
+	changes []change // of agent and worker
+	timeout time.Duration
+	deliver func(emulator.Event) int
+}
+
+// lasting is how long an invocation of the second agent, or of the worker, may last: that of an instance that is frozen for longer
+// than a lease must.
+const lasting = 30 * time.Second
+
+func start(t *testing.T, c config) *system {
+	t.Helper()
+	endpoint := localtest.DynamoDB(t)
+	client := localtest.DynamoClient(t, endpoint)
+	table := fmt.Sprint("chaos", time.Now().UnixNano())
+	if err := dynamolog.CreateTable(t.Context(), client, table); err != nil {
+		t.Fatal(err)
+	}
+	s := &system{log: dynamolog.New(client, table)}
+	proxy := func(seed uint64) (*faults.Proxy, *httptest.Server) {
+		p, err := faults.New(endpoint, seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p, httptest.NewServer(p)
+	}
+	var ofAgent, ofWorkers *httptest.Server
+	s.agentDB, ofAgent = proxy(c.seed)
+	s.workersDB, ofWorkers = proxy(c.seed + 1)
+
+	changes := slices.Concat(talkative, c.changes)
+	var agent, worker, sweeper string
+	agent, worker, sweeper = build(t, "agent", changes...), build(t, "worker", changes...), build(t, "sweeper")
+	logs := t.Output()
+	var err error
+	s.Stack, err = stack.Start(stack.Config{
+		Agent: emulator.Config{
+			Binary: agent, Timeout: c.timeout, Log: logs, Env: []string{"AWS_ENDPOINT_URL_DYNAMODB=" + ofAgent.URL},
+		},
+		Worker:   emulator.Config{Binary: worker, Timeout: lasting, Log: logs},
+		Sweeper:  emulator.Config{Binary: sweeper, Timeout: time.Minute, Log: logs},
+		Invoke:   emulator.LambdaConfig{Deliver: c.deliver, Log: logs},
+		DynamoDB: ofWorkers.URL,
+		Table:    table,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.second, err = emulator.New(emulator.Config{Name: "second", Binary: agent, Timeout: lasting, Log: logs, Env: s.Env})
+	if err != nil {
+		t.Fatal(err)
+	}
+	urls := [2]*httptest.Server{httptest.NewServer(s.Agent), httptest.NewServer(s.second)}
+	s.agent, s.other = urls[0].URL, urls[1].URL
+	s.close = sync.OnceFunc(func() {
+		s.agentDB.Close()
+		s.workersDB.Close()
+		s.second.Close()
+		s.Stack.Close()
+		urls[0].Close()
+		urls[1].Close()
+		ofAgent.Close()
+		ofWorkers.Close()
+	})
+	t.Cleanup(s.close)
+	return s
+}
+
+// sweep invokes the sweeper now and then, until ctx is done.
+func (s *system) sweep(ctx context.Context) {
+	for {
+		s.Sweep() // fails only at the end
+		select {
+		case <-time.After(2 * time.Second):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// settle returns when no task is running any more by its head, which the sweeper sees to.
+func (s *system) settle(ctx context.Context) error {
+	for {
+		var running []a2a.TaskID
+		err := s.log.Running(ctx, func(id a2a.TaskID) bool { running = append(running, id); return true })
+		if err == nil && len(running) == 0 {
+			return nil
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return errors.Join(err, fmt.Errorf("running by their heads: %v", running))
+		}
+	}
+}
+
+// events returns the log of a task.
+func (s *system) events(ctx context.Context, id a2a.TaskID) ([]tasklog.Event, error) {
+	return s.log.Read(ctx, id, 0, 1_000_000)
+}
+
+// check compares a task's log with what its clients saw. It returns what is wrong.
+func (s *system) check(ctx context.Context, r *record) error {
+	events, err := s.events(ctx, r.id)
+	if err != nil {
+		return fmt.Errorf("task %q: %w", r.id, err)
+	}
+	var sessions []Session
+	for _, one := range r.sessions {
+		sessions = append(sessions, *one)
+	}
+	return errors.Join(errors.Join(r.wrong...), Check(events, sessions, r.tasks), checkSteps(events))
+}
+
+// checkSteps checks that the agent has said each step of a turn once, in order, whoever ran it.
+func checkSteps(log []tasklog.Event) error {
+	next := 0
+	for _, e := range log {
+		event, err := tasklog.Decode(e.JSON)
+		if err != nil {
+			return err
+		}
+		status, ok := event.(*a2a.TaskStatusUpdateEvent)
+		if !ok {
+			continue
+		}
+		switch status.Status.State {
+		case a2a.TaskStateWorking:
+			if text, want := status.Status.Message.Parts[0].Text(), fmt.Sprintf("Starting to process your request... %d", next); text != want {
+				return fmt.Errorf("agent: event %d says %q, want %q", e.Seq, text, want)
+			}
+			next++
+		case a2a.TaskStateCompleted:
+			if next != 60 {
+				return fmt.Errorf("agent: completed after %d steps", next)
+			}
+		}
+	}
+	return nil
+}
