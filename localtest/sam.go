@@ -1,8 +1,13 @@
 package localtest
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -11,44 +16,54 @@ import (
 	"testing"
 )
 
-// StartAPI builds template.yaml with sam, and serves its API with sam local until the test ends: the function runs in a
-// container. It returns the API's base URL, without a slash at the end. The table is one at the DynamoDB Local at endpoint.
-func StartAPI(tb testing.TB, endpoint, table string) (baseURL string) {
+// SAM is template.yaml, built by sam, whose functions sam local runs in containers.
+type SAM struct {
+	program  string // sam
+	root     string // the repository, with samconfig.toml
+	template string // as built
+	network  string // Docker's, of the containers
+	env      map[string]string
+}
+
+// BuildSAM builds template.yaml. Its functions will meet the DynamoDB Local at endpoint, and as Lambda's API the handler.
+func BuildSAM(tb testing.TB, endpoint string, lambda http.Handler) *SAM {
 	tb.Helper()
-	sam := Setup(tb, "sam")
+	s := &SAM{program: Setup(tb, "sam"), network: "a2alambda-" + strings.ToLower(rand.Text())}
 	Setup(tb, "image")
+	dynamo, err := url.Parse(endpoint)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	gateway := network(tb, s.network)
+	listener, err := net.Listen("tcp", net.JoinHostPort(gateway, "0"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	api := &httptest.Server{Listener: listener, Config: &http.Server{Handler: lambda}}
+	api.Start()
+	tb.Cleanup(api.Close)
+	s.env = map[string]string{
+		"AWS_ENDPOINT_URL_DYNAMODB": "http://" + net.JoinHostPort(gateway, dynamo.Port()),
+		"AWS_ENDPOINT_URL_LAMBDA":   api.URL,
+	}
+
+	s.root = run(tb, exec.Command("go", "list", "-m", "-f", "{{.Dir}}"))
+	dir := filepath.Join(tb.TempDir(), "build")
+	s.template = filepath.Join(dir, "template.yaml")
+	run(tb, s.command("build", "--build-dir", dir))
+	return s
+}
+
+// StartAPI serves the API until the test ends, over the table, and returns its base URL, without a slash at the end.
+func (s *SAM) StartAPI(tb testing.TB, table string) (baseURL string) {
+	tb.Helper()
 	port, err := freePort()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	network := fmt.Sprintf("a2alambda-%d", port)
-	dynamo := containerURL(tb, endpoint, network)
-
-	dir := tb.TempDir()
-	build, vars := filepath.Join(dir, "build"), filepath.Join(dir, "vars.json")
-	overrides, err := json.Marshal(map[string]any{
-		"AgentFunction": map[string]string{"TABLE_NAME": table, "AWS_ENDPOINT_URL_DYNAMODB": dynamo},
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := os.WriteFile(vars, overrides, 0o600); err != nil {
-		tb.Fatal(err)
-	}
-	root := run(tb, exec.Command("go", "list", "-m", "-f", "{{.Dir}}"))
-	command := func(args ...string) *exec.Cmd {
-		cmd := exec.Command(sam, args...)
-		cmd.Dir = root // of samconfig.toml
-		cmd.Args = append(cmd.Args, "--parameter-overrides", "Architecture=x86_64")
-		cmd.Env = samEnv()
-		return cmd
-	}
-	run(tb, command("build", "--build-dir", build))
-
 	baseURL = fmt.Sprintf("http://127.0.0.1:%d", port)
-	p, err := start(tb.Context(), command("local", "start-api", "--template", filepath.Join(build, "template.yaml"),
-		"--port", fmt.Sprint(port), "--env-vars", vars, "--docker-network", network,
-		"--skip-pull-image", "--warm-containers", "EAGER"), baseURL+"/.well-known/agent-card.json")
+	p, err := start(tb.Context(), s.local(tb, table, "start-api", "--port", fmt.Sprint(port), "--warm-containers", "EAGER"),
+		baseURL+"/.well-known/agent-card.json")
 	if err != nil {
 		tb.Fatalf("sam local: %v", err)
 	}
@@ -56,27 +71,53 @@ func StartAPI(tb testing.TB, endpoint, table string) (baseURL string) {
 	return baseURL
 }
 
-// containerURL makes a Docker network, for the test, and returns the URL at which its containers reach what listens on
-// all of this machine's interfaces. At the end of the test it removes the network, and the containers left in it.
-func containerURL(tb testing.TB, local, network string) string {
+// Invoke invokes a function, by its name in the template, over the table, and returns its result. Event and result are JSON.
+func (s *SAM) Invoke(tb testing.TB, table, function, event string) (result string) {
 	tb.Helper()
-	run(tb, exec.Command("docker", "network", "create", network))
-	tb.Cleanup(func() {
-		left := run(tb, exec.Command("docker", "ps", "--all", "--quiet", "--filter", "network="+network))
-		if ids := strings.Fields(left); len(ids) > 0 {
-			run(tb, exec.Command("docker", append([]string{"rm", "--force"}, ids...)...))
-		}
-		run(tb, exec.Command("docker", "network", "rm", network))
-	})
-	gateway := run(tb, exec.Command("docker", "network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", network))
-	u, err := url.Parse(local)
+	cmd := s.local(tb, table, "invoke", function, "--event", "-")
+	cmd.Stdin = strings.NewReader(event)
+	return run(tb, cmd)
+}
+
+func (s *SAM) local(tb testing.TB, table string, args ...string) *exec.Cmd {
+	tb.Helper()
+	env := maps.Clone(s.env)
+	env["TABLE_NAME"] = table
+	vars, err := json.Marshal(map[string]any{"Parameters": env}) // of all functions
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return fmt.Sprintf("http://%s:%s", gateway, u.Port())
+	file := filepath.Join(tb.TempDir(), "vars.json")
+	if err := os.WriteFile(file, vars, 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	return s.command(append(append([]string{"local"}, args...),
+		"--template", s.template, "--env-vars", file, "--docker-network", s.network, "--skip-pull-image")...)
 }
 
-// samEnv is the environment without the developer's AWS account, and with what makes a small, static binary.
+func (s *SAM) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(s.program, append(args, "--parameter-overrides", "Architecture=x86_64")...)
+	cmd.Dir, cmd.Env = s.root, samEnv()
+	return cmd
+}
+
+// network makes a Docker network, for the test, and returns the address at which its containers reach this machine. At the end
+// of the test it removes the network, and the containers left in it.
+func network(tb testing.TB, name string) (gateway string) {
+	tb.Helper()
+	run(tb, exec.Command("docker", "network", "create", name))
+	tb.Cleanup(func() {
+		left := run(tb, exec.Command("docker", "ps", "--all", "--quiet", "--filter", "network="+name))
+		if ids := strings.Fields(left); len(ids) > 0 {
+			run(tb, exec.Command("docker", append([]string{"rm", "--force"}, ids...)...))
+		}
+		run(tb, exec.Command("docker", "network", "rm", name))
+	})
+	return run(tb, exec.Command("docker", "network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", name))
+}
+
+// samEnv is the environment without the developer's AWS account, and with what makes a small, static binary. With credentials,
+// false ones too, sam local would begin by asking AWS whose they are; without, it makes some up for the functions.
 func samEnv() []string {
 	var env []string
 	for _, v := range os.Environ() {
@@ -85,7 +126,8 @@ func samEnv() []string {
 		}
 	}
 	return append(env,
-		"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_DEFAULT_REGION=us-east-1",
+		"AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "AWS_CONFIG_FILE="+os.DevNull, "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_DEFAULT_REGION=us-east-1",
 		"SAM_CLI_TELEMETRY=0", "CGO_ENABLED=0", "GOFLAGS=-tags=lambda.norpc '-ldflags=-s -w'")
 }
 

@@ -1,6 +1,7 @@
 package localtest_test
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -10,22 +11,36 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
-	"a2alambda/internal/dynamolog"
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/server"
 	"a2alambda/localtest"
 )
 
-// TestSAMLocal asks the function as it is deployed, built and served by sam in a container, where it answers buffered.
-// The tasks are in DynamoDB: an agent in another process has the same.
+// TestSAMLocal runs the functions as they are deployed, built by sam, in containers.
 func TestSAMLocal(t *testing.T) {
 	t.Parallel()
-	const table = "sam-local"
-	dynamo := localtest.DynamoDB(t)
-	if err := dynamolog.CreateTable(t.Context(), localtest.DynamoClient(t, dynamo), table); err != nil {
-		t.Fatal(err)
-	}
-	api := localtest.StartAPI(t, dynamo, table)
-	other := localtest.StartAgent(t, "TABLE_NAME="+table, "AWS_ENDPOINT_URL_DYNAMODB="+dynamo)
+	invoked := make(chan invocation, 10)
+	sam := localtest.BuildSAM(t, localtest.DynamoDB(t), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		invoked <- invocation{r.Method + " " + r.URL.Path, r.Header.Get("X-Amz-Invocation-Type"), string(body)}
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	t.Run("API", func(t *testing.T) { t.Parallel(); testSAMAPI(t, sam) })
+	t.Run("worker", func(t *testing.T) { t.Parallel(); testSAMWorker(t, sam) })
+	t.Run("sweeper", func(t *testing.T) { t.Parallel(); testSAMSweeper(t, sam, invoked) })
+}
+
+// invocation is a request to Lambda.
+type invocation struct{ path, kind, payload string }
+
+// testSAMAPI asks the agent, which answers buffered. The tasks are in DynamoDB: an agent in another process has the same.
+func testSAMAPI(t *testing.T, sam *localtest.SAM) {
+	_, table := newTable(t)
+	api := sam.StartAPI(t, table)
+	other := localtest.StartAgent(t, "TABLE_NAME="+table, "AWS_ENDPOINT_URL_DYNAMODB="+localtest.DynamoDB(t))
 
 	t.Run("card", func(t *testing.T) {
 		resp, err := http.Get(api + "/.well-known/agent-card.json")
@@ -52,14 +67,70 @@ func TestSAMLocal(t *testing.T) {
 	t.Run("message/stream", func(t *testing.T) {
 		got := call(t, api, "text/event-stream", "message/stream", message("Stream me a response!"))
 		same(t, got, "testdata/sam_stream.txt")
-		_, first, _ := strings.Cut(got, "data: ")
-		first, _, _ = strings.Cut(first, "\n")
-		stored := getTask(t, api, first)
+		stored := getTask(t, api, got)
 		same(t, stored, "testdata/sam_stream_task.txt")
-		if elsewhere := getTask(t, other, first); elsewhere != stored {
+		if elsewhere := getTask(t, other, got); elsewhere != stored {
 			t.Errorf("tasks/get at %s gave\n%s\nwant\n%s", other, elsewhere, stored)
 		}
 	})
+}
+
+// leave puts a task into the table that is left to a worker.
+func leave(t *testing.T, s *server.Server) a2a.TaskID {
+	t.Helper()
+	s.Runner.Invoke = func(context.Context, a2a.TaskID) error { return nil }
+	req := ask("Stream me a response!")
+	req.Config = &a2a.SendMessageConfig{ReturnImmediately: true}
+	task, err := s.SendMessage(t.Context(), req)
+	if err != nil || task.Status.State != a2a.TaskStateSubmitted {
+		t.Fatalf("got %+v, %v, want a submitted task", task, err)
+	}
+	return task.ID
+}
+
+// testSAMWorker has the worker run a task to its end.
+func testSAMWorker(t *testing.T, sam *localtest.SAM) {
+	client, table := newTable(t)
+	s := newServer(t, client, table, nil)
+	id := leave(t, s)
+	if got := sam.Invoke(t, table, "WorkerFunction", fmt.Sprintf(`{"taskId":%q}`, id)); got != "null" {
+		t.Errorf("the worker returned %s", got)
+	}
+	task, err := s.GetTask(t.Context(), &a2a.GetTaskRequest{ID: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if task.Status.State != a2a.TaskStateCompleted || len(task.History) != 4 || len(task.Artifacts) != 1 {
+		t.Errorf("got %+v, want it completed, with the message, three steps and the result", task)
+	}
+}
+
+// testSAMSweeper has the sweeper find the one of two tasks whose run was cut off.
+func testSAMSweeper(t *testing.T, sam *localtest.SAM, invoked <-chan invocation) {
+	client, table := newTable(t)
+	s := newServer(t, client, table, nil)
+	lost, running := leave(t, s), leave(t, s)
+	for id, until := range map[a2a.TaskID]time.Time{lost: time.Now(), running: time.Now().Add(time.Hour)} {
+		snapshot, err := s.Log.Load(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Log.Acquire(t.Context(), snapshot, "w", until); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := sam.Invoke(t, table, "SweeperFunction", "{}"); got != "null" {
+		t.Errorf("the sweeper returned %s", got)
+	}
+	var got []invocation
+	for len(invoked) > 0 {
+		got = append(got, <-invoked)
+	}
+	// To sam local the stack's name is "local".
+	want := invocation{"POST /2015-03-31/functions/local-worker/invocations", "Event", fmt.Sprintf(`{"taskId":%q}`, lost)}
+	if len(got) != 1 || got[0] != want {
+		t.Errorf("the functions sent %v, want the sweeper's %v", got, want)
+	}
 }
 
 // message returns the params that send the text.
@@ -67,12 +138,22 @@ func message(text string) string {
 	return fmt.Sprintf(`{"message":{"role":"user","messageId":%q,"parts":[{"kind":"text","text":%q}]}}`, rand.Text(), text)
 }
 
-// getTask asks the agent at the URL for the task in a response.
+// getTask asks the agent at the URL for the task in a response, which may be the beginning of a stream.
 func getTask(t *testing.T, url, response string) string {
 	t.Helper()
-	var r struct{ Result struct{ ID string } }
-	decode(t, response, &r)
-	return call(t, url, "application/json", "tasks/get", fmt.Sprintf(`{"id":%q}`, r.Result.ID))
+	return call(t, url, "application/json", "tasks/get", fmt.Sprintf(`{"id":%q}`, taskIn(t, response)))
+}
+
+var task = regexp.MustCompile(`"result":{(?:"task":{|"kind":"task",)?"id":"([^"]+)"`)
+
+// taskIn returns the id of the task that is the result, or the first result, in a response of either version.
+func taskIn(t testing.TB, response string) string {
+	t.Helper()
+	m := task.FindStringSubmatch(response)
+	if m == nil {
+		t.Fatalf("no task in %s", response)
+	}
+	return m[1]
 }
 
 // call returns the body of the answer to a JSON-RPC request.

@@ -170,72 +170,25 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// metered counts what requests cost.
-type metered struct {
-	mu           sync.Mutex
-	requests     int
-	read, writes float64
-}
-
-func (m *metered) reset() { m.requests, m.read, m.writes = 0, 0, 0 }
-
-// meter returns a client like c, and what it costs by ReturnConsumedCapacity.
-func meter(c *dynamodb.Client) (*dynamodb.Client, *metered) {
-	m := new(metered)
-	o := c.Options()
-	o.APIOptions = append(o.APIOptions, func(s *middleware.Stack) error {
-		return s.Initialize.Add(middleware.InitializeMiddlewareFunc("meter", func(
-			ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
-		) (middleware.InitializeOutput, middleware.Metadata, error) {
-			switch p := in.Parameters.(type) {
-			case *dynamodb.PutItemInput:
-				p.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
-			case *dynamodb.UpdateItemInput:
-				p.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
-			case *dynamodb.QueryInput:
-				p.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
-			case *dynamodb.GetItemInput:
-				p.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
-			}
-			out, md, err := next.HandleInitialize(ctx, in)
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			m.requests++
-			switch r := out.Result.(type) {
-			case *dynamodb.PutItemOutput:
-				m.writes += *r.ConsumedCapacity.CapacityUnits
-			case *dynamodb.UpdateItemOutput:
-				m.writes += *r.ConsumedCapacity.CapacityUnits
-			case *dynamodb.QueryOutput:
-				m.read += *r.ConsumedCapacity.CapacityUnits
-			case *dynamodb.GetItemOutput:
-				m.read += *r.ConsumedCapacity.CapacityUnits
-			}
-			return out, md, err
-		}), middleware.After)
-	})
-	return dynamodb.New(o), m
-}
-
 // TestCost holds the log to its price: what a write costs does not grow with the task, and a long task is loaded from
 // its snapshot.
 func TestCost(t *testing.T) {
 	client, table := newTable(t)
-	client, cost := meter(client)
+	client, cost := localtest.NewMeter(client)
 	l := dynamolog.New(client, table)
 	h, first := tasklogtest.NewTask()
 	if err := l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first); err != nil {
 		t.Fatal(err)
 	}
-	if cost.requests != 1 || cost.writes > 2 {
-		t.Errorf("creating a task: %d requests, %v write units, want 1 and, with the index, 2", cost.requests, cost.writes)
+	if u := cost.Units(); u.Requests != 1 || u.Write > 2 {
+		t.Errorf("creating a task: %d requests, %v write units, want 1 and, with the index, 2", u.Requests, u.Write)
 	}
 
 	fold := tasklog.NewFold(nil, 0)
 	fold.Add(tasklog.Event{Seq: 1, JSON: first})
 	const n = 10_000
 	for _, writer := range []string{"first", "second", "third"} {
-		cost.reset()
+		cost.Reset()
 		a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Log: l, Head: h, Writer: writer, Fold: fold})
 		for i := range n {
 			if err := a.Add(tasklogtest.StatusEvent(h, a2a.TaskStateWorking, "event "+strconv.Itoa(i)), a2a.TaskStateWorking); err != nil {
@@ -245,13 +198,14 @@ func TestCost(t *testing.T) {
 		if err := a.Close(); err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("%d events: %d requests, %.3f write units an event", n, cost.requests, cost.writes/n)
-		if perEvent := cost.writes / n; perEvent > 0.15 {
+		u := cost.Units()
+		t.Logf("%d events: %d requests, %.3f write units an event", n, u.Requests, u.Write/n)
+		if perEvent := u.Write / n; perEvent > 0.15 {
 			t.Errorf("%.3f write units an event, want 0.15 at most, however long the task is", perEvent)
 		}
 	}
 
-	cost.reset()
+	cost.Reset()
 	s, err := l.Load(t.Context(), h.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -259,5 +213,5 @@ func TestCost(t *testing.T) {
 	if s.Seq != 3*n+1 || len(s.Task.History) != 3*n {
 		t.Errorf("loaded %d events, %d messages", s.Seq, len(s.Task.History))
 	}
-	t.Logf("loading: %d requests, %v read units", cost.requests, cost.read)
+	t.Logf("loading: %d requests, %v read units", cost.Units().Requests, cost.Units().Read)
 }

@@ -1,0 +1,102 @@
+package localtest_test
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The benchmarks here measure what a client waits for that is not served by the instance that runs its task. In the cloud comes
+// the way to DynamoDB on top, some milliseconds a request.
+
+// reportPercentiles reports the samples instead of the time of an iteration, which is the agent's.
+func reportPercentiles(b *testing.B, samples []time.Duration) {
+	b.Helper()
+	if len(samples) == 0 {
+		b.Fatal("nothing was measured")
+	}
+	slices.Sort(samples)
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(ms(samples[len(samples)/2]), "p50-ms")
+	b.ReportMetric(ms(samples[len(samples)*99/100]), "p99-ms")
+	b.ReportMetric(float64(len(samples)), "samples")
+}
+
+// BenchmarkLag measures how much later a subscriber has an event than the client whose instance runs the task: eight tasks at a
+// time, with a step each second.
+func BenchmarkLag(b *testing.B) {
+	s := newSystem(b, options{})
+	var mu sync.Mutex
+	var lags []time.Duration
+	for b.Loop() {
+		var group sync.WaitGroup
+		for range 8 {
+			original := s.follow(b, v03.stream, v03.tutorial(), "")
+			original.take(b, 2)
+			subscriber := s.follow(b, v03.subscribe, fmt.Sprintf(`{"id":%q}`, original.task(b)), original.last())
+			subscriber.take(b, 1)
+			var here, there []time.Time
+			var both sync.WaitGroup
+			both.Go(func() { here = arrivals(original) })
+			both.Go(func() { there = arrivals(subscriber) })
+			group.Go(func() {
+				both.Wait()
+				if len(here) != 4 || len(there) != 4 {
+					b.Errorf("the client had %d more events, its subscriber %d", len(here), len(there))
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				for i := range here {
+					lags = append(lags, there[i].Sub(here[i]))
+				}
+			})
+			time.Sleep(rand.N(time.Second / 8)) // so that not all steps come at once
+		}
+		group.Wait()
+	}
+	reportPercentiles(b, lags)
+}
+
+// arrivals reads a stream to its end, and returns when each frame came.
+func arrivals(st *stream) (times []time.Time) {
+	for {
+		if _, err := st.next(); err != nil {
+			return times
+		}
+		times = append(times, time.Now())
+	}
+}
+
+// BenchmarkCancel measures the time from asking one instance to cancel a task that another one runs, whose agent is silent, to the
+// canceled task.
+func BenchmarkCancel(b *testing.B) {
+	s := newSystem(b, options{})
+	var took []time.Duration
+	for b.Loop() {
+		original := s.follow(b, v03.stream, v03.tutorial(), "")
+		original.take(b, 2)
+		time.Sleep(rand.N(time.Second)) // at any moment of the holder's asking
+		body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":{"id":%q}}`, v03.cancel, original.task(b))
+		begin := time.Now()
+		resp, err := http.Post(s.url, "application/json", strings.NewReader(body))
+		if err != nil {
+			b.Fatal(err)
+		}
+		reply, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		took = append(took, time.Since(begin))
+		if err != nil || !strings.Contains(string(reply), `"state":"canceled"`) {
+			b.Fatalf("got %v, %s", err, reply)
+		}
+		original.rest(b, false)
+	}
+	reportPercentiles(b, took)
+}

@@ -1,0 +1,282 @@
+package localtest_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"a2alambda/internal/dynamolog"
+	"a2alambda/localtest"
+	"a2alambda/localtest/emulator"
+	"a2alambda/localtest/stack"
+)
+
+// patience is how long a test waits for what must come: a failure takes so long.
+const patience = time.Minute
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// These tests wait more than they compute: more of them run at once than there are processors.
+	if err := flag.Set("test.parallel", "32"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+// system is the deployed system.
+type system struct {
+	*stack.Stack
+	url  string              // the agent's
+	jobs chan emulator.Event // for the worker
+	log  *dynamolog.Log      // of the tasks
+}
+
+// options say how a system differs from the deployed one.
+type options struct {
+	agentTimeout, workerTimeout time.Duration
+	// deliver says how often the nth event for the worker is delivered, from 0. Nil means once each.
+	deliver func(n int) int
+}
+
+func newSystem(t testing.TB, o options) *system {
+	t.Helper()
+	s := &system{jobs: make(chan emulator.Event, 1000)}
+	c := stack.Config{DynamoDB: localtest.DynamoDB(t)}
+	var client *dynamodb.Client
+	client, c.Table = newTable(t)
+	s.log = dynamolog.New(client, c.Table)
+	c.Agent.Timeout, c.Worker.Timeout = o.agentTimeout, o.workerTimeout
+	for name, f := range map[string]*emulator.Config{"agent": &c.Agent, "worker": &c.Worker, "sweeper": &c.Sweeper} {
+		var err error
+		if f.Binary, err = emulator.Build(t.Context(), "a2alambda/functions/"+name); err != nil {
+			t.Fatal(err)
+		}
+		f.Log = t.Output()
+	}
+	n := 0
+	c.Invoke.Log = t.Output()
+	c.Invoke.Deliver = func(e emulator.Event) int { // one call at a time
+		if e.Function != "worker" {
+			return 1
+		}
+		s.jobs <- e
+		n++
+		if o.deliver == nil {
+			return 1
+		}
+		return o.deliver(n - 1)
+	}
+	var err error
+	if s.Stack, err = stack.Start(c); err != nil {
+		t.Fatal(err)
+	}
+	url := httptest.NewServer(s.Agent)
+	s.url = url.URL
+	t.Cleanup(func() {
+		s.Close()
+		url.Close()
+	})
+	return s
+}
+
+// busy returns the function's one instance that has an invocation.
+func busy(t testing.TB, f *emulator.Emulator) (id string) {
+	t.Helper()
+	for _, i := range f.Instances() {
+		if i.State == emulator.Busy && id != "" {
+			t.Fatalf("two instances are busy: %v", f.Instances())
+		}
+		if i.State == emulator.Busy {
+			id = i.ID
+		}
+	}
+	if id == "" {
+		t.Fatalf("no instance is busy: %v", f.Instances())
+	}
+	return id
+}
+
+// job waits for the next event for the worker, which has to be for the task.
+func (s *system) job(t *testing.T, id string) {
+	t.Helper()
+	select {
+	case e := <-s.jobs:
+		if want := fmt.Sprintf(`{"taskId":%q}`, id); string(e.Payload) != want {
+			t.Fatalf("the worker was invoked with %s, want %s", e.Payload, want)
+		}
+	case <-time.After(patience):
+		t.Fatal("the worker was not invoked")
+	}
+}
+
+// protocol is how a version of A2A says things.
+type protocol struct {
+	name, stream, subscribe, send, cancel string
+	message                               string // of an id and a text
+	immediately                           string // the configuration that asks for it
+}
+
+var (
+	v03 = protocol{
+		"0.3", "message/stream", "tasks/resubscribe", "message/send", "tasks/cancel",
+		`{"role":"user","messageId":%q,"parts":[{"kind":"text","text":%q}]}`, `{"blocking":false}`,
+	}
+	v1 = protocol{
+		"1.0", "SendStreamingMessage", "SubscribeToTask", "SendMessage", "CancelTask",
+		`{"role":"ROLE_USER","messageId":%q,"parts":[{"text":%q}]}`, `{"returnImmediately":true}`,
+	}
+)
+
+// tutorial returns the params that send what testdata has the answers to.
+func (p protocol) tutorial() string {
+	return `{"message":` + fmt.Sprintf(p.message, rand.Text(), "Stream me a response!") + `}`
+}
+
+// stream is a response of Server-Sent Events.
+type stream struct {
+	in     *bufio.Reader
+	frames []string // read so far, without comments
+}
+
+// open sends a request that is answered with a stream. The last event's id may be "".
+func (s *system) open(ctx context.Context, method, params, last string) (*stream, error) {
+	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, method, params)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if last != "" {
+		req.Header.Set("Last-Event-ID", last)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, func() { resp.Body.Close() })
+	if got := resp.Header.Get("Content-Type"); got != "text/event-stream" {
+		text, err := io.ReadAll(resp.Body)
+		return nil, fmt.Errorf("%s answered with %s, %s (%v): %s", method, resp.Status, got, err, text)
+	}
+	return &stream{in: bufio.NewReader(resp.Body)}, nil
+}
+
+// follow is open for a test, with which the stream ends.
+func (s *system) follow(t testing.TB, method, params, last string) *stream {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	st, err := s.open(ctx, method, params, last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st
+}
+
+// next reads a frame. Its error is io.EOF at the end of the stream, and io.ErrUnexpectedEOF where it is cut.
+func (st *stream) next() (frame string, err error) {
+	for {
+		line, err := st.in.ReadString('\n')
+		switch frame += line; {
+		case err == io.EOF && frame != "":
+			return "", io.ErrUnexpectedEOF
+		case err != nil:
+			return "", err
+		case line != "\n":
+		case strings.HasPrefix(frame, ":"):
+			frame = ""
+		default:
+			st.frames = append(st.frames, frame)
+			return frame, nil
+		}
+	}
+}
+
+// take reads n frames.
+func (st *stream) take(t testing.TB, n int) {
+	t.Helper()
+	for range n {
+		if _, err := st.next(); err != nil {
+			t.Fatalf("%v after\n%s", err, st)
+		}
+	}
+}
+
+// rest reads the stream to its end, which is a clean one, or it is cut.
+func (st *stream) rest(t testing.TB, wantCut bool) {
+	t.Helper()
+	var err error
+	for err == nil {
+		_, err = st.next()
+	}
+	if wantCut != errors.Is(err, io.ErrUnexpectedEOF) || !wantCut && err != io.EOF {
+		t.Fatalf("the stream ended with %v, want it cut: %t; it was\n%s", err, wantCut, st)
+	}
+}
+
+func (st *stream) String() string { return strings.Join(st.frames, "") }
+
+// last returns the id of the last event that has been read.
+func (st *stream) last() string { return eventID(st.frames[len(st.frames)-1]) }
+
+func eventID(frame string) string {
+	_, id, _ := strings.Cut(frame, "id: ")
+	id, _, _ = strings.Cut(id, "\n")
+	return id
+}
+
+// after returns the frames that follow the event.
+func (st *stream) after(id string) []string {
+	for i, f := range st.frames {
+		if eventID(f) == id {
+			return st.frames[i+1:]
+		}
+	}
+	return nil
+}
+
+// task returns the id of the task that the stream begins with.
+func (st *stream) task(t testing.TB) string {
+	t.Helper()
+	return taskIn(t, st.frames[0])
+}
+
+// untilDone reads the stream to its end and then subscribes again, from the last event, until the task has ended, as a client
+// does whose streams are cut. It returns all frames but for the tasks that later streams begin with.
+func (s *system) untilDone(t *testing.T, st *stream) string {
+	t.Helper()
+	all := st.frames
+	end := time.Now().Add(patience)
+	for id := st.task(t); time.Now().Before(end); {
+		for {
+			frame, err := st.next()
+			if err != nil {
+				break
+			}
+			all = append(all, frame)
+		}
+		last := all[len(all)-1]
+		if strings.Contains(last, `"final":true`) {
+			return strings.Join(all, "")
+		}
+		st = s.follow(t, v03.subscribe, fmt.Sprintf(`{"id":%q}`, id), eventID(last))
+		st.take(t, 1)
+		if st.task(t) != id || st.last() != eventID(last) {
+			t.Fatalf("after event %s of task %s came\n%s", eventID(last), id, st)
+		}
+	}
+	t.Fatalf("the task does not end; so far it is\n%s", strings.Join(all, ""))
+	return ""
+}
