@@ -61,6 +61,7 @@ func TestCancel(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSystem(t, options{})
+			s.warm(t, 3) // the agent has done its work in three seconds
 			original := s.follow(t, p.stream, p.tutorial(), "")
 			original.take(t, 2)
 			task := fmt.Sprintf(`{"id":%q}`, original.task(t))

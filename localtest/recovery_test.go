@@ -87,6 +87,7 @@ func TestCutOff(t *testing.T) {
 	t.Run("with a subscriber", func(t *testing.T) {
 		t.Parallel()
 		s := newSystem(t, options{})
+		s.warm(t, 2)
 		original := s.follow(t, v03.stream, v03.tutorial(), "")
 		original.take(t, 2)
 		runs := busy(t, s.Agent)

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -89,6 +90,27 @@ func newSystem(t testing.TB, o options) *system {
 		url.Close()
 	})
 	return s
+}
+
+// warm makes the agent have so many instances.
+func (s *system) warm(t testing.TB, instances int) {
+	t.Helper()
+	for len(s.Agent.Instances()) < instances {
+		var group sync.WaitGroup
+		for range instances {
+			group.Go(func() {
+				resp, err := http.Get(s.url + "/.well-known/agent-card.json")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				resp.Body.Close()
+			})
+		}
+		if group.Wait(); t.Failed() {
+			t.FailNow()
+		}
+	}
 }
 
 // busy returns the function's one instance that has an invocation.

@@ -17,7 +17,6 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/cloud"
 	"a2alambda/internal/dynamolog"
@@ -58,7 +57,7 @@ func openLocal(ctx context.Context, executor a2asrv.AgentExecutor) (*local, erro
 	if err != nil {
 		return nil, err
 	}
-	client := dynamodb.NewFromConfig(cfg)
+	client := cloud.DynamoDB(cfg)
 	if engine {
 		if err := dynamolog.CreateTable(ctx, client, table); err != nil {
 			return nil, err

@@ -23,6 +23,10 @@ const (
 	askEvery = 300 * time.Millisecond
 )
 
+// Lost reports whether the error that a run ended with says only that somebody else has its task now: what becomes of it is in
+// the log.
+func Lost(err error) bool { return err == errLeaseLost || err == tasklog.ErrConflict }
+
 // lease is the end of the lease that a run holds, as far as it knows.
 type lease struct{ until atomic.Int64 } // milliseconds since 1970
 

@@ -43,11 +43,7 @@ func (s *Server) SendMessage(ctx context.Context, req *a2a.SendMessageRequest) (
 		task, err = turn.Fold.Task()
 	default:
 		turn.Gather = true
-		r := s.Runner.Start(ctx, turn)
-		if err := r.Wait(); err != nil {
-			return nil, err
-		}
-		task, err = r.Task()
+		task, err = s.run(ctx, turn)
 	}
 	if err != nil {
 		return nil, err
@@ -56,6 +52,23 @@ func (s *Server) SendMessage(ctx context.Context, req *a2a.SendMessageRequest) (
 		trimHistory(task, req.Config.HistoryLength)
 	}
 	return task, nil
+}
+
+// run runs a turn, and returns the task as it is then. If the turn goes on elsewhere, it waits for that.
+func (s *Server) run(ctx context.Context, turn run.Turn) (*a2a.Task, error) {
+	r := s.Runner.Start(ctx, turn)
+	err := r.Wait()
+	if err == nil {
+		return r.Task()
+	}
+	if !run.Lost(err) {
+		return nil, err
+	}
+	snapshot, err := s.load(ctx, turn.Head.ID)
+	if err != nil {
+		return nil, err
+	}
+	return s.await(ctx, snapshot)
 }
 
 // SendStreamingMessage implements specification 3.1.2. The caller must close the stream.
@@ -81,7 +94,13 @@ func (s *Server) SendStreamingMessage(ctx context.Context, req *a2a.SendMessageR
 	}
 	turn.Watched = true
 	r := s.Runner.Start(ctx, turn)
-	return &Stream{First: first, Tap: r.Tap, Wait: r.Wait, Close: func() { _ = r.Wait() }}, nil
+	wait := func() error {
+		if err := r.Wait(); !run.Lost(err) {
+			return err
+		}
+		return nil // the stream ends early, and the client goes on from its last event
+	}
+	return &Stream{First: first, Tap: r.Tap, Wait: wait, Close: func() { _ = r.Wait() }}, nil
 }
 
 // GetTask implements specification 3.1.3.

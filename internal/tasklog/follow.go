@@ -14,7 +14,7 @@ const (
 	// A follower polls pollFirst after an event, and then less and less often: pollMost while the task is running,
 	// pollIdle while it waits for the client.
 	pollFirst = 80 * time.Millisecond
-	pollMost  = 250 * time.Millisecond
+	pollMost  = 200 * time.Millisecond
 	pollIdle  = time.Second
 
 	// idleFor is how long a follower stays with a task that waits for the client.

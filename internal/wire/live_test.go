@@ -408,3 +408,51 @@ func (d *dying) Append(ctx context.Context, b tasklog.Batch) error {
 func (d *dying) Renew(context.Context, tasklog.Head, string, time.Time) (bool, error) {
 	return false, fmt.Errorf("dead")
 }
+
+// TestTakenOver takes a task from an instance that works on it: its stream ends without an error, and a blocking send waits for the
+// outcome all the same.
+func TestTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		var stream *timeline
+		var sent string
+		var wg sync.WaitGroup
+		wg.Go(func() { stream = do(t.Context(), handlerOf(l, t.Output(), slow(time.Second)), streamCall, 0) })
+		time.Sleep(time.Millisecond)
+		id := taskOf(t, l)
+		wg.Go(func() { sent = answer(t, handlerOf(l, t.Output(), slow(time.Second)), sendCall) }) // joins
+		other := strings.Replace(sendCall, `"m"`, `"other"`, 1)
+		var alone string
+		wg.Go(func() { alone = answer(t, handlerOf(l, t.Output(), slow(time.Second)), other) })
+		time.Sleep(1500 * time.Millisecond)
+
+		_, runner := handlerAndRunner(l, t.Output(), slow(time.Second))
+		var ids []a2a.TaskID
+		_ = l.Running(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true })
+		for _, id := range ids {
+			s, err := l.Load(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := l.Acquire(t.Context(), s, "thief", time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			r, err := runner.Resume(t.Context(), id)
+			if err != nil || r == nil {
+				t.Fatal(r, err)
+			}
+			wg.Go(func() { _ = r.Wait() })
+		}
+		wg.Wait()
+		stream.check(t, "0s id: 1", "0s data SUBMITTED", "0s id: 2", "0s data WORKING", "1s id: 3", "1s data WORKING")
+		rest := do(t.Context(), handlerOf(l, t.Output(), slow(0)), rpc("SubscribeToTask", `{"id":%q}`, id), 3)
+		if want := []string{"id: 3", "data WORKING", "id: 4", "data WORKING", "id: 5", "data", "id: 6", "data COMPLETED"}; !slices.Equal(rest.frames(), want) {
+			t.Errorf("the rest was %q, want %q", rest.frames(), want)
+		}
+		for _, got := range []string{sent, alone} {
+			if !strings.Contains(got, "COMPLETED") || strings.Count(got, "Analyzing") != 1 || strings.Count(got, "Generating") != 1 {
+				t.Errorf("got %s", got)
+			}
+		}
+	})
+}
