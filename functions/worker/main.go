@@ -19,6 +19,7 @@ import (
 
 	"a2alambda/internal/agent"
 	"a2alambda/internal/cloud"
+	"a2alambda/internal/run"
 )
 
 func main() {
@@ -35,6 +36,9 @@ func main() {
 		if err != nil || r == nil {
 			return err
 		}
-		return r.Wait()
+		if err := r.Wait(); !run.Lost(err) {
+			return err // and Lambda tries again
+		}
+		return nil
 	})
 }

@@ -2,11 +2,11 @@ package server
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/run"
 	"a2alambda/internal/tasklog"
 )
 
@@ -35,8 +35,8 @@ func (s *Server) CancelTask(ctx context.Context, req *a2a.CancelTaskRequest) (*a
 			return nil, context.Cause(ctx)
 		case !snapshot.Busy():
 			err = s.Runner.Cancel(ctx, snapshot)
-			if errors.Is(err, tasklog.ErrConflict) {
-				err = nil // look again
+			if run.Lost(err) {
+				err = nil // somebody else was faster: look again
 			}
 		default:
 			err = s.interrupt(ctx, snapshot)
