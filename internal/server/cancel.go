@@ -14,14 +14,15 @@ import (
 const cancelWithin = 30 * time.Second
 
 // CancelTask implements specification 3.1.5. Whoever runs the task, in whatever instance, is interrupted; a task that nobody runs
-// is canceled here. It answers with the canceled task, or with [a2a.ErrTaskNotCancelable] if the task has ended before.
+// is canceled here. It answers with the canceled task, or with [a2a.ErrTaskNotCancelable] if the task has ended before; after
+// half a minute with the task as it is then.
 func (s *Server) CancelTask(ctx context.Context, req *a2a.CancelTaskRequest) (*a2a.Task, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
 	ctx, cancel = context.WithTimeout(ctx, cancelWithin)
 	defer cancel()
 	for asked := false; ; asked = true {
-		snapshot, err := s.load(ctx, req.ID)
+		snapshot, err := s.load(context.WithoutCancel(ctx), req.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -32,7 +33,7 @@ func (s *Server) CancelTask(ctx context.Context, req *a2a.CancelTaskRequest) (*a
 		case state.Terminal():
 			return nil, a2a.ErrTaskNotCancelable
 		case ctx.Err() != nil:
-			return nil, context.Cause(ctx)
+			return snapshot.Task, nil // asked, and not done yet
 		case !snapshot.Busy():
 			err = s.Runner.Cancel(ctx, snapshot)
 			if run.Lost(err) {
