@@ -1,8 +1,10 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strconv"
@@ -43,11 +45,16 @@ func (s *Server) accept(ctx context.Context, req *a2a.SendMessageRequest, forWor
 	return turn, joined, err
 }
 
-// create begins a task with the message. The id of the task follows from the message's, so that a retry comes to the same
-// task.
+// create begins a task with the message. The id of the task follows from the message, so that a retry comes to the same task: from
+// its id and its context, and from what it says. Whoever reuses an id for another message, be it a client that always sends
+// the same or somebody else, gets another task.
 func (s *Server) create(ctx context.Context, turn *run.Turn, forWorker bool) (*tasklog.Snapshot, error) {
 	m := turn.Context.Message
-	seed := []string{turn.Context.Tenant, m.ContextID, m.ID}
+	parts, err := json.Marshal(m.Parts)
+	if err != nil {
+		return nil, err
+	}
+	seed := []string{turn.Context.Tenant, m.ContextID, m.ID, string(parts)}
 	if m.ContextID == "" {
 		m.ContextID = derivedID(append(seed, "context")...)
 	}
@@ -166,7 +173,7 @@ func (s *Server) continueTask(ctx context.Context, turn *run.Turn, forWorker boo
 	if m.ContextID != task.ContextID {
 		return nil, invalid("message.contextId is not that of the task")
 	}
-	if slices.ContainsFunc(task.History, func(h *a2a.Message) bool { return h.ID == m.ID && h.Role == a2a.MessageRoleUser }) {
+	if slices.ContainsFunc(task.History, func(h *a2a.Message) bool { return retried(h, m) }) {
 		if outlived(task) {
 			return nil, errEnded
 		}
@@ -217,6 +224,16 @@ func (s *Server) continueTask(ctx context.Context, turn *run.Turn, forWorker boo
 	task.History = append(task.History, m)
 	turn.Context.StoredTask = task
 	return nil, nil
+}
+
+// retried reports whether m is the earlier message, sent again.
+func retried(earlier, m *a2a.Message) bool {
+	if earlier.ID != m.ID || earlier.Role != a2a.MessageRoleUser {
+		return false
+	}
+	a, errA := json.Marshal(earlier.Parts)
+	b, errB := json.Marshal(m.Parts)
+	return errA == nil && errB == nil && bytes.Equal(a, b)
 }
 
 var errEnded = a2a.NewError(a2a.ErrUnsupportedOperation, "the task has ended and takes no more messages")
