@@ -14,14 +14,22 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// execute puts what the executor yields into the log, up to a final state. Its error says why there is none.
+// method is what an executor has for a kind of turn.
+type method = func(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error]
+
+// execute lets the executor work on the turn, up to a final state. Its error says why there is none.
 func (r *Run) execute(ctx context.Context) error {
-	method := r.runner.Executor.Execute
+	m := r.runner.Executor.Execute
 	if r.turn.resume {
-		method = r.runner.resumer().Resume
+		m = r.runner.resumer().Resume
 	}
+	return r.call(ctx, m, r.turn.Context)
+}
+
+// call is drive in a goroutine of its own, which it leaves to itself if the method ignores the end of ctx.
+func (r *Run) call(ctx context.Context, m method, ec *a2asrv.ExecutorContext) error {
 	result := make(chan error, 1)
-	go func() { result <- r.drive(ctx, method, r.turn.Context) }()
+	go func() { result <- r.drive(ctx, m, ec) }()
 	select {
 	case err := <-result:
 		return err
@@ -37,15 +45,13 @@ func (r *Run) execute(ctx context.Context) error {
 }
 
 // drive puts what a method of the executor yields into the log, up to a final state or the end of ctx.
-func (r *Run) drive(
-	ctx context.Context, method func(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error], ec *a2asrv.ExecutorContext,
-) (err error) {
+func (r *Run) drive(ctx context.Context, m method, ec *a2asrv.ExecutorContext) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	for event, err := range method(ctx, ec) {
+	for event, err := range m(ctx, ec) {
 		if err != nil {
 			return err
 		}
@@ -75,8 +81,10 @@ func (r *Run) add(ctx context.Context, event a2a.Event) (ended bool, err error) 
 	if err := r.appender.Add(data, state); err != nil {
 		return false, err
 	}
-	r.ended = tasklog.Final(state)
-	return r.ended, nil
+	if state != "" {
+		r.state = state
+	}
+	return tasklog.Final(state), nil
 }
 
 // fail brings a task that the executor has left unfinished to an end.
@@ -106,10 +114,10 @@ func (r *Run) cancelTask(ctx context.Context) {
 	ec.Message, ec.StoredTask = nil, task
 	limited, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
-	if err := r.drive(limited, r.runner.Executor.Cancel, &ec); err != nil {
+	if err := r.call(limited, r.runner.Executor.Cancel, &ec); err != nil {
 		r.runner.Logger.ErrorContext(ctx, "executor failed to cancel", "task", r.turn.Head.ID, "error", err)
 	}
-	if !r.hasEnded() {
+	if !r.reached().Terminal() {
 		_, _ = r.add(ctx, a2a.NewStatusUpdateEvent(r.turn.Context, a2a.TaskStateCanceled, nil))
 	}
 }

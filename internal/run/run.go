@@ -99,8 +99,8 @@ type Run struct {
 	stop     context.CancelCauseFunc // ends all of the run: it may not append any more
 
 	mu      sync.Mutex
-	started bool // the executor has yielded an event
-	ended   bool // the task has reached a final state
+	started bool          // the executor has yielded an event
+	state   a2a.TaskState // the last that this run has brought, or ""
 
 	done chan struct{}
 	err  error // set before done is closed
@@ -157,7 +157,7 @@ func (r *Run) run(ctx context.Context) {
 	}
 	handOver := false
 	switch {
-	case r.hasEnded() || ctx.Err() != nil:
+	case tasklog.Final(r.reached()) || ctx.Err() != nil:
 	case cause == errCanceled:
 		r.cancelTask(ctx)
 	case cause == errOutOfTime && r.runner.resumer() != nil:
@@ -174,7 +174,7 @@ func (r *Run) run(ctx context.Context) {
 	r.stop(nil)
 	keeper.Wait()
 	switch {
-	case r.err == nil && lost != nil && !r.hasEnded():
+	case r.err == nil && lost != nil && !tasklog.Final(r.reached()):
 		r.err = lost
 	case r.err == nil && handOver:
 		r.handOver(context.WithoutCancel(ctx))
@@ -196,8 +196,9 @@ func (r *Run) open(ctx context.Context) {
 	r.appender = a
 }
 
-func (r *Run) hasEnded() bool {
+// reached returns the last state that the run has brought.
+func (r *Run) reached() a2a.TaskState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.ended
+	return r.state
 }

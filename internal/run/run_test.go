@@ -35,6 +35,70 @@ func (x executor) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a
 	panic("not called")
 }
 
+// canceler is an executor that has something to say when it is canceled.
+type canceler struct {
+	executor
+	cancel executor
+}
+
+func (c canceler) Cancel(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return c.cancel.Execute(ctx, ec)
+}
+
+// TestCancel checks that a canceled task is canceled, whatever its executor says to it.
+func TestCancel(t *testing.T) {
+	for name, test := range map[string]struct {
+		cancel executor
+		want   []string
+	}{
+		"says so": {func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+			if ec.Message != nil || ec.StoredTask.Status.State != a2a.TaskStateWorking {
+				t.Errorf("canceled with %+v", ec)
+			}
+			yield(status(ec, a2a.TaskStateCanceled), nil)
+		}, []string{"WORKING", "CANCELED"}},
+		"says nothing": {func(context.Context, *a2asrv.ExecutorContext, func(a2a.Event, error) bool) {}, []string{"WORKING", "CANCELED"}},
+		"asks": {func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+			yield(status(ec, a2a.TaskStateInputRequired), nil)
+		}, []string{"WORKING", "INPUT_REQUIRED", "CANCELED"}},
+		"fails": {func(_ context.Context, _ *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+			yield(nil, errors.New("no"))
+		}, []string{"WORKING", "CANCELED"}},
+		"panics": {func(context.Context, *a2asrv.ExecutorContext, func(a2a.Event, error) bool) { panic("no") }, []string{"WORKING", "CANCELED"}},
+		"hangs":  {func(ctx context.Context, _ *a2asrv.ExecutorContext, _ func(a2a.Event, error) bool) { <-ctx.Done() }, []string{"WORKING", "CANCELED"}},
+		"ignores everything": {func(context.Context, *a2asrv.ExecutorContext, func(a2a.Event, error) bool) {
+			time.Sleep(time.Minute)
+		}, []string{"WORKING", "CANCELED"}},
+		"has failed": {func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+			yield(status(ec, a2a.TaskStateFailed), nil)
+		}, []string{"WORKING", "FAILED"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := new(memlog.Log)
+				r, h := start(t, t.Context(), l, new(bytes.Buffer), canceler{cancel: test.cancel, executor: func(
+					ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool,
+				) {
+					yield(status(ec, a2a.TaskStateWorking), nil)
+					<-ctx.Done()
+					yield(status(ec, a2a.TaskStateFailed), nil) // which nobody asked
+				}})
+				time.Sleep(time.Minute)
+				if err := l.RequestCancel(t.Context(), h); err != nil {
+					t.Fatal(err)
+				}
+				if err := r.Wait(); err != nil {
+					t.Fatal(err)
+				}
+				if got := describe(t, l, h.ID); !slices.Equal(got, test.want) {
+					t.Errorf("got %q, want %q", got, test.want)
+				}
+				time.Sleep(2 * time.Minute) // for whoever was left to itself
+			})
+		})
+	}
+}
+
 // start starts a turn of a new task.
 func start(t *testing.T, ctx context.Context, l tasklog.Log, logs *bytes.Buffer, x a2asrv.AgentExecutor) (*run.Run, tasklog.Head) {
 	t.Helper()
