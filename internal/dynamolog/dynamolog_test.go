@@ -51,12 +51,14 @@ func with(c *dynamodb.Client, around middleware.FinalizeMiddleware) *dynamodb.Cl
 }
 
 func TestLog(t *testing.T) {
+	t.Parallel()
 	client, table := newTable(t)
 	tasklogtest.Test(t, func(*testing.T) tasklog.Log { return dynamolog.New(client, table) })
 }
 
 // TestLogFaults passes the same tests at a DynamoDB that throttles, fails, and loses acknowledgements.
 func TestLogFaults(t *testing.T) {
+	t.Parallel()
 	client, table := newTable(t)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
