@@ -136,19 +136,35 @@ part_docker() {
 	have dockerd || install "Docker" docker.io
 	have docker || install "Docker's client" docker-cli # in docker.io up to Debian 12
 	docker_answers && return # where systemd runs, installing starts the engine
-	local log=$cache/dockerd.log pid
+	# What is left of an engine that was killed may be in the way of the first try.
+	start_dockerd || start_dockerd || {
+		tail -n 20 "$cache/dockerd.log" >&2
+		die "dockerd does not start: see the end of $cache/dockerd.log above, or start a Docker engine by hand."
+	}
+}
+
+start_dockerd() {
+	local containerd=/var/run/docker/containerd/containerd.pid pid
 	say "starting dockerd"
-	rm -f "$cache/dockerd.pid" # if it is left from before a reboot, its number may be another process's by now
+	# A pid file whose process has ended makes dockerd wait for a containerd that never answers, or for itself.
+	rm -f "$cache/dockerd.pid"
+	if [ -e "$containerd" ] && ! runs "$(cat "$containerd")" containerd; then
+		rm -f "$containerd" "${containerd%.pid}.sock" "${containerd%.pid}.sock.ttrpc"
+	fi
 	# In a session of its own, and without the lock: it stays when this script is done.
-	setsid dockerd --host unix:///var/run/docker.sock --pidfile "$cache/dockerd.pid" </dev/null >"$log" 2>&1 9>&- &
+	setsid dockerd --host unix:///var/run/docker.sock --pidfile "$cache/dockerd.pid" </dev/null >"$cache/dockerd.log" 2>&1 9>&- &
 	pid=$!
 	for _ in {1..300}; do
 		docker_answers && return
-		kill -0 "$pid" 2>/dev/null || break
+		kill -0 "$pid" 2>/dev/null || return 1
 		sleep 0.2
 	done
-	tail -n 20 "$log" >&2
-	die "dockerd does not start: see the end of $log above, or start a Docker engine by hand."
+	return 1
+}
+
+# runs tells whether a process is alive, and no zombie, and has the name: runs PID NAME
+runs() {
+	grep -q "^Name:[[:space:]]*$2\$" "/proc/$1/status" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status"
 }
 
 part_image() {
