@@ -41,8 +41,10 @@ func (c *call) newError(err error) rpcError {
 		if !errors.Is(err, known.err) {
 			continue
 		}
-		detailed := a2a.NewError(known.err, known.err.Error())
-		_ = errors.As(err, &detailed)
+		detailed := a2a.Error{Err: known.err, Message: known.err.Error()}
+		if own := (*a2a.Error)(nil); errors.As(err, &own) {
+			detailed = *own // a copy: some errors are variables that all requests share
+		}
 		e := rpcError{Code: known.code, Message: detailed.Error()}
 		if c.dialect.detailed {
 			detailed.ErrorInfo()

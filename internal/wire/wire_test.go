@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -199,7 +200,7 @@ func TestStoreUnreachable(t *testing.T) {
 }
 
 func TestBodyTooLong(t *testing.T) {
-	h := newHandler(new(memlog.Log), t.Output())
+	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
 	for size, status := range map[int]int{6<<20 + 1: http.StatusRequestEntityTooLarge, 6 << 20: http.StatusOK} {
 		head, tail := `{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"`, `"}]}}}`
 		w := httptest.NewRecorder()
@@ -243,4 +244,23 @@ func TestAgentPanic(t *testing.T) {
 			t.Errorf("logged %s", &logs)
 		}
 	})
+}
+
+// TestSameErrorAtOnce has many requests fail with one error at the same time: under the race detector it shows that telling it to
+// one doesn't change it for another.
+func TestSameErrorAtOnce(t *testing.T) {
+	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
+	id := idIn(answer(t, h, sendCall))
+	late := rpc("SendMessage", `{"message":{"messageId":"late","taskId":%q,"role":"ROLE_USER","parts":[{"text":"x"}]}}`, id)
+	const want = `{"jsonrpc":"2.0","id":1,"error":{"code":-32004,"message":"the task has ended and takes no more messages",` +
+		`"data":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","domain":"a2a-protocol.org","reason":"UNSUPPORTED_OPERATION"}]}}` + "\n"
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			if got := answer(t, h, late); got != want {
+				t.Errorf("got %s", got)
+			}
+		})
+	}
+	wg.Wait()
 }
