@@ -2,11 +2,7 @@ package localtest
 
 import (
 	"bufio"
-	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,19 +12,8 @@ import (
 // to end goes on to its own end.
 func TestSignal(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "agent")
-	run(t, exec.Command("go", "build", "-o", binary, "a2alambda/functions/agent"))
-	port, err := freePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	url := fmt.Sprintf("http://localhost:%d/", port)
-	cmd := exec.Command(binary)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", port), "TABLE_NAME=")
-	p, err := start(t.Context(), cmd, url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p, url := startAgent(t, "TABLE_NAME=")
+	url += "/"
 	defer p.kill()
 	for _, want := range []string{url, "memory", "curl -N " + url} {
 		if !strings.Contains(p.out.String(), want) {
@@ -50,7 +35,7 @@ func TestSignal(t *testing.T) {
 			continue
 		}
 		if ids = append(ids, id); len(ids) == 2 {
-			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -71,11 +71,7 @@ func openLocal(ctx context.Context, executor a2asrv.AgentExecutor) (*local, erro
 // work runs a task in the background.
 func (l *local) work(_ context.Context, id a2a.TaskID) error {
 	l.jobs.Go(func() {
-		r, err := l.runner.Resume(context.Background(), id)
-		if err == nil && r != nil {
-			err = r.Wait()
-		}
-		if err != nil {
+		if err := l.runner.Work(context.Background(), id); err != nil {
 			l.runner.Logger.Error("worker failed", "task", id, "error", err)
 		}
 	})

@@ -19,7 +19,6 @@ import (
 
 	"a2alambda/internal/agent"
 	"a2alambda/internal/cloud"
-	"a2alambda/internal/run"
 )
 
 func main() {
@@ -32,13 +31,6 @@ func main() {
 		if job.TaskID == "" {
 			return errors.New(`the event has no "taskId"`)
 		}
-		r, err := runner.Resume(ctx, job.TaskID)
-		if err != nil || r == nil {
-			return err
-		}
-		if err := r.Wait(); !run.Lost(err) {
-			return err // and Lambda tries again
-		}
-		return nil
+		return runner.Work(ctx, job.TaskID) // after an error, Lambda tries again
 	})
 }

@@ -46,6 +46,19 @@ func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
 	}
 }
 
+// Work is what a worker does: it resumes the task, if there is something to run, and waits for the end. That somebody else has
+// taken the task meanwhile is no error.
+func (r *Runner) Work(ctx context.Context, id a2a.TaskID) error {
+	run, err := r.Resume(ctx, id)
+	if err != nil || run == nil {
+		return err
+	}
+	if err := run.Wait(); !Lost(err) {
+		return err
+	}
+	return nil
+}
+
 // Recover does what is due for a task that is read or found: if its holder is lost, or it has had none yet, a worker is asked to
 // see to it.
 func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
@@ -128,7 +141,7 @@ func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot) (Turn, error
 	if err := r.Log.Fence(ctx, s.Head, writer, lease.Epoch, s.Seq+1); err != nil {
 		if errors.Is(err, tasklog.ErrConflict) {
 			// The holder before was not dead: it has appended since. The lease goes back, to be taken with what is known now.
-			_, _ = r.Log.Renew(ctx, s.Head, writer, time.Now().Add(-time.Millisecond))
+			_ = r.release(ctx, s.Head, writer)
 		}
 		return Turn{}, err
 	}
@@ -137,6 +150,12 @@ func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot) (Turn, error
 		ec.StoredTask = s.Task
 	}
 	return Turn{Head: s.Head, Writer: writer, Until: until, Fold: tasklog.NewFold(s.Task, s.Seq), Context: ec}, nil
+}
+
+// release ends the writer's lease now, for another to take it.
+func (r *Runner) release(ctx context.Context, h tasklog.Head, writer string) error {
+	_, err := r.Log.Renew(ctx, h, writer, time.Now().Add(-time.Millisecond))
+	return err
 }
 
 // lastFromUser returns the message that began the turn.
@@ -151,7 +170,7 @@ func lastFromUser(t *a2a.Task) *a2a.Message {
 
 // handOver lets another invocation go on with the task.
 func (r *Run) handOver(ctx context.Context) {
-	_, err := r.runner.Log.Renew(ctx, r.turn.Head, r.turn.Writer, time.Now().Add(-time.Millisecond))
+	err := r.runner.release(ctx, r.turn.Head, r.turn.Writer)
 	if err == nil {
 		err = r.runner.Invoke(ctx, r.turn.Head.ID)
 	}

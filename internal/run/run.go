@@ -59,7 +59,7 @@ type Runner struct {
 	// Gap is the least time between two appends, but for a short burst. See [tasklog.AppenderConfig].
 	Gap    time.Duration
 	Logger *slog.Logger
-	// Invoke asks for another invocation that calls [Runner.Resume] for the task. It may be lost: then the sweeper asks
+	// Invoke asks for another invocation that calls [Runner.Work] for the task. It may be lost: then the sweeper asks
 	// again.
 	Invoke func(context.Context, a2a.TaskID) error
 }

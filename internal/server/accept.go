@@ -78,43 +78,36 @@ func (s *Server) create(ctx context.Context, turn *run.Turn, forWorker bool) (*t
 // latest returns the first of the tasks with these ids, from a generation on that exists, that can be joined, or the first
 // generation that is free. It gallops, because a client that always sends the same message id may have had thousands.
 func (s *Server) latest(ctx context.Context, from int, id func(int) a2a.TaskID) (int, *tasklog.Snapshot, error) {
-	var found *tasklog.Snapshot
-	over := func(generation int) (bool, error) {
+	// look returns the task of a generation if it can be joined, and whether it is over. If neither, the generation is free.
+	look := func(generation int) (joinable *tasklog.Snapshot, over bool, err error) {
 		snapshot, err := s.load(ctx, id(generation))
 		if errors.Is(err, a2a.ErrTaskNotFound) {
-			found = nil
-			return generation == from, nil // it exists: it has expired, and is not deleted yet
+			return nil, generation == from, nil // that one exists: it has expired, and is not deleted yet
 		}
 		if err != nil || outlived(snapshot.Task) {
-			return true, err
+			return nil, true, err
 		}
-		found = snapshot
-		return false, nil
+		return snapshot, false, nil
 	}
-	lo, hi := from-1, from // lo is over, or none
-	for step := 1; ; step *= 2 {
-		if is, err := over(hi); err != nil || !is {
-			if err != nil {
-				return 0, nil, err
-			}
-			break
-		}
+	lo, hi := from-1, from // lo is over, or none; found is what hi is
+	found, over, err := look(hi)
+	for step := 1; over && err == nil; step *= 2 {
 		lo, hi = hi, hi+step
+		found, over, err = look(hi)
 	}
-	for hi-lo > 1 {
+	for hi-lo > 1 && err == nil {
 		mid := lo + (hi-lo)/2
-		is, err := over(mid)
-		if err != nil {
-			return 0, nil, err
-		}
-		if is {
+		var joinable *tasklog.Snapshot
+		if joinable, over, err = look(mid); over {
 			lo = mid
 		} else {
-			hi = mid
+			hi, found = mid, joinable
 		}
 	}
-	_, err := over(hi)
-	return hi, found, err
+	if err != nil {
+		return 0, nil, err
+	}
+	return hi, found, nil
 }
 
 // outlived reports whether the task ended too long ago to be joined.

@@ -62,7 +62,6 @@ func (s *Server) interrupt(ctx context.Context, snapshot *tasklog.Snapshot) erro
 	defer cancel()
 	return tasklog.Follow(ctx, tasklog.FollowConfig{
 		Log: s.Log, ID: snapshot.Head.ID, After: snapshot.Seq, State: state,
-		Show:       func([]tasklog.Event) bool { return true },
 		Lost:       cancel,
 		UntilFinal: true,
 	})

@@ -148,7 +148,6 @@ func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Ta
 	defer cancel()
 	err := tasklog.Follow(ctx, tasklog.FollowConfig{
 		Log: s.Log, ID: snapshot.Head.ID, After: snapshot.Seq, State: snapshot.Task.Status.State,
-		Show:       func([]tasklog.Event) bool { return true },
 		Lost:       func() { s.lost(ctx, snapshot.Head.ID) },
 		UntilFinal: true,
 	})

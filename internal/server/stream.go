@@ -110,7 +110,7 @@ func (s *Server) follow(ctx context.Context, snapshot *tasklog.Snapshot, first t
 		defer tap.End()
 		err = tasklog.Follow(ctx, tasklog.FollowConfig{
 			Log: s.Log, ID: id, After: snapshot.Seq, State: snapshot.Task.Status.State, UntilFinal: untilFinal,
-			Show: func(events []tasklog.Event) bool { tap.Publish(events); return true },
+			Show: tap.Publish,
 			Lost: func() { s.lost(ctx, id) },
 		})
 	}()

@@ -219,10 +219,11 @@ func (a *Appender) append(b Batch) error {
 	var err error
 	for {
 		if a.cfg.Check != nil {
-			if over := a.cfg.Check(); over != nil && err != nil {
+			if over := a.cfg.Check(); over != nil {
+				if err == nil {
+					return over
+				}
 				return errors.Join(over, err)
-			} else if over != nil {
-				return over
 			}
 		}
 		err = a.cfg.Log.Append(a.ctx, b)

@@ -32,8 +32,8 @@ type FollowConfig struct {
 	// a Load, a Poll, or a Read to the end has returned.
 	After int64
 	State a2a.TaskState
-	// Show gets the events, in order. If it returns false, following ends.
-	Show func([]Event) bool
+	// Show gets the events, in order. It may be nil.
+	Show func([]Event)
 	// Lost is called when the lease of a running task has ended, and again while it stays so. It may be nil.
 	Lost func()
 	// UntilFinal ends following also when the task waits for the client.
@@ -52,6 +52,9 @@ func Follow(ctx context.Context, c FollowConfig) error {
 		}
 		events, lease, err := c.Log.Poll(ctx, c.ID, c.After)
 		now := time.Now()
+		if err == nil {
+			failing = time.Time{}
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -64,25 +67,23 @@ func Follow(ctx context.Context, c FollowConfig) error {
 				return err
 			}
 		case len(events) > 0:
-			failing, idle, lost = time.Time{}, time.Time{}, time.Time{}
+			idle, lost = time.Time{}, time.Time{}
 			interval = pollFirst
 			c.After = events[len(events)-1].Seq
 			if s := lastState(events); s != "" {
 				c.State = s
 			}
-			if !c.Show(events) {
-				return nil
+			if c.Show != nil {
+				c.Show(events)
 			}
 			continue // there may be more
 		case Final(c.State):
-			failing = time.Time{}
 			if idle.IsZero() {
 				idle = now
 			} else if now.Sub(idle) > idleFor {
 				return nil
 			}
 		default:
-			failing = time.Time{}
 			if lease.Expired() && c.Lost != nil && now.Sub(lost) > lostEvery {
 				lost = now
 				c.Lost()

@@ -32,13 +32,7 @@ import (
 
 var update = flag.Bool("update", false, "write the responses into the transcripts")
 
-// newHandler returns a handler of the agent, whose steps take no time, over the log.
-func newHandler(l tasklog.Log, logs io.Writer) http.Handler {
-	demo := agent.New()
-	demo.Delay = 0
-	return handlerOf(l, logs, &agent.Executor{Stream: demo.Stream})
-}
-
+// handlerOf returns a handler of the executor over the log.
 func handlerOf(l tasklog.Log, logs io.Writer, x a2asrv.AgentExecutor) http.Handler {
 	h, _ := handlerAndRunner(l, logs, x)
 	return h
@@ -49,11 +43,7 @@ func handlerAndRunner(l tasklog.Log, logs io.Writer, x a2asrv.AgentExecutor) (ht
 	logger := slog.New(slog.NewTextHandler(logs, nil))
 	runner := &run.Runner{Log: l, Executor: x, Logger: logger}
 	runner.Invoke = func(_ context.Context, id a2a.TaskID) error {
-		go func() {
-			if r, err := runner.Resume(context.Background(), id); err == nil && r != nil {
-				_ = r.Wait()
-			}
-		}()
+		go func() { _ = runner.Work(context.Background(), id) }()
 		return nil
 	}
 	return wire.New(wire.Config{
@@ -77,7 +67,7 @@ func TestTranscripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h := newHandler(new(memlog.Log), t.Output())
+			h := handlerOf(new(memlog.Log), t.Output(), slow(0))
 			var names ids
 			for i := 0; i+1 < len(archive.Files); i += 2 {
 				request, response := archive.Files[i], &archive.Files[i+1]
