@@ -14,6 +14,9 @@ func (r *Run) check(e a2a.Event) (a2a.Event, error) {
 	r.started = true
 	switch e := e.(type) {
 	case *a2a.Message:
+		if e == nil {
+			break
+		}
 		// The task is in the log since the message was accepted, so an answer without a task completes it.
 		return a2a.NewStatusUpdateEvent(r.turn.Context, a2a.TaskStateCompleted, e), nil
 

@@ -241,6 +241,11 @@ func TestOutcomes(t *testing.T) {
 			}, []string{failed}, "invalid agent response",
 		},
 		{
+			"yields a nil message", func(_ context.Context, _ *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				yield((*a2a.Message)(nil), nil)
+			}, []string{failed}, "invalid agent response",
+		},
+		{
 			"yields a nil status", func(_ context.Context, _ *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 				yield((*a2a.TaskStatusUpdateEvent)(nil), nil)
 			}, []string{failed}, "invalid agent response",
