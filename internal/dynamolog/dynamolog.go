@@ -5,7 +5,8 @@
 //	A#<ref>#<i>   part i of a body that is too big for the item it belongs to
 //	E#<seq>       an append: the events from number seq on, deflated; or a fence, with no event
 //	H             the head, with event 1
-//	L             the lease, and a request to cancel; not there before the first renewal
+//	L             the lease, and what its holder is asked; not there before the first renewal
+//	P#<id>        a push notification configuration, and how far its delivery has come; see push.go
 //
 // Putting E#<seq> if it is absent is what keeps one order among many writers; where a fence is, only its writer may. Reading
 // the range E#… to L backwards begins with the lease, the head and the newest events; reading it forwards from the next
@@ -38,20 +39,32 @@ func New(client *dynamodb.Client, table string) *Log { return &Log{client, table
 
 // Create implements [tasklog.Log]. It costs one write unit per KB, in one put unless the event is big.
 func (l *Log) Create(ctx context.Context, h tasklog.Head, writer string, until time.Time, event []byte) error {
+	_, since := tasklog.LastStatus([]tasklog.Event{{JSON: event}})
 	item := item{
-		attrPK:      str(string(h.ID)),
-		attrSK:      str(skHead),
-		attrContext: str(h.ContextID),
-		attrCreated: num(h.Created.Unix()),
-		attrExpires: num(h.Expires.Unix()),
-		attrTTL:     num(h.Expires.Add(headStays).Unix()),
-		attrWriter:  str(writer),
-		attrState:   str(string(a2a.TaskStateSubmitted)),
-		attrSeq:     num(1),
-		attrRunning: str(shard(h.ID)),
+		attrPK:       str(string(h.ID)),
+		attrSK:       str(skHead),
+		attrContext:  str(h.ContextID),
+		attrCreated:  num(h.Created.Unix()),
+		attrExpires:  num(h.Expires.Unix()),
+		attrTTL:      num(h.Expires.Add(headStays).Unix()),
+		attrWriter:   str(writer),
+		attrState:    str(string(a2a.TaskStateSubmitted)),
+		attrSeq:      num(1),
+		attrRunning:  str(shard(h.ID)),
+		attrList:     str(listKey(h.Scope, listShard(h.ID))),
+		attrPosition: str(position(tasklog.Position{Time: since, ID: h.ID})),
+	}
+	if h.Scope.Owner != "" {
+		item[attrOwner] = str(h.Scope.Owner)
+	}
+	if h.Scope.Tenant != "" {
+		item[attrTenant] = str(h.Scope.Tenant)
 	}
 	if !until.IsZero() {
 		item[attrUntil] = num(until.UnixMilli())
+	}
+	if h.Push {
+		item[attrPush] = num(1)
 	}
 	if err := l.putBody(ctx, item, h.Expires, ref(1, writer), maxHeadBody, deflate([][]byte{event})); err != nil {
 		return fmt.Errorf("dynamolog: creating task: %w", err)
@@ -78,6 +91,9 @@ func (l *Log) Append(ctx context.Context, b tasklog.Batch) error {
 	if b.State.Terminal() {
 		item[attrState] = str(string(b.State))
 	}
+	if b.Push {
+		item[attrPush] = num(1)
+	}
 	if err := l.putBody(ctx, item, b.Expires, ref(b.First, b.Writer), maxBatchBody, deflate(b.Events)); err != nil {
 		return fmt.Errorf("dynamolog: appending: %w", err)
 	}
@@ -94,14 +110,14 @@ func (l *Log) Append(ctx context.Context, b tasklog.Batch) error {
 
 // SetStatus implements [tasklog.Log].
 func (l *Log) SetStatus(ctx context.Context, id a2a.TaskID, s tasklog.Status) error {
-	update := "SET #state = :state, #time = :time, #seq = :seq"
-	names := map[string]string{"#pk": attrPK, "#state": attrState, "#time": attrTime, "#seq": attrSeq}
+	update := "SET #state = :state, #po = :po, #seq = :seq"
+	names := map[string]string{"#pk": attrPK, "#state": attrState, "#po": attrPosition, "#seq": attrSeq}
 	if tasklog.Final(s.State) {
 		update += " REMOVE #run"
 		names["#run"] = attrRunning
 	}
 	_, _, err := l.update(ctx, id, skHead, update, "attribute_exists(#pk) AND #seq < :seq", names,
-		values{":state": str(string(s.State)), ":time": num(s.Time.UnixMilli()), ":seq": num(s.Seq)})
+		values{":state": str(string(s.State)), ":po": str(position(tasklog.Position{Time: s.Time, ID: id})), ":seq": num(s.Seq)})
 	if err != nil {
 		return fmt.Errorf("dynamolog: setting status: %w", err)
 	}
@@ -144,7 +160,7 @@ func (l *Log) put(ctx context.Context, it item, condition string, names map[stri
 	return nil, err
 }
 
-// update updates the item if the condition holds, and returns it as it is then, and whether it was updated.
+// update updates the item if the condition holds, and returns it as it is then (but not a head), and whether it was updated.
 func (l *Log) update(
 	ctx context.Context, id a2a.TaskID, sk, expression, condition string, names map[string]string, vals values,
 ) (now item, updated bool, err error) {
@@ -159,7 +175,7 @@ func (l *Log) update(
 	if condition != "" {
 		in.ConditionExpression = &condition
 	}
-	if sk == skLease {
+	if sk != skHead {
 		in.ReturnValues = types.ReturnValueAllNew
 	}
 	out, err := l.client.UpdateItem(ctx, in)

@@ -22,6 +22,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/pushtest"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
 	"a2alambda/localtest"
@@ -54,6 +55,7 @@ func TestLog(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
 	tasklogtest.Test(t, func(*testing.T) tasklog.Log { return dynamolog.New(client, table) })
+	pushtest.Test(t, func(*testing.T) pushtest.Store { return dynamolog.New(client, table) })
 }
 
 // TestLogFaults passes the same tests at a DynamoDB that throttles, fails, and loses acknowledgements.
@@ -88,6 +90,7 @@ func TestLogFaults(t *testing.T) {
 		return next.HandleFinalize(ctx, in)
 	}))
 	tasklogtest.Test(t, func(*testing.T) tasklog.Log { return dynamolog.New(faulty, table) })
+	pushtest.Test(t, func(*testing.T) pushtest.Store { return dynamolog.New(faulty, table) })
 	for kind, n := range faults {
 		if n == 0 {
 			t.Errorf("no fault of kind %d was injected", kind)
@@ -182,8 +185,8 @@ func TestCost(t *testing.T) {
 	if err := l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first); err != nil {
 		t.Fatal(err)
 	}
-	if u := cost.Units(); u.Requests != 1 || u.Write > 2 {
-		t.Errorf("creating a task: %d requests, %v write units, want 1 and, with the index, 2", u.Requests, u.Write)
+	if u := cost.Units(); u.Requests != 1 || u.Write > 3 {
+		t.Errorf("creating a task: %d requests, %v write units, want 1 and, with the indexes, 3", u.Requests, u.Write)
 	}
 
 	fold := tasklog.NewFold(nil, 0)

@@ -23,12 +23,17 @@ const (
 	attrEpoch  = "ep"  // N: on leases and fences; on heads that of the last who tried to acquire the lease
 	attrSeq    = "seq" // N: on leases: the last event when it was acquired; on heads: the event that brought the state
 	attrCancel = "c"   // N: there if somebody has asked to cancel; on leases
+	attrTell   = "tp"  // N: there if the holder does not know yet that the task has push notifications; on leases
+	attrPush   = "p"   // N: 1 if the change of this item wakes the push function; see push.go
 
 	// On heads only.
 	attrRunning     = "run" // S: key of the index; there while the task is running
 	attrContext     = "ctx" // S: context id
 	attrCreated     = "cr"  // N: seconds since 1970
-	attrTime        = "t"   // N: time of the state, in milliseconds since 1970
+	attrOwner       = "o"   // S: owner
+	attrTenant      = "te"  // S: tenant
+	attrList        = "li"  // S: key of the index of an owner's tasks
+	attrPosition    = "po"  // S: place in that index: time of the state and id, see position
 	attrExpires     = "x"   // N: when the task expires, in seconds since 1970
 	attrSnapshotSeq = "sn"  // N: the snapshot's last event
 	attrSnapshotRef = "sr"  // S: the ref of the snapshot's parts

@@ -18,10 +18,13 @@ import (
 const shards = 8
 
 // shard returns the key of the task in the index of running tasks.
-func shard(id a2a.TaskID) string {
+func shard(id a2a.TaskID) string { return strconv.Itoa(spread(id, shards)) }
+
+// spread returns a number less than n that follows from the id.
+func spread(id a2a.TaskID, n uint32) int {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(id))
-	return strconv.Itoa(int(h.Sum32() % shards))
+	return int(h.Sum32() % n)
 }
 
 // leaseOf returns the lease of the task with that head, from its lease item, which may be nil: the first holder's lease is in the
@@ -88,8 +91,9 @@ func (l *Log) Fence(ctx context.Context, h tasklog.Head, writer string, epoch, n
 }
 
 // Renew implements [tasklog.Log]. It costs one write unit, or half a read unit if it only tells.
-func (l *Log) Renew(ctx context.Context, h tasklog.Head, writer string, until time.Time) (cancel bool, err error) {
+func (l *Log) Renew(ctx context.Context, h tasklog.Head, writer string, until time.Time) (tasklog.Asked, error) {
 	var lease item
+	var err error
 	if until.IsZero() {
 		var out *dynamodb.GetItemOutput
 		out, err = l.client.GetItem(ctx, &dynamodb.GetItemInput{
@@ -100,20 +104,25 @@ func (l *Log) Renew(ctx context.Context, h tasklog.Head, writer string, until ti
 			lease = out.Item
 		}
 	} else {
-		lease, _, err = l.update(ctx, h.ID, skLease,
-			"SET #w = :w, #u = :until, #ep = if_not_exists(#ep, :first), #ttl = :ttl",
-			"attribute_not_exists(#w) OR #w = :w",
-			map[string]string{"#w": attrWriter, "#u": attrUntil, "#ep": attrEpoch, "#ttl": attrTTL},
-			values{":w": str(writer), ":until": num(until.UnixMilli()), ":first": num(1), ":ttl": num(h.Expires.Unix())})
+		update := "SET #w = :w, #u = :until, #ep = if_not_exists(#ep, :first), #ttl = :ttl"
+		names := map[string]string{"#w": attrWriter, "#u": attrUntil, "#ep": attrEpoch, "#ttl": attrTTL}
+		vals := values{":w": str(writer), ":until": num(until.UnixMilli()), ":first": num(1), ":ttl": num(h.Expires.Unix())}
+		if h.Push {
+			// The first renewal by a holder who has been told wakes the push function, for what was appended before.
+			update += ", #p = if_not_exists(#tell, :none) REMOVE #tell"
+			names["#p"], names["#tell"], vals[":none"] = attrPush, attrTell, num(0)
+		}
+		lease, _, err = l.update(ctx, h.ID, skLease, update, "attribute_not_exists(#w) OR #w = :w", names, vals)
 	}
 	if err != nil {
-		return false, fmt.Errorf("dynamolog: renewing lease: %w", err)
+		return tasklog.Asked{}, fmt.Errorf("dynamolog: renewing lease: %w", err)
 	}
 	if holder := lease.str(attrWriter); holder != "" && holder != writer {
-		return false, tasklog.ErrConflict
+		return tasklog.Asked{}, tasklog.ErrConflict
 	}
-	_, cancel = lease[attrCancel]
-	return cancel, nil
+	_, cancel := lease[attrCancel]
+	_, push := lease[attrTell]
+	return tasklog.Asked{Cancel: cancel, Push: push}, nil
 }
 
 // RequestCancel implements [tasklog.Log].
@@ -132,11 +141,11 @@ func (l *Log) Settle(ctx context.Context, s *tasklog.Snapshot) error {
 	if t := s.Task.Status.Timestamp; t != nil {
 		at = *t
 	}
-	_, _, err := l.update(ctx, s.Head.ID, skHead, "SET #state = :state, #time = :time, #seq = :seq REMOVE #run",
+	_, _, err := l.update(ctx, s.Head.ID, skHead, "SET #state = :state, #po = :po, #seq = :seq REMOVE #run",
 		"#seq <= :seq AND (attribute_not_exists(#ep) OR #ep <= :ep)",
-		map[string]string{"#state": attrState, "#time": attrTime, "#seq": attrSeq, "#run": attrRunning, "#ep": attrEpoch},
+		map[string]string{"#state": attrState, "#po": attrPosition, "#seq": attrSeq, "#run": attrRunning, "#ep": attrEpoch},
 		values{
-			":state": str(string(s.Task.Status.State)), ":time": num(at.UnixMilli()),
+			":state": str(string(s.Task.Status.State)), ":po": str(position(tasklog.Position{Time: at, ID: s.Head.ID})),
 			":seq": num(s.Seq), ":ep": num(s.Lease.Epoch),
 		})
 	if err != nil {

@@ -173,8 +173,10 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 		Head: tasklog.Head{
 			ID:        id,
 			ContextID: head.str(attrContext),
+			Scope:     tasklog.Scope{Owner: head.str(attrOwner), Tenant: head.str(attrTenant)},
 			Created:   time.Unix(head.num(attrCreated), 0).UTC(),
 			Expires:   time.Unix(head.num(attrExpires), 0).UTC(),
+			Push:      head.num(attrPush) == 1,
 		},
 		Task:  task,
 		Seq:   fold.Seq(),

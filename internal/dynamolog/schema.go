@@ -11,11 +11,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// indexRunning is the name of the sparse index of running tasks, oldest first.
-const indexRunning = "running"
+const (
+	indexRunning = "running" // the running tasks, oldest first; sparse
+	indexOwner   = "owner"   // an owner's tasks, by position
+)
 
 // Schema returns the request that creates the table, as template.yaml does in a deployment: string keys pk and sk, the
-// index of running tasks, paid on demand. In a deployment the attribute ttl is set to expire items.
+// indexes, paid on demand. In a deployment the attribute ttl is set to expire items.
 func Schema(table string) *dynamodb.CreateTableInput {
 	return &dynamodb.CreateTableInput{
 		TableName: &table,
@@ -24,6 +26,8 @@ func Schema(table string) *dynamodb.CreateTableInput {
 			{AttributeName: aws.String(attrSK), AttributeType: types.ScalarAttributeTypeS},
 			{AttributeName: aws.String(attrRunning), AttributeType: types.ScalarAttributeTypeS},
 			{AttributeName: aws.String(attrCreated), AttributeType: types.ScalarAttributeTypeN},
+			{AttributeName: aws.String(attrList), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String(attrPosition), AttributeType: types.ScalarAttributeTypeS},
 		},
 		KeySchema: []types.KeySchemaElement{
 			{AttributeName: aws.String(attrPK), KeyType: types.KeyTypeHash},
@@ -36,6 +40,16 @@ func Schema(table string) *dynamodb.CreateTableInput {
 				{AttributeName: aws.String(attrCreated), KeyType: types.KeyTypeRange},
 			},
 			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
+		}, {
+			IndexName: aws.String(indexOwner),
+			KeySchema: []types.KeySchemaElement{
+				{AttributeName: aws.String(attrList), KeyType: types.KeyTypeHash},
+				{AttributeName: aws.String(attrPosition), KeyType: types.KeyTypeRange},
+			},
+			Projection: &types.Projection{
+				ProjectionType:   types.ProjectionTypeInclude,
+				NonKeyAttributes: []string{attrContext, attrState, attrExpires},
+			},
 		}},
 		BillingMode: types.BillingModePayPerRequest,
 	}

@@ -4,7 +4,9 @@ package memlog
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -16,9 +18,10 @@ import (
 
 // Log is a [tasklog.Log] in memory. Its zero value is empty and ready to use.
 type Log struct {
-	mu    sync.Mutex
-	tasks map[a2a.TaskID]*task
-	swept time.Time // when expired tasks were last looked for
+	mu     sync.Mutex
+	tasks  map[a2a.TaskID]*task
+	pushes map[pushKey]*delivery
+	swept  time.Time // when expired tasks were last looked for
 }
 
 type task struct {
@@ -127,20 +130,20 @@ func (l *Log) Fence(_ context.Context, h tasklog.Head, writer string, epoch, nex
 }
 
 // Renew implements [tasklog.Log].
-func (l *Log) Renew(_ context.Context, h tasklog.Head, writer string, until time.Time) (bool, error) {
+func (l *Log) Renew(_ context.Context, h tasklog.Head, writer string, until time.Time) (tasklog.Asked, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.get(h.ID)
 	switch {
 	case t == nil:
-		return false, tasklog.ErrNotFound
+		return tasklog.Asked{}, tasklog.ErrNotFound
 	case t.lease.Holder != writer:
-		return false, tasklog.ErrConflict
+		return tasklog.Asked{}, tasklog.ErrConflict
 	}
 	if !until.IsZero() {
 		t.lease.Until = until
 	}
-	return t.lease.Cancel, nil
+	return tasklog.Asked{Cancel: t.lease.Cancel, Push: t.head.Push && !h.Push}, nil
 }
 
 // RequestCancel implements [tasklog.Log].
@@ -215,6 +218,62 @@ func (l *Log) Read(_ context.Context, id a2a.TaskID, after int64, limit int) ([]
 	return slices.Clone(t.events[from:to]), nil
 }
 
+// List implements [tasklog.Log]. It looks at every task.
+func (l *Log) List(ctx context.Context, f tasklog.Filter, after tasklog.Position, yield func(tasklog.Position) bool) error {
+	found, err := l.find(ctx, f)
+	if err != nil {
+		return err
+	}
+	for _, p := range found {
+		if (after == tasklog.Position{} || compare(after, p) < 0) && !yield(p) {
+			break
+		}
+	}
+	return nil
+}
+
+// Count implements [tasklog.Log].
+func (l *Log) Count(ctx context.Context, f tasklog.Filter) (int, error) {
+	found, err := l.find(ctx, f)
+	return len(found), err
+}
+
+// find returns the tasks that match the filter, in the order of a list.
+func (l *Log) find(ctx context.Context, f tasklog.Filter) ([]tasklog.Position, error) {
+	l.mu.Lock()
+	var ids []a2a.TaskID
+	for id, t := range l.tasks {
+		if t.head.Scope == f.Scope && (f.ContextID == "" || t.head.ContextID == f.ContextID) {
+			ids = append(ids, id)
+		}
+	}
+	l.mu.Unlock()
+	var found []tasklog.Position
+	for _, id := range ids {
+		s, err := l.Load(ctx, id)
+		if errors.Is(err, tasklog.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		p := tasklog.Position{ID: id}
+		if t := s.Task.Status.Timestamp; t != nil {
+			p.Time = t.Truncate(time.Millisecond)
+		}
+		if (f.State == "" || s.Task.Status.State == f.State) && !p.Time.Before(f.Since) {
+			found = append(found, p)
+		}
+	}
+	slices.SortFunc(found, compare)
+	return found, nil
+}
+
+// compare orders positions as a list does.
+func compare(a, b tasklog.Position) int {
+	return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(b.ID, a.ID))
+}
+
 // Load implements [tasklog.Log].
 func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
 	l.mu.Lock()
@@ -258,6 +317,11 @@ func (l *Log) sweep() {
 	for id, t := range l.tasks {
 		if !now.Before(t.head.Expires) {
 			delete(l.tasks, id)
+		}
+	}
+	for k, d := range l.pushes {
+		if !now.Before(d.Expires) {
+			delete(l.pushes, k)
 		}
 	}
 }

@@ -4,10 +4,15 @@ import (
 	"testing"
 
 	"a2alambda/internal/memlog"
+	"a2alambda/internal/pushtest"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
 )
 
 func TestLog(t *testing.T) {
 	tasklogtest.Test(t, func(*testing.T) tasklog.Log { return new(memlog.Log) })
+}
+
+func TestPush(t *testing.T) {
+	pushtest.Test(t, func(*testing.T) pushtest.Store { return new(memlog.Log) })
 }

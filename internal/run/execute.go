@@ -29,6 +29,7 @@ func (r *Run) execute(ctx context.Context) error {
 // call is drive in a goroutine of its own, which it leaves to itself if the method ignores the end of ctx.
 func (r *Run) call(ctx context.Context, m method, ec *a2asrv.ExecutorContext) error {
 	result := make(chan error, 1)
+	ctx = r.callContext(ctx)
 	go func() { result <- r.drive(ctx, m, ec) }()
 	select {
 	case err := <-result:
@@ -42,6 +43,24 @@ func (r *Run) call(ctx context.Context, m method, ec *a2asrv.ExecutorContext) er
 		r.runner.Logger.ErrorContext(ctx, "the executor ignores the end of its context and is left to itself", "task", r.turn.Head.ID)
 		return context.Cause(ctx)
 	}
+}
+
+// callContext returns ctx with what the SDK's own server tells executors there.
+func (r *Run) callContext(ctx context.Context) context.Context {
+	ctx, call := a2asrv.NewCallContext(ctx, r.turn.Context.ServiceParams)
+	call.User = r.turn.Context.User
+	for _, uri := range r.turn.Extensions {
+		call.Extensions().Activate(&a2a.AgentExtension{URI: uri})
+	}
+	return ctx
+}
+
+// User returns what an executor gets to know of the owner of a task, who may be nobody.
+func User(owner string) *a2asrv.User {
+	if owner == "" {
+		return new(a2asrv.User)
+	}
+	return a2asrv.NewAuthenticatedUser(owner, nil)
 }
 
 // drive puts what a method of the executor yields into the log, up to a final state or the end of ctx.

@@ -19,7 +19,7 @@ const (
 	// renewAfter is the age at which a lease is renewed.
 	renewAfter = 5 * time.Second
 
-	// askEvery is how often a holder asks whether it is to cancel.
+	// askEvery is how often a holder asks what somebody wants of it.
 	askEvery = 300 * time.Millisecond
 )
 
@@ -59,7 +59,9 @@ func (r *Run) keepLease(ctx context.Context, interrupt context.CancelCauseFunc) 
 		if r.lease.left() < LeaseTime-renewAfter {
 			until = time.Now().Add(LeaseTime)
 		}
-		cancel, err := r.runner.Log.Renew(ctx, r.turn.Head, r.turn.Writer, until)
+		head := r.turn.Head
+		head.Push = head.Push || r.push.Load()
+		asked, err := r.runner.Log.Renew(ctx, head, r.turn.Writer, until)
 		switch {
 		case errors.Is(err, tasklog.ErrConflict), errors.Is(err, tasklog.ErrNotFound):
 			r.stop(errLeaseLost)
@@ -71,7 +73,10 @@ func (r *Run) keepLease(ctx context.Context, interrupt context.CancelCauseFunc) 
 			r.stop(errLeaseLost)
 			return
 		}
-		if cancel {
+		if asked.Push {
+			r.push.Store(true)
+		}
+		if asked.Cancel {
 			interrupt(errCanceled)
 		}
 	}

@@ -145,7 +145,10 @@ func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot) (Turn, error
 		}
 		return Turn{}, err
 	}
-	ec := &a2asrv.ExecutorContext{TaskID: s.Head.ID, ContextID: s.Head.ContextID, Message: lastFromUser(s.Task)}
+	ec := &a2asrv.ExecutorContext{
+		TaskID: s.Head.ID, ContextID: s.Head.ContextID, Message: lastFromUser(s.Task),
+		User: User(s.Head.Scope.Owner), Tenant: s.Head.Scope.Tenant,
+	}
 	if s.Seq > 1 {
 		ec.StoredTask = s.Task
 	}

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -79,6 +80,8 @@ type Turn struct {
 	Fold *tasklog.Fold
 	// Context is what the executor gets.
 	Context *a2asrv.ExecutorContext
+	// Extensions are the URIs of those that are active.
+	Extensions []string
 	// Watched says that the events are read here, at [Run.Tap]; Gather that the client awaits only the outcome, so that events
 	// may gather for longer.
 	Watched, Gather bool
@@ -96,6 +99,7 @@ type Run struct {
 	turn     Turn
 	lease    lease
 	appender *tasklog.Appender
+	push     atomic.Bool             // the task has got push notifications since its head was read
 	stop     context.CancelCauseFunc // ends all of the run: it may not append any more
 
 	mu      sync.Mutex
@@ -190,7 +194,7 @@ func (r *Run) open(ctx context.Context) {
 	}
 	a := tasklog.NewAppender(ctx, tasklog.AppenderConfig{
 		Log: r.runner.Log, Head: r.turn.Head, Writer: r.turn.Writer, Fold: r.turn.Fold,
-		Gap: gap, Tap: r.Tap, Check: r.lease.check,
+		Gap: gap, Tap: r.Tap, Check: r.lease.check, Push: r.push.Load,
 	})
 	context.AfterFunc(a.Failed(), func() { r.stop(context.Cause(a.Failed())) })
 	r.appender = a

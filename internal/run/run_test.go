@@ -19,6 +19,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"a2alambda/internal/memlog"
+	"a2alambda/internal/pushtest"
 	"a2alambda/internal/run"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
@@ -461,7 +462,7 @@ func (f *freezer) Append(ctx context.Context, b tasklog.Batch) error {
 	return f.Log.Append(ctx, b)
 }
 
-func (f *freezer) Renew(ctx context.Context, h tasklog.Head, writer string, until time.Time) (bool, error) {
+func (f *freezer) Renew(ctx context.Context, h tasklog.Head, writer string, until time.Time) (tasklog.Asked, error) {
 	f.wait()
 	return f.Log.Renew(ctx, h, writer, until)
 }
@@ -512,4 +513,41 @@ func TestCleanup(t *testing.T) {
 	if want := []string{"TASK_STATE_FAILED oh"}; !slices.Equal(c.cleaned, want) {
 		t.Errorf("got %q, want %q", c.cleaned, want)
 	}
+}
+
+// marks is a log that remembers which events were appended with the mark that webhooks are to be told.
+type marks struct {
+	memlog.Log
+	marked []int64
+}
+
+func (m *marks) Append(ctx context.Context, b tasklog.Batch) error {
+	if b.Push {
+		m.marked = append(m.marked, b.First)
+	}
+	return m.Log.Append(ctx, b)
+}
+
+// TestPushInTheMiddle gives a task its first push notification configuration while it runs.
+func TestPushInTheMiddle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(marks)
+		r, h := start(t, t.Context(), l, new(bytes.Buffer), executor(
+			func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				yield(status(ec, a2a.TaskStateWorking), nil)
+				time.Sleep(10 * time.Second)
+				yield(status(ec, a2a.TaskStateWorking), nil)
+				yield(status(ec, a2a.TaskStateCompleted), nil)
+			}))
+		time.Sleep(5 * time.Second)
+		if err := l.PutPush(t.Context(), h, pushtest.NewConfig(h, "c", "https://example.com")); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if len(l.marked) == 0 || l.marked[0] != 3 {
+			t.Errorf("marked are %v, want those from event 3 on", l.marked)
+		}
+	})
 }

@@ -29,6 +29,9 @@ const (
 	retryFor   = 20 * time.Second
 	retryFirst = 50 * time.Millisecond
 	retryMost  = 2 * time.Second
+
+	// StatusLag is how long the head may be behind when a status comes again in the same state.
+	StatusLag = 5 * time.Second
 )
 
 // ErrClosed is what Add returns once the appender takes no more events.
@@ -48,6 +51,8 @@ type AppenderConfig struct {
 	// Check, if set, is called before each append; its error ends the appender. It is how a holder that was frozen past its
 	// lease notices before anybody tells it.
 	Check func() error
+	// Push, if set, tells before each append whether the task has got push notification configurations since Head was read.
+	Push func() bool
 }
 
 // Appender writes the events of one turn of a task, in groups: while a write is under way, and for a gap after it, the
@@ -131,7 +136,8 @@ func (a *Appender) run() {
 	defer close(a.done)
 	pace := pacer{gap: a.cfg.Gap, tokens: burst}
 	var snapshot, since int // bytes: of the last snapshot, and of the log since
-	var state a2a.TaskState
+	var state a2a.TaskState // the last that the head was told, and when
+	var told time.Time
 	for a.await(&pace) {
 		b := a.take()
 		if err := a.append(b); err != nil {
@@ -145,9 +151,10 @@ func (a *Appender) run() {
 			since += len(data)
 		}
 		a.cfg.Tap.Publish(events)
-		if b.State != "" && b.State != state {
-			state = b.State
-			a.setStatus(b)
+		if b.State != "" && (b.State != state || time.Since(told) > StatusLag) {
+			state, told = b.State, time.Now()
+			_, at := LastStatus(events)
+			a.setStatus(Status{State: state, Time: at, Seq: b.Last()})
 		}
 		if s, ok := a.cfg.Log.(Snapshotter); ok && since >= max(snapshot, minSnapshotBytes) {
 			if n := a.saveSnapshot(s); n > 0 {
@@ -198,6 +205,7 @@ func (a *Appender) take() Batch {
 		First:   a.cfg.Fold.Seq() + 1,
 		Events:  a.pending[:n:n],
 		Expires: a.cfg.Head.Expires,
+		Push:    a.cfg.Head.Push || a.cfg.Push != nil && a.cfg.Push(),
 	}
 	for _, s := range a.states[:n] {
 		if s != "" {
@@ -244,9 +252,8 @@ func (a *Appender) fail(err error) {
 }
 
 // setStatus tells the head without holding up the next append. The log is already right if this fails.
-func (a *Appender) setStatus(b Batch) {
-	s := Status{State: b.State, Time: time.Now(), Seq: b.Last()}
-	a.statuses.Go(func() { _ = a.cfg.Log.SetStatus(a.ctx, b.ID, s) })
+func (a *Appender) setStatus(s Status) {
+	a.statuses.Go(func() { _ = a.cfg.Log.SetStatus(a.ctx, a.cfg.Head.ID, s) })
 }
 
 // saveSnapshot returns the size of the snapshot, or 0 if there is none now. Load finds the same task without it.

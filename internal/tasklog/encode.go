@@ -16,11 +16,11 @@ func Encode(e a2a.Event) ([]byte, error) {
 	case *a2a.TaskStatusUpdateEvent:
 		wrapped = struct {
 			StatusUpdate statusUpdateJSON `json:"statusUpdate"`
-		}{statusUpdateJSON{e, statusJSON{&e.Status, stamp(e.Status.Timestamp)}}}
+		}{statusUpdateJSON{e, statusJSON{&e.Status, Timestamp(e.Status.Timestamp)}}}
 	case *a2a.Task:
 		wrapped = struct {
 			Task taskJSON `json:"task"`
-		}{taskJSON{e, statusJSON{&e.Status, stamp(e.Status.Timestamp)}}}
+		}{taskJSON{e, statusJSON{&e.Status, Timestamp(e.Status.Timestamp)}}}
 	default:
 		wrapped = a2a.StreamResponse{Event: e}
 	}
@@ -29,7 +29,7 @@ func Encode(e a2a.Event) ([]byte, error) {
 
 // EncodeTask returns the JSON of the Task object, with timestamps as in [Encode].
 func EncodeTask(t *a2a.Task) ([]byte, error) {
-	return json.Marshal(taskJSON{t, statusJSON{&t.Status, stamp(t.Status.Timestamp)}})
+	return json.Marshal(taskJSON{t, statusJSON{&t.Status, Timestamp(t.Status.Timestamp)}})
 }
 
 // Decode is the inverse of [Encode].
@@ -58,7 +58,8 @@ type (
 	}
 )
 
-func stamp(t *time.Time) string {
+// Timestamp returns the time as specification 5.6.1 wants it: UTC, to the millisecond; "" for nil.
+func Timestamp(t *time.Time) string {
 	if t == nil {
 		return ""
 	}

@@ -107,9 +107,16 @@ func Follow(ctx context.Context, c FollowConfig) error {
 
 // lastState returns the last state that the events bring, or "".
 func lastState(events []Event) a2a.TaskState {
+	state, _ := LastStatus(events)
+	return state
+}
+
+// LastStatus returns the last state that the events bring, and the time of the status; or "".
+func LastStatus(events []Event) (a2a.TaskState, time.Time) {
 	type status struct {
 		Status struct {
-			State a2a.TaskState `json:"state"`
+			State     a2a.TaskState `json:"state"`
+			Timestamp time.Time     `json:"timestamp"`
 		} `json:"status"`
 	}
 	for i := len(events) - 1; i >= 0; i-- {
@@ -121,11 +128,11 @@ func lastState(events []Event) a2a.TaskState {
 			continue
 		}
 		if e.StatusUpdate != nil {
-			return e.StatusUpdate.Status.State
+			return e.StatusUpdate.Status.State, e.StatusUpdate.Status.Timestamp
 		}
 		if e.Task != nil {
-			return e.Task.Status.State
+			return e.Task.Status.State, e.Task.Status.Timestamp
 		}
 	}
-	return ""
+	return "", time.Time{}
 }

@@ -36,13 +36,24 @@ type Event struct {
 	JSON []byte
 }
 
+// Scope is who a task belongs to. Nobody else gets to see it.
+type Scope struct {
+	// Owner is the name of the caller, "" where callers have none.
+	Owner string
+	// Tenant is what the caller has named as such (specification 4.4.6), "" for none.
+	Tenant string
+}
+
 // Head says what is known of a task without reading its events.
 type Head struct {
 	ID        a2a.TaskID
 	ContextID string
+	Scope     Scope
 	// Created and Expires bound the life of the task and of all its events. From Expires on, the task is not found.
 	// Both are kept to the second.
 	Created, Expires time.Time
+	// Push says that the task has push notification configurations, or has had some: whoever appends says so with each batch.
+	Push bool
 }
 
 // Lease says who runs a task: who appends to its log.
@@ -60,15 +71,40 @@ type Lease struct {
 	Cancel bool
 }
 
+// Asked is what somebody wants the holder of a lease to know.
+type Asked struct {
+	// Cancel says that the task is to be canceled.
+	Cancel bool
+	// Push says that the task has got its first push notification configuration since the holder has seen its head.
+	Push bool
+}
+
 // Expired reports whether the lease has ended.
 func (l Lease) Expired() bool { return !time.Now().Before(l.Until) }
 
 // Status is the part of a head that follows the log.
 type Status struct {
 	State a2a.TaskState
-	Time  time.Time
+	// Time is when the task got its status, to the millisecond.
+	Time time.Time
 	// Seq is the number of the event that brought this status.
 	Seq int64
+}
+
+// Filter says which tasks are listed. The zero value of a field lets all pass, but for the scope.
+type Filter struct {
+	Scope     Scope
+	ContextID string
+	State     a2a.TaskState
+	// Since is the earliest time of the status.
+	Since time.Time
+}
+
+// Position is a task's place in a list: newest status first, and by id where the time is the same. A greater position is
+// earlier in the list.
+type Position struct {
+	Time time.Time // of the status, to the millisecond
+	ID   a2a.TaskID
 }
 
 // Batch is a run of consecutive events that are appended together, all or none.
@@ -85,6 +121,8 @@ type Batch struct {
 	State a2a.TaskState
 	// Expires is that of the head.
 	Expires time.Time
+	// Push says that there are webhooks to be told of these events.
+	Push bool
 }
 
 // Last returns the number of the last event of b.
@@ -132,9 +170,9 @@ type Log interface {
 	// earlier epoch can append. It returns ErrConflict if there is such an event already, or a later epoch has been there.
 	Fence(ctx context.Context, h Head, writer string, epoch, next int64) error
 
-	// Renew makes the holder's lease end at until, and tells whether somebody has asked to cancel. It returns ErrConflict if the
-	// writer is not the holder. With a zero until it only tells.
-	Renew(ctx context.Context, h Head, writer string, until time.Time) (cancel bool, err error)
+	// Renew makes the holder's lease end at until, and tells what it was asked. It returns ErrConflict if the writer is not the
+	// holder. With a zero until it only tells. A holder that was told of Push sets h.Push from then on.
+	Renew(ctx context.Context, h Head, writer string, until time.Time) (Asked, error)
 
 	// RequestCancel asks the holder to cancel the task.
 	RequestCancel(ctx context.Context, h Head) error
@@ -158,6 +196,14 @@ type Log interface {
 
 	// Running calls yield with the tasks that have not reached a final state by their heads, until it returns false.
 	Running(ctx context.Context, yield func(a2a.TaskID) bool) error
+
+	// List calls yield with the tasks that match the filter by their heads, newest status first, from the place after the
+	// position on, or from the newest if that is zero, until yield returns false. Heads may lag behind the logs, and a task
+	// that changes while the list is read moves to its beginning: there it is missed by who has read on.
+	List(ctx context.Context, f Filter, after Position, yield func(Position) bool) error
+
+	// Count returns how many tasks List would show from the newest on.
+	Count(ctx context.Context, f Filter) (int, error)
 
 	// Load returns the task as of its last event. It returns ErrNotFound if there is no such task.
 	Load(ctx context.Context, id a2a.TaskID) (*Snapshot, error)

@@ -42,18 +42,18 @@ func testLease(t *testing.T, l tasklog.Log) {
 	checkLease(t, l, h, tasklog.Lease{Holder: "one", Epoch: 1, Seq: 1, Until: end})
 
 	end = end.Add(time.Second)
-	cancel, err := l.Renew(t.Context(), h, "one", end)
+	asked, err := l.Renew(t.Context(), h, "one", end)
 	must(t, err)
-	if cancel {
-		t.Error("nobody has asked to cancel")
+	if asked != (tasklog.Asked{}) {
+		t.Errorf("nobody has asked for anything, got %+v", asked)
 	}
 	checkLease(t, l, h, tasklog.Lease{Holder: "one", Epoch: 1, Seq: 1, Until: end})
 
 	must(t, l.RequestCancel(t.Context(), h))
 	checkLease(t, l, h, tasklog.Lease{Holder: "one", Epoch: 1, Seq: 1, Until: end, Cancel: true})
 	for _, until := range []time.Time{{}, end} {
-		if cancel, err := l.Renew(t.Context(), h, "one", until); err != nil || !cancel {
-			t.Errorf("renewing until %v after a request to cancel: got %v, %v", until, cancel, err)
+		if asked, err := l.Renew(t.Context(), h, "one", until); err != nil || asked != (tasklog.Asked{Cancel: true}) {
+			t.Errorf("renewing until %v after a request to cancel: got %+v, %v", until, asked, err)
 		}
 	}
 
@@ -86,8 +86,8 @@ func testLeaseBeforeRenewal(t *testing.T, l tasklog.Log) {
 	end := until()
 	must(t, l.Create(t.Context(), h, "one", end, first), l.RequestCancel(t.Context(), h))
 	checkLease(t, l, h, tasklog.Lease{Holder: "one", Epoch: 1, Seq: 1, Until: end, Cancel: true})
-	if cancel, err := l.Renew(t.Context(), h, "one", time.Time{}); err != nil || !cancel {
-		t.Errorf("got %v, %v", cancel, err)
+	if asked, err := l.Renew(t.Context(), h, "one", time.Time{}); err != nil || asked != (tasklog.Asked{Cancel: true}) {
+		t.Errorf("got %+v, %v", asked, err)
 	}
 	if _, err := l.Acquire(t.Context(), mustLoad(t, l, h.ID), "two", end); err != nil {
 		t.Error(err)

@@ -45,6 +45,7 @@ func Test(t *testing.T, open func(t *testing.T) tasklog.Log) {
 		{"Takeover", testTakeover},
 		{"Poll", testPoll},
 		{"Running", testRunning},
+		{"List", testList},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
@@ -53,7 +54,10 @@ func Test(t *testing.T, open func(t *testing.T) tasklog.Log) {
 // NewTask returns the head and the first event of a new task, which lives for an hour.
 func NewTask() (tasklog.Head, []byte) {
 	now := time.Now().Truncate(time.Second).UTC()
-	h := tasklog.Head{ID: a2a.NewTaskID(), ContextID: a2a.NewContextID(), Created: now, Expires: now.Add(time.Hour)}
+	h := tasklog.Head{
+		ID: a2a.NewTaskID(), ContextID: a2a.NewContextID(), Scope: tasklog.Scope{Owner: "owner", Tenant: "tenant"},
+		Created: now, Expires: now.Add(time.Hour),
+	}
 	return h, firstEvent(h, "hello")
 }
 

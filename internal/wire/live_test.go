@@ -405,8 +405,8 @@ func (d *dying) Append(ctx context.Context, b tasklog.Batch) error {
 	return d.Log.Append(ctx, b)
 }
 
-func (d *dying) Renew(context.Context, tasklog.Head, string, time.Time) (bool, error) {
-	return false, fmt.Errorf("dead")
+func (d *dying) Renew(context.Context, tasklog.Head, string, time.Time) (tasklog.Asked, error) {
+	return tasklog.Asked{}, fmt.Errorf("dead")
 }
 
 // TestTakenOver takes a task from an instance that works on it: its stream ends without an error, and a blocking send waits for the

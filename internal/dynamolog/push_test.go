@@ -1,0 +1,209 @@
+package dynamolog_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go/middleware"
+
+	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/pushtest"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
+	"a2alambda/localtest"
+)
+
+// TestWakes checks which changes of the table wake the push function.
+func TestWakes(t *testing.T) {
+	client, table := newTable(t)
+	l := dynamolog.New(client, table)
+	// waking returns the items that wake by what is in them, after a change.
+	waking := func(changes ...error) string {
+		t.Helper()
+		for _, err := range changes {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		out, err := client.Scan(t.Context(), &dynamodb.ScanInput{TableName: &table})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var keys []string
+		for _, item := range out.Items {
+			if p, ok := item["p"].(*types.AttributeValueMemberN); ok && p.Value == "1" {
+				keys = append(keys, item["sk"].(*types.AttributeValueMemberS).Value)
+			}
+		}
+		slices.Sort(keys)
+		return strings.Join(keys, " ")
+	}
+	end := time.Now().Add(time.Minute)
+	renew := func(h tasklog.Head) error {
+		_, err := l.Renew(t.Context(), h, "w", end)
+		return err
+	}
+	check := func(what, got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: these wake: %q, want %q", what, got, want)
+		}
+	}
+
+	h, first := tasklogtest.NewTask()
+	b := tasklog.Batch{ID: h.ID, Writer: "w", First: 2, Events: [][]byte{first}, Expires: h.Expires}
+	check("without push notifications", waking(l.Create(t.Context(), h, "w", end, first), l.Append(t.Context(), b), renew(h)), "")
+	check("a configuration", waking(l.PutPush(t.Context(), h, pushtest.NewConfig(h, "c", "https://a"))), "H P#c")
+	_, err := l.ClaimPush(t.Context(), h.ID, "c", "x", end)
+	check("a claim", waking(err), "H")
+	h.Push = true
+	check("the holder knows", waking(renew(h)), "H L")
+	check("it goes on", waking(renew(h)), "H")
+	b.First, b.Push = 3, true
+	check("a batch", waking(l.Append(t.Context(), b)), "E#000000000003 H")
+	check("a status", waking(l.SetStatus(t.Context(), h.ID, tasklog.Status{State: a2a.TaskStateCompleted, Time: end, Seq: 3})), "E#000000000003 H")
+
+	h, first = tasklogtest.NewTask()
+	h.Push = true
+	check("from the beginning", waking(l.Create(t.Context(), h, "w", end, first)), "E#000000000003 H H")
+}
+
+func TestWoken(t *testing.T) {
+	record := func(id, image string) string {
+		return fmt.Sprintf(`{"eventName":"MODIFY","dynamodb":{"Keys":{"pk":{"S":%q},"sk":{"S":"H"}},"NewImage":%s}}`, id, image)
+	}
+	records := []string{
+		record("a", `{"p":{"N":"1"}}`), record("b", `{"p":{"N":"1"},"b":{"B":"AQ=="}}`), record("a", `{"p":{"N":"1"}}`),
+		record("c", `{"p":{"N":"0"}}`), record("d", `{"p":{"S":"1"}}`), record("e", `{}`),
+		`{"eventName":"REMOVE","dynamodb":{"Keys":{"pk":{"S":"f"},"sk":{"S":"H"}}}}`, `{}`,
+	}
+	var e events.DynamoDBEvent
+	if err := json.Unmarshal([]byte(`{"Records":[`+strings.Join(records, ",")+`]}`), &e); err != nil {
+		t.Fatal(err)
+	}
+	if got := dynamolog.Woken(e); !slices.Equal(got, []a2a.TaskID{"a", "b"}) {
+		t.Errorf("woken: %q", got)
+	}
+}
+
+// TestPushItem holds the stored shape that other versions of this program meet.
+func TestPushItem(t *testing.T) {
+	client, table := newTable(t)
+	l := dynamolog.New(client, table)
+	h, _ := tasklogtest.NewTask()
+	h.Push = true
+	if err := l.PutPush(t.Context(), h, pushtest.NewConfig(h, "c", "https://a")); err != nil {
+		t.Fatal(err)
+	}
+	d, err := l.ClaimPush(t.Context(), h.ID, "c", "x", time.Unix(4e9, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(want string) {
+		t.Helper()
+		out, err := client.Scan(t.Context(), &dynamodb.ScanInput{TableName: &table})
+		if err != nil || len(out.Items) != 1 {
+			t.Fatalf("%d items, %v", len(out.Items), err)
+		}
+		item := out.Items[0]
+		var all []string
+		for _, name := range slices.Sorted(maps.Keys(item)) {
+			switch v := item[name].(type) {
+			case *types.AttributeValueMemberN:
+				all = append(all, name+"="+v.Value)
+			case *types.AttributeValueMemberS:
+				all = append(all, name+"="+v.Value)
+			}
+		}
+		got := strings.NewReplacer(string(h.ID), "ID", fmt.Sprint(h.Expires.Unix()), "EXPIRES").Replace(strings.Join(all, " "))
+		if i := strings.Index(got, "run=push-"); i >= 0 {
+			got = got[:i+9] + "#" + got[i+10:] // the shard
+		}
+		if got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+	check("cr=4000000000 pk=ID run=push-# seq=1 sk=P#c ttl=EXPIRES w=x")
+	d.After, d.Failures, d.Since = 7, 2, time.Unix(3e9, 0)
+	if _, err := l.ReleasePush(t.Context(), d, time.Unix(3e9+60, 0)); err != nil {
+		t.Fatal(err)
+	}
+	check("cr=3000000060 f=2 fs=3000000000 lw=x pk=ID run=push-# seq=7 sk=P#c ttl=EXPIRES")
+}
+
+// TestPushCost holds deliveries to their price.
+func TestPushCost(t *testing.T) {
+	client, table := newTable(t)
+	client, cost := localtest.NewMeter(client)
+	l := dynamolog.New(client, table)
+	h, first := tasklogtest.NewTask()
+	h.Push = true
+	check := func(what string, write, read float64, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u := cost.Units(); u.Write != write || u.Read != read {
+			t.Errorf("%s: %v write units, %v read units, want %v and %v", what, u.Write, u.Read, write, read)
+		}
+		cost.Reset()
+	}
+	if err := l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first); err != nil {
+		t.Fatal(err)
+	}
+	cost.Reset()
+	check("a configuration", 1, 0, l.PutPush(t.Context(), h, pushtest.NewConfig(h, "c", "https://a")))
+	_, err := l.Pushes(t.Context(), h.ID)
+	if err == nil {
+		_, err = l.Read(t.Context(), h.ID, 1, 1)
+	}
+	check("waking in vain", 0, 3, err)
+	d, err := l.ClaimPush(t.Context(), h.ID, "c", "x", time.Now().Add(time.Minute))
+	check("a claim", 2, 0, err)
+	_, err = l.ReleasePush(t.Context(), d, time.Time{})
+	check("the end of it", 2, 0, err)
+	h.Push = false
+	check("a configuration of a running task", 3, 0, l.PutPush(t.Context(), h, pushtest.NewConfig(h, "d", "https://a")))
+}
+
+// TestReleasedMeanwhile has the holder release its claim between the two requests of another who is refused it, and then tells the
+// holder: that one gets it.
+func TestReleasedMeanwhile(t *testing.T) {
+	client, table := newTable(t)
+	l := dynamolog.New(client, table)
+	h, _ := tasklogtest.NewTask()
+	h.Push = true
+	end := time.Now().Add(time.Minute)
+	if err := l.PutPush(t.Context(), h, pushtest.NewConfig(h, "c", "https://a")); err != nil {
+		t.Fatal(err)
+	}
+	holder, err := l.ClaimPush(t.Context(), h.ID, "c", "holder", end)
+	if err != nil {
+		t.Fatal(err)
+	}
+	updates := 0
+	between := with(client, middleware.FinalizeMiddlewareFunc("between", func(
+		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+	) (middleware.FinalizeOutput, middleware.Metadata, error) {
+		if updates++; updates == 2 {
+			if released, err := l.ReleasePush(ctx, holder, time.Time{}); !released || err != nil {
+				t.Errorf("releasing: %v, %v", released, err)
+			}
+		}
+		return next.HandleFinalize(ctx, in)
+	}))
+	d, err := dynamolog.New(between, table).ClaimPush(t.Context(), h.ID, "c", "other", end)
+	if err != nil || d == nil || updates != 3 {
+		t.Errorf("after %d requests: %+v, %v", updates, d, err)
+	}
+}

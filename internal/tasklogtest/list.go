@@ -1,0 +1,129 @@
+package tasklogtest
+
+import (
+	"cmp"
+	"crypto/rand"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/tasklog"
+)
+
+// testList lists the tasks of two owners and two tenants, of whom nobody sees those of another.
+func testList(t *testing.T, l tasklog.Log) {
+	mine := tasklog.Scope{Owner: rand.Text(), Tenant: "t"}
+	others := []tasklog.Scope{{Owner: mine.Owner}, {Owner: rand.Text(), Tenant: "t"}, {Tenant: mine.Owner + "t"}}
+	begin := time.Now().Truncate(time.Second)
+	var want []tasklog.Position // newest first
+	contexts := map[a2a.TaskID]string{}
+	add := func(scope tasklog.Scope, at time.Time, state a2a.TaskState) tasklog.Position {
+		h, _ := NewTask()
+		h.Scope = scope
+		h.ContextID = []string{"even" + mine.Owner, "odd" + mine.Owner}[len(want)%2]
+		must(t, l.Create(t.Context(), h, "w", until(), firstEvent(h, "hello")))
+		e := a2a.NewStatusUpdateEvent(a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}, state, nil)
+		e.Status.Timestamp = &at
+		must(t, l.Append(t.Context(), tasklog.Batch{
+			ID: h.ID, Writer: "w", First: 2, Events: [][]byte{encode(e)}, State: state, Expires: h.Expires,
+		}), l.SetStatus(t.Context(), h.ID, tasklog.Status{State: state, Time: at, Seq: 2}))
+		contexts[h.ID] = h.ContextID
+		return tasklog.Position{Time: at, ID: h.ID}
+	}
+	const n = 15
+	for i := range n {
+		state := a2a.TaskStateCompleted
+		if i%3 == 0 {
+			state = a2a.TaskStateWorking
+		}
+		want = append(want, add(mine, begin.Add(time.Duration(i/2)*1500*time.Millisecond), state)) // some at the same time
+		for _, other := range others {
+			add(other, begin.Add(time.Duration(i)*time.Second), state)
+		}
+	}
+	expired, first := NewTask()
+	expired.Scope, expired.Expires = mine, begin.Add(-time.Second)
+	must(t, l.Create(t.Context(), expired, "w", until(), first))
+
+	working := func(p tasklog.Position) bool {
+		return slices.IndexFunc(want, func(w tasklog.Position) bool { return w.ID == p.ID })%3 == 0
+	}
+	since := begin.Add(3 * time.Second)
+	for name, test := range map[string]struct {
+		filter tasklog.Filter
+		keep   func(tasklog.Position) bool
+	}{
+		"all":     {tasklog.Filter{}, func(tasklog.Position) bool { return true }},
+		"state":   {tasklog.Filter{State: a2a.TaskStateWorking}, working},
+		"since":   {tasklog.Filter{Since: since}, func(p tasklog.Position) bool { return !p.Time.Before(since) }},
+		"context": {tasklog.Filter{ContextID: "odd" + mine.Owner}, func(p tasklog.Position) bool { return contexts[p.ID][0] == 'o' }},
+		"several": {tasklog.Filter{ContextID: "even" + mine.Owner, State: a2a.TaskStateWorking, Since: since},
+			func(p tasklog.Position) bool { return contexts[p.ID][0] == 'e' && working(p) && !p.Time.Before(since) }},
+		"none": {tasklog.Filter{ContextID: "none"}, func(tasklog.Position) bool { return false }},
+	} {
+		test.filter.Scope = mine
+		var expect []tasklog.Position
+		for _, p := range want {
+			if test.keep(p) {
+				expect = append(expect, p)
+			}
+		}
+		slices.SortFunc(expect, func(a, b tasklog.Position) int {
+			return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(b.ID, a.ID))
+		})
+		if got, err := l.Count(t.Context(), test.filter); err != nil || got != len(expect) {
+			t.Errorf("%s: counted %d, %v; want %d", name, got, err, len(expect))
+		}
+		for _, page := range []int{1, 4, 100} {
+			var got []tasklog.Position
+			for after := (tasklog.Position{}); ; after = got[len(got)-1] {
+				before := len(got)
+				must(t, l.List(t.Context(), test.filter, after, func(p tasklog.Position) bool {
+					got = append(got, p)
+					return len(got)-before < page
+				}))
+				if len(got)-before < page {
+					break
+				}
+			}
+			if !slices.EqualFunc(got, expect, func(a, b tasklog.Position) bool { return a.ID == b.ID && a.Time.Equal(b.Time) }) {
+				t.Errorf("%s, by %d: got %v, want %v", name, page, got, expect)
+			}
+		}
+	}
+
+	// A task that changes while the list is read moves to the front; all others are seen once.
+	var got []tasklog.Position
+	must(t, l.List(t.Context(), tasklog.Filter{Scope: mine}, tasklog.Position{}, func(p tasklog.Position) bool {
+		got = append(got, p)
+		return len(got) < 5
+	}))
+	moved := want[3] // not among them
+	at := begin.Add(time.Hour)
+	e := a2a.NewStatusUpdateEvent(a2a.TaskInfo{TaskID: moved.ID, ContextID: contexts[moved.ID]}, a2a.TaskStateCompleted, nil)
+	e.Status.Timestamp = &at
+	must(t, l.Append(t.Context(), tasklog.Batch{
+		ID: moved.ID, Writer: "w", First: 3, Events: [][]byte{encode(e)}, State: a2a.TaskStateCompleted, Expires: time.Now().Add(time.Hour),
+	}), l.SetStatus(t.Context(), moved.ID, tasklog.Status{State: a2a.TaskStateCompleted, Time: at, Seq: 3}))
+	must(t, l.List(t.Context(), tasklog.Filter{Scope: mine}, got[4], func(p tasklog.Position) bool {
+		got = append(got, p)
+		return true
+	}))
+	seen := map[a2a.TaskID]int{}
+	for _, p := range got {
+		seen[p.ID]++
+	}
+	for _, p := range want {
+		if n := seen[p.ID]; n != 1 && p.ID != moved.ID || n > 1 {
+			t.Errorf("task %s was seen %d times", p.ID, n)
+		}
+	}
+	must(t, l.List(t.Context(), tasklog.Filter{Scope: mine}, tasklog.Position{}, func(p tasklog.Position) bool {
+		if p.ID != moved.ID || !p.Time.Equal(at) {
+			t.Errorf("the list begins with %v, want %s", p, moved.ID)
+		}
+		return false
+	}))
+}
