@@ -24,7 +24,7 @@ func proxyREST(ctx context.Context, h http.Handler, payload json.RawMessage, htt
 	if err := json.Unmarshal(payload, &ev); err != nil {
 		return nil, fmt.Errorf("functionurl: API Gateway event: %w", err)
 	}
-	ctx = withBaseURL(ctx, restBase(&ev))
+	ctx = withIAMUser(withBaseURL(ctx, restBase(&ev)), restIAMUser(&ev))
 	if httpAPI {
 		ev.Path = trimStage(ev.Path, ev.RequestContext.Stage)
 	}
@@ -48,7 +48,7 @@ func proxyHTTP(ctx context.Context, h http.Handler, payload json.RawMessage) (an
 	if err := json.Unmarshal(payload, &ev); err != nil {
 		return nil, fmt.Errorf("functionurl: API Gateway event: %w", err)
 	}
-	ctx = withBaseURL(ctx, httpBase(&ev))
+	ctx = withIAMUser(withBaseURL(ctx, httpBase(&ev)), httpIAMUser(&ev))
 	ev.RawPath = encoded(trimStage(ev.RawPath, ev.RequestContext.Stage), true)
 	rc := &ev.RequestContext
 	response, err := httpadapter.NewV2(buffered(h, rc.DomainName, rc.HTTP.SourceIP)).ProxyWithContext(ctx, ev)

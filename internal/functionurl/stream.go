@@ -18,7 +18,7 @@ func stream(ctx context.Context, h http.Handler, payload json.RawMessage) (any, 
 	if err := json.Unmarshal(payload, &ev); err != nil {
 		return nil, fmt.Errorf("functionurl: function URL event: %w", err)
 	}
-	ctx = withBaseURL(ctx, functionURLBase(&ev))
+	ctx = withIAMUser(withBaseURL(ctx, functionURLBase(&ev)), urlIAMUser(&ev))
 	r, err := newRequest(ctx, &ev)
 	if err != nil {
 		return &events.LambdaFunctionURLStreamingResponse{
@@ -39,7 +39,10 @@ func stream(ctx context.Context, h http.Handler, payload json.RawMessage) (any, 
 			Body:       &body{pr, done},
 		}
 		for k, values := range header {
-			if k != "Set-Cookie" {
+			// Where requests must be signed, browsers' preflights never come here: Lambda answers them, and adds these
+			// headers to every response, as the URL's own CORS configuration says.
+			ofLambda := urlSigned(&ev) && strings.HasPrefix(k, "Access-Control-")
+			if k != "Set-Cookie" && !ofLambda {
 				response.Headers[k] = strings.Join(values, ", ")
 			}
 		}

@@ -29,7 +29,12 @@ type Config struct {
 	Env          []string      // its environment variables, as "NAME=value"; the emulator's own are not passed on
 	Timeout      time.Duration // of an invocation; 0 means Lambda's maximum, 15 minutes
 	MaxInstances int           // requests beyond so many get status 429; 0 means 100
+	NoRetries    bool          // an asynchronous invocation that fails is not tried again
 	Log          io.Writer     // gets what instances print, and why they were killed; nil discards it
+
+	// Callers are who may use the function's URL, by access key: its AuthType is
+	// AWS_IAM. Nil means NONE, everybody.
+	Callers map[string]Caller
 }
 
 const (
@@ -69,6 +74,8 @@ type Emulator struct {
 	env     []string
 	timeout time.Duration
 	max     int
+	callers map[string]Caller
+	retries int
 	log     io.Writer
 
 	mu        sync.Mutex  // guards what follows, and instance.state
@@ -87,7 +94,7 @@ func New(c Config) (*Emulator, error) {
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o100 == 0 {
 		return nil, fmt.Errorf("emulator: %s is not executable", c.Binary)
 	}
-	e := &Emulator{name: c.Name, binary: c.Binary, env: c.Env, timeout: c.Timeout, max: c.MaxInstances, log: io.Discard}
+	e := &Emulator{name: c.Name, binary: c.Binary, env: c.Env, timeout: c.Timeout, max: c.MaxInstances, callers: c.Callers, log: io.Discard}
 	if e.name == "" {
 		e.name = defaultName
 	}
@@ -96,6 +103,9 @@ func New(c Config) (*Emulator, error) {
 	}
 	if e.max == 0 {
 		e.max = defaultInstances
+	}
+	if !c.NoRetries {
+		e.retries = defaultRetries
 	}
 	if c.Log != nil {
 		e.log = &lockedWriter{w: c.Log}

@@ -34,8 +34,9 @@ const (
 	defaultRetryDelay = time.Second
 	maxThrottleDelay  = 5 * time.Minute
 
-	// attempts is how often a function may fail on an event.
-	attempts = 3
+	// defaultRetries is how often an event is tried again on which a function
+	// has failed.
+	defaultRetries = 2
 
 	// maxEvent is the largest payload of an asynchronous invocation, in bytes.
 	// A synchronous one's is maxBody.
@@ -43,7 +44,7 @@ const (
 )
 
 // RetriesExhausted is the reason to give an event up: its function has failed on
-// it, and twice again.
+// it, and at all retries.
 const RetriesExhausted = "RetriesExhausted"
 
 // Event is an asynchronous invocation that Lambda has accepted.
@@ -141,6 +142,18 @@ func (l *Lambda) Send(function string, payload []byte) (Event, error) {
 	return ev, nil
 }
 
+// Call invokes a function synchronously with a payload of JSON, as an event source
+// mapping does. It is an error if the function has failed, or was not invoked.
+func (l *Lambda) Call(function string, payload []byte) error {
+	f := l.functions[function]
+	if f == nil {
+		return fmt.Errorf("emulator: call %s: no such function", function)
+	}
+	inv := newInvocation(newRequestID())
+	inv.event = payload
+	return f.invoke(inv, new(result))
+}
+
 // run invokes f until it has done with ev or the event is given up.
 func (l *Lambda) run(f *Emulator, ev Event) {
 	throttled := l.retryDelay
@@ -155,7 +168,7 @@ func (l *Lambda) run(f *Emulator, ev Event) {
 		delay := throttled
 		if errors.Is(err, errThrottled) || errors.Is(err, errClosed) {
 			throttled = min(2*throttled, maxThrottleDelay)
-		} else if failures++; failures == attempts {
+		} else if failures++; failures > f.retries {
 			l.deadLetter(ev, RetriesExhausted)
 			return
 		} else {

@@ -245,6 +245,39 @@ func TestRetries(t *testing.T) {
 }
 
 // A throttled event waits, however often it has to.
+func TestNoRetries(t *testing.T) {
+	f := testFunction(t, emulator.Config{Name: "once", NoRetries: true})
+	s, w := startLambda(t, emulator.LambdaConfig{Functions: []*emulator.Emulator{f}, RetryDelay: time.Millisecond}), newWork(t)
+	id := s.send(t, "once", w.payload(1))
+	w.next(t).answer <- 500
+	select {
+	case ev := <-s.dead:
+		if ev.ID != id {
+			t.Errorf("given up: %+v, sent as %s", ev, id)
+		}
+	case <-time.After(patience):
+		t.Fatal("the event was not given up")
+	}
+	s.Close()
+	w.none(t)
+}
+
+func TestCall(t *testing.T) {
+	f := testFunction(t, emulator.Config{Name: "called"})
+	s, w := startLambda(t, emulator.LambdaConfig{Functions: []*emulator.Emulator{f}}), newWork(t)
+	for _, status := range []int{200, 500} {
+		result := make(chan error, 1)
+		go func() { result <- s.Call("called", w.payload(status)) }()
+		w.next(t).answer <- status
+		if err := <-result; (err == nil) != (status == 200) {
+			t.Errorf("status %d: got %v", status, err)
+		}
+	}
+	if err := s.Call("none", []byte("{}")); err == nil {
+		t.Error("a function that is not there was called")
+	}
+}
+
 func TestThrottledEvent(t *testing.T) {
 	worker := testFunction(t, emulator.Config{Name: "worker", MaxInstances: 1})
 	s, w := startLambda(t, emulator.LambdaConfig{Functions: []*emulator.Emulator{worker}, RetryDelay: time.Millisecond}), newWork(t)

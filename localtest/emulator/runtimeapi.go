@@ -12,7 +12,8 @@ import (
 
 const (
 	region    = "us-east-1"
-	arnPrefix = "arn:aws:lambda:" + region + ":000000000000:function:"
+	account   = "000000000000" // of the functions
+	arnPrefix = "arn:aws:lambda:" + region + ":" + account + ":function:"
 )
 
 // invocation is one event on its way through an instance.

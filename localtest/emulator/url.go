@@ -24,6 +24,15 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	inv := newInvocation(newRequestID())
 	w.Header().Set("X-Amzn-Requestid", inv.id)
 	ev := newEvent(r, body, inv)
+	if e.callers != nil {
+		key, ok := e.caller(r, body)
+		if !ok {
+			forbid(w)
+			return
+		}
+		ev.RequestContext.AccountID = account
+		ev.RequestContext.Authorizer = iam(key, e.callers[key])
+	}
 	if len(ev.Body) > maxBody {
 		message(w, http.StatusRequestEntityTooLarge, "Request Entity Too Large")
 		return

@@ -31,6 +31,10 @@ func main() {
 	mux.HandleFunc("/echo", echo)
 	mux.HandleFunc("/pid", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, os.Getpid()) })
 	mux.HandleFunc("/base", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, functionurl.BaseURL(r)) })
+	mux.HandleFunc("/user", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		io.WriteString(w, functionurl.IAMUser(r))
+	})
 	mux.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, strings.Join(os.Environ(), "\n")) })
 	mux.HandleFunc("/steps", steps)
 	mux.HandleFunc("/events", manyEvents)
@@ -50,6 +54,10 @@ func main() {
 			panic("panic as told")
 		case bytes.Contains(event, []byte(`"rawPath":"/runtime/json"`)):
 			return map[string]string{"plain": "json"}, nil
+		case bytes.Contains(event, []byte(`"rawPath":"/runtime/context"`)):
+			var in struct{ RequestContext json.RawMessage }
+			err := json.Unmarshal(event, &in)
+			return in.RequestContext, err
 		case bytes.Contains(event, []byte(`"rawPath":"/runtime/buffered"`)):
 			return map[string]any{"statusCode": 201, "headers": map[string]string{"X-A": "1"}, "cookies": []string{"c=1"}, "body": "AP8=", "isBase64Encoded": true}, nil
 		case bytes.Contains(event, []byte(`"rawPath":"/runtime/status"`)):
