@@ -1,0 +1,165 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/push"
+	"a2alambda/internal/tasklog"
+)
+
+var (
+	// errJustGivenUp is push.ErrGivenUp from whoever gives up.
+	errJustGivenUp = fmt.Errorf("just now: %w", push.ErrGivenUp)
+
+	// errLater means that there is no time to begin another request.
+	errLater = errors.New("out of time")
+)
+
+// delivery is a delivery under way, by who holds the claim.
+type delivery struct {
+	*Deliverer
+	*push.Delivery
+	body  func(tasklog.Event) ([]byte, error)
+	until time.Time // the end of the claim
+	saved time.Time // when progress was saved
+	stop  time.Time // when no request may begin any more; zero if there is no limit
+}
+
+// deliver claims a configuration and delivers it to the end of the log. It returns an error of the store as it is: the
+// claim ends by itself then, and the configuration is due.
+func (d *Deliverer) deliver(ctx context.Context, id a2a.TaskID, config string, stop time.Time) error {
+	now := time.Now()
+	until := now.Add(claimTime)
+	claimed, err := d.Store.ClaimPush(ctx, id, config, a2a.NewMessageID(), until)
+	if err != nil || claimed == nil {
+		return err
+	}
+	run := delivery{Deliverer: d, Delivery: claimed, until: until, saved: now, stop: stop}
+	err = run.deliver(ctx)
+	if errors.Is(err, push.ErrConflict) {
+		return nil // it was deleted or replaced, or this instance stood still for longer than its claim lasted
+	}
+	return err
+}
+
+func (d *delivery) deliver(ctx context.Context) error {
+	var err error
+	if d.body, err = d.bodies(ctx); err != nil {
+		return err
+	}
+	for {
+		events, err := d.Log.Read(ctx, d.TaskID, d.After, readAtOnce)
+		if err != nil && !errors.Is(err, tasklog.ErrNotFound) {
+			return err
+		}
+		for _, e := range events {
+			err := d.send(ctx, e)
+			var failed *failure
+			switch {
+			case err == nil:
+				d.After, d.Failures, d.Since = e.Seq, 0, time.Time{}
+			case errors.As(err, &failed):
+				return d.putOff(ctx, failed)
+			case err == errLater:
+				return d.leave(ctx)
+			default:
+				return err
+			}
+		}
+		if len(events) == readAtOnce {
+			continue
+		}
+		released, err := d.Store.ReleasePush(ctx, d.Delivery, time.Time{})
+		if released || err != nil {
+			return err
+		}
+		if err := d.save(ctx); err != nil { // somebody was woken meanwhile
+			return err
+		}
+	}
+}
+
+// send sends an event, with all its tries. A [failure] is the webhook's.
+func (d *delivery) send(ctx context.Context, e tasklog.Event) error {
+	body, err := d.body(e)
+	if err != nil {
+		return &failure{text: "encoding: " + err.Error(), lasts: true} // no webhook's, but none is served by trying at once
+	}
+	for try := 0; ; try++ {
+		if err := d.ready(ctx); err != nil {
+			return err
+		}
+		err := d.post(ctx, e.Seq, body)
+		var failed *failure
+		if !errors.As(err, &failed) || failed.lasts || try == len(pauses) {
+			return err
+		}
+		select {
+		case <-time.After(pauses[try]):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// ready returns nil when a request may begin.
+func (d *delivery) ready(ctx context.Context) error {
+	now := time.Now()
+	if !d.stop.IsZero() && !now.Before(d.stop) {
+		return errLater
+	}
+	if now.Sub(d.saved) >= saveEvery || d.until.Sub(now) < claimMargin {
+		return d.save(ctx)
+	}
+	return nil
+}
+
+// save saves progress, and renews the claim.
+func (d *delivery) save(ctx context.Context) error {
+	now := time.Now()
+	until := now.Add(claimTime)
+	if err := d.Store.SavePush(ctx, d.Delivery, until); err != nil {
+		return err
+	}
+	d.saved, d.until = now, until
+	return nil
+}
+
+// leave leaves the rest to another invocation.
+func (d *delivery) leave(ctx context.Context) error {
+	if _, err := d.Store.ReleasePush(ctx, d.Delivery, time.Now()); err != nil {
+		return err
+	}
+	d.invoke(ctx, d.TaskID, d.ID)
+	return nil
+}
+
+// putOff is what comes of a failure: another try later, or the end.
+func (d *delivery) putOff(ctx context.Context, failed *failure) error {
+	now := time.Now()
+	if d.Failures++; d.Failures == 1 {
+		d.Since = now
+	}
+	log := d.Logger.With("task", d.TaskID, "config", d.ID, "event", d.After+1, "failures", d.Failures, "error", failed.Error())
+	if failed.gone || now.Sub(d.Since) >= giveUpAfter {
+		if err := d.Store.GiveUpPush(ctx, d.Delivery); err != nil {
+			return err
+		}
+		log.ErrorContext(ctx, "webhook is given up")
+		return errJustGivenUp
+	}
+	due := now.Add(backOff(d.Failures))
+	log.WarnContext(ctx, "webhook failed", "due", due)
+	_, err := d.Store.ReleasePush(ctx, d.Delivery, due)
+	return err
+}
+
+// backOff returns how long to wait after so many failures, from 1.
+func backOff(failures int) time.Duration {
+	return min(backOffFirst<<min(failures-1, 10), backOffMost)
+}

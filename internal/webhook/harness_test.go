@@ -1,0 +1,228 @@
+package webhook_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/memlog"
+	"a2alambda/internal/push"
+	"a2alambda/internal/pushtest"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
+	"a2alambda/internal/webhook"
+)
+
+// hook is a webhook, as the transport of a client. It answers 200, or what answer says.
+type hook struct {
+	answer func(r *http.Request, seq int64) (*http.Response, error)
+
+	mu   sync.Mutex
+	got  []request
+	busy map[string]bool // by URL: a request is under way
+	t    *testing.T
+}
+
+type request struct {
+	url  string
+	seq  int64
+	at   time.Time
+	ok   bool // it was answered with 2xx
+	body string
+	head http.Header
+}
+
+func newHook(t *testing.T, answer func(r *http.Request, seq int64) (*http.Response, error)) *hook {
+	return &hook{t: t, answer: answer, busy: map[string]bool{}}
+}
+
+// client returns a client of the hook, with the settings of a real one.
+func (h *hook) client() *http.Client {
+	c := push.Guard{}.Client()
+	c.Transport = h
+	return c
+}
+
+func (h *hook) RoundTrip(r *http.Request) (*http.Response, error) {
+	seq, err := strconv.ParseInt(r.Header.Get("X-A2A-Event-Id"), 10, 64)
+	if err != nil {
+		h.t.Error(err)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		h.t.Error(err)
+	}
+	url := r.URL.String()
+	h.mu.Lock()
+	if h.busy[url] {
+		h.t.Errorf("%s has two requests at a time", url)
+	}
+	h.busy[url] = true
+	h.mu.Unlock()
+	at := time.Now()
+	resp, err := status(http.StatusOK), error(nil)
+	if h.answer != nil {
+		resp, err = h.answer(r, seq)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.busy[url] = false
+	ok := err == nil && resp.StatusCode >= 200 && resp.StatusCode <= 299
+	h.got = append(h.got, request{url, seq, at, ok, string(body), r.Header})
+	return resp, err
+}
+
+// requests returns those of the URL so far.
+func (h *hook) requests(url string) []request {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var of []request
+	for _, r := range h.got {
+		if r.url == url {
+			of = append(of, r)
+		}
+	}
+	return of
+}
+
+// numbers returns the events in the requests, those that failed in brackets.
+func numbers(requests []request) string {
+	var all []string
+	for _, r := range requests {
+		n := strconv.FormatInt(r.seq, 10)
+		if !r.ok {
+			n = "(" + n + ")"
+		}
+		all = append(all, n)
+	}
+	return strings.Join(all, " ")
+}
+
+func (h *hook) want(url, numbersWanted string) {
+	h.t.Helper()
+	if got := numbers(h.requests(url)); got != numbersWanted {
+		h.t.Errorf("%s got events %s, want %s", url, got, numbersWanted)
+	}
+}
+
+func status(code int) *http.Response {
+	return &http.Response{StatusCode: code, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("thank you"))}
+}
+
+// hang waits for the end of the request.
+func hang(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// world is a deliverer over logs in memory, and what it has asked for.
+type world struct {
+	*webhook.Deliverer
+	store *memlog.Log
+	hook  *hook
+	log   *bytes.Buffer
+
+	mu   sync.Mutex
+	jobs []cfg
+}
+
+type cfg struct {
+	task a2a.TaskID
+	id   string
+}
+
+func newWorld(t *testing.T, answer func(r *http.Request, seq int64) (*http.Response, error)) *world {
+	w := &world{store: new(memlog.Log), hook: newHook(t, answer), log: new(bytes.Buffer)}
+	w.Deliverer = &webhook.Deliverer{
+		Log: w.store, Store: w.store, Client: w.hook.client(),
+		Logger: slog.New(slog.NewTextHandler(&locked{w: io.MultiWriter(w.log, t.Output())}, nil)),
+		Invoke: func(_ context.Context, id a2a.TaskID, config string) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.jobs = append(w.jobs, cfg{id, config})
+			return nil
+		},
+	}
+	return w
+}
+
+type locked struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *locked) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}
+
+// task creates a task with so many events and a configuration for the URL.
+func (w *world) task(t *testing.T, events int, url string) tasklog.Head {
+	t.Helper()
+	h, first := tasklogtest.NewTask()
+	h.Push = true
+	h.Expires = h.Created.Add(72 * time.Hour)
+	c := pushtest.NewConfig(h, "c", url)
+	c.After = 0
+	must(t, w.store.PutPush(t.Context(), h, c), w.store.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first))
+	w.add(t, h, 2, events-1)
+	return h
+}
+
+// add appends n events to a task, from number first on.
+func (w *world) add(t *testing.T, h tasklog.Head, first int64, n int) {
+	t.Helper()
+	for i := range int64(n) {
+		text := strconv.FormatInt(first+i, 10)
+		must(t, w.store.Append(t.Context(), tasklog.Batch{
+			ID: h.ID, Writer: "w", First: first + i, Events: [][]byte{tasklogtest.StatusEvent(h, a2a.TaskStateWorking, text)},
+			State: a2a.TaskStateWorking, Expires: h.Expires, Push: true,
+		}))
+	}
+}
+
+// work does the jobs that the deliverer has asked for, and those that these ask for. It returns their errors.
+func (w *world) work(ctx context.Context) (errs []error) {
+	for {
+		w.mu.Lock()
+		jobs := w.jobs
+		w.jobs = nil
+		w.mu.Unlock()
+		if len(jobs) == 0 {
+			return errs
+		}
+		for _, j := range jobs {
+			if err := w.Deliver(ctx, j.task, j.id); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+}
+
+// sweep is what the sweeper does each minute, and what comes of it.
+func (w *world) sweep(t *testing.T) error {
+	t.Helper()
+	_, err := push.Sweep(t.Context(), w.store, w.Invoke)
+	must(t, err)
+	return errors.Join(w.work(t.Context())...)
+}
+
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	for _, err := range errs {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,106 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"a2alambda/internal/legacy"
+	"a2alambda/internal/push"
+	"a2alambda/internal/tasklog"
+)
+
+// maxAnswer is how much of an answer is read, in bytes, so that its connection can be used again.
+const maxAnswer = 64 << 10
+
+// failure says why a webhook did not take an event. It has nothing of the configuration in it that is secret.
+type failure struct {
+	text  string
+	lasts bool // another try at once would be in vain
+	gone  bool // it wants no more
+}
+
+func (f *failure) Error() string { return f.text }
+
+// bodies returns what makes the body of a request of an event. It is called with the events after d.After, in order.
+//
+// In 1.0 it is the StreamResponse (specification 4.3.3). In 0.3 it is the whole Task as of the event, as its servers send it
+// (specification 0.3, 9.5); that takes the log from its beginning.
+func (d *delivery) bodies(ctx context.Context) (func(tasklog.Event) ([]byte, error), error) {
+	if d.Version != "0.3" {
+		return func(e tasklog.Event) ([]byte, error) { return e.JSON, nil }, nil
+	}
+	fold := tasklog.NewFold(nil, 0)
+	for fold.Seq() < d.After {
+		events, err := d.Log.Read(ctx, d.TaskID, fold.Seq(), int(min(readAtOnce, d.After-fold.Seq())))
+		if err != nil && !errors.Is(err, tasklog.ErrNotFound) {
+			return nil, err
+		}
+		if len(events) == 0 {
+			break // the task has expired
+		}
+		for _, e := range events {
+			fold.Add(e)
+		}
+	}
+	return func(e tasklog.Event) ([]byte, error) {
+		fold.Add(e)
+		task, err := fold.Task()
+		if err != nil {
+			return nil, err
+		}
+		return legacy.EncodeTask(task)
+	}, nil
+}
+
+// post sends one request. Any answer but a 2xx, and none within the time, is a [failure].
+//
+// The headers: the token under the name that the servers of the Python and JavaScript SDKs use and under that of the Go SDK; the
+// authentication; and, of our own, the number of the event in the task, by which a receiver knows what it has had.
+func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(limited, http.MethodPost, d.Push.URL, bytes.NewReader(body))
+	if err != nil {
+		return &failure{text: "malformed URL", lasts: true}
+	}
+	req.Header.Set("Content-Type", "application/a2a+json")
+	if d.Version == "0.3" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("X-A2A-Event-Id", strconv.FormatInt(seq, 10))
+	if d.Push.Token != "" {
+		req.Header.Set("X-A2A-Notification-Token", d.Push.Token)
+		req.Header.Set("A2A-Notification-Token", d.Push.Token)
+	}
+	if a := d.Push.Auth; a != nil && a.Scheme != "" && a.Credentials != "" {
+		req.Header.Set("Authorization", a.Scheme+" "+a.Credentials)
+	}
+	// Not sent: it says that the request may be repeated if the connection turns out to be closed.
+	req.Header["Idempotency-Key"] = nil
+
+	resp, err := d.Client.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if limited.Err() != nil {
+			return &failure{text: "no answer within " + timeout.String(), lasts: true}
+		}
+		if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
+			err = wrapped.Err // without the URL
+		}
+		return &failure{text: err.Error(), lasts: errors.Is(err, push.ErrBlocked)}
+	}
+	defer resp.Body.Close()
+	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // the status counts
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		gone := resp.StatusCode == http.StatusGone
+		return &failure{text: "status " + strconv.Itoa(resp.StatusCode), lasts: gone, gone: gone}
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+package webhook_test
+
+import (
+	"bufio"
+	"bytes"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/push"
+	"a2alambda/internal/tasklog"
+)
+
+var update = flag.Bool("update", false, "write testdata")
+
+// TestRequests delivers a task to a server, in each version of the protocol: what that gets, to the byte, is in testdata.
+func TestRequests(t *testing.T) {
+	at := time.Date(2026, 11, 23, 5, 0, 0, 120e6, time.UTC)
+	info := a2a.TaskInfo{TaskID: "task", ContextID: "context"}
+	ask := &a2a.Message{ID: "m1", Role: a2a.MessageRoleUser, TaskID: "task", ContextID: "context", Parts: a2a.ContentParts{a2a.NewTextPart("Hello")}}
+	task := a2a.NewSubmittedTask(info, ask)
+	task.Status.Timestamp = &at
+	working := a2a.NewStatusUpdateEvent(info, a2a.TaskStateWorking, &a2a.Message{
+		ID: "m2", Role: a2a.MessageRoleAgent, TaskID: "task", ContextID: "context", Parts: a2a.ContentParts{a2a.NewTextPart("Wait")},
+	})
+	working.Status.Timestamp = &at
+	artifact := a2a.NewArtifactEvent(info, a2a.NewTextPart("42"))
+	artifact.Artifact.ID = "a1"
+	done := a2a.NewStatusUpdateEvent(info, a2a.TaskStateCompleted, nil)
+	done.Status.Timestamp = &at
+	var events [][]byte
+	for _, e := range []a2a.Event{task, working, artifact, done} {
+		data, err := tasklog.Encode(e)
+		must(t, err)
+		events = append(events, data)
+	}
+
+	for _, test := range []struct {
+		file    string
+		version string
+		after   int64
+		config  a2a.PushConfig
+	}{
+		{"1.0.txt", "1.0", 0, a2a.PushConfig{Token: "token", Auth: &a2a.PushAuthInfo{Scheme: "Bearer", Credentials: "credentials"}}},
+		{"0.3.txt", "0.3", 0, a2a.PushConfig{Token: "token", Auth: &a2a.PushAuthInfo{Scheme: "Basic", Credentials: "Zm9vOmJhcg=="}}},
+		{"1.0_from_3.txt", "1.0", 2, a2a.PushConfig{}},
+		{"0.3_from_3.txt", "0.3", 2, a2a.PushConfig{Auth: &a2a.PushAuthInfo{Scheme: "Bearer"}}}, // whose credentials nobody has told
+	} {
+		t.Run(test.file, func(t *testing.T) {
+			var got bytes.Buffer
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				dump, err := httputil.DumpRequest(r, true)
+				if err != nil {
+					t.Error(err)
+				}
+				got.Write(bytes.ReplaceAll(dump, []byte("\r\n"), []byte("\n")))
+				got.WriteString("\n\n")
+			}))
+			defer server.Close()
+			w := newWorld(t, nil)
+			w.Client = push.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}.Client()
+			defer w.Client.CloseIdleConnections()
+			h := tasklog.Head{ID: "task", ContextID: "context", Push: true, Created: time.Now(), Expires: time.Now().Add(time.Hour)}
+			test.config.URL = server.URL + "/hook?x=1"
+			must(t, w.store.Create(t.Context(), h, "w", time.Time{}, events[0]), w.store.Append(t.Context(), tasklog.Batch{
+				ID: h.ID, Writer: "w", First: 2, Events: events[1:], State: a2a.TaskStateCompleted, Expires: h.Expires,
+			}), w.store.PutPush(t.Context(), h, push.Config{
+				TaskID: h.ID, ID: "c", Push: test.config, Version: test.version, After: test.after, Expires: h.Expires,
+			}), w.Wake(t.Context(), h.ID))
+
+			host := strings.TrimPrefix(server.URL, "http://")
+			text := strings.ReplaceAll(got.String(), host, "hook.example")
+			file := filepath.Join("testdata", test.file)
+			if *update {
+				must(t, os.WriteFile(file, []byte(text), 0o644))
+			}
+			want, err := os.ReadFile(file)
+			must(t, err)
+			if err := firstDifference(text, string(want)); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+		})
+	}
+}
+
+// firstDifference returns where the texts differ.
+func firstDifference(got, want string) error {
+	g, w := bufio.NewScanner(strings.NewReader(got)), bufio.NewScanner(strings.NewReader(want))
+	for line := 1; ; line++ {
+		more, wanted := g.Scan(), w.Scan()
+		if !more && !wanted {
+			return nil
+		}
+		if more != wanted || g.Text() != w.Text() {
+			return fmt.Errorf("line %d is\n%s\nwant\n%s", line, g.Text(), w.Text())
+		}
+	}
+}
