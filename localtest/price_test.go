@@ -38,7 +38,7 @@ func newTable(t testing.TB) (client *dynamodb.Client, table string) {
 // newServer returns a server as the agent function has it, whose worker is never invoked.
 func newServer(t testing.TB, client *dynamodb.Client, table string, x a2asrv.AgentExecutor) *server.Server {
 	l := dynamolog.New(client, table)
-	return &server.Server{Log: l, Retention: time.Hour, Runner: &run.Runner{
+	return &server.Server{Log: l, Retention: time.Hour, Card: agent.Card(), Runner: &run.Runner{
 		Log: l, Executor: x, Gap: cloud.Gap, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Invoke: func(_ context.Context, id a2a.TaskID) error {
 			t.Errorf("a worker was invoked for task %s", id)
@@ -106,7 +106,7 @@ func TestPriceOfTask(t *testing.T) {
 			t.Parallel()
 			client, table := newTable(t)
 			client, meter := localtest.NewMeter(client)
-			s, err := newServer(t, client, table, test.executor).SendStreamingMessage(t.Context(), ask("Stream me a response!"))
+			s, err := newServer(t, client, table, test.executor).SendStreamingMessage(t.Context(), server.Caller{}, ask("Stream me a response!"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +136,7 @@ func TestPriceOfSubscriber(t *testing.T) {
 	running, err := newServer(t, client, table, executor(func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 		<-quiet
 		yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
-	})).SendStreamingMessage(t.Context(), ask(message.String()))
+	})).SendStreamingMessage(t.Context(), server.Caller{}, ask(message.String()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestPriceOfSubscriber(t *testing.T) {
 	decode(t, string(running.First.JSON), &task)
 
 	metered, meter := localtest.NewMeter(client)
-	s, err := newServer(t, metered, table, nil).SubscribeToTask(t.Context(), &a2a.SubscribeToTaskRequest{ID: task.Task.ID}, 0)
+	s, err := newServer(t, metered, table, nil).SubscribeToTask(t.Context(), server.Caller{}, &a2a.SubscribeToTaskRequest{ID: task.Task.ID}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,13 +9,17 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/push"
 	"a2alambda/internal/server"
+	"a2alambda/internal/tasklog"
 	"a2alambda/localtest"
 )
 
@@ -31,6 +35,7 @@ func TestSAMLocal(t *testing.T) {
 	t.Run("API", func(t *testing.T) { t.Parallel(); testSAMAPI(t, sam) })
 	t.Run("worker", func(t *testing.T) { t.Parallel(); testSAMWorker(t, sam) })
 	t.Run("sweeper", func(t *testing.T) { t.Parallel(); testSAMSweeper(t, sam, invoked) })
+	t.Run("push", func(t *testing.T) { t.Parallel(); testSAMPush(t, sam) })
 }
 
 // invocation is a request to Lambda.
@@ -81,7 +86,7 @@ func leave(t *testing.T, s *server.Server) a2a.TaskID {
 	s.Runner.Invoke = func(context.Context, a2a.TaskID) error { return nil }
 	req := ask("Stream me a response!")
 	req.Config = &a2a.SendMessageConfig{ReturnImmediately: true}
-	task, err := s.SendMessage(t.Context(), req)
+	task, err := s.SendMessage(t.Context(), server.Caller{}, req)
 	if err != nil || task.Status.State != a2a.TaskStateSubmitted {
 		t.Fatalf("got %+v, %v, want a submitted task", task, err)
 	}
@@ -96,7 +101,7 @@ func testSAMWorker(t *testing.T, sam *localtest.SAM) {
 	if got := sam.Invoke(t, table, "WorkerFunction", fmt.Sprintf(`{"taskId":%q}`, id)); got != "null" {
 		t.Errorf("the worker returned %s", got)
 	}
-	task, err := s.GetTask(t.Context(), &a2a.GetTaskRequest{ID: id})
+	task, err := s.GetTask(t.Context(), server.Caller{}, &a2a.GetTaskRequest{ID: id})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +110,20 @@ func testSAMWorker(t *testing.T, sam *localtest.SAM) {
 	}
 }
 
-// testSAMSweeper has the sweeper find the one of two tasks whose run was cut off.
+// testSAMPush has the push function find nothing to deliver.
+func testSAMPush(t *testing.T, sam *localtest.SAM) {
+	_, table := newTable(t)
+	for _, event := range []string{
+		`{"taskId":"none","configId":"none"}`,
+		`{"Records":[{"eventName":"MODIFY","dynamodb":{"Keys":{"pk":{"S":"none"},"sk":{"S":"H"}},"NewImage":{"p":{"N":"1"}}}}]}`,
+	} {
+		if got := sam.Invoke(t, table, "PushFunction", event); got != "null" {
+			t.Errorf("%s: the push function returned %s", event, got)
+		}
+	}
+}
+
+// testSAMSweeper has the sweeper find the one of two tasks whose run was cut off, and the one of two push notifications that is due.
 func testSAMSweeper(t *testing.T, sam *localtest.SAM, invoked <-chan invocation) {
 	client, table := newTable(t)
 	s := newServer(t, client, table, nil)
@@ -119,6 +137,20 @@ func testSAMSweeper(t *testing.T, sam *localtest.SAM, invoked <-chan invocation)
 			t.Fatal(err)
 		}
 	}
+	store, expires := dynamolog.New(client, table), time.Now().Add(time.Hour)
+	for config, due := range map[string]time.Time{"due": time.Now(), "later": expires} {
+		d := &push.Delivery{}
+		err := store.PutPush(t.Context(), tasklog.Head{Push: true}, push.Config{TaskID: "task", ID: config, Expires: expires})
+		if err == nil {
+			d, err = store.ClaimPush(t.Context(), "task", config, "w", expires)
+		}
+		if err == nil {
+			_, err = store.ReleasePush(t.Context(), d, due)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	if got := sam.Invoke(t, table, "SweeperFunction", "{}"); got != "null" {
 		t.Errorf("the sweeper returned %s", got)
 	}
@@ -127,8 +159,11 @@ func testSAMSweeper(t *testing.T, sam *localtest.SAM, invoked <-chan invocation)
 		got = append(got, <-invoked)
 	}
 	// To sam local the stack's name is "local".
-	want := invocation{"POST /2015-03-31/functions/local-worker/invocations", "Event", fmt.Sprintf(`{"taskId":%q}`, lost)}
-	if len(got) != 1 || got[0] != want {
+	want := []invocation{
+		{"POST /2015-03-31/functions/local-worker/invocations", "Event", fmt.Sprintf(`{"taskId":%q}`, lost)},
+		{"POST /2015-03-31/functions/local-push/invocations", "Event", `{"taskId":"task","configId":"due"}`},
+	}
+	if !slices.Equal(got, want) {
 		t.Errorf("the functions sent %v, want the sweeper's %v", got, want)
 	}
 }

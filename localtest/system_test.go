@@ -42,6 +42,9 @@ type system struct {
 	url  string              // the agent's
 	jobs chan emulator.Event // for the worker
 	log  *dynamolog.Log      // of the tasks
+
+	client *dynamodb.Client
+	table  string
 }
 
 // options say how a system differs from the deployed one.
@@ -49,17 +52,32 @@ type options struct {
 	agentTimeout, workerTimeout time.Duration
 	// deliver says how often the nth event for the worker is delivered, from 0. Nil means once each.
 	deliver func(n int) int
+	// webhooks, if set, is where webhooks may be (CIDR), and adds the push function and the table's stream; givenUp gets its
+	// events that failed.
+	webhooks string
+	givenUp  func(emulator.Event)
+	// auth are environment variables that say who may call the agent, and callers those who sign what they send.
+	auth    []string
+	callers map[string]emulator.Caller
 }
 
 func newSystem(t testing.TB, o options) *system {
 	t.Helper()
 	s := &system{jobs: make(chan emulator.Event, 1000)}
 	c := stack.Config{DynamoDB: localtest.DynamoDB(t)}
-	var client *dynamodb.Client
-	client, c.Table = newTable(t)
-	s.log = dynamolog.New(client, c.Table)
+	s.client, s.table = newTable(t)
+	s.log = dynamolog.New(s.client, s.table)
+	c.Table = s.table
 	c.Agent.Timeout, c.Worker.Timeout = o.agentTimeout, o.workerTimeout
-	for name, f := range map[string]*emulator.Config{"agent": &c.Agent, "worker": &c.Worker, "sweeper": &c.Sweeper} {
+	c.Agent.Callers = o.callers
+	functions := map[string]*emulator.Config{"agent": &c.Agent, "worker": &c.Worker, "sweeper": &c.Sweeper}
+	if o.webhooks != "" {
+		functions["push"] = &c.Push
+		c.Agent.Env, c.Push.Env = []string{"PUSH_ALLOWED_CIDRS=" + o.webhooks}, []string{"PUSH_ALLOWED_CIDRS=" + o.webhooks}
+		c.Invoke.DeadLetter = func(e emulator.Event, _ string) { o.givenUp(e) }
+	}
+	c.Agent.Env = append(c.Agent.Env, o.auth...)
+	for name, f := range functions {
 		var err error
 		if f.Binary, err = emulator.Build(t.Context(), "a2alambda/functions/"+name); err != nil {
 			t.Fatal(err)

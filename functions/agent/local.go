@@ -21,27 +21,38 @@ import (
 	"a2alambda/internal/cloud"
 	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/memlog"
+	"a2alambda/internal/push"
 	"a2alambda/internal/run"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/webhook"
 )
 
-// sweepEvery is how often a local server looks for runs that were cut off, as the sweeper does in a deployment.
+// sweepEvery is how often a local server looks for runs that were cut off and notifications that are due, as the sweeper does in a
+// deployment.
 const sweepEvery = time.Minute
 
-// local is what surrounds the agent on a machine that is not Lambda: it is its own worker and sweeper.
+// loopback is where a local server's webhooks may be, besides the public internet: on the same machine.
+const loopback = "127.0.0.0/8,::1/128"
+
+// local is what surrounds the agent on a machine that is not Lambda: it is its own worker and sweeper, and delivers its push
+// notifications.
 type local struct {
-	runner *run.Runner
-	store  string         // where the tasks are, for people
-	jobs   sync.WaitGroup // running workers
+	runner    *run.Runner
+	pushes    push.Store
+	deliverer *webhook.Deliverer
+	store     string         // where the tasks are, for people
+	jobs      sync.WaitGroup // running workers and deliveries
 }
 
 // openLocal returns a runner whose log is in the table that the environment names, or in memory.
-func openLocal(ctx context.Context, executor a2asrv.AgentExecutor) (*local, error) {
+func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard push.Guard) (*local, error) {
 	runner := &run.Runner{Executor: executor, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	l := &local{runner: runner, store: "memory: tasks are gone when this process ends"}
 	runner.Invoke = l.work
 	table := os.Getenv("TABLE_NAME")
 	if table == "" {
-		runner.Log = new(memlog.Log)
+		log := new(memlog.Log)
+		l.keep(log, log, guard)
 		return l, nil
 	}
 	// A DynamoDB on this machine has no tables and accepts anybody.
@@ -63,9 +74,32 @@ func openLocal(ctx context.Context, executor a2asrv.AgentExecutor) (*local, erro
 			return nil, err
 		}
 	}
-	runner.Log, runner.Gap = dynamolog.New(client, table), cloud.Gap
+	log := dynamolog.New(client, table)
+	l.keep(log, log, guard)
+	runner.Gap = cloud.Gap
 	l.store = "DynamoDB table " + table
 	return l, nil
+}
+
+// keep makes l keep its tasks in the log, and their push notifications in the store, and deliver these.
+func (l *local) keep(log tasklog.Log, store push.Store, guard push.Guard) {
+	l.deliverer = &webhook.Deliverer{Log: log, Store: store, Client: guard.Client(), Logger: l.runner.Logger, Invoke: l.deliver}
+	waker := webhook.NewWaker(&l.jobs, func(id a2a.TaskID) {
+		if err := l.deliverer.Wake(context.Background(), id); err != nil {
+			l.runner.Logger.Error("delivery failed", "error", err)
+		}
+	})
+	l.runner.Log, l.pushes = webhook.Watch(log, store, waker.Wake)
+}
+
+// deliver delivers a push notification configuration in the background.
+func (l *local) deliver(_ context.Context, id a2a.TaskID, config string) error {
+	l.jobs.Go(func() {
+		if err := l.deliverer.Deliver(context.Background(), id, config); err != nil {
+			l.runner.Logger.Error("delivery failed", "task", id, "config", config, "error", err)
+		}
+	})
+	return nil
 }
 
 // work runs a task in the background.
@@ -78,10 +112,12 @@ func (l *local) work(_ context.Context, id a2a.TaskID) error {
 	return nil
 }
 
-// sweep recovers runs that were cut off, now and then.
+// sweep recovers runs that were cut off, and delivers what is due, now and then.
 func (l *local) sweep(ctx context.Context) {
 	for {
-		if _, err := l.runner.Sweep(ctx); err != nil && ctx.Err() == nil {
+		_, err := l.runner.Sweep(ctx)
+		_, pushErr := push.Sweep(ctx, l.pushes, l.deliver)
+		if err = errors.Join(err, pushErr); err != nil && ctx.Err() == nil {
 			l.runner.Logger.Error("sweep failed", "error", err)
 		}
 		select {

@@ -7,12 +7,18 @@
 //	WORKER_FUNCTION_NAME       function that runs what this one leaves to it. A local server does so itself.
 //	AWS_ENDPOINT_URL_DYNAMODB  where DynamoDB is, if not at AWS. A local server creates the table there.
 //	RETENTION_DAYS             how long a task is kept. Default 30.
+//	AUTH                       who may call: none (anybody), iam (requests that AWS has verified) or oidc (bearer tokens).
+//	                           A local server without it lets anybody.
+//	OIDC_ISSUER                URL of the issuer of the tokens.
+//	OIDC_AUDIENCE              audience of the tokens.
+//	CARD_SIGNING_KEY           private key (PEM, PKCS #8) that signs the agent card. Without it the card is not signed.
 //	PORT                       of the local server. Default 10000.
 package main
 
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"net/http"
@@ -21,10 +27,13 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"a2alambda/internal/agent"
+	"a2alambda/internal/auth"
 	"a2alambda/internal/cloud"
 	"a2alambda/internal/functionurl"
+	"a2alambda/internal/push"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/internal/wire"
@@ -37,31 +46,89 @@ func main() {
 }
 
 func serve(ctx context.Context) error {
-	executor, card := agent.NewExecutor(), agent.Card() // put your own agent here, and in ../worker
+	executor, card, extended := agent.NewExecutor(), agent.Card(), agent.ExtendedCard() // put your own agent here, and in ../worker
 
+	scheme, err := callers()
+	if err != nil {
+		return err
+	}
+	scheme.Declare(card)
+	if extended != nil {
+		scheme.Declare(extended)
+	}
+	if len(card.SecuritySchemes) == 0 {
+		extended = nil // it is for callers who are known
+	}
 	days, err := strconv.Atoi(cmp.Or(os.Getenv("RETENTION_DAYS"), "30"))
 	if err != nil || days < 1 {
 		return fmt.Errorf("RETENTION_DAYS is %q, not a number of days", os.Getenv("RETENTION_DAYS"))
 	}
-	handler := func(r *run.Runner) http.Handler {
-		return wire.New(wire.Config{
-			Server:  &server.Server{Log: r.Log, Runner: r, Retention: time.Duration(days) * 24 * time.Hour},
-			Card:    card,
-			BaseURL: functionurl.BaseURL,
-			Logger:  r.Logger,
-		})
-	}
-	if os.Getenv("AWS_LAMBDA_RUNTIME_API") == "" {
-		l, err := openLocal(ctx, executor)
-		if err != nil {
-			return err
+	var signer *wire.Signer
+	if key := os.Getenv("CARD_SIGNING_KEY"); key != "" {
+		if signer, err = wire.NewSigner([]byte(key)); err != nil {
+			return fmt.Errorf("CARD_SIGNING_KEY: %w", err)
 		}
-		return l.serve(handler(l.runner), cmp.Or(os.Getenv("PORT"), "10000"))
 	}
-	runner, err := cloud.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), executor)
+	guard, err := webhooks()
 	if err != nil {
 		return err
 	}
-	lambda.Start(functionurl.Handler(handler(runner)))
+	handler := func(r *run.Runner, pushes push.Store) http.Handler {
+		return wire.New(wire.Config{
+			Server: &server.Server{
+				Log: r.Log, Runner: r, Retention: time.Duration(days) * 24 * time.Hour, Card: card,
+				Push: &server.Push{Store: pushes, Check: guard.Check},
+			},
+			Extended: extended,
+			Signer:   signer,
+			BaseURL:  functionurl.BaseURL,
+			Auth:     scheme,
+			Logger:   r.Logger,
+		})
+	}
+	if !onLambda() {
+		l, err := openLocal(ctx, executor, guard)
+		if err != nil {
+			return err
+		}
+		return l.serve(handler(l.runner, l.pushes), cmp.Or(os.Getenv("PORT"), "10000"))
+	}
+	runner, log, err := cloud.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), executor)
+	if err != nil {
+		return err
+	}
+	lambda.Start(functionurl.Handler(handler(runner, log)))
 	return nil
+}
+
+// webhooks returns where push notifications may go.
+func webhooks() (push.Guard, error) {
+	allowed := os.Getenv("PUSH_ALLOWED_CIDRS")
+	if allowed == "" && !onLambda() {
+		allowed = loopback
+	}
+	guard, err := push.ParseAllow(allowed)
+	if err != nil {
+		return push.Guard{}, fmt.Errorf("PUSH_ALLOWED_CIDRS: %w", err)
+	}
+	return guard, nil
+}
+
+func onLambda() bool { return os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" }
+
+// callers returns how callers are told apart.
+func callers() (auth.Scheme, error) {
+	samLocal := os.Getenv("AWS_SAM_LOCAL") == "true" // which knows no signatures, and has no value for AUTH unless it is told
+	switch mode := os.Getenv("AUTH"); {
+	case mode == "none", mode == "" && !onLambda(), mode != "oidc" && samLocal:
+		return auth.None(), nil
+	case mode == "iam" && !onLambda():
+		return nil, errors.New("AUTH=iam needs Lambda, which verifies the signatures")
+	case mode == "iam":
+		return auth.IAM(functionurl.IAMUser), nil
+	case mode == "oidc":
+		return auth.OIDC(os.Getenv("OIDC_ISSUER"), os.Getenv("OIDC_AUDIENCE"), lambdacontext.NewLogger())
+	default:
+		return nil, fmt.Errorf("AUTH is %q, not one of none, iam and oidc", mode)
+	}
 }

@@ -1,31 +1,42 @@
-// Command sweeper is the Lambda function that finds tasks whose run was cut off, and has a worker see to them. It is invoked each
-// minute; what the event says does not matter.
+// Command sweeper is the Lambda function that finds tasks whose run was cut off, and has a worker see to them, and push
+// notifications that are due, and has the push function deliver them. It is invoked each minute; what the event says does not
+// matter.
 //
 // The environment:
 //
 //	TABLE_NAME                 DynamoDB table of the tasks.
 //	WORKER_FUNCTION_NAME       the worker.
+//	PUSH_FUNCTION_NAME         the push function.
 //	AWS_ENDPOINT_URL_DYNAMODB  where DynamoDB is, if not at AWS.
 package main
 
 import (
 	"context"
+	"errors"
 	"log"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"a2alambda/internal/cloud"
+	"a2alambda/internal/push"
 )
 
 func main() {
-	runner, err := cloud.NewRunner(context.Background(), os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), nil)
+	ctx, table := context.Background(), os.Getenv("TABLE_NAME")
+	runner, _, err := cloud.NewRunner(ctx, table, os.Getenv("WORKER_FUNCTION_NAME"), nil)
+	if err != nil {
+		log.Fatal("sweeper: ", err)
+	}
+	pushes, invoke, err := cloud.NewPush(ctx, table, os.Getenv("PUSH_FUNCTION_NAME"))
 	if err != nil {
 		log.Fatal("sweeper: ", err)
 	}
 	lambda.Start(func(ctx context.Context) error {
 		n, err := runner.Sweep(ctx)
-		runner.Logger.InfoContext(ctx, "swept", "running", n, "error", err)
+		due, pushErr := push.Sweep(ctx, pushes, invoke)
+		err = errors.Join(err, pushErr)
+		runner.Logger.InfoContext(ctx, "swept", "running", n, "due", due, "error", err)
 		return err
 	})
 }

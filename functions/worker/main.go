@@ -23,7 +23,7 @@ import (
 
 func main() {
 	executor := agent.NewExecutor() // put your own agent here, and in ../agent
-	runner, err := cloud.NewRunner(context.Background(), os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), executor)
+	runner, _, err := cloud.NewRunner(context.Background(), os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), executor)
 	if err != nil {
 		log.Fatal("worker: ", err)
 	}

@@ -20,3 +20,15 @@ func Card() *a2a.AgentCard {
 		}},
 	}
 }
+
+// ExtendedCard returns the card that authenticated callers are shown, with a skill more.
+func ExtendedCard() *a2a.AgentCard {
+	card := Card()
+	card.Skills = append(card.Skills, a2a.AgentSkill{
+		ID:          "asks_for_input",
+		Name:        "Input Request",
+		Description: "Asks for a text when a message has none, and processes the answer in the same task",
+		Tags:        []string{"input-required", "multi-turn"},
+	})
+	return card
+}

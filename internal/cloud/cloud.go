@@ -1,4 +1,4 @@
-// Package cloud is what the functions share of AWS: the table, and the worker.
+// Package cloud is what the functions share of AWS: the table, and how they invoke each other.
 package cloud
 
 import (
@@ -47,34 +47,61 @@ func DynamoDB(cfg aws.Config) *dynamodb.Client {
 	})
 }
 
-// NewRunner returns a runner on Lambda: its log is in the table, and the worker, a Lambda function, goes on with what it leaves.
-func NewRunner(ctx context.Context, table, worker string, executor a2asrv.AgentExecutor) (*run.Runner, error) {
+// NewRunner returns a runner on Lambda, and its log: that is in the table, and the worker, a Lambda function, goes on with what it leaves.
+func NewRunner(ctx context.Context, table, worker string, executor a2asrv.AgentExecutor) (*run.Runner, *dynamolog.Log, error) {
 	if table == "" || worker == "" {
-		return nil, errors.New("cloud: TABLE_NAME or WORKER_FUNCTION_NAME is not set")
+		return nil, nil, errors.New("cloud: TABLE_NAME or WORKER_FUNCTION_NAME is not set")
 	}
 	cfg, err := Config(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("cloud: %w", err)
+		return nil, nil, fmt.Errorf("cloud: %w", err)
 	}
+	l := dynamolog.New(DynamoDB(cfg), table)
 	return &run.Runner{
-		Log:      dynamolog.New(DynamoDB(cfg), table),
+		Log:      l,
 		Executor: executor,
 		Gap:      Gap,
 		Logger:   lambdacontext.NewLogger(),
 		Invoke:   invoker(cfg, worker),
+	}, l, nil
+}
+
+// NewPush returns the table as the store of push notification configurations, and what invokes the push function, a Lambda
+// function, to deliver one.
+func NewPush(ctx context.Context, table, function string) (
+	l *dynamolog.Log, invoke func(ctx context.Context, id a2a.TaskID, config string) error, err error,
+) {
+	if table == "" || function == "" {
+		return nil, nil, errors.New("cloud: TABLE_NAME or PUSH_FUNCTION_NAME is not set")
+	}
+	cfg, err := Config(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cloud: %w", err)
+	}
+	send := sender(cfg, function)
+	return dynamolog.New(DynamoDB(cfg), table), func(ctx context.Context, id a2a.TaskID, config string) error {
+		return send(ctx, Job{TaskID: id, ConfigID: config})
 	}, nil
 }
 
-// Job is the event that a worker is invoked with.
+// Job is the event that a worker, or the push function, is invoked with.
 type Job struct {
 	TaskID a2a.TaskID `json:"taskId"`
+	// ConfigID is that of a push notification configuration. A worker gets none.
+	ConfigID string `json:"configId,omitempty"`
 }
 
 // invoker returns a function that invokes the Lambda function asynchronously, to run a task.
 func invoker(cfg aws.Config, function string) func(context.Context, a2a.TaskID) error {
+	send := sender(cfg, function)
+	return func(ctx context.Context, id a2a.TaskID) error { return send(ctx, Job{TaskID: id}) }
+}
+
+// sender returns a function that invokes the Lambda function asynchronously.
+func sender(cfg aws.Config, function string) func(context.Context, Job) error {
 	client := sync.OnceValue(func() *lambda.Client { return lambda.NewFromConfig(cfg) })
-	return func(ctx context.Context, id a2a.TaskID) error {
-		payload, err := json.Marshal(Job{id})
+	return func(ctx context.Context, job Job) error {
+		payload, err := json.Marshal(job)
 		if err != nil {
 			return err
 		}

@@ -27,21 +27,36 @@ var errRunning = a2a.NewError(a2a.ErrUnsupportedOperation, "the task is being wo
 
 // accept puts the message into the log: as a new task, or as the next turn of one that waits for it. If that had been done
 // before, by the same message, it returns the task instead. A turn that is left to a worker has no holder.
-func (s *Server) accept(ctx context.Context, req *a2a.SendMessageRequest, forWorker bool) (turn run.Turn, joined *tasklog.Snapshot, err error) {
-	if err := check(req); err != nil {
+func (s *Server) accept(
+	ctx context.Context, c Caller, req *a2a.SendMessageRequest, forWorker bool,
+) (turn run.Turn, joined *tasklog.Snapshot, err error) {
+	if err := s.check(req); err != nil {
 		return run.Turn{}, nil, err
 	}
 	m := *req.Message
 	turn = run.Turn{
-		Writer:  a2a.NewMessageID(),
-		Until:   time.Now().Add(run.LeaseTime),
-		Context: &a2asrv.ExecutorContext{Message: &m, Metadata: req.Metadata, Tenant: req.Tenant},
+		Head:   tasklog.Head{Scope: c.scope(req.Tenant)},
+		Writer: a2a.NewMessageID(),
+		Until:  time.Now().Add(run.LeaseTime),
+		Context: &a2asrv.ExecutorContext{
+			Message: &m, Metadata: req.Metadata, Tenant: req.Tenant, User: c.user(), ServiceParams: c.Params,
+		},
+		Extensions: c.Extensions,
 	}
-	begin := s.create
+	turn.Head.Push = req.Config != nil && req.Config.PushConfig != nil
+	pushed, begin := turn.Head.Push, s.create
 	if m.TaskID != "" {
 		begin = s.continueTask
 	}
-	joined, err = begin(ctx, &turn, forWorker)
+	if joined, err = begin(ctx, &turn, forWorker); err != nil || !pushed {
+		return turn, joined, err
+	}
+	// If this fails, the client tries again and joins, and this is tried again, too.
+	if joined != nil {
+		_, err = s.putPush(ctx, c, joined.Head, req.Config.PushConfig, 0)
+	} else {
+		_, err = s.putPush(ctx, c, turn.Head, req.Config.PushConfig, turn.Fold.Seq()-1)
+	}
 	return turn, joined, err
 }
 
@@ -54,12 +69,13 @@ func (s *Server) create(ctx context.Context, turn *run.Turn, forWorker bool) (*t
 	if err != nil {
 		return nil, err
 	}
-	seed := []string{turn.Context.Tenant, m.ContextID, m.ID, string(parts)}
+	scope := turn.Head.Scope
+	seed := []string{m.ContextID, m.ID, string(parts)}
 	if m.ContextID == "" {
-		m.ContextID = derivedID(append(seed, "context")...)
+		m.ContextID = derivedID(scope, append(seed, "context")...)
 	}
 	id := func(generation int) a2a.TaskID {
-		return a2a.TaskID(derivedID(append(slices.Clone(seed), "task", strconv.Itoa(generation))...))
+		return a2a.TaskID(derivedID(scope, append(slices.Clone(seed), "task", strconv.Itoa(generation))...))
 	}
 	for generation := 0; ; {
 		m.TaskID = id(generation)
@@ -80,8 +96,8 @@ func (s *Server) create(ctx context.Context, turn *run.Turn, forWorker bool) (*t
 func (s *Server) latest(ctx context.Context, from int, id func(int) a2a.TaskID) (int, *tasklog.Snapshot, error) {
 	// look returns the task of a generation if it can be joined, and whether it is over. If neither, the generation is free.
 	look := func(generation int) (joinable *tasklog.Snapshot, over bool, err error) {
-		snapshot, err := s.load(ctx, id(generation))
-		if errors.Is(err, a2a.ErrTaskNotFound) {
+		snapshot, err := s.Log.Load(ctx, id(generation))
+		if errors.Is(err, tasklog.ErrNotFound) {
 			return nil, generation == from, nil // that one exists: it has expired, and is not deleted yet
 		}
 		if err != nil || outlived(snapshot.Task) {
@@ -116,23 +132,41 @@ func outlived(t *a2a.Task) bool {
 	return t.Status.State.Terminal() && ended != nil && time.Since(*ended) > joinWindow
 }
 
-// derivedID returns an id, in the form of a UUID, that follows from the strings.
-func derivedID(from ...string) string {
-	h := sha256.New()
-	for _, s := range from {
-		sum := sha256.Sum256([]byte(s))
-		h.Write(sum[:])
-	}
-	id := uuid.UUID(h.Sum(nil)[:16])
+// derivedID returns an id, in the form of a UUID, that follows from the scope and the strings. Its first 32 bits follow from the
+// scope alone.
+func derivedID(scope tasklog.Scope, from ...string) string {
+	of := sum(scope.Owner, scope.Tenant)
+	id := uuid.UUID(sum(append(from, string(of))...)[:16])
+	copy(id[:scopeBytes], of)
 	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80 // version 8: RFC 9562, 5.8
 	return id.String()
+}
+
+// scopeBytes is how many bytes of an id tell its scope: enough that a strange id is told from one's own, though not a proof.
+const scopeBytes = 4
+
+// inScope reports whether the task of that id may be one of the scope.
+func inScope(scope tasklog.Scope, id a2a.TaskID) bool {
+	u, err := uuid.Parse(string(id))
+	return err == nil && u.String() == string(id) && bytes.Equal(u[:scopeBytes], sum(scope.Owner, scope.Tenant)[:scopeBytes])
+}
+
+// sum returns the SHA-256 of the strings. Where one ends and the next begins makes a difference.
+func sum(of ...string) []byte {
+	h := sha256.New()
+	for _, s := range of {
+		one := sha256.Sum256([]byte(s))
+		h.Write(one[:])
+	}
+	return h.Sum(nil)
 }
 
 func (s *Server) createAs(ctx context.Context, turn *run.Turn, forWorker bool) error {
 	m := turn.Context.Message
 	now := time.Now()
 	created := now.Truncate(time.Second)
-	turn.Head = tasklog.Head{ID: m.TaskID, ContextID: m.ContextID, Created: created, Expires: created.Add(s.Retention)}
+	turn.Head.ID, turn.Head.ContextID = m.TaskID, m.ContextID
+	turn.Head.Created, turn.Head.Expires = created, created.Add(s.Retention)
 	turn.Context.TaskID, turn.Context.ContextID = m.TaskID, m.ContextID
 	task := a2a.NewSubmittedTask(turn.Context, m)
 	task.Status.Timestamp = &now
@@ -155,7 +189,7 @@ func (s *Server) createAs(ctx context.Context, turn *run.Turn, forWorker bool) e
 // continueTask begins the next turn of a task with the message.
 func (s *Server) continueTask(ctx context.Context, turn *run.Turn, forWorker bool) (*tasklog.Snapshot, error) {
 	m := turn.Context.Message
-	snapshot, err := s.load(ctx, m.TaskID)
+	snapshot, err := s.load(ctx, turn.Head.Scope, m.TaskID)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +198,7 @@ func (s *Server) continueTask(ctx context.Context, turn *run.Turn, forWorker boo
 		m.ContextID = task.ContextID
 	}
 	if m.ContextID != task.ContextID {
-		return nil, invalid("message.contextId is not that of the task")
+		return nil, Invalid("message.contextId", "is not that of the task")
 	}
 	if slices.ContainsFunc(task.History, func(h *a2a.Message) bool { return retried(h, m) }) {
 		if outlived(task) {
@@ -201,7 +235,7 @@ func (s *Server) continueTask(ctx context.Context, turn *run.Turn, forWorker boo
 	}
 	err = s.Log.Append(ctx, tasklog.Batch{
 		ID: m.TaskID, Writer: turn.Writer, First: snapshot.Seq + 1, Events: [][]byte{data},
-		State: a2a.TaskStateSubmitted, Expires: snapshot.Head.Expires,
+		State: a2a.TaskStateSubmitted, Expires: snapshot.Head.Expires, Push: snapshot.Head.Push,
 	})
 	if errors.Is(err, tasklog.ErrConflict) {
 		return nil, errRunning
@@ -209,6 +243,7 @@ func (s *Server) continueTask(ctx context.Context, turn *run.Turn, forWorker boo
 	if err != nil {
 		return nil, err
 	}
+	snapshot.Head.Push = snapshot.Head.Push || turn.Head.Push
 	turn.Head = snapshot.Head
 	turn.Fold = tasklog.NewFold(task, snapshot.Seq)
 	turn.Fold.Add(tasklog.Event{Seq: snapshot.Seq + 1, JSON: data})

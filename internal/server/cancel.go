@@ -16,13 +16,13 @@ const cancelWithin = 30 * time.Second
 // CancelTask implements specification 3.1.5. Whoever runs the task, in whatever instance, is interrupted; a task that nobody runs
 // is canceled here. It answers with the canceled task, or with [a2a.ErrTaskNotCancelable] if the task has ended before; after
 // half a minute with the task as it is then.
-func (s *Server) CancelTask(ctx context.Context, req *a2a.CancelTaskRequest) (*a2a.Task, error) {
+func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRequest) (*a2a.Task, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
 	ctx, cancel = context.WithTimeout(ctx, cancelWithin)
 	defer cancel()
 	for asked := false; ; asked = true {
-		snapshot, err := s.load(context.WithoutCancel(ctx), req.ID)
+		snapshot, err := s.load(context.WithoutCancel(ctx), c.scope(req.Tenant), req.ID)
 		if err != nil {
 			return nil, err
 		}

@@ -1,44 +1,123 @@
 package server
 
-import "github.com/a2aproject/a2a-go/v2/a2a"
+import (
+	"fmt"
+	"mime"
+	"slices"
+	"strings"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/errordetails"
+)
 
 // maxID is the most bytes in an id that a client names, well under the 2048 of a DynamoDB key.
 const maxID = 256
 
-// check returns the error for a request that no agent could take.
-func check(req *a2a.SendMessageRequest) error {
+// Invalid returns the error for a field of a request: that it is what it may not be, such as "is required".
+func Invalid(field, problem string, args ...any) error {
+	problem = fmt.Sprintf(problem, args...)
+	return a2a.NewError(a2a.ErrInvalidParams, field+" "+problem).WithTypedDetails(errordetails.NewTyped(
+		"type.googleapis.com/google.rpc.BadRequest",
+		map[string]any{"fieldViolations": []any{map[string]any{"field": field, "description": problem}}},
+	))
+}
+
+// check returns the error for a request that no agent could take, or that the agent of this server can't.
+func (s *Server) check(req *a2a.SendMessageRequest) error {
 	m := req.Message
 	switch {
 	case m == nil:
-		return invalid("message is required")
+		return Invalid("message", "is required")
 	case m.ID == "":
-		return invalid("message.messageId is required")
+		return Invalid("message.messageId", "is required")
 	case len(m.ID) > maxID:
-		return invalid("message.messageId is longer than %d bytes", maxID)
+		return Invalid("message.messageId", "is longer than %d bytes", maxID)
 	case m.Role != a2a.MessageRoleUser:
-		return invalid("message.role is not the user's")
+		return Invalid("message.role", "is not the user's")
 	case len(m.Parts) == 0:
-		return invalid("message.parts is required: at least one part")
+		return Invalid("message.parts", "is required: at least one part")
 	case len(m.ContextID) > maxID:
-		return invalid("message.contextId is longer than %d bytes", maxID)
+		return Invalid("message.contextId", "is longer than %d bytes", maxID)
+	}
+	if err := checkTenant(req.Tenant); err != nil {
+		return err
 	}
 	for i, p := range m.Parts {
 		if p == nil || p.Content == nil {
-			return invalid("message.parts[%d] is empty", i)
+			return Invalid(fmt.Sprintf("message.parts[%d]", i), "is empty")
+		}
+		if p.MediaType != "" && !s.takes(p.MediaType) {
+			return a2a.NewError(a2a.ErrUnsupportedContentType, fmt.Sprintf("message.parts[%d]: the agent does not take %s", i, p.MediaType))
 		}
 	}
-	if c := req.Config; c != nil {
-		if c.PushConfig != nil {
-			return a2a.ErrPushNotificationNotSupported
-		}
-		return checkHistoryLength(c.HistoryLength)
+	c := req.Config
+	if c == nil {
+		return nil
 	}
-	return nil
+	if len(c.AcceptedOutputModes) > 0 && !s.gives(c.AcceptedOutputModes) {
+		return a2a.NewError(a2a.ErrUnsupportedContentType,
+			"the agent gives none of configuration.acceptedOutputModes, but "+strings.Join(s.Card.DefaultOutputModes, ", "))
+	}
+	if c.PushConfig != nil {
+		if err := s.checkPush(c.PushConfig); err != nil {
+			return err
+		}
+	}
+	return checkHistoryLength(c.HistoryLength)
 }
 
 func checkHistoryLength(n *int) error {
 	if n != nil && *n < 0 {
-		return invalid("historyLength is negative")
+		return Invalid("historyLength", "is negative")
 	}
 	return nil
+}
+
+func checkTenant(tenant string) error {
+	if len(tenant) > maxID {
+		return Invalid("tenant", "is longer than %d bytes", maxID)
+	}
+	return nil
+}
+
+// takes reports whether the card says that the agent, or one of its skills, takes the media type.
+func (s *Server) takes(mode string) bool {
+	taken := slices.ContainsFunc(s.Card.DefaultInputModes, func(m string) bool { return modesMatch(mode, m) })
+	for _, skill := range s.Card.Skills {
+		taken = taken || slices.ContainsFunc(skill.InputModes, func(m string) bool { return modesMatch(mode, m) })
+	}
+	return taken
+}
+
+// gives reports whether the card says that the agent, or one of its skills, gives one of the media types.
+func (s *Server) gives(accepted []string) bool {
+	given := slices.Clone(s.Card.DefaultOutputModes)
+	for _, skill := range s.Card.Skills {
+		given = append(given, skill.OutputModes...)
+	}
+	return slices.ContainsFunc(given, func(g string) bool {
+		return slices.ContainsFunc(accepted, func(a string) bool { return modesMatch(a, g) })
+	})
+}
+
+// modesMatch reports whether two media types are the same, or one is a range that has the other in it. Cards and clients
+// also say "text" for text of any kind.
+func modesMatch(a, b string) bool {
+	a, b = mediaType(a), mediaType(b)
+	matches := func(one, other string) bool {
+		within, isRange := strings.CutSuffix(one, "*")
+		return one == other || isRange && strings.HasPrefix(other, strings.TrimPrefix(within, "*/"))
+	}
+	return matches(a, b) || matches(b, a)
+}
+
+// mediaType returns the media type without its parameters.
+func mediaType(mode string) string {
+	if t, _, err := mime.ParseMediaType(mode); err == nil {
+		mode = t
+	}
+	if mode = strings.ToLower(mode); !strings.Contains(mode, "/") && mode != "*" {
+		mode += "/*"
+	}
+	return mode
 }

@@ -5,28 +5,51 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"a2alambda/internal/run"
 	"a2alambda/internal/tasklog"
 )
 
-// Server serves the tasks in a log. All fields are required.
+// Server serves the tasks in a log. All fields but Push are required.
 type Server struct {
 	Log    tasklog.Log
 	Runner *run.Runner
 	// Retention is how long a task is kept after it was created.
 	Retention time.Duration
+	// Card is the agent's card without interfaces: it says what the agent takes and gives.
+	Card *a2a.AgentCard
+	// Push is nil where there are no push notifications.
+	Push *Push
 }
+
+// Caller is who sends a request, and how.
+type Caller struct {
+	// Owner is the caller's name, stable and unique; "" where callers have none. What a caller begins is its own.
+	Owner string
+	// Version is that of the protocol that the caller speaks: "1.0" or "0.3".
+	Version string
+	// Params are the headers of the request, for the executor.
+	Params *a2asrv.ServiceParams
+	// Extensions are the URIs of the extensions that are active in the request (specification 4.6).
+	Extensions []string
+}
+
+func (c Caller) scope(tenant string) tasklog.Scope {
+	return tasklog.Scope{Owner: c.Owner, Tenant: tenant}
+}
+
+// user is what an executor gets to know of the caller.
+func (c Caller) user() *a2asrv.User { return run.User(c.Owner) }
 
 // SendMessage implements specification 3.1.1: it answers with the task when its turn has ended, or at once if the client wants
 // that.
-func (s *Server) SendMessage(ctx context.Context, req *a2a.SendMessageRequest) (*a2a.Task, error) {
+func (s *Server) SendMessage(ctx context.Context, c Caller, req *a2a.SendMessageRequest) (*a2a.Task, error) {
 	immediately := req.Config != nil && req.Config.ReturnImmediately
-	turn, joined, err := s.accept(ctx, req, immediately)
+	turn, joined, err := s.accept(ctx, c, req, immediately)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +87,7 @@ func (s *Server) run(ctx context.Context, turn run.Turn) (*a2a.Task, error) {
 	if !run.Lost(err) {
 		return nil, err
 	}
-	snapshot, err := s.load(ctx, turn.Head.ID)
+	snapshot, err := s.Log.Load(ctx, turn.Head.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -72,8 +95,8 @@ func (s *Server) run(ctx context.Context, turn run.Turn) (*a2a.Task, error) {
 }
 
 // SendStreamingMessage implements specification 3.1.2. The caller must close the stream.
-func (s *Server) SendStreamingMessage(ctx context.Context, req *a2a.SendMessageRequest) (*Stream, error) {
-	turn, joined, err := s.accept(ctx, req, false)
+func (s *Server) SendStreamingMessage(ctx context.Context, c Caller, req *a2a.SendMessageRequest) (*Stream, error) {
+	turn, joined, err := s.accept(ctx, c, req, false)
 	if err != nil {
 		return nil, err
 	}
@@ -104,11 +127,11 @@ func (s *Server) SendStreamingMessage(ctx context.Context, req *a2a.SendMessageR
 }
 
 // GetTask implements specification 3.1.3.
-func (s *Server) GetTask(ctx context.Context, req *a2a.GetTaskRequest) (*a2a.Task, error) {
+func (s *Server) GetTask(ctx context.Context, c Caller, req *a2a.GetTaskRequest) (*a2a.Task, error) {
 	if err := checkHistoryLength(req.HistoryLength); err != nil {
 		return nil, err
 	}
-	snapshot, err := s.load(ctx, req.ID)
+	snapshot, err := s.load(ctx, c.scope(req.Tenant), req.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -117,16 +140,17 @@ func (s *Server) GetTask(ctx context.Context, req *a2a.GetTaskRequest) (*a2a.Tas
 	return snapshot.Task, nil
 }
 
-// load returns a task, or [a2a.ErrTaskNotFound].
-func (s *Server) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
+// load returns a task of the scope, or [a2a.ErrTaskNotFound].
+func (s *Server) load(ctx context.Context, scope tasklog.Scope, id a2a.TaskID) (*tasklog.Snapshot, error) {
 	if id == "" {
-		return nil, invalid("id is required")
+		return nil, Invalid("id", "is required")
 	}
-	if len(id) > maxID {
-		return nil, a2a.ErrTaskNotFound // and no key of any store
+	// An id tells whose it is. That of somebody else costs as little as one that nobody has, and is the same error.
+	if len(scope.Tenant) > maxID || !inScope(scope, id) {
+		return nil, a2a.ErrTaskNotFound
 	}
 	snapshot, err := s.Log.Load(ctx, id)
-	if errors.Is(err, tasklog.ErrNotFound) {
+	if errors.Is(err, tasklog.ErrNotFound) || err == nil && snapshot.Head.Scope != scope {
 		return nil, a2a.ErrTaskNotFound
 	}
 	return snapshot, err
@@ -154,7 +178,10 @@ func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Ta
 	if err != nil {
 		return nil, err
 	}
-	now, err := s.load(context.WithoutCancel(ctx), snapshot.Head.ID)
+	now, err := s.Log.Load(context.WithoutCancel(ctx), snapshot.Head.ID)
+	if errors.Is(err, tasklog.ErrNotFound) {
+		return nil, a2a.ErrTaskNotFound
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -186,8 +213,4 @@ func trimHistory(t *a2a.Task, length *int) {
 	if len(t.History) == 0 {
 		t.History = nil
 	}
-}
-
-func invalid(format string, args ...any) error {
-	return a2a.NewError(a2a.ErrInvalidParams, fmt.Sprintf(format, args...))
 }

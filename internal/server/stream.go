@@ -31,15 +31,15 @@ func frame(t *a2a.Task, seq int64, historyLength *int) (tasklog.Event, error) {
 
 // SubscribeToTask implements specification 3.1.6. If the client names the last event that it has seen (last > 0), the stream goes on
 // from there, also if the task has ended since; the first frame is then the task as of that event. The stream ends with ctx.
-func (s *Server) SubscribeToTask(ctx context.Context, req *a2a.SubscribeToTaskRequest, last int64) (*Stream, error) {
-	snapshot, err := s.load(ctx, req.ID)
+func (s *Server) SubscribeToTask(ctx context.Context, c Caller, req *a2a.SubscribeToTaskRequest, last int64) (*Stream, error) {
+	snapshot, err := s.load(ctx, c.scope(req.Tenant), req.ID)
 	if err != nil {
 		return nil, err
 	}
 	s.recover(ctx, snapshot)
 	switch {
 	case last > snapshot.Seq:
-		return nil, invalid("Last-Event-ID is beyond the last event of the task")
+		return nil, Invalid("Last-Event-ID", "is beyond the last event of the task")
 	case last > 0:
 		return s.streamFrom(ctx, snapshot, last, nil)
 	case snapshot.Task.Status.State.Terminal():

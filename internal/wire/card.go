@@ -1,55 +1,181 @@
 package wire
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
+	"sync"
+	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2acompat/a2av0"
 )
 
+// maxCards is how many cards are kept in memory. A server has one base URL or a few, but one that is not on Lambda takes its own
+// from the Host header, which clients choose.
+const maxCards = 64
+
+// cards are the documents that were made so far.
+type cards struct {
+	mu   sync.Mutex
+	made map[cardKey][]byte
+}
+
+// cardKey names a document: a card, in a shape, for a base URL.
+type cardKey struct {
+	card   *a2a.AgentCard
+	merged bool // for clients of both versions, else 1.0
+	base   string
+}
+
+// card serves the public card, as clients of both versions read it. Specification 1.0, 8.6: caching.
 func (h *handler) card(w http.ResponseWriter, r *http.Request) {
-	data, err := h.cardJSON(r)
+	data, err := h.cardJSON(r.Context(), cardKey{h.Server.Card, true, h.BaseURL(r)})
 	if err != nil {
-		h.Logger.ErrorContext(r.Context(), "agent card", "error", err)
+		h.Logger.ErrorContext(r.Context(), "request failed", "error", err)
 		http.Error(w, "internal error", http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(data, '\n'))
+	serveJSON(w, r, data)
 }
 
-// cardJSON returns the card as clients of both versions read it: that of 1.0, with the fields that 0.3 has elsewhere.
-func (h *handler) cardJSON(r *http.Request) ([]byte, error) {
-	url := h.BaseURL(r)
-	card := *h.Card
-	for _, version := range []string{v1.version, v03.version} {
-		card.SupportedInterfaces = append(card.SupportedInterfaces, &a2a.AgentInterface{
-			URL: url, ProtocolBinding: a2a.TransportProtocolJSONRPC, ProtocolVersion: a2a.ProtocolVersion(version),
-		})
+// extendedCard answers with the card for authenticated callers: specification 1.0, 3.1.11 and 13.3.
+func (c *call) extendedCard(json.RawMessage) {
+	switch {
+	case c.Extended == nil && c.dialect.version == v03.version:
+		c.fail(a2a.ErrExtendedCardNotConfigured)
+		return
+	case c.Extended == nil:
+		c.fail(a2a.ErrUnsupportedOperation)
+		return
 	}
-	producer, ok := a2av0.NewStaticAgentCardProducer(&card).(interface {
+	data, err := c.cardJSON(c.r.Context(), cardKey{c.Extended, c.dialect.version == v03.version, c.BaseURL(c.r)})
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	c.w.Header().Set("Cache-Control", "private, max-age=300")
+	c.reply(data)
+}
+
+func (h *handler) cardJSON(ctx context.Context, key cardKey) ([]byte, error) {
+	h.cards.mu.Lock()
+	defer h.cards.mu.Unlock()
+	if data, ok := h.cards.made[key]; ok {
+		return data, nil
+	}
+	data, err := h.newCard(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("agent card: %w", err)
+	}
+	if len(h.cards.made) >= maxCards || h.cards.made == nil {
+		h.cards.made = make(map[cardKey][]byte)
+	}
+	h.cards.made[key] = data
+	return data, nil
+}
+
+// newCard makes the document, signed if there is a signer.
+func (h *handler) newCard(ctx context.Context, key cardKey) ([]byte, error) {
+	card := *key.card
+	card.Capabilities.ExtendedAgentCard = h.Extended != nil
+	card.Capabilities.PushNotifications = h.Server.Push != nil
+	card.SupportedInterfaces, card.Signatures = nil, nil
+	for _, version := range []string{v1.version, v03.version} {
+		for _, binding := range []a2a.TransportProtocol{a2a.TransportProtocolJSONRPC, a2a.TransportProtocolHTTPJSON} {
+			card.SupportedInterfaces = append(card.SupportedInterfaces, &a2a.AgentInterface{
+				URL: key.base, ProtocolBinding: binding, ProtocolVersion: a2a.ProtocolVersion(version),
+			})
+		}
+	}
+	pure, err := document(json.Marshal(&card))
+	if err != nil {
+		return nil, err
+	}
+	served := pure
+	if key.merged {
+		if served, err = merged(ctx, &card, pure); err != nil {
+			return nil, err
+		}
+	}
+	if h.Signer != nil {
+		// Who verifies has either parsed the card, and knows only the fields of 1.0, or has the document.
+		first, err := h.Signer.sign(parsed(pure), key.base)
+		if err != nil {
+			return nil, err
+		}
+		second, err := h.Signer.sign(served, key.base)
+		if err != nil {
+			return nil, err
+		}
+		served = maps.Clone(served)
+		served["signatures"] = []a2a.AgentCardSignature{first, second}
+	}
+	return json.MarshalIndent(served, "", "  ")
+}
+
+// merged returns the card as clients of both versions read it: that of 1.0 with the fields that 0.3 has elsewhere. pure is the
+// card as 1.0 has it.
+func merged(ctx context.Context, card *a2a.AgentCard, pure map[string]any) (map[string]any, error) {
+	producer, ok := a2av0.NewStaticAgentCardProducer(card).(interface {
 		CardJSON(context.Context) ([]byte, error)
 	})
 	if !ok {
 		return nil, errors.New("the SDK's producer makes no JSON")
 	}
-	data, err := producer.CardJSON(r.Context())
+	doc, err := document(producer.CardJSON(ctx))
 	if err != nil {
 		return nil, err
 	}
-	// A capability of 0.3 that the SDK's type has no field for: a task keeps the messages of all its states.
-	var fields map[string]json.RawMessage
-	var capabilities map[string]any
-	err = errors.Join(json.Unmarshal(data, &fields), json.Unmarshal(fields["capabilities"], &capabilities))
+	doc["protocolVersion"] = "0.3.0" // the only one of 0.3, and its schema has three numbers
+	// The main interface is among the additional ones too, for completeness (specification 0.3, 5.6.2).
+	var interfaces []any
+	for _, i := range card.SupportedInterfaces {
+		if string(i.ProtocolVersion) == v03.version {
+			interfaces = append(interfaces, map[string]any{"url": i.URL, "transport": i.ProtocolBinding})
+		}
+	}
+	doc["additionalInterfaces"] = interfaces
+	// The SDK's type has no field for it: a task keeps the messages of all its states.
+	if capabilities, ok := doc["capabilities"].(map[string]any); ok {
+		capabilities["stateTransitionHistory"] = true
+	}
+	// A security scheme has its fields, and a type, in 0.3, and is wrapped in its kind in 1.0. Each version's parsers ignore what
+	// they don't know, so it has both; but not the SDK's wrappers, which go by names of neither version.
+	old, _ := doc["securitySchemes"].(map[string]any)
+	now, _ := pure["securitySchemes"].(map[string]any)
+	for name := range now {
+		scheme, ok := old[name].(map[string]any)
+		wrapped, ok2 := now[name].(map[string]any)
+		kind, ok3 := scheme["type"].(string)
+		if !ok || !ok2 || !ok3 {
+			return nil, fmt.Errorf("no 0.3 shape of the security scheme %q", name)
+		}
+		delete(scheme, kind)
+		maps.Copy(scheme, wrapped)
+	}
+	return doc, nil
+}
+
+// document returns the fields of a JSON document.
+func document(data []byte, err error) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	capabilities["stateTransitionHistory"] = true
-	if fields["capabilities"], err = json.Marshal(capabilities); err != nil {
-		return nil, err
-	}
-	return json.MarshalIndent(fields, "", "  ")
+	var fields map[string]any
+	err = json.Unmarshal(data, &fields)
+	return fields, err
+}
+
+// serveJSON serves a document that everybody may see and keep for five minutes, and then ask for again by its ETag.
+func serveJSON(w http.ResponseWriter, r *http.Request, data []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "public, max-age=300")
+	w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(data)))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(append(data[:len(data):len(data)], '\n')))
 }

@@ -6,72 +6,112 @@ import (
 	"net/http"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/errordetails"
+
+	"a2alambda/internal/auth"
 )
 
-// codes are the JSON-RPC codes of errors (specification 5.4 and 9.5).
-var codes = []struct {
-	err  error
-	code int
-}{
-	{a2a.ErrParseError, -32700},
-	{a2a.ErrInvalidRequest, -32600},
-	{a2a.ErrMethodNotFound, -32601},
-	{a2a.ErrInvalidParams, -32602},
-	{a2a.ErrTaskNotFound, -32001},
-	{a2a.ErrTaskNotCancelable, -32002},
-	{a2a.ErrPushNotificationNotSupported, -32003},
-	{a2a.ErrUnsupportedOperation, -32004},
-	{a2a.ErrUnsupportedContentType, -32005},
-	{a2a.ErrInvalidAgentResponse, -32006},
-	{a2a.ErrExtendedCardNotConfigured, -32007},
-	{a2a.ErrExtensionSupportRequired, -32008},
-	{a2a.ErrVersionNotSupported, -32009},
+// kinds are the errors of the protocol in the words of its bindings: specification 1.0, 5.4, 9.5 and 11.6. The first is what all
+// others are.
+var kinds = []kind{
+	{a2a.ErrInternalError, -32603, http.StatusInternalServerError, "INTERNAL", "InternalError"},
+	{a2a.ErrParseError, -32700, http.StatusBadRequest, "INVALID_ARGUMENT", "JSONParseError"},
+	{a2a.ErrInvalidRequest, -32600, http.StatusBadRequest, "INVALID_ARGUMENT", "InvalidRequestError"},
+	{a2a.ErrMethodNotFound, -32601, http.StatusNotFound, "NOT_FOUND", "MethodNotFoundError"},
+	{a2a.ErrInvalidParams, -32602, http.StatusBadRequest, "INVALID_ARGUMENT", "InvalidParamsError"},
+	{a2a.ErrTaskNotFound, -32001, http.StatusNotFound, "NOT_FOUND", "TaskNotFoundError"},
+	{a2a.ErrTaskNotCancelable, -32002, http.StatusBadRequest, "FAILED_PRECONDITION", "TaskNotCancelableError"},
+	{a2a.ErrPushNotificationNotSupported, -32003, http.StatusBadRequest, "FAILED_PRECONDITION", "PushNotificationNotSupportedError"},
+	{a2a.ErrUnsupportedOperation, -32004, http.StatusBadRequest, "FAILED_PRECONDITION", "UnsupportedOperationError"},
+	{a2a.ErrUnsupportedContentType, -32005, http.StatusBadRequest, "INVALID_ARGUMENT", "ContentTypeNotSupportedError"},
+	{a2a.ErrInvalidAgentResponse, -32006, http.StatusInternalServerError, "INTERNAL", "InvalidAgentResponseError"},
+	{a2a.ErrExtendedCardNotConfigured, -32007, http.StatusBadRequest, "FAILED_PRECONDITION", "ExtendedAgentCardNotConfiguredError"},
+	{a2a.ErrExtensionSupportRequired, -32008, http.StatusBadRequest, "FAILED_PRECONDITION", "ExtensionSupportRequiredError"},
+	{a2a.ErrVersionNotSupported, -32009, http.StatusBadRequest, "FAILED_PRECONDITION", "VersionNotSupportedError"},
+	// Not the specification's, which leaves these to HTTP: the codes are those of the Go SDK.
+	{a2a.ErrUnauthenticated, -31401, http.StatusUnauthorized, "UNAUTHENTICATED", "UnauthenticatedError"},
+	{a2a.ErrUnauthorized, -31403, http.StatusForbidden, "PERMISSION_DENIED", "UnauthorizedError"},
 }
 
-// rpcError is a JSON-RPC error object.
-type rpcError struct {
-	Code    int    `json:"code"`
-	Message string `json:"message"`
-	Data    any    `json:"data,omitempty"`
+type kind struct {
+	err    error
+	code   int    // in JSON-RPC
+	status int    // in HTTP+JSON
+	grpc   string // the name of the status in google.rpc.Code
+	name   string // what some clients of 0.3 know it by
 }
 
-// newError returns what a client is told of err. Whatever is not the protocol's is an internal error, and stays here.
-func (c *call) newError(err error) rpcError {
-	for _, known := range codes {
-		if !errors.Is(err, known.err) {
+// failure is what a client is told of an error.
+type failure struct {
+	kind    kind
+	message string
+	details []*errordetails.Typed
+	status  int // of the response in any binding, or 0
+}
+
+// newFailure returns what a client is told of err. Whatever is not the protocol's is an internal error, and stays here.
+func (c *call) newFailure(err error) failure {
+	for _, k := range kinds {
+		if !errors.Is(err, k.err) || k.err == a2a.ErrInternalError {
 			continue
 		}
-		detailed := a2a.Error{Err: known.err, Message: known.err.Error()}
+		detailed := a2a.Error{Err: k.err, Message: k.err.Error()}
 		if own := (*a2a.Error)(nil); errors.As(err, &own) {
 			detailed = *own // a copy: some errors are variables that all requests share
 		}
-		e := rpcError{Code: known.code, Message: detailed.Error()}
-		if c.dialect.detailed {
-			detailed.ErrorInfo()
-			e.Data = detailed.TypedDetails
-		}
-		return e
+		detailed.ErrorInfo()
+		return failure{kind: k, message: detailed.Error(), details: detailed.TypedDetails}
 	}
 	if !errors.Is(err, a2a.ErrInternalError) {
 		c.Logger.ErrorContext(c.r.Context(), "request failed", "error", err)
 	}
-	return rpcError{Code: -32603, Message: "Internal error"}
+	internal := a2a.Error{Err: a2a.ErrInternalError}
+	return failure{kind: kinds[0], message: "Internal error", details: []*errordetails.Typed{internal.ErrorInfo()}}
 }
 
 // fail answers with the error: as the response, or as the last event of a stream that has begun.
-func (c *call) fail(err error) { c.failStatus(http.StatusOK, err) }
+func (c *call) fail(err error) { c.answerFailure(c.newFailure(err)) }
 
+// failStatus is fail with a status of its own.
 func (c *call) failStatus(status int, err error) {
-	body, _ := json.Marshal(struct {
-		JSONRPC string          `json:"jsonrpc"`
-		ID      json.RawMessage `json:"id"`
-		Error   rpcError        `json:"error"`
-	}{"2.0", c.id, c.newError(err)})
+	f := c.newFailure(err)
+	f.status = status
+	c.answerFailure(f)
+}
+
+// failAuth answers a caller who is not let in.
+func (c *call) failAuth(err error) {
+	denied := (*auth.Error)(nil)
+	if !errors.As(err, &denied) {
+		c.fail(err)
+		return
+	}
+	kind := a2a.ErrUnauthenticated
+	switch {
+	case denied.Status == http.StatusForbidden:
+		kind = a2a.ErrUnauthorized
+	case denied.Status >= 500:
+		kind = a2a.ErrInternalError
+	}
+	f := c.newFailure(kind)
+	f.status, f.message = denied.Status, denied.Message
+	if denied.Challenge != "" {
+		c.w.Header().Set("WWW-Authenticate", denied.Challenge)
+	}
+	c.answerFailure(f)
+}
+
+func (c *call) answerFailure(f failure) {
+	status, body := c.binding.failure(c, f)
+	data, err := json.Marshal(body)
+	if err != nil {
+		panic(err) // strings and numbers
+	}
 	if c.stream != nil {
-		c.stream.error(body)
+		c.stream.error(data)
 		return
 	}
 	c.w.Header().Set("Content-Type", "application/json")
 	c.w.WriteHeader(status)
-	_, _ = c.w.Write(append(body, '\n'))
+	_, _ = c.w.Write(append(data, '\n'))
 }

@@ -22,13 +22,14 @@ func (c *call) subscribeToTask(params json.RawMessage) {
 	if id := c.r.Header.Get("Last-Event-ID"); id != "" {
 		var err error
 		if last, err = strconv.ParseInt(id, 10, 64); err != nil || last < 1 {
-			c.fail(a2a.NewError(a2a.ErrInvalidParams, "Last-Event-ID is not the number of an event"))
+			c.fail(server.Invalid("Last-Event-ID", "is not the number of an event"))
 			return
 		}
 	}
-	stream(c, params, c.dialect.subscribeRequest, func(ctx context.Context, req *a2a.SubscribeToTaskRequest) (*server.Stream, error) {
-		return c.Server.SubscribeToTask(ctx, req, last)
-	})
+	subscribe := func(ctx context.Context, caller server.Caller, req *a2a.SubscribeToTaskRequest) (*server.Stream, error) {
+		return c.Server.SubscribeToTask(ctx, caller, req, last)
+	}
+	stream(c, params, c.dialect.subscribeRequest, subscribe)
 }
 
 // stream decodes the params, and writes the events of the stream that serve returns as they get into the log, until its end. It
@@ -37,14 +38,14 @@ func (c *call) subscribeToTask(params json.RawMessage) {
 func stream[Request any](
 	c *call, params json.RawMessage,
 	decode func(json.RawMessage) (*Request, error),
-	serve func(context.Context, *Request) (*server.Stream, error),
+	serve func(context.Context, server.Caller, *Request) (*server.Stream, error),
 ) {
 	req, err := decode(params)
 	if err != nil {
 		c.fail(err)
 		return
 	}
-	s, err := serve(c.r.Context(), req)
+	s, err := serve(c.r.Context(), c.caller, req)
 	if err != nil {
 		c.fail(err)
 		return
@@ -82,11 +83,11 @@ func stream[Request any](
 
 // sseWriter writes a stream of Server-Sent Events: https://html.spec.whatwg.org/multipage/server-sent-events.html
 type sseWriter struct {
-	call   *call
-	flush  func() error
-	prefix []byte // of the JSON-RPC response in each frame
-	buf    []byte
-	broken bool // the client is gone
+	call          *call
+	flush         func() error
+	before, after string // what surrounds a result
+	buf           []byte
+	broken        bool // the client is gone
 }
 
 func newSSEWriter(c *call) *sseWriter {
@@ -94,7 +95,9 @@ func newSSEWriter(c *call) *sseWriter {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-cache, no-transform")
 	h.Set("X-Accel-Buffering", "no") // nginx and its kin buffer otherwise
-	return &sseWriter{call: c, flush: http.NewResponseController(c.w).Flush, prefix: c.prefix(nil)}
+	s := &sseWriter{call: c, flush: http.NewResponseController(c.w).Flush}
+	s.before, s.after = c.binding.result()
+	return s
 }
 
 // events writes a frame for each event: its number as id, and one line of data.
@@ -111,17 +114,19 @@ func (s *sseWriter) events(events ...tasklog.Event) {
 		s.buf = append(s.buf, "id: "...)
 		s.buf = strconv.AppendInt(s.buf, e.Seq, 10)
 		s.buf = append(s.buf, "\ndata: "...)
-		s.buf = append(s.buf, s.prefix...)
+		s.buf = append(s.buf, s.before...)
 		s.buf = append(s.buf, result...)
-		s.buf = append(s.buf, "}\n\n"...)
+		s.buf = append(s.buf, s.after...)
+		s.buf = append(s.buf, "\n\n"...)
 	}
 	s.send()
 }
 
-// error writes the JSON-RPC response that ends the stream with an error.
-func (s *sseWriter) error(response []byte) {
-	s.buf = append(s.buf[:0], "data: "...)
-	s.buf = append(s.buf, response...)
+// error writes the event that ends the stream with an error.
+func (s *sseWriter) error(body []byte) {
+	s.buf = append(s.buf[:0], s.call.binding.errorEvent()...)
+	s.buf = append(s.buf, "data: "...)
+	s.buf = append(s.buf, body...)
 	s.buf = append(s.buf, "\n\n"...)
 	s.send()
 }

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/tools/txtar"
@@ -22,8 +23,10 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"a2alambda/internal/agent"
+	"a2alambda/internal/auth"
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/memlog"
+	"a2alambda/internal/push"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
@@ -40,22 +43,71 @@ func handlerOf(l tasklog.Log, logs io.Writer, x a2asrv.AgentExecutor) http.Handl
 
 // handlerAndRunner returns the handler of an executor, whose worker runs in the background, and its runner.
 func handlerAndRunner(l tasklog.Log, logs io.Writer, x a2asrv.AgentExecutor) (http.Handler, *run.Runner) {
+	c := configOf(l, logs, x)
+	return wire.New(c), c.Server.Runner
+}
+
+func configOf(l tasklog.Log, logs io.Writer, x a2asrv.AgentExecutor) wire.Config {
 	logger := slog.New(slog.NewTextHandler(logs, nil))
 	runner := &run.Runner{Log: l, Executor: x, Logger: logger}
 	runner.Invoke = func(_ context.Context, id a2a.TaskID) error {
 		go func() { _ = runner.Work(context.Background(), id) }()
 		return nil
 	}
-	return wire.New(wire.Config{
-		Server:  &server.Server{Log: l, Runner: runner, Retention: 24 * time.Hour},
-		Card:    agent.Card(),
+	return wire.Config{
+		Server: &server.Server{
+			Log: l, Runner: runner, Retention: 24 * time.Hour, Card: agent.Card(), Push: pushOf(l),
+		},
+		Auth:    auth.None(),
 		BaseURL: functionurl.BaseURL,
 		Logger:  logger,
-	}), runner
+	}
+}
+
+// variants are the transcripts of servers that are not like the others.
+var variants = map[string]func(*wire.Config){
+	"auth": func(c *wire.Config) {
+		c.Auth = byToken{}
+		c.Extended = agent.ExtendedCard()
+	},
+	"extensions": func(c *wire.Config) {
+		c.Server.Card.Capabilities.Extensions = []a2a.AgentExtension{
+			{URI: "https://example.com/required/v1", Required: true}, {URI: "https://example.com/other/v1"},
+		}
+	},
+	"unsupported": func(c *wire.Config) { c.Server.Push = nil },
+}
+
+// byToken takes a bearer token for the name of the caller.
+type byToken struct{}
+
+func (byToken) Declare(*a2a.AgentCard) {}
+
+func (byToken) Authenticate(r *http.Request) (string, error) {
+	switch name, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); {
+	case !ok:
+		return "", &auth.Error{Status: http.StatusUnauthorized, Challenge: `Bearer realm="a2a"`, Message: "a bearer token is required"}
+	case name == "mallory":
+		return "", &auth.Error{Status: http.StatusForbidden, Message: "not for mallory"}
+	case name == "unknown":
+		return "", &auth.Error{Status: http.StatusServiceUnavailable, Message: "the issuer of the token can't be reached"}
+	default:
+		return name, nil
+	}
+}
+
+// pushOf returns what a server with push notifications has, if the log can keep their configurations.
+func pushOf(l tasklog.Log) *server.Push {
+	store, ok := l.(push.Store)
+	if !ok {
+		return nil
+	}
+	return &server.Push{Store: store, Check: push.Guard{}.Check}
 }
 
 // TestTranscripts sends the requests in testdata/*.txtar and compares the responses, byte for byte but for ids and times that
-// are made up anew in each run: those read <id 1>, <id 2>, … and <time>. A request may use an id that was seen before.
+// are made up anew in each run: those read <id 1>, <id 2>, … and <time>. A request may use an id that was seen before. ETags count
+// as ids.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -67,19 +119,27 @@ func TestTranscripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h := handlerOf(new(memlog.Log), t.Output(), slow(0))
-			var names ids
-			for i := 0; i+1 < len(archive.Files); i += 2 {
-				request, response := archive.Files[i], &archive.Files[i+1]
-				w := httptest.NewRecorder()
-				h.ServeHTTP(w, parseRequest(t, names.actual(string(request.Data))))
-				got := names.stable(describe(w.Result(), w.Body.String()))
-				if *update {
-					response.Data = []byte(got)
-				} else if got != string(response.Data) {
-					t.Errorf("%s\n%s\ngot\n%s\nwant\n%s", request.Name, request.Data, got, response.Data)
+			// In fake time, in which nothing takes any, so that there has to be some between the requests.
+			synctest.Test(t, func(t *testing.T) {
+				config := configOf(new(memlog.Log), t.Output(), slow(0))
+				if vary := variants[strings.TrimSuffix(filepath.Base(file), ".txtar")]; vary != nil {
+					vary(&config)
 				}
-			}
+				h := wire.New(config)
+				var names ids
+				for i := 0; i+1 < len(archive.Files); i += 2 {
+					request, response := archive.Files[i], &archive.Files[i+1]
+					w := httptest.NewRecorder()
+					h.ServeHTTP(w, parseRequest(t, names.actual(string(request.Data))))
+					got := names.stable(describe(w.Result(), w.Body.String()))
+					if *update {
+						response.Data = []byte(got)
+					} else if got != string(response.Data) {
+						t.Errorf("%s\n%s\ngot\n%s\nwant\n%s", request.Name, request.Data, got, response.Data)
+					}
+					time.Sleep(time.Second)
+				}
+			})
 			if *update {
 				if err := os.WriteFile(file, txtar.Format(archive), 0o666); err != nil {
 					t.Fatal(err)
@@ -106,6 +166,9 @@ func parseRequest(t *testing.T, text string) *http.Request {
 			t.Fatalf("%q is not a header", line)
 		}
 		r.Header.Set(name, value)
+		if name == "Host" {
+			r.Host = value
+		}
 	}
 	return r
 }
@@ -127,7 +190,7 @@ func describe(r *http.Response, body string) string {
 type ids []string
 
 var (
-	uuids = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	uuids = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{64}|eyJ[\w-]{40,}`) // and page tokens
 	times = regexp.MustCompile(`"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z"`)
 	named = regexp.MustCompile(`<id \d+>`)
 )

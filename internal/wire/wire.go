@@ -3,17 +3,15 @@
 package wire
 
 import (
-	"errors"
-	"io"
 	"log/slog"
-	"mime"
 	"net/http"
-	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/auth"
 	"a2alambda/internal/server"
 )
 
@@ -26,54 +24,49 @@ const (
 	keepAlive = 15 * time.Second
 )
 
-// Config is what a handler serves. All fields are required.
+// Config is what a handler serves. All fields are required, but for those that say otherwise.
 type Config struct {
 	Server *server.Server
-	// Card is the agent's card without interfaces.
-	Card *a2a.AgentCard
+	// Extended is the card for authenticated callers, as Server.Card is for all. If nil, there is none.
+	Extended *a2a.AgentCard
+	// Signer signs the cards. If nil, they have no signatures.
+	Signer *Signer
 	// BaseURL returns the URL, ending in a slash, at which the client has reached the server.
 	BaseURL func(*http.Request) string
-	Logger  *slog.Logger
+	// Auth tells who is calling.
+	Auth   auth.Scheme
+	Logger *slog.Logger
 }
 
-// New returns the handler that serves the agent: POST / takes JSON-RPC, GET /.well-known/agent-card.json and (for
-// clients before 0.3) /.well-known/agent.json answer with the card.
+// New returns the handler that serves the agent: POST / takes JSON-RPC, the paths of the HTTP+JSON binding that, and
+// GET /.well-known/agent-card.json and (for clients before 0.3) /.well-known/agent.json answer with the card,
+// GET /.well-known/jwks.json with the public key of its signatures, if it has any. Web pages may call it from anywhere.
 func New(c Config) http.Handler {
-	h := &handler{c}
+	h := &handler{Config: c}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /{$}", h.rpc)
-	mux.HandleFunc("GET /.well-known/agent-card.json", h.card)
-	mux.HandleFunc("GET /.well-known/agent.json", h.card)
-	return mux
+	mux.HandleFunc("/{$}", only(h.rpc, http.MethodPost))
+	mux.HandleFunc("/.well-known/agent-card.json", only(h.card, http.MethodGet, http.MethodHead))
+	mux.HandleFunc("/.well-known/agent.json", only(h.card, http.MethodGet, http.MethodHead))
+	if c.Signer != nil {
+		mux.HandleFunc("/"+jwksPath, only(h.jwks, http.MethodGet, http.MethodHead))
+	}
+	mux.HandleFunc("/", h.rest)
+	return cors(mux)
 }
 
-type handler struct{ Config }
+type handler struct {
+	Config
+	cards cards
+}
 
-func (h *handler) rpc(w http.ResponseWriter, r *http.Request) {
-	c := &call{handler: h, w: w, r: r, dialect: v1, id: []byte("null")}
-	defer func() {
-		if p := recover(); p != nil {
-			h.Logger.ErrorContext(r.Context(), "panic", "error", p, "stack", string(debug.Stack()))
-			c.fail(a2a.ErrInternalError)
+// only lets requests with one of the verbs through.
+func only(handler http.HandlerFunc, verbs ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if slices.Contains(verbs, r.Method) {
+			handler(w, r)
+			return
 		}
-	}()
-	if t := r.Header.Get("Content-Type"); t != "" && !isJSON(t) {
-		c.failStatus(http.StatusUnsupportedMediaType, a2a.NewError(a2a.ErrInvalidRequest, "Content-Type must be application/json"))
-		return
+		w.Header().Set("Allow", strings.Join(verbs, ", "))
+		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
-		c.failStatus(http.StatusRequestEntityTooLarge, a2a.NewError(a2a.ErrInvalidRequest, "the body is longer than 6 MB"))
-		return
-	}
-	if err != nil {
-		return // the client is gone
-	}
-	c.serve(body)
-}
-
-// isJSON reports whether the content type is application/json or another that is JSON, as application/a2a+json.
-func isJSON(contentType string) bool {
-	t, _, err := mime.ParseMediaType(contentType)
-	return err == nil && (t == "application/json" || strings.HasSuffix(t, "+json"))
 }

@@ -157,9 +157,13 @@ func (f *failing) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, e
 	return f.Log.Load(ctx, id)
 }
 
+const internalError = `{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"Internal error",` +
+	`"data":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","domain":"a2a-protocol.org","reason":"INTERNAL_ERROR"}]}}`
+
 func TestStoreUnreachable(t *testing.T) {
 	down := errors.New("table secrets-of-the-house is down")
-	const internal = `{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"Internal error"}}`
+	const internal = internalError
+	inScope := idIn(answer(t, handlerOf(new(memlog.Log), t.Output(), slow(0)), sendCall)) // of an anonymous caller's task
 	for _, test := range []struct {
 		name  string
 		log   *failing
@@ -170,7 +174,7 @@ func TestStoreUnreachable(t *testing.T) {
 		{"creating, send", &failing{create: down}, sendCall, true},
 		{"appending, stream", &failing{append: down}, streamCall, false},
 		{"appending, send", &failing{append: down}, sendCall, true},
-		{"loading", &failing{load: down}, `{"jsonrpc":"2.0","id":1,"method":"GetTask","params":{"id":"x"}}`, true},
+		{"loading", &failing{load: down}, rpc("GetTask", `{"id":%q}`, inScope), true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -221,7 +225,7 @@ func TestPanic(t *testing.T) {
 	var logs bytes.Buffer
 	w := httptest.NewRecorder()
 	handlerOf(panicking{}, &logs, slow(0)).ServeHTTP(w, post(t.Context(), sendCall))
-	if w.Body.String() != `{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"Internal error"}}`+"\n" || !strings.Contains(logs.String(), "no such thing") {
+	if w.Body.String() != internalError+"\n" || !strings.Contains(logs.String(), "no such thing") {
 		t.Errorf("got %s, logged %s", w.Body, &logs)
 	}
 }

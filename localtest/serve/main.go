@@ -1,9 +1,10 @@
 // Command serve runs the deployed system on this machine: the agent's function behind an emulated function URL at
-// http://localhost:10000, worker and sweeper, and their table in DynamoDB Local. Run it in the repository:
+// http://localhost:10000, worker, sweeper and push function, and their table, with its stream, in DynamoDB Local. Run it in
+// the repository:
 //
 //	go run ./localtest/serve
 //
-// PORT changes the port. SIGINT and SIGTERM end it when the running streams have ended, or after ten seconds; a second
+// PORT changes the port. Webhooks may be on this machine. SIGINT and SIGTERM end it when the running streams have ended, or after ten seconds; a second
 // signal ends it at once. The tasks end with it, also those that a worker runs.
 package main
 
@@ -78,11 +79,13 @@ func serve(port string) error {
 	}
 
 	config := stack.Config{DynamoDB: engine.Endpoint, Table: table}
+	webhooks := []string{"PUSH_ALLOWED_CIDRS=127.0.0.0/8,::1/128"}
+	config.Agent.Env, config.Push.Env = webhooks, webhooks
 	config.Invoke.Log = os.Stderr
 	for _, f := range []struct {
 		name   string
 		config *emulator.Config
-	}{{"agent", &config.Agent}, {"worker", &config.Worker}, {"sweeper", &config.Sweeper}} {
+	}{{"agent", &config.Agent}, {"worker", &config.Worker}, {"sweeper", &config.Sweeper}, {"push", &config.Push}} {
 		fmt.Printf("Building functions/%s …\n", f.name)
 		if f.config.Binary, err = emulator.Build(signalled, "a2alambda/functions/"+f.name); err != nil {
 			return err

@@ -1,9 +1,12 @@
-// Package stack is what template.yaml deploys, on this machine: agent, worker and sweeper as emulated Lambda functions that
-// invoke each other, over a table in DynamoDB.
+// Package stack is what template.yaml deploys, on this machine: agent, worker, sweeper and push function as emulated Lambda
+// functions that invoke each other, over a table in DynamoDB and its stream.
 package stack
 
 import (
+	"cmp"
+	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -15,6 +18,9 @@ import (
 type Config struct {
 	// The functions. Their Binary is required; Start sets their names, and adds to their environment variables.
 	Agent, Worker, Sweeper emulator.Config
+	// Push is the push function, which the table's stream feeds. Without a Binary there is neither: a stream makes DynamoDB
+	// Local slow.
+	Push emulator.Config
 	// Invoke is how they invoke each other. Start sets its functions.
 	Invoke emulator.LambdaConfig
 	// DynamoDB is the endpoint of the functions' DynamoDB, and Table a table there, which exists. Both are required.
@@ -24,11 +30,14 @@ type Config struct {
 // Stack is a running stack. Agent is an [http.Handler]: its function URL.
 type Stack struct {
 	Agent, Worker, Sweeper *emulator.Emulator
+	Push                   *emulator.Emulator // nil if there is none
 	Invoke                 *emulator.Lambda
 	// Env is the environment that the functions have in common.
 	Env []string
 
-	server *http.Server // of Invoke
+	server    *http.Server // of Invoke
+	stream    *stream      // nil if there is none
+	endStream context.CancelFunc
 }
 
 // Start makes the functions. They have no instances before they are invoked. The caller must call [Stack.Close].
@@ -40,10 +49,13 @@ func Start(c Config) (*Stack, error) {
 	s := &Stack{Env: []string{
 		"TABLE_NAME=" + c.Table,
 		"WORKER_FUNCTION_NAME=worker",
+		"PUSH_FUNCTION_NAME=push",
 		"AWS_ENDPOINT_URL_DYNAMODB=" + c.DynamoDB,
 		"AWS_ENDPOINT_URL_LAMBDA=http://" + listener.Addr().String(),
 		"AWS_NEW_RETRIES_2026=true",
+		"AUTH=none", // unless Config.Agent.Env says otherwise
 	}}
+	c.Push.NoRetries = true // MaximumRetryAttempts in template.yaml
 	for _, f := range []struct {
 		name   string
 		config emulator.Config
@@ -52,7 +64,11 @@ func Start(c Config) (*Stack, error) {
 		{"agent", c.Agent, &s.Agent},
 		{"worker", c.Worker, &s.Worker},
 		{"sweeper", c.Sweeper, &s.Sweeper},
+		{"push", c.Push, &s.Push},
 	} {
+		if f.name == "push" && f.config.Binary == "" {
+			continue
+		}
 		f.config.Name = f.name
 		f.config.Env = slices.Concat(s.Env, f.config.Env)
 		if *f.is, err = emulator.New(f.config); err != nil {
@@ -60,14 +76,31 @@ func Start(c Config) (*Stack, error) {
 			return nil, err
 		}
 	}
-	c.Invoke.Functions = []*emulator.Emulator{s.Agent, s.Worker, s.Sweeper}
+	c.Invoke.Functions = s.functions()
 	if s.Invoke, err = emulator.NewLambda(c.Invoke); err != nil {
 		listener.Close()
 		return nil, err
 	}
 	s.server = &http.Server{Handler: s.Invoke}
 	go s.server.Serve(listener)
+	if s.Push != nil {
+		var ctx context.Context
+		ctx, s.endStream = context.WithCancel(context.Background())
+		call := func(payload []byte) error { return s.Invoke.Call("push", payload) }
+		if s.stream, err = startStream(ctx, c.DynamoDB, c.Table, call, cmp.Or(c.Invoke.Log, io.Discard)); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
 	return s, nil
+}
+
+func (s *Stack) functions() []*emulator.Emulator {
+	all := []*emulator.Emulator{s.Agent, s.Worker, s.Sweeper}
+	if s.Push != nil {
+		all = append(all, s.Push)
+	}
+	return all
 }
 
 // Sweep invokes the sweeper, as its schedule does.
@@ -78,9 +111,15 @@ func (s *Stack) Sweep() error {
 
 // Close ends the functions, whatever they do, and waits for their end.
 func (s *Stack) Close() error {
-	for _, f := range []*emulator.Emulator{s.Agent, s.Worker, s.Sweeper} {
+	if s.Push != nil {
+		s.endStream()
+	}
+	for _, f := range s.functions() {
 		f.Close()
 	}
 	s.Invoke.Close()
+	if s.stream != nil {
+		s.stream.group.Wait()
+	}
 	return s.server.Close()
 }

@@ -1,0 +1,60 @@
+// Command push is the Lambda function that delivers push notifications. It is fed by the table's stream, and invoked
+// asynchronously with {"taskId":"…","configId":"…"} for a configuration whose delivery was put off or left. An event that
+// comes twice does nothing twice.
+//
+// It fails if the table can't be asked, and in an asynchronous invocation when delivery is given up, for that event to go to the
+// dead-letter queue.
+//
+// The environment:
+//
+//	TABLE_NAME                 DynamoDB table of the tasks.
+//	PUSH_FUNCTION_NAME         this function: what it can't finish it leaves to itself.
+//	PUSH_ALLOWED_CIDRS         where webhooks may be besides the public internet, such as 10.0.0.0/8; comma-separated.
+//	AWS_ENDPOINT_URL_DYNAMODB  where DynamoDB is, if not at AWS.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log"
+	"os"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"a2alambda/internal/cloud"
+	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/push"
+	"a2alambda/internal/webhook"
+)
+
+func main() {
+	guard, err := push.ParseAllow(os.Getenv("PUSH_ALLOWED_CIDRS"))
+	if err != nil {
+		log.Fatal("push: PUSH_ALLOWED_CIDRS: ", err)
+	}
+	l, invoke, err := cloud.NewPush(context.Background(), os.Getenv("TABLE_NAME"), os.Getenv("PUSH_FUNCTION_NAME"))
+	if err != nil {
+		log.Fatal("push: ", err)
+	}
+	d := &webhook.Deliverer{Log: l, Store: l, Client: guard.Client(), Logger: lambdacontext.NewLogger(), Invoke: invoke}
+	lambda.Start(func(ctx context.Context, event json.RawMessage) error {
+		var job cloud.Job
+		if err := json.Unmarshal(event, &job); err != nil {
+			return err
+		}
+		if job.TaskID != "" && job.ConfigID != "" {
+			return d.Deliver(ctx, job.TaskID, job.ConfigID)
+		}
+		var stream events.DynamoDBEvent
+		if err := json.Unmarshal(event, &stream); err != nil {
+			return err
+		}
+		if len(stream.Records) == 0 {
+			return errors.New("the event is neither of a stream nor has it taskId and configId")
+		}
+		return d.Wake(ctx, dynamolog.Woken(stream)...)
+	})
+}

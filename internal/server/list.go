@@ -1,0 +1,180 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/tasklog"
+)
+
+const (
+	// defaultPage and maxPage are the tasks on a page of a list (specification 3.1.4).
+	defaultPage = 50
+	maxPage     = 100
+
+	// loadAtOnce is how many tasks of a page are loaded at the same time.
+	loadAtOnce = 16
+)
+
+// page is what a page token says. It belongs to the list that it comes from, and shows nothing that the list has not.
+type page struct {
+	Time  int64      `json:"t"` // of the last task shown, in milliseconds since 1970
+	ID    a2a.TaskID `json:"i"` // of the last task shown
+	Total int        `json:"n"`
+	Of    []byte     `json:"f"` // of which list: see listOf
+}
+
+// ListTasks implements specification 3.1.4. The tasks are in the order in which they reached their states; those on a page by the
+// times that they show. Each task is shown once at most; one that changes meanwhile is at the beginning of the list, where the
+// next reader finds it. TotalSize is counted for the first page, and stays.
+func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequest) (*a2a.ListTasksResponse, error) {
+	size := cmp.Or(req.PageSize, defaultPage) // who asks for none is refused where the request is decoded
+	switch {
+	case size < 1 || size > maxPage:
+		return nil, Invalid("pageSize", "is not between 1 and %d", maxPage)
+	case req.Status != "" && !slices.Contains(states, req.Status):
+		return nil, Invalid("status", "is not a state of a task")
+	}
+	if err := errors.Join(checkTenant(req.Tenant), checkHistoryLength(req.HistoryLength)); err != nil {
+		return nil, err
+	}
+	filter := tasklog.Filter{Scope: c.scope(req.Tenant), ContextID: req.ContextID, State: req.Status}
+	if req.StatusTimestampAfter != nil {
+		filter.Since = *req.StatusTimestampAfter
+	}
+	if filter.State == a2a.TaskStateUnspecified {
+		filter.State = ""
+	}
+	from, err := s.page(ctx, req.PageToken, filter)
+	if err != nil {
+		return nil, err
+	}
+
+	list := &a2a.ListTasksResponse{Tasks: []*a2a.Task{}, TotalSize: from.Total, PageSize: size}
+	var at tasklog.Position
+	if from.ID != "" {
+		at = tasklog.Position{Time: time.UnixMilli(from.Time), ID: from.ID}
+	}
+	for more := true; more && len(list.Tasks) < size; {
+		var found []tasklog.Position
+		missing := size - len(list.Tasks)
+		more = false
+		err := s.Log.List(ctx, lagging(filter), at, func(p tasklog.Position) bool {
+			if len(found) == missing {
+				more = true // there is one more
+				return false
+			}
+			found = append(found, p)
+			return true
+		})
+		if err != nil {
+			return nil, err
+		}
+		tasks, err := s.loadAll(ctx, found, filter)
+		if err != nil {
+			return nil, err
+		}
+		list.Tasks = append(list.Tasks, tasks...)
+		if more {
+			at = found[len(found)-1]
+			list.NextPageToken = token(page{Time: at.Time.UnixMilli(), ID: at.ID, Total: from.Total, Of: from.Of})
+		} else {
+			list.NextPageToken = ""
+		}
+	}
+	slices.SortStableFunc(list.Tasks, func(a, b *a2a.Task) int { return statusTime(b).Compare(statusTime(a)) })
+	for _, t := range list.Tasks {
+		trimHistory(t, req.HistoryLength)
+		if !req.IncludeArtifacts {
+			t.Artifacts = nil
+		}
+	}
+	return list, nil
+}
+
+// states are those of the specification, 4.1.3.
+var states = []a2a.TaskState{
+	a2a.TaskStateUnspecified, a2a.TaskStateSubmitted, a2a.TaskStateWorking, a2a.TaskStateCompleted, a2a.TaskStateFailed,
+	a2a.TaskStateCanceled, a2a.TaskStateInputRequired, a2a.TaskStateRejected, a2a.TaskStateAuthRequired,
+}
+
+// lagging returns the filter for the heads of the tasks that match f: a head may not know of the newest status yet.
+func lagging(f tasklog.Filter) tasklog.Filter {
+	if !f.Since.IsZero() {
+		f.Since = f.Since.Add(-tasklog.StatusLag)
+	}
+	return f
+}
+
+// loadAll returns those of the tasks that match the filter, in the same order.
+func (s *Server) loadAll(ctx context.Context, at []tasklog.Position, f tasklog.Filter) ([]*a2a.Task, error) {
+	found := make([]*a2a.Task, len(at))
+	errs := make([]error, len(at))
+	var loading sync.WaitGroup
+	slots := make(chan struct{}, loadAtOnce)
+	for i, p := range at {
+		slots <- struct{}{}
+		loading.Go(func() {
+			defer func() { <-slots }()
+			snapshot, err := s.Log.Load(ctx, p.ID)
+			switch {
+			case errors.Is(err, tasklog.ErrNotFound): // it has expired
+			case err != nil:
+				errs[i] = err
+			case matches(snapshot, f):
+				found[i] = snapshot.Task
+				s.recover(ctx, snapshot)
+			}
+		})
+	}
+	loading.Wait()
+	return slices.DeleteFunc(found, func(t *a2a.Task) bool { return t == nil }), errors.Join(errs...)
+}
+
+// matches reports whether a task passes the filter as it is, not only by its head.
+func matches(s *tasklog.Snapshot, f tasklog.Filter) bool {
+	return s.Head.Scope == f.Scope && (f.State == "" || s.Task.Status.State == f.State) && !statusTime(s.Task).Before(f.Since)
+}
+
+func statusTime(t *a2a.Task) time.Time {
+	if t.Status.Timestamp == nil {
+		return time.Time{}
+	}
+	return *t.Status.Timestamp
+}
+
+// page returns what the token says, or the first page of the list.
+func (s *Server) page(ctx context.Context, token string, f tasklog.Filter) (page, error) {
+	of := listOf(f)
+	if token == "" {
+		n, err := s.Log.Count(ctx, f)
+		return page{Total: n, Of: of}, err
+	}
+	var p page
+	data, err := base64.RawURLEncoding.DecodeString(token)
+	if err == nil {
+		err = json.Unmarshal(data, &p)
+	}
+	if err != nil || p.ID == "" || len(p.ID) > maxID || p.Time < 0 || p.Total < 0 || !slices.Equal(p.Of, of) {
+		return page{}, Invalid("pageToken", "is not one of this list")
+	}
+	return p, nil
+}
+
+func token(p page) string {
+	data, _ := json.Marshal(p)
+	return base64.RawURLEncoding.EncodeToString(data)
+}
+
+// listOf returns what tells lists with different filters apart.
+func listOf(f tasklog.Filter) []byte {
+	return sum(f.Scope.Owner, f.Scope.Tenant, f.ContextID, string(f.State), f.Since.UTC().Format(time.RFC3339Nano))[:6]
+}

@@ -1,0 +1,128 @@
+package server
+
+import (
+	"context"
+	"slices"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/push"
+	"a2alambda/internal/tasklog"
+)
+
+// maxPushConfigs is how many configurations a task may have.
+const maxPushConfigs = 10
+
+// Push is what a server needs for push notifications. All fields are required.
+type Push struct {
+	Store push.Store
+	// Check returns, in words for the client, why nothing can be sent with a configuration.
+	Check func(*a2a.PushConfig) error
+}
+
+// checkPush returns the error for a configuration that can't be had.
+func (s *Server) checkPush(c *a2a.PushConfig) error {
+	switch {
+	case s.Push == nil:
+		return a2a.ErrPushNotificationNotSupported
+	case c.URL == "":
+		return Invalid("url", "is required")
+	case len(c.ID) > push.MaxID:
+		return Invalid("id", "is longer than %d bytes", push.MaxID)
+	}
+	if err := s.Push.Check(c); err != nil {
+		return a2a.NewError(a2a.ErrInvalidParams, "push notification configuration: "+err.Error())
+	}
+	return nil
+}
+
+// putPush stores the configuration, for events after the given one. One without an id gets one that follows from its URL, so
+// that asking again changes nothing; in 0.3, where a client sets the configuration of a task, from the task.
+func (s *Server) putPush(ctx context.Context, c Caller, h tasklog.Head, config *a2a.PushConfig, after int64) (*a2a.PushConfig, error) {
+	stored := *config
+	stored.TaskID, stored.Tenant = h.ID, h.Scope.Tenant
+	switch {
+	case stored.ID != "":
+	case c.Version == "0.3":
+		stored.ID = string(h.ID)
+	default:
+		stored.ID = derivedID(h.Scope, "push", string(h.ID), stored.URL)
+	}
+	err := s.Push.Store.PutPush(ctx, h, push.Config{
+		TaskID: h.ID, ID: stored.ID, Push: stored, Version: c.Version, After: after, Expires: h.Expires,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &stored, nil
+}
+
+// CreatePushConfig implements specification 3.1.7. What happened before is not delivered.
+func (s *Server) CreatePushConfig(ctx context.Context, c Caller, req *a2a.PushConfig) (*a2a.PushConfig, error) {
+	if err := s.checkPush(req); err != nil {
+		return nil, err
+	}
+	snapshot, configs, err := s.pushConfigs(ctx, c, req.Tenant, req.TaskID)
+	if err != nil {
+		return nil, err
+	}
+	replaces := slices.ContainsFunc(configs, func(c *a2a.PushConfig) bool { return c.ID == req.ID })
+	if len(configs) >= maxPushConfigs && !replaces {
+		return nil, a2a.NewError(a2a.ErrUnsupportedOperation, "the task has as many push notification configurations as it may have")
+	}
+	return s.putPush(ctx, c, snapshot.Head, req, snapshot.Seq)
+}
+
+// GetPushConfig implements specification 3.1.8. Without an id, as 0.3 has it, the first one is meant.
+func (s *Server) GetPushConfig(ctx context.Context, c Caller, req *a2a.GetTaskPushConfigRequest) (*a2a.PushConfig, error) {
+	if req.ID == "" && c.Version != "0.3" {
+		return nil, Invalid("id", "is required")
+	}
+	_, configs, err := s.pushConfigs(ctx, c, req.Tenant, req.TaskID)
+	if err != nil {
+		return nil, err
+	}
+	for _, config := range configs {
+		if req.ID == "" || config.ID == req.ID {
+			return config, nil
+		}
+	}
+	return nil, a2a.NewError(a2a.ErrTaskNotFound, "the task has no such push notification configuration")
+}
+
+// ListPushConfigs implements specification 3.1.9. They are on one page: there are few.
+func (s *Server) ListPushConfigs(ctx context.Context, c Caller, req *a2a.ListTaskPushConfigRequest) ([]*a2a.PushConfig, error) {
+	_, configs, err := s.pushConfigs(ctx, c, req.Tenant, req.TaskID)
+	return configs, err
+}
+
+// DeletePushConfig implements specification 3.1.10.
+func (s *Server) DeletePushConfig(ctx context.Context, c Caller, req *a2a.DeleteTaskPushConfigRequest) (struct{}, error) {
+	if req.ID == "" {
+		return struct{}{}, Invalid("id", "is required")
+	}
+	if _, _, err := s.pushConfigs(ctx, c, req.Tenant, req.TaskID); err != nil {
+		return struct{}{}, err
+	}
+	return struct{}{}, s.Push.Store.DeletePush(ctx, req.TaskID, req.ID)
+}
+
+// pushConfigs returns a task and its configurations.
+func (s *Server) pushConfigs(ctx context.Context, c Caller, tenant string, id a2a.TaskID) (*tasklog.Snapshot, []*a2a.PushConfig, error) {
+	if s.Push == nil {
+		return nil, nil, a2a.ErrPushNotificationNotSupported
+	}
+	if id == "" {
+		return nil, nil, Invalid("taskId", "is required")
+	}
+	snapshot, err := s.load(ctx, c.scope(tenant), id)
+	if err != nil {
+		return nil, nil, err
+	}
+	stored, err := s.Push.Store.Pushes(ctx, id)
+	configs := []*a2a.PushConfig{}
+	for i := range stored {
+		configs = append(configs, &stored[i].Push)
+	}
+	return snapshot, configs, err
+}
