@@ -5,7 +5,11 @@
 #
 #   dynamodb  DynamoDB Local               prints the directory of its jars
 #   sam       the AWS SAM CLI              prints the path of sam
-#   python    Python with the A2A SDK      prints the path of its interpreter
+#   python02  Python with A2A SDK 0.2      prints the path of its interpreter
+#   python03  the same with 0.3
+#   python1   the same with 1
+#   js03      the JavaScript A2A SDK 0.3   prints its node_modules
+#   js1       the same, 1
 #   docker    a running Docker engine      prints nothing
 #   image     sam local's base image       prints its tag
 #
@@ -14,10 +18,10 @@
 # It may run several times at once.
 set -euo pipefail
 
-readonly dynamodb_version=3.1.0 sam_version=1.170.0 a2a_sdk_version=0.2.8 # the tutorial's
-# What pip chose for that A2A SDK and Python 3.10, for newer Pythons too.
-readonly python_packages=(
-	"a2a-sdk==$a2a_sdk_version" annotated-doc==0.0.6 annotated-types==0.8.0 anyio==4.16.0 certifi==2026.10.18
+readonly dynamodb_version=3.1.0 sam_version=1.170.0
+# What pip and npm chose for each A2A SDK. That of python02 is the tutorial's.
+readonly python02_packages=(
+	a2a-sdk==0.2.8 annotated-doc==0.0.6 annotated-types==0.8.0 anyio==4.16.0 certifi==2026.10.18
 	cffi==2.1.1 charset-normalizer==3.5.2 cryptography==50.0.2 fastapi==0.162.5 google-api-core==2.33.0
 	google-auth==2.62.2 googleapis-common-protos==1.75.0 grpcio==1.85.1 grpcio-reflection==1.80.1
 	grpcio-tools==1.80.1 h11==0.16.0 httpcore==1.0.9 httpx==0.28.1 httpx-sse==0.4.3 idna==3.20
@@ -26,6 +30,23 @@ readonly python_packages=(
 	pydantic-core==2.50.4 requests==2.34.2 setuptools==84.2.1 sse-starlette==3.5.1 starlette==1.7.0
 	typing-extensions==4.16.0 typing-inspection==0.4.5 urllib3==2.8.0
 )
+readonly python03_packages=(
+	a2a-sdk==0.3.26 annotated-types==0.8.0 anyio==4.16.0 certifi==2026.10.18 cffi==2.1.1
+	charset-normalizer==3.5.2 cryptography==50.0.2 google-api-core==2.44.0 google-auth==2.62.2
+	googleapis-common-protos==1.76.0 h11==0.16.0 httpcore==1.0.9 httpx==0.28.1 httpx-sse==0.4.3 idna==3.20
+	opentelemetry-api==1.45.2 proto-plus==1.29.0 protobuf==7.36.2 pyasn1==0.6.5 pyasn1-modules==0.4.2
+	pycparser==3.12 pydantic==2.14.3 pydantic-core==2.50.4 requests==2.34.2 typing-extensions==4.16.0
+	typing-inspection==0.4.5 urllib3==2.8.0
+)
+readonly python1_packages=(
+	a2a-sdk==1.3.0 aiologic==0.17.1 annotated-types==0.8.0 anyio==4.16.0 certifi==2026.10.18 cffi==2.1.1
+	charset-normalizer==3.5.2 cryptography==50.0.2 culsans==0.11.0 google-api-core==2.44.0 google-auth==2.62.2
+	googleapis-common-protos==1.76.0 h11==0.16.0 httpcore==1.0.9 httpx==0.28.1 idna==3.20 json-rpc==1.15.0
+	opentelemetry-api==1.45.2 packaging==26.3 proto-plus==1.29.0 protobuf==7.36.2 pyasn1==0.6.5
+	pyasn1-modules==0.4.2 pycparser==3.12 pydantic==2.14.3 pydantic-core==2.50.4 pyjwt==2.15.1
+	requests==2.34.2 sniffio==1.3.1 typing-extensions==4.16.0 typing-inspection==0.4.5 urllib3==2.8.0 wrapt==2.5.2
+)
+readonly js03_packages=(@a2a-js/sdk@0.3.14 uuid@11.1.1) js1_packages=(@a2a-js/sdk@1.3.0 jose@6.2.17)
 readonly image_tag=public.ecr.aws/lambda/provided:al2023-x86_64
 # sam local puts its emulator on top of the base image under this tag, and never makes it again while it exists.
 readonly sam_image_tag=public.ecr.aws/lambda/provided:al2023-rapid-x86_64
@@ -120,10 +141,38 @@ part_sam() {
 	echo "$cache/sam-$sam_version/bin/sam"
 }
 
+# part_python makes the environment of one part: part_python PART PACKAGE...
 part_python() {
-	virtualenv "$cache/a2a-sdk-$a2a_sdk_version" "${python_packages[@]}"
-	echo "$cache/a2a-sdk-$a2a_sdk_version/bin/python"
+	virtualenv "$cache/$1" "${@:2}"
+	echo "$cache/$1/bin/python"
 }
+
+part_python02() { part_python python02 "${python02_packages[@]}"; }
+part_python03() { part_python python03 "${python03_packages[@]}"; }
+part_python1() { part_python python1 "${python1_packages[@]}"; }
+
+# part_js gets npm packages, unless they are there: part_js PART PACKAGE...
+part_js() {
+	local dir=$cache/$1
+	shift
+	have node || install "Node.js 20.19" nodejs
+	have npm || install "npm" npm
+	# The SDK's CommonJS requires an ECMAScript module.
+	node -e 'process.exit(process.features.require_module ? 0 : 1)' ||
+		die "the node in the PATH is older than 20.19: put a newer one first in the PATH."
+	if [ "$(cat "$dir/complete" 2>/dev/null)" != "$*" ]; then
+		say "getting $1"
+		rm -rf "$dir"
+		mkdir "$dir"
+		npm install --prefix "$dir" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error "$@" >&2 ||
+			die "npm could not install $1: see its message above; it needs the npm registry, or a mirror in ~/.npmrc."
+		echo "$*" >"$dir/complete"
+	fi
+	echo "$dir/node_modules"
+}
+
+part_js03() { part_js js03 "${js03_packages[@]}"; }
+part_js1() { part_js js1 "${js1_packages[@]}"; }
 
 docker_answers() { have docker && timeout 20 docker version >/dev/null 2>&1; }
 
@@ -214,10 +263,10 @@ make_image() {
 readonly cache=${XDG_CACHE_HOME:-$HOME/.cache}/a2alambda
 have flock || die "flock is missing: these engines need Linux, and flock comes with its package util-linux."
 mkdir -p "$cache" || die "the cache directory $cache cannot be made: set XDG_CACHE_HOME to a place that can be written."
-[ $# -gt 0 ] || set -- dynamodb sam python docker image
+[ $# -gt 0 ] || set -- dynamodb sam python02 python03 python1 js03 js1 docker image
 for part in "$@"; do
 	case $part in
-	dynamodb | sam | python | docker | image) locked "$part" ;;
-	*) die "there is no part \"$part\": the parts are dynamodb, sam, python, docker and image." ;;
+	dynamodb | sam | python02 | python03 | python1 | js03 | js1 | docker | image) locked "$part" ;;
+	*) die "there is no part \"$part\": see the head of localtest/setup.sh." ;;
 	esac
 done

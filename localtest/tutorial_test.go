@@ -13,7 +13,7 @@ import (
 // tutorial says it prints.
 func TestTutorial(t *testing.T) {
 	t.Parallel()
-	python := localtest.Setup(t, "python")
+	python := localtest.Setup(t, "python02")
 	want, err := os.ReadFile("testdata/tutorial_output.txt")
 	if err != nil {
 		t.Fatal(err)
