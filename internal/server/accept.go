@@ -52,11 +52,15 @@ func (s *Server) accept(
 		return turn, joined, err
 	}
 	// If this fails, the client tries again and joins, and this is tried again, too.
+	var h tasklog.Head
+	var after int64
 	if joined != nil {
-		_, err = s.putPush(ctx, c, joined.Head, req.Config.PushConfig, 0)
+		h = joined.Head
 	} else {
-		_, err = s.putPush(ctx, c, turn.Head, req.Config.PushConfig, turn.Fold.Seq()-1)
+		h, after = turn.Head, turn.Fold.Seq()-1
+		h.Push = req.Message.TaskID == "" // the head of a task that is continued may not say so yet
 	}
+	_, err = s.putPush(ctx, c, h, req.Config.PushConfig, after)
 	return turn, joined, err
 }
 

@@ -456,3 +456,24 @@ func TestTakenOver(t *testing.T) {
 		}
 	})
 }
+
+// TestPushOfNextTurn checks that a configuration that comes with a later message is known to whoever runs the turn, in another
+// instance too.
+func TestPushOfNextTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		h := handlerOf(l, t.Output(), slow(0))
+		id := idIn(answer(t, h, rpc("SendMessage", `{"message":{"messageId":"one","role":"ROLE_USER","parts":[{"data":1}]}}`)))
+		answer(t, h, rpc("SendMessage", `{"message":{"messageId":"two","taskId":%q,"role":"ROLE_USER","parts":[{"text":"this"}]},
+			"configuration":{"returnImmediately":true,"taskPushNotificationConfig":{"id":"c","url":"https://example.com/"}}}`, id))
+		s, err := l.Load(t.Context(), a2a.TaskID(id))
+		if err != nil || !s.Head.Push {
+			t.Errorf("the task's head is %+v, %v", s.Head, err)
+		}
+		configs, err := l.Pushes(t.Context(), a2a.TaskID(id))
+		if err != nil || len(configs) != 1 || configs[0].After != 2 {
+			t.Errorf("configurations %+v, %v; want one, for the events after 2", configs, err)
+		}
+		synctest.Wait()
+	})
+}
