@@ -81,7 +81,11 @@ func (c *client) cancels(ctx context.Context, after time.Duration) {
 		// It may have ended before, if only by the same call, whose answer was lost.
 		result, err := c.call(ctx, "CancelTask", fmt.Sprintf(`{"id":%q}`, id), codeNotCancelable)
 		if err == nil {
-			if state := c.answered(result); state != a2a.TaskStateCanceled {
+			state := c.answered(result)
+			if !state.Terminal() {
+				continue // asked, and not done yet when the invocation was about to end: ask again
+			}
+			if state != a2a.TaskStateCanceled {
 				c.complain(fmt.Errorf("%s: the canceled task is %s", c.name, result))
 			}
 			return
