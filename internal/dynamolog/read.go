@@ -18,6 +18,9 @@ import (
 // long task that has a snapshot.
 const firstPage = 64
 
+// firstBatches is how many batches a Read from the beginning of a log asks for at first.
+const firstBatches = 16
+
 // Read implements [tasklog.Log].
 func (l *Log) Read(ctx context.Context, id a2a.TaskID, after int64, limit int) ([]tasklog.Event, error) {
 	events, err := l.read(ctx, id, after, limit)
@@ -71,15 +74,23 @@ func (l *Log) read(ctx context.Context, id a2a.TaskID, after int64, limit int) (
 	}
 	more, err := add(start)
 	var from item // where the next page starts; nil at first
+	batches := 1
 	for more && err == nil {
+		// As many batches as it takes if they are like those before, and no page of 1 MB for a few events. Of the first page
+		// nothing is known yet if it follows the head, whose one event says little.
+		most := (limit-len(events))*batches/int(max(1, next-first(start))) + 1
+		if batches == 1 && first(start) == 1 {
+			most = min(most, firstBatches)
+		}
 		var page *queried
-		page, err = l.query(ctx, id, skBatch(last(start)+1), skBatchEnd, from, true, 0)
+		page, err = l.query(ctx, id, skBatch(last(start)+1), skBatchEnd, from, true, int32(min(most, 10_000)))
 		if err != nil {
 			break
 		}
 		for i := 0; more && err == nil && i < len(page.Items); i++ {
 			more, err = add(page.Items[i])
 		}
+		batches += len(page.Items)
 		from = page.LastEvaluatedKey
 		more = more && from != nil
 	}
