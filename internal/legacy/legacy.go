@@ -1,19 +1,19 @@
-// Package legacy encodes tasks and events as A2A 0.3 has them in JSON, with timestamps as those of 1.0: UTC, to the millisecond.
+// Package legacy is what A2A 0.3 has otherwise than 1.0 in JSON-RPC. Timestamps are as those of 1.0: UTC, to the millisecond.
 package legacy
 
 import (
 	"encoding/json"
+	"fmt"
 
 	legacy "github.com/a2aproject/a2a-go/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2a"
-	"github.com/a2aproject/a2a-go/v2/a2acompat/a2av0"
 
 	"a2alambda/internal/tasklog"
 )
 
 // EncodeTask returns the JSON of the Task object of 0.3.
 func EncodeTask(t *a2a.Task) ([]byte, error) {
-	converted := a2av0.FromV1Task(t)
+	converted := fromTask(t)
 	return json.Marshal(taskJSON{"task", (*task)(converted), status(&converted.Status, t.Status)})
 }
 
@@ -24,15 +24,15 @@ func EncodeEvent(event a2a.Event) ([]byte, error) {
 	case *a2a.Task:
 		return EncodeTask(e)
 	case *a2a.TaskStatusUpdateEvent:
-		converted := a2av0.FromV1TaskStatusUpdateEvent(e)
+		converted := fromStatusUpdate(e)
 		converted.Final = tasklog.Final(e.Status.State)
 		return json.Marshal(statusUpdateJSON{"status-update", (*statusUpdate)(converted), status(&converted.Status, e.Status)})
+	case *a2a.TaskArtifactUpdateEvent:
+		return json.Marshal(fromArtifactUpdate(e))
+	case *a2a.Message:
+		return json.Marshal(fromMessage(e))
 	}
-	converted, err := a2av0.FromV1Event(event)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(converted)
+	return nil, fmt.Errorf("0.3 has no %T", event)
 }
 
 // The SDK's types marshal themselves, and their times as they are. Without its methods a type's fields can be shadowed.

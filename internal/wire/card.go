@@ -2,10 +2,8 @@ package wire
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
-	"github.com/a2aproject/a2a-go/v2/a2acompat/a2av0"
 )
 
 // maxCards is how many cards are kept in memory. A server has one base URL or a few, but one that is not on Lambda takes its own
@@ -35,7 +32,7 @@ type cardKey struct {
 
 // card serves the public card, as clients of both versions read it. Specification 1.0, 8.6: caching.
 func (h *handler) card(w http.ResponseWriter, r *http.Request) {
-	data, err := h.cardJSON(r.Context(), cardKey{h.Server.Card, true, h.BaseURL(r)})
+	data, err := h.cardJSON(cardKey{h.Server.Card, true, h.BaseURL(r)})
 	if err != nil {
 		h.Logger.ErrorContext(r.Context(), "request failed", "error", err)
 		http.Error(w, "internal error", http.StatusInternalServerError)
@@ -54,7 +51,7 @@ func (c *call) extendedCard(json.RawMessage) {
 		c.fail(a2a.ErrUnsupportedOperation)
 		return
 	}
-	data, err := c.cardJSON(c.r.Context(), cardKey{c.Extended, c.dialect.version == v03.version, c.BaseURL(c.r)})
+	data, err := c.cardJSON(cardKey{c.Extended, c.dialect.version == v03.version, c.BaseURL(c.r)})
 	if err != nil {
 		c.fail(err)
 		return
@@ -63,13 +60,13 @@ func (c *call) extendedCard(json.RawMessage) {
 	c.reply(data)
 }
 
-func (h *handler) cardJSON(ctx context.Context, key cardKey) ([]byte, error) {
+func (h *handler) cardJSON(key cardKey) ([]byte, error) {
 	h.cards.mu.Lock()
 	defer h.cards.mu.Unlock()
 	if data, ok := h.cards.made[key]; ok {
 		return data, nil
 	}
-	data, err := h.newCard(ctx, key)
+	data, err := h.newCard(key)
 	if err != nil {
 		return nil, fmt.Errorf("agent card: %w", err)
 	}
@@ -81,7 +78,7 @@ func (h *handler) cardJSON(ctx context.Context, key cardKey) ([]byte, error) {
 }
 
 // newCard makes the document, signed if there is a signer.
-func (h *handler) newCard(ctx context.Context, key cardKey) ([]byte, error) {
+func (h *handler) newCard(key cardKey) ([]byte, error) {
 	card := *key.card
 	card.Capabilities.ExtendedAgentCard = h.Extended != nil
 	card.Capabilities.PushNotifications = h.Server.Push != nil
@@ -99,7 +96,7 @@ func (h *handler) newCard(ctx context.Context, key cardKey) ([]byte, error) {
 	}
 	served := pure
 	if key.merged {
-		if served, err = merged(ctx, &card, pure); err != nil {
+		if served, err = merged(document(json.Marshal(&card))); err != nil {
 			return nil, err
 		}
 	}
@@ -119,47 +116,86 @@ func (h *handler) newCard(ctx context.Context, key cardKey) ([]byte, error) {
 	return json.MarshalIndent(served, "", "  ")
 }
 
-// merged returns the card as clients of both versions read it: that of 1.0 with the fields that 0.3 has elsewhere. pure is the
-// card as 1.0 has it.
-func merged(ctx context.Context, card *a2a.AgentCard, pure map[string]any) (map[string]any, error) {
-	producer, ok := a2av0.NewStaticAgentCardProducer(card).(interface {
-		CardJSON(context.Context) ([]byte, error)
-	})
-	if !ok {
-		return nil, errors.New("the SDK's producer makes no JSON")
-	}
-	doc, err := document(producer.CardJSON(ctx))
+// merged adds to a card of 1.0 the fields that 0.3 has elsewhere, so that clients of both versions can read it.
+func merged(doc map[string]any, err error) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
 	doc["protocolVersion"] = "0.3.0" // the only one of 0.3, and its schema has three numbers
 	// The main interface is among the additional ones too, for completeness (specification 0.3, 5.6.2).
 	var interfaces []any
-	for _, i := range card.SupportedInterfaces {
-		if string(i.ProtocolVersion) == v03.version {
-			interfaces = append(interfaces, map[string]any{"url": i.URL, "transport": i.ProtocolBinding})
+	all, _ := doc["supportedInterfaces"].([]any)
+	for _, i := range all {
+		if i, _ := i.(map[string]any); i["protocolVersion"] == v03.version {
+			interfaces = append(interfaces, map[string]any{"url": i["url"], "transport": i["protocolBinding"]})
+			if len(interfaces) == 1 {
+				doc["url"], doc["preferredTransport"] = i["url"], i["protocolBinding"]
+			}
 		}
 	}
 	doc["additionalInterfaces"] = interfaces
 	// The SDK's type has no field for it: a task keeps the messages of all its states.
 	if capabilities, ok := doc["capabilities"].(map[string]any); ok {
 		capabilities["stateTransitionHistory"] = true
+		if capabilities["extendedAgentCard"] == true {
+			doc["supportsAuthenticatedExtendedCard"] = true
+		}
 	}
-	// A security scheme has its fields, and a type, in 0.3, and is wrapped in its kind in 1.0. Each version's parsers ignore what
-	// they don't know, so it has both; but not the SDK's wrappers, which go by names of neither version.
-	old, _ := doc["securitySchemes"].(map[string]any)
-	now, _ := pure["securitySchemes"].(map[string]any)
-	for name := range now {
-		scheme, ok := old[name].(map[string]any)
-		wrapped, ok2 := now[name].(map[string]any)
-		kind, ok3 := scheme["type"].(string)
-		if !ok || !ok2 || !ok3 {
+	addSecurity(doc)
+	skills, _ := doc["skills"].([]any)
+	for _, skill := range skills {
+		if skill, ok := skill.(map[string]any); ok {
+			addSecurity(skill)
+		}
+	}
+	schemes, _ := doc["securitySchemes"].(map[string]any)
+	for name, scheme := range schemes {
+		scheme, _ := scheme.(map[string]any)
+		if !addType(scheme) {
 			return nil, fmt.Errorf("no 0.3 shape of the security scheme %q", name)
 		}
-		delete(scheme, kind)
-		maps.Copy(scheme, wrapped)
 	}
 	return doc, nil
+}
+
+// addSecurity adds the security requirements of a card or a skill as 0.3 has them.
+func addSecurity(doc map[string]any) {
+	var security []any
+	requirements, _ := doc["securityRequirements"].([]any)
+	for _, r := range requirements {
+		if r, ok := r.(map[string]any); ok {
+			security = append(security, r["schemes"])
+		}
+	}
+	if len(security) > 0 {
+		doc["security"] = security
+	}
+}
+
+// schemeTypes are the types of security schemes in 0.3, by what they are wrapped in in 1.0.
+var schemeTypes = map[string]string{
+	"apiKeySecurityScheme":        "apiKey",
+	"httpAuthSecurityScheme":      "http",
+	"mtlsSecurityScheme":          "mutualTLS",
+	"oauth2SecurityScheme":        "oauth2",
+	"openIdConnectSecurityScheme": "openIdConnect",
+}
+
+// addType adds to a security scheme its fields as 0.3 has them, not wrapped and with a type. Each version's parsers ignore what they
+// don't know. It reports false if there is no such type.
+func addType(scheme map[string]any) bool {
+	for wrapper, kind := range schemeTypes {
+		if fields, ok := scheme[wrapper].(map[string]any); ok {
+			maps.Copy(scheme, fields)
+			if kind == "apiKey" {
+				scheme["in"] = fields["location"]
+				delete(scheme, "location")
+			}
+			scheme["type"] = kind
+			return true
+		}
+	}
+	return false
 }
 
 // document returns the fields of a JSON document.

@@ -119,7 +119,7 @@ func TestExtendedCard(t *testing.T) {
 	data := map[*dialect][]byte{}
 	for _, d := range []*dialect{v1, v03} {
 		var err error
-		if data[d], err = h.cardJSON(t.Context(), cardKey{h.Extended, d == v03, base}); err != nil {
+		if data[d], err = h.cardJSON(cardKey{h.Extended, d == v03, base}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -150,7 +150,7 @@ func TestExtendedCard(t *testing.T) {
 func TestCardsAreBounded(t *testing.T) {
 	h := &handler{Config: Config{Server: &server.Server{Card: agent.Card()}}}
 	made := func(base string) []byte {
-		data, err := h.cardJSON(t.Context(), cardKey{h.Server.Card, true, base})
+		data, err := h.cardJSON(cardKey{h.Server.Card, true, base})
 		if err != nil {
 			t.Fatal(err)
 		}

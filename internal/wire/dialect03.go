@@ -7,7 +7,6 @@ import (
 
 	old "github.com/a2aproject/a2a-go/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2a"
-	"github.com/a2aproject/a2a-go/v2/a2acompat/a2av0"
 	"github.com/a2aproject/a2a-go/v2/a2apb/v0/pbjson"
 
 	"a2alambda/internal/legacy"
@@ -17,20 +16,36 @@ import (
 
 // v03 is 0.3 in JSON-RPC.
 var v03 = &dialect{
-	version:           "0.3",
-	sendRequest:       sendParams03,
-	getRequest:        converted(a2av0.ToV1GetTaskRequest),
-	cancelRequest:     converted(a2av0.ToV1CancelTaskRequest),
-	subscribeRequest:  converted(a2av0.ToV1SubscribeToTaskRequest),
-	createPushRequest: converted(a2av0.ToV1PushConfig),
-	getPushRequest:    converted(a2av0.ToV1GetTaskPushConfigRequest),
-	listPushRequest:   converted(a2av0.ToV1ListTaskPushConfigRequest),
-	deletePushRequest: converted(a2av0.ToV1DeleteTaskPushConfigRequest),
-	sendResult:        legacy.EncodeTask,
-	taskResult:        legacy.EncodeTask,
-	pushResult:        func(c *a2a.PushConfig) ([]byte, error) { return json.Marshal(a2av0.FromV1PushConfig(c)) },
+	version:     "0.3",
+	sendRequest: sendParams03,
+	getRequest: converted(func(p *old.TaskQueryParams) *a2a.GetTaskRequest {
+		return &a2a.GetTaskRequest{ID: a2a.TaskID(p.ID), HistoryLength: p.HistoryLength}
+	}),
+	cancelRequest: converted(func(p *old.TaskIDParams) *a2a.CancelTaskRequest {
+		return &a2a.CancelTaskRequest{ID: a2a.TaskID(p.ID), Metadata: p.Metadata}
+	}),
+	subscribeRequest: converted(func(p *old.TaskIDParams) *a2a.SubscribeToTaskRequest {
+		return &a2a.SubscribeToTaskRequest{ID: a2a.TaskID(p.ID)}
+	}),
+	createPushRequest: converted(legacy.PushConfig),
+	getPushRequest: converted(func(p *old.GetTaskPushConfigParams) *a2a.GetTaskPushConfigRequest {
+		return &a2a.GetTaskPushConfigRequest{TaskID: a2a.TaskID(p.TaskID), ID: p.ConfigID}
+	}),
+	listPushRequest: converted(func(p *old.ListTaskPushConfigParams) *a2a.ListTaskPushConfigRequest {
+		return &a2a.ListTaskPushConfigRequest{TaskID: a2a.TaskID(p.TaskID)}
+	}),
+	deletePushRequest: converted(func(p *old.DeleteTaskPushConfigParams) *a2a.DeleteTaskPushConfigRequest {
+		return &a2a.DeleteTaskPushConfigRequest{TaskID: a2a.TaskID(p.TaskID), ID: p.ConfigID}
+	}),
+	sendResult: legacy.EncodeTask,
+	taskResult: legacy.EncodeTask,
+	pushResult: func(c *a2a.PushConfig) ([]byte, error) { return json.Marshal(legacy.FromPushConfig(c)) },
 	pushListResult: func(configs []*a2a.PushConfig) ([]byte, error) {
-		return json.Marshal(append([]*old.TaskPushConfig{}, a2av0.FromV1PushConfigs(configs)...))
+		list := make([]*old.TaskPushConfig, len(configs))
+		for i, c := range configs {
+			list[i] = legacy.FromPushConfig(c)
+		}
+		return json.Marshal(list)
 	},
 	nothing: "null",
 	eventResult: func(stored []byte) ([]byte, error) {
@@ -68,7 +83,7 @@ func sendParams03(data json.RawMessage) (*a2a.SendMessageRequest, error) {
 			}
 		}
 	}
-	return a2av0.ToV1SendMessageRequest(p)
+	return legacy.SendRequest(p)
 }
 
 func isBase64(s string) bool {

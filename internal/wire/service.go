@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
-	"github.com/a2aproject/a2a-go/v2/a2acompat/a2av0"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
 )
 
 // legacyExtensions is the header of 0.3 for what 1.0 calls A2A-Extensions.
@@ -95,7 +95,9 @@ func (c *call) extensions() error {
 			asked = append(asked, strings.TrimSpace(uri))
 		}
 	}
-	c.caller.Params = a2av0.ToServiceParams(c.r.Header)
+	params := c.r.Header.Clone()
+	params.Del(legacyExtensions) // the executor has them by their name in 1.0
+	c.caller.Params = a2asrv.NewServiceParams(params)
 	if len(asked) > 0 {
 		c.caller.Params = c.caller.Params.With(map[string][]string{a2a.SvcParamExtensions: asked})
 	}
