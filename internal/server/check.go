@@ -8,6 +8,8 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/errordetails"
+
+	"a2alambda/internal/tasklog"
 )
 
 // maxID is the most bytes in an id that a client names, well under the 2048 of a DynamoDB key.
@@ -43,7 +45,7 @@ func (s *Server) check(req *a2a.SendMessageRequest) error {
 		return err
 	}
 	for i, p := range m.Parts {
-		if p == nil || p.Content == nil {
+		if !tasklog.HasContent(p) {
 			return Invalid(fmt.Sprintf("message.parts[%d]", i), "is empty")
 		}
 		if p.MediaType != "" && !s.takes(p.MediaType) {

@@ -9,8 +9,12 @@ import (
 )
 
 // Encode returns the JSON of a StreamResponse that holds the event, with timestamps as specification 5.6.1 wants
-// them: UTC, to the millisecond.
+// them: UTC, to the millisecond. It returns an error for an event that [Decode] would not take: a log that held one could
+// never be read again.
 func Encode(e a2a.Event) ([]byte, error) {
+	if err := check(e); err != nil {
+		return nil, err
+	}
 	var wrapped any
 	switch e := e.(type) {
 	case *a2a.TaskStatusUpdateEvent:
@@ -30,6 +34,64 @@ func Encode(e a2a.Event) ([]byte, error) {
 // EncodeTask returns the JSON of the Task object, with timestamps as in [Encode].
 func EncodeTask(t *a2a.Task) ([]byte, error) {
 	return json.Marshal(taskJSON{t, statusJSON{&t.Status, Timestamp(t.Status.Timestamp)}})
+}
+
+// HasContent reports whether the part has a content, also in JSON: none of the SDK's types of content may be nil, and a URL may not
+// be empty.
+func HasContent(p *a2a.Part) bool {
+	if p == nil {
+		return false
+	}
+	switch c := p.Content.(type) {
+	case a2a.Text:
+		return true
+	case a2a.Raw:
+		return c != nil
+	case a2a.URL:
+		return c != ""
+	case a2a.Data:
+		return c.Value != nil
+	}
+	return false
+}
+
+// check returns an error for an event with a part that has no content.
+func check(e a2a.Event) error {
+	switch e := e.(type) {
+	case *a2a.TaskStatusUpdateEvent:
+		return checkMessage(e.Status.Message)
+	case *a2a.TaskArtifactUpdateEvent:
+		return checkParts(e.Artifact.Parts)
+	case *a2a.Task:
+		for _, a := range e.Artifacts {
+			if err := checkParts(a.Parts); err != nil {
+				return err
+			}
+		}
+		for _, m := range e.History {
+			if err := checkMessage(m); err != nil {
+				return err
+			}
+		}
+		return checkMessage(e.Status.Message)
+	}
+	return nil
+}
+
+func checkMessage(m *a2a.Message) error {
+	if m == nil {
+		return nil
+	}
+	return checkParts(m.Parts)
+}
+
+func checkParts(parts a2a.ContentParts) error {
+	for i, p := range parts {
+		if !HasContent(p) {
+			return fmt.Errorf("part %d has no content: %w", i, a2a.ErrInvalidAgentResponse)
+		}
+	}
+	return nil
 }
 
 // Decode is the inverse of [Encode].

@@ -1,0 +1,50 @@
+package tasklog_test
+
+import (
+	"testing"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/tasklog"
+)
+
+// TestEncodeParts checks that nothing is encoded that can't be decoded again, wherever in an event it is.
+func TestEncodeParts(t *testing.T) {
+	info := a2a.TaskInfo{TaskID: "t", ContextID: "c"}
+	for _, test := range []struct {
+		part *a2a.Part
+		ok   bool
+	}{
+		{a2a.NewTextPart(""), true},
+		{a2a.NewTextPart("\xff"), true},
+		{a2a.NewRawPart([]byte{}), true},
+		{a2a.NewRawPart(nil), false},
+		{a2a.NewFileURLPart("https://example.com/", "text/plain"), true},
+		{a2a.NewFileURLPart("", "text/plain"), false},
+		{a2a.NewDataPart(map[string]any{}), true},
+		{a2a.NewDataPart(false), true},
+		{a2a.NewDataPart(nil), false},
+		{new(a2a.Part), false},
+		{nil, false},
+	} {
+		message := &a2a.Message{ID: "m", Role: a2a.MessageRoleAgent, Parts: a2a.ContentParts{a2a.NewTextPart("first"), test.part}}
+		artifact := &a2a.Artifact{ID: "a", Parts: message.Parts}
+		for _, e := range []a2a.Event{
+			a2a.NewStatusUpdateEvent(info, a2a.TaskStateWorking, message),
+			&a2a.TaskArtifactUpdateEvent{TaskID: "t", ContextID: "c", Artifact: artifact},
+			&a2a.Task{ID: "t", ContextID: "c", Status: a2a.TaskStatus{State: a2a.TaskStateWorking, Message: message}},
+			&a2a.Task{ID: "t", ContextID: "c", History: []*a2a.Message{message}},
+			&a2a.Task{ID: "t", ContextID: "c", Artifacts: []*a2a.Artifact{artifact}},
+		} {
+			data, err := tasklog.Encode(e)
+			if (err == nil) != test.ok {
+				t.Errorf("%T with part %+v: %s, %v", e, test.part, data, err)
+			}
+			if err == nil {
+				if _, err := tasklog.Decode(data); err != nil {
+					t.Errorf("%s: %v", data, err)
+				}
+			}
+		}
+	}
+}
