@@ -103,6 +103,8 @@ func TestChaos(t *testing.T) {
 
 	if settled != nil {
 		t.Error(settled)
+	} else if err := s.list(t.Context(), records); err != nil {
+		t.Error(err)
 	}
 	sessions, frames := 0, 0
 	for _, r := range records {

@@ -134,6 +134,35 @@ func (s *system) events(ctx context.Context, id a2a.TaskID) ([]tasklog.Event, er
 	return s.log.Read(ctx, id, 0, 1_000_000)
 }
 
+// list checks that the list of all tasks, none of which is running any more, has each of the clients' once, in order, in the state
+// and at the time in which its log left it.
+func (s *system) list(ctx context.Context, records []*record) error {
+	var errs []error
+	places := map[a2a.TaskID]int{}
+	var before tasklog.Position
+	err := s.log.List(ctx, tasklog.Filter{}, tasklog.Position{}, func(p tasklog.Position) bool {
+		if places[p.ID]++; before.ID != "" && before.Time.Before(p.Time) {
+			errs = append(errs, fmt.Errorf("list: task %s of %v comes after %s of %v", p.ID, p.Time, before.ID, before.Time))
+		}
+		before = p
+		task, err := s.log.Load(ctx, p.ID)
+		if err != nil || !task.Task.Status.State.Terminal() || !task.Task.Status.Timestamp.Equal(p.Time) {
+			errs = append(errs, fmt.Errorf("list: task %s has the place of %v and is %+v, %v", p.ID, p.Time, task, err))
+		}
+		return true
+	})
+	n, countErr := s.log.Count(ctx, tasklog.Filter{})
+	if n != len(places) {
+		errs = append(errs, fmt.Errorf("list: %d tasks listed, %d counted", len(places), n))
+	}
+	for _, r := range records {
+		if places[r.id] != 1 {
+			errs = append(errs, fmt.Errorf("list: task %s of %s is listed %d times", r.id, r.name, places[r.id]))
+		}
+	}
+	return errors.Join(append(errs, err, countErr)...)
+}
+
 // check compares a task's log with what its clients saw. It returns what is wrong.
 func (s *system) check(ctx context.Context, r *record) error {
 	events, err := s.events(ctx, r.id)
