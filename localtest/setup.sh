@@ -19,16 +19,16 @@
 set -euo pipefail
 
 readonly dynamodb_version=3.1.0 sam_version=1.170.0
-# What pip and npm chose for each A2A SDK. That of python02 is the tutorial's.
+# What pip and npm chose for each A2A SDK. That of python02 is the tutorial's, with the web server that it uses.
 readonly python02_packages=(
 	a2a-sdk==0.2.8 annotated-doc==0.0.6 annotated-types==0.8.0 anyio==4.16.0 certifi==2026.10.18
-	cffi==2.1.1 charset-normalizer==3.5.2 cryptography==50.0.2 fastapi==0.162.5 google-api-core==2.33.0
+	cffi==2.1.1 charset-normalizer==3.5.2 click==8.5.1 cryptography==50.0.2 fastapi==0.162.5 google-api-core==2.33.0
 	google-auth==2.62.2 googleapis-common-protos==1.75.0 grpcio==1.85.1 grpcio-reflection==1.80.1
 	grpcio-tools==1.80.1 h11==0.16.0 httpcore==1.0.9 httpx==0.28.1 httpx-sse==0.4.3 idna==3.20
 	opentelemetry-api==1.45.2 opentelemetry-sdk==1.45.2 opentelemetry-semantic-conventions==0.66b2
 	proto-plus==1.28.2 protobuf==6.31.1 pyasn1==0.6.5 pyasn1-modules==0.4.2 pycparser==3.11 pydantic==2.14.3
 	pydantic-core==2.50.4 requests==2.34.2 setuptools==84.2.1 sse-starlette==3.5.1 starlette==1.7.0
-	typing-extensions==4.16.0 typing-inspection==0.4.5 urllib3==2.8.0
+	typing-extensions==4.16.0 typing-inspection==0.4.5 urllib3==2.8.0 uvicorn==0.54.0
 )
 readonly python03_packages=(
 	a2a-sdk==0.3.26 annotated-types==0.8.0 anyio==4.16.0 certifi==2026.10.18 cffi==2.1.1

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"a2alambda/localtest"
+	"a2alambda/localtest/bench/internal/load"
+	"a2alambda/localtest/emulator"
+)
+
+// measurement is one part of the benchmark.
+type measurement struct {
+	name string
+	run  func(context.Context, *bench) (section, error)
+}
+
+// measurements are all, in the order of the report.
+var measurements = []measurement{
+	{"first", measureFirst},
+}
+
+// section is what the report has of a measurement.
+type section struct {
+	name  string // the measurement's
+	title string
+	text  string // what was measured, in a sentence or two
+	table table
+	notes []string // sentences below the table
+
+	samples []series
+	plot    *plot // nil if there is none
+	targets []target
+}
+
+// series are the samples of one quantity, as they were taken.
+type series struct {
+	System string    `json:"system"`
+	What   string    `json:"what"`
+	Unit   string    `json:"unit"`
+	Values []float64 `json:"values"`
+}
+
+// target is something to be reached, and whether it was.
+type target struct {
+	text string // with the figure
+	held bool
+}
+
+// effort says how much is measured.
+type effort struct {
+	name string
+	// rounds is how often all systems are measured in turn, and streams how many short streams there are in a round.
+	rounds, streams int
+	// clients are the numbers of streams at once.
+	clients []int
+	// lengths are those of the long streams, in events.
+	lengths []int
+	// patience is how long a stream may take. A system that takes longer is left out from there on.
+	patience time.Duration
+	// tokens is how many tokens are streamed.
+	tokens int
+	// recoveries is how often a run is cut off, canceled and so on. Those that take the 15 seconds of a lease go on at the same time.
+	recoveries int
+}
+
+var (
+	full = effort{
+		name: "full", rounds: 3, streams: 100, clients: []int{1, 8, 64}, lengths: []int{10, 1000, 10_000, 100_000},
+		patience: 40 * time.Second, tokens: 500, recoveries: 10,
+	}
+	quick = effort{
+		name: "quick", rounds: 1, streams: 50, clients: []int{1, 8}, lengths: []int{10, 1000, 10_000},
+		patience: 10 * time.Second, tokens: 100, recoveries: 3,
+	}
+)
+
+// bench is a running benchmark: what the measurements share.
+type bench struct {
+	effort
+	step     string // the name of the measurement under way
+	leftOut  []string
+	systems  []*system // those that can be had
+	binary   string    // of the Go systems
+	engine   *localtest.Engine
+	profiles string
+	log      *os.File // what the systems print
+	progress io.Writer
+	begin    time.Time
+}
+
+// open gets what the systems need.
+func open(ctx context.Context, c config, progress io.Writer) (b *bench, err error) {
+	b = &bench{effort: c.effort, profiles: c.profiles, progress: progress, begin: time.Now(), step: "setup"}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	if b.log, err = os.CreateTemp("", "bench-*.log"); err != nil {
+		return nil, err
+	}
+	b.say("building the functions")
+	if b.binary, err = emulator.Build(ctx, "a2alambda/localtest/bench/internal/function"); err != nil {
+		return nil, err
+	}
+	b.say("starting DynamoDB Local")
+	jars, err := localtest.Install(ctx, "dynamodb")
+	if err != nil {
+		return nil, err
+	}
+	if b.engine, err = localtest.StartDynamoDB(context.WithoutCancel(ctx), jars); err != nil {
+		return nil, err
+	}
+	b.say("getting Python with the A2A SDK")
+	python, err := localtest.Install(ctx, "python02")
+	if err != nil {
+		b.leaveOut("The tutorial's Python server, for %v", err)
+	}
+	b.systems = systems(b, python)
+	return b, ctx.Err()
+}
+
+func (b *bench) close() {
+	if b.engine != nil {
+		b.engine.Close()
+	}
+	if b.log != nil {
+		b.log.Close()
+		os.Remove(b.log.Name())
+	}
+}
+
+// say tells of progress.
+func (b *bench) say(format string, args ...any) {
+	fmt.Fprintf(b.progress, "%5.0fs  %-9s %s\n", time.Since(b.begin).Seconds(), b.step, fmt.Sprintf(format, args...))
+}
+
+// leaveOut notes, once, that something is not measured, and why.
+func (b *bench) leaveOut(format string, args ...any) {
+	if s := fmt.Sprintf(format, args...); !slices.Contains(b.leftOut, s) {
+		b.leftOut = append(b.leftOut, s)
+		b.say("left out: %s", s)
+	}
+}
+
+// inTurn calls f for each of the systems in each round, in the order of the systems, so that whatever else the machine does
+// meets all alike.
+func (b *bench) inTurn(ctx context.Context, rounds int, all []*system, f func(*system) error) error {
+	for round := range rounds {
+		for _, s := range all {
+			b.say("round %d of %d: %s", round+1, rounds, s.name)
+			if err := f(s); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func names() (all []string) {
+	for _, m := range measurements {
+		all = append(all, m.name)
+	}
+	return all
+}
+
+// choose returns the measurements of these names, comma-separated, or all if there are none.
+func choose(only string) ([]measurement, error) {
+	if only == "" {
+		return measurements, nil
+	}
+	var chosen []measurement
+	for name := range strings.SplitSeq(only, ",") {
+		i := slices.Index(names(), name)
+		if i < 0 {
+			return nil, fmt.Errorf("there is no measurement %q, only %s", name, strings.Join(names(), ", "))
+		}
+		chosen = append(chosen, measurements[i])
+	}
+	return chosen, nil
+}
+
+// tutorial is the order of the tutorial's task.
+var tutorial = load.Order{Tutorial: true}

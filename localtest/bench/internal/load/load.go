@@ -1,0 +1,156 @@
+// Package load is the agent that the benchmark has every system run: one that says as much, as fast, as its client orders.
+package load
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
+
+	"a2alambda/internal/agent"
+)
+
+// Order is what a client wants, as JSON in the text of its message.
+type Order struct {
+	// Tutorial is the task of the tutorial's agent without its delays: six events. The other fields don't matter then.
+	Tutorial bool `json:"tutorial,omitempty"`
+	// Events is how many there are to be, the task at the beginning and the completed status at the end included: two or more.
+	Events int `json:"events,omitempty"`
+	// EveryMS is the time from one event to the next, in milliseconds. 0 is as fast as it goes.
+	EveryMS int `json:"everyMs,omitempty"`
+	// Tokens makes the events short chunks of an artifact. Else they are working statuses with a text of 100 bytes.
+	Tokens bool `json:"tokens,omitempty"`
+}
+
+// Count returns how many events the order brings.
+func (o Order) Count() int {
+	if o.Tutorial {
+		return 6
+	}
+	return o.Events
+}
+
+// String returns the text of the message.
+func (o Order) String() string {
+	data, err := json.Marshal(o)
+	if err != nil {
+		panic(err) // it is numbers
+	}
+	return string(data)
+}
+
+// textBytes is how long the text of a status is.
+const textBytes = 100
+
+// stampMark is before the time at which an event was made, and the event's number before it.
+const stampMark = " made at "
+
+// stamp returns the text of event n, which tells when it was made.
+func stamp(n int) string {
+	return fmt.Sprint("Event ", n, stampMark, time.Now().UnixNano(), " ")
+}
+
+// Stamp finds in a frame when its event was made.
+func Stamp(frame []byte) (time.Time, bool) {
+	_, rest, found := strings.Cut(string(frame), stampMark)
+	digits, _, end := strings.Cut(rest, " ")
+	ns, err := strconv.ParseInt(digits, 10, 64)
+	return time.Unix(0, ns), found && end && err == nil
+}
+
+// Executor carries orders out. It is an [a2asrv.AgentExecutor] and a run.Resumer.
+type Executor struct{}
+
+// Execute implements [a2asrv.AgentExecutor].
+func (Executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	o, err := order(ec.Message)
+	if err == nil && o.Tutorial {
+		tutorial := agent.New()
+		tutorial.Delay = 0
+		return (&agent.Executor{Stream: tutorial.Stream}).Execute(ctx, ec)
+	}
+	return func(yield func(a2a.Event, error) bool) {
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		if ec.StoredTask != nil || yield(a2a.NewSubmittedTask(ec, ec.Message), nil) {
+			o.carryOut(ctx, ec, 2, yield)
+		}
+	}
+}
+
+// Resume implements run.Resumer, for orders of statuses: the last one in the task tells its number.
+func (Executor) Resume(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return func(yield func(a2a.Event, error) bool) {
+		o, err := order(ec.Message)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		next := 2
+		if m := ec.StoredTask.Status.Message; m != nil {
+			var last int
+			if _, err := fmt.Sscanf(m.Parts[0].Text(), "Event %d", &last); err != nil {
+				yield(nil, fmt.Errorf("load: the last status is not of an order: %w", err))
+				return
+			}
+			next = last + 1
+		}
+		o.carryOut(ctx, ec, next, yield)
+	}
+}
+
+// Cancel implements [a2asrv.AgentExecutor].
+func (Executor) Cancel(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return func(yield func(a2a.Event, error) bool) {
+		yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCanceled, nil), nil)
+	}
+}
+
+func order(m *a2a.Message) (o Order, err error) {
+	if len(m.Parts) == 0 {
+		return o, fmt.Errorf("load: the message has no order")
+	}
+	if err := json.Unmarshal([]byte(m.Parts[0].Text()), &o); err != nil {
+		return o, fmt.Errorf("load: the message is no order: %w", err)
+	}
+	return o, nil
+}
+
+// carryOut yields the events from number next on.
+func (o Order) carryOut(ctx context.Context, ec *a2asrv.ExecutorContext, next int, yield func(a2a.Event, error) bool) {
+	begin, every := time.Now(), time.Duration(o.EveryMS)*time.Millisecond
+	var artifact a2a.ArtifactID
+	for n := next; n < o.Events; n++ {
+		if every > 0 {
+			select {
+			case <-time.After(time.Until(begin.Add(time.Duration(n-next+1) * every))):
+			case <-ctx.Done():
+				yield(nil, context.Cause(ctx))
+				return
+			}
+		}
+		var e a2a.Event
+		switch text := stamp(n); {
+		case !o.Tokens:
+			text += strings.Repeat(".", max(0, textBytes-len(text)))
+			e = a2a.NewStatusUpdateEvent(ec, a2a.TaskStateWorking, a2a.NewMessage(a2a.MessageRoleAgent, a2a.NewTextPart(text)))
+		case artifact == "":
+			first := a2a.NewArtifactEvent(ec, a2a.NewTextPart(text))
+			artifact, e = first.Artifact.ID, first
+		default:
+			e = a2a.NewArtifactUpdateEvent(ec, artifact, a2a.NewTextPart(text))
+		}
+		if !yield(e, nil) {
+			return
+		}
+	}
+	yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
+}

@@ -1,0 +1,67 @@
+"""The tutorial's server (a2a-sdk 0.2.8, uvicorn), whose agent takes the benchmark's orders: tutorial_server.py PORT."""
+
+import asyncio
+import json
+import sys
+import time
+
+import uvicorn
+from a2a.server.agent_execution import AgentExecutor
+from a2a.server.apps import A2AStarletteApplication
+from a2a.server.request_handlers import DefaultRequestHandler
+from a2a.server.tasks import InMemoryTaskStore, TaskUpdater
+from a2a.types import AgentCapabilities, AgentCard, Part, TaskArtifactUpdateEvent, TaskState, TextPart
+from a2a.utils import new_agent_text_message, new_task, new_text_artifact
+
+
+def part(text):
+    return Part(root=TextPart(text=text))
+
+
+class Executor(AgentExecutor):
+    async def execute(self, context, event_queue):
+        task = new_task(context.message)
+        await event_queue.enqueue_event(task)
+        updater = TaskUpdater(event_queue, task.id, task.contextId)
+        order = json.loads(context.get_user_input())
+        if order.get('tutorial'):
+            await self.tutorial(updater, task, context.get_user_input())
+        else:
+            await self.carry_out(event_queue, updater, task, order)
+        await updater.complete()
+
+    async def say(self, updater, task, text):
+        await updater.update_status(TaskState.working, new_agent_text_message(text, task.contextId, task.id))
+
+    async def tutorial(self, updater, task, query):
+        for text in ('Starting to process your request...', 'Analyzing your query...', 'Generating response...'):
+            await self.say(updater, task, text)
+        await updater.add_artifact([part(f"Your query '{query}' has been processed successfully!")], name='streaming_result')
+
+    async def carry_out(self, event_queue, updater, task, order):
+        begin, every = time.monotonic(), order.get('everyMs', 0) / 1000
+        for n in range(2, order['events']):
+            if every:
+                await asyncio.sleep(begin + (n - 1) * every - time.monotonic())
+            text = f'Event {n} made at {time.time_ns()} '
+            if order.get('tokens'):
+                artifact = new_text_artifact('answer', text)
+                artifact.artifactId = 'tokens'
+                await event_queue.enqueue_event(
+                    TaskArtifactUpdateEvent(artifact=artifact, append=n > 2, contextId=task.contextId, taskId=task.id)
+                )
+            else:
+                await self.say(updater, task, text.ljust(100, '.'))
+
+    async def cancel(self, context, event_queue):
+        task = context.current_task
+        await TaskUpdater(event_queue, task.id, task.contextId).cancel()
+
+
+port = int(sys.argv[1])
+card = AgentCard(
+    name='Benchmark', description='Takes orders', version='1.0.0', url=f'http://127.0.0.1:{port}/', skills=[],
+    defaultInputModes=['text'], defaultOutputModes=['text'], capabilities=AgentCapabilities(streaming=True),
+)
+handler = DefaultRequestHandler(agent_executor=Executor(), task_store=InMemoryTaskStore())
+uvicorn.run(A2AStarletteApplication(agent_card=card, http_handler=handler).build(), host='127.0.0.1', port=port, log_level='warning')
