@@ -23,6 +23,8 @@ type measurement struct {
 // measurements are all, in the order of the report.
 var measurements = []measurement{
 	{"first", measureFirst},
+	{"length", measureLength},
+	{"tokens", measureTokens},
 }
 
 // section is what the report has of a measurement.

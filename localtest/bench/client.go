@@ -24,16 +24,25 @@ type timing struct {
 	bytes        int64
 }
 
-// stream sends an order and reads the stream to its end, which must bring all events. Each frame, without its id, is passed to
-// seen, if set; it is valid until the next.
-func (r *running) stream(ctx context.Context, o load.Order, seen func(frame []byte)) (timing, error) {
+// frame is one event of a stream.
+type frame struct {
+	id   string // "" where the system has none
+	data []byte // valid until the next frame
+	at   time.Time
+}
+
+// task reports whether the frame is a whole task, which repeats what earlier frames have brought.
+func (f frame) task() bool { return bytes.Contains(f.data, []byte(`"task":{`)) }
+
+// stream sends an order and reads the stream to its end, which must bring all events. Each frame is passed to seen, if set.
+func (r *running) stream(ctx context.Context, o load.Order, seen func(frame)) (timing, error) {
 	n, last := 0, ""
-	t, err := r.open(ctx, r.send(o), "", func(frame []byte) {
+	t, err := r.open(ctx, r.send(o), "", func(f frame) {
 		if n++; n == o.Count() {
-			last = string(frame)
+			last = string(f.data)
 		}
 		if seen != nil {
-			seen(frame)
+			seen(f)
 		}
 	})
 	if err == nil && (n != o.Count() || !strings.Contains(strings.ToLower(last), "completed")) {
@@ -54,14 +63,10 @@ func (r *running) send(o load.Order) string {
 }
 
 // open sends a request and reads the answering stream to its end, or to an error. lastEventID may be "".
-func (r *running) open(ctx context.Context, body, lastEventID string, seen func(frame []byte)) (t timing, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url, strings.NewReader(body))
+func (r *running) open(ctx context.Context, body, lastEventID string, seen func(frame)) (t timing, err error) {
+	req, err := r.request(ctx, body)
 	if err != nil {
 		return t, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if !r.legacy {
-		req.Header.Set("A2A-Version", "1.0")
 	}
 	if lastEventID != "" {
 		req.Header.Set("Last-Event-ID", lastEventID)
@@ -77,14 +82,18 @@ func (r *running) open(ctx context.Context, body, lastEventID string, seen func(
 		return t, fmt.Errorf("answered with %s, %s: %s", resp.Status, kind, text)
 	}
 	in := bufio.NewReaderSize(resp.Body, 1<<20)
+	id := ""
 	for {
 		line, err := in.ReadSlice('\n')
 		if t.first == 0 && len(line) > 0 {
 			t.first = time.Since(begin)
 		}
 		t.bytes += int64(len(line))
-		if data, found := bytes.CutPrefix(line, []byte("data: ")); found {
-			seen(bytes.TrimSpace(data))
+		if value, found := bytes.CutPrefix(line, []byte("id: ")); found {
+			id = string(bytes.TrimSpace(value))
+		}
+		if value, found := bytes.CutPrefix(line, []byte("data: ")); found {
+			seen(frame{id, bytes.TrimSpace(value), time.Now()})
 		}
 		if err == io.EOF {
 			t.whole = time.Since(begin)
@@ -98,13 +107,9 @@ func (r *running) open(ctx context.Context, body, lastEventID string, seen func(
 
 // call sends a request that is answered in one piece, and returns the answer.
 func (r *running) call(ctx context.Context, body string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url, strings.NewReader(body))
+	req, err := r.request(ctx, body)
 	if err != nil {
 		return "", err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if !r.legacy {
-		req.Header.Set("A2A-Version", "1.0")
 	}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -113,4 +118,16 @@ func (r *running) call(ctx context.Context, body string) (string, error) {
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	return string(answer), err
+}
+
+func (r *running) request(ctx context.Context, body string) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if !r.legacy {
+		req.Header.Set("A2A-Version", "1.0")
+	}
+	return req, nil
 }

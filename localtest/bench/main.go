@@ -45,15 +45,15 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, c, os.Stderr, os.Stdout); err != nil {
+	if err := measure(ctx, c, os.Stderr, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-// run measures, writes the results, and prints the targets to out.
-func run(ctx context.Context, c config, progress, out io.Writer) error {
+// measure measures, writes the results, and prints the targets to out.
+func measure(ctx context.Context, c config, progress, out io.Writer) error {
 	chosen, err := choose(c.only)
 	if err != nil {
 		return err

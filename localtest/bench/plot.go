@@ -7,6 +7,7 @@ import (
 	"html"
 	"math"
 	"slices"
+	"strings"
 )
 
 // plot is a drawing of lines over a plane, or of spans along an axis. The scales are logarithmic, so values must be above 0.
@@ -31,7 +32,7 @@ type span struct {
 
 const (
 	plotWidth  = 760
-	labelWidth = 210 // where the systems' names are
+	labelWidth = 240 // where the systems' names are
 	margin     = 16
 	lineHeight = 18
 	plotTop    = 44
@@ -42,7 +43,7 @@ const (
 // style draws on white and on dark backgrounds, whichever the reader has.
 const style = `text{font:12px system-ui,sans-serif;fill:#57606a}.title{font-size:14px;font-weight:600}` +
 	`.grid{stroke:#8b949e;stroke-opacity:.3}.ours{stroke:#0969da;fill:#0969da}.limit{stroke:#bc4c00;fill:#bc4c00}.peer{stroke:#8b949e;fill:#8b949e}` +
-	`path{fill:none!important;stroke-width:2}.http{stroke-dasharray:5 3}text.ours,text.limit,text.peer{stroke:none}text.peer{fill:#57606a}` +
+	`path{fill:none!important;stroke-width:2}circle{stroke:none!important}.http{stroke-dasharray:5 3}text.ours,text.limit,text.peer{stroke:none}text.peer{fill:#57606a}` +
 	`@media(prefers-color-scheme:dark){text,text.peer{fill:#9ea7b3}.ours{stroke:#58a6ff;fill:#58a6ff}.limit{stroke:#f0883e;fill:#f0883e}}`
 
 // class is how a system is drawn.
@@ -136,7 +137,7 @@ func (p *plot) drawLines(b *bytes.Buffer, bottom float64) {
 	p.drawX(b, x, bottom)
 	for _, v := range y.ticks() {
 		fmt.Fprintf(b, `<path class="grid" d="M%.1f %.1fH%.1f"/>`+"\n", x.from, y.at(v), x.to)
-		text(b, x.from-6, y.at(v)+4, "", "end", figure(v))
+		text(b, x.from-6, y.at(v)+4, "", "end", round(v))
 	}
 	text(b, margin, plotTop-6, "", "start", p.y)
 
@@ -162,9 +163,17 @@ func (p *plot) drawLines(b *bytes.Buffer, bottom float64) {
 func (p *plot) drawX(b *bytes.Buffer, x axis, bottom float64) {
 	for _, v := range x.ticks() {
 		fmt.Fprintf(b, `<path class="grid" d="M%.1f %dV%.1f"/>`+"\n", x.at(v), plotTop, bottom)
-		text(b, x.at(v), bottom+16, "", "middle", figure(v))
+		text(b, x.at(v), bottom+16, "", "middle", round(v))
 	}
 	text(b, (x.from+x.to)/2, bottom+34, "", "middle", p.x)
+}
+
+// round writes the value of a tick.
+func round(v float64) string {
+	if v < 1 {
+		return fmt.Sprintf("%.2g", v)
+	}
+	return strings.TrimSuffix(figure(v), ".0")
 }
 
 // text writes a text with its class and anchor.
