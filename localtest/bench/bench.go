@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,8 @@ var measurements = []measurement{
 	{"first", measureFirst},
 	{"length", measureLength},
 	{"tokens", measureTokens},
+	{"elsewhere", measureElsewhere},
+	{"recovery", measureRecovery},
 }
 
 // section is what the report has of a measurement.
@@ -59,7 +62,7 @@ type effort struct {
 	name string
 	// rounds is how often all systems are measured in turn, and streams how many short streams there are in a round.
 	rounds, streams int
-	// clients are the numbers of streams at once.
+	// clients are the numbers of streams at once, beginning with 1.
 	clients []int
 	// lengths are those of the long streams, in events.
 	lengths []int
@@ -67,18 +70,22 @@ type effort struct {
 	patience time.Duration
 	// tokens is how many tokens are streamed.
 	tokens int
-	// recoveries is how often a run is cut off, canceled and so on. Those that take the 15 seconds of a lease go on at the same time.
-	recoveries int
+	// replayed is the length of the task that is replayed, in events.
+	replayed int
+	// others is how often a stream is followed, resumed, canceled and so on from another instance.
+	others int
+	// cutOffs is how many runs are cut off, all at the same time: it takes up to the 15 seconds of a lease until they go on.
+	cutOffs int
 }
 
 var (
 	full = effort{
 		name: "full", rounds: 3, streams: 100, clients: []int{1, 8, 64}, lengths: []int{10, 1000, 10_000, 100_000},
-		patience: 40 * time.Second, tokens: 500, recoveries: 10,
+		patience: 40 * time.Second, tokens: 500, replayed: 10_000, others: 20, cutOffs: 16,
 	}
 	quick = effort{
 		name: "quick", rounds: 1, streams: 50, clients: []int{1, 8}, lengths: []int{10, 1000, 10_000},
-		patience: 10 * time.Second, tokens: 100, recoveries: 3,
+		patience: 5 * time.Second, tokens: 100, replayed: 10_000, others: 5, cutOffs: 4,
 	}
 )
 
@@ -90,7 +97,7 @@ type bench struct {
 	systems  []*system // those that can be had
 	binary   string    // of the Go systems
 	engine   *localtest.Engine
-	profiles string
+	profiles string   // directory of CPU profiles, or ""
 	log      *os.File // what the systems print
 	progress io.Writer
 	begin    time.Time
@@ -98,7 +105,7 @@ type bench struct {
 
 // open gets what the systems need.
 func open(ctx context.Context, c config, progress io.Writer) (b *bench, err error) {
-	b = &bench{effort: c.effort, profiles: c.profiles, progress: progress, begin: time.Now(), step: "setup"}
+	b = &bench{effort: c.effort, progress: progress, begin: time.Now(), step: "setup"}
 	defer func() {
 		if err != nil {
 			b.close()
@@ -106,6 +113,14 @@ func open(ctx context.Context, c config, progress io.Writer) (b *bench, err erro
 	}()
 	if b.log, err = os.CreateTemp("", "bench-*.log"); err != nil {
 		return nil, err
+	}
+	if c.profiles != "" {
+		if b.profiles, err = filepath.Abs(c.profiles); err != nil {
+			return nil, err
+		}
+		if err := os.MkdirAll(b.profiles, 0o755); err != nil {
+			return nil, err
+		}
 	}
 	b.say("building the functions")
 	if b.binary, err = emulator.Build(ctx, "a2alambda/localtest/bench/internal/function"); err != nil {

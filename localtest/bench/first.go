@@ -44,26 +44,29 @@ func measureFirst(ctx context.Context, b *bench) (section, error) {
 	s := section{
 		title: "First byte and whole stream",
 		text: "The tutorial's task without its delays, six events, streamed to so many clients at once, each of which asks again when its " +
-			"stream has ended. Milliseconds from the request to the first byte of the body, and to its end.",
-		table: table{head: []string{"", "at once", "first byte, p50", "p99", "to the limit", "a2a-go to it", "whole, p50", "p99"}},
-		plot:  &plot{title: "First byte of a stream of six events", x: "ms, p50 to p99, 1 stream at once"},
+			"stream has ended. Milliseconds, p50 – p99, from the request to the first byte of the body, and to its end; in the ratios, the p50 of the " +
+			"first byte of one stream.",
+		table: table{head: []string{""}},
+		plot:  &plot{title: "First byte of a stream of six events", x: "ms, p50 to p99, one stream at once"},
 	}
 	for _, clients := range b.clients {
-		for _, system := range b.systems {
+		s.table.head = append(s.table.head, fmt.Sprintf("%d at once: first byte", clients), "whole")
+	}
+	s.table.head = append(s.table.head, "to the limit", "a2a-go to it")
+	p50 := func(name string) float64 { return percentile(first[key{name, 1}], 50) }
+	for _, system := range b.systems {
+		row := []string{system.name}
+		for _, clients := range b.clients {
 			k := key{system.name, clients}
-			p50 := percentile(first[k], 50)
-			s.table.add(system.name, fmt.Sprint(clients), figure(p50), figure(percentile(first[k], 99)),
-				ratio(p50, percentile(first[key{limitName, clients}], 50)), ratio(percentile(first[key{system.peer(), clients}], 50), p50),
-				figure(percentile(whole[k], 50)), figure(percentile(whole[k], 99)))
+			row = append(row, p50p99(first[k]), p50p99(whole[k]))
 			s.samples = append(s.samples,
 				series{system.name, fmt.Sprintf("first byte, %d at once", clients), "ms", first[k]},
 				series{system.name, fmt.Sprintf("whole stream, %d at once", clients), "ms", whole[k]})
-			if clients == 1 {
-				s.plot.spans = append(s.plot.spans, span{system, p50, percentile(first[k], 99)})
-			}
 		}
+		s.table.add(append(row, ratio(p50(system.name), p50(limitName)), ratio(p50(system.peer()), p50(system.name)))...)
+		s.plot.spans = append(s.plot.spans, span{system, p50(system.name), percentile(first[key{system.name, 1}], 99)})
 	}
-	factor := percentile(first[key{memoryName, 1}], 50) / percentile(first[key{limitName, 1}], 50)
+	factor := p50(memoryName) / p50(limitName)
 	s.targets = []target{{fmt.Sprintf("the first byte, in memory, takes %s× the limit's time (2× at most)", figure(factor)), factor <= 2}}
 	return s, nil
 }

@@ -25,7 +25,7 @@ type config struct {
 	out    string // directory of the results
 	readme string // file whose section is rewritten, or ""
 	only   string // names of measurements, comma-separated; "" is all
-	// profiles is a directory for the CPU profiles of this project's functions, or "".
+	// profiles is a directory for CPU profiles of the functions, or "".
 	profiles string
 }
 
@@ -35,7 +35,7 @@ func main() {
 	readme := flag.Bool("readme", false, "rewrite the section of README.md that shows the results")
 	flag.StringVar(&c.out, "out", "localtest/bench/results", "`directory` of the results")
 	flag.StringVar(&c.only, "only", "", "measure only these `names`, comma-separated: "+strings.Join(names(), ", "))
-	flag.StringVar(&c.profiles, "cpuprofiles", "", "`directory` that gets CPU profiles of this project's streams, which costs time")
+	flag.StringVar(&c.profiles, "cpuprofiles", "", "`directory` that gets a CPU profile of each longer stream of a function; it slows them down")
 	flag.Parse()
 	if *quickly {
 		c.effort = quick
@@ -57,6 +57,11 @@ func measure(ctx context.Context, c config, progress, out io.Writer) error {
 	chosen, err := choose(c.only)
 	if err != nil {
 		return err
+	}
+	if c.readme != "" { // better now than after all the measuring
+		if _, _, err := splitReadme(c.readme); err != nil {
+			return err
+		}
 	}
 	b, err := open(ctx, c, progress)
 	if err != nil {

@@ -92,17 +92,25 @@ func (r *report) markdown(heading, dir string) string {
 
 // rewrite replaces the results in a README, which lies at the root of the repository, by these.
 func (r *report) rewrite(readme, dir string) error {
-	text, err := os.ReadFile(readme)
+	before, after, err := splitReadme(readme)
 	if err != nil {
 		return err
+	}
+	return os.WriteFile(readme, []byte(before+"\n\n"+r.markdown("###", filepath.ToSlash(dir))+after), 0o644)
+}
+
+// splitReadme returns what is before and after the results in a README, with the lines that mark them.
+func splitReadme(readme string) (before, after string, err error) {
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		return "", "", err
 	}
 	before, rest, begins := strings.Cut(string(text), readmeBegin)
 	_, after, ends := strings.Cut(rest, readmeEnd)
 	if !begins || !ends {
-		return errors.New(readme + " has no place for the results: it is between\n" + readmeBegin + "\n" + readmeEnd)
+		return "", "", errors.New(readme + " has no place for the results, between the lines\n" + readmeBegin + "\n" + readmeEnd)
 	}
-	text = []byte(before + readmeBegin + "\n\n" + r.markdown("###", filepath.ToSlash(dir)) + readmeEnd + after)
-	return os.WriteFile(readme, text, 0o644)
+	return before + readmeBegin, readmeEnd + after, nil
 }
 
 func (t target) String() string {

@@ -15,8 +15,8 @@ func percentile(samples []float64, p float64) float64 {
 	return sorted[min(max(rank, 1), len(sorted))-1]
 }
 
-// ms returns a duration in milliseconds.
-func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+// ms returns a duration in milliseconds, to the microsecond.
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // figure writes a number for people: three digits, or more before the point.
 func figure(v float64) string {
@@ -33,6 +33,11 @@ func figure(v float64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// p50p99 writes the two.
+func p50p99(samples []float64) string {
+	return figure(percentile(samples, 50)) + " – " + figure(percentile(samples, 99))
 }
 
 // ratio writes a / b.

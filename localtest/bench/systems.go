@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -89,23 +88,31 @@ type running struct {
 	close func()
 }
 
-// run starts the system, and a few streams of it, so many at once.
+// run starts the system and warms it for so many streams at once.
 func (s *system) run(ctx context.Context, clients int) (*running, error) {
 	r, err := s.start(ctx)
 	if err != nil {
 		return nil, err
 	}
 	r.legacy = s.legacy
-	for i := 0; i < 3 || r.pool != nil && r.pool() < clients; i++ {
-		if err := r.together(clients, func() error {
-			_, err := r.stream(ctx, load.Order{Events: 2, EveryMS: 50}, nil)
-			return err
-		}); err != nil {
-			r.close()
-			return nil, err
-		}
+	if err := r.warm(ctx, clients); err != nil {
+		r.close()
+		return nil, err
 	}
 	return r, nil
+}
+
+// warm runs a few streams, so many at once, until there are instances for that.
+func (r *running) warm(ctx context.Context, clients int) error {
+	for i := 0; i < 3 || r.pool != nil && r.pool() < clients; i++ {
+		if err := r.together(clients, func() error {
+			_, err := r.stream(ctx, load.Order{Events: 2, EveryMS: 20}, nil)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // together calls f so often at once.
@@ -131,11 +138,7 @@ func (b *bench) startFunction(ctx context.Context, mode string, env []string) (*
 			"AWS_NEW_RETRIES_2026=true")
 	}
 	if b.profiles != "" {
-		dir, err := filepath.Abs(b.profiles)
-		if err != nil {
-			return nil, err
-		}
-		env = append(env, "CPU_PROFILES="+dir)
+		env = append(env, "CPU_PROFILES="+b.profiles)
 	}
 	f, err := emulator.New(emulator.Config{Binary: b.binary, Env: env, Log: b.log})
 	if err != nil {

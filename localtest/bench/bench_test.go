@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// tiny is enough to see that everything works. Its figures mean nothing.
+var tiny = effort{
+	name: "tiny", rounds: 1, streams: 3, clients: []int{1, 2}, lengths: []int{10}, patience: time.Minute, tokens: 5, replayed: 100, others: 1,
+}
+
+// TestBench measures everything, a little.
+func TestBench(t *testing.T) {
+	dir := t.TempDir()
+	readme := filepath.Join(dir, "README.md")
+	if err := os.WriteFile(readme, []byte("before\n"+readmeBegin+"\nold\n"+readmeEnd+"\nafter\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var targets bytes.Buffer
+	results := filepath.Join(dir, "results")
+	if err := measure(t.Context(), config{effort: tiny, out: results, readme: readme}, t.Output(), &targets); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(targets.String(), "first byte, in memory, takes") {
+		t.Errorf("the targets are\n%s", &targets)
+	}
+
+	text := read(t, readme)
+	if !strings.HasPrefix(text, "before\n"+readmeBegin+"\n") || !strings.HasSuffix(text, readmeEnd+"\nafter\n") || strings.Contains(text, "old") {
+		t.Errorf("the README is\n%s", text)
+	}
+	for _, name := range []string{limitName, peerName, peerServerName, pythonName, memoryName, memorySlowName, dynamoName, dynamoSlowName, memoryServerName} {
+		// A row each of first byte, long streams, tokens.
+		if n := strings.Count(text, "\n| "+name+" | "); n < 3 {
+			t.Errorf("%s has %d rows", name, n)
+		}
+	}
+	if strings.Contains(text, "Left out") || strings.Contains(text, "NaN") || strings.Contains(text, "Inf") {
+		t.Errorf("the results are\n%s", text)
+	}
+
+	var got struct {
+		Machine machine
+		Samples []struct {
+			Measurement string
+			series
+		}
+	}
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(results, "samples.json"))), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Machine.Cores < 1 || got.Machine.CPU == "unknown" || got.Machine.Commit == "unknown" {
+		t.Errorf("the machine is %+v", got.Machine)
+	}
+	measured := map[string]int{}
+	for _, s := range got.Samples {
+		measured[s.Measurement]++
+		if len(s.Values) == 0 || slices.Min(s.Values) < 0 || s.Unit == "" || s.System == "" || s.What == "" {
+			t.Errorf("%s: %+v", s.Measurement, s)
+		}
+	}
+	for _, name := range names() {
+		if measured[name] < 2 {
+			t.Errorf("%s has %d series", name, measured[name])
+		}
+	}
+	plots, err := filepath.Glob(filepath.Join(results, "*.svg"))
+	if err != nil || len(plots) < 3 {
+		t.Errorf("the plots are %v, %v", plots, err)
+	}
+	for _, p := range plots {
+		wellFormed(t, []byte(read(t, p)))
+		if !strings.Contains(text, filepath.ToSlash(p)) {
+			t.Errorf("%s is not shown", p)
+		}
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// wellFormed checks that a picture is XML, all in one svg element.
+func wellFormed(t *testing.T, svg []byte) {
+	t.Helper()
+	d := xml.NewDecoder(bytes.NewReader(svg))
+	depth, roots := 0, 0
+	for {
+		token, err := d.Token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, svg)
+		}
+		switch e := token.(type) {
+		case xml.StartElement:
+			if depth == 0 {
+				roots++
+				if e.Name.Local != "svg" || e.Name.Space != "http://www.w3.org/2000/svg" {
+					t.Errorf("the picture is a %v", e.Name)
+				}
+			}
+			depth++
+		case xml.EndElement:
+			depth--
+		}
+	}
+	if roots != 1 {
+		t.Errorf("%d elements in\n%s", roots, svg)
+	}
+}
+
+func TestPlots(t *testing.T) {
+	odd := &system{name: `<a & "b">`, ours: true, server: true}
+	for name, p := range map[string]*plot{
+		"spans": {title: "<title>", x: "ms & s", spans: []span{{odd, 1, 2}, {&system{name: limitName}, 0.01, 10_000}}},
+		"equal": {title: "one", x: "ms", spans: []span{{odd, 1, 1}}},
+		"lines": {title: "<title>", x: "x", y: "<y>", lines: []line{{odd, [][2]float64{{10, 1}, {1000, 0.5}}}, {odd, [][2]float64{{10, 1}}}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			svg := p.svg()
+			wellFormed(t, svg)
+			if text := string(svg); strings.Contains(text, "NaN") || strings.Contains(text, "Inf") || !strings.Contains(text, "&lt;a &amp; &#34;b&#34;&gt;") {
+				t.Errorf("the plot is\n%s", svg)
+			}
+		})
+	}
+}
+
+func TestAxis(t *testing.T) {
+	a := newAxis([]float64{0.5, 20, 3}, 100, 500)
+	if got := a.ticks(); !slices.Equal(got, []float64{0.5, 1, 2, 5, 10, 20}) {
+		t.Errorf("the ticks are %v", got)
+	}
+	for _, tick := range a.ticks() {
+		if at := a.at(tick); at < 100 || at > 500 {
+			t.Errorf("%v is at %v", tick, at)
+		}
+	}
+}
+
+func TestTargets(t *testing.T) {
+	ms := func(v float64) *lengthResult { return &lengthResult{whole: []float64{v}} }
+	got := lengthTargets(map[string]map[int]*lengthResult{
+		limitName:        {10_000: ms(100)},
+		memoryName:       {1000: ms(20), 10_000: ms(200), 100_000: ms(2500)},
+		dynamoName:       {1000: ms(50), 10_000: ms(500)},
+		peerName:         {1000: ms(1999)},
+		memoryServerName: {1000: ms(20)},
+		peerServerName:   {1000: ms(2001)},
+	})
+	want := []target{
+		{"10,000 events, in memory, take 2.0× the limit's time (2× at most)", true},
+		{"10,000 events, on DynamoDB Local, take 5.0× the limit's time (4× at most)", false},
+		{memoryName + ": an event of 100,000 takes 1.2× the time of one of 1,000 (1.2× at most)", false}, // 1.25
+		{"a2a-go takes 100× the time for 1,000 events (100× at least)", false},                           // 99.95
+		{"a2a-go takes 100× the time for 1,000 events by HTTP (100× at least)", true},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+}
+
+// TestReadme checks that the results have a place in the project's README.
+func TestReadme(t *testing.T) {
+	if _, _, err := splitReadme("../../README.md"); err != nil {
+		t.Error(err)
+	}
+	if err := measure(t.Context(), config{readme: "bench.go"}, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), readmeEnd) {
+		t.Errorf("a README without a place for the results: %v", err)
+	}
+}
+
+func TestChoose(t *testing.T) {
+	got, err := choose("tokens,first")
+	if err != nil || len(got) != 2 || got[0].name != "tokens" || got[1].name != "first" {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if _, err := choose("nothing"); err == nil || !strings.Contains(err.Error(), "first, length") {
+		t.Errorf("got %v", err)
+	}
+}
