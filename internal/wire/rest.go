@@ -145,9 +145,12 @@ func find(segments []string, version string) (*dialect, route, map[string]any) {
 func (h *handler) rest(w http.ResponseWriter, r *http.Request) {
 	var segments []string
 	for s := range strings.SplitSeq(strings.Trim(r.URL.EscapedPath(), "/"), "/") {
-		if s, err := url.PathUnescape(s); err == nil {
-			segments = append(segments, s)
+		s, err := url.PathUnescape(s)
+		if err != nil {
+			http.NotFound(w, r)
+			return
 		}
+		segments = append(segments, s)
 	}
 	c := h.newCall(w, r, rest{}, v1)
 	defer c.contain()
