@@ -97,6 +97,7 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cloud.Warm(ctx, log)
 	lambda.Start(functionurl.Handler(handler(runner, log)))
 	return nil
 }

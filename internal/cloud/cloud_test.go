@@ -1,0 +1,74 @@
+package cloud_test
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"a2alambda/internal/cloud"
+)
+
+// TestWarm checks that the first request that matters finds a connection.
+func TestWarm(t *testing.T) {
+	var connections, requests atomic.Int64
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		io.Copy(io.Discard, r.Body) // else the connection is not used again
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		w.Write([]byte("{}")) // the item is not there
+	}))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	s.Start()
+	defer s.Close()
+	lambda(t, s.URL)
+	_, log, err := cloud.NewRunner(t.Context(), "tasks", "worker", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := connections.Load(); n != 0 {
+		t.Errorf("%d connections before the warming", n)
+	}
+	cloud.Warm(t.Context(), log)
+	if n := requests.Load(); n != 1 {
+		t.Errorf("the warming sent %d requests, want 1", n)
+	}
+	log.Poll(t.Context(), "task", 0)
+	if n := requests.Load(); n < 2 || connections.Load() != 1 {
+		t.Errorf("%d requests by %d connections, want some by 1", n, connections.Load())
+	}
+}
+
+// TestWarmGivesUp checks that a table that does not answer does not keep a function from starting.
+func TestWarmGivesUp(t *testing.T) {
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body) // else the client's leaving is not noticed
+		<-r.Context().Done()
+	}))
+	defer silent.Close()
+	lambda(t, silent.URL)
+	_, log, err := cloud.NewRunner(t.Context(), "tasks", "worker", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	cloud.Warm(t.Context(), log)
+	if d := time.Since(begin); d > 5*time.Second {
+		t.Errorf("the warming took %v, want a second", d)
+	}
+}
+
+// lambda sets the environment that a function has, with DynamoDB at the endpoint.
+func lambda(t *testing.T, endpoint string) {
+	t.Setenv("AWS_REGION", "us-east-1")
+	t.Setenv("AWS_ACCESS_KEY_ID", "id")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", endpoint)
+}
