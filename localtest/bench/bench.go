@@ -98,7 +98,8 @@ type bench struct {
 	binary   string    // of the Go systems
 	engine   *localtest.Engine
 	profiles string   // directory of CPU profiles, or ""
-	log      *os.File // what the systems print
+	log      *os.File // what the systems print; a temporary file
+	keepLog  bool
 	progress io.Writer
 	begin    time.Time
 }
@@ -149,7 +150,9 @@ func (b *bench) close() {
 	}
 	if b.log != nil {
 		b.log.Close()
-		os.Remove(b.log.Name())
+		if !b.keepLog {
+			os.Remove(b.log.Name())
+		}
 	}
 }
 

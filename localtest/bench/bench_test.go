@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"a2alambda/localtest"
 )
 
 // tiny is enough to see that everything works. Its figures mean nothing.
@@ -20,6 +22,8 @@ var tiny = effort{
 
 // TestBench measures everything, a little.
 func TestBench(t *testing.T) {
+	localtest.Setup(t, "dynamodb")
+	localtest.Setup(t, "python02")
 	dir := t.TempDir()
 	readme := filepath.Join(dir, "README.md")
 	if err := os.WriteFile(readme, []byte("before\n"+readmeBegin+"\nold\n"+readmeEnd+"\nafter\n"), 0o644); err != nil {

@@ -73,7 +73,8 @@ func measure(ctx context.Context, c config, progress, out io.Writer) error {
 		b.step = m.name
 		s, err := m.run(ctx, b)
 		if err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
+			b.keepLog = true
+			return fmt.Errorf("%s: %w (what the systems printed is in %s)", m.name, err, b.log.Name())
 		}
 		s.name = m.name
 		r.sections = append(r.sections, s)

@@ -18,13 +18,13 @@ func percentile(samples []float64, p float64) float64 {
 // ms returns a duration in milliseconds, to the microsecond.
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// figure writes a number for people: three digits, or more before the point.
+// figure writes a number for people: two digits, or all that are before the point.
 func figure(v float64) string {
 	switch digits := math.Floor(math.Log10(math.Abs(v))); {
 	case v == 0:
 		return "0"
 	case digits < 0:
-		return fmt.Sprintf("%.2f", v)
+		return fmt.Sprintf("%.*f", 1-int(digits), v)
 	case digits < 1:
 		return fmt.Sprintf("%.1f", v)
 	}
