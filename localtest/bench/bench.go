@@ -28,6 +28,9 @@ var measurements = []measurement{
 	{"tokens", measureTokens},
 	{"elsewhere", measureElsewhere},
 	{"recovery", measureRecovery},
+	{"cold", measureCold},
+	{"size", measureSize},
+	{"cost", measureCost},
 }
 
 // section is what the report has of a measurement.
@@ -100,13 +103,14 @@ type bench struct {
 	profiles string   // directory of CPU profiles, or ""
 	log      *os.File // what the systems print; a temporary file
 	keepLog  bool
+	prices   prices
 	progress io.Writer
 	begin    time.Time
 }
 
 // open gets what the systems need.
 func open(ctx context.Context, c config, progress io.Writer) (b *bench, err error) {
-	b = &bench{effort: c.effort, progress: progress, begin: time.Now(), step: "setup"}
+	b = &bench{effort: c.effort, prices: c.prices, progress: progress, begin: time.Now(), step: "setup"}
 	defer func() {
 		if err != nil {
 			b.close()

@@ -39,7 +39,7 @@ func TestBench(t *testing.T) {
 	}
 
 	text := read(t, readme)
-	if !strings.HasPrefix(text, "before\n"+readmeBegin+"\n") || !strings.HasSuffix(text, readmeEnd+"\nafter\n") || strings.Contains(text, "old") {
+	if !strings.HasPrefix(text, "before\n"+readmeBegin+"\n") || !strings.HasSuffix(text, readmeEnd+"\nafter\n") || strings.Contains(text, "\nold\n") {
 		t.Errorf("the README is\n%s", text)
 	}
 	for _, name := range []string{limitName, peerName, peerServerName, pythonName, memoryName, memorySlowName, dynamoName, dynamoSlowName, memoryServerName} {

@@ -49,12 +49,15 @@ func describe(ctx context.Context) machine {
 }
 
 // peakMemory returns the most that a process has had in memory, in MB.
-func peakMemory(pid int) (float64, error) {
+func peakMemory(pid int) (float64, error) { return memory(pid, "VmHWM") }
+
+// memory returns a field of a process's status that is an amount of memory, in MB.
+func memory(pid int, field string) (float64, error) {
 	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {
 		return 0, err
 	}
-	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	_, rest, _ := strings.Cut(string(status), field+":")
 	kb, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
 	n, err := strconv.ParseFloat(kb, 64)
 	return n / 1024, err

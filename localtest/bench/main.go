@@ -27,15 +27,17 @@ type config struct {
 	only   string // names of measurements, comma-separated; "" is all
 	// profiles is a directory for CPU profiles of the functions, or "".
 	profiles string
+	prices   prices
 }
 
 func main() {
-	c := config{effort: full}
+	c := config{effort: full, prices: reported}
 	quickly := flag.Bool("quick", false, "less than two minutes, with fewer samples")
 	readme := flag.Bool("readme", false, "rewrite the section of README.md that shows the results")
 	flag.StringVar(&c.out, "out", "localtest/bench/results", "`directory` of the results")
 	flag.StringVar(&c.only, "only", "", "measure only these `names`, comma-separated: "+strings.Join(names(), ", "))
 	flag.StringVar(&c.profiles, "cpuprofiles", "", "`directory` that gets a CPU profile of each longer stream of a function; it slows them down")
+	c.prices.flags()
 	flag.Parse()
 	if *quickly {
 		c.effort = quick
