@@ -47,6 +47,8 @@ var deflaters = sync.Pool{New: func() any {
 	return w
 }}
 
+var lineFeed = []byte{'\n'}
+
 // deflate returns the body that holds the JSON values.
 func deflate(values [][]byte) []byte {
 	var buf bytes.Buffer
@@ -56,7 +58,7 @@ func deflate(values [][]byte) []byte {
 	w.Reset(&buf)
 	for _, v := range values {
 		_, _ = w.Write(v) // a bytes.Buffer takes everything
-		_, _ = w.Write([]byte{'\n'})
+		_, _ = w.Write(lineFeed)
 	}
 	_ = w.Close()
 	return buf.Bytes()
