@@ -122,6 +122,47 @@ func TestPriceOfTask(t *testing.T) {
 	}
 }
 
+// TestPriceOfAnswer measures a message whose client waits for the task, and a page of a list of such tasks.
+func TestPriceOfAnswer(t *testing.T) {
+	t.Parallel()
+	const (
+		page       = 50
+		sendBudget = 10        // write units: nobody is shown the events before the end
+		listBudget = page + 10 // read units: one for each task, and the index
+	)
+	client, table := newTable(t)
+	client, meter := localtest.NewMeter(client)
+	s := newServer(t, client, table, executor(func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+		for range 3 {
+			yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateWorking, a2a.NewMessage(a2a.MessageRoleAgent, a2a.NewTextPart("Working."))), nil)
+		}
+		yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
+	}))
+	const tasks = page + 1
+	for range tasks {
+		if _, err := s.SendMessage(t.Context(), server.Caller{}, ask("Do it.")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sent := meter.Units()
+	t.Logf("a message: %.1f write units", sent.Write/tasks)
+	if sent.Write > sendBudget*tasks || sent.Write < 5*tasks {
+		t.Errorf("a message cost %.1f write units, want %v at most, and 5 to be believed", sent.Write/tasks, sendBudget)
+	}
+
+	meter.Reset()
+	list, err := s.ListTasks(t.Context(), server.Caller{}, &a2a.ListTasksRequest{PageSize: page})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := meter.Units()
+	t.Logf("a page of %d: %d requests, %v read units", len(list.Tasks), u.Requests, u.Read)
+	if len(list.Tasks) != page || u.Read > listBudget || u.Read < page/2 || u.Write > 0 {
+		t.Errorf("a page of %d tasks cost %v read units and %v write units, want %v and none at most, and %v to be believed",
+			len(list.Tasks), u.Read, u.Write, listBudget, page/2)
+	}
+}
+
 // TestPriceOfSubscriber measures a subscriber to a task that is running and silent. Its message is about the longest that is in the
 // head, with which the subscriber polls.
 func TestPriceOfSubscriber(t *testing.T) {

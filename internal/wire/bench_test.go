@@ -73,3 +73,38 @@ func benchmarkStream(b *testing.B, h http.Handler, n int) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(n), "µs/event")
 }
+
+// streamCall03 is streamCall in 0.3.
+const streamCall03 = `{"jsonrpc":"2.0","id":1,"method":"message/stream","params":{"message":{"kind":"message","messageId":"m","role":"user","parts":[{"kind":"text","text":"hello"}]}}}`
+
+// counter is a response that counts its frames.
+type counter struct {
+	header http.Header
+	frames int
+}
+
+func (c *counter) Header() http.Header { return c.header }
+func (c *counter) WriteHeader(int)     {}
+func (c *counter) FlushError() error   { return nil }
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.frames += bytes.Count(p, []byte("\ndata: "))
+	return len(p), nil
+}
+
+// BenchmarkMessage takes a message to an agent that is done at once, in memory: what is accepted, stored and answered for every
+// task.
+func BenchmarkMessage(b *testing.B) {
+	for name, call := range map[string]string{"1.0": streamCall, "0.3": streamCall03} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				w := &counter{header: http.Header{}}
+				handlerOf(new(memlog.Log), io.Discard, talker(0)).ServeHTTP(w, post(b.Context(), call))
+				if w.frames != 2 {
+					b.Fatalf("%d events, want 2", w.frames)
+				}
+			}
+		})
+	}
+}

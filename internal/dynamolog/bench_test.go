@@ -1,0 +1,45 @@
+package dynamolog
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/tasklogtest"
+)
+
+// batch returns n statuses of a task.
+func batch(n int) (events [][]byte) {
+	h, _ := tasklogtest.NewTask()
+	for i := range n {
+		events = append(events, tasklogtest.StatusEvent(h, a2a.TaskStateWorking, fmt.Sprint("Working on step ", i)))
+	}
+	return events
+}
+
+func BenchmarkDeflate(b *testing.B) {
+	for _, n := range []int{1, 10, 1000} {
+		b.Run(fmt.Sprint("events=", n), func(b *testing.B) {
+			events := batch(n)
+			b.ReportAllocs()
+			for b.Loop() {
+				b.SetBytes(int64(len(deflate(events))))
+			}
+		})
+	}
+}
+
+// TestBytes holds an event to the bytes that it takes in the table, where each KB of a batch is a write unit. A message's id is
+// 36 bytes as text, of which some 14 are random.
+func TestBytes(t *testing.T) {
+	for n, budget := range map[int]int{
+		1:    260, // with the ids of the task, which later events repeat
+		10:   47,
+		1000: 22,
+	} {
+		if got := len(deflate(batch(n))) / n; got > budget {
+			t.Errorf("a batch of %d: %d bytes an event, want %d at most", n, got, budget)
+		}
+	}
+}

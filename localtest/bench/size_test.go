@@ -1,0 +1,36 @@
+package main
+
+import (
+	"path"
+	"testing"
+
+	"a2alambda/localtest/emulator"
+)
+
+// TestSizes holds the functions to the size of their zip, x86_64, which Lambda fetches and unpacks before each cold start. A budget
+// is a tenth above what was measured, for other versions of Go. What it is for: a package that is in a binary only because another
+// one imports it, such as gRPC, is half of one.
+func TestSizes(t *testing.T) {
+	for pkg, budget := range map[string]float64{ // MB of 10⁶ bytes
+		"functions/agent":   5.6,
+		"functions/worker":  4.8,
+		"functions/sweeper": 4.8,
+		"functions/push":    4.8,
+	} {
+		t.Run(path.Base(pkg), func(t *testing.T) {
+			t.Parallel()
+			binary, err := emulator.Build(t.Context(), "a2alambda/"+pkg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plain, zipped, err := sizes(binary)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%.1f MB, zip %.2f MB", plain, zipped)
+			if zipped > budget || zipped > plain || zipped < 1 {
+				t.Errorf("the zip has %.2f MB, want %v at most, and 1 to be believed", zipped, budget)
+			}
+		})
+	}
+}
