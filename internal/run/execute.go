@@ -45,8 +45,9 @@ func (r *Run) call(ctx context.Context, m method, ec *a2asrv.ExecutorContext) er
 	}
 }
 
-// callContext returns ctx with what the SDK's own server tells executors there.
+// callContext returns ctx with what the SDK's own server tells executors there, and for [Earlier].
 func (r *Run) callContext(ctx context.Context) context.Context {
+	ctx = context.WithValue(ctx, runKey{}, r)
 	ctx, call := a2asrv.NewCallContext(ctx, r.turn.Context.ServiceParams)
 	call.User = r.turn.Context.User
 	for _, uri := range r.turn.Extensions {
@@ -106,8 +107,21 @@ func (r *Run) add(ctx context.Context, event a2a.Event) (ended bool, err error) 
 	return tasklog.Final(state), nil
 }
 
+// Failure is an error of an executor that fails the task with a text for the client. What other errors say is only logged.
+type Failure struct {
+	Text string
+	Err  error // the cause, which is logged
+}
+
+func (f *Failure) Error() string { return f.Err.Error() }
+
+func (f *Failure) Unwrap() error { return f.Err }
+
 // fail brings a task that the executor has left unfinished to an end.
 func (r *Run) fail(ctx context.Context, text string, err error) {
+	if f := (*Failure)(nil); text == textFailed && errors.As(err, &f) {
+		text = f.Text
+	}
 	r.runner.Logger.ErrorContext(ctx, "run failed", "task", r.turn.Head.ID, "outcome", text, "error", err)
 	_, _ = r.add(ctx, failed(r.turn.Context, text)) // Close tells
 }

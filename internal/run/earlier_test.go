@@ -1,0 +1,111 @@
+package run_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
+
+	"a2alambda/internal/memlog"
+	"a2alambda/internal/run"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
+)
+
+// TestEarlier has an executor ask for the tasks of its conversation, among those of others.
+func TestEarlier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		me := tasklog.Scope{Owner: "me", Tenant: "t"}
+		// turn runs a task, and returns what the executor sees of the conversation.
+		turn := func(scope tasklog.Scope, conversation, id string, end a2a.TaskState, n int) string {
+			t.Helper()
+			time.Sleep(time.Second)
+			h, _ := tasklogtest.NewTask()
+			h.ID, h.ContextID, h.Scope, h.Expires = a2a.TaskID(id), conversation, scope, time.Now().Add(30*24*time.Hour)
+			info := a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}
+			first, err := tasklog.Encode(a2a.NewSubmittedTask(info, a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(id))))
+			if err == nil {
+				err = l.Create(t.Context(), h, "w", time.Now().Add(run.LeaseTime), first)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			fold := tasklog.NewFold(nil, 0)
+			fold.Add(tasklog.Event{Seq: 1, JSON: first})
+			var saw []string
+			r := &run.Runner{Log: l, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Executor: executor(
+				func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+					tasks, err := run.Earlier(ctx, n)
+					if err != nil {
+						t.Error(err)
+					}
+					for _, task := range tasks {
+						saw = append(saw, fmt.Sprintf("%s said %q", task.ID, task.History[0].Parts[0].Text()))
+					}
+					yield(status(ec, end), nil)
+				})}
+			turn := run.Turn{
+				Head: h, Writer: "w", Until: time.Now().Add(run.LeaseTime), Fold: fold,
+				Context: &a2asrv.ExecutorContext{TaskID: h.ID, ContextID: h.ContextID},
+			}
+			if err := r.Start(t.Context(), turn).Wait(); err != nil {
+				t.Fatal(err)
+			}
+			return strings.Join(saw, ", ")
+		}
+		done := a2a.TaskStateCompleted
+		turn(me, "c", "a", done, 9)
+		turn(me, "other", "b", done, 9)
+		turn(tasklog.Scope{Owner: "you", Tenant: "t"}, "c", "c", done, 9)
+		turn(tasklog.Scope{Owner: "me"}, "c", "d", done, 9)
+		turn(me, "c", "e", a2a.TaskStateInputRequired, 9) // goes on
+		turn(me, "c", "f", a2a.TaskStateFailed, 9)
+		if got, want := turn(me, "c", "g", done, 9), `a said "a", f said "f"`; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if got, want := turn(me, "c", "h", done, 2), `f said "f", g said "g"`; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		time.Sleep(8 * 24 * time.Hour)
+		if got := turn(me, "c", "i", done, 9); got != "" {
+			t.Errorf("after a week, got %s", got)
+		}
+	})
+}
+
+// TestEarlierElsewhere checks that an executor that runs on another server has no conversation.
+func TestEarlierElsewhere(t *testing.T) {
+	if tasks, err := run.Earlier(t.Context(), 9); tasks != nil || err != nil {
+		t.Errorf("got %v, %v", tasks, err)
+	}
+}
+
+// TestFailure checks that a client is told what an executor has for it, and the log why.
+func TestFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, logs := new(memlog.Log), new(bytes.Buffer)
+		r, h := start(t, t.Context(), l, logs, executor(func(_ context.Context, _ *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+			yield(nil, fmt.Errorf("calling: %w", &run.Failure{Text: "Try again.", Err: errors.New("secret 42")}))
+		}))
+		if err := r.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := describe(t, l, h.ID), []string{"FAILED: Try again."}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if !strings.Contains(logs.String(), "calling: secret 42") {
+			t.Errorf("logged %s", logs)
+		}
+	})
+}
