@@ -1,0 +1,187 @@
+// Package bedrocktest is Amazon Bedrock's ConverseStream for tests: a server on this machine that speaks its encoding,
+// application/vnd.amazon.eventstream (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html), and
+// lets the test say what the model says, and when.
+package bedrocktest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
+)
+
+// patience is how long a test waits for what must come.
+const patience = 30 * time.Second
+
+// Server takes calls, and leaves the answers to the test.
+type Server struct {
+	URL string
+
+	tb    testing.TB
+	calls chan *Call
+}
+
+// Call is a call of a model that waits for its answer. The test ends it with Close, Cut or Refuse.
+type Call struct {
+	// Model is the id that the path names.
+	Model string
+	// Body is the JSON of the request.
+	Body string
+	// Gone is closed when the client has gone.
+	Gone <-chan struct{}
+
+	tb      testing.TB
+	w       http.ResponseWriter // of the test, while the handler waits for done
+	encoder *eventstream.Encoder
+	done    chan bool // whether the connection is to be cut
+}
+
+// NewServer returns a server that ends with the test.
+func NewServer(tb testing.TB) *Server {
+	s := &Server{tb: tb, calls: make(chan *Call, 100)}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /model/{model}/converse-stream", s.converse)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		tb.Errorf("Bedrock was asked for %s %s", r.Method, r.URL)
+		http.NotFound(w, r)
+	})
+	server := httptest.NewServer(mux)
+	tb.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	s.URL = server.URL
+	return s
+}
+
+func (s *Server) converse(w http.ResponseWriter, r *http.Request) {
+	if a := r.Header.Get("Authorization"); !strings.HasPrefix(a, "AWS4-HMAC-SHA256 ") || !strings.Contains(a, "/bedrock/aws4_request") {
+		s.tb.Errorf("the request is not signed for Bedrock: %q", a)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil || !json.Valid(body) {
+		s.tb.Errorf("the body is %q, %v", body, err)
+	}
+	c := &Call{
+		Model: r.PathValue("model"), Body: string(body), Gone: r.Context().Done(),
+		tb: s.tb, w: w, encoder: eventstream.NewEncoder(), done: make(chan bool, 1),
+	}
+	s.calls <- c
+	select {
+	case cut := <-c.done:
+		if cut {
+			panic(http.ErrAbortHandler)
+		}
+	case <-r.Context().Done():
+	}
+}
+
+// Next waits for a call.
+func (s *Server) Next() *Call {
+	s.tb.Helper()
+	select {
+	case c := <-s.calls:
+		return c
+	case <-time.After(patience):
+		s.tb.Fatal("the model was not called")
+		return nil
+	}
+}
+
+// Quiet reports an error if there are calls that the test has not asked for.
+func (s *Server) Quiet() {
+	s.tb.Helper()
+	if n := len(s.calls); n > 0 {
+		s.tb.Errorf("the model was called %d more times", n)
+	}
+}
+
+// Say sends a piece of the answer's text.
+func (c *Call) Say(text string) {
+	c.Send("contentBlockDelta", map[string]any{"contentBlockIndex": 0, "delta": map[string]any{"text": text}})
+}
+
+// Begin sends what comes before the text.
+func (c *Call) Begin() { c.Send("messageStart", map[string]any{"role": "assistant"}) }
+
+// End sends what comes after the text, and closes the call. The tokens are 12 and 34.
+func (c *Call) End(stopReason string) {
+	c.Send("contentBlockStop", map[string]any{"contentBlockIndex": 0})
+	c.Send("messageStop", map[string]any{"stopReason": stopReason})
+	c.Send("metadata", map[string]any{
+		"usage":   map[string]any{"inputTokens": 12, "outputTokens": 34, "totalTokens": 46},
+		"metrics": map[string]any{"latencyMs": 551},
+	})
+	c.Close()
+}
+
+// Answer is the whole of an answer that comes in these pieces.
+func (c *Call) Answer(pieces ...string) {
+	c.Begin()
+	for _, p := range pieces {
+		c.Say(p)
+	}
+	c.End("end_turn")
+}
+
+// Send sends an event.
+func (c *Call) Send(event string, payload any) { c.write(frame(c.encoder, "event", event, payload)) }
+
+// SendPart sends the first half of an event.
+func (c *Call) SendPart(event string, payload any) {
+	f := frame(c.encoder, "event", event, payload)
+	c.write(f[:len(f)/2])
+}
+
+// Raise sends an exception, after which the stream has nothing more, and closes the call.
+func (c *Call) Raise(exception, message string) {
+	c.write(frame(c.encoder, "exception", exception, map[string]any{"message": message}))
+	c.Close()
+}
+
+// Refuse answers with an error instead of a stream.
+func (c *Call) Refuse(status int, exception, message string) {
+	c.w.Header().Set("Content-Type", "application/json")
+	c.w.Header().Set("X-Amzn-Errortype", exception+":http://internal.amazon.com/coral/com.amazon.bedrock/")
+	c.w.WriteHeader(status)
+	fmt.Fprintf(c.w, `{"message":%q}`, message)
+	c.Close()
+}
+
+// Close ends the response.
+func (c *Call) Close() { c.done <- false }
+
+// Cut ends the connection in the middle of the response.
+func (c *Call) Cut() { c.done <- true }
+
+func (c *Call) write(frame []byte) {
+	c.w.Header().Set("Content-Type", "application/vnd.amazon.eventstream")
+	if _, err := c.w.Write(frame); err != nil {
+		c.tb.Errorf("sending a frame: %v", err)
+	}
+	c.w.(http.Flusher).Flush()
+}
+
+// frame returns a message whose type is event or exception.
+func frame(e *eventstream.Encoder, messageType, name string, payload any) []byte {
+	var m eventstream.Message
+	m.Headers.Set(":"+messageType+"-type", eventstream.StringValue(name))
+	m.Headers.Set(":content-type", eventstream.StringValue("application/json"))
+	m.Headers.Set(":message-type", eventstream.StringValue(messageType))
+	var b bytes.Buffer
+	var err error
+	if m.Payload, err = json.Marshal(payload); err == nil {
+		err = e.Encode(&b, m)
+	}
+	if err != nil {
+		panic(err) // a frame of a test
+	}
+	return b.Bytes()
+}
