@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -59,6 +60,8 @@ type options struct {
 	// auth are environment variables that say who may call the agent, and callers those who sign what they send.
 	auth    []string
 	callers map[string]emulator.Caller
+	// agent are environment variables that say which agent is hosted.
+	agent []string
 }
 
 func newSystem(t testing.TB, o options) *system {
@@ -76,7 +79,8 @@ func newSystem(t testing.TB, o options) *system {
 		c.Agent.Env, c.Push.Env = []string{"PUSH_ALLOWED_CIDRS=" + o.webhooks}, []string{"PUSH_ALLOWED_CIDRS=" + o.webhooks}
 		c.Invoke.DeadLetter = func(e emulator.Event, _ string) { o.givenUp(e) }
 	}
-	c.Agent.Env = append(c.Agent.Env, o.auth...)
+	c.Agent.Env = slices.Concat(c.Agent.Env, o.auth, o.agent)
+	c.Worker.Env = o.agent
 	for name, f := range functions {
 		var err error
 		if f.Binary, err = emulator.Build(t.Context(), "a2alambda/functions/"+name); err != nil {

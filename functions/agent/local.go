@@ -128,23 +128,23 @@ func (l *local) sweep(ctx context.Context) {
 	}
 }
 
-// serve serves the handler on localhost until SIGINT or SIGTERM, and then until what is running has ended. A second signal ends
+// serve serves the handler of an agent of this name on localhost until SIGINT or SIGTERM, and then until what is running has ended. A second signal ends
 // it at once.
-func (l *local) serve(handler http.Handler, port string) error {
+func (l *local) serve(name string, handler http.Handler, port string) error {
 	listener, err := net.Listen("tcp", net.JoinHostPort("localhost", port))
 	if err != nil {
 		return err
 	}
 	_, port, _ = net.SplitHostPort(listener.Addr().String())
 	url := "http://localhost:" + port + "/"
-	fmt.Printf(`🌊 Streaming Demo Agent
+	fmt.Printf(`🌊 %[3]s
 📋 Agent card: %[1]s.well-known/agent-card.json
 💬 A2A endpoint: %[1]s
 💾 Tasks in %[2]s
 
 Try it:
 curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"message/stream","params":{"message":{"role":"user","parts":[{"kind":"text","text":"Stream me a response!"}],"messageId":"'$RANDOM'"}}}'
-`, url, l.store)
+`, url, l.store, name)
 
 	s := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	signalled, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -13,6 +13,8 @@
 //	OIDC_AUDIENCE              audience of the tokens.
 //	CARD_SIGNING_KEY           private key (PEM, PKCS #8) that signs the agent card. Without it the card is not signed.
 //	PORT                       of the local server. Default 10000.
+//
+// and what the hosted agent wants to know: see [hosted.Open].
 package main
 
 import (
@@ -29,10 +31,10 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
-	"a2alambda/internal/agent"
 	"a2alambda/internal/auth"
 	"a2alambda/internal/cloud"
 	"a2alambda/internal/functionurl"
+	"a2alambda/internal/hosted"
 	"a2alambda/internal/push"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
@@ -46,8 +48,11 @@ func main() {
 }
 
 func serve(ctx context.Context) error {
-	executor, card, extended := agent.NewExecutor(), agent.Card(), agent.ExtendedCard() // put your own agent here, and in ../worker
-
+	agent, err := hosted.Open(ctx, os.Getenv) // your own agent goes there
+	if err != nil {
+		return err
+	}
+	card, extended := agent.Card, agent.Extended
 	scheme, err := callers()
 	if err != nil {
 		return err
@@ -87,13 +92,13 @@ func serve(ctx context.Context) error {
 		})
 	}
 	if !onLambda() {
-		l, err := openLocal(ctx, executor, guard)
+		l, err := openLocal(ctx, agent.Executor, guard)
 		if err != nil {
 			return err
 		}
-		return l.serve(handler(l.runner, l.pushes), cmp.Or(os.Getenv("PORT"), "10000"))
+		return l.serve(card.Name, handler(l.runner, l.pushes), cmp.Or(os.Getenv("PORT"), "10000"))
 	}
-	runner, log, err := cloud.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), executor)
+	runner, log, err := cloud.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), agent.Executor)
 	if err != nil {
 		return err
 	}

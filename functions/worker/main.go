@@ -7,6 +7,8 @@
 //	TABLE_NAME                 DynamoDB table of the tasks.
 //	WORKER_FUNCTION_NAME       this function: what it can't finish it hands over to itself.
 //	AWS_ENDPOINT_URL_DYNAMODB  where DynamoDB is, if not at AWS.
+//
+// and what the hosted agent wants to know: see [hosted.Open].
 package main
 
 import (
@@ -17,13 +19,17 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"a2alambda/internal/agent"
 	"a2alambda/internal/cloud"
+	"a2alambda/internal/hosted"
 )
 
 func main() {
-	executor := agent.NewExecutor() // put your own agent here, and in ../agent
-	runner, _, err := cloud.NewRunner(context.Background(), os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), executor)
+	ctx := context.Background()
+	agent, err := hosted.Open(ctx, os.Getenv)
+	if err != nil {
+		log.Fatal("worker: ", err)
+	}
+	runner, _, err := cloud.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), agent.Executor)
 	if err != nil {
 		log.Fatal("worker: ", err)
 	}

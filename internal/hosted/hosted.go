@@ -1,0 +1,76 @@
+// Package hosted is the agent that the functions host. It is the one place to change for another.
+package hosted
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+
+	"a2alambda/internal/agent"
+	"a2alambda/internal/bedrock"
+	"a2alambda/internal/cloud"
+	"a2alambda/internal/run"
+)
+
+// Agent is what can be hosted.
+type Agent struct {
+	Executor a2asrv.AgentExecutor
+	// Card is the agent's card without interfaces.
+	Card *a2a.AgentCard
+	// Extended is the card for callers who are known. It may be nil.
+	Extended *a2a.AgentCard
+}
+
+// Open returns the agent that the environment names:
+//
+//	AGENT          demo (the default) or bedrock
+//
+// and of bedrock
+//
+//	MODEL_ID       id or ARN of a model or an inference profile
+//	SYSTEM_PROMPT  may be empty
+//	MAX_TOKENS     most tokens of an answer. Default 4096
+func Open(ctx context.Context, getenv func(string) string) (*Agent, error) {
+	switch name := cmp.Or(getenv("AGENT"), "demo"); name {
+	case "demo":
+		return &Agent{Executor: agent.NewExecutor(), Card: agent.Card(), Extended: agent.ExtendedCard()}, nil // put your own agent here
+	case "bedrock":
+		return openBedrock(ctx, getenv)
+	default:
+		return nil, fmt.Errorf("AGENT is %q, not one of demo and bedrock", name)
+	}
+}
+
+func openBedrock(ctx context.Context, getenv func(string) string) (*Agent, error) {
+	model := getenv("MODEL_ID")
+	if model == "" {
+		return nil, errors.New("AGENT=bedrock needs MODEL_ID")
+	}
+	tokens, err := strconv.ParseInt(cmp.Or(getenv("MAX_TOKENS"), "4096"), 10, 32)
+	if err != nil || tokens < 1 {
+		return nil, fmt.Errorf("MAX_TOKENS is %q, not a number of tokens", getenv("MAX_TOKENS"))
+	}
+	cfg, err := cloud.Config(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("bedrock: %w", err)
+	}
+	if cfg.Region == "" {
+		return nil, errors.New("AGENT=bedrock needs AWS_REGION, or a profile with a region")
+	}
+	return &Agent{
+		Executor: &bedrock.Executor{
+			Client:    bedrockruntime.NewFromConfig(cfg),
+			Model:     model,
+			System:    getenv("SYSTEM_PROMPT"),
+			MaxTokens: int32(tokens),
+			Earlier:   run.Earlier,
+		},
+		Card: bedrock.Card(),
+	}, nil
+}

@@ -1,0 +1,54 @@
+package hosted_test
+
+import (
+	"testing"
+
+	"a2alambda/internal/hosted"
+	"a2alambda/internal/run"
+)
+
+func TestOpen(t *testing.T) {
+	t.Setenv("AWS_REGION", "us-east-1")
+	for name, test := range map[string]struct {
+		env     map[string]string
+		card    string // the card's name
+		wantErr string
+	}{
+		"default":   {nil, "Streaming Demo Agent", ""},
+		"demo":      {map[string]string{"AGENT": "demo", "MODEL_ID": "m"}, "Streaming Demo Agent", ""},
+		"bedrock":   {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m"}, "Bedrock Agent", ""},
+		"no model":  {map[string]string{"AGENT": "bedrock"}, "", "AGENT=bedrock needs MODEL_ID"},
+		"no number": {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "MAX_TOKENS": "many"}, "", `MAX_TOKENS is "many", not a number of tokens`},
+		"none":      {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "MAX_TOKENS": "0"}, "", `MAX_TOKENS is "0", not a number of tokens`},
+		"unknown":   {map[string]string{"AGENT": "mine"}, "", `AGENT is "mine", not one of demo and bedrock`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, err := hosted.Open(t.Context(), func(name string) string { return test.env[name] })
+			if test.wantErr != "" {
+				if err == nil || err.Error() != test.wantErr {
+					t.Errorf("got %v, want %s", err, test.wantErr)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, resumes := a.Executor.(run.Resumer); !resumes || a.Card.Name != test.card {
+				t.Errorf("got %+v", a)
+			}
+		})
+	}
+}
+
+// TestNoRegion checks that a local server says what is missing when it starts, not when it is asked something.
+func TestNoRegion(t *testing.T) {
+	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("AWS_CONFIG_FILE", t.TempDir()+"/none")
+	env := map[string]string{"AGENT": "bedrock", "MODEL_ID": "m"}
+	_, err := hosted.Open(t.Context(), func(name string) string { return env[name] })
+	if want := "AGENT=bedrock needs AWS_REGION, or a profile with a region"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
