@@ -39,11 +39,12 @@ type Agent struct {
 func Open(ctx context.Context, getenv func(string) string) (*Agent, error) {
 	switch name := cmp.Or(getenv("AGENT"), "demo"); name {
 	case "demo":
-		return &Agent{Executor: agent.NewExecutor(), Card: agent.Card(), Extended: agent.ExtendedCard()}, nil // put your own agent here
+		return &Agent{Executor: agent.NewExecutor(), Card: agent.Card(), Extended: agent.ExtendedCard()}, nil
 	case "bedrock":
 		return openBedrock(ctx, getenv)
+	// Put your own agent here.
 	default:
-		return nil, fmt.Errorf("AGENT is %q, not one of demo and bedrock", name)
+		return nil, fmt.Errorf("AGENT is %q, which is no agent here", name)
 	}
 }
 

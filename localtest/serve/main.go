@@ -4,7 +4,7 @@
 //
 //	go run ./localtest/serve
 //
-// PORT changes the port. Webhooks may be on this machine. SIGINT and SIGTERM end it when the running streams have ended, or after ten seconds; a second
+// PORT changes the port, and AGENT the agent. Webhooks may be on this machine. SIGINT and SIGTERM end it when the running streams have ended, or after ten seconds; a second
 // signal ends it at once. The tasks end with it, also those that a worker runs.
 package main
 
@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -80,7 +81,8 @@ func serve(port string) error {
 
 	config := stack.Config{DynamoDB: engine.Endpoint, Table: table}
 	webhooks := []string{"PUSH_ALLOWED_CIDRS=127.0.0.0/8,::1/128"}
-	config.Agent.Env, config.Push.Env = webhooks, webhooks
+	agent := []string{"AGENT=" + os.Getenv("AGENT")}
+	config.Agent.Env, config.Worker.Env, config.Push.Env = slices.Concat(webhooks, agent), agent, webhooks
 	config.Invoke.Log = os.Stderr
 	for _, f := range []struct {
 		name   string

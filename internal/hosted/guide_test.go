@@ -1,0 +1,154 @@
+package hosted_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2aclient"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
+
+	"a2alambda/internal/auth"
+	"a2alambda/internal/functionurl"
+	"a2alambda/internal/memlog"
+	"a2alambda/internal/run"
+	"a2alambda/internal/server"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/wire"
+)
+
+// TestGuide checks that the Go code in docs/your-agent.md is that of the tests here.
+func TestGuide(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/your-agent.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tested strings.Builder
+	for _, name := range []string{"parrot_test.go", "counter_test.go", "porter_test.go", "example_test.go"} {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tested.WriteString(strings.Replace(string(source), "package hosted_test", "package parrot", 1))
+	}
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(guide), -1)
+	if len(blocks) == 0 {
+		t.Fatal("the guide has no code")
+	}
+	for _, b := range blocks {
+		if !strings.Contains(tested.String(), b[1]) {
+			t.Errorf("this code of the guide is in no test:\n%s", b[1])
+		}
+	}
+}
+
+// host serves an agent in memory, and returns a client of it.
+func host(t *testing.T, x a2asrv.AgentExecutor) *a2aclient.Client {
+	l, logger := new(memlog.Log), slog.New(slog.NewTextHandler(t.Output(), nil))
+	s := httptest.NewServer(wire.New(wire.Config{
+		Server: &server.Server{
+			Log: l, Retention: time.Hour, Card: Card(),
+			Runner: &run.Runner{Log: l, Executor: x, Logger: logger, Invoke: func(context.Context, a2a.TaskID) error { return nil }},
+		},
+		BaseURL: functionurl.BaseURL, Auth: auth.None(), Logger: logger,
+	}))
+	t.Cleanup(s.Close)
+	client, err := a2aclient.NewFromEndpoints(t.Context(), []*a2a.AgentInterface{a2a.NewAgentInterface(s.URL+"/", a2a.TransportProtocolJSONRPC)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// send sends a text and returns the task, as a client sees it when its turn has ended.
+func send(t *testing.T, client *a2aclient.Client, conversation string, task a2a.TaskID, text string) *a2a.Task {
+	t.Helper()
+	m := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(text))
+	m.ContextID, m.TaskID = conversation, task
+	result, err := client.SendMessage(t.Context(), &a2a.SendMessageRequest{Message: m})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result.(*a2a.Task)
+}
+
+func TestParrot(t *testing.T) {
+	task := send(t, host(t, Parrot{}), "", "", "Pieces of eight")
+	var said []string
+	for _, a := range task.Artifacts {
+		said = append(said, a.Parts[0].Text())
+	}
+	if task.Status.State != a2a.TaskStateCompleted || !slices.Equal(said, []string{"Pieces", "of", "eight"}) {
+		t.Errorf("got %+v", task)
+	}
+}
+
+func TestPorter(t *testing.T) {
+	client := host(t, Porter{})
+	said := func(task *a2a.Task) string {
+		return fmt.Sprint(task.Status.State, ": ", task.Status.Message.Parts[0].Text())
+	}
+	first := send(t, client, "", "", "Hello")
+	if got := said(first); got != "TASK_STATE_INPUT_REQUIRED: Who are you?" {
+		t.Errorf("got %s", got)
+	}
+	if got := said(send(t, client, first.ContextID, first.ID, "Ada")); got != "TASK_STATE_COMPLETED: Welcome, Ada!" {
+		t.Errorf("got %s", got)
+	}
+	if got := said(send(t, client, first.ContextID, "", "Hello")); got != "TASK_STATE_COMPLETED: Again: Welcome, Ada!" {
+		t.Errorf("in the same conversation, got %s", got)
+	}
+	if got := said(send(t, client, "another", "", "Hello")); got != "TASK_STATE_INPUT_REQUIRED: Who are you?" {
+		t.Errorf("in another conversation, got %s", got)
+	}
+}
+
+// TestCounter interrupts the counter twice, as the end of an invocation does, and then cancels it.
+func TestCounter(t *testing.T) {
+	var _ run.Resumer = Counter{}
+	synctest.Test(t, func(t *testing.T) {
+		ec := &a2asrv.ExecutorContext{TaskID: "t", ContextID: "c", Message: a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("Count"))}
+		fold, state := tasklog.NewFold(&a2a.Task{ID: "t", ContextID: "c"}, 1), a2a.TaskState("")
+		method := Counter{}.Execute
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), 4500*time.Millisecond)
+			for event, err := range method(ctx, ec) {
+				data, encodeErr := tasklog.Encode(event)
+				if err != nil || encodeErr != nil {
+					t.Fatal(err, encodeErr)
+				}
+				fold.Add(tasklog.Event{Seq: fold.Seq() + 1, JSON: data})
+				if e, ok := event.(*a2a.TaskStatusUpdateEvent); ok {
+					state = e.Status.State
+				}
+			}
+			cancel()
+			task, err := fold.Task()
+			if err != nil {
+				t.Fatal(err)
+			}
+			ec.StoredTask, method = task, Counter{}.Resume
+		}
+		var said string
+		for _, p := range ec.StoredTask.Artifacts[0].Parts {
+			said += strings.TrimSpace(p.Text()) + " "
+		}
+		if said != "1 2 3 4 5 6 7 8 9 10 " || state != a2a.TaskStateCompleted {
+			t.Errorf("counted %s and was %s", said, state)
+		}
+		for event := range (Counter{}).Cancel(t.Context(), ec) {
+			if got := event.(*a2a.TaskStatusUpdateEvent).Status.Message.Parts[0].Text(); got != "Stopped after 10 numbers." {
+				t.Errorf("got %s", got)
+			}
+		}
+	})
+}

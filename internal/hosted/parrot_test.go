@@ -1,0 +1,40 @@
+package hosted_test
+
+import (
+	"context"
+	"iter"
+	"strings"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
+)
+
+// Parrot says what it is told, word by word.
+type Parrot struct{}
+
+func (Parrot) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return func(yield func(a2a.Event, error) bool) {
+		for _, word := range strings.Fields(ec.Message.Parts[0].Text()) {
+			if !yield(a2a.NewArtifactEvent(ec, a2a.NewTextPart(word)), nil) {
+				return
+			}
+		}
+		yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
+	}
+}
+
+func (Parrot) Cancel(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return func(yield func(a2a.Event, error) bool) {} // it has nothing to say to that
+}
+
+func Card() *a2a.AgentCard {
+	return &a2a.AgentCard{
+		Name:               "Parrot",
+		Description:        "Says what it is told",
+		Version:            "1.0.0",
+		DefaultInputModes:  []string{"text/plain"},
+		DefaultOutputModes: []string{"text/plain"},
+		Capabilities:       a2a.AgentCapabilities{Streaming: true},
+		Skills:             []a2a.AgentSkill{{ID: "repeat", Name: "Repeat", Description: "Repeats a text", Tags: []string{"text"}}},
+	}
+}
