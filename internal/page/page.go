@@ -1,0 +1,75 @@
+// Package page is an agent in a browser: one HTML page that shows the agent card, sends messages, and shows the stream of events as
+// it comes. It speaks A2A 1.0 over JSON-RPC with the server that it came from, and with nobody else.
+package page
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+//go:embed page.html page.css *.js
+var files embed.FS
+
+// scripts are put together, in this order, to one module.
+var scripts = []string{"rpc.js", "parts.js", "task.js", "main.js"}
+
+// New returns the handler of the page, for GET and HEAD. Style and script are in it, because a Lambda instance serves one request at a
+// time: one for the page, and not six.
+//
+// The Content-Security-Policy (https://www.w3.org/TR/CSP3/) lets these two run by their hashes and the page ask its own origin, and
+// nothing else; and it takes from the script the means to make HTML of a text (https://www.w3.org/TR/trusted-types/).
+func New() http.Handler {
+	style := read("page.css")
+	var script strings.Builder
+	for _, name := range scripts {
+		script.WriteString("\n" + read(name))
+	}
+	html := strings.NewReplacer(
+		"<style></style>", "<style>"+style+"</style>",
+		`<script type="module"></script>`, `<script type="module">`+script.String()+"</script>",
+	).Replace(read("page.html"))
+	policy := strings.Join([]string{
+		"default-src 'none'",
+		"script-src " + hash(script.String()),
+		"style-src " + hash(style),
+		"img-src data:", // the icon
+		"connect-src 'self'",
+		"base-uri 'none'",
+		"form-action 'none'",
+		"frame-ancestors 'none'",
+		"require-trusted-types-for 'script'",
+		"trusted-types 'none'",
+	}, "; ")
+	etag := fmt.Sprintf(`"%x"`, sha256.Sum256([]byte(policy+html)))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cache-Control", "no-cache") // but to be asked for again by its ETag
+		h.Set("ETag", etag)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader([]byte(html)))
+	})
+}
+
+// hash returns the source expression that allows an inline style or script.
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+func read(name string) string {
+	data, err := files.ReadFile(name)
+	if err != nil {
+		panic("page: " + err.Error()) // it is embedded
+	}
+	return string(data)
+}

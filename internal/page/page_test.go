@@ -1,0 +1,88 @@
+package page_test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"a2alambda/internal/page"
+)
+
+func get(method string, headers ...string) *http.Response {
+	r := httptest.NewRequest(method, "/", nil)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	page.New().ServeHTTP(w, r)
+	return w.Result()
+}
+
+func body(t *testing.T, r *http.Response) string {
+	t.Helper()
+	var b strings.Builder
+	if _, err := io.Copy(&b, r.Body); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// The policy is what keeps the page to itself: it is as it is on purpose.
+func TestPolicy(t *testing.T) {
+	response := get(http.MethodGet)
+	html := body(t, response)
+	source := func(tag string) string {
+		t.Helper()
+		found := regexp.MustCompile(`(?s)<`+tag+`(?: [^>]*)?>(.+?)</`+tag+`>`).FindAllStringSubmatch(html, -1)
+		if len(found) != 1 {
+			t.Fatalf("the page has %d elements %s", len(found), tag)
+		}
+		sum := sha256.Sum256([]byte(found[0][1]))
+		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
+	want := "default-src 'none'; script-src " + source("script") + "; style-src " + source("style") +
+		"; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" +
+		"; require-trusted-types-for 'script'; trusted-types 'none'"
+	if got := response.Header.Get("Content-Security-Policy"); got != want {
+		t.Errorf("the policy is\n%s\nwant\n%s", got, want)
+	}
+	for header, want := range map[string]string{
+		"Content-Type": "text/html; charset=utf-8", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+		"Cache-Control": "no-cache",
+	} {
+		if got := response.Header.Get(header); got != want {
+			t.Errorf("%s is %q, want %q", header, got, want)
+		}
+	}
+}
+
+// Text never becomes HTML, nothing of the page is elsewhere, and no element has an event handler or a style of its own.
+func TestSource(t *testing.T) {
+	html := body(t, get(http.MethodGet))
+	for _, forbidden := range []string{
+		`innerHTML`, `outerHTML`, `insertAdjacentHTML`, `document\.write`, `\beval\(`, `new Function`, // text as HTML or script
+		` (src|action)=`, `<link[^>]* href="[^d]`, `@import`, `url\(`, // what is elsewhere
+		`<[a-z][^>]* on[a-z]+=`, `<[a-z][^>]* style=`, `javascript:`, // what the policy would refuse
+		`<(script|style)></`, // what was not put in
+	} {
+		if found := regexp.MustCompile(forbidden).FindString(html); found != "" {
+			t.Errorf("the page has %q", found)
+		}
+	}
+}
+
+func TestCaching(t *testing.T) {
+	first := get(http.MethodGet)
+	if again := get(http.MethodGet, "If-None-Match", first.Header.Get("ETag")); again.StatusCode != http.StatusNotModified {
+		t.Errorf("asked again: %s", again.Status)
+	}
+	head := get(http.MethodHead)
+	if got := body(t, head); head.StatusCode != http.StatusOK || got != "" || head.Header.Get("ETag") != first.Header.Get("ETag") {
+		t.Errorf("HEAD: %s, %v, %d bytes", head.Status, head.Header, len(got))
+	}
+}
