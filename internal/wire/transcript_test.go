@@ -75,6 +75,12 @@ var variants = map[string]func(*wire.Config){
 			{URI: "https://example.com/required/v1", Required: true}, {URI: "https://example.com/other/v1"},
 		}
 	},
+	"page": func(c *wire.Config) {
+		c.Page = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = io.WriteString(w, "<!doctype html>")
+		})
+	},
 	"unsupported": func(c *wire.Config) { c.Server.Push = nil },
 }
 

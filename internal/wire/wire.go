@@ -3,9 +3,12 @@
 package wire
 
 import (
+	"cmp"
 	"log/slog"
+	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,17 +37,19 @@ type Config struct {
 	// BaseURL returns the URL, ending in a slash, at which the client has reached the server.
 	BaseURL func(*http.Request) string
 	// Auth tells who is calling.
-	Auth   auth.Scheme
+	Auth auth.Scheme
+	// Page answers browsers that ask for the agent's URL itself. If nil, nothing does.
+	Page   http.Handler
 	Logger *slog.Logger
 }
 
-// New returns the handler that serves the agent: POST / takes JSON-RPC, the paths of the HTTP+JSON binding that, and
+// New returns the handler that serves the agent: POST / takes JSON-RPC, GET / shows browsers the page, if there is one, the paths of the HTTP+JSON binding that, and
 // GET /.well-known/agent-card.json and (for clients before 0.3) /.well-known/agent.json answer with the card,
 // GET /.well-known/jwks.json with the public key of its signatures, if it has any. Web pages may call it from anywhere.
 func New(c Config) http.Handler {
 	h := &handler{Config: c}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/{$}", only(h.rpc, http.MethodPost))
+	mux.HandleFunc("/{$}", h.root)
 	mux.HandleFunc("/.well-known/agent-card.json", only(h.card, http.MethodGet, http.MethodHead))
 	mux.HandleFunc("/.well-known/agent.json", only(h.card, http.MethodGet, http.MethodHead))
 	if c.Signer != nil {
@@ -57,6 +62,32 @@ func New(c Config) http.Handler {
 type handler struct {
 	Config
 	cards cards
+}
+
+// root serves JSON-RPC, and the page to who asks for HTML.
+func (h *handler) root(w http.ResponseWriter, r *http.Request) {
+	if h.Page != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		w.Header().Set("Vary", "Accept")
+		if acceptsHTML(r) {
+			h.Page.ServeHTTP(w, r)
+			return
+		}
+	}
+	only(h.rpc, http.MethodPost)(w, r)
+}
+
+// acceptsHTML reports whether the client names HTML among what it accepts, as browsers do: RFC 9110, 12.5.1. Other clients that get
+// an agent's URL by mistake accept anything.
+func acceptsHTML(r *http.Request) bool {
+	for accepted := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
+		mediaType, params, err := mime.ParseMediaType(accepted)
+		if err != nil || mediaType != "text/html" {
+			continue
+		}
+		q, err := strconv.ParseFloat(cmp.Or(params["q"], "1"), 64)
+		return err == nil && q > 0
+	}
+	return false
 }
 
 // only lets requests with one of the verbs through.
