@@ -140,6 +140,7 @@ func (l *local) serve(name string, handler http.Handler, port string) error {
 	fmt.Printf(`🌊 %[3]s
 📋 Agent card: %[1]s.well-known/agent-card.json
 💬 A2A endpoint: %[1]s
+🖥️ In a browser: %[1]s
 💾 Tasks in %[2]s
 
 Try it:

@@ -12,6 +12,7 @@
 //	OIDC_ISSUER                URL of the issuer of the tokens.
 //	OIDC_AUDIENCE              audience of the tokens.
 //	CARD_SIGNING_KEY           private key (PEM, PKCS #8) that signs the agent card. Without it the card is not signed.
+//	PAGE                       true: a browser that opens the agent URL sees a page to talk to it. A local server always has it.
 //	PORT                       of the local server. Default 10000.
 //
 // and what the hosted agent wants to know: see [hosted.Open].
@@ -35,6 +36,7 @@ import (
 	"a2alambda/internal/cloud"
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/hosted"
+	"a2alambda/internal/page"
 	"a2alambda/internal/push"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
@@ -78,6 +80,10 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var browsers http.Handler
+	if !onLambda() || os.Getenv("PAGE") == "true" {
+		browsers = page.New()
+	}
 	handler := func(r *run.Runner, pushes push.Store) http.Handler {
 		return wire.New(wire.Config{
 			Server: &server.Server{
@@ -88,6 +94,7 @@ func serve(ctx context.Context) error {
 			Signer:   signer,
 			BaseURL:  functionurl.BaseURL,
 			Auth:     scheme,
+			Page:     browsers,
 			Logger:   r.Logger,
 		})
 	}

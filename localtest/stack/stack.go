@@ -53,6 +53,7 @@ func Start(c Config) (*Stack, error) {
 		"AWS_ENDPOINT_URL_DYNAMODB=" + c.DynamoDB,
 		"AWS_ENDPOINT_URL_LAMBDA=http://" + listener.Addr().String(),
 		"AWS_NEW_RETRIES_2026=true",
+		"PAGE=true",
 		"AUTH=none", // unless Config.Agent.Env says otherwise
 	}}
 	c.Push.NoRetries = true // MaximumRetryAttempts in template.yaml
