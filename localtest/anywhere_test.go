@@ -90,7 +90,7 @@ func TestCancel(t *testing.T) {
 			if end := original.frames[len(original.frames)-1]; !strings.Contains(end, status) {
 				t.Errorf("the stream ends with\n%swant the status\n%s", end, status)
 			}
-			if n := len(original.frames); n > 4 {
+			if n := len(original.frames); n > 5 {
 				t.Errorf("the stream has %d frames: the agent was not interrupted", n)
 			}
 			if subscriber.String() != original.String() {
