@@ -22,6 +22,8 @@ function addTask() {
   conversation.push(task);
   $('tasks').append(task.view);
   $('empty').hidden = true;
+  task.view.scrollIntoView({ block: 'nearest' });
+  following = true;
   refreshComposer();
   return task;
 }
@@ -60,7 +62,6 @@ $('composer').addEventListener('submit', (event) => {
   message.contextId = conversation.findLast((task) => task.context)?.context;
   const task = addTask();
   task.send(message);
-  task.view.scrollIntoView({ block: 'nearest' });
 });
 
 $('message').addEventListener('keydown', (event) => {
@@ -74,19 +75,28 @@ $('fresh').addEventListener('click', () => {
   $('message').focus();
 });
 
-// What comes is kept in sight, unless the reader has scrolled away from it.
+// What comes is kept in sight, unless the reader has scrolled away from it. Either the conversation scrolls or, where the window is
+// narrow, the page.
 let following = true;
 let scrolling = false;
-$('conversation').addEventListener('scroll', () => {
-  const { scrollHeight, scrollTop, clientHeight } = $('conversation');
-  following = scrollHeight - scrollTop - clientHeight < 80;
-});
+
+// below returns how far the conversation goes on below what is seen of it, in pixels.
+function below() {
+  return $('tasks').getBoundingClientRect().bottom - $('composer').getBoundingClientRect().top;
+}
+
+addEventListener('scroll', () => {
+  following = below() < 100;
+}, { capture: true, passive: true });
 new MutationObserver(() => {
   if (!following || scrolling) return;
   scrolling = true;
   requestAnimationFrame(() => {
     scrolling = false;
-    $('conversation').scrollTop = $('conversation').scrollHeight;
+    const distance = below() + 16;
+    if (distance < 0) return;
+    $('conversation').scrollBy(0, distance);
+    scrollBy(0, distance);
   });
 }).observe($('tasks'), { childList: true, subtree: true, characterData: true });
 
@@ -114,10 +124,10 @@ function showCard(card) {
   $('access').hidden = !Object.values(card.securitySchemes ?? {}).some(takesToken);
 }
 
-// takesToken reports whether a security scheme, as the two versions of the protocol write it, asks for a bearer token.
+// takesToken reports whether a security scheme, as either version of the protocol writes it, asks for a bearer token.
 function takesToken(scheme) {
-  const http = scheme.httpAuthSecurityScheme ?? scheme;
-  return /bearer/i.test(http.scheme) || ['openIdConnect', 'oauth2'].includes(scheme.type);
+  const { scheme: http } = scheme.httpAuthSecurityScheme ?? scheme;
+  return /^bearer$/i.test(http) || ['openIdConnect', 'oauth2'].some((kind) => scheme.type === kind || scheme[`${kind}SecurityScheme`]);
 }
 
 function skill({ name, description, tags, examples }) {

@@ -5,7 +5,7 @@ const mostRows = 2000; // of a timeline; of more, the oldest go
 const mostFrames = 500;
 
 class Task {
-  // changed is called when the task begins, ends, or waits, and refused with an answer that says no.
+  // changed is called when the task begins, waits, goes on or ends, and refused with an answer that says no.
   constructor({ changed, refused }) {
     Object.assign(this, { changed, refused });
     this.view = clone('task-template');
@@ -28,8 +28,14 @@ class Task {
     this.elapsed = 0; // until the last event, in ms
   }
 
+  // waits tells whether the next message is for this task.
   get waits() {
-    return waiting.has(this.state);
+    return waiting.has(this.state) && !this.pending;
+  }
+
+  get phase() {
+    if (ended.has(this.state)) return 'ended';
+    return waiting.has(this.state) ? 'waits' : this.state && 'works';
   }
 
   // send sends a message: the task's first, or the one that it waits for.
@@ -102,7 +108,7 @@ class Task {
           return;
         }
       }
-      if (ended.has(this.state) || (this.waits && !this.pending)) break;
+      if (ended.has(this.state) || this.waits) break;
       this.live = false;
       lost = this.last > before ? 1 : lost + 1;
       if (lost > retries) {
@@ -162,10 +168,10 @@ class Task {
     const row = this.row(number, stateName(update.status.state), update.status.state);
     row.dataset.from = said?.role === 'ROLE_USER' ? 'user' : 'agent';
     showParts(row.querySelector('.parts'), said?.parts);
-    const before = this.state;
+    const before = this.phase;
     this.state = update.status.state;
     this.refresh();
-    if (before !== this.state && (!before || ended.has(this.state) || this.waits)) this.changed();
+    if (this.phase !== before) this.changed();
   }
 
   snapshot(task) {
@@ -251,7 +257,9 @@ class Task {
     this.alertView.hidden = false;
     if (!this.state) showState(this.stateView, 'refused');
     this.refresh();
-    this.refused(error, this.pending);
+    const message = this.pending;
+    this.pending = undefined;
+    this.refused(error, message);
   }
 
   // refresh shows what can be done, and what is known of the whole.
