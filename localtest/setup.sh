@@ -10,6 +10,7 @@
 #   python1   the same with 1
 #   js03      the JavaScript A2A SDK 0.3   prints its node_modules
 #   js1       the same, 1
+#   chromium  Chromium, and a font         prints the path of chromium
 #   docker    a running Docker engine      prints nothing
 #   image     sam local's base image       prints its tag
 #
@@ -174,6 +175,13 @@ part_js() {
 part_js03() { part_js js03 "${js03_packages[@]}"; }
 part_js1() { part_js js1 "${js1_packages[@]}"; }
 
+part_chromium() {
+	chromium_path >/dev/null || install "Chromium" chromium fonts-inter
+	chromium_path
+}
+
+chromium_path() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
+
 docker_answers() { have docker && timeout 20 docker version >/dev/null 2>&1; }
 
 part_docker() {
@@ -263,10 +271,10 @@ make_image() {
 readonly cache=${XDG_CACHE_HOME:-$HOME/.cache}/a2alambda
 have flock || die "flock is missing: these engines need Linux, and flock comes with its package util-linux."
 mkdir -p "$cache" || die "the cache directory $cache cannot be made: set XDG_CACHE_HOME to a place that can be written."
-[ $# -gt 0 ] || set -- dynamodb sam python02 python03 python1 js03 js1 docker image
+[ $# -gt 0 ] || set -- dynamodb sam python02 python03 python1 js03 js1 chromium docker image
 for part in "$@"; do
 	case $part in
-	dynamodb | sam | python02 | python03 | python1 | js03 | js1 | docker | image) locked "$part" ;;
+	dynamodb | sam | python02 | python03 | python1 | js03 | js1 | chromium | docker | image) locked "$part" ;;
 	*) die "there is no part \"$part\": see the head of localtest/setup.sh." ;;
 	esac
 done

@@ -104,6 +104,7 @@ func serve(port string) error {
 	url := "http://localhost:" + port + "/"
 	fmt.Printf(`
 Function URL: %[1]s
+In a browser: %[1]s
 Agent card:   %[1]s.well-known/agent-card.json
 Tasks:        table %[2]s of DynamoDB Local at %[3]s
 
