@@ -69,6 +69,9 @@ func (l *Log) Create(ctx context.Context, h tasklog.Head, writer string, until t
 	if h.Scope.Tenant != "" {
 		item[attrTenant] = str(h.Scope.Tenant)
 	}
+	if h.Trace.Parent != "" {
+		item[attrTrace] = str(h.Trace.String())
+	}
 	if !until.IsZero() {
 		item[attrUntil] = num(until.UnixMilli())
 	}

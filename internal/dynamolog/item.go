@@ -32,6 +32,7 @@ const (
 	attrCreated     = "cr"  // N: seconds since 1970
 	attrOwner       = "o"   // S: owner
 	attrTenant      = "te"  // S: tenant
+	attrTrace       = "tr"  // S: trace; also on configurations
 	attrList        = "li"  // S: key of the index of an owner's tasks
 	attrPosition    = "po"  // S: place in that index: time of the state and id, see position
 	attrExpires     = "x"   // N: when the task expires, in seconds since 1970

@@ -16,6 +16,7 @@ import (
 
 	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/trace"
 )
 
 // The table's stream wakes the push function for changes that leave p = 1 in an item. That is:
@@ -84,14 +85,18 @@ func (l *Log) PutPush(ctx context.Context, h tasklog.Head, c push.Config) error 
 			return fmt.Errorf("dynamolog: storing push configuration: %w", err)
 		}
 	}
-	_, err = l.put(ctx, item{
+	it := item{
 		attrPK:   str(string(c.TaskID)),
 		attrSK:   str(skPush + c.ID),
 		attrBody: bin(body),
 		attrSeq:  num(c.After),
 		attrPush: num(1),
 		attrTTL:  num(c.Expires.Unix()),
-	}, "attribute_not_exists(#pk) OR #b <> :b OR attribute_exists(#d)",
+	}
+	if c.Trace.Parent != "" {
+		it[attrTrace] = str(c.Trace.String())
+	}
+	_, err = l.put(ctx, it, "attribute_not_exists(#pk) OR #b <> :b OR attribute_exists(#d)",
 		map[string]string{"#pk": attrPK, "#b": attrBody, "#d": attrGivenUp}, values{":b": bin(body)})
 	if err != nil {
 		return fmt.Errorf("dynamolog: storing push configuration: %w", err)
@@ -134,6 +139,7 @@ func pushConfig(it item) (push.Config, error) {
 		ID:      it.str(attrSK)[len(skPush):],
 		Push:    body.Push,
 		Version: body.Version,
+		Trace:   trace.Parse(it.str(attrTrace)),
 		After:   it.num(attrSeq),
 		Expires: time.Unix(it.num(attrTTL), 0).UTC(),
 	}, nil

@@ -125,7 +125,7 @@ func TestPushItem(t *testing.T) {
 				all = append(all, name+"="+v.Value)
 			}
 		}
-		got := strings.NewReplacer(string(h.ID), "ID", fmt.Sprint(h.Expires.Unix()), "EXPIRES").Replace(strings.Join(all, " "))
+		got := strings.NewReplacer(string(h.ID), "ID", fmt.Sprint(h.Expires.Unix()), "EXPIRES", h.Trace.String(), "TRACE").Replace(strings.Join(all, " "))
 		if i := strings.Index(got, "run=push-"); i >= 0 {
 			got = got[:i+9] + "#" + got[i+10:] // the shard
 		}
@@ -133,12 +133,12 @@ func TestPushItem(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
-	check("cr=4000000000 pk=ID run=push-# seq=1 sk=P#c ttl=EXPIRES w=x")
+	check("cr=4000000000 pk=ID run=push-# seq=1 sk=P#c tr=TRACE ttl=EXPIRES w=x")
 	d.After, d.Failures, d.Since = 7, 2, time.Unix(3e9, 0)
 	if _, err := l.ReleasePush(t.Context(), d, time.Unix(3e9+60, 0)); err != nil {
 		t.Fatal(err)
 	}
-	check("cr=3000000060 f=2 fs=3000000000 lw=x pk=ID run=push-# seq=7 sk=P#c ttl=EXPIRES")
+	check("cr=3000000060 f=2 fs=3000000000 lw=x pk=ID run=push-# seq=7 sk=P#c tr=TRACE ttl=EXPIRES")
 }
 
 // TestPushCost holds deliveries to their price.

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/trace"
 )
 
 // firstPage is how many items the first request of a Load asks for: enough for most tasks, and little beside the tail of a
@@ -188,6 +189,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 			Created:   time.Unix(head.num(attrCreated), 0).UTC(),
 			Expires:   time.Unix(head.num(attrExpires), 0).UTC(),
 			Push:      head.num(attrPush) == 1,
+			Trace:     trace.Parse(head.str(attrTrace)),
 		},
 		Task:  task,
 		Seq:   fold.Seq(),

@@ -109,6 +109,7 @@ func (l *Log) Acquire(_ context.Context, s *tasklog.Snapshot, writer string, unt
 	}
 	t.lease = tasklog.Lease{Holder: writer, Epoch: t.lease.Epoch + 1, Seq: s.Seq, Until: until}
 	t.final = false
+	t.head.Trace = s.Head.Trace
 	return t.lease, nil
 }
 

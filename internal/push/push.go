@@ -13,6 +13,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/trace"
 )
 
 var (
@@ -35,6 +36,8 @@ type Config struct {
 	// After is the number of the last event that needs no delivery (any more): what was before the configuration, or has been
 	// delivered.
 	After int64
+	// Trace is that of the request which asked for notifications. They belong to it.
+	Trace trace.Trace
 	// Expires is that of the task, to the second.
 	Expires time.Time
 }

@@ -51,7 +51,7 @@ func Test(t *testing.T, open func(t *testing.T) Store) {
 // NewConfig returns a configuration of the task, after its first event.
 func NewConfig(h tasklog.Head, id, url string) push.Config {
 	return push.Config{
-		TaskID: h.ID, ID: id, Version: "1.0", After: 1, Expires: h.Expires,
+		TaskID: h.ID, ID: id, Version: "1.0", After: 1, Expires: h.Expires, Trace: h.Trace,
 		Push: a2a.PushConfig{TaskID: h.ID, ID: id, URL: url, Token: "token"},
 	}
 }

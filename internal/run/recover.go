@@ -148,6 +148,7 @@ func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot) (Turn, error
 	ec := &a2asrv.ExecutorContext{
 		TaskID: s.Head.ID, ContextID: s.Head.ContextID, Message: lastFromUser(s.Task),
 		User: User(s.Head.Scope.Owner), Tenant: s.Head.Scope.Tenant,
+		ServiceParams: a2asrv.NewServiceParams(s.Head.Trace.Header()), // all that is kept of the request's
 	}
 	if s.Seq > 1 {
 		ec.StoredTask = s.Task

@@ -35,7 +35,7 @@ func (s *Server) accept(
 	}
 	m := *req.Message
 	turn = run.Turn{
-		Head:   tasklog.Head{Scope: c.scope(req.Tenant)},
+		Head:   tasklog.Head{Scope: c.scope(req.Tenant), Trace: c.Trace},
 		Writer: a2a.NewMessageID(),
 		Until:  time.Now().Add(run.LeaseTime),
 		Context: &a2asrv.ExecutorContext{
@@ -220,6 +220,7 @@ func (s *Server) continueTask(ctx context.Context, turn *run.Turn, forWorker boo
 		return nil, errRunning
 	}
 
+	snapshot.Head.Trace = turn.Head.Trace
 	holder, until := turn.Writer, turn.Until
 	if forWorker {
 		holder, until = "", time.Now()

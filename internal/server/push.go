@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -49,7 +50,7 @@ func (s *Server) putPush(ctx context.Context, c Caller, h tasklog.Head, config *
 		stored.ID = derivedID(h.Scope, "push", string(h.ID), stored.URL)
 	}
 	err := s.Push.Store.PutPush(ctx, h, push.Config{
-		TaskID: h.ID, ID: stored.ID, Push: stored, Version: c.Version, After: after, Expires: h.Expires,
+		TaskID: h.ID, ID: stored.ID, Push: stored, Version: c.Version, After: after, Trace: cmp.Or(c.Trace, h.Trace), Expires: h.Expires,
 	})
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 
 	"a2alambda/internal/run"
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/trace"
 )
 
 // Server serves the tasks in a log. All fields but Push are required.
@@ -36,6 +37,8 @@ type Caller struct {
 	Params *a2asrv.ServiceParams
 	// Extensions are the URIs of the extensions that are active in the request (specification 4.6).
 	Extensions []string
+	// Trace is that of the request, kept with what it begins.
+	Trace trace.Trace
 }
 
 func (c Caller) scope(tenant string) tasklog.Scope {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/trace"
 )
 
 var (
@@ -54,6 +56,8 @@ type Head struct {
 	Created, Expires time.Time
 	// Push says that the task has push notification configurations, or has had some: whoever appends says so with each batch.
 	Push bool
+	// Trace is that of the request which began the task, or its last turn.
+	Trace trace.Trace
 }
 
 // Lease says who runs a task: who appends to its log.
@@ -163,7 +167,8 @@ type Log interface {
 	Append(ctx context.Context, b Batch) error
 
 	// Acquire gives the lease to the writer, and makes the task one of those that [Log.Running] tells. It returns ErrConflict
-	// if the lease is no longer the one in s, which the caller has seen not to be busy. A request to cancel is forgotten.
+	// if the lease is no longer the one in s, which the caller has seen not to be busy. A request to cancel is forgotten. The
+	// trace is from then on that in s.
 	Acquire(ctx context.Context, s *Snapshot, writer string, until time.Time) (Lease, error)
 
 	// Fence reserves the place of event next for the writer, who holds the lease in that epoch: from then on nobody of an

@@ -11,6 +11,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/trace"
 )
 
 func mustLoad(t *testing.T, l tasklog.Log, id a2a.TaskID) *tasklog.Snapshot {
@@ -58,6 +59,7 @@ func testLease(t *testing.T, l tasklog.Log) {
 	}
 
 	seen := mustLoad(t, l, h.ID)
+	seen.Head.Trace = trace.Trace{} // of the turn that acquires it
 	next := end.Add(time.Minute)
 	lease, err := l.Acquire(t.Context(), seen, "two", next)
 	must(t, err)
@@ -66,6 +68,9 @@ func testLease(t *testing.T, l tasklog.Log) {
 		t.Errorf("acquired %+v, want %+v", lease, want)
 	}
 	checkLease(t, l, h, want)
+	if got := mustLoad(t, l, h.ID).Head.Trace; got != seen.Head.Trace {
+		t.Errorf("the trace is %+v, want %+v", got, seen.Head.Trace)
+	}
 	if _, err := l.Acquire(t.Context(), seen, "two", next); err != nil {
 		t.Errorf("acquiring again: %v", err)
 	}

@@ -17,7 +17,10 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/trace"
 )
+
+const traceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 // Test runs all tests. Open returns the log under test; the logs it returns may share their tasks.
 func Test(t *testing.T, open func(t *testing.T) tasklog.Log) {
@@ -56,7 +59,7 @@ func NewTask() (tasklog.Head, []byte) {
 	now := time.Now().Truncate(time.Second).UTC()
 	h := tasklog.Head{
 		ID: a2a.NewTaskID(), ContextID: a2a.NewContextID(), Scope: tasklog.Scope{Owner: "owner", Tenant: "tenant"},
-		Created: now, Expires: now.Add(time.Hour),
+		Created: now, Expires: now.Add(time.Hour), Trace: trace.Trace{Parent: traceParent, State: "a=1,b=2"},
 	}
 	return h, firstEvent(h, "hello")
 }

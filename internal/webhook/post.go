@@ -60,7 +60,8 @@ func (d *delivery) bodies(ctx context.Context) (func(tasklog.Event) ([]byte, err
 // post sends one request. Any answer but a 2xx, and none within the time, is a [failure].
 //
 // The headers: the token under the name that the servers of the Python and JavaScript SDKs use and under that of the Go SDK; the
-// authentication; and, of our own, the number of the event in the task, by which a receiver knows what it has had.
+// authentication; the trace that the client named; and, of our own, the number of the event in the task, by which a receiver knows
+// what it has had.
 func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -73,6 +74,9 @@ func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	req.Header.Set("X-A2A-Event-Id", strconv.FormatInt(seq, 10))
+	for name, values := range d.Trace.Header() {
+		req.Header[http.CanonicalHeaderKey(name)] = values
+	}
 	if d.Push.Token != "" {
 		req.Header.Set("X-A2A-Notification-Token", d.Push.Token)
 		req.Header.Set("A2A-Notification-Token", d.Push.Token)

@@ -19,6 +19,7 @@ import (
 
 	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/trace"
 )
 
 var update = flag.Bool("update", false, "write testdata")
@@ -50,11 +51,13 @@ func TestRequests(t *testing.T) {
 		version string
 		after   int64
 		config  a2a.PushConfig
+		trace   trace.Trace
 	}{
-		{"1.0.txt", "1.0", 0, a2a.PushConfig{Token: "token", Auth: &a2a.PushAuthInfo{Scheme: "Bearer", Credentials: "credentials"}}},
-		{"0.3.txt", "0.3", 0, a2a.PushConfig{Token: "token", Auth: &a2a.PushAuthInfo{Scheme: "Basic", Credentials: "Zm9vOmJhcg=="}}},
-		{"1.0_from_3.txt", "1.0", 2, a2a.PushConfig{}},
-		{"0.3_from_3.txt", "0.3", 2, a2a.PushConfig{Auth: &a2a.PushAuthInfo{Scheme: "Bearer"}}}, // whose credentials nobody has told
+		{"1.0.txt", "1.0", 0, a2a.PushConfig{Token: "token", Auth: &a2a.PushAuthInfo{Scheme: "Bearer", Credentials: "credentials"}},
+			trace.Trace{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", State: "a=1,b=2"}},
+		{"0.3.txt", "0.3", 0, a2a.PushConfig{Token: "token", Auth: &a2a.PushAuthInfo{Scheme: "Basic", Credentials: "Zm9vOmJhcg=="}}, trace.Trace{}},
+		{"1.0_from_3.txt", "1.0", 2, a2a.PushConfig{}, trace.Trace{}},
+		{"0.3_from_3.txt", "0.3", 2, a2a.PushConfig{Auth: &a2a.PushAuthInfo{Scheme: "Bearer"}}, trace.Trace{}}, // whose credentials nobody has told
 	} {
 		t.Run(test.file, func(t *testing.T) {
 			var got bytes.Buffer
@@ -75,7 +78,7 @@ func TestRequests(t *testing.T) {
 			must(t, w.store.Create(t.Context(), h, "w", time.Time{}, events[0]), w.store.Append(t.Context(), tasklog.Batch{
 				ID: h.ID, Writer: "w", First: 2, Events: events[1:], State: a2a.TaskStateCompleted, Expires: h.Expires,
 			}), w.store.PutPush(t.Context(), h, push.Config{
-				TaskID: h.ID, ID: "c", Push: test.config, Version: test.version, After: test.after, Expires: h.Expires,
+				TaskID: h.ID, ID: "c", Push: test.config, Version: test.version, After: test.after, Trace: test.trace, Expires: h.Expires,
 			}), w.Wake(t.Context(), h.ID))
 
 			host := strings.TrimPrefix(server.URL, "http://")

@@ -10,7 +10,7 @@ func cors(handler http.Handler) http.Handler {
 		h.Set("Access-Control-Allow-Origin", "*")
 		if r.Method == http.MethodOptions { // a preflight
 			h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
-			h.Set("Access-Control-Allow-Headers", "content-type, authorization, a2a-version, a2a-extensions, x-a2a-extensions, last-event-id")
+			h.Set("Access-Control-Allow-Headers", "content-type, authorization, a2a-version, a2a-extensions, x-a2a-extensions, last-event-id, traceparent, tracestate")
 			h.Set("Access-Control-Max-Age", "86400") // seconds
 			w.WriteHeader(http.StatusNoContent)
 			return

@@ -12,6 +12,8 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
+
+	"a2alambda/internal/trace"
 )
 
 // legacyExtensions is the header of 0.3 for what 1.0 calls A2A-Extensions.
@@ -98,6 +100,7 @@ func (c *call) extensions() error {
 	params := c.r.Header.Clone()
 	params.Del(legacyExtensions) // the executor has them by their name in 1.0
 	c.caller.Params = a2asrv.NewServiceParams(params)
+	c.caller.Trace = trace.FromHeader(c.r.Header)
 	if len(asked) > 0 {
 		c.caller.Params = c.caller.Params.With(map[string][]string{a2a.SvcParamExtensions: asked})
 	}

@@ -1,0 +1,76 @@
+// Package trace carries the trace that a request belongs to, as its client names it: https://www.w3.org/TR/trace-context/
+//
+// This system makes no spans of its own. It passes on what it got, unchanged, as the recommendation has it for those who take no part
+// in a trace.
+package trace
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+)
+
+// The names of the headers, in lower case.
+const (
+	ParentHeader = "traceparent"
+	StateHeader  = "tracestate"
+)
+
+// maxState is how many bytes of tracestate are passed on at least, by the recommendation (3.3.1.5), and at most, here.
+const maxState = 512
+
+// Trace is the place in a trace that a request came from. The zero value is that of a request without one.
+type Trace struct {
+	Parent string // the header traceparent, which is valid, or ""
+	State  string // the header tracestate; "" if there is none, or no Parent
+}
+
+// parent is a valid traceparent: of version 00, or of a later one, which may go on after the flags. Ids of zeros only are not valid.
+var parent = regexp.MustCompile(`^(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}|([1-9a-f][0-9a-f]|0[1-9a-f])-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]{0,128})?)$`)
+
+const (
+	zeroTrace = "00000000000000000000000000000000"
+	zeroSpan  = "0000000000000000"
+)
+
+// FromHeader returns the trace of a request. Headers that are not valid count as none.
+func FromHeader(h http.Header) Trace {
+	p := h.Get(ParentHeader)
+	if len(h.Values(ParentHeader)) != 1 || !parent.MatchString(p) || p[:2] == "ff" || p[3:35] == zeroTrace || p[36:52] == zeroSpan {
+		return Trace{}
+	}
+	state := strings.Join(h.Values(StateHeader), ",")
+	if len(state) > maxState || strings.ContainsFunc(state, func(r rune) bool { return r != '\t' && (r < ' ' || r > '~') }) {
+		state = ""
+	}
+	return Trace{p, state}
+}
+
+// ID returns the trace id, 32 hexadecimal digits, or "".
+func (t Trace) ID() string {
+	if t.Parent == "" {
+		return ""
+	}
+	return t.Parent[3:35]
+}
+
+// Header returns the headers that pass the trace on, by their names in lower case.
+func (t Trace) Header() map[string][]string {
+	h := map[string][]string{}
+	if t.Parent != "" {
+		h[ParentHeader] = []string{t.Parent}
+	}
+	if t.State != "" {
+		h[StateHeader] = []string{t.State}
+	}
+	return h
+}
+
+// String returns the trace in one line, for [Parse].
+func (t Trace) String() string { return strings.TrimSuffix(t.Parent+" "+t.State, " ") }
+
+// Parse returns the trace that String was called for.
+func Parse(s string) Trace {
+	p, state, _ := strings.Cut(s, " ")
+	return Trace{p, state}
+}
