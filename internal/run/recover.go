@@ -41,7 +41,7 @@ func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.resume = begun
+		t.resume = begun && s.Seq > 1 // else nothing was said yet
 		return r.Start(ctx, t), nil
 	}
 }

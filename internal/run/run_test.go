@@ -437,6 +437,32 @@ func TestThawed(t *testing.T) {
 	}
 }
 
+// TestCutOffAtOnce has a run cut off before its executor has said anything: it begins anew.
+func TestCutOffAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		h, first := tasklogtest.NewTask()
+		if err := l.Create(t.Context(), h, "dead", time.Now().Add(run.LeaseTime), first); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(run.LeaseTime)
+		r := &run.Runner{Log: l, Logger: slog.New(slog.DiscardHandler), Executor: resumer{
+			func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				if ec.StoredTask != nil || ec.Message == nil {
+					t.Errorf("executed with %+v", ec)
+				}
+				yield(status(ec, a2a.TaskStateCompleted), nil)
+			},
+		}}
+		if err := r.Work(t.Context(), h.ID); err != nil {
+			t.Fatal(err)
+		}
+		if got := describe(t, l, h.ID); !slices.Equal(got, []string{"COMPLETED"}) {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
 // freezer is a log that its instance can't reach while it is frozen.
 type freezer struct {
 	tasklog.Log
