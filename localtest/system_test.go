@@ -62,6 +62,8 @@ type options struct {
 	callers map[string]emulator.Caller
 	// agent are environment variables that say which agent is hosted.
 	agent []string
+	// logs, if set, gets what the functions print.
+	logs io.Writer
 }
 
 func newSystem(t testing.TB, o options) *system {
@@ -87,6 +89,9 @@ func newSystem(t testing.TB, o options) *system {
 			t.Fatal(err)
 		}
 		f.Log = t.Output()
+		if o.logs != nil {
+			f.Log = io.MultiWriter(t.Output(), o.logs)
+		}
 	}
 	n := 0
 	c.Invoke.Log = t.Output()

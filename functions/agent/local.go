@@ -46,7 +46,7 @@ type local struct {
 
 // openLocal returns a runner whose log is in the table that the environment names, or in memory.
 func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard push.Guard) (*local, error) {
-	runner := &run.Runner{Executor: executor, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	runner := &run.Runner{Executor: executor, Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: brief}))}
 	l := &local{runner: runner, store: "memory: tasks are gone when this process ends"}
 	runner.Invoke = l.work
 	table := os.Getenv("TABLE_NAME")
@@ -79,6 +79,17 @@ func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard push.Gu
 	runner.Gap = cloud.Gap
 	l.store = "DynamoDB table " + table
 	return l, nil
+}
+
+// brief makes the lines of a local server's log short: the time of day, and the level only where something is wrong.
+func brief(_ []string, a slog.Attr) slog.Attr {
+	switch {
+	case a.Key == slog.TimeKey:
+		return slog.String(slog.TimeKey, a.Value.Time().Format("15:04:05.000"))
+	case a.Key == slog.LevelKey && a.Value.Any() == slog.LevelInfo:
+		return slog.Attr{}
+	}
+	return a
 }
 
 // keep makes l keep its tasks in the log, and their push notifications in the store, and deliver these.

@@ -13,6 +13,7 @@
 //	OIDC_AUDIENCE              audience of the tokens.
 //	CARD_SIGNING_KEY           private key (PEM, PKCS #8) that signs the agent card. Without it the card is not signed.
 //	PAGE                       true: a browser that opens the agent URL sees a page to talk to it. A local server always has it.
+//	SERVICE_NAME               name of the service in CloudWatch's metrics. Without it there are none.
 //	PORT                       of the local server. Default 10000.
 //
 // and what the hosted agent wants to know: see [hosted.Open].
@@ -109,6 +110,7 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	runner.Logger = cloud.NewLogger(os.Getenv("SERVICE_NAME"))
 	cloud.Warm(ctx, log)
 	lambda.Start(functionurl.Handler(handler(runner, log)))
 	return nil

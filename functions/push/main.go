@@ -10,6 +10,7 @@
 //	TABLE_NAME                 DynamoDB table of the tasks.
 //	PUSH_FUNCTION_NAME         this function: what it can't finish it leaves to itself.
 //	PUSH_ALLOWED_CIDRS         where webhooks may be besides the public internet, such as 10.0.0.0/8; comma-separated.
+//	SERVICE_NAME               name of the service in CloudWatch's metrics. Without it there are none.
 //	AWS_ENDPOINT_URL_DYNAMODB  where DynamoDB is, if not at AWS.
 package main
 
@@ -22,7 +23,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"a2alambda/internal/cloud"
 	"a2alambda/internal/dynamolog"
@@ -39,7 +39,7 @@ func main() {
 	if err != nil {
 		log.Fatal("push: ", err)
 	}
-	d := &webhook.Deliverer{Log: l, Store: l, Client: guard.Client(), Logger: lambdacontext.NewLogger(), Invoke: invoke}
+	d := &webhook.Deliverer{Log: l, Store: l, Client: guard.Client(), Logger: cloud.NewLogger(os.Getenv("SERVICE_NAME")), Invoke: invoke}
 	lambda.Start(func(ctx context.Context, event json.RawMessage) error {
 		var job cloud.Job
 		if err := json.Unmarshal(event, &job); err != nil {

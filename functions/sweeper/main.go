@@ -7,6 +7,7 @@
 //	TABLE_NAME                 DynamoDB table of the tasks.
 //	WORKER_FUNCTION_NAME       the worker.
 //	PUSH_FUNCTION_NAME         the push function.
+//	SERVICE_NAME               name of the service in CloudWatch's metrics. Without it there are none.
 //	AWS_ENDPOINT_URL_DYNAMODB  where DynamoDB is, if not at AWS.
 package main
 
@@ -15,11 +16,13 @@ import (
 	"errors"
 	"log"
 	"os"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"a2alambda/internal/cloud"
 	"a2alambda/internal/push"
+	"a2alambda/internal/telemetry"
 )
 
 func main() {
@@ -28,15 +31,23 @@ func main() {
 	if err != nil {
 		log.Fatal("sweeper: ", err)
 	}
+	runner.Logger = cloud.NewLogger(os.Getenv("SERVICE_NAME"))
 	pushes, invoke, err := cloud.NewPush(ctx, table, os.Getenv("PUSH_FUNCTION_NAME"))
 	if err != nil {
 		log.Fatal("sweeper: ", err)
 	}
 	lambda.Start(func(ctx context.Context) error {
+		usage, begun := new(telemetry.Usage), time.Now()
+		ctx = telemetry.With(ctx, usage)
 		n, err := runner.Sweep(ctx)
 		due, pushErr := push.Sweep(ctx, pushes, invoke)
 		err = errors.Join(err, pushErr)
-		runner.Logger.InfoContext(ctx, "swept", "running", n, "due", due, "error", err)
+		line := new(telemetry.Line)
+		line.Count("running", int64(n))
+		line.Count("due", int64(due))
+		line.Took("sweepMs", time.Since(begun))
+		line.Usage(usage)
+		line.Log(ctx, runner.Logger, telemetry.Sweep)
 		return err
 	})
 }

@@ -6,6 +6,7 @@
 //
 //	TABLE_NAME                 DynamoDB table of the tasks.
 //	WORKER_FUNCTION_NAME       this function: what it can't finish it hands over to itself.
+//	SERVICE_NAME               name of the service in CloudWatch's metrics. Without it there are none.
 //	AWS_ENDPOINT_URL_DYNAMODB  where DynamoDB is, if not at AWS.
 //
 // and what the hosted agent wants to know: see [hosted.Open].
@@ -33,6 +34,7 @@ func main() {
 	if err != nil {
 		log.Fatal("worker: ", err)
 	}
+	runner.Logger = cloud.NewLogger(os.Getenv("SERVICE_NAME"))
 	lambda.Start(func(ctx context.Context, job cloud.Job) error {
 		if job.TaskID == "" {
 			return errors.New(`the event has no "taskId"`)

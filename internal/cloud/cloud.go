@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -22,6 +23,7 @@ import (
 
 	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/run"
+	"a2alambda/internal/telemetry"
 )
 
 // Gap is the least time between two writes of a running task to DynamoDB: 20 a second at most, and 25 ms of delay on average for
@@ -44,7 +46,17 @@ func DynamoDB(cfg aws.Config) *dynamodb.Client {
 		// TLS sees to the integrity of responses. The SDK's own check warns of each response that is abandoned halfway, as the
 		// last poll of a stream that has ended is.
 		o.DisableValidateResponseChecksum = true
+		o.APIOptions = append(o.APIOptions, addMeter)
 	})
+}
+
+// NewLogger returns what a function logs with, whose lines carry the metrics of the service, unless it has no name.
+func NewLogger(service string) *slog.Logger {
+	h := lambdacontext.NewLogHandler()
+	if service != "" {
+		h = telemetry.NewHandler(h, service)
+	}
+	return slog.New(h)
 }
 
 // NewRunner returns a runner on Lambda, and its log: that is in the table, and the worker, a Lambda function, goes on with what it leaves.

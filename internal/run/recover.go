@@ -11,12 +11,15 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/telemetry"
 )
 
 // Resume runs a task that nobody runs: one that has been accepted and left to a worker, or one whose run was cut off. It returns
 // nil if there is nothing to run: because the task has ended or does not exist, because somebody runs it, or because the
 // executor can't resume, in which case the task fails.
 func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
+	usage := new(telemetry.Usage)
+	ctx = telemetry.With(ctx, usage)
 	for {
 		s, err := r.Log.Load(ctx, id)
 		if errors.Is(err, tasklog.ErrNotFound) {
@@ -41,7 +44,8 @@ func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.resume = begun && s.Seq > 1 // else nothing was said yet
+		t.resume, t.usage = begun && s.Seq > 1, usage // else nothing was said yet
+		t.recovered = begun && !s.Lease.Until.Equal(handedOver)
 		return r.Start(ctx, t), nil
 	}
 }
@@ -113,7 +117,7 @@ func (r *Runner) Cancel(ctx context.Context, s *tasklog.Snapshot) error {
 }
 
 // interrupted fails a task whose run was cut off.
-func (r *Runner) interrupted(ctx context.Context, s *tasklog.Snapshot) error {
+func (r *Runner) interrupted(ctx context.Context, s *tasklog.Snapshot) (err error) {
 	t, err := r.takeOver(ctx, s)
 	if errors.Is(err, tasklog.ErrConflict) {
 		return nil // somebody else sees to it
@@ -121,7 +125,14 @@ func (r *Runner) interrupted(ctx context.Context, s *tasklog.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	r.Logger.ErrorContext(ctx, "run was interrupted", "task", s.Head.ID)
+	run := &Run{runner: r, turn: t}
+	run.turn.usage, run.turn.recovered, run.state = telemetry.UsageOf(ctx), true, a2a.TaskStateFailed
+	run.seen.begin(s.Seq)
+	run.seen.end = "interrupted"
+	defer func() {
+		run.err = err
+		run.report(ctx)
+	}()
 	data, err := tasklog.Encode(failed(t.Context, textInterrupted))
 	if err != nil {
 		return err
@@ -141,7 +152,7 @@ func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot) (Turn, error
 	if err := r.Log.Fence(ctx, s.Head, writer, lease.Epoch, s.Seq+1); err != nil {
 		if errors.Is(err, tasklog.ErrConflict) {
 			// The holder before was not dead: it has appended since. The lease goes back, to be taken with what is known now.
-			_ = r.release(ctx, s.Head, writer)
+			_ = r.release(ctx, s.Head, writer, time.Now().Add(-time.Millisecond))
 		}
 		return Turn{}, err
 	}
@@ -156,9 +167,13 @@ func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot) (Turn, error
 	return Turn{Head: s.Head, Writer: writer, Until: until, Fold: tasklog.NewFold(s.Task, s.Seq), Context: ec}, nil
 }
 
-// release ends the writer's lease now, for another to take it.
-func (r *Runner) release(ctx context.Context, h tasklog.Head, writer string) error {
-	_, err := r.Log.Renew(ctx, h, writer, time.Now().Add(-time.Millisecond))
+// handedOver is when a lease ends that its holder has given up to another invocation: long ago, which tells it from one that ended
+// because its holder was lost.
+var handedOver = time.UnixMilli(1)
+
+// release ends the writer's lease as of a time in the past, for another to take it.
+func (r *Runner) release(ctx context.Context, h tasklog.Head, writer string, at time.Time) error {
+	_, err := r.Log.Renew(ctx, h, writer, at)
 	return err
 }
 
@@ -174,7 +189,7 @@ func lastFromUser(t *a2a.Task) *a2a.Message {
 
 // handOver lets another invocation go on with the task.
 func (r *Run) handOver(ctx context.Context) {
-	err := r.runner.release(ctx, r.turn.Head, r.turn.Writer)
+	err := r.runner.release(ctx, r.turn.Head, r.turn.Writer, handedOver)
 	if err == nil {
 		err = r.runner.Invoke(ctx, r.turn.Head.ID)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/telemetry"
 )
 
 const (
@@ -88,6 +89,9 @@ type Turn struct {
 
 	// Exactly one of the executor's methods is called; the zero value stands for Execute.
 	resume, cancel bool
+
+	recovered bool             // the run before this was cut off
+	usage     *telemetry.Usage // what this turn has cost so far; may be nil
 }
 
 // Run is a running turn.
@@ -106,6 +110,8 @@ type Run struct {
 	started bool          // the executor has yielded an event
 	state   a2a.TaskState // the last that this run has brought, or ""
 
+	seen observation
+
 	done chan struct{}
 	err  error // set before done is closed
 }
@@ -114,6 +120,10 @@ type Run struct {
 // deadline. The caller must call [Run.Wait].
 func (r *Runner) Start(ctx context.Context, t Turn) *Run {
 	run := &Run{runner: r, turn: t, done: make(chan struct{})}
+	if run.turn.usage == nil {
+		run.turn.usage = new(telemetry.Usage)
+	}
+	run.seen.begin(t.Fold.Seq())
 	run.lease.set(t.Until)
 	if t.Watched {
 		run.Tap = tasklog.NewTap(r.Log, t.Head.ID, t.Fold.Seq())
@@ -141,7 +151,8 @@ func (r *Run) run(ctx context.Context) {
 		defer r.Tap.End()
 	}
 	deadline, limited := ctx.Deadline()
-	ctx, r.stop = context.WithCancelCause(context.WithoutCancel(ctx))
+	ctx, r.stop = context.WithCancelCause(telemetry.With(context.WithoutCancel(ctx), r.turn.usage))
+	defer r.report(ctx)
 	defer r.stop(nil)
 	running, interrupt := context.WithCancelCause(ctx) // the executor's context
 	defer interrupt(nil)
@@ -163,14 +174,18 @@ func (r *Run) run(ctx context.Context) {
 	switch {
 	case tasklog.Final(r.reached()) || ctx.Err() != nil:
 	case cause == errCanceled:
+		r.seen.end = "canceled"
 		r.cancelTask(ctx)
 	case cause == errOutOfTime && r.runner.resumer() != nil:
-		handOver = true
+		handOver, r.seen.end = true, "handed over"
 	case cause == errOutOfTime:
+		r.seen.end = "out of time"
 		r.fail(ctx, textOutOfTime, err)
 	case err == nil:
+		r.seen.end = "unfinished"
 		r.fail(ctx, textUnfinished, err)
 	default:
+		r.seen.end = "failed"
 		r.fail(ctx, textFailed, err)
 	}
 	r.err = r.appender.Close()

@@ -110,6 +110,7 @@ func start(t *testing.T, ctx context.Context, l tasklog.Log, logs *bytes.Buffer,
 	fold := tasklog.NewFold(nil, 0)
 	fold.Add(tasklog.Event{Seq: 1, JSON: first})
 	r := &run.Runner{Log: l, Executor: x, Logger: slog.New(slog.NewTextHandler(logs, nil))}
+	r.Invoke = func(context.Context, a2a.TaskID) error { return nil }
 	return r.Start(ctx, run.Turn{
 		Head: h, Writer: "w", Until: time.Now().Add(run.LeaseTime), Fold: fold, Watched: true,
 		Context: &a2asrv.ExecutorContext{

@@ -126,7 +126,7 @@ func (s *Server) SendStreamingMessage(ctx context.Context, c Caller, req *a2a.Se
 		}
 		return nil // the stream ends early, and the client goes on from its last event
 	}
-	return &Stream{First: first, Tap: r.Tap, Wait: wait, Close: func() { _ = r.Wait() }}, nil
+	return &Stream{Task: task.TaskInfo(), First: first, Tap: r.Tap, Wait: wait, Close: func() { _ = r.Wait() }}, nil
 }
 
 // GetTask implements specification 3.1.3.

@@ -11,6 +11,8 @@ import (
 
 // Stream is a walk along the log of a task.
 type Stream struct {
+	// Task is whose log it is.
+	Task a2a.TaskInfo
 	// First is the task as it was when the stream began, with the number of the last event in it.
 	First tasklog.Event
 	// Tap shows the events after it.
@@ -115,7 +117,7 @@ func (s *Server) follow(ctx context.Context, snapshot *tasklog.Snapshot, first t
 		})
 	}()
 	return &Stream{
-		First: first, Tap: tap,
+		Task: snapshot.Task.TaskInfo(), First: first, Tap: tap,
 		Wait:  func() error { <-done; return err },
 		Close: func() { cancel(); <-done },
 	}

@@ -10,6 +10,7 @@ import (
 
 	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/telemetry"
 )
 
 var (
@@ -28,11 +29,15 @@ type delivery struct {
 	until time.Time // the end of the claim
 	saved time.Time // when progress was saved
 	stop  time.Time // when no request may begin any more; zero if there is no limit
+	end   string    // how the delivery ended, if not with the log's last event
+	sent  int       // events
 }
 
 // deliver claims a configuration and delivers it to the end of the log. It returns an error of the store as it is: the
 // claim ends by itself then, and the configuration is due.
 func (d *Deliverer) deliver(ctx context.Context, id a2a.TaskID, config string, stop time.Time) error {
+	usage := new(telemetry.Usage)
+	ctx = telemetry.With(ctx, usage)
 	now := time.Now()
 	until := now.Add(claimTime)
 	claimed, err := d.Store.ClaimPush(ctx, id, config, a2a.NewMessageID(), until)
@@ -41,6 +46,7 @@ func (d *Deliverer) deliver(ctx context.Context, id a2a.TaskID, config string, s
 	}
 	run := delivery{Deliverer: d, Delivery: claimed, until: until, saved: now, stop: stop}
 	err = run.deliver(ctx)
+	run.report(ctx, now, usage, err)
 	if errors.Is(err, push.ErrConflict) {
 		return nil // it was deleted or replaced, or this instance stood still for longer than its claim lasted
 	}
@@ -63,6 +69,7 @@ func (d *delivery) deliver(ctx context.Context) error {
 			switch {
 			case err == nil:
 				d.After, d.Failures, d.Since = e.Seq, 0, time.Time{}
+				d.sent++
 			case errors.As(err, &failed):
 				return d.putOff(ctx, failed)
 			case err == errLater:
@@ -132,11 +139,30 @@ func (d *delivery) save(ctx context.Context) error {
 
 // leave leaves the rest to another invocation.
 func (d *delivery) leave(ctx context.Context) error {
+	d.end = "left"
 	if _, err := d.Store.ReleasePush(ctx, d.Delivery, time.Now()); err != nil {
 		return err
 	}
 	d.invoke(ctx, d.TaskID, d.ID)
 	return nil
+}
+
+// report logs the line of a delivery that has ended.
+func (d *delivery) report(ctx context.Context, begun time.Time, usage *telemetry.Usage, err error) {
+	line := new(telemetry.Line)
+	line.Task(d.TaskID, "", d.Trace)
+	line.Text("config", d.ID)
+	if err != nil && d.end == "" {
+		d.end = "lost"
+	}
+	line.Text("end", d.end)
+	line.Count("pushes", int64(d.sent))
+	if d.end == "put off" || d.end == "given up" {
+		line.Count("pushFailures", 1)
+	}
+	line.Took("deliveryMs", time.Since(begun))
+	line.Usage(usage)
+	line.Log(ctx, d.Logger, telemetry.Delivery)
 }
 
 // putOff is what comes of a failure: another try later, or the end.
@@ -150,9 +176,11 @@ func (d *delivery) putOff(ctx context.Context, failed *failure) error {
 		if err := d.Store.GiveUpPush(ctx, d.Delivery); err != nil {
 			return err
 		}
+		d.end = "given up"
 		log.ErrorContext(ctx, "webhook is given up")
 		return errJustGivenUp
 	}
+	d.end = "put off"
 	due := now.Add(backOff(d.Failures))
 	log.WarnContext(ctx, "webhook failed", "due", due)
 	_, err := d.Store.ReleasePush(ctx, d.Delivery, due)

@@ -17,7 +17,8 @@ type call struct {
 	r       *http.Request
 	caller  server.Caller
 	binding binding
-	dialect *dialect   // of the answer; 1.0 until known
+	dialect *dialect // of the answer; 1.0 until known
+	seen    *observation
 	stream  *sseWriter // set once a stream has begun
 }
 
@@ -31,11 +32,14 @@ type binding interface {
 	failure(*call, failure) (status int, body any)
 	// errorEvent returns the lines before the data of an event that is an error.
 	errorEvent() string
+	// name returns what the agent card calls it.
+	name() string
 }
 
 // operation is what serves an operation, in the dialect of those who ask for it. The params are its JSON-RPC params, or, over HTTP,
 // what JSON-RPC would have had for them.
 type operation struct {
+	name    string // in 1.0
 	dialect *dialect
 	serve   func(c *call, params json.RawMessage)
 }
@@ -96,11 +100,13 @@ func answer[Request, Result any](
 		c.fail(err)
 		return
 	}
+	c.seen.of(req)
 	result, err := serve(c.r.Context(), c.caller, req)
 	if err != nil {
 		c.fail(err)
 		return
 	}
+	c.seen.of(result)
 	data, err := encode(result)
 	if err != nil {
 		c.fail(err)

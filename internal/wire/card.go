@@ -32,6 +32,7 @@ type cardKey struct {
 
 // card serves the public card, as clients of both versions read it. Specification 1.0, 8.6: caching.
 func (h *handler) card(w http.ResponseWriter, r *http.Request) {
+	observationOf(r).operation = "GetAgentCard" // which the specification has no name for
 	data, err := h.cardJSON(cardKey{h.Server.Card, true, h.BaseURL(r)})
 	if err != nil {
 		h.Logger.ErrorContext(r.Context(), "request failed", "error", err)

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -39,7 +40,7 @@ func secured() *a2a.AgentCard {
 // served returns the public card that a handler serves.
 func served(t *testing.T, c Config) []byte {
 	t.Helper()
-	c.BaseURL = func(*http.Request) string { return base }
+	c.BaseURL, c.Logger = func(*http.Request) string { return base }, slog.New(slog.DiscardHandler)
 	w := httptest.NewRecorder()
 	New(c).ServeHTTP(w, httptest.NewRequest("GET", "/.well-known/agent-card.json", nil))
 	if w.Code != http.StatusOK {

@@ -102,6 +102,7 @@ func (c *call) failAuth(err error) {
 }
 
 func (c *call) answerFailure(f failure) {
+	c.seen.failed = &f.kind
 	status, body := c.binding.failure(c, f)
 	data, err := json.Marshal(body)
 	if err != nil {

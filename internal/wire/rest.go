@@ -30,6 +30,8 @@ func (rest) contentType(c *call) string {
 // errorEvent names the event as two of the three SDKs expect it; the third takes it by its data.
 func (rest) errorEvent() string { return "event: error\n" }
 
+func (rest) name() string { return string(a2a.TransportProtocolHTTPJSON) }
+
 func (rest) failure(c *call, f failure) (status int, body any) {
 	status = f.kind.status
 	if f.status != 0 {
@@ -64,30 +66,30 @@ type route struct {
 }
 
 // routes are those of 1.0 (specification 5.3 and 11.3; the protocol buffers have GET for subscribing) and of 0.3 (3.5.6).
-var routes, routes03 = routesOf(v1), append(routesOf(v03http), route{[]string{"card"}, verbs(v03http, http.MethodGet, (*call).extendedCard)})
+var routes, routes03 = routesOf(v1), append(routesOf(v03http), route{[]string{"card"}, verbs("GetExtendedAgentCard", v03http, http.MethodGet, (*call).extendedCard)})
 
 func routesOf(d *dialect) []route {
-	subscribe := verbs(d, http.MethodPost, (*call).subscribeToTask)
+	subscribe := verbs("SubscribeToTask", d, http.MethodPost, (*call).subscribeToTask)
 	subscribe[http.MethodGet] = subscribe[http.MethodPost]
-	configs := verbs(d, http.MethodPost, (*call).createPushConfig)
-	configs[http.MethodGet] = operation{d, (*call).listPushConfigs}
-	config := verbs(d, http.MethodGet, (*call).getPushConfig)
-	config[http.MethodDelete] = operation{d, (*call).deletePushConfig}
+	configs := verbs("CreateTaskPushNotificationConfig", d, http.MethodPost, (*call).createPushConfig)
+	configs[http.MethodGet] = operation{"ListTaskPushNotificationConfigs", d, (*call).listPushConfigs}
+	config := verbs("GetTaskPushNotificationConfig", d, http.MethodGet, (*call).getPushConfig)
+	config[http.MethodDelete] = operation{"DeleteTaskPushNotificationConfig", d, (*call).deletePushConfig}
 	return []route{
-		{[]string{"message:send"}, verbs(d, http.MethodPost, (*call).sendMessage)},
-		{[]string{"message:stream"}, verbs(d, http.MethodPost, (*call).sendStreamingMessage)},
-		{[]string{"tasks"}, verbs(d, http.MethodGet, (*call).listTasks)},
-		{[]string{"tasks", "{id}:cancel"}, verbs(d, http.MethodPost, (*call).cancelTask)},
+		{[]string{"message:send"}, verbs("SendMessage", d, http.MethodPost, (*call).sendMessage)},
+		{[]string{"message:stream"}, verbs("SendStreamingMessage", d, http.MethodPost, (*call).sendStreamingMessage)},
+		{[]string{"tasks"}, verbs("ListTasks", d, http.MethodGet, (*call).listTasks)},
+		{[]string{"tasks", "{id}:cancel"}, verbs("CancelTask", d, http.MethodPost, (*call).cancelTask)},
 		{[]string{"tasks", "{id}:subscribe"}, subscribe},
-		{[]string{"tasks", "{id}"}, verbs(d, http.MethodGet, (*call).getTask)},
+		{[]string{"tasks", "{id}"}, verbs("GetTask", d, http.MethodGet, (*call).getTask)},
 		{[]string{"tasks", "{taskId}", "pushNotificationConfigs"}, configs},
 		{[]string{"tasks", "{taskId}", "pushNotificationConfigs", "{id}"}, config},
-		{[]string{"extendedAgentCard"}, verbs(d, http.MethodGet, (*call).extendedCard)},
+		{[]string{"extendedAgentCard"}, verbs("GetExtendedAgentCard", d, http.MethodGet, (*call).extendedCard)},
 	}
 }
 
-func verbs(d *dialect, verb string, serve func(*call, json.RawMessage)) map[string]operation {
-	return map[string]operation{verb: {d, serve}}
+func verbs(name string, d *dialect, verb string, serve func(*call, json.RawMessage)) map[string]operation {
+	return map[string]operation{verb: {name, d, serve}}
 }
 
 // match returns the parameters in the path's segments.
@@ -168,6 +170,7 @@ func (h *handler) rest(w http.ResponseWriter, r *http.Request) {
 
 // rest serves a request for an operation. err is what is wrong with its version.
 func (c *call) rest(o operation, parameters map[string]any, err error) {
+	c.seen.operation = o.name
 	body, ok := c.begin()
 	if !ok {
 		return

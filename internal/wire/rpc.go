@@ -23,6 +23,8 @@ func (b *rpc) contentType(*call) string { return "application/json" }
 
 func (b *rpc) errorEvent() string { return "" }
 
+func (b *rpc) name() string { return string(a2a.TransportProtocolJSONRPC) }
+
 func (b *rpc) failure(c *call, f failure) (status int, body any) {
 	type rpcError struct {
 		Code    int                   `json:"code"`
@@ -47,28 +49,28 @@ func (b *rpc) failure(c *call, f failure) (status int, body any) {
 // methods are the methods of both versions: specification 1.0, 5.3, and 0.3, 3.5.6. An empty version is 0.3 by the
 // specification, in which the names of 1.0 don't exist: so a client that uses them without a version is taken at its word.
 var methods = map[string]operation{
-	"SendMessage":                      {v1, (*call).sendMessage},
-	"SendStreamingMessage":             {v1, (*call).sendStreamingMessage},
-	"GetTask":                          {v1, (*call).getTask},
-	"ListTasks":                        {v1, (*call).listTasks},
-	"CancelTask":                       {v1, (*call).cancelTask},
-	"SubscribeToTask":                  {v1, (*call).subscribeToTask},
-	"CreateTaskPushNotificationConfig": {v1, (*call).createPushConfig},
-	"GetTaskPushNotificationConfig":    {v1, (*call).getPushConfig},
-	"ListTaskPushNotificationConfigs":  {v1, (*call).listPushConfigs},
-	"DeleteTaskPushNotificationConfig": {v1, (*call).deletePushConfig},
-	"GetExtendedAgentCard":             {v1, (*call).extendedCard},
+	"SendMessage":                      {"SendMessage", v1, (*call).sendMessage},
+	"SendStreamingMessage":             {"SendStreamingMessage", v1, (*call).sendStreamingMessage},
+	"GetTask":                          {"GetTask", v1, (*call).getTask},
+	"ListTasks":                        {"ListTasks", v1, (*call).listTasks},
+	"CancelTask":                       {"CancelTask", v1, (*call).cancelTask},
+	"SubscribeToTask":                  {"SubscribeToTask", v1, (*call).subscribeToTask},
+	"CreateTaskPushNotificationConfig": {"CreateTaskPushNotificationConfig", v1, (*call).createPushConfig},
+	"GetTaskPushNotificationConfig":    {"GetTaskPushNotificationConfig", v1, (*call).getPushConfig},
+	"ListTaskPushNotificationConfigs":  {"ListTaskPushNotificationConfigs", v1, (*call).listPushConfigs},
+	"DeleteTaskPushNotificationConfig": {"DeleteTaskPushNotificationConfig", v1, (*call).deletePushConfig},
+	"GetExtendedAgentCard":             {"GetExtendedAgentCard", v1, (*call).extendedCard},
 
-	"message/send":                        {v03, (*call).sendMessage},
-	"message/stream":                      {v03, (*call).sendStreamingMessage},
-	"tasks/get":                           {v03, (*call).getTask},
-	"tasks/cancel":                        {v03, (*call).cancelTask},
-	"tasks/resubscribe":                   {v03, (*call).subscribeToTask},
-	"tasks/pushNotificationConfig/set":    {v03, (*call).createPushConfig},
-	"tasks/pushNotificationConfig/get":    {v03, (*call).getPushConfig},
-	"tasks/pushNotificationConfig/list":   {v03, (*call).listPushConfigs},
-	"tasks/pushNotificationConfig/delete": {v03, (*call).deletePushConfig},
-	"agent/getAuthenticatedExtendedCard":  {v03, (*call).extendedCard},
+	"message/send":                        {"SendMessage", v03, (*call).sendMessage},
+	"message/stream":                      {"SendStreamingMessage", v03, (*call).sendStreamingMessage},
+	"tasks/get":                           {"GetTask", v03, (*call).getTask},
+	"tasks/cancel":                        {"CancelTask", v03, (*call).cancelTask},
+	"tasks/resubscribe":                   {"SubscribeToTask", v03, (*call).subscribeToTask},
+	"tasks/pushNotificationConfig/set":    {"CreateTaskPushNotificationConfig", v03, (*call).createPushConfig},
+	"tasks/pushNotificationConfig/get":    {"GetTaskPushNotificationConfig", v03, (*call).getPushConfig},
+	"tasks/pushNotificationConfig/list":   {"ListTaskPushNotificationConfigs", v03, (*call).listPushConfigs},
+	"tasks/pushNotificationConfig/delete": {"DeleteTaskPushNotificationConfig", v03, (*call).deletePushConfig},
+	"agent/getAuthenticatedExtendedCard":  {"GetExtendedAgentCard", v03, (*call).extendedCard},
 }
 
 // request is a JSON-RPC 2.0 request object. https://www.jsonrpc.org/specification#request_object
@@ -98,7 +100,7 @@ func (h *handler) rpc(w http.ResponseWriter, r *http.Request) {
 	}
 	m, known := methods[req.Method]
 	if known {
-		c.dialect = m.dialect
+		c.dialect, c.seen.operation = m.dialect, m.name
 	}
 	if len(req.ID) > 0 {
 		if !isID(req.ID) {

@@ -12,15 +12,15 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
-
-	"a2alambda/internal/trace"
 )
 
 // legacyExtensions is the header of 0.3 for what 1.0 calls A2A-Extensions.
 const legacyExtensions = "X-A2A-Extensions"
 
 func (h *handler) newCall(w http.ResponseWriter, r *http.Request, b binding, d *dialect) *call {
-	return &call{handler: h, w: w, r: r, binding: b, dialect: d}
+	c := &call{handler: h, w: w, r: r, binding: b, dialect: d, seen: observationOf(r)}
+	c.seen.binding = b.name()
+	return c
 }
 
 // contain answers a panic with an internal error. It is deferred.
@@ -63,7 +63,7 @@ func (c *call) serve(o operation, params json.RawMessage) {
 		c.fail(err)
 		return
 	}
-	c.caller.Version = c.dialect.version
+	c.caller.Version, c.seen.version = c.dialect.version, c.dialect.version
 	o.serve(c, params)
 }
 
@@ -100,7 +100,7 @@ func (c *call) extensions() error {
 	params := c.r.Header.Clone()
 	params.Del(legacyExtensions) // the executor has them by their name in 1.0
 	c.caller.Params = a2asrv.NewServiceParams(params)
-	c.caller.Trace = trace.FromHeader(c.r.Header)
+	c.caller.Trace = c.seen.trace
 	if len(asked) > 0 {
 		c.caller.Params = c.caller.Params.With(map[string][]string{a2a.SvcParamExtensions: asked})
 	}

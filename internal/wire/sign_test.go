@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -90,7 +91,7 @@ func TestSignatures(t *testing.T) {
 			}
 
 			w := httptest.NewRecorder()
-			New(Config{Signer: signer}).ServeHTTP(w, httptest.NewRequest("GET", "/.well-known/jwks.json", nil))
+			New(Config{Signer: signer, Logger: slog.New(slog.DiscardHandler)}).ServeHTTP(w, httptest.NewRequest("GET", "/.well-known/jwks.json", nil))
 			var keys jose.JSONWebKeySet
 			if err := json.Unmarshal(w.Body.Bytes(), &keys); err != nil || len(keys.Keys) != 1 || !keys.Keys[0].IsPublic() {
 				t.Fatalf("%s, %v", w.Body, err)
@@ -137,7 +138,7 @@ func TestNoSigner(t *testing.T) {
 		t.Error("the card has signatures")
 	}
 	w := httptest.NewRecorder()
-	New(Config{}).ServeHTTP(w, httptest.NewRequest("GET", "/.well-known/jwks.json", nil))
+	New(Config{Logger: slog.New(slog.DiscardHandler)}).ServeHTTP(w, httptest.NewRequest("GET", "/.well-known/jwks.json", nil))
 	if w.Code != http.StatusNotFound {
 		t.Errorf("public keys: status %d", w.Code)
 	}

@@ -45,12 +45,14 @@ func stream[Request any](
 		c.fail(err)
 		return
 	}
+	c.seen.of(req)
 	s, err := serve(c.r.Context(), c.caller, req)
 	if err != nil {
 		c.fail(err)
 		return
 	}
 	defer s.Close()
+	c.seen.task, c.seen.context = s.Task.TaskID, s.Task.ContextID
 	c.stream = newSSEWriter(c)
 	c.stream.events(s.First)
 	silence := time.NewTimer(keepAlive)
@@ -120,6 +122,7 @@ func (s *sseWriter) events(events ...tasklog.Event) {
 		s.buf = append(s.buf, "\n\n"...)
 	}
 	s.send()
+	s.call.seen.sent(events)
 }
 
 // error writes the event that ends the stream with an error.

@@ -56,7 +56,7 @@ func New(c Config) http.Handler {
 		mux.HandleFunc("/"+jwksPath, only(h.jwks, http.MethodGet, http.MethodHead))
 	}
 	mux.HandleFunc("/", h.rest)
-	return cors(mux)
+	return h.observed(cors(mux))
 }
 
 type handler struct {

@@ -54,6 +54,7 @@ func Start(c Config) (*Stack, error) {
 		"AWS_ENDPOINT_URL_LAMBDA=http://" + listener.Addr().String(),
 		"AWS_NEW_RETRIES_2026=true",
 		"PAGE=true",
+		"SERVICE_NAME=stack",
 		"AUTH=none", // unless Config.Agent.Env says otherwise
 	}}
 	c.Push.NoRetries = true // MaximumRetryAttempts in template.yaml

@@ -1,0 +1,45 @@
+package run
+
+import (
+	"context"
+	"time"
+
+	"a2alambda/internal/telemetry"
+)
+
+// observation is what there is to say of a run, besides what its turn says.
+type observation struct {
+	begun time.Time
+	after int64  // the number of the last event before the run
+	end   string // how it ended, if the executor has not brought it to its end
+}
+
+func (o *observation) begin(after int64) { o.begun, o.after = time.Now(), after }
+
+// report logs the line of a run that has ended.
+func (r *Run) report(ctx context.Context) {
+	line := new(telemetry.Line)
+	line.Task(r.turn.Head.ID, r.turn.Head.ContextID, r.turn.Head.Trace)
+	end := r.seen.end
+	if r.err != nil {
+		end = "lost"
+	} else {
+		line.Text("state", string(r.reached()))
+	}
+	line.Text("end", end)
+	line.Count("events", r.turn.Fold.Seq()-r.seen.after)
+	line.Took("runMs", time.Since(r.seen.begun))
+	switch end {
+	case "canceled":
+		line.Count("cancels", 1)
+	case "handed over":
+		line.Count("handOvers", 1)
+	case "out of time", "unfinished", "failed", "interrupted":
+		line.Count("failures", 1)
+	}
+	if r.turn.recovered {
+		line.Count("recoveries", 1)
+	}
+	line.Usage(r.turn.usage)
+	line.Log(context.WithoutCancel(ctx), r.runner.Logger, telemetry.Run)
+}

@@ -1,0 +1,97 @@
+package telemetry
+
+import (
+	"context"
+	"log/slog"
+)
+
+// Namespace is that of the metrics in CloudWatch. Their one dimension is "service"; errors has a second, "error".
+const Namespace = "a2alambda"
+
+// metrics are the fields of each message that are metrics, and their units. No field means the same in two messages, but for those
+// that add up.
+var metrics = map[string]map[string]string{
+	Request:  {"requestMs": "Milliseconds", "firstByteMs": "Milliseconds", "errors": "Count"},
+	Run:      {"runMs": "Milliseconds", "events": "Count", "cancels": "Count", "handOvers": "Count", "recoveries": "Count", "failures": "Count"},
+	Delivery: {"deliveryMs": "Milliseconds", "pushes": "Count", "pushFailures": "Count"},
+	Sweep:    {},
+}
+
+// storeMetrics are those of all messages.
+var storeMetrics = map[string]string{"readUnits": "Count", "writeUnits": "Count", "retries": "Count", "throttles": "Count"}
+
+// unit returns the unit of a field that is a metric.
+func unit(message, field string) (string, bool) {
+	own, known := metrics[message]
+	if u, ok := own[field]; ok {
+		return u, true
+	}
+	u, ok := storeMetrics[field]
+	return u, ok && known
+}
+
+// NewHandler returns a handler like next, but that this package's lines carry metrics of the service, in CloudWatch's embedded
+// metric format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+// The handler next must write JSON, with a line's fields at its top.
+func NewHandler(next slog.Handler, service string) slog.Handler { return &handler{next, service} }
+
+type handler struct {
+	next    slog.Handler
+	service string
+}
+
+// The embedded metric format.
+type (
+	embedded struct {
+		Timestamp         int64 // milliseconds since 1970
+		CloudWatchMetrics []directive
+	}
+	directive struct {
+		Namespace  string
+		Dimensions [][]string
+		Metrics    []metric
+	}
+	metric struct{ Name, Unit string }
+)
+
+// Handle implements [slog.Handler].
+func (h *handler) Handle(ctx context.Context, r slog.Record) error {
+	plain := directive{Namespace, [][]string{{"service"}}, nil}
+	byError := directive{Namespace, [][]string{{"service"}, {"service", "error"}}, nil}
+	r.Attrs(func(a slog.Attr) bool {
+		u, ok := unit(r.Message, a.Key)
+		switch {
+		case ok && a.Key == "errors":
+			byError.Metrics = append(byError.Metrics, metric{a.Key, u})
+		case ok:
+			plain.Metrics = append(plain.Metrics, metric{a.Key, u})
+		}
+		return true
+	})
+	e := embedded{Timestamp: r.Time.UnixMilli()}
+	for _, d := range []directive{plain, byError} {
+		if len(d.Metrics) > 0 {
+			e.CloudWatchMetrics = append(e.CloudWatchMetrics, d)
+		}
+	}
+	if len(e.CloudWatchMetrics) > 0 {
+		r = r.Clone()
+		r.AddAttrs(slog.String("service", h.service), slog.Any("_aws", e))
+	}
+	return h.next.Handle(ctx, r)
+}
+
+// Enabled implements [slog.Handler].
+func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.next.Enabled(ctx, level)
+}
+
+// WithAttrs implements [slog.Handler].
+func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &handler{h.next.WithAttrs(attrs), h.service}
+}
+
+// WithGroup implements [slog.Handler].
+func (h *handler) WithGroup(name string) slog.Handler {
+	return &handler{h.next.WithGroup(name), h.service}
+}

@@ -1,0 +1,114 @@
+// Package telemetry is what is logged of the system's work: one line each for a request, a run, a delivery and a sweep, with what
+// it was, how it ended, how long it took and what it cost. On Lambda the same line carries CloudWatch's metrics: see [NewHandler].
+//
+// A line has ids, names, numbers and states. What people and agents say, tokens and credentials are in none. A field whose
+// number is 0, or that is empty, is left out.
+package telemetry
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/trace"
+)
+
+// The messages of the lines. The fields of each are in docs/operations.md; times end in Ms: they are in milliseconds.
+const (
+	// Request is for an HTTP request, when it has been answered.
+	Request = "request"
+	// Run is for a turn of a task in one invocation, at its end. A request that runs its task itself has both, which share
+	// the requestId; the units of either are not in the other.
+	Run = "run"
+	// Delivery is for a delivery of push notifications to one webhook.
+	Delivery = "delivery"
+	// Sweep is for a round of the sweeper.
+	Sweep = "sweep"
+)
+
+// Usage adds up what requests to DynamoDB cost. A nil Usage counts nothing.
+type Usage struct {
+	mu                 sync.Mutex // guards what follows
+	read, write        float64    // units
+	retries, throttles int
+}
+
+type usageKey struct{}
+
+// With returns a context whose requests to DynamoDB are added to u.
+func With(ctx context.Context, u *Usage) context.Context {
+	return context.WithValue(ctx, usageKey{}, u)
+}
+
+// UsageOf returns what requests of the context are added to, or nil.
+func UsageOf(ctx context.Context) *Usage {
+	u, _ := ctx.Value(usageKey{}).(*Usage)
+	return u
+}
+
+// Add adds the cost of a request: its units, how often it was tried again, and how many of the tries were throttled.
+func (u *Usage) Add(read, write float64, retries, throttles int) {
+	if u == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.read += read
+	u.write += write
+	u.retries += retries
+	u.throttles += throttles
+}
+
+// Line is a line in the making.
+type Line struct{ attrs []slog.Attr }
+
+// Text adds a field, unless it is empty.
+func (l *Line) Text(name, value string) {
+	if value != "" {
+		l.attrs = append(l.attrs, slog.String(name, value))
+	}
+}
+
+// Count adds a number, unless it is 0.
+func (l *Line) Count(name string, n int64) {
+	if n != 0 {
+		l.attrs = append(l.attrs, slog.Int64(name, n))
+	}
+}
+
+// Took adds a duration in milliseconds, to the microsecond.
+func (l *Line) Took(name string, d time.Duration) {
+	l.attrs = append(l.attrs, slog.Float64(name, float64(d.Microseconds())/1000))
+}
+
+// Task adds the task that the line is about: its id, context and trace. Any may be empty.
+func (l *Line) Task(id a2a.TaskID, context string, t trace.Trace) {
+	l.Text("task", string(id))
+	l.Text("context", context)
+	l.Text("trace", t.ID())
+}
+
+// Usage adds what u has counted.
+func (l *Line) Usage(u *Usage) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	l.units("readUnits", u.read)
+	l.units("writeUnits", u.write)
+	l.Count("retries", int64(u.retries))
+	l.Count("throttles", int64(u.throttles))
+}
+
+func (l *Line) units(name string, n float64) {
+	if n != 0 {
+		l.attrs = append(l.attrs, slog.Float64(name, math.Round(n*1000)/1000))
+	}
+}
+
+// Log writes the line, whose message is one of this package's.
+func (l *Line) Log(ctx context.Context, logger *slog.Logger, message string) {
+	logger.LogAttrs(ctx, slog.LevelInfo, message, l.attrs...)
+}
