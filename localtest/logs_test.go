@@ -29,13 +29,13 @@ var fields = map[string]map[string]string{
 	telemetry.Request: {
 		"operation": `"[A-Z][A-Za-z]+"`, "version": `"(1\.0|0\.3)"`, "binding": `"(JSONRPC|HTTP\+JSON)"`,
 		"context": id, "status!": `[1-5]\d\d`, "error": `"[A-Z]\w+Error"`, "code": `-3\d{4}`, "errors": `1`,
-		"firstByteMs": number, "requestMs!": number, "state": state, "events": count, "task": id, "trace": traceID,
+		"firstByteMs": number, "requestMs!": number, "state": taskState, "events": count, "task": id, "trace": traceID,
 	},
 	telemetry.Run: {
 		"end":     `"(canceled|handed over|out of time|unfinished|failed|interrupted|lost)"`,
 		"runMs!":  number,
 		"cancels": `1`, "handOvers": `1`, "recoveries": `1`, "failures": `1`,
-		"state": state, "events": count, "task!": id, "context!": id, "trace": traceID,
+		"state": taskState, "events": count, "task!": id, "context!": id, "trace": traceID,
 	},
 	telemetry.Delivery: {
 		"config!": `"[\w-]+"`, "end": `"(put off|given up|left|lost)"`, "pushes": count, "pushFailures": `1`, "deliveryMs!": number,
@@ -45,11 +45,11 @@ var fields = map[string]map[string]string{
 }
 
 const (
-	number  = `\d+(\.\d+)?`
-	count   = `[1-9]\d*`
-	id      = `"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"`
-	traceID = `"[0-9a-f]{32}"`
-	state   = `"TASK_STATE_[A-Z_]+"`
+	number    = `\d+(\.\d+)?`
+	count     = `[1-9]\d*`
+	id        = `"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"`
+	traceID   = `"[0-9a-f]{32}"`
+	taskState = `"TASK_STATE_[A-Z_]+"`
 )
 
 func init() {
