@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -62,6 +64,34 @@ func TestWarmGivesUp(t *testing.T) {
 	cloud.Warm(t.Context(), log)
 	if d := time.Since(begin); d > 5*time.Second {
 		t.Errorf("the warming took %v, want a second", d)
+	}
+}
+
+// TestRoots checks that directories of root certificates are left out only where a file has them.
+func TestRoots(t *testing.T) {
+	lambda(t, "http://127.0.0.1:1")
+	file := filepath.Join(t.TempDir(), "roots.pem")
+	t.Setenv("SSL_CERT_FILE", file)
+	for _, test := range []struct {
+		name, dir, want string
+		file            bool
+	}{
+		{"no file", "", "", false},
+		{"a file", "", "/none", true},
+		{"a directory that somebody wants", "/wanted", "/wanted", true},
+	} {
+		t.Setenv("SSL_CERT_DIR", test.dir)
+		if test.file {
+			if err := os.WriteFile(file, []byte("certificates"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, _, err := cloud.NewRunner(t.Context(), "tasks", "worker", nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := os.Getenv("SSL_CERT_DIR"); got != test.want {
+			t.Errorf("%s: SSL_CERT_DIR is %q, want %q", test.name, got, test.want)
+		}
 	}
 }
 
