@@ -88,7 +88,7 @@ var (
 	}
 	quick = effort{
 		name: "quick", rounds: 1, streams: 50, clients: []int{1, 8}, lengths: []int{10, 1000, 10_000},
-		patience: 5 * time.Second, tokens: 100, replayed: 10_000, others: 5, cutOffs: 4,
+		patience: 5 * time.Second, tokens: 50, replayed: 10_000, others: 5, cutOffs: 4,
 	}
 )
 

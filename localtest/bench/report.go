@@ -26,6 +26,12 @@ const (
 	readmeEnd   = "<!-- bench: end -->"
 )
 
+// legend tells what the systems are.
+const legend = "- *limit*: a Lambda handler (`lambdaurl`) that only encodes each event and writes it\n" +
+	"- *a2a-go*: the Go SDK's own server (2.4.0), in memory; *tutorial's Python*: its server (a2a-sdk 0.2.8, uvicorn), in memory\n" +
+	"- *+ 5 ms*: each call to the store takes so much longer, as in a region\n" +
+	"- *HTTP*: a server without a Lambda; all others are behind the same emulator of one\n\n"
+
 // write puts results.md, samples.json and the plots into the directory. What was there of an earlier run is replaced.
 func (r *report) write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -66,7 +72,7 @@ func (r *report) markdown(heading, dir string) string {
 	var b strings.Builder
 	m := r.Machine
 	fmt.Fprintf(&b, "`go run ./localtest/bench` of %s, %s: %s, %d cores, %s, %s; client and systems share the machine. "+
-		"[All samples](%s).\n\n", m.Time.Format("2006-01-02"), r.Effort, m.CPU, m.Cores, m.OS, m.Go, path.Join(dir, "samples.json"))
+		"[All samples](%s).\n\n"+legend, m.Time.Format("2006-01-02"), r.Effort, m.CPU, m.Cores, m.OS, m.Go, path.Join(dir, "samples.json"))
 	for _, s := range r.sections {
 		fmt.Fprintf(&b, "%s %s\n\n%s\n\n", heading, s.title, s.text)
 		if s.plot != nil {
