@@ -34,7 +34,9 @@ func TestEarlier(t *testing.T) {
 			h, _ := tasklogtest.NewTask()
 			h.ID, h.ContextID, h.Scope, h.Expires = a2a.TaskID(id), conversation, scope, time.Now().Add(30*24*time.Hour)
 			info := a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}
-			first, err := tasklog.Encode(a2a.NewSubmittedTask(info, a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(id))))
+			task, now := a2a.NewSubmittedTask(info, a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(id))), time.Now()
+			task.Status.Timestamp = &now
+			first, err := tasklog.Encode(task)
 			if err == nil {
 				err = l.Create(t.Context(), h, "w", time.Now().Add(run.LeaseTime), first)
 			}
