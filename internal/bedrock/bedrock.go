@@ -18,7 +18,7 @@ import (
 // Executor answers each message with a task of its own. It is an [a2asrv.AgentExecutor] and a run.Resumer. All fields are required
 // but System.
 type Executor struct {
-	// Client calls Bedrock. Before an answer has begun, its retryer tries again what Bedrock was too busy for.
+	// Client is one of [NewClient]. Before an answer has begun, its retryer tries again what Bedrock was too busy for.
 	Client *bedrockruntime.Client
 	// Model is the id or the ARN of a model or an inference profile.
 	Model string

@@ -12,9 +12,9 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 
 	"a2alambda/internal/bedrock"
 	"a2alambda/internal/bedrock/bedrocktest"
@@ -28,10 +28,12 @@ const model = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.examp
 
 func newExecutor(s *bedrocktest.Server, earlier ...*a2a.Task) *bedrock.Executor {
 	return &bedrock.Executor{
-		Client: bedrockruntime.New(bedrockruntime.Options{
+		Client: bedrock.NewClient(aws.Config{
 			Region: "us-east-1", BaseEndpoint: &s.URL,
 			Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
-			Retryer:     retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = time.Millisecond }),
+			Retryer: func() aws.Retryer {
+				return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = time.Millisecond })
+			},
 		}),
 		Model: model, System: "Be brief.", MaxTokens: 100,
 		Earlier: func(context.Context, int) ([]*a2a.Task, error) { return earlier, nil },
@@ -142,6 +144,17 @@ func TestAnswer(t *testing.T) {
 	call.End("end_turn")
 	got.ends(`+ answer answer "" last map[inputTokens:12 outputTokens:34 stopReason:end_turn]`, "COMPLETED")
 	s.Quiet()
+}
+
+// TestQuick has many answers begin as soon as they are asked for, on connections that are new.
+func TestQuick(t *testing.T) {
+	s := bedrocktest.NewServer(t)
+	for range 300 {
+		got := start(t, newExecutor(s).Execute(t.Context(), ask(a2a.NewTextPart("Hello"))))
+		s.Next().Answer("Hi", "!")
+		got.ends("task", "WORKING", `answer answer "Hi"`, `+ answer answer "!"`,
+			`+ answer answer "" last map[inputTokens:12 outputTokens:34 stopReason:end_turn]`, "COMPLETED")
+	}
 }
 
 // TestWithoutSystem checks that an empty system prompt is not sent: Bedrock refuses it.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
-	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 
 	"a2alambda/internal/agent"
 	"a2alambda/internal/bedrock"
@@ -66,7 +65,7 @@ func openBedrock(ctx context.Context, getenv func(string) string) (*Agent, error
 	}
 	return &Agent{
 		Executor: &bedrock.Executor{
-			Client:    bedrockruntime.NewFromConfig(cfg),
+			Client:    bedrock.NewClient(cfg),
 			Model:     model,
 			System:    getenv("SYSTEM_PROMPT"),
 			MaxTokens: int32(tokens),

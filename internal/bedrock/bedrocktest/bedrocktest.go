@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,10 +38,11 @@ type Call struct {
 	// Gone is closed when the client has gone.
 	Gone <-chan struct{}
 
-	tb      testing.TB
-	w       http.ResponseWriter // of the test, while the handler waits for done
 	encoder *eventstream.Encoder
 	done    chan bool // whether the connection is to be cut
+
+	mu sync.Mutex          // guards w
+	w  http.ResponseWriter // nil when the call is over
 }
 
 // NewServer returns a server that ends with the test.
@@ -48,10 +50,6 @@ func NewServer(tb testing.TB) *Server {
 	s := &Server{tb: tb, calls: make(chan *Call, 100)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /model/{model}/converse-stream", s.converse)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		tb.Errorf("Bedrock was asked for %s %s", r.Method, r.URL)
-		http.NotFound(w, r)
-	})
 	server := httptest.NewServer(mux)
 	tb.Cleanup(func() {
 		server.CloseClientConnections()
@@ -71,15 +69,19 @@ func (s *Server) converse(w http.ResponseWriter, r *http.Request) {
 	}
 	c := &Call{
 		Model: r.PathValue("model"), Body: string(body), Gone: r.Context().Done(),
-		tb: s.tb, w: w, encoder: eventstream.NewEncoder(), done: make(chan bool, 1),
+		w: w, encoder: eventstream.NewEncoder(), done: make(chan bool, 1),
 	}
 	s.calls <- c
+	cut := false
 	select {
-	case cut := <-c.done:
-		if cut {
-			panic(http.ErrAbortHandler)
-		}
+	case cut = <-c.done:
 	case <-r.Context().Done():
+	}
+	c.mu.Lock()
+	c.w = nil
+	c.mu.Unlock()
+	if cut {
+		panic(http.ErrAbortHandler)
 	}
 }
 
@@ -132,26 +134,30 @@ func (c *Call) Answer(pieces ...string) {
 }
 
 // Send sends an event.
-func (c *Call) Send(event string, payload any) { c.write(frame(c.encoder, "event", event, payload)) }
+func (c *Call) Send(event string, payload any) {
+	c.writeFrame(frame(c.encoder, "event", event, payload))
+}
 
 // SendPart sends the first half of an event.
 func (c *Call) SendPart(event string, payload any) {
 	f := frame(c.encoder, "event", event, payload)
-	c.write(f[:len(f)/2])
+	c.writeFrame(f[:len(f)/2])
 }
 
 // Raise sends an exception, after which the stream has nothing more, and closes the call.
 func (c *Call) Raise(exception, message string) {
-	c.write(frame(c.encoder, "exception", exception, map[string]any{"message": message}))
+	c.writeFrame(frame(c.encoder, "exception", exception, map[string]any{"message": message}))
 	c.Close()
 }
 
 // Refuse answers with an error instead of a stream.
 func (c *Call) Refuse(status int, exception, message string) {
-	c.w.Header().Set("Content-Type", "application/json")
-	c.w.Header().Set("X-Amzn-Errortype", exception+":http://internal.amazon.com/coral/com.amazon.bedrock/")
-	c.w.WriteHeader(status)
-	fmt.Fprintf(c.w, `{"message":%q}`, message)
+	c.write(func(w http.ResponseWriter) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("X-Amzn-Errortype", exception+":http://internal.amazon.com/coral/com.amazon.bedrock/")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"message":%q}`, message)
+	})
 	c.Close()
 }
 
@@ -161,12 +167,21 @@ func (c *Call) Close() { c.done <- false }
 // Cut ends the connection in the middle of the response.
 func (c *Call) Cut() { c.done <- true }
 
-func (c *Call) write(frame []byte) {
-	c.w.Header().Set("Content-Type", "application/vnd.amazon.eventstream")
-	if _, err := c.w.Write(frame); err != nil {
-		c.tb.Errorf("sending a frame: %v", err)
+// write writes to the client, unless it has gone.
+func (c *Call) write(to func(http.ResponseWriter)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.w != nil {
+		to(c.w)
+		c.w.(http.Flusher).Flush()
 	}
-	c.w.(http.Flusher).Flush()
+}
+
+func (c *Call) writeFrame(frame []byte) {
+	c.write(func(w http.ResponseWriter) {
+		w.Header().Set("Content-Type", "application/vnd.amazon.eventstream")
+		_, _ = w.Write(frame) // that the client misses it shows there
+	})
 }
 
 // frame returns a message whose type is event or exception.
