@@ -6,7 +6,6 @@ package trace
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
 )
 
@@ -19,14 +18,14 @@ const (
 // maxState is how many bytes of tracestate are passed on at least, by the recommendation (3.3.1.5), and at most, here.
 const maxState = 512
 
+// maxRest is how many bytes a later version may have after its flags and a dash.
+const maxRest = 128
+
 // Trace is the place in a trace that a request came from. The zero value is that of a request without one.
 type Trace struct {
 	Parent string // the header traceparent, which is valid, or ""
 	State  string // the header tracestate; "" if there is none, or no Parent
 }
-
-// parent is a valid traceparent: of version 00, or of a later one, which may go on after the flags. Ids of zeros only are not valid.
-var parent = regexp.MustCompile(`^(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}|([1-9a-f][0-9a-f]|0[1-9a-f])-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]{0,128})?)$`)
 
 const (
 	zeroTrace = "00000000000000000000000000000000"
@@ -36,7 +35,7 @@ const (
 // FromHeader returns the trace of a request. Headers that are not valid count as none.
 func FromHeader(h http.Header) Trace {
 	p := h.Get(ParentHeader)
-	if len(h.Values(ParentHeader)) != 1 || !parent.MatchString(p) || p[:2] == "ff" || p[3:35] == zeroTrace || p[36:52] == zeroSpan {
+	if len(h.Values(ParentHeader)) != 1 || !valid(p) {
 		return Trace{}
 	}
 	state := strings.Join(h.Values(StateHeader), ",")
@@ -44,6 +43,30 @@ func FromHeader(h http.Header) Trace {
 		state = ""
 	}
 	return Trace{p, state}
+}
+
+// valid reports whether p is a traceparent: of version 00, or of a later one, which may go on after the flags. Ids of zeros only are
+// not valid. (A regular expression for it takes as long to compile as all else that the packages here do before main.)
+func valid(p string) bool {
+	const length = len("00-" + zeroTrace + "-" + zeroSpan + "-00")
+	if len(p) < length {
+		return false
+	}
+	for i, c := range []byte(p[:length]) {
+		if i == 2 || i == 35 || i == 52 {
+			if c != '-' {
+				return false
+			}
+		} else if !strings.ContainsRune("0123456789abcdef", rune(c)) {
+			return false
+		}
+	}
+	version, rest := p[:2], p[length:]
+	if version == "ff" || p[3:35] == zeroTrace || p[36:52] == zeroSpan {
+		return false
+	}
+	return rest == "" || version != "00" && rest[0] == '-' && len(rest) <= 1+maxRest &&
+		!strings.ContainsFunc(rest, func(r rune) bool { return r < '!' || r > '~' })
 }
 
 // ID returns the trace id, 32 hexadecimal digits, or "".
