@@ -13,6 +13,7 @@
 //	OIDC_AUDIENCE              audience of the tokens.
 //	CARD_SIGNING_KEY           private key (PEM, PKCS #8) that signs the agent card. Without it the card is not signed.
 //	PAGE                       true: a browser that opens the agent URL sees a page to talk to it. A local server always has it.
+//	PUBLIC_URL                 where clients find the agent, if not at the URL that they have reached it at: a custom domain.
 //	SERVICE_NAME               name of the service in CloudWatch's metrics. Without it there are none.
 //	PORT                       of the local server. Default 10000.
 //
@@ -28,6 +29,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -93,7 +95,7 @@ func serve(ctx context.Context) error {
 			},
 			Extended: extended,
 			Signer:   signer,
-			BaseURL:  functionurl.BaseURL,
+			BaseURL:  baseURL(os.Getenv("PUBLIC_URL")),
 			Auth:     scheme,
 			Page:     browsers,
 			Logger:   r.Logger,
@@ -114,6 +116,15 @@ func serve(ctx context.Context) error {
 	cloud.Warm(ctx, log)
 	lambda.Start(functionurl.Handler(handler(runner, log)))
 	return nil
+}
+
+// baseURL returns what tells where clients find the agent: at the public URL, if there is one.
+func baseURL(public string) func(*http.Request) string {
+	if public == "" {
+		return functionurl.BaseURL
+	}
+	public = strings.TrimSuffix(public, "/") + "/"
+	return func(*http.Request) string { return public }
 }
 
 // webhooks returns where push notifications may go.
