@@ -12,15 +12,22 @@ class Refusal extends Error {
   }
 }
 
+// Lost says that there was no answer, or only a part of it: another try may have one.
+class Lost extends Error {}
+
+const lost = (error) => {
+  throw new Lost(error.message);
+};
+
 // post sends a request. last is the number of the last event that was seen, for a stream that resumes.
 async function post(method, params, { signal, last } = {}) {
   const headers = { 'Content-Type': 'application/json', 'A2A-Version': '1.0' };
   if (token) headers.Authorization = `Bearer ${token}`;
   if (last) headers['Last-Event-ID'] = String(last);
   const body = JSON.stringify({ jsonrpc: '2.0', id: ++calls, method, params });
-  const response = await fetch('./', { method: 'POST', headers, body, signal, redirect: 'error' });
+  const response = await fetch('./', { method: 'POST', headers, body, signal, redirect: 'error' }).catch(lost);
   // Who is overloaded or away may be back in a moment.
-  if (response.status === 429 || response.status >= 500) throw new Error(`the server answered with ${response.status}`);
+  if (response.status === 429 || response.status >= 500) throw new Lost(`the server answered with ${response.status}`);
   return response;
 }
 
@@ -67,7 +74,7 @@ async function* frames(body) {
   let text = [];
   let data = [];
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read().catch(lost);
     if (done) return;
     const lines = (rest + value).split(/\r\n|\n|\r(?!$)/); // a \r at the end may be half of a \r\n
     rest = lines.pop();

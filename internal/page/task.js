@@ -102,10 +102,11 @@ class Task {
         }
       } catch (error) {
         if (abort.signal.aborted) return;
-        if (error instanceof Refusal) {
+        if (!(error instanceof Lost)) {
           this.streaming = false;
           this.fail(error);
-          return;
+          if (error instanceof Refusal) return;
+          throw error; // it is this page's fault
         }
       }
       if (ended.has(this.state) || this.waits) break;
