@@ -2,6 +2,7 @@ package localtest_test
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"log/slog"
 	"net/http/httptest"
@@ -22,14 +23,21 @@ import (
 )
 
 // paced takes its steps when it is told to.
-type paced chan struct{}
+type paced struct {
+	next chan struct{}
+	end  <-chan struct{} // closed when the test ends
+}
+
+func newPaced(t *testing.T) paced { return paced{make(chan struct{}), t.Context().Done()} }
 
 func (p paced) wait(ctx context.Context) error {
 	select {
-	case <-p:
+	case <-p.next:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	case <-p.end:
+		return errors.New("the test has ended")
 	}
 }
 
@@ -38,7 +46,7 @@ func (p paced) step(t *testing.T, n int) {
 	t.Helper()
 	for range n {
 		select {
-		case p <- struct{}{}:
+		case p.next <- struct{}{}:
 		case <-time.After(patience):
 			t.Fatal("nobody waits for the next step")
 		}

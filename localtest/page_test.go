@@ -16,7 +16,8 @@ import (
 
 var update = flag.Bool("update", false, "write docs/page.png")
 
-// numbers are the numbers of the events on the page, and marks what became of the connection.
+// What the page shows: the numbers of the events, what became of the connection, the tasks' states, and whether the events are all
+// there.
 const (
 	numbers = `$all('.number').join(' ')`
 	marks   = `$all('.mark')`
@@ -27,7 +28,7 @@ const (
 // TestPage does with the page, by keyboard, what a curious person does. The subtests go on from each other.
 func TestPage(t *testing.T) {
 	t.Parallel()
-	agent := make(paced)
+	agent := newPaced(t)
 	base := servePage(t, agent.demo()).URL
 	b := newBrowser(t)
 	b.do(chromedp.EmulateViewport(1280, 900))
@@ -279,7 +280,7 @@ func TestPageToken(t *testing.T) {
 // TestPageArtifacts shows that text grows with its chunks, across a connection that is cut, and that files can be had.
 func TestPageArtifacts(t *testing.T) {
 	t.Parallel()
-	x := teller{make(paced)}
+	x := teller{newPaced(t)}
 	s := servePage(t, x)
 	b := newBrowser(t)
 	b.open(s.URL + "/")
