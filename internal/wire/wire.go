@@ -43,9 +43,10 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// New returns the handler that serves the agent: POST / takes JSON-RPC, GET / shows browsers the page, if there is one, the paths of the HTTP+JSON binding that, and
+// New returns the handler that serves the agent: POST / takes JSON-RPC, the paths of the HTTP+JSON binding that, and
 // GET /.well-known/agent-card.json and (for clients before 0.3) /.well-known/agent.json answer with the card,
-// GET /.well-known/jwks.json with the public key of its signatures, if it has any. Web pages may call it from anywhere.
+// GET /.well-known/jwks.json with the public key of its signatures, if it has any, and GET / with the page, if there is one, for
+// browsers. Web pages may call it from anywhere.
 func New(c Config) http.Handler {
 	h := &handler{Config: c}
 	mux := http.NewServeMux()
