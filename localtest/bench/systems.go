@@ -53,11 +53,9 @@ func systems(b *bench, python string) []*system {
 	}
 	server := func(mode string) func(context.Context) (*running, error) {
 		return func(ctx context.Context) (*running, error) {
-			return b.startServer(ctx, func(port int) *exec.Cmd {
-				cmd := exec.Command(b.binary)
-				cmd.Env = append(os.Environ(), "MODE="+mode, fmt.Sprint("PORT=", port))
-				return cmd
-			})
+			cmd := exec.Command(b.binary)
+			cmd.Env = append(os.Environ(), "MODE="+mode)
+			return b.startServer(ctx, cmd)
 		}
 	}
 	all := []*system{
@@ -72,7 +70,7 @@ func systems(b *bench, python string) []*system {
 	}
 	if python != "" {
 		all = append(all, &system{name: pythonName, server: true, legacy: true, start: func(ctx context.Context) (*running, error) {
-			return b.startServer(ctx, func(port int) *exec.Cmd { return exec.Command(python, "-c", pythonServer, fmt.Sprint(port)) })
+			return b.startServer(ctx, exec.Command(python, "-c", pythonServer))
 		}})
 	}
 	return all
@@ -183,35 +181,47 @@ func serve(h http.Handler) (url string, end func(), err error) {
 	}
 	s := &http.Server{Handler: h}
 	go s.Serve(l)
-	return "http://" + l.Addr().String() + "/", func() { s.Close() }, nil
+	return "http://" + l.Addr().String() + "/", func() {
+		s.Close()
+		client.CloseIdleConnections() // another server may get the port
+	}, nil
 }
 
-// startServer starts a server at a free port, and returns when it answers.
-func (b *bench) startServer(ctx context.Context, command func(port int) *exec.Cmd) (*running, error) {
+// startServer starts a server, which inherits its listener as file 3, and returns when it answers.
+func (b *bench) startServer(ctx context.Context, cmd *exec.Cmd) (*running, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	cmd := command(port)
+	defer l.Close()
+	file, err := l.(*net.TCPListener).File()
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	cmd.ExtraFiles = []*os.File{file}
 	cmd.Stdout, cmd.Stderr = b.log, b.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
+	// When the server ends, nobody listens there any more.
+	l.Close()
+	file.Close()
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	r := &running{
-		url:  fmt.Sprintf("http://127.0.0.1:%d/", port),
+		url:  "http://" + l.Addr().String() + "/",
 		pids: func() []int { return []int{cmd.Process.Pid} },
 		close: func() {
 			cmd.Process.Kill()
 			ended <- <-ended
+			client.CloseIdleConnections() // another server may get the port
 		},
 	}
+	first := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 	for deadline := time.Now().Add(time.Minute); ; {
-		if resp, err := http.Get(r.url); err == nil {
+		if resp, err := first.Get(r.url); err == nil {
 			resp.Body.Close()
 			return r, nil
 		}

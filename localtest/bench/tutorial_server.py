@@ -1,8 +1,8 @@
-"""The tutorial's server (a2a-sdk 0.2.8, uvicorn), whose agent takes the benchmark's orders: tutorial_server.py PORT."""
+"""The tutorial's server (a2a-sdk 0.2.8, uvicorn), whose agent takes the benchmark's orders. It inherits its listener as file 3."""
 
 import asyncio
 import json
-import sys
+import socket
 import time
 
 import uvicorn
@@ -58,10 +58,12 @@ class Executor(AgentExecutor):
         await TaskUpdater(event_queue, task.id, task.contextId).cancel()
 
 
-port = int(sys.argv[1])
+listener = socket.socket(fileno=3)
+host, port = listener.getsockname()
 card = AgentCard(
-    name='Benchmark', description='Takes orders', version='1.0.0', url=f'http://127.0.0.1:{port}/', skills=[],
+    name='Benchmark', description='Takes orders', version='1.0.0', url=f'http://{host}:{port}/', skills=[],
     defaultInputModes=['text'], defaultOutputModes=['text'], capabilities=AgentCapabilities(streaming=True),
 )
 handler = DefaultRequestHandler(agent_executor=Executor(), task_store=InMemoryTaskStore())
-uvicorn.run(A2AStarletteApplication(agent_card=card, http_handler=handler).build(), host='127.0.0.1', port=port, log_level='warning')
+app = A2AStarletteApplication(agent_card=card, http_handler=handler).build()
+uvicorn.Server(uvicorn.Config(app, log_level='warning')).run(sockets=[listener])

@@ -1,6 +1,6 @@
-// Command function is all that the benchmark measures in Go, as a Lambda function or, where there is no Lambda, at
-// http://127.0.0.1:PORT: this project's packages, wired as functions/agent and functions/worker do it, the SDK's own server,
-// and a handler that only writes.
+// Command function is all that the benchmark measures in Go, as a Lambda function or, where there is no Lambda, as an HTTP
+// server at the listener that it inherits as file 3: this project's packages, wired as functions/agent and functions/worker do
+// it, the SDK's own server, and a handler that only writes.
 //
 // The environment:
 //
@@ -9,7 +9,6 @@
 //	TABLE_NAME            as in functions/agent. Of dynamodb and worker.
 //	WORKER_FUNCTION_NAME  as in functions/agent. Of dynamodb and worker.
 //	CPU_PROFILES          a directory that gets a CPU profile of each stream of 100 ms and more.
-//	PORT                  of the server, where there is no Lambda.
 package main
 
 import (
@@ -17,6 +16,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -64,7 +64,7 @@ func serve(ctx context.Context) error {
 	}
 }
 
-// start serves a handler for ever: as a Lambda function of the shape that wrap makes, or at a port.
+// start serves a handler for ever: as a Lambda function of the shape that wrap makes, or at a listener.
 func start(h http.Handler, wrap func(http.Handler) any) error {
 	if dir := os.Getenv("CPU_PROFILES"); dir != "" {
 		h = profiled(h, dir)
@@ -72,7 +72,11 @@ func start(h http.Handler, wrap func(http.Handler) any) error {
 	if os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" {
 		lambda.Start(wrap(h))
 	}
-	return http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), h)
+	l, err := net.FileListener(os.NewFile(3, "listener"))
+	if err != nil {
+		return err
+	}
+	return http.Serve(l, h)
 }
 
 func lambdaurlWrap(h http.Handler) any { return lambdaurl.Wrap(flushable(h)) }
