@@ -75,6 +75,9 @@ func measure(ctx context.Context, c config, progress, out io.Writer) error {
 		b.step = m.name
 		s, err := m.run(ctx, b)
 		if err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
 			b.keepLog = true
 			return fmt.Errorf("%s: %w (what the systems printed is in %s)", m.name, err, b.log.Name())
 		}
