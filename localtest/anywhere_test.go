@@ -16,6 +16,7 @@ func TestSubscribe(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSystem(t, options{})
+			s.warm(t, 4) // the agent has done its work in three seconds
 			original := s.follow(t, p.stream, p.tutorial(), "")
 			original.take(t, 2)
 			task := fmt.Sprintf(`{"id":%q}`, original.task(t))
@@ -30,9 +31,6 @@ func TestSubscribe(t *testing.T) {
 			subscribe("")
 			subscribe("1")
 			subscribe("2")
-			if n := len(s.Agent.Instances()); n != 4 {
-				t.Errorf("%d instances serve 4 streams", n)
-			}
 			original.rest(t, false)
 			if p == v03 {
 				same(t, original.String(), "testdata/sam_stream.txt")

@@ -284,7 +284,7 @@ func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) 
 		return nil, tasklog.ErrNotFound
 	}
 	events := t.events[:len(t.events):len(t.events)]
-	lease := t.lease
+	head, lease := t.head, t.lease
 	l.mu.Unlock()
 
 	t.mu.Lock()
@@ -296,7 +296,7 @@ func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &tasklog.Snapshot{Head: t.head, Task: folded, Seq: t.fold.Seq(), Lease: lease}, nil
+	return &tasklog.Snapshot{Head: head, Task: folded, Seq: t.fold.Seq(), Lease: lease}, nil
 }
 
 // get returns the task, or nil if there is none or it has expired. l.mu is held.

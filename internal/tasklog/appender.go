@@ -169,7 +169,9 @@ func (a *Appender) run() {
 func (a *Appender) await(pace *pacer) bool {
 	for {
 		a.mu.Lock()
-		empty, now, closed := len(a.pending) == 0, a.urgent || a.closed, a.closed
+		// A batch that can't grow any more has nothing to wait for, either.
+		full := len(a.pending) >= maxBatchEvents || a.size >= maxBatchBytes
+		empty, now, closed := len(a.pending) == 0, a.urgent || a.closed || full, a.closed
 		a.mu.Unlock()
 		var wait <-chan time.Time
 		if empty {
