@@ -85,8 +85,13 @@ function below() {
   return $('tasks').getBoundingClientRect().bottom - $('composer').getBoundingClientRect().top;
 }
 
+// Scrolling on does not mean that the reader has gone away: more may have come since, before the event for it.
+let scrolled = 0;
 addEventListener('scroll', () => {
-  following = below() < 100;
+  const position = $('conversation').scrollTop + scrollY;
+  if (below() < 100) following = true;
+  else if (position < scrolled) following = false;
+  scrolled = position;
 }, { capture: true, passive: true });
 new MutationObserver(() => {
   if (!following || scrolling) return;
