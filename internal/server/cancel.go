@@ -42,7 +42,7 @@ func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRe
 		default:
 			err = s.interrupt(ctx, snapshot)
 		}
-		if err != nil {
+		if err != nil && ctx.Err() == nil { // else time is up, and the task is answered as it is
 			return nil, err
 		}
 	}
