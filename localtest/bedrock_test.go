@@ -120,12 +120,13 @@ func TestBedrock(t *testing.T) {
 	})
 	t.Run("out of time", func(t *testing.T) {
 		t.Parallel()
-		s, model := newBedrock(t, options{agentTimeout: 7 * time.Second})
+		s, model := newBedrock(t, options{agentTimeout: 10 * time.Second})
+		s.warm(t, 1)
 		st := s.follow(t, v03.stream, asking(rand.Text(), "Tell me a story"), "")
 		c := model.Next()
 		c.Begin()
 		c.Say("Once upon ")
-		st.rest(t, false) // the invocation has two seconds for it
+		st.rest(t, false) // the invocation has five seconds for it
 		id := st.task(t)
 		s.job(t, id)
 		c = model.Next()
