@@ -40,7 +40,7 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 	switch {
 	case size < 1 || size > maxPage:
 		return nil, Invalid("pageSize", "is not between 1 and %d", maxPage)
-	case req.Status != "" && !slices.Contains(states, req.Status):
+	case !slices.Contains(states, req.Status):
 		return nil, Invalid("status", "is not a state of a task")
 	}
 	if err := errors.Join(checkTenant(req.Tenant), checkHistoryLength(req.HistoryLength)); err != nil {
@@ -49,9 +49,6 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 	filter := tasklog.Filter{Scope: c.scope(req.Tenant), ContextID: req.ContextID, State: req.Status}
 	if req.StatusTimestampAfter != nil {
 		filter.Since = *req.StatusTimestampAfter
-	}
-	if filter.State == a2a.TaskStateUnspecified {
-		filter.State = ""
 	}
 	from, err := s.page(ctx, req.PageToken, filter)
 	if err != nil {
@@ -63,7 +60,8 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 	if from.ID != "" {
 		at = tasklog.Position{Time: time.UnixMilli(from.Time), ID: from.ID}
 	}
-	for more := true; more && len(list.Tasks) < size; {
+	more := true
+	for more && len(list.Tasks) < size {
 		var found []tasklog.Position
 		missing := size - len(list.Tasks)
 		more = false
@@ -85,10 +83,10 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 		list.Tasks = append(list.Tasks, tasks...)
 		if more {
 			at = found[len(found)-1]
-			list.NextPageToken = token(page{Time: at.Time.UnixMilli(), ID: at.ID, Total: from.Total, Of: from.Of})
-		} else {
-			list.NextPageToken = ""
 		}
+	}
+	if more {
+		list.NextPageToken = token(page{Time: at.Time.UnixMilli(), ID: at.ID, Total: from.Total, Of: from.Of})
 	}
 	slices.SortStableFunc(list.Tasks, func(a, b *a2a.Task) int { return statusTime(b).Compare(statusTime(a)) })
 	for _, t := range list.Tasks {
