@@ -225,8 +225,8 @@ func (l *Log) ReleasePush(ctx context.Context, d *push.Delivery, due time.Time) 
 	switch {
 	case err == push.ErrConflict && now.str(attrWriter) == d.Writer:
 		return false, nil
-	case err == push.ErrConflict && now.str(attrWriter) == "" && now.str(attrLast) == d.Writer:
-		return true, nil // an acknowledgement was lost
+	case err == push.ErrConflict && now.str(attrLast) == d.Writer:
+		return true, nil // an acknowledgement was lost; another may have the claim since
 	}
 	return err == nil, err
 }

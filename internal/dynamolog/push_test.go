@@ -176,6 +176,40 @@ func TestPushCost(t *testing.T) {
 	check("a configuration of a running task", 3, 0, l.PutPush(t.Context(), h, pushtest.NewConfig(h, "d", "https://a")))
 }
 
+// TestReleasedUnheard has the first try of a release done without an answer, and another claim the delivery before the second: it is
+// released all the same.
+func TestReleasedUnheard(t *testing.T) {
+	client, table := newTable(t)
+	l := dynamolog.New(client, table)
+	h, _ := tasklogtest.NewTask()
+	h.Push = true
+	end := time.Now().Add(time.Minute)
+	if err := l.PutPush(t.Context(), h, pushtest.NewConfig(h, "c", "https://a")); err != nil {
+		t.Fatal(err)
+	}
+	holder, err := l.ClaimPush(t.Context(), h.ID, "c", "holder", end)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tries := 0
+	unheard := with(client, middleware.FinalizeMiddlewareFunc("unheard", func(
+		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+	) (middleware.FinalizeOutput, middleware.Metadata, error) {
+		out, md, err := next.HandleFinalize(ctx, in)
+		if tries++; tries == 1 {
+			if d, err := l.ClaimPush(ctx, h.ID, "c", "other", end); d == nil || err != nil {
+				t.Errorf("the other claimed %+v, %v", d, err)
+			}
+			err = serverError("lost")
+		}
+		return out, md, err
+	}))
+	released, err := dynamolog.New(unheard, table).ReleasePush(t.Context(), holder, time.Time{})
+	if !released || err != nil || tries != 2 {
+		t.Errorf("after %d tries: %v, %v", tries, released, err)
+	}
+}
+
 // TestReleasedMeanwhile has the holder release its claim between the two requests of another who is refused it, and then tells the
 // holder: that one gets it.
 func TestReleasedMeanwhile(t *testing.T) {

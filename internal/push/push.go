@@ -86,7 +86,8 @@ type Store interface {
 	// ReleasePush stores how far the delivery has come and ends the claim. With a due time, to the second, it makes the
 	// configuration due then, and not claimable before. With none, delivery has come to the end of the log; if somebody has
 	// been refused the claim since the last SavePush, the claim is kept, and it returns false: the log has to be read again.
-	// It returns ErrConflict if the claim is not d.Writer's.
+	// It returns ErrConflict if the claim is not d.Writer's: it may be because of this release, if the first try of it was done and
+	// could not say so, and another has had the claim since.
 	ReleasePush(ctx context.Context, d *Delivery, due time.Time) (released bool, err error)
 
 	// GiveUpPush ends the claim and the delivery: the configuration stays, and is never due. It returns ErrConflict if the claim
