@@ -237,7 +237,7 @@ func TestWebhooks(t *testing.T) {
 			pause(ctx, time.Second)
 		}
 	})
-	for end := time.Now().Add(3 * patience); len(r.missing(paths)) > 0; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(patience); len(r.missing(paths)) > 0; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Errorf("these have not got everything:\n%s", strings.Join(r.missing(paths), "\n"))
 			break

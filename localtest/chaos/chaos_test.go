@@ -25,8 +25,8 @@ const (
 	// frozen is how long an instance is frozen: longer than a lease, so that another takes its task over.
 	frozen = 17 * time.Second
 
-	// recovery is how long after the chaos the last task may end: a lease, a whole task, and as much again for a busy machine.
-	recovery = time.Minute
+	// recovery is how long after the chaos the last task may end: a lease, a whole task, and several times that for a busy machine.
+	recovery = 3 * time.Minute
 )
 
 func TestMain(m *testing.M) {

@@ -62,7 +62,7 @@ func TestMutations(t *testing.T) {
 }
 
 // patience is how long what must come may take.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // scene is a system with one task.
 type scene struct {

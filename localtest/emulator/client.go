@@ -43,8 +43,8 @@ type prelude struct {
 // receive passes on an answer. An error means that it is none; the client has
 // then been told nothing, or the beginning of a stream.
 func (c *client) receive(a answer) error {
-	// No client may hold the invocation for long beyond its deadline.
-	http.NewResponseController(c.w).SetWriteDeadline(c.inv.deadline.Add(drainTime))
+	// No client may hold the invocation for long beyond its end.
+	http.NewResponseController(c.w).SetWriteDeadline(c.inv.end.Add(drainTime))
 	switch {
 	case a.failed:
 		report, err := io.ReadAll(io.LimitReader(a.Body, maxPrelude))

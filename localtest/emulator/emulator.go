@@ -28,6 +28,7 @@ type Config struct {
 	Binary       string        // the function's executable; required
 	Env          []string      // its environment variables, as "NAME=value"; the emulator's own are not passed on
 	Timeout      time.Duration // of an invocation; 0 means Lambda's maximum, 15 minutes
+	Overtime     time.Duration // after its deadline, before an invocation is killed: for a machine that is slower than Lambda
 	MaxInstances int           // requests beyond so many get status 429; 0 means 100
 	NoRetries    bool          // an asynchronous invocation that fails is not tried again
 	Log          io.Writer     // gets what instances print, and why they were killed; nil discards it
@@ -69,14 +70,15 @@ type Instance struct {
 
 // Emulator is a function, and as an [http.Handler] its URL.
 type Emulator struct {
-	name    string
-	binary  string
-	env     []string
-	timeout time.Duration
-	max     int
-	callers map[string]Caller
-	retries int
-	log     io.Writer
+	name     string
+	binary   string
+	env      []string
+	timeout  time.Duration
+	overtime time.Duration
+	max      int
+	callers  map[string]Caller
+	retries  int
+	log      io.Writer
 
 	mu        sync.Mutex  // guards what follows, and instance.state
 	instances []*instance // alive; in order of their start
@@ -94,7 +96,7 @@ func New(c Config) (*Emulator, error) {
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o100 == 0 {
 		return nil, fmt.Errorf("emulator: %s is not executable", c.Binary)
 	}
-	e := &Emulator{name: c.Name, binary: c.Binary, env: c.Env, timeout: c.Timeout, max: c.MaxInstances, callers: c.Callers, log: io.Discard}
+	e := &Emulator{name: c.Name, binary: c.Binary, env: c.Env, timeout: c.Timeout, overtime: c.Overtime, max: c.MaxInstances, callers: c.Callers, log: io.Discard}
 	if e.name == "" {
 		e.name = defaultName
 	}

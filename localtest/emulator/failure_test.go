@@ -55,12 +55,14 @@ func TestTimeout(t *testing.T) {
 		path, body string
 		status     int
 		cut        bool
+		overtime   time.Duration
 	}{
 		{path: "/fail?how=hang", status: 502, body: serverError},
 		{path: "/fail?how=hang&first=begun", status: 200, body: "begun", cut: true},
+		{path: "/fail?how=hang", status: 502, body: serverError, overtime: 200 * time.Millisecond},
 	} {
 		t.Run(tt.path, func(t *testing.T) {
-			f := start(t, emulator.Config{Timeout: 300 * time.Millisecond})
+			f := start(t, emulator.Config{Timeout: 300*time.Millisecond - tt.overtime, Overtime: tt.overtime})
 			begun := time.Now()
 			f.want(t, tt.path, tt.status, tt.body, tt.cut)
 			if d := time.Since(begun); d < 300*time.Millisecond {

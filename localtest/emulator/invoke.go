@@ -27,14 +27,14 @@ func (e *Emulator) invoke(inv *invocation, r receiver) error {
 		return err
 	}
 	var late atomic.Bool
-	timer := time.AfterFunc(time.Until(inv.deadline), func() {
+	timer := time.AfterFunc(time.Until(inv.end), func() {
 		late.Store(true)
 		i.kill()
 	})
 	err = e.relay(i, inv, r)
 	timer.Stop()
 	if err != nil && late.Load() {
-		return fmt.Errorf("%w after %.2f seconds", errTimeout, e.timeout.Seconds())
+		return fmt.Errorf("%w after %.2f seconds", errTimeout, (e.timeout + e.overtime).Seconds())
 	}
 	return err
 }

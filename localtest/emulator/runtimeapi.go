@@ -21,7 +21,8 @@ type invocation struct {
 	id        string
 	trace     string
 	event     []byte        // JSON
-	deadline  time.Time     // set when it is delivered
+	deadline  time.Time     // that the instance is told; set when it is delivered, as the next
+	end       time.Time     // when the instance is killed
 	delivered chan struct{} // closed when the instance has the event
 	claimed   atomic.Bool   // the instance has begun to answer
 	answered  chan answer   // its answer, once
@@ -89,6 +90,7 @@ func (i *instance) next(e *Emulator, w http.ResponseWriter, r *http.Request) {
 	i.mu.Unlock()
 	e.setState(i, Busy)
 	inv.deadline = time.Now().Add(e.timeout)
+	inv.end = inv.deadline.Add(e.overtime)
 	close(inv.delivered)
 
 	h := w.Header()
