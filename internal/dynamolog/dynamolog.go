@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -69,9 +70,11 @@ func (l *Log) Create(ctx context.Context, h tasklog.Head, writer string, until t
 	if h.Scope.Tenant != "" {
 		item[attrTenant] = str(h.Scope.Tenant)
 	}
-	if h.Trace.Parent != "" {
-		item[attrTrace] = str(h.Trace.String())
+	request, err := l.putRequest(ctx, h, ref(1, writer))
+	if err != nil {
+		return fmt.Errorf("dynamolog: creating task: %w", err)
 	}
+	maps.Copy(item, request)
 	if !until.IsZero() {
 		item[attrUntil] = num(until.UnixMilli())
 	}

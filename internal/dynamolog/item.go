@@ -33,6 +33,8 @@ const (
 	attrOwner       = "o"   // S: owner
 	attrTenant      = "te"  // S: tenant
 	attrTrace       = "tr"  // S: trace; also on configurations
+	attrRequest     = "rq"  // B: what else is kept of the request, deflated, see requestBody
+	attrRequestRef  = "rr"  // S: instead of rq: the ref of the parts
 	attrList        = "li"  // S: key of the index of an owner's tasks
 	attrPosition    = "po"  // S: place in that index: time of the state and id, see position
 	attrExpires     = "x"   // N: when the task expires, in seconds since 1970

@@ -46,14 +46,23 @@ func leaseOf(head, lease item) tasklog.Lease {
 func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, writer string, until time.Time) (tasklog.Lease, error) {
 	// The head first: if this fails halfway, the task is looked at in vain, and not overlooked.
 	next := tasklog.Lease{Holder: writer, Epoch: s.Lease.Epoch + 1, Seq: s.Seq, Until: until}
-	update, vals := "SET #run = :run, #seq = :seq, #ep = :ep", values{":run": str(shard(s.Head.ID)), ":seq": num(s.Seq), ":ep": num(next.Epoch)}
-	if s.Head.Trace.Parent != "" {
-		update, vals[":tr"] = update+", #tr = :tr", str(s.Head.Trace.String())
-	} else {
-		update += " REMOVE #tr"
+	e := newExpression()
+	e.set(attrRunning, str(shard(s.Head.ID)))
+	e.set(attrSeq, num(s.Seq))
+	e.set(attrEpoch, num(next.Epoch))
+	request, err := l.putRequest(ctx, s.Head, ref(s.Seq, writer))
+	if err != nil {
+		return tasklog.Lease{}, fmt.Errorf("dynamolog: acquiring lease: %w", err)
 	}
-	_, _, err := l.update(ctx, s.Head.ID, skHead, update, "attribute_exists(#pk) AND #seq <= :seq",
-		map[string]string{"#pk": attrPK, "#run": attrRunning, "#seq": attrSeq, "#ep": attrEpoch, "#tr": attrTrace}, vals)
+	for _, name := range requestAttrs {
+		if v, ok := request[name]; ok {
+			e.set(name, v)
+		} else {
+			e.remove(name)
+		}
+	}
+	e.names["#pk"] = attrPK
+	_, _, err = l.update(ctx, s.Head.ID, skHead, e.sets+e.removes, "attribute_exists(#pk) AND #seq <= :seq", e.names, e.values)
 	if err != nil {
 		return tasklog.Lease{}, fmt.Errorf("dynamolog: acquiring lease: %w", err)
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
@@ -257,16 +256,9 @@ func (l *Log) updateClaimed(ctx context.Context, d *push.Delivery, e *expression
 	return now, nil
 }
 
-// expression is an update in the making.
-type expression struct {
-	sets, removes string
-	names         map[string]string
-	values        values
-}
-
 // progress returns the expression that stores how far the delivery has come.
 func progress(d *push.Delivery) *expression {
-	e := &expression{names: map[string]string{}, values: values{}}
+	e := newExpression()
 	e.set(attrSeq, num(d.After))
 	if d.Failures > 0 {
 		e.set(attrFailures, num(int64(d.Failures)))
@@ -275,28 +267,6 @@ func progress(d *push.Delivery) *expression {
 		e.remove(attrFailures, attrSince)
 	}
 	return e
-}
-
-func (e *expression) set(name string, v types.AttributeValue) {
-	if e.sets == "" {
-		e.sets = "SET "
-	} else {
-		e.sets += ", "
-	}
-	e.sets += "#" + name + " = :" + name
-	e.names["#"+name], e.values[":"+name] = name, v
-}
-
-func (e *expression) remove(names ...string) {
-	for _, name := range names {
-		if e.removes == "" {
-			e.removes = " REMOVE "
-		} else {
-			e.removes += ", "
-		}
-		e.removes += "#" + name
-		e.names["#"+name] = name
-	}
 }
 
 // DuePushes implements [push.Store], by the index.

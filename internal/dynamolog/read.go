@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/tasklog"
-	"a2alambda/internal/trace"
 )
 
 // firstPage is how many items the first request of a Load asks for: enough for most tasks, and little beside the tail of a
@@ -177,11 +176,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 			break
 		}
 	}
-	task, err := fold.Task()
-	if err != nil {
-		return nil, err
-	}
-	return &tasklog.Snapshot{
+	s := &tasklog.Snapshot{
 		Head: tasklog.Head{
 			ID:        id,
 			ContextID: head.str(attrContext),
@@ -189,12 +184,15 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 			Created:   time.Unix(head.num(attrCreated), 0).UTC(),
 			Expires:   time.Unix(head.num(attrExpires), 0).UTC(),
 			Push:      head.num(attrPush) == 1,
-			Trace:     trace.Parse(head.str(attrTrace)),
 		},
-		Task:  task,
 		Seq:   fold.Seq(),
 		Lease: leaseOf(head, lease),
-	}, nil
+	}
+	var err error
+	if s.Task, err = fold.Task(); err != nil {
+		return nil, err
+	}
+	return s, l.request(ctx, head, &s.Head)
 }
 
 // Poll implements [tasklog.Log]. It costs one read unit while nothing is new.

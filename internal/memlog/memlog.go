@@ -109,7 +109,7 @@ func (l *Log) Acquire(_ context.Context, s *tasklog.Snapshot, writer string, unt
 	}
 	t.lease = tasklog.Lease{Holder: writer, Epoch: t.lease.Epoch + 1, Seq: s.Seq, Until: until}
 	t.final = false
-	t.head.Trace = s.Head.Trace
+	t.head.Trace, t.head.Extensions, t.head.Metadata = s.Head.Trace, s.Head.Extensions, s.Head.Metadata
 	return t.lease, nil
 }
 

@@ -50,7 +50,7 @@ func (r *Run) callContext(ctx context.Context) context.Context {
 	ctx = context.WithValue(ctx, runKey{}, r)
 	ctx, call := a2asrv.NewCallContext(ctx, r.turn.Context.ServiceParams)
 	call.User = r.turn.Context.User
-	for _, uri := range r.turn.Extensions {
+	for _, uri := range r.turn.Head.Extensions {
 		call.Extensions().Activate(&a2a.AgentExtension{URI: uri})
 	}
 	return ctx

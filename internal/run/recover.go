@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -156,10 +157,18 @@ func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot) (Turn, error
 		}
 		return Turn{}, err
 	}
+	params := s.Head.Trace.Header() // all that is kept of the request's, with these:
+	if len(s.Head.Extensions) > 0 {
+		params[a2a.SvcParamExtensions] = s.Head.Extensions
+	}
 	ec := &a2asrv.ExecutorContext{
 		TaskID: s.Head.ID, ContextID: s.Head.ContextID, Message: lastFromUser(s.Task),
-		User: User(s.Head.Scope.Owner), Tenant: s.Head.Scope.Tenant,
-		ServiceParams: a2asrv.NewServiceParams(s.Head.Trace.Header()), // all that is kept of the request's
+		User: User(s.Head.Scope.Owner), Tenant: s.Head.Scope.Tenant, ServiceParams: a2asrv.NewServiceParams(params),
+	}
+	if s.Head.Metadata != nil {
+		if err := json.Unmarshal(s.Head.Metadata, &ec.Metadata); err != nil {
+			return Turn{}, fmt.Errorf("metadata of the request: %w", err)
+		}
 	}
 	if s.Seq > 1 {
 		ec.StoredTask = s.Task

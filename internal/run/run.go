@@ -81,8 +81,6 @@ type Turn struct {
 	Fold *tasklog.Fold
 	// Context is what the executor gets.
 	Context *a2asrv.ExecutorContext
-	// Extensions are the URIs of those that are active.
-	Extensions []string
 	// Watched says that the events are read here, at [Run.Tap]; Gather that the client awaits only the outcome, so that events
 	// may gather for longer.
 	Watched, Gather bool

@@ -35,13 +35,17 @@ func (s *Server) accept(
 	}
 	m := *req.Message
 	turn = run.Turn{
-		Head:   tasklog.Head{Scope: c.scope(req.Tenant), Trace: c.Trace},
+		Head:   tasklog.Head{Scope: c.scope(req.Tenant), Trace: c.Trace, Extensions: c.Extensions},
 		Writer: a2a.NewMessageID(),
 		Until:  time.Now().Add(run.LeaseTime),
 		Context: &a2asrv.ExecutorContext{
 			Message: &m, Metadata: req.Metadata, Tenant: req.Tenant, User: c.user(), ServiceParams: c.Params,
 		},
-		Extensions: c.Extensions,
+	}
+	if len(req.Metadata) > 0 {
+		if turn.Head.Metadata, err = json.Marshal(req.Metadata); err != nil {
+			return run.Turn{}, nil, err
+		}
 	}
 	turn.Head.Push = req.Config != nil && req.Config.PushConfig != nil
 	pushed, begin := turn.Head.Push, s.create
@@ -220,7 +224,7 @@ func (s *Server) continueTask(ctx context.Context, turn *run.Turn, forWorker boo
 		return nil, errRunning
 	}
 
-	snapshot.Head.Trace = turn.Head.Trace
+	snapshot.Head.Trace, snapshot.Head.Extensions, snapshot.Head.Metadata = turn.Head.Trace, turn.Head.Extensions, turn.Head.Metadata
 	holder, until := turn.Writer, turn.Until
 	if forWorker {
 		holder, until = "", time.Now()

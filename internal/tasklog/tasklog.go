@@ -9,6 +9,7 @@ package tasklog
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -56,8 +57,15 @@ type Head struct {
 	Created, Expires time.Time
 	// Push says that the task has push notification configurations, or has had some: whoever appends says so with each batch.
 	Push bool
-	// Trace is that of the request which began the task, or its last turn.
+
+	// What follows is of the request which began the task, or its last turn. An executor gets it wherever it runs.
+
+	// Trace is where the request came from.
 	Trace trace.Trace
+	// Extensions are the URIs of the extensions that are active.
+	Extensions []string
+	// Metadata is that of the request, apart from its message's: a JSON object, or nil. It is shared: nobody may change it.
+	Metadata json.RawMessage
 }
 
 // Lease says who runs a task: who appends to its log.
@@ -167,8 +175,8 @@ type Log interface {
 	Append(ctx context.Context, b Batch) error
 
 	// Acquire gives the lease to the writer, and makes the task one of those that [Log.Running] tells. It returns ErrConflict
-	// if the lease is no longer the one in s, which the caller has seen not to be busy. A request to cancel is forgotten. The
-	// trace is from then on that in s.
+	// if the lease is no longer the one in s, which the caller has seen not to be busy. A request to cancel is forgotten. What
+	// the head says of the request is from then on as in s.
 	Acquire(ctx context.Context, s *Snapshot, writer string, until time.Time) (Lease, error)
 
 	// Fence reserves the place of event next for the writer, who holds the lease in that epoch: from then on nobody of an

@@ -2,7 +2,9 @@ package tasklogtest
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -59,7 +61,6 @@ func testLease(t *testing.T, l tasklog.Log) {
 	}
 
 	seen := mustLoad(t, l, h.ID)
-	seen.Head.Trace = trace.Trace{} // of the turn that acquires it
 	next := end.Add(time.Minute)
 	lease, err := l.Acquire(t.Context(), seen, "two", next)
 	must(t, err)
@@ -68,9 +69,6 @@ func testLease(t *testing.T, l tasklog.Log) {
 		t.Errorf("acquired %+v, want %+v", lease, want)
 	}
 	checkLease(t, l, h, want)
-	if got := mustLoad(t, l, h.ID).Head.Trace; got != seen.Head.Trace {
-		t.Errorf("the trace is %+v, want %+v", got, seen.Head.Trace)
-	}
 	if _, err := l.Acquire(t.Context(), seen, "two", next); err != nil {
 		t.Errorf("acquiring again: %v", err)
 	}
@@ -83,6 +81,44 @@ func testLease(t *testing.T, l tasklog.Log) {
 		}
 	}
 	checkLease(t, l, h, want)
+}
+
+// testRequest checks that the head keeps what it is to keep of the request which began the last turn.
+func testRequest(t *testing.T, l tasklog.Log) {
+	set := func(h *tasklog.Head, tr trace.Trace, extensions []string, metadata string) {
+		h.Trace, h.Extensions, h.Metadata = tr, extensions, nil
+		if metadata != "" {
+			h.Metadata = json.RawMessage(metadata)
+		}
+	}
+	check := func(want tasklog.Head) {
+		t.Helper()
+		got := mustLoad(t, l, want.ID).Head
+		if got.Trace != want.Trace || !slices.Equal(got.Extensions, want.Extensions) || !bytes.Equal(got.Metadata, want.Metadata) {
+			t.Errorf("kept %+v, %q and %.100q; want %+v, %q and %.100q",
+				got.Trace, got.Extensions, got.Metadata, want.Trace, want.Extensions, want.Metadata)
+		}
+	}
+	tr, big := trace.Trace{Parent: traceParent}, fmt.Sprintf(`{"a":%q}`, incompressible(1<<20))
+	kinds := []func(h *tasklog.Head){
+		func(h *tasklog.Head) { set(h, trace.Trace{}, nil, "") },
+		func(h *tasklog.Head) { set(h, tr, []string{"https://a", "https://b"}, "") },
+		func(h *tasklog.Head) { set(h, trace.Trace{}, nil, `{"a":{"b":[1,"c\nd"]}}`) },
+		func(h *tasklog.Head) { set(h, tr, []string{"https://a"}, big) },
+	}
+	for _, first := range kinds {
+		h, event := NewTask()
+		first(&h)
+		must(t, l.Create(t.Context(), h, "w", until(), event), l.Create(t.Context(), h, "w", until(), event))
+		check(h)
+		for i, next := range kinds {
+			seen := mustLoad(t, l, h.ID)
+			next(&seen.Head)
+			_, err := l.Acquire(t.Context(), seen, fmt.Sprint(i), until())
+			must(t, err)
+			check(seen.Head)
+		}
+	}
 }
 
 // testLeaseBeforeRenewal checks requests about a lease that has never been renewed.

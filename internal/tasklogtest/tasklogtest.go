@@ -43,6 +43,7 @@ func Test(t *testing.T, open func(t *testing.T) tasklog.Log) {
 		{"Appender", testAppender},
 		{"Lease", testLease},
 		{"LeaseBeforeRenewal", testLeaseBeforeRenewal},
+		{"Request", testRequest},
 		{"ConcurrentAcquire", testConcurrentAcquire},
 		{"Fence", testFence},
 		{"Takeover", testTakeover},
