@@ -20,11 +20,6 @@ const (
 	// maxPendingBytes is how far an executor may be ahead of the store before it has to wait.
 	maxPendingBytes = 8 << 20
 
-	// minSnapshotBytes is the least length of log between two snapshots. From there on the distance is the size of
-	// the last snapshot: then a log costs at most twice its own bytes in snapshots, however long it gets, and loading
-	// reads at most twice the bytes of the task.
-	minSnapshotBytes = 256 << 10
-
 	// A failed append is tried again for retryFor, less and less often.
 	retryFor   = 20 * time.Second
 	retryFirst = 50 * time.Millisecond
@@ -135,20 +130,21 @@ func (a *Appender) signal() {
 func (a *Appender) run() {
 	defer close(a.done)
 	pace := pacer{gap: a.cfg.Gap, tokens: burst}
-	var snapshot, since int // bytes: of the last snapshot, and of the log since
+	keep := keeper{fold: a.cfg.Fold}
+	defer keep.settle(true)
+	next := a.cfg.Fold.Seq() + 1
 	var state a2a.TaskState // the last that the head was told, and when
 	var told time.Time
 	for a.await(&pace) {
-		b := a.take()
+		b := a.take(next)
 		if err := a.append(b); err != nil {
 			a.fail(err)
 			return
 		}
 		events := make([]Event, len(b.Events))
 		for i, data := range b.Events {
-			events[i] = Event{Seq: b.First + int64(i), JSON: data}
-			a.cfg.Fold.Add(events[i])
-			since += len(data)
+			events[i] = Event{Seq: next, JSON: data}
+			next++
 		}
 		a.cfg.Tap.Publish(events)
 		if b.State != "" && (b.State != state || time.Since(told) > StatusLag) {
@@ -156,10 +152,9 @@ func (a *Appender) run() {
 			_, at := LastStatus(events)
 			a.setStatus(Status{State: state, Time: at, Seq: b.Last()})
 		}
-		if s, ok := a.cfg.Log.(Snapshotter); ok && since >= max(snapshot, minSnapshotBytes) {
-			if n := a.saveSnapshot(s); n > 0 {
-				snapshot, since = n, 0
-			}
+		keep.add(events)
+		if s, ok := a.cfg.Log.(Snapshotter); ok && keep.due() {
+			keep.save(func(seq int64, task []byte) error { return s.SaveSnapshot(a.ctx, a.cfg.Head, a.cfg.Writer, seq, task) })
 		}
 	}
 }
@@ -192,8 +187,8 @@ func (a *Appender) await(pace *pacer) bool {
 	}
 }
 
-// take removes the next batch from pending.
-func (a *Appender) take() Batch {
+// take removes the next batch, from event next on, from pending.
+func (a *Appender) take(next int64) Batch {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	n, size := 0, 0
@@ -204,7 +199,7 @@ func (a *Appender) take() Batch {
 	b := Batch{
 		ID:      a.cfg.Head.ID,
 		Writer:  a.cfg.Writer,
-		First:   a.cfg.Fold.Seq() + 1,
+		First:   next,
 		Events:  a.pending[:n:n],
 		Expires: a.cfg.Head.Expires,
 		Push:    a.cfg.Head.Push || a.cfg.Push != nil && a.cfg.Push(),
@@ -256,19 +251,6 @@ func (a *Appender) fail(err error) {
 // setStatus tells the head without holding up the next append. The log is already right if this fails.
 func (a *Appender) setStatus(s Status) {
 	a.statuses.Go(func() { _ = a.cfg.Log.SetStatus(a.ctx, a.cfg.Head.ID, s) })
-}
-
-// saveSnapshot returns the size of the snapshot, or 0 if there is none now. Load finds the same task without it.
-func (a *Appender) saveSnapshot(s Snapshotter) int {
-	task, err := a.cfg.Fold.Task()
-	if err != nil {
-		return 0
-	}
-	data, err := EncodeTask(task)
-	if err != nil || s.SaveSnapshot(a.ctx, a.cfg.Head, a.cfg.Writer, a.cfg.Fold.Seq(), data) != nil {
-		return 0
-	}
-	return len(data)
 }
 
 // pacer is a token bucket: burst tokens at most, a new one each gap.

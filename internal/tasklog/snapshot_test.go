@@ -1,0 +1,76 @@
+package tasklog_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
+)
+
+// saver is a recorder that also saves snapshots, each in 10.5 seconds, and notes when and of which event. The second fails.
+type saver struct {
+	recorder
+	saves []string // "<time since start> <event>"
+}
+
+func (s *saver) SaveSnapshot(_ context.Context, _ tasklog.Head, _ string, seq int64, task []byte) error {
+	time.Sleep(10500 * time.Millisecond)
+	s.saves = append(s.saves, fmt.Sprint(time.Since(s.start), " ", seq))
+	if n := strings.Count(string(task), "ROLE_AGENT"); n != int(seq)-1 {
+		return fmt.Errorf("%d statuses in a snapshot of event %d", n, seq)
+	}
+	if len(s.saves) == 2 {
+		return errors.New("not now")
+	}
+	return nil
+}
+
+// TestSnapshotsAside checks that no append waits for a snapshot, but the end of the appender does, and that all events are in the
+// fold then.
+func TestSnapshotsAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &saver{}
+		h, first := tasklogtest.NewTask()
+		if err := l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first); err != nil {
+			t.Fatal(err)
+		}
+		fold := tasklog.NewFold(nil, 0)
+		fold.Add(tasklog.Event{Seq: 1, JSON: first})
+		a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Log: l, Head: h, Writer: "w", Fold: fold})
+		l.start = time.Now()
+		const n = 52
+		text := strings.Repeat("x", 100<<10)
+		for range n { // one a second, each of 100 KB
+			if err := a.Add(tasklogtest.StatusEvent(h, working, text), working); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(l.start); took != 59500*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+		for i, append := range l.appends {
+			if want := fmt.Sprintf("%v %d-%[2]d WORKING", time.Duration(i)*time.Second, i+2); append != want {
+				t.Errorf("append %q, want %q", append, want)
+			}
+		}
+		// Each is due when as much is in the log as was in the last: 300 KB; again 300 KB, for the second fails; 2.5 MB.
+		if want := []string{"12.5s 4", "23.5s 15", "34.5s 26", "59.5s 51"}; !slices.Equal(l.saves, want) {
+			t.Errorf("snapshots %q, want %q", l.saves, want)
+		}
+		task, err := fold.Task()
+		if err != nil || fold.Seq() != n+1 || len(task.History) != n {
+			t.Errorf("the fold is as of event %d, with %d messages, %v", fold.Seq(), len(task.History), err)
+		}
+	})
+}
