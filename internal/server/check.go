@@ -61,16 +61,16 @@ func (s *Server) check(req *a2a.SendMessageRequest) error {
 			"the agent gives none of configuration.acceptedOutputModes, but "+strings.Join(s.Card.DefaultOutputModes, ", "))
 	}
 	if c.PushConfig != nil {
-		if err := s.checkPush(c.PushConfig); err != nil {
+		if err := s.checkPush("configuration.taskPushNotificationConfig", c.PushConfig); err != nil {
 			return err
 		}
 	}
-	return checkHistoryLength(c.HistoryLength)
+	return checkHistoryLength("configuration.historyLength", c.HistoryLength)
 }
 
-func checkHistoryLength(n *int) error {
+func checkHistoryLength(field string, n *int) error {
 	if n != nil && *n < 0 {
-		return Invalid("historyLength", "is negative")
+		return Invalid(field, "is negative")
 	}
 	return nil
 }

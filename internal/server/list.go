@@ -43,7 +43,7 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 	case !slices.Contains(states, req.Status):
 		return nil, Invalid("status", "is not a state of a task")
 	}
-	if err := errors.Join(checkTenant(req.Tenant), checkHistoryLength(req.HistoryLength)); err != nil {
+	if err := errors.Join(checkTenant(req.Tenant), checkHistoryLength("historyLength", req.HistoryLength)); err != nil {
 		return nil, err
 	}
 	filter := tasklog.Filter{Scope: c.scope(req.Tenant), ContextID: req.ContextID, State: req.Status}

@@ -21,15 +21,20 @@ type Push struct {
 	Check func(*a2a.PushConfig) error
 }
 
-// checkPush returns the error for a configuration that can't be had.
-func (s *Server) checkPush(c *a2a.PushConfig) error {
+// checkPush returns the error for a configuration that can't be had, which is that field of the request, or the request itself, "".
+func (s *Server) checkPush(field string, c *a2a.PushConfig) error {
+	if field != "" {
+		field += "."
+	}
 	switch {
 	case s.Push == nil:
 		return a2a.ErrPushNotificationNotSupported
 	case c.URL == "":
-		return Invalid("url", "is required")
+		return Invalid(field+"url", "is required")
 	case len(c.ID) > push.MaxID:
-		return Invalid("id", "is longer than %d bytes", push.MaxID)
+		return Invalid(field+"id", "is longer than %d bytes", push.MaxID)
+	case c.Auth != nil && c.Auth.Scheme == "" && c.Auth.Credentials != "":
+		return Invalid(field+"authentication.scheme", "is required")
 	}
 	if err := s.Push.Check(c); err != nil {
 		return a2a.NewError(a2a.ErrInvalidParams, "push notification configuration: "+err.Error())
@@ -42,6 +47,9 @@ func (s *Server) checkPush(c *a2a.PushConfig) error {
 func (s *Server) putPush(ctx context.Context, c Caller, h tasklog.Head, config *a2a.PushConfig, after int64) (*a2a.PushConfig, error) {
 	stored := *config
 	stored.TaskID, stored.Tenant = h.ID, h.Scope.Tenant
+	if stored.Auth != nil && stored.Auth.Scheme == "" {
+		stored.Auth = nil // it says nothing
+	}
 	switch {
 	case stored.ID != "":
 	case c.Version == "0.3":
@@ -60,7 +68,7 @@ func (s *Server) putPush(ctx context.Context, c Caller, h tasklog.Head, config *
 
 // CreatePushConfig implements specification 3.1.7. What happened before is not delivered.
 func (s *Server) CreatePushConfig(ctx context.Context, c Caller, req *a2a.PushConfig) (*a2a.PushConfig, error) {
-	if err := s.checkPush(req); err != nil {
+	if err := s.checkPush("", req); err != nil {
 		return nil, err
 	}
 	snapshot, configs, err := s.pushConfigs(ctx, c, req.Tenant, req.TaskID)

@@ -131,7 +131,7 @@ func (s *Server) SendStreamingMessage(ctx context.Context, c Caller, req *a2a.Se
 
 // GetTask implements specification 3.1.3.
 func (s *Server) GetTask(ctx context.Context, c Caller, req *a2a.GetTaskRequest) (*a2a.Task, error) {
-	if err := checkHistoryLength(req.HistoryLength); err != nil {
+	if err := checkHistoryLength("historyLength", req.HistoryLength); err != nil {
 		return nil, err
 	}
 	snapshot, err := s.load(ctx, c.scope(req.Tenant), req.ID)

@@ -36,8 +36,8 @@ func EncodeTask(t *a2a.Task) ([]byte, error) {
 	return json.Marshal(taskJSON{t, statusJSON{&t.Status, Timestamp(t.Status.Timestamp)}})
 }
 
-// HasContent reports whether the part has a content, also in JSON: none of the SDK's types of content may be nil, and a URL may not
-// be empty.
+// HasContent reports whether the part has a content, also in JSON: none of the SDK's types of content may be nil, a URL may not be
+// empty, and data may not be null.
 func HasContent(p *a2a.Part) bool {
 	if p == nil {
 		return false
@@ -50,9 +50,21 @@ func HasContent(p *a2a.Part) bool {
 	case a2a.URL:
 		return c != ""
 	case a2a.Data:
-		return c.Value != nil
+		return !isNull(c.Value)
 	}
 	return false
+}
+
+// isNull reports whether the JSON of a value is null.
+func isNull(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		return v == nil
+	case string, bool, float64:
+		return false
+	}
+	data, err := json.Marshal(v)
+	return err == nil && string(data) == "null"
 }
 
 // check returns an error for an event with a part that has no content.

@@ -1,6 +1,7 @@
 package tasklog_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -23,7 +24,13 @@ func TestEncodeParts(t *testing.T) {
 		{a2a.NewFileURLPart("", "text/plain"), false},
 		{a2a.NewDataPart(map[string]any{}), true},
 		{a2a.NewDataPart(false), true},
+		{a2a.NewDataPart([]string{}), true},
 		{a2a.NewDataPart(nil), false},
+		{a2a.NewDataPart(map[string]any(nil)), false},
+		{a2a.NewDataPart([]string(nil)), false},
+		{a2a.NewDataPart((*int)(nil)), false},
+		{a2a.NewDataPart(json.RawMessage("null")), false},
+		{a2a.NewDataPart(make(chan int)), false},
 		{new(a2a.Part), false},
 		{nil, false},
 	} {

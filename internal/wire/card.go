@@ -81,6 +81,7 @@ func (h *handler) cardJSON(key cardKey) ([]byte, error) {
 // newCard makes the document, signed if there is a signer.
 func (h *handler) newCard(key cardKey) ([]byte, error) {
 	card := *key.card
+	card.Capabilities.Streaming = true // whatever the agent is
 	card.Capabilities.ExtendedAgentCard = h.Extended != nil
 	card.Capabilities.PushNotifications = h.Server.Push != nil
 	card.SupportedInterfaces, card.Signatures = nil, nil

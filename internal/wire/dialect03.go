@@ -77,13 +77,33 @@ func sendParams03(data json.RawMessage) (*a2a.SendMessageRequest, error) {
 		return &a2a.SendMessageRequest{}, nil
 	}
 	for i, part := range p.Message.Parts { // and what it lets pass
-		if file, ok := part.(old.FilePart); ok {
-			if content, ok := file.File.(old.FileBytes); ok && !isBase64(content.Bytes) {
-				return nil, server.Invalid(fmt.Sprintf("message.parts[%d].file.bytes", i), "is not base64")
+		invalid := func(field, problem string) (*a2a.SendMessageRequest, error) {
+			return nil, server.Invalid(fmt.Sprintf("message.parts[%d].%s", i, field), problem)
+		}
+		switch part := part.(type) {
+		case old.TextPart:
+			if part.Text == "" && !hasText(data, i) {
+				return invalid("text", "is required")
+			}
+		case old.DataPart:
+			if part.Data == nil {
+				return invalid("data", "is required")
+			}
+		case old.FilePart:
+			if content, ok := part.File.(old.FileBytes); ok && !isBase64(content.Bytes) {
+				return invalid("file.bytes", "is not base64")
 			}
 		}
 	}
 	return legacy.SendRequest(p)
+}
+
+// hasText reports whether part i of the message in the params has a text, which may be empty.
+func hasText(data json.RawMessage, i int) bool {
+	var p struct {
+		Message struct{ Parts []struct{ Text *string } }
+	}
+	return json.Unmarshal(data, &p) == nil && p.Message.Parts[i].Text != nil
 }
 
 func isBase64(s string) bool {

@@ -146,26 +146,26 @@ func find(segments []string, version string) (*dialect, route, map[string]any) {
 
 func (h *handler) rest(w http.ResponseWriter, r *http.Request) {
 	var segments []string
-	for s := range strings.SplitSeq(strings.Trim(r.URL.EscapedPath(), "/"), "/") {
-		s, err := url.PathUnescape(s)
-		if err != nil {
-			http.NotFound(w, r)
-			return
-		}
+	for s := range strings.SplitSeq(strings.TrimLeft(r.URL.EscapedPath(), "/"), "/") {
+		s, _ := url.PathUnescape(s) // it is a path's
 		segments = append(segments, s)
 	}
 	c := h.newCall(w, r, rest{}, v1)
 	defer c.contain()
 	version, err := c.version()
-	d, found, parameters := find(segments, version)
-	c.dialect = d
-	if found.path == nil {
-		http.NotFound(w, r)
-		return
+	var found route
+	var parameters map[string]any
+	c.dialect, found, parameters = find(segments, version)
+	operation, ok := found.verbs[r.Method]
+	switch {
+	case ok:
+		c.rest(operation, parameters, err)
+	case found.path != nil:
+		w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(found.verbs)), ", "))
+		c.failStatus(http.StatusMethodNotAllowed, a2a.NewError(a2a.ErrMethodNotFound, "Method Not Allowed"))
+	default:
+		c.fail(a2a.NewError(a2a.ErrMethodNotFound, "there is no such path"))
 	}
-	only(func(http.ResponseWriter, *http.Request) {
-		c.rest(found.verbs[r.Method], parameters, err)
-	}, slices.Sorted(maps.Keys(found.verbs))...)(w, r)
 }
 
 // rest serves a request for an operation. err is what is wrong with its version.

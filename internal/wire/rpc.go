@@ -104,7 +104,7 @@ func (h *handler) rpc(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(req.ID) > 0 {
 		if !isID(req.ID) {
-			c.fail(a2a.NewError(a2a.ErrInvalidRequest, "id is not a string, an integer or null"))
+			c.fail(a2a.NewError(a2a.ErrInvalidRequest, "id is not a string, a number or null"))
 			return
 		}
 		b.id = req.ID
@@ -125,12 +125,4 @@ func (h *handler) rpc(w http.ResponseWriter, r *http.Request) {
 }
 
 // isID reports whether the JSON value may be the id of a request.
-func isID(id json.RawMessage) bool {
-	switch c := id[0]; {
-	case c == '"', c == 'n':
-		return true
-	case c == '-', c >= '0' && c <= '9':
-		return !strings.ContainsAny(string(id), ".eE")
-	}
-	return false
-}
+func isID(id json.RawMessage) bool { return !strings.ContainsAny(string(id[:1]), "{[tf") }

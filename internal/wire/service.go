@@ -72,7 +72,11 @@ func (c *call) serve(o operation, params json.RawMessage) {
 func (c *call) version() (string, error) {
 	v := strings.TrimSpace(c.r.Header.Get(a2a.SvcParamVersion))
 	if v == "" {
-		v = c.r.URL.Query().Get(a2a.SvcParamVersion)
+		for name, values := range c.r.URL.Query() {
+			if strings.EqualFold(name, a2a.SvcParamVersion) {
+				v = strings.TrimSpace(values[0])
+			}
+		}
 	}
 	if parts := strings.SplitN(v, ".", 3); len(parts) > 2 {
 		v = parts[0] + "." + parts[1]
