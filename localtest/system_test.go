@@ -85,6 +85,8 @@ func newSystem(t testing.TB, o options) *system {
 	c.Agent.Env = slices.Concat(c.Agent.Env, o.auth, o.agent)
 	c.Worker.Env = o.agent
 	for name, f := range functions {
+		guarded := permitted(t, c.DynamoDB, strings.ToUpper(name[:1])+name[1:]+"Function")
+		f.Env = append(f.Env, "AWS_ENDPOINT_URL_DYNAMODB="+guarded)
 		var err error
 		if f.Binary, err = emulator.Build(t.Context(), "a2alambda/functions/"+name); err != nil {
 			t.Fatal(err)

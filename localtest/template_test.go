@@ -8,29 +8,37 @@ import (
 	"testing"
 )
 
-// TestConfigurationIsComplete checks that a change of any parameter that the agent's function has makes a new version of it: the
-// parameter is in AgentConfiguration.
-func TestConfigurationIsComplete(t *testing.T) {
+// template returns template.yaml.
+func template(t testing.TB) string {
+	t.Helper()
 	data, err := os.ReadFile("../template.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// section returns what is under a name, at an indentation.
-	section := func(text, indent, name string) string {
-		_, rest, found := strings.Cut(text, "\n"+indent+name+":\n")
-		if !found {
-			t.Fatalf("template.yaml has no %s", name)
-		}
-		if end := regexp.MustCompile(`(?m)^` + indent + `\S`).FindStringIndex(rest); end != nil {
-			rest = rest[:end[0]]
-		}
-		return rest
+	return string(data)
+}
+
+// section returns what is under a name in YAML, at an indentation.
+func section(t testing.TB, text, indent, name string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(text, "\n"+indent+name+":\n")
+	if !found {
+		t.Fatalf("template.yaml has no %s", name)
 	}
-	template := string(data)
-	parameters := regexp.MustCompile(`(?m)^  (\w+):$`).FindAllStringSubmatch(section(template, "", "Parameters"), -1)
-	properties := section(section(template, "  ", "AgentFunction"), "    ", "Properties")
-	properties = strings.Replace(properties, section(properties, "      ", "FunctionUrlConfig"), "", 1)
-	content := section(template, "  ", "AgentConfiguration")
+	if end := regexp.MustCompile(`(?m)^` + indent + `[^\s-]`).FindStringIndex(rest); end != nil {
+		rest = rest[:end[0]]
+	}
+	return rest
+}
+
+// TestConfigurationIsComplete checks that a change of any parameter that the agent's function has makes a new version of it: the
+// parameter is in AgentConfiguration.
+func TestConfigurationIsComplete(t *testing.T) {
+	template := template(t)
+	parameters := regexp.MustCompile(`(?m)^  (\w+):$`).FindAllStringSubmatch(section(t, template, "", "Parameters"), -1)
+	properties := section(t, section(t, template, "  ", "AgentFunction"), "    ", "Properties")
+	properties = strings.Replace(properties, section(t, properties, "      ", "FunctionUrlConfig"), "", 1)
+	content := section(t, template, "  ", "AgentConfiguration")
 	// What conditions stand for.
 	properties = strings.NewReplacer("[SignsCard,", "${CardSigningKeySecret}").Replace(properties)
 	var missing []string
