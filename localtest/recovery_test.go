@@ -52,7 +52,10 @@ func TestReturnImmediately(t *testing.T) {
 			s.job(t, id)
 		}},
 		{"lost, and read", v1, func(n int) int { return min(n, 1) }, func(t *testing.T, s *system, id string) {
-			call(t, s.url, "application/json", "tasks/get", fmt.Sprintf(`{"id":%q}`, id))
+			for len(s.jobs) == 0 { // a worker that was asked for has ten seconds to begin
+				call(t, s.url, "application/json", "tasks/get", fmt.Sprintf(`{"id":%q}`, id))
+				time.Sleep(time.Second)
+			}
 			s.job(t, id)
 		}},
 	} {

@@ -32,6 +32,9 @@ import (
 // what comes faster.
 const Gap = 50 * time.Millisecond
 
+// answerWithin is how long DynamoDB may take to answer, before the SDK tries again: a connection may be dead without a word.
+const answerWithin = 5 * time.Second
+
 // Config loads the SDK's configuration, with an HTTP client for functions.
 func Config(ctx context.Context, options ...func(*config.LoadOptions) error) (aws.Config, error) {
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
@@ -48,6 +51,9 @@ func DynamoDB(cfg aws.Config) *dynamodb.Client {
 		// TLS sees to the integrity of responses. The SDK's own check warns of each response that is abandoned halfway, as the
 		// last poll of a stream that has ended is.
 		o.DisableValidateResponseChecksum = true
+		if c, ok := o.HTTPClient.(*awshttp.BuildableClient); ok {
+			o.HTTPClient = c.WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = answerWithin })
+		}
 		o.APIOptions = append(o.APIOptions, addMeter)
 	})
 }

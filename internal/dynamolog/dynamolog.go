@@ -70,7 +70,7 @@ func (l *Log) Create(ctx context.Context, h tasklog.Head, writer string, until t
 	if h.Scope.Tenant != "" {
 		item[attrTenant] = str(h.Scope.Tenant)
 	}
-	request, err := l.putRequest(ctx, h, ref(1, writer))
+	request, err := l.putRequest(ctx, h, writer)
 	if err != nil {
 		return fmt.Errorf("dynamolog: creating task: %w", err)
 	}

@@ -220,3 +220,72 @@ func TestCost(t *testing.T) {
 	}
 	t.Logf("loading: %d requests, %v read units", cost.Units().Requests, cost.Units().Read)
 }
+
+// waiting returns a task that waits for input.
+func waiting(t *testing.T, l *dynamolog.Log) *tasklog.Snapshot {
+	t.Helper()
+	h, first := tasklogtest.NewTask()
+	const state = a2a.TaskStateInputRequired
+	b := tasklog.Batch{ID: h.ID, Writer: "w", First: 2, Expires: h.Expires, State: state, Events: [][]byte{tasklogtest.StatusEvent(h, state, "")}}
+	s, err := (*tasklog.Snapshot)(nil), errors.Join(l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first), l.Append(t.Context(), b),
+		l.SetStatus(t.Context(), h.ID, tasklog.Status{State: state, Time: time.Now(), Seq: 2}))
+	if err == nil {
+		s, err = l.Load(t.Context(), h.ID)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestHalfAcquired has somebody come halfway to the lease of a task that waits. Whoever settles the task does not meet it again, and
+// the other, should it still live, does not get the lease.
+func TestHalfAcquired(t *testing.T) {
+	client, table := newTable(t)
+	l := dynamolog.New(client, table)
+	s := waiting(t, l)
+	requests := 0
+	halfway := with(client, middleware.FinalizeMiddlewareFunc("halfway", func(
+		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+	) (middleware.FinalizeOutput, middleware.Metadata, error) {
+		if requests++; requests == 2 {
+			for range 2 {
+				if err := l.Settle(ctx, s); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := l.Running(ctx, func(id a2a.TaskID) bool {
+				if id == s.Head.ID {
+					t.Error("it is still found")
+				}
+				return true
+			}); err != nil {
+				t.Error(err)
+			}
+		}
+		return next.HandleFinalize(ctx, in)
+	}))
+	if _, err := dynamolog.New(halfway, table).Acquire(t.Context(), s, "slow", time.Now().Add(time.Minute)); err != tasklog.ErrConflict {
+		t.Errorf("acquired: %v", err)
+	}
+	now, err := l.Load(t.Context(), s.Head.ID)
+	if err != nil || now.Busy() {
+		t.Fatalf("it is %+v, %v", now, err)
+	}
+	if _, err := l.Acquire(t.Context(), now, "next", time.Now().Add(time.Minute)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRenewAfterNobody checks that a holder does not get back a lease that was given to nobody.
+func TestRenewAfterNobody(t *testing.T) {
+	client, table := newTable(t)
+	l := dynamolog.New(client, table)
+	s := waiting(t, l)
+	if _, err := l.Acquire(t.Context(), s, "", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Renew(t.Context(), s.Head, "w", time.Now().Add(time.Minute)); err != tasklog.ErrConflict {
+		t.Errorf("renewed: %v", err)
+	}
+}

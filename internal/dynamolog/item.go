@@ -22,9 +22,15 @@ const (
 	attrUntil  = "u"   // N: end of the lease, in milliseconds since 1970; on leases, and on heads that of the first
 	attrEpoch  = "ep"  // N: on leases and fences; on heads that of the last who tried to acquire the lease
 	attrSeq    = "seq" // N: on leases: the last event when it was acquired; on heads: the event that brought the state
+	attrLost   = "lo"  // N: holders that were lost before without having appended anything; on leases
 	attrCancel = "c"   // N: there if somebody has asked to cancel; on leases
 	attrTell   = "tp"  // N: there if the holder does not know yet that the task has push notifications; on leases
 	attrPush   = "p"   // N: 1 if the change of this item wakes the push function; see push.go
+
+	// Of the request that began the turn: on heads that of the first holder, on leases that of later ones.
+	attrTrace      = "tr" // S: trace; also on configurations
+	attrRequest    = "rq" // B: what else is kept, deflated, see requestBody
+	attrRequestRef = "rr" // S: instead of rq: the ref of the parts
 
 	// On heads only.
 	attrRunning     = "run" // S: key of the index; there while the task is running
@@ -32,9 +38,6 @@ const (
 	attrCreated     = "cr"  // N: seconds since 1970
 	attrOwner       = "o"   // S: owner
 	attrTenant      = "te"  // S: tenant
-	attrTrace       = "tr"  // S: trace; also on configurations
-	attrRequest     = "rq"  // B: what else is kept of the request, deflated, see requestBody
-	attrRequestRef  = "rr"  // S: instead of rq: the ref of the parts
 	attrList        = "li"  // S: key of the index of an owner's tasks
 	attrPosition    = "po"  // S: place in that index: time of the state and id, see position
 	attrExpires     = "x"   // N: when the task expires, in seconds since 1970

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -39,20 +40,44 @@ func leaseOf(head, lease item) tasklog.Lease {
 		l.Holder, l.Until = from.str(attrWriter), time.UnixMilli(ms)
 	}
 	_, l.Cancel = lease[attrCancel]
+	l.Lost = int(lease.num(attrLost))
 	return l
 }
 
 // Acquire implements [tasklog.Log]. It costs two write units and one in the index.
 func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, writer string, until time.Time) (tasklog.Lease, error) {
+	next := s.Next(writer, until)
 	// The head first: if this fails halfway, the task is looked at in vain, and not overlooked.
-	next := tasklog.Lease{Holder: writer, Epoch: s.Lease.Epoch + 1, Seq: s.Seq, Until: until}
-	e := newExpression()
-	e.set(attrRunning, str(shard(s.Head.ID)))
-	e.set(attrSeq, num(s.Seq))
-	e.set(attrEpoch, num(next.Epoch))
-	request, err := l.putRequest(ctx, s.Head, ref(s.Seq, writer))
+	_, _, err := l.update(ctx, s.Head.ID, skHead, "SET #run = :run, #seq = :seq, #ep = :ep", "attribute_exists(#pk) AND #seq <= :seq",
+		map[string]string{"#pk": attrPK, "#run": attrRunning, "#seq": attrSeq, "#ep": attrEpoch},
+		values{":run": str(shard(s.Head.ID)), ":seq": num(s.Seq), ":ep": num(next.Epoch)})
 	if err != nil {
 		return tasklog.Lease{}, fmt.Errorf("dynamolog: acquiring lease: %w", err)
+	}
+	acquired, err := l.giveLease(ctx, s, next)
+	switch {
+	case err != nil:
+		return tasklog.Lease{}, fmt.Errorf("dynamolog: acquiring lease: %w", err)
+	case !acquired:
+		return tasklog.Lease{}, tasklog.ErrConflict
+	}
+	return next, nil
+}
+
+// giveLease writes the lease that follows the one in s, with what the head in s says of the request. It reports false if the lease is
+// not the one in s any more, unless the new one had been written before.
+func (l *Log) giveLease(ctx context.Context, s *tasklog.Snapshot, next tasklog.Lease) (bool, error) {
+	e := newExpression()
+	e.set(attrWriter, str(next.Holder))
+	e.set(attrUntil, num(next.Until.UnixMilli()))
+	e.set(attrEpoch, num(next.Epoch))
+	e.set(attrSeq, num(next.Seq))
+	e.set(attrLost, num(int64(next.Lost)))
+	e.set(attrTTL, num(s.Head.Expires.Unix()))
+	e.remove(attrCancel)
+	request, err := l.putRequest(ctx, s.Head, a2a.NewMessageID())
+	if err != nil {
+		return false, err
 	}
 	for _, name := range requestAttrs {
 		if v, ok := request[name]; ok {
@@ -61,26 +86,11 @@ func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, writer string, u
 			e.remove(name)
 		}
 	}
-	e.names["#pk"] = attrPK
-	_, _, err = l.update(ctx, s.Head.ID, skHead, e.sets+e.removes, "attribute_exists(#pk) AND #seq <= :seq", e.names, e.values)
-	if err != nil {
-		return tasklog.Lease{}, fmt.Errorf("dynamolog: acquiring lease: %w", err)
-	}
-	now, updated, err := l.update(ctx, s.Head.ID, skLease,
-		"SET #w = :w, #u = :until, #ep = :next, #seq = :seq, #ttl = :ttl REMOVE #c",
-		"attribute_not_exists(#u) OR #u = :seen AND #ep = :ep",
-		map[string]string{"#w": attrWriter, "#u": attrUntil, "#ep": attrEpoch, "#seq": attrSeq, "#ttl": attrTTL, "#c": attrCancel},
-		values{
-			":w": str(writer), ":until": num(until.UnixMilli()), ":next": num(next.Epoch), ":seq": num(s.Seq), ":ttl": num(s.Head.Expires.Unix()),
-			":seen": num(s.Lease.Until.UnixMilli()), ":ep": num(s.Lease.Epoch),
-		})
-	if err != nil {
-		return tasklog.Lease{}, fmt.Errorf("dynamolog: acquiring lease: %w", err)
-	}
-	if !updated && now.str(attrWriter) != writer {
-		return tasklog.Lease{}, tasklog.ErrConflict
-	}
-	return next, nil
+	e.values[":seen"], e.values[":before"] = num(s.Lease.Until.UnixMilli()), num(s.Lease.Epoch)
+	now, updated, err := l.update(ctx, s.Head.ID, skLease, e.sets+e.removes,
+		"attribute_not_exists(#u) OR #u = :seen AND #ep = :before", e.names, e.values)
+	done := now.str(attrWriter) == next.Holder && now.num(attrEpoch) == next.Epoch && now.num(attrUntil) == next.Until.UnixMilli()
+	return updated || err == nil && done, err
 }
 
 // Fence implements [tasklog.Log].
@@ -107,6 +117,7 @@ func (l *Log) Fence(ctx context.Context, h tasklog.Head, writer string, epoch, n
 func (l *Log) Renew(ctx context.Context, h tasklog.Head, writer string, until time.Time) (tasklog.Asked, error) {
 	var lease item
 	var err error
+	renewed := true
 	if until.IsZero() {
 		var out *dynamodb.GetItemOutput
 		out, err = l.client.GetItem(ctx, &dynamodb.GetItemInput{
@@ -125,12 +136,12 @@ func (l *Log) Renew(ctx context.Context, h tasklog.Head, writer string, until ti
 			update += ", #p = if_not_exists(#tell, :none) REMOVE #tell"
 			names["#p"], names["#tell"], vals[":none"] = attrPush, attrTell, num(0)
 		}
-		lease, _, err = l.update(ctx, h.ID, skLease, update, "attribute_not_exists(#w) OR #w = :w", names, vals)
+		lease, renewed, err = l.update(ctx, h.ID, skLease, update, "attribute_not_exists(#w) OR #w = :w", names, vals)
 	}
 	if err != nil {
 		return tasklog.Asked{}, fmt.Errorf("dynamolog: renewing lease: %w", err)
 	}
-	if holder := lease.str(attrWriter); holder != "" && holder != writer {
+	if holder := lease.str(attrWriter); !renewed || holder != "" && holder != writer {
 		return tasklog.Asked{}, tasklog.ErrConflict
 	}
 	_, cancel := lease[attrCancel]
@@ -150,26 +161,43 @@ func (l *Log) RequestCancel(ctx context.Context, h tasklog.Head) error {
 
 // Settle implements [tasklog.Log].
 func (l *Log) Settle(ctx context.Context, s *tasklog.Snapshot) error {
-	at := time.Now()
-	if t := s.Task.Status.Timestamp; t != nil {
-		at = *t
-	}
-	_, _, err := l.update(ctx, s.Head.ID, skHead, "SET #state = :state, #po = :po, #seq = :seq REMOVE #run",
-		"#seq <= :seq AND (attribute_not_exists(#ep) OR #ep <= :ep)",
-		map[string]string{"#state": attrState, "#po": attrPosition, "#seq": attrSeq, "#run": attrRunning, "#ep": attrEpoch},
-		values{
-			":state": str(string(s.Task.Status.State)), ":po": str(position(tasklog.Position{Time: at, ID: s.Head.ID})),
-			":seq": num(s.Seq), ":ep": num(s.Lease.Epoch),
-		})
-	if err != nil {
+	if err := l.settle(ctx, s); err != nil {
 		return fmt.Errorf("dynamolog: settling: %w", err)
 	}
 	return nil
 }
 
+func (l *Log) settle(ctx context.Context, s *tasklog.Snapshot) error {
+	at := time.Now()
+	if t := s.Task.Status.Timestamp; t != nil {
+		at = *t
+	}
+	vals := values{
+		":state": str(string(s.Task.Status.State)), ":po": str(position(tasklog.Position{Time: at, ID: s.Head.ID})),
+		":seq": num(s.Seq), ":ep": num(s.Lease.Epoch),
+	}
+	for {
+		now, settled, err := l.update(ctx, s.Head.ID, skHead, "SET #state = :state, #po = :po, #seq = :seq REMOVE #run",
+			"#seq <= :seq AND (attribute_not_exists(#ep) OR #ep <= :ep)",
+			map[string]string{"#state": attrState, "#po": attrPosition, "#seq": attrSeq, "#run": attrRunning, "#ep": attrEpoch}, vals)
+		next := s.Next("", time.Now())
+		if err != nil || settled || now.num(attrSeq) > s.Seq || now.num(attrEpoch) != next.Epoch {
+			return err // nil if there is a later turn
+		}
+		// Somebody has come halfway to the lease. It is given to nobody, so that it can't be taken any more as they know it.
+		taken, err := l.giveLease(ctx, s, next)
+		if err != nil || !taken {
+			return err
+		}
+		vals[":ep"] = num(next.Epoch)
+	}
+}
+
 // Running implements [tasklog.Log], by the index.
 func (l *Log) Running(ctx context.Context, yield func(a2a.TaskID) bool) error {
+	begin := rand.IntN(shards) // who stops early has not always seen the same
 	for i := range shards {
+		i = (begin + i) % shards
 		pages := dynamodb.NewQueryPaginator(l.client, &dynamodb.QueryInput{
 			TableName:                 &l.table,
 			IndexName:                 aws.String(indexRunning),

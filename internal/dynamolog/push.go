@@ -40,7 +40,10 @@ const (
 	attrLast     = "lw" // S: who has released the claim
 )
 
-const skPush = "P#"
+const (
+	skPush    = "P#"
+	skPushEnd = "P$" // after every configuration
+)
 
 // pushBody is the JSON in a configuration's attribute b. Two configurations are the same if it is.
 type pushBody struct {
@@ -108,7 +111,7 @@ func (l *Log) Pushes(ctx context.Context, id a2a.TaskID) ([]push.Config, error) 
 	var all []push.Config
 	var from item
 	for {
-		page, err := l.query(ctx, id, skPush, skPush+"\U0010FFFF", from, true, 0)
+		page, err := l.query(ctx, id, skPush, skPushEnd, from, true, 0)
 		if err != nil {
 			return nil, fmt.Errorf("dynamolog: reading push configurations: %w", err)
 		}

@@ -55,6 +55,7 @@ func (l *Log) read(ctx context.Context, id a2a.TaskID, after int64, limit int) (
 	}
 
 	var events []tasklog.Event
+	size := 0
 	next := first(start)
 	add := func(it item) (more bool, err error) {
 		if first(it) != next {
@@ -66,11 +67,12 @@ func (l *Log) read(ctx context.Context, id a2a.TaskID, after int64, limit int) (
 			return false, err
 		}
 		for _, e := range all {
-			if e.Seq > after && len(events) < limit {
+			if e.Seq > after && len(events) < limit && size < tasklog.ReadBytes {
 				events = append(events, e)
+				size += len(e.JSON)
 			}
 		}
-		return len(events) < limit && !ends(it), nil
+		return len(events) < limit && size < tasklog.ReadBytes && !ends(it), nil
 	}
 	more, err := add(start)
 	var from item // where the next page starts; nil at first
@@ -192,7 +194,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 	if s.Task, err = fold.Task(); err != nil {
 		return nil, err
 	}
-	return s, l.request(ctx, head, &s.Head)
+	return s, l.request(ctx, head, lease, &s.Head)
 }
 
 // Poll implements [tasklog.Log]. It costs one read unit while nothing is new.
@@ -238,6 +240,27 @@ func (l *Log) poll(ctx context.Context, id a2a.TaskID, after int64) (events []ta
 		}
 	}
 	return events, leaseOf(head, lease), nil
+}
+
+// Lease implements [tasklog.Log]. It costs one read unit.
+func (l *Log) Lease(ctx context.Context, id a2a.TaskID) (tasklog.Lease, error) {
+	page, err := l.query(ctx, id, skHead, skLease, nil, true, 0)
+	if err != nil {
+		return tasklog.Lease{}, fmt.Errorf("dynamolog: reading lease: %w", err)
+	}
+	var head, lease item
+	for _, it := range page.Items {
+		switch it.str(attrSK) {
+		case skHead:
+			head = it
+		case skLease:
+			lease = it
+		}
+	}
+	if head == nil || expired(head) {
+		return tasklog.Lease{}, tasklog.ErrNotFound
+	}
+	return leaseOf(head, lease), nil
 }
 
 // head returns the head, or ErrNotFound.

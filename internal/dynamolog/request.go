@@ -9,21 +9,21 @@ import (
 	"a2alambda/internal/trace"
 )
 
-// maxRequestBody keeps the head small: see maxHeadBody.
+// maxRequestBody keeps head and lease small: see maxHeadBody.
 const maxRequestBody = 512
 
-// requestAttrs are the attributes of a head that say what is kept of the request. Each may be missing.
+// requestAttrs are the attributes that say what is kept of the request. Each may be missing.
 var requestAttrs = []string{attrTrace, attrRequest, attrRequestRef}
 
-// requestBody is the JSON in a head's attribute rq.
+// requestBody is the JSON in the attribute rq.
 type requestBody struct {
 	Extensions []string        `json:"extensions,omitempty"`
 	Metadata   json.RawMessage `json:"metadata,omitempty"`
 }
 
-// putRequest returns the attributes of the head that say what is kept of the request. What is too big for it is put in parts, which are
-// there before whatever refers to them.
-func (l *Log) putRequest(ctx context.Context, h tasklog.Head, ref string) (item, error) {
+// putRequest returns the attributes that say what is kept of the request. What is too big for them is put in parts, which are there
+// before whatever refers to them. No two calls for different requests may have the same name for it.
+func (l *Log) putRequest(ctx context.Context, h tasklog.Head, name string) (item, error) {
 	it := item{}
 	if h.Trace.Parent != "" {
 		it[attrTrace] = str(h.Trace.String())
@@ -40,16 +40,20 @@ func (l *Log) putRequest(ctx context.Context, h tasklog.Head, ref string) (item,
 		it[attrRequest] = bin(body)
 		return it, nil
 	}
-	ref = "request." + ref
+	ref := "request." + name
 	it[attrRequestRef] = str(ref)
 	return it, l.putParts(ctx, h.ID, h.Expires, ref, body)
 }
 
-// request reads into h what putRequest has put.
-func (l *Log) request(ctx context.Context, head item, h *tasklog.Head) (err error) {
-	h.Trace = trace.Parse(head.str(attrTrace))
-	body := head.bin(attrRequest)
-	if ref := head.str(attrRequestRef); ref != "" {
+// request reads into h what putRequest has put. The lease item may be nil.
+func (l *Log) request(ctx context.Context, head, lease item, h *tasklog.Head) (err error) {
+	it := head
+	if lease.num(attrEpoch) > 1 {
+		it = lease
+	}
+	h.Trace = trace.Parse(it.str(attrTrace))
+	body := it.bin(attrRequest)
+	if ref := it.str(attrRequestRef); ref != "" {
 		if body, err = l.parts(ctx, h.ID, ref); err != nil {
 			return err
 		}

@@ -107,7 +107,7 @@ func (l *Log) Acquire(_ context.Context, s *tasklog.Snapshot, writer string, unt
 		}
 		return tasklog.Lease{}, tasklog.ErrConflict
 	}
-	t.lease = tasklog.Lease{Holder: writer, Epoch: t.lease.Epoch + 1, Seq: s.Seq, Until: until}
+	t.lease = s.Next(writer, until)
 	t.final = false
 	t.head.Trace, t.head.Extensions, t.head.Metadata = s.Head.Trace, s.Head.Extensions, s.Head.Metadata
 	return t.lease, nil
@@ -214,9 +214,23 @@ func (l *Log) Read(_ context.Context, id a2a.TaskID, after int64, limit int) ([]
 	if t == nil {
 		return nil, tasklog.ErrNotFound
 	}
-	from := min(max(0, after), int64(len(t.events)))
-	to := min(from+int64(limit), int64(len(t.events)))
-	return slices.Clone(t.events[from:to]), nil
+	var events []tasklog.Event
+	for size := 0; len(events) < limit && int64(len(t.events)) > after && size < tasklog.ReadBytes; after++ {
+		events = append(events, t.events[after])
+		size += len(t.events[after].JSON)
+	}
+	return events, nil
+}
+
+// Lease implements [tasklog.Log].
+func (l *Log) Lease(_ context.Context, id a2a.TaskID) (tasklog.Lease, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.get(id)
+	if t == nil {
+		return tasklog.Lease{}, tasklog.ErrNotFound
+	}
+	return t.lease, nil
 }
 
 // List implements [tasklog.Log]. It looks at every task.

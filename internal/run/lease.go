@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +22,12 @@ const (
 
 	// askEvery is how often a holder asks what somebody wants of it.
 	askEvery = 300 * time.Millisecond
+
+	// renewWithin is how long a renewal may take, or asking: a holder whose request hangs has to look at its clock.
+	renewWithin = 3 * time.Second
+
+	// renewAgain is how long after a renewal that failed the next is tried, at least: a store in trouble is asked less, not more.
+	renewAgain = time.Second
 )
 
 // Lost reports whether the error that a run ended with says only that somebody else has its task now: what becomes of it is in
@@ -49,6 +56,7 @@ func (l *lease) check() error {
 func (r *Run) keepLease(ctx context.Context, interrupt context.CancelCauseFunc) {
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
+	var again time.Time // when the next renewal may be tried
 	for {
 		select {
 		case <-ctx.Done():
@@ -56,18 +64,18 @@ func (r *Run) keepLease(ctx context.Context, interrupt context.CancelCauseFunc) 
 		case <-tick.C:
 		}
 		var until time.Time
-		if r.lease.left() < LeaseTime-renewAfter {
-			until = time.Now().Add(LeaseTime)
+		if now := time.Now(); r.lease.left() < LeaseTime-renewAfter && now.After(again) {
+			until = now.Add(LeaseTime)
 		}
-		head := r.turn.Head
-		head.Push = head.Push || r.push.Load()
-		asked, err := r.runner.Log.Renew(ctx, head, r.turn.Writer, until)
+		asked, err := r.renew(ctx, until)
 		switch {
 		case errors.Is(err, tasklog.ErrConflict), errors.Is(err, tasklog.ErrNotFound):
 			r.stop(errLeaseLost)
 			return
 		case err == nil && !until.IsZero():
 			r.lease.set(until)
+		case !until.IsZero():
+			again = time.Now().Add(renewAgain + rand.N(renewAgain/2))
 		}
 		if r.lease.check() != nil {
 			r.stop(errLeaseLost)
@@ -80,4 +88,17 @@ func (r *Run) keepLease(ctx context.Context, interrupt context.CancelCauseFunc) 
 			interrupt(errCanceled)
 		}
 	}
+}
+
+// renew renews the lease, or only asks, if until is zero. A renewal does not end with ctx: one that was on its way when the run ended
+// could come after the lease was given up.
+func (r *Run) renew(ctx context.Context, until time.Time) (tasklog.Asked, error) {
+	if !until.IsZero() {
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, renewWithin)
+	defer cancel()
+	head := r.turn.Head
+	head.Push = head.Push || r.push.Load()
+	return r.runner.Log.Renew(ctx, head, r.turn.Writer, until)
 }

@@ -15,9 +15,20 @@ import (
 	"a2alambda/internal/telemetry"
 )
 
+const (
+	// maxLost is how many runs in a row may be lost without an event before the task fails: whatever kills them will kill the next.
+	maxLost = 5
+
+	// queued is how long a worker that was asked for may take to begin, before it is asked for again.
+	queued = 10 * time.Second
+
+	// sweepMargin is how long before its deadline a sweep looks at no more tasks.
+	sweepMargin = 5 * time.Second
+)
+
 // Resume runs a task that nobody runs: one that has been accepted and left to a worker, or one whose run was cut off. It returns
 // nil if there is nothing to run: because the task has ended or does not exist, because somebody runs it, or because the
-// executor can't resume, in which case the task fails.
+// executor can't resume, or was lost time and again, in which cases the task fails.
 func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
 	usage := new(telemetry.Usage)
 	ctx = telemetry.With(ctx, usage)
@@ -35,7 +46,7 @@ func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
 			return nil, nil
 		case tasklog.Final(s.Task.Status.State):
 			return nil, r.Log.Settle(ctx, s)
-		case begun && r.resumer() == nil:
+		case begun && r.resumer() == nil, s.Fruitless() && s.Lease.Lost+1 >= maxLost:
 			return nil, r.interrupted(ctx, s)
 		}
 		t, err := r.takeOver(ctx, s)
@@ -46,7 +57,7 @@ func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
 			return nil, err
 		}
 		t.resume, t.usage = begun && s.Seq > 1, usage // else nothing was said yet
-		t.recovered = begun && !s.Lease.Until.Equal(handedOver)
+		t.recovered = begun && !s.Lease.Until.Equal(tasklog.HandedOver)
 		return r.Start(ctx, t), nil
 	}
 }
@@ -72,28 +83,34 @@ func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
 		return nil
 	case tasklog.Final(s.Task.Status.State):
 		return r.Log.Settle(ctx, s)
+	case s.Lease.Holder == "" && justNow(s.Task.Status.Timestamp):
+		return nil // a worker has been asked for
 	}
 	return r.Invoke(ctx, s.Head.ID)
 }
 
+func justNow(t *time.Time) bool { return t != nil && time.Since(*t) < queued }
+
 // sweepAtOnce is how many tasks a sweep looks at at the same time.
 const sweepAtOnce = 16
 
-// Sweep recovers the tasks that are running by their heads. It goes on after an error, and returns all of them, and how many
-// tasks it has looked at.
+// Sweep has a worker see to the tasks that are running by their heads, and that nobody runs. It goes on after an error, and returns all of them, and how many
+// tasks it has looked at. Those that are not looked at in time are, sooner or later, in another sweep.
 func (r *Runner) Sweep(ctx context.Context) (n int, err error) {
 	var mu sync.Mutex // guards errs
 	var errs []error
 	var looking sync.WaitGroup
 	slots := make(chan struct{}, sweepAtOnce)
+	deadline, limited := ctx.Deadline()
 	err = r.Log.Running(ctx, func(id a2a.TaskID) bool {
 		n++
 		slots <- struct{}{}
 		looking.Go(func() {
 			defer func() { <-slots }()
-			s, err := r.Log.Load(ctx, id)
-			if err == nil {
-				err = r.Recover(ctx, s)
+			// No task is loaded here: they may be long, and many. A worker sees what there is to do.
+			lease, err := r.Log.Lease(ctx, id)
+			if err == nil && lease.Expired() {
+				err = r.Invoke(ctx, id)
 			}
 			if err != nil && !errors.Is(err, tasklog.ErrNotFound) {
 				mu.Lock()
@@ -101,7 +118,7 @@ func (r *Runner) Sweep(ctx context.Context) (n int, err error) {
 				errs = append(errs, fmt.Errorf("task %s: %w", id, err))
 			}
 		})
-		return ctx.Err() == nil
+		return ctx.Err() == nil && (!limited || time.Until(deadline) > sweepMargin)
 	})
 	looking.Wait()
 	return n, errors.Join(append(errs, err)...)
@@ -176,10 +193,6 @@ func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot) (Turn, error
 	return Turn{Head: s.Head, Writer: writer, Until: until, Fold: tasklog.NewFold(s.Task, s.Seq), Context: ec}, nil
 }
 
-// handedOver is when a lease ends that its holder has given up to another invocation: long ago, which tells it from one that ended
-// because its holder was lost.
-var handedOver = time.UnixMilli(1)
-
 // release ends the writer's lease as of a time in the past, for another to take it.
 func (r *Runner) release(ctx context.Context, h tasklog.Head, writer string, at time.Time) error {
 	_, err := r.Log.Renew(ctx, h, writer, at)
@@ -198,7 +211,7 @@ func lastFromUser(t *a2a.Task) *a2a.Message {
 
 // handOver lets another invocation go on with the task.
 func (r *Run) handOver(ctx context.Context) {
-	err := r.runner.release(ctx, r.turn.Head, r.turn.Writer, handedOver)
+	err := r.runner.release(ctx, r.turn.Head, r.turn.Writer, tasklog.HandedOver)
 	if err == nil {
 		err = r.runner.Invoke(ctx, r.turn.Head.ID)
 	}

@@ -52,20 +52,40 @@ func (s *Server) accept(
 	if m.TaskID != "" {
 		begin = s.continueTask
 	}
+	if pushed && m.TaskID != "" { // before the message is in the log
+		if err := s.checkRoom(ctx, c, turn.Head.Scope, m.TaskID, req.Config.PushConfig); err != nil {
+			return run.Turn{}, nil, err
+		}
+	}
 	if joined, err = begin(ctx, &turn, forWorker); err != nil || !pushed {
 		return turn, joined, err
 	}
-	// If this fails, the client tries again and joins, and this is tried again, too.
-	var h tasklog.Head
-	var after int64
 	if joined != nil {
-		h = joined.Head
-	} else {
-		h, after = turn.Head, turn.Fold.Seq()-1
-		h.Push = req.Message.TaskID == "" // the head of a task that is continued may not say so yet
+		if err = s.checkRoom(ctx, c, joined.Head.Scope, joined.Head.ID, req.Config.PushConfig); err == nil {
+			_, err = s.putPush(ctx, c, joined.Head, req.Config.PushConfig, 0)
+		}
+		return turn, joined, err
 	}
-	_, err = s.putPush(ctx, c, h, req.Config.PushConfig, after)
-	return turn, joined, err
+	h := turn.Head
+	h.Push = req.Message.TaskID == "" // the head of a task that is continued may not say so yet
+	if _, err = s.putPush(ctx, c, h, req.Config.PushConfig, turn.Fold.Seq()-1); err != nil {
+		// The message is in the log. A client that tries again joins, and this is tried again, too.
+		s.leave(ctx, turn)
+	}
+	return turn, nil, err
+}
+
+// leave leaves a turn that has not begun to a worker. If it fails, the sweeper finds the turn.
+func (s *Server) leave(ctx context.Context, turn run.Turn) {
+	snapshot, err := s.Log.Load(ctx, turn.Head.ID)
+	if err == nil && snapshot.Lease.Holder == turn.Writer {
+		if _, err = s.Log.Acquire(ctx, snapshot, "", time.Now()); err == nil {
+			err = s.Runner.Invoke(ctx, turn.Head.ID)
+		}
+	}
+	if err != nil {
+		s.Runner.Logger.ErrorContext(ctx, "leaving turn", "task", turn.Head.ID, "error", err)
+	}
 }
 
 // create begins a task with the message. The id of the task follows from the message, so that a retry comes to the same task: from
@@ -222,6 +242,8 @@ func (s *Server) continueTask(ctx context.Context, turn *run.Turn, forWorker boo
 		return nil, errRunning
 	case snapshot.Busy():
 		return nil, errRunning
+	case messageBytes(task) > maxMessages:
+		return nil, a2a.NewError(a2a.ErrUnsupportedOperation, "the messages of the task are as long as they may be, all together")
 	}
 
 	snapshot.Head.Trace, snapshot.Head.Extensions, snapshot.Head.Metadata = turn.Head.Trace, turn.Head.Extensions, turn.Head.Metadata
@@ -229,7 +251,7 @@ func (s *Server) continueTask(ctx context.Context, turn *run.Turn, forWorker boo
 	if forWorker {
 		holder, until = "", time.Now()
 	}
-	_, err = s.Log.Acquire(ctx, snapshot, holder, until)
+	lease, err := s.Log.Acquire(ctx, snapshot, holder, until)
 	if errors.Is(err, tasklog.ErrConflict) {
 		return nil, errRunning
 	}
@@ -242,10 +264,17 @@ func (s *Server) continueTask(ctx context.Context, turn *run.Turn, forWorker boo
 	if err != nil {
 		return nil, err
 	}
-	err = s.Log.Append(ctx, tasklog.Batch{
+	batch := tasklog.Batch{
 		ID: m.TaskID, Writer: turn.Writer, First: snapshot.Seq + 1, Events: [][]byte{data},
 		State: a2a.TaskStateSubmitted, Expires: snapshot.Head.Expires, Push: snapshot.Head.Push,
-	})
+	}
+	err = s.Log.Append(ctx, batch)
+	if errors.Is(err, tasklog.ErrConflict) {
+		// The place may be reserved by somebody who was about to cancel the task, and was lost.
+		if err = s.Log.Fence(ctx, snapshot.Head, turn.Writer, lease.Epoch, batch.First); err == nil {
+			err = s.Log.Append(ctx, batch)
+		}
+	}
 	if errors.Is(err, tasklog.ErrConflict) {
 		return nil, errRunning
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/json"
 	"fmt"
 	"mime"
 	"slices"
@@ -12,8 +13,32 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// maxID is the most bytes in an id that a client names, well under the 2048 of a DynamoDB key.
-const maxID = 256
+const (
+	// maxID is the most bytes in an id that a client names, well under the 2048 of a DynamoDB key.
+	maxID = 256
+
+	// maxMessages is the most bytes that the messages of a task may have before the last: whoever works with the task has them in
+	// memory, all at once.
+	maxMessages = 16 << 20
+)
+
+// messageBytes returns how long the messages of a task are, about.
+func messageBytes(t *a2a.Task) (n int) {
+	for _, m := range t.History {
+		for _, p := range m.Parts {
+			switch c := p.Content.(type) {
+			case a2a.Text:
+				n += len(c)
+			case a2a.Raw:
+				n += len(c)
+			case a2a.Data:
+				data, _ := json.Marshal(c.Value) // it comes from JSON
+				n += len(data)
+			}
+		}
+	}
+	return n
+}
 
 // Invalid returns the error for a field of a request: that it is what it may not be, such as "is required".
 func Invalid(field, problem string, args ...any) error {

@@ -11,8 +11,13 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// maxPushConfigs is how many configurations a task may have.
-const maxPushConfigs = 10
+const (
+	// maxPushConfigs is how many configurations a task may have.
+	maxPushConfigs = 10
+
+	// maxPushConfig is how long a configuration may be, in bytes.
+	maxPushConfig = 16 << 10
+)
 
 // Push is what a server needs for push notifications. All fields are required.
 type Push struct {
@@ -36,26 +41,53 @@ func (s *Server) checkPush(field string, c *a2a.PushConfig) error {
 	case c.Auth != nil && c.Auth.Scheme == "" && c.Auth.Credentials != "":
 		return Invalid(field+"authentication.scheme", "is required")
 	}
+	length := len(c.URL) + len(c.Token)
+	if c.Auth != nil {
+		length += len(c.Auth.Scheme) + len(c.Auth.Credentials)
+	}
+	if length > maxPushConfig {
+		return Invalid(field+"url", "is, with token and authentication, longer than %d KB", maxPushConfig>>10)
+	}
 	if err := s.Push.Check(c); err != nil {
 		return a2a.NewError(a2a.ErrInvalidParams, "push notification configuration: "+err.Error())
 	}
 	return nil
 }
 
-// putPush stores the configuration, for events after the given one. One without an id gets one that follows from its URL, so
-// that asking again changes nothing; in 0.3, where a client sets the configuration of a task, from the task.
+// pushID returns the id of a configuration. One without an id gets one that follows from its URL, so that asking again changes
+// nothing; in 0.3, where a client sets the configuration of a task, from the task.
+func pushID(c Caller, scope tasklog.Scope, id a2a.TaskID, config *a2a.PushConfig) string {
+	switch {
+	case config.ID != "":
+		return config.ID
+	case c.Version == "0.3":
+		return string(id)
+	}
+	return derivedID(scope, "push", string(id), config.URL)
+}
+
+// checkRoom returns an error if the task, which may be anybody's or nobody's, can't have the configuration, too.
+func (s *Server) checkRoom(ctx context.Context, c Caller, scope tasklog.Scope, id a2a.TaskID, config *a2a.PushConfig) error {
+	if !inScope(scope, id) {
+		return nil // whoever looks for the task says so
+	}
+	stored, err := s.Push.Store.Pushes(ctx, id)
+	if err != nil || len(stored) < maxPushConfigs {
+		return err
+	}
+	own := pushID(c, scope, id, config)
+	if slices.ContainsFunc(stored, func(c push.Config) bool { return c.ID == own }) {
+		return nil
+	}
+	return a2a.NewError(a2a.ErrUnsupportedOperation, "the task has as many push notification configurations as it may have")
+}
+
+// putPush stores the configuration, for events after the given one.
 func (s *Server) putPush(ctx context.Context, c Caller, h tasklog.Head, config *a2a.PushConfig, after int64) (*a2a.PushConfig, error) {
 	stored := *config
-	stored.TaskID, stored.Tenant = h.ID, h.Scope.Tenant
+	stored.TaskID, stored.Tenant, stored.ID = h.ID, h.Scope.Tenant, pushID(c, h.Scope, h.ID, config)
 	if stored.Auth != nil && stored.Auth.Scheme == "" {
 		stored.Auth = nil // it says nothing
-	}
-	switch {
-	case stored.ID != "":
-	case c.Version == "0.3":
-		stored.ID = string(h.ID)
-	default:
-		stored.ID = derivedID(h.Scope, "push", string(h.ID), stored.URL)
 	}
 	err := s.Push.Store.PutPush(ctx, h, push.Config{
 		TaskID: h.ID, ID: stored.ID, Push: stored, Version: c.Version, After: after, Trace: cmp.Or(c.Trace, h.Trace), Expires: h.Expires,
@@ -71,13 +103,12 @@ func (s *Server) CreatePushConfig(ctx context.Context, c Caller, req *a2a.PushCo
 	if err := s.checkPush("", req); err != nil {
 		return nil, err
 	}
-	snapshot, configs, err := s.pushConfigs(ctx, c, req.Tenant, req.TaskID)
+	snapshot, err := s.pushTask(ctx, c, req.Tenant, req.TaskID)
 	if err != nil {
 		return nil, err
 	}
-	replaces := slices.ContainsFunc(configs, func(c *a2a.PushConfig) bool { return c.ID == req.ID })
-	if len(configs) >= maxPushConfigs && !replaces {
-		return nil, a2a.NewError(a2a.ErrUnsupportedOperation, "the task has as many push notification configurations as it may have")
+	if err := s.checkRoom(ctx, c, snapshot.Head.Scope, req.TaskID, req); err != nil {
+		return nil, err
 	}
 	return s.putPush(ctx, c, snapshot.Head, req, snapshot.Seq)
 }
@@ -87,7 +118,7 @@ func (s *Server) GetPushConfig(ctx context.Context, c Caller, req *a2a.GetTaskPu
 	if req.ID == "" && c.Version != "0.3" {
 		return nil, Invalid("id", "is required")
 	}
-	_, configs, err := s.pushConfigs(ctx, c, req.Tenant, req.TaskID)
+	configs, err := s.pushConfigs(ctx, c, req.Tenant, req.TaskID)
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +132,7 @@ func (s *Server) GetPushConfig(ctx context.Context, c Caller, req *a2a.GetTaskPu
 
 // ListPushConfigs implements specification 3.1.9. They are on one page: there are few.
 func (s *Server) ListPushConfigs(ctx context.Context, c Caller, req *a2a.ListTaskPushConfigRequest) ([]*a2a.PushConfig, error) {
-	_, configs, err := s.pushConfigs(ctx, c, req.Tenant, req.TaskID)
-	return configs, err
+	return s.pushConfigs(ctx, c, req.Tenant, req.TaskID)
 }
 
 // DeletePushConfig implements specification 3.1.10.
@@ -110,28 +140,32 @@ func (s *Server) DeletePushConfig(ctx context.Context, c Caller, req *a2a.Delete
 	if req.ID == "" {
 		return struct{}{}, Invalid("id", "is required")
 	}
-	if _, _, err := s.pushConfigs(ctx, c, req.Tenant, req.TaskID); err != nil {
-		return struct{}{}, err
+	if _, err := s.pushTask(ctx, c, req.Tenant, req.TaskID); err != nil || len(req.ID) > push.MaxID {
+		return struct{}{}, err // there is none with such an id
 	}
 	return struct{}{}, s.Push.Store.DeletePush(ctx, req.TaskID, req.ID)
 }
 
-// pushConfigs returns a task and its configurations.
-func (s *Server) pushConfigs(ctx context.Context, c Caller, tenant string, id a2a.TaskID) (*tasklog.Snapshot, []*a2a.PushConfig, error) {
-	if s.Push == nil {
-		return nil, nil, a2a.ErrPushNotificationNotSupported
-	}
-	if id == "" {
-		return nil, nil, Invalid("taskId", "is required")
-	}
-	snapshot, err := s.load(ctx, c.scope(tenant), id)
-	if err != nil {
-		return nil, nil, err
+// pushConfigs returns the configurations of a task.
+func (s *Server) pushConfigs(ctx context.Context, c Caller, tenant string, id a2a.TaskID) ([]*a2a.PushConfig, error) {
+	if _, err := s.pushTask(ctx, c, tenant, id); err != nil {
+		return nil, err
 	}
 	stored, err := s.Push.Store.Pushes(ctx, id)
 	configs := []*a2a.PushConfig{}
 	for i := range stored {
 		configs = append(configs, &stored[i].Push)
 	}
-	return snapshot, configs, err
+	return configs, err
+}
+
+// pushTask returns a task whose configurations are asked for.
+func (s *Server) pushTask(ctx context.Context, c Caller, tenant string, id a2a.TaskID) (*tasklog.Snapshot, error) {
+	if s.Push == nil {
+		return nil, a2a.ErrPushNotificationNotSupported
+	}
+	if id == "" {
+		return nil, Invalid("taskId", "is required")
+	}
+	return s.load(ctx, c.scope(tenant), id)
 }

@@ -43,7 +43,7 @@ func (s *Server) SubscribeToTask(ctx context.Context, c Caller, req *a2a.Subscri
 	case last > snapshot.Seq:
 		return nil, Invalid("Last-Event-ID", "is beyond the last event of the task")
 	case last > 0:
-		return s.streamFrom(ctx, snapshot, last, nil)
+		return s.streamFrom(ctx, snapshot, last, nil, false)
 	case snapshot.Task.Status.State.Terminal():
 		return nil, a2a.NewError(a2a.ErrUnsupportedOperation, "the task has ended and has no more events")
 	}
@@ -58,7 +58,7 @@ func (s *Server) SubscribeToTask(ctx context.Context, c Caller, req *a2a.Subscri
 func (s *Server) join(ctx context.Context, snapshot *tasklog.Snapshot, m *a2a.Message, historyLength *int) (*Stream, error) {
 	s.recover(ctx, snapshot)
 	if m.TaskID == "" {
-		return s.streamFrom(ctx, snapshot, 1, historyLength)
+		return s.streamFrom(ctx, snapshot, 1, historyLength, true)
 	}
 	first, err := frame(snapshot.Task, snapshot.Seq, historyLength)
 	if err != nil {
@@ -70,8 +70,10 @@ func (s *Server) join(ctx context.Context, snapshot *tasklog.Snapshot, m *a2a.Me
 // readAtOnce is how many events are read from a log at once.
 const readAtOnce = 5000
 
-// streamFrom streams the task as of event last, and all that follows.
-func (s *Server) streamFrom(ctx context.Context, snapshot *tasklog.Snapshot, last int64, historyLength *int) (*Stream, error) {
+// streamFrom streams the task as of event last, and what follows: see follow.
+func (s *Server) streamFrom(
+	ctx context.Context, snapshot *tasklog.Snapshot, last int64, historyLength *int, untilFinal bool,
+) (*Stream, error) {
 	fold := tasklog.NewFold(nil, 0)
 	for fold.Seq() < last {
 		events, err := s.Log.Read(ctx, snapshot.Head.ID, fold.Seq(), int(min(readAtOnce, last-fold.Seq())))
@@ -96,7 +98,7 @@ func (s *Server) streamFrom(ctx context.Context, snapshot *tasklog.Snapshot, las
 	if err != nil {
 		return nil, err
 	}
-	return s.follow(ctx, snapshot, first, false), nil
+	return s.follow(ctx, snapshot, first, untilFinal), nil
 }
 
 // follow streams what comes after the first frame, and ends with the task, or if untilFinal is set, with its turn.

@@ -20,6 +20,9 @@ const (
 	// maxPendingBytes is how far an executor may be ahead of the store before it has to wait.
 	maxPendingBytes = 8 << 20
 
+	// appendWithin is how long one try of an append may take.
+	appendWithin = 6 * time.Second
+
 	// A failed append is tried again for retryFor, less and less often.
 	retryFor   = 20 * time.Second
 	retryFirst = 50 * time.Millisecond
@@ -231,7 +234,9 @@ func (a *Appender) append(b Batch) error {
 				return errors.Join(over, err)
 			}
 		}
-		err = a.cfg.Log.Append(a.ctx, b)
+		ctx, cancel := context.WithTimeout(a.ctx, appendWithin)
+		err = a.cfg.Log.Append(ctx, b)
+		cancel()
 		if err == nil || errors.Is(err, ErrConflict) || time.Now().Add(wait).After(deadline) {
 			return err
 		}

@@ -17,11 +17,16 @@ const (
 	pollMost  = 200 * time.Millisecond
 	pollIdle  = time.Second
 
+	// pollFailed is how seldom it polls a log that can't be read.
+	pollFailed = 2 * time.Second
+
 	// idleFor is how long a follower stays with a task that waits for the client.
 	idleFor = 10 * time.Minute
 
-	// lostEvery is how often a follower tells that the task's holder is lost.
-	lostEvery = 5 * time.Second
+	// A follower tells that the task's holder is lost at once, again lostFirst later, and then less and less often, so that
+	// those who wait for a busy system don't make it busier.
+	lostFirst = 5 * time.Second
+	lostMost  = time.Minute
 )
 
 // FollowConfig says what [Follow] follows, and how.
@@ -45,7 +50,7 @@ type FollowConfig struct {
 // retried; not that of ctx.
 func Follow(ctx context.Context, c FollowConfig) error {
 	var failing, lost, idle time.Time
-	interval := pollFirst
+	interval, lostAgain := pollFirst, lostFirst
 	for {
 		if c.State.Terminal() || c.UntilFinal && Final(c.State) {
 			return nil
@@ -68,7 +73,7 @@ func Follow(ctx context.Context, c FollowConfig) error {
 			}
 		case len(events) > 0:
 			idle, lost = time.Time{}, time.Time{}
-			interval = pollFirst
+			interval, lostAgain = pollFirst, lostFirst
 			c.After = events[len(events)-1].Seq
 			if s := lastState(events); s != "" {
 				c.State = s
@@ -84,13 +89,17 @@ func Follow(ctx context.Context, c FollowConfig) error {
 				return nil
 			}
 		default:
-			if lease.Expired() && c.Lost != nil && now.Sub(lost) > lostEvery {
-				lost = now
+			if lease.Expired() && c.Lost != nil && now.After(lost) {
+				lost = now.Add(lostAgain - lostAgain/10 + rand.N(lostAgain/5))
+				lostAgain = min(2*lostAgain, lostMost)
 				c.Lost()
 			}
 		}
 		most := pollMost
-		if Final(c.State) {
+		switch {
+		case err != nil:
+			most = pollFailed
+		case Final(c.State):
 			most = pollIdle
 		}
 		// Jittered by a tenth, so that followers who began together don't stay together.

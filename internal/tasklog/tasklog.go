@@ -81,6 +81,27 @@ type Lease struct {
 	Until time.Time
 	// Cancel says that somebody has asked the holder to cancel the task.
 	Cancel bool
+	// Lost is how many holders before this one, in a row, were lost without having appended anything.
+	Lost int
+}
+
+// HandedOver is when a lease ends that its holder has given up to another: long ago, which tells it from one that ended because its
+// holder was lost.
+var HandedOver = time.UnixMilli(1)
+
+// Next returns the lease that follows the one in s, for the writer.
+func (s *Snapshot) Next(writer string, until time.Time) Lease {
+	next := Lease{Holder: writer, Epoch: s.Lease.Epoch + 1, Seq: s.Seq, Until: until}
+	if s.Fruitless() {
+		next.Lost = s.Lease.Lost + 1
+	}
+	return next
+}
+
+// Fruitless reports whether the last holder has appended nothing, and has not given up the lease either. If the task is not busy, it
+// was lost.
+func (s *Snapshot) Fruitless() bool {
+	return s.Lease.Holder != "" && s.Lease.Seq == s.Seq && !s.Lease.Until.Equal(HandedOver)
 }
 
 // Asked is what somebody wants the holder of a lease to know.
@@ -174,7 +195,7 @@ type Log interface {
 	// The caller makes sure that b.First is at most one more than the number of the last event.
 	Append(ctx context.Context, b Batch) error
 
-	// Acquire gives the lease to the writer, and makes the task one of those that [Log.Running] tells. It returns ErrConflict
+	// Acquire gives the lease to the writer, as [Snapshot.Next] has it, and makes the task one of those that [Log.Running] tells. It returns ErrConflict
 	// if the lease is no longer the one in s, which the caller has seen not to be busy. A request to cancel is forgotten. What
 	// the head says of the request is from then on as in s.
 	Acquire(ctx context.Context, s *Snapshot, writer string, until time.Time) (Lease, error)
@@ -198,8 +219,8 @@ type Log interface {
 	// tells the task. If somebody has acquired it since, it does nothing.
 	Settle(ctx context.Context, s *Snapshot) error
 
-	// Read returns the events after event number after, in order, limit at most. Fewer than limit mean that these
-	// are all there are by now. It returns ErrNotFound if there is no such task.
+	// Read returns the events after event number after, in order: limit at most, and none after the first with which they are
+	// ReadBytes or more. So they are all there are by now if [Whole] says so. It returns ErrNotFound if there is no such task.
 	Read(ctx context.Context, id a2a.TaskID, after int64, limit int) ([]Event, error)
 
 	// Poll returns the events after event number after, or if there are none, the lease. It is the cheap way to follow a
@@ -207,7 +228,10 @@ type Log interface {
 	// events if they are many.
 	Poll(ctx context.Context, id a2a.TaskID, after int64) ([]Event, Lease, error)
 
-	// Running calls yield with the tasks that have not reached a final state by their heads, until it returns false.
+	// Lease returns the lease. It costs little, however long the log is. It returns ErrNotFound if there is no such task.
+	Lease(ctx context.Context, id a2a.TaskID) (Lease, error)
+
+	// Running calls yield with the tasks that have not reached a final state by their heads, in any order, until it returns false.
 	Running(ctx context.Context, yield func(a2a.TaskID) bool) error
 
 	// List calls yield with the tasks that match the filter by their heads, newest status first, from the place after the
@@ -220,6 +244,18 @@ type Log interface {
 
 	// Load returns the task as of its last event. It returns ErrNotFound if there is no such task.
 	Load(ctx context.Context, id a2a.TaskID) (*Snapshot, error)
+}
+
+// ReadBytes is how much JSON one Read returns, but for the last event of it.
+const ReadBytes = 4 << 20
+
+// Whole reports whether what a Read with that limit has returned is all that there was.
+func Whole(events []Event, limit int) bool {
+	size := 0
+	for _, e := range events {
+		size += len(e.JSON)
+	}
+	return len(events) < limit && size < ReadBytes
 }
 
 // Snapshotter is a Log that loads a long task faster if it is given the fold over it now and then.

@@ -28,10 +28,12 @@ func checkLease(t *testing.T, l tasklog.Log, h tasklog.Head, want tasklog.Lease)
 	s := mustLoad(t, l, h.ID)
 	events, polled, err := l.Poll(t.Context(), h.ID, s.Seq)
 	must(t, err)
+	alone, err := l.Lease(t.Context(), h.ID)
+	must(t, err)
 	if len(events) != 0 {
 		t.Fatalf("polled %d events after the last", len(events))
 	}
-	for _, got := range []tasklog.Lease{s.Lease, polled} {
+	for _, got := range []tasklog.Lease{s.Lease, polled, alone} {
 		if got.Holder != want.Holder || got.Epoch != want.Epoch || got.Seq != want.Seq || !got.Until.Equal(want.Until) || got.Cancel != want.Cancel {
 			t.Errorf("lease %+v, want %+v", got, want)
 		}
@@ -64,7 +66,7 @@ func testLease(t *testing.T, l tasklog.Log) {
 	next := end.Add(time.Minute)
 	lease, err := l.Acquire(t.Context(), seen, "two", next)
 	must(t, err)
-	want := tasklog.Lease{Holder: "two", Epoch: 2, Seq: 1, Until: next}
+	want := tasklog.Lease{Holder: "two", Epoch: 2, Seq: 1, Until: next, Lost: 1}
 	if lease != want {
 		t.Errorf("acquired %+v, want %+v", lease, want)
 	}
@@ -117,8 +119,38 @@ func testRequest(t *testing.T, l tasklog.Log) {
 			_, err := l.Acquire(t.Context(), seen, fmt.Sprint(i), until())
 			must(t, err)
 			check(seen.Head)
+			// Who comes too late changes nothing.
+			late := *seen
+			kinds[(i+1)%len(kinds)](&late.Head)
+			if _, err := l.Acquire(t.Context(), &late, "late", until()); !errors.Is(err, tasklog.ErrConflict) {
+				t.Errorf("acquired late: %v", err)
+			}
+			check(seen.Head)
 		}
 	}
+}
+
+// testLost checks the count of the holders that were lost without having appended anything.
+func testLost(t *testing.T, l tasklog.Log) {
+	h, _ := mustCreate(t, l)
+	acquire := func(writer string, want int) {
+		t.Helper()
+		lease, err := l.Acquire(t.Context(), mustLoad(t, l, h.ID), writer, until())
+		must(t, err)
+		if stored := mustLoad(t, l, h.ID).Lease.Lost; lease.Lost != want || stored != want {
+			t.Errorf("before %s %d were lost, stored are %d; want %d", writer, lease.Lost, stored, want)
+		}
+	}
+	acquire("two", 1)
+	acquire("three", 2)
+	must(t, l.Append(t.Context(), batch(h, "three", 2, "something")))
+	acquire("four", 0)
+	_, err := l.Renew(t.Context(), h, "four", tasklog.HandedOver)
+	must(t, err)
+	acquire("five", 0)
+	acquire("six", 1)
+	acquire("", 2)
+	acquire("seven", 0)
 }
 
 // testLeaseBeforeRenewal checks requests about a lease that has never been renewed.

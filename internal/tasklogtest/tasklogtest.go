@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -38,12 +39,14 @@ func Test(t *testing.T, open func(t *testing.T) tasklog.Log) {
 		{"NothingAfterTheEnd", testNothingAfterTheEnd},
 		{"BigArtifact", testBigArtifact},
 		{"BigMessage", testBigMessage},
+		{"ReadBytes", testReadBytes},
 		{"Long", testLong},
 		{"Snapshot", testSnapshot},
 		{"Appender", testAppender},
 		{"Lease", testLease},
 		{"LeaseBeforeRenewal", testLeaseBeforeRenewal},
 		{"Request", testRequest},
+		{"Lost", testLost},
 		{"ConcurrentAcquire", testConcurrentAcquire},
 		{"Fence", testFence},
 		{"Takeover", testTakeover},
@@ -203,6 +206,9 @@ func testNotFound(t *testing.T, l tasklog.Log) {
 	if _, err := l.Load(t.Context(), "none"); !errors.Is(err, tasklog.ErrNotFound) {
 		t.Errorf("Load: got %v, want ErrNotFound", err)
 	}
+	if _, err := l.Lease(t.Context(), "none"); !errors.Is(err, tasklog.ErrNotFound) {
+		t.Errorf("Lease: got %v, want ErrNotFound", err)
+	}
 	for _, after := range []int64{0, 5} {
 		if _, err := l.Read(t.Context(), "none", after, 10); !errors.Is(err, tasklog.ErrNotFound) {
 			t.Errorf("Read after %d: got %v, want ErrNotFound", after, err)
@@ -217,6 +223,9 @@ func testExpired(t *testing.T, l tasklog.Log) {
 	must(t, l.Create(t.Context(), h, "creator", until(), first))
 	if _, err := l.Load(t.Context(), h.ID); !errors.Is(err, tasklog.ErrNotFound) {
 		t.Errorf("Load: got %v, want ErrNotFound", err)
+	}
+	if _, err := l.Lease(t.Context(), h.ID); !errors.Is(err, tasklog.ErrNotFound) {
+		t.Errorf("Lease: got %v, want ErrNotFound", err)
 	}
 	for _, after := range []int64{0, 1} {
 		if _, err := l.Read(t.Context(), h.ID, after, 10); !errors.Is(err, tasklog.ErrNotFound) {
@@ -361,6 +370,25 @@ func testBigMessage(t *testing.T, l tasklog.Log) {
 		must(t, err)
 		checkEvents(t, events, 0, [][]byte{first})
 		checkLoad(t, l, h, [][]byte{first})
+	}
+}
+
+// testReadBytes checks that a Read of many long events returns some of them.
+func testReadBytes(t *testing.T, l tasklog.Log) {
+	h, first := mustCreate(t, l)
+	want := [][]byte{first}
+	for i := range 4 {
+		b := batch(h, "w", int64(len(want))+1, strings.Repeat(strconv.Itoa(i), tasklog.ReadBytes/2))
+		must(t, l.Append(t.Context(), b))
+		want = append(want, b.Events...)
+	}
+	for after, n := range []int{3, 2, 2, 2, 1, 0} {
+		events, err := l.Read(t.Context(), h.ID, int64(after), 100)
+		must(t, err)
+		checkEvents(t, events, int64(after), want[after:after+n])
+		if whole := tasklog.Whole(events, 100); whole != (n < 2) {
+			t.Errorf("after event %d, these %d are all: %t", after, n, whole)
+		}
 	}
 }
 

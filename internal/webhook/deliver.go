@@ -28,6 +28,7 @@ type delivery struct {
 	body  func(tasklog.Event) ([]byte, error)
 	until time.Time // the end of the claim
 	saved time.Time // when progress was saved
+	saves int       // how often it was
 	stop  time.Time // when no request may begin any more; zero if there is no limit
 	end   string    // how the delivery ended, if not with the log's last event
 	sent  int       // events
@@ -59,6 +60,7 @@ func (d *delivery) deliver(ctx context.Context) error {
 		return err
 	}
 	for {
+		saves := d.saves
 		events, err := d.Log.Read(ctx, d.TaskID, d.After, readAtOnce)
 		if err != nil && !errors.Is(err, tasklog.ErrNotFound) {
 			return err
@@ -78,7 +80,8 @@ func (d *delivery) deliver(ctx context.Context) error {
 				return err
 			}
 		}
-		if len(events) == readAtOnce {
+		// Who was refused the claim before it was saved has been forgotten by then, and what they came for is not read yet.
+		if !tasklog.Whole(events, readAtOnce) || d.saves != saves {
 			continue
 		}
 		released, err := d.Store.ReleasePush(ctx, d.Delivery, time.Time{})
@@ -134,6 +137,7 @@ func (d *delivery) save(ctx context.Context) error {
 		return err
 	}
 	d.saved, d.until = now, until
+	d.saves++
 	return nil
 }
 

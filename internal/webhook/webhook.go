@@ -37,8 +37,8 @@ const (
 	// invocation.
 	patience = 5 * time.Second
 
-	// atOnce is how many deliveries one wake-up has under way.
-	atOnce = 32
+	// atOnce is how many deliveries one wake-up has under way. Each has up to tasklog.ReadBytes in hand.
+	atOnce = 16
 
 	// readAtOnce is how many events are read from a log at once.
 	readAtOnce = 200

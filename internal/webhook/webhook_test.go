@@ -345,3 +345,22 @@ func TestWatch(t *testing.T) {
 		w.hook.want(url+"2", "2 3 4 5 6 7")
 	})
 }
+
+// TestRefusedWhileSaved has progress be saved, in the middle of some events, after somebody was refused the claim who came for another
+// event: that is delivered, too.
+func TestRefusedWhileSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(*http.Request, int64) (*http.Response, error) {
+			time.Sleep(time.Second)
+			return status(http.StatusOK), nil
+		})
+		h := w.task(t, 4, url)
+		delivered := make(chan error)
+		go func() { delivered <- w.Wake(t.Context(), h.ID) }()
+		time.Sleep(1500 * time.Millisecond)
+		w.add(t, h, 5, 1)
+		must(t, w.Wake(t.Context(), h.ID))
+		must(t, <-delivered)
+		w.hook.want(url, "1 2 3 4 5")
+	})
+}

@@ -65,6 +65,11 @@ func (s slow) Poll(ctx context.Context, id a2a.TaskID, after int64) ([]tasklog.E
 	return s.log.Poll(ctx, id, after)
 }
 
+func (s slow) Lease(ctx context.Context, id a2a.TaskID) (tasklog.Lease, error) {
+	time.Sleep(s.latency)
+	return s.log.Lease(ctx, id)
+}
+
 func (s slow) Running(ctx context.Context, yield func(a2a.TaskID) bool) error {
 	time.Sleep(s.latency)
 	return s.log.Running(ctx, yield)

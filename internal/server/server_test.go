@@ -1,0 +1,199 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
+
+	"a2alambda/internal/memlog"
+	"a2alambda/internal/push"
+	"a2alambda/internal/run"
+	"a2alambda/internal/server"
+	"a2alambda/internal/tasklog"
+)
+
+// sick is a log that fails where it is told to.
+type sick struct {
+	*memlog.Log
+	appends, pushes atomic.Bool
+}
+
+func (s *sick) Append(ctx context.Context, b tasklog.Batch) error {
+	if s.appends.Load() {
+		return errors.New("throttled")
+	}
+	return s.Log.Append(ctx, b)
+}
+
+func (s *sick) PutPush(ctx context.Context, h tasklog.Head, c push.Config) error {
+	if s.pushes.Load() {
+		return errors.New("throttled")
+	}
+	return s.Log.PutPush(ctx, h, c)
+}
+
+// asker asks for input until the message is "done". It can't resume.
+type asker struct{}
+
+func (asker) Execute(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return func(yield func(a2a.Event, error) bool) {
+		state := a2a.TaskStateInputRequired
+		if ec.Message.Parts[0].Text() == "done" {
+			state = a2a.TaskStateCompleted
+		}
+		yield(a2a.NewStatusUpdateEvent(ec, state, nil), nil)
+	}
+}
+
+func (asker) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return func(func(a2a.Event, error) bool) {}
+}
+
+var caller = server.Caller{Version: "1.0"}
+
+// newServer returns a server over a log, whose workers run in the background.
+func newServer() (*server.Server, *sick) {
+	l := &sick{Log: new(memlog.Log)}
+	r := &run.Runner{Log: l, Executor: asker{}, Logger: slog.New(slog.DiscardHandler)}
+	r.Invoke = func(_ context.Context, id a2a.TaskID) error {
+		go func() { _ = r.Work(context.Background(), id) }()
+		return nil
+	}
+	return &server.Server{
+		Log: l, Runner: r, Retention: 24 * time.Hour, Card: new(a2a.AgentCard),
+		Push: &server.Push{Store: l, Check: func(*a2a.PushConfig) error { return nil }},
+	}, l
+}
+
+func send(t *testing.T, s *server.Server, req *a2a.SendMessageRequest, want a2a.TaskState) *a2a.Task {
+	t.Helper()
+	task, err := s.SendMessage(t.Context(), caller, req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := task.Status.State; got != want {
+		t.Fatalf("the task is %s, want %s", got, want)
+	}
+	return task
+}
+
+func message(id a2a.TaskID, text string) *a2a.SendMessageRequest {
+	m := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(text))
+	m.TaskID = id
+	return &a2a.SendMessageRequest{Message: m}
+}
+
+// TestLostCancellation has a cancellation of a task that waits be lost between the reservation of its place in the log and the event:
+// the task goes on waiting, and takes the next message.
+func TestLostCancellation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, l := newServer()
+		task := send(t, s, message("", "first"), a2a.TaskStateInputRequired)
+		l.appends.Store(true)
+		if _, err := s.CancelTask(t.Context(), caller, &a2a.CancelTaskRequest{ID: task.ID}); err == nil {
+			t.Fatal("a cancellation that can't be stored was answered")
+		}
+		l.appends.Store(false)
+		time.Sleep(time.Minute)
+		send(t, s, message(task.ID, "done"), a2a.TaskStateCompleted)
+	})
+}
+
+// TestLostConfiguration has the push notification configuration of a message not be stored: the client is told, and the turn, which
+// nobody has begun, goes to a worker. The client's next try joins it.
+func TestLostConfiguration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, l := newServer()
+		req := message("", "done")
+		req.Config = &a2a.SendMessageConfig{PushConfig: &a2a.PushConfig{URL: "https://example.com"}}
+		l.pushes.Store(true)
+		if _, err := s.SendMessage(t.Context(), caller, req); err == nil {
+			t.Fatal("a message whose configuration can't be stored was answered")
+		}
+		l.pushes.Store(false)
+		begun := time.Now()
+		task := send(t, s, req, a2a.TaskStateCompleted)
+		if took := time.Since(begun); took > 5*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if configs, err := l.Pushes(t.Context(), task.ID); len(configs) != 1 || err != nil {
+			t.Errorf("the configurations are %+v, %v", configs, err)
+		}
+	})
+}
+
+// TestRetriedStream checks that the stream of a message that is sent again ends with its turn, as the first did.
+func TestRetriedStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := newServer()
+		req := message("", "first")
+		for range 2 {
+			begun := time.Now()
+			st, err := s.SendStreamingMessage(t.Context(), caller, req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var last tasklog.Event
+			for end := false; !end; {
+				<-st.Tap.Ready()
+				var events []tasklog.Event
+				if events, end, err = st.Tap.Take(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if n := len(events); n > 0 {
+					last = events[n-1]
+				}
+			}
+			st.Close()
+			if took := time.Since(begun); took > 5*time.Second || last.Seq != 2 {
+				t.Errorf("the stream ended after %v, with event %d", took, last.Seq)
+			}
+		}
+	})
+}
+
+// TestRoom checks that no task has more configurations than it may have, whatever they come with, nor messages.
+func TestRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, l := newServer()
+		withConfig := func(req *a2a.SendMessageRequest, id string) *a2a.SendMessageRequest {
+			req.Config = &a2a.SendMessageConfig{PushConfig: &a2a.PushConfig{ID: id, URL: "https://example.com"}}
+			return req
+		}
+		first := message("", "first")
+		task := send(t, s, withConfig(first, "0"), a2a.TaskStateInputRequired)
+		full := 0
+		for i := range 20 {
+			req := first // which joins
+			if i%2 == 0 {
+				req = message(task.ID, "second")
+			}
+			if _, err := s.SendMessage(t.Context(), caller, withConfig(req, string(rune('a'+i)))); errors.Is(err, a2a.ErrUnsupportedOperation) {
+				full++
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if configs, err := l.Pushes(t.Context(), task.ID); len(configs) != 10 || full != 11 || err != nil {
+			t.Errorf("the task has %d configurations; it refused %d, %v", len(configs), full, err)
+		}
+		send(t, s, withConfig(message(task.ID, "third"), "0"), a2a.TaskStateInputRequired) // replaces one
+
+		long := strings.Repeat("x", 6<<20)
+		for range 3 {
+			send(t, s, message(task.ID, long), a2a.TaskStateInputRequired)
+		}
+		if _, err := s.SendMessage(t.Context(), caller, message(task.ID, "one more")); !errors.Is(err, a2a.ErrUnsupportedOperation) {
+			t.Errorf("after 18 MB of messages: %v", err)
+		}
+	})
+}
