@@ -38,10 +38,24 @@ func TestBench(t *testing.T) {
 		t.Errorf("the targets are\n%s", &targets)
 	}
 
-	text := read(t, readme)
-	if !strings.HasPrefix(text, "before\n"+readmeBegin+"\n") || !strings.HasSuffix(text, readmeEnd+"\nafter\n") || strings.Contains(text, "\nold\n") {
-		t.Errorf("the README is\n%s", text)
+	summary := read(t, readme)
+	if !strings.HasPrefix(summary, "before\n"+readmeBegin+"\n") || !strings.HasSuffix(summary, readmeEnd+"\nafter\n") || strings.Contains(summary, "\nold\n") {
+		t.Errorf("the README is\n%s", summary)
 	}
+	for _, row := range summaryRows {
+		// Streams are shorter here, and no run is cut off.
+		want := row.section != "length" && row.section != "recovery"
+		if strings.Contains(summary, "\n| "+row.title+" | ") != want {
+			t.Errorf("%s has no row, or one without figures, in\n%s", row.title, summary)
+		}
+	}
+	for _, file := range []string{"results.md", summaryPlot + ".svg"} {
+		if !strings.Contains(summary, "("+filepath.ToSlash(filepath.Join(results, file))+")") {
+			t.Errorf("the README does not lead to %s:\n%s", file, summary)
+		}
+	}
+
+	text := read(t, filepath.Join(results, "results.md"))
 	for _, name := range []string{limitName, peerName, peerServerName, pythonName, memoryName, memorySlowName, dynamoName, dynamoSlowName, memoryServerName} {
 		// A row each of first byte, long streams, tokens.
 		if n := strings.Count(text, "\n| "+name+" | "); n < 3 {
@@ -83,7 +97,7 @@ func TestBench(t *testing.T) {
 	}
 	for _, p := range plots {
 		wellFormed(t, []byte(read(t, p)))
-		if !strings.Contains(text, filepath.ToSlash(p)) {
+		if !strings.Contains(text, "("+filepath.Base(p)+")") {
 			t.Errorf("%s is not shown", p)
 		}
 	}
@@ -177,6 +191,39 @@ func TestTargets(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+}
+
+// TestReadmeSummary checks what a README has of a report.
+func TestReadmeSummary(t *testing.T) {
+	r := &report{Effort: "full", sections: []section{
+		{
+			name:    "first",
+			targets: []target{{"the first byte is soon", true}},
+			samples: []series{
+				{limitName, "first byte, 1 at once", "ms", []float64{1, 3, 2}}, {limitName, "first byte, 8 at once", "ms", []float64{9}},
+				{memoryName, "first byte, 1 at once", "ms", []float64{4}}, {memorySlowName, "first byte, 1 at once", "ms", []float64{5}},
+			},
+		},
+		{name: "length", plot: &plot{title: "Time"}, targets: []target{{"it ends", false}}},
+		{name: "cost", samples: []series{{"tutorial's task, streamed", "price of a million", "$", []float64{30}}}},
+	}}
+	_, got, _ := strings.Cut(r.summary("results"), "[All results](results/results.md).\n")
+	want := `
+![Time](results/length.svg)
+
+|  | limit | a2a-go | a2alambda, memory | a2alambda, DynamoDB Local |
+|---|--:|--:|--:|--:|
+| first byte of a stream, ms | 2.0 | – | 4.0 | – |
+| a million of the tutorial's tasks, $ | – | – | – | 30 |
+
+Targets:
+
+- reached: the first byte is soon
+- **missed**: it ends
+`
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // rowsTable is the head of tables that have a quantity a row.
-var rowsTable = []string{"", "", "p50", "p99", "to the limit", "a2a-go to it"}
+var rowsTable = []string{"", "", "p50", "p99", "× the limit", "a2a-go ÷ this"}
 
 // addRow adds the row of a quantity, and its samples. The limit's and a2a-go's samples may be nil.
 func (s *section) addRow(system, what, unit string, samples, limit, peer []float64) {

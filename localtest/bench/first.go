@@ -52,7 +52,7 @@ func measureFirst(ctx context.Context, b *bench) (section, error) {
 	for _, clients := range b.clients {
 		s.table.head = append(s.table.head, fmt.Sprintf("%d at once: first byte", clients), "whole")
 	}
-	s.table.head = append(s.table.head, "to the limit", "a2a-go to it")
+	s.table.head = append(s.table.head, "× the limit", "a2a-go ÷ this")
 	p50 := func(name string) float64 { return percentile(first[key{name, 1}], 50) }
 	for _, system := range b.systems {
 		row := []string{system.name}

@@ -103,7 +103,7 @@ func lengthSection(b *bench, results map[string]map[int]*lengthResult, bytes int
 	for _, length := range b.lengths {
 		s.table.head = append(s.table.head, figure(float64(length))+" events")
 	}
-	s.table.head = append(s.table.head, "to the limit at "+figure(far), "a2a-go to it at "+figure(near))
+	s.table.head = append(s.table.head, "× the limit at "+figure(far), "a2a-go ÷ this at "+figure(near))
 	for _, length := range b.lengths {
 		s.table.head = append(s.table.head, "MB at "+figure(float64(length)))
 	}

@@ -20,7 +20,7 @@ type report struct {
 	sections []section
 }
 
-// The results in README.md are between these lines.
+// The summary in README.md is between these lines.
 const (
 	readmeBegin = "<!-- bench: written by go run ./localtest/bench -readme -->"
 	readmeEnd   = "<!-- bench: end -->"
@@ -30,7 +30,8 @@ const (
 const legend = "- *limit*: a Lambda handler (`lambdaurl`) that only encodes each event and writes it\n" +
 	"- *a2a-go*: the Go SDK's own server (2.4.0), in memory; *tutorial's Python*: its server (a2a-sdk 0.2.8, uvicorn), in memory\n" +
 	"- *+ 5 ms*: each call to the store takes so much longer, as in a region\n" +
-	"- *HTTP*: a server without a Lambda; all others are behind the same emulator of one\n\n"
+	"- *HTTP*: a server without a Lambda; all others are behind the same emulator of one\n" +
+	"- *× the limit*: how many times the limit's time; *a2a-go ÷ this*: how many times this row's time a2a-go takes\n\n"
 
 // write puts results.md, samples.json and the plots into the directory. What was there of an earlier run is replaced.
 func (r *report) write(dir string) error {
@@ -64,19 +65,24 @@ func (r *report) write(dir string) error {
 	if err := os.WriteFile(filepath.Join(dir, "samples.json"), append(data, '\n'), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "results.md"), []byte("# Results\n\n"+r.markdown("##", ".")), 0o644)
+	return os.WriteFile(filepath.Join(dir, "results.md"), []byte(r.markdown()), 0o644)
 }
 
-// markdown returns the results with headings of the level; dir is the way to the plots and samples.
-func (r *report) markdown(heading, dir string) string {
-	var b strings.Builder
+// made tells when, how and where the results were made.
+func (r *report) made() string {
 	m := r.Machine
-	fmt.Fprintf(&b, "`go run ./localtest/bench` of %s, %s: %s, %d cores, %s, %s; client and systems share the machine. "+
-		"[All samples](%s).\n\n"+legend, m.Time.Format("2006-01-02"), r.Effort, m.CPU, m.Cores, m.OS, m.Go, path.Join(dir, "samples.json"))
+	return fmt.Sprintf("`go run ./localtest/bench` of %s, %s: %s, %d cores, %s, %s; client and systems share the machine",
+		m.Time.Format("2006-01-02"), r.Effort, m.CPU, m.Cores, m.OS, m.Go)
+}
+
+// markdown returns all results, for a file beside the plots and samples.
+func (r *report) markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Results\n\n%s. [All samples](samples.json).\n\n"+legend, r.made())
 	for _, s := range r.sections {
-		fmt.Fprintf(&b, "%s %s\n\n%s\n\n", heading, s.title, s.text)
+		fmt.Fprintf(&b, "## %s\n\n%s\n\n", s.title, s.text)
 		if s.plot != nil {
-			fmt.Fprintf(&b, "![%s](%s)\n\n", s.plot.title, path.Join(dir, s.name+".svg"))
+			fmt.Fprintf(&b, "![%s](%s)\n\n", s.plot.title, s.name+".svg")
 		}
 		b.WriteString(s.table.markdown() + "\n")
 		for _, note := range s.notes {
@@ -84,7 +90,7 @@ func (r *report) markdown(heading, dir string) string {
 		}
 	}
 	if targets := r.targets(); len(targets) > 0 {
-		fmt.Fprintf(&b, "%s Targets\n\n", heading)
+		b.WriteString("## Targets\n\n")
 		for _, t := range targets {
 			b.WriteString("- " + t.String() + "\n")
 		}
@@ -96,16 +102,85 @@ func (r *report) markdown(heading, dir string) string {
 	return b.String()
 }
 
-// rewrite replaces the results in a README, which lies at the root of the repository, by these.
+// summaryPlot is the section whose plot the summary has.
+const summaryPlot = "length"
+
+// summarySystems are the columns of the summary, and summaryRows its rows: medians of samples.
+var (
+	summarySystems = []string{limitName, peerName, memoryName, dynamoName}
+	summaryRows    = []struct {
+		title, section, what string
+		ours                 string // who has the samples, if that is no system: they are this project's, on DynamoDB
+	}{
+		{"first byte of a stream, ms", "first", "first byte, 1 at once", ""},
+		{"a stream of 10,000 events, ms", "length", "whole stream, 10,000 events", ""},
+		{"a token's delay, ms", "tokens", "delay of a token", ""},
+		{"an event's delay at another instance, ms", "elsewhere", "lag, 50 events a second", ""},
+		{"stream resumed after a kill: its first missed event, ms", "elsewhere", "resumed after a kill", ""},
+		{"run taken over after a kill: its next event, ms", "recovery", "taken over", ""},
+		{"a million of the tutorial's tasks, $", "cost", "price of a million", "tutorial's task, streamed"},
+	}
+)
+
+// summary returns the most important results, for a README. dir is the way to the plots and to all results.
+func (r *report) summary(dir string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s. Medians; –: a system does not have that, or takes too long. [All results](%s).\n\n",
+		r.made(), path.Join(dir, "results.md"))
+	for _, s := range r.sections {
+		if s.name == summaryPlot {
+			fmt.Fprintf(&b, "![%s](%s)\n\n", s.plot.title, path.Join(dir, s.name+".svg"))
+		}
+	}
+	all := table{head: append([]string{""}, summarySystems...)}
+	for _, row := range summaryRows {
+		cells, measured := []string{row.title}, false
+		for _, system := range summarySystems {
+			cell, name := none, system
+			if row.ours != "" {
+				name = map[string]string{dynamoName: row.ours}[system]
+			}
+			if samples := r.samples(row.section, name, row.what); len(samples) > 0 {
+				cell, measured = figure(percentile(samples, 50)), true
+			}
+			cells = append(cells, cell)
+		}
+		if measured {
+			all.add(cells...)
+		}
+	}
+	b.WriteString(all.markdown())
+	if targets := r.targets(); len(targets) > 0 {
+		b.WriteString("\nTargets:\n\n")
+		for _, t := range targets {
+			b.WriteString("- " + t.String() + "\n")
+		}
+	}
+	return b.String()
+}
+
+// samples returns those of a quantity, or nil if it was not measured.
+func (r *report) samples(section, system, what string) []float64 {
+	for _, s := range r.sections {
+		for _, series := range s.samples {
+			if s.name == section && series.System == system && series.What == what {
+				return series.Values
+			}
+		}
+	}
+	return nil
+}
+
+// rewrite replaces the summary in a README, which lies at the root of the repository, by that of these results.
 func (r *report) rewrite(readme, dir string) error {
 	before, after, err := splitReadme(readme)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(readme, []byte(before+"\n\n"+r.markdown("###", filepath.ToSlash(dir))+after), 0o644)
+	return os.WriteFile(readme, []byte(before+"\n\n"+r.summary(filepath.ToSlash(dir))+"\n"+after), 0o644)
 }
 
-// splitReadme returns what is before and after the results in a README, with the lines that mark them.
+// splitReadme returns what is before and after the summary in a README, with the lines that mark them.
 func splitReadme(readme string) (before, after string, err error) {
 	text, err := os.ReadFile(readme)
 	if err != nil {

@@ -54,7 +54,7 @@ func measureTokens(ctx context.Context, b *bench) (section, error) {
 		title: "Tokens, 50 a second",
 		text: fmt.Sprintf("%d chunks of an artifact, one every 20 ms. Milliseconds from the moment at which the agent made a token to its arrival at "+
 			"the client.", b.tokens),
-		table: table{head: []string{"", "p50", "p99", "to the limit", "a2a-go to it"}},
+		table: table{head: []string{"", "p50", "p99", "× the limit", "a2a-go ÷ this"}},
 		plot:  &plot{title: "Delay of a token", x: "ms, p50 to p99"},
 		notes: []string{fmt.Sprintf("In DynamoDB the answer is %d writes, %s write units and %s read units, its task, lease and index included.",
 			price.writes, figure(price.Write), figure(price.Read))},
