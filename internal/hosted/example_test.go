@@ -15,16 +15,12 @@ func Example() {
 	for event, err := range (Parrot{}).Execute(context.Background(), ec) {
 		switch e := event.(type) {
 		case *a2a.TaskArtifactUpdateEvent:
-			fmt.Println(e.Artifact.Parts[0].Text())
+			fmt.Print(e.Artifact.Parts[0].Text())
 		case *a2a.TaskStatusUpdateEvent:
 			fmt.Println(e.Status.State)
 		default:
 			fmt.Println(err)
 		}
 	}
-	// Output:
-	// Pieces
-	// of
-	// eight
-	// TASK_STATE_COMPLETED
+	// Output: Pieces of eight TASK_STATE_COMPLETED
 }

@@ -14,8 +14,10 @@ type Parrot struct{}
 
 func (Parrot) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
 	return func(yield func(a2a.Event, error) bool) {
-		for _, word := range strings.Fields(ec.Message.Parts[0].Text()) {
-			if !yield(a2a.NewArtifactEvent(ec, a2a.NewTextPart(word)), nil) {
+		for i, word := range strings.Fields(ec.Message.Parts[0].Text()) {
+			chunk := a2a.NewArtifactUpdateEvent(ec, "echo", a2a.NewTextPart(word+" "))
+			chunk.Append = i > 0
+			if !yield(chunk, nil) {
 				return
 			}
 		}
