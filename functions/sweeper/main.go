@@ -1,5 +1,5 @@
-// Command sweeper is the Lambda function that finds tasks whose run was cut off, and has a worker see to them, and push
-// notifications that are due, and has the push function deliver them. It is invoked each minute; what the event says does not
+// Command sweeper is the Lambda function that finds tasks whose run was cut off, for a worker to resume or end them, and push
+// notifications that are due, for the push function to deliver them. It is invoked each minute; what the event says does not
 // matter.
 //
 // The environment:

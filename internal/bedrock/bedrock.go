@@ -1,5 +1,5 @@
 // Package bedrock is an agent that answers with a large language model on Amazon Bedrock, by ConverseStream
-// (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html): text for text, as it comes. It
+// (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html), streaming the text as it comes. It
 // remembers the conversation, and knows nothing of HTTP or storage.
 package bedrock
 

@@ -1,4 +1,4 @@
-// Package cloud is what the functions share of AWS: the table, and how they invoke each other.
+// Package cloud holds what the functions share: AWS clients, the table, invoking each other.
 package cloud
 
 import (

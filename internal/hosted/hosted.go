@@ -1,4 +1,4 @@
-// Package hosted is the agent that the functions host. It is the one place to change for another.
+// Package hosted chooses the agent that the functions host. To host another, change this package.
 package hosted
 
 import (

@@ -1,4 +1,4 @@
-// Package legacy is what A2A 0.3 has otherwise than 1.0 in JSON-RPC. Timestamps are as those of 1.0: UTC, to the millisecond.
+// Package legacy holds the JSON-RPC encodings in which A2A 0.3 differs from 1.0. Timestamps are as those of 1.0: UTC, to the millisecond.
 package legacy
 
 import (

@@ -1,5 +1,5 @@
-// Package page is an agent in a browser: one HTML page that shows the agent card, sends messages, and shows the stream of events as
-// it comes. It speaks A2A 1.0 over JSON-RPC with the server that it came from, and with nobody else.
+// Package page serves a page for browsers to talk to the agent: it shows the agent card, sends messages, and shows the events as they
+// come. The page speaks A2A 1.0 over JSON-RPC with the server that it came from, and with nobody else.
 package page
 
 import (

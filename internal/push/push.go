@@ -1,8 +1,8 @@
 // Package push defines how a task's push notification configurations are kept, and where notifications may go.
 //
 // A configuration is delivered like a stream that somebody else holds open: the events of the task's log, in order, one request
-// each, from where delivery has come to. So what is stored of a delivery is one number, and nothing has to be queued. Package
-// webhook delivers.
+// each, from where delivery has got to. So what is stored of a delivery is one number, and nothing has to be queued. Package webhook
+// delivers.
 package push
 
 import (

@@ -1,5 +1,5 @@
-// Package run runs an executor over the log of a task: one turn, from an accepted message to a final state, within one
-// invocation. Nothing of a run outlives [Run.Wait].
+// Package run runs an executor for one turn of a task, from an accepted message to the end of the turn, within one invocation, and
+// writes its events to the task's log. Nothing of a run outlives [Run.Wait].
 package run
 
 import (

@@ -1,5 +1,5 @@
-// Package server gives the methods of A2A their meaning, over logs and runs. It knows no HTTP and no protocol version: it
-// speaks the SDK's types, and its errors are the SDK's, told apart with errors.Is.
+// Package server implements the operations of A2A, over logs and runs. It knows no HTTP and no protocol version: it speaks the SDK's
+// types, and its errors are the SDK's, told apart with errors.Is.
 package server
 
 import (

@@ -1,8 +1,8 @@
-// Package telemetry is what is logged of the system's work: one line each for a request, a run, a delivery and a sweep, with what
-// it was, how it ended, how long it took and what it cost. On Lambda the same line carries CloudWatch's metrics: see [NewHandler].
+// Package telemetry logs the system's work: one line for each request, run, delivery and sweep, with what it was, how it ended,
+// how long it took and what it cost. On Lambda the same line carries CloudWatch's metrics: see [NewHandler].
 //
-// A line has ids, names, numbers and states. What people and agents say, tokens and credentials are in none. A field whose
-// number is 0, or that is empty, is left out.
+// A line has ids, names, numbers and states, but nothing that people or agents say, no tokens and no credentials. A field that is 0
+// or empty is left out.
 package telemetry
 
 import (

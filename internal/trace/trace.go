@@ -1,6 +1,6 @@
 // Package trace carries the trace that a request belongs to, as its client names it: https://www.w3.org/TR/trace-context/
 //
-// This system makes no spans of its own. It passes on what it got, unchanged, as the recommendation has it for those who take no part
+// This system makes no spans of its own. It passes on what it got, unchanged, as the recommendation says for those who take no part
 // in a trace.
 package trace
 

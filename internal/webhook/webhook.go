@@ -3,7 +3,7 @@
 //
 // What wakes a delivery says only that there may be something: what is sent is read from the log, after the last event that was
 // delivered. So it does no harm to be woken twice, and whoever is woken makes up for what was missed. Delivery is at
-// least once: after a crash the last seconds are repeated. Receivers tell by the event's number.
+// least once: after a crash the last seconds are repeated, which receivers can tell by the event's number.
 package webhook
 
 import (

@@ -1,5 +1,5 @@
-// Package wire is A2A over HTTP: the agent card, JSON-RPC, and Server-Sent Events, in protocol versions 1.0 and 0.3 at the
-// same URL.
+// Package wire speaks A2A over HTTP: the agent card, JSON-RPC, HTTP+JSON and Server-Sent Events, in protocol versions 1.0 and 0.3 at
+// the same URL.
 package wire
 
 import (

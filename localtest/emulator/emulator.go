@@ -1,5 +1,5 @@
-// Package emulator is Lambda on this machine: functions with a function URL,
-// which can invoke each other.
+// Package emulator emulates Lambda on this machine: functions with a function
+// URL, which can invoke each other.
 //
 // It runs a real function binary against a real Runtime API and serves its
 // function URL, invoke mode RESPONSE_STREAM, over HTTP: each chunk that the

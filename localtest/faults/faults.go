@@ -1,6 +1,5 @@
-// Package faults is a DynamoDB that misbehaves: a proxy which, with given
-// probabilities, refuses, forgets to answer, and takes its time, and which can
-// be cut off.
+// Package faults makes DynamoDB misbehave: its proxy, with given probabilities,
+// refuses, forgets to answer and takes its time, and it can be cut off.
 package faults
 
 import (

@@ -4,8 +4,8 @@
 //
 //	go run ./localtest/serve
 //
-// PORT changes the port, and AGENT the agent. Webhooks may be on this machine. SIGINT and SIGTERM end it when the running streams have ended, or after ten seconds; a second
-// signal ends it at once. The tasks end with it, also those that a worker runs.
+// PORT changes the port, and AGENT the agent. Webhooks may be on this machine. SIGINT and SIGTERM end it when the running streams
+// have ended, or after ten seconds; a second signal ends it at once. The tasks end with it, also those that a worker runs.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Package stack is what template.yaml deploys, on this machine: agent, worker, sweeper and push function as emulated Lambda
+// Package stack runs what template.yaml deploys on this machine: agent, worker, sweeper and push function as emulated Lambda
 // functions that invoke each other, over a table in DynamoDB and its stream.
 package stack
 

@@ -1,4 +1,4 @@
-// Package authtest is an OpenID Connect issuer for tests.
+// Package authtest has an OpenID Connect issuer for tests.
 package authtest
 
 import (

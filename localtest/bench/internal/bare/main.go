@@ -1,4 +1,4 @@
-// Command bare is the least Lambda function in Go: what none can be quicker to start, or smaller, than.
+// Command bare is the least Lambda function in Go: none can be smaller, or start sooner.
 package main
 
 import "github.com/aws/aws-lambda-go/lambda"

@@ -1,4 +1,4 @@
-// Command function is all that the benchmark measures in Go, as a Lambda function or, where there is no Lambda, as an HTTP
+// Command function runs all that the benchmark measures in Go, as a Lambda function or, where there is no Lambda, as an HTTP
 // server at the listener that it inherits as file 3: this project's packages, wired as functions/agent and functions/worker do
 // it, the SDK's own server, and a handler that only writes.
 //

@@ -1,4 +1,4 @@
-// Package load is the agent that the benchmark has every system run: one that says as much, as fast, as its client orders.
+// Package load has the agent that the benchmark has every system run: it says as much, and as fast, as its client orders.
 package load
 
 import (
