@@ -20,3 +20,5 @@ func Operations() (operations []string) {
 	}
 	return operations
 }
+
+var CamelKeys = camelKeys
