@@ -105,6 +105,24 @@ func camelKey(k string) string {
 	return strings.Join(words, "")
 }
 
+// deeper reports whether objects and arrays in the JSON are nested more than n levels deep.
+func deeper(data []byte, n int) bool {
+	depth := 0
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '"':
+			i = stringEnd(data, i) - 1
+		case '{', '[':
+			if depth++; depth > n {
+				return true
+			}
+		case '}', ']':
+			depth--
+		}
+	}
+	return false
+}
+
 // valueLen returns how long the member's value is that the JSON begins with.
 func valueLen(data []byte) int {
 	depth := 0

@@ -13,10 +13,17 @@ import (
 	"a2alambda/internal/server"
 )
 
+// maxDepth is how many levels deep the objects and arrays of params may be nested. [json.Unmarshal] takes 10,000, but what a client
+// sends is stored some levels deeper than it came: a task that was stored at the limit could never be read again.
+const maxDepth = 500
+
 // params decodes the params of a request.
 func params[T any](data json.RawMessage) (*T, error) {
 	if len(data) == 0 || bytes.Equal(data, []byte("null")) {
 		return nil, server.Invalid("params", "are required")
+	}
+	if deeper(data, maxDepth) {
+		return nil, server.Invalid("params", "are nested more than %d levels deep", maxDepth)
 	}
 	p := new(T)
 	err := json.Unmarshal(camelKeys(data), p)
