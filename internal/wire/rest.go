@@ -200,8 +200,11 @@ func restParams(r *http.Request, parameters map[string]any, body []byte) (json.R
 		if len(parameters) == 0 {
 			return body, nil
 		}
+		inPath := slices.Collect(maps.Keys(parameters))
 		for k, v := range fields {
-			if _, inPath := parameters[camelKey(k)]; !inPath {
+			// In any case: whoever decodes the params takes it for the same field.
+			same := func(name string) bool { return strings.EqualFold(name, camelKey(k)) }
+			if !slices.ContainsFunc(inPath, same) {
 				parameters[k] = v
 			}
 		}
