@@ -20,8 +20,8 @@ const (
 	defaultPage = 50
 	maxPage     = 100
 
-	// loadAtOnce is how many tasks of a page are loaded at the same time.
-	loadAtOnce = 16
+	// loadAtOnce is how many tasks of a page are loaded at the same time, each of which is in memory as a whole until it is trimmed.
+	loadAtOnce = 8
 )
 
 // page is what a page token says. It belongs to the list that it comes from, and shows nothing that the list has not.
@@ -76,7 +76,7 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 		if err != nil {
 			return nil, err
 		}
-		tasks, err := s.loadAll(ctx, found, filter)
+		tasks, err := s.loadAll(ctx, found, filter, req)
 		if err != nil {
 			return nil, err
 		}
@@ -89,12 +89,6 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 		list.NextPageToken = token(page{Time: at.Time.UnixMilli(), ID: at.ID, Total: from.Total, Of: from.Of})
 	}
 	slices.SortStableFunc(list.Tasks, func(a, b *a2a.Task) int { return statusTime(b).Compare(statusTime(a)) })
-	for _, t := range list.Tasks {
-		trimHistory(t, req.HistoryLength)
-		if !req.IncludeArtifacts {
-			t.Artifacts = nil
-		}
-	}
 	return list, nil
 }
 
@@ -112,8 +106,8 @@ func lagging(f tasklog.Filter) tasklog.Filter {
 	return f
 }
 
-// loadAll returns those of the tasks that match the filter, in the same order.
-func (s *Server) loadAll(ctx context.Context, at []tasklog.Position, f tasklog.Filter) ([]*a2a.Task, error) {
+// loadAll returns those of the tasks that match the filter, in the same order, and of each what the request asks for.
+func (s *Server) loadAll(ctx context.Context, at []tasklog.Position, f tasklog.Filter, req *a2a.ListTasksRequest) ([]*a2a.Task, error) {
 	found := make([]*a2a.Task, len(at))
 	errs := make([]error, len(at))
 	var loading sync.WaitGroup
@@ -128,13 +122,24 @@ func (s *Server) loadAll(ctx context.Context, at []tasklog.Position, f tasklog.F
 			case err != nil:
 				errs[i] = err
 			case matches(snapshot, f):
-				found[i] = snapshot.Task
 				s.recover(ctx, snapshot)
+				found[i] = trimmed(snapshot.Task, req)
 			}
 		})
 	}
 	loading.Wait()
 	return slices.DeleteFunc(found, func(t *a2a.Task) bool { return t == nil }), errors.Join(errs...)
+}
+
+// trimmed returns the task as the request wants it. The rest of it can be forgotten: a page of whole tasks may take more memory than
+// there is.
+func trimmed(t *a2a.Task, req *a2a.ListTasksRequest) *a2a.Task {
+	trimHistory(t, req.HistoryLength)
+	t.History = slices.Clone(t.History) // without what was before
+	if !req.IncludeArtifacts {
+		t.Artifacts = nil
+	}
+	return t
 }
 
 // matches reports whether a task passes the filter as it is, not only by its head.
