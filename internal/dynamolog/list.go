@@ -35,9 +35,13 @@ func listKey(s tasklog.Scope, shard int) string {
 
 func listShard(id a2a.TaskID) int { return spread(id, listShards) }
 
-// position returns p as the index sorts it: 13 digits of milliseconds since 1970, and the id.
-func position(p tasklog.Position) string {
-	return fmt.Sprintf("%013d#%s", max(0, p.Time.UnixMilli()), p.ID)
+// position returns p as the index sorts it: its time, and the id.
+func position(p tasklog.Position) string { return millis(p.Time) + "#" + string(p.ID) }
+
+// millis returns a time as the index sorts it: 13 digits of milliseconds since 1970. Times that need more, from the year 2286 on, are
+// all the same.
+func millis(t time.Time) string {
+	return fmt.Sprintf("%013d", min(max(0, t.UnixMilli()), 9_999_999_999_999))
 }
 
 func parsePosition(s string) tasklog.Position {
@@ -127,7 +131,7 @@ func (l *Log) listQuery(f tasklog.Filter, shard int, after tasklog.Position) *dy
 	}
 	names := map[string]string{"#li": attrList, "#po": attrPosition, "#x": attrExpires}
 	vals := values{
-		":li": str(listKey(f.Scope, shard)), ":since": str(fmt.Sprintf("%013d", max(0, f.Since.UnixMilli()))), ":before": str(before),
+		":li": str(listKey(f.Scope, shard)), ":since": str(millis(f.Since)), ":before": str(before),
 		":now": num(time.Now().Unix()),
 	}
 	filter := "#x > :now"
