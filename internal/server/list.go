@@ -42,6 +42,8 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 		return nil, Invalid("pageSize", "is not between 1 and %d", maxPage)
 	case !slices.Contains(states, req.Status):
 		return nil, Invalid("status", "is not a state of a task")
+	case len(req.ContextID) > maxID:
+		return nil, Invalid("contextId", "is longer than %d bytes", maxID)
 	}
 	if err := errors.Join(checkTenant(req.Tenant), checkHistoryLength("historyLength", req.HistoryLength)); err != nil {
 		return nil, err
@@ -166,7 +168,8 @@ func (s *Server) page(ctx context.Context, token string, f tasklog.Filter) (page
 	if err == nil {
 		err = json.Unmarshal(data, &p)
 	}
-	if err != nil || p.ID == "" || len(p.ID) > maxID || p.Time < 0 || p.Total < 0 || !slices.Equal(p.Of, of) {
+	// No task of the list is before its beginning, which a log need not expect.
+	if err != nil || p.ID == "" || len(p.ID) > maxID || p.Time < max(0, lagging(f).Since.UnixMilli()) || p.Total < 0 || !slices.Equal(p.Of, of) {
 		return page{}, Invalid("pageToken", "is not one of this list")
 	}
 	return p, nil
