@@ -30,6 +30,8 @@ const (
 	issuerTimeout = 5 * time.Second
 
 	maxKeySet = 1 << 20 // bytes
+
+	maxRedirects = 5
 )
 
 var (
@@ -58,7 +60,19 @@ type keySet struct {
 func newKeys(issuer string, logger *slog.Logger) *keys {
 	// The next question comes in an hour, and the process may be frozen until then: no connection is kept.
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}
-	return &keys{issuer: issuer, client: &http.Client{Transport: transport, Timeout: issuerTimeout}, logger: logger, now: time.Now}
+	client := &http.Client{Transport: transport, CheckRedirect: checkRedirect, Timeout: issuerTimeout}
+	return &keys{issuer: issuer, client: client, logger: logger, now: time.Now}
+}
+
+// checkRedirect lets nobody on the way say what the issuer's keys are, as a redirect to a URL without TLS would.
+func checkRedirect(r *http.Request, via []*http.Request) error {
+	switch {
+	case !isSecure(r.URL):
+		return errors.New("the redirect is not to a secure URL")
+	case len(via) > maxRedirects:
+		return errors.New("too many redirects")
+	}
+	return nil
 }
 
 // verify returns what a token says, if the issuer has signed it. An error is errSignature, or errUnavailable if the

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -181,6 +182,47 @@ func TestIssuerDown(t *testing.T) {
 	b.Break(nil)
 	b.good(t, token)
 	b.asked(t, 1)
+}
+
+// A redirect to a URL that is not secure is not followed, from the discovery document as from the keys; others are.
+func TestRedirects(t *testing.T) {
+	b := newBench(t)
+	const notSecure = "the redirect is not to a secure URL"
+	document := `{"issuer":"` + b.URL + `","jwks_uri":"` + b.URL + `/keys"}`
+	for _, test := range []struct {
+		answer http.HandlerFunc
+		log    string
+	}{
+		{func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://issuer.example/", http.StatusFound)
+		}, notSecure},
+		{func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/keys" {
+				http.Redirect(w, r, "http://issuer.example/keys", http.StatusTemporaryRedirect)
+				return
+			}
+			io.WriteString(w, document)
+		}, notSecure},
+		{func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, "too many redirects"},
+	} {
+		b.Break(test.answer)
+		b.log.Reset()
+		b.refuses(t, b.alice(), unavailable)
+		if !strings.Contains(b.log.String(), test.log) {
+			t.Errorf("logged %s, want %q", &b.log, test.log)
+		}
+		b.passed += gap
+	}
+
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b.Break(nil)
+		http.Redirect(w, r, b.URL+"/keys", http.StatusFound)
+	}))
+	defer other.Close()
+	b.Break(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, strings.Replace(document, b.URL+"/keys", other.URL, 1))
+	})
+	b.good(t, b.alice())
 }
 
 func TestIssuerHangs(t *testing.T) {
