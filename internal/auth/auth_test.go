@@ -41,13 +41,17 @@ func TestIAM(t *testing.T) {
 		"AROAEXAMPLE:":              "AROAEXAMPLE",
 		"AROAEXAMPLE":               "AROAEXAMPLE",
 		"123456789012":              "123456789012",
-		"123456789012:federated":    "123456789012:federated",
+		"12345678901a:x":            "12345678901a:x",
 		"eu-central-1:0f2c5a4e-89b": "eu-central-1:0f2c5a4e-89b",
 	} {
 		owner, err := auth.IAM(func(*http.Request) string { return id }).Authenticate(httptest.NewRequest("POST", "/", nil))
 		if owner != want || err != nil {
 			t.Errorf("%s: owner %q, %v; want %q", id, owner, err, want)
 		}
+	}
+	for _, id := range []string{"123456789012:federated", "123456789012:"} {
+		_, err := auth.IAM(func(*http.Request) string { return id }).Authenticate(httptest.NewRequest("POST", "/", nil))
+		refused(t, err, auth.Error{Status: 403, Message: "federated users choose their names: sign as an IAM user, or with a role"})
 	}
 	_, err := auth.IAM(func(*http.Request) string { return "" }).Authenticate(httptest.NewRequest("POST", "/", nil))
 	refused(t, err, auth.Error{Status: 403, Challenge: "AWS4-HMAC-SHA256", Message: "the request must be signed with AWS Signature Version 4"})

@@ -15,6 +15,10 @@ import (
 // whoever assumes the role, so it proves nothing, and two instances of one service must see the same tasks. So all who
 // may assume a role share their tasks, people with the same permission set of IAM Identity Center among them.
 //
+// Federated users ("<account>:<name>", of GetFederationToken) are refused: whoever asks for such credentials chooses the
+// name, and so could be any of them; and nothing else says which user of the account that was. There is no role that it
+// could be cut to: what is left is the id of the account's root user.
+//
 // A caller's permission to invoke the function must be limited to invocations through its URL (condition
 // lambda:InvokedViaFunctionUrl): an event that is sent to the function directly says of its sender what it likes.
 //
@@ -31,11 +35,17 @@ func (s iam) Authenticate(r *http.Request) (string, error) {
 	if id == "" {
 		return "", &Error{Status: http.StatusForbidden, Challenge: "AWS4-HMAC-SHA256", Message: "the request must be signed with AWS Signature Version 4"}
 	}
-	if role, _, ok := strings.Cut(id, ":"); ok && strings.HasPrefix(id, "AROA") {
-		return role, nil
+	before, _, ok := strings.Cut(id, ":")
+	switch {
+	case ok && strings.HasPrefix(id, "AROA"):
+		return before, nil
+	case ok && isAccount(before):
+		return "", &Error{Status: http.StatusForbidden, Message: "federated users choose their names: sign as an IAM user, or with a role"}
 	}
 	return id, nil
 }
+
+func isAccount(id string) bool { return len(id) == 12 && strings.Trim(id, "0123456789") == "" }
 
 func (iam) Declare(card *a2a.AgentCard) {
 	declare(card, "iam", a2a.HTTPAuthSecurityScheme{
