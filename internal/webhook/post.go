@@ -8,14 +8,20 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"a2alambda/internal/legacy"
 	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
 )
 
-// maxAnswer is how much of an answer is read, in bytes, so that its connection can be used again.
-const maxAnswer = 64 << 10
+const (
+	// maxAnswer is how much of an answer is read, in bytes, so that its connection can be used again.
+	maxAnswer = 64 << 10
+
+	// maxText is how much is told of a failure, in bytes: there may be something of the answer in it, which is a stranger's.
+	maxText = 200
+)
 
 // failure says why a webhook did not take an event. It has nothing of the configuration in it that is secret.
 type failure struct {
@@ -98,7 +104,9 @@ func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 		if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
 			err = wrapped.Err // without the URL
 		}
-		return &failure{text: err.Error(), lasts: errors.Is(err, push.ErrBlocked)}
+		text := err.Error()
+		text = strings.ToValidUTF8(text[:min(len(text), maxText)], "")
+		return &failure{text: text, lasts: errors.Is(err, push.ErrBlocked)}
 	}
 	defer resp.Body.Close()
 	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // the status counts

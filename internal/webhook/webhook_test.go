@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
@@ -99,6 +100,23 @@ func TestTriesAtOnce(t *testing.T) {
 		got := w.hook.requests(url)
 		if a, b := got[2].at.Sub(got[1].at), got[3].at.Sub(got[2].at); a != 500*time.Millisecond || b != 2*time.Second {
 			t.Errorf("tried again after %v and %v", a, b)
+		}
+	})
+}
+
+// TestLongFailure has a webhook answer with what the client puts into its error.
+func TestLongFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(*http.Request, int64) (*http.Response, error) {
+			r := status(http.StatusFound)
+			r.Header.Set("Location", "http://[malformed "+strings.Repeat("ä", 30_000))
+			return r, nil
+		})
+		h := w.task(t, 1, url)
+		must(t, w.Wake(t.Context(), h.ID))
+		log := w.log.String()
+		if !strings.Contains(log, "malformed ä") || len(log) > 1000 || !utf8.ValidString(log) || strings.Contains(log, `\x`) {
+			t.Errorf("logged %d bytes: %.2000s", len(log), log)
 		}
 	})
 }
