@@ -1,0 +1,44 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// onlyLoopback lets those requests through that this machine's programs and pages send to the handler: by a name of this machine,
+// and, if a browser says which page sends them, from one that this machine serves.
+//
+// A local server lets anybody in and answers pages of any origin, as the deployed agent does. But all of the internet's pages are in
+// the browser on the same machine: any could run the agent there, with the machine's credentials and its webhooks, and read what it
+// says. Its origin gives it away; or its Host, if its own name leads here by now (DNS rebinding), and so it needs to tell no origin.
+func onlyLoopback(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isLoopback(r.Host) {
+			http.Error(w, "a local agent is only reached as localhost", http.StatusForbidden)
+			return
+		}
+		for _, origin := range r.Header.Values("Origin") {
+			if u, err := url.Parse(origin); err != nil || !isLoopback(u.Host) { // "null", too, which may be any page
+				http.Error(w, "a local agent only serves pages of localhost", http.StatusForbidden)
+				return
+			}
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
+
+// isLoopback reports whether host, which may have a port, is this machine.
+func isLoopback(host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	if strings.EqualFold(name, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(strings.Trim(name, "[]"))
+	return err == nil && ip.IsLoopback()
+}

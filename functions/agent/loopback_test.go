@@ -1,0 +1,66 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestOnlyLoopback(t *testing.T) {
+	h := onlyLoopback(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "in") }))
+	for _, test := range []struct {
+		host    string
+		origins []string
+		in      bool
+	}{
+		{"localhost", nil, true},
+		{"localhost:10000", nil, true},
+		{"LOCALHOST:1", nil, true},
+		{"127.0.0.1:10000", nil, true},
+		{"127.1.2.3", nil, true},
+		{"[::1]:10000", nil, true},
+		{"[::1]", nil, true},
+		{"localhost:10000", []string{"http://localhost:10000"}, true},
+		{"localhost:10000", []string{"http://127.0.0.1:5173"}, true},
+		{"127.0.0.1:10000", []string{"https://[::1]:8443"}, true},
+
+		{"", nil, false},
+		{"attacker.example", nil, false},
+		{"attacker.example:10000", []string{"http://attacker.example:10000"}, false},
+		{"localhost.attacker.example:10000", nil, false},
+		{"127.0.0.1.attacker.example", nil, false},
+		{"192.168.1.2:10000", nil, false},
+		{"0.0.0.0:10000", nil, false},
+		{"[::]:10000", nil, false},
+		{"localhost:10000", []string{"https://attacker.example"}, false},
+		{"localhost:10000", []string{"http://localhost.attacker.example"}, false},
+		{"localhost:10000", []string{"http://localhost@attacker.example"}, false},
+		{"localhost:10000", []string{"null"}, false},
+		{"localhost:10000", []string{""}, false},
+		{"localhost:10000", []string{"file://"}, false},
+		{"localhost:10000", []string{"http://localhost:1", "https://attacker.example"}, false},
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions} {
+			r := httptest.NewRequest(method, "/", nil)
+			r.Host = test.host
+			if test.origins != nil {
+				r.Header["Origin"] = test.origins
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			status := http.StatusForbidden
+			if test.in {
+				status = http.StatusOK
+			}
+			if body := w.Body.String(); w.Code != status || test.in != (body == "in") {
+				t.Errorf("%s to %q from %q: %d %s", method, test.host, test.origins, w.Code, body)
+			}
+			plain := strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") && w.Header().Get("Access-Control-Allow-Origin") == ""
+			if !test.in && !plain {
+				t.Errorf("%s to %q from %q: %v", method, test.host, test.origins, w.Header())
+			}
+		}
+	}
+}
