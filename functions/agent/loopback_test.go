@@ -9,7 +9,7 @@ import (
 )
 
 func TestOnlyLoopback(t *testing.T) {
-	h := onlyLoopback(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "in") }))
+	h := onlyLoopback("https://agent.example.com/", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "in") }))
 	for _, test := range []struct {
 		host    string
 		origins []string
@@ -25,6 +25,8 @@ func TestOnlyLoopback(t *testing.T) {
 		{"localhost:10000", []string{"http://localhost:10000"}, true},
 		{"localhost:10000", []string{"http://127.0.0.1:5173"}, true},
 		{"127.0.0.1:10000", []string{"https://[::1]:8443"}, true},
+
+		{"agent.example.com", []string{"https://agent.example.com"}, true},
 
 		{"", nil, false},
 		{"attacker.example", nil, false},

@@ -106,7 +106,7 @@ func serve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return l.serve(card.Name, onlyLoopback(handler(l.runner, l.pushes)), cmp.Or(os.Getenv("PORT"), "10000"))
+		return l.serve(card.Name, onlyLoopback(os.Getenv("PUBLIC_URL"), handler(l.runner, l.pushes)), cmp.Or(os.Getenv("PORT"), "10000"))
 	}
 	runner, log, err := cloud.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), agent.Executor)
 	if err != nil {

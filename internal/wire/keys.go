@@ -105,22 +105,25 @@ func camelKey(k string) string {
 	return strings.Join(words, "")
 }
 
-// deeper reports whether objects and arrays in the JSON are nested more than n levels deep.
-func deeper(data []byte, n int) bool {
-	depth := 0
+// extent returns how many levels deep the objects and arrays in the JSON are nested, and how many values there are, about: an empty
+// object counts as two.
+func extent(data []byte) (depth, values int) {
+	level := 0
 	for i := 0; i < len(data); i++ {
 		switch data[i] {
 		case '"':
 			i = stringEnd(data, i) - 1
 		case '{', '[':
-			if depth++; depth > n {
-				return true
-			}
+			level++
+			depth = max(depth, level)
+			values += 2
+		case ',':
+			values++
 		case '}', ']':
-			depth--
+			level--
 		}
 	}
-	return false
+	return depth, values
 }
 
 // valueLen returns how long the member's value is that the JSON begins with.

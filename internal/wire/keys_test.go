@@ -86,3 +86,17 @@ func TestDepth(t *testing.T) {
 		}
 	})
 }
+
+// TestValues sends as many values as may be, and more.
+func TestValues(t *testing.T) {
+	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
+	for n, want := range map[int]bool{100_000: true, 250_000: false} {
+		body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"message/send","params":{"message":{"kind":"message","messageId":"%d","role":"user",`+
+			`"parts":[{"kind":"data","data":{"x":[0%s]}}]},"configuration":{"blocking":false}}}`, n, strings.Repeat(",0", n))
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, post(t.Context(), body))
+		if got := !strings.Contains(w.Body.String(), "params have more than 250000 values"); got != want {
+			t.Errorf("%d values: %.200s", n, w.Body)
+		}
+	}
+}

@@ -13,17 +13,25 @@ import (
 	"a2alambda/internal/server"
 )
 
-// maxDepth is how many levels deep the objects and arrays of params may be nested. [json.Unmarshal] takes 10,000, but what a client
-// sends is stored some levels deeper than it came: a task that was stored at the limit could never be read again.
-const maxDepth = 500
+const (
+	// maxDepth is how many levels deep the objects and arrays of params may be nested. [json.Unmarshal] takes 10,000, but what a
+	// client sends is stored some levels deeper than it came: a task that was stored at the limit could never be read again.
+	maxDepth = 500
+
+	// maxValues is how many values there may be in params, about: decoded, a small one takes a hundred times its bytes.
+	maxValues = 250_000
+)
 
 // params decodes the params of a request.
 func params[T any](data json.RawMessage) (*T, error) {
 	if len(data) == 0 || bytes.Equal(data, []byte("null")) {
 		return nil, server.Invalid("params", "are required")
 	}
-	if deeper(data, maxDepth) {
+	switch depth, values := extent(data); {
+	case depth > maxDepth:
 		return nil, server.Invalid("params", "are nested more than %d levels deep", maxDepth)
+	case values > maxValues:
+		return nil, server.Invalid("params", "have more than %d values", maxValues)
 	}
 	p := new(T)
 	err := json.Unmarshal(camelKeys(data), p)
