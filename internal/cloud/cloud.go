@@ -32,7 +32,8 @@ import (
 // what comes faster.
 const Gap = 50 * time.Millisecond
 
-// answerWithin is how long DynamoDB may take to answer, before the SDK tries again: a connection may be dead without a word.
+// answerWithin is how long DynamoDB may take to answer, before the SDK tries again, and Lambda to take an event: a connection may be
+// dead without a word.
 const answerWithin = 5 * time.Second
 
 // Config loads the SDK's configuration, with an HTTP client for functions.
@@ -147,6 +148,8 @@ func sender(cfg aws.Config, function string) func(context.Context, Job) error {
 		if err != nil {
 			return err
 		}
+		ctx, cancel := context.WithTimeout(ctx, answerWithin)
+		defer cancel()
 		_, err = client().Invoke(ctx, &lambda.InvokeInput{
 			FunctionName:   &function,
 			InvocationType: types.InvocationTypeEvent,

@@ -77,6 +77,29 @@ func TestWarmGivesUp(t *testing.T) {
 	}
 }
 
+// TestSilence checks that a request that gets no answer is sent again, and nobody waits for the first for ever.
+func TestSilence(t *testing.T) {
+	var requests atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		if requests.Add(1) == 1 {
+			<-r.Context().Done()
+			return
+		}
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		w.Write([]byte("{}"))
+	}))
+	defer s.Close()
+	lambda(t, s.URL)
+	_, log, err := cloud.NewRunner(t.Context(), "tasks", "worker", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.RequestCancel(t.Context(), tasklog.Head{ID: "task"}); err != nil || requests.Load() != 2 {
+		t.Errorf("after %d requests: %v", requests.Load(), err)
+	}
+}
+
 // TestRoots checks that directories of root certificates are left out only where a file has them.
 func TestRoots(t *testing.T) {
 	lambda(t, "http://127.0.0.1:1")

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/push"
 	"a2alambda/internal/pushtest"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
@@ -176,28 +177,35 @@ func TestPushCost(t *testing.T) {
 	check("a configuration of a running task", 3, 0, l.PutPush(t.Context(), h, pushtest.NewConfig(h, "d", "https://a")))
 }
 
+// held returns a delivery that somebody holds until then.
+func held(t *testing.T, l *dynamolog.Log) (holder *push.Delivery, end time.Time) {
+	t.Helper()
+	h, _ := tasklogtest.NewTask()
+	h.Push = true
+	end = time.Now().Add(time.Minute)
+	err := l.PutPush(t.Context(), h, pushtest.NewConfig(h, "c", "https://a"))
+	if err == nil {
+		holder, err = l.ClaimPush(t.Context(), h.ID, "c", "holder", end)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return holder, end
+}
+
 // TestReleasedUnheard has the first try of a release done without an answer, and another claim the delivery before the second: it is
 // released all the same.
 func TestReleasedUnheard(t *testing.T) {
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)
-	h, _ := tasklogtest.NewTask()
-	h.Push = true
-	end := time.Now().Add(time.Minute)
-	if err := l.PutPush(t.Context(), h, pushtest.NewConfig(h, "c", "https://a")); err != nil {
-		t.Fatal(err)
-	}
-	holder, err := l.ClaimPush(t.Context(), h.ID, "c", "holder", end)
-	if err != nil {
-		t.Fatal(err)
-	}
+	holder, end := held(t, l)
 	tries := 0
 	unheard := with(client, middleware.FinalizeMiddlewareFunc("unheard", func(
 		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
 	) (middleware.FinalizeOutput, middleware.Metadata, error) {
 		out, md, err := next.HandleFinalize(ctx, in)
 		if tries++; tries == 1 {
-			if d, err := l.ClaimPush(ctx, h.ID, "c", "other", end); d == nil || err != nil {
+			if d, err := l.ClaimPush(ctx, holder.TaskID, "c", "other", end); d == nil || err != nil {
 				t.Errorf("the other claimed %+v, %v", d, err)
 			}
 			err = serverError("lost")
@@ -215,16 +223,7 @@ func TestReleasedUnheard(t *testing.T) {
 func TestReleasedMeanwhile(t *testing.T) {
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)
-	h, _ := tasklogtest.NewTask()
-	h.Push = true
-	end := time.Now().Add(time.Minute)
-	if err := l.PutPush(t.Context(), h, pushtest.NewConfig(h, "c", "https://a")); err != nil {
-		t.Fatal(err)
-	}
-	holder, err := l.ClaimPush(t.Context(), h.ID, "c", "holder", end)
-	if err != nil {
-		t.Fatal(err)
-	}
+	holder, end := held(t, l)
 	updates := 0
 	between := with(client, middleware.FinalizeMiddlewareFunc("between", func(
 		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
@@ -236,7 +235,7 @@ func TestReleasedMeanwhile(t *testing.T) {
 		}
 		return next.HandleFinalize(ctx, in)
 	}))
-	d, err := dynamolog.New(between, table).ClaimPush(t.Context(), h.ID, "c", "other", end)
+	d, err := dynamolog.New(between, table).ClaimPush(t.Context(), holder.TaskID, "c", "other", end)
 	if err != nil || d == nil || updates != 3 {
 		t.Errorf("after %d requests: %+v, %v", updates, d, err)
 	}
