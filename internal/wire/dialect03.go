@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"sync"
 
 	old "github.com/a2aproject/a2a-go/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -76,13 +77,14 @@ func sendParams03(data json.RawMessage) (*a2a.SendMessageRequest, error) {
 	if p.Message == nil { // which the conversion does not expect
 		return &a2a.SendMessageRequest{}, nil
 	}
-	for i, part := range p.Message.Parts { // and what it lets pass
+	texts := sync.OnceValue(func() []*string { return textsOf(data) }) // there may be many parts without one
+	for i, part := range p.Message.Parts {                             // and what it lets pass
 		invalid := func(field, problem string) (*a2a.SendMessageRequest, error) {
 			return nil, server.Invalid(fmt.Sprintf("message.parts[%d].%s", i, field), problem)
 		}
 		switch part := part.(type) {
 		case old.TextPart:
-			if part.Text == "" && !hasText(data, i) {
+			if part.Text == "" && texts()[i] == nil {
 				return invalid("text", "is required")
 			}
 		case old.DataPart:
@@ -98,12 +100,16 @@ func sendParams03(data json.RawMessage) (*a2a.SendMessageRequest, error) {
 	return legacy.SendRequest(p)
 }
 
-// hasText reports whether part i of the message in the params has a text, which may be empty.
-func hasText(data json.RawMessage, i int) bool {
+// textsOf returns the texts of the message's parts in the params: nil where a part has none. They have been decoded before.
+func textsOf(data json.RawMessage) (texts []*string) {
 	var p struct {
 		Message struct{ Parts []struct{ Text *string } }
 	}
-	return json.Unmarshal(data, &p) == nil && p.Message.Parts[i].Text != nil
+	_ = json.Unmarshal(data, &p)
+	for _, part := range p.Message.Parts {
+		texts = append(texts, part.Text)
+	}
+	return texts
 }
 
 func isBase64(s string) bool {
