@@ -1,11 +1,11 @@
 package main
 
 import (
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
+
+	"a2alambda/internal/functionurl"
 )
 
 // onlyLoopback lets those requests through that this machine's programs and pages send to the handler: by a name of this machine,
@@ -21,7 +21,9 @@ func onlyLoopback(publicURL string, handler http.Handler) http.Handler {
 	if u, err := url.Parse(publicURL); err == nil {
 		public = u.Host
 	}
-	known := func(host string) bool { return isLoopback(host) || host != "" && strings.EqualFold(host, public) }
+	known := func(host string) bool {
+		return functionurl.IsLoopback(strings.ToLower(host)) || host != "" && strings.EqualFold(host, public)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !known(r.Host) {
 			http.Error(w, "a local agent is only reached as localhost, or at its PUBLIC_URL", http.StatusForbidden)
@@ -35,17 +37,4 @@ func onlyLoopback(publicURL string, handler http.Handler) http.Handler {
 		}
 		handler.ServeHTTP(w, r)
 	})
-}
-
-// isLoopback reports whether host, which may have a port, is this machine.
-func isLoopback(host string) bool {
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
-	}
-	if strings.EqualFold(name, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(strings.Trim(name, "[]"))
-	return err == nil && ip.IsLoopback()
 }

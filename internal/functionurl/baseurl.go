@@ -45,7 +45,7 @@ func BaseURL(r *http.Request) string {
 // machine: Lambda routes by that header, so there it always equals the domain.
 func functionURLBase(ev *events.LambdaFunctionURLRequest) string {
 	domain := ev.RequestContext.DomainName
-	if host := header(ev.Headers, "Host"); host != domain && isLoopback(host) {
+	if host := header(ev.Headers, "Host"); host != domain && IsLoopback(host) {
 		return "http://" + host + "/"
 	}
 	return "https://" + domain + "/"
@@ -69,7 +69,7 @@ func httpBase(ev *events.APIGatewayV2HTTPRequest) string {
 // this machine: its domain is the Host header, and its paths have no stage. It
 // sets X-Forwarded-Proto itself.
 func gatewayBase(domain, stage string, headers map[string]string) string {
-	if strings.Contains(domain, ":") || isLoopback(domain) {
+	if strings.Contains(domain, ":") || IsLoopback(domain) {
 		if header(headers, "X-Forwarded-Proto") == "https" {
 			return "https://" + domain + "/"
 		}
@@ -91,8 +91,8 @@ func header(headers map[string]string, name string) string {
 	return ""
 }
 
-// isLoopback reports whether host, which may have a port, is this machine.
-func isLoopback(host string) bool {
+// IsLoopback reports whether host, which may have a port, is this machine. A name is in lower case.
+func IsLoopback(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
