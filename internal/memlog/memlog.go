@@ -109,7 +109,7 @@ func (l *Log) Acquire(_ context.Context, s *tasklog.Snapshot, writer string, unt
 	}
 	t.lease = s.Next(writer, until)
 	t.final = false
-	t.head.Trace, t.head.Extensions, t.head.Metadata = s.Head.Trace, s.Head.Extensions, s.Head.Metadata
+	t.head.Request = s.Head.Request
 	return t.lease, nil
 }
 

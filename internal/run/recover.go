@@ -75,16 +75,11 @@ func (r *Runner) Work(ctx context.Context, id a2a.TaskID) error {
 	return nil
 }
 
-// Recover does what is due for a task that is read or found: if its holder is lost, or it has had none yet, a worker is asked to
-// see to it.
+// Recover does what is due for a task that is read: if its holder is lost, or it has had none yet, a worker is asked to see to it,
+// unless one has been just now.
 func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
-	switch {
-	case s.Busy():
+	if tasklog.Final(s.Task.Status.State) || s.Busy() || s.Lease.Holder == "" && justNow(s.Task.Status.Timestamp) {
 		return nil
-	case tasklog.Final(s.Task.Status.State):
-		return r.Log.Settle(ctx, s)
-	case s.Lease.Holder == "" && justNow(s.Task.Status.Timestamp):
-		return nil // a worker has been asked for
 	}
 	return r.Invoke(ctx, s.Head.ID)
 }
@@ -94,8 +89,8 @@ func justNow(t *time.Time) bool { return t != nil && time.Since(*t) < queued }
 // sweepAtOnce is how many tasks a sweep looks at at the same time.
 const sweepAtOnce = 16
 
-// Sweep has a worker see to the tasks that are running by their heads, and that nobody runs. It goes on after an error, and returns all of them, and how many
-// tasks it has looked at. Those that are not looked at in time are, sooner or later, in another sweep.
+// Sweep has a worker see to the tasks that are running by their heads, and that nobody runs. It goes on after an error, and returns
+// all of them, and how many tasks it has looked at. Those that are not looked at in time are, sooner or later, in another sweep.
 func (r *Runner) Sweep(ctx context.Context) (n int, err error) {
 	var mu sync.Mutex // guards errs
 	var errs []error

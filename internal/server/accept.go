@@ -35,7 +35,7 @@ func (s *Server) accept(
 	}
 	m := *req.Message
 	turn = run.Turn{
-		Head:   tasklog.Head{Scope: c.scope(req.Tenant), Trace: c.Trace, Extensions: c.Extensions},
+		Head:   tasklog.Head{Scope: c.scope(req.Tenant), Request: tasklog.Request{Trace: c.Trace, Extensions: c.Extensions}},
 		Writer: a2a.NewMessageID(),
 		Until:  time.Now().Add(run.LeaseTime),
 		Context: &a2asrv.ExecutorContext{
@@ -246,7 +246,7 @@ func (s *Server) continueTask(ctx context.Context, turn *run.Turn, forWorker boo
 		return nil, a2a.NewError(a2a.ErrUnsupportedOperation, "the messages of the task are as long as they may be, all together")
 	}
 
-	snapshot.Head.Trace, snapshot.Head.Extensions, snapshot.Head.Metadata = turn.Head.Trace, turn.Head.Extensions, turn.Head.Metadata
+	snapshot.Head.Request = turn.Head.Request
 	holder, until := turn.Writer, turn.Until
 	if forWorker {
 		holder, until = "", time.Now()

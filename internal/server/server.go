@@ -161,9 +161,6 @@ func (s *Server) load(ctx context.Context, scope tasklog.Scope, id a2a.TaskID) (
 
 // recover sees to a task that is read and whose holder is lost. The reader need not wait for what comes of it.
 func (s *Server) recover(ctx context.Context, snapshot *tasklog.Snapshot) {
-	if tasklog.Final(snapshot.Task.Status.State) || snapshot.Busy() {
-		return
-	}
 	if err := s.Runner.Recover(ctx, snapshot); err != nil {
 		s.Runner.Logger.ErrorContext(ctx, "recovering task", "task", snapshot.Head.ID, "error", err)
 	}

@@ -57,9 +57,12 @@ type Head struct {
 	Created, Expires time.Time
 	// Push says that the task has push notification configurations, or has had some: whoever appends says so with each batch.
 	Push bool
+	// Request is of the request which began the task, or its last turn.
+	Request
+}
 
-	// What follows is of the request which began the task, or its last turn. An executor gets it wherever it runs.
-
+// Request is what is kept of a request, besides its message, for an executor wherever it runs.
+type Request struct {
 	// Trace is where the request came from.
 	Trace trace.Trace
 	// Extensions are the URIs of the extensions that are active.
@@ -195,9 +198,9 @@ type Log interface {
 	// The caller makes sure that b.First is at most one more than the number of the last event.
 	Append(ctx context.Context, b Batch) error
 
-	// Acquire gives the lease to the writer, as [Snapshot.Next] has it, and makes the task one of those that [Log.Running] tells. It returns ErrConflict
-	// if the lease is no longer the one in s, which the caller has seen not to be busy. A request to cancel is forgotten. What
-	// the head says of the request is from then on as in s.
+	// Acquire gives the lease to the writer, as [Snapshot.Next] has it, and makes the task one of those that [Log.Running] tells.
+	// It returns ErrConflict if the lease is no longer the one in s, which the caller has seen not to be busy. A request to
+	// cancel is forgotten. What the head says of the request is from then on as in s.
 	Acquire(ctx context.Context, s *Snapshot, writer string, until time.Time) (Lease, error)
 
 	// Fence reserves the place of event next for the writer, who holds the lease in that epoch: from then on nobody of an

@@ -63,7 +63,7 @@ func NewTask() (tasklog.Head, []byte) {
 	now := time.Now().Truncate(time.Second).UTC()
 	h := tasklog.Head{
 		ID: a2a.NewTaskID(), ContextID: a2a.NewContextID(), Scope: tasklog.Scope{Owner: "owner", Tenant: "tenant"},
-		Created: now, Expires: now.Add(time.Hour), Trace: trace.Trace{Parent: traceParent, State: "a=1,b=2"},
+		Created: now, Expires: now.Add(time.Hour), Request: tasklog.Request{Trace: trace.Trace{Parent: traceParent, State: "a=1,b=2"}},
 	}
 	return h, firstEvent(h, "hello")
 }

@@ -28,7 +28,6 @@ type delivery struct {
 	body  func(tasklog.Event) ([]byte, error)
 	until time.Time // the end of the claim
 	saved time.Time // when progress was saved
-	saves int       // how often it was
 	stop  time.Time // when no request may begin any more; zero if there is no limit
 	end   string    // how the delivery ended, if not with the log's last event
 	sent  int       // events
@@ -60,7 +59,7 @@ func (d *delivery) deliver(ctx context.Context) error {
 		return err
 	}
 	for {
-		saves := d.saves
+		saved := d.saved
 		events, err := d.Log.Read(ctx, d.TaskID, d.After, readAtOnce)
 		if err != nil && !errors.Is(err, tasklog.ErrNotFound) {
 			return err
@@ -81,7 +80,7 @@ func (d *delivery) deliver(ctx context.Context) error {
 			}
 		}
 		// Who was refused the claim before it was saved has been forgotten by then, and what they came for is not read yet.
-		if !tasklog.Whole(events, readAtOnce) || d.saves != saves {
+		if !tasklog.Whole(events, readAtOnce) || d.saved != saved {
 			continue
 		}
 		released, err := d.Store.ReleasePush(ctx, d.Delivery, time.Time{})
@@ -137,7 +136,6 @@ func (d *delivery) save(ctx context.Context) error {
 		return err
 	}
 	d.saved, d.until = now, until
-	d.saves++
 	return nil
 }
 
