@@ -142,6 +142,8 @@ func TestHeadersOfOneValue(t *testing.T) {
 	}{
 		{"one position", "GET", subscribe, "", "Last-Event-ID", []string{"5"}, "200 5 6"},
 		{"two positions", "GET", subscribe, "", "Last-Event-ID", []string{"2", "5"}, "200 5 6"},
+		{"the last position", "GET", subscribe, "", "Last-Event-ID", []string{"2", "6"}, "204"},
+		{"the last position, message", "POST", "/", strings.Replace(sendCall, "SendMessage", "SendStreamingMessage", 1), "Last-Event-ID", []string{"2", "6"}, "200"},
 		{"two positions over JSON-RPC", "POST", "/", rpc("SubscribeToTask", `{"id":%q}`, id), "Last-Event-ID", []string{"2", "5"}, "200 5 6"},
 		{"a position in the query", "GET", subscribe + "?lastEventId=2&lastEventId=5", "", "X-Other", []string{"1"}, "200 5 6"},
 		{"the same version", "POST", "/", rpc("GetTask", `{"id":%q}`, id), "A2A-Version", []string{"1.0", "1.0"}, "200"},
