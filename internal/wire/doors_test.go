@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -39,7 +40,8 @@ var doors = map[string]door{
 		}
 		defer resp.Body.Close()
 		w := httptest.NewRecorder()
-		w.Code, w.HeaderMap = resp.StatusCode, resp.Header
+		w.Code = resp.StatusCode
+		maps.Copy(w.Header(), resp.Header)
 		_, _ = io.Copy(w.Body, resp.Body)
 		return w
 	},
@@ -108,7 +110,8 @@ func invoke(t *testing.T, h http.Handler, e any) *httptest.ResponseRecorder {
 			_ = c.Close()
 		}
 	case events.APIGatewayProxyResponse:
-		w.Code, w.HeaderMap, w.Body = r.StatusCode, r.MultiValueHeaders, bytes.NewBufferString(r.Body)
+		w.Code, w.Body = r.StatusCode, bytes.NewBufferString(r.Body)
+		maps.Copy(w.Header(), r.MultiValueHeaders)
 	case events.APIGatewayV2HTTPResponse:
 		w.Code, w.Body = r.StatusCode, bytes.NewBufferString(r.Body)
 		for k, v := range r.Headers {
