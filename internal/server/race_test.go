@@ -25,9 +25,10 @@ import (
 	"a2alambda/localtest"
 )
 
-// recorder is an asker that notes the ids of the messages that it was given.
+// recorder is an asker that takes its time, and notes the ids of the messages that it was given.
 type recorder struct {
 	asker
+	pace time.Duration
 
 	mu  sync.Mutex
 	ids []string
@@ -37,7 +38,10 @@ func (r *recorder) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ids = append(r.ids, ec.Message.ID)
-	return r.asker.Execute(ctx, ec)
+	return func(yield func(a2a.Event, error) bool) {
+		time.Sleep(r.pace)
+		r.asker.Execute(ctx, ec)(yield)
+	}
 }
 
 // times returns how often the message was given to the agent.
@@ -274,10 +278,11 @@ func TestDeadInBetween(t *testing.T) {
 func TestSlowInBetween(t *testing.T) {
 	for _, step := range []string{"Acquire", "Append"} {
 		for _, after := range []bool{false, true} {
-			for pause := 100 * time.Millisecond; pause < 4*time.Second; pause += 100 * time.Millisecond {
+			for pause := 100 * time.Millisecond; pause < 4*time.Second; pause += 70 * time.Millisecond {
 				t.Run(fmt.Sprint(step, after, pause), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						l, x := new(memlog.Log), new(recorder)
+						// The agent is at work for longer than a lease lasts that somebody has taken in vain.
+						l, x := new(memlog.Log), &recorder{pace: 20 * time.Second}
 						once := false
 						slow := instance(&dying{l, func(name string, do func() error) error {
 							if name != step || once {
@@ -291,7 +296,13 @@ func TestSlowInBetween(t *testing.T) {
 							}
 							return do()
 						}}, l, x)
-						quick := instance(l, l, x)
+						// The other is not that quick, either.
+						quick := quiet(instance(&dying{l, func(name string, do func() error) error {
+							if name == "Fence" || name == "Append" {
+								time.Sleep(250 * time.Millisecond)
+							}
+							return do()
+						}}, l, x), l)
 						task := send(t, quick, message("", "first"), a2a.TaskStateInputRequired)
 						req := message(task.ID, "done")
 						begun := time.Now()
@@ -304,7 +315,7 @@ func TestSlowInBetween(t *testing.T) {
 								t.Errorf("got %+v", got)
 							}
 						}
-						if n, took := x.times(req.Message.ID), time.Since(begun); n != 1 || took > pause+2*time.Second {
+						if n, took := x.times(req.Message.ID), time.Since(begun); n != 1 || took > pause+3*time.Second+x.pace {
 							t.Errorf("the agent got the message %d times, after %v", n, took)
 						}
 					})
