@@ -41,7 +41,7 @@ type Event struct {
 
 // Scope is who a task belongs to. Nobody else gets to see it.
 type Scope struct {
-	// Owner is the name of the caller, "" where callers have none.
+	// Owner is the caller, "" where callers are not told apart: see [Owner].
 	Owner string
 	// Tenant is what the caller has named as such (specification 4.4.6), "" for none.
 	Tenant string
