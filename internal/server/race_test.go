@@ -101,6 +101,7 @@ func copyOf(req *a2a.SendMessageRequest) *a2a.SendMessageRequest {
 // TestTwiceAtOnce has the same message come twice at nearly the same time, to two instances over one store: as a new task, and to a
 // task that waits for it. Both senders get the same task, and the agent gets the message once.
 func TestTwiceAtOnce(t *testing.T) {
+	t.Parallel()
 	for name, open := range stores(t) {
 		t.Run(name, func(t *testing.T) {
 			x := new(recorder)
@@ -156,6 +157,7 @@ func inHistory(task *a2a.Task, id string) (n int) {
 // TestManyAtOnce has eight senders at once, of three messages, to a task that waits: each message that is not refused is in the log
 // once, and given to the agent once.
 func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
 	for name, open := range stores(t) {
 		t.Run(name, func(t *testing.T) {
 			x := new(recorder)
@@ -270,6 +272,27 @@ func TestDeadInBetween(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestDeadAtTable is TestDeadInBetween over a table, where the next sender has the turn long before the lease ends.
+func TestDeadAtTable(t *testing.T) {
+	t.Parallel()
+	open := stores(t)["DynamoDB"]
+	x := new(recorder)
+	other := instance(open(), open(), x)
+	task := send(t, other, message("", "first"), a2a.TaskStateInputRequired)
+	req := message(task.ID, "done")
+	if _, err := instance(&dying{open(), diesAfter("Acquire", true)}, open(), x).SendMessage(t.Context(), caller, copyOf(req)); err == nil {
+		t.Fatal("a dead instance has answered")
+	}
+	s, err := open().Load(t.Context(), task.ID)
+	if err != nil || !s.Busy() {
+		t.Fatalf("the dead instance has no lease: %+v, %v", s, err)
+	}
+	send(t, other, req, a2a.TaskStateCompleted)
+	if !time.Now().Before(s.Lease.Until) || x.times(req.Message.ID) != 1 {
+		t.Errorf("the lease of the dead one ended %v, and the agent got the message %d times", s.Lease.Until, x.times(req.Message.ID))
 	}
 }
 
