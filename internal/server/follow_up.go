@@ -155,7 +155,7 @@ func (f *followUp) begin(ctx context.Context, snapshot *tasklog.Snapshot) (bool,
 			}
 		}
 	}
-	if errors.Is(err, tasklog.ErrConflict) {
+	if errors.Is(err, tasklog.ErrConflict) || errors.Is(err, tasklog.ErrNotFound) { // the latter is told by who loads it
 		return false, nil
 	}
 	if err != nil {
