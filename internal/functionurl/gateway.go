@@ -64,7 +64,7 @@ func proxyHTTP(ctx context.Context, h http.Handler, payload json.RawMessage) (an
 	if err != nil {
 		return events.APIGatewayV2HTTPResponse{
 			StatusCode: http.StatusBadRequest,
-			Headers:    map[string]string{"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"},
+			Headers:    map[string]string{"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
 			Body:       badRequest,
 		}, nil
 	}

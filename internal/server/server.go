@@ -151,7 +151,11 @@ func (s *Server) load(ctx context.Context, scope tasklog.Scope, id a2a.TaskID) (
 		return nil, Invalid("id", "is required")
 	}
 	// An id tells whose it is. That of somebody else costs as little as one that nobody has, and is the same error.
-	if len(scope.Tenant) > maxID || !inScope(scope, id) {
+	k, err := s.keyed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(scope.Tenant) > maxID || !k.mayOwn(scope, id) {
 		return nil, a2a.ErrTaskNotFound
 	}
 	snapshot, err := s.Log.Load(ctx, id)

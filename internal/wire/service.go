@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -47,6 +48,10 @@ func (c *call) begin() (body []byte, ok bool) {
 	body, err = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
 	if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
 		c.failStatus(http.StatusRequestEntityTooLarge, a2a.NewError(a2a.ErrInvalidRequest, "the body is longer than 6 MB"))
+		return nil, false
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.failStatus(http.StatusRequestTimeout, a2a.NewError(a2a.ErrInvalidRequest, "the body did not come in time"))
 		return nil, false
 	}
 	return body, err == nil // else the client is gone
