@@ -120,7 +120,7 @@ func TestRun(t *testing.T) {
 		{name: "right"},
 		{name: "buffers", spoil: inOnePiece, cannot: []string{"stream", "cancel", "long"}},
 		{name: "buffers, needed", spoil: inOnePiece, need: []string{"resume", "stream"}, cannot: []string{"cancel", "long"}, failed: []string{"stream"}},
-		{name: "drops ids", failed: []string{"stream"}, spoil: rewritten(func(_ *http.Request, l string) string {
+		{name: "drops ids", failed: []string{"stream", "resume"}, spoil: rewritten(func(_ *http.Request, l string) string {
 			if strings.HasPrefix(l, "id:") {
 				return ""
 			}
