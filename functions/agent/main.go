@@ -39,6 +39,13 @@ const maxRetention = 36500
 var help string
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "check" {
+		if err := checkDeployment(os.Args[2:], os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "agent check:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	usage.Exit(help)
 	if err := serve(context.Background()); err != nil {
 		log.Fatal("agent: ", err)
