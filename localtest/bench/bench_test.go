@@ -25,22 +25,25 @@ func TestBench(t *testing.T) {
 	localtest.Setup(t, "dynamodb")
 	localtest.Setup(t, "python02")
 	dir := t.TempDir()
-	readme := filepath.Join(dir, "README.md")
-	if err := os.WriteFile(readme, []byte("before\n"+readmeBegin+"\nold\n"+readmeEnd+"\nafter\n"), 0o644); err != nil {
+	page := filepath.Join(dir, "docs", "performance.md")
+	if err := os.MkdirAll(filepath.Dir(page), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(page, []byte("before\n"+pageBegin+"\nold\n"+pageEnd+"\nafter\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	var targets bytes.Buffer
 	results := filepath.Join(dir, "results")
-	if err := measure(t.Context(), config{effort: tiny, out: results, readme: readme}, t.Output(), &targets); err != nil {
+	if err := measure(t.Context(), config{effort: tiny, out: results, page: page}, t.Output(), &targets); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(targets.String(), "first byte, in memory, takes") {
 		t.Errorf("the targets are\n%s", &targets)
 	}
 
-	summary := read(t, readme)
-	if !strings.HasPrefix(summary, "before\n"+readmeBegin+"\n") || !strings.HasSuffix(summary, readmeEnd+"\nafter\n") || strings.Contains(summary, "\nold\n") {
-		t.Errorf("the README is\n%s", summary)
+	summary := read(t, page)
+	if !strings.HasPrefix(summary, "before\n"+pageBegin+"\n") || !strings.HasSuffix(summary, pageEnd+"\nafter\n") || strings.Contains(summary, "\nold\n") {
+		t.Errorf("the document is\n%s", summary)
 	}
 	for _, row := range summaryRows {
 		// Streams are shorter here, and no run is cut off.
@@ -50,8 +53,8 @@ func TestBench(t *testing.T) {
 		}
 	}
 	for _, file := range []string{"results.md", summaryPlot + ".svg"} {
-		if !strings.Contains(summary, "("+filepath.ToSlash(filepath.Join(results, file))+")") {
-			t.Errorf("the README does not lead to %s:\n%s", file, summary)
+		if !strings.Contains(summary, "(../results/"+file+")") {
+			t.Errorf("the document does not lead to %s:\n%s", file, summary)
 		}
 	}
 
@@ -194,8 +197,8 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// TestReadmeSummary checks what a README has of a report.
-func TestReadmeSummary(t *testing.T) {
+// TestSummary checks what a document has of a report.
+func TestSummary(t *testing.T) {
 	r := &report{Effort: "full", sections: []section{
 		{
 			name:    "first",
@@ -227,13 +230,17 @@ Targets:
 	}
 }
 
-// TestReadme checks that the results have a place in the project's README.
-func TestReadme(t *testing.T) {
-	if _, _, err := splitReadme("../../README.md"); err != nil {
-		t.Error(err)
+// TestPage checks that the results have a place in the project's document, and that it says how they got there.
+func TestPage(t *testing.T) {
+	before, _, err := splitPage("../../" + performance)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := measure(t.Context(), config{readme: "bench.go"}, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), readmeEnd) {
-		t.Errorf("a README without a place for the results: %v", err)
+	if want := "go run ./localtest/bench -docs"; strings.Count(before, want) < 2 {
+		t.Errorf("%s does not name the command %q before the results", performance, want)
+	}
+	if err := measure(t.Context(), config{page: "bench.go"}, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), pageEnd) {
+		t.Errorf("a document without a place for the results: %v", err)
 	}
 }
 

@@ -23,7 +23,7 @@ import (
 type config struct {
 	effort effort
 	out    string // directory of the results
-	readme string // file whose section is rewritten, or ""
+	page   string // document whose section is rewritten, or ""
 	only   string // names of measurements, comma-separated; "" is all
 	// profiles is a directory for CPU profiles of the functions, or "".
 	profiles string
@@ -33,7 +33,7 @@ type config struct {
 func main() {
 	c := config{effort: full, prices: reported}
 	quickly := flag.Bool("quick", false, "less than two minutes, with fewer samples")
-	readme := flag.Bool("readme", false, "rewrite the section of README.md that shows the results")
+	document := flag.Bool("docs", false, "rewrite the section of "+performance+" that shows the results")
 	flag.StringVar(&c.out, "out", "localtest/bench/results", "`directory` of the results")
 	flag.StringVar(&c.only, "only", "", "measure only these `names`, comma-separated: "+strings.Join(names(), ", "))
 	flag.StringVar(&c.profiles, "cpuprofiles", "", "`directory` that gets a CPU profile of each longer stream of a function; it slows them down")
@@ -42,8 +42,8 @@ func main() {
 	if *quickly {
 		c.effort = quick
 	}
-	if *readme {
-		c.readme = "README.md"
+	if *document {
+		c.page = performance
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -60,8 +60,8 @@ func measure(ctx context.Context, c config, progress, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if c.readme != "" { // better now than after all the measuring
-		if _, _, err := splitReadme(c.readme); err != nil {
+	if c.page != "" { // better now than after all the measuring
+		if _, _, err := splitPage(c.page); err != nil {
 			return err
 		}
 	}
@@ -88,8 +88,8 @@ func measure(ctx context.Context, c config, progress, out io.Writer) error {
 	if err := r.write(c.out); err != nil {
 		return err
 	}
-	if c.readme != "" {
-		if err := r.rewrite(c.readme, c.out); err != nil {
+	if c.page != "" {
+		if err := r.rewrite(c.page, c.out); err != nil {
 			return err
 		}
 	}

@@ -20,10 +20,13 @@ type report struct {
 	sections []section
 }
 
-// The summary in README.md is between these lines.
+// performance is the document that has a summary, by its path from the root of the repository.
+const performance = "docs/performance.md"
+
+// The summary is between these lines.
 const (
-	readmeBegin = "<!-- bench: written by go run ./localtest/bench -readme -->"
-	readmeEnd   = "<!-- bench: end -->"
+	pageBegin = "<!-- bench: written by go run ./localtest/bench -docs -->"
+	pageEnd   = "<!-- bench: end -->"
 )
 
 // legend tells what the systems are.
@@ -122,7 +125,7 @@ var (
 	}
 )
 
-// summary returns the most important results, for a README. dir is the way to the plots and to all results.
+// summary returns the most important results, for a document. dir is the way to the plots and to all results.
 func (r *report) summary(dir string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s. Medians; –: a system does not have that, or takes too long. [All results](%s).\n\n",
@@ -171,46 +174,43 @@ func (r *report) samples(section, system, what string) []float64 {
 	return nil
 }
 
-// rewrite replaces the summary in a README, which lies at the root of the repository, by that of these results.
-func (r *report) rewrite(readme, dir string) error {
-	before, after, err := splitReadme(readme)
+// rewrite replaces the summary in a document by that of these results, which are in dir.
+func (r *report) rewrite(page, dir string) error {
+	before, after, err := splitPage(page)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(readme, []byte(before+"\n\n"+r.summary(filepath.ToSlash(dir))+"\n"+after), 0o644)
+	way, err := linkTo(dir, page)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(page, []byte(before+"\n\n"+r.summary(way)+"\n"+after), 0o644)
 }
 
-// splitReadme returns what is before and after the summary in a README, with the lines that mark them.
-func splitReadme(readme string) (before, after string, err error) {
-	text, err := os.ReadFile(readme)
+// linkTo returns the way from a document to a directory, as a link has it.
+func linkTo(dir, page string) (string, error) {
+	from, err := filepath.Abs(filepath.Dir(page))
+	if err != nil {
+		return "", err
+	}
+	to, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	way, err := filepath.Rel(from, to)
+	return filepath.ToSlash(way), err
+}
+
+// splitPage returns what is before and after the summary in a document, with the lines that mark them.
+func splitPage(page string) (before, after string, err error) {
+	text, err := os.ReadFile(page)
 	if err != nil {
 		return "", "", err
 	}
-	before, rest, begins := strings.Cut(string(text), readmeBegin)
-	_, after, ends := strings.Cut(rest, readmeEnd)
+	before, rest, begins := strings.Cut(string(text), pageBegin)
+	_, after, ends := strings.Cut(rest, pageEnd)
 	if !begins || !ends {
-		return "", "", errors.New(readme + " has no place for the results, between the lines\n" + readmeBegin + "\n" + readmeEnd)
+		return "", "", errors.New(page + " has no place for the results, between the lines\n" + pageBegin + "\n" + pageEnd)
 	}
-	return before + readmeBegin, readmeEnd + after, nil
-}
-
-func (t target) String() string {
-	if t.held {
-		return "reached: " + t.text
-	}
-	return "**missed**: " + t.text
-}
-
-func (r *report) targets() (all []target) {
-	for _, s := range r.sections {
-		all = append(all, s.targets...)
-	}
-	return all
-}
-
-// printTargets tells which targets were reached.
-func (r *report) printTargets(w io.Writer) {
-	for _, t := range r.targets() {
-		fmt.Fprintln(w, strings.ReplaceAll(t.String(), "*", ""))
-	}
+	return before + pageBegin, pageEnd + after, nil
 }
