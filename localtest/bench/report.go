@@ -214,3 +214,24 @@ func splitPage(page string) (before, after string, err error) {
 	}
 	return before + pageBegin, pageEnd + after, nil
 }
+
+func (t target) String() string {
+	if t.held {
+		return "reached: " + t.text
+	}
+	return "**missed**: " + t.text
+}
+
+func (r *report) targets() (all []target) {
+	for _, s := range r.sections {
+		all = append(all, s.targets...)
+	}
+	return all
+}
+
+// printTargets tells which targets were reached.
+func (r *report) printTargets(w io.Writer) {
+	for _, t := range r.targets() {
+		fmt.Fprintln(w, strings.ReplaceAll(t.String(), "*", ""))
+	}
+}
