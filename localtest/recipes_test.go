@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,74 +14,86 @@ import (
 	"a2alambda/localtest"
 )
 
-// recipeBlock is a recipe in the README: its name, and its code.
+// recipeBlock is a recipe in a document: its name, and its code.
 var recipeBlock = regexp.MustCompile("(?s)<details><summary>([\\w ]+).*?\n```\\w+\n(.*?)```")
 
-// TestRecipes runs the recipes of the README as they are there, but for the port.
-func TestRecipes(t *testing.T) {
-	t.Parallel()
-	readme, err := os.ReadFile("../README.md")
+// recipes are the languages that have recipes.
+var recipes = []struct {
+	name, part, file string // part is of setup.sh
+	module           bool   // it runs in this module, not in a new directory
+	command          []string
+}{
+	{name: "curl", file: "recipe.sh", command: []string{"sh", "-eu"}},
+	{name: "Python", part: "python1", file: "recipe.py", command: []string{"python"}},
+	{name: "JavaScript", part: "js1", file: "recipe.mjs", command: []string{"node"}},
+	{name: "Go", file: "recipe.go", module: true, command: []string{"go", "run"}},
+	{name: "Command line", file: "recipe.sh", module: true, command: []string{"sh", "-eu"}},
+}
+
+// recipesIn returns the recipes in a section of docs/clients.md, by their names.
+func recipesIn(t *testing.T, section string) map[string]string {
+	t.Helper()
+	document, err := os.ReadFile("../docs/clients.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(readme), "\n## Talk to it\n")
-	section, _, _ = strings.Cut(section, "\n## ")
+	_, text, _ := strings.Cut(string(document), "\n## "+section+"\n")
+	text, _, _ = strings.Cut(text, "\n## ")
 	code := map[string]string{}
-	for _, m := range recipeBlock.FindAllStringSubmatch(section, -1) {
+	for _, m := range recipeBlock.FindAllStringSubmatch(text, -1) {
 		code[m[1]] = m[2]
 	}
-	url := localtest.StartAgent(t)
-	module, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	const resumed = "\n\nid: 3\n" + `data: {"task":` // a stream's first event is the task, with the number of what was seen
-
-	recipes := []struct {
-		name, part, file, dir string // part is of setup.sh, dir where it runs; if it is "", a new one
-		command               []string
-		before, after         []string // what it prints besides the stream
-	}{
-		{name: "curl", file: "recipe.sh", command: []string{"bash", "-e", "-o", "pipefail"},
-			after: []string{resumed, "\nid: 4\n", "\nid: 5\n", "has been processed successfully!", "\nid: 6\n", "completed"}},
-		{name: "Python", part: "python1", file: "recipe.py", command: []string{"python"}},
-		{name: "JavaScript", part: "js1", file: "recipe.mjs", command: []string{"node"}},
-		{name: "Go", file: "recipe.go", dir: module, command: []string{"go", "run"}},
-		{name: "Command line", file: "recipe.sh", dir: module, command: []string{"bash", "-e"},
-			before: []string{"Name:         Streaming Demo Agent\n"}, after: []string{"\nID  ", "completed"}},
+	for _, r := range recipes {
+		if !strings.Contains(code[r.name], "http://localhost:10000") {
+			t.Fatalf("%s has no recipe for %s, or one that talks to something else", section, r.name)
+		}
 	}
 	if len(code) != len(recipes) {
-		t.Errorf("the README has %d recipes, of which %d are run", len(code), len(recipes))
+		t.Errorf("%s has %d recipes, of which %d are run", section, len(code), len(recipes))
 	}
-	for _, r := range recipes {
+	return code
+}
+
+// recipe returns the command that runs the code as it is in the document, but for the port.
+func recipe(t *testing.T, n int, code, url string) *exec.Cmd {
+	t.Helper()
+	r := recipes[n]
+	home := t.TempDir()
+	file := filepath.Join(home, r.file)
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(code, "http://localhost:10000", url)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := slices.Clone(r.command)
+	switch r.part {
+	case "python1":
+		command[0] = localtest.Setup(t, r.part)
+	case "js1":
+		if err := os.Symlink(localtest.Setup(t, r.part), filepath.Join(home, "node_modules")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), command[0], append(command[1:], file)...)
+	if !r.module {
+		cmd.Dir = home
+	}
+	cmd.Env = append(os.Environ(), "PYTHONUNBUFFERED=1") // as on a terminal
+	return cmd
+}
+
+// TestRecipes runs the recipes that stream.
+func TestRecipes(t *testing.T) {
+	t.Parallel()
+	code := recipesIn(t, "Streaming")
+	url := localtest.StartAgent(t)
+	before := map[string]string{"Command line": "Name:         Streaming Demo Agent\n"}
+	after := map[string]string{"Command line": "\nID  "}
+	for n, r := range recipes {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
-			if !strings.Contains(code[r.name], "http://localhost:10000") {
-				t.Fatalf("the README has no such recipe, or one that talks to something else:\n%s", code[r.name])
-			}
-			home := t.TempDir()
-			file := filepath.Join(home, r.file)
-			text := strings.ReplaceAll(code[r.name], "http://localhost:10000", url)
-			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			switch r.part {
-			case "python1":
-				r.command[0] = localtest.Setup(t, r.part)
-			case "js1":
-				if err := os.Symlink(localtest.Setup(t, r.part), filepath.Join(home, "node_modules")); err != nil {
-					t.Fatal(err)
-				}
-			}
-			cmd := exec.CommandContext(t.Context(), r.command[0], append(r.command[1:], file)...)
-			if cmd.Dir = r.dir; cmd.Dir == "" {
-				cmd.Dir = home
-			}
-			cmd.Env = append(os.Environ(), "PYTHONUNBUFFERED=1") // as on a terminal
-			out, whole := runRecipe(t, cmd)
+			out, whole := runRecipe(t, recipe(t, n, code[r.name], url))
 			rest := out
-			for _, want := range append(append(r.before, "submitted", "Starting to process your request...",
-				"Analyzing your query...", "Generating response...", artifactText, "completed"), r.after...) {
+			for _, want := range []string{before[r.name], "submitted", "Starting to process your request...",
+				"Analyzing your query...", "Generating response...", artifactText, "completed", after[r.name]} {
 				_, after, ok := strings.Cut(strings.ToLower(rest), strings.ToLower(want))
 				if !ok {
 					t.Fatalf("it printed\n%swithout %q after\n%s", out, want, strings.TrimSuffix(out, rest))
