@@ -5,15 +5,12 @@
 //
 // https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-hooks.html#appspec-hooks-lambda
 //
-// The environment:
-//
-//	FUNCTIONS                  the functions, names or ARNs, with spaces between them.
-//	AWS_ENDPOINT_URL_LAMBDA, AWS_ENDPOINT_URL_CODEDEPLOY
-//	                           where these are, if not at AWS.
+// usage.txt lists the environment.
 package main
 
 import (
 	"context"
+	_ "embed"
 	"log/slog"
 	"os"
 	"strings"
@@ -27,9 +24,14 @@ import (
 	invoking "github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"a2alambda/internal/cloud"
+	"a2alambda/internal/usage"
 )
 
+//go:embed usage.txt
+var help string
+
 func main() {
+	usage.Exit(help)
 	cfg, err := cloud.Config(context.Background())
 	if err != nil {
 		cloud.Fail("hook", err)
