@@ -126,7 +126,7 @@ func serve(ctx context.Context) error {
 	}
 	runner.Logger = cloud.NewLogger(os.Getenv("SERVICE_NAME"))
 	cloud.Warm(ctx, log)
-	lambda.Start(cloud.WithCheck(log.Connect, functionurl.Handler(handler(runner, log))))
+	lambda.Start(cloud.WithCheck(log.Reach, functionurl.Handler(handler(runner, log))))
 	return nil
 }
 
