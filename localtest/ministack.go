@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -41,12 +40,8 @@ func StartMinistack(tb testing.TB, env ...string) *Ministack {
 		tb.Fatal(err)
 	}
 	dir := tb.TempDir()
-	script := filepath.Join(dir, "ministack.py")
-	if err := os.WriteFile(script, []byte(ministackScript), 0o600); err != nil {
-		tb.Fatal(err)
-	}
 	m := &Ministack{Endpoint: fmt.Sprintf("http://127.0.0.1:%d", port)}
-	cmd := exec.Command(python, script)
+	cmd := exec.Command(python, "-c", ministackScript)
 	cmd.Env = append(m.Environ(), "AUTH=true", "BIND_HOST=127.0.0.1", fmt.Sprintf("GATEWAY_PORT=%d", port),
 		"MINISTACK_HOST="+MinistackRegion+".amazonaws.com", "LAMBDA_EXECUTOR=local", "STATE_DIR="+dir, "TMPDIR="+dir)
 	cmd.Env = append(cmd.Env, env...)
