@@ -6,16 +6,18 @@
 //	TABLE_NAME                 DynamoDB table of the tasks. A local server without it keeps them in memory.
 //	WORKER_FUNCTION_NAME       function that runs what this one leaves to it. A local server does so itself.
 //	AWS_ENDPOINT_URL_DYNAMODB  where DynamoDB is, if not at AWS. A local server creates the table there.
-//	RETENTION_DAYS             how long a task is kept. Default 30.
+//	RETENTION_DAYS             how long a task is kept. Default 30, 3650 at most.
 //	AUTH                       who may call: none (anybody), iam (requests that AWS has verified) or oidc (bearer tokens).
 //	                           A local server without it lets anybody.
 //	OIDC_ISSUER                URL of the issuer of the tokens.
 //	OIDC_AUDIENCE              audience of the tokens.
 //	CARD_SIGNING_KEY           private key (PEM, PKCS #8) that signs the agent card. Without it the card is not signed.
+//	OTHER_CARD_PUBLIC_KEY      a public key (base64 of DER) that is published beside that of CARD_SIGNING_KEY: the next, or the former one.
 //	PAGE                       true: a browser that opens the agent URL sees a page to talk to it. A local server always has it.
 //	PUBLIC_URL                 where clients find the agent, if not at the URL that they have reached it at: a custom domain.
 //	SERVICE_NAME               name of the service in CloudWatch's metrics. Without it there are none.
 //	PORT                       of the local server. Default 10000.
+//	SETTINGS                   NAME=value of more variables, with spaces between them: see [cloud.Settings].
 //
 // and what the hosted agent wants to know: see [hosted.Open].
 package main
@@ -25,8 +27,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -48,12 +50,16 @@ import (
 
 func main() {
 	if err := serve(context.Background()); err != nil {
-		log.Fatal("agent: ", err)
+		cloud.Fail("agent", err)
 	}
 }
 
 func serve(ctx context.Context) error {
-	agent, err := hosted.Open(ctx, os.Getenv) // your own agent goes there
+	getenv, err := cloud.Settings(os.Getenv)
+	if err != nil {
+		return err
+	}
+	agent, err := hosted.Open(ctx, getenv) // your own agent goes there
 	if err != nil {
 		return err
 	}
@@ -70,14 +76,16 @@ func serve(ctx context.Context) error {
 		extended = nil // it is for callers who are known
 	}
 	days, err := strconv.Atoi(cmp.Or(os.Getenv("RETENTION_DAYS"), "30"))
-	if err != nil || days < 1 {
-		return fmt.Errorf("RETENTION_DAYS is %q, not a number of days", os.Getenv("RETENTION_DAYS"))
+	if err != nil || days < 1 || days > maxRetention {
+		return fmt.Errorf("RETENTION_DAYS is %q, not a number of days from 1 to %d", os.Getenv("RETENTION_DAYS"), maxRetention)
 	}
-	var signer *wire.Signer
-	if key := os.Getenv("CARD_SIGNING_KEY"); key != "" {
-		if signer, err = wire.NewSigner([]byte(key)); err != nil {
-			return fmt.Errorf("CARD_SIGNING_KEY: %w", err)
-		}
+	signer, err := cardSigner(os.Getenv("CARD_SIGNING_KEY"), os.Getenv("OTHER_CARD_PUBLIC_KEY"))
+	if err != nil {
+		return err
+	}
+	base, err := baseURL(os.Getenv("PUBLIC_URL"))
+	if err != nil {
+		return err
 	}
 	guard, err := webhooks()
 	if err != nil {
@@ -95,7 +103,7 @@ func serve(ctx context.Context) error {
 			},
 			Extended: extended,
 			Signer:   signer,
-			BaseURL:  baseURL(os.Getenv("PUBLIC_URL")),
+			BaseURL:  base,
 			Auth:     scheme,
 			Page:     browsers,
 			Logger:   r.Logger,
@@ -114,17 +122,44 @@ func serve(ctx context.Context) error {
 	}
 	runner.Logger = cloud.NewLogger(os.Getenv("SERVICE_NAME"))
 	cloud.Warm(ctx, log)
-	lambda.Start(functionurl.Handler(handler(runner, log)))
+	lambda.Start(cloud.WithCheck(log.Connect, functionurl.Handler(handler(runner, log))))
 	return nil
 }
 
+// maxRetention is in days: ten years. Longer ones are mistakes, and time.Duration ends at 292 years.
+const maxRetention = 3650
+
+// cardSigner returns what signs the agent card, with a private key, and publishes another key besides. Either may be "".
+func cardSigner(private, other string) (*wire.Signer, error) {
+	switch {
+	case private == "" && other != "":
+		return nil, errors.New("OTHER_CARD_PUBLIC_KEY needs CARD_SIGNING_KEY: it is the second key, not the first")
+	case private == "":
+		return nil, nil
+	}
+	signer, err := wire.NewSigner([]byte(private))
+	if err != nil {
+		return nil, fmt.Errorf("CARD_SIGNING_KEY: %w", err)
+	}
+	if other != "" {
+		if err := signer.AlsoPublish(other); err != nil {
+			return nil, fmt.Errorf("OTHER_CARD_PUBLIC_KEY: %w", err)
+		}
+	}
+	return signer, nil
+}
+
 // baseURL returns what tells where clients find the agent: at the public URL, if there is one.
-func baseURL(public string) func(*http.Request) string {
+func baseURL(public string) (func(*http.Request) string, error) {
 	if public == "" {
-		return functionurl.BaseURL
+		return functionurl.BaseURL, nil
+	}
+	u, err := url.Parse(public)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("PUBLIC_URL is %q, not a URL such as https://agent.example.com/", public)
 	}
 	public = strings.TrimSuffix(public, "/") + "/"
-	return func(*http.Request) string { return public }
+	return func(*http.Request) string { return public }, nil
 }
 
 // webhooks returns where push notifications may go.

@@ -1,6 +1,6 @@
 // Command sweeper is the Lambda function that finds tasks whose run was cut off, for a worker to resume or end them, and push
 // notifications that are due, for the push function to deliver them. It is invoked each minute; what the event says does not
-// matter.
+// matter, but for [cloud.CheckEvent].
 //
 // The environment:
 //
@@ -8,16 +8,18 @@
 //	WORKER_FUNCTION_NAME       the worker.
 //	PUSH_FUNCTION_NAME         the push function.
 //	SERVICE_NAME               name of the service in CloudWatch's metrics. Without it there are none.
+//	SETTINGS                   is checked, see [cloud.Settings]; nothing in it concerns this function.
 //	AWS_ENDPOINT_URL_DYNAMODB  where DynamoDB is, if not at AWS.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"log"
 	"os"
 	"time"
 
+	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"a2alambda/internal/cloud"
@@ -26,17 +28,30 @@ import (
 )
 
 func main() {
-	ctx, table := context.Background(), os.Getenv("TABLE_NAME")
-	runner, _, err := cloud.NewRunner(ctx, table, os.Getenv("WORKER_FUNCTION_NAME"), nil)
-	if err != nil {
-		log.Fatal("sweeper: ", err)
+	if err := serve(context.Background()); err != nil {
+		cloud.Fail("sweeper", err)
 	}
-	runner.Logger = cloud.NewLogger(os.Getenv("SERVICE_NAME"))
-	pushes, invoke, err := cloud.NewPush(ctx, table, os.Getenv("PUSH_FUNCTION_NAME"))
+}
+
+func serve(ctx context.Context) error {
+	getenv, err := cloud.Settings(os.Getenv)
 	if err != nil {
-		log.Fatal("sweeper: ", err)
+		return err
 	}
-	lambda.Start(func(ctx context.Context) error {
+	runner, _, err := cloud.NewRunner(ctx, getenv("TABLE_NAME"), getenv("WORKER_FUNCTION_NAME"), nil)
+	if err != nil {
+		return err
+	}
+	runner.Logger = cloud.NewLogger(getenv("SERVICE_NAME"))
+	pushes, invoke, err := cloud.NewPush(ctx, getenv("TABLE_NAME"), getenv("PUSH_FUNCTION_NAME"))
+	if err != nil {
+		return err
+	}
+	// It may not read what log.Connect reads.
+	check := func(ctx context.Context) error {
+		return pushes.DuePushes(ctx, func(a2a.TaskID, string) bool { return false })
+	}
+	lambda.Start(cloud.WithCheck(check, func(ctx context.Context, _ json.RawMessage) (any, error) {
 		usage, begun := new(telemetry.Usage), time.Now()
 		ctx = telemetry.With(ctx, usage)
 		n, err := runner.Sweep(ctx)
@@ -48,6 +63,7 @@ func main() {
 		line.Took("sweepMs", time.Since(begun))
 		line.Usage(usage)
 		line.Log(ctx, runner.Logger, telemetry.Sweep)
-		return err
-	})
+		return nil, err
+	}))
+	return nil
 }

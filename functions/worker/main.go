@@ -7,6 +7,7 @@
 //	TABLE_NAME                 DynamoDB table of the tasks.
 //	WORKER_FUNCTION_NAME       this function: what it can't finish it hands over to itself.
 //	SERVICE_NAME               name of the service in CloudWatch's metrics. Without it there are none.
+//	SETTINGS                   NAME=value of more variables, with spaces between them: see [cloud.Settings].
 //	AWS_ENDPOINT_URL_DYNAMODB  where DynamoDB is, if not at AWS.
 //
 // and what the hosted agent wants to know: see [hosted.Open].
@@ -14,8 +15,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"log"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -25,20 +26,34 @@ import (
 )
 
 func main() {
-	ctx := context.Background()
-	agent, err := hosted.Open(ctx, os.Getenv)
-	if err != nil {
-		log.Fatal("worker: ", err)
+	if err := serve(context.Background()); err != nil {
+		cloud.Fail("worker", err)
 	}
-	runner, _, err := cloud.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), agent.Executor)
+}
+
+func serve(ctx context.Context) error {
+	getenv, err := cloud.Settings(os.Getenv)
 	if err != nil {
-		log.Fatal("worker: ", err)
+		return err
 	}
-	runner.Logger = cloud.NewLogger(os.Getenv("SERVICE_NAME"))
-	lambda.Start(func(ctx context.Context, job cloud.Job) error {
-		if job.TaskID == "" {
-			return errors.New(`the event has no "taskId"`)
+	agent, err := hosted.Open(ctx, getenv)
+	if err != nil {
+		return err
+	}
+	runner, table, err := cloud.NewRunner(ctx, getenv("TABLE_NAME"), getenv("WORKER_FUNCTION_NAME"), agent.Executor)
+	if err != nil {
+		return err
+	}
+	runner.Logger = cloud.NewLogger(getenv("SERVICE_NAME"))
+	lambda.Start(cloud.WithCheck(table.Connect, func(ctx context.Context, event json.RawMessage) (any, error) {
+		var job cloud.Job
+		if err := json.Unmarshal(event, &job); err != nil {
+			return nil, err
 		}
-		return runner.Work(ctx, job.TaskID) // after an error, Lambda tries again
-	})
+		if job.TaskID == "" {
+			return nil, errors.New(`the event has no "taskId"`)
+		}
+		return nil, runner.Work(ctx, job.TaskID) // after an error, Lambda tries again
+	}))
+	return nil
 }
