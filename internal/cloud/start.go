@@ -19,11 +19,17 @@ func WithCheck(
 	check func(context.Context) error, next func(context.Context, json.RawMessage) (any, error),
 ) func(context.Context, json.RawMessage) (any, error) {
 	return func(ctx context.Context, event json.RawMessage) (any, error) {
-		if string(bytes.TrimSpace(event)) == CheckEvent {
+		if isCheck(event) {
 			return nil, check(ctx)
 		}
 		return next(ctx, event)
 	}
+}
+
+// isCheck tells whether an event is a [CheckEvent], with whatever blanks.
+func isCheck(event json.RawMessage) bool {
+	var compact bytes.Buffer
+	return json.Compact(&compact, event) == nil && compact.String() == CheckEvent
 }
 
 // Fail ends a process that can't start, and says why: in the log and, on Lambda, to who invokes the function directly. The error must
