@@ -4,8 +4,12 @@ Each bridge is in ministack, so that the template is deployed as it is. It says 
 printed as it is put in place. It fails where ministack is not as it expects: where a gap is closed, the bridge has to go.
 """
 
+import json
 import sys
+import uuid
 
+import boto3
+import botocore.config
 import ministack.app
 from ministack.core.iam_evaluator import resolve_caller_identity
 from ministack.core.router import extract_access_key_id
@@ -35,8 +39,30 @@ def split_in_conditions():
         module._evaluate_conditions = evaluate
 
 
+def role_policy():
+    "AWS::IAM::RolePolicy: ministack has AWS::IAM::Policy only, and changes its name in place."
+
+    def put(props):
+        provisioners._iam_policy_put({**props, "Roles": [props["RoleName"]]}, props["PolicyName"])
+        return f"{props['RoleName']}|{props['PolicyName']}"
+
+    def create(logical_id, props, stack_name):
+        return put(props), {}
+
+    def update(physical_id, old, new, stack_name):
+        return put(new), {}  # with another id, that is another resource: the old one is deleted at the end
+
+    def delete(physical_id, props):
+        role, name = physical_id.split("|")
+        provisioners._iam_policy_drop({**props, "Roles": [role]}, name)
+
+    assert "AWS::IAM::RolePolicy" not in provisioners._RESOURCE_HANDLERS
+    provisioners._RESOURCE_HANDLERS["AWS::IAM::RolePolicy"] = {"create": create, "update": update, "delete": delete}
+
+
 def code_deploy():
-    "CodeDeploy: ministack has none. Its resources do nothing here, and an alias goes to its new version at once."
+    """CodeDeploy: ministack has none. Before an alias goes to another version, the stack's hook is asked here, and can refuse it; then all
+    requests go there at once, and no alarm is looked at."""
 
     def create(logical_id, props, stack_name):
         return f"{stack_name}-{logical_id}", {}
@@ -50,6 +76,44 @@ def code_deploy():
     for kind in ("AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup"):
         assert kind not in provisioners._RESOURCE_HANDLERS
         provisioners._RESOURCE_HANDLERS[kind] = {"create": create, "update": update, "delete": delete}
+
+    told = {}  # what hooks have said, by their execution's id
+
+    async def tell(method, path, headers, body, query):
+        said = json.loads(body)
+        assert headers["x-amz-target"] == "CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus"
+        told[said["lifecycleEventHookExecutionId"]] = said["status"]
+        return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(said).encode()
+
+    assert "codedeploy" not in ministack.app.SERVICE_HANDLERS
+    ministack.app.SERVICE_HANDLERS["codedeploy"] = tell
+    move = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Alias"]["update"]
+
+    def ask_and_move(physical_id, old, new, stack_name, *more):
+        client = boto3.client("lambda", config=botocore.config.Config(read_timeout=60, retries={"max_attempts": 0}))
+        alias = client.get_alias(FunctionName=new["FunctionName"], Name=new["Name"])
+        if alias["FunctionVersion"] != new["FunctionVersion"]:
+            execution = str(uuid.uuid4())
+            event = {"DeploymentId": "d-" + execution[:8], "LifecycleEventHookExecutionId": execution}
+            client.invoke(FunctionName="CodeDeployHook_" + stack_name, Payload=json.dumps(event))
+            if told.get(execution) != "Succeeded":
+                raise ValueError(f"the hook says {told.get(execution)}")
+        return move(physical_id, old, new, stack_name, *more)
+
+    provisioners._RESOURCE_HANDLERS["AWS::Lambda::Alias"]["update"] = ask_and_move
+    on_thread = stacks._runs_on_worker_thread  # where the account can be asked meanwhile
+    stacks._runs_on_worker_thread = lambda kind: kind == "AWS::Lambda::Alias" or on_thread(kind)
+
+
+def update_policy():
+    "UpdatePolicy: ministack does not wait for what it refers to."
+    original = engine._extract_deps
+
+    def extract_deps(resource, names):
+        policy = {"Properties": resource.get("UpdatePolicy", {})}
+        return original(resource, names) | original(policy, names)
+
+    engine._extract_deps = extract_deps
 
 
 def metric_math():
@@ -96,8 +160,10 @@ def any_method():
     apigateway_v1._import_path_item = import_path_item
 
 
-for bridge in (split_in_conditions, code_deploy, metric_math, caller_of_function_url, any_method):
+for bridge in (
+    split_in_conditions, role_policy, code_deploy, update_policy, metric_math, caller_of_function_url, any_method,
+):
     bridge()
-    print(f"bridged: {bridge.__doc__}", flush=True)
+    print("bridged:", " ".join(bridge.__doc__.split()), flush=True)
 sys.argv[1:] = []
 ministack.app.main()

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -197,6 +198,18 @@ func (s *stack) resource(t testing.TB, logical string) string {
 		t.Fatal(err)
 	}
 	return described.ID
+}
+
+// role returns the name of a function's role.
+func (s *stack) role(t testing.TB, function string) string {
+	t.Helper()
+	config, err := s.lambda().GetFunctionConfiguration(t.Context(), &lambda.GetFunctionConfigurationInput{
+		FunctionName: aws.String(s.resource(t, function)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path.Base(aws.ToString(config.Role))
 }
 
 // version returns the agent's version that its alias leads to.

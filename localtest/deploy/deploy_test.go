@@ -40,7 +40,7 @@ func TestDeploy(t *testing.T) {
 		account: account{localtest.StartMinistack(t, "SSL_CERT_FILE="+certificate)},
 		issuer:  issuer,
 	}
-	t.Logf("The template is deployed as it is. What ministack lacks for it is added to ministack:\n%s", strings.Join(d.account.Bridged, "\n"))
+	t.Logf("The template is deployed as it is, but for this machine's processor. What ministack lacks for it is added to ministack:\n%s", strings.Join(d.account.Bridged, "\n"))
 	d.allowed = d.account.user(t, "allowed", `{"Statement":[{"Effect":"Allow","Action":["lambda:InvokeFunctionUrl","lambda:InvokeFunction","execute-api:Invoke"],"Resource":"*"}]}`)
 	d.nobody = d.account.user(t, "nobody", "")
 	for env, auths := range map[string][]string{"dev": {"none", "iam"}, "prod": {"oidc", "none"}} {
@@ -58,7 +58,8 @@ func TestDeploy(t *testing.T) {
 func build(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "build")
-	cmd := exec.CommandContext(t.Context(), localtest.Setup(t, "sam"), "build", "--build-dir", dir, "--parameter-overrides", "Architecture=x86_64")
+	cmd := exec.CommandContext(t.Context(), localtest.Setup(t, "sam"), "build", "--build-dir", dir,
+		"--template-file", localtest.TemplateHere(t, repository(t)), "--base-dir", repository(t))
 	cmd.Dir = repository(t)
 	cmd.Env = append(os.Environ(), "SAM_CLI_TELEMETRY=0", "AWS_DEFAULT_REGION="+localtest.MinistackRegion,
 		"CGO_ENABLED=0", "GOFLAGS=-tags=lambda.norpc '-ldflags=-s -w'")
@@ -90,9 +91,9 @@ func (d *deployment) parameters(auth string) []string {
 func (d *deployment) test(t *testing.T, env string, auths []string) {
 	s := &stack{account: d.account, name: "agent-" + env, env: env, template: d.built, bucket: &d.bucket}
 	hook := newReceiver(t)
-	always := []string{"Architecture=x86_64", "WebhookAllowedCidrs=127.0.0.1/32", "Production=no"}
+	always := []string{"WebhookAllowedCidrs=127.0.0.1/32", "Production=no"}
 	if env == "prod" {
-		always[2] = "Production=yes"
+		always[1] = "Production=yes"
 	}
 	for i, auth := range auths {
 		before := ""
@@ -118,6 +119,9 @@ func (d *deployment) test(t *testing.T, env string, auths []string) {
 	d.enforced(t, s, auths[len(auths)-1])
 	d.change(t, s, auths[len(auths)-1])
 	d.refuse(t, s)
+	if env == "prod" || *full {
+		d.takeBack(t, s, auths[len(auths)-1])
+	}
 	d.delete(t, s)
 }
 
@@ -180,12 +184,17 @@ func (d *deployment) api(t *testing.T, s *stack, auth string) {
 		t.Errorf("Auth %s: there is no API", auth)
 		return
 	}
-	want := http.StatusOK
+	as := d.caller(auth)
 	if auth == "iam" {
-		want = http.StatusForbidden
+		as = signer{d.allowed, "execute-api", d.account}
+		for who, as := range map[string]http.RoundTripper{"who does not sign": d.account, "who is not allowed": signer{d.nobody, "execute-api", d.account}} {
+			if got, body := status(t, url, as); got != http.StatusForbidden {
+				t.Errorf("iam: %s gets %d %s from the API", who, got, body)
+			}
+		}
 	}
-	if got, body := status(t, url, d.caller(auth)); got != want {
-		t.Errorf("Auth %s: the API answers %d %s, want %d", auth, got, body, want)
+	if got, body := status(t, url, as); got != http.StatusOK || !strings.Contains(body, `"tasks":[{`) {
+		t.Errorf("Auth %s: the API answers %d %s, want the tasks", auth, got, body)
 	}
 }
 
@@ -193,7 +202,7 @@ func (d *deployment) api(t *testing.T, s *stack, auth string) {
 func (d *deployment) enforced(t *testing.T, s *stack, auth string) {
 	t.Helper()
 	policy := map[string]string{
-		"RoleName": s.resource(t, "AgentFunctionRole"), "PolicyName": "less",
+		"RoleName": s.role(t, "AgentFunction"), "PolicyName": "less",
 		"PolicyDocument": `{"Statement":[{"Effect":"Deny","Action":"dynamodb:PutItem","Resource":"*"}]}`,
 	}
 	iam := func(action string) {
@@ -233,6 +242,17 @@ func (d *deployment) refuse(t *testing.T, s *stack) {
 	if err == nil || !strings.Contains(out, "Auth oidc needs OidcIssuer.") || s.version(t) != before {
 		t.Errorf("Auth oidc without an issuer: %v, version %s after %s\n%s", err, s.version(t), before, out)
 	}
+}
+
+// takeBack deploys a value with which no function can start, and which only they know: the hook refuses the version.
+func (d *deployment) takeBack(t *testing.T, s *stack, auth string) {
+	t.Helper()
+	before := s.version(t)
+	out, err := s.deploy(t, "Settings=UNKNOWN=1")
+	if err == nil || !strings.Contains(out, "the hook says Failed") || s.version(t) != before {
+		t.Errorf("with a setting that there is not: %v, version %s after %s\n%s", err, s.version(t), before, out)
+	}
+	newClient(t, s.outputs(t)["AgentUrl"], d.caller(auth)).later(t, a2a.SendMessageConfig{}) // agent and worker are as they were
 }
 
 // delete deletes the stack. The tasks are there still.
