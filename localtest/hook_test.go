@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"a2alambda/localtest"
 	"a2alambda/localtest/emulator"
@@ -25,7 +26,7 @@ import (
 type hooked map[string]emulator.Config
 
 // checkedBy runs the real hook on functions, and returns what it has told CodeDeploy, and its log.
-func (functions hooked) checkedBy(t *testing.T) (told, log string) {
+func (functions hooked) checkedBy(t *testing.T, event string) (told, log string) {
 	t.Helper()
 	config := emulator.LambdaConfig{Log: t.Output()}
 	var names []string
@@ -49,7 +50,7 @@ func (functions hooked) checkedBy(t *testing.T) (told, log string) {
 		body, _ := io.ReadAll(r.Body)
 		mu.Lock()
 		defer mu.Unlock()
-		told += r.Header.Get("X-Amz-Target") + " " + string(body)
+		told += r.Method + r.URL.Path + r.Header.Get("X-Amz-Target") + " " + string(body)
 		io.WriteString(w, `{}`)
 	}))
 	t.Cleanup(codedeploy.Close)
@@ -59,7 +60,7 @@ func (functions hooked) checkedBy(t *testing.T) (told, log string) {
 		t.Fatal(err)
 	}
 	var printed bytes.Buffer
-	hook, err := emulator.New(emulator.Config{Name: "hook", Binary: binary, Log: &printed, Env: []string{
+	hook, err := emulator.New(emulator.Config{Name: "hook", Binary: binary, Log: &printed, Timeout: 20 * time.Second, Overtime: patience, Env: []string{
 		"FUNCTIONS=" + strings.Join(names, " "), "AWS_ENDPOINT_URL_LAMBDA=" + lambda.URL, "AWS_ENDPOINT_URL_CODEDEPLOY=" + codedeploy.URL,
 	}})
 	if err != nil {
@@ -69,7 +70,7 @@ func (functions hooked) checkedBy(t *testing.T) (told, log string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = caller.Call("hook", []byte(`{"DeploymentId":"d-1","LifecycleEventHookExecutionId":"e-1"}`))
+	err = caller.Call("hook", []byte(strings.ReplaceAll(event, "HERE", codedeploy.URL)))
 	if hook.Close(); err != nil {
 		t.Fatalf("the hook failed: %v\n%s", err, printed.String())
 	}
@@ -96,7 +97,13 @@ func deployedFunctions(t *testing.T) hooked {
 	return all
 }
 
-const putStatus = "CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus"
+// What CodeDeploy and CloudFormation invoke the hook with, and where it tells them.
+const (
+	preTraffic = `{"DeploymentId":"d-1","LifecycleEventHookExecutionId":"e-1"}`
+	resource   = `{"RequestType":%q,"ResponseURL":"HERE/response","StackId":"s-1","RequestId":"r-1","ResourceType":"Custom::Check","LogicalResourceId":"FirstCheck","PhysicalResourceId":"check"}`
+)
+
+const putStatus = "POST/CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus"
 
 func status(s string) string {
 	return fmt.Sprintf(`%s {"deploymentId":"d-1","lifecycleEventHookExecutionId":"e-1","status":%q}`, putStatus, s)
@@ -106,7 +113,7 @@ func status(s string) string {
 func TestHook(t *testing.T) {
 	t.Parallel()
 	functions := deployedFunctions(t)
-	if told, log := functions.checkedBy(t); told != status("Succeeded") || strings.Count(log, `"check passed"`) != 4 {
+	if told, log := functions.checkedBy(t, preTraffic); told != status("Succeeded") || strings.Count(log, `"check passed"`) != 4 {
 		t.Errorf("CodeDeploy was told %s; the hook's log:\n%s", told, log)
 	}
 	for name, c := range functions {
@@ -116,9 +123,30 @@ func TestHook(t *testing.T) {
 			one[n] = other
 		}
 		one[name] = c
-		told, log := one.checkedBy(t)
+		told, log := one.checkedBy(t, preTraffic)
 		if told != status("Failed") || strings.Count(log, `"check passed"`) != 3 || !strings.Contains(log, `"function":"`+name+`"`) {
 			t.Errorf("with %s over a table that there is not, CodeDeploy was told %s; the hook's log:\n%s", name, told, log)
+		}
+	}
+}
+
+// TestHookCreates checks that a stack can't be created whose functions do not work, with a sentence, and can always be deleted.
+func TestHookCreates(t *testing.T) {
+	t.Parallel()
+	functions := deployedFunctions(t)
+	if told, _ := functions.checkedBy(t, fmt.Sprintf(resource, "Create")); !strings.HasPrefix(told, "PUT/response ") || !strings.Contains(told, `"Status":"SUCCESS"`) {
+		t.Errorf("CloudFormation was told %s", told)
+	}
+	agent := functions["agent"]
+	agent.Env = append(agent.Env, "RETENTION_DAYS=1.5")
+	functions["agent"] = agent
+	told, _ := functions.checkedBy(t, fmt.Sprintf(resource, "Create"))
+	if !strings.Contains(told, `"Status":"FAILED"`) || !strings.Contains(told, `agent: RETENTION_DAYS is \"1.5\", not a number of days`) {
+		t.Errorf("CloudFormation was told %s", told)
+	}
+	for _, request := range []string{"Delete", "Update"} {
+		if told, log := functions.checkedBy(t, fmt.Sprintf(resource, request)); !strings.Contains(told, `"Status":"SUCCESS"`) || strings.Contains(log, "check failed") {
+			t.Errorf("%s: CloudFormation was told %s", request, told)
 		}
 	}
 }
@@ -147,14 +175,15 @@ func TestHookRefusesValues(t *testing.T) {
 		want     string
 	}{
 		{"agent", []string{"AUTH="}, `AUTH is "", not one of none, iam and oidc`},
-		{"agent", []string{"AUTH=oidc", "OIDC_AUDIENCE=a", "OIDC_ISSUER=http://login.example.com"}, `auth: the issuer "http://login.example.com" is no https URL`},
-		{"agent", []string{"AUTH=oidc", "OIDC_AUDIENCE=a", "OIDC_ISSUER=login.example.com"}, `auth: the issuer "login.example.com" is no https URL`},
-		{"agent", []string{"AUTH=oidc", "OIDC_AUDIENCE=a", "OIDC_ISSUER=https://login.example.com "}, `auth: the issuer "https://login.example.com " is no https URL`},
-		{"agent", []string{"AUTH=oidc", "OIDC_ISSUER=https://login.example.com"}, `auth: an issuer without an audience`},
+		{"agent", []string{"AUTH=oidc", "OIDC_AUDIENCE=a", "OIDC_ISSUER=http://login.example.com"}, `OIDC_ISSUER: auth: the issuer "http://login.example.com" is no https URL`},
+		{"agent", []string{"AUTH=oidc", "OIDC_AUDIENCE=a", "OIDC_ISSUER=login.example.com"}, `OIDC_ISSUER: auth: the issuer "login.example.com" is no https URL`},
+		{"agent", []string{"AUTH=oidc", "OIDC_AUDIENCE=a", "OIDC_ISSUER=https://login.example.com "}, `OIDC_ISSUER: auth: the issuer "https://login.example.com " is no https URL`},
+		{"agent", []string{"AUTH=none", "OIDC_ISSUER=https://login.example.com"}, `OIDC_ISSUER needs AUTH=oidc, and AUTH is "none": nobody would be asked for a token`},
+		{"agent", []string{"AUTH=oidc", "OIDC_ISSUER=https://login.example.com"}, `AUTH=oidc needs OIDC_AUDIENCE, the audience of the tokens`},
 		{"agent", []string{"PUSH_ALLOWED_CIDRS=10.0.0.1"}, `PUSH_ALLOWED_CIDRS: push: "10.0.0.1" is no prefix such as 10.0.0.0/8`},
 		{"push", []string{"PUSH_ALLOWED_CIDRS=10.0.0.0/33"}, `PUSH_ALLOWED_CIDRS: push: "10.0.0.0/33" is no prefix such as 10.0.0.0/8`},
-		{"agent", []string{"RETENTION_DAYS=1.5"}, `RETENTION_DAYS is "1.5", not a number of days from 1 to 3650`},
-		{"agent", []string{"RETENTION_DAYS=106752"}, `RETENTION_DAYS is "106752", not a number of days from 1 to 3650`},
+		{"agent", []string{"RETENTION_DAYS=1.5"}, `RETENTION_DAYS is "1.5", not a number of days from 1 to 36500`},
+		{"agent", []string{"RETENTION_DAYS=106752"}, `RETENTION_DAYS is "106752", not a number of days from 1 to 36500`},
 		{"agent", []string{"PUBLIC_URL=https://"}, `PUBLIC_URL is "https://", not a URL such as https://agent.example.com/`},
 		{"agent", []string{"PUBLIC_URL=https://agent.example.com/?a"}, `PUBLIC_URL is "https://agent.example.com/?a", not a URL such as https://agent.example.com/`},
 		{"agent", []string{`CARD_SIGNING_KEY={"username":"","password":""}`}, `CARD_SIGNING_KEY: there is no PEM (-----BEGIN PRIVATE KEY-----)`},
@@ -175,7 +204,7 @@ func TestHookRefusesValues(t *testing.T) {
 		config.Env = slices.Concat(config.Env, c.env)
 		functions[name], want[name] = config, c.function+": "+c.want
 	}
-	told, log := functions.checkedBy(t)
+	told, log := functions.checkedBy(t, preTraffic)
 	if told != status("Failed") {
 		t.Errorf("CodeDeploy was told %s", told)
 	}

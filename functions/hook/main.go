@@ -1,23 +1,25 @@
-// Command hook is the Lambda function that CodeDeploy invokes before a new version of the agent gets requests. It invokes that version,
-// and the other functions, with an event that each answers without doing anything, and tells CodeDeploy whether all of them could. A
-// version that cannot start, because of a value that it does not take for example, never gets a request: CodeDeploy leaves the alias
-// where it is, and CloudFormation takes back the rest. Why is in the log.
+// Command hook is the Lambda function that a deployment asks whether the functions work: CodeDeploy before a new version of the agent gets
+// requests, and CloudFormation when a stack is created, which has no version before. It invokes the functions with an event that each
+// answers without doing anything. If one cannot start, because of a value that it does not take for example, or does not reach the table,
+// the new version never gets a request: CodeDeploy leaves the alias where it is, and CloudFormation takes back the rest. Why is in the
+// log, and of a stack that is created in its events, too.
 //
-// https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-hooks.html#appspec-hooks-lambda
+// https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-hooks.html#appspec-hooks-lambda and
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-custom-resources-lambda.html
 //
-// The environment:
-//
-//	FUNCTIONS                  the functions, names or ARNs, with spaces between them.
-//	AWS_ENDPOINT_URL_LAMBDA, AWS_ENDPOINT_URL_CODEDEPLOY
-//	                           where these are, if not at AWS.
+// usage.txt lists the environment.
 package main
 
 import (
 	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"strings"
 
+	"github.com/aws/aws-lambda-go/cfn"
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -27,9 +29,14 @@ import (
 	invoking "github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"a2alambda/internal/cloud"
+	"a2alambda/internal/usage"
 )
 
+//go:embed usage.txt
+var help string
+
 func main() {
+	usage.Exit(help)
 	cfg, err := cloud.Config(context.Background())
 	if err != nil {
 		cloud.Fail("hook", err)
@@ -46,12 +53,6 @@ func main() {
 	lambda.Start(h.handle)
 }
 
-// event is what CodeDeploy invokes a hook with.
-type event struct {
-	DeploymentID string `json:"DeploymentId"`
-	ExecutionID  string `json:"LifecycleEventHookExecutionId"`
-}
-
 type hook struct {
 	functions []string
 	invoke    *invoking.Client
@@ -59,16 +60,41 @@ type hook struct {
 	log       *slog.Logger
 }
 
-// handle checks the functions. An error means that CodeDeploy could not be told.
-func (h *hook) handle(ctx context.Context, e event) error {
+// handle answers CodeDeploy and CloudFormation. An error means that they could not be told.
+func (h *hook) handle(ctx context.Context, event json.RawMessage) (any, error) {
+	var e struct {
+		RequestType  string // CloudFormation's
+		DeploymentID string `json:"DeploymentId"` // CodeDeploy's
+		ExecutionID  string `json:"LifecycleEventHookExecutionId"`
+	}
+	if err := json.Unmarshal(event, &e); err != nil {
+		return nil, err
+	}
+	switch {
+	case e.RequestType != "":
+		var request cfn.Event
+		if err := json.Unmarshal(event, &request); err != nil {
+			return nil, err
+		}
+		return cfn.LambdaWrap(h.resource)(ctx, request)
+	case e.ExecutionID == "":
+		return nil, errors.New("the event is neither CodeDeploy's nor CloudFormation's")
+	}
 	status := types.LifecycleEventStatusSucceeded
-	if !h.check(ctx) {
+	if h.check(ctx) != nil {
 		status = types.LifecycleEventStatusFailed
 	}
-	_, err := h.tell.PutLifecycleEventHookExecutionStatus(ctx, &codedeploy.PutLifecycleEventHookExecutionStatusInput{
+	return h.tell.PutLifecycleEventHookExecutionStatus(ctx, &codedeploy.PutLifecycleEventHookExecutionStatusInput{
 		DeploymentId:                  aws.String(e.DeploymentID),
 		LifecycleEventHookExecutionId: aws.String(e.ExecutionID),
 		Status:                        status,
 	})
-	return err
+}
+
+// resource is a custom resource that can be created only if the functions work. There is nothing to delete.
+func (h *hook) resource(ctx context.Context, e cfn.Event) (id string, data map[string]any, err error) {
+	if e.RequestType == cfn.RequestCreate {
+		err = h.check(ctx)
+	}
+	return "check", nil, err
 }

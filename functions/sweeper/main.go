@@ -1,19 +1,13 @@
 // Command sweeper is the Lambda function that finds tasks whose run was cut off, for a worker to resume or end them, and push
 // notifications that are due, for the push function to deliver them. It is invoked each minute; what the event says does not
-// matter, but for [cloud.CheckEvent].
+// matter.
 //
-// The environment:
-//
-//	TABLE_NAME                 DynamoDB table of the tasks.
-//	WORKER_FUNCTION_NAME       the worker.
-//	PUSH_FUNCTION_NAME         the push function.
-//	SERVICE_NAME               name of the service in CloudWatch's metrics. Without it there are none.
-//	SETTINGS                   is checked, see [cloud.Settings]; nothing in it concerns this function.
-//	AWS_ENDPOINT_URL_DYNAMODB  where DynamoDB is, if not at AWS.
+// usage.txt lists the environment.
 package main
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"os"
@@ -25,9 +19,14 @@ import (
 	"a2alambda/internal/cloud"
 	"a2alambda/internal/push"
 	"a2alambda/internal/telemetry"
+	"a2alambda/internal/usage"
 )
 
+//go:embed usage.txt
+var help string
+
 func main() {
+	usage.Exit(help)
 	if err := serve(context.Background()); err != nil {
 		cloud.Fail("sweeper", err)
 	}
@@ -52,8 +51,8 @@ func serve(ctx context.Context) error {
 		return pushes.DuePushes(ctx, func(a2a.TaskID, string) bool { return false })
 	}
 	lambda.Start(cloud.WithCheck(check, func(ctx context.Context, _ json.RawMessage) (any, error) {
-		usage, begun := new(telemetry.Usage), time.Now()
-		ctx = telemetry.With(ctx, usage)
+		used, begun := new(telemetry.Usage), time.Now()
+		ctx = telemetry.With(ctx, used)
 		n, err := runner.Sweep(ctx)
 		due, pushErr := push.Sweep(ctx, pushes, invoke)
 		err = errors.Join(err, pushErr)
@@ -61,7 +60,7 @@ func serve(ctx context.Context) error {
 		line.Count("running", int64(n))
 		line.Count("due", int64(due))
 		line.Took("sweepMs", time.Since(begun))
-		line.Usage(usage)
+		line.Usage(used)
 		line.Log(ctx, runner.Logger, telemetry.Sweep)
 		return nil, err
 	}))

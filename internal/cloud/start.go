@@ -14,6 +14,9 @@ import (
 // table. The function answers null, and does nothing else.
 const CheckEvent = `{"check":true}`
 
+// InitError is the type of the error that [Fail] reports.
+const InitError = "Runtime.InitError"
+
 // WithCheck returns a handler that calls check for a [CheckEvent], and next for every other event.
 func WithCheck(
 	check func(context.Context) error, next func(context.Context, json.RawMessage) (any, error),
@@ -39,7 +42,7 @@ func isCheck(event json.RawMessage) bool {
 func Fail(function string, err error) {
 	message := function + ": " + err.Error()
 	if api := os.Getenv("AWS_LAMBDA_RUNTIME_API"); api != "" {
-		body, _ := json.Marshal(map[string]string{"errorMessage": message, "errorType": "Runtime.InitError"})
+		body, _ := json.Marshal(map[string]string{"errorMessage": message, "errorType": InitError})
 		client := http.Client{Timeout: time.Second}
 		if resp, err := client.Post("http://"+api+"/2018-06-01/runtime/init/error", "application/json", bytes.NewReader(body)); err == nil {
 			resp.Body.Close()
