@@ -43,7 +43,7 @@ func StartMinistack(tb testing.TB, env ...string) *Ministack {
 	m := &Ministack{Endpoint: fmt.Sprintf("http://127.0.0.1:%d", port)}
 	cmd := exec.Command(python, "-c", ministackScript)
 	cmd.Env = append(m.Environ(), "AUTH=true", "BIND_HOST=127.0.0.1", fmt.Sprintf("GATEWAY_PORT=%d", port),
-		"MINISTACK_HOST="+MinistackRegion+".amazonaws.com", "LAMBDA_EXECUTOR=local", "STATE_DIR="+dir, "TMPDIR="+dir)
+		"LAMBDA_EXECUTOR=local", "STATE_DIR="+dir, "TMPDIR="+dir)
 	cmd.Env = append(cmd.Env, env...)
 	if m.process, err = start(tb.Context(), cmd, m.Endpoint+"/_ministack/ready"); err != nil {
 		tb.Fatalf("ministack: %v", err)

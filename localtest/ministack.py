@@ -5,12 +5,14 @@ printed as it is put in place. It fails where ministack is not as it expects: wh
 """
 
 import json
+import re
 import sys
 import uuid
 
 import boto3
 import botocore.config
 import ministack.app
+from ministack.core import lambda_runtime
 from ministack.core.iam_evaluator import resolve_caller_identity
 from ministack.core.router import extract_access_key_id
 from ministack.services import apigateway_v1, lambda_svc
@@ -160,8 +162,31 @@ def any_method():
     apigateway_v1._import_path_item = import_path_item
 
 
+def init_error():
+    "A function that reports why it can't start: ministack tells who invokes it in words and with a type of its own."
+    original = lambda_runtime.ProvidedWorker._await_init
+
+    def await_init(worker, *more):
+        try:
+            return original(worker, *more)
+        except RuntimeError:
+            if isinstance(worker._init_error, dict):
+                said = worker._init_error
+                raise lambda_runtime.ProvidedRuntimeError(said["errorMessage"], said["errorType"]) from None
+            raise
+
+    lambda_runtime.ProvidedWorker._await_init = await_init
+
+
+def host_of_rest_api():
+    "REST APIs: ministack knows them by a host name of its own only, and what is signed for AWS's does not fit that."
+    assert not ministack.app._EXECUTE_API_RE.match("01234567.execute-api.us-east-1.amazonaws.com")
+    ministack.app._EXECUTE_API_RE = re.compile(r"^([a-f0-9]{8})\.execute-api\.us-east-1\.amazonaws\.com$")
+
+
 for bridge in (
     split_in_conditions, role_policy, code_deploy, update_policy, metric_math, caller_of_function_url, any_method,
+    host_of_rest_api, init_error,
 ):
     bridge()
     print("bridged:", " ".join(bridge.__doc__.split()), flush=True)

@@ -39,7 +39,15 @@ func newClient(t testing.TB, url string, transport http.RoundTripper) *client {
 	if c.card, err = agentcard.NewResolver(c.http).Resolve(t.Context(), url); err != nil {
 		t.Fatalf("%s: %v", url, err)
 	}
-	c.Client, err = a2aclient.NewFromCard(t.Context(), c.card, a2aclient.WithJSONRPCTransport(c.http))
+	// A domain that the card names leads to the function URL.
+	direct := *c.card
+	direct.SupportedInterfaces = nil
+	for _, i := range c.card.SupportedInterfaces {
+		there := *i
+		there.URL = url
+		direct.SupportedInterfaces = append(direct.SupportedInterfaces, &there)
+	}
+	c.Client, err = a2aclient.NewFromCard(t.Context(), &direct, a2aclient.WithJSONRPCTransport(c.http))
 	if err != nil {
 		t.Fatal(err)
 	}

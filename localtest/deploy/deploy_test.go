@@ -25,7 +25,7 @@ import (
 	"a2alambda/localtest"
 )
 
-var full = flag.Bool("full", false, "deploy each Auth both for trying it out and for production, some minutes")
+var full = flag.Bool("full", false, "deploy each Auth both for trying it out and for production, and lint with each set of parameters: some minutes")
 
 // patience is how long a test waits for what must come: a failure takes so long.
 const patience = 3 * time.Minute
@@ -43,7 +43,7 @@ func TestDeploy(t *testing.T) {
 	t.Logf("The template is deployed as it is, but for this machine's processor. What ministack lacks for it is added to ministack:\n%s", strings.Join(d.account.Bridged, "\n"))
 	d.allowed = d.account.user(t, "allowed", `{"Statement":[{"Effect":"Allow","Action":["lambda:InvokeFunctionUrl","lambda:InvokeFunction","execute-api:Invoke"],"Resource":"*"}]}`)
 	d.nobody = d.account.user(t, "nobody", "")
-	for env, auths := range map[string][]string{"dev": {"none", "iam"}, "prod": {"oidc", "none"}} {
+	for env, auths := range map[string][]string{"dev": {"iam", "none"}, "prod": {"oidc", "none"}} {
 		if *full {
 			auths = []string{"none", "iam", "oidc", "none"}
 		}

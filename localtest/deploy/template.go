@@ -32,6 +32,7 @@ type Template struct {
 		Type, Condition string
 		DependsOn       any // a name, or some
 		Properties      map[string]any
+		UpdatePolicy    any
 		DeletionPolicy  string
 	}
 	Outputs map[string]struct {
@@ -56,6 +57,7 @@ func Expand(tb testing.TB, file string, sets ...Parameters) []*Template {
 	ask(tb, "expand", map[string]any{"template": file, "sets": sets}, &expanded)
 	var templates []*Template
 	for _, source := range expanded.Templates {
+		source = named.ReplaceAll(source, []byte("${1}"))
 		t := &Template{source: source, createOnly: expanded.CreateOnly}
 		if err := json.Unmarshal(source, t); err != nil {
 			tb.Fatal(err)
@@ -64,6 +66,10 @@ func Expand(tb testing.TB, file string, sets ...Parameters) []*Template {
 	}
 	return templates
 }
+
+// named are hashes, in names that SAM makes: of a function's version, which changes when the code does, and of an API's deployment,
+// which with AlwaysDeploy changes each time.
+var named = regexp.MustCompile(`\b([A-Za-z]+(?:FunctionVersion|ApiDeployment)|RestApi deployment id: )[0-9a-f]{10,}\b`)
 
 // Finding is what cfn-lint says of a template.
 type Finding struct{ Rule, Message, Path string }
@@ -142,7 +148,7 @@ func (t *Template) Stack(p Parameters) (s *Stack, err error) {
 		for _, on := range names(r.DependsOn) {
 			uses[on] = e.exists(on)
 		}
-		walk(properties, func(text string) {
+		walk([]any{properties, e.value(r.UpdatePolicy)}, func(text string) {
 			for _, m := range reference.FindAllStringSubmatch(text, -1) {
 				if !e.exists(m[1]) {
 					e.fail("%s refers to %s, which is not there", name, m[1])
