@@ -1,29 +1,33 @@
-package cloud
+package cloud_test
 
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"testing"
+
+	"a2alambda/internal/cloud"
 )
 
-// TestCheckEvent tells the event of a deployment from others, also where a service between has written the JSON anew.
-func TestCheckEvent(t *testing.T) {
+func TestWithCheck(t *testing.T) {
 	for event, want := range map[string]string{
-		CheckEvent:                  "check",
-		"{\n  \"check\": true\n}\n": "check",
-		`{"check":false}`:           "next",
-		`{"check":true,"more":1}`:   "next",
-		`{"taskId":"1"}`:            "next",
-		`[]`:                        "next",
-		``:                          "next",
+		cloud.CheckEvent:              "check",
+		"{ \"check\": true }\n":       "check",
+		`{"check":false}`:             "next",
+		`{"check":true,"taskId":"t"}`: "next",
+		`{"taskId":"check"}`:          "next",
+		`"check"`:                     "next",
+		`{"check":true` + strings.Repeat(" ", 100) + `}`: "next",
 	} {
 		got := ""
-		handler := WithCheck(
-			func(context.Context) error { got = "check"; return nil },
-			func(context.Context, json.RawMessage) (any, error) { got = "next"; return nil, nil },
-		)
-		if _, err := handler(t.Context(), json.RawMessage(event)); err != nil || got != want {
-			t.Errorf("%q: %s, %v, want %s", event, got, err, want)
+		h := cloud.WithCheck(
+			func(context.Context) error { got += "check"; return nil },
+			func(_ context.Context, passed json.RawMessage) (any, error) {
+				got += "next"
+				return string(passed), nil
+			})
+		if answer, err := h(t.Context(), json.RawMessage(event)); got != want || err != nil || want == "next" && answer != event {
+			t.Errorf("%s: %s, %v, %v; want %s", event, got, answer, err, want)
 		}
 	}
 }
