@@ -16,6 +16,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/check"
 	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/push"
 	"a2alambda/internal/server"
@@ -47,6 +48,9 @@ func testSAMAPI(t *testing.T, sam *localtest.SAM) {
 	api := sam.StartAPI(t, table)
 	other := localtest.StartAgent(t, "TABLE_NAME="+table, "AWS_ENDPOINT_URL_DYNAMODB="+localtest.DynamoDB(t))
 
+	t.Run("check", func(t *testing.T) { // it answers in one piece, which is no failure
+		checkSystem(t, check.Config{URL: api, Need: []string{"card", "resume", "retry", "list", "refused"}})
+	})
 	t.Run("card", func(t *testing.T) {
 		resp, err := http.Get(api + "/.well-known/agent-card.json")
 		var card struct {

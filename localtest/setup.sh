@@ -5,6 +5,7 @@
 #
 #   dynamodb  DynamoDB Local               prints the directory of its jars
 #   sam       the AWS SAM CLI              prints the path of sam
+#   ministack an emulated AWS account      prints the path of its Python
 #   python02  Python with A2A SDK 0.2      prints the path of its interpreter
 #   python03  the same with 0.3
 #   python1   the same with 1
@@ -46,6 +47,15 @@ readonly python1_packages=(
 	opentelemetry-api==1.45.2 packaging==26.3 proto-plus==1.29.0 protobuf==7.36.2 pyasn1==0.6.5
 	pyasn1-modules==0.4.2 pycparser==3.12 pydantic==2.14.3 pydantic-core==2.50.4 pyjwt==2.15.1
 	requests==2.34.2 sniffio==1.3.1 typing-extensions==4.16.0 typing-inspection==0.4.5 urllib3==2.8.0 wrapt==2.5.2
+)
+# An emulator of AWS, with what it needs to expand a SAM template as the SAM CLI does.
+readonly ministack_packages=(
+	ministack==1.5.33 annotated-types==0.8.0 attrs==26.1.0 aws-sam-translator==1.115.0 boto3==1.43.106 botocore==1.43.106
+	defusedxml==0.7.1 graphql-core==3.2.12 h11==0.16.0 h2==4.4.1 hpack==4.2.0 Hypercorn==0.18.0 hyperframe==6.1.0
+	jmespath==1.1.0 jsonata-python==0.7.1 jsonschema==4.26.0 jsonschema-specifications==2025.9.1 priority==2.0.0
+	pydantic==2.13.5 pydantic_core==2.46.5 python-dateutil==2.9.0.post0 PyYAML==6.0.4 referencing==0.37.0
+	rpds-py==2026.9.1 s3transfer==0.19.3 six==1.17.0 typing-inspection==0.4.5 typing_extensions==4.16.0
+	urllib3==2.8.0 wsproto==1.3.2
 )
 readonly js03_packages=(@a2a-js/sdk@0.3.14 uuid@11.1.1) js1_packages=(@a2a-js/sdk@1.3.0 jose@6.2.17)
 readonly image_tag=public.ecr.aws/lambda/provided:al2023-x86_64
@@ -151,6 +161,8 @@ part_python() {
 part_python02() { part_python python02 "${python02_packages[@]}"; }
 part_python03() { part_python python03 "${python03_packages[@]}"; }
 part_python1() { part_python python1 "${python1_packages[@]}"; }
+
+part_ministack() { part_python ministack "${ministack_packages[@]}"; }
 
 # part_js gets npm packages, unless they are there: part_js PART PACKAGE...
 part_js() {
@@ -271,10 +283,10 @@ make_image() {
 readonly cache=${XDG_CACHE_HOME:-$HOME/.cache}/a2alambda
 have flock || die "flock is missing: these engines need Linux, and flock comes with its package util-linux."
 mkdir -p "$cache" || die "the cache directory $cache cannot be made: set XDG_CACHE_HOME to a place that can be written."
-[ $# -gt 0 ] || set -- dynamodb sam python02 python03 python1 js03 js1 chromium docker image
+[ $# -gt 0 ] || set -- dynamodb sam ministack python02 python03 python1 js03 js1 chromium docker image
 for part in "$@"; do
 	case $part in
-	dynamodb | sam | python02 | python03 | python1 | js03 | js1 | chromium | docker | image) locked "$part" ;;
+	dynamodb | sam | ministack | python02 | python03 | python1 | js03 | js1 | chromium | docker | image) locked "$part" ;;
 	*) die "there is no part \"$part\": see the head of localtest/setup.sh." ;;
 	esac
 done

@@ -10,8 +10,8 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"log"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -48,12 +48,16 @@ func main() {
 	}
 	usage.Exit(help)
 	if err := serve(context.Background()); err != nil {
-		log.Fatal("agent: ", err)
+		cloud.Fail("agent", err)
 	}
 }
 
 func serve(ctx context.Context) error {
-	agent, err := hosted.Open(ctx, os.Getenv) // your own agent goes there
+	getenv, err := cloud.Settings(os.Getenv)
+	if err != nil {
+		return err
+	}
+	agent, err := hosted.Open(ctx, getenv) // your own agent goes there
 	if err != nil {
 		return err
 	}
@@ -73,11 +77,13 @@ func serve(ctx context.Context) error {
 	if err != nil || days < 1 || days > maxRetention {
 		return fmt.Errorf("RETENTION_DAYS is %q, not a number of days from 1 to %d", os.Getenv("RETENTION_DAYS"), maxRetention)
 	}
-	var signer *wire.Signer
-	if key := os.Getenv("CARD_SIGNING_KEY"); key != "" {
-		if signer, err = wire.NewSigner([]byte(key)); err != nil {
-			return fmt.Errorf("CARD_SIGNING_KEY: %w", err)
-		}
+	signer, err := cardSigner(os.Getenv("CARD_SIGNING_KEY"), os.Getenv("OTHER_CARD_PUBLIC_KEY"))
+	if err != nil {
+		return err
+	}
+	base, err := baseURL(os.Getenv("PUBLIC_URL"))
+	if err != nil {
+		return err
 	}
 	guard, err := webhooks()
 	if err != nil {
@@ -95,7 +101,7 @@ func serve(ctx context.Context) error {
 			},
 			Extended: extended,
 			Signer:   signer,
-			BaseURL:  baseURL(os.Getenv("PUBLIC_URL")),
+			BaseURL:  base,
 			Auth:     scheme,
 			Page:     browsers,
 			Logger:   r.Logger,
@@ -120,17 +126,41 @@ func serve(ctx context.Context) error {
 	}
 	runner.Logger = cloud.NewLogger(os.Getenv("SERVICE_NAME"))
 	cloud.Warm(ctx, log)
-	lambda.Start(functionurl.Handler(handler(runner, log)))
+	lambda.Start(cloud.WithCheck(log.Reach, functionurl.Handler(handler(runner, log))))
 	return nil
 }
 
+// cardSigner returns what signs the agent card, with a private key, and publishes another key besides. Either may be "".
+func cardSigner(private, other string) (*wire.Signer, error) {
+	switch {
+	case private == "" && other != "":
+		return nil, errors.New("OTHER_CARD_PUBLIC_KEY needs CARD_SIGNING_KEY: it is the second key, not the first")
+	case private == "":
+		return nil, nil
+	}
+	signer, err := wire.NewSigner([]byte(private))
+	if err != nil {
+		return nil, fmt.Errorf("CARD_SIGNING_KEY: %w", err)
+	}
+	if other != "" {
+		if err := signer.AlsoPublish(other); err != nil {
+			return nil, fmt.Errorf("OTHER_CARD_PUBLIC_KEY: %w", err)
+		}
+	}
+	return signer, nil
+}
+
 // baseURL returns what tells where clients find the agent: at the public URL, if there is one.
-func baseURL(public string) func(*http.Request) string {
+func baseURL(public string) (func(*http.Request) string, error) {
 	if public == "" {
-		return functionurl.BaseURL
+		return functionurl.BaseURL, nil
+	}
+	u, err := url.Parse(public)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("PUBLIC_URL is %q, not a URL such as https://agent.example.com/", public)
 	}
 	public = strings.TrimSuffix(public, "/") + "/"
-	return func(*http.Request) string { return public }
+	return func(*http.Request) string { return public }, nil
 }
 
 // forBrowsers returns the page, or nil if there is to be none.

@@ -63,7 +63,7 @@ func DynamoDB(cfg aws.Config) *dynamodb.Client {
 func NewLogger(service string) *slog.Logger {
 	h := lambdacontext.NewLogHandler()
 	if service != "" {
-		h = telemetry.NewHandler(h, service)
+		h = telemetry.NewHandler(h, service, os.Getenv("AWS_LAMBDA_FUNCTION_VERSION"))
 	}
 	return slog.New(h)
 }

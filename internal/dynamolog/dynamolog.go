@@ -41,6 +41,14 @@ type Log struct {
 // New returns the log in the table. It sends nothing yet.
 func New(client *dynamodb.Client, table string) *Log { return &Log{client: client, table: table} }
 
+// Reach returns an error if the table can't be read. It reads what is never there, for a read unit at most.
+func (l *Log) Reach(ctx context.Context) error {
+	if _, err := l.head(ctx, "none"); err != nil && err != tasklog.ErrNotFound {
+		return fmt.Errorf("dynamolog: reaching the table: %w", err)
+	}
+	return nil
+}
+
 // Create implements [tasklog.Log]. It costs one write unit per KB, in one put unless the event is big.
 func (l *Log) Create(ctx context.Context, h tasklog.Head, writer string, until time.Time, event []byte) error {
 	_, since := tasklog.LastStatus([]tasklog.Event{{JSON: event}})
