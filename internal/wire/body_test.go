@@ -132,3 +132,27 @@ func TestManyExtensions(t *testing.T) {
 		}
 	}
 }
+
+// TestPathsAtEveryDoor asks for paths as clients make them of the agent URL and a path behind it: nobody is redirected.
+func TestPathsAtEveryDoor(t *testing.T) {
+	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
+	const message, call = `{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"x"}]}}`, `{"jsonrpc":"2.0","id":1,"method":"ListTasks","params":{}}`
+	for name, door := range doors {
+		for _, request := range []struct{ verb, target, body, want string }{
+			{"POST", "/message:send", message, `"TASK_STATE_COMPLETED"`},
+			{"POST", "//message:send", message, `"TASK_STATE_COMPLETED"`},
+			{"POST", "//acme//message:send", message, `"TASK_STATE_COMPLETED"`},
+			{"POST", "/x/..//./message:send", message, `"TASK_STATE_COMPLETED"`},
+			{"POST", "//v1/message:send", strings.Replace(message, "parts", "content", 1), `"TASK_STATE_COMPLETED"`},
+			{"GET", "//tasks?contextId=none", "", `"tasks":[]`},
+			{"GET", "//.well-known/agent-card.json", "", `"supportedInterfaces"`},
+			{"POST", "//", call, `"totalSize"`},
+			{"GET", "//tasks/", "", `there is no such path as \"/tasks/\"`}, // not the list
+		} {
+			w := door(t, h, request.verb, request.target, request.body, [][2]string{{"Content-Type", "application/json"}})
+			if got := w.Body.String(); !strings.Contains(got, request.want) {
+				t.Errorf("%s, %s %s: %d %.300s", name, request.verb, request.target, w.Code, got)
+			}
+		}
+	}
+}
