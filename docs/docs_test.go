@@ -3,7 +3,6 @@
 package docs_test
 
 import (
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,10 +26,10 @@ type document struct {
 }
 
 // block is a fenced block of code.
-type block struct{ language, code string }
+type block struct{ info, code string }
 
 var (
-	fence   = regexp.MustCompile("(?ms)^```([a-z]*)[^\n]*\n(.*?)^```\n")
+	fence   = regexp.MustCompile("(?ms)^ *```([^\n]*)\n(.*?)^ *```\n")
 	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
 	named   = regexp.MustCompile(`<a (?:id|name)="([^"]+)"`)
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
@@ -196,125 +195,6 @@ func TestQuestions(t *testing.T) {
 			t.Errorf("%s %s is not two clicks from the README", question, answer)
 		} else if fragment != "" && (all[path] == nil || !slices.Contains(all[path].anchors, fragment)) {
 			t.Errorf("%s %s has no such heading", question, answer)
-		}
-	}
-}
-
-// fact is what a document says of a number, in a comment behind it: the Go declaration that has it, as in
-// <!-- internal/run: LeaseTime = 15 * time.Second -->.
-var fact = regexp.MustCompile(`<!-- ([a-z0-9/]+): (.+?) -->`)
-
-// shownBy is what a document says of a promise, in a comment behind it: the test that fails when it breaks, as in
-// <!-- TestOneOrder, internal/server -->.
-var shownBy = regexp.MustCompile(`<!-- ((?:Test|Fuzz|Benchmark)\w+), ([a-z0-9/]+) -->`)
-
-// TestFacts finds numbers that no longer hold, and tests that are no more.
-func TestFacts(t *testing.T) {
-	facts, tests := 0, 0
-	for _, d := range documents(t) {
-		for _, m := range fact.FindAllStringSubmatch(d.text, -1) {
-			facts++
-			if m[1] != "bench" && !strings.Contains(source(t, m[1]), plain(m[2])) {
-				t.Errorf("%s: %s does not say %s", d.path, m[1], m[2])
-			}
-		}
-		for _, m := range shownBy.FindAllStringSubmatch(d.text, -1) {
-			tests++
-			if !strings.Contains(source(t, m[2]), "func "+m[1]+"(") {
-				t.Errorf("%s: %s has no %s", d.path, m[2], m[1])
-			}
-		}
-	}
-	if facts < 10 || tests < 10 {
-		t.Errorf("the documents name %d declarations and %d tests", facts, tests)
-	}
-}
-
-// source returns the Go code of a directory, on one line.
-func source(t *testing.T, dir string) string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
-	if err != nil || len(files) == 0 {
-		t.Errorf("there is no Go code in %s", dir)
-	}
-	var all strings.Builder
-	for _, f := range files {
-		data, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintln(&all, plain(string(data)))
-	}
-	return all.String()
-}
-
-func plain(s string) string { return strings.Join(strings.Fields(s), " ") }
-
-// goCommand is a go command in a document.
-var goCommand = regexp.MustCompile(`go (run|test|vet|tool) ([^\n|&;` + "`" + `]*)`)
-
-// TestCommands finds commands that name a package, a test or a flag that is not there.
-func TestCommands(t *testing.T) {
-	found := 0
-	for _, d := range documents(t) {
-		text := d.text
-		for _, b := range d.blocks {
-			if b.language == "sh" || b.language == "console" {
-				text += "\n" + b.code
-			}
-		}
-		for _, m := range goCommand.FindAllStringSubmatch(text, -1) {
-			words := strings.Fields(m[2])
-			dir := ""
-			for _, w := range words {
-				if strings.HasPrefix(w, "./") && w != "./..." {
-					dir = strings.TrimSuffix(w, "/...")
-					break
-				}
-			}
-			if dir == "" {
-				continue
-			}
-			found++
-			if info, err := os.Stat(filepath.Join(root, dir)); err != nil || !info.IsDir() {
-				t.Errorf("%s: %s: there is no %s", d.path, m[0], dir)
-				continue
-			}
-			checkWords(t, d.path, m[0], dir, words)
-		}
-	}
-	if found < 10 {
-		t.Errorf("the documents have %d commands", found)
-	}
-}
-
-// goFlags are those of go test itself that the documents use.
-var goFlags = []string{"v", "run", "bench", "benchtime", "timeout", "count", "race", "p", "fuzz", "fuzztime", "tags", "short", "cpuprofile", "memprofile"}
-
-// checkWords looks for the tests and the flags that a command names.
-func checkWords(t *testing.T, path, command, dir string, words []string) {
-	t.Helper()
-	code := source(t, dir)
-	if usage, err := os.ReadFile(filepath.Join(root, dir, "usage.txt")); err == nil {
-		code += string(usage)
-	}
-	for i, w := range words {
-		name, isFlag := strings.CutPrefix(w, "-")
-		name, value, _ := strings.Cut(name, "=")
-		switch {
-		case !isFlag || name == "" || name == "h":
-		case slices.Contains(goFlags, name):
-			if (name == "run" || name == "bench" || name == "fuzz") && i+1 < len(words) {
-				for _, one := range strings.Split(strings.Trim(words[i+1]+value, `'"^$()`), "|") {
-					one, _, _ = strings.Cut(one, "/")
-					kind := map[string]string{"run": "Test", "bench": "Benchmark", "fuzz": "Fuzz"}[name]
-					if one != "-" && one != "." && !regexp.MustCompile(`func `+kind+`\w*`+regexp.QuoteMeta(strings.TrimPrefix(one, kind))).MatchString(code) {
-						t.Errorf("%s: %s: %s has no %s %s", path, command, dir, kind, one)
-					}
-				}
-			}
-		case !strings.Contains(code, `"`+name+`"`) && !strings.Contains(code, "-"+name):
-			t.Errorf("%s: %s: %s has no flag -%s", path, command, dir, name)
 		}
 	}
 }
