@@ -142,7 +142,7 @@ func TestReadme(t *testing.T) {
 		t.Errorf("it has %d words, more than %d: new text goes to docs/", n, most)
 	}
 	for i, line := range strings.Split(string(data), "\n") {
-		if n := len([]rune(line)); n > 100 && !strings.Contains(line, "](") {
+		if n := len([]rune(link.ReplaceAllString(line, "](…)"))); n > 100 { // only a URL may make it longer
 			t.Errorf("line %d has %d columns", i+1, n)
 		}
 	}

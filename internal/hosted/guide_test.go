@@ -50,8 +50,8 @@ func TestGuide(t *testing.T) {
 	}
 }
 
-// host serves an agent in memory, and returns a client of it.
-func host(t *testing.T, x a2asrv.AgentExecutor) *a2aclient.Client {
+// serve serves an agent in memory, and returns its URL.
+func serve(t *testing.T, x a2asrv.AgentExecutor) string {
 	l, logger := new(memlog.Log), slog.New(slog.NewTextHandler(t.Output(), nil))
 	s := httptest.NewServer(wire.New(wire.Config{
 		Server: &server.Server{
@@ -61,7 +61,13 @@ func host(t *testing.T, x a2asrv.AgentExecutor) *a2aclient.Client {
 		BaseURL: functionurl.BaseURL, Auth: auth.None(), Logger: logger,
 	}))
 	t.Cleanup(s.Close)
-	client, err := a2aclient.NewFromEndpoints(t.Context(), []*a2a.AgentInterface{a2a.NewAgentInterface(s.URL+"/", a2a.TransportProtocolJSONRPC)})
+	return s.URL
+}
+
+// host serves an agent in memory, and returns a client of it.
+func host(t *testing.T, x a2asrv.AgentExecutor) *a2aclient.Client {
+	url := serve(t, x) + "/"
+	client, err := a2aclient.NewFromEndpoints(t.Context(), []*a2a.AgentInterface{a2a.NewAgentInterface(url, a2a.TransportProtocolJSONRPC)})
 	if err != nil {
 		t.Fatal(err)
 	}
