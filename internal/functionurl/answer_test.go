@@ -35,7 +35,10 @@ func TestLongAnswer(t *testing.T) {
 		for what, piece := range map[string]string{
 			"text": "xxxxxxxx", "HTML": "<>&<>&", "quotes": `"\\`, "controls": "\x00\x1f\n\r\t\b\f", "separators": "\u2028\u2029\u0085", "emoji": "🙂", "binary": "\xff\xfe\x00",
 		} {
-			for _, n := range []int{100_000, 500_000, 900_000, 3_000_000, 7_000_000} {
+			if name == "http.json" && what != "quotes" && what != "binary" {
+				continue // the same
+			}
+			for _, n := range []int{900_000, 3_000_000, 6_000_000} {
 				body := []byte(strings.Repeat(piece, n/len(piece)))
 				var left int
 				answer := sent(t, func(w http.ResponseWriter, r *http.Request) {
