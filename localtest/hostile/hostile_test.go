@@ -142,6 +142,24 @@ func TestHostile(t *testing.T) {
 			t.Logf("%.150v", a)
 		}
 	})
+	s.watched(t, "configurations of push notifications", func(t *testing.T) {
+		task, long := s.waiting(t), strings.Repeat("<", 5_800_000)
+		for i := range 12 {
+			a := s.rpc(t, "CreateTaskPushNotificationConfig", fmt.Sprintf(`{"taskId":"%s","id":"c%d","url":"http://127.0.0.2/","token":"%s"}`, task, i, strings.Repeat("x", 16_000)))
+			if full := i >= 10; (a.error() != "") != full {
+				t.Errorf("configuration %d: %v", i, a)
+			}
+		}
+		for _, config := range []string{`"token":"` + long + `"`, `"id":"` + long + `"`, `"url":"http://127.0.0.2/` + long + `"`, `"tenant":"` + long + `"`,
+			`"authentication":{"scheme":"` + long + `"}`, `"unknown":` + many(90_000, "{}")} {
+			t.Logf("%.150v", s.rpc(t, "CreateTaskPushNotificationConfig", `{"taskId":"`+task+`","url":"http://127.0.0.2/",`+config+`}`))
+			t.Logf("%.150v", s.rpc(t, "tasks/pushNotificationConfig/set", `{"taskId":"`+task+`","pushNotificationConfig":{"url":"http://127.0.0.2/",`+config+`}}`))
+		}
+		s.rpc(t, "ListTaskPushNotificationConfigs", `{"taskId":"`+task+`"}`)
+		s.rpc(t, "GetTaskPushNotificationConfig", `{"taskId":"`+long+`","id":"`+task+`"}`)
+		s.rpc(t, "tasks/pushNotificationConfig/delete", `{"id":"`+task+`","pushNotificationConfigId":"`+long+`"}`)
+		s.rpc(t, "CancelTask", `{"id":"`+long+`"}`)
+	})
 	s.watched(t, "pages", s.pages)
 	s.watched(t, "push notifications", s.pushes)
 	s.watched(t, "lost workers", s.lostWorkers)
