@@ -73,6 +73,14 @@ func testSAMAPI(t *testing.T, sam *localtest.SAM) {
 		}
 	})
 
+	t.Run("paths with two slashes", func(t *testing.T) {
+		resp, err := http.Post(api+"//message:send", "application/json", strings.NewReader(
+			`{"message":{"messageId":"slashes","role":"ROLE_USER","parts":[{"text":"hello"}]}}`))
+		if got := read(t, resp, err, "application/a2a+json"); !strings.Contains(string(got), "TASK_STATE_COMPLETED") {
+			t.Errorf("got %s", got)
+		}
+	})
+
 	t.Run("message/stream", func(t *testing.T) {
 		got := call(t, api, eventStream, "message/stream", message("Stream me a response!"))
 		same(t, got, "testdata/sam_stream.txt")
