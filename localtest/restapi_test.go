@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-lambda-go/events"
+	apigateway "github.com/aws/aws-lambda-go/events"
 
 	"a2alambda/localtest"
 	"a2alambda/localtest/emulator"
@@ -215,7 +215,7 @@ func TestRestAPICallers(t *testing.T) {
 	}
 	ask := func(user, body string) (status int, answer string) {
 		t.Helper()
-		var event events.APIGatewayProxyRequest
+		var event apigateway.APIGatewayProxyRequest
 		if err := json.Unmarshal(captured, &event); err != nil {
 			t.Fatal(err)
 		}
@@ -231,7 +231,7 @@ func TestRestAPICallers(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer resp.Body.Close()
-		var got events.APIGatewayProxyResponse
+		var got apigateway.APIGatewayProxyResponse
 		if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
 			t.Fatal(err)
 		}

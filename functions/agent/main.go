@@ -39,6 +39,13 @@ const maxRetention = 36500
 var help string
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "check" {
+		if err := checkDeployment(os.Args[2:], os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "agent check:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	usage.Exit(help)
 	if err := serve(context.Background()); err != nil {
 		cloud.Fail("agent", err)
@@ -102,7 +109,7 @@ func serve(ctx context.Context) error {
 	}
 	if !onLambda() {
 		// First of all, because a port that is taken is the likeliest failure.
-		listener, err := listen(cmp.Or(os.Getenv("PORT"), "10000"))
+		listener, err := listen(address(), cmp.Or(os.Getenv("PORT"), "10000"))
 		if err != nil {
 			return err
 		}
@@ -111,7 +118,7 @@ func serve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return l.serve(card.Name, onlyLoopback(os.Getenv("PUBLIC_URL"), handler(l.runner, l.pushes)), listener)
+		return l.serve(card.Name, os.Getenv("PUBLIC_URL"), handler(l.runner, l.pushes), listener)
 	}
 	runner, log, err := cloud.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), agent.Executor)
 	if err != nil {
@@ -119,7 +126,7 @@ func serve(ctx context.Context) error {
 	}
 	runner.Logger = cloud.NewLogger(os.Getenv("SERVICE_NAME"))
 	cloud.Warm(ctx, log)
-	lambda.Start(cloud.WithCheck(log.Connect, functionurl.Handler(handler(runner, log))))
+	lambda.Start(cloud.WithCheck(log.Reach, functionurl.Handler(handler(runner, log))))
 	return nil
 }
 
@@ -171,8 +178,8 @@ func forBrowsers() (http.Handler, error) {
 // webhooks returns where push notifications may go.
 func webhooks() (push.Guard, error) {
 	allowed := os.Getenv("PUSH_ALLOWED_CIDRS")
-	if allowed == "" && !onLambda() {
-		allowed = loopback
+	if allowed == "" && !onLambda() && functionurl.IsLoopback(strings.ToLower(address())) {
+		allowed = loopback // else others would reach through the agent what only this machine should
 	}
 	guard, err := push.ParseAllow(allowed)
 	if err != nil {
@@ -180,6 +187,9 @@ func webhooks() (push.Guard, error) {
 	}
 	return guard, nil
 }
+
+// address returns where a local server listens.
+func address() string { return cmp.Or(os.Getenv("ADDRESS"), "localhost") }
 
 func onLambda() bool { return os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" }
 

@@ -50,7 +50,7 @@ func serve() error {
 		return err
 	}
 	d := &webhook.Deliverer{Log: l, Store: l, Client: guard.Client(), Logger: cloud.NewLogger(os.Getenv("SERVICE_NAME")), Invoke: invoke}
-	lambda.Start(cloud.WithCheck(l.Connect, func(ctx context.Context, event json.RawMessage) (any, error) {
+	lambda.Start(cloud.WithCheck(l.Reach, func(ctx context.Context, event json.RawMessage) (any, error) {
 		var job cloud.Job
 		if err := json.Unmarshal(event, &job); err != nil {
 			return nil, err

@@ -46,7 +46,7 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// It may not read what log.Connect reads.
+	// It may not read what dynamolog.Log.Reach reads.
 	check := func(ctx context.Context) error {
 		return pushes.DuePushes(ctx, func(a2a.TaskID, string) bool { return false })
 	}

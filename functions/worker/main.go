@@ -43,7 +43,7 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	runner.Logger = cloud.NewLogger(getenv("SERVICE_NAME"))
-	lambda.Start(cloud.WithCheck(table.Connect, func(ctx context.Context, event json.RawMessage) (any, error) {
+	lambda.Start(cloud.WithCheck(table.Reach, func(ctx context.Context, event json.RawMessage) (any, error) {
 		var job cloud.Job
 		if err := json.Unmarshal(event, &job); err != nil {
 			return nil, err

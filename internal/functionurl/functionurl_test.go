@@ -151,7 +151,7 @@ Content-Type: ["application/json"]
 cookies []
 body 17 "{\"hello\":\"world\"}"
 `},
-		{"HTTP API", event(t, "http.json"), `
+		{"HTTP API", event(t, "http.json", set("2, 4", "headers", "last-event-id")), `
 POST /a%20b/card?q=1&q=2 HTTP/1.1
 host exampleapi.execute-api.eu-central-1.amazonaws.com from 203.0.113.7:0 tls true
 url /a%20b/card?q=1&q=2 path /a b/card query map["q":["1" "2"]]
@@ -159,6 +159,7 @@ base https://exampleapi.execute-api.eu-central-1.amazonaws.com/prod/
 Accept: ["*/*"]
 Content-Type: ["application/json"]
 Cookie: ["session=abc" "theme=dark"]
+Last-Event-Id: ["2, 4"]
 cookies ["session=abc" "theme=dark"]
 body 17 "{\"hello\":\"world\"}"
 `},
@@ -210,7 +211,36 @@ func TestBadRequest(t *testing.T) {
 			if status, body := answer(t, never, ev); status != 400 || body != "Bad Request\n" {
 				t.Errorf("%s, bad %s: status %d, body %q", name, what, status, body)
 			}
+			wantNosniff(t, never, ev)
 		}
+	}
+}
+
+// wantNosniff checks that the response to an event says that it is what it says it is.
+func wantNosniff(t *testing.T, h http.HandlerFunc, ev json.RawMessage) {
+	t.Helper()
+	out, err := functionurl.Handler(h)(t.Context(), ev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := http.Header{}
+	switch out := out.(type) {
+	case *events.LambdaFunctionURLStreamingResponse:
+		header.Set("X-Content-Type-Options", out.Headers["X-Content-Type-Options"])
+	case events.APIGatewayProxyResponse:
+		header = out.MultiValueHeaders
+	case events.APIGatewayV2HTTPResponse:
+		header.Set("X-Content-Type-Options", out.Headers["X-Content-Type-Options"])
+	}
+	if header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("%v", header)
+	}
+}
+
+// TestPanicNosniff has a handler panic before its response begins, at each door.
+func TestPanicNosniff(t *testing.T) {
+	for _, name := range []string{"function-url.json", "rest.json", "http.json"} {
+		wantNosniff(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, event(t, name))
 	}
 }
 

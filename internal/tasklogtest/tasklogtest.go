@@ -53,6 +53,7 @@ func Test(t *testing.T, open func(t *testing.T) tasklog.Log) {
 		{"Poll", testPoll},
 		{"Running", testRunning},
 		{"List", testList},
+		{"Secret", testSecret},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 
@@ -9,6 +8,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/errordetails"
 
 	"a2alambda/internal/auth"
+	"a2alambda/internal/jsonline"
 )
 
 // kinds are the errors of the protocol in the words of its bindings: specification 1.0, 5.4, 9.5 and 11.6. The first is what all
@@ -41,6 +41,10 @@ type kind struct {
 	name   string // what some clients of 0.3 know it by
 }
 
+// unavailable is that it can't be told now who is calling: nobody's fault here, and the metrics tell it from errors that are. The code
+// is the first of those that JSON-RPC leaves to servers (specification 5.1).
+var unavailable = kind{a2a.ErrServerError, -32000, http.StatusServiceUnavailable, "UNAVAILABLE", "UnavailableError"}
+
 // failure is what a client is told of an error.
 type failure struct {
 	kind    kind
@@ -69,7 +73,7 @@ func (c *call) newFailure(err error) failure {
 	return failure{kind: kinds[0], message: "Internal error", details: []*errordetails.Typed{internal.ErrorInfo()}}
 }
 
-// fail answers with the error: as the response, or as the last event of a stream that has begun.
+// fail answers with the error: as the response, or as the last event of a stream.
 func (c *call) fail(err error) { c.answerFailure(c.newFailure(err)) }
 
 // failStatus is fail with a status of its own.
@@ -86,14 +90,16 @@ func (c *call) failAuth(err error) {
 		c.fail(err)
 		return
 	}
-	kind := a2a.ErrUnauthenticated
-	switch {
-	case denied.Status == http.StatusForbidden:
-		kind = a2a.ErrUnauthorized
-	case denied.Status >= 500:
-		kind = a2a.ErrInternalError
+	var f failure
+	switch denied.Status {
+	case http.StatusServiceUnavailable:
+		e := a2a.Error{Err: unavailable.err}
+		f = failure{kind: unavailable, details: []*errordetails.Typed{e.ErrorInfo()}}
+	case http.StatusForbidden:
+		f = c.newFailure(a2a.ErrUnauthorized)
+	default:
+		f = c.newFailure(a2a.ErrUnauthenticated)
 	}
-	f := c.newFailure(kind)
 	f.status, f.message = denied.Status, denied.Message
 	if denied.Challenge != "" {
 		c.w.Header().Set("WWW-Authenticate", denied.Challenge)
@@ -101,12 +107,26 @@ func (c *call) failAuth(err error) {
 	c.answerFailure(f)
 }
 
+// refusesStream reports whether the error is the answer to a client that has asked for a stream over JSON-RPC. Then it is the
+// stream's one event (specification 0.3, 3.3.1 and 7.2; 1.0, 9.4.2): most clients read nothing else there, and some show no error at all for
+// an answer in JSON. A status of its own tells all of them. Over HTTP+JSON each error has one.
+func (c *call) refusesStream(f failure) bool {
+	_, isRPC := c.binding.(*rpc)
+	return isRPC && f.status == 0 && streaming[c.seen.operation]
+}
+
+// streaming are the operations that are answered with a stream.
+var streaming = map[string]bool{"SendStreamingMessage": true, "SubscribeToTask": true}
+
 func (c *call) answerFailure(f failure) {
 	c.seen.failed = &f.kind
 	status, body := c.binding.failure(c, f)
-	data, err := json.Marshal(body)
+	data, err := jsonline.Marshal(body)
 	if err != nil {
 		panic(err) // strings and numbers
+	}
+	if c.stream == nil && c.refusesStream(f) {
+		c.stream = newSSEWriter(c)
 	}
 	if c.stream != nil {
 		c.stream.error(data)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ const legacyExtensions = "X-A2A-Extensions"
 
 func (h *handler) newCall(w http.ResponseWriter, r *http.Request, b binding, d *dialect) *call {
 	c := &call{handler: h, w: w, r: r, binding: b, dialect: d, seen: observationOf(r)}
+	w.Header().Set("Vary", varies)
 	c.seen.binding = b.name()
 	return c
 }
@@ -48,6 +50,10 @@ func (c *call) begin() (body []byte, ok bool) {
 		c.failStatus(http.StatusRequestEntityTooLarge, a2a.NewError(a2a.ErrInvalidRequest, "the body is longer than 6 MB"))
 		return nil, false
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.failStatus(http.StatusRequestTimeout, a2a.NewError(a2a.ErrInvalidRequest, "the body did not come in time"))
+		return nil, false
+	}
 	return body, err == nil // else the client is gone
 }
 
@@ -74,7 +80,7 @@ func (c *call) version() (string, error) {
 	if v == "" {
 		for name, values := range c.r.URL.Query() {
 			if strings.EqualFold(name, a2a.SvcParamVersion) {
-				v = strings.TrimSpace(values[0])
+				v = theSame(members(values))
 			}
 		}
 	}

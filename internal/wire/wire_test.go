@@ -98,12 +98,12 @@ func TestStreamIsLive(t *testing.T) {
 func TestStreamIsKeptAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTimeline()
-		handlerOf(new(memlog.Log), t.Output(), slow(40*time.Second)).ServeHTTP(w, post(t.Context(), streamCall))
+		handlerOf(new(memlog.Log), t.Output(), slow(10*time.Second)).ServeHTTP(w, post(t.Context(), streamCall))
 		w.check(t,
 			"0s id: 1", "0s data SUBMITTED", "0s id: 2", "0s data WORKING",
-			"15s : ping", "30s : ping", "40s id: 3", "40s data WORKING",
-			"55s : ping", "1m10s : ping", "1m20s id: 4", "1m20s data WORKING",
-			"1m35s : ping", "1m50s : ping", "2m0s id: 5", "2m0s data", "2m0s id: 6", "2m0s data COMPLETED")
+			"4s : ping", "8s : ping", "10s id: 3", "10s data WORKING",
+			"14s : ping", "18s : ping", "20s id: 4", "20s data WORKING",
+			"24s : ping", "28s : ping", "30s id: 5", "30s data", "30s id: 6", "30s data COMPLETED")
 	})
 }
 
@@ -133,7 +133,14 @@ func TestClientGone(t *testing.T) {
 // failing is a log whose methods fail while err is set.
 type failing struct {
 	memlog.Log
-	create, append, load error
+	create, append, load, secret error
+}
+
+func (f *failing) Secret(ctx context.Context) ([]byte, error) {
+	if f.secret != nil {
+		return nil, f.secret
+	}
+	return f.Log.Secret(ctx)
 }
 
 func (f *failing) Create(ctx context.Context, h tasklog.Head, writer string, until time.Time, event []byte) error {
@@ -163,18 +170,24 @@ const internalError = `{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":
 func TestStoreUnreachable(t *testing.T) {
 	down := errors.New("table secrets-of-the-house is down")
 	const internal = internalError
-	inScope := idIn(answer(t, handlerOf(new(memlog.Log), t.Output(), slow(0)), sendCall)) // of an anonymous caller's task
+	loading := new(failing)
+	id := idIn(answer(t, handlerOf(loading, t.Output(), slow(0)), sendCall))
+	loading.load = down
 	for _, test := range []struct {
 		name  string
 		log   *failing
 		call  string
-		plain bool // the answer is JSON; else the last event of a stream
+		plain bool // there is nothing but the error; else it is the last event of a stream
 	}{
 		{"creating, stream", &failing{create: down}, streamCall, true},
 		{"creating, send", &failing{create: down}, sendCall, true},
 		{"appending, stream", &failing{append: down}, streamCall, false},
 		{"appending, send", &failing{append: down}, sendCall, true},
-		{"loading", &failing{load: down}, rpc("GetTask", `{"id":%q}`, inScope), true},
+		{"loading", loading, rpc("GetTask", `{"id":%q}`, id), true},
+		{"reading the secret, send", &failing{secret: down}, sendCall, true},
+		{"reading the secret, stream", &failing{secret: down}, streamCall, true},
+		{"reading the secret, get", &failing{secret: down}, rpc("GetTask", `{"id":%q}`, id), true},
+		{"reading the secret, list", &failing{secret: down}, rpc("ListTasks", `{}`), true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -188,11 +201,11 @@ func TestStoreUnreachable(t *testing.T) {
 				if !strings.Contains(logs.String(), "secrets-of-the-house is down") {
 					t.Errorf("the log does not tell why: %s", &logs)
 				}
-				if test.plain && body != internal+"\n" {
+				if want := internal + "\n"; test.plain && body != want && body != "data: "+want+"\n" {
 					t.Errorf("got %s", body)
 				}
 				if !test.plain {
-					body = strings.ReplaceAll(body, ": ping\n\n", "") // the appender tries for longer than a stream is silent
+					body = strings.ReplaceAll(body, ": ping\n", "") // the appender tries for longer than a stream is silent
 					frames := strings.Split(strings.TrimSpace(body), "\n\n")
 					if len(frames) != 2 || !strings.Contains(frames[0], "SUBMITTED") || frames[1] != "data: "+internal {
 						t.Errorf("got %q, want the task and the error, and nothing that is not in the log", frames)
@@ -231,6 +244,8 @@ func TestPanic(t *testing.T) {
 }
 
 type panicking struct{ tasklog.Log }
+
+func (panicking) Secret(context.Context) ([]byte, error) { return nil, nil }
 
 func (panicking) Create(context.Context, tasklog.Head, string, time.Time, []byte) error {
 	panic("no such thing")

@@ -135,6 +135,12 @@ func (i *Issuer) Asked() int {
 // and exp, in an hour; a claim that is nil is left out.
 func (i *Issuer) Token(claims map[string]any) string {
 	i.tb.Helper()
+	return i.TokenOfType("JWT", claims)
+}
+
+// TokenOfType is Token with another typ in the header, or none if that is nil.
+func (i *Issuer) TokenOfType(typ any, claims map[string]any) string {
+	i.tb.Helper()
 	now := time.Now()
 	all := map[string]any{"iss": i.URL, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}
 	maps.Copy(all, claims)
@@ -146,7 +152,11 @@ func (i *Issuer) Token(claims map[string]any) string {
 	i.mu.Lock()
 	key := jose.SigningKey{Algorithm: i.alg, Key: i.key}
 	i.mu.Unlock()
-	signer, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType("JWT"))
+	options := new(jose.SignerOptions)
+	if typ != nil {
+		options = options.WithHeader(jose.HeaderType, typ)
+	}
+	signer, err := jose.NewSigner(key, options)
 	if err != nil {
 		i.tb.Fatal("authtest: token: ", err)
 	}
