@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -81,11 +80,11 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	base, err := baseURL(os.Getenv("PUBLIC_URL"))
+	guard, err := webhooks()
 	if err != nil {
 		return err
 	}
-	guard, err := webhooks()
+	public, err := publicURL(os.Getenv("PUBLIC_URL"))
 	if err != nil {
 		return err
 	}
@@ -94,18 +93,18 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	handler := func(r *run.Runner, pushes push.Store) http.Handler {
-		return wire.New(wire.Config{
+		return public.serve(wire.New(wire.Config{
 			Server: &server.Server{
 				Log: r.Log, Runner: r, Retention: time.Duration(days) * 24 * time.Hour, Card: card,
 				Push: &server.Push{Store: pushes, Check: guard.Check},
 			},
 			Extended: extended,
 			Signer:   signer,
-			BaseURL:  base,
+			BaseURL:  public.base,
 			Auth:     scheme,
 			Page:     browsers,
 			Logger:   r.Logger,
-		})
+		}))
 	}
 	if !onLambda() {
 		// First of all, because a port that is taken is the likeliest failure.
@@ -148,19 +147,6 @@ func cardSigner(private, other string) (*wire.Signer, error) {
 		}
 	}
 	return signer, nil
-}
-
-// baseURL returns what tells where clients find the agent: at the public URL, if there is one.
-func baseURL(public string) (func(*http.Request) string, error) {
-	if public == "" {
-		return functionurl.BaseURL, nil
-	}
-	u, err := url.Parse(public)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("PUBLIC_URL is %q, not a URL such as https://agent.example.com/", public)
-	}
-	public = strings.TrimSuffix(public, "/") + "/"
-	return func(*http.Request) string { return public }, nil
 }
 
 // forBrowsers returns the page, or nil if there is to be none.

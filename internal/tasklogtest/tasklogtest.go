@@ -42,6 +42,7 @@ func Test(t *testing.T, open func(t *testing.T) tasklog.Log) {
 		{"ReadBytes", testReadBytes},
 		{"Long", testLong},
 		{"Snapshot", testSnapshot},
+		{"Digits", testDigits},
 		{"Appender", testAppender},
 		{"Lease", testLease},
 		{"LeaseBeforeRenewal", testLeaseBeforeRenewal},

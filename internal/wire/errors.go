@@ -132,7 +132,7 @@ func (c *call) answerFailure(f failure) {
 		c.stream.error(data)
 		return
 	}
-	c.w.Header().Set("Content-Type", "application/json")
+	c.w.Header().Set("Content-Type", c.errorType())
 	c.w.WriteHeader(status)
 	_, _ = c.w.Write(append(data, '\n'))
 }
