@@ -16,6 +16,7 @@ const aws = "an AWS account"
 // commands says of each command that a document shows in a block of its own which test runs it, or what it needs that no test has.
 // A command is that of the first entry which it begins with, after its environment variables.
 var commands = []struct{ begins, shown string }{
+	{".ci/run", "the checks themselves"},
 	{"aws ", aws},
 	{"sam build && sam deploy", aws},
 	{"sam deploy", aws},

@@ -25,12 +25,8 @@ import (
 	"a2alambda/internal/wire"
 )
 
-// TestGuide checks that the Go code in docs/your-agent.md is that of the tests here.
+// TestGuide checks that the Go code in the documents is that of the tests here.
 func TestGuide(t *testing.T) {
-	guide, err := os.ReadFile("../../docs/your-agent.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var tested strings.Builder
 	for _, name := range []string{"parrot_test.go", "counter_test.go", "porter_test.go", "example_test.go"} {
 		source, err := os.ReadFile(name)
@@ -39,13 +35,19 @@ func TestGuide(t *testing.T) {
 		}
 		tested.WriteString(strings.Replace(string(source), "package hosted_test", "package parrot", 1))
 	}
-	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(guide), -1)
-	if len(blocks) == 0 {
-		t.Fatal("the guide has no code")
-	}
-	for _, b := range blocks {
-		if !strings.Contains(tested.String(), b[1]) {
-			t.Errorf("this code of the guide is in no test:\n%s", b[1])
+	for _, document := range []string{"../../docs/your-agent.md", "../../README.md"} {
+		text, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+		if len(blocks) == 0 {
+			t.Errorf("%s has no code", document)
+		}
+		for _, b := range blocks {
+			if !strings.Contains(tested.String(), b[1]) {
+				t.Errorf("this code of %s is in no test:\n%s", document, b[1])
+			}
 		}
 	}
 }
