@@ -22,9 +22,12 @@ import (
 //	15 s <!-- internal/run: LeaseTime = 15 * time.Second -->            a declaration of the code, with its value
 //	One order. <!-- TestChaos, localtest/chaos -->                      a test that fails when it no longer holds
 //	23 ms <!-- bench: | a2alambda, DynamoDB Local | 23 | 53 | -->       what the results of the benchmark say
+//	14 days <!-- template.yaml: MessageRetentionPeriod: 1209600 -->     a line of a file that is not Go
+//	15 minutes <!-- AWS -->                                             nothing of ours: a limit, a price or a default of AWS
 var (
 	fact    = regexp.MustCompile(`<!--\s+([a-z0-9/]+): (\w+) = (.+?)\s+-->`)
 	shownBy = regexp.MustCompile(`<!--\s+((?:Test|Fuzz|Benchmark)\w+), ([a-z0-9/]+)\s+-->`)
+	written = regexp.MustCompile(`<!--\s+([\w/]+\.(?:yaml|txt|toml)): (.+?)\s+-->`)
 	benched = regexp.MustCompile(`<!--\s+bench: (.+?)\s+-->`)
 	comment = regexp.MustCompile(`(?s)<!--.*?-->`)
 )
@@ -55,13 +58,44 @@ func TestFacts(t *testing.T) {
 				if !strings.Contains(string(results), m[1]) {
 					t.Errorf("%s: the results of the benchmark do not say %q", d.path, m[1])
 				}
-			} else {
+			} else if m := written.FindStringSubmatch(c); m != nil {
+				facts++
+				data, err := os.ReadFile(filepath.Join(root, m[1]))
+				if err != nil || !strings.Contains(string(data), m[2]) {
+					t.Errorf("%s: %s does not say %q", d.path, m[1], m[2])
+				}
+			} else if c != "<!-- AWS -->" {
 				t.Errorf("%s: this comment says nothing that can be checked: %s", d.path, c)
 			}
 		}
 	}
 	if facts < 25 || tests < 50 || figures < 4 {
 		t.Errorf("the documents name %d declarations, %d tests and %d figures", facts, tests, figures)
+	}
+}
+
+var (
+	// quantity is a number that can change.
+	quantity = regexp.MustCompile(`(?i)\b(?:\d[\d,.]*|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|half a) ` +
+		`(?:ms|s|KB|MB|seconds?|minutes|hours|days|read units|write units)\b`)
+	// item is where a paragraph, a row or a point of a list begins.
+	item = regexp.MustCompile(`\n\n|\n *(?:[-*|]|\d+\.) `)
+)
+
+// TestQuantities finds durations, sizes and prices that do not say where they come from: in the same paragraph, row or point a comment
+// does, or a link. What changes no more, and what the benchmark writes, need not.
+func TestQuantities(t *testing.T) {
+	for _, d := range documents(t) {
+		if d.path == "CHANGELOG.md" || strings.HasPrefix(d.path, "localtest/") {
+			continue
+		}
+		text, _, _ := strings.Cut(d.text, "<!-- bench: written by")
+		for _, part := range item.Split(text, -1) {
+			said := code.ReplaceAllString(comment.ReplaceAllString(part, ""), "")
+			if q := quantity.FindString(said); q != "" && !comment.MatchString(part) && !strings.Contains(part, "](") {
+				t.Errorf("%s: where does %q come from? %s", d.path, q, strings.Join(strings.Fields(part), " "))
+			}
+		}
 	}
 }
 
