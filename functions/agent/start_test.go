@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"go/parser"
-	"go/token"
 	"net"
 	"os"
 	"os/exec"
@@ -110,21 +108,19 @@ func TestHelp(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, dir := range dirs {
-			packages, err := parser.ParseDir(token.NewFileSet(), dir, nil, parser.ImportsOnly)
-			if err != nil {
-				t.Fatal(err)
+			files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+			if err != nil || len(files) == 0 {
+				t.Fatalf("%s: %v", dir, err)
 			}
-			for _, p := range packages {
-				for name := range p.Files {
-					source, err := os.ReadFile(name)
-					if err != nil {
-						t.Fatal(err)
-					}
-					for _, m := range read.FindAllSubmatch(source, -1) {
-						setByLambda := bytes.HasPrefix(m[1], []byte("AWS_")) && !bytes.HasPrefix(m[1], []byte("AWS_ENDPOINT"))
-						if !strings.HasSuffix(name, "_test.go") && !setByLambda && !bytes.Contains(text, m[1]) {
-							t.Errorf("%s reads %s, which %s/usage.txt does not name", name, m[1], dirs[0])
-						}
+			for _, name := range files {
+				source, err := os.ReadFile(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, m := range read.FindAllSubmatch(source, -1) {
+					setByLambda := bytes.HasPrefix(m[1], []byte("AWS_")) && !bytes.HasPrefix(m[1], []byte("AWS_ENDPOINT"))
+					if !strings.HasSuffix(name, "_test.go") && !setByLambda && !bytes.Contains(text, m[1]) {
+						t.Errorf("%s reads %s, which %s/usage.txt does not name", name, m[1], dirs[0])
 					}
 				}
 			}
