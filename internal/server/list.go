@@ -141,6 +141,7 @@ func trimmed(t *a2a.Task, req *a2a.ListTasksRequest) *a2a.Task {
 	if !req.IncludeArtifacts {
 		t.Artifacts = nil
 	}
+	tasklog.JoinTexts(t)
 	return t
 }
 

@@ -74,10 +74,11 @@ func (s *Server) SendMessage(ctx context.Context, c Caller, req *a2a.SendMessage
 	if err != nil {
 		return nil, err
 	}
+	var length *int
 	if req.Config != nil {
-		trimHistory(task, req.Config.HistoryLength)
+		length = req.Config.HistoryLength
 	}
-	return task, nil
+	return shown(task, length), nil
 }
 
 // run runs a turn, and returns the task as it is then. If the turn goes on elsewhere, it waits for that.
@@ -139,8 +140,7 @@ func (s *Server) GetTask(ctx context.Context, c Caller, req *a2a.GetTaskRequest)
 		return nil, err
 	}
 	s.recover(ctx, snapshot)
-	trimHistory(snapshot.Task, req.HistoryLength)
-	return snapshot.Task, nil
+	return shown(snapshot.Task, req.HistoryLength), nil
 }
 
 // load returns a task of the scope, or [a2a.ErrTaskNotFound].
@@ -204,6 +204,13 @@ func within(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithDeadline(ctx, deadline.Add(-reserve))
 	}
 	return context.WithCancel(ctx)
+}
+
+// shown returns the task, which is changed, as a client is shown it: with the last so many messages, and the texts joined.
+func shown(t *a2a.Task, historyLength *int) *a2a.Task {
+	trimHistory(t, historyLength)
+	tasklog.JoinTexts(t)
+	return t
 }
 
 func trimHistory(t *a2a.Task, length *int) {

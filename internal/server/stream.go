@@ -26,8 +26,7 @@ type Stream struct {
 
 // frame returns the task as the first frame of a stream.
 func frame(t *a2a.Task, seq int64, historyLength *int) (tasklog.Event, error) {
-	trimHistory(t, historyLength)
-	data, err := tasklog.Encode(t)
+	data, err := tasklog.Encode(shown(t, historyLength))
 	return tasklog.Event{Seq: seq, JSON: data}, err
 }
 

@@ -38,7 +38,7 @@ func (f *failure) Error() string { return f.text }
 // (specification 0.3, 9.5); that takes the log from its beginning.
 func (d *delivery) bodies(ctx context.Context) (func(tasklog.Event) ([]byte, error), error) {
 	if d.Version != "0.3" {
-		return func(e tasklog.Event) ([]byte, error) { return e.JSON, nil }, nil
+		return func(e tasklog.Event) ([]byte, error) { return tasklog.Shown(e.JSON) }, nil
 	}
 	fold := tasklog.NewFold(nil, 0)
 	for fold.Seq() < d.After {
@@ -59,6 +59,7 @@ func (d *delivery) bodies(ctx context.Context) (func(tasklog.Event) ([]byte, err
 		if err != nil {
 			return nil, err
 		}
+		tasklog.JoinTexts(task)
 		return legacy.EncodeTask(task)
 	}, nil
 }

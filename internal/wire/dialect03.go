@@ -50,12 +50,21 @@ var v03 = &dialect{
 	},
 	nothing: "null",
 	eventResult: func(stored []byte) ([]byte, error) {
-		event, err := tasklog.Decode(stored)
+		event, err := decodeShown(stored)
 		if err != nil {
 			return nil, err
 		}
 		return legacy.EncodeEvent(event)
 	},
+}
+
+// decodeShown decodes an event of the log as clients are shown it.
+func decodeShown(stored []byte) (a2a.Event, error) {
+	event, err := tasklog.Decode(stored)
+	if t, ok := event.(*a2a.Task); ok {
+		tasklog.JoinTexts(t)
+	}
+	return event, err
 }
 
 // converted decodes params of 0.3 and converts them.
@@ -137,7 +146,7 @@ var v03http = &dialect{
 	pushListResult:    pbjson.ToProtoListPushConfigsResponse,
 	nothing:           "{}",
 	eventResult: func(stored []byte) ([]byte, error) {
-		event, err := tasklog.Decode(stored)
+		event, err := decodeShown(stored)
 		if err != nil {
 			return nil, err
 		}
