@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -41,6 +42,7 @@ type local struct {
 	pushes    push.Store
 	deliverer *webhook.Deliverer
 	store     string         // where the tasks are, for people
+	window    time.Duration  // the server's JoinWindow
 	jobs      sync.WaitGroup // running workers and deliveries
 }
 
@@ -139,6 +141,20 @@ func (l *local) sweep(ctx context.Context) {
 	}
 }
 
+// retries says what becomes of a message that is sent again.
+func retries(window time.Duration) string {
+	if window < 0 {
+		return "A message sent again while its task goes on joins it (JOIN_WINDOW=0)"
+	}
+	text := window.String()
+	for _, long := range []string{"m0s", "h0m"} { // 10m, not 10m0s
+		if strings.HasSuffix(text, long) {
+			text = text[:len(text)-2]
+		}
+	}
+	return "A message sent again within " + text + " after the end of its task gets that task (JOIN_WINDOW)"
+}
+
 // serve serves the handler of an agent of this name on localhost until SIGINT or SIGTERM, and then until what is running has ended. A second signal ends
 // it at once.
 func (l *local) serve(name string, handler http.Handler, port string) error {
@@ -153,10 +169,11 @@ func (l *local) serve(name string, handler http.Handler, port string) error {
 💬 A2A endpoint: %[1]s
 🖥️ In a browser: %[1]s
 💾 Tasks in %[2]s
+🔁 %[4]s
 
 Try it:
 curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"message/stream","params":{"message":{"role":"user","parts":[{"kind":"text","text":"Stream me a response!"}],"messageId":"'$RANDOM'"}}}'
-`, url, l.store, name)
+`, url, l.store, name, retries(l.window))
 
 	s := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	signalled, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

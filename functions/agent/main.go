@@ -7,6 +7,9 @@
 //	WORKER_FUNCTION_NAME       function that runs what this one leaves to it. A local server does so itself.
 //	AWS_ENDPOINT_URL_DYNAMODB  where DynamoDB is, if not at AWS. A local server creates the table there.
 //	RETENTION_DAYS             how long a task is kept. Default 30.
+//	JOIN_WINDOW                how long after the end of its task a message that is sent again, with the same id, context and
+//	                           parts, is a retry: it gets that task, and not a new one. As 30s, 10m or 1h; 0 ends it with the
+//	                           task, for clients and kits that use a message id again and again. Default 10m.
 //	AUTH                       who may call: none (anybody), iam (requests that AWS has verified) or oidc (bearer tokens).
 //	                           A local server without it lets anybody.
 //	OIDC_ISSUER                URL of the issuer of the tokens.
@@ -73,6 +76,10 @@ func serve(ctx context.Context) error {
 	if err != nil || days < 1 {
 		return fmt.Errorf("RETENTION_DAYS is %q, not a number of days", os.Getenv("RETENTION_DAYS"))
 	}
+	window, err := joinWindow(os.Getenv("JOIN_WINDOW"))
+	if err != nil {
+		return err
+	}
 	var signer *wire.Signer
 	if key := os.Getenv("CARD_SIGNING_KEY"); key != "" {
 		if signer, err = wire.NewSigner([]byte(key)); err != nil {
@@ -90,7 +97,7 @@ func serve(ctx context.Context) error {
 	handler := func(r *run.Runner, pushes push.Store) http.Handler {
 		return wire.New(wire.Config{
 			Server: &server.Server{
-				Log: r.Log, Runner: r, Retention: time.Duration(days) * 24 * time.Hour, Card: card,
+				Log: r.Log, Runner: r, Retention: time.Duration(days) * 24 * time.Hour, JoinWindow: window, Card: card,
 				Push: &server.Push{Store: pushes, Check: guard.Check},
 			},
 			Extended: extended,
@@ -106,6 +113,7 @@ func serve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		l.window = window
 		return l.serve(card.Name, onlyLoopback(os.Getenv("PUBLIC_URL"), handler(l.runner, l.pushes)), cmp.Or(os.Getenv("PORT"), "10000"))
 	}
 	runner, log, err := cloud.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), agent.Executor)
@@ -125,6 +133,21 @@ func baseURL(public string) func(*http.Request) string {
 	}
 	public = strings.TrimSuffix(public, "/") + "/"
 	return func(*http.Request) string { return public }
+}
+
+// joinWindow returns the [server.Server]'s, of a duration that may be "".
+func joinWindow(text string) (time.Duration, error) {
+	if text == "" {
+		return server.DefaultJoinWindow, nil
+	}
+	window, err := time.ParseDuration(text)
+	switch {
+	case err != nil || window < 0:
+		return 0, fmt.Errorf("JOIN_WINDOW is %q, not a time like 30s, 10m or 1h, or 0", text)
+	case window == 0:
+		return -1, nil
+	}
+	return window, nil
 }
 
 // webhooks returns where push notifications may go.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -19,9 +20,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// joinWindow is how long after the end of a task the message that began it, sent again, is still taken for a retry. After that
-// it begins a new task: there are clients that always send the same id.
-const joinWindow = 10 * time.Minute
+// DefaultJoinWindow is [Server.JoinWindow] where none is set.
+const DefaultJoinWindow = 10 * time.Minute
 
 var errRunning = a2a.NewError(a2a.ErrUnsupportedOperation, "the task is being worked on and takes no message before it asks for one")
 
@@ -128,7 +128,7 @@ func (s *Server) latest(ctx context.Context, from int, id func(int) a2a.TaskID) 
 		if errors.Is(err, tasklog.ErrNotFound) {
 			return nil, generation == from, nil // that one exists: it has expired, and is not deleted yet
 		}
-		if err != nil || outlived(snapshot.Task) {
+		if err != nil || s.outlived(snapshot.Task) {
 			return nil, true, err
 		}
 		return snapshot, false, nil
@@ -155,9 +155,12 @@ func (s *Server) latest(ctx context.Context, from int, id func(int) a2a.TaskID) 
 }
 
 // outlived reports whether the task ended too long ago to be joined.
-func outlived(t *a2a.Task) bool {
+func (s *Server) outlived(t *a2a.Task) bool {
 	ended := t.Status.Timestamp
-	return t.Status.State.Terminal() && ended != nil && time.Since(*ended) > joinWindow
+	if !t.Status.State.Terminal() || ended == nil {
+		return false
+	}
+	return s.JoinWindow < 0 || time.Since(*ended) > cmp.Or(s.JoinWindow, DefaultJoinWindow)
 }
 
 // derivedID returns an id, in the form of a UUID, that follows from the scope and the strings. Its first 32 bits follow from the
@@ -229,7 +232,7 @@ func (s *Server) continueTask(ctx context.Context, turn *run.Turn, forWorker boo
 		return nil, Invalid("message.contextId", "is not that of the task")
 	}
 	if slices.ContainsFunc(task.History, func(h *a2a.Message) bool { return retried(h, m) }) {
-		if outlived(task) {
+		if s.outlived(task) {
 			return nil, errEnded
 		}
 		return snapshot, nil

@@ -15,12 +15,16 @@ import (
 	"a2alambda/internal/trace"
 )
 
-// Server serves the tasks in a log. All fields but Push are required.
+// Server serves the tasks in a log. All fields but JoinWindow and Push are required.
 type Server struct {
 	Log    tasklog.Log
 	Runner *run.Runner
 	// Retention is how long a task is kept after it was created.
 	Retention time.Duration
+	// JoinWindow is how long after the end of a task a message of one of its turns, sent again, is still taken for a retry. After
+	// that it begins a new task, or is refused: there are clients that always send the same id. Negative means that none is
+	// after the end, and 0 stands for [DefaultJoinWindow].
+	JoinWindow time.Duration
 	// Card is the agent's card without interfaces: it says what the agent takes and gives.
 	Card *a2a.AgentCard
 	// Push is nil where there are no push notifications.
