@@ -112,10 +112,16 @@ func (c *signatureCheck) VerifySignature(ctx context.Context, token string) ([]b
 	return payload, err
 }
 
+// Declare says twice how to call: with a bearer token, and where such tokens come from. There are clients that only know the
+// first (CrewAI), or attach a token to nothing else (a2a-go).
 func (s *tokens) Declare(card *a2a.AgentCard) {
-	declare(card, "oidc", a2a.OpenIDConnectSecurityScheme{
-		OpenIDConnectURL: strings.TrimSuffix(s.issuer, "/") + "/.well-known/openid-configuration",
-	})
+	discovery := strings.TrimSuffix(s.issuer, "/") + "/.well-known/openid-configuration"
+	declare(card,
+		namedScheme{"bearer", a2a.HTTPAuthSecurityScheme{
+			Scheme: "Bearer", BearerFormat: "JWT", Description: "a token of the issuer that " + discovery + " describes",
+		}},
+		namedScheme{"oidc", a2a.OpenIDConnectSecurityScheme{OpenIDConnectURL: discovery}},
+	)
 }
 
 // challenge is what a request without a token is told; one with a bad token is told more (RFC 6750, section 3).
