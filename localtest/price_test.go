@@ -185,7 +185,7 @@ func TestPriceOfSubscriber(t *testing.T) {
 	decode(t, string(running.First.JSON), &task)
 
 	metered, meter := localtest.NewMeter(client)
-	s, err := newServer(t, metered, table, nil).SubscribeToTask(t.Context(), server.Caller{}, &a2a.SubscribeToTaskRequest{ID: task.Task.ID}, 0)
+	s, err := newServer(t, metered, table, nil).SubscribeToTask(t.Context(), server.Caller{}, &a2a.SubscribeToTaskRequest{ID: task.Task.ID})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,7 @@ func testSAMAPI(t *testing.T, sam *localtest.SAM) {
 	})
 
 	t.Run("message/stream", func(t *testing.T) {
-		got := call(t, api, "text/event-stream", "message/stream", message("Stream me a response!"))
+		got := call(t, api, eventStream, "message/stream", message("Stream me a response!"))
 		same(t, got, "testdata/sam_stream.txt")
 		stored := getTask(t, api, got)
 		same(t, stored, "testdata/sam_stream_task.txt")

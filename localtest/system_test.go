@@ -196,6 +196,9 @@ func (p protocol) tutorial() string {
 	return `{"message":` + fmt.Sprintf(p.message, rand.Text(), "Stream me a response!") + `}`
 }
 
+// eventStream is the Content-Type of a stream.
+const eventStream = "text/event-stream; charset=utf-8"
+
 // stream is a response of Server-Sent Events.
 type stream struct {
 	in     *bufio.Reader
@@ -218,7 +221,7 @@ func (s *system) open(ctx context.Context, method, params, last string) (*stream
 		return nil, err
 	}
 	context.AfterFunc(ctx, func() { resp.Body.Close() })
-	if got := resp.Header.Get("Content-Type"); got != "text/event-stream" {
+	if got := resp.Header.Get("Content-Type"); got != eventStream {
 		text, err := io.ReadAll(resp.Body)
 		return nil, fmt.Errorf("%s answered with %s, %s (%v): %s", method, resp.Status, got, err, text)
 	}
@@ -241,14 +244,15 @@ func (s *system) follow(t testing.TB, method, params, last string) *stream {
 func (st *stream) next() (frame string, err error) {
 	for {
 		line, err := st.in.ReadString('\n')
+		if strings.HasPrefix(line, ":") || strings.HasPrefix(line, "retry:") {
+			continue // of no event
+		}
 		switch frame += line; {
 		case err == io.EOF && frame != "":
 			return "", io.ErrUnexpectedEOF
 		case err != nil:
 			return "", err
 		case line != "\n":
-		case strings.HasPrefix(frame, ":"):
-			frame = ""
 		default:
 			st.frames = append(st.frames, frame)
 			return frame, nil

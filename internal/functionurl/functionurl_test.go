@@ -151,7 +151,7 @@ Content-Type: ["application/json"]
 cookies []
 body 17 "{\"hello\":\"world\"}"
 `},
-		{"HTTP API", event(t, "http.json"), `
+		{"HTTP API", event(t, "http.json", set("2, 4", "headers", "last-event-id")), `
 POST /a%20b/card?q=1&q=2 HTTP/1.1
 host exampleapi.execute-api.eu-central-1.amazonaws.com from 203.0.113.7:0 tls true
 url /a%20b/card?q=1&q=2 path /a b/card query map["q":["1" "2"]]
@@ -159,6 +159,7 @@ base https://exampleapi.execute-api.eu-central-1.amazonaws.com/prod/
 Accept: ["*/*"]
 Content-Type: ["application/json"]
 Cookie: ["session=abc" "theme=dark"]
+Last-Event-Id: ["2, 4"]
 cookies ["session=abc" "theme=dark"]
 body 17 "{\"hello\":\"world\"}"
 `},

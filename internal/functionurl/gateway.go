@@ -35,7 +35,7 @@ func proxyREST(ctx context.Context, h http.Handler, payload json.RawMessage, htt
 		// buffered always answers: the event's request was malformed.
 		return events.APIGatewayProxyResponse{
 			StatusCode:        http.StatusBadRequest,
-			MultiValueHeaders: map[string][]string{"Content-Type": {"text/plain; charset=utf-8"}},
+			MultiValueHeaders: ownHeader("text/plain; charset=utf-8"),
 			Body:              badRequest,
 		}, nil
 	}
@@ -51,11 +51,20 @@ func proxyHTTP(ctx context.Context, h http.Handler, payload json.RawMessage) (an
 	ctx = withIAMUser(withBaseURL(ctx, httpBase(&ev)), httpIAMUser(&ev))
 	ev.RawPath = encoded(trimStage(ev.RawPath, ev.RequestContext.Stage), true)
 	rc := &ev.RequestContext
-	response, err := httpadapter.NewV2(buffered(h, rc.DomainName, rc.HTTP.SourceIP)).ProxyWithContext(ctx, ev)
+	whole := func(w http.ResponseWriter, r *http.Request) {
+		// The adapter splits most headers at commas. Here as at the other doors, whoever reads a header knows if it is a list.
+		for k, v := range ev.Headers {
+			if !strings.EqualFold(k, "Host") {
+				r.Header.Set(k, v)
+			}
+		}
+		h.ServeHTTP(w, r)
+	}
+	response, err := httpadapter.NewV2(buffered(http.HandlerFunc(whole), rc.DomainName, rc.HTTP.SourceIP)).ProxyWithContext(ctx, ev)
 	if err != nil {
 		return events.APIGatewayV2HTTPResponse{
 			StatusCode: http.StatusBadRequest,
-			Headers:    map[string]string{"Content-Type": "text/plain; charset=utf-8"},
+			Headers:    map[string]string{"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"},
 			Body:       badRequest,
 		}, nil
 	}
@@ -93,7 +102,7 @@ func buffered(h http.Handler, host, sourceIP string) http.Handler {
 			func(err error) { done <- err })
 		if err := <-done; err != nil {
 			status = http.StatusInternalServerError
-			header = http.Header{"Content-Type": {"application/json"}}
+			header = ownHeader("application/json")
 			body.Reset()
 			body.WriteString(internalError)
 		}

@@ -20,6 +20,11 @@ const bufferSize = 32 << 10
 // internalError is the whole body of a response whose handler panicked.
 const internalError = `{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"Internal error"}}`
 
+// ownHeader returns the headers of a response that is none of the handler's: no cache may keep it.
+func ownHeader(contentType string) http.Header {
+	return http.Header{"Content-Type": {contentType}, "Cache-Control": {"no-store"}}
+}
+
 // errPanic ends a stream whose handler panicked after the response began. The
 // runtime reports it to Lambda by this type and message.
 var errPanic = messages.InvokeResponse_Error{Type: "HandlerPanic", Message: "the HTTP handler panicked after its response began"}
@@ -164,7 +169,7 @@ func (w *responseWriter) fail() error {
 		return errPanic
 	}
 	w.status = http.StatusInternalServerError
-	w.frozen = http.Header{"Content-Type": {"application/json"}}
+	w.frozen = ownHeader("application/json")
 	w.buf = append(w.buf[:0], internalError...)
 	if w.head {
 		w.buf = w.buf[:0]

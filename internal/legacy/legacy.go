@@ -2,19 +2,19 @@
 package legacy
 
 import (
-	"encoding/json"
 	"fmt"
 
 	legacy "github.com/a2aproject/a2a-go/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/jsonline"
 	"a2alambda/internal/tasklog"
 )
 
 // EncodeTask returns the JSON of the Task object of 0.3.
 func EncodeTask(t *a2a.Task) ([]byte, error) {
 	converted := fromTask(t)
-	return json.Marshal(taskJSON{"task", (*task)(converted), status(&converted.Status, t.Status)})
+	return jsonline.Marshal(taskJSON{"task", (*task)(converted), status(&converted.Status, t.Status)})
 }
 
 // EncodeEvent returns the JSON of a task, or of an event of its stream. An event after which the stream of a message ends is final
@@ -26,11 +26,11 @@ func EncodeEvent(event a2a.Event) ([]byte, error) {
 	case *a2a.TaskStatusUpdateEvent:
 		converted := fromStatusUpdate(e)
 		converted.Final = tasklog.Final(e.Status.State)
-		return json.Marshal(statusUpdateJSON{"status-update", (*statusUpdate)(converted), status(&converted.Status, e.Status)})
+		return jsonline.Marshal(statusUpdateJSON{"status-update", (*statusUpdate)(converted), status(&converted.Status, e.Status)})
 	case *a2a.TaskArtifactUpdateEvent:
-		return json.Marshal(fromArtifactUpdate(e))
+		return jsonline.Marshal(fromArtifactUpdate(e))
 	case *a2a.Message:
-		return json.Marshal(fromMessage(e))
+		return jsonline.Marshal(fromMessage(e))
 	}
 	return nil, fmt.Errorf("0.3 has no %T", event)
 }

@@ -84,6 +84,10 @@ async function* frames(body) {
         [text, data] = [[], []];
         continue;
       }
+      if (line.startsWith(':') && !text.length) { // a comment, such as a keep-alive: it is of no event
+        yield { text: line };
+        continue;
+      }
       text.push(line);
       const [, name, field] = line.match(/^([^:]*):? ?(.*)$/s);
       if (name === 'id') id = field;

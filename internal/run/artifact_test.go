@@ -73,10 +73,12 @@ func TestFirstChunk(t *testing.T) {
 			t.Fatal(err)
 		}
 		var shown []string
-		for end := false; !end; {
+		for len(shown) < 4 {
 			<-first.Tap.Ready()
-			var events []tasklog.Event
-			events, end, _ = first.Tap.Take(t.Context())
+			events, _, err := first.Tap.Take(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
 			shown = append(shown, chunks(t, events)...)
 		}
 		r := &run.Runner{Log: l, Executor: chunker{}, Logger: slog.New(slog.DiscardHandler)}

@@ -30,9 +30,9 @@ const (
 	renewAgain = time.Second
 )
 
-// Lost reports whether the error that a run ended with says only that somebody else has its task now: what becomes of it is in
-// the log.
-func Lost(err error) bool { return err == errLeaseLost || err == tasklog.ErrConflict }
+// Lost reports whether the error that a run ended with says that somebody else has its task now, or may have it: what becomes of
+// it is in the log.
+func Lost(err error) bool { return errors.Is(err, errLeaseLost) || err == tasklog.ErrConflict }
 
 // lease is the end of the lease that a run holds, as far as it knows.
 type lease struct{ until atomic.Int64 } // milliseconds since 1970

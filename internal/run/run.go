@@ -94,7 +94,8 @@ type Turn struct {
 
 // Run is a running turn.
 type Run struct {
-	// Tap shows the events of the turn as they are in the log. It is nil if the turn is not watched.
+	// Tap shows the events of the turn as they are in the log. It is nil if the turn is not watched. It does not end with the
+	// run: who watches may go on with it.
 	Tap *tasklog.Tap
 
 	runner   *Runner
@@ -138,6 +139,12 @@ func (r *Run) Wait() error {
 	return r.err
 }
 
+// Over reports whether the run has brought its turn to an end; else the turn goes on elsewhere. The run must have ended.
+func (r *Run) Over() bool {
+	<-r.done
+	return r.err == nil && tasklog.Final(r.reached())
+}
+
 // Task returns the task as the run left it. The run must have ended.
 func (r *Run) Task() (*a2a.Task, error) {
 	<-r.done
@@ -146,9 +153,6 @@ func (r *Run) Task() (*a2a.Task, error) {
 
 func (r *Run) run(ctx context.Context) {
 	defer close(r.done)
-	if r.Tap != nil {
-		defer r.Tap.End()
-	}
 	deadline, limited := ctx.Deadline()
 	ctx, r.stop = context.WithCancelCause(telemetry.With(context.WithoutCancel(ctx), r.turn.usage))
 	defer r.report(ctx)
@@ -196,6 +200,8 @@ func (r *Run) run(ctx context.Context) {
 		r.err = lost
 	case r.err == nil && handOver:
 		r.handOver(context.WithoutCancel(ctx))
+	case r.err != errLeaseLost && errors.Is(r.err, errLeaseLost): // nobody is told but the log: others go on with the task
+		r.runner.Logger.ErrorContext(ctx, "lease lost while the log could not be written", "task", r.turn.Head.ID, "error", r.err)
 	}
 	r.cleanup(context.WithoutCancel(ctx), err)
 }

@@ -297,6 +297,7 @@ func TestOutcomes(t *testing.T) {
 				if strings.Contains(strings.Join(got, ""), "secret") || !strings.Contains(logs.String(), test.logged) {
 					t.Errorf("got %q, logged %q", got, &logs)
 				}
+				r.Tap.End()
 				var shown []tasklog.Event
 				for end := false; !end; {
 					<-r.Tap.Ready()

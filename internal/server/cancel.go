@@ -60,9 +60,10 @@ func (s *Server) interrupt(ctx context.Context, snapshot *tasklog.Snapshot) erro
 	}
 	ctx, cancel := context.WithDeadline(ctx, snapshot.Lease.Until)
 	defer cancel()
-	return tasklog.Follow(ctx, tasklog.FollowConfig{
+	_, err := tasklog.Follow(ctx, tasklog.FollowConfig{
 		Log: s.Log, ID: snapshot.Head.ID, After: snapshot.Seq, State: state,
 		Lost:       cancel,
 		UntilFinal: true,
 	})
+	return err
 }

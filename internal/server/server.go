@@ -43,6 +43,9 @@ type Caller struct {
 	Extensions []string
 	// Trace is that of the request, kept with what it begins.
 	Trace trace.Trace
+	// Seen is the number of the last event of the task that the client says it has seen, 0 for none of them, for streams. It is nil
+	// if the client doesn't say.
+	Seen *int64
 }
 
 func (c Caller) scope(tenant string) tasklog.Scope {
@@ -102,7 +105,8 @@ func (s *Server) run(ctx context.Context, turn run.Turn) (*a2a.Task, error) {
 	return s.await(ctx, snapshot)
 }
 
-// SendStreamingMessage implements specification 3.1.2. The caller must close the stream.
+// SendStreamingMessage implements specification 3.1.2. The stream of a message that is sent again goes on from the event that the
+// client has seen (see [Caller]), or if it names none, is the whole turn. The caller must close the stream.
 func (s *Server) SendStreamingMessage(ctx context.Context, c Caller, req *a2a.SendMessageRequest) (*Stream, error) {
 	turn, joined, err := s.accept(ctx, c, req, false)
 	if err != nil {
@@ -113,7 +117,7 @@ func (s *Server) SendStreamingMessage(ctx context.Context, c Caller, req *a2a.Se
 		length = req.Config.HistoryLength
 	}
 	if joined != nil {
-		return s.join(ctx, joined, req.Message, length)
+		return s.join(ctx, joined, req.Message, length, c.Seen)
 	}
 	task, err := turn.Fold.Task()
 	if err != nil {
@@ -123,15 +127,7 @@ func (s *Server) SendStreamingMessage(ctx context.Context, c Caller, req *a2a.Se
 	if err != nil {
 		return nil, err
 	}
-	turn.Watched = true
-	r := s.Runner.Start(ctx, turn)
-	wait := func() error {
-		if err := r.Wait(); !run.Lost(err) {
-			return err
-		}
-		return nil // the stream ends early, and the client goes on from its last event
-	}
-	return &Stream{Task: task.TaskInfo(), First: first, Tap: r.Tap, Wait: wait, Close: func() { _ = r.Wait() }}, nil
+	return s.watch(ctx, turn, task.TaskInfo(), first), nil
 }
 
 // GetTask implements specification 3.1.3.
@@ -174,7 +170,7 @@ func (s *Server) recover(ctx context.Context, snapshot *tasklog.Snapshot) {
 func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Task, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
-	err := tasklog.Follow(ctx, tasklog.FollowConfig{
+	_, err := tasklog.Follow(ctx, tasklog.FollowConfig{
 		Log: s.Log, ID: snapshot.Head.ID, After: snapshot.Seq, State: snapshot.Task.Status.State,
 		Lost:       func() { s.lost(ctx, snapshot.Head.ID) },
 		UntilFinal: true,

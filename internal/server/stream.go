@@ -6,6 +6,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/run"
 	"a2alambda/internal/tasklog"
 )
 
@@ -13,38 +14,51 @@ import (
 type Stream struct {
 	// Task is whose log it is.
 	Task a2a.TaskInfo
-	// First is the task as it was when the stream began, with the number of the last event in it.
+	// First is the task as it was when the stream began, with the number of the last event in it. It has no JSON if the client has
+	// seen all that there is to see: then the stream ends at once.
 	First tasklog.Event
 	// Tap shows the events after it.
 	Tap *tasklog.Tap
-	// Wait waits for the end of the stream. Its error says that the log could not be read or written until then.
+	// Wait waits for the end of the stream. It is [ErrGoesOn] or [ErrWaits] if the stream ends before its task or turn; any other
+	// error says that the log could not be read or written until then.
 	Wait func() error
 	// Close must be called when nobody reads the stream any more. It ends a subscription; a run it waits for. After it nothing
 	// of the stream is left.
 	Close func()
 }
 
-// frame returns the task as the first frame of a stream.
-func frame(t *a2a.Task, seq int64, historyLength *int) (tasklog.Event, error) {
-	data, err := tasklog.Encode(shown(t, historyLength))
-	return tasklog.Event{Seq: seq, JSON: data}, err
-}
+var (
+	// ErrGoesOn says that more events will come of a task whose stream has ended.
+	ErrGoesOn = errors.New("the task goes on")
 
-// SubscribeToTask implements specification 3.1.6. If the client names the last event that it has seen (last > 0), the stream goes on
-// from there, also if the task has ended since; the first frame is then the task as of that event. The stream ends with ctx.
-func (s *Server) SubscribeToTask(ctx context.Context, c Caller, req *a2a.SubscribeToTaskRequest, last int64) (*Stream, error) {
+	// ErrWaits says that a task whose stream has ended waits for a message.
+	ErrWaits = errors.New("the task waits for a message")
+
+	// ErrSeen says that the task has ended, and that the client has seen its last event.
+	ErrSeen error = a2a.NewError(a2a.ErrUnsupportedOperation, textNoMore)
+)
+
+const textNoMore = "the task has ended and has no more events"
+
+// SubscribeToTask implements specification 3.1.6. If the client names the last event that it has seen, the stream goes on from
+// there, also if the task has ended since; the first frame is then the task as of that event. To a client that has seen the last
+// event of an ended task it says [ErrSeen]. The stream ends with ctx.
+func (s *Server) SubscribeToTask(ctx context.Context, c Caller, req *a2a.SubscribeToTaskRequest) (*Stream, error) {
 	snapshot, err := s.load(ctx, c.scope(req.Tenant), req.ID)
 	if err != nil {
 		return nil, err
 	}
 	s.recover(ctx, snapshot)
+	ended := snapshot.Task.Status.State.Terminal()
 	switch {
-	case last > snapshot.Seq:
+	case c.Seen != nil && *c.Seen > snapshot.Seq:
 		return nil, Invalid("Last-Event-ID", "is beyond the last event of the task")
-	case last > 0:
-		return s.streamFrom(ctx, snapshot, last, nil, false)
-	case snapshot.Task.Status.State.Terminal():
-		return nil, a2a.NewError(a2a.ErrUnsupportedOperation, "the task has ended and has no more events")
+	case c.Seen != nil && *c.Seen == snapshot.Seq && ended:
+		return nil, ErrSeen
+	case c.Seen != nil:
+		return s.streamFrom(ctx, snapshot, *c.Seen, nil, false)
+	case ended:
+		return nil, a2a.NewError(a2a.ErrUnsupportedOperation, textNoMore)
 	}
 	first, err := frame(snapshot.Task, snapshot.Seq, nil)
 	if err != nil {
@@ -53,10 +67,18 @@ func (s *Server) SubscribeToTask(ctx context.Context, c Caller, req *a2a.Subscri
 	return s.follow(ctx, snapshot, first, false), nil
 }
 
-// join streams the turn that the message has begun, from its beginning.
-func (s *Server) join(ctx context.Context, snapshot *tasklog.Snapshot, m *a2a.Message, historyLength *int) (*Stream, error) {
+// join streams the turn that the message has begun, from the event that the client has seen, or from its beginning. A number
+// beyond the log is of another task, whose stream the client had before: it counts for nothing here.
+func (s *Server) join(
+	ctx context.Context, snapshot *tasklog.Snapshot, m *a2a.Message, historyLength *int, seen *int64,
+) (*Stream, error) {
 	s.recover(ctx, snapshot)
-	if m.TaskID == "" {
+	switch {
+	case seen != nil && *seen == snapshot.Seq && tasklog.Final(snapshot.Task.Status.State):
+		return nothing(snapshot), nil
+	case seen != nil && *seen <= snapshot.Seq:
+		return s.streamFrom(ctx, snapshot, *seen, historyLength, true)
+	case m.TaskID == "":
 		return s.streamFrom(ctx, snapshot, 1, historyLength, true)
 	}
 	first, err := frame(snapshot.Task, snapshot.Seq, historyLength)
@@ -66,15 +88,27 @@ func (s *Server) join(ctx context.Context, snapshot *tasklog.Snapshot, m *a2a.Me
 	return s.follow(ctx, snapshot, first, true), nil
 }
 
+// nothing is the stream for a client that has seen all of it.
+func nothing(snapshot *tasklog.Snapshot) *Stream {
+	tap := tasklog.NewTap(nil, snapshot.Head.ID, snapshot.Seq)
+	tap.End()
+	return &Stream{
+		Task: snapshot.Task.TaskInfo(), First: tasklog.Event{Seq: snapshot.Seq}, Tap: tap,
+		Wait: func() error { return nil }, Close: func() {},
+	}
+}
+
 // readAtOnce is how many events are read from a log at once.
 const readAtOnce = 5000
 
-// streamFrom streams the task as of event last, and what follows: see follow.
+// streamFrom streams the task as of event last, or as of the first, and what follows: see follow. A stream until the final state
+// does not begin with one that the task has left since, which would look like its end.
 func (s *Server) streamFrom(
 	ctx context.Context, snapshot *tasklog.Snapshot, last int64, historyLength *int, untilFinal bool,
 ) (*Stream, error) {
 	fold := tasklog.NewFold(nil, 0)
-	for fold.Seq() < last {
+	var task *a2a.Task
+	for last = max(last, 1); fold.Seq() < last; {
 		events, err := s.Log.Read(ctx, snapshot.Head.ID, fold.Seq(), int(min(readAtOnce, last-fold.Seq())))
 		if errors.Is(err, tasklog.ErrNotFound) {
 			return nil, a2a.ErrTaskNotFound
@@ -88,10 +122,15 @@ func (s *Server) streamFrom(
 		for _, e := range events {
 			fold.Add(e)
 		}
-	}
-	task, err := fold.Task()
-	if err != nil {
-		return nil, err
+		if fold.Seq() < last {
+			continue
+		}
+		if task, err = fold.Task(); err != nil {
+			return nil, err
+		}
+		if untilFinal && tasklog.Final(task.Status.State) && last < snapshot.Seq {
+			last++
+		}
 	}
 	first, err := frame(task, last, historyLength)
 	if err != nil {
@@ -102,24 +141,73 @@ func (s *Server) streamFrom(
 
 // follow streams what comes after the first frame, and ends with the task, or if untilFinal is set, with its turn.
 func (s *Server) follow(ctx context.Context, snapshot *tasklog.Snapshot, first tasklog.Event, untilFinal bool) *Stream {
-	id := snapshot.Head.ID
-	tap := tasklog.NewTap(s.Log, id, first.Seq)
-	tap.Reach(snapshot.Seq)
+	tap := tasklog.NewTap(s.Log, snapshot.Head.ID, first.Seq)
 	ctx, cancel := within(ctx)
 	done := make(chan struct{})
 	var err error
 	go func() {
 		defer close(done)
 		defer tap.End()
-		err = tasklog.Follow(ctx, tasklog.FollowConfig{
-			Log: s.Log, ID: id, After: snapshot.Seq, State: snapshot.Task.Status.State, UntilFinal: untilFinal,
-			Show: tap.Publish,
-			Lost: func() { s.lost(ctx, id) },
-		})
+		err = s.show(ctx, snapshot, tap, untilFinal)
 	}()
 	return &Stream{
 		Task: snapshot.Task.TaskInfo(), First: first, Tap: tap,
 		Wait:  func() error { <-done; return err },
 		Close: func() { cancel(); <-done },
 	}
+}
+
+// watch runs the turn and streams what comes after the first frame, to the end of the turn. If the run loses its task to another,
+// the stream goes on there.
+func (s *Server) watch(ctx context.Context, turn run.Turn, info a2a.TaskInfo, first tasklog.Event) *Stream {
+	turn.Watched = true
+	r := s.Runner.Start(ctx, turn)
+	ctx, cancel := within(ctx)
+	done := make(chan struct{})
+	var err error
+	go func() {
+		defer close(done)
+		defer r.Tap.End()
+		switch err = r.Wait(); {
+		case run.Lost(err):
+			err = s.goOn(ctx, info.TaskID, r.Tap)
+		case err == nil && !r.Over():
+			err = ErrGoesOn // elsewhere, since this invocation is about to end
+		}
+	}()
+	return &Stream{
+		Task: info, First: first, Tap: r.Tap,
+		Wait:  func() error { <-done; return err },
+		Close: func() { cancel(); <-done },
+	}
+}
+
+// goOn shows what others append to a task, to the end of its turn.
+func (s *Server) goOn(ctx context.Context, id a2a.TaskID, tap *tasklog.Tap) error {
+	if ctx.Err() != nil {
+		return ErrGoesOn
+	}
+	snapshot, err := s.Log.Load(ctx, id)
+	if err != nil { // a store in trouble may be why the lease was lost: it is read from the beginning once it can be
+		snapshot = &tasklog.Snapshot{Head: tasklog.Head{ID: id}, Task: new(a2a.Task)}
+	}
+	return s.show(ctx, snapshot, tap, true)
+}
+
+// show shows a tap the events of the log, until the task has ended, or if untilFinal is set, its turn.
+func (s *Server) show(ctx context.Context, snapshot *tasklog.Snapshot, tap *tasklog.Tap, untilFinal bool) error {
+	id := snapshot.Head.ID
+	tap.Reach(snapshot.Seq)
+	state, err := tasklog.Follow(ctx, tasklog.FollowConfig{
+		Log: s.Log, ID: id, After: snapshot.Seq, State: snapshot.Task.Status.State, UntilFinal: untilFinal,
+		Show: tap.Publish,
+		Lost: func() { s.lost(ctx, id) },
+	})
+	switch {
+	case err != nil || state.Terminal() || untilFinal && tasklog.Final(state):
+		return err
+	case tasklog.Final(state):
+		return ErrWaits
+	}
+	return ErrGoesOn
 }

@@ -6,10 +6,12 @@ import (
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/jsonline"
 )
 
-// Encode returns the JSON of a StreamResponse that holds the event, with timestamps as specification 5.6.1 wants
-// them: UTC, to the millisecond. It returns an error for an event that [Decode] would not take: a log that held one could
+// Encode returns the JSON of a StreamResponse that holds the event, on one line ([jsonline]), with timestamps as
+// specification 5.6.1 wants them: UTC, to the millisecond. It returns an error for an event that [Decode] would not take: a log that held one could
 // never be read again.
 func Encode(e a2a.Event) ([]byte, error) {
 	if err := check(e); err != nil {
@@ -28,12 +30,12 @@ func Encode(e a2a.Event) ([]byte, error) {
 	default:
 		wrapped = a2a.StreamResponse{Event: e}
 	}
-	return json.Marshal(wrapped)
+	return jsonline.Marshal(wrapped)
 }
 
 // EncodeTask returns the JSON of the Task object, with timestamps as in [Encode].
 func EncodeTask(t *a2a.Task) ([]byte, error) {
-	return json.Marshal(taskJSON{t, statusJSON{&t.Status, Timestamp(t.Status.Timestamp)}})
+	return jsonline.Marshal(taskJSON{t, statusJSON{&t.Status, Timestamp(t.Status.Timestamp)}})
 }
 
 // HasContent reports whether the part has a content, also in JSON: none of the SDK's types of content may be nil, a URL may not be

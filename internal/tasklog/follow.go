@@ -21,7 +21,7 @@ const (
 	pollFailed = 2 * time.Second
 
 	// idleFor is how long a follower stays with a task that waits for the client.
-	idleFor = 10 * time.Minute
+	idleFor = time.Minute
 
 	// A follower tells that the task's holder is lost at once, again lostFirst later, and then less and less often, so that
 	// those who wait for a busy system don't make it busier.
@@ -46,14 +46,14 @@ type FollowConfig struct {
 }
 
 // Follow shows the events of a log as they come, whoever appends them, until the task has ended, or has waited for the client
-// for ten minutes, or ctx is done. It returns the error that the log could not be read with, for as long as an append is
-// retried; not that of ctx.
-func Follow(ctx context.Context, c FollowConfig) error {
+// for a minute, or ctx is done. It returns the state that the last event left the task in, and the error that the log could
+// not be read with, for as long as an append is retried; not that of ctx.
+func Follow(ctx context.Context, c FollowConfig) (a2a.TaskState, error) {
 	var failing, lost, idle time.Time
 	interval, lostAgain := pollFirst, lostFirst
 	for {
 		if c.State.Terminal() || c.UntilFinal && Final(c.State) {
-			return nil
+			return c.State, nil
 		}
 		events, lease, err := c.Log.Poll(ctx, c.ID, c.After)
 		now := time.Now()
@@ -62,14 +62,14 @@ func Follow(ctx context.Context, c FollowConfig) error {
 		}
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return c.State, nil
 		case errors.Is(err, ErrNotFound):
-			return err
+			return c.State, err
 		case err != nil:
 			if failing.IsZero() {
 				failing = now
 			} else if now.Sub(failing) > retryFor {
-				return err
+				return c.State, err
 			}
 		case len(events) > 0:
 			idle, lost = time.Time{}, time.Time{}
@@ -86,7 +86,7 @@ func Follow(ctx context.Context, c FollowConfig) error {
 			if idle.IsZero() {
 				idle = now
 			} else if now.Sub(idle) > idleFor {
-				return nil
+				return c.State, nil
 			}
 		default:
 			if lease.Expired() && c.Lost != nil && now.After(lost) {
@@ -109,7 +109,7 @@ func Follow(ctx context.Context, c FollowConfig) error {
 		case <-wait.C:
 		case <-ctx.Done():
 			wait.Stop()
-			return nil
+			return c.State, nil
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/jsonline"
 	"a2alambda/internal/server"
 )
 
@@ -119,6 +120,6 @@ func answer[Request, Result any](
 func (c *call) reply(result []byte) {
 	before, after := c.binding.result()
 	c.w.Header().Set("Content-Type", c.binding.contentType(c))
-	body := append([]byte(before), result...)
+	body := append([]byte(before), jsonline.Clean(result)...)
 	_, _ = c.w.Write(append(append(body, after...), '\n')) // a client that is gone needs no answer
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/jsonline"
 )
 
 // maxCards is how many cards are kept in memory. A server has one base URL or a few, but one that is not on Lambda takes its own
@@ -124,7 +126,8 @@ func (h *handler) newCard(key cardKey) ([]byte, error) {
 		served = maps.Clone(served)
 		served["signatures"] = []a2a.AgentCardSignature{first, second}
 	}
-	return json.MarshalIndent(served, "", "  ")
+	data, err = json.MarshalIndent(served, "", "  ")
+	return jsonline.Clean(data), err
 }
 
 // merge adds to a card of 1.0 the fields that 0.3 has elsewhere, so that clients of both versions can read it.

@@ -1,6 +1,23 @@
 package wire
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+)
+
+// varies are the headers that make a difference to the answer at a URL.
+var varies = strings.Join([]string{"Authorization", a2a.SvcParamVersion, a2a.SvcParamExtensions, legacyExtensions, lastID}, ", ")
+
+// uncached keeps answers out of caches: what a task is changes by the moment, and a cache may keep what says nothing of it (RFC
+// 9111, 4.2.2). Documents that may be kept say so themselves.
+func uncached(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		handler.ServeHTTP(w, r)
+	})
+}
 
 // cors lets pages of any origin call the handler: https://fetch.spec.whatwg.org/#http-cors-protocol. Credentials that a browser
 // adds by itself, as cookies, stay out; a page may send the Authorization header.

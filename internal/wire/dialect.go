@@ -5,6 +5,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/jsonline"
 	"a2alambda/internal/tasklog"
 )
 
@@ -51,9 +52,9 @@ var v1 = &dialect{
 	sendResult:        func(t *a2a.Task) ([]byte, error) { return tasklog.Encode(t) },
 	taskResult:        tasklog.EncodeTask,
 	listResult:        listResult,
-	pushResult:        func(c *a2a.PushConfig) ([]byte, error) { return json.Marshal(c) },
+	pushResult:        func(c *a2a.PushConfig) ([]byte, error) { return jsonline.Marshal(c) },
 	pushListResult: func(configs []*a2a.PushConfig) ([]byte, error) {
-		return json.Marshal(a2a.ListTaskPushConfigResponse{Configs: configs})
+		return jsonline.Marshal(a2a.ListTaskPushConfigResponse{Configs: configs})
 	},
 	nothing:     "{}",
 	eventResult: tasklog.Shown,
@@ -78,5 +79,5 @@ func listResult(list *a2a.ListTasksResponse, artifacts bool) ([]byte, error) {
 		}
 		encoded.Tasks[i] = data
 	}
-	return json.Marshal(encoded)
+	return jsonline.Marshal(encoded)
 }

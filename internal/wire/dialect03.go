@@ -10,6 +10,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2apb/v0/pbjson"
 
+	"a2alambda/internal/jsonline"
 	"a2alambda/internal/legacy"
 	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
@@ -214,7 +215,7 @@ func listResult03(list *a2a.ListTasksResponse, _ bool) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return json.Marshal(encoded)
+	return jsonline.Marshal(encoded)
 }
 
 // pushBody03 decodes a configuration: the request to create one, as the protocol buffers have it, or the configuration itself.

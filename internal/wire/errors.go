@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 
@@ -9,6 +8,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/errordetails"
 
 	"a2alambda/internal/auth"
+	"a2alambda/internal/jsonline"
 )
 
 // kinds are the errors of the protocol in the words of its bindings: specification 1.0, 5.4, 9.5 and 11.6. The first is what all
@@ -69,7 +69,7 @@ func (c *call) newFailure(err error) failure {
 	return failure{kind: kinds[0], message: "Internal error", details: []*errordetails.Typed{internal.ErrorInfo()}}
 }
 
-// fail answers with the error: as the response, or as the last event of a stream that has begun.
+// fail answers with the error: as the response, or as the last event of a stream.
 func (c *call) fail(err error) { c.answerFailure(c.newFailure(err)) }
 
 // failStatus is fail with a status of its own.
@@ -101,12 +101,26 @@ func (c *call) failAuth(err error) {
 	c.answerFailure(f)
 }
 
+// refusesStream reports whether the error is the answer to a client that has asked for a stream over JSON-RPC. Then it is the
+// stream's one event (specification 0.3, 3.3.1 and 7.2; 1.0, 9.4.2): most clients read nothing else there, and some show no error at all for
+// an answer in JSON. A status of its own tells all of them. Over HTTP+JSON each error has one.
+func (c *call) refusesStream(f failure) bool {
+	_, isRPC := c.binding.(*rpc)
+	return isRPC && f.status == 0 && streaming[c.seen.operation]
+}
+
+// streaming are the operations that are answered with a stream.
+var streaming = map[string]bool{"SendStreamingMessage": true, "SubscribeToTask": true}
+
 func (c *call) answerFailure(f failure) {
 	c.seen.failed = &f.kind
 	status, body := c.binding.failure(c, f)
-	data, err := json.Marshal(body)
+	data, err := jsonline.Marshal(body)
 	if err != nil {
 		panic(err) // strings and numbers
+	}
+	if c.stream == nil && c.refusesStream(f) {
+		c.stream = newSSEWriter(c)
 	}
 	if c.stream != nil {
 		c.stream.error(data)

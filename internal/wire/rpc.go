@@ -8,6 +8,8 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/errordetails"
+
+	"a2alambda/internal/jsonline"
 )
 
 // rpc is the JSON-RPC binding: specification 1.0, 9.
@@ -16,7 +18,7 @@ type rpc struct {
 }
 
 func (b *rpc) result() (before, after string) {
-	return `{"jsonrpc":"2.0","id":` + string(b.id) + `,"result":`, "}"
+	return `{"jsonrpc":"2.0","id":` + string(jsonline.Clean(b.id)) + `,"result":`, "}"
 }
 
 func (b *rpc) contentType(*call) string { return "application/json" }

@@ -19,6 +19,7 @@ const legacyExtensions = "X-A2A-Extensions"
 
 func (h *handler) newCall(w http.ResponseWriter, r *http.Request, b binding, d *dialect) *call {
 	c := &call{handler: h, w: w, r: r, binding: b, dialect: d, seen: observationOf(r)}
+	w.Header().Set("Vary", varies)
 	c.seen.binding = b.name()
 	return c
 }
@@ -74,7 +75,7 @@ func (c *call) version() (string, error) {
 	if v == "" {
 		for name, values := range c.r.URL.Query() {
 			if strings.EqualFold(name, a2a.SvcParamVersion) {
-				v = strings.TrimSpace(values[0])
+				v = theSame(members(values))
 			}
 		}
 	}

@@ -3,12 +3,12 @@ package wire
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
 
-	"github.com/a2aproject/a2a-go/v2/a2a"
-
+	"a2alambda/internal/jsonline"
 	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
 )
@@ -18,35 +18,31 @@ func (c *call) sendStreamingMessage(params json.RawMessage) {
 }
 
 func (c *call) subscribeToTask(params json.RawMessage) {
-	var last int64 // the last event that the client says it has seen
-	if id := c.r.Header.Get("Last-Event-ID"); id != "" {
-		var err error
-		if last, err = strconv.ParseInt(id, 10, 64); err != nil || last < 1 {
-			c.fail(server.Invalid("Last-Event-ID", "is not the number of an event"))
-			return
-		}
-	}
-	subscribe := func(ctx context.Context, caller server.Caller, req *a2a.SubscribeToTaskRequest) (*server.Stream, error) {
-		return c.Server.SubscribeToTask(ctx, caller, req, last)
-	}
-	stream(c, params, c.dialect.subscribeRequest, subscribe)
+	stream(c, params, c.dialect.subscribeRequest, c.Server.SubscribeToTask)
 }
 
 // stream decodes the params, and writes the events of the stream that serve returns as they get into the log, until its end. It
-// returns when nothing of the stream is left, also if the client has gone away before. An error before the first event is
-// answered as any other.
+// returns when nothing of the stream is left, also if the client has gone away before.
 func stream[Request any](
 	c *call, params json.RawMessage,
 	decode func(json.RawMessage) (*Request, error),
 	serve func(context.Context, server.Caller, *Request) (*server.Stream, error),
 ) {
 	req, err := decode(params)
+	if err == nil {
+		c.caller.Seen, err = lastEventID(c.r)
+	}
 	if err != nil {
 		c.fail(err)
 		return
 	}
 	c.seen.of(req)
 	s, err := serve(c.r.Context(), c.caller, req)
+	if errors.Is(err, server.ErrSeen) && c.r.Method == http.MethodGet {
+		// The only answer after which an EventSource does not connect again: HTML standard, 9.2.
+		c.w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	if err != nil {
 		c.fail(err)
 		return
@@ -54,7 +50,11 @@ func stream[Request any](
 	defer s.Close()
 	c.seen.task, c.seen.context = s.Task.TaskID, s.Task.ContextID
 	c.stream = newSSEWriter(c)
-	c.stream.events(s.First)
+	if len(s.First.JSON) > 0 {
+		c.stream.events(s.First)
+	} else {
+		c.stream.comment("there is nothing that you have not seen")
+	}
 	silence := time.NewTimer(keepAlive)
 	defer silence.Stop()
 	for !c.stream.broken {
@@ -69,17 +69,27 @@ func stream[Request any](
 				c.stream.events(events...)
 			}
 			if end {
-				if err := s.Wait(); err != nil {
-					c.fail(err)
-				}
+				c.end(s.Wait())
 				return
 			}
 		case <-silence.C:
-			c.stream.ping()
+			c.stream.comment("ping")
 		case <-c.r.Context().Done():
 			return
 		}
 		silence.Reset(keepAlive)
+	}
+}
+
+// end ends a stream. An early end is told in comments, and how long to wait before connecting again, in milliseconds.
+func (c *call) end(err error) {
+	switch {
+	case errors.Is(err, server.ErrGoesOn):
+		c.stream.comment(err.Error(), "retry: 1000")
+	case errors.Is(err, server.ErrWaits):
+		c.stream.comment(err.Error(), "retry: 10000")
+	case err != nil:
+		c.fail(err)
 	}
 }
 
@@ -94,8 +104,8 @@ type sseWriter struct {
 
 func newSSEWriter(c *call) *sseWriter {
 	h := c.w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-cache, no-transform")
+	h.Set("Content-Type", "text/event-stream; charset=utf-8") // what else it could be, some clients guess
+	h.Set("Cache-Control", "no-store, no-transform")
 	h.Set("X-Accel-Buffering", "no") // nginx and its kin buffer otherwise
 	s := &sseWriter{call: c, flush: http.NewResponseController(c.w).Flush}
 	s.before, s.after = c.binding.result()
@@ -117,7 +127,7 @@ func (s *sseWriter) events(events ...tasklog.Event) {
 		s.buf = strconv.AppendInt(s.buf, e.Seq, 10)
 		s.buf = append(s.buf, "\ndata: "...)
 		s.buf = append(s.buf, s.before...)
-		s.buf = append(s.buf, result...)
+		s.buf = append(s.buf, jsonline.Clean(result)...)
 		s.buf = append(s.buf, s.after...)
 		s.buf = append(s.buf, "\n\n"...)
 	}
@@ -134,8 +144,13 @@ func (s *sseWriter) error(body []byte) {
 	s.send()
 }
 
-func (s *sseWriter) ping() {
-	s.buf = append(s.buf[:0], ": ping\n\n"...)
+// comment writes a comment, and further lines that are not of an event. No empty line follows: some clients take that for the end
+// of an event, whatever came before.
+func (s *sseWriter) comment(text string, lines ...string) {
+	s.buf = append(append(append(s.buf[:0], ": "...), text...), '\n')
+	for _, line := range lines {
+		s.buf = append(append(s.buf, line...), '\n')
+	}
 	s.send()
 }
 

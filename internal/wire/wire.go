@@ -23,8 +23,8 @@ const (
 	// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 	maxBody = 6 << 20
 
-	// keepAlive is the longest silence of a stream. API Gateway cuts a stream that is idle for 30 s.
-	keepAlive = 15 * time.Second
+	// keepAlive is the longest silence of a stream: clients with httpx's default timeout wait for 5 s, API Gateway for 30.
+	keepAlive = 4 * time.Second
 )
 
 // Config is what a handler serves. All fields are required, but for those that say otherwise.
@@ -57,7 +57,7 @@ func New(c Config) http.Handler {
 		mux.HandleFunc("/"+jwksPath, only(h.jwks, http.MethodGet, http.MethodHead))
 	}
 	mux.HandleFunc("/", h.rest)
-	return h.observed(cors(mux))
+	return h.observed(uncached(cors(mux)))
 }
 
 type handler struct {

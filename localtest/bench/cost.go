@@ -188,7 +188,7 @@ func costOfSubscriber(ctx context.Context, b *bench) (cost, error) {
 		return cost{}, err
 	}
 	s, meter := next()
-	subscriber, err := s.SubscribeToTask(ctx, caller, &a2a.SubscribeToTaskRequest{ID: first.Task.ID}, 0)
+	subscriber, err := s.SubscribeToTask(ctx, caller, &a2a.SubscribeToTaskRequest{ID: first.Task.ID})
 	if err != nil {
 		return cost{}, err
 	}

@@ -165,7 +165,7 @@ func (c *client) rest(ctx context.Context) bool {
 	}
 }
 
-// stream reads a stream until its end, or the client's will to leave. An error means that none came.
+// stream reads a stream until its end, or the client's will to leave. An error means that none came, or nothing but an error.
 func (c *client) stream(ctx context.Context, method, params string, last int64, fine ...int) error {
 	ctx, leave := context.WithCancel(ctx)
 	response, err := c.post(ctx, method, params, last)
@@ -173,7 +173,7 @@ func (c *client) stream(ctx context.Context, method, params string, last int64, 
 		leave()
 		return errElsewhere
 	}
-	if response.Header.Get("Content-Type") != "text/event-stream" {
+	if !strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream") {
 		defer leave()
 		defer response.Body.Close()
 		_, err := c.result(fmt.Sprint(method, " ", params, ", after event ", last), response, fine)
@@ -184,16 +184,20 @@ func (c *client) stream(ctx context.Context, method, params string, last int64, 
 	c.sessions = append(c.sessions, s)
 	c.mu.Unlock()
 	frames := make(chan Frame, 1000)
+	refused := false // read after frames is closed
 	c.reading.Go(func() {
 		defer response.Body.Close()
 		defer leave()
 		defer close(frames)
-		c.read(response.Body, s, frames)
+		refused = c.read(response.Body, s, frames, fine)
 	})
 	stay := 1 + c.random.IntN(60)
 	for {
 		select {
 		case f, ok := <-frames:
+			if !ok && refused {
+				return errElsewhere
+			}
 			if !ok {
 				return nil
 			}
@@ -214,8 +218,8 @@ func (c *client) stream(ctx context.Context, method, params string, last int64, 
 	}
 }
 
-// read notes the frames of a stream.
-func (c *client) read(body io.Reader, s *Session, frames chan<- Frame) {
+// read notes the frames of a stream, and reports whether the first is an error. Among the codes are those of errors that are fine.
+func (c *client) read(body io.Reader, s *Session, frames chan<- Frame, fine []int) (refused bool) {
 	in := bufio.NewScanner(body)
 	in.Buffer(nil, 8<<20)
 	var id int64
@@ -230,11 +234,11 @@ func (c *client) read(body io.Reader, s *Session, frames chan<- Frame) {
 		}
 		var a answer
 		if err := json.Unmarshal(data, &a); err != nil {
-			return // cut in the middle of a line
+			return false // cut in the middle of a line
 		}
 		if a.Error != nil {
-			c.failed(s.Client, a, nil)
-			return
+			c.failed(s.Client, a, fine)
+			return len(s.Frames) == 0
 		}
 		f := Frame{id, a.Result}
 		id = 0
@@ -243,6 +247,7 @@ func (c *client) read(body io.Reader, s *Session, frames chan<- Frame) {
 		c.mu.Unlock()
 		frames <- f
 	}
+	return false
 }
 
 // saw is told of each frame.

@@ -1,0 +1,100 @@
+// Package jsonline writes JSON that is one line to every reader, and no longer than it has to be.
+//
+// A frame of Server-Sent Events ends where its reader sees the end of a line, and readers disagree on where that is. The
+// standard, Go's bufio and Java's BufferedReader know LF and CR. JavaScript before 2019 and Node's readline know U+2028 and
+// U+2029, too. Python's str.splitlines, and so the clients that read with httpx, Java's Scanner and .NET also know U+0085 and
+// the controls U+000B, U+000C and U+001C to U+001E. What stands in a string is escaped, then, if it is any control character
+// (C0, DEL, C1), U+2028 or U+2029.
+//
+// Package encoding/json escapes <, > and & as well, six bytes for one, for those who put JSON into HTML. Nobody does here, and
+// what a caller sends is stored and sent at the length that it had.
+package jsonline
+
+import (
+	"encoding/json"
+	"fmt"
+	"unicode/utf8"
+)
+
+// Marshal returns the JSON of v as one line.
+func Marshal(v any) ([]byte, error) {
+	var l line
+	e := json.NewEncoder(&l)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// line is what an encoder writes, which it does at once, with a line feed.
+type line []byte
+
+func (l *line) Write(p []byte) (int, error) {
+	clean := Clean(p[:len(p)-1])
+	*l = append((*l)[:0:0], clean...) // p is the encoder's
+	return len(p), nil
+}
+
+// Clean returns the same JSON value with the strings in it as this package writes them. What types that marshal themselves have
+// written needs it, and what was copied from a request. It returns data itself where nothing changes; it changes none of it.
+// Space between values stays as it is.
+func Clean(data []byte) []byte {
+	var clean []byte // nil as long as nothing differs
+	done := 0        // how much of data is in clean
+	replace := func(from, to int, by string) {
+		if clean == nil {
+			clean = make([]byte, 0, len(data)+len(data)/8)
+		}
+		clean = append(append(clean, data[done:from]...), by...)
+		done = to
+	}
+	for i := 0; i < len(data); {
+		switch c := data[i]; {
+		case c == '\\':
+			if html := escapedHTML(data[i:]); html != "" {
+				replace(i, i+escape, html)
+				i += escape
+			} else {
+				i += 2 // a backslash escapes what follows, another backslash, too
+			}
+		case c < 0x7f:
+			i++
+		case c == 0x7f:
+			replace(i, i+1, `\u007f`)
+			i++
+		default:
+			r, size := utf8.DecodeRune(data[i:])
+			if ends(r) {
+				replace(i, i+size, fmt.Sprintf(`\u%04x`, r))
+			}
+			i += size
+		}
+	}
+	if clean == nil {
+		return data
+	}
+	return append(clean, data[done:]...)
+}
+
+// ends reports whether the character, which is not ASCII, may end a line.
+func ends(r rune) bool { return 0x80 <= r && r < 0xa0 || r == 0x2028 || r == 0x2029 }
+
+// escape is the length of an escape such as \u003c.
+const escape = len(`\u003c`)
+
+// escapedHTML returns the character that the escape at the beginning of data stands for, if it is one of HTML's, or "".
+func escapedHTML(data []byte) string {
+	if len(data) < escape || data[1] != 'u' || data[2] != '0' || data[3] != '0' {
+		return ""
+	}
+	switch string(data[4:escape]) {
+	case "3c", "3C":
+		return "<"
+	case "3e", "3E":
+		return ">"
+	case "26":
+		return "&"
+	}
+	return ""
+}

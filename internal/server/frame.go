@@ -1,0 +1,58 @@
+package server
+
+import (
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/jsonline"
+	"a2alambda/internal/tasklog"
+)
+
+// maxEcho is how many bytes of history the first frame of a stream has, as JSON, unless the client asks for a number of messages.
+// A client knows what it has just sent, and clients don't read lines of any length: Java's SDK gives up above 64 KB, the
+// JavaScript SDK above 4 MiB. GetTask has the whole history.
+const maxEcho = 32 << 10
+
+// frame returns the task as the first frame of a stream.
+func frame(t *a2a.Task, seq int64, historyLength *int) (tasklog.Event, error) {
+	shown(t, historyLength)
+	if historyLength == nil {
+		if err := trimEcho(t); err != nil {
+			return tasklog.Event{}, err
+		}
+	}
+	data, err := tasklog.Encode(t)
+	return tasklog.Event{Seq: seq, JSON: data}, err
+}
+
+// trimEcho leaves of the history the newest messages that have maxEcho bytes together.
+func trimEcho(t *a2a.Task) error {
+	size := 0
+	for i := len(t.History) - 1; i >= 0; i-- {
+		more, err := encodedSize(t.History[i], maxEcho-size)
+		if err != nil {
+			return err
+		}
+		if size += more; size > maxEcho {
+			t.History = t.History[i+1:]
+			break
+		}
+	}
+	if len(t.History) == 0 {
+		t.History = nil
+	}
+	return nil
+}
+
+// encodedSize returns the length of the message's JSON, or a number greater than most if it is longer. What is obviously longer is
+// not encoded.
+func encodedSize(m *a2a.Message, most int) (int, error) {
+	n := 0
+	for _, p := range m.Parts {
+		n += len(p.Text()) + len(p.Raw()) + len(p.URL())
+	}
+	if n > most {
+		return n, nil
+	}
+	data, err := jsonline.Marshal(m)
+	return len(data), err
+}
