@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -41,6 +42,9 @@ func Setup(tb testing.TB, part string) string {
 }
 
 func install(ctx context.Context, part string) (out, progress string, err error) {
+	if runtime.GOOS != "linux" {
+		return "", "", errors.New("localtest: this needs Linux, for example in a virtual machine")
+	}
 	cmd := exec.CommandContext(ctx, "bash", "-c", setupScript, "localtest/setup.sh", part)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

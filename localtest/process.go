@@ -25,9 +25,7 @@ type process struct {
 func start(ctx context.Context, cmd *exec.Cmd, url string) (*process, error) {
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &p.out, &p.out
-	// In a process group of its own, so that a terminal's Ctrl-C reaches it only through us: a stream that is to end well
-	// needs its store.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = OwnGroup() // a stream that is to end well needs its store
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

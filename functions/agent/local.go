@@ -9,13 +9,16 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
@@ -44,6 +47,7 @@ type local struct {
 	store     string         // where the tasks are, for people
 	window    time.Duration  // the server's JoinWindow
 	jobs      sync.WaitGroup // running workers and deliveries
+	running   atomic.Int64   // of those that work and deliver have begun
 }
 
 // openLocal returns a runner whose log is in the table that the environment names, or in memory.
@@ -71,16 +75,37 @@ func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard push.Gu
 		return nil, err
 	}
 	client := cloud.DynamoDB(cfg)
-	if engine {
-		if err := dynamolog.CreateTable(ctx, client, table); err != nil {
-			return nil, err
-		}
-	}
 	log := dynamolog.New(client, table)
+	if engine {
+		if err = dynamolog.CreateTable(ctx, client, table); err != nil {
+			err = fmt.Errorf("AWS_ENDPOINT_URL_DYNAMODB: %w", err)
+		}
+	} else {
+		err = reach(ctx, cfg, log, table)
+	}
+	if err != nil {
+		return nil, err
+	}
 	l.keep(log, log, guard)
 	runner.Gap = cloud.Gap
 	l.store = "DynamoDB table " + table
 	return l, nil
+}
+
+// reach returns an error that says what is missing for the table to be used.
+func reach(ctx context.Context, cfg aws.Config, log *dynamolog.Log, table string) error {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	if cfg.Region == "" {
+		return errors.New("TABLE_NAME needs AWS_REGION, or a profile with a region")
+	}
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+		return errors.New("TABLE_NAME needs AWS credentials, and there are none: set AWS_PROFILE, or leave out TABLE_NAME to keep tasks in memory")
+	}
+	if err := log.Connect(ctx); err != nil {
+		return fmt.Errorf("table %s in %s cannot be read: %w", table, cfg.Region, err)
+	}
+	return nil
 }
 
 // brief makes the lines of a local server's log short: the time of day, and the level only where something is wrong.
@@ -105,9 +130,18 @@ func (l *local) keep(log tasklog.Log, store push.Store, guard push.Guard) {
 	l.runner.Log, l.pushes = webhook.Watch(log, store, waker.Wake)
 }
 
+// begin runs a job in the background.
+func (l *local) begin(job func()) {
+	l.running.Add(1)
+	l.jobs.Go(func() {
+		defer l.running.Add(-1)
+		job()
+	})
+}
+
 // deliver delivers a push notification configuration in the background.
 func (l *local) deliver(_ context.Context, id a2a.TaskID, config string) error {
-	l.jobs.Go(func() {
+	l.begin(func() {
 		if err := l.deliverer.Deliver(context.Background(), id, config); err != nil {
 			l.runner.Logger.Error("delivery failed", "task", id, "config", config, "error", err)
 		}
@@ -117,7 +151,7 @@ func (l *local) deliver(_ context.Context, id a2a.TaskID, config string) error {
 
 // work runs a task in the background.
 func (l *local) work(_ context.Context, id a2a.TaskID) error {
-	l.jobs.Go(func() {
+	l.begin(func() {
 		if err := l.runner.Work(context.Background(), id); err != nil {
 			l.runner.Logger.Error("worker failed", "task", id, "error", err)
 		}
@@ -155,14 +189,22 @@ func retries(window time.Duration) string {
 	return "A message sent again within " + text + " after the end of its task gets that task (JOIN_WINDOW)"
 }
 
-// serve serves the handler of an agent of this name on localhost until SIGINT or SIGTERM, and then until what is running has ended. A second signal ends
-// it at once.
-func (l *local) serve(name string, handler http.Handler, port string) error {
+// listen listens on the port of localhost.
+func listen(port string) (net.Listener, error) {
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return nil, fmt.Errorf("PORT is %q, not the number of a port", port)
+	}
 	listener, err := net.Listen("tcp", net.JoinHostPort("localhost", port))
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("cannot listen on port %s; set PORT to another: %w", port, err)
 	}
-	_, port, _ = net.SplitHostPort(listener.Addr().String())
+	return listener, nil
+}
+
+// serve serves the handler of an agent of this name until SIGINT or SIGTERM, and then until what is running has ended. A second
+// signal ends it at once.
+func (l *local) serve(name string, handler http.Handler, listener net.Listener) error {
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	url := "http://localhost:" + port + "/"
 	fmt.Printf(`🌊 %[3]s
 📋 Agent card: %[1]s.well-known/agent-card.json
@@ -172,17 +214,28 @@ func (l *local) serve(name string, handler http.Handler, port string) error {
 🔁 %[4]s
 
 Try it:
-curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"message/stream","params":{"message":{"role":"user","parts":[{"kind":"text","text":"Stream me a response!"}],"messageId":"'$RANDOM'"}}}'
+curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"message/stream","params":{"message":{"role":"user","parts":[{"kind":"text","text":"Stream me a response!"}],"messageId":"'$(date +%%s)'"}}}'
 `, url, l.store, name, retries(l.window))
 
-	s := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	var requests atomic.Int64 // under way
+	s := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		defer requests.Add(-1)
+		handler.ServeHTTP(w, r)
+	})}
 	signalled, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go l.sweep(signalled)
 	stopped := make(chan error, 1)
 	go func() {
 		<-signalled.Done()
 		restore() // a second signal is deadly
+		if n := requests.Load(); n > 0 {
+			fmt.Printf("\nWaiting for requests to end: %d are under way. Another Ctrl-C ends them at once.\n", n)
+		}
 		err := s.Shutdown(context.Background())
+		if n := l.running.Load(); n > 0 {
+			fmt.Printf("\nWaiting for tasks and deliveries in the background to end: %d are under way. Another Ctrl-C ends them at once.\n", n)
+		}
 		l.jobs.Wait()
 		stopped <- err
 	}()

@@ -1,31 +1,13 @@
 // Command agent hosts an A2A agent: as a Lambda function behind a function URL or an API Gateway, or, anywhere else, as an
 // HTTP server at http://localhost:10000.
 //
-// The environment:
-//
-//	TABLE_NAME                 DynamoDB table of the tasks. A local server without it keeps them in memory.
-//	WORKER_FUNCTION_NAME       function that runs what this one leaves to it. A local server does so itself.
-//	AWS_ENDPOINT_URL_DYNAMODB  where DynamoDB is, if not at AWS. A local server creates the table there.
-//	RETENTION_DAYS             how long a task is kept. Default 30.
-//	JOIN_WINDOW                how long after the end of its task a message that is sent again, with the same id, context and
-//	                           parts, is a retry: it gets that task, and not a new one. As 30s, 10m or 1h; 0 ends it with the
-//	                           task, for clients and kits that use a message id again and again. Default 10m.
-//	AUTH                       who may call: none (anybody), iam (requests that AWS has verified) or oidc (bearer tokens).
-//	                           A local server without it lets anybody.
-//	OIDC_ISSUER                URL of the issuer of the tokens.
-//	OIDC_AUDIENCE              audience of the tokens.
-//	CARD_SIGNING_KEY           private key (PEM, PKCS #8) that signs the agent card. Without it the card is not signed.
-//	PAGE                       true: a browser that opens the agent URL sees a page to talk to it. A local server always has it.
-//	PUBLIC_URL                 where clients find the agent, if not at the URL that they have reached it at: a custom domain.
-//	SERVICE_NAME               name of the service in CloudWatch's metrics. Without it there are none.
-//	PORT                       of the local server. Default 10000.
-//
-// and what the hosted agent wants to know: see [hosted.Open].
+// usage.txt lists the environment.
 package main
 
 import (
 	"cmp"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"log"
@@ -46,10 +28,18 @@ import (
 	"a2alambda/internal/push"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
+	"a2alambda/internal/usage"
 	"a2alambda/internal/wire"
 )
 
+// maxRetention is the most days that a task may be kept.
+const maxRetention = 36500
+
+//go:embed usage.txt
+var help string
+
 func main() {
+	usage.Exit(help)
 	if err := serve(context.Background()); err != nil {
 		log.Fatal("agent: ", err)
 	}
@@ -73,8 +63,8 @@ func serve(ctx context.Context) error {
 		extended = nil // it is for callers who are known
 	}
 	days, err := strconv.Atoi(cmp.Or(os.Getenv("RETENTION_DAYS"), "30"))
-	if err != nil || days < 1 {
-		return fmt.Errorf("RETENTION_DAYS is %q, not a number of days", os.Getenv("RETENTION_DAYS"))
+	if err != nil || days < 1 || days > maxRetention {
+		return fmt.Errorf("RETENTION_DAYS is %q, not a number of days from 1 to %d", os.Getenv("RETENTION_DAYS"), maxRetention)
 	}
 	window, err := joinWindow(os.Getenv("JOIN_WINDOW"))
 	if err != nil {
@@ -90,9 +80,9 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var browsers http.Handler
-	if !onLambda() || os.Getenv("PAGE") == "true" {
-		browsers = page.New()
+	browsers, err := forBrowsers()
+	if err != nil {
+		return err
 	}
 	handler := func(r *run.Runner, pushes push.Store) http.Handler {
 		return wire.New(wire.Config{
@@ -109,12 +99,18 @@ func serve(ctx context.Context) error {
 		})
 	}
 	if !onLambda() {
+		// First of all, because a port that is taken is the likeliest failure.
+		listener, err := listen(cmp.Or(os.Getenv("PORT"), "10000"))
+		if err != nil {
+			return err
+		}
+		defer listener.Close()
 		l, err := openLocal(ctx, agent.Executor, guard)
 		if err != nil {
 			return err
 		}
 		l.window = window
-		return l.serve(card.Name, onlyLoopback(os.Getenv("PUBLIC_URL"), handler(l.runner, l.pushes)), cmp.Or(os.Getenv("PORT"), "10000"))
+		return l.serve(card.Name, onlyLoopback(os.Getenv("PUBLIC_URL"), handler(l.runner, l.pushes)), listener)
 	}
 	runner, log, err := cloud.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), agent.Executor)
 	if err != nil {
@@ -150,6 +146,18 @@ func joinWindow(text string) (time.Duration, error) {
 	return window, nil
 }
 
+// forBrowsers returns the page, or nil if there is to be none.
+func forBrowsers() (http.Handler, error) {
+	value := cmp.Or(os.Getenv("PAGE"), strconv.FormatBool(!onLambda()))
+	switch wanted, err := strconv.ParseBool(value); {
+	case err != nil:
+		return nil, fmt.Errorf("PAGE is %q, not one of true and false", value)
+	case wanted:
+		return page.New(), nil
+	}
+	return nil, nil
+}
+
 // webhooks returns where push notifications may go.
 func webhooks() (push.Guard, error) {
 	allowed := os.Getenv("PUSH_ALLOWED_CIDRS")
@@ -168,15 +176,26 @@ func onLambda() bool { return os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" }
 // callers returns how callers are told apart.
 func callers() (auth.Scheme, error) {
 	samLocal := os.Getenv("AWS_SAM_LOCAL") == "true" // which knows no signatures, and has no value for AUTH unless it is told
-	switch mode := os.Getenv("AUTH"); {
+	mode, issuer := os.Getenv("AUTH"), os.Getenv("OIDC_ISSUER")
+	switch {
+	case mode != "oidc" && issuer != "":
+		return nil, fmt.Errorf("OIDC_ISSUER needs AUTH=oidc, and AUTH is %q: nobody would be asked for a token", mode)
 	case mode == "none", mode == "" && !onLambda(), mode != "oidc" && samLocal:
 		return auth.None(), nil
 	case mode == "iam" && !onLambda():
 		return nil, errors.New("AUTH=iam needs Lambda, which verifies the signatures")
 	case mode == "iam":
 		return auth.IAM(functionurl.IAMUser), nil
+	case mode == "oidc" && issuer == "":
+		return nil, errors.New("AUTH=oidc needs OIDC_ISSUER, the URL of the issuer of the tokens")
+	case mode == "oidc" && os.Getenv("OIDC_AUDIENCE") == "":
+		return nil, errors.New("AUTH=oidc needs OIDC_AUDIENCE, the audience of the tokens")
 	case mode == "oidc":
-		return auth.OIDC(os.Getenv("OIDC_ISSUER"), os.Getenv("OIDC_AUDIENCE"), lambdacontext.NewLogger())
+		scheme, err := auth.OIDC(issuer, os.Getenv("OIDC_AUDIENCE"), lambdacontext.NewLogger())
+		if err != nil {
+			return nil, fmt.Errorf("OIDC_ISSUER: %w", err)
+		}
+		return scheme, nil
 	default:
 		return nil, fmt.Errorf("AUTH is %q, not one of none, iam and oidc", mode)
 	}

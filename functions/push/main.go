@@ -5,17 +5,12 @@
 // It fails if the table can't be asked, and in an asynchronous invocation when delivery is given up, for that event to go to the
 // dead-letter queue.
 //
-// The environment:
-//
-//	TABLE_NAME                 DynamoDB table of the tasks.
-//	PUSH_FUNCTION_NAME         this function: what it can't finish it leaves to itself.
-//	PUSH_ALLOWED_CIDRS         where webhooks may be besides the public internet, such as 10.0.0.0/8; comma-separated.
-//	SERVICE_NAME               name of the service in CloudWatch's metrics. Without it there are none.
-//	AWS_ENDPOINT_URL_DYNAMODB  where DynamoDB is, if not at AWS.
+// usage.txt lists the environment.
 package main
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"log"
@@ -27,10 +22,15 @@ import (
 	"a2alambda/internal/cloud"
 	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/push"
+	"a2alambda/internal/usage"
 	"a2alambda/internal/webhook"
 )
 
+//go:embed usage.txt
+var help string
+
 func main() {
+	usage.Exit(help)
 	guard, err := push.ParseAllow(os.Getenv("PUSH_ALLOWED_CIDRS"))
 	if err != nil {
 		log.Fatal("push: PUSH_ALLOWED_CIDRS: ", err)

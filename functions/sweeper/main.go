@@ -2,17 +2,12 @@
 // notifications that are due, for the push function to deliver them. It is invoked each minute; what the event says does not
 // matter.
 //
-// The environment:
-//
-//	TABLE_NAME                 DynamoDB table of the tasks.
-//	WORKER_FUNCTION_NAME       the worker.
-//	PUSH_FUNCTION_NAME         the push function.
-//	SERVICE_NAME               name of the service in CloudWatch's metrics. Without it there are none.
-//	AWS_ENDPOINT_URL_DYNAMODB  where DynamoDB is, if not at AWS.
+// usage.txt lists the environment.
 package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"log"
 	"os"
@@ -23,9 +18,14 @@ import (
 	"a2alambda/internal/cloud"
 	"a2alambda/internal/push"
 	"a2alambda/internal/telemetry"
+	"a2alambda/internal/usage"
 )
 
+//go:embed usage.txt
+var help string
+
 func main() {
+	usage.Exit(help)
 	ctx, table := context.Background(), os.Getenv("TABLE_NAME")
 	runner, _, err := cloud.NewRunner(ctx, table, os.Getenv("WORKER_FUNCTION_NAME"), nil)
 	if err != nil {
@@ -37,8 +37,8 @@ func main() {
 		log.Fatal("sweeper: ", err)
 	}
 	lambda.Start(func(ctx context.Context) error {
-		usage, begun := new(telemetry.Usage), time.Now()
-		ctx = telemetry.With(ctx, usage)
+		used, begun := new(telemetry.Usage), time.Now()
+		ctx = telemetry.With(ctx, used)
 		n, err := runner.Sweep(ctx)
 		due, pushErr := push.Sweep(ctx, pushes, invoke)
 		err = errors.Join(err, pushErr)
@@ -46,7 +46,7 @@ func main() {
 		line.Count("running", int64(n))
 		line.Count("due", int64(due))
 		line.Took("sweepMs", time.Since(begun))
-		line.Usage(usage)
+		line.Usage(used)
 		line.Log(ctx, runner.Logger, telemetry.Sweep)
 		return err
 	})

@@ -2,18 +2,12 @@
 // immediately, and those whose run was cut off. It is invoked asynchronously with {"taskId":"…"}; an event that comes twice, or
 // for a task that somebody runs already, does nothing.
 //
-// The environment:
-//
-//	TABLE_NAME                 DynamoDB table of the tasks.
-//	WORKER_FUNCTION_NAME       this function: what it can't finish it hands over to itself.
-//	SERVICE_NAME               name of the service in CloudWatch's metrics. Without it there are none.
-//	AWS_ENDPOINT_URL_DYNAMODB  where DynamoDB is, if not at AWS.
-//
-// and what the hosted agent wants to know: see [hosted.Open].
+// usage.txt lists the environment.
 package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"log"
 	"os"
@@ -22,9 +16,14 @@ import (
 
 	"a2alambda/internal/cloud"
 	"a2alambda/internal/hosted"
+	"a2alambda/internal/usage"
 )
 
+//go:embed usage.txt
+var help string
+
 func main() {
+	usage.Exit(help)
 	ctx := context.Background()
 	agent, err := hosted.Open(ctx, os.Getenv)
 	if err != nil {

@@ -43,7 +43,7 @@ func Open(ctx context.Context, getenv func(string) string) (*Agent, error) {
 		return openBedrock(ctx, getenv)
 	// Put your own agent here.
 	default:
-		return nil, fmt.Errorf("AGENT is %q, which is no agent here", name)
+		return nil, fmt.Errorf("AGENT is %q, not one of demo and bedrock", name)
 	}
 }
 

@@ -20,7 +20,7 @@ func TestOpen(t *testing.T) {
 		"no model":  {map[string]string{"AGENT": "bedrock"}, "", "AGENT=bedrock needs MODEL_ID"},
 		"no number": {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "MAX_TOKENS": "many"}, "", `MAX_TOKENS is "many", not a number of tokens`},
 		"none":      {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "MAX_TOKENS": "0"}, "", `MAX_TOKENS is "0", not a number of tokens`},
-		"unknown":   {map[string]string{"AGENT": "mine"}, "", `AGENT is "mine", which is no agent here`},
+		"unknown":   {map[string]string{"AGENT": "mine"}, "", `AGENT is "mine", not one of demo and bedrock`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, err := hosted.Open(t.Context(), func(name string) string { return test.env[name] })

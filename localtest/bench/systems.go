@@ -10,13 +10,13 @@ import (
 	"os"
 	"os/exec"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/dynamolog"
+	"a2alambda/localtest"
 	"a2alambda/localtest/bench/internal/load"
 	"a2alambda/localtest/emulator"
 )
@@ -204,7 +204,7 @@ func (b *bench) startServer(ctx context.Context, cmd *exec.Cmd) (*running, error
 	defer file.Close()
 	cmd.ExtraFiles = []*os.File{file}
 	cmd.Stdout, cmd.Stderr = b.log, b.log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = localtest.OwnGroup()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

@@ -4,20 +4,24 @@
 //
 //	go run ./localtest/serve
 //
-// PORT changes the port, and AGENT the agent. Webhooks may be on this machine. SIGINT and SIGTERM end it when the running streams
-// have ended, or after ten seconds; a second signal ends it at once. The tasks end with it, also those that a worker runs.
+// usage.txt lists the environment. SIGINT and SIGTERM end it when the running streams have ended, or after ten seconds; a second
+// signal ends it at once. The tasks end with it, also those that a worker runs.
 package main
 
 import (
 	"cmp"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,6 +29,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/usage"
 	"a2alambda/localtest"
 	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/stack"
@@ -40,14 +45,22 @@ const (
 	sweepEvery = time.Minute
 )
 
+//go:embed usage.txt
+var help string
+
 func main() {
-	if err := serve(cmp.Or(os.Getenv("PORT"), "10000")); err != nil {
+	usage.Exit(help)
+	if err := serve(cmp.Or(os.Getenv("PORT"), "10000"), cmp.Or(os.Getenv("TIMEOUT"), "900")); err != nil {
 		fmt.Fprintln(os.Stderr, "serve:", err)
 		os.Exit(1)
 	}
 }
 
-func serve(port string) error {
+func serve(port, timeout string) error {
+	seconds, err := strconv.Atoi(timeout)
+	if err != nil || seconds < 1 || seconds > 900 {
+		return fmt.Errorf("TIMEOUT is %q, not a number of seconds from 1 to 900", timeout)
+	}
 	// The signals end what is being set up, but not the running engine: the streams need it to their end.
 	signalled, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer restore()
@@ -55,7 +68,7 @@ func serve(port string) error {
 	// First of all, because a port that is taken is the likeliest failure.
 	listener, err := net.Listen("tcp", net.JoinHostPort("localhost", port))
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot listen on port %s; set PORT to another: %w", port, err)
 	}
 	defer listener.Close()
 	_, port, _ = net.SplitHostPort(listener.Addr().String())
@@ -80,9 +93,10 @@ func serve(port string) error {
 	}
 
 	config := stack.Config{DynamoDB: engine.Endpoint, Table: table}
-	webhooks := []string{"PUSH_ALLOWED_CIDRS=127.0.0.0/8,::1/128"}
-	agent := []string{"AGENT=" + os.Getenv("AGENT")}
-	config.Agent.Env, config.Worker.Env, config.Push.Env = slices.Concat(webhooks, agent), agent, webhooks
+	env := functionEnv(os.Environ())
+	config.Agent.Env, config.Worker.Env, config.Sweeper.Env, config.Push.Env = env, env, env, env
+	config.Agent.Timeout = time.Duration(seconds) * time.Second
+	config.Worker.Timeout = config.Agent.Timeout
 	config.Invoke.Log = os.Stderr
 	for _, f := range []struct {
 		name   string
@@ -100,6 +114,9 @@ func serve(port string) error {
 	}
 	defer functions.Close()
 	go sweep(signalled, functions)
+	if err := tryCard(functions.Agent); err != nil {
+		return err
+	}
 
 	url := "http://localhost:" + port + "/"
 	fmt.Printf(`
@@ -109,7 +126,7 @@ Agent card:   %[1]s.well-known/agent-card.json
 Tasks:        table %[2]s of DynamoDB Local at %[3]s
 
 Try it:
-curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"message/stream","params":{"message":{"role":"user","parts":[{"kind":"text","text":"Stream me a response!"}],"messageId":"'$RANDOM'"}}}'
+curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"message/stream","params":{"message":{"role":"user","parts":[{"kind":"text","text":"Stream me a response!"}],"messageId":"'$(date +%%s)'"}}}'
 
 `, url, table, engine.Endpoint)
 
@@ -118,6 +135,7 @@ curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"m
 	go func() {
 		<-signalled.Done()
 		restore()
+		fmt.Printf("\nWaiting %v at most for running streams to end. Another Ctrl-C ends them at once.\n", grace)
 		ctx, cancel := context.WithTimeout(context.Background(), grace)
 		defer cancel()
 		stopped <- server.Shutdown(ctx)
@@ -127,6 +145,31 @@ curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"m
 	}
 	if err := <-stopped; err != nil {
 		return fmt.Errorf("streams were still running after %v and have been cut", grace)
+	}
+	return nil
+}
+
+// functionEnv returns what the functions get of this process's environment: all but what says where they are, which is the stack's.
+func functionEnv(all []string) []string {
+	ours := func(name string) bool {
+		return slices.Contains([]string{"TABLE_NAME", "WORKER_FUNCTION_NAME", "PUSH_FUNCTION_NAME", "PORT", "TIMEOUT"}, name) ||
+			strings.HasPrefix(name, "AWS_LAMBDA_") || strings.HasPrefix(name, "AWS_ENDPOINT_URL")
+	}
+	env := []string{"PUSH_ALLOWED_CIDRS=127.0.0.0/8,::1/128"}
+	for _, v := range all {
+		if name, _, _ := strings.Cut(v, "="); !ours(name) {
+			env = append(env, v)
+		}
+	}
+	return env
+}
+
+// tryCard starts an instance of the agent, and returns an error if it does not answer: what it printed says why.
+func tryCard(agent http.Handler) error {
+	answer := httptest.NewRecorder()
+	agent.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/.well-known/agent-card.json", nil))
+	if answer.Code != http.StatusOK {
+		return fmt.Errorf("the agent's function does not start: %s", strings.TrimSpace(answer.Body.String()))
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/emulator"
 )
 
@@ -28,7 +29,7 @@ func TestServe(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), binary)
 	cmd.Env = append(os.Environ(), "PORT=0")
 	// A group of its own, so that a signal can reach it as from a terminal; and it ends with the test, however that ends.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = localtest.OwnGroup()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
