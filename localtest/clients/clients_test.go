@@ -32,6 +32,10 @@ var light = []client{
 	{"Java03.java", "java03"},
 	{"aip.mjs", "aip"},
 	{"eventsource.mjs", "eventsource"},
+	{"adk_agent.py", "adk"},
+	{"strands_agent.py", "strands"},
+	{"jsadk.mjs", "jsadk"},
+	{"ag2_agent.py", "ag2"},
 }
 
 var heavies = []client{}
