@@ -182,7 +182,8 @@ func withSkills(card map[string]any) []map[string]any {
 // The SDK for Go writes and reads the scopes of a scheme as an array, where ProtoJSON has an object: {"list":[…]}. Each of the
 // two fails to read a whole card for the other's form of that one field, so there is no form for securityRequirements, its name.
 // Parsers of ProtoJSON also read a field by its name in the protocol buffers, security_requirements: there they find their form.
-// Go's parser ignores the case of names, which ProtoJSON does not. localtest/testdata/cards.txt tells who reads what.
+// Go's parser ignores the case of names, which ProtoJSON does not. Who looks for securityRequirements in the JSON itself finds only
+// the fields of 0.3 beside it. localtest/clients/testdata/cards.txt tells who reads what.
 func spellRequirements(card map[string]any) {
 	for _, doc := range withSkills(card) {
 		if requirements, ok := doc["securityRequirements"]; ok {

@@ -38,7 +38,10 @@ var light = []client{
 	{"ag2_agent.py", "ag2"},
 }
 
-var heavies = []client{}
+var heavies = []client{
+	{"crewai_agent.py", "crewai"},
+	{"litellm_agent.py", "litellm"},
+}
 
 func TestMain(m *testing.M) {
 	flag.Parse()
