@@ -6,9 +6,12 @@ import os
 import sys
 
 logging.disable(logging.CRITICAL)
+out = os.fdopen(os.dup(1), 'w', buffering=1)
+os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # it draws boxes around all that happens
 os.environ.update(CREWAI_DISABLE_TELEMETRY='true', CREWAI_DISABLE_TRACKING='true', OTEL_SDK_DISABLED='true')
 
 from crewai.a2a.auth import BearerTokenAuth
+from crewai.a2a.config import A2AClientConfig
 from crewai.a2a.updates import PollingConfig, StreamingConfig
 from crewai.a2a.utils.delegation import aexecute_a2a_delegation
 
@@ -22,10 +25,13 @@ async def delegate(what, url, token, text, **options):
             task_description=text,
             **{'updates': StreamingConfig(), 'accepted_output_modes': ['text/plain'], **options},
         )
-        print(f'{what}:', result['status'].value, repr(result.get('result') or result.get('error')))
+        text = result.get('result') or result.get('error')
+        if what == 'send':
+            text = text.split('... ')[-1]  # what comes before depends on when it polls
+        print(f'{what}:', result['status'].value, repr(text), file=out)
         return result
     except Exception as e:
-        print(f'{what}: {type(e).__name__}: {e}')
+        print(f'{what}: {type(e).__name__}: {e}', file=out)
 
 
 async def main(url, token):
@@ -35,7 +41,9 @@ async def main(url, token):
     task = next(m.task_id for m in asked['history'] if m.task_id)
     await delegate('follow-up', url, token, 'This', context_id='the conversation', task_id=task)
     await delegate('refused stream', url, token, 'More', context_id='the conversation', task_id=task)
-    await delegate('default output modes', url, token, 'Hello', accepted_output_modes=None)
+    # An agent of a crew whose A2AClientConfig says nothing of them has these.
+    modes = A2AClientConfig(endpoint=url).accepted_output_modes
+    await delegate(f'default output modes {modes}', url, token, 'Hello', accepted_output_modes=modes)
     await delegate('without token', url, None, 'Hello')
 
 

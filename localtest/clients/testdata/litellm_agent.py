@@ -1,4 +1,7 @@
-"""A remote agent as a model of LiteLLM: litellm_agent.py URL TOKEN"""
+"""A remote agent as a model of LiteLLM: litellm_agent.py URL TOKEN
+
+It puts the whole conversation into one text, and begins a task and a context with each: nothing is continued.
+"""
 
 import asyncio
 import logging
@@ -33,7 +36,7 @@ async def complete(what, url, token, content, stream=False, **options):
 async def main(url, token):
     await complete('send', url, token, 'Hello')
     await complete('stream', url, token, 'Stream', stream=True)
-    await complete('question', url, token, ' ')
+    await complete('refused stream', url, 'no token', 'Hello', stream=True)
     await complete('without token', url, None, 'Hello')
 
 
