@@ -13,6 +13,7 @@
 #   java03    the Java A2A SDK 0.3         prints the directory of its jars
 #   adk, strands, ag2                      frameworks in Python: prints the path of its interpreter
 #   jsadk, aip, eventsource                the same in JavaScript, and stream clients: prints its node_modules
+#   proxies   nginx, HAProxy and Varnish   prints nothing
 #   chromium  Chromium, and a font         prints the path of chromium
 #   docker    a running Docker engine      prints nothing
 #   image     sam local's base image       prints its tag
@@ -284,6 +285,13 @@ part_jsadk() { part_js jsadk "${jsadk_packages[@]}"; }
 part_aip() { part_js aip "${aip_packages[@]}"; }
 part_eventsource() { part_js eventsource "${eventsource_packages[@]}"; }
 
+part_proxies() {
+	local PATH=$PATH:/usr/sbin
+	have nginx || install "nginx" nginx
+	have haproxy || install "HAProxy" haproxy
+	have varnishd || install "Varnish" varnish
+}
+
 part_chromium() {
 	chromium_path >/dev/null || install "Chromium" chromium fonts-inter
 	chromium_path
@@ -380,11 +388,11 @@ make_image() {
 readonly cache=${XDG_CACHE_HOME:-$HOME/.cache}/a2alambda
 have flock || die "flock is missing: these engines need Linux, and flock comes with its package util-linux."
 mkdir -p "$cache" || die "the cache directory $cache cannot be made: set XDG_CACHE_HOME to a place that can be written."
-[ $# -gt 0 ] || set -- dynamodb sam python02 python03 python1 js03 js1 java03 adk strands ag2 jsadk aip eventsource chromium docker image
+[ $# -gt 0 ] || set -- dynamodb sam python02 python03 python1 js03 js1 java03 adk strands ag2 jsadk aip eventsource proxies chromium docker image
 for part in "$@"; do
 	case $part in
 	dynamodb | sam | python02 | python03 | python1 | js03 | js1 | chromium | docker | image) locked "$part" ;;
-	java03 | adk | strands | ag2 | jsadk | aip | eventsource | crewai | litellm) locked "$part" ;;
+	java03 | adk | strands | ag2 | jsadk | aip | eventsource | proxies | crewai | litellm) locked "$part" ;;
 	*) die "there is no part \"$part\": see the head of localtest/setup.sh." ;;
 	esac
 done
