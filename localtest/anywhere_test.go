@@ -38,14 +38,19 @@ func TestSubscribe(t *testing.T) {
 			same(t, getTask(t, s.url, original.frames[0]), "testdata/sam_stream_task.txt")
 			subscribe("1") // the task has ended
 			subscribe("3")
-			subscribe("6")
+			subscribe("0") // the whole log
+			refused := s.follow(t, p.subscribe, task, "6")
+			if refused.rest(t, false); !strings.Contains(refused.String(), `"code":-32004`) {
+				t.Errorf("after the last event came\n%s", refused)
+			}
 			for _, st := range subscribers {
 				st.rest(t, false)
 				first := eventID(st.frames[0])
 				if st.task(t) != original.task(t) || !slices.Equal(st.frames[1:], original.after(first)) {
 					t.Errorf("after event %q: got\n%swant the task and what follows of\n%s", st.last, st, original)
 				}
-				if st.last != "" && first != st.last || st.last == "1" && st.frames[0] != original.frames[0] {
+				from := strings.Replace(st.last, "0", "1", 1)
+				if from != "" && first != from || from == "1" && st.frames[0] != original.frames[0] {
 					t.Errorf("after event %q the stream begins with\n%s", st.last, st.frames[0])
 				}
 			}

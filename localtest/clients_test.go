@@ -54,10 +54,16 @@ func startWithIssuer(t *testing.T) (url, token string) {
 // runClient runs the client with the SDK of a part of setup.sh, and returns what it prints.
 func runClient(t *testing.T, part string, args ...string) string {
 	t.Helper()
+	return runProgram(t, part, "testdata/clients", args...)
+}
+
+// runProgram is runClient for the part's program in another folder.
+func runProgram(t *testing.T, part, folder string, args ...string) string {
+	t.Helper()
 	installed := localtest.Setup(t, part)
-	program, file := installed, "testdata/clients/"+part+".py"
+	program, file := installed, filepath.Join(folder, part+".py")
 	if filepath.Base(installed) == "node_modules" {
-		program, file = "node", "testdata/clients/"+part+".cjs"
+		program, file = "node", filepath.Join(folder, part+".cjs")
 	}
 	cmd := exec.CommandContext(t.Context(), program, append([]string{file}, args...)...)
 	cmd.Env = append(os.Environ(), "NODE_PATH="+installed)

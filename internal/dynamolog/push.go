@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"a2alambda/internal/jsonline"
 	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/trace"
@@ -71,7 +72,7 @@ func pushShard(id a2a.TaskID) string { return "push-" + shard(id) }
 
 // PutPush implements [push.Store]. It costs one write unit, and two more for the first of a task that exists.
 func (l *Log) PutPush(ctx context.Context, h tasklog.Head, c push.Config) error {
-	body, err := json.Marshal(pushBody{c.Push, c.Version})
+	body, err := jsonline.Marshal(pushBody{c.Push, c.Version})
 	if err != nil {
 		return fmt.Errorf("dynamolog: storing push configuration: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"a2alambda/internal/jsonline"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/trace"
 )
@@ -31,7 +32,7 @@ func (l *Log) putRequest(ctx context.Context, h tasklog.Head, name string) (item
 	if len(h.Extensions) == 0 && h.Metadata == nil {
 		return it, nil
 	}
-	data, err := json.Marshal(requestBody{h.Extensions, h.Metadata})
+	data, err := jsonline.Marshal(requestBody{h.Extensions, h.Metadata})
 	if err != nil {
 		return nil, err
 	}

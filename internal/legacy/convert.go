@@ -71,42 +71,6 @@ func FromPushConfig(c *a2a.PushConfig) *legacy.TaskPushConfig {
 	return converted
 }
 
-func fromTask(t *a2a.Task) *legacy.Task {
-	return &legacy.Task{
-		ID:        legacy.TaskID(t.ID),
-		Artifacts: each(t.Artifacts, fromArtifact),
-		ContextID: t.ContextID,
-		History:   each(t.History, fromMessage),
-		Metadata:  t.Metadata,
-		Status:    fromStatus(t.Status),
-	}
-}
-
-func fromStatusUpdate(e *a2a.TaskStatusUpdateEvent) *legacy.TaskStatusUpdateEvent {
-	return &legacy.TaskStatusUpdateEvent{
-		ContextID: e.ContextID,
-		Status:    fromStatus(e.Status),
-		TaskID:    legacy.TaskID(e.TaskID),
-		Metadata:  e.Metadata,
-	}
-}
-
-func fromArtifactUpdate(e *a2a.TaskArtifactUpdateEvent) *legacy.TaskArtifactUpdateEvent {
-	return &legacy.TaskArtifactUpdateEvent{
-		Append:    e.Append,
-		Artifact:  fromArtifact(e.Artifact),
-		ContextID: e.ContextID,
-		LastChunk: e.LastChunk,
-		TaskID:    legacy.TaskID(e.TaskID),
-		Metadata:  e.Metadata,
-	}
-}
-
-// fromStatus leaves the timestamp to who encodes it.
-func fromStatus(s a2a.TaskStatus) legacy.TaskStatus {
-	return legacy.TaskStatus{Message: fromMessage(s.Message), State: fromState(s.State)}
-}
-
 // fromState returns the state's name in 0.3: TASK_STATE_INPUT_REQUIRED is input-required.
 func fromState(s a2a.TaskState) legacy.TaskState {
 	if s == a2a.TaskStateUnspecified {
@@ -114,22 +78,6 @@ func fromState(s a2a.TaskState) legacy.TaskState {
 	}
 	name := strings.TrimPrefix(string(s), "TASK_STATE_")
 	return legacy.TaskState(strings.ReplaceAll(strings.ToLower(name), "_", "-"))
-}
-
-func fromMessage(m *a2a.Message) *legacy.Message {
-	if m == nil {
-		return nil
-	}
-	return &legacy.Message{
-		ID:             m.ID,
-		ContextID:      m.ContextID,
-		Extensions:     m.Extensions,
-		Metadata:       m.Metadata,
-		Parts:          each(m.Parts, fromPart),
-		ReferenceTasks: each(m.ReferenceTasks, func(id a2a.TaskID) legacy.TaskID { return legacy.TaskID(id) }),
-		Role:           fromRole(m.Role),
-		TaskID:         legacy.TaskID(m.TaskID),
-	}
 }
 
 func fromRole(r a2a.MessageRole) legacy.MessageRole {
@@ -150,42 +98,6 @@ func toRole(r legacy.MessageRole) a2a.MessageRole {
 		return a2a.MessageRoleUser
 	}
 	return a2a.MessageRoleUnspecified
-}
-
-func fromArtifact(a *a2a.Artifact) *legacy.Artifact {
-	if a == nil {
-		return nil
-	}
-	return &legacy.Artifact{
-		ID:          legacy.ArtifactID(a.ID),
-		Description: a.Description,
-		Extensions:  a.Extensions,
-		Metadata:    a.Metadata,
-		Name:        a.Name,
-		Parts:       each(a.Parts, fromPart),
-	}
-}
-
-func fromPart(p *a2a.Part) legacy.Part {
-	file := legacy.FileMeta{MimeType: p.MediaType, Name: p.Filename}
-	switch c := p.Content.(type) {
-	case a2a.Text:
-		return legacy.TextPart{Text: string(c), Metadata: p.Metadata}
-	case a2a.Raw:
-		content := legacy.FileBytes{FileMeta: file, Bytes: base64.StdEncoding.EncodeToString(c)}
-		return legacy.FilePart{File: content, Metadata: p.Metadata}
-	case a2a.URL:
-		return legacy.FilePart{File: legacy.FileURI{FileMeta: file, URI: string(c)}, Metadata: p.Metadata}
-	case a2a.Data:
-		if object, ok := c.Value.(map[string]any); ok {
-			return legacy.DataPart{Data: object, Metadata: p.Metadata}
-		}
-		metadata := map[string]any{}
-		maps.Copy(metadata, p.Metadata)
-		metadata[wrapped] = true
-		return legacy.DataPart{Data: map[string]any{"value": c.Value}, Metadata: metadata}
-	}
-	return legacy.DataPart{Data: map[string]any{"value": p}, Metadata: p.Metadata}
 }
 
 func toParts(parts legacy.ContentParts) (converted a2a.ContentParts, err error) {

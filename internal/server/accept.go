@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strconv"
@@ -16,6 +15,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
+	"a2alambda/internal/jsonline"
 	"a2alambda/internal/run"
 	"a2alambda/internal/tasklog"
 )
@@ -43,7 +43,7 @@ func (s *Server) accept(
 		},
 	}
 	if len(req.Metadata) > 0 {
-		if turn.Head.Metadata, err = json.Marshal(req.Metadata); err != nil {
+		if turn.Head.Metadata, err = jsonline.Marshal(req.Metadata); err != nil {
 			return run.Turn{}, nil, err
 		}
 	}
@@ -93,7 +93,7 @@ func (s *Server) leave(ctx context.Context, turn run.Turn) {
 // the same or somebody else, gets another task.
 func (s *Server) create(ctx context.Context, turn *run.Turn, forWorker bool) (*tasklog.Snapshot, error) {
 	m := turn.Context.Message
-	parts, err := json.Marshal(m.Parts)
+	parts, err := tasklog.EncodeParts(m.Parts)
 	if err != nil {
 		return nil, err
 	}
@@ -300,8 +300,8 @@ func retried(earlier, m *a2a.Message) bool {
 	if earlier.ID != m.ID || earlier.Role != a2a.MessageRoleUser {
 		return false
 	}
-	a, errA := json.Marshal(earlier.Parts)
-	b, errB := json.Marshal(m.Parts)
+	a, errA := tasklog.EncodeParts(earlier.Parts)
+	b, errB := tasklog.EncodeParts(m.Parts)
 	return errA == nil && errB == nil && bytes.Equal(a, b)
 }
 

@@ -3,7 +3,6 @@ package server
 import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
-	"a2alambda/internal/jsonline"
 	"a2alambda/internal/tasklog"
 )
 
@@ -53,6 +52,5 @@ func encodedSize(m *a2a.Message, most int) (int, error) {
 	if n > most {
 		return n, nil
 	}
-	data, err := jsonline.Marshal(m)
-	return len(data), err
+	return tasklog.EncodedSize(m)
 }

@@ -98,11 +98,17 @@ func (s *Server) run(ctx context.Context, turn run.Turn) (*a2a.Task, error) {
 	if !run.Lost(err) {
 		return nil, err
 	}
-	snapshot, err := s.Log.Load(ctx, turn.Head.ID)
+	return s.await(ctx, s.elsewhere(ctx, turn.Head.ID))
+}
+
+// elsewhere returns what is known of a task that this server's run has lost. A store in trouble may be why: then it is a task without
+// events, and who follows it reads it from the beginning once that can be done.
+func (s *Server) elsewhere(ctx context.Context, id a2a.TaskID) *tasklog.Snapshot {
+	snapshot, err := s.Log.Load(ctx, id)
 	if err != nil {
-		return nil, err
+		return &tasklog.Snapshot{Head: tasklog.Head{ID: id}, Task: new(a2a.Task)}
 	}
-	return s.await(ctx, snapshot)
+	return snapshot
 }
 
 // SendStreamingMessage implements specification 3.1.2. The stream of a message that is sent again goes on from the event that the

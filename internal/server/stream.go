@@ -187,11 +187,7 @@ func (s *Server) goOn(ctx context.Context, id a2a.TaskID, tap *tasklog.Tap) erro
 	if ctx.Err() != nil {
 		return ErrGoesOn
 	}
-	snapshot, err := s.Log.Load(ctx, id)
-	if err != nil { // a store in trouble may be why the lease was lost: it is read from the beginning once it can be
-		snapshot = &tasklog.Snapshot{Head: tasklog.Head{ID: id}, Task: new(a2a.Task)}
-	}
-	return s.show(ctx, snapshot, tap, true)
+	return s.show(ctx, s.elsewhere(ctx, id), tap, true)
 }
 
 // show shows a tap the events of the log, until the task has ended, or if untilFinal is set, its turn.

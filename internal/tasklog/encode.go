@@ -10,9 +10,9 @@ import (
 	"a2alambda/internal/jsonline"
 )
 
-// Encode returns the JSON of a StreamResponse that holds the event, on one line ([jsonline]), with timestamps as
-// specification 5.6.1 wants them: UTC, to the millisecond. It returns an error for an event that [Decode] would not take: a log that held one could
-// never be read again.
+// Encode returns the JSON of a StreamResponse that holds the event, on one line (see package jsonline), with timestamps as
+// specification 5.6.1 wants them: UTC, to the millisecond. It returns an error for an event that [Decode] would not take: a log
+// that held one could never be read again.
 func Encode(e a2a.Event) ([]byte, error) {
 	if err := check(e); err != nil {
 		return nil, err
@@ -22,11 +22,15 @@ func Encode(e a2a.Event) ([]byte, error) {
 	case *a2a.TaskStatusUpdateEvent:
 		wrapped = struct {
 			StatusUpdate statusUpdateJSON `json:"statusUpdate"`
-		}{statusUpdateJSON{e, statusJSON{&e.Status, Timestamp(e.Status.Timestamp)}}}
+		}{statusUpdateJSON{e.ContextID, e.TaskID, e.Metadata, jsonOfStatus(e.Status)}}
+	case *a2a.TaskArtifactUpdateEvent:
+		wrapped = struct {
+			ArtifactUpdate artifactUpdateJSON `json:"artifactUpdate"`
+		}{artifactUpdateJSON{e.Append, jsonOfArtifact(e.Artifact), e.ContextID, e.LastChunk, e.TaskID, e.Metadata}}
 	case *a2a.Task:
 		wrapped = struct {
-			Task taskJSON `json:"task"`
-		}{taskJSON{e, statusJSON{&e.Status, Timestamp(e.Status.Timestamp)}}}
+			Task *taskJSON `json:"task"`
+		}{jsonOfTask(e)}
 	default:
 		wrapped = a2a.StreamResponse{Event: e}
 	}
@@ -34,8 +38,17 @@ func Encode(e a2a.Event) ([]byte, error) {
 }
 
 // EncodeTask returns the JSON of the Task object, with timestamps as in [Encode].
-func EncodeTask(t *a2a.Task) ([]byte, error) {
-	return jsonline.Marshal(taskJSON{t, statusJSON{&t.Status, Timestamp(t.Status.Timestamp)}})
+func EncodeTask(t *a2a.Task) ([]byte, error) { return jsonline.Marshal(jsonOfTask(t)) }
+
+// EncodeParts returns the JSON of a list of parts as it is in what [Encode] returns.
+func EncodeParts(parts a2a.ContentParts) ([]byte, error) {
+	return jsonline.Marshal(each(parts, jsonOfPart))
+}
+
+// EncodedSize returns the length of the message's JSON in what Encode returns.
+func EncodedSize(m *a2a.Message) (int, error) {
+	data, err := jsonline.Marshal(jsonOfMessage(m))
+	return len(data), err
 }
 
 // HasContent reports whether the part has a content, also in JSON: none of the SDK's types of content may be nil, a URL may not be
@@ -116,23 +129,6 @@ func Decode(data []byte) (a2a.Event, error) {
 	}
 	return r.Event, nil
 }
-
-// The SDK's types marshal a time as it is, in any zone and to the nanosecond, without trailing zeros. These shadow the
-// fields on the way to it.
-type (
-	taskJSON struct {
-		*a2a.Task
-		Status statusJSON `json:"status"`
-	}
-	statusUpdateJSON struct {
-		*a2a.TaskStatusUpdateEvent
-		Status statusJSON `json:"status"`
-	}
-	statusJSON struct {
-		*a2a.TaskStatus
-		Timestamp string `json:"timestamp,omitempty"`
-	}
-)
 
 // Timestamp returns the time as specification 5.6.1 wants it: UTC, to the millisecond; "" for nil.
 func Timestamp(t *time.Time) string {

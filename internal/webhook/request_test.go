@@ -35,7 +35,7 @@ func TestRequests(t *testing.T) {
 		ID: "m2", Role: a2a.MessageRoleAgent, TaskID: "task", ContextID: "context", Parts: a2a.ContentParts{a2a.NewTextPart("Wait")},
 	})
 	working.Status.Timestamp = &at
-	artifact := a2a.NewArtifactEvent(info, a2a.NewTextPart("42"))
+	artifact := a2a.NewArtifactEvent(info, a2a.NewTextPart("<42>\u0085")) // what HTML escapes, and what may end a line
 	artifact.Artifact.ID = "a1"
 	more := a2a.NewArtifactUpdateEvent(info, "a1", a2a.NewTextPart(", or more")) // in 0.3, and in a task, one text with the first
 	whole := a2a.NewSubmittedTask(info, ask)

@@ -3,8 +3,12 @@
 package wire_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
 	"testing"
 
 	"a2alambda/internal/memlog"
@@ -20,7 +24,7 @@ func TestAllocations(t *testing.T) {
 		budget     float64 // allocations for each event
 	}{
 		{"1.0", streamCall, 25},
-		{"0.3", streamCall03, 88}, // which is decoded, converted and encoded again
+		{"0.3", streamCall03, 80}, // which is decoded, converted and encoded again
 	} {
 		run := func(n int) func() {
 			return func() {
@@ -35,5 +39,33 @@ func TestAllocations(t *testing.T) {
 		if got > test.budget {
 			t.Errorf("%s: %.2f allocations an event, want %v at most", test.name, got, test.budget)
 		}
+	}
+}
+
+// TestMarkup holds the memory that a message of what HTML escapes takes, in all, to a few times its length, which is what another
+// message takes.
+func TestMarkup(t *testing.T) {
+	const size = 1 << 20
+	for version, format := range map[string]string{
+		"1.0": `{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":%q}]}}}`,
+		"0.3": `{"jsonrpc":"2.0","id":1,"method":"message/send","params":{"message":{"messageId":"m","role":"user","parts":[{"kind":"text","text":%q}]}}}`,
+	} {
+		cost := func(c string) uint64 {
+			body := fmt.Sprintf(format, strings.Repeat(c, size))
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			w := httptest.NewRecorder()
+			handlerOf(new(memlog.Log), io.Discard, talker(1)).ServeHTTP(w, post(t.Context(), body))
+			runtime.ReadMemStats(&after)
+			if n := w.Body.Len(); n < size || n > size+4000 {
+				t.Errorf("%s: a message of %d bytes is answered with %d", version, size, n)
+			}
+			return after.TotalAlloc - before.TotalAlloc
+		}
+		plain, markup := cost("x"), cost("<")
+		if markup > 3*plain {
+			t.Errorf("%s: %d KB for a plain message of 1 MB, %d KB for one of markup", version, plain>>10, markup>>10)
+		}
+		t.Logf("%s: plain %d KB, markup %d KB", version, plain>>10, markup>>10)
 	}
 }

@@ -14,14 +14,21 @@ import (
 // lastID is the header that says which event of a stream its client has seen last: HTML standard, 9.2.4.
 const lastID = "Last-Event-ID"
 
-// oneValued are headers that have one value, and whether several count if they are all the same. Else the last counts. A client
+// oneValued are headers that have one value. Where there are several, the last counts; or, where true, they have to be the same. A client
 // library may add its own to that of its caller, a proxy to that of a client; a server sees two lines then, and Lambda one, with
 // both.
 var oneValued = map[string]bool{lastID: false, "Content-Type": false, a2a.SvcParamVersion: true, "Authorization": true}
 
 // single makes the headers that have one value have one, so that a request is the same at every door. Those that contradict each
-// other it leaves to be refused.
-func single(h http.Header) {
+// other are left to be refused.
+func single(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		oneOfEach(r.Header)
+		handler.ServeHTTP(w, r)
+	})
+}
+
+func oneOfEach(h http.Header) {
 	for name, same := range oneValued {
 		values := h.Values(name)
 		if len(values) == 0 {

@@ -57,7 +57,7 @@ func New(c Config) http.Handler {
 		mux.HandleFunc("/"+jwksPath, only(h.jwks, http.MethodGet, http.MethodHead))
 	}
 	mux.HandleFunc("/", h.rest)
-	return h.observed(uncached(cors(mux)))
+	return single(h.observed(uncached(cors(mux))))
 }
 
 type handler struct {
