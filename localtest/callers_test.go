@@ -99,6 +99,22 @@ func testCallers(t *testing.T, s *system, scheme string, alice, aliceAgain, bob 
 			t.Errorf("%s: got %d %s, want %d and %s", test.name, status, got, test.status, test.want)
 		}
 	}
+	// Her webhook is hers, too. None is called: the task has ended what it had to say.
+	const webhook = `{"id":"w","url":"https://example.com/hook"}`
+	for _, test := range []struct {
+		name                   string
+		as                     http.RoundTripper
+		verb, path, body, want string
+	}{
+		{"alice gives her task a webhook", alice, "POST", "", webhook, "200"},
+		{"bob does not delete it", bob, "DELETE", "/w", "", "404"},
+		{"alice does", alice, "DELETE", "/w", "", "200"},
+		{"and it is gone", alice, "GET", "/w", "", "404"},
+	} {
+		if status, _, got := call(test.as, test.verb, task+"/pushNotificationConfigs"+test.path, test.body); fmt.Sprint(status) != test.want {
+			t.Errorf("%s: got %d %s, want %s", test.name, status, got, test.want)
+		}
+	}
 	for want, as := range refused {
 		for _, request := range [][3]string{{"GET", "/tasks", ""}, {"POST", "/message:stream", ask}, {"POST", "/", `{"jsonrpc":"2.0","id":1,"method":"ListTasks"}`}} {
 			status, challenge, answer := call(as, request[0], request[1], request[2])

@@ -1,6 +1,7 @@
 package localtest_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -141,7 +142,7 @@ func (c *goClient) push(task a2a.TaskID, url string) {
 	c.line("push created", made.ID, made.Token)
 	got, err := c.GetTaskPushConfig(c.ctx, &a2a.GetTaskPushConfigRequest{TaskID: task, ID: "webhook"})
 	c.must(err)
-	c.line("push got", got.ID, got.Token, got.Auth.Scheme, got.Auth.Credentials)
+	c.line("push got", got.ID, got.Token, got.Auth.Scheme, cmp.Or(got.Auth.Credentials, "hidden"))
 	ids := func() string {
 		configs, err := c.ListTaskPushConfigs(c.ctx, &a2a.ListTaskPushConfigRequest{TaskID: task})
 		c.must(err)

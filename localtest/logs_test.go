@@ -29,7 +29,7 @@ var fields = map[string]map[string]string{
 	telemetry.Request: {
 		"operation": `"[A-Z][A-Za-z]+"`, "version": `"(1\.0|0\.3)"`, "binding": `"(JSONRPC|HTTP\+JSON)"`,
 		"context": id, "status!": `[1-5]\d\d`, "error": `"[A-Z]\w+Error"`, "code": `-3\d{4}`, "errors": `1`,
-		"firstByteMs": number, "requestMs!": number, "state": taskState, "events": count, "task": id, "trace": traceID,
+		"firstByteMs": number, "slowStreams": `1`, "requestMs!": number, "state": taskState, "events": count, "task": id, "trace": traceID,
 	},
 	telemetry.Run: {
 		"end":     `"(canceled|handed over|out of time|unfinished|failed|interrupted|lost)"`,

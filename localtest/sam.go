@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -50,8 +51,28 @@ func BuildSAM(tb testing.TB, endpoint string, lambda http.Handler) *SAM {
 	s.root = run(tb, exec.Command("go", "list", "-m", "-f", "{{.Dir}}"))
 	dir := filepath.Join(tb.TempDir(), "build")
 	s.template = filepath.Join(dir, "template.yaml")
-	run(tb, s.command("build", "--build-dir", dir))
+	run(tb, s.command("build", "--build-dir", dir, "--template-file", TemplateHere(tb, s.root), "--base-dir", s.root))
 	return s
+}
+
+// TemplateHere returns a copy of the template.yaml in a directory, but that its functions are for this machine's processor, which those
+// that are deployed are not: sam local runs no others.
+func TemplateHere(tb testing.TB, root string) (path string) {
+	tb.Helper()
+	const deployed = "Architectures: [arm64]"
+	data, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if strings.Count(string(data), deployed) != 1 {
+		tb.Fatalf("template.yaml does not say %q, once", deployed)
+	}
+	here := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
+	path = filepath.Join(tb.TempDir(), "template.yaml")
+	if err := os.WriteFile(path, []byte(strings.Replace(string(data), deployed, "Architectures: ["+here+"]", 1)), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	return path
 }
 
 // StartAPI serves the API until the test ends, over the table, and returns its base URL, without a slash at the end.
@@ -96,7 +117,7 @@ func (s *SAM) local(tb testing.TB, table string, args ...string) *exec.Cmd {
 }
 
 func (s *SAM) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(s.program, append(args, "--parameter-overrides", "Architecture=x86_64")...)
+	cmd := exec.Command(s.program, append(args, "--config-file", filepath.Join(s.root, "samconfig.toml"))...)
 	cmd.Dir, cmd.Env = s.root, samEnv()
 	return cmd
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/check"
 	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/push"
 	"a2alambda/internal/server"
@@ -47,6 +48,9 @@ func testSAMAPI(t *testing.T, sam *localtest.SAM) {
 	api := sam.StartAPI(t, table)
 	other := localtest.StartAgent(t, "TABLE_NAME="+table, "AWS_ENDPOINT_URL_DYNAMODB="+localtest.DynamoDB(t))
 
+	t.Run("check", func(t *testing.T) { // it answers in one piece, which is no failure
+		checkSystem(t, check.Config{URL: api, Need: []string{"card", "resume", "retry", "list", "refused"}})
+	})
 	t.Run("card", func(t *testing.T) {
 		resp, err := http.Get(api + "/.well-known/agent-card.json")
 		var card struct {
@@ -66,6 +70,14 @@ func testSAMAPI(t *testing.T, sam *localtest.SAM) {
 			if stored := getTask(t, url, got); stored != got {
 				t.Errorf("tasks/get at %s gave\n%s\nwant what message/send gave\n%s", url, stored, got)
 			}
+		}
+	})
+
+	t.Run("paths with two slashes", func(t *testing.T) {
+		resp, err := http.Post(api+"//message:send", "application/json", strings.NewReader(
+			`{"message":{"messageId":"slashes","role":"ROLE_USER","parts":[{"text":"hello"}]}}`))
+		if got := read(t, resp, err, "application/a2a+json"); !strings.Contains(string(got), "TASK_STATE_COMPLETED") {
+			t.Errorf("got %s", got)
 		}
 	})
 

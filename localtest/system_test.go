@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "32"); err != nil {
 		panic(err)
 	}
-	os.Exit(m.Run())
+	os.Exit(checkCalled(m.Run()))
 }
 
 // system is the deployed system.
@@ -46,6 +46,8 @@ type system struct {
 
 	client *dynamodb.Client
 	table  string
+
+	started chan struct{} // closed when Stack is there
 }
 
 // options say how a system differs from the deployed one.
@@ -68,7 +70,7 @@ type options struct {
 
 func newSystem(t testing.TB, o options) *system {
 	t.Helper()
-	s := &system{jobs: make(chan emulator.Event, 1000)}
+	s := &system{jobs: make(chan emulator.Event, 1000), started: make(chan struct{})}
 	c := stack.Config{DynamoDB: localtest.DynamoDB(t)}
 	s.client, s.table = newTable(t)
 	s.log = dynamolog.New(s.client, s.table)
@@ -85,8 +87,9 @@ func newSystem(t testing.TB, o options) *system {
 	c.Agent.Env = slices.Concat(c.Agent.Env, o.auth, o.agent)
 	c.Worker.Env = o.agent
 	for name, f := range functions {
-		guarded := permitted(t, c.DynamoDB, strings.ToUpper(name[:1])+name[1:]+"Function")
-		f.Env = append(f.Env, "AWS_ENDPOINT_URL_DYNAMODB="+guarded)
+		function := strings.ToUpper(name[:1]) + name[1:] + "Function"
+		f.Env = append(f.Env, "AWS_ENDPOINT_URL_DYNAMODB="+permitted(t, c.DynamoDB, function),
+			"AWS_ENDPOINT_URL_LAMBDA="+permittedLambda(t, s.lambda, function))
 		var err error
 		if f.Binary, err = emulator.Build(t.Context(), "a2alambda/functions/"+name); err != nil {
 			t.Fatal(err)
@@ -113,6 +116,7 @@ func newSystem(t testing.TB, o options) *system {
 	if s.Stack, err = stack.Start(c); err != nil {
 		t.Fatal(err)
 	}
+	close(s.started)
 	url := httptest.NewServer(s.Agent)
 	s.url = url.URL
 	t.Cleanup(func() {
@@ -120,6 +124,17 @@ func newSystem(t testing.TB, o options) *system {
 		url.Close()
 	})
 	return s
+}
+
+// lambda returns the endpoint of Lambda, once that has started.
+func (s *system) lambda() string {
+	<-s.started
+	for _, v := range s.Env {
+		if endpoint, ok := strings.CutPrefix(v, "AWS_ENDPOINT_URL_LAMBDA="); ok {
+			return endpoint
+		}
+	}
+	return ""
 }
 
 // warm makes the agent have so many instances.

@@ -102,8 +102,8 @@ func reach(ctx context.Context, cfg aws.Config, log *dynamolog.Log, table string
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
 		return errors.New("TABLE_NAME needs AWS credentials, and there are none: set AWS_PROFILE, or leave out TABLE_NAME to keep tasks in memory")
 	}
-	if err := log.Connect(ctx); err != nil {
-		return fmt.Errorf("table %s in %s cannot be read: %w", table, cfg.Region, err)
+	if _, err := log.Secret(ctx); err != nil { // the first that a server needs of it
+		return fmt.Errorf("table %s in %s cannot be used: %w", table, cfg.Region, err)
 	}
 	return nil
 }
@@ -175,37 +175,33 @@ func (l *local) sweep(ctx context.Context) {
 	}
 }
 
-// retries says what becomes of a message that is sent again.
-func retries(window time.Duration) string {
-	if window < 0 {
-		return "A message sent again while its task goes on joins it (JOIN_WINDOW=0)"
-	}
-	text := window.String()
-	for _, long := range []string{"m0s", "h0m"} { // 10m, not 10m0s
-		if strings.HasSuffix(text, long) {
-			text = text[:len(text)-2]
-		}
-	}
-	return "A message sent again within " + text + " after the end of its task gets that task (JOIN_WINDOW)"
-}
-
-// listen listens on the port of localhost.
-func listen(port string) (net.Listener, error) {
+// listen listens at the address, on the port.
+func listen(address, port string) (net.Listener, error) {
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return nil, fmt.Errorf("PORT is %q, not the number of a port", port)
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort("localhost", port))
-	if err != nil {
+	listener, err := net.Listen("tcp", net.JoinHostPort(strings.Trim(address, "[]"), port))
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("cannot listen on port %s; set PORT to another: %w", port, err)
+	case err != nil:
+		return nil, fmt.Errorf("ADDRESS is %q, where this machine cannot listen: %w", address, err)
 	}
 	return listener, nil
 }
 
 // serve serves the handler of an agent of this name until SIGINT or SIGTERM, and then until what is running has ended. A second
-// signal ends it at once.
-func (l *local) serve(name string, handler http.Handler, listener net.Listener) error {
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	url := "http://localhost:" + port + "/"
+// signal ends it at once. Who listens on this machine alone, serves this machine alone: see onlyLoopback.
+func (l *local) serve(name, publicURL string, handler http.Handler, listener net.Listener) error {
+	handler = withHealth(handler)
+	at, host := listener.Addr().(*net.TCPAddr), "localhost"
+	if at.IP.IsLoopback() {
+		handler = onlyLoopback(publicURL, handler)
+	} else if !at.IP.IsUnspecified() {
+		host = at.IP.String()
+	}
+	handler = bodyWithin(bodyTimeout, handler)
+	url := "http://" + net.JoinHostPort(host, strconv.Itoa(at.Port)) + "/"
 	fmt.Printf(`🌊 %[3]s
 📋 Agent card: %[1]s.well-known/agent-card.json
 💬 A2A endpoint: %[1]s
@@ -218,7 +214,7 @@ curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"m
 `, url, l.store, name, retries(l.window))
 
 	var requests atomic.Int64 // under way
-	s := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := &http.Server{ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
 		defer requests.Add(-1)
 		handler.ServeHTTP(w, r)
@@ -243,4 +239,18 @@ curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"m
 		return err
 	}
 	return <-stopped
+}
+
+// retries says what becomes of a message that is sent again.
+func retries(window time.Duration) string {
+	if window < 0 {
+		return "A message sent again while its task goes on joins it (JOIN_WINDOW=0)"
+	}
+	text := window.String()
+	for _, long := range []string{"m0s", "h0m"} { // 10m, not 10m0s
+		if strings.HasSuffix(text, long) {
+			text = text[:len(text)-2]
+		}
+	}
+	return "A message sent again within " + text + " after the end of its task gets that task (JOIN_WINDOW)"
 }

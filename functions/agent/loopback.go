@@ -3,17 +3,21 @@ package main
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"a2alambda/internal/functionurl"
 )
 
 // onlyLoopback lets those requests through that this machine's programs and pages send to the handler: by a name of this machine,
-// and, if a browser says which page sends them, from one that this machine serves.
+// and, if a browser says which page sends them, from one that this machine serves. Pages from elsewhere get what is public of an
+// agent, its card and its keys, and answers to preflights, which say that they may ask; and nothing that is an operation.
 //
 // A local server lets anybody in and answers pages of any origin, as the deployed agent does. But all of the internet's pages are in
 // the browser on the same machine: any could run the agent there, with the machine's credentials and its webhooks, and read what it
-// says. Its origin gives it away; or its Host, if its own name leads here by now (DNS rebinding), and so it needs to tell no origin.
+// says. Its origin gives it away; or, where a browser tells none, as for an image, the kind of request (Fetch Metadata,
+// https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header); or its Host, if its own name leads here by now (DNS rebinding), and
+// so it needs to tell no origin.
 //
 // Who gives the agent a public URL wants it to be reached there, too. It may be "".
 func onlyLoopback(publicURL string, handler http.Handler) http.Handler {
@@ -24,17 +28,32 @@ func onlyLoopback(publicURL string, handler http.Handler) http.Handler {
 	known := func(host string) bool {
 		return functionurl.IsLoopback(strings.ToLower(host)) || host != "" && strings.EqualFold(host, public)
 	}
+	foreign := func(origin string) bool {
+		u, err := url.Parse(origin)
+		return err != nil || !known(u.Host) // "null", too, which may be any page
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !known(r.Host) {
+		origins := r.Header.Values("Origin")
+		fromElsewhere := slices.ContainsFunc(origins, foreign) ||
+			len(origins) == 0 && slices.Contains(r.Header.Values("Sec-Fetch-Site"), "cross-site")
+		switch {
+		case !known(r.Host) && r.URL.Path != healthPath:
 			http.Error(w, "a local agent is only reached as localhost, or at its PUBLIC_URL", http.StatusForbidden)
-			return
+		case fromElsewhere && !isPublic(r):
+			http.Error(w, "a local agent only serves pages of localhost", http.StatusForbidden)
+		default:
+			handler.ServeHTTP(w, r)
 		}
-		for _, origin := range r.Header.Values("Origin") {
-			if u, err := url.Parse(origin); err != nil || !known(u.Host) { // "null", too, which may be any page
-				http.Error(w, "a local agent only serves pages of localhost", http.StatusForbidden)
-				return
-			}
-		}
-		handler.ServeHTTP(w, r)
 	})
+}
+
+// isPublic reports whether the request is for what any page may have.
+func isPublic(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		return slices.Contains([]string{"/.well-known/agent-card.json", "/.well-known/agent.json", "/.well-known/jwks.json"}, r.URL.Path)
+	case http.MethodOptions:
+		return r.Header.Get("Access-Control-Request-Method") != ""
+	}
+	return false
 }

@@ -66,3 +66,60 @@ func TestOnlyLoopback(t *testing.T) {
 		}
 	}
 }
+
+// TestFromElsewhere checks what pages that this machine does not serve get: what is public, and no operation, however their browser
+// tells where they are from.
+func TestFromElsewhere(t *testing.T) {
+	h := onlyLoopback("", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "in") }))
+	const card = "/.well-known/agent-card.json"
+	for _, test := range []struct {
+		method, path, origin, site string
+		in                         bool
+	}{
+		{"GET", card, "https://attacker.example", "cross-site", true},
+		{"GET", card, "", "cross-site", true},
+		{"HEAD", card, "", "cross-site", true},
+		{"GET", "/.well-known/agent.json", "null", "cross-site", true},
+		{"GET", "/.well-known/jwks.json", "https://attacker.example", "", true},
+		{"OPTIONS", "/", "https://attacker.example", "cross-site", true},
+		{"OPTIONS", "/message:send", "https://attacker.example", "", true},
+
+		{"GET", "/tasks", "", "same-origin", true},
+		{"GET", "/tasks", "", "none", true},
+		{"GET", "/tasks", "", "", true},
+		{"GET", "/tasks", "", "same-site", true}, // another port of this machine
+		{"GET", "/tasks", "http://127.0.0.1:5173", "cross-site", true},
+
+		{"GET", "/", "", "cross-site", false},
+		{"GET", "/tasks", "", "cross-site", false},
+		{"GET", "/tasks/x:subscribe", "", "cross-site", false},
+		{"GET", "/tasks", "https://attacker.example", "cross-site", false},
+		{"GET", "/healthz", "", "cross-site", false},
+		{"POST", card, "https://attacker.example", "cross-site", false},
+		{"POST", "/", "", "cross-site", false},
+		{"DELETE", "/tasks/x/pushNotificationConfigs/y", "", "cross-site", false},
+		{"GET", card + "/", "", "cross-site", false},
+		{"GET", "/x" + card, "", "cross-site", false},
+	} {
+		for _, host := range []string{"localhost:10000", "attacker.example"} {
+			r := httptest.NewRequest(test.method, test.path, nil)
+			r.Host = host
+			for name, value := range map[string]string{"Origin": test.origin, "Sec-Fetch-Site": test.site} {
+				if value != "" {
+					r.Header.Set(name, value)
+				}
+			}
+			if test.method == "OPTIONS" {
+				r.Header.Set("Access-Control-Request-Method", "POST")
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if in := w.Code == http.StatusOK; in != (test.in && host != "attacker.example") {
+				t.Errorf("%s %s at %s from %q, %q: %d", test.method, test.path, host, test.origin, test.site, w.Code)
+			}
+			if w.Code != http.StatusOK && w.Header().Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("%v", w.Header())
+			}
+		}
+	}
+}

@@ -10,7 +10,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"log"
 	"net/http"
 	"os"
 	"strconv"
@@ -39,14 +38,25 @@ const maxRetention = 36500
 var help string
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "check" {
+		if err := checkDeployment(os.Args[2:], os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "agent check:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	usage.Exit(help)
 	if err := serve(context.Background()); err != nil {
-		log.Fatal("agent: ", err)
+		cloud.Fail("agent", err)
 	}
 }
 
 func serve(ctx context.Context) error {
-	agent, err := hosted.Open(ctx, os.Getenv) // your own agent goes there
+	getenv, err := cloud.Settings(os.Getenv)
+	if err != nil {
+		return err
+	}
+	agent, err := hosted.Open(ctx, getenv) // your own agent goes there
 	if err != nil {
 		return err
 	}
@@ -70,13 +80,15 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var signer *wire.Signer
-	if key := os.Getenv("CARD_SIGNING_KEY"); key != "" {
-		if signer, err = wire.NewSigner([]byte(key)); err != nil {
-			return fmt.Errorf("CARD_SIGNING_KEY: %w", err)
-		}
+	signer, err := cardSigner(os.Getenv("CARD_SIGNING_KEY"), os.Getenv("OTHER_CARD_PUBLIC_KEY"))
+	if err != nil {
+		return err
 	}
 	guard, err := webhooks()
+	if err != nil {
+		return err
+	}
+	public, err := publicURL(os.Getenv("PUBLIC_URL"))
 	if err != nil {
 		return err
 	}
@@ -85,22 +97,22 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	handler := func(r *run.Runner, pushes push.Store) http.Handler {
-		return wire.New(wire.Config{
+		return public.serve(wire.New(wire.Config{
 			Server: &server.Server{
 				Log: r.Log, Runner: r, Retention: time.Duration(days) * 24 * time.Hour, JoinWindow: window, Card: card,
 				Push: &server.Push{Store: pushes, Check: guard.Check},
 			},
 			Extended: extended,
 			Signer:   signer,
-			BaseURL:  baseURL(os.Getenv("PUBLIC_URL")),
+			BaseURL:  public.base,
 			Auth:     scheme,
 			Page:     browsers,
 			Logger:   r.Logger,
-		})
+		}))
 	}
 	if !onLambda() {
 		// First of all, because a port that is taken is the likeliest failure.
-		listener, err := listen(cmp.Or(os.Getenv("PORT"), "10000"))
+		listener, err := listen(address(), cmp.Or(os.Getenv("PORT"), "10000"))
 		if err != nil {
 			return err
 		}
@@ -110,7 +122,7 @@ func serve(ctx context.Context) error {
 			return err
 		}
 		l.window = window
-		return l.serve(card.Name, onlyLoopback(os.Getenv("PUBLIC_URL"), handler(l.runner, l.pushes)), listener)
+		return l.serve(card.Name, os.Getenv("PUBLIC_URL"), handler(l.runner, l.pushes), listener)
 	}
 	runner, log, err := cloud.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), agent.Executor)
 	if err != nil {
@@ -118,17 +130,28 @@ func serve(ctx context.Context) error {
 	}
 	runner.Logger = cloud.NewLogger(os.Getenv("SERVICE_NAME"))
 	cloud.Warm(ctx, log)
-	lambda.Start(functionurl.Handler(handler(runner, log)))
+	lambda.Start(cloud.WithCheck(log.Reach, functionurl.Handler(handler(runner, log))))
 	return nil
 }
 
-// baseURL returns what tells where clients find the agent: at the public URL, if there is one.
-func baseURL(public string) func(*http.Request) string {
-	if public == "" {
-		return functionurl.BaseURL
+// cardSigner returns what signs the agent card, with a private key, and publishes another key besides. Either may be "".
+func cardSigner(private, other string) (*wire.Signer, error) {
+	switch {
+	case private == "" && other != "":
+		return nil, errors.New("OTHER_CARD_PUBLIC_KEY needs CARD_SIGNING_KEY: it is the second key, not the first")
+	case private == "":
+		return nil, nil
 	}
-	public = strings.TrimSuffix(public, "/") + "/"
-	return func(*http.Request) string { return public }
+	signer, err := wire.NewSigner([]byte(private))
+	if err != nil {
+		return nil, fmt.Errorf("CARD_SIGNING_KEY: %w", err)
+	}
+	if other != "" {
+		if err := signer.AlsoPublish(other); err != nil {
+			return nil, fmt.Errorf("OTHER_CARD_PUBLIC_KEY: %w", err)
+		}
+	}
+	return signer, nil
 }
 
 // joinWindow returns the [server.Server]'s, of a duration that may be "".
@@ -161,8 +184,8 @@ func forBrowsers() (http.Handler, error) {
 // webhooks returns where push notifications may go.
 func webhooks() (push.Guard, error) {
 	allowed := os.Getenv("PUSH_ALLOWED_CIDRS")
-	if allowed == "" && !onLambda() {
-		allowed = loopback
+	if allowed == "" && !onLambda() && functionurl.IsLoopback(strings.ToLower(address())) {
+		allowed = loopback // else others would reach through the agent what only this machine should
 	}
 	guard, err := push.ParseAllow(allowed)
 	if err != nil {
@@ -170,6 +193,9 @@ func webhooks() (push.Guard, error) {
 	}
 	return guard, nil
 }
+
+// address returns where a local server listens.
+func address() string { return cmp.Or(os.Getenv("ADDRESS"), "localhost") }
 
 func onLambda() bool { return os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" }
 

@@ -44,6 +44,8 @@ func TestRefusesToStart(t *testing.T) {
 		{"PORT=" + port, "set PORT to another"},
 		{"PORT=http", `PORT is "http"`},
 		{"PORT=65536", `PORT is "65536"`},
+		{"ADDRESS=192.0.2.1", `ADDRESS is "192.0.2.1"`},
+		{"ADDRESS=localhost:80", `ADDRESS is "localhost:80"`},
 		{"AGENT=parrot", `AGENT is "parrot", not one of demo and bedrock`},
 		{"AGENT=bedrock", "MODEL_ID"},
 		{"AUTH=oauth", `AUTH is "oauth"`},
@@ -103,7 +105,7 @@ func TestHelp(t *testing.T) {
 		t.Errorf("-h: %v, %s", err, out)
 	}
 	read := regexp.MustCompile(`[gG]etenv\("([A-Z_]+)"\)`)
-	for _, dirs := range [][]string{{"../agent", "../../internal/hosted"}, {"../worker", "../../internal/hosted"}, {"../push"}, {"../sweeper"}} {
+	for _, dirs := range [][]string{{"../agent", "../../internal/hosted"}, {"../worker", "../../internal/hosted"}, {"../push"}, {"../sweeper"}, {"../hook"}} {
 		text, err := os.ReadFile(filepath.Join(dirs[0], "usage.txt"))
 		if err != nil {
 			t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"errors"
-	"log"
+	"fmt"
 	"os"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -31,30 +31,47 @@ var help string
 
 func main() {
 	usage.Exit(help)
-	guard, err := push.ParseAllow(os.Getenv("PUSH_ALLOWED_CIDRS"))
+	if err := serve(); err != nil {
+		cloud.Fail("push", err)
+	}
+}
+
+func serve() error {
+	getenv, err := cloud.Settings(os.Getenv)
 	if err != nil {
-		log.Fatal("push: PUSH_ALLOWED_CIDRS: ", err)
+		return err
+	}
+	guard, err := push.ParseAllow(getenv("PUSH_ALLOWED_CIDRS"))
+	if err != nil {
+		return fmt.Errorf("PUSH_ALLOWED_CIDRS: %w", err)
 	}
 	l, invoke, err := cloud.NewPush(context.Background(), os.Getenv("TABLE_NAME"), os.Getenv("PUSH_FUNCTION_NAME"))
 	if err != nil {
-		log.Fatal("push: ", err)
+		return err
 	}
 	d := &webhook.Deliverer{Log: l, Store: l, Client: guard.Client(), Logger: cloud.NewLogger(os.Getenv("SERVICE_NAME")), Invoke: invoke}
-	lambda.Start(func(ctx context.Context, event json.RawMessage) error {
+	lambda.Start(cloud.WithCheck(l.Reach, func(ctx context.Context, event json.RawMessage) (any, error) {
 		var job cloud.Job
 		if err := json.Unmarshal(event, &job); err != nil {
-			return err
+			return nil, err
 		}
 		if job.TaskID != "" && job.ConfigID != "" {
-			return d.Deliver(ctx, job.TaskID, job.ConfigID)
+			return nil, d.Deliver(ctx, job.TaskID, job.ConfigID)
 		}
 		var stream events.DynamoDBEvent
 		if err := json.Unmarshal(event, &stream); err != nil {
-			return err
+			return nil, err
 		}
 		if len(stream.Records) == 0 {
-			return errors.New("the event is neither of a stream nor has it taskId and configId")
+			return nil, errors.New("the event is neither of a stream nor has it taskId and configId")
 		}
-		return d.Wake(ctx, dynamolog.Woken(stream)...)
-	})
+		tasks := dynamolog.Woken(stream)
+		err := d.Wake(ctx, tasks...)
+		if err != nil {
+			// The message in the dead-letter queue has no record of the stream, but the id of this request.
+			d.Logger.ErrorContext(ctx, "wake failed", "tasks", tasks, "error", err.Error())
+		}
+		return nil, err
+	}))
+	return nil
 }

@@ -8,11 +8,12 @@ package main
 import (
 	"context"
 	_ "embed"
+	"encoding/json"
 	"errors"
-	"log"
 	"os"
 	"time"
 
+	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"a2alambda/internal/cloud"
@@ -26,17 +27,30 @@ var help string
 
 func main() {
 	usage.Exit(help)
-	ctx, table := context.Background(), os.Getenv("TABLE_NAME")
-	runner, _, err := cloud.NewRunner(ctx, table, os.Getenv("WORKER_FUNCTION_NAME"), nil)
-	if err != nil {
-		log.Fatal("sweeper: ", err)
+	if err := serve(context.Background()); err != nil {
+		cloud.Fail("sweeper", err)
 	}
-	runner.Logger = cloud.NewLogger(os.Getenv("SERVICE_NAME"))
-	pushes, invoke, err := cloud.NewPush(ctx, table, os.Getenv("PUSH_FUNCTION_NAME"))
+}
+
+func serve(ctx context.Context) error {
+	getenv, err := cloud.Settings(os.Getenv)
 	if err != nil {
-		log.Fatal("sweeper: ", err)
+		return err
 	}
-	lambda.Start(func(ctx context.Context) error {
+	runner, _, err := cloud.NewRunner(ctx, getenv("TABLE_NAME"), getenv("WORKER_FUNCTION_NAME"), nil)
+	if err != nil {
+		return err
+	}
+	runner.Logger = cloud.NewLogger(getenv("SERVICE_NAME"))
+	pushes, invoke, err := cloud.NewPush(ctx, getenv("TABLE_NAME"), getenv("PUSH_FUNCTION_NAME"))
+	if err != nil {
+		return err
+	}
+	// It may not read what dynamolog.Log.Reach reads.
+	check := func(ctx context.Context) error {
+		return pushes.DuePushes(ctx, func(a2a.TaskID, string) bool { return false })
+	}
+	lambda.Start(cloud.WithCheck(check, func(ctx context.Context, _ json.RawMessage) (any, error) {
 		used, begun := new(telemetry.Usage), time.Now()
 		ctx = telemetry.With(ctx, used)
 		n, err := runner.Sweep(ctx)
@@ -48,6 +62,7 @@ func main() {
 		line.Took("sweepMs", time.Since(begun))
 		line.Usage(used)
 		line.Log(ctx, runner.Logger, telemetry.Sweep)
-		return err
-	})
+		return nil, err
+	}))
+	return nil
 }

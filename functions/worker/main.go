@@ -8,8 +8,8 @@ package main
 import (
 	"context"
 	_ "embed"
+	"encoding/json"
 	"errors"
-	"log"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -24,20 +24,34 @@ var help string
 
 func main() {
 	usage.Exit(help)
-	ctx := context.Background()
-	agent, err := hosted.Open(ctx, os.Getenv)
-	if err != nil {
-		log.Fatal("worker: ", err)
+	if err := serve(context.Background()); err != nil {
+		cloud.Fail("worker", err)
 	}
-	runner, _, err := cloud.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), agent.Executor)
+}
+
+func serve(ctx context.Context) error {
+	getenv, err := cloud.Settings(os.Getenv)
 	if err != nil {
-		log.Fatal("worker: ", err)
+		return err
 	}
-	runner.Logger = cloud.NewLogger(os.Getenv("SERVICE_NAME"))
-	lambda.Start(func(ctx context.Context, job cloud.Job) error {
-		if job.TaskID == "" {
-			return errors.New(`the event has no "taskId"`)
+	agent, err := hosted.Open(ctx, getenv)
+	if err != nil {
+		return err
+	}
+	runner, table, err := cloud.NewRunner(ctx, getenv("TABLE_NAME"), getenv("WORKER_FUNCTION_NAME"), agent.Executor)
+	if err != nil {
+		return err
+	}
+	runner.Logger = cloud.NewLogger(getenv("SERVICE_NAME"))
+	lambda.Start(cloud.WithCheck(table.Reach, func(ctx context.Context, event json.RawMessage) (any, error) {
+		var job cloud.Job
+		if err := json.Unmarshal(event, &job); err != nil {
+			return nil, err
 		}
-		return runner.Work(ctx, job.TaskID) // after an error, Lambda tries again
-	})
+		if job.TaskID == "" {
+			return nil, errors.New(`the event has no "taskId"`)
+		}
+		return nil, runner.Work(ctx, job.TaskID) // after an error, Lambda tries again
+	}))
+	return nil
 }

@@ -9,8 +9,9 @@ import (
 
 // Scheme tells who sends requests. It may be used by many requests at once.
 type Scheme interface {
-	// Authenticate returns the owner of what the request does: a name of the caller that nobody else has and that
-	// stays the same, at most a few hundred bytes, or "" where callers are not told apart. The error is an *[Error].
+	// Authenticate returns the owner of what the request does: a name of the caller that nobody else has, whatever the
+	// scheme and its issuer, and that stays the same, or "" where callers are not told apart. It has no more than some
+	// hundred bytes, besides the issuer's. The error is an *[Error].
 	Authenticate(r *http.Request) (owner string, err error)
 
 	// Declare makes the scheme, if it asks anything of a caller, all that the card has of security schemes and requirements.

@@ -299,7 +299,7 @@ func TestCanceledRequest(t *testing.T) {
 	token := b.alice()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if owner, err := b.Authenticate(request("Bearer " + token).WithContext(ctx)); owner != "alice" || err != nil {
+	if owner, err := subject(b, request("Bearer "+token).WithContext(ctx)); owner != "alice" || err != nil {
 		t.Errorf("owner %q, %v", owner, err)
 	}
 	b.good(t, token)

@@ -15,6 +15,8 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
+
+	"a2alambda/internal/tasklog"
 )
 
 // algorithms are the signatures that are accepted: those that take the issuer's private key to make.
@@ -30,12 +32,14 @@ const maxSubject = 255
 // Discovery 1.0, section 4). It is asked first when the first token comes: starting does not depend on it.
 //
 // A token must have the claims iss, exp, sub and aud. Access tokens of Amazon Cognito have no aud: there, client_id is
-// the audience. The owner is the subject. Clocks may differ by five minutes where a token is not valid yet, and not at
-// all where it has expired.
+// the audience. If it has a type (typ in its header), that is JWT or at+jwt (RFC 9068, section 2.1): issuers sign other
+// things with the same keys, as logout+jwt, which are nobody's leave to come in. The owner is the subject, as of this
+// issuer: see [tasklog.Owner]. Clocks may differ by five minutes where a token is not valid yet, and not at all where it
+// has expired.
 //
 // While the issuer can't be reached and no known key fits, requests are refused with status 503, and logger is told why.
 func OIDC(issuer, audience string, logger *slog.Logger) (Scheme, error) {
-	if u, err := url.Parse(issuer); err != nil || !isSecure(u) || u.RawQuery != "" || u.Fragment != "" {
+	if u, err := url.Parse(issuer); err != nil || !isSecure(u) || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(issuer, " \t") {
 		return nil, fmt.Errorf("auth: the issuer %q is no https URL", issuer)
 	}
 	if audience == "" {
@@ -73,6 +77,9 @@ func (s *tokens) Authenticate(r *http.Request) (string, error) {
 	if check.unavailable {
 		return "", &Error{Status: http.StatusServiceUnavailable, Message: "tokens can't be checked at the moment, try again later"}
 	}
+	if check.otherType {
+		return "", invalid("the token is of another type than JWT and at+jwt")
+	}
 	if expired := (*oidc.TokenExpiredError)(nil); errors.As(err, &expired) {
 		return "", invalid("the token has expired")
 	}
@@ -93,13 +100,14 @@ func (s *tokens) Authenticate(r *http.Request) (string, error) {
 	if subject == "" || len(subject) > maxSubject {
 		return "", invalid("the token has no valid subject")
 	}
-	return subject, nil
+	return tasklog.Owner(s.issuer, subject), nil
 }
 
-// signatureCheck verifies the signature of one token, and remembers if it couldn't: the verifier's error does not tell.
+// signatureCheck verifies type and signature of one token, and remembers why it couldn't: the verifier's error does not tell.
 type signatureCheck struct {
 	keys        *keys
 	unavailable bool
+	otherType   bool
 }
 
 func (c *signatureCheck) VerifySignature(ctx context.Context, token string) ([]byte, error) {
@@ -107,13 +115,23 @@ func (c *signatureCheck) VerifySignature(ctx context.Context, token string) ([]b
 	if err != nil {
 		return nil, err
 	}
+	if typ, ok := signed.Signatures[0].Protected.ExtraHeaders[jose.HeaderType]; ok && !isAccess(typ) {
+		c.otherType = true
+		return nil, errors.New("auth: a token of another type")
+	}
 	payload, err := c.keys.verify(ctx, signed)
 	c.unavailable = errors.Is(err, errUnavailable)
 	return payload, err
 }
 
-// Declare says twice how to call: with a bearer token, and where such tokens come from. There are clients that only know the
-// first (CrewAI), or attach a token to nothing else (a2a-go).
+// isAccess reports whether a header's typ may be that of a token which lets somebody in. It is a media type, whose "application/" may
+// be left out (RFC 7515, section 4.1.9).
+func isAccess(typ any) bool {
+	name, _ := typ.(string)
+	name = strings.TrimPrefix(strings.ToLower(name), "application/")
+	return name == "jwt" || name == "at+jwt"
+}
+
 func (s *tokens) Declare(card *a2a.AgentCard) {
 	discovery := strings.TrimSuffix(s.issuer, "/") + "/.well-known/openid-configuration"
 	declare(card,

@@ -21,6 +21,7 @@ import (
 
 	"a2alambda/internal/auth"
 	"a2alambda/internal/auth/authtest"
+	"a2alambda/internal/tasklog"
 )
 
 const bare = `Bearer realm="a2a"`
@@ -46,8 +47,57 @@ func request(authorization ...string) *http.Request {
 	return r
 }
 
+// authenticate returns the subject that a token lets in.
 func authenticate(s auth.Scheme, token string) (string, error) {
-	return s.Authenticate(request("Bearer " + token))
+	return subject(s, request("Bearer "+token))
+}
+
+func subject(s auth.Scheme, r *http.Request) (string, error) {
+	owner, err := s.Authenticate(r)
+	name, _ := tasklog.Subject(owner)
+	return name, err
+}
+
+// TestOwner checks that a subject is a caller of its own at each issuer.
+func TestOwner(t *testing.T) {
+	one, other := authtest.NewIssuer(t), authtest.NewIssuer(t)
+	var owners []string
+	for _, issuer := range []*authtest.Issuer{one, other, one} {
+		owner, err := newOIDC(t, issuer.URL).Authenticate(request("Bearer " + issuer.Token(map[string]any{"sub": "alice", "aud": "agent"})))
+		if err != nil || owner != issuer.URL+" alice" {
+			t.Errorf("owner %q, %v", owner, err)
+		}
+		owners = append(owners, owner)
+	}
+	if owners[0] == owners[1] || owners[0] != owners[2] {
+		t.Errorf("owners %q", owners)
+	}
+}
+
+// TestType checks what a token may be by its header. The issuer signs other things with the same key.
+func TestType(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	scheme := newOIDC(t, issuer.URL)
+	claims := map[string]any{"sub": "alice", "aud": "agent"}
+	for _, typ := range []any{nil, "JWT", "jwt", "Jwt", "at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+jwt", "application/jwt"} {
+		if owner, err := authenticate(scheme, issuer.TokenOfType(typ, claims)); owner != "alice" || err != nil {
+			t.Errorf("%v: owner %q, %v", typ, owner, err)
+		}
+	}
+	asked := issuer.Asked()
+	fresh := newOIDC(t, issuer.URL)
+	for _, typ := range []any{
+		"logout+jwt", "application/logout+jwt", "secevent+jwt", "dpop+jwt", "id+jwt", "JOSE", "", " JWT", "JWT ", "application/", "text/jwt",
+		"application/application/jwt", "jwt;x=1", 1, true, []string{"JWT"}, map[string]string{"JWT": "JWT"},
+	} {
+		owner, err := authenticate(fresh, issuer.TokenOfType(typ, claims))
+		if refused(t, err, invalid("the token is of another type than JWT and at+jwt")); owner != "" {
+			t.Errorf("%v: owner %q", typ, owner)
+		}
+	}
+	if issuer.Asked() != asked {
+		t.Error("the issuer was asked for keys for tokens that are of no use")
+	}
 }
 
 func TestTokens(t *testing.T) {
@@ -108,7 +158,7 @@ func TestAuthorization(t *testing.T) {
 	scheme := newOIDC(t, issuer.URL)
 	token := issuer.Token(map[string]any{"sub": "alice", "aud": "agent"})
 	for _, h := range []string{"Bearer " + token, "bearer " + token, "BEARER  " + token + " "} {
-		if owner, err := scheme.Authenticate(request(h)); owner != "alice" || err != nil {
+		if owner, err := subject(scheme, request(h)); owner != "alice" || err != nil {
 			t.Errorf("%.10s: owner %q, %v", h, owner, err)
 		}
 	}
@@ -250,7 +300,7 @@ func TestOIDCConfig(t *testing.T) {
 		}
 	}
 	for _, issuer := range []string{"", "issuer.example", "http://issuer.example", "http://localhost.example", "ftp://issuer.example", "https://", "https:///x",
-		"https://issuer.example?a", "https://issuer.example/#a", "://", "http://10.0.0.1"} {
+		"https://issuer.example?a", "https://issuer.example/#a", "://", "http://10.0.0.1", "https://issuer.example/a b", " https://issuer.example"} {
 		if _, err := auth.OIDC(issuer, "agent", slog.Default()); err == nil {
 			t.Errorf("%q is accepted", issuer)
 		}

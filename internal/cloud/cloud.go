@@ -63,7 +63,7 @@ func DynamoDB(cfg aws.Config) *dynamodb.Client {
 func NewLogger(service string) *slog.Logger {
 	h := lambdacontext.NewLogHandler()
 	if service != "" {
-		h = telemetry.NewHandler(h, service)
+		h = telemetry.NewHandler(h, service, os.Getenv("AWS_LAMBDA_FUNCTION_VERSION"))
 	}
 	return slog.New(h)
 }
@@ -100,12 +100,12 @@ func NewRunner(ctx context.Context, table, worker string, executor a2asrv.AgentE
 	}, l, nil
 }
 
-// Warm connects to the table, for a second at most. What a function does before it asks for its first event runs with more CPU than
-// an event gets, and a TLS handshake needs it. A failure is nothing: whoever needs the table then will see.
+// Warm connects to the table, for a second at most, and reads its secret. What a function does before it asks for its first event
+// runs with more CPU than an event gets, and a TLS handshake needs it. A failure is nothing: whoever needs the table then will see.
 func Warm(ctx context.Context, l *dynamolog.Log) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	_ = l.Connect(ctx)
+	_, _ = l.Secret(ctx)
 }
 
 // NewPush returns the table as the store of push notification configurations, and what invokes the push function, a Lambda

@@ -1,6 +1,8 @@
 package cloud_test
 
 import (
+	"encoding/base64"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -22,7 +24,7 @@ func TestWarm(t *testing.T) {
 		requests.Add(1)
 		io.Copy(io.Discard, r.Body) // else the connection is not used again
 		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-		w.Write([]byte("{}")) // the item is not there
+		fmt.Fprintf(w, `{"Item":{"b":{"B":%q}}}`, base64.StdEncoding.EncodeToString(make([]byte, tasklog.SecretBytes))) // the secret is there
 	}))
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {

@@ -8,6 +8,8 @@
 //	L             the lease, and what its holder is asked; not there before the first renewal
 //	P#<id>        a push notification configuration, and how far its delivery has come; see push.go
 //
+// One item is of no task: the table's secret, see secret.go.
+//
 // Putting E#<seq> if it is absent is what keeps one order among many writers; where a fence is, only its writer may. Reading
 // the range E#… to L backwards begins with the lease, the head and the newest events; reading it forwards from the next
 // event brings what is new, and the lease.
@@ -33,16 +35,16 @@ import (
 type Log struct {
 	client *dynamodb.Client
 	table  string
+	secret secret
 }
 
 // New returns the log in the table. It sends nothing yet.
-func New(client *dynamodb.Client, table string) *Log { return &Log{client, table} }
+func New(client *dynamodb.Client, table string) *Log { return &Log{client: client, table: table} }
 
-// Connect opens a connection to the table, so that the first request that matters need not wait for it. It reads what is never
-// there, for a read unit at most.
-func (l *Log) Connect(ctx context.Context) error {
+// Reach returns an error if the table can't be read. It reads what is never there, for a read unit at most.
+func (l *Log) Reach(ctx context.Context) error {
 	if _, err := l.head(ctx, "none"); err != nil && err != tasklog.ErrNotFound {
-		return fmt.Errorf("dynamolog: connecting: %w", err)
+		return fmt.Errorf("dynamolog: reaching the table: %w", err)
 	}
 	return nil
 }

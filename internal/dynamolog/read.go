@@ -2,7 +2,6 @@ package dynamolog
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -156,11 +155,11 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 		if err != nil {
 			return nil, err
 		}
-		var task a2a.Task
-		if err := json.Unmarshal(lines[0], &task); err != nil {
+		task, err := tasklog.DecodeTask(lines[0])
+		if err != nil {
 			return nil, fmt.Errorf("snapshot as of event %d: %w", snapshot, err)
 		}
-		fold = tasklog.NewFold(&task, snapshot)
+		fold = tasklog.NewFold(task, snapshot)
 	} else {
 		batches = append(batches, head)
 	}

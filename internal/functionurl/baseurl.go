@@ -22,15 +22,16 @@ func withBaseURL(ctx context.Context, base string) context.Context {
 //	function URL      https://<domain>/
 //	REST API          https://<domain>/<stage>/
 //	HTTP API          https://<domain>/<stage>/, without the stage if it is "$default"
-//	custom domain     https://<domain>/
+//	custom domain     https://<domain>/<base path>/
 //	sam local         http://<Host>/
 //	any other server  http://<Host>/, or https where r came over TLS
 //
 // On Lambda nothing in it is the client's to choose: the domain comes from the
 // event's context. Elsewhere it is the Host header, which a client can forge,
 // so what is made of it must go back to that client only. X-Forwarded headers
-// are ignored. The base path under which a custom domain maps an API is not in
-// the event, so it is missing here.
+// are ignored. The base path under which a custom domain maps an API is what the
+// event's path has before what the route leaves open; an HTTP API's route
+// $default does not tell, so there it is missing.
 func BaseURL(r *http.Request) string {
 	if base, ok := r.Context().Value(baseURLKey{}).(string); ok {
 		return base

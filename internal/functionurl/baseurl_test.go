@@ -31,6 +31,10 @@ func TestBaseURL(t *testing.T) {
 		{"REST API", event(t, "rest.json"), "https://exampleapi.execute-api.eu-central-1.amazonaws.com/prod/"},
 		{"REST API, X-Forwarded-Proto", event(t, "rest.json", set("http", "headers", "X-Forwarded-Proto")), "https://exampleapi.execute-api.eu-central-1.amazonaws.com/prod/"},
 		{"REST API, custom domain", event(t, "rest.json", domain("api.example.com"), set("/a%2Fb/card", "requestContext", "path")), "https://api.example.com/"},
+		{"REST API, custom domain with a base path", event(t, "rest.json", domain("api.example.com"), set("/agents/one/a%2Fb/card", "path")), "https://api.example.com/agents/one/"},
+		{"REST API, the base path itself", event(t, "rest.json", domain("api.example.com"), set("/agents/one", "path"), set("/", "resource"), set(nil, "pathParameters")), "https://api.example.com/agents/one/"},
+		{"REST API, a resource of it", event(t, "rest.json", set("/agent/a%2Fb/card", "path"), set("/agent/{proxy+}", "resource")), "https://exampleapi.execute-api.eu-central-1.amazonaws.com/prod/agent/"},
+		{"HTTP API, custom domain with a base path", event(t, "http.json", domain("api.example.com"), stage("$default"), set("/one/x/y", "rawPath"), set("ANY /{proxy+}", "routeKey"), set(map[string]any{"proxy": "x/y"}, "pathParameters")), "https://api.example.com/one/"},
 		{"HTTP API", event(t, "http.json"), "https://exampleapi.execute-api.eu-central-1.amazonaws.com/prod/"},
 		{"HTTP API, $default", event(t, "http.json", stage("$default")), "https://exampleapi.execute-api.eu-central-1.amazonaws.com/"},
 		{"HTTP API, custom domain", event(t, "http.json", domain("api.example.com")), "https://api.example.com/"},
@@ -80,5 +84,44 @@ func TestBaseURLOfServer(t *testing.T) {
 				t.Errorf("%s; want %s", got, want)
 			}
 		}
+	}
+}
+
+// TestPath checks at which path a handler is reached, however the event has it.
+func TestPath(t *testing.T) {
+	path := func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.EscapedPath()) }
+	proxy := func(path, proxy string) []func(map[string]any) {
+		return []func(map[string]any){set(path, "path"), set("/{proxy+}", "resource"), set(map[string]any{"proxy": proxy}, "pathParameters")}
+	}
+	root := func(path string) []func(map[string]any) {
+		return []func(map[string]any){set(path, "path"), set("/", "resource"), set(nil, "pathParameters")}
+	}
+	routed := func(path, route string, parameters any) []func(map[string]any) {
+		return []func(map[string]any){set(path, "rawPath"), set(route, "routeKey"), set("$default", "requestContext", "stage"), set(parameters, "pathParameters")}
+	}
+	for _, tt := range []struct {
+		name, file string
+		edits      []func(map[string]any)
+		want       string
+	}{
+		{"function URL, two slashes", "function-url.json", []func(map[string]any){set("//message:send", "rawPath")}, "//message:send"},
+		{"REST API, two slashes", "rest.json", proxy("//message:send", "/message:send"), "//message:send"},
+		{"REST API, two slashes of which the parameter knows one", "rest.json", proxy("//message:send", "message:send"), "//message:send"},
+		{"REST API, base path", "rest.json", proxy("/one/tasks/a%2Fb", "tasks/a%2Fb"), "/tasks/a%2Fb"},
+		{"REST API, base path, parameter decoded", "rest.json", proxy("/one/tasks/a%20b", "tasks/a b"), "/tasks/a%20b"},
+		{"REST API, base path and two slashes", "rest.json", proxy("/one//message:send", "message:send"), "//message:send"},
+		{"REST API, a tenant named as the operation", "rest.json", proxy("/tasks/tasks", "tasks/tasks"), "/tasks/tasks"},
+		{"REST API, base path alone", "rest.json", root("/one"), "/"},
+		{"REST API, base path and a slash", "rest.json", root("/one/"), "/"},
+		{"REST API, root", "rest.json", root("/"), "/"},
+		{"HTTP API, two slashes", "http.json", routed("//message:send", "$default", nil), "//message:send"},
+		{"HTTP API, base path", "http.json", routed("/one/message:send", "POST /{proxy+}", map[string]any{"proxy": "message:send"}), "/message:send"},
+		{"HTTP API, base path alone", "http.json", routed("/one", "POST /", nil), "/"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if status, got := answer(t, path, event(t, tt.file, tt.edits...)); status != 200 || got != tt.want {
+				t.Errorf("status %d, %s; want %s", status, got, tt.want)
+			}
+		})
 	}
 }

@@ -211,7 +211,36 @@ func TestBadRequest(t *testing.T) {
 			if status, body := answer(t, never, ev); status != 400 || body != "Bad Request\n" {
 				t.Errorf("%s, bad %s: status %d, body %q", name, what, status, body)
 			}
+			wantNosniff(t, never, ev)
 		}
+	}
+}
+
+// wantNosniff checks that the response to an event says that it is what it says it is.
+func wantNosniff(t *testing.T, h http.HandlerFunc, ev json.RawMessage) {
+	t.Helper()
+	out, err := functionurl.Handler(h)(t.Context(), ev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := http.Header{}
+	switch out := out.(type) {
+	case *events.LambdaFunctionURLStreamingResponse:
+		header.Set("X-Content-Type-Options", out.Headers["X-Content-Type-Options"])
+	case events.APIGatewayProxyResponse:
+		header = out.MultiValueHeaders
+	case events.APIGatewayV2HTTPResponse:
+		header.Set("X-Content-Type-Options", out.Headers["X-Content-Type-Options"])
+	}
+	if header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("%v", header)
+	}
+}
+
+// TestPanicNosniff has a handler panic before its response begins, at each door.
+func TestPanicNosniff(t *testing.T) {
+	for _, name := range []string{"function-url.json", "rest.json", "http.json"} {
+		wantNosniff(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, event(t, name))
 	}
 }
 

@@ -24,11 +24,12 @@ func proxyREST(ctx context.Context, h http.Handler, payload json.RawMessage, htt
 	if err := json.Unmarshal(payload, &ev); err != nil {
 		return nil, fmt.Errorf("functionurl: API Gateway event: %w", err)
 	}
-	ctx = withIAMUser(withBaseURL(ctx, restBase(&ev)), restIAMUser(&ev))
 	if httpAPI {
 		ev.Path = trimStage(ev.Path, ev.RequestContext.Stage)
 	}
-	ev.Path = encoded(ev.Path, httpAPI)
+	base, path := splitBase(ev.Path, ev.Resource, ev.PathParameters)
+	ctx = withIAMUser(withBaseURL(ctx, restBase(&ev)+base), restIAMUser(&ev))
+	ev.Path = encoded(path, httpAPI)
 	rc := &ev.RequestContext
 	response, err := httpadapter.New(buffered(h, rc.DomainName, rc.Identity.SourceIP)).ProxyWithContext(ctx, ev)
 	if err != nil {
@@ -48,8 +49,10 @@ func proxyHTTP(ctx context.Context, h http.Handler, payload json.RawMessage) (an
 	if err := json.Unmarshal(payload, &ev); err != nil {
 		return nil, fmt.Errorf("functionurl: API Gateway event: %w", err)
 	}
-	ctx = withIAMUser(withBaseURL(ctx, httpBase(&ev)), httpIAMUser(&ev))
-	ev.RawPath = encoded(trimStage(ev.RawPath, ev.RequestContext.Stage), true)
+	_, route, _ := strings.Cut(ev.RouteKey, " ") // after the verb
+	base, path := splitBase(trimStage(ev.RawPath, ev.RequestContext.Stage), route, ev.PathParameters)
+	ctx = withIAMUser(withBaseURL(ctx, httpBase(&ev)+base), httpIAMUser(&ev))
+	ev.RawPath = encoded(path, true)
 	rc := &ev.RequestContext
 	whole := func(w http.ResponseWriter, r *http.Request) {
 		// The adapter splits most headers at commas. Here as at the other doors, whoever reads a header knows if it is a list.
@@ -64,7 +67,7 @@ func proxyHTTP(ctx context.Context, h http.Handler, payload json.RawMessage) (an
 	if err != nil {
 		return events.APIGatewayV2HTTPResponse{
 			StatusCode: http.StatusBadRequest,
-			Headers:    map[string]string{"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"},
+			Headers:    map[string]string{"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
 			Body:       badRequest,
 		}, nil
 	}
@@ -78,6 +81,31 @@ func trimStage(path, stage string) string {
 		return "/" + strings.TrimPrefix(rest, "/")
 	}
 	return path
+}
+
+// splitBase splits an event's path into the base path, under which a custom
+// domain maps the API (or the API the function), and what is behind it, by what
+// the route leaves open: /{proxy+}, or nothing. The base path is without the
+// slash before it, and with one behind it; or "" if there is none.
+//
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-mappings.html
+func splitBase(path, route string, parameters map[string]string) (base, rest string) {
+	whole, tail := path, ""
+	switch proxy, ok := parameters["proxy"]; {
+	case strings.HasSuffix(route, "/{proxy+}") && ok:
+		tail = "/" + proxy
+	case route != "/":
+		return "", path
+	}
+	if !strings.HasSuffix(whole, tail) { // the one may be decoded, and the other not
+		whole, _ = url.PathUnescape(whole)
+		tail, _ = url.PathUnescape(tail)
+	}
+	before, ok := strings.CutSuffix(whole, tail)
+	if before = strings.TrimRight(before, "/"); !ok || !strings.HasPrefix(path, before) || before == "" {
+		return "", path
+	}
+	return strings.TrimLeft(before, "/") + "/", "/" + strings.TrimPrefix(path[len(before):], "/")
 }
 
 // encoded returns the path percent-encoded. HTTP APIs, and SAM's local API,

@@ -20,9 +20,9 @@ const bufferSize = 32 << 10
 // internalError is the whole body of a response whose handler panicked.
 const internalError = `{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"Internal error"}}`
 
-// ownHeader returns the headers of a response that is none of the handler's: no cache may keep it.
+// ownHeader returns the headers of a response that is none of the handler's: no cache may keep it, and it is what it says it is.
 func ownHeader(contentType string) http.Header {
-	return http.Header{"Content-Type": {contentType}, "Cache-Control": {"no-store"}}
+	return http.Header{"Content-Type": {contentType}, "Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"}}
 }
 
 // errPanic ends a stream whose handler panicked after the response began. The

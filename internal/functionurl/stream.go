@@ -23,7 +23,7 @@ func stream(ctx context.Context, h http.Handler, payload json.RawMessage) (any, 
 	if err != nil {
 		return &events.LambdaFunctionURLStreamingResponse{
 			StatusCode: http.StatusBadRequest,
-			Headers:    map[string]string{"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"},
+			Headers:    map[string]string{"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
 			Body:       strings.NewReader(badRequest),
 		}, nil
 	}

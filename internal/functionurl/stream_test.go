@@ -216,7 +216,7 @@ func TestStreamHead(t *testing.T) {
 		}, status: 200, headers: map[string]string{"Content-Type": "a/b"}},
 		{name: "invalid status", h: func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(7)
-		}, status: 500, headers: map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store"}, body: internalError},
+		}, status: 500, headers: map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}, body: internalError},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			captureLog(t)

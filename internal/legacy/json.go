@@ -2,7 +2,6 @@ package legacy
 
 import (
 	"encoding/base64"
-	"maps"
 
 	legacy "github.com/a2aproject/a2a-go/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -129,13 +128,11 @@ func fromPart(p *a2a.Part) any {
 	case a2a.URL:
 		return fileJSON{"file", legacy.FileURI{FileMeta: file, URI: string(c)}, p.Metadata}
 	case a2a.Data:
-		if object, ok := c.Value.(map[string]any); ok {
-			return dataJSON{"data", object, p.Metadata}
+		if isBare(p) {
+			return fromPart(wrap(p))
 		}
-		metadata := map[string]any{}
-		maps.Copy(metadata, p.Metadata)
-		metadata[wrapped] = true
-		return dataJSON{"data", map[string]any{"value": c.Value}, metadata}
+		object, _ := c.Value.(map[string]any)
+		return dataJSON{"data", object, p.Metadata}
 	}
 	return dataJSON{"data", map[string]any{"value": p}, p.Metadata}
 }

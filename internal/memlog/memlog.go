@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"slices"
 	"sync"
@@ -22,6 +23,7 @@ type Log struct {
 	tasks  map[a2a.TaskID]*task
 	pushes map[pushKey]*delivery
 	swept  time.Time // when expired tasks were last looked for
+	secret []byte    // nil before somebody has asked for it
 }
 
 type task struct {
@@ -311,6 +313,17 @@ func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) 
 		return nil, err
 	}
 	return &tasklog.Snapshot{Head: head, Task: folded, Seq: t.fold.Seq(), Lease: lease}, nil
+}
+
+// Secret implements [tasklog.Log]. It is the process's, as the tasks are: in the next one, the same message has another id.
+func (l *Log) Secret(context.Context) ([]byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.secret == nil {
+		l.secret = make([]byte, tasklog.SecretBytes)
+		_, _ = rand.Read(l.secret) // never fails: crypto/rand
+	}
+	return l.secret, nil
 }
 
 // get returns the task, or nil if there is none or it has expired. l.mu is held.

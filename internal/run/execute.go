@@ -56,12 +56,16 @@ func (r *Run) callContext(ctx context.Context) context.Context {
 	return ctx
 }
 
-// User returns what an executor gets to know of the owner of a task, who may be nobody.
+// User returns what an executor gets to know of the owner of a task, who may be nobody: the name and, as an attribute, who issued it.
 func User(owner string) *a2asrv.User {
 	if owner == "" {
 		return new(a2asrv.User)
 	}
-	return a2asrv.NewAuthenticatedUser(owner, nil)
+	name, issuer := tasklog.Subject(owner)
+	if issuer == "" {
+		return a2asrv.NewAuthenticatedUser(name, nil)
+	}
+	return a2asrv.NewAuthenticatedUser(name, map[string]any{"issuer": issuer})
 }
 
 // drive puts what a method of the executor yields into the log, up to a final state or the end of ctx.

@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -11,6 +10,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
+	"a2alambda/internal/protojson"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/telemetry"
 )
@@ -178,9 +178,11 @@ func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot) (Turn, error
 		User: User(s.Head.Scope.Owner), Tenant: s.Head.Scope.Tenant, ServiceParams: a2asrv.NewServiceParams(params),
 	}
 	if s.Head.Metadata != nil {
-		if err := json.Unmarshal(s.Head.Metadata, &ec.Metadata); err != nil {
+		metadata, err := protojson.Metadata(s.Head.Metadata)
+		if err != nil {
 			return Turn{}, fmt.Errorf("metadata of the request: %w", err)
 		}
+		ec.Metadata = metadata
 	}
 	if s.Seq > 1 {
 		ec.StoredTask = s.Task

@@ -4,13 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"slices"
 	"strconv"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
@@ -47,21 +44,24 @@ func (s *Server) accept(
 			return run.Turn{}, nil, err
 		}
 	}
-	turn.Head.Push = req.Config != nil && req.Config.PushConfig != nil
-	pushed, begin := turn.Head.Push, s.create
-	if m.TaskID != "" {
-		begin = s.continueTask
-	}
-	if pushed && m.TaskID != "" { // before the message is in the log
-		if err := s.checkRoom(ctx, c, turn.Head.Scope, m.TaskID, req.Config.PushConfig); err != nil {
-			return run.Turn{}, nil, err
+	pushed := req.Config != nil && req.Config.PushConfig != nil
+	turn.Head.Push = pushed
+	room := func(h tasklog.Head) error { // for the configuration, in the task, which is the caller's
+		if !pushed {
+			return nil
 		}
+		return s.checkRoom(ctx, c, h, req.Config.PushConfig)
 	}
-	if joined, err = begin(ctx, &turn, forWorker); err != nil || !pushed {
+	if m.TaskID == "" {
+		joined, err = s.create(ctx, &turn, forWorker)
+	} else {
+		joined, err = s.continueTask(ctx, &turn, forWorker, room)
+	}
+	if err != nil || !pushed {
 		return turn, joined, err
 	}
 	if joined != nil {
-		if err = s.checkRoom(ctx, c, joined.Head.Scope, joined.Head.ID, req.Config.PushConfig); err == nil {
+		if err = room(joined.Head); err == nil {
 			_, err = s.putPush(ctx, c, joined.Head, req.Config.PushConfig, 0)
 		}
 		return turn, joined, err
@@ -70,21 +70,23 @@ func (s *Server) accept(
 	h.Push = req.Message.TaskID == "" // the head of a task that is continued may not say so yet
 	if _, err = s.putPush(ctx, c, h, req.Config.PushConfig, turn.Fold.Seq()-1); err != nil {
 		// The message is in the log. A client that tries again joins, and this is tried again, too.
-		s.leave(ctx, turn)
+		s.leave(ctx, h.ID, turn.Writer)
 	}
 	return turn, nil, err
 }
 
-// leave leaves a turn that has not begun to a worker. If it fails, the sweeper finds the turn.
-func (s *Server) leave(ctx context.Context, turn run.Turn) {
-	snapshot, err := s.Log.Load(ctx, turn.Head.ID)
-	if err == nil && snapshot.Lease.Holder == turn.Writer {
+// leave leaves a turn that has not begun, or may have been accepted, to a worker: else nobody could have the task before the writer's
+// lease ends. If it fails, the sweeper finds the turn.
+func (s *Server) leave(ctx context.Context, id a2a.TaskID, writer string) {
+	ctx = context.WithoutCancel(ctx)
+	snapshot, err := s.Log.Load(ctx, id)
+	if err == nil && snapshot.Lease.Holder == writer {
 		if _, err = s.Log.Acquire(ctx, snapshot, "", time.Now()); err == nil {
-			err = s.Runner.Invoke(ctx, turn.Head.ID)
+			err = s.Runner.Invoke(ctx, id)
 		}
 	}
-	if err != nil {
-		s.Runner.Logger.ErrorContext(ctx, "leaving turn", "task", turn.Head.ID, "error", err)
+	if err != nil && !errors.Is(err, tasklog.ErrNotFound) {
+		s.Runner.Logger.ErrorContext(ctx, "leaving turn", "task", id, "error", err)
 	}
 }
 
@@ -97,13 +99,17 @@ func (s *Server) create(ctx context.Context, turn *run.Turn, forWorker bool) (*t
 	if err != nil {
 		return nil, err
 	}
+	k, err := s.keyed(ctx)
+	if err != nil {
+		return nil, err
+	}
 	scope := turn.Head.Scope
 	seed := []string{m.ContextID, m.ID, string(parts)}
 	if m.ContextID == "" {
-		m.ContextID = derivedID(scope, append(seed, "context")...)
+		m.ContextID = k.id(scope, append(seed, "context")...)
 	}
 	id := func(generation int) a2a.TaskID {
-		return a2a.TaskID(derivedID(scope, append(slices.Clone(seed), "task", strconv.Itoa(generation))...))
+		return a2a.TaskID(k.id(scope, append(slices.Clone(seed), "task", strconv.Itoa(generation))...))
 	}
 	for generation := 0; ; {
 		m.TaskID = id(generation)
@@ -163,35 +169,6 @@ func (s *Server) outlived(t *a2a.Task) bool {
 	return s.JoinWindow < 0 || time.Since(*ended) > cmp.Or(s.JoinWindow, DefaultJoinWindow)
 }
 
-// derivedID returns an id, in the form of a UUID, that follows from the scope and the strings. Its first 32 bits follow from the
-// scope alone.
-func derivedID(scope tasklog.Scope, from ...string) string {
-	of := sum(scope.Owner, scope.Tenant)
-	id := uuid.UUID(sum(append(from, string(of))...)[:16])
-	copy(id[:scopeBytes], of)
-	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80 // version 8: RFC 9562, 5.8
-	return id.String()
-}
-
-// scopeBytes is how many bytes of an id tell its scope: enough that a strange id is told from one's own, though not a proof.
-const scopeBytes = 4
-
-// inScope reports whether the task of that id may be one of the scope.
-func inScope(scope tasklog.Scope, id a2a.TaskID) bool {
-	u, err := uuid.Parse(string(id))
-	return err == nil && u.String() == string(id) && bytes.Equal(u[:scopeBytes], sum(scope.Owner, scope.Tenant)[:scopeBytes])
-}
-
-// sum returns the SHA-256 of the strings. Where one ends and the next begins makes a difference.
-func sum(of ...string) []byte {
-	h := sha256.New()
-	for _, s := range of {
-		one := sha256.Sum256([]byte(s))
-		h.Write(one[:])
-	}
-	return h.Sum(nil)
-}
-
 func (s *Server) createAs(ctx context.Context, turn *run.Turn, forWorker bool) error {
 	m := turn.Context.Message
 	now := time.Now()
@@ -209,90 +186,16 @@ func (s *Server) createAs(ctx context.Context, turn *run.Turn, forWorker bool) e
 	if forWorker {
 		until = time.Time{}
 	}
-	if err := s.Log.Create(ctx, turn.Head, turn.Writer, until, data); err != nil {
+	// A client that goes away, and sends the message again elsewhere, leaves nothing halfway.
+	if err := s.Log.Create(context.WithoutCancel(ctx), turn.Head, turn.Writer, until, data); err != nil {
+		if !errors.Is(err, tasklog.ErrExists) {
+			s.leave(ctx, m.TaskID, turn.Writer) // it may be there
+		}
 		return err
 	}
 	turn.Fold = tasklog.NewFold(nil, 0)
 	turn.Fold.Add(tasklog.Event{Seq: 1, JSON: data})
 	return nil
-}
-
-// continueTask begins the next turn of a task with the message.
-func (s *Server) continueTask(ctx context.Context, turn *run.Turn, forWorker bool) (*tasklog.Snapshot, error) {
-	m := turn.Context.Message
-	snapshot, err := s.load(ctx, turn.Head.Scope, m.TaskID)
-	if err != nil {
-		return nil, err
-	}
-	task := snapshot.Task
-	if m.ContextID == "" {
-		m.ContextID = task.ContextID
-	}
-	if m.ContextID != task.ContextID {
-		return nil, Invalid("message.contextId", "is not that of the task")
-	}
-	if slices.ContainsFunc(task.History, func(h *a2a.Message) bool { return retried(h, m) }) {
-		if s.outlived(task) {
-			return nil, errEnded
-		}
-		return snapshot, nil
-	}
-	switch state := task.Status.State; {
-	case state.Terminal():
-		return nil, errEnded
-	case !tasklog.Final(state):
-		s.recover(ctx, snapshot)
-		return nil, errRunning
-	case snapshot.Busy():
-		return nil, errRunning
-	case messageBytes(task) > maxMessages:
-		return nil, a2a.NewError(a2a.ErrUnsupportedOperation, "the messages of the task are as long as they may be, all together")
-	}
-
-	snapshot.Head.Request = turn.Head.Request
-	holder, until := turn.Writer, turn.Until
-	if forWorker {
-		holder, until = "", time.Now()
-	}
-	lease, err := s.Log.Acquire(ctx, snapshot, holder, until)
-	if errors.Is(err, tasklog.ErrConflict) {
-		return nil, errRunning
-	}
-	if err != nil {
-		return nil, err
-	}
-	// The message goes into the log as the status that it brings about. Whoever puts it there has the turn.
-	event := a2a.NewStatusUpdateEvent(task, a2a.TaskStateSubmitted, m)
-	data, err := tasklog.Encode(event)
-	if err != nil {
-		return nil, err
-	}
-	batch := tasklog.Batch{
-		ID: m.TaskID, Writer: turn.Writer, First: snapshot.Seq + 1, Events: [][]byte{data},
-		State: a2a.TaskStateSubmitted, Expires: snapshot.Head.Expires, Push: snapshot.Head.Push,
-	}
-	err = s.Log.Append(ctx, batch)
-	if errors.Is(err, tasklog.ErrConflict) {
-		// The place may be reserved by somebody who was about to cancel the task, and was lost.
-		if err = s.Log.Fence(ctx, snapshot.Head, turn.Writer, lease.Epoch, batch.First); err == nil {
-			err = s.Log.Append(ctx, batch)
-		}
-	}
-	if errors.Is(err, tasklog.ErrConflict) {
-		return nil, errRunning
-	}
-	if err != nil {
-		return nil, err
-	}
-	snapshot.Head.Push = snapshot.Head.Push || turn.Head.Push
-	turn.Head = snapshot.Head
-	turn.Fold = tasklog.NewFold(task, snapshot.Seq)
-	turn.Fold.Add(tasklog.Event{Seq: snapshot.Seq + 1, JSON: data})
-	turn.Context.TaskID, turn.Context.ContextID = m.TaskID, m.ContextID
-	// An executor sees the task as the SDK's own server would show it: in the state that it left, with the message.
-	task.History = append(task.History, m)
-	turn.Context.StoredTask = task
-	return nil, nil
 }
 
 // retried reports whether m is the earlier message, sent again.

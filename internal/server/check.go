@@ -10,6 +10,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/errordetails"
 
+	"a2alambda/internal/protojson"
 	"a2alambda/internal/tasklog"
 )
 
@@ -59,6 +60,8 @@ func (s *Server) check(req *a2a.SendMessageRequest) error {
 		return Invalid("message.messageId", "is required")
 	case len(m.ID) > maxID:
 		return Invalid("message.messageId", "is longer than %d bytes", maxID)
+	case m.Role == a2a.MessageRoleUnspecified:
+		return Invalid("message.role", "is required")
 	case m.Role != a2a.MessageRoleUser:
 		return Invalid("message.role", "is not the user's")
 	case len(m.Parts) == 0:
@@ -73,8 +76,9 @@ func (s *Server) check(req *a2a.SendMessageRequest) error {
 		if !tasklog.HasContent(p) {
 			return Invalid(fmt.Sprintf("message.parts[%d]", i), "is empty")
 		}
-		if p.MediaType != "" && !s.takes(p.MediaType) {
-			return a2a.NewError(a2a.ErrUnsupportedContentType, fmt.Sprintf("message.parts[%d]: the agent does not take %s", i, p.MediaType))
+		if _, isData := p.Content.(a2a.Data); !isData && p.MediaType != "" && !s.takes(p.MediaType) {
+			return a2a.NewError(a2a.ErrUnsupportedContentType,
+				fmt.Sprintf("message.parts[%d]: the agent does not take %s", i, protojson.Echo(p.MediaType)))
 		}
 	}
 	c := req.Config

@@ -13,7 +13,7 @@ const maxEcho = 32 << 10
 
 // frame returns the task as the first frame of a stream.
 func frame(t *a2a.Task, seq int64, historyLength *int) (tasklog.Event, error) {
-	shown(t, historyLength)
+	asShown(t, historyLength)
 	if historyLength == nil {
 		if err := trimEcho(t); err != nil {
 			return tasklog.Event{}, err

@@ -3,10 +3,12 @@ package server
 import (
 	"cmp"
 	"context"
+	"crypto/hmac"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -29,7 +31,7 @@ type page struct {
 	Time  int64      `json:"t"` // of the last task shown, in milliseconds since 1970
 	ID    a2a.TaskID `json:"i"` // of the last task shown
 	Total int        `json:"n"`
-	Of    []byte     `json:"f"` // of which list: see listOf
+	Seal  []byte     `json:"s"` // see keyed.seal
 }
 
 // ListTasks implements specification 3.1.4. The tasks are in the order in which they reached their states; those on a page by the
@@ -52,7 +54,11 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 	if req.StatusTimestampAfter != nil {
 		filter.Since = *req.StatusTimestampAfter
 	}
-	from, err := s.page(ctx, req.PageToken, filter)
+	k, err := s.keyed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	from, err := s.page(ctx, k, req.PageToken, filter)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +94,7 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 		}
 	}
 	if more {
-		list.NextPageToken = token(page{Time: at.Time.UnixMilli(), ID: at.ID, Total: from.Total, Of: from.Of})
+		list.NextPageToken = k.token(page{Time: at.Time.UnixMilli(), ID: at.ID, Total: from.Total}, filter)
 	}
 	slices.SortStableFunc(list.Tasks, func(a, b *a2a.Task) int { return statusTime(b).Compare(statusTime(a)) })
 	return list, nil
@@ -158,30 +164,31 @@ func statusTime(t *a2a.Task) time.Time {
 }
 
 // page returns what the token says, or the first page of the list.
-func (s *Server) page(ctx context.Context, token string, f tasklog.Filter) (page, error) {
-	of := listOf(f)
+func (s *Server) page(ctx context.Context, k keyed, token string, f tasklog.Filter) (page, error) {
 	if token == "" {
 		n, err := s.Log.Count(ctx, f)
-		return page{Total: n, Of: of}, err
+		return page{Total: n}, err
 	}
 	var p page
 	data, err := base64.RawURLEncoding.DecodeString(token)
 	if err == nil {
 		err = json.Unmarshal(data, &p)
 	}
-	// No task of the list is before its beginning, which a log need not expect.
-	if err != nil || p.ID == "" || len(p.ID) > maxID || p.Time < max(0, lagging(f).Since.UnixMilli()) || p.Total < 0 || !slices.Equal(p.Of, of) {
+	if err != nil || !hmac.Equal(p.Seal, k.seal(p, f)) {
 		return page{}, Invalid("pageToken", "is not one of this list")
 	}
 	return p, nil
 }
 
-func token(p page) string {
+// token returns the token of a page of the list.
+func (k keyed) token(p page, f tasklog.Filter) string {
+	p.Seal = k.seal(p, f)
 	data, _ := json.Marshal(p)
 	return base64.RawURLEncoding.EncodeToString(data)
 }
 
-// listOf returns what tells lists with different filters apart.
-func listOf(f tasklog.Filter) []byte {
-	return sum(f.Scope.Owner, f.Scope.Tenant, f.ContextID, string(f.State), f.Since.UTC().Format(time.RFC3339Nano))[:6]
+// seal returns what only this deployment puts on a page of that list: with another filter, or another page, it is another.
+func (k keyed) seal(p page, f tasklog.Filter) []byte {
+	return k.mac("page", strconv.FormatInt(p.Time, 10), string(p.ID), strconv.Itoa(p.Total),
+		f.Scope.Owner, f.Scope.Tenant, f.ContextID, string(f.State), f.Since.UTC().Format(time.RFC3339Nano))[:16]
 }

@@ -54,48 +54,63 @@ func (s *Server) checkPush(field string, c *a2a.PushConfig) error {
 	return nil
 }
 
-// pushID returns the id of a configuration. One without an id gets one that follows from its URL, so that asking again changes
-// nothing; in 0.3, where a client sets the configuration of a task, from the task.
-func pushID(c Caller, scope tasklog.Scope, id a2a.TaskID, config *a2a.PushConfig) string {
+// pushID returns the id of a configuration of the task. One without an id gets one that follows from its URL, so that asking again
+// changes nothing; in 0.3, where a client sets the configuration of a task, from the task.
+func (s *Server) pushID(ctx context.Context, c Caller, h tasklog.Head, config *a2a.PushConfig) (string, error) {
 	switch {
 	case config.ID != "":
-		return config.ID
+		return config.ID, nil
 	case c.Version == "0.3":
-		return string(id)
+		return string(h.ID), nil
 	}
-	return derivedID(scope, "push", string(id), config.URL)
+	k, err := s.keyed(ctx)
+	if err != nil {
+		return "", err
+	}
+	return k.id(h.Scope, "push", string(h.ID), config.URL), nil
 }
 
-// checkRoom returns an error if the task, which may be anybody's or nobody's, can't have the configuration, too.
-func (s *Server) checkRoom(ctx context.Context, c Caller, scope tasklog.Scope, id a2a.TaskID, config *a2a.PushConfig) error {
-	if !inScope(scope, id) {
-		return nil // whoever looks for the task says so
-	}
-	stored, err := s.Push.Store.Pushes(ctx, id)
+// checkRoom returns an error if the task can't have the configuration, too. The task is the caller's: what it has is nobody else's to
+// know.
+func (s *Server) checkRoom(ctx context.Context, c Caller, h tasklog.Head, config *a2a.PushConfig) error {
+	stored, err := s.Push.Store.Pushes(ctx, h.ID)
 	if err != nil || len(stored) < maxPushConfigs {
 		return err
 	}
-	own := pushID(c, scope, id, config)
+	own, err := s.pushID(ctx, c, h, config)
+	if err != nil {
+		return err
+	}
 	if slices.ContainsFunc(stored, func(c push.Config) bool { return c.ID == own }) {
 		return nil
 	}
 	return a2a.NewError(a2a.ErrUnsupportedOperation, "the task has as many push notification configurations as it may have")
 }
 
-// putPush stores the configuration, for events after the given one.
+// putPush stores the configuration, for events after the given one, and returns it as it is shown.
 func (s *Server) putPush(ctx context.Context, c Caller, h tasklog.Head, config *a2a.PushConfig, after int64) (*a2a.PushConfig, error) {
-	stored := *config
-	stored.TaskID, stored.Tenant, stored.ID = h.ID, h.Scope.Tenant, pushID(c, h.Scope, h.ID, config)
-	if stored.Auth != nil && stored.Auth.Scheme == "" {
-		stored.Auth = nil // it says nothing
-	}
-	err := s.Push.Store.PutPush(ctx, h, push.Config{
-		TaskID: h.ID, ID: stored.ID, Push: stored, Version: c.Version, After: after, Trace: cmp.Or(c.Trace, h.Trace), Expires: h.Expires,
-	})
+	id, err := s.pushID(ctx, c, h, config)
 	if err != nil {
 		return nil, err
 	}
-	return &stored, nil
+	stored := *config
+	stored.TaskID, stored.Tenant, stored.ID = h.ID, h.Scope.Tenant, id
+	if stored.Auth != nil && stored.Auth.Scheme == "" {
+		stored.Auth = nil // it says nothing
+	}
+	err = s.Push.Store.PutPush(ctx, h, push.Config{
+		TaskID: h.ID, ID: id, Push: stored, Version: c.Version, After: after, Trace: cmp.Or(c.Trace, h.Trace), Expires: h.Expires,
+	})
+	return shown(stored), err
+}
+
+// shown returns the configuration as clients see it. Credentials are the receiver's and the server's alone: where callers are not told
+// apart, whoever asks would be another. The token, which says whose notification it is, is shown: clients compare it.
+func shown(stored a2a.PushConfig) *a2a.PushConfig {
+	if stored.Auth != nil {
+		stored.Auth = &a2a.PushAuthInfo{Scheme: stored.Auth.Scheme}
+	}
+	return &stored
 }
 
 // CreatePushConfig implements specification 3.1.7. What happened before is not delivered.
@@ -107,7 +122,7 @@ func (s *Server) CreatePushConfig(ctx context.Context, c Caller, req *a2a.PushCo
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkRoom(ctx, c, snapshot.Head.Scope, req.TaskID, req); err != nil {
+	if err := s.checkRoom(ctx, c, snapshot.Head, req); err != nil {
 		return nil, err
 	}
 	return s.putPush(ctx, c, snapshot.Head, req, snapshot.Seq)
@@ -153,8 +168,8 @@ func (s *Server) pushConfigs(ctx context.Context, c Caller, tenant string, id a2
 	}
 	stored, err := s.Push.Store.Pushes(ctx, id)
 	configs := []*a2a.PushConfig{}
-	for i := range stored {
-		configs = append(configs, &stored[i].Push)
+	for _, c := range stored {
+		configs = append(configs, shown(c.Push))
 	}
 	return configs, err
 }

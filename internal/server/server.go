@@ -85,7 +85,7 @@ func (s *Server) SendMessage(ctx context.Context, c Caller, req *a2a.SendMessage
 	if req.Config != nil {
 		length = req.Config.HistoryLength
 	}
-	return shown(task, length), nil
+	return asShown(task, length), nil
 }
 
 // run runs a turn, and returns the task as it is then. If the turn goes on elsewhere, it waits for that.
@@ -146,7 +146,7 @@ func (s *Server) GetTask(ctx context.Context, c Caller, req *a2a.GetTaskRequest)
 		return nil, err
 	}
 	s.recover(ctx, snapshot)
-	return shown(snapshot.Task, req.HistoryLength), nil
+	return asShown(snapshot.Task, req.HistoryLength), nil
 }
 
 // load returns a task of the scope, or [a2a.ErrTaskNotFound].
@@ -155,7 +155,11 @@ func (s *Server) load(ctx context.Context, scope tasklog.Scope, id a2a.TaskID) (
 		return nil, Invalid("id", "is required")
 	}
 	// An id tells whose it is. That of somebody else costs as little as one that nobody has, and is the same error.
-	if len(scope.Tenant) > maxID || !inScope(scope, id) {
+	k, err := s.keyed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(scope.Tenant) > maxID || !k.mayOwn(scope, id) {
 		return nil, a2a.ErrTaskNotFound
 	}
 	snapshot, err := s.Log.Load(ctx, id)
@@ -212,8 +216,8 @@ func within(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithCancel(ctx)
 }
 
-// shown returns the task, which is changed, as a client is shown it: with the last so many messages, and the texts joined.
-func shown(t *a2a.Task, historyLength *int) *a2a.Task {
+// asShown returns the task, which is changed, as a client is shown it: with the last so many messages, and the texts joined.
+func asShown(t *a2a.Task, historyLength *int) *a2a.Task {
 	trimHistory(t, historyLength)
 	tasklog.JoinTexts(t)
 	return t

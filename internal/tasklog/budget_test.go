@@ -18,7 +18,7 @@ func TestAllocations(t *testing.T) {
 	}{
 		{"encoding a status", func() { encode(t, types["status"]) }, 1, 13}, // JSON by reflection, and a timestamp
 		{"encoding a part of an artifact", func() { encode(t, types["artifact"]) }, 1, 11},
-		{"folding", func() { fold(t, events) }, n, 48},
+		{"folding", func() { fold(t, events) }, n, 20},
 		{"appending", func() { appendAll(t, h, events) }, n, 0.2}, // arrays grow; an event is not copied
 	} {
 		if got := testing.AllocsPerRun(10, test.do) / test.events; got > test.budget {

@@ -8,6 +8,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/jsonline"
+	"a2alambda/internal/protojson"
 )
 
 // Encode returns the JSON of a StreamResponse that holds the event, on one line (see package jsonline), with timestamps as
@@ -121,13 +122,22 @@ func checkParts(parts a2a.ContentParts) error {
 	return nil
 }
 
-// Decode is the inverse of [Encode].
+// Decode is the inverse of [Encode]. Numbers in metadata and data parts that a float64 would change are of type [json.Number].
 func Decode(data []byte) (a2a.Event, error) {
-	var r a2a.StreamResponse
-	if err := json.Unmarshal(data, &r); err != nil {
+	event, err := protojson.Event(data)
+	if err != nil {
 		return nil, fmt.Errorf("decoding event: %w", err)
 	}
-	return r.Event, nil
+	return event, nil
+}
+
+// DecodeTask is the inverse of [EncodeTask], with numbers as [Decode] has them.
+func DecodeTask(data []byte) (*a2a.Task, error) {
+	t, err := protojson.Task(data)
+	if err != nil {
+		return nil, fmt.Errorf("decoding task: %w", err)
+	}
+	return t, nil
 }
 
 // Timestamp returns the time as specification 5.6.1 wants it: UTC, to the millisecond; "" for nil.

@@ -41,7 +41,7 @@ type Event struct {
 
 // Scope is who a task belongs to. Nobody else gets to see it.
 type Scope struct {
-	// Owner is the name of the caller, "" where callers have none.
+	// Owner is the caller, "" where callers are not told apart: see [Owner].
 	Owner string
 	// Tenant is what the caller has named as such (specification 4.4.6), "" for none.
 	Tenant string
@@ -247,7 +247,14 @@ type Log interface {
 
 	// Load returns the task as of its last event. It returns ErrNotFound if there is no such task.
 	Load(ctx context.Context, id a2a.TaskID) (*Snapshot, error)
+
+	// Secret returns SecretBytes random bytes, which are as old as the store and live as long: all who ask get the same, in all
+	// processes that share it. Whoever asks first makes them. They are read once and kept; nobody may change what is returned.
+	Secret(ctx context.Context) ([]byte, error)
 }
+
+// SecretBytes is how long the secret of a store is.
+const SecretBytes = 32
 
 // ReadBytes is how much JSON one Read returns, but for the last event of it.
 const ReadBytes = 4 << 20

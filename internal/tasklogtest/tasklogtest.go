@@ -42,6 +42,7 @@ func Test(t *testing.T, open func(t *testing.T) tasklog.Log) {
 		{"ReadBytes", testReadBytes},
 		{"Long", testLong},
 		{"Snapshot", testSnapshot},
+		{"Digits", testDigits},
 		{"Appender", testAppender},
 		{"Lease", testLease},
 		{"LeaseBeforeRenewal", testLeaseBeforeRenewal},
@@ -53,6 +54,7 @@ func Test(t *testing.T, open func(t *testing.T) tasklog.Log) {
 		{"Poll", testPoll},
 		{"Running", testRunning},
 		{"List", testList},
+		{"Secret", testSecret},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}

@@ -5,13 +5,14 @@ import (
 	"log/slog"
 )
 
-// Namespace is that of the metrics in CloudWatch. Their one dimension is "service"; errors has a second, "error".
+// Namespace is that of the metrics in CloudWatch. Their one dimension is "service"; errors has a second, "error", and a third,
+// "executedVersion", where a published version of the function runs.
 const Namespace = "a2alambda"
 
 // metrics are the fields of each message that are metrics, and their units. No field means the same in two messages, but for those
 // that add up.
 var metrics = map[string]map[string]string{
-	Request:  {"requestMs": "Milliseconds", "firstByteMs": "Milliseconds", "errors": "Count"},
+	Request:  {"requestMs": "Milliseconds", "firstByteMs": "Milliseconds", "slowStreams": "Count", "errors": "Count"},
 	Run:      {"runMs": "Milliseconds", "events": "Count", "cancels": "Count", "handOvers": "Count", "recoveries": "Count", "failures": "Count"},
 	Delivery: {"deliveryMs": "Milliseconds", "pushes": "Count", "pushFailures": "Count"},
 	Sweep:    {},
@@ -30,14 +31,17 @@ func unit(message, field string) (string, bool) {
 	return u, ok && known
 }
 
-// NewHandler returns a handler like next, but that this package's lines carry metrics of the service, in CloudWatch's embedded
+// NewHandler returns a handler like next, but that this package's lines carry metrics of the service, which runs in a version of a Lambda
+// function (AWS_LAMBDA_FUNCTION_VERSION: a number, or $LATEST if it was not published), in CloudWatch's embedded
 // metric format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 // The handler next must write JSON, with a line's fields at its top.
-func NewHandler(next slog.Handler, service string) slog.Handler { return &handler{next, service} }
+func NewHandler(next slog.Handler, service, version string) slog.Handler {
+	return &handler{next, service, version}
+}
 
 type handler struct {
-	next    slog.Handler
-	service string
+	next             slog.Handler
+	service, version string
 }
 
 // The embedded metric format.
@@ -58,6 +62,9 @@ type (
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	plain := directive{Namespace, [][]string{{"service"}}, nil}
 	byError := directive{Namespace, [][]string{{"service"}, {"service", "error"}}, nil}
+	if h.published() {
+		byError.Dimensions = append(byError.Dimensions, []string{"service", "error", "executedVersion"})
+	}
 	r.Attrs(func(a slog.Attr) bool {
 		u, ok := unit(r.Message, a.Key)
 		switch {
@@ -77,9 +84,14 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if len(e.CloudWatchMetrics) > 0 {
 		r = r.Clone()
 		r.AddAttrs(slog.String("service", h.service), slog.Any("_aws", e))
+		if len(byError.Metrics) > 0 && h.published() {
+			r.AddAttrs(slog.String("executedVersion", h.version))
+		}
 	}
 	return h.next.Handle(ctx, r)
 }
+
+func (h *handler) published() bool { return h.version != "" && h.version != "$LATEST" }
 
 // Enabled implements [slog.Handler].
 func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
@@ -88,10 +100,10 @@ func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
 
 // WithAttrs implements [slog.Handler].
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &handler{h.next.WithAttrs(attrs), h.service}
+	return &handler{h.next.WithAttrs(attrs), h.service, h.version}
 }
 
 // WithGroup implements [slog.Handler].
 func (h *handler) WithGroup(name string) slog.Handler {
-	return &handler{h.next.WithGroup(name), h.service}
+	return &handler{h.next.WithGroup(name), h.service, h.version}
 }

@@ -31,6 +31,8 @@ type delivery struct {
 	stop  time.Time // when no request may begin any more; zero if there is no limit
 	end   string    // how the delivery ended, if not with the log's last event
 	sent  int       // events
+	// endless says that an answer had no end: no other is waited for.
+	endless bool
 }
 
 // deliver claims a configuration and delivers it to the end of the log. It returns an error of the store as it is: the
@@ -109,7 +111,7 @@ func (d *delivery) send(ctx context.Context, e tasklog.Event) error {
 			return err
 		}
 		select {
-		case <-time.After(pauses[try]):
+		case <-time.After(max(pauses[try], failed.after)):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -183,7 +185,10 @@ func (d *delivery) putOff(ctx context.Context, failed *failure) error {
 		return errJustGivenUp
 	}
 	d.end = "put off"
-	due := now.Add(backOff(d.Failures))
+	due := now.Add(max(backOff(d.Failures), failed.after))
+	if failed.after > 0 {
+		due = due.Add(time.Second) // it is kept to the second, and not to be too early
+	}
 	log.WarnContext(ctx, "webhook failed", "due", due)
 	_, err := d.Store.ReleasePush(ctx, d.Delivery, due)
 	return err

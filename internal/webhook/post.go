@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"a2alambda/internal/legacy"
 	"a2alambda/internal/push"
@@ -16,8 +18,10 @@ import (
 )
 
 const (
-	// maxAnswer is how much of an answer is read, in bytes, so that its connection can be used again.
-	maxAnswer = 64 << 10
+	// maxAnswer is how much of an answer is read, in bytes, and answerTime for how long, so that its connection can be used again.
+	// The status counts, which has come by then: a body that does not end keeps no event waiting.
+	maxAnswer  = 64 << 10
+	answerTime = 250 * time.Millisecond
 
 	// maxText is how much is told of a failure, in bytes: there may be something of the answer in it, which is a stranger's.
 	maxText = 200
@@ -26,8 +30,9 @@ const (
 // failure says why a webhook did not take an event. It has nothing of the configuration in it that is secret.
 type failure struct {
 	text  string
-	lasts bool // another try at once would be in vain
-	gone  bool // it wants no more
+	lasts bool          // another try at once would be in vain
+	gone  bool          // it wants no more
+	after time.Duration // how long it wants to be left alone; 0 if it does not say
 }
 
 func (f *failure) Error() string { return f.text }
@@ -110,10 +115,31 @@ func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 		return &failure{text: text, lasts: errors.Is(err, push.ErrBlocked)}
 	}
 	defer resp.Body.Close()
-	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // the status counts
+	if !d.endless {
+		enough := time.AfterFunc(answerTime, cancel)
+		_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
+		d.endless = !enough.Stop() // once is enough to know
+	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		gone := resp.StatusCode == http.StatusGone
-		return &failure{text: "status " + strconv.Itoa(resp.StatusCode), lasts: gone, gone: gone}
+		after := min(retryAfter(resp.Header.Get("Retry-After")), backOffMost)
+		return &failure{text: "status " + strconv.Itoa(resp.StatusCode), lasts: gone || after > longestPause, gone: gone, after: after}
 	}
 	return nil
+}
+
+// retryAfter returns how long the header wants the client to wait: a number of seconds, or until a time (RFC 9110, section 10.2.3). It
+// is 0 where it says nothing that can be understood.
+func retryAfter(header string) time.Duration {
+	if header != "" && strings.Trim(header, "0123456789") == "" {
+		n, err := strconv.ParseInt(header, 10, 32)
+		if err != nil {
+			return math.MaxInt64 // too long to be a number here
+		}
+		return time.Duration(n) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(0, time.Until(at))
+	}
+	return 0
 }

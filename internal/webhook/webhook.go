@@ -51,8 +51,12 @@ const (
 	backOffMost  = time.Hour
 )
 
+// longestPause is the longest before a further try of one event. A webhook that wants to be left alone for longer, by Retry-After, is
+// tried when it wants to, but at the latest after backOffMost.
+const longestPause = 2 * time.Second
+
 // pauses are those before further tries of one event. After them the delivery is put off.
-var pauses = []time.Duration{500 * time.Millisecond, 2 * time.Second}
+var pauses = []time.Duration{500 * time.Millisecond, longestPause}
 
 // Deliverer delivers. All fields are required.
 type Deliverer struct {

@@ -24,7 +24,7 @@ func TestAllocations(t *testing.T) {
 		budget     float64 // allocations for each event
 	}{
 		{"1.0", streamCall, 25},
-		{"0.3", streamCall03, 80}, // which is decoded, converted and encoded again
+		{"0.3", streamCall03, 58}, // which is decoded, converted and encoded again
 	} {
 		run := func(n int) func() {
 			return func() {

@@ -2,12 +2,12 @@ package wire
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/jsonline"
+	"a2alambda/internal/protojson"
 	"a2alambda/internal/server"
 )
 
@@ -42,48 +42,46 @@ type binding interface {
 type operation struct {
 	name    string // in 1.0
 	dialect *dialect
-	serve   func(c *call, params json.RawMessage)
+	serve   func(c *call, params *protojson.Reader)
 }
 
-func (c *call) sendMessage(params json.RawMessage) {
+func (c *call) sendMessage(params *protojson.Reader) {
 	answer(c, params, c.dialect.sendRequest, c.Server.SendMessage, c.dialect.sendResult)
 }
 
-func (c *call) getTask(params json.RawMessage) {
+func (c *call) getTask(params *protojson.Reader) {
 	answer(c, params, c.dialect.getRequest, c.Server.GetTask, c.dialect.taskResult)
 }
 
-func (c *call) listTasks(params json.RawMessage) {
+func (c *call) listTasks(params *protojson.Reader) {
 	artifacts := false
-	decode := func(params json.RawMessage) (*a2a.ListTasksRequest, error) {
-		req, err := c.dialect.listRequest(params)
-		if err == nil {
-			artifacts = req.IncludeArtifacts
-		}
-		return req, err
+	decode := func(params *protojson.Reader) *a2a.ListTasksRequest {
+		req := c.dialect.listRequest(params)
+		artifacts = req.IncludeArtifacts
+		return req
 	}
 	answer(c, params, decode, c.Server.ListTasks, func(list *a2a.ListTasksResponse) ([]byte, error) {
 		return c.dialect.listResult(list, artifacts)
 	})
 }
 
-func (c *call) cancelTask(params json.RawMessage) {
+func (c *call) cancelTask(params *protojson.Reader) {
 	answer(c, params, c.dialect.cancelRequest, c.Server.CancelTask, c.dialect.taskResult)
 }
 
-func (c *call) createPushConfig(params json.RawMessage) {
+func (c *call) createPushConfig(params *protojson.Reader) {
 	answer(c, params, c.dialect.createPushRequest, c.Server.CreatePushConfig, c.dialect.pushResult)
 }
 
-func (c *call) getPushConfig(params json.RawMessage) {
+func (c *call) getPushConfig(params *protojson.Reader) {
 	answer(c, params, c.dialect.getPushRequest, c.Server.GetPushConfig, c.dialect.pushResult)
 }
 
-func (c *call) listPushConfigs(params json.RawMessage) {
+func (c *call) listPushConfigs(params *protojson.Reader) {
 	answer(c, params, c.dialect.listPushRequest, c.Server.ListPushConfigs, c.dialect.pushListResult)
 }
 
-func (c *call) deletePushConfig(params json.RawMessage) {
+func (c *call) deletePushConfig(params *protojson.Reader) {
 	answer(c, params, c.dialect.deletePushRequest, c.Server.DeletePushConfig, func(struct{}) ([]byte, error) {
 		return []byte(c.dialect.nothing), nil
 	})
@@ -91,14 +89,14 @@ func (c *call) deletePushConfig(params json.RawMessage) {
 
 // answer decodes the params, serves the request, and answers with the result.
 func answer[Request, Result any](
-	c *call, params json.RawMessage,
-	decode func(json.RawMessage) (*Request, error),
+	c *call, params *protojson.Reader,
+	decode func(*protojson.Reader) *Request,
 	serve func(context.Context, server.Caller, *Request) (Result, error),
 	encode func(Result) ([]byte, error),
 ) {
-	req, err := decode(params)
-	if err != nil {
-		c.fail(err)
+	req := decode(params)
+	if err := params.Err(); err != nil {
+		c.fail(invalid(err))
 		return
 	}
 	c.seen.of(req)

@@ -13,6 +13,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/jsonline"
+	"a2alambda/internal/protojson"
 )
 
 // maxCards is how many cards are kept in memory. A server has one base URL or a few, but one that is not on Lambda takes its own
@@ -45,7 +46,7 @@ func (h *handler) card(w http.ResponseWriter, r *http.Request) {
 }
 
 // extendedCard answers with the card for authenticated callers: specification 1.0, 3.1.11 and 13.3.
-func (c *call) extendedCard(json.RawMessage) {
+func (c *call) extendedCard(*protojson.Reader) {
 	switch {
 	case c.Extended == nil && c.dialect.version == v03.version:
 		c.fail(a2a.ErrExtendedCardNotConfigured)

@@ -20,14 +20,17 @@ func uncached(handler http.Handler) http.Handler {
 }
 
 // cors lets pages of any origin call the handler: https://fetch.spec.whatwg.org/#http-cors-protocol. Credentials that a browser
-// adds by itself, as cookies, stay out; a page may send the Authorization header.
+// adds by itself, as cookies, stay out, so that any header may come in: those of a page's tracing, too. The asterisk is not for
+// Authorization, and not for browsers before 2022, for which the headers of the protocol are listed. And no browser guesses what an
+// answer may be.
 func cors(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("X-Content-Type-Options", "nosniff")
 		if r.Method == http.MethodOptions { // a preflight
 			h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
-			h.Set("Access-Control-Allow-Headers", "content-type, authorization, a2a-version, a2a-extensions, x-a2a-extensions, last-event-id, traceparent, tracestate")
+			h.Set("Access-Control-Allow-Headers", "*, authorization, content-type, a2a-version, a2a-extensions, x-a2a-extensions, last-event-id, traceparent, tracestate")
 			h.Set("Access-Control-Max-Age", "86400") // seconds
 			w.WriteHeader(http.StatusNoContent)
 			return

@@ -6,6 +6,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/jsonline"
+	"a2alambda/internal/protojson"
 	"a2alambda/internal/tasklog"
 )
 
@@ -13,15 +14,17 @@ import (
 type dialect struct {
 	version string
 
-	sendRequest       func(params json.RawMessage) (*a2a.SendMessageRequest, error)
-	getRequest        func(params json.RawMessage) (*a2a.GetTaskRequest, error)
-	listRequest       func(params json.RawMessage) (*a2a.ListTasksRequest, error)
-	cancelRequest     func(params json.RawMessage) (*a2a.CancelTaskRequest, error)
-	subscribeRequest  func(params json.RawMessage) (*a2a.SubscribeToTaskRequest, error)
-	createPushRequest func(params json.RawMessage) (*a2a.PushConfig, error)
-	getPushRequest    func(params json.RawMessage) (*a2a.GetTaskPushConfigRequest, error)
-	listPushRequest   func(params json.RawMessage) (*a2a.ListTaskPushConfigRequest, error)
-	deletePushRequest func(params json.RawMessage) (*a2a.DeleteTaskPushConfigRequest, error)
+	// lenient says that requests are what parsers of protocol buffers' JSON take.
+	lenient           bool
+	sendRequest       func(*protojson.Reader) *a2a.SendMessageRequest
+	getRequest        func(*protojson.Reader) *a2a.GetTaskRequest
+	listRequest       func(*protojson.Reader) *a2a.ListTasksRequest
+	cancelRequest     func(*protojson.Reader) *a2a.CancelTaskRequest
+	subscribeRequest  func(*protojson.Reader) *a2a.SubscribeToTaskRequest
+	createPushRequest func(*protojson.Reader) *a2a.PushConfig
+	getPushRequest    func(*protojson.Reader) *a2a.GetTaskPushConfigRequest
+	listPushRequest   func(*protojson.Reader) *a2a.ListTaskPushConfigRequest
+	deletePushRequest func(*protojson.Reader) *a2a.DeleteTaskPushConfigRequest
 
 	// sendResult and taskResult encode the results of sending a message and of getting a task.
 	sendResult, taskResult func(*a2a.Task) ([]byte, error)
@@ -40,15 +43,16 @@ type dialect struct {
 // v1 is 1.0, the same in both bindings.
 var v1 = &dialect{
 	version:           "1.0",
-	sendRequest:       params[a2a.SendMessageRequest],
-	getRequest:        params[a2a.GetTaskRequest],
-	listRequest:       listParams,
-	cancelRequest:     params[a2a.CancelTaskRequest],
-	subscribeRequest:  params[a2a.SubscribeToTaskRequest],
-	createPushRequest: params[a2a.PushConfig],
-	getPushRequest:    params[a2a.GetTaskPushConfigRequest],
-	listPushRequest:   params[a2a.ListTaskPushConfigRequest],
-	deletePushRequest: params[a2a.DeleteTaskPushConfigRequest],
+	lenient:           true,
+	sendRequest:       (*protojson.Reader).SendMessageRequest,
+	getRequest:        (*protojson.Reader).GetTaskRequest,
+	listRequest:       (*protojson.Reader).ListTasksRequest,
+	cancelRequest:     (*protojson.Reader).CancelTaskRequest,
+	subscribeRequest:  (*protojson.Reader).SubscribeToTaskRequest,
+	createPushRequest: (*protojson.Reader).PushConfig,
+	getPushRequest:    (*protojson.Reader).GetPushConfigRequest,
+	listPushRequest:   (*protojson.Reader).ListPushConfigsRequest,
+	deletePushRequest: (*protojson.Reader).DeletePushConfigRequest,
 	sendResult:        func(t *a2a.Task) ([]byte, error) { return tasklog.Encode(t) },
 	taskResult:        tasklog.EncodeTask,
 	listResult:        listResult,

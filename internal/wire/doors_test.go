@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -39,7 +40,8 @@ var doors = map[string]door{
 		}
 		defer resp.Body.Close()
 		w := httptest.NewRecorder()
-		w.Code, w.HeaderMap = resp.StatusCode, resp.Header
+		w.Code = resp.StatusCode
+		maps.Copy(w.Header(), resp.Header)
 		_, _ = io.Copy(w.Body, resp.Body)
 		return w
 	},
@@ -108,7 +110,8 @@ func invoke(t *testing.T, h http.Handler, e any) *httptest.ResponseRecorder {
 			_ = c.Close()
 		}
 	case events.APIGatewayProxyResponse:
-		w.Code, w.HeaderMap, w.Body = r.StatusCode, r.MultiValueHeaders, bytes.NewBufferString(r.Body)
+		w.Code, w.Body = r.StatusCode, bytes.NewBufferString(r.Body)
+		maps.Copy(w.Header(), r.MultiValueHeaders)
 	case events.APIGatewayV2HTTPResponse:
 		w.Code, w.Body = r.StatusCode, bytes.NewBufferString(r.Body)
 		for k, v := range r.Headers {
@@ -142,6 +145,8 @@ func TestHeadersOfOneValue(t *testing.T) {
 	}{
 		{"one position", "GET", subscribe, "", "Last-Event-ID", []string{"5"}, "200 5 6"},
 		{"two positions", "GET", subscribe, "", "Last-Event-ID", []string{"2", "5"}, "200 5 6"},
+		{"the last position", "GET", subscribe, "", "Last-Event-ID", []string{"2", "6"}, "204"},
+		{"the last position, message", "POST", "/", strings.Replace(sendCall, "SendMessage", "SendStreamingMessage", 1), "Last-Event-ID", []string{"2", "6"}, "200"},
 		{"two positions over JSON-RPC", "POST", "/", rpc("SubscribeToTask", `{"id":%q}`, id), "Last-Event-ID", []string{"2", "5"}, "200 5 6"},
 		{"a position in the query", "GET", subscribe + "?lastEventId=2&lastEventId=5", "", "X-Other", []string{"1"}, "200 5 6"},
 		{"the same version", "POST", "/", rpc("GetTask", `{"id":%q}`, id), "A2A-Version", []string{"1.0", "1.0"}, "200"},

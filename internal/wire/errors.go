@@ -41,6 +41,10 @@ type kind struct {
 	name   string // what some clients of 0.3 know it by
 }
 
+// unavailable is that it can't be told now who is calling: nobody's fault here, and the metrics tell it from errors that are. The code
+// is the first of those that JSON-RPC leaves to servers (specification 5.1).
+var unavailable = kind{a2a.ErrServerError, -32000, http.StatusServiceUnavailable, "UNAVAILABLE", "UnavailableError"}
+
 // failure is what a client is told of an error.
 type failure struct {
 	kind    kind
@@ -86,14 +90,16 @@ func (c *call) failAuth(err error) {
 		c.fail(err)
 		return
 	}
-	kind := a2a.ErrUnauthenticated
-	switch {
-	case denied.Status == http.StatusForbidden:
-		kind = a2a.ErrUnauthorized
-	case denied.Status >= 500:
-		kind = a2a.ErrInternalError
+	var f failure
+	switch denied.Status {
+	case http.StatusServiceUnavailable:
+		e := a2a.Error{Err: unavailable.err}
+		f = failure{kind: unavailable, details: []*errordetails.Typed{e.ErrorInfo()}}
+	case http.StatusForbidden:
+		f = c.newFailure(a2a.ErrUnauthorized)
+	default:
+		f = c.newFailure(a2a.ErrUnauthenticated)
 	}
-	f := c.newFailure(kind)
 	f.status, f.message = denied.Status, denied.Message
 	if denied.Challenge != "" {
 		c.w.Header().Set("WWW-Authenticate", denied.Challenge)
@@ -126,7 +132,7 @@ func (c *call) answerFailure(f failure) {
 		c.stream.error(data)
 		return
 	}
-	c.w.Header().Set("Content-Type", "application/json")
+	c.w.Header().Set("Content-Type", c.errorType())
 	c.w.WriteHeader(status)
 	_, _ = c.w.Write(append(data, '\n'))
 }

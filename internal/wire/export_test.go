@@ -20,5 +20,3 @@ func Operations() (operations []string) {
 	}
 	return operations
 }
-
-var CamelKeys = camelKeys

@@ -22,7 +22,7 @@ func (discard) FlushError() error           { return nil }
 // frames returns a stream to nobody in the dialect, and an event for it.
 func frames(d *dialect) (*sseWriter, tasklog.Event) {
 	h, _ := tasklogtest.NewTask()
-	c := &call{handler: &handler{}, w: discard{http.Header{}}, r: httptest.NewRequest("POST", "/", nil), binding: &rpc{}, dialect: d}
+	c := &call{handler: &handler{}, w: discard{http.Header{}}, r: httptest.NewRequest("POST", "/", nil), binding: &rpc{}, dialect: d, seen: new(observation)}
 	return newSSEWriter(c), tasklog.Event{Seq: 1234, JSON: tasklogtest.StatusEvent(h, a2a.TaskStateWorking, "Working on step 1")}
 }
 

@@ -54,6 +54,11 @@ func FuzzRequest(f *testing.F) {
 			t.Fatalf("status %d: %s\nlogged %s", w.Code, w.Body, &logs)
 		}
 		answer, _ := io.ReadAll(w.Body)
+		for _, words := range []string{"cannot unmarshal", "Go value", "json: ", "*a2a", "map[string]"} {
+			if bytes.Contains(answer, []byte(words)) && !bytes.Contains(body, []byte(words)) && !strings.Contains(target, words) {
+				t.Fatalf("%q is in the answer: %s", words, answer)
+			}
+		}
 		switch kind := w.Result().Header.Get("Content-Type"); {
 		case strings.HasPrefix(kind, "text/event-stream"):
 			if problem := oneLined(string(answer)); problem != "" {

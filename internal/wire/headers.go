@@ -39,7 +39,10 @@ func oneOfEach(h http.Header) {
 		case len(all) == 0:
 			h.Del(name)
 		case same:
-			h.Set(name, theSame(all))
+			// A single line stays as it is, but for repetitions: credentials of some schemes have commas of their own.
+			if one := theSame(all); len(values) > 1 || one == all[0] {
+				h.Set(name, one)
+			}
 		default:
 			h.Set(name, all[len(all)-1])
 		}

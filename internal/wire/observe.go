@@ -13,6 +13,10 @@ import (
 	"a2alambda/internal/trace"
 )
 
+// slow is how long a stream may take to begin. What takes longer is counted: an alarm on a percentile is not evaluated where there are
+// few streams.
+const slow = 2 * time.Second
+
 // observed logs a line for each request when it has been answered.
 func (h *handler) observed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -107,6 +111,9 @@ func (o *observation) line() *telemetry.Line {
 	line.Count("events", int64(o.events))
 	if !o.firstByte.IsZero() {
 		line.Took("firstByteMs", o.firstByte.Sub(o.begun))
+		if o.firstByte.Sub(o.begun) > slow {
+			line.Count("slowStreams", 1)
+		}
 	}
 	line.Took("requestMs", time.Since(o.begun))
 	line.Usage(o.usage)

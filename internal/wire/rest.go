@@ -1,7 +1,9 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -12,6 +14,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/errordetails"
 
+	"a2alambda/internal/protojson"
 	"a2alambda/internal/server"
 )
 
@@ -25,6 +28,20 @@ func (rest) contentType(c *call) string {
 		return "application/a2a+json"
 	}
 	return "application/json"
+}
+
+// errorType returns the content type of an error: that of a result, but for clients that accept application/json and do not name
+// that of 1.0. Up to 2.4.0, the Go SDK is one, and reads the error of nothing else.
+func (c *call) errorType() string {
+	contentType := c.binding.contentType(c)
+	if contentType == "application/json" {
+		return contentType
+	}
+	c.w.Header().Add("Vary", "Accept")
+	if accept := strings.Join(c.r.Header.Values("Accept"), ","); strings.Contains(accept, "application/json") && !strings.Contains(accept, contentType) {
+		return "application/json"
+	}
+	return contentType
 }
 
 // errorEvent names the event as two of the three SDKs expect it; the third takes it by its data.
@@ -88,16 +105,16 @@ func routesOf(d *dialect) []route {
 	}
 }
 
-func verbs(name string, d *dialect, verb string, serve func(*call, json.RawMessage)) map[string]operation {
+func verbs(name string, d *dialect, verb string, serve func(*call, *protojson.Reader)) map[string]operation {
 	return map[string]operation{verb: {name, d, serve}}
 }
 
 // match returns the parameters in the path's segments.
-func (r route) match(segments []string) (parameters map[string]any, ok bool) {
+func (r route) match(segments []string) (parameters map[string]string, ok bool) {
 	if len(segments) != len(r.path) {
 		return nil, false
 	}
-	parameters = map[string]any{}
+	parameters = map[string]string{}
 	for i, want := range r.path {
 		name, suffix, isParameter := strings.Cut(strings.TrimPrefix(want, "{"), "}")
 		if !isParameter {
@@ -116,7 +133,7 @@ func (r route) match(segments []string) (parameters map[string]any, ok bool) {
 }
 
 // find returns the route of a path, and its parameters. Paths of 0.3 begin with v1; for a client of 1.0 that is a tenant.
-func find(segments []string, version string) (*dialect, route, map[string]any) {
+func find(segments []string, version string) (*dialect, route, map[string]string) {
 	if segments[0] == "v1" && version != v1.version {
 		for _, r := range routes03 {
 			if p, ok := r.match(segments[1:]); ok {
@@ -144,32 +161,34 @@ func find(segments []string, version string) (*dialect, route, map[string]any) {
 	return v1, route{}, nil
 }
 
-func (h *handler) rest(w http.ResponseWriter, r *http.Request) {
-	var segments []string
-	for s := range strings.SplitSeq(strings.TrimLeft(r.URL.EscapedPath(), "/"), "/") {
-		s, _ := url.PathUnescape(s) // it is a path's
-		segments = append(segments, s)
-	}
+func (h *handler) rest(w http.ResponseWriter, r *http.Request, path []string) {
 	c := h.newCall(w, r, rest{}, v1)
 	defer c.contain()
 	version, err := c.version()
 	var found route
-	var parameters map[string]any
-	c.dialect, found, parameters = find(segments, version)
+	var parameters map[string]string
+	c.dialect, found, parameters = find(path, version)
 	operation, ok := found.verbs[r.Method]
 	switch {
 	case ok:
 		c.rest(operation, parameters, err)
 	case found.path != nil:
-		w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(found.verbs)), ", "))
-		c.failStatus(http.StatusMethodNotAllowed, a2a.NewError(a2a.ErrMethodNotFound, "Method Not Allowed"))
+		allowed := strings.Join(slices.Sorted(maps.Keys(found.verbs)), ", ")
+		w.Header().Set("Allow", allowed)
+		c.failStatus(http.StatusMethodNotAllowed, a2a.NewError(a2a.ErrMethodNotFound,
+			fmt.Sprintf("the method is %s, not one of %s", protojson.Echo(r.Method), allowed)))
 	default:
-		c.fail(a2a.NewError(a2a.ErrMethodNotFound, "there is no such path"))
+		begin := ""
+		if c.dialect == v03http {
+			begin = "/v1"
+		}
+		c.fail(a2a.NewError(a2a.ErrMethodNotFound, fmt.Sprintf("there is no such path as %s: paths are %[2]s/message:send and "+
+			"%[2]s/message:stream, and those that begin with %[2]s/tasks", protojson.Echo("/"+strings.Join(path, "/")), begin)))
 	}
 }
 
 // rest serves a request for an operation. err is what is wrong with its version.
-func (c *call) rest(o operation, parameters map[string]any, err error) {
+func (c *call) rest(o operation, parameters map[string]string, err error) {
 	c.seen.operation = o.name
 	body, ok := c.begin()
 	if !ok {
@@ -179,7 +198,7 @@ func (c *call) rest(o operation, parameters map[string]any, err error) {
 		c.fail(err)
 		return
 	}
-	params, err := restParams(c.r, parameters, body)
+	params, err := restParams(c.r, o.dialect, parameters, body)
 	if err != nil {
 		c.fail(err)
 		return
@@ -187,48 +206,64 @@ func (c *call) rest(o operation, parameters map[string]any, err error) {
 	c.serve(o, params)
 }
 
-// restParams returns the params as JSON-RPC would have them, from the path's parameters, the query (specification 11.5) and the body.
-func restParams(r *http.Request, parameters map[string]any, body []byte) (json.RawMessage, error) {
-	if len(body) > 0 && r.Method == http.MethodPost {
-		var fields map[string]json.RawMessage
-		if !json.Valid(body) {
-			return nil, a2a.NewError(a2a.ErrParseError, "the body is not JSON")
-		}
-		if json.Unmarshal(body, &fields) != nil {
-			return nil, a2a.NewError(a2a.ErrInvalidRequest, "the body is not a JSON object")
-		}
-		if len(parameters) == 0 {
-			return body, nil
-		}
-		inPath := slices.Collect(maps.Keys(parameters))
-		for k, v := range fields {
-			// In any case: whoever decodes the params takes it for the same field.
-			same := func(name string) bool { return strings.EqualFold(name, camelKey(k)) }
-			if !slices.ContainsFunc(inPath, same) {
-				parameters[k] = v
-			}
-		}
-		return json.Marshal(parameters)
+// restParams returns the params as JSON-RPC would have them: of the path's parameters, and the body or the query.
+func restParams(r *http.Request, d *dialect, parameters map[string]string, body []byte) (*protojson.Reader, error) {
+	given := map[string][]byte{}
+	for name, value := range parameters {
+		given[name], _ = json.Marshal(value) // a string
 	}
-	for k, values := range r.URL.Query() {
-		k = camelKey(k)
-		if _, inPath := parameters[k]; inPath {
+	if len(body) == 0 || r.Method != http.MethodPost {
+		if err := addQuery(given, r.URL.RawQuery); err != nil {
+			return nil, err
+		}
+		return newParams(d, nil, given), nil
+	}
+	if err := scan(body, 0); err != nil {
+		return nil, invalid(err)
+	}
+	if body = bytes.TrimLeft(body, " \t\r\n"); body[0] != '{' {
+		return nil, a2a.NewError(a2a.ErrInvalidRequest, "the body is not a JSON object")
+	}
+	return newParams(d, body, given), nil
+}
+
+// queryFields are what may be in a query: specification 1.0, 11.5. The Go SDK calls the time lastUpdatedAfter.
+var queryFields = protojson.FieldsOf("tenant", "contextId", "status", "pageToken", "pageSize", "historyLength", "includeArtifacts",
+	"statusTimestampAfter", "lastUpdatedAfter")
+
+// addQuery adds what is in a query to what is given. What is not a parameter is none of ours.
+func addQuery(given map[string][]byte, query string) error {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return a2a.NewError(a2a.ErrInvalidRequest, "the query is not one of a URL, or too long")
+	}
+	asked := map[string]bool{}
+	for key, values := range values {
+		name, known := queryFields.Name(key)
+		if name == "lastUpdatedAfter" {
+			name = "statusTimestampAfter"
+		}
+		if !known || given[name] != nil && !asked[name] { // the path counts
 			continue
 		}
-		var err error
-		switch value := values[0]; k {
-		case "historyLength", "pageSize":
-			parameters[k], err = strconv.Atoi(value)
-		case "includeArtifacts":
-			parameters[k], err = strconv.ParseBool(value)
-		case "statusTimestampAfter", "lastUpdatedAfter": // the latter is how the Go SDK calls it
-			parameters["statusTimestampAfter"] = value
-		case "tenant", "contextId", "status", "pageToken":
-			parameters[k] = value
+		if asked[name] || len(values) > 1 {
+			return server.Invalid(name, "is given twice")
 		}
-		if err != nil {
-			return nil, server.Invalid(k, "is %q", values[0])
+		asked[name] = true
+		value := values[0]
+		given[name], _ = json.Marshal(value)
+		switch name {
+		case "includeArtifacts":
+			yes, err := strconv.ParseBool(value)
+			if err != nil {
+				return server.Invalid(name, "is %s, not true or false", protojson.Echo(value))
+			}
+			given[name] = strconv.AppendBool(nil, yes)
+		case "status":
+			if number, err := strconv.ParseInt(value, 10, 32); err == nil {
+				given[name] = strconv.AppendInt(nil, number, 10)
+			}
 		}
 	}
-	return json.Marshal(parameters)
+	return nil
 }

@@ -9,12 +9,15 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/push"
+	"a2alambda/internal/pushtest"
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
 	"a2alambda/internal/wire"
 )
 
@@ -97,6 +100,25 @@ var withoutTask = map[string]string{
 	"GET /extendedAgentCard": "", "GET /v1/extendedAgentCard": "", "GET /v1/card": "",
 }
 
+// callAs has an owner call an operation with params, or a body, in which %[1]s is the task.
+func callAs(t *testing.T, h http.Handler, owner, o, body, task, tenant string) string {
+	if strings.Contains(body, "%") {
+		body = fmt.Sprintf(body+"%.0[2]s", task, tenant)
+	}
+	r := post(t.Context(), rpc(o, "%s", body))
+	if verb, path, ok := strings.Cut(o, " "); ok {
+		if tenant != "" && !strings.HasPrefix(path, "/v1") {
+			path = "/" + tenant + path
+		}
+		path = strings.NewReplacer("{taskId}", task, "Configs/{id}", "Configs/c", "{id}", task).Replace(path)
+		r = httptest.NewRequestWithContext(t.Context(), verb, path, strings.NewReader(body))
+	}
+	r.Header.Set("Owner", owner)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return fmt.Sprint(w.Code, " ", w.Body)
+}
+
 // TestSecondCaller walks all operations as somebody who does not own the task, and as its owner for another tenant: the answer is
 // the same as for a task that never was, and costs the same.
 func TestSecondCaller(t *testing.T) {
@@ -114,22 +136,7 @@ func TestSecondCaller(t *testing.T) {
 		c.Auth, c.Server.Push = byHeader{}, pushOf(mem)
 		h := wire.New(c)
 		call := func(owner, o, task, tenant string) string {
-			body := requests[o] + withoutTask[o]
-			if strings.Contains(body, "%") {
-				body = fmt.Sprintf(body+"%.0[2]s", task, tenant)
-			}
-			r := post(t.Context(), rpc(o, "%s", body))
-			if verb, path, ok := strings.Cut(o, " "); ok {
-				if tenant != "" && !strings.HasPrefix(path, "/v1") {
-					path = "/" + tenant + path
-				}
-				path = strings.NewReplacer("{taskId}", task, "Configs/{id}", "Configs/c", "{id}", task).Replace(path)
-				r = httptest.NewRequestWithContext(t.Context(), verb, path, strings.NewReader(body))
-			}
-			r.Header.Set("Owner", owner)
-			w := httptest.NewRecorder()
-			h.ServeHTTP(w, r)
-			return fmt.Sprint(w.Code, " ", w.Body)
+			return callAs(t, h, owner, o, requests[o]+withoutTask[o], task, tenant)
 		}
 
 		const ask = `{"message":{"messageId":%q,"role":"ROLE_USER","parts":[{"data":1}]},"configuration":{"taskPushNotificationConfig":{"id":"c","url":"https://example.com/"}}}`
@@ -185,6 +192,114 @@ func TestSecondCaller(t *testing.T) {
 		}
 		if got := call("alice", "GetTaskPushNotificationConfig", task, ""); !strings.Contains(got, `"id":"c"`) {
 			t.Errorf("alice's configuration is %s", got)
+		}
+	})
+}
+
+// TestSamePrefix walks all operations as somebody who does not own the task, though it begins as the ids of their own do: the answer is
+// the same as for a task that never was, also to a message that brings a configuration, of which the task has as many as it may.
+func TestSamePrefix(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := new(memlog.Log)
+		c := configOf(mem, t.Output(), slow(0))
+		c.Auth = byHeader{}
+		h := wire.New(c)
+		own := idIn(callAs(t, h, "bob", "SendMessage", `{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"data":1}]}}`, "", ""))
+		never := own[:8] + "-1cf6-8ea2-99ea-589d5dddfc17"
+		head, first := tasklogtest.NewTask()
+		head.ID, head.Scope, head.Push = a2a.TaskID(own[:8]+"-2cf6-8ea2-99ea-589d5dddfc17"), tasklog.Scope{Owner: "alice"}, true
+		if err := mem.Create(t.Context(), head, "w", time.Time{}, first); err != nil {
+			t.Fatal(err)
+		}
+		configs := []push.Config{pushtest.NewConfig(head, "c", "https://example.com/")}
+		for i := range 9 {
+			configs = append(configs, pushtest.NewConfig(head, fmt.Sprint("c", i), "https://example.com/"))
+		}
+		for _, config := range configs {
+			if err := mem.PutPush(t.Context(), head, config); err != nil {
+				t.Fatal(err)
+			}
+		}
+
+		walk := map[string][]string{
+			"SendMessage":                                  {`{"message":{"messageId":"m","taskId":%[1]q,"role":"ROLE_USER","parts":[{"text":"x"}]},"configuration":{"taskPushNotificationConfig":{"url":"https://example.com/"}}}`},
+			"SendStreamingMessage":                         {`{"message":{"messageId":"m","taskId":%[1]q,"role":"ROLE_USER","parts":[{"text":"x"}]},"configuration":{"taskPushNotificationConfig":{"url":"https://example.com/"}}}`},
+			"message/send":                                 {`{"message":{"kind":"message","messageId":"m","taskId":%[1]q,"role":"user","parts":[{"kind":"text","text":"x"}]},"configuration":{"pushNotificationConfig":{"url":"https://example.com/"}}}`},
+			"message/stream":                               {`{"message":{"kind":"message","messageId":"m","taskId":%[1]q,"role":"user","parts":[{"kind":"text","text":"x"}]},"configuration":{"pushNotificationConfig":{"url":"https://example.com/"}}}`},
+			"POST /message:send":                           {`{"message":{"messageId":"m","taskId":%[1]q,"role":"ROLE_USER","parts":[{"text":"x"}]},"configuration":{"taskPushNotificationConfig":{"url":"https://example.com/"}}}`},
+			"POST /v1/message:send":                        {`{"message":{"messageId":"m","taskId":%[1]q,"role":"ROLE_USER","content":[{"text":"x"}]},"configuration":{"pushNotification":{"url":"https://example.com/"}}}`},
+			"CreateTaskPushNotificationConfig":             {`{"taskId":%[1]q,"id":"new","url":"https://example.com/"}`},
+			"POST /tasks/{taskId}/pushNotificationConfigs": {`{"id":"new","url":"https://example.com/"}`},
+			"tasks/pushNotificationConfig/get":             {`{"id":%[1]q}`},
+		}
+		for o, body := range requests {
+			walk[o] = append(walk[o], body)
+		}
+		for o, bodies := range walk {
+			for _, body := range bodies {
+				got := callAs(t, h, "bob", o, body, string(head.ID), "")
+				if want := callAs(t, h, "bob", o, body, never, ""); got != want || !strings.Contains(got, "task not found") {
+					t.Errorf("%s %s: got %s; for a task that never was %s", o, body, got, want)
+				}
+			}
+		}
+		if stored, err := mem.Pushes(t.Context(), head.ID); len(stored) != len(configs) || err != nil {
+			t.Errorf("of alice's configurations there are %d, %v", len(stored), err)
+		}
+	})
+}
+
+// TestNoCredentials walks what shows a configuration, in each version: nobody gets the credentials, and everybody the token.
+func TestNoCredentials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := new(memlog.Log)
+		h := handlerOf(mem, t.Output(), slow(0))
+		const v1, v03 = `"token":"the-token","authentication":{"scheme":"Bearer","credentials":"top-secret"}`, `"token":"the-token","authentication":{"schemes":["Bearer"],"credentials":"top-secret"}`
+		var said []string
+		show := func(o, body, task string) string {
+			got := callAs(t, h, "", o, body, task, "")
+			said = append(said, o+": "+got)
+			if strings.Contains(got, `"error"`) {
+				t.Errorf("%s: %s", o, got)
+			}
+			return got
+		}
+		task := idIn(show("SendMessage", `{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"data":1}]},"configuration":{"taskPushNotificationConfig":{"id":"c","url":"https://example.com/",`+v1+`}}}`, ""))
+		show("message/send", `{"message":{"kind":"message","messageId":"n","role":"user","parts":[{"kind":"data","data":{"n":1}}]},"configuration":{"pushNotificationConfig":{"url":"https://example.com/",`+v03+`}}}`, "")
+		show("SendStreamingMessage", `{"message":{"messageId":"o","role":"ROLE_USER","parts":[{"data":1}]},"configuration":{"taskPushNotificationConfig":{"url":"https://example.com/",`+v1+`}}}`, "")
+		shown := len(said)
+		for _, o := range []struct{ name, body string }{
+			{"CreateTaskPushNotificationConfig", `{"taskId":%[1]q,"id":"d","url":"https://example.com/",` + v1 + `}`},
+			{"tasks/pushNotificationConfig/set", `{"taskId":%[1]q,"pushNotificationConfig":{"id":"e","url":"https://example.com/",` + v03 + `}}`},
+			{"POST /tasks/{taskId}/pushNotificationConfigs", `{"id":"f","url":"https://example.com/",` + v1 + `}`},
+			{"POST /v1/tasks/{taskId}/pushNotificationConfigs", `{"configId":"g","config":{"pushNotificationConfig":{"url":"https://example.com/",` + v03 + `}}}`},
+		} {
+			show(o.name, o.body, task)
+		}
+		for _, o := range []string{
+			"GetTaskPushNotificationConfig", "ListTaskPushNotificationConfigs", "tasks/pushNotificationConfig/get", "tasks/pushNotificationConfig/list",
+			"GET /tasks/{taskId}/pushNotificationConfigs", "GET /tasks/{taskId}/pushNotificationConfigs/{id}",
+			"GET /v1/tasks/{taskId}/pushNotificationConfigs", "GET /v1/tasks/{taskId}/pushNotificationConfigs/{id}",
+		} {
+			show(o, requests[o], task)
+		}
+		show("GetTask", requests["GetTask"], task)
+		for i, got := range said {
+			if strings.Contains(got, "top-secret") {
+				t.Errorf("shows the credentials: %s", got)
+			}
+			if last := i == len(said)-1; i >= shown && !last && (!strings.Contains(got, "the-token") || !strings.Contains(got, "Bearer")) {
+				t.Errorf("shows no token, or no scheme: %s", got)
+			}
+		}
+		stored, err := mem.Pushes(t.Context(), a2a.TaskID(task))
+		if err != nil || len(stored) != 5 {
+			t.Fatalf("%d configurations are stored, %v", len(stored), err)
+		}
+		for _, c := range stored { // for the receiver
+			if c.Push.Auth == nil || c.Push.Auth.Credentials != "top-secret" {
+				t.Errorf("stored is %+v", c.Push)
+			}
 		}
 	})
 }

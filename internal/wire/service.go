@@ -1,21 +1,28 @@
 package wire
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
+
+	"a2alambda/internal/protojson"
 )
 
 // legacyExtensions is the header of 0.3 for what 1.0 calls A2A-Extensions.
 const legacyExtensions = "X-A2A-Extensions"
+
+// maxExtensions is how many extensions a request may name. A local server takes headers of a megabyte.
+const maxExtensions = 100
 
 func (h *handler) newCall(w http.ResponseWriter, r *http.Request, b binding, d *dialect) *call {
 	c := &call{handler: h, w: w, r: r, binding: b, dialect: d, seen: observationOf(r)}
@@ -44,12 +51,22 @@ func (c *call) begin() (body []byte, ok bool) {
 		c.failStatus(http.StatusUnsupportedMediaType, a2a.NewError(a2a.ErrInvalidRequest, "Content-Type must be application/json"))
 		return nil, false
 	}
+	if coding := strings.TrimSpace(c.r.Header.Get("Content-Encoding")); coding != "" && !strings.EqualFold(coding, "identity") {
+		c.w.Header().Set("Accept-Encoding", "identity") // RFC 9110, 12.5.3
+		c.failStatus(http.StatusUnsupportedMediaType, a2a.NewError(a2a.ErrInvalidRequest,
+			"Content-Encoding is "+protojson.Echo(coding)+": a body must not be compressed"))
+		return nil, false
+	}
 	body, err = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
 	if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
 		c.failStatus(http.StatusRequestEntityTooLarge, a2a.NewError(a2a.ErrInvalidRequest, "the body is longer than 6 MB"))
 		return nil, false
 	}
-	return body, err == nil // else the client is gone
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.failStatus(http.StatusRequestTimeout, a2a.NewError(a2a.ErrInvalidRequest, "the body did not come in time"))
+		return nil, false
+	}
+	return bytes.TrimPrefix(body, []byte("\ufeff")), err == nil // else the client is gone
 }
 
 // isJSON reports whether the content type is application/json or another that is JSON, as application/a2a+json.
@@ -59,7 +76,7 @@ func isJSON(contentType string) bool {
 }
 
 // serve serves an operation whose dialect is that of the call.
-func (c *call) serve(o operation, params json.RawMessage) {
+func (c *call) serve(o operation, params *protojson.Reader) {
 	if err := c.extensions(); err != nil {
 		c.fail(err)
 		return
@@ -83,7 +100,7 @@ func (c *call) version() (string, error) {
 		v = parts[0] + "." + parts[1]
 	}
 	if v != "" && v != v1.version && v != v03.version {
-		return "", a2a.NewError(a2a.ErrVersionNotSupported, "A2A-Version is not one of 1.0 and 0.3").
+		return "", a2a.NewError(a2a.ErrVersionNotSupported, "A2A-Version is "+protojson.Echo(v)+", not one of 1.0 and 0.3").
 			WithErrorInfoMeta(map[string]string{"supportedVersions": "1.0,0.3"})
 	}
 	return v, nil
@@ -99,7 +116,9 @@ func (c *call) extensions() error {
 	var asked []string
 	for _, value := range c.r.Header.Values(header) {
 		for uri := range strings.SplitSeq(value, ",") {
-			asked = append(asked, strings.TrimSpace(uri))
+			if asked = append(asked, strings.TrimSpace(uri)); len(asked) > maxExtensions {
+				return a2a.NewError(a2a.ErrInvalidRequest, fmt.Sprintf("%s names more than %d extensions", header, maxExtensions))
+			}
 		}
 	}
 	params := c.r.Header.Clone()

@@ -4,16 +4,9 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/asn1"
-	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
-	"errors"
-	"fmt"
 	"math/big"
 	"net/http"
 	"strings"
@@ -27,50 +20,15 @@ import (
 const jwksPath = ".well-known/jwks.json"
 
 // Signer signs agent cards: specification 1.0, 8.4. Its signatures have no randomness, so that all instances serve the same bytes.
-type Signer struct{ key signingKey }
+type Signer struct {
+	key       signingKey
+	published []jose.JSONWebKey // that of key first
+}
 
 // signingKey is a private key as [jose.OpaqueSigner].
 type signingKey struct {
 	private crypto.Signer
 	public  jose.JSONWebKey
-}
-
-// NewSigner returns a signer with a private key in PEM (PKCS #8), which tells the algorithm: P-256 ES256, RSA RS256, Ed25519 EdDSA.
-// The key's id is its thumbprint (RFC 7638).
-func NewSigner(text []byte) (*Signer, error) {
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, errors.New("no PEM")
-	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, err
-	}
-	var private crypto.Signer
-	var algorithm jose.SignatureAlgorithm
-	switch k := key.(type) {
-	case *ecdsa.PrivateKey:
-		if k.Curve != elliptic.P256() {
-			return nil, fmt.Errorf("curve %s instead of P-256", k.Curve.Params().Name)
-		}
-		private, algorithm = k, jose.ES256
-	case *rsa.PrivateKey:
-		if k.N.BitLen() < 2048 { // RFC 7518, 3.3
-			return nil, fmt.Errorf("an RSA key of %d bits, less than 2048", k.N.BitLen())
-		}
-		private, algorithm = k, jose.RS256
-	case ed25519.PrivateKey:
-		private, algorithm = k, jose.EdDSA
-	default:
-		return nil, fmt.Errorf("a key of type %T instead of ECDSA, RSA or Ed25519", k)
-	}
-	public := jose.JSONWebKey{Key: private.Public(), Algorithm: string(algorithm), Use: "sig"}
-	id, err := public.Thumbprint(crypto.SHA256)
-	if err != nil {
-		return nil, err
-	}
-	public.KeyID = base64.RawURLEncoding.EncodeToString(id)
-	return &Signer{signingKey{private, public}}, nil
 }
 
 // sign returns the signature of a document without signatures, of a card that is served at the base URL.
@@ -128,9 +86,9 @@ func (k *signingKey) SignPayload(payload []byte, _ jose.SignatureAlgorithm) ([]b
 	return fixed, nil
 }
 
-// jwks serves the public key: RFC 7517, 5.
+// jwks serves the public keys: RFC 7517, 5.
 func (h *handler) jwks(w http.ResponseWriter, r *http.Request) {
-	data, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{h.Signer.key.public}})
+	data, err := json.Marshal(jose.JSONWebKeySet{Keys: h.Signer.published})
 	if err != nil {
 		h.Logger.ErrorContext(r.Context(), "public keys", "error", err)
 		http.Error(w, "internal error", http.StatusInternalServerError)

@@ -2,14 +2,17 @@ package wire
 
 import (
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -146,13 +149,116 @@ func TestNoSigner(t *testing.T) {
 }
 
 func TestNewSignerRefuses(t *testing.T) {
+	sec1, err := x509.MarshalECPrivateKey(ecdsaKey(t, elliptic.P256()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x25519, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for want, text := range map[string][]byte{
-		"no PEM":                       []byte("secret"),
-		"curve P-384 instead of P-256": privatePEM(t, ecdsaKey(t, elliptic.P384())),
-		"an RSA key of 1024 bits, less than 2048": privatePEM(t, rsaKey(t, 1024)),
+		"there is no PEM (-----BEGIN PRIVATE KEY-----)":                                                            []byte(`{"username":"","password":""}`),
+		"the key's curve is P-384 instead of P-256":                                                                privatePEM(t, ecdsaKey(t, elliptic.P384())),
+		"the key is RSA with 1024 bits, less than 2048":                                                            privatePEM(t, rsaKey(t, 1024)),
+		"the PEM is not a private key in PKCS #8":                                                                  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: sec1}),
+		"the key cannot sign: it is none of P-256, RSA and Ed25519":                                                privatePEM(t, x25519),
+		`the PEM is "EC PRIVATE KEY" instead of "PRIVATE KEY" (PKCS #8, as openssl pkcs8 -topk8 -nodes writes it)`: pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: sec1}),
 	} {
 		if _, err := NewSigner(text); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func publicDER(t *testing.T, key any) string {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(der)
+}
+
+// TestTwoKeys changes the key that signs in three deployments. At each step a card that one version has signed is verified with the keys
+// that the other serves: while the alias moves, either answers.
+func TestTwoKeys(t *testing.T) {
+	former, next := ecdsaKey(t, elliptic.P256()), ecdsaKey(t, elliptic.P256())
+	version := func(signs, other *ecdsa.PrivateKey) *Signer {
+		s, err := NewSigner(privatePEM(t, signs))
+		if err == nil && other != nil {
+			err = s.AlsoPublish(publicDER(t, other.Public()))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	versions := []*Signer{version(former, nil), version(former, next), version(next, former), version(next, nil)}
+	verifies := func(card, keys *Signer) bool {
+		var signed a2a.AgentCard
+		data := served(t, Config{Server: &server.Server{Card: secured()}, Signer: card})
+		doc, err := document(data)
+		if err = errors.Join(err, json.Unmarshal(data, &signed)); err != nil {
+			t.Fatal(err)
+		}
+		delete(doc, "signatures")
+		raw, err := json.Marshal(doc)
+		if err == nil {
+			raw, err = jcs.Transform(raw)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		New(Config{Signer: keys, Logger: slog.New(slog.DiscardHandler)}).ServeHTTP(w, httptest.NewRequest("GET", "/.well-known/jwks.json", nil))
+		var set jose.JSONWebKeySet
+		if err := json.Unmarshal(w.Body.Bytes(), &set); err != nil {
+			t.Fatal(err)
+		}
+		s := signed.Signatures[1]
+		jws, err := jose.ParseDetached(s.Protected+".."+s.Signature, raw, []jose.SignatureAlgorithm{jose.ES256})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range set.Key(jws.Signatures[0].Protected.KeyID) {
+			if jws.DetachedVerify(raw, key) == nil {
+				return true
+			}
+		}
+		return false
+	}
+	for i := range versions[1:] {
+		before, after := versions[i], versions[i+1]
+		if !verifies(before, after) || !verifies(after, before) {
+			t.Errorf("between the deployments %d and %d a card cannot be verified", i, i+1)
+		}
+	}
+	if verifies(versions[0], versions[3]) {
+		t.Error("the former key is served for good")
+	}
+	if same := version(former, former); len(same.published) != 1 {
+		t.Errorf("one key is published %d times", len(same.published))
+	}
+}
+
+func TestAlsoPublishRefuses(t *testing.T) {
+	s, err := NewSigner(privatePEM(t, ecdsaKey(t, elliptic.P256())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(ecdsaKey(t, elliptic.P256()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{
+		"-----BEGIN PUBLIC KEY-----": "it is not base64",
+		"AAAA":                       "it is not a public key in DER (SubjectPublicKeyInfo)",
+		base64.StdEncoding.EncodeToString(private):          "it is not a public key in DER (SubjectPublicKeyInfo)",
+		publicDER(t, ecdsaKey(t, elliptic.P384()).Public()): "the key's curve is P-384 instead of P-256",
+	} {
+		if err := s.AlsoPublish(key); err == nil || err.Error() != want {
+			t.Errorf("%.20s: %v, want %s", key, err, want)
 		}
 	}
 }

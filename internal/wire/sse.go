@@ -2,33 +2,34 @@ package wire
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
 	"time"
 
 	"a2alambda/internal/jsonline"
+	"a2alambda/internal/protojson"
 	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
 )
 
-func (c *call) sendStreamingMessage(params json.RawMessage) {
+func (c *call) sendStreamingMessage(params *protojson.Reader) {
 	stream(c, params, c.dialect.sendRequest, c.Server.SendStreamingMessage)
 }
 
-func (c *call) subscribeToTask(params json.RawMessage) {
+func (c *call) subscribeToTask(params *protojson.Reader) {
 	stream(c, params, c.dialect.subscribeRequest, c.Server.SubscribeToTask)
 }
 
 // stream decodes the params, and writes the events of the stream that serve returns as they get into the log, until its end. It
 // returns when nothing of the stream is left, also if the client has gone away before.
 func stream[Request any](
-	c *call, params json.RawMessage,
-	decode func(json.RawMessage) (*Request, error),
+	c *call, params *protojson.Reader,
+	decode func(*protojson.Reader) *Request,
 	serve func(context.Context, server.Caller, *Request) (*server.Stream, error),
 ) {
-	req, err := decode(params)
+	req := decode(params)
+	err := invalid(params.Err())
 	if err == nil {
 		c.caller.Seen, err = lastEventID(c.r)
 	}

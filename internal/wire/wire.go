@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,15 +50,40 @@ type Config struct {
 // browsers. Web pages may call it from anywhere.
 func New(c Config) http.Handler {
 	h := &handler{Config: c}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/{$}", h.root)
-	mux.HandleFunc("/.well-known/agent-card.json", only(h.card, http.MethodGet, http.MethodHead))
-	mux.HandleFunc("/.well-known/agent.json", only(h.card, http.MethodGet, http.MethodHead))
-	if c.Signer != nil {
-		mux.HandleFunc("/"+jwksPath, only(h.jwks, http.MethodGet, http.MethodHead))
+	return single(h.observed(uncached(cors(http.HandlerFunc(h.route)))))
+}
+
+// route serves a request by its path. Empty and dot segments are left out, for everybody: a client that puts a path behind the agent
+// URL, which ends in a slash, asks for //message:send, and would not find its way back from a redirect behind API Gateway.
+func (h *handler) route(w http.ResponseWriter, r *http.Request) {
+	path := segments(r.URL.EscapedPath())
+	switch p := strings.Join(path, "/"); {
+	case p == "":
+		h.root(w, r)
+	case p == ".well-known/agent-card.json" || p == ".well-known/agent.json":
+		only(h.card, http.MethodGet, http.MethodHead)(w, r)
+	case p == jwksPath && h.Signer != nil:
+		only(h.jwks, http.MethodGet, http.MethodHead)(w, r)
+	default:
+		h.rest(w, r, path)
 	}
-	mux.HandleFunc("/", h.rest)
-	return single(h.observed(uncached(cors(mux))))
+}
+
+// segments returns the segments of a path, without their escapes. Behind a slash at its end is an empty one: an id is missing there.
+func segments(escaped string) (path []string) {
+	for s := range strings.SplitSeq(escaped, "/") {
+		s, _ := url.PathUnescape(s) // it is a path's
+		switch {
+		case s == "..":
+			path = path[:max(0, len(path)-1)]
+		case s != "" && s != ".":
+			path = append(path, s)
+		}
+	}
+	if len(path) > 0 && strings.HasSuffix(escaped, "/") {
+		path = append(path, "")
+	}
+	return path
 }
 
 type handler struct {

@@ -133,7 +133,14 @@ func TestClientGone(t *testing.T) {
 // failing is a log whose methods fail while err is set.
 type failing struct {
 	memlog.Log
-	create, append, load error
+	create, append, load, secret error
+}
+
+func (f *failing) Secret(ctx context.Context) ([]byte, error) {
+	if f.secret != nil {
+		return nil, f.secret
+	}
+	return f.Log.Secret(ctx)
 }
 
 func (f *failing) Create(ctx context.Context, h tasklog.Head, writer string, until time.Time, event []byte) error {
@@ -163,7 +170,9 @@ const internalError = `{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":
 func TestStoreUnreachable(t *testing.T) {
 	down := errors.New("table secrets-of-the-house is down")
 	const internal = internalError
-	inScope := idIn(answer(t, handlerOf(new(memlog.Log), t.Output(), slow(0)), sendCall)) // of an anonymous caller's task
+	loading := new(failing)
+	id := idIn(answer(t, handlerOf(loading, t.Output(), slow(0)), sendCall))
+	loading.load = down
 	for _, test := range []struct {
 		name  string
 		log   *failing
@@ -174,7 +183,11 @@ func TestStoreUnreachable(t *testing.T) {
 		{"creating, send", &failing{create: down}, sendCall, true},
 		{"appending, stream", &failing{append: down}, streamCall, false},
 		{"appending, send", &failing{append: down}, sendCall, true},
-		{"loading", &failing{load: down}, rpc("GetTask", `{"id":%q}`, inScope), true},
+		{"loading", loading, rpc("GetTask", `{"id":%q}`, id), true},
+		{"reading the secret, send", &failing{secret: down}, sendCall, true},
+		{"reading the secret, stream", &failing{secret: down}, streamCall, true},
+		{"reading the secret, get", &failing{secret: down}, rpc("GetTask", `{"id":%q}`, id), true},
+		{"reading the secret, list", &failing{secret: down}, rpc("ListTasks", `{}`), true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -231,6 +244,8 @@ func TestPanic(t *testing.T) {
 }
 
 type panicking struct{ tasklog.Log }
+
+func (panicking) Secret(context.Context) ([]byte, error) { return nil, nil }
 
 func (panicking) Create(context.Context, tasklog.Head, string, time.Time, []byte) error {
 	panic("no such thing")

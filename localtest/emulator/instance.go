@@ -24,8 +24,9 @@ type instance struct {
 	cmd      *exec.Cmd
 	listener net.Listener
 
-	mu      sync.Mutex
-	current *invocation // delivered last
+	mu        sync.Mutex
+	current   *invocation // delivered last
+	initError []byte      // JSON: why the process says that it can't start
 }
 
 func newInstance(id string) *instance {

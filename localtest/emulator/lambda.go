@@ -245,7 +245,9 @@ func (l *Lambda) request(w http.ResponseWriter, f *Emulator, payload []byte) {
 	case err != nil:
 		fmt.Fprintf(l.log, "%s: request %s: %v\n", f.name, inv.id, err)
 		w.Header().Set("X-Amz-Function-Error", "Unhandled")
-		if !got.failed {
+		if init := (initError)(nil); errors.As(err, &init) {
+			got.payload = init
+		} else if !got.failed {
 			// The function has not reported it itself.
 			kind := "Runtime.ExitError"
 			if errors.Is(err, errTimeout) {

@@ -13,6 +13,11 @@ var (
 	errInit      = errors.New("the process ended before it asked for an event")
 )
 
+// initError is the JSON with which a process has said why it can't start.
+type initError []byte
+
+func (e initError) Error() string { return errInit.Error() + ": " + string(e) }
+
 // dispatch gives inv to an instance: the frozen one that was used last, else a
 // new one. It returns when the instance has the event.
 func (e *Emulator) dispatch(inv *invocation) (*instance, error) {
@@ -40,6 +45,11 @@ func (e *Emulator) dispatch(inv *invocation) (*instance, error) {
 			return i, nil
 		}
 		if fresh {
+			i.mu.Lock()
+			defer i.mu.Unlock()
+			if i.initError != nil {
+				return nil, initError(i.initError)
+			}
 			return nil, errInit
 		}
 		// A frozen instance that had died, or died as it woke up, has not seen

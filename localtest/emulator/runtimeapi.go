@@ -64,6 +64,9 @@ func (i *instance) runtimeAPI(e *Emulator) http.Handler {
 	mux.HandleFunc("POST /2018-06-01/runtime/init/error", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(e.log, "%s: init error: %s\n", i.id, body)
+		i.mu.Lock()
+		i.initError = body
+		i.mu.Unlock()
 		w.WriteHeader(http.StatusAccepted)
 	})
 	return mux

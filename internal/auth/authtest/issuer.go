@@ -8,10 +8,13 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -35,10 +38,33 @@ type Issuer struct {
 // NewIssuer returns an issuer with an RS256 key. It ends with the test.
 func NewIssuer(tb testing.TB) *Issuer {
 	i := &Issuer{tb: tb}
+	server := httptest.NewServer(i.handler())
+	tb.Cleanup(server.Close)
+	i.URL = server.URL
+	i.Rotate(jose.RS256)
+	return i
+}
+
+// NewTLSIssuer is NewIssuer with an https URL. It returns its certificate, too: a file in PEM, for SSL_CERT_FILE.
+func NewTLSIssuer(tb testing.TB) (i *Issuer, certificate string) {
+	i = &Issuer{tb: tb}
+	server := httptest.NewTLSServer(i.handler())
+	tb.Cleanup(server.Close)
+	i.URL = server.URL
+	i.Rotate(jose.RS256)
+	certificate = filepath.Join(tb.TempDir(), "issuer.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(certificate, block, 0o600); err != nil {
+		tb.Fatal("authtest: certificate: ", err)
+	}
+	return i, certificate
+}
+
+func (i *Issuer) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", i.discovery)
 	mux.HandleFunc("GET /keys", i.keySet)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		i.mu.Lock()
 		broken := i.broken
 		i.mu.Unlock()
@@ -47,11 +73,7 @@ func NewIssuer(tb testing.TB) *Issuer {
 			return
 		}
 		mux.ServeHTTP(w, r)
-	}))
-	tb.Cleanup(server.Close)
-	i.URL = server.URL
-	i.Rotate(jose.RS256)
-	return i
+	})
 }
 
 func (i *Issuer) discovery(w http.ResponseWriter, r *http.Request) {
@@ -113,6 +135,12 @@ func (i *Issuer) Asked() int {
 // and exp, in an hour; a claim that is nil is left out.
 func (i *Issuer) Token(claims map[string]any) string {
 	i.tb.Helper()
+	return i.TokenOfType("JWT", claims)
+}
+
+// TokenOfType is Token with another typ in the header, or none if that is nil.
+func (i *Issuer) TokenOfType(typ any, claims map[string]any) string {
+	i.tb.Helper()
 	now := time.Now()
 	all := map[string]any{"iss": i.URL, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}
 	maps.Copy(all, claims)
@@ -124,7 +152,11 @@ func (i *Issuer) Token(claims map[string]any) string {
 	i.mu.Lock()
 	key := jose.SigningKey{Algorithm: i.alg, Key: i.key}
 	i.mu.Unlock()
-	signer, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType("JWT"))
+	options := new(jose.SignerOptions)
+	if typ != nil {
+		options = options.WithHeader(jose.HeaderType, typ)
+	}
+	signer, err := jose.NewSigner(key, options)
 	if err != nil {
 		i.tb.Fatal("authtest: token: ", err)
 	}

@@ -54,7 +54,7 @@ async function push(client, taskId, url) {
   console.log('push created:', made.pushNotificationConfig.id, made.pushNotificationConfig.token);
   const got = await client.getTaskPushNotificationConfig({ id: taskId, pushNotificationConfigId: 'webhook' });
   const { id, token, authentication } = got.pushNotificationConfig;
-  console.log('push got:', id, token, ...authentication.schemes, authentication.credentials);
+  console.log('push got:', id, token, ...authentication.schemes, authentication.credentials || 'hidden');
   const ids = async () =>
     (await client.listTaskPushNotificationConfig({ id: taskId })).map((c) => c.pushNotificationConfig.id).sort();
   console.log('push listed:', ...(await ids()));

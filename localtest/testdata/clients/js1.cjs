@@ -57,7 +57,7 @@ async function push(client, taskId, url) {
   assert.deepEqual([made.taskId, made.url], [taskId, url]);
   console.log('push created:', made.id, made.token);
   const got = await client.getTaskPushNotificationConfig({ tenant: '', taskId, id: 'webhook' });
-  console.log('push got:', got.id, got.token, got.authentication.scheme, got.authentication.credentials);
+  console.log('push got:', got.id, got.token, got.authentication.scheme, got.authentication.credentials || 'hidden');
   const list = { tenant: '', taskId, pageSize: 0, pageToken: '' };
   const ids = async () => (await client.listTaskPushNotificationConfig(list)).configs.map(({ id }) => id).sort();
   console.log('push listed:', ...(await ids()));

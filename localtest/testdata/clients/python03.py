@@ -97,7 +97,7 @@ async def push(client, task, url):
     print('push created:', made.push_notification_config.id, made.push_notification_config.token)
     params = GetTaskPushNotificationConfigParams(id=task, push_notification_config_id='webhook')
     got = (await client.get_task_callback(params)).push_notification_config
-    print('push got:', got.id, got.token, *got.authentication.schemes, got.authentication.credentials)
+    print('push got:', got.id, got.token, *got.authentication.schemes, got.authentication.credentials or 'hidden')
 
 
 async def get(client, task):

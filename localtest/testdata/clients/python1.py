@@ -94,7 +94,7 @@ async def push(client, task, url):
     print('push created:', made.id, made.token)
     which = GetTaskPushNotificationConfigRequest(task_id=task, id='webhook')
     got = await client.get_task_push_notification_config(which)
-    print('push got:', got.id, got.token, got.authentication.scheme, got.authentication.credentials)
+    print('push got:', got.id, got.token, got.authentication.scheme, got.authentication.credentials or 'hidden')
     which = ListTaskPushNotificationConfigsRequest(task_id=task)
     print('push listed:', *sorted(c.id for c in (await client.list_task_push_notification_configs(which)).configs))
     await client.delete_task_push_notification_config(DeleteTaskPushNotificationConfigRequest(task_id=task, id='second'))

@@ -8,38 +8,7 @@ import (
 	"testing/synctest"
 
 	"a2alambda/internal/memlog"
-	"a2alambda/internal/wire"
 )
-
-func TestCamelKeys(t *testing.T) {
-	for _, test := range []struct{ json, want string }{
-		{`{}`, `{}`},
-		{`{"message_id":"a_b"}`, `{"messageId":"a_b"}`},
-		{` [ { "a_b" : [ "c_d" , { "e__f_" : null } ] } ] `, ` [ { "aB" : [ "c_d" , { "eF" : null } ] } ] `},
-		{`{"a":{"b_c":1},"d_e":{"f_g":2}}`, `{"a":{"bC":1},"dE":{"fG":2}}`},
-		{`{"a_b":1,"aB":2}`, `{"a_b":1,"aB":2}`}, // camelCase counts, wherever it is
-		{`{"aB":1,"a_b":2}`, `{"aB":1,"a_b":2}`},
-		{`{"a_b":1,"x":{"aB":2}}`, `{"aB":1,"x":{"aB":2}}`},
-		{`{"a_\u0062\"":"_\"_","c\\":"_"}`, `{"aB\"":"_\"_","c\\":"_"}`},
-		{`{"metadata":{"a_b":"}"},"data":[{"a_b":"\"]"}],"a_b":1}`, `{"metadata":{"a_b":"}"},"data":[{"a_b":"\"]"}],"aB":1}`},
-		{`{"x":{"data":{"a_b":1}},"a_b":{"metadata":"a_b"}}`, `{"x":{"data":{"a_b":1}},"aB":{"metadata":"a_b"}}`},
-		{`{"Metadata":{"a_b":1},"meta\u0064ata":{"a_b":1}}`, `{"Metadata":{"a_b":1},"meta\u0064ata":{"a_b":1}}`}, // by those names, too
-		{`{"meta_data":{"a_b":1}}`, `{"metaData":{"a_b":1}}`},
-	} {
-		if got := string(wire.CamelKeys([]byte(test.json))); got != test.want {
-			t.Errorf("%s becomes %s, want %s", test.json, got, test.want)
-		}
-	}
-}
-
-// TestCamelKeysCost checks that what is the client's own is not decoded when keys are renamed: as maps it would take many times its
-// length.
-func TestCamelKeysCost(t *testing.T) {
-	long := []byte(`{"message_id":"m","metadata":{"x":[` + strings.Repeat(`{"a":0},`, 10_000) + `0]}}`)
-	if n := testing.AllocsPerRun(5, func() { wire.CamelKeys(long) }); n > 100 {
-		t.Errorf("%v allocations", n)
-	}
-}
 
 // TestDepth sends what is nested as deep as may be, which can be read again, and deeper, in every dialect.
 func TestDepth(t *testing.T) {
@@ -83,20 +52,43 @@ func TestDepth(t *testing.T) {
 			if !strings.Contains(w.Body.String(), "params are nested more than 500 levels deep") || test.path != "/" && w.Code != 400 {
 				t.Errorf("%s: over the limit %d %.300s", name, w.Code, w.Body)
 			}
+			if w = send(100_000); !strings.Contains(w.Body.String(), "params are nested more than 500 levels deep") {
+				t.Errorf("%s: far over the limit %d %.300s", name, w.Code, w.Body)
+			}
 		}
 	})
 }
 
-// TestValues sends as many values as may be, and more.
+// TestValues sends as many values as may be, and one more, wherever they are in a body, in every dialect.
 func TestValues(t *testing.T) {
 	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
-	for n, want := range map[int]bool{100_000: true, 250_000: false} {
-		body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"message/send","params":{"message":{"kind":"message","messageId":"%d","role":"user",`+
-			`"parts":[{"kind":"data","data":{"x":[0%s]}}]},"configuration":{"blocking":false}}}`, n, strings.Repeat(",0", n))
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, post(t.Context(), body))
-		if got := !strings.Contains(w.Body.String(), "params have more than 250000 values"); got != want {
-			t.Errorf("%d values: %.200s", n, w.Body)
+	for name, test := range map[string]struct {
+		path, body string
+		around     int // values besides those in the list
+	}{
+		"1.0":              {"/", `{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"data":%s}]}}}`, 10},
+		"0.3":              {"/", `{"jsonrpc":"2.0","id":1,"method":"message/send","params":{"message":{"messageId":"m","role":"user","parts":[{"data":{"x":%s}}]}}}`, 11},
+		"metadata":         {"/", `{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{"metadata":{"x":%s},"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"x"}]}}}`, 12},
+		"unknown":          {"/", `{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{"message":{"messageId":"m","role":"ROLE_USER","x":%s,"parts":[{"text":"x"}]}}}`, 11},
+		"before the id":    {"/", `{"x":%s,"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"x"}]}}}`, 11},
+		"1.0 over HTTP":    {"/message:send", `{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"data":%s}]}}`, 6},
+		"unknown, by HTTP": {"/message:send", `{"x":%s,"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"x"}]}}`, 7},
+		"0.3 over HTTP":    {"/v1/message:send", `{"message":{"messageId":"m","role":"ROLE_USER","content":[{"data":{"data":{"x":%s}}}]}}`, 8},
+	} {
+		for more, want := range map[int]bool{0: true, 1: false} {
+			const limit = 100_000
+			list := "[0" + strings.Repeat(",0", limit-test.around-2+more) + "]"
+			r := post(t.Context(), fmt.Sprintf(test.body, list))
+			r.URL.Path = test.path
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			refused := strings.Contains(w.Body.String(), "params are in a request of more than 100000 JSON values")
+			if refused == want || want == strings.Contains(w.Body.String(), `"error"`) {
+				t.Errorf("%s, %d more than the limit: %d %.300s", name, more, w.Code, w.Body)
+			}
+			if !want && test.path == "/" && !strings.HasPrefix(w.Body.String(), `{"jsonrpc":"2.0","id":1,`) {
+				t.Errorf("%s: the answer has another id: %.100s", name, w.Body)
+			}
 		}
 	}
 }

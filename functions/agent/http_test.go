@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/auth"
+	"a2alambda/internal/functionurl"
+	"a2alambda/internal/memlog"
+	"a2alambda/internal/server"
+	"a2alambda/internal/wire"
+)
+
+// TestHealth checks that the health path answers whatever the Host header says, and leaves the rest alone.
+func TestHealth(t *testing.T) {
+	h := onlyLoopback("", withHealth(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "in") })))
+	for _, host := range []string{"localhost", "10.0.0.1:8080", "agent.internal", ""} {
+		r := httptest.NewRequest("GET", "/healthz", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != http.StatusOK || w.Body.String() != "ok\n" || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%q: %d %v %s", host, w.Code, w.Header(), w.Body)
+		}
+	}
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest("POST", "/healthz", nil)
+	r.Host = "localhost"
+	if h.ServeHTTP(w, r); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, HEAD" {
+		t.Errorf("POST: %d %v", w.Code, w.Header())
+	}
+	w = httptest.NewRecorder()
+	r = httptest.NewRequest("GET", "/healthz/", nil)
+	r.Host = "localhost"
+	if h.ServeHTTP(w, r); w.Body.String() != "in" {
+		t.Errorf("another path: %s", w.Body)
+	}
+}
+
+// TestBodyTimeout has a client stop in the middle of a body: it is told so, and its connection ends.
+func TestBodyTimeout(t *testing.T) {
+	h := wire.New(wire.Config{
+		Server: &server.Server{Log: new(memlog.Log), Card: new(a2a.AgentCard)}, Auth: auth.None(), BaseURL: functionurl.BaseURL, Logger: slog.New(slog.DiscardHandler),
+	})
+	s := httptest.NewServer(bodyWithin(20*time.Millisecond, h))
+	defer s.Close()
+	for _, path := range []string{"/", "/message:send"} {
+		conn, err := net.Dial("tcp", s.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_, err = io.WriteString(conn, "POST "+path+" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := bufio.NewReader(conn)
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusRequestTimeout || !strings.Contains(string(body), "the body did not come in time") {
+			t.Errorf("%s: %d %s, %v", path, resp.StatusCode, body, err)
+		}
+		if rest, err := io.ReadAll(in); len(rest) > 0 || err != nil {
+			t.Errorf("%s: the connection goes on with %q, %v", path, rest, err)
+		}
+	}
+}
+
+// TestBodyInTime checks that a request whose body has come may take longer than the body may, and so may the next on its connection.
+func TestBodyInTime(t *testing.T) {
+	const limit = time.Second
+	s := httptest.NewServer(bodyWithin(limit, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		select {
+		case <-time.After(limit + limit/2):
+		case <-r.Context().Done():
+			t.Error("the request has ended")
+		}
+	})))
+	defer s.Close()
+	for range 2 {
+		resp, err := s.Client().Post(s.URL, "application/json", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+}

@@ -1,0 +1,100 @@
+// Command hook is the Lambda function that a deployment asks whether the functions work: CodeDeploy before a new version of the agent gets
+// requests, and CloudFormation when a stack is created, which has no version before. It invokes the functions with an event that each
+// answers without doing anything. If one cannot start, because of a value that it does not take for example, or does not reach the table,
+// the new version never gets a request: CodeDeploy leaves the alias where it is, and CloudFormation takes back the rest. Why is in the
+// log, and of a stack that is created in its events, too.
+//
+// https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-hooks.html#appspec-hooks-lambda and
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-custom-resources-lambda.html
+//
+// usage.txt lists the environment.
+package main
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/cfn"
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/codedeploy"
+	"github.com/aws/aws-sdk-go-v2/service/codedeploy/types"
+	invoking "github.com/aws/aws-sdk-go-v2/service/lambda"
+
+	"a2alambda/internal/cloud"
+	"a2alambda/internal/usage"
+)
+
+//go:embed usage.txt
+var help string
+
+func main() {
+	usage.Exit(help)
+	cfg, err := cloud.Config(context.Background())
+	if err != nil {
+		cloud.Fail("hook", err)
+	}
+	h := &hook{
+		functions: strings.Fields(os.Getenv("FUNCTIONS")),
+		invoke: invoking.NewFromConfig(cfg, func(o *invoking.Options) {
+			// An account that is busy is no reason to take a version back.
+			o.Retryer = retry.AddWithMaxAttempts(retry.NewStandard(), attempts)
+		}),
+		tell: codedeploy.NewFromConfig(cfg),
+		log:  lambdacontext.NewLogger(),
+	}
+	lambda.Start(h.handle)
+}
+
+type hook struct {
+	functions []string
+	invoke    *invoking.Client
+	tell      *codedeploy.Client
+	log       *slog.Logger
+}
+
+// handle answers CodeDeploy and CloudFormation. An error means that they could not be told.
+func (h *hook) handle(ctx context.Context, event json.RawMessage) (any, error) {
+	var e struct {
+		RequestType  string // CloudFormation's
+		DeploymentID string `json:"DeploymentId"` // CodeDeploy's
+		ExecutionID  string `json:"LifecycleEventHookExecutionId"`
+	}
+	if err := json.Unmarshal(event, &e); err != nil {
+		return nil, err
+	}
+	switch {
+	case e.RequestType != "":
+		var request cfn.Event
+		if err := json.Unmarshal(event, &request); err != nil {
+			return nil, err
+		}
+		return cfn.LambdaWrap(h.resource)(ctx, request)
+	case e.ExecutionID == "":
+		return nil, errors.New("the event is neither CodeDeploy's nor CloudFormation's")
+	}
+	status := types.LifecycleEventStatusSucceeded
+	if h.check(ctx) != nil {
+		status = types.LifecycleEventStatusFailed
+	}
+	return h.tell.PutLifecycleEventHookExecutionStatus(ctx, &codedeploy.PutLifecycleEventHookExecutionStatusInput{
+		DeploymentId:                  aws.String(e.DeploymentID),
+		LifecycleEventHookExecutionId: aws.String(e.ExecutionID),
+		Status:                        status,
+	})
+}
+
+// resource is a custom resource that can be created only if the functions work. There is nothing to delete.
+func (h *hook) resource(ctx context.Context, e cfn.Event) (id string, data map[string]any, err error) {
+	if e.RequestType == cfn.RequestCreate {
+		err = h.check(ctx)
+	}
+	return "check", nil, err
+}

@@ -1,0 +1,181 @@
+package check_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/agent"
+	"a2alambda/internal/auth"
+	"a2alambda/internal/check"
+	"a2alambda/internal/functionurl"
+	"a2alambda/internal/memlog"
+	"a2alambda/internal/run"
+	"a2alambda/internal/server"
+	"a2alambda/internal/wire"
+)
+
+// host returns a server with the demo agent behind what may spoil it.
+func host(t *testing.T, spoil func(http.Handler) http.Handler) *httptest.Server {
+	l, logger, card := new(memlog.Log), slog.New(slog.NewTextHandler(t.Output(), nil)), agent.Card()
+	nobody := func(context.Context, a2a.TaskID) error { return nil }
+	var h http.Handler = wire.New(wire.Config{
+		Server: &server.Server{
+			Log: l, Retention: time.Hour, Card: card,
+			Runner: &run.Runner{Log: l, Executor: agent.NewExecutor(), Logger: logger, Invoke: nobody},
+		},
+		BaseURL: functionurl.BaseURL, Auth: auth.None(), Logger: logger,
+	})
+	if spoil != nil {
+		h = spoil(h)
+	}
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// rewritten returns what rewrites the lines of each answer, as they come.
+func rewritten(line func(r *http.Request, line string) string) func(http.Handler) http.Handler {
+	return func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h.ServeHTTP(&rewriter{w, func(l string) string { return line(r, l) }}, r)
+		})
+	}
+}
+
+type rewriter struct {
+	http.ResponseWriter
+	line func(string) string
+}
+
+func (w *rewriter) Write(p []byte) (int, error) {
+	for l := range strings.Lines(string(p)) {
+		if _, err := w.ResponseWriter.Write([]byte(w.line(l))); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}
+
+func (w *rewriter) Flush() { w.ResponseWriter.(http.Flusher).Flush() }
+
+// inOnePiece answers when the handler has returned, as API Gateway does.
+func inOnePiece(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		whole := httptest.NewRecorder()
+		h.ServeHTTP(whole, r)
+		for name, values := range whole.Header() {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(whole.Code)
+		_, _ = w.Write(whole.Body.Bytes())
+	})
+}
+
+// errorsAsJSON answers a stream that is one error as if it were none.
+func errorsAsJSON(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if body := new(bytes.Buffer); r.Header.Get("Accept") == "text/event-stream" {
+			_, _ = body.ReadFrom(r.Body)
+			r.Body = readCloser{body}
+			if !bytes.Contains(body.Bytes(), []byte(`"parts":[]`)) {
+				h.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(map[string]any{"jsonrpc": "2.0", "id": nil, "error": map[string]any{"code": -32602, "message": "no"}})
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+type readCloser struct{ *bytes.Buffer }
+
+func (readCloser) Close() error { return nil }
+
+// TestRun checks a server that is right, and servers that are each wrong in one way: what is wrong is found, and by the check of
+// that name.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	resumed := func(r *http.Request) bool { return r.Header.Get("Last-Event-ID") != "" }
+	for _, test := range []struct {
+		name   string
+		spoil  func(http.Handler) http.Handler
+		need   []string
+		failed []string // names of checks
+		cannot []string
+	}{
+		{name: "right"},
+		{name: "buffers", spoil: inOnePiece, cannot: []string{"stream", "cancel", "long"}},
+		{name: "buffers, needed", spoil: inOnePiece, need: []string{"resume", "stream"}, cannot: []string{"cancel", "long"}, failed: []string{"stream"}},
+		{name: "drops ids", failed: []string{"stream", "resume"}, spoil: rewritten(func(_ *http.Request, l string) string {
+			if strings.HasPrefix(l, "id:") {
+				return ""
+			}
+			return l
+		})},
+		{name: "loses an event", failed: []string{"resume"}, spoil: rewritten(func(r *http.Request, l string) string {
+			if resumed(r) && strings.Contains(l, "artifactUpdate") {
+				return ""
+			}
+			return l
+		})},
+		{name: "repeats what was seen", failed: []string{"resume"}, spoil: func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				r.Header.Del("Last-Event-ID")
+				h.ServeHTTP(w, r)
+			})
+		}},
+		{name: "errors as JSON", failed: []string{"refused"}, spoil: errorsAsJSON},
+		{name: "swallows the end", failed: []string{"stream", "cancel"}, spoil: rewritten(func(r *http.Request, l string) string {
+			if strings.HasPrefix(l, "data:") && (strings.Contains(l, "STATE_COMPLETED") || strings.Contains(l, "STATE_CANCELED")) {
+				return ""
+			}
+			return l
+		})},
+		{name: "knows nothing", failed: check.Names(), spoil: func(http.Handler) http.Handler { return http.NotFoundHandler() }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var out strings.Builder
+			err := check.Run(t.Context(), check.Config{URL: host(t, test.spoil).URL, Long: 5 * time.Second, Need: test.need}, &out)
+			var failed, cannot []string
+			for _, m := range regexp.MustCompile(`(?m)^(\S+) +(FAILED|cannot) `).FindAllStringSubmatch(out.String(), -1) {
+				if m[2] == "FAILED" || slices.Contains(test.need, m[1]) {
+					failed = append(failed, m[1])
+				} else {
+					cannot = append(cannot, m[1])
+				}
+			}
+			if test.name == "knows nothing" { // and most can then not be tried
+				if len(failed) < 3 || !errors.Is(err, check.ErrFailed) {
+					t.Errorf("%v\n%s", err, &out)
+				}
+				return
+			}
+			if !slices.Equal(failed, test.failed) || !slices.Equal(cannot, test.cannot) || errors.Is(err, check.ErrFailed) != (len(failed) > 0) {
+				t.Errorf("%v; failed %q, want %q; cannot %q, want %q\n%s", err, failed, test.failed, cannot, test.cannot, &out)
+			}
+		})
+	}
+}
+
+func TestNeedsAName(t *testing.T) {
+	t.Parallel()
+	err := check.Run(t.Context(), check.Config{URL: "http://127.0.0.1:1", Need: []string{"gold"}}, new(strings.Builder))
+	if err == nil || !strings.Contains(err.Error(), `there is no check "gold"`) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,302 @@
+package check
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+)
+
+func (s *session) card(ctx context.Context) result {
+	resp, err := s.do(ctx, http.MethodGet, ".well-known/agent-card.json", nil)
+	if err != nil {
+		return bad("%v", err)
+	}
+	body, err := answer(resp)
+	if err != nil {
+		return bad("%v", err)
+	}
+	var card struct {
+		Name                string
+		SupportedInterfaces []struct{ URL, ProtocolBinding, ProtocolVersion string }
+		Signatures          []any
+	}
+	if err := json.Unmarshal(body, &card); err != nil || resp.StatusCode != http.StatusOK || len(card.SupportedInterfaces) == 0 {
+		return bad("it is answered with %s and no agent card: %s", resp.Status, short(string(body)))
+	}
+	elsewhere := ""
+	for _, i := range card.SupportedInterfaces {
+		s.interfaces = append(s.interfaces, i.ProtocolBinding+" "+i.ProtocolVersion)
+		if !strings.HasPrefix(strings.TrimSuffix(i.URL, "/")+"/", s.URL) {
+			elsewhere = "; it sends clients to " + i.URL
+		}
+	}
+	signed := ""
+	if len(card.Signatures) > 0 {
+		signed = ", signed"
+	}
+	return ok("%s: %s%s%s", short(card.Name), strings.Join(s.interfaces, ", "), signed, elsewhere)
+}
+
+// caller looks whether who has no credentials is let in.
+func (s *session) caller(ctx context.Context) result {
+	stranger := *s
+	stranger.Authorize = nil
+	resp, err := stranger.do(ctx, http.MethodPost, "", request("GetTask", map[string]any{"id": newID()}))
+	if err != nil {
+		return bad("%v", err)
+	}
+	_, _ = answer(resp)
+	refused := resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden
+	switch {
+	case refused && s.Authorize == nil:
+		return bad("it refuses callers without credentials (%s): give some", resp.Status)
+	case refused:
+		return ok("who has no credentials is refused: %s", resp.Status)
+	case s.Authorize == nil:
+		return ok("anybody may call")
+	}
+	return bad("who has no credentials is let in: %s", resp.Status)
+}
+
+// stream sends a message and compares when its events were made with when they came.
+func (s *session) stream(ctx context.Context) result {
+	begin := time.Now()
+	events, err := s.follow(ctx, "SendStreamingMessage", send(s.message, s.Message))
+	if err != nil {
+		return bad("%v", err)
+	}
+	if len(events) == 0 {
+		return bad("the stream has no events")
+	}
+	s.events = events
+	_, s.task = events[0].state()
+	for i, e := range events {
+		if err := e.err(); err != nil {
+			return bad("event %d: %v", i+1, err)
+		}
+		if n, err := strconv.Atoi(e.id); err != nil || i > 0 && strconv.Itoa(n-1) != events[i-1].id {
+			return bad("event %d has the id %q, which does not follow %q", i+1, e.id, events[max(i-1, 0)].id)
+		}
+	}
+	last, _ := events[len(events)-1].state()
+	if !over(last.State) {
+		return bad("the stream ends before its task: its last event has the state %q", last.State)
+	}
+	first, _ := events[0].state()
+	made := last.Timestamp.Sub(first.Timestamp)
+	came := events[len(events)-1].at.Sub(events[0].at)
+	if s.buffered = made > time.Second && came < made/2; s.buffered {
+		return no("%d events were made in %v, and came at once: this front door answers in one piece", len(events), made.Round(time.Millisecond))
+	}
+	if made <= time.Second {
+		return ok("%d events; too fast to tell whether they came as they were made", len(events))
+	}
+	return ok("%d events in %v as they were made, the first after %v",
+		len(events), came.Round(time.Millisecond), events[0].at.Sub(begin).Round(time.Millisecond))
+}
+
+func over(state string) bool {
+	s := a2a.TaskState(state)
+	return s.Terminal() || s == a2a.TaskStateInputRequired || s == a2a.TaskStateAuthRequired
+}
+
+// resume asks for what came after an event in the middle.
+func (s *session) resume(ctx context.Context) result {
+	if len(s.events) < 3 {
+		return skip("there is no stream of three events to resume")
+	}
+	n := len(s.events) / 2
+	events, err := s.follow(ctx, "SubscribeToTask", map[string]any{"id": s.task}, "Last-Event-ID", s.events[n-1].id)
+	if err != nil {
+		return bad("%v", err)
+	}
+	if len(events) > 0 && events[0].id == s.events[n-1].id {
+		events = events[1:] // the task as of that event
+	}
+	same := func(a, b event) bool { return a.id == b.id && a.data == b.data }
+	if want := s.events[n:]; !slices.EqualFunc(events, want, same) {
+		return bad("after event %s came %s, not %s", s.events[n-1].id, ids(events), ids(want))
+	}
+	return ok("after event %s came %s, as at first", s.events[n-1].id, ids(events))
+}
+
+func ids(events []event) string {
+	if len(events) == 0 {
+		return "nothing"
+	}
+	var all []string
+	for _, e := range events {
+		all = append(all, strconv.Quote(e.id))
+	}
+	return strings.Join(all, " ")
+}
+
+// retry sends the first message again.
+func (s *session) retry(ctx context.Context) result {
+	if s.task == "" {
+		return skip("there is no task")
+	}
+	r, err := s.call(ctx, "SendMessage", send(s.message, s.Message))
+	if err == nil {
+		err = r.err()
+	}
+	if err != nil {
+		return bad("%v", err)
+	}
+	var got streamResponse
+	if json.Unmarshal(r.Result, &got); got.Task == nil || got.Task.ID != s.task {
+		return bad("the same message again has begun another task")
+	}
+	return ok("the same message again is the same task")
+}
+
+func (s *session) get(ctx context.Context) result {
+	if s.task == "" {
+		return skip("there is no task")
+	}
+	r, err := s.call(ctx, "GetTask", map[string]any{"id": s.task})
+	if err == nil {
+		err = r.err()
+	}
+	if err != nil {
+		return bad("%v", err)
+	}
+	var got task
+	if json.Unmarshal(r.Result, &got); got.ID != s.task || !over(got.Status.State) {
+		return bad("the task is %s", short(string(r.Result)))
+	}
+	return ok("%s", got.Status.State)
+}
+
+func (s *session) list(ctx context.Context) result {
+	if s.task == "" {
+		return skip("there is no task")
+	}
+	for {
+		r, err := s.call(ctx, "ListTasks", map[string]any{"pageSize": 50})
+		if err == nil {
+			err = r.err()
+		}
+		if err != nil {
+			return bad("%v", err)
+		}
+		var got struct{ Tasks []task }
+		_ = json.Unmarshal(r.Result, &got)
+		if slices.ContainsFunc(got.Tasks, func(t task) bool { return t.ID == s.task }) {
+			return ok("it has the task, among %d on its first page", len(got.Tasks))
+		}
+		if s.events == nil || time.Since(s.events[len(s.events)-1].at) > 30*time.Second { // an index may lag
+			return bad("its first page does not have the task")
+		}
+		select {
+		case <-ctx.Done():
+			return bad("%v", ctx.Err())
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// cancel cancels a task whose stream is open, by another connection.
+func (s *session) cancel(ctx context.Context) result {
+	if s.buffered {
+		return no("it takes a stream that comes as it is made")
+	}
+	ctx, end := context.WithTimeout(ctx, patience)
+	defer end()
+	var id string
+	var r *reply
+	var err error
+	var last status
+	_, streamErr := s.open(ctx, "SendStreamingMessage", send(newID(), s.Message), func(e event) bool {
+		st, of := e.state()
+		if st.State != "" {
+			last = st
+		}
+		if id == "" && of != "" {
+			id = of
+			r, err = s.call(ctx, "CancelTask", map[string]any{"id": id})
+		}
+		return err == nil
+	})
+	switch {
+	case err != nil:
+		return bad("%v", err)
+	case streamErr != nil:
+		return bad("%v", streamErr)
+	case r == nil:
+		return bad("the stream has no task")
+	case r.Error != nil && r.Error.Code == -32002 && last.State == string(a2a.TaskStateCompleted):
+		return skip("the agent was done before it could be canceled: -message may name something that takes longer")
+	case r.err() != nil:
+		return bad("%v", r.err())
+	case last.State != string(a2a.TaskStateCanceled):
+		return bad("the stream of the canceled task ends with %q", last.State)
+	}
+	return ok("canceled by a second connection, and the stream says so")
+}
+
+// refused sends a message that no agent takes, as a stream: the error is an event, since many clients show nothing of another answer.
+func (s *session) refused(ctx context.Context) result {
+	params := send(newID(), s.Message)
+	params["message"].(map[string]any)["parts"] = []any{}
+	events, err := s.follow(ctx, "SendStreamingMessage", params)
+	if err != nil {
+		return bad("%v", err)
+	}
+	var r reply
+	if len(events) != 1 || json.Unmarshal([]byte(events[0].data), &r) != nil || r.Error == nil || r.Error.Code != -32602 {
+		return bad("a message without parts is answered with %d events, not with the one that says why", len(events))
+	}
+	return ok("a stream that is refused is one event: %s", short(r.Error.Message))
+}
+
+func (s *session) unknown(ctx context.Context) result {
+	r, err := s.call(ctx, "GetTask", map[string]any{"id": newID()})
+	if err != nil {
+		return bad("%v", err)
+	}
+	if r.Error == nil || r.Error.Code != -32001 {
+		return bad("a task that never was is answered with %v", r.err())
+	}
+	return ok("a task that never was is not found")
+}
+
+func (s *session) legacy(ctx context.Context) result {
+	if s.task == "" {
+		return skip("there is no task")
+	}
+	r, err := s.call(ctx, "tasks/get", map[string]any{"id": s.task}, "A2A-Version", "")
+	if err == nil {
+		err = r.err()
+	}
+	if err != nil {
+		return bad("%v", err)
+	}
+	var got struct{ ID, Kind string }
+	if json.Unmarshal(r.Result, &got); got.Kind != "task" || got.ID != s.task {
+		return bad("tasks/get is answered with %s", short(string(r.Result)))
+	}
+	return ok("tasks/get has the task")
+}
+
+func (s *session) rest(ctx context.Context) result {
+	if s.task == "" || !slices.Contains(s.interfaces, "HTTP+JSON 1.0") {
+		return skip("there is no task, or the card does not name it")
+	}
+	resp, err := s.do(ctx, http.MethodGet, "tasks/"+s.task, nil)
+	if err != nil {
+		return bad("%v", err)
+	}
+	body, err := answer(resp)
+	var got task
+	if err != nil || resp.StatusCode != http.StatusOK || json.Unmarshal(body, &got) != nil || got.ID != s.task {
+		return bad("GET /tasks/{id} is answered with %s: %s", resp.Status, short(string(body)))
+	}
+	return ok("GET /tasks/{id} has the task")
+}

@@ -1,0 +1,215 @@
+package check
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+)
+
+const (
+	// patience is how long an answer may take.
+	patience = 2 * time.Minute
+	// maxAnswer is how much of an answer is read, and maxLine how long a line of a stream may be, in bytes.
+	maxAnswer, maxLine = 16 << 20, 16 << 20
+)
+
+// session is what the checks of one run share.
+type session struct {
+	Config
+	message    string   // the id of the first message
+	interfaces []string // the bindings that the card names
+	events     []event  // of the first stream
+	task       string   // that it is about
+	buffered   bool     // streams come in one piece
+}
+
+// event is an event of a stream, as it came.
+type event struct {
+	id   string
+	data string
+	at   time.Time
+}
+
+// do sends a request, with credentials, and returns the response. The body of a response that is no stream is read by answer.
+func (s *session) do(ctx context.Context, method, path string, body []byte, header ...string) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, s.URL+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	r.Header.Set("A2A-Version", "1.0")
+	for i := 0; i < len(header); i += 2 {
+		if r.Header.Set(header[i], header[i+1]); header[i+1] == "" {
+			r.Header.Del(header[i])
+		}
+	}
+	if s.Authorize != nil {
+		if err := s.Authorize(r, body); err != nil {
+			return nil, err
+		}
+	}
+	return s.Client.Do(r)
+}
+
+// answer returns the body of a response.
+func answer(resp *http.Response) ([]byte, error) {
+	defer resp.Body.Close()
+	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+}
+
+// reply is a JSON-RPC response.
+type reply struct {
+	Result json.RawMessage `json:"result"`
+	Error  *struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+	} `json:"error"`
+}
+
+func (r *reply) err() error {
+	switch {
+	case r.Error != nil:
+		return fmt.Errorf("the answer is the error %d: %s", r.Error.Code, short(r.Error.Message))
+	case r.Result == nil:
+		return fmt.Errorf("the answer has no result")
+	}
+	return nil
+}
+
+func request(method string, params any) []byte {
+	body, _ := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": "check", "method": method, "params": params})
+	return body
+}
+
+// call calls a method of JSON-RPC.
+func (s *session) call(ctx context.Context, method string, params any, header ...string) (*reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	resp, err := s.do(ctx, http.MethodPost, "", request(method, params), header...)
+	if err != nil {
+		return nil, err
+	}
+	body, err := answer(resp)
+	if err != nil {
+		return nil, err
+	}
+	var r reply
+	if err := json.Unmarshal(body, &r); err != nil {
+		return nil, fmt.Errorf("%s is answered with %s and no JSON: %s", method, resp.Status, short(string(body)))
+	}
+	return &r, nil
+}
+
+// task is what the checks look at of a Task, a status update, or what wraps one.
+type task struct {
+	ID     string `json:"id"`
+	Status status `json:"status"`
+}
+
+type status struct {
+	State     string    `json:"state"`
+	Timestamp time.Time `json:"timestamp"`
+}
+
+type streamResponse struct {
+	Task         *task `json:"task"`
+	StatusUpdate *struct {
+		TaskID string `json:"taskId"`
+		Status status `json:"status"`
+	} `json:"statusUpdate"`
+}
+
+// state returns the status that the event brings, if it brings one, and the id of its task.
+func (e event) state() (s status, id string) {
+	var r struct {
+		Result streamResponse `json:"result"`
+	}
+	_ = json.Unmarshal([]byte(e.data), &r) // what it is no event of has no state
+	switch {
+	case r.Result.Task != nil:
+		return r.Result.Task.Status, r.Result.Task.ID
+	case r.Result.StatusUpdate != nil:
+		return r.Result.StatusUpdate.Status, r.Result.StatusUpdate.TaskID
+	}
+	return status{}, ""
+}
+
+func (e event) err() error {
+	var r reply
+	if err := json.Unmarshal([]byte(e.data), &r); err != nil {
+		return fmt.Errorf("an event is no JSON: %s", short(e.data))
+	}
+	return r.err()
+}
+
+// send returns the params of a message.
+func send(id, text string, more ...any) map[string]any {
+	params := map[string]any{"message": map[string]any{"messageId": id, "role": "ROLE_USER", "parts": []any{map[string]any{"text": text}}}}
+	for i := 0; i < len(more); i += 2 {
+		params[more[i].(string)] = more[i+1]
+	}
+	return params
+}
+
+func newID() string { return a2a.NewMessageID() }
+
+// open opens a stream and calls see with each event, until it ends or see returns false. Comments are counted.
+func (s *session) open(ctx context.Context, method string, params any, see func(event) bool, header ...string) (comments int, err error) {
+	resp, err := s.do(ctx, http.MethodPost, "", request(method, params), append(header, "Accept", "text/event-stream")...)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	if t := resp.Header.Get("Content-Type"); !strings.HasPrefix(t, "text/event-stream") {
+		body, _ := answer(resp)
+		return 0, fmt.Errorf("%s is answered with %s, %q and no stream: %s", method, resp.Status, t, short(string(body)))
+	}
+	var e event
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, maxLine)
+	for lines.Scan() {
+		line := lines.Text()
+		switch field, value, _ := strings.Cut(line, ":"); {
+		case line == "" && e.data != "":
+			e.at = time.Now()
+			if !see(e) {
+				return comments, nil
+			}
+			e = event{id: e.id}
+		case line != "" && field == "":
+			comments++
+		case field == "id":
+			e.id = strings.TrimPrefix(value, " ")
+		case field == "data":
+			e.data += strings.TrimPrefix(value, " ")
+		}
+	}
+	return comments, lines.Err()
+}
+
+// follow returns the events of a stream that ends by itself.
+func (s *session) follow(ctx context.Context, method string, params any, header ...string) (events []event, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_, err = s.open(ctx, method, params, func(e event) bool { events = append(events, e); return true }, header...)
+	return events, err
+}
+
+// short returns the beginning of a text, on one line.
+func short(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if r := []rune(text); len(r) > 120 {
+		text = string(r[:120]) + "…"
+	}
+	return text
+}

@@ -1,0 +1,282 @@
+package protojson
+
+import (
+	"bytes"
+	"fmt"
+	"iter"
+	"strings"
+)
+
+// Reader reads the values of a JSON text one after another. The text must be valid. After an error, which stays, values are zero.
+type Reader struct {
+	// Lenient takes what parsers of protocol buffers' JSON take besides what its printers print: bytes in any base64, enums by number,
+	// integers in strings.
+	Lenient bool
+	// Stored takes what an agent may have had stored: any name of an enum, any number in what has no schema, and null in an array,
+	// which is left out.
+	Stored bool
+	// States are the names of the states of a task, if not [States].
+	States []string
+	// Nulls yields members that are null, too.
+	Nulls bool
+	// Given are fields of the first object that is read, in JSON. Its own members of these names don't count.
+	Given map[string][]byte
+
+	data []byte
+	i    int
+	err  *FieldError
+}
+
+// NewReader returns a reader of the text.
+func NewReader(text []byte) *Reader { return &Reader{data: text} }
+
+// Err returns the first error, or nil.
+func (r *Reader) Err() error {
+	if r.err == nil {
+		return nil // not a nil *FieldError
+	}
+	return r.err
+}
+
+// Fail makes the problem that of the value that is being read, if there is none before.
+func (r *Reader) Fail(problem string, args ...any) {
+	if r.err == nil {
+		r.err = &FieldError{Problem: fmt.Sprintf(problem, args...)}
+	}
+}
+
+// FailAt makes the problem that of a field of the object that is being read, if there is none before.
+func (r *Reader) FailAt(field, problem string, args ...any) {
+	if r.err == nil {
+		r.Fail(problem, args...)
+		r.err.Field = field
+	}
+}
+
+// Again returns what has the value that is next read a second time.
+func (r *Reader) Again() func() {
+	i, given := r.i, r.Given
+	return func() { r.i, r.Given = i, given }
+}
+
+// Fields are the names of a message's fields.
+type Fields map[string]field
+
+type field struct {
+	name string // in camelCase
+	bit  uint64 // of the message's fields, that of this one
+}
+
+// FieldsOf returns fields of these names, which are in camelCase. They are also known by the names that protocol buffers have for
+// them, in snake_case.
+func FieldsOf(camel ...string) Fields {
+	fields := Fields{}
+	for i, name := range camel {
+		var snake strings.Builder
+		for _, c := range []byte(name) {
+			if 'A' <= c && c <= 'Z' {
+				snake.WriteByte('_')
+				c |= 0x20
+			}
+			snake.WriteByte(c)
+		}
+		fields[name] = field{name, 1 << i}
+		fields[snake.String()] = fields[name]
+	}
+	return fields
+}
+
+// Name returns the name, in camelCase, of the field of that name.
+func (f Fields) Name(of string) (name string, known bool) {
+	found, known := f[of]
+	return found.name, known
+}
+
+// Members reads an object: it yields the names of those fields, in camelCase, that the object has and that are not null, each
+// at its value. Who does not read a value skips it. Other members are skipped.
+func (r *Reader) Members(fields Fields) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if r.err != nil || !r.begin('{', "an object") {
+			return
+		}
+		seen := r.given(fields, yield)
+		for r.err == nil && r.more('}') {
+			key := r.quoted()
+			r.space()
+			r.i++ // the colon
+			r.space()
+			f, known := fields[string(key[1:len(key)-1])]
+			if !known && bytes.IndexByte(key, '\\') >= 0 {
+				f, known = fields[unquote(key)]
+			}
+			value := r.i
+			switch {
+			case !known || r.data[r.i] == 'n' && !r.Nulls || seen[0]&f.bit != 0:
+			case seen[1]&f.bit != 0:
+				r.Fail("is given twice")
+			case !yield(f.name):
+				return
+			default:
+				seen[1] |= f.bit
+			}
+			if r.i == value {
+				r.skip()
+			}
+			if r.err != nil && known {
+				r.err.in("." + f.name)
+			}
+		}
+	}
+}
+
+// given yields the fields that are given, of the first object, and returns which these were, and that no others have been yet.
+func (r *Reader) given(fields Fields, yield func(string) bool) (seen [2]uint64) {
+	given := r.Given
+	r.Given = nil
+	for name, value := range given {
+		f, known := fields[name]
+		if !known {
+			continue
+		}
+		seen[0] |= f.bit
+		data, i := r.data, r.i
+		r.data, r.i = value, 0
+		yield(f.name)
+		r.data, r.i = data, i
+		if r.err != nil {
+			r.err.in("." + f.name)
+			break
+		}
+	}
+	return seen
+}
+
+// Elements reads an array: it yields the index of each element, at its value, which may not be null.
+func (r *Reader) Elements() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		if r.err != nil || !r.begin('[', "an array") {
+			return
+		}
+		for n := 0; r.err == nil && r.more(']'); n++ {
+			value := r.i
+			if r.data[r.i] == 'n' {
+				if !r.Stored {
+					r.Fail("is null")
+				}
+			} else if !yield(n) {
+				return
+			}
+			if r.i == value {
+				r.skip()
+			}
+			if r.err != nil {
+				r.err.in(fmt.Sprintf("[%d]", n))
+			}
+		}
+	}
+}
+
+// begin reads the opening bracket of what is expected.
+func (r *Reader) begin(bracket byte, expected string) bool {
+	if r.space(); r.data[r.i] != bracket {
+		r.unexpected(expected)
+		return false
+	}
+	r.i++
+	return true
+}
+
+// more reads up to the next member, or the closing bracket.
+func (r *Reader) more(bracket byte) bool {
+	if r.space(); r.data[r.i] == ',' {
+		r.i++
+		r.space()
+	}
+	if r.data[r.i] == bracket {
+		r.i++
+		return false
+	}
+	return true
+}
+
+// unexpected makes an error of a value that is of another kind than expected.
+func (r *Reader) unexpected(expected string) {
+	r.Fail("is %s, not %s", r.Kind(), expected)
+}
+
+// Kind returns what the next value is, with its article.
+func (r *Reader) Kind() string {
+	r.space()
+	switch r.data[r.i] {
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case '"':
+		return "a string"
+	case 'n':
+		return "null"
+	case 't', 'f':
+		return "a boolean"
+	}
+	return "a number"
+}
+
+func (r *Reader) space() {
+	for r.i < len(r.data) && isSpace(r.data[r.i]) {
+		r.i++
+	}
+}
+
+// quoted reads a string, and returns it as it is.
+func (r *Reader) quoted() []byte {
+	begin := r.i
+	for r.i++; r.data[r.i] != '"'; r.i++ {
+		if r.data[r.i] == '\\' {
+			r.i++
+		}
+	}
+	r.i++
+	return r.data[begin:r.i]
+}
+
+// scalar reads a number or a word, and returns it as it is.
+func (r *Reader) scalar() []byte {
+	begin := r.i
+	for r.i < len(r.data) && !isSpace(r.data[r.i]) && r.data[r.i] != ',' && r.data[r.i] != ']' && r.data[r.i] != '}' {
+		r.i++
+	}
+	return r.data[begin:r.i]
+}
+
+// skip reads a value of any kind.
+func (r *Reader) skip() {
+	for depth := 0; ; {
+		switch r.data[r.i] {
+		case '"':
+			r.quoted()
+		case '{', '[':
+			depth++
+			r.i++
+		case '}', ']':
+			depth--
+			r.i++
+		case ',', ':', ' ', '\n', '\t', '\r':
+			r.i++
+			continue // no value has ended
+		default:
+			r.scalar()
+		}
+		if depth == 0 {
+			return
+		}
+	}
+}
+
+// Raw reads a value of any kind, and returns it as it is.
+func (r *Reader) Raw() []byte {
+	r.space()
+	begin := r.i
+	r.skip()
+	return r.data[begin:r.i]
+}

@@ -1,0 +1,155 @@
+package protojson
+
+import (
+	"encoding/base64"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// String reads a string.
+func (r *Reader) String() string {
+	if r.err != nil {
+		return ""
+	}
+	if r.data[r.i] != '"' {
+		r.unexpected("a string")
+		return ""
+	}
+	return unquote(r.quoted())
+}
+
+// Strings reads an array of strings.
+func Strings[S ~string](r *Reader) []S {
+	list := []S{}
+	for range r.Elements() {
+		list = append(list, S(r.String()))
+	}
+	return list
+}
+
+// Bool reads a boolean.
+func (r *Reader) Bool() bool {
+	if r.err == nil && r.data[r.i] != 't' && r.data[r.i] != 'f' {
+		r.unexpected("true or false")
+	}
+	return r.err == nil && string(r.scalar()) == "true"
+}
+
+// Int32 reads an integer of 32 bits.
+func (r *Reader) Int32() int {
+	const expected = "a whole number"
+	if r.err != nil {
+		return 0
+	}
+	var text string
+	switch kind := r.Kind(); {
+	case kind == "a number":
+		text = string(r.scalar())
+	case kind == "a string" && r.Lenient:
+		text = unquote(r.quoted())
+	default:
+		r.unexpected(expected)
+		return 0
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil && r.Lenient && isNumber(text) {
+		var f float64
+		if f, err = strconv.ParseFloat(text, 64); err == nil && f != math.Trunc(f) {
+			err = strconv.ErrSyntax
+		}
+		n = int64(max(math.MinInt64/2, min(f, math.MaxInt64/2)))
+		if f != 0 && math.Abs(f) > math.MaxInt32+1 {
+			err = strconv.ErrRange
+		}
+	}
+	switch {
+	case err == nil && (n < math.MinInt32 || n > math.MaxInt32), isNumber(text) && isRange(err):
+		r.Fail("is %s, not between %d and %d", Echo(text), math.MinInt32, math.MaxInt32)
+		return 0
+	case err != nil || !isNumber(text):
+		r.Fail("is %s, not %s", Echo(text), expected)
+		return 0
+	}
+	return int(n)
+}
+
+func isRange(err error) bool {
+	e, ok := err.(*strconv.NumError)
+	return err == strconv.ErrRange || ok && e.Err == strconv.ErrRange
+}
+
+// isNumber reports whether the text is a number in JSON.
+func isNumber(text string) bool {
+	s := scanner{data: []byte(text)}
+	return s.number() && s.i == len(text)
+}
+
+// Bytes reads bytes, in base64. They are not nil.
+func (r *Reader) Bytes() []byte {
+	text := r.String()
+	encoding := base64.StdEncoding
+	if r.Lenient {
+		if strings.ContainsAny(text, "-_") {
+			encoding = base64.URLEncoding
+		}
+		if len(text)%4 != 0 {
+			encoding = encoding.WithPadding(base64.NoPadding)
+		}
+	}
+	raw, err := encoding.DecodeString(text)
+	if err != nil {
+		r.Fail("is not base64")
+	}
+	return raw
+}
+
+// Enum reads a name of an enum, whose names are in the order of their numbers.
+func (r *Reader) Enum(names []string) string {
+	if r.err != nil {
+		return ""
+	}
+	expected := func() string {
+		return "one of " + strings.Join(slices.DeleteFunc(slices.Clone(names), isUnspecified), ", ")
+	}
+	name, n := "", -1
+	switch kind := r.Kind(); {
+	case kind == "a string":
+		name = unquote(r.quoted())
+		n = slices.Index(names, name)
+		name = Echo(name)
+	case kind == "a number" && r.Lenient:
+		text := string(r.scalar())
+		if f, err := strconv.ParseFloat(text, 64); err == nil && f == math.Trunc(f) && f >= 0 && f < float64(len(names)) {
+			n = int(f)
+		}
+		name = Cut(text, maxEcho)
+	default:
+		r.unexpected(expected())
+		return ""
+	}
+	if n < 0 {
+		r.Fail("is %s, not %s", name, expected())
+		return ""
+	}
+	return names[n]
+}
+
+// isUnspecified reports whether the name of an enum says that there is none.
+func isUnspecified(name string) bool { return strings.HasSuffix(name, "_UNSPECIFIED") }
+
+// Time reads a time as RFC 3339 has it.
+func (r *Reader) Time() *time.Time {
+	text := r.String()
+	if r.err != nil {
+		return nil
+	}
+	t, err := time.Parse(time.RFC3339, strings.ToUpper(text)) // T and Z may be in small letters (5.6)
+	if err != nil {
+		r.Fail("is %s, not a time such as 2026-01-01T00:00:00Z", Echo(text))
+		return nil
+	}
+	return &t
+}

@@ -1,0 +1,250 @@
+package deploy_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+
+	"a2alambda/localtest"
+)
+
+// key is an access key.
+type key struct{ id, secret string }
+
+var root = key{localtest.MinistackKey, localtest.MinistackKey}
+
+// signer is a transport that signs requests to a service.
+type signer struct {
+	key
+	service string
+	next    http.RoundTripper
+}
+
+func (s signer) RoundTrip(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		body, err = io.ReadAll(r.Body)
+		r.Body.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+	r = r.Clone(r.Context())
+	r.Body, r.ContentLength = http.NoBody, int64(len(body))
+	if len(body) > 0 {
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	sum := sha256.Sum256(body)
+	keys := aws.Credentials{AccessKeyID: s.id, SecretAccessKey: s.secret}
+	err := v4.NewSigner().SignHTTP(r.Context(), keys, r, hex.EncodeToString(sum[:]), s.service, localtest.MinistackRegion, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return s.next.RoundTrip(r)
+}
+
+// account is an AWS account, asked as its root user.
+type account struct {
+	*localtest.Ministack
+}
+
+// query asks a service that has the query protocol, and decodes the XML of its answer into out.
+func (a account) query(ctx context.Context, service, version, action string, params map[string]string, out any) error {
+	form := url.Values{"Version": {version}, "Action": {action}}
+	for name, value := range params {
+		form.Set(name, value)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.Endpoint, strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := (&http.Client{Transport: signer{root, service, http.DefaultTransport}}).Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		var problem struct {
+			Message string `xml:"Error>Message"`
+		}
+		if xml.Unmarshal(body, &problem) == nil && problem.Message != "" {
+			return fmt.Errorf("%s: %s", action, problem.Message)
+		}
+		return fmt.Errorf("%s: %s: %s", action, resp.Status, body)
+	}
+	return xml.Unmarshal(body, out)
+}
+
+// user makes an IAM user with a policy, unless that is empty, and returns its access key.
+func (a account) user(t testing.TB, name, policy string) key {
+	t.Helper()
+	iam := func(action string, params map[string]string, out any) {
+		t.Helper()
+		if err := a.query(t.Context(), "iam", "2010-05-08", action, params, out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	iam("CreateUser", map[string]string{"UserName": name}, new(struct{}))
+	if policy != "" {
+		iam("PutUserPolicy", map[string]string{"UserName": name, "PolicyName": "p", "PolicyDocument": policy}, new(struct{}))
+	}
+	var made struct {
+		ID     string `xml:"CreateAccessKeyResult>AccessKey>AccessKeyId"`
+		Secret string `xml:"CreateAccessKeyResult>AccessKey>SecretAccessKey"`
+	}
+	iam("CreateAccessKey", map[string]string{"UserName": name}, &made)
+	return key{made.ID, made.Secret}
+}
+
+func (a account) config() aws.Config {
+	return aws.Config{
+		Region: localtest.MinistackRegion, BaseEndpoint: &a.Endpoint,
+		Credentials: credentials.NewStaticCredentialsProvider(root.id, root.secret, ""),
+	}
+}
+
+func (a account) lambda() *lambda.Client     { return lambda.NewFromConfig(a.config()) }
+func (a account) dynamodb() *dynamodb.Client { return dynamodb.NewFromConfig(a.config()) }
+
+// stack is a stack in an account, which the SAM CLI deploys with a section of samconfig.toml.
+type stack struct {
+	account
+	name     string
+	env      string // of samconfig.toml
+	template string // as built
+	bucket   *sync.Mutex
+}
+
+// deploy sets parameters, "Name=value"; others stay as they are. It returns what the SAM CLI says.
+func (s *stack) deploy(t testing.TB, parameters ...string) (string, error) {
+	t.Helper()
+	args := []string{"deploy", "--config-file", config(t), "--config-env", s.env, "--stack-name", s.name, "--template-file", s.template,
+		"--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar", "--parameter-overrides"}
+	// The first to deploy in an account makes a bucket, which the SAM CLI does not do twice at a time.
+	s.bucket.Lock()
+	defer s.bucket.Unlock()
+	for _, p := range parameters {
+		name, value, _ := strings.Cut(p, "=")
+		args = append(args, fmt.Sprintf(`%s="%s"`, name, value)) // without the quotation marks sam takes no empty value
+	}
+	return s.sam(t, args...)
+}
+
+// sam runs the SAM CLI in the account.
+func (s *stack) sam(t testing.TB, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), localtest.Setup(t, "sam"), args...)
+	cmd.Dir = filepath.Dir(s.template)
+	cmd.Env = append(s.Environ(), "SAM_CLI_TELEMETRY=0", "SAM_CLI_POLL_DELAY=1")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// outputs returns the stack's outputs, by name.
+func (s *stack) outputs(t testing.TB) map[string]string {
+	t.Helper()
+	var described struct {
+		Outputs []struct {
+			Key   string `xml:"OutputKey"`
+			Value string `xml:"OutputValue"`
+		} `xml:"DescribeStacksResult>Stacks>member>Outputs>member"`
+	}
+	err := s.query(t.Context(), "cloudformation", "2010-05-15", "DescribeStacks", map[string]string{"StackName": s.name}, &described)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outputs := map[string]string{}
+	for _, o := range described.Outputs {
+		outputs[o.Key] = o.Value
+	}
+	return outputs
+}
+
+// resource returns the physical id of one of the stack's resources.
+func (s *stack) resource(t testing.TB, logical string) string {
+	t.Helper()
+	var described struct {
+		ID string `xml:"DescribeStackResourceResult>StackResourceDetail>PhysicalResourceId"`
+	}
+	err := s.query(t.Context(), "cloudformation", "2010-05-15", "DescribeStackResource",
+		map[string]string{"StackName": s.name, "LogicalResourceId": logical}, &described)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return described.ID
+}
+
+// role returns the name of a function's role.
+func (s *stack) role(t testing.TB, function string) string {
+	t.Helper()
+	config, err := s.lambda().GetFunctionConfiguration(t.Context(), &lambda.GetFunctionConfigurationInput{
+		FunctionName: aws.String(s.resource(t, function)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path.Base(aws.ToString(config.Role))
+}
+
+// version returns the agent's version that its alias leads to.
+func (s *stack) version(t testing.TB) string {
+	t.Helper()
+	alias, err := s.lambda().GetAlias(t.Context(), &lambda.GetAliasInput{
+		FunctionName: aws.String(s.resource(t, "AgentFunction")), Name: aws.String("live"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return aws.ToString(alias.FunctionVersion)
+}
+
+// invoke invokes a function, by its name in the template.
+func (s *stack) invoke(t testing.TB, function string, event any) {
+	t.Helper()
+	payload, err := json.Marshal(event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.lambda().Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String(s.resource(t, function)), Payload: payload})
+	if err != nil || out.FunctionError != nil {
+		t.Errorf("%s: %v %s %s", function, err, aws.ToString(out.FunctionError), out.Payload)
+	}
+}
+
+// repository is the directory of the repository.
+func repository(t testing.TB) string {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func config(t testing.TB) string { return filepath.Join(repository(t), "samconfig.toml") }

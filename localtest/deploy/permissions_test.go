@@ -1,0 +1,164 @@
+package deploy_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"a2alambda/localtest/deploy"
+)
+
+// services are the roles that no function has, and what they are for.
+var services = map[string]string{
+	"SweeperFunctionEachMinuteRole": "SweeperFunctionEachMinuteRole may lambda:InvokeFunction on ${SweeperFunction.Arn}",
+	"CodeDeployServiceRole":         "CodeDeployServiceRole may codedeploy on *",
+}
+
+// TestPermissions compares what each role may do with what its function does, with each set of parameters: nothing is missing, too much,
+// or granted twice.
+func TestPermissions(t *testing.T) {
+	template := expanded(t)
+	for _, parameters := range bases() {
+		s := stackOf(t, template, parameters)
+		may, does := map[string]int{}, map[string][]string{}
+		for _, g := range s.Grants() {
+			g.Condition = ""
+			may[strings.TrimSpace(g.String())]++
+		}
+		functions := s.Of("AWS::Lambda::Function")
+		for _, n := range deploy.Needs {
+			if !slices.Contains(functions, n.Function) {
+				t.Fatalf("there is no %s", n.Function)
+			}
+			if n.When == "HasModel" && parameters["Agent"] != "bedrock" {
+				continue
+			}
+			g := deploy.Grant{Role: s.RoleOf(n.Function), Action: n.Action, Resource: n.Place(s)}
+			does[strings.TrimSpace(g.String())] = n.By
+		}
+		for role, may := range services {
+			if s.Resources[role] != nil {
+				does[may] = []string{"AWS"}
+			}
+		}
+		for what, by := range does {
+			switch may[what] {
+			case 0:
+				t.Errorf("%v: not allowed, but needed by %s: %s", parameters, strings.Join(by, ", "), what)
+			case 1:
+			default:
+				t.Errorf("%v: allowed %d times: %s", parameters, may[what], what)
+			}
+		}
+		for _, what := range slices.Sorted(maps.Keys(may)) {
+			if does[what] == nil {
+				t.Errorf("%v: allowed, but nobody does it: %s", parameters, what)
+			}
+		}
+	}
+}
+
+// notDeployed are functions that make requests which no deployed function makes: the table is the template's.
+var notDeployed = []string{"dynamolog.Schema", "dynamolog.CreateTable"}
+
+// TestCallers compares the callers in Needs with the source: whoever makes a request there, and of what kind.
+func TestCallers(t *testing.T) {
+	named, made := map[string]bool{}, map[string]bool{}
+	for _, n := range deploy.Needs {
+		for _, by := range n.By {
+			if !strings.Contains(by, ":") {
+				named[n.Action+" by "+by] = true
+			}
+		}
+	}
+	for _, dir := range []string{"internal", "functions"} {
+		err := filepath.WalkDir(filepath.Join(repository(t), dir), func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+			if err != nil {
+				return err
+			}
+			for action, by := range requests(file) {
+				for _, by := range by {
+					if !slices.Contains(notDeployed, by) {
+						made[action+" by "+by] = true
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what := range named {
+		if !made[what] {
+			t.Errorf("in Needs, but not in the source: %s", what)
+		}
+	}
+	for what := range made {
+		if !named[what] {
+			t.Errorf("in the source, but not in Needs: %s", what)
+		}
+	}
+}
+
+// packages are the SDK's packages of services, and what IAM calls the services. The actions that have other names than their
+// operations are in actions.
+var (
+	packages = map[string]string{"dynamodb": "dynamodb", "lambda": "lambda", "codedeploy": "codedeploy", "bedrockruntime": "bedrock", "sqs": "sqs"}
+	actions  = map[string]string{"lambda:Invoke": "lambda:InvokeFunction", "bedrock:ConverseStream": "bedrock:InvokeModelWithResponseStream"}
+)
+
+// requests returns which functions of a file make a request of the SDK, by its action.
+func requests(file *ast.File) map[string][]string {
+	imported := map[string]string{} // by the name in the file
+	for _, i := range file.Imports {
+		path := strings.Trim(i.Path.Value, `"`)
+		if service, ok := strings.CutPrefix(path, "github.com/aws/aws-sdk-go-v2/service/"); ok && !strings.Contains(service, "/") {
+			name := service
+			if i.Name != nil {
+				name = i.Name.Name
+			}
+			imported[name] = service
+		}
+	}
+	found := map[string][]string{}
+	for _, declared := range file.Decls {
+		f, ok := declared.(*ast.FuncDecl)
+		if !ok {
+			continue
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			literal, ok := n.(*ast.CompositeLit)
+			if !ok {
+				return true
+			}
+			of, ok := literal.Type.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			service, ok := imported[fmt.Sprint(of.X)]
+			operation, isInput := strings.CutSuffix(of.Sel.Name, "Input")
+			if !ok || !isInput {
+				return true
+			}
+			action := packages[service] + ":" + operation
+			if other, ok := actions[action]; ok {
+				action = other
+			}
+			found[action] = append(found[action], file.Name.Name+"."+f.Name.Name)
+			return true
+		})
+	}
+	return found
+}

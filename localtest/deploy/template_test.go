@@ -1,0 +1,261 @@
+package deploy_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"a2alambda/localtest/deploy"
+)
+
+var update = flag.Bool("update", false, "write testdata anew")
+
+// bases are each Auth × Production × Agent.
+func bases() []deploy.Parameters {
+	var all []deploy.Parameters
+	for _, auth := range []string{"none", "iam", "oidc"} {
+		for _, production := range []string{"no", "yes"} {
+			for _, agent := range []string{"demo", "bedrock"} {
+				p := deploy.Parameters{"Auth": auth, "Production": production, "Agent": agent}
+				if auth == "oidc" {
+					p["OidcIssuer"], p["OidcAudience"] = "https://login.example.com/tenant", "agent"
+				}
+				if agent == "bedrock" {
+					p["ModelId"] = deploy.Model
+				}
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
+// change is another value of a parameter than its default, or than what it is with.
+type change struct {
+	value string
+	with  string // parameters, "Name=value" with spaces between them, before the change, too
+}
+
+// changes are those that do not follow from the template: see changesOf.
+var changes = map[string]change{
+	"Auth":                 {"iam", ""},
+	"OidcIssuer":           {"https://other.example.com", "Auth=oidc OidcIssuer=https://login.example.com OidcAudience=agent"},
+	"OidcAudience":         {"others", "Auth=oidc OidcIssuer=https://login.example.com OidcAudience=agent"},
+	"ModelId":              {"anthropic.claude-sonnet-4-5-20250929-v1:0", "Agent=bedrock ModelId=" + deploy.Model},
+	"Agent":                {"bedrock", "ModelId=" + deploy.Model},
+	"SystemPrompt":         {"Be brief.", "Agent=bedrock ModelId=" + deploy.Model},
+	"PublicUrl":            {"https://agent.example.com/", ""},
+	"CardSigningKeySecret": {"card", ""},
+	"OtherCardPublicKey":   {strings.Repeat("Abc1", 20), "CardSigningKeySecret=card"},
+	"AlarmEmail":           {"alarms@example.com", "Production=yes"},
+	"AlarmTopicArn":        {"arn:aws:sns:us-east-1:111122223333:alarms", "Production=yes"},
+	"MonthlyBudget":        {"100", "Production=yes"},
+	"RetentionDays":        {"7", ""},
+	"WebhookAllowedCidrs":  {"10.0.0.0/8", ""},
+	"RestoredTable":        {"arn:aws:dynamodb:us-east-1:111122223333:table/restored/stream/2026-01-02T03:04:05.678", ""},
+	"Settings":             {"MAX_TOKENS=100", ""},
+	"WarmWriteUnits":       {"5000", ""},
+	"Rollout":              {"Linear10PercentEvery3Minutes", ""},
+	"Release":              {"1a2b3c-1", ""},
+}
+
+// changesOf returns a change of each of the template's parameters: what is in changes, or another of the values that are allowed.
+func changesOf(t testing.TB, template *deploy.Template) map[string]change {
+	t.Helper()
+	all := map[string]change{}
+	for name, p := range template.Parameters {
+		c, ok := changes[name]
+		switch {
+		case ok:
+		case p.AllowedValues != nil:
+			i := slices.IndexFunc(p.AllowedValues, func(v any) bool { return v != "" && fmt.Sprint(v) != fmt.Sprint(p.Default) })
+			c.value = fmt.Sprint(p.AllowedValues[i])
+		default:
+			n, err := strconv.Atoi(fmt.Sprint(p.Default))
+			if err != nil {
+				t.Errorf("for %s there is no other value in changes", name)
+				continue
+			}
+			c.value = strconv.Itoa(n + 1)
+		}
+		all[name] = c
+	}
+	for name := range changes {
+		if _, ok := template.Parameters[name]; !ok {
+			t.Errorf("changes has %s, which is no parameter of the template", name)
+		}
+	}
+	return all
+}
+
+// beforeAndAfter are a change's parameters.
+func (c change) beforeAndAfter(name string) (before, after deploy.Parameters) {
+	before = deploy.Parameters{"Auth": "none"}
+	for field := range strings.FieldsSeq(c.with) {
+		key, value, _ := strings.Cut(field, "=")
+		before[key] = value
+	}
+	after = maps.Clone(before)
+	after[name] = c.value
+	return before, after
+}
+
+var expandOnce struct {
+	sync.Once
+	template *deploy.Template
+}
+
+// expanded returns the template, expanded.
+func expanded(t testing.TB) *deploy.Template {
+	t.Helper()
+	expandOnce.Do(func() { expandOnce.template = deploy.Expand(t, file(t), deploy.Parameters{"Auth": "none"})[0] })
+	if expandOnce.template == nil {
+		t.Fatal("the template could not be expanded")
+	}
+	return expandOnce.template
+}
+
+func file(t testing.TB) string { return filepath.Join(repository(t), "template.yaml") }
+
+// stackOf returns a stack whose parameters the template allows.
+func stackOf(t testing.TB, template *deploy.Template, p deploy.Parameters) *deploy.Stack {
+	t.Helper()
+	if wrong := template.Check(p); wrong != nil {
+		t.Errorf("%v: %s", p, wrong)
+	}
+	s, err := template.Stack(p)
+	if err != nil {
+		t.Fatalf("%v: %v", p, err)
+	}
+	return s
+}
+
+// ofSAM are findings that SAM is the reason for: it gives the versions' UpdateReplacePolicy to all that it makes of their function, and
+// leaves Fn::Sub where it has put in Rollout.
+var ofSAM = []string{"W3011", "W1020"}
+
+// TestExpansion has SAM expand the template with each Auth × Production × Agent, and with each other parameter away from its default
+// once: it is the same each time. cfn-lint finds nothing in it, nor in what is left of it with these parameters: half of them, or all with
+// -full.
+func TestExpansion(t *testing.T) {
+	template := expanded(t)
+	sets := bases()
+	var others []deploy.Parameters
+	for name, c := range changesOf(t, template) {
+		_, after := c.beforeAndAfter(name)
+		others = append(others, after)
+	}
+	for i, again := range deploy.Expand(t, file(t), slices.Concat(sets, others)...) {
+		p := slices.Concat(sets, others)[i]
+		if string(again.Source()) != string(template.Source()) && p["Rollout"] == "" { // SAM puts that in by itself
+			t.Errorf("SAM expands the template otherwise with %v", p)
+		}
+	}
+	for _, p := range others {
+		stackOf(t, template, p)
+	}
+	lint := []json.RawMessage{template.Source()}
+	if !*full {
+		sets = slices.DeleteFunc(sets, func(p deploy.Parameters) bool { return (p["Production"] == "yes") != (p["Agent"] == "bedrock") })
+	}
+	for _, p := range sets {
+		lint = append(lint, stackOf(t, template, p).Concrete())
+	}
+	for i, findings := range deploy.Lint(t, lint...) {
+		for _, f := range findings {
+			if !slices.Contains(ofSAM, f.Rule) {
+				what := "as expanded"
+				if i > 0 {
+					what = fmt.Sprint(sets[i-1])
+				}
+				t.Errorf("%s: %s %s: %s", what, f.Path, f.Rule, f.Message)
+			}
+		}
+	}
+}
+
+// versions are the types whose resources are replaced when a parameter changes: each is a version of something. Of a role's policy there
+// are two until the end.
+var versions = []string{"AWS::AppConfig::HostedConfigurationVersion", "AWS::Lambda::Version", "AWS::ApiGateway::Deployment", "AWS::IAM::RolePolicy"}
+
+// replaced are what else a parameter replaces, or any does, and why that is right.
+var replaced = map[string]string{
+	"RestoredTable PushEventSource": "another table has another stream",
+	"NewVersionErrorsAlarm":         "it watches one version",
+	"NewVersionInternalErrorsAlarm": "it watches one version",
+}
+
+// kept are the types of what must outlive every change of parameters, or is known to others by its name.
+var kept = []string{"AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::Lambda::Function", "AWS::Lambda::Alias", "AWS::Lambda::Url", "AWS::IAM::Role"}
+
+// TestChanges compares the stack before and after each change of a parameter, and from each Auth × Production × Agent to each other:
+// nothing but versions is ever replaced, and what a function may do is never changed while it is at work with what was before. What each
+// parameter changes, and when, compared with the alias, is in testdata/changes.txt.
+func TestChanges(t *testing.T) {
+	template := expanded(t)
+	check := func(what string, from, to *deploy.Stack) {
+		t.Helper()
+		for _, c := range deploy.Compare(from, to) {
+			parameter, _, _ := strings.Cut(what, " ")
+			if c.Kind == deploy.Replaced && !slices.Contains(versions, c.Type) && replaced[parameter+" "+c.Name]+replaced[c.Name] == "" {
+				t.Errorf("%s: %s", what, c)
+			}
+			if c.Kind == deploy.Removed && slices.Contains(kept, c.Type) {
+				t.Errorf("%s: %s", what, c)
+			}
+		}
+		for _, wrong := range deploy.Unordered(from, to) {
+			t.Errorf("%s: %s", what, wrong)
+		}
+	}
+	all := bases()
+	for _, from := range all {
+		for _, to := range all {
+			check(fmt.Sprintf("%v to %v", from, to), stackOf(t, template, from), stackOf(t, template, to))
+		}
+	}
+	var text strings.Builder
+	fmt.Fprintln(&text, "What a change of each parameter changes, compared with the move of the agent's alias to the new version: before, after,")
+	fmt.Fprintln(&text, "beside (at any time), or at the end. Written by TestChanges with -update.")
+	ofParameters := changesOf(t, template)
+	for _, name := range slices.Sorted(maps.Keys(ofParameters)) {
+		before, after := ofParameters[name].beforeAndAfter(name)
+		from, err := template.Stack(before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := stackOf(t, template, after)
+		check(fmt.Sprintf("%s from %v", name, before), from, to)
+		check(fmt.Sprintf("%s back to %v", name, before), to, from)
+		fmt.Fprintf(&text, "\n%s\n", name)
+		for _, when := range []deploy.Order{deploy.Before, deploy.Beside, deploy.After, deploy.AtEnd} {
+			var lines []string
+			for _, c := range deploy.Compare(from, to) {
+				if c.When(to, to.Alias("AgentFunction")) == when {
+					lines = append(lines, c.String())
+				}
+			}
+			for _, line := range lines {
+				fmt.Fprintf(&text, "  %-10s  %s\n", when, line)
+			}
+		}
+	}
+	const golden = "testdata/changes.txt"
+	if *update {
+		if err := os.WriteFile(golden, []byte(text.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil || string(want) != text.String() {
+		t.Errorf("%s is not what the template has now (%v): go test ./localtest/deploy -run TestChanges -update, and look at the difference", golden, err)
+	}
+}
