@@ -92,7 +92,7 @@ def code_deploy():
     move = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Alias"]["update"]
 
     def ask_and_move(physical_id, old, new, stack_name, *more):
-        client = boto3.client("lambda", config=botocore.config.Config(read_timeout=60, retries={"max_attempts": 0}))
+        client = boto3.client("lambda", config=botocore.config.Config(read_timeout=170, retries={"max_attempts": 0}))
         alias = client.get_alias(FunctionName=new["FunctionName"], Name=new["Name"])
         if alias["FunctionVersion"] != new["FunctionVersion"]:
             execution = str(uuid.uuid4())

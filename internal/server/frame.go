@@ -11,14 +11,19 @@ import (
 // JavaScript SDK above 4 MiB. GetTask has the whole history.
 const maxEcho = 32 << 10
 
+// maxFrameBytes is how much JSON the task in the first frame of a stream has. A longer one is cut: see [tasklog.Cut].
+const maxFrameBytes = 8 << 20
+
 // frame returns the task as the first frame of a stream.
 func frame(t *a2a.Task, seq int64, historyLength *int) (tasklog.Event, error) {
-	asShown(t, historyLength)
+	trimHistory(t, historyLength)
+	tasklog.JoinTexts(t)
 	if historyLength == nil {
 		if err := trimEcho(t); err != nil {
 			return tasklog.Event{}, err
 		}
 	}
+	tasklog.Cut(t, maxFrameBytes)
 	data, err := tasklog.Encode(t)
 	return tasklog.Event{Seq: seq, JSON: data}, err
 }

@@ -5,6 +5,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -85,7 +86,7 @@ func (s *Server) SendMessage(ctx context.Context, c Caller, req *a2a.SendMessage
 	if req.Config != nil {
 		length = req.Config.HistoryLength
 	}
-	return asShown(task, length), nil
+	return answered(task, length)
 }
 
 // run runs a turn, and returns the task as it is then. If the turn goes on elsewhere, it waits for that.
@@ -146,7 +147,21 @@ func (s *Server) GetTask(ctx context.Context, c Caller, req *a2a.GetTaskRequest)
 		return nil, err
 	}
 	s.recover(ctx, snapshot)
-	return asShown(snapshot.Task, req.HistoryLength), nil
+	return answered(snapshot.Task, req.HistoryLength)
+}
+
+// maxAnswerBytes is how much JSON a task in an answer may have: it is in memory several times over as it is encoded.
+const maxAnswerBytes = 32 << 20
+
+// answered returns the task with so much of its history as it is answered.
+func answered(t *a2a.Task, historyLength *int) (*a2a.Task, error) {
+	trimHistory(t, historyLength)
+	if tasklog.SizeOf(t).Bytes > maxAnswerBytes {
+		return nil, a2a.NewError(a2a.ErrUnsupportedOperation, fmt.Sprintf("the task %s has more than the %d MB that an answer may have: "+
+			"ask for less with historyLength, or for a stream of its events with SubscribeToTask and Last-Event-ID: 1", t.ID, maxAnswerBytes>>20))
+	}
+	tasklog.JoinTexts(t)
+	return t, nil
 }
 
 // load returns a task of the scope, or [a2a.ErrTaskNotFound].
@@ -214,13 +229,6 @@ func within(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithDeadline(ctx, deadline.Add(-reserve))
 	}
 	return context.WithCancel(ctx)
-}
-
-// asShown returns the task, which is changed, as a client is shown it: with the last so many messages, and the texts joined.
-func asShown(t *a2a.Task, historyLength *int) *a2a.Task {
-	trimHistory(t, historyLength)
-	tasklog.JoinTexts(t)
-	return t
 }
 
 func trimHistory(t *a2a.Task, length *int) {

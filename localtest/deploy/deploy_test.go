@@ -256,6 +256,10 @@ func (d *deployment) takeBack(t *testing.T, s *stack, auth string) {
 		t.Errorf("with a setting that there is not: %v, version %s after %s\n%s", err, s.version(t), before, out)
 	}
 	newClient(t, s.outputs(t)["AgentUrl"], d.caller(auth)).later(t, a2a.SendMessageConfig{}) // agent and worker are as they were
+	// The version that was refused is left, and not in the way of the next try.
+	if out, err := s.deploy(t, "Settings=", "Release=again"); err != nil || s.version(t) == before {
+		t.Errorf("after a version that was refused: %v, version %s after %s\n%s", err, s.version(t), before, out)
+	}
 }
 
 // delete deletes the stack. The tasks are there still.

@@ -20,7 +20,7 @@ type Need struct {
 var Needs = slices.Concat(
 	logs("AgentFunction", "WorkerFunction", "PushFunction", "SweeperFunction", "HookFunction"),
 	[]Need{
-		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.Renew"}, ""},
+		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.Renew", "dynamolog.readSecret"}, ""},
 		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putParts"}, ""},
 		{"AgentFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"AgentFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
