@@ -32,6 +32,7 @@ var (
 	fence   = regexp.MustCompile("(?ms)^ *```([^\n]*)\n(.*?)^ *```\n")
 	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
 	named   = regexp.MustCompile(`<a (?:id|name)="([^"]+)"`)
+	picture = regexp.MustCompile(`<(?:img|source)[^>]* (?:src|srcset)="([^"]+)"`)
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	code    = regexp.MustCompile("`[^`\n]+`")
 )
@@ -78,6 +79,9 @@ func parse(path, text string) *document {
 	}
 	for _, m := range named.FindAllStringSubmatch(d.text, -1) {
 		d.anchors = append(d.anchors, m[1])
+	}
+	for _, m := range picture.FindAllStringSubmatch(d.text, -1) {
+		d.links = append(d.links, m[1])
 	}
 	for _, m := range link.FindAllStringSubmatch(code.ReplaceAllStringFunc(d.text, blank), -1) {
 		d.links = append(d.links, m[1])

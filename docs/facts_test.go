@@ -99,6 +99,17 @@ func TestQuantities(t *testing.T) {
 	}
 }
 
+// TestComments finds comments that begin a line: there they end the paragraph, and what follows is not read as Markdown.
+func TestComments(t *testing.T) {
+	for _, d := range documents(t) {
+		for _, line := range regexp.MustCompile(`(?m)^ *<!--.*$`).FindAllString(d.text, -1) {
+			if !benched.MatchString(line) {
+				t.Errorf("%s: this comment begins a line: %s", d.path, line)
+			}
+		}
+	}
+}
+
 // checkFact checks that the Go code of a directory declares the name with the value, and that the words before a place of the document
 // say it, too.
 func checkFact(t *testing.T, d *document, at int, dir, name, value string) {
