@@ -102,6 +102,9 @@ func TestQuantities(t *testing.T) {
 // TestComments finds comments that begin a line: there they end the paragraph, and what follows is not read as Markdown.
 func TestComments(t *testing.T) {
 	for _, d := range documents(t) {
+		for _, line := range regexp.MustCompile(`(?m)^ *[,.;)].*$`).FindAllString(d.text, -1) {
+			t.Errorf("%s: a space goes before %q", d.path, line)
+		}
 		for _, line := range regexp.MustCompile(`(?m)^ *<!--.*$`).FindAllString(d.text, -1) {
 			if !benched.MatchString(line) {
 				t.Errorf("%s: this comment begins a line: %s", d.path, line)
