@@ -38,7 +38,7 @@ func TestCheck(t *testing.T) {
 		}
 		defer receiver.Close()
 		checkSystem(t, check.Config{
-			URL: s.url, Long: 5 * time.Second, Need: append([]string{"push"}, streams...),
+			URL: s.url, Long: 15 * time.Second, Need: append([]string{"push"}, streams...),
 			Receiver: receiver, Push: "http://" + receiver.Addr().String() + "/",
 		})
 	})
@@ -47,7 +47,7 @@ func TestCheck(t *testing.T) {
 		issuer := authtest.NewIssuer(t)
 		s := newSystem(t, options{auth: []string{"AUTH=oidc", "OIDC_ISSUER=" + issuer.URL, "OIDC_AUDIENCE=agent"}})
 		token := issuer.Token(map[string]any{"sub": "alice", "aud": "agent"})
-		checkSystem(t, check.Config{URL: s.url, Long: 5 * time.Second, Need: streams, Authorize: func(r *http.Request, _ []byte) error {
+		checkSystem(t, check.Config{URL: s.url, Long: 15 * time.Second, Need: streams, Authorize: func(r *http.Request, _ []byte) error {
 			r.Header.Set("Authorization", "Bearer "+token)
 			return nil
 		}})

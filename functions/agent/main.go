@@ -77,7 +77,7 @@ func serve(ctx context.Context) error {
 	if err != nil || days < 1 || days > maxRetention {
 		return fmt.Errorf("RETENTION_DAYS is %q, not a number of days from 1 to %d", os.Getenv("RETENTION_DAYS"), maxRetention)
 	}
-	window, err := joinWindow(os.Getenv("JOIN_WINDOW"))
+	window, err := joinWindow(getenv("JOIN_WINDOW"))
 	if err != nil {
 		return err
 	}

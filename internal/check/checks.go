@@ -202,11 +202,21 @@ func (s *session) list(ctx context.Context) result {
 	}
 }
 
-// cancel cancels a task whose stream is open, by another connection.
-func (s *session) cancel(ctx context.Context) result {
+// cancel cancels a task. The agent may be done before, so it tries more than once.
+func (s *session) cancel(ctx context.Context) (r result) {
 	if s.buffered {
 		return no("it takes a stream that comes as it is made")
 	}
+	for range 5 {
+		if r = s.cancelOne(ctx); r.outcome != none {
+			break
+		}
+	}
+	return r
+}
+
+// cancelOne cancels a task whose stream is open, by another connection.
+func (s *session) cancelOne(ctx context.Context) result {
 	ctx, end := context.WithTimeout(ctx, patience)
 	defer end()
 	var id string

@@ -9,6 +9,7 @@ import (
 // settings are the names that SETTINGS may have: what few change, and only the functions read, and so no parameter of the template's
 // own.
 var settings = []string{
+	"JOIN_WINDOW",
 	"MAX_TOKENS",
 }
 
