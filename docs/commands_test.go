@@ -22,7 +22,7 @@ var commands = []struct{ begins, shown string }{
 	{"sam deploy", aws},
 	{"sam build", "TestDeploy, localtest/deploy"},
 	{"go run ./functions/agent check", "TestCheck, functions/agent"},
-	{"go run ./functions/agent", "TestRecipes, localtest"},
+	{"go run ./functions/agent", "TestReadme, localtest"},
 	{"go run ./localtest/serve", "TestServe, localtest/serve"},
 	{"go run ./localtest/bench", "TestBench, localtest/bench"},
 	{"go test -v -timeout 2h -run TestChaos ./localtest/chaos", "TestChaos, localtest/chaos"},
