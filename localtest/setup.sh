@@ -6,6 +6,7 @@
 #   dynamodb  DynamoDB Local               prints the directory of its jars
 #   sam       the AWS SAM CLI              prints the path of sam
 #   ministack an emulated AWS account      prints the path of its Python
+#   aws       the AWS CLI                  prints the path of aws
 #   python02  Python with A2A SDK 0.2      prints the path of its interpreter
 #   python03  the same with 0.3
 #   python1   the same with 1
@@ -20,7 +21,7 @@
 # It may run several times at once.
 set -euo pipefail
 
-readonly dynamodb_version=3.1.0 sam_version=1.170.0
+readonly dynamodb_version=3.1.0 sam_version=1.170.0 aws_version=1.46.3
 # What pip and npm chose for each A2A SDK. That of python02 is the tutorial's, with the web server that it uses.
 readonly python02_packages=(
 	a2a-sdk==0.2.8 annotated-doc==0.0.6 annotated-types==0.8.0 anyio==4.16.0 certifi==2026.10.18
@@ -150,6 +151,11 @@ virtualenv() {
 part_sam() {
 	virtualenv "$cache/sam-$sam_version" "aws-sam-cli==$sam_version"
 	echo "$cache/sam-$sam_version/bin/sam"
+}
+
+part_aws() {
+	virtualenv "$cache/aws-$aws_version" "awscli==$aws_version"
+	echo "$cache/aws-$aws_version/bin/aws"
 }
 
 # part_python makes the environment of one part: part_python PART PACKAGE...
@@ -283,10 +289,10 @@ make_image() {
 readonly cache=${XDG_CACHE_HOME:-$HOME/.cache}/a2alambda
 have flock || die "flock is missing: these engines need Linux, and flock comes with its package util-linux."
 mkdir -p "$cache" || die "the cache directory $cache cannot be made: set XDG_CACHE_HOME to a place that can be written."
-[ $# -gt 0 ] || set -- dynamodb sam ministack python02 python03 python1 js03 js1 chromium docker image
+[ $# -gt 0 ] || set -- dynamodb sam ministack aws python02 python03 python1 js03 js1 chromium docker image
 for part in "$@"; do
 	case $part in
-	dynamodb | sam | ministack | python02 | python03 | python1 | js03 | js1 | chromium | docker | image) locked "$part" ;;
+	dynamodb | sam | ministack | aws | python02 | python03 | python1 | js03 | js1 | chromium | docker | image) locked "$part" ;;
 	*) die "there is no part \"$part\": see the head of localtest/setup.sh." ;;
 	esac
 done

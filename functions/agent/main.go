@@ -52,6 +52,7 @@ func main() {
 }
 
 func serve(ctx context.Context) error {
+	cloud.LimitMemory()
 	getenv, err := cloud.Settings(os.Getenv)
 	if err != nil {
 		return err
@@ -101,6 +102,7 @@ func serve(ctx context.Context) error {
 			Extended: extended,
 			Signer:   signer,
 			BaseURL:  public.base,
+			Room:     functionurl.Room,
 			Auth:     scheme,
 			Page:     browsers,
 			Logger:   r.Logger,

@@ -30,6 +30,7 @@ import (
 var help string
 
 func main() {
+	cloud.LimitMemory()
 	usage.Exit(help)
 	if err := serve(); err != nil {
 		cloud.Fail("push", err)

@@ -26,6 +26,7 @@ import (
 var help string
 
 func main() {
+	cloud.LimitMemory()
 	usage.Exit(help)
 	if err := serve(context.Background()); err != nil {
 		cloud.Fail("sweeper", err)

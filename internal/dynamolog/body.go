@@ -1,12 +1,14 @@
 package dynamolog
 
 import (
+	"bufio"
 	"bytes"
 	"compress/flate"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
 	"sync"
 	"time"
@@ -98,11 +100,7 @@ func (l *Log) putParts(ctx context.Context, id a2a.TaskID, expires time.Time, re
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			_, err := l.client.PutItem(ctx, &dynamodb.PutItemInput{
-				TableName: &l.table,
-				Item:      item{attrPK: str(string(id)), attrSK: str(skPart(ref, i)), attrTTL: num(expires.Unix()), attrBody: bin(part)},
-			})
-			if err != nil {
+			if err := l.putPart(ctx, id, expires, ref, i, part); err != nil {
 				cancel(err)
 			}
 		})
@@ -111,24 +109,110 @@ func (l *Log) putParts(ctx context.Context, id a2a.TaskID, expires time.Time, re
 	return context.Cause(ctx)
 }
 
+func (l *Log) putPart(ctx context.Context, id a2a.TaskID, expires time.Time, ref string, i int, part []byte) error {
+	_, err := l.client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &l.table,
+		Item:      item{attrPK: str(string(id)), attrSK: str(skPart(ref, i)), attrTTL: num(expires.Unix()), attrBody: bin(part)},
+	})
+	return err
+}
+
 // parts returns the body whose parts have the ref.
 func (l *Log) parts(ctx context.Context, id a2a.TaskID, ref string) ([]byte, error) {
-	var body []byte
-	var from item
-	for n := 0; ; {
-		page, err := l.query(ctx, id, skPart(ref, 0), skPart(ref, maxParts), from, true, 0)
-		if err != nil {
-			return nil, err
-		}
-		for _, it := range page.Items {
-			if it.str(attrSK) != skPart(ref, n) {
-				return nil, fmt.Errorf("part %d of body %s is missing", n, ref)
+	return io.ReadAll(&partReader{ctx: ctx, log: l, id: id, ref: ref})
+}
+
+// partReader reads a body whose parts have the ref, a page of them at a time.
+type partReader struct {
+	ctx context.Context
+	log *Log
+	id  a2a.TaskID
+	ref string
+
+	n    int    // the next part
+	read []item // that are not in rest yet
+	rest []byte // of a part
+	from item   // where the next page starts
+	end  bool   // there is no further page
+}
+
+func (r *partReader) Read(p []byte) (int, error) {
+	for len(r.rest) == 0 {
+		if len(r.read) == 0 {
+			if r.end {
+				return 0, io.EOF
 			}
-			body = append(body, it.bin(attrBody)...)
+			page, err := r.log.query(r.ctx, r.id, skPart(r.ref, 0), skPart(r.ref, maxParts), r.from, true, 0)
+			if err != nil {
+				return 0, err
+			}
+			r.read, r.from = page.Items, page.LastEvaluatedKey
+			r.end = r.from == nil
+			continue
+		}
+		it := r.read[0]
+		if it.str(attrSK) != skPart(r.ref, r.n) {
+			return 0, fmt.Errorf("part %d of body %s is missing", r.n, r.ref)
+		}
+		r.read, r.rest = r.read[1:], it.bin(attrBody)
+		r.n++
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// putLines writes the body that holds the JSON values, a part at a time.
+func (l *Log) putLines(ctx context.Context, id a2a.TaskID, expires time.Time, ref string, lines iter.Seq2[[]byte, error]) error {
+	parts, n := bytes.NewBuffer([]byte{formatDeflate1}), 0
+	put := func(least int) error {
+		for parts.Len() >= least && parts.Len() > 0 {
+			if err := l.putPart(ctx, id, expires, ref, n, bytes.Clone(parts.Next(maxPart))); err != nil {
+				return err
+			}
 			n++
 		}
-		if from = page.LastEvaluatedKey; from == nil {
-			return body, nil
+		return nil
+	}
+	w := deflaters.Get().(*flate.Writer)
+	defer deflaters.Put(w)
+	w.Reset(parts)
+	for line, err := range lines {
+		if err == nil {
+			_, _ = w.Write(line) // a bytes.Buffer takes everything
+			_, _ = w.Write(lineFeed)
+			err = put(maxPart)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_ = w.Close()
+	return put(0)
+}
+
+// snapshot returns the task that the body with the ref holds, as [tasklog.SnapshotLines] has it.
+func (l *Log) snapshot(ctx context.Context, id a2a.TaskID, ref string) (*a2a.Task, error) {
+	body := bufio.NewReader(&partReader{ctx: ctx, log: l, id: id, ref: ref})
+	format, err := body.ReadByte()
+	if err != nil {
+		return nil, err
+	}
+	if format != formatDeflate1 {
+		return nil, errors.New("unknown format of body")
+	}
+	lines := bufio.NewReader(flate.NewReaderDict(body, dictionary))
+	var task tasklog.TaskReader
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err == io.EOF && len(line) == 0 && task.Task != nil {
+			return task.Task, nil
+		}
+		if err == nil {
+			err = task.Add(line)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"time"
 
@@ -66,6 +67,7 @@ func (l *Log) Create(ctx context.Context, h tasklog.Head, writer string, until t
 		attrList:     str(listKey(h.Scope, listShard(h.ID))),
 		attrPosition: str(position(tasklog.Position{Time: since, ID: h.ID})),
 	}
+	putSize(item, h.Size)
 	if h.Scope.Owner != "" {
 		item[attrOwner] = str(h.Scope.Owner)
 	}
@@ -105,6 +107,7 @@ func (l *Log) Append(ctx context.Context, b tasklog.Batch) error {
 		attrTTL:    num(b.Expires.Unix()),
 		attrWriter: str(b.Writer),
 	}
+	putSize(item, b.Size)
 	if b.State.Terminal() {
 		item[attrState] = str(string(b.State))
 	}
@@ -143,9 +146,11 @@ func (l *Log) SetStatus(ctx context.Context, id a2a.TaskID, s tasklog.Status) er
 
 // SaveSnapshot implements [tasklog.Snapshotter]. The parts of the snapshot before stay until they expire, so that nobody
 // loses what they are reading.
-func (l *Log) SaveSnapshot(ctx context.Context, h tasklog.Head, writer string, seq int64, task []byte) error {
+func (l *Log) SaveSnapshot(
+	ctx context.Context, h tasklog.Head, writer string, seq int64, lines iter.Seq2[[]byte, error],
+) error {
 	r := "snapshot." + ref(seq, writer)
-	if err := l.putParts(ctx, h.ID, h.Expires, r, deflate([][]byte{task})); err != nil {
+	if err := l.putLines(ctx, h.ID, h.Expires, r, lines); err != nil {
 		return fmt.Errorf("dynamolog: saving snapshot: %w", err)
 	}
 	_, _, err := l.update(ctx, h.ID, skHead, "SET #seq = :seq, #ref = :ref",

@@ -123,7 +123,7 @@ func TestUnreachable(t *testing.T) {
 		"Create":       l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first),
 		"Append":       l.Append(t.Context(), b),
 		"SetStatus":    l.SetStatus(t.Context(), h.ID, tasklog.Status{}),
-		"SaveSnapshot": l.SaveSnapshot(t.Context(), h, "w", 1, first),
+		"SaveSnapshot": l.SaveSnapshot(t.Context(), h, "w", 1, func(yield func([]byte, error) bool) { yield(first, nil) }),
 		"Read":         readErr,
 		"Load":         loadErr,
 	} {
@@ -196,7 +196,7 @@ func TestCost(t *testing.T) {
 		cost.Reset()
 		a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Log: l, Head: h, Writer: writer, Fold: fold})
 		for i := range n {
-			if err := a.Add(tasklogtest.StatusEvent(h, a2a.TaskStateWorking, "event "+strconv.Itoa(i)), a2a.TaskStateWorking); err != nil {
+			if err := a.Add(tasklog.Entry{JSON: tasklogtest.StatusEvent(h, a2a.TaskStateWorking, "event "+strconv.Itoa(i)), State: a2a.TaskStateWorking}); err != nil {
 				t.Fatal(err)
 			}
 		}

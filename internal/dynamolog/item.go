@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"a2alambda/internal/tasklog"
 )
 
 // Attribute names are short: they are paid for with every item.
@@ -13,11 +15,13 @@ const (
 	attrSK  = "sk"  // S: see the package's documentation
 	attrTTL = "ttl" // N: when DynamoDB may delete the item, in seconds since 1970
 
-	attrBody   = "b" // B: deflated events, or a part of a bigger body
-	attrParts  = "r" // S: instead of b: the ref of the parts
-	attrWriter = "w" // S: who wrote this item; on leases: the holder
-	attrCount  = "n" // N: number of events; on batches. A fence has none
-	attrState  = "s" // S: on heads: the task's state; on batches: the terminal state they end with
+	attrBody   = "b"  // B: deflated events, or a part of a bigger body
+	attrParts  = "r"  // S: instead of b: the ref of the parts
+	attrWriter = "w"  // S: who wrote this item; on leases: the holder
+	attrCount  = "n"  // N: number of events; on batches. A fence has none
+	attrBytes  = "by" // N: bytes of the log with this batch or head
+	attrValues = "va" // N: values of it; not there if there are none
+	attrState  = "s"  // S: on heads: the task's state; on batches: the terminal state they end with
 
 	attrUntil  = "u"   // N: end of the lease, in milliseconds since 1970; on leases, and on heads that of the first
 	attrEpoch  = "ep"  // N: on leases and fences; on heads that of the last who tried to acquire the lease
@@ -108,6 +112,18 @@ func last(it item) int64 {
 		return 1
 	}
 	return first(it) + it.num(attrCount) - 1
+}
+
+// putSize says of a batch or head how large the log is with it.
+func putSize(it item, s tasklog.Size) {
+	it[attrBytes] = num(s.Bytes)
+	if s.Values > 0 {
+		it[attrValues] = num(s.Values)
+	}
+}
+
+func sizeOf(it item) tasklog.Size {
+	return tasklog.Size{Bytes: it.num(attrBytes), Values: it.num(attrValues)}
 }
 
 // ends reports whether the batch is the last of its task: nothing after it counts.

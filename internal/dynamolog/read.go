@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"a2alambda/internal/memory"
 	"a2alambda/internal/tasklog"
 )
 
@@ -114,6 +115,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 	var head, lease item
 	var batches []item // newest first
 	var snapshot int64
+	var size tasklog.Size
 	var from item
 	for limit := int32(firstPage); ; limit = 0 {
 		page, err := l.query(ctx, id, skBatch(0), skLease, from, false, limit)
@@ -130,14 +132,18 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 			}
 			head, items = items[0], items[1:]
 			snapshot = head.num(attrSnapshotSeq)
+			if err := charge(ctx, items, head); err != nil {
+				return nil, err
+			}
 		}
 		done := page.LastEvaluatedKey == nil
 		for _, it := range items {
-			if last(it) <= snapshot {
-				done = true
+			if last(it) > snapshot {
+				batches = append(batches, it)
+			} else if _, done = it[attrBytes]; done { // else it is a fence
+				size = sizeOf(it)
 				break
 			}
-			batches = append(batches, it)
 		}
 		if done {
 			break
@@ -147,15 +153,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 
 	fold := tasklog.NewFold(nil, 0)
 	if snapshot > 0 {
-		data, err := l.parts(ctx, id, head.str(attrSnapshotRef))
-		if err != nil {
-			return nil, err
-		}
-		lines, err := inflate(data)
-		if err != nil {
-			return nil, err
-		}
-		task, err := tasklog.DecodeTask(lines[0])
+		task, err := l.snapshot(ctx, id, head.str(attrSnapshotRef))
 		if err != nil {
 			return nil, fmt.Errorf("snapshot as of event %d: %w", snapshot, err)
 		}
@@ -173,6 +171,9 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 				fold.Add(e)
 			}
 		}
+		if len(events) > 0 {
+			size = sizeOf(it)
+		}
 		if ends(it) {
 			break
 		}
@@ -187,6 +188,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 			Push:      head.num(attrPush) == 1,
 		},
 		Seq:   fold.Seq(),
+		Size:  size,
 		Lease: leaseOf(head, lease),
 	}
 	var err error
@@ -194,6 +196,18 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 		return nil, err
 	}
 	return s, l.request(ctx, head, lease, &s.Head)
+}
+
+// charge charges what the task is going to take, by the last of its batches, or by its head, to the account of the request.
+func charge(ctx context.Context, batches []item, head item) error {
+	last := head
+	for _, it := range batches {
+		if _, sized := it[attrBytes]; sized { // else it is a fence
+			last = it
+			break
+		}
+	}
+	return memory.Charge(ctx, head.str(attrPK), sizeOf(last).Memory())
 }
 
 // Poll implements [tasklog.Log]. It costs one read unit while nothing is new.
@@ -225,13 +239,17 @@ func (l *Log) poll(ctx context.Context, id a2a.TaskID, after int64) (events []ta
 	if after == 0 {
 		items = slices.Insert(items, 0, head)
 	}
+	size := 0
 	for _, it := range items {
-		if first(it) != after+int64(len(events))+1 {
+		if first(it) != after+int64(len(events))+1 || size >= tasklog.ReadBytes {
 			break // a query may miss an item that is put while it runs, and see one that is put later
 		}
 		batch, err := l.events(ctx, it)
 		if err != nil {
 			return nil, tasklog.Lease{}, err
+		}
+		for _, e := range batch {
+			size += len(e.JSON)
 		}
 		events = append(events, batch...)
 		if ends(it) {

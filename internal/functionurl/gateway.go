@@ -28,7 +28,7 @@ func proxyREST(ctx context.Context, h http.Handler, payload json.RawMessage, htt
 		ev.Path = trimStage(ev.Path, ev.RequestContext.Stage)
 	}
 	base, path := splitBase(ev.Path, ev.Resource, ev.PathParameters)
-	ctx = withIAMUser(withBaseURL(ctx, restBase(&ev)+base), restIAMUser(&ev))
+	ctx = inOnePiece(withIAMUser(withBaseURL(ctx, restBase(&ev)+base), restIAMUser(&ev)))
 	ev.Path = encoded(path, httpAPI)
 	rc := &ev.RequestContext
 	response, err := httpadapter.New(buffered(h, rc.DomainName, rc.Identity.SourceIP)).ProxyWithContext(ctx, ev)
@@ -51,7 +51,7 @@ func proxyHTTP(ctx context.Context, h http.Handler, payload json.RawMessage) (an
 	}
 	_, route, _ := strings.Cut(ev.RouteKey, " ") // after the verb
 	base, path := splitBase(trimStage(ev.RawPath, ev.RequestContext.Stage), route, ev.PathParameters)
-	ctx = withIAMUser(withBaseURL(ctx, httpBase(&ev)+base), httpIAMUser(&ev))
+	ctx = inOnePiece(withIAMUser(withBaseURL(ctx, httpBase(&ev)+base), httpIAMUser(&ev)))
 	ev.RawPath = encoded(path, true)
 	rc := &ev.RequestContext
 	whole := func(w http.ResponseWriter, r *http.Request) {
@@ -133,6 +133,12 @@ func buffered(h http.Handler, host, sourceIP string) http.Handler {
 			header = ownHeader("application/json")
 			body.Reset()
 			body.WriteString(internalError)
+		}
+		if sentLen(header, body.Bytes()) > maxAnswer {
+			status = http.StatusInternalServerError
+			header = http.Header{"Content-Type": {"application/json"}}
+			body.Reset()
+			body.WriteString(tooLong)
 		}
 		maps.Copy(w.Header(), header)
 		w.WriteHeader(status)

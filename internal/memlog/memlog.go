@@ -29,6 +29,7 @@ type Log struct {
 type task struct {
 	head   tasklog.Head
 	events []tasklog.Event
+	size   tasklog.Size
 	ended  bool // the last event is terminal
 	final  bool // the last state is final, and nobody has acquired the task since
 
@@ -58,6 +59,7 @@ func (l *Log) Create(_ context.Context, h tasklog.Head, writer string, until tim
 	l.tasks[h.ID] = &task{
 		head:    h,
 		events:  []tasklog.Event{{Seq: 1, JSON: bytes.Clone(event)}},
+		size:    h.Size,
 		writers: map[int64]string{1: writer},
 		fold:    tasklog.NewFold(nil, 0),
 		lease:   tasklog.Lease{Holder: writer, Epoch: 1, Seq: 1, Until: until},
@@ -88,6 +90,7 @@ func (l *Log) Append(_ context.Context, b tasklog.Batch) error {
 		t.events = append(t.events, tasklog.Event{Seq: next + int64(i), JSON: e})
 	}
 	t.writers[b.First] = b.Writer
+	t.size = b.Size
 	t.ended = b.State.Terminal()
 	if b.State != "" {
 		t.final = tasklog.Final(b.State)
@@ -300,7 +303,7 @@ func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) 
 		return nil, tasklog.ErrNotFound
 	}
 	events := t.events[:len(t.events):len(t.events)]
-	head, lease := t.head, t.lease
+	head, lease, size := t.head, t.lease, t.size
 	l.mu.Unlock()
 
 	t.mu.Lock()
@@ -312,7 +315,7 @@ func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &tasklog.Snapshot{Head: head, Task: folded, Seq: t.fold.Seq(), Lease: lease}, nil
+	return &tasklog.Snapshot{Head: head, Task: folded, Seq: t.fold.Seq(), Size: size, Lease: lease}, nil
 }
 
 // Secret implements [tasklog.Log]. It is the process's, as the tasks are: in the next one, the same message has another id.

@@ -2,12 +2,14 @@ package run
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/memory"
 	"a2alambda/internal/tasklog"
 )
 
@@ -15,10 +17,18 @@ import (
 // context.
 const remembered = 7 * 24 * time.Hour
 
+const (
+	// maxEarlierBytes is how much JSON the tasks have together that [Earlier] returns.
+	maxEarlierBytes = 16 << 20
+
+	// loadAtOnce is how many of them are loaded at the same time.
+	loadAtOnce = 4
+)
+
 type runKey struct{}
 
 // Earlier returns to an executor, whose context ctx is, the conversation before its task: the last tasks of the same caller,
-// tenant and context, n at most, the oldest first. Those that go on are not among them, nor those without a change for a week.
+// tenant and context, n at most, and 16 MB of them, the oldest first. Those that go on are not among them, nor those without a change for a week.
 // The store may show a task here a moment late.
 func Earlier(ctx context.Context, n int) ([]*a2a.Task, error) {
 	r, _ := ctx.Value(runKey{}).(*Run)
@@ -37,13 +47,35 @@ func Earlier(ctx context.Context, n int) ([]*a2a.Task, error) {
 	if err != nil {
 		return nil, err
 	}
+	var tasks []*a2a.Task // the last first
+	left := int64(maxEarlierBytes)
+	for ; len(ids) > 0 && left > 0; ids = ids[min(loadAtOnce, len(ids)):] {
+		some, err := loadEnded(ctx, l, ids[:min(loadAtOnce, len(ids))])
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range some {
+			if left -= tasklog.SizeOf(t).Bytes; left < 0 {
+				break
+			}
+			tasks = append(tasks, t)
+		}
+	}
+	slices.Reverse(tasks)
+	return tasks, nil
+}
+
+// loadEnded loads the tasks, at the same time, and returns those that have ended. Those for which there is no memory are left out.
+func loadEnded(ctx context.Context, l tasklog.Log, ids []a2a.TaskID) ([]*a2a.Task, error) {
 	tasks, errs := make([]*a2a.Task, len(ids)), make([]error, len(ids))
+	ctx, account := memory.Open(ctx)
+	defer account.Close()
 	var loading sync.WaitGroup
 	for i, id := range ids {
 		loading.Go(func() {
 			s, err := l.Load(ctx, id)
 			switch {
-			case err == tasklog.ErrNotFound: // it has expired
+			case errors.Is(err, tasklog.ErrNotFound), errors.Is(err, memory.ErrFull): // it has expired, or is too long
 			case err != nil:
 				errs[i] = err
 			case s.Task.Status.State.Terminal():
@@ -52,12 +84,5 @@ func Earlier(ctx context.Context, n int) ([]*a2a.Task, error) {
 		})
 	}
 	loading.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return nil, err
-		}
-	}
-	tasks = slices.DeleteFunc(tasks, func(t *a2a.Task) bool { return t == nil })
-	slices.Reverse(tasks)
-	return tasks, nil
+	return slices.DeleteFunc(tasks, func(t *a2a.Task) bool { return t == nil }), errors.Join(errs...)
 }

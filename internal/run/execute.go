@@ -88,6 +88,13 @@ func (r *Run) drive(ctx context.Context, m method, ec *a2asrv.ExecutorContext) (
 
 // add puts an event of the executor into the log, unless ctx is done: what an executor says after that is not its task's.
 func (r *Run) add(ctx context.Context, event a2a.Event) (ended bool, err error) {
+	return r.put(ctx, event, true)
+}
+
+// end puts an event of the run's own into the log, as the last: however full the log is, there is room for it.
+func (r *Run) end(ctx context.Context, event a2a.Event) { _, _ = r.put(ctx, event, false) } // Close tells
+
+func (r *Run) put(ctx context.Context, event a2a.Event, bounded bool) (ended bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if ctx.Err() != nil {
@@ -102,13 +109,39 @@ func (r *Run) add(ctx context.Context, event a2a.Event) (ended bool, err error) 
 		return false, err
 	}
 	state := stateOf(event)
-	if err := r.appender.Add(data, state); err != nil {
+	entry := tasklog.Entry{JSON: data, State: state, Values: tasklog.SizeOf(event).Values}
+	size := r.size.Plus(tasklog.Size{Bytes: int64(len(data)), Values: entry.Values})
+	if err := tooMuch(len(data), size, r.count+1); err != nil && bounded {
 		return false, err
 	}
+	if err := r.appender.Add(entry); err != nil {
+		return false, err
+	}
+	r.size, r.count = size, r.count+1
 	if state != "" {
 		r.state = state
 	}
 	return tasklog.Final(state), nil
+}
+
+// tooMuch returns the error for an event of so many bytes with which the log would be of that size and have so many events, if it may
+// not.
+func tooMuch(event int, size tasklog.Size, events int64) error {
+	text := ""
+	switch {
+	case event > tasklog.MaxEventBytes:
+		text = fmt.Sprintf("one event may have %d MB", tasklog.MaxEventBytes>>20)
+	case size.Bytes > tasklog.MaxBytes:
+		text = fmt.Sprintf("the events of a task may have %d MB together", tasklog.MaxBytes>>20)
+	case events > tasklog.MaxEvents:
+		text = fmt.Sprintf("a task may have %d events", tasklog.MaxEvents)
+	case size.Values > tasklog.MaxValues:
+		text = fmt.Sprintf("the events of a task may have %d values together", tasklog.MaxValues)
+	default:
+		return nil
+	}
+	text = "The agent said more than a task may hold: " + text + "."
+	return &Failure{Text: text, Err: fmt.Errorf("an event of %d bytes: %s", event, text)}
 }
 
 // Failure is an error of an executor that fails the task with a text for the client. What other errors say is only logged.
@@ -127,7 +160,7 @@ func (r *Run) fail(ctx context.Context, text string, err error) {
 		text = f.Text
 	}
 	r.runner.Logger.ErrorContext(ctx, "run failed", "task", r.turn.Head.ID, "outcome", text, "error", err)
-	_, _ = r.add(ctx, failed(r.turn.Context, text)) // Close tells
+	r.end(ctx, failed(r.turn.Context, text))
 }
 
 // failed returns the event that fails a task.
@@ -155,7 +188,7 @@ func (r *Run) cancelTask(ctx context.Context) {
 		r.runner.Logger.ErrorContext(ctx, "executor failed to cancel", "task", r.turn.Head.ID, "error", err)
 	}
 	if !r.reached().Terminal() {
-		_, _ = r.add(ctx, a2a.NewStatusUpdateEvent(r.turn.Context, a2a.TaskStateCanceled, nil))
+		r.end(ctx, a2a.NewStatusUpdateEvent(r.turn.Context, a2a.TaskStateCanceled, nil))
 	}
 }
 

@@ -150,8 +150,8 @@ func (r *Runner) interrupted(ctx context.Context, s *tasklog.Snapshot) (err erro
 	if err != nil {
 		return err
 	}
-	a := tasklog.NewAppender(ctx, tasklog.AppenderConfig{Log: r.Log, Head: t.Head, Writer: t.Writer, Fold: t.Fold})
-	return errors.Join(a.Add(data, a2a.TaskStateFailed), a.Close())
+	a := tasklog.NewAppender(ctx, tasklog.AppenderConfig{Log: r.Log, Head: t.Head, Writer: t.Writer, Fold: t.Fold, Size: t.Size})
+	return errors.Join(a.Add(tasklog.Entry{JSON: data, State: a2a.TaskStateFailed}), a.Close())
 }
 
 // takeOver takes the lease of a task that nobody runs, and makes sure that whoever had it appends nothing any more. It returns
@@ -187,7 +187,7 @@ func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot) (Turn, error
 	if s.Seq > 1 {
 		ec.StoredTask = s.Task
 	}
-	return Turn{Head: s.Head, Writer: writer, Until: until, Fold: tasklog.NewFold(s.Task, s.Seq), Context: ec}, nil
+	return Turn{Head: s.Head, Writer: writer, Until: until, Fold: tasklog.NewFold(s.Task, s.Seq), Size: s.Size, Context: ec}, nil
 }
 
 // release ends the writer's lease as of a time in the past, for another to take it.

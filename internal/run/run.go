@@ -79,6 +79,8 @@ type Turn struct {
 	Until  time.Time // the end of the lease
 	// Fold is the fold over the log. The run goes on with it.
 	Fold *tasklog.Fold
+	// Size is that of the log.
+	Size tasklog.Size
 	// Context is what the executor gets.
 	Context *a2asrv.ExecutorContext
 	// Watched says that the events are read here, at [Run.Tap]; Gather that the client awaits only the outcome, so that events
@@ -108,6 +110,8 @@ type Run struct {
 	mu      sync.Mutex
 	started bool          // the executor has yielded an event
 	state   a2a.TaskState // the last that this run has brought, or ""
+	size    tasklog.Size  // of the log with what was added
+	count   int64         // of its events
 
 	seen observation
 
@@ -122,6 +126,7 @@ func (r *Runner) Start(ctx context.Context, t Turn) *Run {
 	if run.turn.usage == nil {
 		run.turn.usage = new(telemetry.Usage)
 	}
+	run.size, run.count = t.Size, t.Fold.Seq()
 	run.seen.begin(t.Fold.Seq())
 	run.lease.set(t.Until)
 	if t.Watched {
@@ -213,7 +218,7 @@ func (r *Run) open(ctx context.Context) {
 	}
 	a := tasklog.NewAppender(ctx, tasklog.AppenderConfig{
 		Log: r.runner.Log, Head: r.turn.Head, Writer: r.turn.Writer, Fold: r.turn.Fold,
-		Gap: gap, Tap: r.Tap, Check: r.lease.check, Push: r.push.Load,
+		Size: r.size, Gap: gap, Tap: r.Tap, Check: r.lease.check, Push: r.push.Load,
 	})
 	context.AfterFunc(a.Failed(), func() { r.stop(context.Cause(a.Failed())) })
 	r.appender = a

@@ -579,3 +579,39 @@ func TestPushInTheMiddle(t *testing.T) {
 		}
 	})
 }
+
+// TestSaysTooMuch checks that the task of an agent that says more than a task may hold fails, with the figure, and can be read.
+func TestSaysTooMuch(t *testing.T) {
+	objects := make([]any, 50_000)
+	for i := range objects {
+		objects[i] = map[string]any{}
+	}
+	for name, test := range map[string]struct {
+		part *a2a.Part
+		want string
+		n    int // events that there is room for, besides the last
+	}{
+		"one event":  {a2a.NewRawPart(make([]byte, 9<<20)), "one event may have 10 MB", 0},
+		"all events": {a2a.NewTextPart(strings.Repeat("x", 9<<20)), "the events of a task may have 64 MB together", 7},
+		"values":     {a2a.NewDataPart(objects), "the events of a task may have 400000 values together", 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := new(memlog.Log)
+			r, h := start(t, t.Context(), l, new(bytes.Buffer), executor(func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				for yield(a2a.NewArtifactEvent(ec, test.part), nil) {
+				}
+			}))
+			if err := r.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			s, err := l.Load(t.Context(), h.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			said := s.Task.Status.Message.Parts[0].Text()
+			if s.Task.Status.State != a2a.TaskStateFailed || !strings.Contains(said, test.want) || len(s.Task.Artifacts) != test.n {
+				t.Errorf("%s with %q and %d artifacts, want %d", s.Task.Status.State, said, len(s.Task.Artifacts), test.n)
+			}
+		})
+	}
+}

@@ -179,6 +179,8 @@ func (s *Server) createAs(ctx context.Context, turn *run.Turn, forWorker bool) e
 	if err != nil {
 		return err
 	}
+	turn.Size = tasklog.Size{Bytes: int64(len(data)), Values: tasklog.SizeOf(task).Values}
+	turn.Head.Size = turn.Size
 	until := turn.Until
 	if forWorker {
 		until = time.Time{}

@@ -29,11 +29,11 @@ func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRe
 		state := snapshot.Task.Status.State
 		switch {
 		case asked && state == a2a.TaskStateCanceled:
-			return snapshot.Task, nil
+			return answered(snapshot.Task, nil)
 		case state.Terminal():
 			return nil, a2a.ErrTaskNotCancelable
 		case ctx.Err() != nil:
-			return snapshot.Task, nil // asked, and not done yet
+			return answered(snapshot.Task, nil) // asked, and not done yet
 		case !snapshot.Busy():
 			err = s.Runner.Cancel(ctx, snapshot)
 			if run.Lost(err) {

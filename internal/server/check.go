@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/json"
 	"fmt"
 	"mime"
 	"slices"
@@ -18,27 +17,33 @@ const (
 	// maxID is the most bytes in an id that a client names, well under the 2048 of a DynamoDB key.
 	maxID = 256
 
-	// maxMessages is the most bytes that the messages of a task may have before the last: whoever works with the task has them in
-	// memory, all at once.
-	maxMessages = 16 << 20
+	// maxMessages and maxMessageValues are the most bytes and values that the messages of a task may have, all together, before the
+	// last: whoever works with the task has them in memory.
+	maxMessages      = 16 << 20
+	maxMessageValues = 100_000
 )
 
-// messageBytes returns how long the messages of a task are, about.
-func messageBytes(t *a2a.Task) (n int) {
-	for _, m := range t.History {
-		for _, p := range m.Parts {
-			switch c := p.Content.(type) {
-			case a2a.Text:
-				n += len(c)
-			case a2a.Raw:
-				n += len(c)
-			case a2a.Data:
-				data, _ := json.Marshal(c.Value) // it comes from JSON
-				n += len(data)
-			}
-		}
+// checkMessages returns the error for a message that a task has no room for: because of the other messages in it, or because of all that
+// its log holds.
+func checkMessages(s *tasklog.Snapshot, m *a2a.Message) error {
+	size := tasklog.SizeOf(&a2a.Task{History: s.Task.History, Status: a2a.TaskStatus{Message: s.Task.Status.Message}})
+	log := s.Size.Plus(tasklog.SizeOf(m))
+	problem := ""
+	switch {
+	case size.Bytes > maxMessages:
+		problem = fmt.Sprintf("the messages before it may have %d MB together", maxMessages>>20)
+	case size.Values > maxMessageValues:
+		problem = fmt.Sprintf("the messages before it may have %d values together", maxMessageValues)
+	case log.Bytes > tasklog.MaxBytes:
+		problem = fmt.Sprintf("the events of a task may have %d MB together", tasklog.MaxBytes>>20)
+	case log.Values > tasklog.MaxValues:
+		problem = fmt.Sprintf("the events of a task may have %d values together", tasklog.MaxValues)
+	case s.Seq+1 >= tasklog.MaxEvents:
+		problem = fmt.Sprintf("a task may have %d events", tasklog.MaxEvents)
+	default:
+		return nil
 	}
-	return n
+	return a2a.NewError(a2a.ErrUnsupportedOperation, "the task has no room for the message: "+problem+"; begin another task")
 }
 
 // Invalid returns the error for a field of a request: that it is what it may not be, such as "is required".

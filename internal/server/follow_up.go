@@ -98,10 +98,8 @@ func (f *followUp) look(ctx context.Context, snapshot *tasklog.Snapshot) (joins 
 	case !tasklog.Final(state):
 		f.recover(ctx, snapshot)
 		return false, errRunning
-	case messageBytes(task) > maxMessages:
-		return false, a2a.NewError(a2a.ErrUnsupportedOperation, "the messages of the task are as long as they may be, all together")
 	}
-	return false, nil
+	return false, checkMessages(snapshot, m)
 }
 
 // free reports whether the turn can be taken now: nobody has it, or who has had it for too long can't put a message into the log any
@@ -141,11 +139,12 @@ func (f *followUp) begin(ctx context.Context, snapshot *tasklog.Snapshot) (bool,
 	if err != nil {
 		return false, err
 	}
+	size := snapshot.Size.Plus(tasklog.Size{Bytes: int64(len(data)), Values: tasklog.SizeOf(m).Values})
 	lease, err := f.Log.Acquire(ctx, snapshot, holder, until)
 	if err == nil {
 		batch := tasklog.Batch{
 			ID: m.TaskID, Writer: turn.Writer, First: snapshot.Seq + 1, Events: [][]byte{data},
-			State: a2a.TaskStateSubmitted, Expires: snapshot.Head.Expires, Push: known,
+			State: a2a.TaskStateSubmitted, Expires: snapshot.Head.Expires, Push: known, Size: size,
 		}
 		err = f.Log.Append(ctx, batch)
 		if errors.Is(err, tasklog.ErrConflict) {
@@ -166,6 +165,7 @@ func (f *followUp) begin(ctx context.Context, snapshot *tasklog.Snapshot) (bool,
 	turn.Head = snapshot.Head
 	turn.Fold = tasklog.NewFold(task, snapshot.Seq)
 	turn.Fold.Add(tasklog.Event{Seq: snapshot.Seq + 1, JSON: data})
+	turn.Size = size
 	turn.Context.TaskID, turn.Context.ContextID = m.TaskID, m.ContextID
 	// An executor sees the task as the SDK's own server would show it: in the state that it left, with the message.
 	task.History = append(task.History, m)

@@ -11,6 +11,9 @@ import (
 // JavaScript SDK above 4 MiB. GetTask has the whole history.
 const maxEcho = 32 << 10
 
+// maxFrameBytes is how much JSON the task in the first frame of a stream has. A longer one is cut: see [tasklog.Cut].
+const maxFrameBytes = 8 << 20
+
 // frame returns the task as the first frame of a stream.
 func frame(t *a2a.Task, seq int64, historyLength *int) (tasklog.Event, error) {
 	trimHistory(t, historyLength)
@@ -19,6 +22,7 @@ func frame(t *a2a.Task, seq int64, historyLength *int) (tasklog.Event, error) {
 			return tasklog.Event{}, err
 		}
 	}
+	tasklog.Cut(t, maxFrameBytes)
 	data, err := tasklog.Encode(t)
 	return tasklog.Event{Seq: seq, JSON: data}, err
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/memory"
 	"a2alambda/internal/tasklog"
 )
 
@@ -21,6 +22,10 @@ const (
 	// defaultPage and maxPage are the tasks on a page of a list (specification 3.1.4).
 	defaultPage = 50
 	maxPage     = 100
+
+	// maxPageBytes is how much JSON the tasks on a page have. A page that is full ends early. A task that is longer by itself is cut:
+	// see [tasklog.Cut].
+	maxPageBytes = 4 << 20
 
 	// loadAtOnce is how many tasks of a page are loaded at the same time, each of which is in memory as a whole until it is trimmed.
 	loadAtOnce = 8
@@ -68,7 +73,7 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 	if from.ID != "" {
 		at = tasklog.Position{Time: time.UnixMilli(from.Time), ID: from.ID}
 	}
-	more := true
+	more, room := true, int64(maxPageBytes)
 	for more && len(list.Tasks) < size {
 		var found []tasklog.Position
 		missing := size - len(list.Tasks)
@@ -84,13 +89,25 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 		if err != nil {
 			return nil, err
 		}
-		tasks, err := s.loadAll(ctx, found, filter, req)
-		if err != nil {
-			return nil, err
+		for i := 0; i < len(found) && room > 0; i += loadAtOnce {
+			few := found[i:min(i+loadAtOnce, len(found))]
+			tasks, err := s.loadAll(ctx, few, filter, req)
+			if err != nil {
+				return nil, err
+			}
+			for i, t := range tasks {
+				if t != nil {
+					if room -= tasklog.SizeOf(t).Bytes; room < 0 && len(list.Tasks) > 0 {
+						break
+					}
+					list.Tasks = append(list.Tasks, t)
+				}
+				at = few[i]
+			}
 		}
-		list.Tasks = append(list.Tasks, tasks...)
-		if more {
-			at = found[len(found)-1]
+		if room <= 0 {
+			more = more || at != found[len(found)-1]
+			break
 		}
 	}
 	if more {
@@ -114,29 +131,36 @@ func lagging(f tasklog.Filter) tasklog.Filter {
 	return f
 }
 
-// loadAll returns those of the tasks that match the filter, in the same order, and of each what the request asks for.
+// loadAll returns of each of the tasks what the request asks for, or nil if it does not match the filter.
 func (s *Server) loadAll(ctx context.Context, at []tasklog.Position, f tasklog.Filter, req *a2a.ListTasksRequest) ([]*a2a.Task, error) {
 	found := make([]*a2a.Task, len(at))
 	errs := make([]error, len(at))
 	var loading sync.WaitGroup
-	slots := make(chan struct{}, loadAtOnce)
-	for i, p := range at {
-		slots <- struct{}{}
-		loading.Go(func() {
-			defer func() { <-slots }()
-			snapshot, err := s.Log.Load(ctx, p.ID)
-			switch {
-			case errors.Is(err, tasklog.ErrNotFound): // it has expired
-			case err != nil:
-				errs[i] = err
-			case matches(snapshot, f):
-				s.recover(ctx, snapshot)
-				found[i] = trimmed(snapshot.Task, req)
-			}
-		})
+	load := func(i int) error {
+		ctx, account := memory.Open(ctx) // of its own: what is loaded is forgotten when it is trimmed
+		defer account.Close()
+		snapshot, err := s.Log.Load(ctx, at[i].ID)
+		switch {
+		case errors.Is(err, tasklog.ErrNotFound): // it has expired
+			return nil
+		case err != nil:
+			return err
+		case matches(snapshot, f):
+			s.recover(ctx, snapshot)
+			found[i] = trimmed(snapshot.Task, req)
+		}
+		return nil
+	}
+	for i := range at {
+		loading.Go(func() { errs[i] = load(i) })
 	}
 	loading.Wait()
-	return slices.DeleteFunc(found, func(t *a2a.Task) bool { return t == nil }), errors.Join(errs...)
+	for i, err := range errs {
+		if errors.Is(err, memory.ErrFull) {
+			errs[i] = load(i) // alone
+		}
+	}
+	return found, errors.Join(errs...)
 }
 
 // trimmed returns the task as the request wants it. The rest of it can be forgotten: a page of whole tasks may take more memory than
@@ -147,6 +171,7 @@ func trimmed(t *a2a.Task, req *a2a.ListTasksRequest) *a2a.Task {
 	if !req.IncludeArtifacts {
 		t.Artifacts = nil
 	}
+	tasklog.Cut(t, maxPageBytes)
 	return t
 }
 

@@ -5,6 +5,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -77,10 +78,11 @@ func (s *Server) SendMessage(ctx context.Context, c Caller, req *a2a.SendMessage
 	if err != nil {
 		return nil, err
 	}
+	var length *int
 	if req.Config != nil {
-		trimHistory(task, req.Config.HistoryLength)
+		length = req.Config.HistoryLength
 	}
-	return task, nil
+	return answered(task, length)
 }
 
 // run runs a turn, and returns the task as it is then. If the turn goes on elsewhere, it waits for that.
@@ -141,8 +143,20 @@ func (s *Server) GetTask(ctx context.Context, c Caller, req *a2a.GetTaskRequest)
 		return nil, err
 	}
 	s.recover(ctx, snapshot)
-	trimHistory(snapshot.Task, req.HistoryLength)
-	return snapshot.Task, nil
+	return answered(snapshot.Task, req.HistoryLength)
+}
+
+// maxAnswerBytes is how much JSON a task in an answer may have: it is in memory several times over as it is encoded.
+const maxAnswerBytes = 32 << 20
+
+// answered returns the task with so much of its history as it is answered.
+func answered(t *a2a.Task, historyLength *int) (*a2a.Task, error) {
+	trimHistory(t, historyLength)
+	if tasklog.SizeOf(t).Bytes > maxAnswerBytes {
+		return nil, a2a.NewError(a2a.ErrUnsupportedOperation, fmt.Sprintf("the task %s has more than the %d MB that an answer may have: "+
+			"ask for less with historyLength, or for a stream of its events with SubscribeToTask and Last-Event-ID: 1", t.ID, maxAnswerBytes>>20))
+	}
+	return t, nil
 }
 
 // load returns a task of the scope, or [a2a.ErrTaskNotFound].

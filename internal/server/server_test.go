@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -196,4 +197,79 @@ func TestRoom(t *testing.T) {
 			t.Errorf("after 18 MB of messages: %v", err)
 		}
 	})
+}
+
+// TestRoomForMessages checks that whatever a message brings counts, and that what is said of a task with no room names the figure.
+func TestRoomForMessages(t *testing.T) {
+	long := strings.Repeat("x", 6<<20)
+	objects := make([]any, 20_000)
+	for i := range objects {
+		objects[i] = map[string]any{"a": map[string]any{}}
+	}
+	for name, test := range map[string]struct {
+		add  func(*a2a.Message)
+		want string
+	}{
+		"metadata":         {func(m *a2a.Message) { m.Metadata = map[string]any{"k": long} }, "16 MB"},
+		"references":       {func(m *a2a.Message) { m.ReferenceTasks = []a2a.TaskID{a2a.TaskID(long)} }, "16 MB"},
+		"a file's name":    {func(m *a2a.Message) { m.Parts[0].Filename = long }, "16 MB"},
+		"objects":          {func(m *a2a.Message) { m.Parts = append(m.Parts, a2a.NewDataPart(objects)) }, "100000 values"},
+		"many extensions":  {func(m *a2a.Message) { m.Extensions = make([]string, 40_000) }, "100000 values"},
+		"many empty parts": {func(m *a2a.Message) { m.Parts = slices.Repeat(m.Parts, 40_000) }, "100000 values"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := newServer()
+			id := a2a.TaskID("")
+			for range 3 {
+				req := message(id, "text")
+				test.add(req.Message)
+				id = send(t, s, req, a2a.TaskStateInputRequired).ID
+			}
+			_, err := s.SendMessage(t.Context(), caller, message(id, "one more"))
+			if !errors.Is(err, a2a.ErrUnsupportedOperation) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("one more message: %v, want %s", err, test.want)
+			}
+		})
+	}
+}
+
+// TestPageBytes checks that a page of a list ends when it has 4 MB, that none is empty, and that all tasks are on one.
+func TestPageBytes(t *testing.T) {
+	s, _ := newServer()
+	var want []a2a.TaskID
+	for i := range 12 {
+		n := 1 << 20
+		if i == 5 {
+			n = 6 << 20
+		}
+		want = append(want, send(t, s, message("", strings.Repeat("x", n)), a2a.TaskStateInputRequired).ID)
+	}
+	var got []a2a.TaskID
+	var sizes []int
+	for token := ""; ; {
+		list, err := s.ListTasks(t.Context(), caller, &a2a.ListTasksRequest{PageToken: token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		bytes := int64(0)
+		for _, task := range list.Tasks {
+			bytes += tasklog.SizeOf(task).Bytes
+			got = append(got, task.ID)
+			if cut := task.Metadata[tasklog.CutKey]; (cut != nil) != (task.ID == want[5]) {
+				t.Errorf("task %d: %v was left out", slices.Index(want, task.ID), cut)
+			}
+		}
+		if len(list.Tasks) == 0 || bytes > 4<<20 || list.TotalSize != len(want) {
+			t.Errorf("a page of %d tasks, %d bytes, of %d in all", len(list.Tasks), bytes, list.TotalSize)
+		}
+		sizes = append(sizes, len(list.Tasks))
+		if token = list.NextPageToken; token == "" {
+			break
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) || len(sizes) != 4 {
+		t.Errorf("%d tasks on pages of %v", len(got), sizes)
+	}
 }

@@ -3,6 +3,7 @@ package tasklog
 import (
 	"context"
 	"errors"
+	"iter"
 	"sync"
 	"time"
 
@@ -41,6 +42,7 @@ type AppenderConfig struct {
 	Head   Head
 	Writer string // unique to this turn of the task
 	Fold   *Fold  // over the log as it is; the appender goes on with it
+	Size   Size   // of the log as it is
 	// Gap is the least time between two appends, but for a short burst and for a final event, which never wait. Events
 	// that come meanwhile gather. Zero means that nothing ever waits but for the append before it.
 	Gap time.Duration
@@ -53,6 +55,15 @@ type AppenderConfig struct {
 	Push func() bool
 }
 
+// Entry is an event on its way into the log.
+type Entry struct {
+	JSON []byte
+	// State is the state that the event brings, or "".
+	State a2a.TaskState
+	// Values are those of its [Size].
+	Values int64
+}
+
 // Appender writes the events of one turn of a task, in groups: while a write is under way, and for a gap after it, the
 // next events gather, and the next write takes them all. So neither the latency nor the price of the store depends on
 // how fast an agent talks.
@@ -62,13 +73,11 @@ type Appender struct {
 	stop context.CancelCauseFunc
 	done chan struct{} // closed when the writing goroutine has returned
 
-	wake chan struct{} // holds one token when the fields below have changed
-	mu   sync.Mutex
-	room sync.Cond // on mu: pending has shrunk, or err is set
-	// pending are the events that wait to be written; states[i] is the state that pending[i] brings, or "".
-	pending [][]byte
-	states  []a2a.TaskState
-	size    int // bytes in pending
+	wake    chan struct{} // holds one token when the fields below have changed
+	mu      sync.Mutex
+	room    sync.Cond // on mu: pending has shrunk, or err is set
+	pending []Entry   // that wait to be written
+	size    int       // bytes in pending
 	urgent  bool
 	closed  bool
 	err     error
@@ -89,9 +98,9 @@ func NewAppender(ctx context.Context, cfg AppenderConfig) *Appender {
 // Failed returns a context that is done when an append has failed for good; its cause is the error.
 func (a *Appender) Failed() context.Context { return a.ctx }
 
-// Add takes the next event; state is the state it brings, or "". It returns before the event is in the log. It waits only
-// while too much is pending, and fails only if an earlier append did.
-func (a *Appender) Add(event []byte, state a2a.TaskState) error {
+// Add takes the next event. It returns before the event is in the log. It waits only while too much is pending, and fails only if
+// an earlier append did.
+func (a *Appender) Add(e Entry) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for a.size > maxPendingBytes && a.err == nil {
@@ -103,10 +112,9 @@ func (a *Appender) Add(event []byte, state a2a.TaskState) error {
 	case a.closed:
 		return ErrClosed
 	}
-	a.pending = append(a.pending, event)
-	a.states = append(a.states, state)
-	a.size += len(event)
-	a.urgent = a.urgent || Final(state)
+	a.pending = append(a.pending, e)
+	a.size += len(e.JSON)
+	a.urgent = a.urgent || Final(e.State)
 	a.signal()
 	return nil
 }
@@ -157,7 +165,9 @@ func (a *Appender) run() {
 		}
 		keep.add(events)
 		if s, ok := a.cfg.Log.(Snapshotter); ok && keep.due() {
-			keep.save(func(seq int64, task []byte) error { return s.SaveSnapshot(a.ctx, a.cfg.Head, a.cfg.Writer, seq, task) })
+			keep.save(func(seq int64, lines iter.Seq2[[]byte, error]) error {
+				return s.SaveSnapshot(a.ctx, a.cfg.Head, a.cfg.Writer, seq, lines)
+			})
 		}
 	}
 }
@@ -195,27 +205,30 @@ func (a *Appender) take(next int64) Batch {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	n, size := 0, 0
-	for n < len(a.pending) && n < maxBatchEvents && (n == 0 || size+len(a.pending[n]) <= maxBatchBytes) {
-		size += len(a.pending[n])
+	for n < len(a.pending) && n < maxBatchEvents && (n == 0 || size+len(a.pending[n].JSON) <= maxBatchBytes) {
+		size += len(a.pending[n].JSON)
 		n++
 	}
 	b := Batch{
 		ID:      a.cfg.Head.ID,
 		Writer:  a.cfg.Writer,
 		First:   next,
-		Events:  a.pending[:n:n],
+		Events:  make([][]byte, n),
 		Expires: a.cfg.Head.Expires,
 		Push:    a.cfg.Head.Push || a.cfg.Push != nil && a.cfg.Push(),
 	}
-	for _, s := range a.states[:n] {
-		if s != "" {
-			b.State = s
+	for i, e := range a.pending[:n] {
+		b.Events[i] = e.JSON
+		if e.State != "" {
+			b.State = e.State
 		}
+		a.cfg.Size = a.cfg.Size.Plus(Size{int64(len(e.JSON)), e.Values})
 	}
-	a.pending, a.states = a.pending[n:], a.states[n:]
+	b.Size = a.cfg.Size
+	a.pending = a.pending[n:]
 	a.size -= size
 	if len(a.pending) == 0 {
-		a.pending, a.states, a.urgent = nil, nil, false
+		a.pending, a.urgent = nil, false
 	}
 	a.room.Broadcast()
 	return b

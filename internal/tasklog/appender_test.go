@@ -58,7 +58,7 @@ func appender(t *testing.T, l *recorder, gap time.Duration, tap bool) (a *tasklo
 	l.start = time.Now()
 	return a, func(s a2a.TaskState) {
 		t.Helper()
-		if err := a.Add(tasklogtest.StatusEvent(h, s, ""), s); err != nil {
+		if err := a.Add(tasklog.Entry{JSON: tasklogtest.StatusEvent(h, s, ""), State: s}); err != nil {
 			t.Error(err)
 		}
 	}, cfg
@@ -120,7 +120,7 @@ func TestAppenderCloseWrites(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkAppends(t, l, "0s 2-2 WORKING", "0s 3-3 WORKING", "0s 4-4 WORKING", "0s 5-5 WORKING", "0s 6-11 WORKING")
-		if err := a.Add([]byte("{}"), ""); !errors.Is(err, tasklog.ErrClosed) {
+		if err := a.Add(tasklog.Entry{JSON: []byte("{}")}); !errors.Is(err, tasklog.ErrClosed) {
 			t.Errorf("adding after Close: %v", err)
 		}
 	})
@@ -163,7 +163,7 @@ func TestAppenderGivesUp(t *testing.T) {
 			if conflict := failure == tasklog.ErrConflict; conflict != (elapsed == 0) || elapsed > 30*time.Second {
 				t.Errorf("gave up after %v", elapsed)
 			}
-			if err := a.Add([]byte("{}"), ""); err != failure {
+			if err := a.Add(tasklog.Entry{JSON: []byte("{}")}); err != failure {
 				t.Errorf("Add: %v", err)
 			}
 			if err := a.Close(); err != failure {
@@ -183,7 +183,7 @@ func TestAppenderWaits(t *testing.T) {
 		a, _, _ := appender(t, l, 0, false)
 		event := []byte(`"` + strings.Repeat("x", 1<<20) + `"`)
 		for range 30 {
-			if err := a.Add(event, ""); err != nil {
+			if err := a.Add(tasklog.Entry{JSON: event}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -210,7 +210,7 @@ func TestTapSlowReader(t *testing.T) {
 	a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Log: l, Head: h, Writer: "w", Fold: fold, Tap: tap})
 	text := strings.Repeat("x", 200_000)
 	for range n { // 12 MB, before the first is taken
-		if err := a.Add(tasklogtest.StatusEvent(h, working, text), working); err != nil {
+		if err := a.Add(tasklog.Entry{JSON: tasklogtest.StatusEvent(h, working, text), State: working}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -62,7 +62,7 @@ func appendAll(tb testing.TB, h tasklog.Head, events []tasklog.Event) {
 	tap := tasklog.NewTap(l, h.ID, 1)
 	a := tasklog.NewAppender(tb.Context(), tasklog.AppenderConfig{Log: l, Head: h, Writer: "w", Fold: f, Tap: tap})
 	for _, e := range events[1:] {
-		if err := a.Add(e.JSON, working); err != nil {
+		if err := a.Add(tasklog.Entry{JSON: e.JSON, State: working}); err != nil {
 			tb.Fatal(err)
 		}
 	}

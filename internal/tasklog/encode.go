@@ -32,6 +32,10 @@ func Encode(e a2a.Event) ([]byte, error) {
 		wrapped = struct {
 			Task *taskJSON `json:"task"`
 		}{jsonOfTask(e)}
+	case *a2a.Message:
+		wrapped = struct {
+			Message *messageJSON `json:"message"`
+		}{jsonOfMessage(e)}
 	default:
 		wrapped = a2a.StreamResponse{Event: e}
 	}

@@ -8,13 +8,19 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
+// maxFoldBytes is how much JSON a fold gathers before it decodes it: a long log is never in memory as JSON and decoded.
+const maxFoldBytes = 1 << 20
+
 // Fold computes a task from its events. Adding an event costs next to nothing: events are decoded when the task is asked
-// for, each of them once. A Fold is not safe for concurrent use.
+// for, or when they are many, each of them once. A Fold is not safe for concurrent use.
 type Fold struct {
 	task      *a2a.Task              // nil before the first event
 	seq       int64                  // the last event in task or pending
 	pending   [][]byte               // added and not yet in task
+	bytes     int                    // in pending
 	artifacts map[a2a.ArtifactID]int // index into task.Artifacts
+	err       error                  // of an event that is not in task
+	size      Size                   // of the events in task, since the fold was made
 }
 
 // NewFold returns the fold over the events 1 … seq, whose result is task; with (nil, 0) that over no events.
@@ -55,28 +61,47 @@ func (f *Fold) Add(e Event) {
 	}
 	f.pending = append(f.pending, e.JSON)
 	f.seq = e.Seq
+	if f.bytes += len(e.JSON); f.bytes > maxFoldBytes {
+		f.decode()
+	}
 }
 
 // Seq returns the number of the last event added.
 func (f *Fold) Seq() int64 { return f.seq }
 
+// Size returns the size of the events that were added and have been decoded, which is that of the log but for its end, if it was added
+// from its beginning.
+func (f *Fold) Size() Size { return f.size }
+
 // Task returns the task as of the last event added. Later events don't change it.
 func (f *Fold) Task() (*a2a.Task, error) {
-	for i, data := range f.pending {
-		event, err := Decode(data)
-		if err == nil {
-			err = f.apply(event)
-		}
-		if err != nil {
-			f.pending = f.pending[i:]
-			return nil, fmt.Errorf("event %d: %w", f.seq-int64(len(f.pending))+1, err)
-		}
+	f.decode()
+	if f.err != nil {
+		return nil, f.err
 	}
-	f.pending = nil
 	if f.task == nil {
 		return nil, ErrNotFound
 	}
 	return clone(f.task), nil
+}
+
+// decode puts what is pending into the task, up to the first event that can't be.
+func (f *Fold) decode() {
+	for i, data := range f.pending {
+		if f.err != nil {
+			break
+		}
+		event, err := Decode(data)
+		if err == nil {
+			f.size = f.size.Plus(Size{int64(len(data)), SizeOf(event).Values})
+			err = f.apply(event)
+		}
+		if err != nil {
+			f.err = fmt.Errorf("event %d: %w", f.seq-int64(len(f.pending)-i)+1, err)
+		}
+		f.pending[i] = nil
+	}
+	f.pending, f.bytes = nil, 0
 }
 
 // apply changes the task as the SDK's own server does, so that a client that folds the stream comes to the same in the end.

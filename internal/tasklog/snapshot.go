@@ -1,5 +1,12 @@
 package tasklog
 
+import (
+	"fmt"
+	"iter"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+)
+
 // minSnapshotBytes is the least length of log between two snapshots. From there on the distance is the size of the last
 // snapshot: then a log costs at most twice its own bytes in snapshots, however long it gets, and loading reads at most
 // twice the bytes of the task.
@@ -34,7 +41,7 @@ func (k *keeper) add(events []Event) {
 func (k *keeper) due() bool { return k.saved == nil && k.since >= max(k.last, minSnapshotBytes) }
 
 // save begins to save a snapshot. If it fails, Load finds the same task without it.
-func (k *keeper) save(put func(seq int64, task []byte) error) {
+func (k *keeper) save(put func(seq int64, lines iter.Seq2[[]byte, error]) error) {
 	k.saved = make(chan int, 1)
 	k.since = 0
 	go func(fold *Fold, saved chan<- int) {
@@ -44,9 +51,17 @@ func (k *keeper) save(put func(seq int64, task []byte) error) {
 		if err != nil {
 			return
 		}
-		data, err := EncodeTask(task)
-		if err == nil && put(fold.Seq(), data) == nil {
-			size = len(data)
+		written := 0
+		counted := func(yield func([]byte, error) bool) {
+			for line, err := range SnapshotLines(task) {
+				written += len(line)
+				if !yield(line, err) {
+					return
+				}
+			}
+		}
+		if put(fold.Seq(), counted) == nil {
+			size = written
 		}
 	}(k.fold, k.saved)
 }
@@ -74,4 +89,74 @@ func (k *keeper) settle(wait bool) {
 		k.fold.Add(e)
 	}
 	k.later = nil
+}
+
+// maxLineParts is how many parts of an artifact are in one line of a snapshot.
+const maxLineParts = 1000
+
+// SnapshotLines returns the task in lines of JSON, none of which is much longer than an event: first the task without history and
+// artifacts, then each message, then the artifacts, in pieces where they are long. Each is a StreamResponse object. A [TaskReader] makes
+// the task of them again.
+func SnapshotLines(t *a2a.Task) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		bare := *t
+		bare.History, bare.Artifacts = nil, nil
+		if !yield(Encode(&bare)) {
+			return
+		}
+		for _, m := range t.History {
+			if !yield(Encode(m)) {
+				return
+			}
+		}
+		for _, a := range t.Artifacts {
+			piece, size, from := *a, int64(0), 0
+			for i := range a.Parts {
+				size += SizeOf(&a2a.Message{Parts: a.Parts[i : i+1]}).Bytes
+				if n := i + 1 - from; i+1 < len(a.Parts) && n < maxLineParts && size < maxBatchBytes {
+					continue
+				}
+				piece.Parts = a.Parts[from : i+1]
+				if !yield(Encode(&a2a.TaskArtifactUpdateEvent{Artifact: &piece, Append: from > 0})) {
+					return
+				}
+				piece, size, from = a2a.Artifact{ID: a.ID}, 0, i+1
+			}
+			if len(a.Parts) == 0 && !yield(Encode(&a2a.TaskArtifactUpdateEvent{Artifact: &piece})) {
+				return
+			}
+		}
+	}
+}
+
+// TaskReader makes a task of the lines of a snapshot. Its zero value has read none.
+type TaskReader struct {
+	// Task is what has been read, nil before the first line.
+	Task *a2a.Task
+}
+
+// Add reads the next line.
+func (r *TaskReader) Add(line []byte) error {
+	event, err := Decode(line)
+	if err != nil {
+		return err
+	}
+	t, isTask := event.(*a2a.Task)
+	if isTask != (r.Task == nil) {
+		return fmt.Errorf("a snapshot has one task, at its beginning, and not %T", event)
+	}
+	switch e := event.(type) {
+	case *a2a.Task:
+		r.Task = t
+	case *a2a.Message:
+		r.Task.History = append(r.Task.History, e)
+	case *a2a.TaskArtifactUpdateEvent:
+		if !e.Append || len(r.Task.Artifacts) == 0 {
+			r.Task.Artifacts = append(r.Task.Artifacts, e.Artifact)
+			break
+		}
+		last := r.Task.Artifacts[len(r.Task.Artifacts)-1]
+		last.Parts = append(last.Parts, e.Artifact.Parts...)
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -20,7 +21,11 @@ type saver struct {
 	saves []string // "<time since start> <event>"
 }
 
-func (s *saver) SaveSnapshot(_ context.Context, _ tasklog.Head, _ string, seq int64, task []byte) error {
+func (s *saver) SaveSnapshot(_ context.Context, _ tasklog.Head, _ string, seq int64, lines iter.Seq2[[]byte, error]) error {
+	var task []byte
+	for line := range lines {
+		task = append(task, line...)
+	}
 	time.Sleep(10500 * time.Millisecond)
 	s.saves = append(s.saves, fmt.Sprint(time.Since(s.start), " ", seq))
 	if n := strings.Count(string(task), "ROLE_AGENT"); n != int(seq)-1 {
@@ -48,7 +53,7 @@ func TestSnapshotsAside(t *testing.T) {
 		const n = 52
 		text := strings.Repeat("x", 100<<10)
 		for range n { // one a second, each of 100 KB
-			if err := a.Add(tasklogtest.StatusEvent(h, working, text), working); err != nil {
+			if err := a.Add(tasklog.Entry{JSON: tasklogtest.StatusEvent(h, working, text), State: working}); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Second)

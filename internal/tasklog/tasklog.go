@@ -11,6 +11,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"iter"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -57,6 +58,8 @@ type Head struct {
 	Created, Expires time.Time
 	// Push says that the task has push notification configurations, or has had some: whoever appends says so with each batch.
 	Push bool
+	// Size is that of the log with event 1, when the task is created.
+	Size Size
 	// Request is of the request which began the task, or its last turn.
 	Request
 }
@@ -159,6 +162,8 @@ type Batch struct {
 	Expires time.Time
 	// Push says that there are webhooks to be told of these events.
 	Push bool
+	// Size is that of the log with these events.
+	Size Size
 }
 
 // Last returns the number of the last event of b.
@@ -170,6 +175,8 @@ type Snapshot struct {
 	// Task is the fold over the events 1 … Seq. It belongs to the caller, but what it points to is shared.
 	Task *a2a.Task
 	Seq  int64
+	// Size is that of the log, by the last append.
+	Size Size
 	// Lease is the last that was given.
 	Lease Lease
 }
@@ -190,7 +197,8 @@ func (s *Snapshot) Busy() bool {
 // means that the store could not be asked; a write that failed so may still have been done, and can be repeated.
 type Log interface {
 	// Create stores a new task and its event 1, in one step, and gives the lease to the writer, or to nobody if until is zero.
-	// It returns ErrExists if the task was created before. Repeating it with the same writer is no error.
+	// It returns ErrExists if the task was created before. Repeating it with the same writer is no error. The size of the log is
+	// h.Size.
 	Create(ctx context.Context, h Head, writer string, until time.Time, event []byte) error
 
 	// Append puts the events of b at b.First and after, if nobody has put one at b.First. Otherwise it returns
@@ -228,7 +236,7 @@ type Log interface {
 
 	// Poll returns the events after event number after, or if there are none, the lease. It is the cheap way to follow a
 	// log: after is 0, or the last that a Poll, a Load, or a Read to the end has returned. It may return only some of the
-	// events if they are many.
+	// events if they are many, and returns no more appends after those with which they are ReadBytes or more.
 	Poll(ctx context.Context, id a2a.TaskID, after int64) ([]Event, Lease, error)
 
 	// Lease returns the lease. It costs little, however long the log is. It returns ErrNotFound if there is no such task.
@@ -272,9 +280,9 @@ func Whole(events []Event, limit int) bool {
 type Snapshotter interface {
 	Log
 
-	// SaveSnapshot stores the task, as JSON, as of event seq, for Load to start from. An older one than the stored one
-	// changes nothing.
-	SaveSnapshot(ctx context.Context, h Head, writer string, seq int64, task []byte) error
+	// SaveSnapshot stores the task as of event seq, for Load to start from: the lines of [SnapshotLines], which it asks for once. An
+	// older one than the stored one changes nothing.
+	SaveSnapshot(ctx context.Context, h Head, writer string, seq int64, lines iter.Seq2[[]byte, error]) error
 }
 
 // Final reports whether a run ends when its task reaches this state: the state is terminal, or waits for the client

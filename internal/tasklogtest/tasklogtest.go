@@ -43,6 +43,7 @@ func Test(t *testing.T, open func(t *testing.T) tasklog.Log) {
 		{"Long", testLong},
 		{"Snapshot", testSnapshot},
 		{"Digits", testDigits},
+		{"Size", testSize},
 		{"Appender", testAppender},
 		{"Lease", testLease},
 		{"LeaseBeforeRenewal", testLeaseBeforeRenewal},
@@ -438,9 +439,7 @@ func testSnapshot(t *testing.T, l tasklog.Log) {
 		}
 		task, err := fold.Task()
 		must(t, err)
-		data, err := tasklog.EncodeTask(task)
-		must(t, err)
-		must(t, s.SaveSnapshot(t.Context(), h, "w", seq, data))
+		must(t, s.SaveSnapshot(t.Context(), h, "w", seq, tasklog.SnapshotLines(task)))
 	}
 	for range 5 {
 		b := batch(h, "w", int64(len(want))+1, incompressible(100_000), "b", "c")
@@ -453,6 +452,57 @@ func testSnapshot(t *testing.T, l tasklog.Log) {
 	checkLoad(t, l, h, want)
 	save(int64(len(want)))
 	checkLoad(t, l, h, want)
+}
+
+// testSize checks that a log knows how large it is, whatever was saved of it, and that a poll does not return all of one that
+// deflates to nearly nothing.
+func testSize(t *testing.T, l tasklog.Log) {
+	h, first := NewTask()
+	h.Size = tasklog.Size{Bytes: int64(len(first)), Values: 7}
+	must(t, l.Create(t.Context(), h, "w", until(), first))
+	size := h.Size
+	check := func(seq int64) {
+		t.Helper()
+		s, err := l.Load(t.Context(), h.ID)
+		must(t, err)
+		if s.Size != size || s.Seq != seq {
+			t.Errorf("as of event %d the log has the size %+v, want %+v as of event %d", s.Seq, s.Size, size, seq)
+		}
+	}
+	check(1)
+	for i := range 6 {
+		b := batch(h, "w", int64(i)+2, strings.Repeat("x", 1<<20))
+		size = size.Plus(tasklog.Size{Bytes: int64(len(b.Events[0])), Values: 1})
+		b.Size = size
+		must(t, l.Append(t.Context(), b))
+	}
+	check(7)
+	if s, ok := l.(tasklog.Snapshotter); ok {
+		snapshot, err := l.Load(t.Context(), h.ID)
+		must(t, err, s.SaveSnapshot(t.Context(), h, "w", snapshot.Seq, tasklog.SnapshotLines(snapshot.Task)))
+		check(snapshot.Seq)
+	}
+	must(t, l.Fence(t.Context(), h, "other", 5, 8))
+	check(7)
+	next, polls := int64(0), 0
+	for next < 7 {
+		events, _, err := l.Poll(t.Context(), h.ID, next)
+		must(t, err)
+		bytes := 0
+		for _, e := range events {
+			next++
+			bytes += len(e.JSON)
+			if e.Seq != next {
+				t.Fatalf("event %d after event %d", e.Seq, next-1)
+			}
+		}
+		if polls++; len(events) == 0 || bytes > tasklog.ReadBytes+2<<20 {
+			t.Fatalf("a poll after event %d brought %d events of %d bytes", next, len(events), bytes)
+		}
+	}
+	if polls < 2 {
+		t.Errorf("%d polls brought 6 MB", polls)
+	}
 }
 
 func testAppender(t *testing.T, l tasklog.Log) {
@@ -468,7 +518,7 @@ func testAppender(t *testing.T, l tasklog.Log) {
 	go func() {
 		for i := range n {
 			want = append(want, StatusEvent(h, a2a.TaskStateWorking, strconv.Itoa(i)))
-			if err := a.Add(want[i+1], a2a.TaskStateWorking); err != nil {
+			if err := a.Add(tasklog.Entry{JSON: want[i+1], State: a2a.TaskStateWorking}); err != nil {
 				t.Error(err)
 			}
 		}

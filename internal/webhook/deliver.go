@@ -8,6 +8,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/memory"
 	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/telemetry"
@@ -25,7 +26,7 @@ var (
 type delivery struct {
 	*Deliverer
 	*push.Delivery
-	body  func(tasklog.Event) ([]byte, error)
+	body  func(context.Context, tasklog.Event) ([]byte, error)
 	until time.Time // the end of the claim
 	saved time.Time // when progress was saved
 	stop  time.Time // when no request may begin any more; zero if there is no limit
@@ -46,8 +47,14 @@ func (d *Deliverer) deliver(ctx context.Context, id a2a.TaskID, config string, s
 	if err != nil || claimed == nil {
 		return err
 	}
+	ctx, account := memory.Open(ctx)
+	defer account.Close()
 	run := delivery{Deliverer: d, Delivery: claimed, until: until, saved: now, stop: stop}
 	err = run.deliver(ctx)
+	if errors.Is(err, memory.ErrFull) {
+		run.end = "left" // others have it now: the sweeper asks again
+		_, err = d.Store.ReleasePush(ctx, claimed, time.Now().Add(claimTime))
+	}
 	run.report(ctx, now, usage, err)
 	if errors.Is(err, push.ErrConflict) {
 		return nil // it was deleted or replaced, or this instance stood still for longer than its claim lasted
@@ -62,7 +69,7 @@ func (d *delivery) deliver(ctx context.Context) error {
 	}
 	for {
 		saved := d.saved
-		events, err := d.Log.Read(ctx, d.TaskID, d.After, readAtOnce)
+		events, err := d.read(ctx, d.After, readAtOnce)
 		if err != nil && !errors.Is(err, tasklog.ErrNotFound) {
 			return err
 		}
@@ -95,9 +102,21 @@ func (d *delivery) deliver(ctx context.Context) error {
 	}
 }
 
+// read reads the log, when few others do.
+func (d *delivery) read(ctx context.Context, after int64, limit int) ([]tasklog.Event, error) {
+	reading <- struct{}{}
+	defer func() { <-reading }()
+	return d.Log.Read(ctx, d.TaskID, after, limit)
+}
+
 // send sends an event, with all its tries. A [failure] is the webhook's.
 func (d *delivery) send(ctx context.Context, e tasklog.Event) error {
-	body, err := d.body(e)
+	reading <- struct{}{}
+	body, err := d.body(ctx, e)
+	<-reading
+	if errors.Is(err, memory.ErrFull) {
+		return err
+	}
 	if err != nil {
 		return &failure{text: "encoding: " + err.Error(), lasts: true} // no webhook's, but none is served by trying at once
 	}

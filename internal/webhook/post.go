@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"a2alambda/internal/legacy"
+	"a2alambda/internal/memory"
 	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
 )
@@ -37,17 +38,25 @@ type failure struct {
 
 func (f *failure) Error() string { return f.text }
 
+// maxTaskBytes is how much JSON the Task has that a webhook of 0.3 gets. A longer one is cut, see [tasklog.Cut]: GetTask has all of it.
+const maxTaskBytes = 4 << 20
+
 // bodies returns what makes the body of a request of an event. It is called with the events after d.After, in order.
 //
 // In 1.0 it is the StreamResponse (specification 4.3.3). In 0.3 it is the whole Task as of the event, as its servers send it
-// (specification 0.3, 9.5); that takes the log from its beginning.
-func (d *delivery) bodies(ctx context.Context) (func(tasklog.Event) ([]byte, error), error) {
+// (specification 0.3, 9.5); that takes the log from its beginning, and the memory that the task does.
+func (d *delivery) bodies(ctx context.Context) (func(context.Context, tasklog.Event) ([]byte, error), error) {
 	if d.Version != "0.3" {
-		return func(e tasklog.Event) ([]byte, error) { return e.JSON, nil }, nil
+		return func(_ context.Context, e tasklog.Event) ([]byte, error) { return e.JSON, nil }, nil
 	}
 	fold := tasklog.NewFold(nil, 0)
+	charge := func(ctx context.Context) error {
+		size := fold.Size()
+		size.Bytes /= 2 // a body is no longer than maxTaskBytes
+		return memory.Charge(ctx, "task", size.Memory())
+	}
 	for fold.Seq() < d.After {
-		events, err := d.Log.Read(ctx, d.TaskID, fold.Seq(), int(min(readAtOnce, d.After-fold.Seq())))
+		events, err := d.read(ctx, fold.Seq(), int(min(readAtOnce, d.After-fold.Seq())))
 		if err != nil && !errors.Is(err, tasklog.ErrNotFound) {
 			return nil, err
 		}
@@ -57,13 +66,20 @@ func (d *delivery) bodies(ctx context.Context) (func(tasklog.Event) ([]byte, err
 		for _, e := range events {
 			fold.Add(e)
 		}
+		if err := charge(ctx); err != nil {
+			return nil, err
+		}
 	}
-	return func(e tasklog.Event) ([]byte, error) {
+	return func(ctx context.Context, e tasklog.Event) ([]byte, error) {
 		fold.Add(e)
+		if err := charge(ctx); err != nil {
+			return nil, err
+		}
 		task, err := fold.Task()
 		if err != nil {
 			return nil, err
 		}
+		tasklog.Cut(task, maxTaskBytes)
 		return legacy.EncodeTask(task)
 	}, nil
 }

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"iter"
 	"sync"
 	"time"
 
@@ -57,8 +58,8 @@ type watchedSnapshotter struct {
 	save tasklog.Snapshotter
 }
 
-func (w watchedSnapshotter) SaveSnapshot(ctx context.Context, h tasklog.Head, writer string, seq int64, task []byte) error {
-	return w.save.SaveSnapshot(ctx, h, writer, seq, task)
+func (w watchedSnapshotter) SaveSnapshot(ctx context.Context, h tasklog.Head, writer string, seq int64, lines iter.Seq2[[]byte, error]) error {
+	return w.save.SaveSnapshot(ctx, h, writer, seq, lines)
 }
 
 type watchedStore struct {

@@ -37,8 +37,12 @@ const (
 	// invocation.
 	patience = 5 * time.Second
 
-	// atOnce is how many deliveries one wake-up has under way. Each has up to tasklog.ReadBytes in hand.
+	// atOnce is how many deliveries one wake-up has under way. Each has up to tasklog.ReadBytes in hand, or one event.
 	atOnce = 16
+
+	// readingAtOnce is how many of them read the log at the same time, or make the body of a request: for a moment, that takes several
+	// times what they have in hand.
+	readingAtOnce = 3
 
 	// readAtOnce is how many events are read from a log at once.
 	readAtOnce = 200
@@ -57,6 +61,9 @@ const longestPause = 2 * time.Second
 
 // pauses are those before further tries of one event. After them the delivery is put off.
 var pauses = []time.Duration{500 * time.Millisecond, longestPause}
+
+// reading holds a token for each that reads.
+var reading = make(chan struct{}, readingAtOnce)
 
 // Deliverer delivers. All fields are required.
 type Deliverer struct {

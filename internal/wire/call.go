@@ -117,7 +117,28 @@ func answer[Request, Result any](
 // reply answers with the result.
 func (c *call) reply(result []byte) {
 	before, after := c.binding.result()
+	pieces := [][]byte{[]byte(before), jsonline.Clean(result), append([]byte(after), '\n')}
+	if room := c.room(); room != nil {
+		left := 0
+		for _, p := range pieces {
+			left = room(p)
+		}
+		if left < 0 {
+			c.fail(a2a.NewError(a2a.ErrUnsupportedOperation, "the answer is longer than the 6 MB that can be sent in one piece here: "+
+				"ask for less, with historyLength or pageSize, get the task with GetTask, or use the agent's function URL, which streams"))
+			return
+		}
+	}
 	c.w.Header().Set("Content-Type", c.binding.contentType(c))
-	body := append([]byte(before), jsonline.Clean(result)...)
-	_, _ = c.w.Write(append(append(body, after...), '\n')) // a client that is gone needs no answer
+	for _, p := range pieces {
+		_, _ = c.w.Write(p) // a client that is gone needs no answer
+	}
+}
+
+// room is that of the answer to the request: see [Config].
+func (c *call) room() func(piece []byte) (left int) {
+	if c.Room == nil {
+		return nil
+	}
+	return c.Room(c.r)
 }

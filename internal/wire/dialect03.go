@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 
 	old "github.com/a2aproject/a2a-go/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -59,8 +60,8 @@ var v03http = &dialect{
 	getPushRequest:    (*protojson.Reader).GetPushConfigRequest,
 	listPushRequest:   (*protojson.Reader).ListPushConfigsRequest,
 	deletePushRequest: (*protojson.Reader).DeletePushConfigRequest,
-	sendResult:        func(t *a2a.Task) ([]byte, error) { return pbjson.ToProtoSendMessageResult(legacy.WrapTask(t)) },
-	taskResult:        func(t *a2a.Task) ([]byte, error) { return pbjson.ToProtoTask(legacy.WrapTask(t)) },
+	sendResult:        func(t *a2a.Task) ([]byte, error) { return protoResult(t, pbjson.ToProtoSendMessageResult) },
+	taskResult:        func(t *a2a.Task) ([]byte, error) { return protoResult(t, pbjson.ToProtoTask) },
 	listResult:        listResult03,
 	pushResult:        pbjson.ToProtoPushConfigResponse,
 	pushListResult:    pbjson.ToProtoListPushConfigsResponse,
@@ -78,6 +79,18 @@ var v03http = &dialect{
 		return data, err
 	},
 	detailed: true,
+}
+
+// maxProtoBytes is how much JSON a task may have that is answered in this dialect: the SDK writes "<" in six bytes, several times over.
+const maxProtoBytes = 8 << 20
+
+// protoResult encodes a task if there is the memory for it.
+func protoResult[T any](t *a2a.Task, encode func(T) ([]byte, error)) ([]byte, error) {
+	if tasklog.SizeOf(t).Bytes > maxProtoBytes {
+		return nil, a2a.NewError(a2a.ErrUnsupportedOperation, fmt.Sprintf("the task %s has more than the %d MB that an answer in HTTP+JSON of 0.3 "+
+			"may have: ask for less with historyLength, by JSON-RPC, or for a stream of its events", t.ID, maxProtoBytes>>20))
+	}
+	return encode(any(legacy.WrapTask(t)).(T))
 }
 
 // listResult03 encodes a list. The SDK leaves out what is empty.

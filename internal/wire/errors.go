@@ -9,6 +9,7 @@ import (
 
 	"a2alambda/internal/auth"
 	"a2alambda/internal/jsonline"
+	"a2alambda/internal/memory"
 )
 
 // kinds are the errors of the protocol in the words of its bindings: specification 1.0, 5.4, 9.5 and 11.6. The first is what all
@@ -53,8 +54,17 @@ type failure struct {
 	status  int // of the response in any binding, or 0
 }
 
+var errNoMemory = a2a.NewError(a2a.ErrUnsupportedOperation,
+	"the server has not enough memory left for this request: try again later, or ask for less")
+
 // newFailure returns what a client is told of err. Whatever is not the protocol's is an internal error, and stays here.
 func (c *call) newFailure(err error) failure {
+	if errors.Is(err, memory.ErrFull) {
+		c.w.Header().Set("Retry-After", "1")
+		f := c.newFailure(errNoMemory)
+		f.status = http.StatusServiceUnavailable
+		return f
+	}
 	for _, k := range kinds {
 		if !errors.Is(err, k.err) || k.err == a2a.ErrInternalError {
 			continue

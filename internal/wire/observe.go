@@ -8,6 +8,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/google/uuid"
 
+	"a2alambda/internal/memory"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/telemetry"
 	"a2alambda/internal/trace"
@@ -21,7 +22,8 @@ const slow = 2 * time.Second
 func (h *handler) observed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o := &observation{begun: time.Now(), usage: new(telemetry.Usage), trace: trace.FromHeader(r.Header)}
-		ctx := telemetry.With(context.WithValue(r.Context(), observationKey{}, o), o.usage)
+		ctx, account := memory.Open(telemetry.With(context.WithValue(r.Context(), observationKey{}, o), o.usage))
+		defer account.Close()
 		watched := &statusWriter{ResponseWriter: w}
 		next.ServeHTTP(watched, r.WithContext(ctx))
 		line := o.line()

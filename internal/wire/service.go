@@ -15,6 +15,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
+	"a2alambda/internal/memory"
 	"a2alambda/internal/protojson"
 )
 
@@ -39,6 +40,9 @@ func (c *call) contain() {
 	}
 }
 
+// bodyMemory is how many bytes a request takes for each of its body, about: as it came, decoded, encoded for the log, and read again.
+const bodyMemory = 12
+
 // begin finds out who is calling and reads the body. If it reports false, it has answered.
 func (c *call) begin() (body []byte, ok bool) {
 	owner, err := c.Auth.Authenticate(c.r)
@@ -55,6 +59,10 @@ func (c *call) begin() (body []byte, ok bool) {
 		c.w.Header().Set("Accept-Encoding", "identity") // RFC 9110, 12.5.3
 		c.failStatus(http.StatusUnsupportedMediaType, a2a.NewError(a2a.ErrInvalidRequest,
 			"Content-Encoding is "+protojson.Echo(coding)+": a body must not be compressed"))
+		return nil, false
+	}
+	if err := memory.Charge(c.r.Context(), "body", bodyMemory*min(max(0, c.r.ContentLength), maxBody)); err != nil {
+		c.fail(err)
 		return nil, false
 	}
 	body, err = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))

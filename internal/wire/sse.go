@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
 	"a2alambda/internal/jsonline"
 	"a2alambda/internal/protojson"
 	"a2alambda/internal/server"
@@ -100,15 +102,22 @@ type sseWriter struct {
 	flush         func() error
 	before, after string // what surrounds a result
 	buf           []byte
-	broken        bool // the client is gone
+	broken        bool                          // the client is gone, or the answer can't be longer
+	room          func(piece []byte) (left int) // nil where a stream may be of any length
 }
+
+// mostUnsent is how many bytes of frames gather before they are sent.
+const mostUnsent = 1 << 20
+
+// leftForEnd is how much room is kept for the event that says why a stream ends early.
+const leftForEnd = 2 << 10
 
 func newSSEWriter(c *call) *sseWriter {
 	h := c.w.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8") // what else it could be, some clients guess
 	h.Set("Cache-Control", "no-store, no-transform")
 	h.Set("X-Accel-Buffering", "no") // nginx and its kin buffer otherwise
-	s := &sseWriter{call: c, flush: http.NewResponseController(c.w).Flush}
+	s := &sseWriter{call: c, flush: http.NewResponseController(c.w).Flush, room: c.room()}
 	s.before, s.after = c.binding.result()
 	return s
 }
@@ -124,6 +133,7 @@ func (s *sseWriter) events(events ...tasklog.Event) {
 			s.broken = true
 			return
 		}
+		begin := len(s.buf)
 		s.buf = append(s.buf, "id: "...)
 		s.buf = strconv.AppendInt(s.buf, e.Seq, 10)
 		s.buf = append(s.buf, "\ndata: "...)
@@ -131,10 +141,25 @@ func (s *sseWriter) events(events ...tasklog.Event) {
 		s.buf = append(s.buf, jsonline.Clean(result)...)
 		s.buf = append(s.buf, s.after...)
 		s.buf = append(s.buf, "\n\n"...)
+		if s.room != nil && s.room(s.buf[begin:]) < leftForEnd {
+			s.buf = s.buf[:begin]
+			s.send()
+			s.call.fail(errStreamTooLong)
+			s.broken = true
+			return
+		}
+		if len(s.buf) > mostUnsent {
+			s.send()
+			s.buf = s.buf[:0]
+		}
 	}
 	s.send()
 	s.call.seen.sent(events)
 }
+
+// errStreamTooLong ends a stream that is sent in one piece.
+var errStreamTooLong = a2a.NewError(a2a.ErrUnsupportedOperation, "the stream is longer than the 6 MB that can be sent in one piece here: "+
+	"get the task with GetTask and historyLength, or go on from the last event at the agent's function URL, which streams")
 
 // error writes the event that ends the stream with an error.
 func (s *sseWriter) error(body []byte) {

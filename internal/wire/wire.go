@@ -37,6 +37,9 @@ type Config struct {
 	Signer *Signer
 	// BaseURL returns the URL, ending in a slash, at which the client has reached the server.
 	BaseURL func(*http.Request) string
+	// Room returns what is told the pieces of an answer's body and returns how many more bytes there may be, or nil where there may be any
+	// number: see [functionurl.Room]. If Room is nil, no answer is too long.
+	Room func(*http.Request) func(piece []byte) (left int)
 	// Auth tells who is calling.
 	Auth auth.Scheme
 	// Page answers browsers that ask for the agent's URL itself. If nil, nothing does.

@@ -28,6 +28,7 @@ type Config struct {
 	Binary       string        // the function's executable; required
 	Env          []string      // its environment variables, as "NAME=value"; the emulator's own are not passed on
 	Timeout      time.Duration // of an invocation; 0 means Lambda's maximum, 15 minutes
+	Memory       int           // MB that the function is told it has; 0 means 512. Nothing holds it to that
 	Overtime     time.Duration // after its deadline, before an invocation is killed: for a machine that is slower than Lambda
 	MaxInstances int           // requests beyond so many get status 429; 0 means 100
 	NoRetries    bool          // an asynchronous invocation that fails is not tried again
@@ -42,6 +43,7 @@ const (
 	defaultName      = "function"
 	defaultTimeout   = 15 * time.Minute
 	defaultInstances = 100
+	defaultMemory    = 512
 
 	// initTimeout is how long Lambda lets a process take to ask for its first
 	// event.
@@ -75,6 +77,7 @@ type Emulator struct {
 	env      []string
 	timeout  time.Duration
 	overtime time.Duration
+	memory   int
 	max      int
 	callers  map[string]Caller
 	retries  int
@@ -96,12 +99,15 @@ func New(c Config) (*Emulator, error) {
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o100 == 0 {
 		return nil, fmt.Errorf("emulator: %s is not executable", c.Binary)
 	}
-	e := &Emulator{name: c.Name, binary: c.Binary, env: c.Env, timeout: c.Timeout, overtime: c.Overtime, max: c.MaxInstances, callers: c.Callers, log: io.Discard}
+	e := &Emulator{name: c.Name, binary: c.Binary, env: c.Env, timeout: c.Timeout, overtime: c.Overtime, memory: c.Memory, max: c.MaxInstances, callers: c.Callers, log: io.Discard}
 	if e.name == "" {
 		e.name = defaultName
 	}
 	if e.timeout == 0 {
 		e.timeout = defaultTimeout
+	}
+	if e.memory == 0 {
+		e.memory = defaultMemory
 	}
 	if e.max == 0 {
 		e.max = defaultInstances

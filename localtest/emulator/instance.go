@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 )
@@ -48,7 +49,7 @@ func (i *instance) start(e *Emulator) (err error) {
 	}
 	api := i.listener.Addr().String()
 	i.cmd.Dir = filepath.Dir(e.binary)
-	i.cmd.Env = append(environment(api, e.name, i.id, i.cmd.Dir), e.env...)
+	i.cmd.Env = append(environment(api, e.name, i.id, i.cmd.Dir, e.memory), e.env...)
 	i.cmd.Stdout, i.cmd.Stderr = e.log, e.log
 	// In a process group of its own, an instance doesn't get the terminal's
 	// Ctrl-C; and the kernel ends it even when it is stopped, should the
@@ -64,12 +65,12 @@ func (i *instance) start(e *Emulator) (err error) {
 
 // environment is what Lambda sets for a function on an OS-only runtime.
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
-func environment(api, name, stream, root string) []string {
+func environment(api, name, stream, root string, memory int) []string {
 	return []string{
 		"AWS_LAMBDA_RUNTIME_API=" + api,
 		"AWS_LAMBDA_FUNCTION_NAME=" + name,
 		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
-		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512",
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + strconv.Itoa(memory),
 		"AWS_LAMBDA_INITIALIZATION_TYPE=on-demand",
 		"AWS_LAMBDA_LOG_FORMAT=JSON",
 		"AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/" + name,

@@ -14,6 +14,9 @@ import (
 	"a2alambda/localtest/emulator"
 )
 
+// Memory is how many MB each function has, as template.yaml says unless its parameters are others.
+var Memory = map[string]int{"agent": 512, "worker": 512, "sweeper": 256, "push": 512}
+
 // Config says what a stack consists of.
 type Config struct {
 	// The functions. Their Binary is required; Start sets their names, and adds to their environment variables.
@@ -72,6 +75,7 @@ func Start(c Config) (*Stack, error) {
 			continue
 		}
 		f.config.Name = f.name
+		f.config.Memory = cmp.Or(f.config.Memory, Memory[f.name])
 		f.config.Env = slices.Concat(s.Env, f.config.Env)
 		if *f.is, err = emulator.New(f.config); err != nil {
 			listener.Close()

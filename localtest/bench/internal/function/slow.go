@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -96,9 +97,9 @@ type slowTable struct {
 	snapshots tasklog.Snapshotter
 }
 
-func (s slowTable) SaveSnapshot(ctx context.Context, h tasklog.Head, writer string, seq int64, task []byte) error {
+func (s slowTable) SaveSnapshot(ctx context.Context, h tasklog.Head, writer string, seq int64, lines iter.Seq2[[]byte, error]) error {
 	time.Sleep(s.latency)
-	return s.snapshots.SaveSnapshot(ctx, h, writer, seq, task)
+	return s.snapshots.SaveSnapshot(ctx, h, writer, seq, lines)
 }
 
 // Secret is not slower: a process asks once.

@@ -1,0 +1,150 @@
+// Package hostile tries requests that are made to take memory on the functions as they are deployed, each in a memory cgroup of the
+// size that template.yaml gives it. The kernel says whether one was killed.
+package hostile
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Cells are memory cgroups, one for each instance of a function. Where there are none, because nobody may make any here, Kernel is
+// "" and instances are measured by their resident memory, which no kernel bounds.
+type Cells struct {
+	Kernel string // "cgroup v1", "cgroup v2" or ""
+
+	root string // the cgroup that all cells are in
+	dir  string // of the scripts
+	fs   filesystem
+}
+
+// filesystem says what the files of a cgroup are called.
+type filesystem struct{ mount, mark, limit, swap, noSwap, peak, kills string }
+
+var filesystems = map[string]filesystem{
+	"cgroup v1": {"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "same", "memory.max_usage_in_bytes", "memory.oom_control"},
+	"cgroup v2": {"/sys/fs/cgroup", "cgroup.controllers", "memory.max", "memory.swap.max", "0", "memory.peak", "memory.events"},
+}
+
+// NewCells makes the cells' directories; dir is one for files. The caller must call [Cells.Close] when the instances have ended.
+func NewCells(dir string) *Cells {
+	for kernel, fs := range filesystems {
+		if _, err := os.Stat(filepath.Join(fs.mount, fs.mark)); err != nil {
+			continue // another file system is there
+		}
+		root := filepath.Join(fs.mount, fmt.Sprintf("a2alambda-hostile-%d", os.Getpid()))
+		if os.Mkdir(root, 0o755) != nil {
+			continue
+		}
+		if kernel == "cgroup v2" {
+			_ = os.WriteFile(filepath.Join(fs.mount, "cgroup.subtree_control"), []byte("+memory"), 0)
+			_ = os.WriteFile(filepath.Join(root, "cgroup.subtree_control"), []byte("+memory"), 0)
+		}
+		probe := filepath.Join(root, "probe")
+		err := os.Mkdir(probe, 0o755)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(probe, fs.limit), []byte("67108864"), 0)
+			_ = os.Remove(probe)
+		}
+		if err == nil {
+			return &Cells{Kernel: kernel, root: root, dir: dir, fs: fs}
+		}
+		_ = os.Remove(root)
+	}
+	return &Cells{dir: dir}
+}
+
+// Wrap returns a program that runs the binary, each time in a new cell of so many MB, without swap.
+func (c *Cells) Wrap(name, binary string, mb int) (string, error) {
+	script := fmt.Sprintf("#!/bin/sh\nexec %q\n", binary)
+	if c.Kernel != "" {
+		limit := strconv.Itoa(mb << 20)
+		swap := c.fs.noSwap
+		if swap == "same" {
+			swap = limit
+		}
+		script = fmt.Sprintf("#!/bin/sh\nset -e\ncell=%q.$$\nmkdir \"$cell\"\necho %s >\"$cell/%s\"\n"+
+			"{ echo %s >\"$cell/%s\"; } 2>/dev/null || true\necho $$ >\"$cell/cgroup.procs\"\nexec %q\n",
+			filepath.Join(c.root, name), limit, c.fs.limit, swap, c.fs.swap, binary)
+	}
+	path := filepath.Join(c.dir, name)
+	return path, os.WriteFile(path, []byte(script), 0o755)
+}
+
+// cells returns the cells of a function.
+func (c *Cells) cells(name string) []string {
+	if c.Kernel == "" {
+		return nil
+	}
+	all, _ := filepath.Glob(filepath.Join(c.root, name+".*"))
+	return all
+}
+
+// Kills returns how many processes of the function the kernel has killed for want of memory.
+func (c *Cells) Kills(name string) (n int) {
+	for _, cell := range c.cells(name) {
+		data, _ := os.ReadFile(filepath.Join(cell, c.fs.kills))
+		for line := range bytes.Lines(data) {
+			if text, ok := strings.CutPrefix(string(line), "oom_kill "); ok {
+				kills, _ := strconv.Atoi(strings.TrimSpace(text))
+				n += kills
+			}
+		}
+	}
+	return n
+}
+
+// Peak returns the most memory, in MB, that an instance of the function has had since [Cells.Reset]: the kernel's count of its cell,
+// what it keeps of files included, which it would give up. Without cells it is the resident memory of the processes.
+func (c *Cells) Peak(name string, pids ...int) (mb int) {
+	for _, cell := range c.cells(name) {
+		data, _ := os.ReadFile(filepath.Join(cell, c.fs.peak))
+		n, _ := strconv.Atoi(string(bytes.TrimSpace(data)))
+		mb = max(mb, n>>20)
+	}
+	if c.Kernel != "" {
+		return mb
+	}
+	for _, pid := range pids {
+		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if _, rest, found := strings.Cut(string(status), "VmHWM:"); found {
+			kb, _ := strconv.Atoi(strings.Fields(rest)[0])
+			mb = max(mb, kb>>10)
+		}
+	}
+	return mb
+}
+
+// Reset makes peaks begin anew.
+func (c *Cells) Reset(name string, pids ...int) {
+	for _, cell := range c.cells(name) {
+		_ = os.WriteFile(filepath.Join(cell, c.fs.peak), []byte("0"), 0)
+	}
+	if c.Kernel == "" {
+		for _, pid := range pids {
+			_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
+		}
+	}
+}
+
+// Close removes the cells, which the kernel lets go when the last process of each has ended.
+func (c *Cells) Close() error {
+	if c.Kernel == "" {
+		return nil
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		for _, cell := range c.cells("*") {
+			_ = os.Remove(cell)
+		}
+		err := os.Remove(c.root)
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}

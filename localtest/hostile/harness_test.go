@@ -1,0 +1,319 @@
+package hostile_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"a2alambda/internal/dynamolog"
+	"a2alambda/localtest"
+	"a2alambda/localtest/emulator"
+	"a2alambda/localtest/hostile"
+	"a2alambda/localtest/stack"
+)
+
+// patience is how long a test waits for what must come: a failure takes so long.
+const patience = 3 * time.Minute
+
+// allowed is where webhooks may be.
+const allowed = "127.0.0.2/32"
+
+// system is the deployed system, each function in its cell.
+type system struct {
+	*stack.Stack
+	push   *emulator.Emulator // not fed by a stream: the tests wake it
+	pusher *emulator.Lambda
+	url    string
+	cells  *hostile.Cells
+	log    *dynamolog.Log
+	client *dynamodb.Client
+	table  string
+	lost   atomic.Bool // events for the worker are
+}
+
+// quiet leaves out what functions say when all is well.
+type quiet struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (q *quiet) Write(p []byte) (int, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for line := range bytes.Lines(p) {
+		if !bytes.Contains(line, []byte(`"level":"INFO"`)) {
+			if _, err := q.to.Write(line[:min(len(line), 1000)]); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return len(p), nil
+}
+
+// newSystem starts the system. The programs of the agent and the worker are the functions' unless others are given.
+func newSystem(t *testing.T, agent, worker string) *system {
+	t.Helper()
+	s := &system{cells: hostile.NewCells(t.TempDir())}
+	if s.cells.Kernel == "" {
+		t.Log("no memory cgroup can be made here: nothing holds the functions to their memory, and it is the resident memory that is measured")
+	} else {
+		t.Log("each instance is in a ", s.cells.Kernel, " of its function's memory, without swap")
+	}
+	endpoint := localtest.DynamoDB(t)
+	s.client, s.table = localtest.DynamoClient(t, endpoint), "hostile-"+rand.Text()
+	if err := dynamolog.CreateTable(t.Context(), s.client, s.table); err != nil {
+		t.Fatal(err)
+	}
+	s.log = dynamolog.New(s.client, s.table)
+	c := stack.Config{DynamoDB: endpoint, Table: s.table}
+	logs := &quiet{to: t.Output()}
+	c.Invoke.Log = logs
+	c.Invoke.Deliver = func(e emulator.Event) int {
+		if s.lost.Load() && e.Function == "worker" {
+			return 0
+		}
+		return 1
+	}
+	function := func(name, pkg string) emulator.Config {
+		binary, err := emulator.Build(t.Context(), pkg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if binary, err = s.cells.Wrap(name, binary, stack.Memory[name]); err != nil {
+			t.Fatal(err)
+		}
+		return emulator.Config{
+			Name: name, Binary: binary, Memory: stack.Memory[name], Overtime: patience, Log: logs, NoRetries: true,
+			Env: []string{"PUSH_ALLOWED_CIDRS=" + allowed},
+		}
+	}
+	c.Agent, c.Worker, c.Sweeper = function("agent", agent), function("worker", worker), function("sweeper", "a2alambda/functions/sweeper")
+	var err error
+	if s.Stack, err = stack.Start(c); err != nil {
+		t.Fatal(err)
+	}
+	push := function("push", "a2alambda/functions/push")
+	invoke := httptest.NewUnstartedServer(nil)
+	push.Env = slices.Concat(push.Env, s.Env, []string{"AWS_ENDPOINT_URL_LAMBDA=http://" + invoke.Listener.Addr().String()})
+	if s.push, err = emulator.New(push); err != nil {
+		t.Fatal(err)
+	}
+	if s.pusher, err = emulator.NewLambda(emulator.LambdaConfig{Functions: []*emulator.Emulator{s.push}, Log: logs}); err != nil {
+		t.Fatal(err)
+	}
+	invoke.Config.Handler = s.pusher
+	invoke.Start()
+	url := httptest.NewServer(s.Agent)
+	s.url = url.URL
+	t.Cleanup(func() {
+		s.push.Close()
+		s.pusher.Close()
+		invoke.Close()
+		s.Close()
+		url.Close()
+		if err := s.cells.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// functions are those that are watched.
+func (s *system) functions() map[string]*emulator.Emulator {
+	return map[string]*emulator.Emulator{"agent": s.Agent, "worker": s.Worker, "sweeper": s.Sweeper, "push": s.push}
+}
+
+func pids(e *emulator.Emulator) (pids []int) {
+	for _, i := range e.Instances() {
+		pids = append(pids, i.PID)
+	}
+	return pids
+}
+
+// watched runs what a hostile client does, and prints what it took: the most memory of each function. It fails if the kernel has
+// killed one, or, where there are no cells, if one has taken more than it has.
+func (s *system) watched(t *testing.T, name string, do func(t *testing.T)) {
+	t.Run(name, func(t *testing.T) {
+		before := map[string]int{}
+		for f, e := range s.functions() {
+			s.cells.Reset(f, pids(e)...)
+			before[f] = s.cells.Kills(f)
+		}
+		begun := time.Now()
+		do(t)
+		var peaks []string
+		for _, f := range []string{"agent", "worker", "sweeper", "push"} {
+			peak, memory := s.cells.Peak(f, pids(s.functions()[f])...), stack.Memory[f]
+			if peak > 0 {
+				peaks = append(peaks, fmt.Sprintf("%s %d of %d MB", f, peak, memory))
+			}
+			if n := s.cells.Kills(f) - before[f]; n > 0 {
+				t.Errorf("the kernel has killed %d of the %s", n, f)
+			}
+			if s.cells.Kernel == "" && peak > memory {
+				t.Errorf("the %s took %d MB, and has %d", f, peak, memory)
+			}
+		}
+		t.Logf("%.1f s; peaks: %s", time.Since(begun).Seconds(), strings.Join(peaks, ", "))
+	})
+}
+
+// answer is what a request got.
+type answer struct {
+	status int
+	size   int
+	body   []byte // the first 64 KB
+	rest   []byte // the last 4 KB, if it is longer
+}
+
+func (a answer) String() string {
+	text := string(a.body[:min(len(a.body), 400)])
+	return fmt.Sprintf("status %d, %d bytes: %s", a.status, a.size, text)
+}
+
+// error returns the message of the JSON-RPC or HTTP+JSON error that the answer is, or "".
+func (a answer) error() string {
+	var e struct {
+		Error struct{ Message string }
+	}
+	body := a.body
+	if data, found := bytes.CutPrefix(body, []byte("data: ")); found {
+		body = data
+	}
+	_ = json.NewDecoder(bytes.NewReader(body)).Decode(&e)
+	return e.Error.Message
+}
+
+// do sends a request. Whatever the server makes of it, it must be an answer of its own: Lambda says 502 for an instance that died.
+func (s *system) do(t *testing.T, method, path, version, body string, headers ...string) answer {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if version != "" {
+		req.Header.Set("A2A-Version", version)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	a := answer{status: resp.StatusCode}
+	chunk := make([]byte, 32<<10)
+	for {
+		n, err := resp.Body.Read(chunk)
+		a.size += n
+		if len(a.body) < 64<<10 {
+			a.body = append(a.body, chunk[:n]...)
+		}
+		a.rest = append(a.rest, chunk[:n]...)
+		a.rest = a.rest[max(0, len(a.rest)-4096):]
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Errorf("the answer broke off after %d bytes: %v", a.size, err)
+			break
+		}
+	}
+	if a.status == http.StatusBadGateway {
+		t.Errorf("the function has failed: %v", a)
+	}
+	return a
+}
+
+// rpc sends a JSON-RPC request; the method's name says which version it is.
+func (s *system) rpc(t *testing.T, method, params string, headers ...string) answer {
+	t.Helper()
+	return s.do(t, http.MethodPost, "/", "", `{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":`+params+`}`, headers...)
+}
+
+var ids int
+
+// message returns a message of 1.0 with a new id. more are further members of it, each with a comma before it; an empty task begins one.
+func message(task, parts, more string) string {
+	ids++
+	if task != "" {
+		more += `,"taskId":"` + task + `"`
+	}
+	return fmt.Sprintf(`{"messageId":"m%d","role":"ROLE_USER","parts":%s%s}`, ids, parts, more)
+}
+
+// message03 is message in 0.3.
+func message03(task, parts, more string) string {
+	m := message(task, parts, more)
+	return strings.Replace(m, `"role":"ROLE_USER"`, `"kind":"message","role":"user"`, 1)
+}
+
+// taskIn returns the id of the task in an answer.
+func taskIn(t *testing.T, a answer) string {
+	t.Helper()
+	for _, key := range []string{`"taskId":"`, `"task":{"id":"`, `"result":{"id":"`} {
+		if _, rest, found := strings.Cut(string(a.body)+string(a.rest), key); found {
+			id, _, _ := strings.Cut(rest, `"`)
+			return id
+		}
+	}
+	t.Fatalf("no task in %v", a)
+	return ""
+}
+
+// waiting begins a task that waits for its client: the demo agent asks for a text where there is none.
+func (s *system) waiting(t *testing.T) string {
+	t.Helper()
+	return taskIn(t, s.rpc(t, "SendMessage", `{"message":`+message("", `[{"data":{}}]`, "")+`}`))
+}
+
+// rest sends a request as a REST API does, which takes answers in one piece.
+func (s *system) rest(t *testing.T, method, path, body string) answer {
+	t.Helper()
+	event, err := json.Marshal(map[string]any{
+		"httpMethod": method, "path": path, "body": body, "headers": map[string]string{"content-type": "application/json"},
+		"requestContext": map[string]any{"stage": "live", "domainName": "api.example.com", "identity": map[string]string{"sourceIp": "192.0.2.1"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var endpoint string
+	for _, e := range s.Env {
+		if value, ok := strings.CutPrefix(e, "AWS_ENDPOINT_URL_LAMBDA="); ok {
+			endpoint = value
+		}
+	}
+	resp, err := http.Post(endpoint+"/2015-03-31/functions/agent/invocations", "application/json", bytes.NewReader(event))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var got struct {
+		StatusCode int
+		Body       string
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil || resp.Header.Get("X-Amz-Function-Error") != "" || got.StatusCode == 0 {
+		t.Errorf("the function has failed: %v, %v", resp.Header, err)
+	}
+	return answer{status: got.StatusCode, size: len(got.Body), body: []byte(got.Body[:min(len(got.Body), 64<<10)]), rest: []byte(got.Body[max(0, len(got.Body)-4096):])}
+}
+
+// wakePush invokes the push function, as the table's stream and the sweeper do.
+func (s *system) wakePush(event []byte) error { return s.pusher.Call("push", event) }

@@ -1,0 +1,107 @@
+// Command talker is the agent's and the worker's function, with an agent that says as much as it is told to: the text of a message is
+// how often it says what, such as "1000 chunks". It says no more than the events of that number, and waits then to be killed or
+// canceled; the run that resumes it completes the task.
+package main
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"log"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"a2alambda/internal/agent"
+	"a2alambda/internal/auth"
+	"a2alambda/internal/cloud"
+	"a2alambda/internal/functionurl"
+	"a2alambda/internal/server"
+	"a2alambda/internal/wire"
+)
+
+func main() {
+	cloud.LimitMemory()
+	ctx := context.Background()
+	runner, table, err := cloud.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), talker{})
+	if err != nil {
+		log.Fatal("talker: ", err)
+	}
+	if os.Getenv("AWS_LAMBDA_FUNCTION_NAME") == "worker" {
+		lambda.Start(func(ctx context.Context, job cloud.Job) error { return runner.Work(ctx, job.TaskID) })
+	}
+	lambda.Start(functionurl.Handler(wire.New(wire.Config{
+		Server: &server.Server{
+			Log: runner.Log, Runner: runner, Retention: 24 * time.Hour, Card: agent.Card(),
+			Push: &server.Push{Store: table, Check: func(*a2a.PushConfig) error { return nil }},
+		},
+		BaseURL: functionurl.BaseURL, Room: functionurl.Room, Auth: auth.None(), Logger: runner.Logger,
+	})))
+}
+
+type talker struct{}
+
+func (talker) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return func(yield func(a2a.Event, error) bool) {
+		var n int
+		var what string
+		if _, err := fmt.Sscan(ec.Message.Parts[0].Text(), &n, &what); err != nil {
+			yield(nil, err)
+			return
+		}
+		artifact := a2a.NewArtifactEvent(ec, a2a.NewTextPart("it begins"))
+		if !yield(artifact, nil) {
+			return
+		}
+		for i := range n {
+			var e a2a.Event
+			switch what {
+			case "chunks":
+				e = a2a.NewArtifactUpdateEvent(ec, artifact.Artifact.ID, a2a.NewTextPart(fmt.Sprint("word ", i)))
+			case "statuses":
+				e = a2a.NewStatusUpdateEvent(ec, a2a.TaskStateWorking, a2a.NewMessageForTask(a2a.MessageRoleAgent, ec, a2a.NewTextPart("")))
+			case "megabytes":
+				e = a2a.NewArtifactUpdateEvent(ec, artifact.Artifact.ID, a2a.NewTextPart(strings.Repeat("<", 1<<20)))
+			case "objects": // ten thousand of them
+				objects := make([]any, 5000)
+				for i := range objects {
+					objects[i] = map[string]any{"a": map[string]any{}}
+				}
+				e = a2a.NewArtifactUpdateEvent(ec, artifact.Artifact.ID, a2a.NewDataPart(objects))
+			case "parts": // of one event
+				parts := make([]*a2a.Part, 100_000)
+				for i := range parts {
+					parts[i] = a2a.NewTextPart("")
+				}
+				e = a2a.NewArtifactUpdateEvent(ec, artifact.Artifact.ID, parts...)
+			case "files": // each of 20 MB
+				e = a2a.NewArtifactEvent(ec, a2a.NewRawPart(make([]byte, 20<<20)))
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+		if !yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateWorking, a2a.NewMessageForTask(a2a.MessageRoleAgent, ec, a2a.NewTextPart("said"))), nil) {
+			return
+		}
+		<-ctx.Done()
+		yield(nil, context.Cause(ctx))
+	}
+}
+
+func (talker) Resume(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return func(yield func(a2a.Event, error) bool) {
+		text := fmt.Sprint("resumed with ", len(ec.StoredTask.History), " messages and ", len(ec.StoredTask.Artifacts), " artifacts")
+		yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, a2a.NewMessageForTask(a2a.MessageRoleAgent, ec, a2a.NewTextPart(text))), nil)
+	}
+}
+
+func (talker) Cancel(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return func(yield func(a2a.Event, error) bool) {
+		yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCanceled, nil), nil)
+	}
+}

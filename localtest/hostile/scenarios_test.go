@@ -1,0 +1,369 @@
+package hostile_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/tasklog"
+	"a2alambda/localtest/emulator"
+)
+
+// pages lists twenty tasks of 830 KB, and one that is longer than a page, in each version, and whatever is asked for.
+func (s *system) pages(t *testing.T) {
+	context := fmt.Sprintf(`,"contextId":"pages-%d"`, time.Now().UnixNano())
+	id := context[len(`,"contextId":"`) : len(context)-1]
+	long := strings.Repeat("<", 830_000)
+	for range 20 {
+		s.rpc(t, "SendMessage", `{"message":`+message("", `[{"data":{"k":"`+long+`"}}]`, context)+`}`)
+	}
+	s.rpc(t, "SendMessage", `{"message":`+message("", `[{"data":{"k":"`+strings.Repeat("<", 5_000_000)+`"}}]`, context)+`}`)
+	for _, list := range []struct{ path, version string }{
+		{"/tasks?contextId=" + id, "1.0"},
+		{"/tasks?includeArtifacts=true&pageSize=100&historyLength=5&contextId=" + id, "1.0"},
+		{"/v1/tasks?contextId=" + id, "0.3"},
+	} {
+		token, pages, tasks := "", 0, 0
+		for {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+list.path+"&pageToken="+token, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("A2A-Version", list.version)
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			var page struct {
+				Tasks         []struct{ ID string }
+				NextPageToken string
+			}
+			if err != nil || json.Unmarshal(body, &page) != nil || len(page.Tasks) == 0 {
+				t.Fatalf("%s: page %d: status %d, %v: %.300s", list.path, pages, resp.StatusCode, err, body)
+			}
+			// An escape takes six bytes, should the encoder make one.
+			if most := 4<<20 + 64<<10; len(strings.ReplaceAll(string(body), `\u003c`, "<")) > most {
+				t.Errorf("%s: page %d has %d bytes, want %d at most", list.path, pages, len(body), most)
+			}
+			pages, tasks = pages+1, tasks+len(page.Tasks)
+			if token = page.NextPageToken; token == "" {
+				break
+			}
+		}
+		t.Logf("%s: %d tasks on %d pages", list.path, tasks, pages)
+		if tasks != 21 || pages < 4 || pages > 8 {
+			t.Errorf("%s: %d tasks on %d pages, want 21 on some", list.path, tasks, pages)
+		}
+	}
+}
+
+// pushes has the push function deliver long events to many webhooks, in each version, all at once.
+func (s *system) pushes(t *testing.T) {
+	var mu sync.Mutex
+	got, most := map[string]int{}, 0
+	l, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	receiver := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		got[r.URL.Path]++
+		most = max(most, int(n))
+	})}}
+	receiver.Start()
+	defer receiver.Close()
+	long := `,"metadata":{"k":"` + strings.Repeat("<", 5_500_000) + `"}`
+	objects := `[{"data":` + many(19_000, `{"a":{}}`) + `}]`
+	var tasks []string
+	for i := range 3 {
+		parts, more := noText, long
+		if i == 2 {
+			parts, more = objects, ""
+		}
+		config := func(n int) string { return fmt.Sprintf(`{"id":"c%d","url":"%s/%d/%d"}`, n, receiver.URL, i, n) }
+		a := s.rpc(t, "SendMessage", `{"configuration":{"historyLength":0,"taskPushNotificationConfig":`+config(0)+`},"message":`+message("", parts, more)+`}`)
+		task := taskIn(t, a)
+		tasks = append(tasks, task)
+		for n := 1; n < 5; n++ {
+			if n%2 == 1 {
+				a = s.rpc(t, "tasks/pushNotificationConfig/set", `{"taskId":"`+task+`","pushNotificationConfig":`+config(n)+`}`)
+			} else {
+				a = s.rpc(t, "CreateTaskPushNotificationConfig", strings.Replace(config(n), "{", `{"taskId":"`+task+`",`, 1))
+			}
+			if a.error() != "" {
+				t.Fatal(a)
+			}
+		}
+		for range 2 {
+			s.rpc(t, "SendMessage", `{"configuration":{"historyLength":0},"message":`+message(task, parts, more)+`}`)
+		}
+	}
+	// As the table's stream wakes it.
+	type attribute map[string]any
+	var records []any
+	for _, task := range tasks {
+		records = append(records, map[string]any{"dynamodb": map[string]any{
+			"Keys": attribute{"pk": attribute{"S": task}}, "NewImage": attribute{"p": attribute{"N": "1"}},
+		}})
+	}
+	event, err := json.Marshal(map[string]any{"Records": records})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.wakePush(event); err != nil {
+		t.Error(err)
+	}
+	// What took it too long, or for which it had no memory left, it was to leave to another invocation, as the sweeper makes them.
+	deadline := time.Now().Add(patience)
+	for i, task := range tasks {
+		for n := range 5 {
+			want := 4 // the last two messages and what the agent says
+			if n == 0 {
+				want = 6
+			}
+			for {
+				mu.Lock()
+				events := got[fmt.Sprintf("/%d/%d", i, n)]
+				mu.Unlock()
+				if events >= want {
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("/%d/%d has got %d events, want %d", i, n, events, want)
+				}
+				if err := s.wakePush(fmt.Appendf(nil, `{"taskId":"%s","configId":"c%d"}`, task, n)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+		}
+	}
+	t.Logf("the longest body had %d bytes", most)
+}
+
+// lostWorkers leaves tasks to workers that never come, for the sweeper to find them.
+func (s *system) lostWorkers(t *testing.T) {
+	s.lost.Store(true)
+	var tasks []string
+	for _, l := range large {
+		if l.name != "metadata" && l.name != "fewer small objects" && l.name != "media type" {
+			continue
+		}
+		parts, more := noText, ""
+		if l.parts != nil {
+			parts = l.parts()
+		} else {
+			more = l.more()
+		}
+		a := s.rpc(t, "SendMessage", `{"configuration":{"returnImmediately":true},"metadata":{"k":"`+strings.Repeat("x", 100_000)+`"},"message":`+message("", parts, more)+`}`)
+		if a.error() == "" {
+			tasks = append(tasks, taskIn(t, a))
+		}
+	}
+	s.lost.Store(false)
+	if err := s.Sweep(); err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		s.await(t, task, "INPUT_REQUIRED")
+	}
+	if len(tasks) < 2 {
+		t.Errorf("only %d tasks were left", len(tasks))
+	}
+}
+
+// await waits until a task is in a state.
+func (s *system) await(t *testing.T, task, state string) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		a := s.rpc(t, "GetTask", `{"id":"`+task+`","historyLength":0}`)
+		if strings.Contains(string(a.body)+string(a.rest), "TASK_STATE_"+state) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("task %s is not %s: %v … %s", task, state, a, a.rest)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// inOnePiece asks for more than an answer of a REST API may have.
+func (s *system) inOnePiece(t *testing.T) {
+	long := text("x" + strings.Repeat("\u0085", 1_000_000)) // two bytes, and seven as it is sent
+	var asking sync.WaitGroup
+	for _, method := range []string{"SendMessage", "message/send", "SendStreamingMessage", "message/stream"} {
+		m := message("", long, "")
+		if method[0] == 'm' {
+			m = message03("", parts03(long), "")
+		}
+		asking.Go(func() {
+			a := s.rpcREST(t, method, `{"message":`+m+`}`)
+			if !strings.Contains(string(a.body)+string(a.rest), "6 MB that can be sent in one piece") {
+				t.Errorf("%s: %v … %s", method, a, a.rest)
+			}
+		})
+	}
+	asking.Wait()
+	longer := `[{"data":{"k":"` + strings.Repeat(`\"`, 2_000_000) + `"}}]`
+	task := taskIn(t, s.do(t, http.MethodPost, "/message:send", "1.0", `{"message":`+message("", longer, "")+`}`))
+	for _, path := range []string{"/tasks/" + task, "/v1/tasks/" + task} {
+		if a := s.rest(t, http.MethodGet, path, ""); !strings.Contains(a.error(), "6 MB") || a.status != http.StatusBadRequest {
+			t.Errorf("GET %s: %v", path, a)
+		}
+	}
+	if a := s.rpcREST(t, "ListTasks", `{"pageSize":5}`); !strings.Contains(a.error(), "6 MB") {
+		t.Errorf("ListTasks: %v", a)
+	}
+	if a := s.rpcREST(t, "GetTask", `{"id":"`+task+`","historyLength":0}`); a.status != http.StatusOK {
+		t.Errorf("with historyLength 0: %v", a)
+	}
+}
+
+// rpcREST sends a JSON-RPC request through a REST API.
+func (s *system) rpcREST(t *testing.T, method, params string) answer {
+	t.Helper()
+	return s.rest(t, http.MethodPost, "/", `{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":`+params+`}`)
+}
+
+// TestTalkative has the functions do what they do for an agent that says too much, or a lot.
+func TestTalkative(t *testing.T) {
+	const talker = "a2alambda/localtest/hostile/internal/talker"
+	s := newSystem(t, talker, talker)
+	for _, test := range []struct {
+		says, want string
+		slow       bool
+	}{
+		{"70 megabytes", "64 MB", false},
+		{"50 objects", "400000 values", false},
+		{"1 files", "10 MB", false},
+		{"400000 chunks", "64 MB", true},
+		{"300000 statuses", "64 MB", true},
+		{"5 parts", "400000 values", true},
+	} {
+		if test.slow && !*all {
+			continue
+		}
+		s.watched(t, test.says, func(t *testing.T) {
+			a := s.rpc(t, "SendStreamingMessage", `{"message":`+message("", text(test.says), "")+`}`)
+			if end := string(a.rest); !strings.Contains(end, "TASK_STATE_FAILED") || !strings.Contains(end, "The agent said more than a task may hold") || !strings.Contains(end, test.want) {
+				t.Errorf("it ends with %s", end)
+			}
+			s.read(t, taskIn(t, a), a.size)
+		})
+	}
+	for i, says := range []string{"20 megabytes", "38 objects", "60 megabytes", "250000 chunks", "120000 statuses"} {
+		if i > 0 && !*all {
+			break
+		}
+		s.watched(t, "resumed after "+says, func(t *testing.T) {
+			s.lost.Store(true)
+			defer s.lost.Store(false)
+			task := s.begun(t, says)
+			for _, i := range s.Agent.Instances() {
+				if i.State == emulator.Busy {
+					if err := s.Agent.Kill(i.ID); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			s.lost.Store(false)
+			s.resumed(t, task)
+			s.read(t, task, 0)
+		})
+	}
+}
+
+// read asks for a long task in each way. It is served, or told why it is not.
+func (s *system) read(t *testing.T, task string, size int) {
+	for _, a := range []answer{
+		s.rpc(t, "GetTask", `{"id":"`+task+`"}`),
+		s.rpc(t, "tasks/get", `{"id":"`+task+`"}`),
+		s.do(t, http.MethodGet, "/v1/tasks/"+task, "0.3", ""),
+		s.rpc(t, "ListTasks", `{"includeArtifacts":true}`),
+		s.rpc(t, "GetTask", `{"id":"`+task+`","historyLength":0}`),
+		s.rpc(t, "tasks/cancel", `{"id":"`+task+`"}`),
+	} {
+		t.Logf("%.150v", a)
+		if e := a.error(); e != "" && !strings.Contains(e, "MB that an answer") && !strings.Contains(e, "cancel") {
+			t.Errorf("%.300v", a)
+		}
+	}
+	a := s.rpc(t, "SubscribeToTask", `{"id":"`+task+`"}`, "Last-Event-ID", "1")
+	if *all {
+		a = s.rpc(t, "tasks/resubscribe", `{"id":"`+task+`"}`, "Last-Event-ID", "1")
+	}
+	if a.size < size*9/10 {
+		t.Errorf("replayed, its events have %d bytes, and had %d", a.size, size)
+	}
+}
+
+// begun begins a task, and returns it when the agent has said all of it.
+func (s *system) begun(t *testing.T, says string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/",
+		strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"SendStreamingMessage","params":{"message":`+message("", text(says), "")+`}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewReaderSize(resp.Body, 4<<20)
+	task := ""
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			t.Fatalf("the stream ended before the agent had said %s: %v", says, err)
+		}
+		if task == "" && strings.HasPrefix(line, "data: ") {
+			task = taskIn(t, answer{body: []byte(line)})
+		}
+		if strings.Contains(line, `"text":"said"`) {
+			return task
+		}
+	}
+}
+
+// resumed has the sweeper look for the task until a worker has resumed it.
+func (s *system) resumed(t *testing.T, task string) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		if err := s.Sweep(); err != nil {
+			t.Fatal(err)
+		}
+		lease, err := s.log.Lease(t.Context(), a2a.TaskID(task))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lease.Epoch > 1 {
+			_, err := tasklog.Follow(t.Context(), tasklog.FollowConfig{Log: s.log, ID: a2a.TaskID(task), After: lease.Seq, State: a2a.TaskStateWorking})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the task is not resumed")
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+}
