@@ -12,16 +12,24 @@
 #   python1   the same with 1
 #   js03      the JavaScript A2A SDK 0.3   prints its node_modules
 #   js1       the same, 1
+#   java03    the Java A2A SDK 0.3         prints the directory of its jars
+#   adk, strands, ag2                      frameworks in Python: prints the path of its interpreter
+#   jsadk, aip, eventsource                the same in JavaScript, and stream clients: prints its node_modules
+#   proxies   nginx, HAProxy and Varnish   prints nothing
 #   chromium  Chromium, and a font         prints the path of chromium
 #   docker    a running Docker engine      prints nothing
 #   image     sam local's base image       prints its tag
 #
-# Without arguments it gets them all. On Debian, as root, it installs the packages that are missing; elsewhere it says
+# and, for the tests that are run with -heavy alone,
+#
+#   crewai, litellm                        frameworks in Python: prints the path of its interpreter
+#
+# Without arguments it gets them all but the last. On Debian, as root, it installs the packages that are missing; elsewhere it says
 # which they are. Progress goes to stderr, where the last line of a failure is one sentence that tells what to do.
 # It may run several times at once.
 set -euo pipefail
 
-readonly dynamodb_version=3.1.0 sam_version=1.170.0 aws_version=1.46.3
+readonly dynamodb_version=3.1.0 sam_version=1.170.0 java03_version=0.3.3.Final aws_version=1.46.3
 # What pip and npm chose for each A2A SDK. That of python02 is the tutorial's, with the web server that it uses.
 readonly python02_packages=(
 	a2a-sdk==0.2.8 annotated-doc==0.0.6 annotated-types==0.8.0 anyio==4.16.0 certifi==2026.10.18
@@ -49,6 +57,89 @@ readonly python1_packages=(
 	pyasn1-modules==0.4.2 pycparser==3.12 pydantic==2.14.3 pydantic-core==2.50.4 pyjwt==2.15.1
 	requests==2.34.2 sniffio==1.3.1 typing-extensions==4.16.0 typing-inspection==0.4.5 urllib3==2.8.0 wrapt==2.5.2
 )
+# The same for frameworks that have a client of their own.
+readonly adk_packages=(
+	google-adk==2.13.0 a2a-sdk==1.3.0 aiologic==0.17.1 aiosqlite==0.22.1 annotated-doc==0.0.7 annotated-types==0.8.0
+	anyio==4.16.0 attrs==26.1.0 Authlib==1.9.10 certifi==2026.10.19.post1 cffi==2.1.1 charset-normalizer==3.5.3
+	click==8.5.1 cryptography==50.0.2 culsans==0.11.0 distro==1.9.0 fastapi==0.165.0 google-api-core==2.44.0
+	google-auth==2.63.0 google-genai==2.34.0 googleapis-common-protos==1.76.0 graphviz==0.21 h11==0.16.0 httpcore==1.0.9
+	httpx==0.28.1 idna==3.20 joserfc==1.8.0 json-rpc==1.15.0 jsonschema==4.26.0 jsonschema-specifications==2025.9.1
+	opentelemetry-api==1.44.0 opentelemetry-sdk==1.44.0 opentelemetry-semantic-conventions==0.65b0 packaging==26.4
+	proto-plus==1.29.0 protobuf==7.36.2 pyasn1==0.6.5 pyasn1_modules==0.4.2 pycparser==3.12 pydantic==2.14.4
+	pydantic_core==2.50.5 python-dotenv==1.2.4 python-multipart==0.0.34 PyYAML==6.0.4 referencing==0.37.0
+	requests==2.34.2 rpds-py==2026.9.1 sniffio==1.3.1 sse-starlette==3.7.0 starlette==1.10.0 tenacity==9.1.4
+	typing-inspection==0.4.5 typing_extensions==4.16.0 urllib3==2.8.0 uvicorn==0.54.0 watchdog==6.0.0 websockets==15.0.1
+	wrapt==2.5.2
+)
+readonly strands_packages=(
+	strands-agents==1.62.0 a2a-sdk==0.3.26 aiomysql==0.3.2 aiosqlite==0.22.1 annotated-doc==0.0.7 annotated-types==0.8.0
+	anyio==4.16.0 asyncpg==0.32.0 attrs==26.1.0 boto3==1.44.8 botocore==1.44.8 certifi==2026.10.19.post1 cffi==2.1.1
+	charset-normalizer==3.5.3 click==8.5.1 cryptography==50.0.2 docstring_parser==0.18.0 fastapi==0.165.0
+	google-api-core==2.44.0 google-auth==2.63.0 googleapis-common-protos==1.76.0 greenlet==3.5.6 h11==0.16.0
+	httpcore==1.0.9 httpcore2==2.16.2 httpx==0.28.1 httpx-sse==0.4.3 httpx2==2.16.2 idna==3.20 jmespath==1.1.0
+	jsonschema==4.26.0 jsonschema-specifications==2025.9.1 mcp==2.1.1 mcp-types==2.1.1 opentelemetry-api==1.45.1
+	opentelemetry-instrumentation==0.66b1 opentelemetry-instrumentation-threading==0.66b1 opentelemetry-sdk==1.45.1
+	opentelemetry-semantic-conventions==0.66b1 packaging==26.4 proto-plus==1.29.0 protobuf==7.36.2 pyasn1==0.6.5
+	pyasn1_modules==0.4.2 pycparser==3.12 pydantic==2.14.4 pydantic_core==2.50.5 PyJWT==2.15.1 PyMySQL==1.2.4
+	python-dateutil==2.9.0.post0 python-multipart==0.0.34 PyYAML==6.0.4 referencing==0.37.0 requests==2.34.2
+	rpds-py==2026.9.1 s3transfer==0.19.3 six==1.17.0 SQLAlchemy==2.1.9 sse-starlette==3.7.0 starlette==1.10.0
+	truststore==0.10.5 typing-inspection==0.4.5 typing_extensions==4.16.0 urllib3==2.8.0 uvicorn==0.54.0 watchdog==6.0.0
+	wrapt==2.5.2
+)
+readonly ag2_packages=(
+	ag2==1.2.1 a2a-sdk==1.3.0 aiologic==0.17.1 annotated-types==0.8.0 anyio==4.16.0 certifi==2026.10.19.post1 cffi==2.1.1
+	charset-normalizer==3.5.3 cryptography==50.0.2 culsans==0.11.0 fast-depends==3.0.9 google-api-core==2.44.0
+	google-auth==2.63.0 googleapis-common-protos==1.76.0 h11==0.16.0 httpcore==1.0.9 httpx==0.28.1 idna==3.20
+	json-rpc==1.15.0 opentelemetry-api==1.45.2 packaging==26.4 proto-plus==1.29.0 protobuf==7.36.2 pyasn1==0.6.5
+	pyasn1_modules==0.4.2 pycparser==3.12 pydantic==2.14.4 pydantic_core==2.50.5 PyYAML==6.0.4 requests==2.34.2
+	sniffio==1.3.1 typing-inspection==0.4.5 typing_extensions==4.16.0 urllib3==2.8.0 wrapt==2.5.2
+)
+readonly crewai_packages=(
+	crewai==1.15.30 a2a-sdk==0.3.26 aiocache==0.12.3 aiofiles==24.1.0 aiohappyeyeballs==2.7.1 aiohttp==3.14.5
+	aiomcache==0.8.2 aiosignal==1.4.0 aiosqlite==0.21.0 annotated-doc==0.0.7 annotated-types==0.8.0 anyio==4.16.0
+	appdirs==1.4.4 attrs==26.1.0 bcrypt==5.0.0 build==1.6.1 cel-python==0.5.0 certifi==2026.10.19.post1 cffi==2.1.1
+	charset-normalizer==3.5.3 chromadb==1.5.9 click==8.5.1 crewai-cli==1.15.30 crewai-core==1.15.30 cryptography==50.0.2
+	deprecation==2.1.0 distro==1.9.0 docstring_parser==0.18.0 durationpy==0.11 et_xmlfile==2.0.0 filelock==4.3.1
+	flatbuffers==25.12.19 frozenlist==1.8.0 fsspec==2026.9.0 google-api-core==2.44.0 google-auth==2.63.0
+	google-re2==1.1.20251105 googleapis-common-protos==1.76.0 grpcio==1.85.3 h11==0.16.0 hf-xet==1.8.0 httpcore==1.0.9
+	httpcore2==2.16.2 httptools==0.9.0 httpx==0.28.1 httpx-sse==0.4.3 httpx2==2.16.2 httpx_auth==0.23.1
+	huggingface_hub==2.4.0 idna==3.20 importlib_resources==7.1.0 instructor==1.15.4 Jinja2==3.1.6 jiter==0.14.0
+	jmespath==1.1.0 json5==0.10.0 json_repair==0.60.1 jsonref==1.1.0 jsonschema==4.26.0
+	jsonschema-specifications==2025.9.1 kubernetes==36.0.3 lance-namespace==0.13.0 lance-namespace-urllib3-client==0.13.0
+	lancedb==0.40.0 lark==1.3.1 linkify-it-py==2.2.0 markdown-it-py==4.3.0 MarkupSafe==3.0.4 mcp==1.30.0
+	mdit-py-plugins==0.7.0 mdurl==0.1.2 mmh3==5.3.1 multidict==7.2.1 numpy==2.4.6 oauthlib==4.0.1 onnxruntime==1.32.0
+	openai==2.54.0 openpyxl==3.1.5 opentelemetry-api==1.45.2 opentelemetry-exporter-http-transport==0.66b2
+	opentelemetry-exporter-otlp-common==0.66b2 opentelemetry-exporter-otlp-proto-common==1.45.2
+	opentelemetry-exporter-otlp-proto-grpc==1.45.2 opentelemetry-exporter-otlp-proto-http==1.45.2
+	opentelemetry-proto==1.45.2 opentelemetry-sdk==1.45.2 opentelemetry-semantic-conventions==0.66b2 orjson==3.13.0
+	overrides==7.7.0 packaging==26.4 pdfminer.six==20260107 pdfplumber==0.11.10 pendulum==3.3.0 pillow==13.0.0
+	platformdirs==4.14.8 portalocker==2.7.0 propcache==0.5.4 proto-plus==1.29.0 protobuf==7.36.2 pyarrow==26.0.1
+	pyasn1==0.6.5 pyasn1_modules==0.4.2 pybase64==1.5.1 pycparser==3.12 pydantic==2.12.5 pydantic-settings==2.16.3
+	pydantic_core==2.41.5 Pygments==2.21.0 PyJWT==2.15.1 pypdfium2==5.15.2 PyPika==0.51.1 pyproject_hooks==1.3.3
+	python-dateutil==4.0.0 python-dotenv==1.2.4 python-multipart==0.0.34 PyYAML==6.0.4 redis==8.1.0 referencing==0.37.0
+	regex==2026.1.15 requests==2.34.2 requests-oauthlib==2.0.0 rich==14.3.4 rpds-py==2026.9.1 shellingham==1.5.4
+	six==1.17.0 sniffio==1.3.1 sse-starlette==3.7.0 starlette==1.10.0 tenacity==9.2.1 textual==8.2.8 tokenizers==0.23.3
+	tomli==2.0.2 tomli_w==1.1.0 tqdm==4.70.1 truststore==0.10.5 typer==0.29.2 typing-inspection==0.4.5
+	typing_extensions==4.16.0 tzdata==2026.6 urllib3==2.8.0 uv==0.13.9 uvicorn==0.54.0 uvloop==0.23.0 watchfiles==1.3.0
+	websocket-client==1.9.2 websockets==17.4 yarl==1.25.1
+)
+readonly litellm_packages=(
+	litellm==1.108.7 a2a-sdk==1.3.0 aiohappyeyeballs==2.7.1 aiohttp==3.14.5 aiologic==0.17.1 aiosignal==1.4.0
+	annotated-types==0.8.0 anyio==4.16.0 attrs==26.1.0 boto3==1.44.8 botocore==1.44.8 certifi==2026.10.19.post1
+	cffi==2.1.1 charset-normalizer==3.5.3 click==8.5.1 cryptography==50.0.2 culsans==0.11.0 fastuuid==0.14.0
+	filelock==4.3.1 frozenlist==1.8.0 fsspec==2026.9.0 google-api-core==2.44.0 google-auth==2.63.0
+	googleapis-common-protos==1.76.0 h11==0.16.0 h2==4.4.1 hf-xet==1.8.0 hpack==4.2.0 httpcore==1.0.9 httpcore2==2.16.2
+	httpx==0.28.1 httpx2==2.16.2 huggingface_hub==1.33.0 hyperframe==6.1.0 idna==3.20 importlib_metadata==8.9.0
+	Jinja2==3.1.6 jiter==0.19.0 jmespath==1.1.0 json-rpc==1.15.0 jsonschema==4.26.0 jsonschema-specifications==2025.9.1
+	MarkupSafe==3.0.4 multidict==7.2.1 openai==3.57.0 opentelemetry-api==1.45.2 packaging==26.4 propcache==0.5.4
+	proto-plus==1.29.0 protobuf==7.36.2 pyasn1==0.6.5 pyasn1_modules==0.4.2 pycparser==3.12 pydantic==2.14.4
+	pydantic-settings==2.16.3 pydantic_core==2.50.5 python-dateutil==2.9.0.post0 python-dotenv==1.2.4 PyYAML==6.0.4
+	referencing==0.37.0 regex==2026.11.19 requests==2.34.2 rpds-py==2026.9.1 s3transfer==0.19.3 six==1.17.0
+	sniffio==1.3.1 tiktoken==0.14.0 tokenizers==0.23.3 tqdm==4.70.1 truststore==0.10.5 typing-inspection==0.4.5
+	typing_extensions==4.16.0 urllib3==2.8.0 wrapt==2.5.2 yarl==1.25.1 zipp==4.1.2
+)
+readonly jsadk_packages=(@google/adk@2.0.0) aip_packages=(a2a-ai-provider@0.5.0-alpha.1 ai@6.0.326)
+readonly eventsource_packages=(eventsource@4.1.1 @microsoft/fetch-event-source@2.0.1)
 # An emulator of AWS, with what it needs to expand a SAM template as the SAM CLI does.
 readonly ministack_packages=(
 	ministack==1.5.33 annotated-types==0.8.0 attrs==26.1.0 aws-sam-translator==1.115.0 boto3==1.43.106 botocore==1.43.106
@@ -94,15 +185,16 @@ java_is_new() {
 	[ "${version:-0}" -ge 17 ]
 }
 
-part_dynamodb() {
-	local dir=$cache/dynamodb-local-$dynamodb_version tmp
+# jars gets an artifact of Maven Central with what it needs into a directory, unless it is there: jars DIR GROUP ARTIFACT VERSION
+jars() {
+	local dir=$1 tmp
 	have java || install "Java 17" default-jre-headless
 	java_is_new || die "the java in the PATH is older than 17: put Java 17 or newer first in the PATH."
 	if [ ! -d "$dir" ]; then
 		have mvn || install "Maven" maven
-		say "getting DynamoDB Local $dynamodb_version"
-		rm -rf "$cache"/dynamodb-tmp.*
-		tmp=$(mktemp -d "$cache/dynamodb-tmp.XXXXXX")
+		say "getting $3 $4"
+		rm -rf "$dir"-tmp.*
+		tmp=$(mktemp -d "$dir-tmp.XXXXXX")
 		cat >"$tmp/pom.xml" <<-POM
 			<project>
 			  <modelVersion>4.0.0</modelVersion>
@@ -111,20 +203,28 @@ part_dynamodb() {
 			  <version>1</version>
 			  <dependencies>
 			    <dependency>
-			      <groupId>software.amazon.dynamodb</groupId>
-			      <artifactId>DynamoDBLocal</artifactId>
-			      <version>$dynamodb_version</version>
+			      <groupId>$2</groupId>
+			      <artifactId>$3</artifactId>
+			      <version>$4</version>
 			    </dependency>
 			  </dependencies>
 			</project>
 		POM
 		mvn -q -B -Dstyle.color=never -f "$tmp/pom.xml" dependency:copy-dependencies \
 			-DincludeScope=runtime -DoutputDirectory="$tmp/jars" >&2 ||
-			die "Maven could not get DynamoDB Local $dynamodb_version: see its message above; it needs Maven Central, or a mirror in ~/.m2/settings.xml."
+			die "Maven could not get $3 $4: see its message above; it needs Maven Central, or a mirror in ~/.m2/settings.xml."
 		mv "$tmp/jars" "$dir"
 		rm -rf "$tmp"
 	fi
 	echo "$dir"
+}
+
+part_dynamodb() { jars "$cache/dynamodb-local-$dynamodb_version" software.amazon.dynamodb DynamoDBLocal "$dynamodb_version"; }
+
+part_java03() {
+	# Java runs the client from its source, which takes the compiler.
+	if ! have javac; then install "Java's compiler" default-jdk-headless; fi
+	jars "$cache/java03-$java03_version" io.github.a2asdk a2a-java-sdk-client "$java03_version"
 }
 
 # virtualenv makes a Python environment in a directory, unless it is there and complete: virtualenv DIR PACKAGE...
@@ -168,6 +268,11 @@ part_python02() { part_python python02 "${python02_packages[@]}"; }
 part_python03() { part_python python03 "${python03_packages[@]}"; }
 part_python1() { part_python python1 "${python1_packages[@]}"; }
 
+part_adk() { part_python adk "${adk_packages[@]}"; }
+part_strands() { part_python strands "${strands_packages[@]}"; }
+part_ag2() { part_python ag2 "${ag2_packages[@]}"; }
+part_crewai() { part_python crewai "${crewai_packages[@]}"; }
+part_litellm() { part_python litellm "${litellm_packages[@]}"; }
 part_ministack() { part_python ministack "${ministack_packages[@]}"; }
 
 # part_js gets npm packages, unless they are there: part_js PART PACKAGE...
@@ -192,6 +297,17 @@ part_js() {
 
 part_js03() { part_js js03 "${js03_packages[@]}"; }
 part_js1() { part_js js1 "${js1_packages[@]}"; }
+
+part_jsadk() { part_js jsadk "${jsadk_packages[@]}"; }
+part_aip() { part_js aip "${aip_packages[@]}"; }
+part_eventsource() { part_js eventsource "${eventsource_packages[@]}"; }
+
+part_proxies() {
+	local PATH=$PATH:/usr/sbin
+	have nginx || install "nginx" nginx
+	have haproxy || install "HAProxy" haproxy
+	have varnishd || install "Varnish" varnish
+}
 
 part_chromium() {
 	chromium_path >/dev/null || install "Chromium" chromium fonts-inter
@@ -289,10 +405,11 @@ make_image() {
 readonly cache=${XDG_CACHE_HOME:-$HOME/.cache}/a2alambda
 have flock || die "flock is missing: these engines need Linux, and flock comes with its package util-linux."
 mkdir -p "$cache" || die "the cache directory $cache cannot be made: set XDG_CACHE_HOME to a place that can be written."
-[ $# -gt 0 ] || set -- dynamodb sam ministack aws python02 python03 python1 js03 js1 chromium docker image
+[ $# -gt 0 ] || set -- dynamodb sam ministack aws python02 python03 python1 js03 js1 java03 adk strands ag2 jsadk aip eventsource proxies chromium docker image
 for part in "$@"; do
 	case $part in
 	dynamodb | sam | ministack | aws | python02 | python03 | python1 | js03 | js1 | chromium | docker | image) locked "$part" ;;
+	java03 | adk | strands | ag2 | jsadk | aip | eventsource | proxies | crewai | litellm) locked "$part" ;;
 	*) die "there is no part \"$part\": see the head of localtest/setup.sh." ;;
 	esac
 done

@@ -45,6 +45,7 @@ type local struct {
 	pushes    push.Store
 	deliverer *webhook.Deliverer
 	store     string         // where the tasks are, for people
+	window    time.Duration  // the server's JoinWindow
 	jobs      sync.WaitGroup // running workers and deliveries
 	running   atomic.Int64   // of those that work and deliver have begun
 }
@@ -206,10 +207,11 @@ func (l *local) serve(name, publicURL string, handler http.Handler, listener net
 💬 A2A endpoint: %[1]s
 🖥️ In a browser: %[1]s
 💾 Tasks in %[2]s
+🔁 %[4]s
 
 Try it:
 curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"message/stream","params":{"message":{"role":"user","parts":[{"kind":"text","text":"Stream me a response!"}],"messageId":"'$(date +%%s)'"}}}'
-`, url, l.store, name)
+`, url, l.store, name, retries(l.window))
 
 	var requests atomic.Int64 // under way
 	s := &http.Server{ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -237,4 +239,18 @@ curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"m
 		return err
 	}
 	return <-stopped
+}
+
+// retries says what becomes of a message that is sent again.
+func retries(window time.Duration) string {
+	if window < 0 {
+		return "A message sent again while its task goes on joins it (JOIN_WINDOW=0)"
+	}
+	text := window.String()
+	for _, long := range []string{"m0s", "h0m"} { // 10m, not 10m0s
+		if strings.HasSuffix(text, long) {
+			text = text[:len(text)-2]
+		}
+	}
+	return "A message sent again within " + text + " after the end of its task gets that task (JOIN_WINDOW)"
 }

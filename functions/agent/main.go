@@ -77,6 +77,10 @@ func serve(ctx context.Context) error {
 	if err != nil || days < 1 || days > maxRetention {
 		return fmt.Errorf("RETENTION_DAYS is %q, not a number of days from 1 to %d", os.Getenv("RETENTION_DAYS"), maxRetention)
 	}
+	window, err := joinWindow(os.Getenv("JOIN_WINDOW"))
+	if err != nil {
+		return err
+	}
 	signer, err := cardSigner(os.Getenv("CARD_SIGNING_KEY"), os.Getenv("OTHER_CARD_PUBLIC_KEY"))
 	if err != nil {
 		return err
@@ -96,7 +100,7 @@ func serve(ctx context.Context) error {
 	handler := func(r *run.Runner, pushes push.Store) http.Handler {
 		return public.serve(wire.New(wire.Config{
 			Server: &server.Server{
-				Log: r.Log, Runner: r, Retention: time.Duration(days) * 24 * time.Hour, Card: card,
+				Log: r.Log, Runner: r, Retention: time.Duration(days) * 24 * time.Hour, JoinWindow: window, Card: card,
 				Push: &server.Push{Store: pushes, Check: guard.Check},
 			},
 			Extended: extended,
@@ -119,6 +123,7 @@ func serve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		l.window = window
 		return l.serve(card.Name, os.Getenv("PUBLIC_URL"), handler(l.runner, l.pushes), listener)
 	}
 	runner, log, err := cloud.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), agent.Executor)
@@ -149,6 +154,21 @@ func cardSigner(private, other string) (*wire.Signer, error) {
 		}
 	}
 	return signer, nil
+}
+
+// joinWindow returns the [server.Server]'s, of a duration that may be "".
+func joinWindow(text string) (time.Duration, error) {
+	if text == "" {
+		return server.DefaultJoinWindow, nil
+	}
+	window, err := time.ParseDuration(text)
+	switch {
+	case err != nil || window < 0:
+		return 0, fmt.Errorf("JOIN_WINDOW is %q, not a time like 30s, 10m or 1h, or 0", text)
+	case window == 0:
+		return -1, nil
+	}
+	return window, nil
 }
 
 // forBrowsers returns the page, or nil if there is to be none.

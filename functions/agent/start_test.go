@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"go/parser"
-	"go/token"
 	"net"
 	"os"
 	"os/exec"
@@ -56,6 +54,7 @@ func TestRefusesToStart(t *testing.T) {
 		{"AUTH=iam", "AUTH=iam needs Lambda"},
 		{"PAGE=maybe", `PAGE is "maybe"`},
 		{"RETENTION_DAYS=0", `RETENTION_DAYS is "0"`},
+		{"JOIN_WINDOW=10", `JOIN_WINDOW is "10", not a time like 30s, 10m or 1h, or 0`},
 		{"RETENTION_DAYS=1.5", `RETENTION_DAYS is "1.5"`},
 		{"RETENTION_DAYS=106752", `RETENTION_DAYS is "106752"`},
 		{"PUSH_ALLOWED_CIDRS=10.0.0.0/33", "PUSH_ALLOWED_CIDRS"},
@@ -110,21 +109,19 @@ func TestHelp(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, dir := range dirs {
-			packages, err := parser.ParseDir(token.NewFileSet(), dir, nil, parser.ImportsOnly)
-			if err != nil {
-				t.Fatal(err)
+			files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+			if err != nil || len(files) == 0 {
+				t.Fatalf("%s: %v", dir, err)
 			}
-			for _, p := range packages {
-				for name := range p.Files {
-					source, err := os.ReadFile(name)
-					if err != nil {
-						t.Fatal(err)
-					}
-					for _, m := range read.FindAllSubmatch(source, -1) {
-						setByLambda := bytes.HasPrefix(m[1], []byte("AWS_")) && !bytes.HasPrefix(m[1], []byte("AWS_ENDPOINT"))
-						if !strings.HasSuffix(name, "_test.go") && !setByLambda && !bytes.Contains(text, m[1]) {
-							t.Errorf("%s reads %s, which %s/usage.txt does not name", name, m[1], dirs[0])
-						}
+			for _, name := range files {
+				source, err := os.ReadFile(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, m := range read.FindAllSubmatch(source, -1) {
+					setByLambda := bytes.HasPrefix(m[1], []byte("AWS_")) && !bytes.HasPrefix(m[1], []byte("AWS_ENDPOINT"))
+					if !strings.HasSuffix(name, "_test.go") && !setByLambda && !bytes.Contains(text, m[1]) {
+						t.Errorf("%s reads %s, which %s/usage.txt does not name", name, m[1], dirs[0])
 					}
 				}
 			}

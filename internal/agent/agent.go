@@ -131,7 +131,7 @@ func (x *Executor) stream(ctx context.Context, ec *a2asrv.ExecutorContext, said 
 			return
 		case step.Done:
 			artifact := a2a.NewArtifactEvent(ec, a2a.NewTextPart(step.Content))
-			artifact.Artifact.Name = resultName
+			artifact.Artifact.Name, artifact.LastChunk = resultName, true
 			if yield(artifact, nil) {
 				yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
 			}

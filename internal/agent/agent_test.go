@@ -41,6 +41,9 @@ func describe(events iter.Seq2[a2a.Event, error]) (lines []string) {
 			}
 		case *a2a.TaskArtifactUpdateEvent:
 			line += fmt.Sprint("artifact ", e.Artifact.Name, " ", e.Artifact.Parts[0].Text())
+			if !e.LastChunk {
+				line += " and more to come"
+			}
 		}
 		lines = append(lines, line)
 	}

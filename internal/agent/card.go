@@ -8,8 +8,8 @@ func Card() *a2a.AgentCard {
 		Name:               "Streaming Demo Agent",
 		Description:        "Demonstrates official A2A streaming patterns with TaskUpdater",
 		Version:            "1.0.0",
-		DefaultInputModes:  []string{"text"},
-		DefaultOutputModes: []string{"text"},
+		DefaultInputModes:  []string{"text/plain", "text/markdown"},
+		DefaultOutputModes: []string{"text/plain", "text/markdown"},
 		Capabilities:       a2a.AgentCapabilities{Streaming: true},
 		Skills: []a2a.AgentSkill{{
 			ID:          "streaming_response",

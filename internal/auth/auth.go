@@ -14,7 +14,7 @@ type Scheme interface {
 	// hundred bytes, besides the issuer's. The error is an *[Error].
 	Authenticate(r *http.Request) (owner string, err error)
 
-	// Declare makes the scheme, if it asks anything of a caller, the card's one security scheme and requirement.
+	// Declare makes the scheme, if it asks anything of a caller, all that the card has of security schemes and requirements.
 	// Maps and lists that the card had are left as they are.
 	Declare(card *a2a.AgentCard)
 }
@@ -36,8 +36,18 @@ type none struct{}
 func (none) Authenticate(*http.Request) (string, error) { return "", nil }
 func (none) Declare(*a2a.AgentCard)                     {}
 
-// declare makes scheme the only way to the agent.
-func declare(card *a2a.AgentCard, name a2a.SecuritySchemeName, scheme a2a.SecurityScheme) {
-	card.SecuritySchemes = a2a.NamedSecuritySchemes{name: scheme}
-	card.SecurityRequirements = a2a.SecurityRequirementsOptions{{name: {}}}
+// declare makes schemes the only ways to the agent, each of which will do, the one that most clients know first: some look no
+// further.
+func declare(card *a2a.AgentCard, schemes ...namedScheme) {
+	card.SecuritySchemes = make(a2a.NamedSecuritySchemes, len(schemes))
+	card.SecurityRequirements = make(a2a.SecurityRequirementsOptions, len(schemes))
+	for i, s := range schemes {
+		card.SecuritySchemes[s.name] = s.scheme
+		card.SecurityRequirements[i] = a2a.SecurityRequirements{s.name: {}}
+	}
+}
+
+type namedScheme struct {
+	name   a2a.SecuritySchemeName
+	scheme a2a.SecurityScheme
 }

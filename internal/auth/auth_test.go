@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -70,22 +72,22 @@ func TestDeclare(t *testing.T) {
 		scheme       auth.Scheme
 		schemes      string // as a client of 1.0 reads them
 		requirements string
-		old          string // scheme and requirement in the shape of 0.3
+		old          string // schemes and requirements in the shape of 0.3
 		oldNeed      string
 	}{
 		{"none", auth.None(), `null`, `null`, `null`, `null`},
 		{"IAM", auth.IAM(nil),
 			`{"iam":{"httpAuthSecurityScheme":{"description":"AWS Signature Version 4, for the service lambda at a function URL and execute-api at an API Gateway","scheme":"AWS4-HMAC-SHA256"}}}`,
 			`[{"schemes":{"iam":[]}}]`,
-			`{"type":"http","scheme":"AWS4-HMAC-SHA256"}`, `[{"iam":[]}]`},
+			`{"iam":{"type":"http","scheme":"AWS4-HMAC-SHA256"}}`, `[{"iam":[]}]`},
 		{"OIDC", oidc("https://issuer.example"),
-			`{"oidc":{"openIdConnectSecurityScheme":{"openIdConnectUrl":"https://issuer.example/.well-known/openid-configuration"}}}`,
-			`[{"schemes":{"oidc":[]}}]`,
-			`{"type":"openIdConnect","openIdConnectUrl":"https://issuer.example/.well-known/openid-configuration"}`, `[{"oidc":[]}]`},
+			`{"bearer":{"httpAuthSecurityScheme":{"description":"a token of the issuer that https://issuer.example/.well-known/openid-configuration describes","scheme":"Bearer","bearerFormat":"JWT"}},"oidc":{"openIdConnectSecurityScheme":{"openIdConnectUrl":"https://issuer.example/.well-known/openid-configuration"}}}`,
+			`[{"schemes":{"bearer":[]}},{"schemes":{"oidc":[]}}]`,
+			`{"bearer":{"type":"http","scheme":"Bearer"},"oidc":{"type":"openIdConnect","openIdConnectUrl":"https://issuer.example/.well-known/openid-configuration"}}`, `[{"bearer":[]},{"oidc":[]}]`},
 		{"OIDC, slash", oidc("https://issuer.example/tenant/"),
-			`{"oidc":{"openIdConnectSecurityScheme":{"openIdConnectUrl":"https://issuer.example/tenant/.well-known/openid-configuration"}}}`,
-			`[{"schemes":{"oidc":[]}}]`,
-			`{"type":"openIdConnect","openIdConnectUrl":"https://issuer.example/tenant/.well-known/openid-configuration"}`, `[{"oidc":[]}]`},
+			`{"bearer":{"httpAuthSecurityScheme":{"description":"a token of the issuer that https://issuer.example/tenant/.well-known/openid-configuration describes","scheme":"Bearer","bearerFormat":"JWT"}},"oidc":{"openIdConnectSecurityScheme":{"openIdConnectUrl":"https://issuer.example/tenant/.well-known/openid-configuration"}}}`,
+			`[{"schemes":{"bearer":[]}},{"schemes":{"oidc":[]}}]`,
+			`{"bearer":{"type":"http","scheme":"Bearer"},"oidc":{"type":"openIdConnect","openIdConnectUrl":"https://issuer.example/tenant/.well-known/openid-configuration"}}`, `[{"bearer":[]},{"oidc":[]}]`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			card := &a2a.AgentCard{Name: "agent", SupportedInterfaces: []*a2a.AgentInterface{
@@ -108,16 +110,10 @@ func TestDeclare(t *testing.T) {
 			if err := json.Unmarshal(data, &compat); err != nil {
 				t.Fatal(err)
 			}
-			var scheme map[string]any
-			for _, s := range compat.SecuritySchemes {
-				scheme = map[string]any{}
-				for _, k := range []string{"type", "scheme", "openIdConnectUrl"} {
-					if s[k] != nil {
-						scheme[k] = s[k]
-					}
-				}
+			for _, scheme := range compat.SecuritySchemes {
+				maps.DeleteFunc(scheme, func(k string, _ any) bool { return !slices.Contains([]string{"type", "scheme", "openIdConnectUrl"}, k) })
 			}
-			sameJSON(t, "0.3 scheme", scheme, tt.old)
+			sameJSON(t, "0.3 schemes", compat.SecuritySchemes, tt.old)
 			sameJSON(t, "0.3 security", compat.Security, tt.oldNeed)
 		})
 	}

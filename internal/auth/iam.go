@@ -48,8 +48,8 @@ func (s iam) Authenticate(r *http.Request) (string, error) {
 func isAccount(id string) bool { return len(id) == 12 && strings.Trim(id, "0123456789") == "" }
 
 func (iam) Declare(card *a2a.AgentCard) {
-	declare(card, "iam", a2a.HTTPAuthSecurityScheme{
+	declare(card, namedScheme{"iam", a2a.HTTPAuthSecurityScheme{
 		Scheme:      "AWS4-HMAC-SHA256",
 		Description: "AWS Signature Version 4, for the service lambda at a function URL and execute-api at an API Gateway",
-	})
+	}})
 }

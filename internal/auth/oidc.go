@@ -133,9 +133,13 @@ func isAccess(typ any) bool {
 }
 
 func (s *tokens) Declare(card *a2a.AgentCard) {
-	declare(card, "oidc", a2a.OpenIDConnectSecurityScheme{
-		OpenIDConnectURL: strings.TrimSuffix(s.issuer, "/") + "/.well-known/openid-configuration",
-	})
+	discovery := strings.TrimSuffix(s.issuer, "/") + "/.well-known/openid-configuration"
+	declare(card,
+		namedScheme{"bearer", a2a.HTTPAuthSecurityScheme{
+			Scheme: "Bearer", BearerFormat: "JWT", Description: "a token of the issuer that " + discovery + " describes",
+		}},
+		namedScheme{"oidc", a2a.OpenIDConnectSecurityScheme{OpenIDConnectURL: discovery}},
+	)
 }
 
 // challenge is what a request without a token is told; one with a bad token is told more (RFC 6750, section 3).

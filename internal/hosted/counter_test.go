@@ -38,7 +38,7 @@ func (Counter) count(ctx context.Context, ec *a2asrv.ExecutorContext, said int) 
 			case <-time.After(time.Second):
 			}
 			chunk := a2a.NewArtifactUpdateEvent(ec, "count", a2a.NewTextPart(fmt.Sprintln(n)))
-			chunk.Append, chunk.LastChunk = n > 1, n == 10
+			chunk.LastChunk = n == 10
 			if !yield(chunk, nil) {
 				return
 			}

@@ -14,9 +14,10 @@ type Parrot struct{}
 
 func (Parrot) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
 	return func(yield func(a2a.Event, error) bool) {
-		for i, word := range strings.Fields(ec.Message.Parts[0].Text()) {
+		words := strings.Fields(ec.Message.Parts[0].Text())
+		for i, word := range words {
 			chunk := a2a.NewArtifactUpdateEvent(ec, "echo", a2a.NewTextPart(word+" "))
-			chunk.Append = i > 0
+			chunk.LastChunk = i == len(words)-1
 			if !yield(chunk, nil) {
 				return
 			}

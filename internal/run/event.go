@@ -31,6 +31,7 @@ func (r *Run) check(e a2a.Event) (a2a.Event, error) {
 		if first && r.turn.Context.StoredTask == nil && onlySubmitted(&c) {
 			return nil, nil
 		}
+		r.artifacts = artifactsOf(&c)
 		return &c, checkStatus(&c.Status)
 
 	case *a2a.TaskStatusUpdateEvent:
@@ -51,9 +52,23 @@ func (r *Run) check(e a2a.Event) (a2a.Event, error) {
 		if c.Artifact == nil || c.Artifact.ID == "" || len(c.Artifact.Parts) == 0 {
 			return nil, fmt.Errorf("an artifact without id or parts: %w", a2a.ErrInvalidAgentResponse)
 		}
+		// There is nothing yet that the first chunk of an artifact could be appended to: clients ignore one that says so.
+		c.Append = c.Append && r.artifacts[c.Artifact.ID]
+		r.artifacts[c.Artifact.ID] = true
 		return &c, r.checkIDs(&c.TaskID, &c.ContextID)
 	}
 	return nil, fmt.Errorf("event %T: %w", e, a2a.ErrInvalidAgentResponse)
+}
+
+// artifactsOf returns which artifacts a task has, which may be nil.
+func artifactsOf(t *a2a.Task) map[a2a.ArtifactID]bool {
+	has := map[a2a.ArtifactID]bool{}
+	if t != nil {
+		for _, a := range t.Artifacts {
+			has[a.ID] = true
+		}
+	}
+	return has
 }
 
 // checkIDs fills in ids that are missing.

@@ -107,11 +107,12 @@ type Run struct {
 	push     atomic.Bool             // the task has got push notifications since its head was read
 	stop     context.CancelCauseFunc // ends all of the run: it may not append any more
 
-	mu      sync.Mutex
-	started bool          // the executor has yielded an event
-	state   a2a.TaskState // the last that this run has brought, or ""
-	size    tasklog.Size  // of the log with what was added
-	count   int64         // of its events
+	mu        sync.Mutex
+	started   bool                    // the executor has yielded an event
+	state     a2a.TaskState           // the last that this run has brought, or ""
+	size      tasklog.Size            // of the log with what was added
+	count     int64                   // of its events
+	artifacts map[a2a.ArtifactID]bool // which there are in the log
 
 	seen observation
 
@@ -122,7 +123,7 @@ type Run struct {
 // Start starts the turn. It goes on when ctx is cancelled, since the client of a run may go away, but not beyond ctx's
 // deadline. The caller must call [Run.Wait].
 func (r *Runner) Start(ctx context.Context, t Turn) *Run {
-	run := &Run{runner: r, turn: t, done: make(chan struct{})}
+	run := &Run{runner: r, turn: t, done: make(chan struct{}), artifacts: artifactsOf(t.Context.StoredTask)}
 	if run.turn.usage == nil {
 		run.turn.usage = new(telemetry.Usage)
 	}

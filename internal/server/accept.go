@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -16,9 +17,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// joinWindow is how long after the end of a task the message that began it, sent again, is still taken for a retry. After that
-// it begins a new task: there are clients that always send the same id.
-const joinWindow = 10 * time.Minute
+// DefaultJoinWindow is [Server.JoinWindow] where none is set.
+const DefaultJoinWindow = 10 * time.Minute
 
 var errRunning = a2a.NewError(a2a.ErrUnsupportedOperation, "the task is being worked on and takes no message before it asks for one")
 
@@ -134,7 +134,7 @@ func (s *Server) latest(ctx context.Context, from int, id func(int) a2a.TaskID) 
 		if errors.Is(err, tasklog.ErrNotFound) {
 			return nil, generation == from, nil // that one exists: it has expired, and is not deleted yet
 		}
-		if err != nil || outlived(snapshot.Task) {
+		if err != nil || s.outlived(snapshot.Task) {
 			return nil, true, err
 		}
 		return snapshot, false, nil
@@ -161,9 +161,12 @@ func (s *Server) latest(ctx context.Context, from int, id func(int) a2a.TaskID) 
 }
 
 // outlived reports whether the task ended too long ago to be joined.
-func outlived(t *a2a.Task) bool {
+func (s *Server) outlived(t *a2a.Task) bool {
 	ended := t.Status.Timestamp
-	return t.Status.State.Terminal() && ended != nil && time.Since(*ended) > joinWindow
+	if !t.Status.State.Terminal() || ended == nil {
+		return false
+	}
+	return s.JoinWindow < 0 || time.Since(*ended) > cmp.Or(s.JoinWindow, DefaultJoinWindow)
 }
 
 func (s *Server) createAs(ctx context.Context, turn *run.Turn, forWorker bool) error {

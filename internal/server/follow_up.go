@@ -87,7 +87,7 @@ func (f *followUp) look(ctx context.Context, snapshot *tasklog.Snapshot) (joins 
 		return false, Invalid("message.contextId", "is not that of the task")
 	}
 	if slices.ContainsFunc(task.History, func(h *a2a.Message) bool { return retried(h, m) }) {
-		if outlived(task) {
+		if f.outlived(task) {
 			return false, errEnded
 		}
 		return true, nil

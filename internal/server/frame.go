@@ -17,6 +17,7 @@ const maxFrameBytes = 8 << 20
 // frame returns the task as the first frame of a stream.
 func frame(t *a2a.Task, seq int64, historyLength *int) (tasklog.Event, error) {
 	trimHistory(t, historyLength)
+	tasklog.JoinTexts(t)
 	if historyLength == nil {
 		if err := trimEcho(t); err != nil {
 			return tasklog.Event{}, err

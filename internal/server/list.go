@@ -172,6 +172,7 @@ func trimmed(t *a2a.Task, req *a2a.ListTasksRequest) *a2a.Task {
 		t.Artifacts = nil
 	}
 	tasklog.Cut(t, maxPageBytes)
+	tasklog.JoinTexts(t)
 	return t
 }
 

@@ -16,12 +16,16 @@ import (
 	"a2alambda/internal/trace"
 )
 
-// Server serves the tasks in a log. All fields but Push are required.
+// Server serves the tasks in a log. All fields but JoinWindow and Push are required.
 type Server struct {
 	Log    tasklog.Log
 	Runner *run.Runner
 	// Retention is how long a task is kept after it was created.
 	Retention time.Duration
+	// JoinWindow is how long after the end of a task a message of one of its turns, sent again, is still taken for a retry. After
+	// that it begins a new task, or is refused: there are clients that always send the same id. Negative means that none is
+	// after the end, and 0 stands for [DefaultJoinWindow].
+	JoinWindow time.Duration
 	// Card is the agent's card without interfaces: it says what the agent takes and gives.
 	Card *a2a.AgentCard
 	// Push is nil where there are no push notifications.
@@ -156,6 +160,7 @@ func answered(t *a2a.Task, historyLength *int) (*a2a.Task, error) {
 		return nil, a2a.NewError(a2a.ErrUnsupportedOperation, fmt.Sprintf("the task %s has more than the %d MB that an answer may have: "+
 			"ask for less with historyLength, or for a stream of its events with SubscribeToTask and Last-Event-ID: 1", t.ID, maxAnswerBytes>>20))
 	}
+	tasklog.JoinTexts(t)
 	return t, nil
 }
 

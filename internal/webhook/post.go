@@ -47,7 +47,7 @@ const maxTaskBytes = 4 << 20
 // (specification 0.3, 9.5); that takes the log from its beginning, and the memory that the task does.
 func (d *delivery) bodies(ctx context.Context) (func(context.Context, tasklog.Event) ([]byte, error), error) {
 	if d.Version != "0.3" {
-		return func(_ context.Context, e tasklog.Event) ([]byte, error) { return e.JSON, nil }, nil
+		return func(_ context.Context, e tasklog.Event) ([]byte, error) { return tasklog.Shown(e.JSON) }, nil
 	}
 	fold := tasklog.NewFold(nil, 0)
 	charge := func(ctx context.Context) error {
@@ -80,6 +80,7 @@ func (d *delivery) bodies(ctx context.Context) (func(context.Context, tasklog.Ev
 			return nil, err
 		}
 		tasklog.Cut(task, maxTaskBytes)
+		tasklog.JoinTexts(task)
 		return legacy.EncodeTask(task)
 	}, nil
 }

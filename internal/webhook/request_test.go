@@ -37,10 +37,14 @@ func TestRequests(t *testing.T) {
 	working.Status.Timestamp = &at
 	artifact := a2a.NewArtifactEvent(info, a2a.NewTextPart("<42>\u0085")) // what HTML escapes, and what may end a line
 	artifact.Artifact.ID = "a1"
+	more := a2a.NewArtifactUpdateEvent(info, "a1", a2a.NewTextPart(", or more")) // in 0.3, and in a task, one text with the first
+	whole := a2a.NewSubmittedTask(info, ask)
+	whole.Status.State, whole.Status.Timestamp = a2a.TaskStateWorking, &at
+	whole.Artifacts = []*a2a.Artifact{{ID: "a1", Parts: a2a.ContentParts{a2a.NewTextPart("42"), a2a.NewTextPart(", or less")}}}
 	done := a2a.NewStatusUpdateEvent(info, a2a.TaskStateCompleted, nil)
 	done.Status.Timestamp = &at
 	var events [][]byte
-	for _, e := range []a2a.Event{task, working, artifact, done} {
+	for _, e := range []a2a.Event{task, working, artifact, more, whole, done} {
 		data, err := tasklog.Encode(e)
 		must(t, err)
 		events = append(events, data)

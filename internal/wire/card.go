@@ -95,18 +95,27 @@ func (h *handler) newCard(key cardKey) ([]byte, error) {
 			})
 		}
 	}
-	pure, err := document(json.Marshal(&card))
+	data, err := json.Marshal(&card)
 	if err != nil {
 		return nil, err
 	}
-	served := pure
-	if key.merged {
-		if served, err = merged(document(json.Marshal(&card))); err != nil {
-			return nil, err
-		}
+	served, err := document(data)
+	if err == nil && key.merged {
+		err = merge(served)
 	}
+	if err != nil {
+		return nil, err
+	}
+	spellRequirements(served)
 	if h.Signer != nil {
 		// Who verifies has either parsed the card, and knows only the fields of 1.0, or has the document.
+		pure, err := document(data)
+		if err != nil {
+			return nil, err
+		}
+		for _, doc := range withSkills(pure) {
+			doc["securityRequirements"] = inProtoJSON(doc["securityRequirements"])
+		}
 		first, err := h.Signer.sign(parsed(pure), key.base)
 		if err != nil {
 			return nil, err
@@ -118,15 +127,12 @@ func (h *handler) newCard(key cardKey) ([]byte, error) {
 		served = maps.Clone(served)
 		served["signatures"] = []a2a.AgentCardSignature{first, second}
 	}
-	data, err := json.MarshalIndent(served, "", "  ")
+	data, err = json.MarshalIndent(served, "", "  ")
 	return jsonline.Clean(data), err
 }
 
-// merged adds to a card of 1.0 the fields that 0.3 has elsewhere, so that clients of both versions can read it.
-func merged(doc map[string]any, err error) (map[string]any, error) {
-	if err != nil {
-		return nil, err
-	}
+// merge adds to a card of 1.0 the fields that 0.3 has elsewhere, so that clients of both versions can read it.
+func merge(doc map[string]any) error {
 	doc["protocolVersion"] = "0.3.0" // the only one of 0.3, and its schema has three numbers
 	// The main interface is among the additional ones too, for completeness (specification 0.3, 5.6.2).
 	var interfaces []any
@@ -147,21 +153,60 @@ func merged(doc map[string]any, err error) (map[string]any, error) {
 			doc["supportsAuthenticatedExtendedCard"] = true
 		}
 	}
-	addSecurity(doc)
-	skills, _ := doc["skills"].([]any)
-	for _, skill := range skills {
-		if skill, ok := skill.(map[string]any); ok {
-			addSecurity(skill)
-		}
+	for _, d := range withSkills(doc) {
+		addSecurity(d)
 	}
 	schemes, _ := doc["securitySchemes"].(map[string]any)
 	for name, scheme := range schemes {
 		scheme, _ := scheme.(map[string]any)
 		if !addType(scheme) {
-			return nil, fmt.Errorf("no 0.3 shape of the security scheme %q", name)
+			return fmt.Errorf("no 0.3 shape of the security scheme %q", name)
 		}
 	}
-	return doc, nil
+	return nil
+}
+
+// withSkills returns the objects of a card that may have security requirements: itself and its skills.
+func withSkills(card map[string]any) []map[string]any {
+	all := []map[string]any{card}
+	skills, _ := card["skills"].([]any)
+	for _, skill := range skills {
+		if skill, ok := skill.(map[string]any); ok {
+			all = append(all, skill)
+		}
+	}
+	return all
+}
+
+// spellRequirements writes the security requirements so that as many clients as possible can read them, and all of them the card.
+//
+// The SDK for Go writes and reads the scopes of a scheme as an array, where ProtoJSON has an object: {"list":[…]}. Each of the
+// two fails to read a whole card for the other's form of that one field, so there is no form for securityRequirements, its name.
+// Parsers of ProtoJSON also read a field by its name in the protocol buffers, security_requirements: there they find their form.
+// Go's parser ignores the case of names, which ProtoJSON does not. Who looks for securityRequirements in the JSON itself finds only
+// the fields of 0.3 beside it. localtest/clients/testdata/cards.txt tells who reads what.
+func spellRequirements(card map[string]any) {
+	for _, doc := range withSkills(card) {
+		if requirements, ok := doc["securityRequirements"]; ok {
+			delete(doc, "securityRequirements")
+			doc["SecurityRequirements"], doc["security_requirements"] = requirements, inProtoJSON(requirements)
+		}
+	}
+}
+
+// inProtoJSON returns the security requirements that the SDK has written as ProtoJSON has them.
+func inProtoJSON(requirements any) (converted []any) {
+	all, _ := requirements.([]any)
+	for _, r := range all {
+		r, _ := r.(map[string]any)
+		of, _ := r["schemes"].(map[string]any)
+		schemes := map[string]any{}
+		for name, scopes := range of {
+			schemes[name] = map[string]any{"list": scopes}
+		}
+		converted = append(converted, map[string]any{"schemes": schemes})
+	}
+	return converted
 }
 
 // addSecurity adds the security requirements of a card or a skill as 0.3 has them.
@@ -205,12 +250,9 @@ func addType(scheme map[string]any) bool {
 }
 
 // document returns the fields of a JSON document.
-func document(data []byte, err error) (map[string]any, error) {
-	if err != nil {
-		return nil, err
-	}
+func document(data []byte) (map[string]any, error) {
 	var fields map[string]any
-	err = json.Unmarshal(data, &fields)
+	err := json.Unmarshal(data, &fields)
 	return fields, err
 }
 

@@ -111,7 +111,7 @@ func TestCardOfBothVersions(t *testing.T) {
 
 func TestExtendedCard(t *testing.T) {
 	h := &handler{Config: Config{Server: &server.Server{Card: agent.Card()}}}
-	public, _ := document(served(t, h.Config), nil)
+	public, _ := document(served(t, h.Config))
 	if _, ok := public["capabilities"].(map[string]any)["extendedAgentCard"]; ok || public["supportsAuthenticatedExtendedCard"] != nil {
 		t.Errorf("the public card declares an extended one: %v", public)
 	}
@@ -124,9 +124,9 @@ func TestExtendedCard(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	public, _ = document(served(t, h.Config), nil)
-	now, _ := document(data[v1], nil)
-	old, _ := document(data[v03], nil)
+	public, _ = document(served(t, h.Config))
+	now, _ := document(data[v1])
+	old, _ := document(data[v03])
 	for name, card := range map[string]map[string]any{"public": public, "1.0": now, "0.3": old} {
 		if card["capabilities"].(map[string]any)["extendedAgentCard"] != true {
 			t.Errorf("%s: capabilities %v", name, card["capabilities"])

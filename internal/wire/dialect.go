@@ -61,7 +61,7 @@ var v1 = &dialect{
 		return jsonline.Marshal(a2a.ListTaskPushConfigResponse{Configs: configs})
 	},
 	nothing:     "{}",
-	eventResult: func(stored []byte) ([]byte, error) { return stored, nil },
+	eventResult: tasklog.Shown,
 	detailed:    true,
 }
 

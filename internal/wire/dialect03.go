@@ -38,7 +38,7 @@ var v03 = &dialect{
 	},
 	nothing: "null",
 	eventResult: func(stored []byte) ([]byte, error) {
-		event, err := tasklog.Decode(stored)
+		event, err := decodeShown(stored)
 		if err != nil {
 			return nil, err
 		}
@@ -67,7 +67,7 @@ var v03http = &dialect{
 	pushListResult:    pbjson.ToProtoListPushConfigsResponse,
 	nothing:           "{}",
 	eventResult: func(stored []byte) ([]byte, error) {
-		event, err := tasklog.Decode(stored)
+		event, err := decodeShown(stored)
 		if err != nil {
 			return nil, err
 		}
@@ -106,4 +106,13 @@ func listResult03(list *a2a.ListTasksResponse, _ bool) ([]byte, error) {
 		}
 	}
 	return jsonline.Marshal(encoded)
+}
+
+// decodeShown decodes an event of the log as clients are shown it.
+func decodeShown(stored []byte) (a2a.Event, error) {
+	event, err := tasklog.Decode(stored)
+	if t, ok := event.(*a2a.Task); ok {
+		tasklog.JoinTexts(t)
+	}
+	return event, err
 }

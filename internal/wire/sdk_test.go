@@ -26,6 +26,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"a2alambda/internal/memlog"
+	"a2alambda/internal/tasklog"
 )
 
 // updater tells of a task's progress, in the manner of the SDKs' TaskUpdater.
@@ -177,6 +178,9 @@ func (v *visit) see(what string, event a2a.Event, err error) {
 	v.t.Helper()
 	if err != nil {
 		v.t.Fatalf("%s: %v, after\n%s", what, err, strings.Join(v.saw, "\n"))
+	}
+	if task, ok := event.(*a2a.Task); ok {
+		tasklog.JoinTexts(task) // as ours are
 	}
 	data, err := json.Marshal(a2a.StreamResponse{Event: event})
 	var tree any

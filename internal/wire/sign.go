@@ -98,8 +98,7 @@ func (h *handler) jwks(w http.ResponseWriter, r *http.Request) {
 }
 
 // parsed returns what is left of a card of 1.0 when the Python and JavaScript SDKs have parsed it and are about to verify it: they
-// drop what is empty. Of security requirements nothing is left to them, because the SDK writes the scopes as a list, where
-// ProtoJSON has an object with a list.
+// drop what is empty.
 func parsed(card map[string]any) map[string]any {
 	kept, _ := nonempty(card).(map[string]any)
 	return kept
@@ -126,7 +125,7 @@ func nonempty(value any) any {
 	case map[string]any:
 		kept := make(map[string]any)
 		for name, e := range v {
-			if e = nonempty(e); e != nil && name != "securityRequirements" {
+			if e = nonempty(e); e != nil {
 				kept[name] = e
 			}
 		}

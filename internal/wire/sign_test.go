@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -54,7 +55,7 @@ func rsaKey(t *testing.T, bits int) *rsa.PrivateKey {
 }
 
 // rebuilt is what a verifier that parses the card rebuilds from secured with another description: RFC 8785 of what is not empty.
-const rebuilt = `{"capabilities":{"streaming":true},"defaultInputModes":["text"],"defaultOutputModes":["text"],` +
+const rebuilt = `{"capabilities":{"streaming":true},"defaultInputModes":["text/plain","text/markdown"],"defaultOutputModes":["text/plain","text/markdown"],` +
 	`"description":"größer als \"<&>\" \\ und 🌊","name":"Streaming Demo Agent",` +
 	`"securitySchemes":{"iam":{"httpAuthSecurityScheme":{"description":"signed","scheme":"AWS4-HMAC-SHA256"}},` +
 	`"key":{"apiKeySecurityScheme":{"location":"header","name":"X-Key"}},"mtls":{"mtlsSecurityScheme":{"description":"certificate"}},` +
@@ -100,7 +101,8 @@ func TestSignatures(t *testing.T) {
 			}
 
 			var signed a2a.AgentCard
-			doc, err := document(data, json.Unmarshal(data, &signed))
+			err = json.Unmarshal(data, &signed)
+			doc, _ := document(data)
 			if err != nil || len(signed.Signatures) != 2 {
 				t.Fatalf("%d signatures, %v", len(signed.Signatures), err)
 			}
@@ -135,7 +137,7 @@ func TestSignatures(t *testing.T) {
 }
 
 func TestNoSigner(t *testing.T) {
-	doc, _ := document(served(t, Config{Server: &server.Server{Card: secured()}}), nil)
+	doc, _ := document(served(t, Config{Server: &server.Server{Card: secured()}}))
 	if slices.Contains(slices.Collect(maps.Keys(doc)), "signatures") {
 		t.Error("the card has signatures")
 	}
@@ -196,8 +198,8 @@ func TestTwoKeys(t *testing.T) {
 	verifies := func(card, keys *Signer) bool {
 		var signed a2a.AgentCard
 		data := served(t, Config{Server: &server.Server{Card: secured()}, Signer: card})
-		doc, err := document(data, json.Unmarshal(data, &signed))
-		if err != nil {
+		doc, err := document(data)
+		if err = errors.Join(err, json.Unmarshal(data, &signed)); err != nil {
 			t.Fatal(err)
 		}
 		delete(doc, "signatures")

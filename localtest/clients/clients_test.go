@@ -1,0 +1,114 @@
+// Package clients has clients and frameworks from their registries, none of them an SDK of the protocol for Go, Python or JavaScript,
+// talk to the agent. Each sends a message, streams one, goes on with a task or a conversation, is refused, and comes without its
+// token. What each shows its user, which is not always what the agent has said, is in testdata.
+//
+// The frameworks that take hundreds of megabytes are left out, unless the tests are run with -heavy:
+//
+//	go test ./localtest/clients -heavy
+package clients
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"a2alambda/internal/auth/authtest"
+	"a2alambda/localtest"
+)
+
+var (
+	heavy  = flag.Bool("heavy", false, "run also what takes hundreds of megabytes to install")
+	update = flag.Bool("update", false, "write what the clients print into testdata")
+)
+
+// client is a program in testdata, and the part of setup.sh that it needs.
+type client struct{ file, part string }
+
+var light = []client{
+	{"Java03.java", "java03"},
+	{"aip.mjs", "aip"},
+	{"eventsource.mjs", "eventsource"},
+	{"adk_agent.py", "adk"},
+	{"strands_agent.py", "strands"},
+	{"jsadk.mjs", "jsadk"},
+	{"ag2_agent.py", "ag2"},
+}
+
+var heavies = []client{
+	{"crewai_agent.py", "crewai"},
+	{"litellm_agent.py", "litellm"},
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if !*heavy {
+		var names []string
+		for _, c := range heavies {
+			names = append(names, c.part)
+		}
+		fmt.Println("left out without -heavy:", strings.Join(names, ", "))
+	}
+	os.Exit(m.Run())
+}
+
+// TestClients compares what each client prints with testdata.
+func TestClients(t *testing.T) {
+	t.Parallel()
+	issuer := authtest.NewIssuer(t)
+	url := localtest.StartAgent(t, "AUTH=oidc", "OIDC_ISSUER="+issuer.URL, "OIDC_AUDIENCE=agent")
+	clients := light
+	if *heavy {
+		clients = append(clients, heavies...)
+	}
+	for _, c := range clients {
+		t.Run(c.part, func(t *testing.T) {
+			t.Parallel()
+			token := issuer.Token(map[string]any{"sub": c.part, "aud": "agent"})
+			printed := strings.ReplaceAll(run(t, c, url, token), url, "http://agent.example")
+			compare(t, printed, "testdata/"+c.part+".txt")
+		})
+	}
+}
+
+// run runs a client and returns what it prints.
+func run(t *testing.T, c client, args ...string) string {
+	t.Helper()
+	installed := localtest.Setup(t, c.part)
+	args = append([]string{"testdata/" + c.file}, args...)
+	program := installed
+	env := os.Environ()
+	switch filepath.Ext(c.file) {
+	case ".java":
+		program, args = "java", append([]string{"-cp", filepath.Join(installed, "*")}, args...)
+	case ".mjs":
+		program, env = "node", append(env, "NODE_PATH="+installed)
+	}
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	var stderr strings.Builder
+	cmd.Env, cmd.Stderr = env, &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("the client ended with %v after\n%s%s", err, out, stderr.String())
+	}
+	return string(out)
+}
+
+func compare(t *testing.T, got, file string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got\n%s\nwant, as in %s,\n%s", got, file, want)
+	}
+}
