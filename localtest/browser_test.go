@@ -50,6 +50,7 @@ func newBrowser(t *testing.T) *browser {
 	if err := chromedp.Do(b.ctx); err != nil { // the tab lives as long as the context that it is opened with
 		t.Fatal(err)
 	}
+	b.do(chromedp.EmulateViewport(1280, 900))
 	return b
 }
 
@@ -168,6 +169,20 @@ func (b *browser) equal(expression, want string) {
 	b.t.Helper()
 	if got := eval[string](b, "JSON.stringify("+expression+")"); got != want {
 		b.t.Errorf("%s is\n%s\nwant\n%s", expression, got, want)
+	}
+}
+
+// becomes waits until an expression has the value, as JSON.
+func (b *browser) becomes(expression, want string) {
+	b.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		got := eval[string](b, "JSON.stringify("+expression+")")
+		if got == want {
+			return
+		}
+		if time.Now().After(end) {
+			b.t.Fatalf("%s is\n%s\nwant\n%s", expression, got, want)
+		}
 	}
 }
 
