@@ -54,6 +54,20 @@ func newBrowser(t *testing.T) *browser {
 	return b
 }
 
+// tab opens another tab of the browser.
+func (b *browser) tab() *browser {
+	b.t.Helper()
+	other := &browser{t: b.t}
+	var cancel context.CancelFunc
+	other.ctx, cancel = chromedp.NewContext(b.ctx, chromedp.WithListener(other.listen))
+	b.t.Cleanup(cancel)
+	if err := chromedp.Do(other.ctx); err != nil {
+		b.t.Fatal(err)
+	}
+	other.do(chromedp.EmulateViewport(1280, 900))
+	return other
+}
+
 func (b *browser) listen(event any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

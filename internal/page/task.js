@@ -225,6 +225,7 @@ class Task {
     }
     if (this.last) this.missing += number - this.last - 1;
     this.first ||= number;
+    const known = this.last;
     this.last = number;
     const before = this.phase;
     if (event.artifactUpdate) {
@@ -232,7 +233,7 @@ class Task {
       this.view.chunk(number, update);
     } else {
       this.clock(update.status.timestamp);
-      if (event.task) this.snapshot(update, number);
+      if (event.task) this.snapshot(update, { number, known });
       this.status(number, update.status);
     }
     this.view.refresh();
@@ -248,13 +249,14 @@ class Task {
     if (this.state === 'canceled' && this.toCancel) this.view.mark(words.canceledByYou);
   }
 
-  // snapshot shows what a task is made of: what was said, all of it or, of an event, before its status, and the artifacts.
-  snapshot(task, number = 0) {
+  // snapshot shows what a task is made of: what was said, of an event before its status, and the artifacts. Of what the agent said, that
+  // up to a known event is on the page.
+  snapshot(task, { number = 0, known = 0 } = {}) {
     const history = [...(task.history ?? [])];
     if (!number && task.status.message) history.push(task.status.message);
     for (const message of history) {
       if (message.role === 'ROLE_USER') this.view.said(message, 'received');
-      else this.view.row({ state: 'working', parts: message.parts });
+      else if (!known) this.view.row({ state: 'working', parts: message.parts });
     }
     this.view.snapshot(task.artifacts ?? []);
   }

@@ -87,7 +87,7 @@ class TaskView {
     this.switch.textContent = connected ? words.drop : this.broken ? words.tryNow : task.last ? words.resume(task.last) : words.sendAgain;
     show(this.switch, (task.streaming && !quiet) || task.link === 'dropped');
     show(this.cancel, Boolean(task.id) && !task.over);
-    this.cancel.disabled = Boolean(task.canceling);
+    this.cancel.ariaDisabled = String(Boolean(task.canceling)); // it keeps the focus
     this.asks.hidden = !task.waits;
     this.asks.textContent = task.state === 'auth-required' ? words.waitsForAuth : words.waitsForYou;
     const faults = [task.missing && words.missing(task.missing), task.twice && words.twice(task.twice)].filter(Boolean).join(', ');
