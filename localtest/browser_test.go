@@ -268,6 +268,17 @@ func (b *browser) focus(name string, backwards bool) {
 	b.t.Fatalf("the keyboard does not get to %q, only to %q", name, seen)
 }
 
+// paste pastes what is in the clipboard at the focus.
+func (b *browser) paste() {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, input.DispatchKeyEvent, input.DispatchKeyEventParams{
+			Type: input.DispatchKeyEventTypeKeyDown, Key: "v", Code: "KeyV", WindowsVirtualKeyCode: 'V', Modifiers: 2, Commands: []string{"paste"},
+		})
+		return err
+	}))
+}
+
 // scheme has the page shown in the user's colours: light or dark.
 func (b *browser) scheme(name string) {
 	b.t.Helper()
