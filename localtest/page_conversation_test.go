@@ -45,6 +45,7 @@ func TestPageReload(t *testing.T) {
 	x.chunks(t, "two")
 	x.status(t, a2a.TaskStateCompleted, "Done")
 	for _, b := range append(others, b) {
+		b.front()
 		b.becomes(`[`+state+`, $all('.artifact .parts'), $all('.order').at(-1)]`,
 			`["Completed,Completed",["One two"],"Events 1 to 4, in order: none missing, none twice."]`)
 	}

@@ -111,6 +111,7 @@ type route struct {
 	mu    sync.Mutex
 	links map[net.Conn]net.Conn
 	gone  bool
+	tries int // connections that were refused
 	held  []net.Conn // dead ones, which stay open
 }
 
@@ -145,6 +146,9 @@ func (n *route) serve() {
 		}
 		n.mu.Lock()
 		gone := n.gone
+		if gone {
+			n.tries++
+		}
 		n.mu.Unlock()
 		server, err := net.Dial("tcp", n.to)
 		if err != nil || gone {
@@ -198,6 +202,22 @@ func (n *route) leave() {
 	n.gone = true
 	n.mu.Unlock()
 	n.cut()
+}
+
+// refused waits until so many connections have been refused.
+func (n *route) refused(t *testing.T, tries int) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		n.mu.Lock()
+		so := n.tries
+		n.mu.Unlock()
+		if so >= tries {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the page gave up after %d tries", so)
+		}
+	}
 }
 
 func (n *route) comeBack() {

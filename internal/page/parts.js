@@ -129,7 +129,7 @@ function file({ raw, filename, mediaType = '' }) {
   if (preview) figure.append(preview);
   const a = element('a', '', 'attachment');
   a.href = blobURL(bytes, 'application/octet-stream');
-  a.download = filename || words.file;
+  a.download = name;
   a.append(named(name), element('span', [mediaType && plain(mediaType), size(bytes.length)].filter(Boolean).join(', '), 'soft'));
   figure.append(a);
   return figure;
