@@ -114,7 +114,7 @@ function fill(root, tokens) {
 function opened(parent, token) {
   const name = { link_open: 'a', heading_open: headings[token.tag] }[token.type] ?? token.tag;
   const e = document.createElement(name);
-  if (/^(p|h\d|li|td|th|blockquote|ul|ol)$/.test(name)) e.dir = 'auto';
+  if (parent.nodeType === Node.DOCUMENT_FRAGMENT_NODE || /^t[dh]$/.test(name)) e.dir = 'auto'; // and of what is in it, too
   switch (token.type) {
     case 'link_open': outward(e, token.attrGet('href')); break;
     case 'heading_open': e.className = `as-${token.tag}`; break;
