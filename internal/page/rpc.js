@@ -5,8 +5,8 @@ let calls = 0;
 
 // The server says something every 4 s, if only that it is there. After two and a half times that without a byte the connection is dead.
 const silence = 10_000;
-// A first byte may take as long as an instance takes to start.
-const patience = 30_000;
+// Calls that are no streams may take as long as a cancellation may.
+const patience = 45_000;
 
 // Refusal is an answer that says no: sending the same again changes nothing.
 class Refusal extends Error {
@@ -66,12 +66,13 @@ async function answer(response) {
 }
 
 async function call(method, params) {
-  return answer(await post(method, params));
+  return answer(await post(method, params, { signal: AbortSignal.timeout(patience) }));
 }
 
 // stream yields the frames of a stream as they come, those of one read together: their text, and, if they are events, their number and
-// data, which result takes. If nothing comes for too long, not even a comment, it ends as Lost.
-async function* stream(method, params, { signal, last }) {
+// data, which result takes. If nothing comes for too long, not even a comment, it ends as Lost. The first byte may take longer with each
+// of so many tries before: a connection that a browser had kept may be dead, too, or a server slow.
+async function* stream(method, params, { signal, last, tries = 0 }) {
   const dead = new AbortController();
   let timer;
   const watch = (ms) => {
@@ -79,7 +80,7 @@ async function* stream(method, params, { signal, last }) {
     timer = setTimeout(() => dead.abort(), ms);
   };
   try {
-    watch(patience);
+    watch(silence + 5000 * Math.min(tries, 10));
     const response = await post(method, params, { signal: AbortSignal.any([signal, dead.signal]), last });
     if (!response.headers.get('Content-Type')?.startsWith('text/event-stream')) {
       if (response.status === 204) return;

@@ -136,7 +136,7 @@ class Task {
       let error;
       this.view.refresh();
       try {
-        await this.read(abort.signal);
+        await this.read(abort.signal, tries);
       } catch (e) {
         error = e;
       }
@@ -164,10 +164,10 @@ class Task {
   }
 
   // read takes what the stream brings. Of much that comes at once, it takes a part at a time.
-  async read(signal) {
+  async read(signal, tries) {
     let until = performance.now() + slice;
     let asked = Infinity; // when the next piece was asked for
-    for await (const frames of this.stream(signal)) {
+    for await (const frames of this.stream({ signal, tries })) {
       if (performance.now() - asked > 100) this.live = true; // it came when it happened, and not with all that was before
       for (const frame of frames) {
         if (signal.aborted) return;
@@ -182,15 +182,15 @@ class Task {
   }
 
   // stream asks for the stream: by the message, until it is known to have arrived, and then by the task's id.
-  stream(signal) {
+  stream(options) {
     if (this.pending) {
       const params = { message: this.pending };
       this.view.frame('sent', `SendStreamingMessage ${JSON.stringify(params)}`);
-      return stream('SendStreamingMessage', params, { signal });
+      return stream('SendStreamingMessage', params, options);
     }
     const last = Math.max(this.last, 1);
     this.view.frame('sent', `SubscribeToTask ${JSON.stringify({ id: this.id })}\nLast-Event-ID: ${last}`);
-    return stream('SubscribeToTask', { id: this.id }, { signal, last });
+    return stream('SubscribeToTask', { id: this.id }, { ...options, last });
   }
 
   // atEnd shows a task as it is whose log has nothing more to tell, and reports whether it is one.

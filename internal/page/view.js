@@ -48,6 +48,7 @@ class TaskView {
   // draw shows what has changed, and returns whether there is more.
   draw() {
     const { task } = this;
+    if (this.stale) this.drawState();
     let more = this.drawRows();
     for (const artifact of this.artifacts.values()) {
       const open = Boolean(artifact.open && !task.over && !task.waits && !task.left);
@@ -58,7 +59,6 @@ class TaskView {
       if (later) artifact.changed = more = true;
       if (artifact.voice && artifact.parts.last instanceof Prose) artifact.voice.tell(artifact.parts.last.view, open || later);
     }
-    if (this.stale) this.drawState();
     if (this.details.open) this.drawFrames();
     return more;
   }
@@ -193,10 +193,17 @@ class TaskView {
     }
   }
 
+  // snapshot shows the artifacts as a task has them. Those that are on the page as they are stay.
   snapshot(artifacts) {
-    this.artifacts.clear();
-    this.artifactsView.replaceChildren();
-    for (const artifact of artifacts) this.artifact(artifact, false);
+    const ids = new Set(artifacts.map(({ artifactId }) => artifactId));
+    for (const [id, { section }] of this.artifacts) {
+      if (ids.has(id)) continue;
+      section.remove();
+      this.artifacts.delete(id);
+    }
+    for (const artifact of artifacts) {
+      if (this.artifacts.get(artifact.artifactId)?.content !== contentOf(artifact)) this.artifact(artifact, false);
+    }
   }
 
   // artifact shows an artifact, or appends a chunk to it.
@@ -221,6 +228,7 @@ class TaskView {
       view.parts.clear();
       view.voice = undefined;
     }
+    view.content = (append ? view.content : '') + contentOf({ parts });
     view.parts.add(parts);
     view.changed = true;
     redraw(this);
@@ -246,6 +254,11 @@ class TaskView {
     this.alertView.textContent = text;
     this.alertView.hidden = !text;
   }
+}
+
+// contentOf is the same for the same parts, however their text is cut to pieces.
+function contentOf({ parts }) {
+  return (parts ?? []).map((part) => part.text ?? `\0${part.raw?.length ?? JSON.stringify(part.data ?? part.url)}\0`).join('');
 }
 
 // show shows or hides a button. The focus of one that goes away goes to the message box.
