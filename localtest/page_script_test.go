@@ -111,7 +111,7 @@ type route struct {
 	mu    sync.Mutex
 	links map[net.Conn]net.Conn
 	gone  bool
-	tries int // connections that were refused
+	tries int        // connections that were refused
 	held  []net.Conn // dead ones, which stay open
 }
 

@@ -261,6 +261,15 @@ func TestPageToken(t *testing.T) {
 	b.wait(state + ` === 'Completed'`)
 	b.equal(`$all('.said')`, `["Hello\nReceived"]`)
 	b.equal(`[localStorage.length, sessionStorage.length, document.cookie, history.state]`, `[0,0,"",null]`)
+
+	// After a reload the token is gone, and the conversation waits for it.
+	b.do(chromedp.Reload())
+	b.wait(`$text('#recent-note') === 'Your conversations show when you have given a token.'`)
+	b.equal(`$all('.said')`, `[]`)
+	b.focus("Bearer token", false)
+	b.write(token)
+	b.press("Enter", false)
+	b.becomes(`[$all('.said'), `+state+`]`, `[["Hello\nReceived"],"Completed"]`)
 	for _, fault := range b.takeFaults() {
 		if !strings.Contains(fault, "status of 401") {
 			t.Error(fault)

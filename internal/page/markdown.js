@@ -16,6 +16,9 @@ const markdown = (() => {
   return md;
 })();
 
+const mostText = 4096; // characters that are read at once, if that is a block
+const atOnce = 8; // ms that are drawn in before the browser may do something else
+
 // Prose is a text that is Markdown, and may be growing.
 class Prose {
   constructor() {
@@ -25,24 +28,38 @@ class Prose {
     this.drawn = undefined; // what of the tail is on the page
     this.last = undefined; // and as which elements: the last block's
     this.due = 0; // when it is drawn again, because drawing it takes long
+    this.most = mostText;
   }
 
   add(text) {
     this.tail = (this.tail + text).replace(/\r(\n|(?=[^]))/g, '\n');
   }
 
-  // draw shows the text. open says that there is more to come. It returns whether it was left for later.
+  // draw shows the text. open says that there is more to come. Of much text, it shows a part, and returns whether it has left some for
+  // later.
   draw(open) {
-    const text = open ? this.tail.slice(0, settled(this.tail)) : this.tail;
-    const key = `${open}${text.length}`;
-    if (key === this.drawn) return false;
     const begin = performance.now();
     if (open && begin < this.due) return true;
+    let more;
+    do {
+      more = this.drawPart(open);
+    } while (more && performance.now() - begin < atOnce);
+    this.due = performance.now() + 4 * (performance.now() - begin);
+    return more;
+  }
+
+  drawPart(open) {
+    const part = this.tail.length > this.most;
+    // A part is a text that is not all there yet.
+    const unfinished = open || part;
+    const there = part ? this.tail.slice(0, this.tail.lastIndexOf('\n', this.most) + 1 || this.most) : this.tail;
+    const text = unfinished ? there.slice(0, settled(there)) : there;
+    const key = `${unfinished}${text.length}`;
+    if (key === this.drawn && !part) return false;
     this.drawn = key;
-    this.env.open = open;
-    this.env.lines = open ? text.trimEnd().split('\n').length : 0;
-    const tokens = markdown.parse(text, this.env);
-    const blocks = topBlocks(tokens);
+    this.env.open = unfinished;
+    this.env.lines = unfinished ? text.trimEnd().split('\n').length : 0;
+    const blocks = topBlocks(markdown.parse(text, this.env));
     // The last block stays, even if there should be no more to come: who says so may go on all the same.
     for (const block of blocks.slice(0, -1)) {
       this.put(block);
@@ -51,11 +68,11 @@ class Prose {
     if (blocks.length > 1) {
       const from = lineStart(text, blocks.at(-1)[0].map[0]);
       this.tail = this.tail.slice(from);
-      this.drawn = `${open}${text.length - from}`;
+      this.drawn = `${unfinished}${text.length - from}`;
     }
     if (blocks.length) this.last = this.put(blocks.at(-1));
-    this.due = performance.now() + 4 * (performance.now() - begin);
-    return false;
+    this.most = part && blocks.length < 2 ? 2 * this.most : mostText;
+    return part;
   }
 
   // put shows a block in place of the last one, as it was when less of it had come.
@@ -65,14 +82,6 @@ class Prose {
     this.view.append(block);
     return block;
   }
-}
-
-// prose shows a text that is whole.
-function prose(text) {
-  const p = new Prose();
-  p.add(text);
-  p.draw(false);
-  return p.view;
 }
 
 // topBlocks parts tokens at the ends of the outermost blocks.

@@ -26,8 +26,9 @@ var scripts = []string{
 // New returns the handler of the page, for GET and HEAD. Style and script are in it, because a Lambda instance serves one request at a
 // time: one for the page, and not six.
 //
-// The Content-Security-Policy (https://www.w3.org/TR/CSP3/) lets these two run by their hashes and the page ask its own origin, and
-// nothing else; and it takes from the script the means to make HTML of a text (https://www.w3.org/TR/trusted-types/).
+// The Content-Security-Policy (https://www.w3.org/TR/CSP3/) lets these two run by their hashes, the page ask its own origin and show
+// the images, sound and film that messages and artifacts bring along, and nothing else; and it takes from the script the means to make
+// HTML of a text (https://www.w3.org/TR/trusted-types/).
 func New() http.Handler {
 	style := read("page.css")
 	var script strings.Builder

@@ -90,7 +90,7 @@ class Parts {
 function showParts(view, parts, options) {
   const p = new Parts(view, options);
   p.add(parts);
-  p.draw();
+  while (p.draw());
 }
 
 function shown(part) {
@@ -142,7 +142,7 @@ function named(name) {
 }
 
 function previewed(bytes, type, name) {
-  if (/^image\/(png|jpeg|gif|webp|avif|bmp|svg\+xml)$/.test(type)) {
+  if (/^image\/(png|jpeg|gif|webp|avif|bmp)$/.test(type)) {
     const image = element('img');
     image.alt = words.image(name);
     image.addEventListener('error', () => image.remove());

@@ -183,13 +183,13 @@ class TaskView {
     view.open = append && !lastChunk;
     if (task.live && append) view.voice ??= new Voice(view.chunks > 2 && view.parts.last?.view);
     else if (task.live) view.voice = new Voice();
-    const text = view.chunks > 1 ? words.chunks(view.title, view.chunks) : view.title;
     if (append && view.row && this.newest === view.row) {
+      const text = words.chunks(view.title, number - view.from + 1);
       Object.assign(view.row, { number: `${view.from}–${number}`, text, elapsed: task.live ? duration(task.elapsed) : '' });
       this.changedRows.add(view.row);
     } else {
       view.from = number;
-      view.row = this.row({ number, state: 'artifact', label: words.artifactRow, text, timed: task.live });
+      view.row = this.row({ number, state: 'artifact', label: words.artifactRow, text: view.title, timed: task.live });
     }
   }
 
