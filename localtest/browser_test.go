@@ -34,7 +34,24 @@ type browser struct {
 	faults []string
 }
 
+// browsers are the tests that may have one at the same time: each keeps a processor busy.
+var browsers = make(chan struct{}, 2)
+
+// newBrowser starts the browser of a test, when there is room for it.
 func newBrowser(t *testing.T) *browser {
+	t.Helper()
+	browsers <- struct{}{}
+	t.Cleanup(func() { <-browsers })
+	return startBrowser(t)
+}
+
+// another starts one more, with nothing in it that the first one knows.
+func (b *browser) another() *browser {
+	b.t.Helper()
+	return startBrowser(b.t)
+}
+
+func startBrowser(t *testing.T) *browser {
 	t.Helper()
 	b := &browser{t: t}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],

@@ -36,7 +36,7 @@ func TestPageReload(t *testing.T) {
 	b.do(chromedp.Reload())
 	b.becomes(messages, `["First","Second"]`)
 	b.becomes(`[`+state+`, $all('.artifact .parts'), `+numbers+`]`, `["Completed,Working",["One"],"1 2"]`)
-	others := []*browser{b.tab(), newBrowser(t)}
+	others := []*browser{b.tab(), b.another()}
 	for _, other := range others {
 		other.open(address)
 		other.becomes(messages, `["First","Second"]`)

@@ -23,6 +23,7 @@ function keepInSight() {
   if (!following || distance <= 0) return;
   $('conversation').scrollBy(0, distance);
   scrollBy(0, distance);
+  scrolled = position();
 }
 
 // Scrolling on does not mean that the reader has gone away: more may have come since, before the event for it.
@@ -30,7 +31,7 @@ addEventListener('scroll', () => {
   const now = position();
   if (below() < 60) following = true;
   else if (now < scrolled) following = false;
-  if (following) $('latest').hidden = true;
+  $('latest').hidden = following || below() < 100;
   scrolled = now;
 }, { capture: true, passive: true });
 

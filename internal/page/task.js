@@ -50,6 +50,7 @@ class Task {
   // open shows a task from its first event on, all of which are in its log, and follows it.
   open(id) {
     this.id = id;
+    this.replaying = true;
     this.connect();
   }
 
@@ -64,6 +65,7 @@ class Task {
   // replay shows the events of a task that was shown without.
   replay() {
     this.view.clear();
+    this.replaying = true;
     [this.first, this.last, this.begun, this.elapsed] = [0, 0, 0, 0];
     this.connect();
   }
@@ -166,9 +168,11 @@ class Task {
   // read takes what the stream brings. Of much that comes at once, it takes a part at a time.
   async read(signal, tries) {
     let until = performance.now() + slice;
+    const begun = performance.now();
     let asked = Infinity; // when the next piece was asked for
     for await (const frames of this.stream({ signal, tries })) {
-      if (performance.now() - asked > 100) this.live = true; // it came when it happened, and not with all that was before
+      // It came when it happened, and not with all that was before.
+      if (performance.now() - asked > 100 || performance.now() - begun > 2000) [this.live, this.replaying] = [true, false];
       for (const frame of frames) {
         if (signal.aborted) return;
         this.take(frame);
@@ -244,7 +248,7 @@ class Task {
     this.state = stateName(state);
     const user = message?.role === 'ROLE_USER'; // a message of the user comes as the status with which the task takes it up
     if (user) this.view.said(message, 'received');
-    else if (this.live) say(firstWords(message));
+    else if (!this.replaying) say(firstWords(message));
     this.view.row({ number, state: this.state, parts: user ? [] : message?.parts, timed: true });
     if (this.state === 'canceled' && this.toCancel) this.view.mark(words.canceledByYou);
   }

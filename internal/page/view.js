@@ -71,8 +71,7 @@ class TaskView {
     const phaseWords = task.canceling && !task.over ? words.canceling : words.phase[phase] ?? phase;
     if (this.state.textContent !== phaseWords) {
       this.state.textContent = phaseWords;
-      if (task.live || this.told) say(phaseWords);
-      this.told = true;
+      if (!task.replaying) say(phaseWords);
     }
     this.state.dataset.state = phase || 'sending';
     const link = this.broken ? words[task.link] : '';
@@ -181,8 +180,8 @@ class TaskView {
     const view = this.artifact(artifact, append);
     view.chunks = append ? view.chunks + 1 : 1;
     view.open = append && !lastChunk;
-    if (task.live && append) view.voice ??= new Voice(view.chunks > 2 && view.parts.last?.view);
-    else if (task.live) view.voice = new Voice();
+    if (!task.replaying && append) view.voice ??= new Voice(view.chunks > 2 && view.parts.last?.view);
+    else if (!task.replaying) view.voice = new Voice();
     if (append && view.row && this.newest === view.row) {
       const text = words.chunks(view.title, number - view.from + 1);
       Object.assign(view.row, { number: `${view.from}–${number}`, text, elapsed: task.live ? duration(task.elapsed) : '' });
@@ -228,7 +227,7 @@ class TaskView {
       view.parts.clear();
       view.voice = undefined;
     }
-    view.content = (append ? view.content : '') + contentOf({ parts });
+    view.content = ((append && view.content) || '') + contentOf({ parts });
     view.parts.add(parts);
     view.changed = true;
     redraw(this);
