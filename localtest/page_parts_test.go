@@ -146,6 +146,7 @@ func TestPageAttach(t *testing.T) {
 	b.becomes(`[$all('#attached li'), $text('.delivery')]`, `[[],"Received"]`)
 	x.status(t, a2a.TaskStateCompleted)
 	b.wait(state + ` === 'Completed'`)
+	b.becomes(`$all('#recent .title')`, `["notes.txt a.txt b.txt"]`)
 
 	// As large as may be, it arrives.
 	choose(file("largest.txt", []byte(strings.Repeat("x", 3_999_999))))

@@ -36,9 +36,8 @@ const callbacks = {
 
 function learnOpen(task) {
   if (!task.state || task.time === Infinity && !task.begun) return;
-  const [first] = task.view.messages.values();
-  const said = plain(first?.querySelector('.parts').textContent.replace(/\s+/g, ' ').trim().slice(0, 300));
-  learn({ id: task.id, context: task.context, state: task.phase || task.state, time: task.begun ? task.begun + task.elapsed : task.time, said });
+  const time = task.begun ? task.begun + task.elapsed : task.time;
+  learn({ id: task.id, context: task.context, state: task.phase || task.state, time, said: firstWords(task.view.firstMessage) });
 }
 
 // remember puts the address of the conversation into the URL, and the message that the server may not have yet into the history.

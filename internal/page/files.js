@@ -9,11 +9,11 @@ let attached = []; // { name, type, bytes: Uint8Array }
 // inputModes are the media types that the agent takes, of its card.
 let inputModes = [];
 
-const textual = /^(application\/(json|xml|yaml|javascript|x-sh|sql)|[^/]+\/[^/]+\+(json|xml))$/;
+const textual = /^(text\/.*|application\/(json|xml|yaml|javascript|x-sh|sql)|[^/]+\/[^/]+\+(json|xml))$/;
 
 // takes tells whether the agent says that it takes a media type. "text" is text of any kind.
 function takes(type) {
-  return !type || inputModes.some((mode) => {
+  return !type || !inputModes.length || inputModes.some((mode) => {
     const m = mode.toLowerCase().split(';')[0].trim();
     return m === type || m === '*/*' || m === '*' || type.startsWith(m.replace(/\*$/, '').replace(/\/?$/, '/'));
   });

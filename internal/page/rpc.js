@@ -5,6 +5,8 @@ let calls = 0;
 
 // The server says something every 4 s, if only that it is there. After two and a half times that without a byte the connection is dead.
 const silence = 10_000;
+const slowest = 50; // bytes that a connection takes in a millisecond, at least
+
 // Calls that are no streams may take as long as a cancellation may.
 const patience = 45_000;
 
@@ -80,7 +82,7 @@ async function* stream(method, params, { signal, last, tries = 0 }) {
     timer = setTimeout(() => dead.abort(), ms);
   };
   try {
-    watch(silence + 5000 * Math.min(tries, 10));
+    watch(silence + 5000 * Math.min(tries, 10) + JSON.stringify(params).length / slowest);
     const response = await post(method, params, { signal: AbortSignal.any([signal, dead.signal]), last });
     if (!response.headers.get('Content-Type')?.startsWith('text/event-stream')) {
       if (response.status === 204) return;

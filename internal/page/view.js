@@ -113,6 +113,7 @@ class TaskView {
     if (!bubble) {
       bubble = clone('message-template');
       this.messages.set(id, bubble);
+      this.firstMessage ??= message;
       showParts(bubble.querySelector('.parts'), message.parts, { prose: false });
       bubble.querySelector('.again').addEventListener('click', () => this.task.send(message));
       bubble.querySelector('.edit').addEventListener('click', () => this.task.refused(undefined, message, this.task));

@@ -142,6 +142,7 @@ func servePage(b *bench) (base string, end func(), err error) {
 	log := new(memlog.Log)
 	logger := slog.New(slog.NewTextHandler(b.log, nil))
 	runner := &run.Runner{Log: log, Executor: writer{}, Logger: logger}
+	runner.Invoke = func(ctx context.Context, id a2a.TaskID) error { return runner.Work(context.WithoutCancel(ctx), id) }
 	handler := wire.New(wire.Config{
 		Server: &server.Server{Log: log, Runner: runner, Retention: time.Hour, Card: agent.Card()},
 		Auth:   auth.None(), BaseURL: functionurl.BaseURL, Page: page.New(), Logger: logger,
