@@ -1,6 +1,7 @@
 package localtest_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -95,15 +96,15 @@ func TestPageHalfWritten(t *testing.T) {
 		globalThis.looks = seen;
 		new MutationObserver(look).observe(document.querySelector('#tasks'), { childList: true, subtree: true, characterData: true });
 	})()`)
-	for piece := range strings.SplitAfterSeq(text, "") {
+	for i, piece := range strings.SplitAfter(text, "") {
 		x.chunks(t, piece)
-		b.wait(`$text('.artifact') !== null`) // some of them are drawn alone
+		b.wait(fmt.Sprintf(`$text('.event:last-child .number').endsWith('–%d')`, i+3)) // it is drawn
 	}
 	b.wait(`$text('.artifact').endsWith('An end')`)
 	x.status(t, a2a.TaskStateCompleted)
 	b.wait(state + ` === 'Completed'`)
 	b.equal(`globalThis.flickers`, `[]`)
-	if looks := eval[int](b, `globalThis.looks.length`); looks < 50 {
+	if looks := eval[int](b, `globalThis.looks.length`); looks < len(text)/2 {
 		t.Errorf("only %d states of the page were seen", looks)
 	}
 	b.equal(`[...document.querySelector('.artifact .prose').children].map((e) => e.nodeName).join()`, `"H5,P,UL,OL,DIV,DIV,BLOCKQUOTE,P"`)
