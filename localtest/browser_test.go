@@ -11,10 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
@@ -32,7 +34,24 @@ type browser struct {
 	faults []string
 }
 
+// browsers are the tests that may have one at the same time: each keeps a processor busy.
+var browsers = make(chan struct{}, 2)
+
+// newBrowser starts the browser of a test, when there is room for it.
 func newBrowser(t *testing.T) *browser {
+	t.Helper()
+	browsers <- struct{}{}
+	t.Cleanup(func() { <-browsers })
+	return startBrowser(t)
+}
+
+// another starts one more, with nothing in it that the first one knows.
+func (b *browser) another() *browser {
+	b.t.Helper()
+	return startBrowser(b.t)
+}
+
+func startBrowser(t *testing.T) *browser {
 	t.Helper()
 	b := &browser{t: t}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
@@ -50,7 +69,22 @@ func newBrowser(t *testing.T) *browser {
 	if err := chromedp.Do(b.ctx); err != nil { // the tab lives as long as the context that it is opened with
 		t.Fatal(err)
 	}
+	b.do(chromedp.EmulateViewport(1280, 900))
 	return b
+}
+
+// tab opens another tab of the browser, in front.
+func (b *browser) tab() *browser {
+	b.t.Helper()
+	other := &browser{t: b.t}
+	var cancel context.CancelFunc
+	other.ctx, cancel = chromedp.NewContext(b.ctx, chromedp.WithListener(other.listen), chromedp.WithNewWindow(false))
+	b.t.Cleanup(cancel)
+	if err := chromedp.Do(other.ctx); err != nil {
+		b.t.Fatal(err)
+	}
+	other.do(chromedp.EmulateViewport(1280, 900))
+	return other
 }
 
 func (b *browser) listen(event any) {
@@ -94,7 +128,7 @@ func (b *browser) checkRequests(base string) {
 		b.t.Error("the browser made no request")
 	}
 	for _, r := range b.requests {
-		if u, err := url.Parse(r.URL); err != nil || u.Scheme != "data" && !strings.HasPrefix(r.URL, base+"/") {
+		if u, err := url.Parse(r.URL); err != nil || u.Scheme != "data" && u.Scheme != "blob" && !strings.HasPrefix(r.URL, base+"/") {
 			b.t.Errorf("the page asked for %s", r.URL)
 		}
 	}
@@ -166,8 +200,22 @@ func (b *browser) wait(expression string) {
 // equal checks the value of an expression, as JSON.
 func (b *browser) equal(expression, want string) {
 	b.t.Helper()
-	if got := eval[string](b, "JSON.stringify("+expression+")"); got != want {
+	if got := eval[string](b, "String(JSON.stringify("+expression+"))"); got != want {
 		b.t.Errorf("%s is\n%s\nwant\n%s", expression, got, want)
+	}
+}
+
+// becomes waits until an expression has the value, as JSON.
+func (b *browser) becomes(expression, want string) {
+	b.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		got := eval[string](b, "String(JSON.stringify("+expression+"))")
+		if got == want {
+			return
+		}
+		if time.Now().After(end) {
+			b.t.Fatalf("%s is\n%s\nwant\n%s", expression, got, want)
+		}
 	}
 }
 
@@ -237,6 +285,35 @@ func (b *browser) focus(name string, backwards bool) {
 		}
 	}
 	b.t.Fatalf("the keyboard does not get to %q, only to %q", name, seen)
+}
+
+// front shows the tab, and hides the others.
+func (b *browser) front() {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, page.BringToFront, cdp.Empty{})
+		return err
+	}))
+}
+
+// online has the browser believe that there is a network, or that there is none.
+func (b *browser) online(is bool) {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: !is, DownloadThroughput: -1, UploadThroughput: -1})
+		return err
+	}))
+}
+
+// paste pastes what is in the clipboard at the focus.
+func (b *browser) paste() {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, input.DispatchKeyEvent, input.DispatchKeyEventParams{
+			Type: input.DispatchKeyEventTypeKeyDown, Key: "v", Code: "KeyV", WindowsVirtualKeyCode: 'V', Modifiers: 2, Commands: []string{"paste"},
+		})
+		return err
+	}))
 }
 
 // scheme has the page shown in the user's colours: light or dark.

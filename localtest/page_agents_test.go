@@ -77,6 +77,7 @@ func servePage(t *testing.T, x a2asrv.AgentExecutor) *httptest.Server {
 	log := new(memlog.Log)
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	runner := &run.Runner{Log: log, Executor: x, Logger: logger}
+	runner.Invoke = func(ctx context.Context, id a2a.TaskID) error { return runner.Work(context.WithoutCancel(ctx), id) }
 	s := httptest.NewServer(wire.New(wire.Config{
 		Server: &server.Server{Log: log, Runner: runner, Retention: time.Hour, Card: agent.Card()},
 		Auth:   auth.None(), BaseURL: functionurl.BaseURL, Page: page.New(), Logger: logger,

@@ -14,12 +14,12 @@ import (
 	"a2alambda/localtest"
 )
 
-var update = flag.Bool("update", false, "write docs/page.png")
+var update = flag.Bool("update", false, "write docs/page.png and docs/page-dark.png")
 
 // What the page shows: the numbers of the events, what became of the connection, the tasks' states, and whether the events are all
 // there.
 const (
-	numbers = `$all('.number').join(' ')`
+	numbers = `$all('.event .number').join(' ')`
 	marks   = `$all('.mark')`
 	state   = `$all('.task h3').join()`
 	order   = `$all('.order').join()`
@@ -31,7 +31,6 @@ func TestPage(t *testing.T) {
 	agent := newPaced(t)
 	base := servePage(t, agent.demo()).URL
 	b := newBrowser(t)
-	b.do(chromedp.EmulateViewport(1280, 900))
 	b.scheme("light")
 	b.open(base + "/")
 	step := func(name string, f func(t *testing.T)) {
@@ -62,20 +61,21 @@ func TestPage(t *testing.T) {
 		agent.step(t, 2)
 		b.wait(numbers + ` === '1 2 3'`)
 		b.activate("Drop the connection", true)
-		b.equal(marks, `["You dropped the connection after event 3. The agent goes on."]`)
+		b.becomes(marks, `["You dropped the connection after event 3. The agent goes on."]`)
 
 		agent.step(t, 2)
 		waitCompleted(t, base, eval[string](b, `document.querySelector('.task .id').textContent`))
-		b.equal(`[`+numbers+`, `+state+`]`, `["1 2 3","working"]`) // the page has heard of nothing
+		b.equal(`[`+numbers+`, `+state+`]`, `["1 2 3","Working"]`) // the page has heard of nothing
 		b.equal(`document.activeElement.innerText`, `"Resume after event 3"`)
 		b.press("Enter", false)
-		b.wait(state + ` === 'completed'`)
+		b.wait(state + ` === 'Completed'`)
 		b.equal(numbers, `"1 2 3 4 5 6"`)
 		b.equal(marks+`[1]`, `"Resuming with Last-Event-ID: 3"`)
 		if got := b.sent("Last-Event-ID", "SubscribeToTask"); len(got) != 1 || got[0] != "3" {
 			t.Errorf("the page sent the Last-Event-IDs %q, want 3", got)
 		}
-		b.equal(`$all('.event .what')`, `["submitted\nStream me a response!","working\nStarting to process your request...",`+
+		b.equal(`$all('.said')`, `["Stream me a response!\nReceived"]`)
+		b.equal(`$all('.event .what')`, `["queued","working\nStarting to process your request...",`+
 			`"working\nAnalyzing your query...","working\nGenerating response...","artifact\nstreaming_result","completed"]`)
 		b.equal(`$all('.artifact')`, `["streaming_result\nYour query 'Stream me a response!' has been processed successfully!"]`)
 		b.equal(order, `"Events 1 to 6, in order: none missing, none twice."`)
@@ -88,7 +88,7 @@ func TestPage(t *testing.T) {
 		b.wait(`$text('.frames').includes('id: 1')`)
 		b.equal(`$all('.frames .sent').map((s) => s.split(' ')[0])`, `["SendStreamingMessage","SubscribeToTask"]`)
 		// The stream that resumes begins with the task as of the last event.
-		if got := eval[[]string](b, `$all('.frames .received')`); len(got) != 7 || !strings.HasPrefix(got[0], "id: 1\ndata: {") {
+		if got := eval[[]string](b, `$all('.frames .received').filter((frame) => !frame.startsWith(':'))`); len(got) != 7 || !strings.HasPrefix(got[0], "id: 1\ndata: {") {
 			t.Errorf("the frames are %q", got)
 		}
 		b.press("Enter", false)
@@ -105,20 +105,21 @@ func TestPage(t *testing.T) {
 		b.activate("New conversation", false)
 		b.send(markup)
 		agent.step(t, 4)
-		b.wait(state + ` === 'completed'`)
-		b.equal(`$text('.event .parts') === `+jsonOf(markup), `true`)
+		b.wait(state + ` === 'Completed'`)
+		b.equal(`$text('.said .parts') === `+jsonOf(markup), `true`)
 		b.equal(`$text('.artifact .parts').includes(`+jsonOf(markup)+`)`, `true`)
 		b.wait(`$text('#recent .title') === ` + jsonOf(markup))
-		b.equal(`[document.images.length, document.scripts.length, document.title]`, `[0,1,"Streaming Demo Agent"]`)
+		b.equal(`[document.images.length, document.scripts.length, document.title.endsWith(' – Streaming Demo Agent')]`, `[0,1,true]`)
 	})
 
 	step("cancel", func(t *testing.T) {
 		b.send("Never mind")
 		agent.step(t, 1)
-		b.wait(`$all('.task').length === 2 && ` + state + ` === 'completed,working'`)
+		b.wait(`$all('.task').length === 2 && ` + state + ` === 'Completed,Working'`)
 		b.activate("Cancel", true)
-		b.wait(state + ` === 'completed,canceled'`)
+		b.wait(state + ` === 'Completed,Canceled'`)
 		b.equal(`$all('.event .what').at(-1)`, `"canceled\nStreaming operation cancelled"`)
+		b.wait(marks + `.join() === 'You canceled the task.'`) // and not that it resumes
 		b.equal(`document.activeElement.id`, `"message"`)
 	})
 
@@ -126,27 +127,28 @@ func TestPage(t *testing.T) {
 		b.activate("New conversation", false)
 		b.send(" ") // there is nothing to process in it
 		agent.step(t, 1)
-		b.wait(state + ` === 'input required'`)
-		b.equal(`[$text('#message-label'), $all('.event .what').at(-1)]`, `["Your answer to the agent","input required\nWhat should I process?"]`)
+		b.wait(state + ` === 'Waits for you'`)
+		b.equal(`[$text('#message-label'), $all('.event .what').at(-1), $text('.asks')]`,
+			`["Your answer to the agent","waits for you\nWhat should I process?","The agent waits for your answer. Write it in the box below."]`)
 		b.send("This")
 		agent.step(t, 1)
 		b.wait(`$text('#message-label') === 'Message to the agent'`)
 		agent.step(t, 3)
-		b.wait(state + ` === 'completed'`)
+		b.wait(state + ` === 'Completed'`)
 		b.equal(numbers, `"1 2 3 4 5 6 7 8"`)
 		b.equal(`$all('.artifact .parts')`, `["Your query 'This' has been processed successfully!"]`)
 	})
 
-	step("a task of before", func(t *testing.T) {
-		b.wait(`$all('#recent .state').join() === 'completed,canceled,completed,completed'`)
+	step("a conversation of before", func(t *testing.T) {
+		// A conversation has the state of its newest task.
+		b.wait(`$all('#recent .state').join() === 'completed,canceled,completed'`)
 		b.open(base + "/")
-		b.wait(`$all('#recent button').length === 4`)
-		b.activate("Never mind", false)
-		b.wait(state + ` === 'canceled'`)
-		b.equal(`[$text('.event .parts'), $all('.event .what').at(-1)]`, `["Never mind","canceled\nStreaming operation cancelled"]`)
+		b.wait(`$all('#recent a').length === 3`)
+		b.activate("<img", false)
+		b.wait(state + ` === 'Completed,Canceled'`)
+		b.equal(`[$all('.said .parts').at(-1), $all('.event .what').at(-1)]`, `["Never mind","canceled\nStreaming operation cancelled"]`)
 		b.activate("Stream me a response!", false)
-		b.wait(state + ` === 'completed'`)
-		b.equal(numbers, `"1 2 3 4 5 6"`)
+		b.wait(state + ` === 'Completed' && ` + numbers + ` === '1 2 3 4 5 6'`)
 		b.equal(`$all('#recent [aria-current]').length`, `1`)
 	})
 
@@ -164,12 +166,12 @@ func TestPage(t *testing.T) {
 
 	step("narrow", func(t *testing.T) {
 		b.do(chromedp.EmulateViewport(360, 740))
-		b.equal(`[document.documentElement.scrollWidth, [...document.querySelectorAll('button, .task, textarea')]
+		b.equal(`[document.documentElement.scrollWidth, [...document.querySelectorAll('button, .card, .said, textarea')]
 			.filter((e) => e.checkVisibility() && e.getBoundingClientRect().right > 360).length]`, `[360,0]`)
 		b.focus("Message to the agent", false)
 		b.send("And now?")
 		agent.step(t, 4)
-		b.wait(state + ` === 'completed,completed'`)
+		b.wait(state + ` === 'Completed,Completed'`)
 		b.wait(`document.querySelector('#tasks').getBoundingClientRect().bottom <= document.querySelector('#composer').getBoundingClientRect().top`)
 		b.equal(`document.documentElement.scrollWidth`, `360`)
 	})
@@ -225,17 +227,10 @@ func TestPageServed(t *testing.T) {
 			t.Parallel()
 			base := start(t)
 			b := newBrowser(t)
-			b.do(chromedp.EmulateViewport(1280, 880))
-			b.scheme("light")
 			b.open(base + "/")
 			b.focus("Message to the agent", false)
 			b.send("Stream me a response!")
-			if *update && name == "local" {
-				b.wait(numbers + ` === '1 2 3'`)
-				b.activate("Drop the connection", true)
-				b.press("Enter", false)
-			}
-			b.wait(state + ` === 'completed'`)
+			b.wait(state + ` === 'Completed'`)
 			b.equal(`$all('.artifact .parts')`, `["Your query 'Stream me a response!' has been processed successfully!"]`)
 			b.equal(order, `"Events 1 to 6, in order: none missing, none twice."`)
 			b.wait(`$text('#recent .state') === 'completed'`)
@@ -243,9 +238,6 @@ func TestPageServed(t *testing.T) {
 				t.Errorf("the page was at fault: %q", faults)
 			}
 			b.checkRequests(base)
-			if *update && name == "local" {
-				b.picture("../docs/page.png")
-			}
 		})
 	}
 }
@@ -259,16 +251,25 @@ func TestPageToken(t *testing.T) {
 	b.equal(`$all('.skill h3')`, `["Streaming Response Generator"]`)
 	b.focus("Message to the agent", false)
 	b.send("Hello")
-	b.wait(`$text('.alert').includes('a bearer token is required')`)
+	b.wait(`$text('.card .alert').includes('a bearer token is required')`)
 	b.equal(`document.activeElement.id`, `"token"`)
 	b.write(token)
 	b.press("Enter", false)
-	b.wait(`$all('.skill h3').join() === 'Streaming Response Generator,Input Request'`) // of the extended card
-	b.wait(`$text('#recent-note') === 'None yet.' && document.activeElement.id === 'message'`)
-	b.equal(`document.activeElement.value`, `"Hello"`) // what was refused
+	b.wait(`$all('.skill h3').join() === 'Streaming Response Generator,Input Request'`)                  // of the extended card
+	b.wait(`$text('#recent-note') === 'None yet.' && document.activeElement.innerText === 'Send again'`) // what was refused
 	b.press("Enter", false)
-	b.wait(state + `.endsWith('completed')`)
-	b.equal(`[localStorage.length, sessionStorage.length, document.cookie, location.href]`, fmt.Sprintf(`[0,0,"",%q]`, base+"/"))
+	b.wait(state + ` === 'Completed'`)
+	b.equal(`$all('.said')`, `["Hello\nReceived"]`)
+	b.equal(`[localStorage.length, sessionStorage.length, document.cookie, history.state]`, `[0,0,"",null]`)
+
+	// After a reload the token is gone, and the conversation waits for it.
+	b.do(chromedp.Reload())
+	b.wait(`$text('#recent-note') === 'Your conversations show when you have given a token.'`)
+	b.equal(`$all('.said')`, `[]`)
+	b.focus("Bearer token", false)
+	b.write(token)
+	b.press("Enter", false)
+	b.becomes(`[$all('.said'), `+state+`]`, `[["Hello\nReceived"],"Completed"]`)
 	for _, fault := range b.takeFaults() {
 		if !strings.Contains(fault, "status of 401") {
 			t.Error(fault)
@@ -294,13 +295,13 @@ func TestPageArtifacts(t *testing.T) {
 	x.step(t, 1)
 	b.wait(`$text('.artifact .parts') === 'Once upon a <b>time</b>'`)
 	x.step(t, 2)
-	b.wait(state + ` === 'completed'`)
+	b.wait(state + ` === 'Completed'`)
 	b.equal(numbers, `"1 2–3 4 5 6"`)
 	b.equal(marks, `["The stream was cut after event 3. Resuming with Last-Event-ID: 3"]`)
 	b.equal(order, `"Events 1 to 6, in order: none missing, none twice."`)
 	b.equal(`[$all('.artifact .data'), $all('.artifact .file'), $all('.artifact .text').at(-1)]`,
-		`[["{\n\"a\": [\n1\n]\n}"],["table.csv\ntext/csv, 8 bytes","https://example.com/picture.png\nimage/png, example.com"],"javascript:alert(1)"]`)
-	b.equal(`[...document.querySelectorAll('.file')].map((a) => [a.protocol, a.download])`, `[["blob:","table.csv"],["https:",""]]`)
+		`[["Data1 key\na1 item"],["table.csv\ntext/csv, 8 bytes","https://example.com/picture.png\nimage/png, Opens example.com"],"javascript:alert(1)"]`)
+	b.equal(`[...document.querySelectorAll('.attachment')].map((a) => [a.protocol, a.download])`, `[["blob:","table.csv"],["https:",""]]`)
 	b.takeFaults() // of the connection that was cut
 	b.checkRequests(s.URL)
 }

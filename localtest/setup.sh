@@ -17,6 +17,7 @@
 #   jsadk, aip, eventsource                the same in JavaScript, and stream clients: prints its node_modules
 #   proxies   nginx, HAProxy and Varnish   prints nothing
 #   chromium  Chromium, and a font         prints the path of chromium
+#   axe       axe-core                     prints the path of its script
 #   docker    a running Docker engine      prints nothing
 #   image     sam local's base image       prints its tag
 #
@@ -149,6 +150,7 @@ readonly ministack_packages=(
 	rpds-py==2026.9.1 s3transfer==0.19.3 six==1.17.0 typing-inspection==0.4.5 typing_extensions==4.16.0
 	urllib3==2.8.0 wsproto==1.3.2
 )
+readonly axe_package=axe-core@4.14.1
 readonly js03_packages=(@a2a-js/sdk@0.3.14 uuid@11.1.1) js1_packages=(@a2a-js/sdk@1.3.0 jose@6.2.17)
 readonly image_tag=public.ecr.aws/lambda/provided:al2023-x86_64
 # sam local puts its emulator on top of the base image under this tag, and never makes it again while it exists.
@@ -309,6 +311,11 @@ part_proxies() {
 	have varnishd || install "Varnish" varnish
 }
 
+part_axe() {
+	part_js axe "$axe_package" >/dev/null
+	echo "$cache/axe/node_modules/axe-core/axe.min.js"
+}
+
 part_chromium() {
 	chromium_path >/dev/null || install "Chromium" chromium fonts-inter
 	chromium_path
@@ -405,10 +412,10 @@ make_image() {
 readonly cache=${XDG_CACHE_HOME:-$HOME/.cache}/a2alambda
 have flock || die "flock is missing: these engines need Linux, and flock comes with its package util-linux."
 mkdir -p "$cache" || die "the cache directory $cache cannot be made: set XDG_CACHE_HOME to a place that can be written."
-[ $# -gt 0 ] || set -- dynamodb sam ministack aws python02 python03 python1 js03 js1 java03 adk strands ag2 jsadk aip eventsource proxies chromium docker image
+[ $# -gt 0 ] || set -- dynamodb sam ministack aws python02 python03 python1 js03 js1 java03 adk strands ag2 jsadk aip eventsource proxies chromium axe docker image
 for part in "$@"; do
 	case $part in
-	dynamodb | sam | ministack | aws | python02 | python03 | python1 | js03 | js1 | chromium | docker | image) locked "$part" ;;
+	dynamodb | sam | ministack | aws | python02 | python03 | python1 | js03 | js1 | chromium | axe | docker | image) locked "$part" ;;
 	java03 | adk | strands | ag2 | jsadk | aip | eventsource | proxies | crewai | litellm) locked "$part" ;;
 	*) die "there is no part \"$part\": see the head of localtest/setup.sh." ;;
 	esac

@@ -30,8 +30,9 @@ const patience = 3 * time.Minute
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// These tests wait more than they compute: more of them run at once than there are processors.
-	if err := flag.Set("test.parallel", "32"); err != nil {
+	// These tests wait more than they compute, those with a browser first of all for one: more of them run at once than there are
+	// processors.
+	if err := flag.Set("test.parallel", "44"); err != nil {
 		panic(err)
 	}
 	os.Exit(checkCalled(m.Run()))

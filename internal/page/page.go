@@ -13,17 +13,22 @@ import (
 	"time"
 )
 
-//go:embed page.html page.css *.js
+//go:embed page.html page.css *.js lib/*.js
 var files embed.FS
 
-// scripts are put together, in this order, to one module.
-var scripts = []string{"rpc.js", "parts.js", "task.js", "main.js"}
+// scripts are put together, in this order, to one module. words.js has what the page says.
+var scripts = []string{
+	"lib/markdown-it.js", // its licence is beside it
+	"words.js", "parts.js", "rpc.js", "presence.js", "mend.js", "markdown.js", "tree.js", "voice.js", "task.js", "view.js",
+	"scroll.js", "card.js", "files.js", "list.js", "conversation.js", "main.js",
+}
 
 // New returns the handler of the page, for GET and HEAD. Style and script are in it, because a Lambda instance serves one request at a
 // time: one for the page, and not six.
 //
-// The Content-Security-Policy (https://www.w3.org/TR/CSP3/) lets these two run by their hashes and the page ask its own origin, and
-// nothing else; and it takes from the script the means to make HTML of a text (https://www.w3.org/TR/trusted-types/).
+// The Content-Security-Policy (https://www.w3.org/TR/CSP3/) lets these two run by their hashes, the page ask its own origin and show
+// the images, sound and film that messages and artifacts bring along, and nothing else; and it takes from the script the means to make
+// HTML of a text (https://www.w3.org/TR/trusted-types/).
 func New() http.Handler {
 	style := read("page.css")
 	var script strings.Builder
@@ -38,7 +43,8 @@ func New() http.Handler {
 		"default-src 'none'",
 		"script-src " + hash(script.String()),
 		"style-src " + hash(style),
-		"img-src data:", // the icon
+		"img-src data: blob:", // the icon; files of messages and artifacts
+		"media-src blob:",
 		"connect-src 'self'",
 		"base-uri 'none'",
 		"form-action 'none'",

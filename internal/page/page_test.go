@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -46,7 +48,7 @@ func TestPolicy(t *testing.T) {
 		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 	}
 	want := "default-src 'none'; script-src " + source("script") + "; style-src " + source("style") +
-		"; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" +
+		"; img-src data: blob:; media-src blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" +
 		"; require-trusted-types-for 'script'; trusted-types 'none'"
 	if got := response.Header.Get("Content-Security-Policy"); got != want {
 		t.Errorf("the policy is\n%s\nwant\n%s", got, want)
@@ -61,9 +63,20 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// Text never becomes HTML, nothing of the page is elsewhere, and no element has an event handler or a style of its own.
+// Text never becomes HTML, nothing of the page is elsewhere, and no element has an event handler or a style of its own. Of the
+// library the page takes what it read, and none of the HTML that it can make.
 func TestSource(t *testing.T) {
 	html := body(t, get(http.MethodGet))
+	library, err := os.ReadFile("lib/markdown-it.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat("lib/markdown-it.LICENSE"); err != nil {
+		t.Error(err)
+	}
+	if html = strings.Replace(html, string(library), "", 1); strings.Contains(html, ".render(") {
+		t.Error("the page has the library make HTML")
+	}
 	for _, forbidden := range []string{
 		`innerHTML`, `outerHTML`, `insertAdjacentHTML`, `document\.write`, `\beval\(`, `new Function`, // text as HTML or script
 		` (src|action)=`, `<link[^>]* href="[^d]`, `@import`, `url\(`, // what is elsewhere
@@ -72,6 +85,32 @@ func TestSource(t *testing.T) {
 	} {
 		if found := regexp.MustCompile(forbidden).FindString(html); found != "" {
 			t.Errorf("the page has %q", found)
+		}
+	}
+}
+
+// TestWords checks that the page's words are in words.js: the rest of it has none of its own.
+func TestWords(t *testing.T) {
+	html, err := os.ReadFile("page.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := regexp.MustCompile(`(?s)<title>.*?</title>|<noscript>.*?</noscript>|<[^>]*>`).ReplaceAllString(string(html), "")
+	if found := regexp.MustCompile(`\pL.*`).FindString(rest); found != "" {
+		t.Errorf("page.html says %q", found)
+	}
+	scripts, err := filepath.Glob("*.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range scripts {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A sentence in a string: a capital, and a word after a space.
+		if found := regexp.MustCompile("(?m)^[^/\n]*['`][A-Z][a-z]+ [a-z]+[^'`\n]*['`]").FindString(string(source)); found != "" && name != "words.js" {
+			t.Errorf("%s says %s", name, found)
 		}
 	}
 }

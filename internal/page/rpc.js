@@ -3,6 +3,13 @@
 let token = ''; // of the caller, in memory only
 let calls = 0;
 
+// The server says something every 4 s, if only that it is there. After two and a half times that without a byte the connection is dead.
+const silence = 10_000;
+const slowest = 50; // bytes that a connection takes in a millisecond, at least
+
+// Calls that are no streams may take as long as a cancellation may.
+const patience = 45_000;
+
 // Refusal is an answer that says no: sending the same again changes nothing.
 class Refusal extends Error {
   constructor(message, { status, code } = {}) {
@@ -12,12 +19,20 @@ class Refusal extends Error {
   }
 }
 
-// Lost says that there was no answer, or only a part of it: another try may have one.
-class Lost extends Error {}
+// Lost says that there was no answer, or only a part of it: another try may have one, after so many milliseconds.
+class Lost extends Error {
+  constructor(message, { after = 0, silent = false } = {}) {
+    super(message);
+    this.after = after;
+    this.silent = silent;
+  }
+}
 
-const lost = (error) => {
-  throw new Lost(error.message);
+const lost = () => {
+  throw new Lost(words.noAnswer);
 };
+
+const internalError = -32603; // https://www.jsonrpc.org/specification#error_object
 
 // post sends a request. last is the number of the last event that was seen, for a stream that resumes.
 async function post(method, params, { signal, last } = {}) {
@@ -27,14 +42,18 @@ async function post(method, params, { signal, last } = {}) {
   const body = JSON.stringify({ jsonrpc: '2.0', id: ++calls, method, params });
   const response = await fetch('./', { method: 'POST', headers, body, signal, redirect: 'error' }).catch(lost);
   // Who is overloaded or away may be back in a moment.
-  if (response.status === 429 || response.status >= 500) throw new Lost(`the server answered with ${response.status}`);
+  if ([408, 425, 429].includes(response.status) || response.status >= 500) {
+    throw new Lost(words.answeredWith(response.status), { after: 1000 * Math.min(60, Number(response.headers.get('Retry-After')) || 0) });
+  }
   return response;
 }
 
 // result returns what a response says, be it a whole response or a frame of a stream.
 function result(message, status) {
-  if (message?.error) throw new Refusal(message.error.message, { status, code: message.error.code });
-  if (message?.result === undefined) throw new Refusal(message?.message ?? message?.Message ?? `the server answered with ${status}`, { status });
+  const { error } = message ?? {};
+  if (error?.code === internalError) throw new Lost(error.message);
+  if (error) throw new Refusal(error.message, { status, code: error.code });
+  if (message?.result === undefined) throw new Refusal(message?.message ?? message?.Message ?? words.answeredWith(status), { status });
   return message.result;
 }
 
@@ -49,51 +68,74 @@ async function answer(response) {
 }
 
 async function call(method, params) {
-  return answer(await post(method, params));
+  return answer(await post(method, params, { signal: AbortSignal.timeout(patience) }));
 }
 
-// stream yields the frames of a stream: their text, and, if they are events, their number and result.
-async function* stream(method, params, options) {
-  const response = await post(method, params, options);
-  if (!response.headers.get('Content-Type')?.startsWith('text/event-stream')) {
-    await answer(response);
-    throw new Refusal('the server answered without a stream');
-  }
-  for await (const { text, id, data } of frames(response.body)) {
-    yield { text };
-    if (data) yield { number: Number(id), result: result(JSON.parse(data), response.status) };
+// stream yields the frames of a stream as they come, those of one read together: their text, and, if they are events, their number and
+// data, which result takes. If nothing comes for too long, not even a comment, it ends as Lost. The first byte may take longer with each
+// of so many tries before: a connection that a browser had kept may be dead, too, or a server slow.
+async function* stream(method, params, { signal, last, tries = 0 }) {
+  const dead = new AbortController();
+  let timer;
+  const watch = (ms) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => dead.abort(), ms);
+  };
+  try {
+    watch(silence + 5000 * Math.min(tries, 10) + JSON.stringify(params).length / slowest);
+    const response = await post(method, params, { signal: AbortSignal.any([signal, dead.signal]), last });
+    if (!response.headers.get('Content-Type')?.startsWith('text/event-stream')) {
+      if (response.status === 204) return;
+      await answer(response);
+      throw new Refusal(words.withoutStream);
+    }
+    watch(silence);
+    const parse = frames();
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const { value, done } = await reader.read().catch(lost);
+      if (done) return;
+      watch(silence);
+      yield parse(value);
+    }
+  } catch (error) {
+    if (dead.signal.aborted) throw new Lost(words.noAnswer, { silent: true });
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    dead.abort();
   }
 }
 
 // frames parses Server-Sent Events: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
-// A frame that the end of the stream cuts short is none.
-async function* frames(body) {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+// It returns a function that takes the next piece of the stream, and returns the frames that it completes. A comment is a frame of its
+// own, with a blank line after it or without. A frame that the end of the stream cuts short is none.
+function frames() {
   let rest = '';
   let id = '';
   let text = [];
   let data = [];
-  for (;;) {
-    const { value, done } = await reader.read().catch(lost);
-    if (done) return;
-    const lines = (rest + value).split(/\r\n|\n|\r(?!$)/); // a \r at the end may be half of a \r\n
+  return (piece) => {
+    const complete = [];
+    const lines = (rest + piece).split(/\r\n|\n|\r(?!$)/); // a \r at the end may be half of a \r\n
     rest = lines.pop();
     for (const line of lines) {
       if (line === '') {
-        if (text.length) yield { text: text.join('\n'), id, data: data.join('\n') };
+        if (text.length) complete.push({ text: text.join('\n'), number: Number(id), data: data.length ? data.join('\n') : undefined });
         [text, data] = [[], []];
-        continue;
+      } else if (line[0] === ':') {
+        complete.push({ text: line });
+      } else {
+        text.push(line);
+        const colon = line.indexOf(':');
+        const name = colon < 0 ? line : line.slice(0, colon);
+        const field = colon < 0 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1);
+        if (name === 'id') id = field;
+        if (name === 'data') data.push(field);
       }
-      if (line.startsWith(':') && !text.length) { // a comment, such as a keep-alive: it is of no event
-        yield { text: line };
-        continue;
-      }
-      text.push(line);
-      const [, name, field] = line.match(/^([^:]*):? ?(.*)$/s);
-      if (name === 'id') id = field;
-      if (name === 'data') data.push(field);
     }
-  }
+    return complete;
+  };
 }
 
 // newID returns an id that nobody else has. (randomUUID is for pages that came by https or from this machine.)

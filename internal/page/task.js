@@ -1,31 +1,28 @@
-// A task on the page: its timeline, its artifacts, and the stream that they come by.
+// A task: what is known of it, and the stream that it comes by. What it looks like is in view.js.
 
-const retries = 5; // connections lost in a row before it is left to the user
-const mostRows = 2000; // of a timeline; of more, the oldest go
-const mostFrames = 500;
+const slice = 12; // ms that events are taken for before the browser may do something else
 
 class Task {
   // changed is called when the task begins, waits, goes on or ends, and refused with an answer that says no.
   constructor({ changed, refused }) {
     Object.assign(this, { changed, refused });
-    this.view = clone('task-template');
-    for (const name of ['clock', 'id', 'link', 'cancel', 'events', 'alert', 'artifacts', 'order', 'count', 'frames']) {
-      this[`${name}View`] = this.view.querySelector(`.${name}`);
-    }
-    this.stateView = this.view.querySelector('h3 .state');
-    this.linkView.addEventListener('click', () => (this.streaming ? this.drop() : this.resume()));
-    this.cancelView.addEventListener('click', () => this.cancel());
     this.id = '';
+    this.context = '';
     this.state = '';
+    this.link = ''; // what is wrong with the connection: dropped, lost, offline, or nothing
     this.first = 0; // number of the first event
     this.last = 0; // and of the last, so far
     this.missing = 0;
     this.twice = 0;
-    this.received = 0; // frames
-    this.shown = new Map(); // artifacts: their sections by id
     this.begun = 0; // when the first event happened, by the server's clock
     this.ahead = 0; // this clock's lead over the server's
     this.elapsed = 0; // until the last event, in ms
+    this.time = Infinity; // of its newest state, as a list says it
+    this.view = new TaskView(this);
+  }
+
+  get over() {
+    return ended.has(this.state);
   }
 
   // waits tells whether the next message is for this task.
@@ -33,35 +30,75 @@ class Task {
     return waiting.has(this.state) && !this.pending;
   }
 
+  // phase is what a reader sees of the state: artifacts come only from an agent that works.
   get phase() {
-    if (ended.has(this.state)) return 'ended';
-    return waiting.has(this.state) ? 'waits' : this.state && 'works';
+    if (this.failed && !this.state) return 'refused';
+    if (this.pending && waiting.has(this.state)) return '';
+    return this.state === 'submitted' && this.view.artifacts.size ? 'working' : this.state;
   }
 
-  // send sends a message: the task's first, or the one that it waits for.
+  // send sends a message: the task's first, or the one that it waits for, or, again, one that was refused.
   send(message) {
     this.pending = message;
-    this.live = !this.last;
+    this.failed = false;
+    this.live = true;
+    this.view.said(message, 'sending');
+    this.changed();
     this.connect();
   }
 
   // open shows a task from its first event on, all of which are in its log, and follows it.
   open(id) {
     this.id = id;
+    this.replaying = true;
+    this.connect();
+  }
+
+  // show shows a task as it is, without its events.
+  show(task) {
+    [this.id, this.context] = [task.id, task.contextId];
+    this.snapshot(task);
+    this.state = stateName(task.status.state);
+    this.view.refresh();
+  }
+
+  // replay shows the events of a task that was shown without.
+  replay() {
+    this.view.clear();
+    this.replaying = true;
+    [this.first, this.last, this.begun, this.elapsed] = [0, 0, 0, 0];
     this.connect();
   }
 
   drop() {
     this.abort.abort();
     this.streaming = false;
-    this.dropped = true;
     this.live = false;
-    this.mark(this.last ? `You dropped the connection after event ${this.last}. The agent goes on.` : 'You dropped the connection.');
-    this.refresh();
+    this.link = 'dropped';
+    this.view.mark(words.dropped(this.last));
+    this.view.refresh();
   }
 
   resume() {
-    this.mark(this.pending ? 'Sending again: the same message joins the task that it began.' : `Resuming with Last-Event-ID: ${this.last}`);
+    if (!this.streaming) this.view.mark(this.pending ? words.again : words.resuming(this.last));
+    this.connect();
+  }
+
+  // rest lets the stream go while nobody looks: a browser has six for all tabs, where it speaks HTTP/1.1. A message that the server may
+  // not have yet is sent first.
+  rest() {
+    if (!this.streaming || this.pending) return;
+    this.abort.abort();
+    this.streaming = false;
+    this.resting = true;
+    this.live = false;
+  }
+
+  // wake looks what became of the task: somebody looks again, or the network is back.
+  wake() {
+    if (!this.id && !this.pending) return;
+    if (this.over || this.failed || this.link === 'dropped') return;
+    this.resting = false;
     this.connect();
   }
 
@@ -69,83 +106,118 @@ class Task {
   leave() {
     this.abort?.abort();
     this.streaming = false;
-    this.refresh();
+    this.left = true;
+    this.view.refresh();
   }
 
   async cancel() {
     if (this.canceling) return;
     this.canceling = true;
+    this.toCancel = true;
+    this.view.refresh();
     try {
-      this.frame('sent', `CancelTask ${JSON.stringify({ id: this.id })}`);
+      this.view.frame('sent', `CancelTask ${JSON.stringify({ id: this.id })}`);
       await call('CancelTask', { id: this.id });
-      if (!this.streaming) this.resume();
+      if (!this.streaming) this.connect();
     } catch (error) {
-      this.fail(error);
+      if (!this.over) this.view.alert(error.message);
     }
     this.canceling = false;
+    this.view.refresh();
   }
 
-  // connect reads the stream until the task has ended or waits, and takes it up again where it is cut.
+  // connect reads the stream until the task has ended or waits, and takes it up again where it is cut, for as long as the page is open.
   async connect() {
     this.abort?.abort();
     const abort = (this.abort = new AbortController());
     this.streaming = true;
-    this.dropped = false;
-    this.alertView.hidden = true;
-    this.refresh();
-    for (let lost = 0; ; ) {
+    this.link = '';
+    this.view.alert('');
+    for (let tries = 0; ; ) {
       const before = this.last;
+      let error;
+      this.view.refresh();
       try {
-        for await (const frame of this.stream(abort.signal)) {
-          if (abort.signal.aborted) return;
-          this.take(frame);
-        }
-      } catch (error) {
-        if (abort.signal.aborted) return;
-        if (!(error instanceof Lost)) {
-          this.streaming = false;
-          this.fail(error);
-          if (error instanceof Refusal) return;
-          throw error; // it is this page's fault
-        }
+        await this.read(abort.signal, tries);
+      } catch (e) {
+        error = e;
       }
-      if (ended.has(this.state) || this.waits) break;
+      if (abort.signal.aborted) return;
+      if (error && !(error instanceof Lost)) {
+        this.streaming = false;
+        if (await this.atEnd(error)) return;
+        this.fail(error);
+        if (error instanceof Refusal) return;
+        throw error; // it is this page's fault
+      }
+      if (this.over || (this.waits && !error)) break;
+      if (document.visibilityState !== 'visible' && !this.pending) return this.rest();
       this.live = false;
-      lost = this.last > before ? 1 : lost + 1;
-      if (lost > retries) {
-        this.dropped = true;
-        this.mark('The connection is lost.');
-        break;
-      }
-      if (lost === 1) {
-        this.mark(this.last ? `The stream was cut after event ${this.last}. Resuming with Last-Event-ID: ${this.last}` : 'The stream was cut. Sending again.');
-      }
-      await new Promise((resolve) => setTimeout(resolve, 250 * 2 ** lost));
+      tries = this.last > before ? 1 : tries + 1;
+      this.link = navigator.onLine ? 'lost' : 'offline';
+      if (tries === 1 && !this.toCancel) this.view.mark((error?.silent ? words.silent : words.cut)(this.last));
+      this.view.refresh();
+      await pause(Math.max(delay(tries), error?.after ?? 0), abort.signal);
       if (abort.signal.aborted) return;
     }
     this.streaming = false;
-    this.refresh();
+    this.link = '';
+    this.view.refresh();
+  }
+
+  // read takes what the stream brings. Of much that comes at once, it takes a part at a time.
+  async read(signal, tries) {
+    let until = performance.now() + slice;
+    const begun = performance.now();
+    let asked = Infinity; // when the next piece was asked for
+    for await (const frames of this.stream({ signal, tries })) {
+      // It came when it happened, and not with all that was before.
+      if (performance.now() - asked > 100 || performance.now() - begun > 2000) [this.live, this.replaying] = [true, false];
+      for (const frame of frames) {
+        if (signal.aborted) return;
+        this.take(frame);
+        if (performance.now() < until) continue;
+        await breathe();
+        until = performance.now() + slice;
+      }
+      if (document.visibilityState !== 'visible') this.rest();
+      asked = performance.now();
+    }
   }
 
   // stream asks for the stream: by the message, until it is known to have arrived, and then by the task's id.
-  stream(signal) {
+  stream(options) {
     if (this.pending) {
       const params = { message: this.pending };
-      this.frame('sent', `SendStreamingMessage ${JSON.stringify(params)}`);
-      return stream('SendStreamingMessage', params, { signal });
+      this.view.frame('sent', `SendStreamingMessage ${JSON.stringify(params)}`);
+      return stream('SendStreamingMessage', params, options);
     }
     const last = Math.max(this.last, 1);
-    this.frame('sent', `SubscribeToTask ${JSON.stringify({ id: this.id })}\nLast-Event-ID: ${last}`);
-    return stream('SubscribeToTask', { id: this.id }, { signal, last });
+    this.view.frame('sent', `SubscribeToTask ${JSON.stringify({ id: this.id })}\nLast-Event-ID: ${last}`);
+    return stream('SubscribeToTask', { id: this.id }, { ...options, last });
   }
 
-  take({ text, number, result: event }) {
-    if (text !== undefined) {
-      this.countView.textContent = ++this.received;
-      this.frame('received', text);
-      return;
+  // atEnd shows a task as it is whose log has nothing more to tell, and reports whether it is one.
+  async atEnd(error) {
+    if (this.pending || !(error instanceof Refusal) || error.code !== unsupportedOperation) return false;
+    const task = await call('GetTask', { id: this.id }).catch(() => undefined);
+    if (!ended.has(stateName(task?.status?.state))) return false;
+    this.view.clear();
+    this.show(task);
+    this.changed();
+    return true;
+  }
+
+  take({ text, number, data }) {
+    this.view.frame('received', text);
+    if (data === undefined) return;
+    const event = result(JSON.parse(data));
+    if (this.pending) {
+      this.view.said(this.pending, 'received');
+      this.pending = undefined;
+      queueMicrotask(this.changed);
     }
-    this.pending = undefined;
+    this.link = '';
     const update = event.task ?? event.statusUpdate ?? event.artifactUpdate;
     if (!update) return;
     this.id = event.task?.id ?? update.taskId;
@@ -157,67 +229,44 @@ class Task {
     }
     if (this.last) this.missing += number - this.last - 1;
     this.first ||= number;
+    const known = this.last;
     this.last = number;
-    if (event.artifactUpdate) {
-      this.artifactUpdate(number, update);
-      return;
-    }
-    this.time(update.status.timestamp);
-    if (event.task) this.snapshot(update);
-    // A message of the user comes as the status with which the task takes it up.
-    const said = update.status.message ?? (event.task && update.history?.at(-1));
-    const row = this.row(number, stateName(update.status.state), update.status.state);
-    row.dataset.from = said?.role === 'ROLE_USER' ? 'user' : 'agent';
-    showParts(row.querySelector('.parts'), said?.parts);
     const before = this.phase;
-    this.state = update.status.state;
-    this.refresh();
+    if (event.artifactUpdate) {
+      this.clock();
+      this.view.chunk(number, update);
+    } else {
+      this.clock(update.status.timestamp);
+      if (event.task) this.snapshot(update, { number, known });
+      this.status(number, update.status);
+    }
+    this.view.refresh();
     if (this.phase !== before) this.changed();
   }
 
-  snapshot(task) {
-    this.shown.clear();
-    this.artifactsView.replaceChildren();
-    for (const artifact of task.artifacts ?? []) this.artifact(artifact, false);
+  status(number, { state, message }) {
+    this.state = stateName(state);
+    const user = message?.role === 'ROLE_USER'; // a message of the user comes as the status with which the task takes it up
+    if (user) this.view.said(message, 'received');
+    else if (!this.replaying) say(firstWords(message));
+    this.view.row({ number, state: this.state, parts: user ? [] : message?.parts, timed: true });
+    if (this.state === 'canceled' && this.toCancel) this.view.mark(words.canceledByYou);
   }
 
-  artifactUpdate(number, { artifact, append, lastChunk }) {
-    this.time();
-    const view = this.artifact(artifact, append);
-    view.chunks = append ? view.chunks + 1 : 1;
-    view.section.dataset.open = append && !lastChunk;
-    const name = artifact.name || view.name || 'artifact';
-    view.name = name;
-    if (append && this.eventsView.lastElementChild === view.row) {
-      view.row.querySelector('.number').textContent = `${view.from}–${number}`;
-      view.row.querySelector('.elapsed').textContent = this.live ? duration(this.elapsed) : '';
-    } else {
-      view.from = number;
-      view.row = this.row(number, 'artifact', 'artifact', this.live);
-      view.row.querySelector('.parts').append(element('p'));
+  // snapshot shows what a task is made of: what was said, of an event before its status, and the artifacts. Of what the agent said, that
+  // up to a known event is on the page.
+  snapshot(task, { number = 0, known = 0 } = {}) {
+    const history = [...(task.history ?? [])];
+    if (!number && task.status.message) history.push(task.status.message);
+    for (const message of history) {
+      if (message.role === 'ROLE_USER') this.view.said(message, 'received');
+      else if (!known) this.view.row({ state: 'working', parts: message.parts });
     }
-    view.row.querySelector('.parts p').textContent = view.chunks > 1 ? `${name}, ${view.chunks} chunks` : name;
+    this.view.snapshot(task.artifacts ?? []);
   }
 
-  // artifact shows an artifact, or appends a chunk to it.
-  artifact({ artifactId, name, description, parts }, append) {
-    let view = this.shown.get(artifactId);
-    if (!view) {
-      view = { section: clone('artifact-template'), chunks: 0 };
-      this.shown.set(artifactId, view);
-      this.artifactsView.append(view.section);
-    }
-    const inner = (selector) => view.section.querySelector(selector);
-    if (name || !append) inner('.name').textContent = name || 'Artifact';
-    if (description) inner('.about').textContent = description;
-    inner('.about').hidden = !inner('.about').textContent;
-    if (!append) inner('.parts').replaceChildren();
-    showParts(inner('.parts'), parts, true);
-    return view;
-  }
-
-  // time notes when an event happened. One that does not say so happened as it arrived, if it was not replayed.
-  time(timestamp) {
+  // clock notes when an event happened. One that does not say so happened as it arrived, if it was not replayed.
+  clock(timestamp) {
     if (timestamp) {
       const at = Date.parse(timestamp);
       if (!this.begun) {
@@ -234,71 +283,15 @@ class Task {
     return Date.now() - this.ahead - this.begun;
   }
 
-  row(number, label, state, timed = true) {
-    const row = clone('event-template');
-    row.dataset.state = stateName(state).replace(' ', '-');
-    row.querySelector('.number').textContent = number;
-    row.querySelector('.label').textContent = label;
-    row.querySelector('.elapsed').textContent = timed ? duration(this.elapsed) : '';
-    limited(this.eventsView, row, mostRows);
-    return row;
-  }
-
-  // mark notes in the timeline what became of the connection.
-  mark(text) {
-    limited(this.eventsView, element('li', text, 'mark'), mostRows);
-  }
-
-  frame(direction, text) {
-    limited(this.framesView, element('pre', text, direction), mostFrames);
-  }
-
   fail(error) {
-    this.alertView.textContent = error.code ? `${error.message} (${error.code})` : error.message;
-    this.alertView.hidden = false;
-    if (!this.state) showState(this.stateView, 'refused');
-    this.refresh();
+    this.failed = true;
+    this.view.alert(error.code ? words.withCode(error.message, error.code) : error.message);
     const message = this.pending;
+    if (message) this.view.said(message, 'failed');
     this.pending = undefined;
-    this.refused(error, message);
-  }
-
-  // refresh shows what can be done, and what is known of the whole.
-  refresh() {
-    const over = ended.has(this.state);
-    if (this.state) showState(this.stateView, this.state);
-    this.idView.textContent = this.id;
-    this.idView.title = this.id;
-    this.view.ariaBusy = String(this.streaming && !over && !this.waits);
-    this.linkView.textContent = this.streaming ? 'Drop the connection' : this.last ? `Resume after event ${this.last}` : 'Send again';
-    show(this.linkView, (this.streaming && !over) || this.dropped);
-    show(this.cancelView, Boolean(this.id) && !over);
-    if (over || this.waits) {
-      const faults = [this.missing && `${this.missing} missing`, this.twice && `${this.twice} twice`].filter(Boolean).join(', ');
-      this.orderView.textContent = `Events ${this.first} to ${this.last}, in order: ${faults || 'none missing, none twice'}.`;
-    } else {
-      this.orderView.textContent = '';
-    }
-    this.tick();
-  }
-
-  // tick keeps the clock running while the agent works.
-  tick() {
-    const runs = this.streaming && this.begun && !ended.has(this.state) && !this.waits;
-    this.clockView.textContent = this.begun ? duration(runs ? Math.max(this.now(), this.elapsed) : this.elapsed) : '';
-    if (runs) this.ticking ??= setInterval(() => this.tick(), 100);
-    else this.ticking = clearInterval(this.ticking);
+    this.view.refresh();
+    this.refused(error, message, this);
   }
 }
 
-// limited appends to a list, which loses its first when it is too long.
-function limited(list, child, most) {
-  list.append(child);
-  if (list.childElementCount > most) list.firstElementChild.remove();
-}
-
-// show shows or hides a button. The focus of one that goes away goes to the message box.
-function show(button, visible) {
-  if (!visible && document.activeElement === button) $('message').focus();
-  button.hidden = !visible;
-}
+const unsupportedOperation = -32004; // A2A 1.0, section 5.4

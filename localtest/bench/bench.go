@@ -29,6 +29,7 @@ var measurements = []measurement{
 	{"elsewhere", measureElsewhere},
 	{"recovery", measureRecovery},
 	{"cold", measureCold},
+	{"page", measurePage},
 	{"size", measureSize},
 	{"cost", measureCost},
 }
@@ -75,6 +76,8 @@ type effort struct {
 	tokens int
 	// replayed is the length of the task that is replayed, in events.
 	replayed int
+	// pageChunks is how many chunks the page shows as they come, and pageReplayed how many are replayed to it.
+	pageChunks, pageReplayed int
 	// others is how often a stream is followed, resumed, canceled and so on from another instance.
 	others int
 	// cutOffs is how many runs are cut off, all at the same time: it takes up to the 15 seconds of a lease until they go on.
@@ -84,11 +87,11 @@ type effort struct {
 var (
 	full = effort{
 		name: "full", rounds: 3, streams: 100, clients: []int{1, 8, 64}, lengths: []int{10, 1000, 10_000, 100_000},
-		patience: 40 * time.Second, tokens: 500, replayed: 10_000, others: 20, cutOffs: 16,
+		patience: 40 * time.Second, tokens: 500, replayed: 10_000, pageChunks: 5000, pageReplayed: 20_000, others: 20, cutOffs: 16,
 	}
 	quick = effort{
 		name: "quick", rounds: 1, streams: 50, clients: []int{1, 8}, lengths: []int{10, 1000, 10_000},
-		patience: 5 * time.Second, tokens: 50, replayed: 10_000, others: 5, cutOffs: 4,
+		patience: 5 * time.Second, tokens: 50, replayed: 10_000, pageChunks: 1000, pageReplayed: 20_000, others: 5, cutOffs: 4,
 	}
 )
 

@@ -17,13 +17,15 @@ import (
 
 // tiny is enough to see that everything works. Its figures mean nothing.
 var tiny = effort{
-	name: "tiny", rounds: 1, streams: 3, clients: []int{1, 2}, lengths: []int{10}, patience: time.Minute, tokens: 5, replayed: 100, others: 1,
+	name: "tiny", rounds: 1, streams: 3, clients: []int{1, 2}, lengths: []int{10}, patience: time.Minute, tokens: 5, replayed: 100,
+	pageChunks: 20, pageReplayed: 100, others: 1,
 }
 
 // TestBench measures everything, a little.
 func TestBench(t *testing.T) {
 	localtest.Setup(t, "dynamodb")
 	localtest.Setup(t, "python02")
+	localtest.Setup(t, "chromium")
 	dir := t.TempDir()
 	page := filepath.Join(dir, "docs", "performance.md")
 	if err := os.MkdirAll(filepath.Dir(page), 0o755); err != nil {

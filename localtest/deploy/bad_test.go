@@ -83,10 +83,13 @@ func TestBadValues(t *testing.T) {
 	}
 }
 
-// refuseAll asks CloudFormation for a change set with each of bad.
+// refuseAll asks CloudFormation for a change set with each of bad, or, without -full, with each fifth.
 func (s *stack) refuseAll(t *testing.T) {
 	t.Helper()
 	for i, b := range bad {
+		if !*full && i%5 != 0 {
+			continue
+		}
 		request := map[string]string{
 			"StackName": s.name, "ChangeSetName": fmt.Sprintf("bad-%d", i), "UsePreviousTemplate": "true",
 			"Capabilities.member.1": "CAPABILITY_IAM", "Capabilities.member.2": "CAPABILITY_AUTO_EXPAND",

@@ -21,7 +21,7 @@ var Needs = slices.Concat(
 	logs("AgentFunction", "WorkerFunction", "PushFunction", "SweeperFunction", "HookFunction"),
 	[]Need{
 		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.Renew", "dynamolog.readSecret"}, ""},
-		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putParts"}, ""},
+		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putPart"}, ""},
 		{"AgentFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"AgentFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
 		{"AgentFunction", "dynamodb:DeleteItem", "table", []string{"dynamolog.DeletePush"}, ""},
@@ -29,7 +29,7 @@ var Needs = slices.Concat(
 		{"AgentFunction", "lambda:InvokeFunction", "worker", []string{"cloud.sender"}, ""},
 
 		{"WorkerFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.Renew"}, ""},
-		{"WorkerFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putParts"}, ""},
+		{"WorkerFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putPart"}, ""},
 		{"WorkerFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"WorkerFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
 		// run.Earlier, of which only some agents ask for the conversation before a task.
