@@ -190,6 +190,7 @@ func TestQuestions(t *testing.T) {
 		"What do I do when an alarm goes off?":   "docs/operations.md#alarms",
 		"How do I upgrade?":                      "CHANGELOG.md",
 		"What should I use instead?":             "docs/alternatives.md",
+		"What does the page in a browser do?":    "docs/page.md",
 		"How fast is it?":                        "docs/performance.md",
 		"How do I report a vulnerability?":       "SECURITY.md",
 		"Which settings does it have?":           "functions/agent/usage.txt",
