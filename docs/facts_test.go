@@ -83,7 +83,9 @@ var (
 )
 
 // unlined returns a text without the lines of tables.
-func unlined(s string) string { return strings.Join(strings.Fields(strings.ReplaceAll(s, "|", " ")), " ") }
+func unlined(s string) string {
+	return strings.Join(strings.Fields(strings.ReplaceAll(s, "|", " ")), " ")
+}
 
 // TestQuantities finds durations, sizes and prices that do not say where they come from: in the same paragraph, row or point a comment
 // does, or a link. What changes no more, and what the benchmark writes, need not.
