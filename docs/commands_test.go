@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"a2alambda/internal/check"
 )
 
 // aws is why no test here runs a command.
@@ -43,9 +45,9 @@ func TestShell(t *testing.T) {
 				continue
 			}
 			blocks++
-			check := exec.Command("sh", "-n")
-			check.Stdin = strings.NewReader(text)
-			if out, err := check.CombinedOutput(); err != nil {
+			shell := exec.Command("sh", "-n")
+			shell.Stdin = strings.NewReader(text)
+			if out, err := shell.CombinedOutput(); err != nil {
 				t.Errorf("%s: %v: %s in\n%s", d.path, err, out, text)
 			}
 			if strings.Contains(text, "$RANDOM") {
@@ -174,6 +176,13 @@ func TestCommands(t *testing.T) {
 				continue
 			}
 			checkWords(t, d.path, m[0], dir, words)
+			if i := slices.Index(words, "-need"); i > 0 && i+1 < len(words) {
+				for _, name := range strings.Split(words[i+1], ",") {
+					if !slices.Contains(check.Names(), name) {
+						t.Errorf("%s: %s: there is no check %s", d.path, m[0], name)
+					}
+				}
+			}
 		}
 	}
 	if found < 12 {
