@@ -54,8 +54,8 @@ func (x scripted) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.
 	}
 }
 
-func (x scripted) Cancel(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	return teller{}.Cancel(nil, ec)
+func (x scripted) Cancel(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return teller{}.Cancel(ctx, ec)
 }
 
 // say has the agent say the events.

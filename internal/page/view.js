@@ -135,6 +135,7 @@ class TaskView {
   row({ number = '', state, label, parts, text, timed }) {
     const row = { number, state, label: label ?? words.state[state] ?? state, parts, text, elapsed: timed ? duration(this.task.elapsed) : '' };
     this.rows.push((this.newest = row));
+    for (const artifact of this.artifacts.values()) artifact.open = false; // unless a chunk of it is what comes
     redraw(this);
     return row;
   }
@@ -180,7 +181,6 @@ class TaskView {
     const { task } = this;
     const view = this.artifact(artifact, append);
     view.chunks = append ? view.chunks + 1 : 1;
-    view.open = append && !lastChunk;
     if (!task.replaying && append) view.voice ??= new Voice(view.chunks > 2 && view.parts.last?.view);
     else if (!task.replaying) view.voice = new Voice();
     if (append && view.row && this.newest === view.row) {
@@ -191,6 +191,7 @@ class TaskView {
       view.from = number;
       view.row = this.row({ number, state: 'artifact', label: words.artifactRow, text: view.title, timed: task.live });
     }
+    view.open = !lastChunk; // for all that is known
   }
 
   // snapshot shows the artifacts as a task has them. Those that are on the page as they are stay.
