@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"a2alambda/internal/auth/authtest"
+	"a2alambda/internal/check"
 	"a2alambda/localtest"
 )
 
@@ -145,6 +146,14 @@ func (d *deployment) use(t *testing.T, s *stack, c *client, hook *receiver, auth
 	streamed := c.stream(t)
 	later := c.later(t, a2a.SendMessageConfig{PushConfig: &a2a.PushConfig{URL: hook.url, Token: "secret"}})
 	hook.wait(t, later.ID)
+	var told strings.Builder // ministack's function URL answers in one piece, which is no failure
+	err := check.Run(t.Context(), check.Config{
+		URL: s.outputs(t)["AgentUrl"], Client: c.http, Need: []string{"card", "resume", "retry", "get", "refused"},
+	}, &told)
+	t.Logf("Auth %s: agent check says\n%s", auth, &told)
+	if err != nil {
+		t.Errorf("Auth %s: %v", auth, err)
+	}
 	list, err := c.ListTasks(t.Context(), &a2a.ListTasksRequest{})
 	if err != nil {
 		t.Fatalf("Auth %s: %v", auth, err)

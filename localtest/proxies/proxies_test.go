@@ -78,23 +78,11 @@ func newUpstream(t *testing.T) upstream {
 		Server: &server.Server{Log: log, Runner: runner, Retention: time.Hour, Card: agent.Card()},
 		Auth:   auth.None(), BaseURL: functionurl.BaseURL, Logger: logger,
 	})
-	crashed, crash := context.WithCancel(context.Background())
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		served := make(chan struct{})
-		go func() { // as long as its connection is there
-			defer close(served)
-			handler.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))
-		}()
-		select {
-		case <-served:
-		case <-crashed.Done():
-			panic(http.ErrAbortHandler)
-		}
+		handler.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context()))) // it outlives its connection
 	}))
-	t.Cleanup(func() {
-		crash()
-		s.CloseClientConnections()
-	})
+	crash := s.CloseClientConnections
+	t.Cleanup(crash)
 	return upstream{x.steps, crash, strings.TrimPrefix(s.URL, "http://")}
 }
 
