@@ -146,20 +146,20 @@ func (d *deployment) use(t *testing.T, s *stack, c *client, hook *receiver, auth
 	streamed := c.stream(t)
 	later := c.later(t, a2a.SendMessageConfig{PushConfig: &a2a.PushConfig{URL: hook.url, Token: "secret"}})
 	hook.wait(t, later.ID)
-	var told strings.Builder // ministack's function URL answers in one piece, which is no failure
-	err := check.Run(t.Context(), check.Config{
-		URL: s.outputs(t)["AgentUrl"], Client: c.http, Need: []string{"card", "resume", "retry", "get", "refused"},
-	}, &told)
-	t.Logf("Auth %s: agent check says\n%s", auth, &told)
-	if err != nil {
-		t.Errorf("Auth %s: %v", auth, err)
-	}
 	list, err := c.ListTasks(t.Context(), &a2a.ListTasksRequest{})
 	if err != nil {
 		t.Fatalf("Auth %s: %v", auth, err)
 	}
 	if len(list.Tasks) < 2 || list.Tasks[0].ID != later.ID || list.Tasks[1].ID != streamed {
 		t.Errorf("Auth %s: the list has %+v, want %s and %s first", auth, list.Tasks, later.ID, streamed)
+	}
+	var told strings.Builder // ministack's function URL answers in one piece, which is no failure
+	err = check.Run(t.Context(), check.Config{
+		URL: s.outputs(t)["AgentUrl"], Client: c.http, Need: []string{"card", "resume", "retry", "get", "refused"},
+	}, &told)
+	t.Logf("Auth %s: agent check says\n%s", auth, &told)
+	if err != nil {
+		t.Errorf("Auth %s: %v", auth, err)
 	}
 }
 
