@@ -79,7 +79,7 @@ func (d *delivery) bodies(ctx context.Context) (func(context.Context, tasklog.Ev
 		if err != nil {
 			return nil, err
 		}
-		tasklog.Cut(task, maxTaskBytes)
+		tasklog.Cut(task, tasklog.Size{Bytes: maxTaskBytes, Values: tasklog.MaxValues})
 		return legacy.EncodeTask(task)
 	}, nil
 }

@@ -161,6 +161,7 @@ func TestHostile(t *testing.T) {
 		s.rpc(t, "CancelTask", `{"id":"`+long+`"}`)
 	})
 	s.watched(t, "pages", s.pages)
+	s.watched(t, "pages of values", s.pagesOfValues)
 	s.watched(t, "push notifications", s.pushes)
 	s.watched(t, "lost workers", s.lostWorkers)
 	s.watched(t, "in one piece", s.inOnePiece)
