@@ -127,3 +127,25 @@ func TestCut(t *testing.T) {
 		}
 	}
 }
+
+// TestFoldSize checks that a fold knows what the events take that it has not decoded yet.
+func TestFoldSize(t *testing.T) {
+	task := whole()
+	task.Metadata = map[string]any{"k": make([]any, 1000)}
+	data, err := tasklog.Encode(task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := tasklog.SizeOf(task).Values
+	fold := tasklog.NewFold(nil, 0)
+	fold.Add(tasklog.Event{Seq: 1, JSON: data})
+	if size := fold.Size(); size.Bytes != int64(len(data)) || size.Values < want {
+		t.Errorf("before it is decoded, %v; it has %d bytes and %d values", size, len(data), want)
+	}
+	if _, err := fold.Task(); err != nil {
+		t.Fatal(err)
+	}
+	if size := fold.Size(); size.Bytes != int64(len(data)) || size.Values != want {
+		t.Errorf("decoded, %v; it has %d bytes and %d values", size, len(data), want)
+	}
+}

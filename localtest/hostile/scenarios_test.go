@@ -69,30 +69,6 @@ func (s *system) pages(t *testing.T) {
 	}
 }
 
-// pagesOfValues lists tasks that have few bytes and many values: eight that a page of 4 MB has room for, before as many that have all
-// that messages may have.
-func (s *system) pagesOfValues(t *testing.T) {
-	context := fmt.Sprintf("values-%d", time.Now().UnixNano())
-	for i := range 16 {
-		value, n, last := `{"":{}}`, 49_900, 49_900
-		if i >= 8 {
-			value, last = `{"":0}`, 15_300
-		}
-		task := ""
-		for _, n := range []int{n, last} {
-			a := s.rpc(t, "SendMessage", `{"configuration":{"historyLength":0},"message":`+message(task, `[{"data":{"k":`+many(n, value)+`}}]`, `,"contextId":"`+context+`"`)+`}`)
-			task = taskIn(t, a)
-		}
-	}
-	for _, list := range []struct{ path, version string }{{"/tasks?includeArtifacts=true&contextId=" + context, "1.0"}, {"/v1/tasks?contextId=" + context, "0.3"}} {
-		a := s.do(t, http.MethodGet, list.path, list.version, "")
-		var page struct{ Tasks []struct{ ID string } }
-		if json.Unmarshal(a.body, &page) != nil || len(page.Tasks) != 16 {
-			t.Errorf("%s: %d tasks, want 16, each cut: %v", list.path, len(page.Tasks), a)
-		}
-	}
-}
-
 // pushes has the push function deliver long events to many webhooks, in each version, all at once.
 func (s *system) pushes(t *testing.T) {
 	var mu sync.Mutex
@@ -136,19 +112,7 @@ func (s *system) pushes(t *testing.T) {
 			s.rpc(t, "SendMessage", `{"configuration":{"historyLength":0},"message":`+message(task, parts, more)+`}`)
 		}
 	}
-	// As the table's stream wakes it.
-	type attribute map[string]any
-	var records []any
-	for _, task := range tasks {
-		records = append(records, map[string]any{"dynamodb": map[string]any{
-			"Keys": attribute{"pk": attribute{"S": task}}, "NewImage": attribute{"p": attribute{"N": "1"}},
-		}})
-	}
-	event, err := json.Marshal(map[string]any{"Records": records})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.wakePush(event); err != nil {
+	if err := s.wakePush(streamed(t, tasks)); err != nil {
 		t.Error(err)
 	}
 	// What took it too long, or for which it had no memory left, it was to leave to another invocation, as the sweeper makes them.
