@@ -17,19 +17,17 @@ import (
 // context.
 const remembered = 7 * 24 * time.Hour
 
-const (
-	// maxEarlierBytes is how much JSON the tasks have together that [Earlier] returns.
-	maxEarlierBytes = 16 << 20
+// maxEarlier is how much JSON the tasks have together that [Earlier] returns, and how many values, which take far more memory.
+var maxEarlier = tasklog.Size{Bytes: 16 << 20, Values: 100_000}
 
-	// loadAtOnce is how many of them are loaded at the same time.
-	loadAtOnce = 4
-)
+// loadAtOnce is how many of them are loaded at the same time.
+const loadAtOnce = 4
 
 type runKey struct{}
 
 // Earlier returns to an executor, whose context ctx is, the conversation before its task: the last tasks of the same caller,
-// tenant and context, n at most, and 16 MB of them, the oldest first. Those that go on are not among them, nor those without a change for a week.
-// The store may show a task here a moment late.
+// tenant and context, n at most, and of them 16 MB and 100,000 values, the oldest first. Those that go on are not among them, nor those
+// without a change for a week. The store may show a task here a moment late.
 func Earlier(ctx context.Context, n int) ([]*a2a.Task, error) {
 	r, _ := ctx.Value(runKey{}).(*Run)
 	if r == nil {
@@ -48,14 +46,15 @@ func Earlier(ctx context.Context, n int) ([]*a2a.Task, error) {
 		return nil, err
 	}
 	var tasks []*a2a.Task // the last first
-	left := int64(maxEarlierBytes)
-	for ; len(ids) > 0 && left > 0; ids = ids[min(loadAtOnce, len(ids)):] {
+	var size tasklog.Size
+	for full := false; len(ids) > 0 && !full; ids = ids[min(loadAtOnce, len(ids)):] {
 		some, err := loadEnded(ctx, l, ids[:min(loadAtOnce, len(ids))])
 		if err != nil {
 			return nil, err
 		}
 		for _, t := range some {
-			if left -= tasklog.SizeOf(t).Bytes; left < 0 {
+			size = size.Plus(tasklog.SizeOf(t))
+			if full = size.Bytes > maxEarlier.Bytes || size.Values > maxEarlier.Values; full {
 				break
 			}
 			tasks = append(tasks, t)

@@ -34,7 +34,14 @@ func TestEarlier(t *testing.T) {
 			h, _ := tasklogtest.NewTask()
 			h.ID, h.ContextID, h.Scope, h.Expires = a2a.TaskID(id), conversation, scope, time.Now().Add(30*24*time.Hour)
 			info := a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}
-			task, now := a2a.NewSubmittedTask(info, a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(id))), time.Now()
+			m := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(id))
+			switch id {
+			case "long":
+				m.Metadata = map[string]any{"k": strings.Repeat("x", 9<<20)}
+			case "many", "more":
+				m.Metadata = map[string]any{"k": make([]any, 60_000)}
+			}
+			task, now := a2a.NewSubmittedTask(info, m), time.Now()
 			task.Status.Timestamp = &now
 			first, err := tasklog.Encode(task)
 			if err == nil {
@@ -78,6 +85,15 @@ func TestEarlier(t *testing.T) {
 		}
 		if got, want := turn(me, "c", "h", done, 2), `f said "f", g said "g"`; got != want {
 			t.Errorf("got %s, want %s", got, want)
+		}
+		turn(me, "long", "long", done, 0)
+		turn(me, "long", "k", done, 0)
+		turn(me, "long", "many", done, 0)
+		if got, want := turn(me, "long", "more", done, 9), `long said "long", k said "k", many said "many"`; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if got, want := turn(me, "long", "l", done, 9), `more said "more"`; got != want {
+			t.Errorf("of more values than there is room for, got %s, want %s", got, want)
 		}
 		time.Sleep(8 * 24 * time.Hour)
 		if got := turn(me, "c", "i", done, 9); got != "" {

@@ -11,8 +11,8 @@ import (
 // JavaScript SDK above 4 MiB. GetTask has the whole history.
 const maxEcho = 32 << 10
 
-// maxFrameBytes is how much JSON the task in the first frame of a stream has. A longer one is cut: see [tasklog.Cut].
-const maxFrameBytes = 8 << 20
+// maxFrame is how much JSON the task in the first frame of a stream has, and how many values. A longer one is cut: see [tasklog.Cut].
+var maxFrame = tasklog.Size{Bytes: 8 << 20, Values: tasklog.MaxValues}
 
 // frame returns the task as the first frame of a stream.
 func frame(t *a2a.Task, seq int64, historyLength *int) (tasklog.Event, error) {
@@ -23,7 +23,7 @@ func frame(t *a2a.Task, seq int64, historyLength *int) (tasklog.Event, error) {
 			return tasklog.Event{}, err
 		}
 	}
-	tasklog.Cut(t, maxFrameBytes)
+	tasklog.Cut(t, maxFrame)
 	data, err := tasklog.Encode(t)
 	return tasklog.Event{Seq: seq, JSON: data}, err
 }

@@ -23,13 +23,13 @@ const (
 	defaultPage = 50
 	maxPage     = 100
 
-	// maxPageBytes is how much JSON the tasks on a page have. A page that is full ends early. A task that is longer by itself is cut:
-	// see [tasklog.Cut].
-	maxPageBytes = 4 << 20
-
 	// loadAtOnce is how many tasks of a page are loaded at the same time, each of which is in memory as a whole until it is trimmed.
 	loadAtOnce = 8
 )
+
+// maxPageSize is how much JSON the tasks on a page have, and how many values. A page that is full ends early. A task that is longer by
+// itself is cut: see [tasklog.Cut].
+var maxPageSize = tasklog.Size{Bytes: 4 << 20, Values: 100_000}
 
 // page is what a page token says. It belongs to the list that it comes from, and shows nothing that the list has not.
 type page struct {
@@ -73,7 +73,7 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 	if from.ID != "" {
 		at = tasklog.Position{Time: time.UnixMilli(from.Time), ID: from.ID}
 	}
-	more, room := true, int64(maxPageBytes)
+	more, full, used := true, false, tasklog.Size{}
 	for more && len(list.Tasks) < size {
 		var found []tasklog.Position
 		missing := size - len(list.Tasks)
@@ -89,24 +89,22 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 		if err != nil {
 			return nil, err
 		}
-		for i := 0; i < len(found) && room > 0; i += loadAtOnce {
+		for i := 0; i < len(found) && !full; i += loadAtOnce {
 			few := found[i:min(i+loadAtOnce, len(found))]
-			tasks, err := s.loadAll(ctx, few, filter, req)
+			tasks, err := s.loadAll(ctx, few, filter, req, used)
 			if err != nil {
 				return nil, err
 			}
 			for i, t := range tasks {
 				if t != nil {
-					if room -= tasklog.SizeOf(t).Bytes; room < 0 && len(list.Tasks) > 0 {
-						break
-					}
-					list.Tasks = append(list.Tasks, t)
+					list.Tasks, used = append(list.Tasks, t), used.Plus(tasklog.SizeOf(t))
 				}
 				at = few[i]
 			}
+			full = len(tasks) < len(few)
 		}
-		if room <= 0 {
-			more = more || at != found[len(found)-1]
+		if full {
+			more = true
 			break
 		}
 	}
@@ -131,12 +129,18 @@ func lagging(f tasklog.Filter) tasklog.Filter {
 	return f
 }
 
-// loadAll returns of each of the tasks what the request asks for, or nil if it does not match the filter.
-func (s *Server) loadAll(ctx context.Context, at []tasklog.Position, f tasklog.Filter, req *a2a.ListTasksRequest) ([]*a2a.Task, error) {
-	found := make([]*a2a.Task, len(at))
+// loadAll returns of each of the tasks what the request asks for, or nil if it does not match the filter; and only of the first of them
+// if there is no room for more on a page of which so much is used.
+func (s *Server) loadAll(
+	ctx context.Context, at []tasklog.Position, f tasklog.Filter, req *a2a.ListTasksRequest, used tasklog.Size,
+) ([]*a2a.Task, error) {
+	group := group{used: used, found: make([]*a2a.Task, len(at)), sizes: make([]tasklog.Size, len(at))}
 	errs := make([]error, len(at))
 	var loading sync.WaitGroup
 	load := func(i int) error {
+		if group.full(i) {
+			return nil
+		}
 		ctx, account := memory.Open(ctx) // of its own: what is loaded is forgotten when it is trimmed
 		defer account.Close()
 		snapshot, err := s.Log.Load(ctx, at[i].ID)
@@ -147,7 +151,7 @@ func (s *Server) loadAll(ctx context.Context, at []tasklog.Position, f tasklog.F
 			return err
 		case matches(snapshot, f):
 			s.recover(ctx, snapshot)
-			found[i] = trimmed(snapshot.Task, req)
+			group.add(i, trimmed(snapshot.Task, req))
 		}
 		return nil
 	}
@@ -160,7 +164,44 @@ func (s *Server) loadAll(ctx context.Context, at []tasklog.Position, f tasklog.F
 			errs[i] = load(i) // alone
 		}
 	}
-	return found, errors.Join(errs...)
+	return group.found, errors.Join(errs...)
+}
+
+// group is what was loaded at the same time for a page. It has no more in hand than there is room for: tasks of few bytes may take a
+// lot of memory.
+type group struct {
+	used tasklog.Size // of the page, by the tasks before
+
+	mu    sync.Mutex
+	found []*a2a.Task // up to where the page is full
+	sizes []tasklog.Size
+}
+
+// full reports whether there is no room for the task.
+func (g *group) full(i int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return i >= len(g.found)
+}
+
+// add adds the task, and leaves out what there is no room for beside those before it. On a page there is room for one task.
+func (g *group) add(i int, t *a2a.Task) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if i >= len(g.found) {
+		return
+	}
+	g.found[i], g.sizes[i] = t, tasklog.SizeOf(t)
+	sum := g.used
+	for i, t := range g.found {
+		before := sum
+		sum = sum.Plus(g.sizes[i])
+		if t != nil && before.Bytes > 0 && (sum.Bytes > maxPageSize.Bytes || sum.Values > maxPageSize.Values) {
+			clear(g.found[i:])
+			g.found = g.found[:i]
+			return
+		}
+	}
 }
 
 // trimmed returns the task as the request wants it. The rest of it can be forgotten: a page of whole tasks may take more memory than
@@ -171,7 +212,7 @@ func trimmed(t *a2a.Task, req *a2a.ListTasksRequest) *a2a.Task {
 	if !req.IncludeArtifacts {
 		t.Artifacts = nil
 	}
-	tasklog.Cut(t, maxPageBytes)
+	tasklog.Cut(t, maxPageSize)
 	tasklog.JoinTexts(t)
 	return t
 }

@@ -273,3 +273,44 @@ func TestPageBytes(t *testing.T) {
 		t.Errorf("%d tasks on pages of %v", len(got), sizes)
 	}
 }
+
+// TestPageValues lists tasks that have few bytes and many values: those take the memory.
+func TestPageValues(t *testing.T) {
+	s, _ := newServer()
+	var want, got []a2a.TaskID
+	for i := range 12 {
+		n := 30_000
+		if i == 5 {
+			n = 120_000
+		}
+		m := message("", "hello")
+		m.Message.Parts = a2a.ContentParts{a2a.NewDataPart(map[string]any{"k": make([]any, n)})}
+		want = append(want, send(t, s, m, a2a.TaskStateInputRequired).ID)
+	}
+	pages := 0
+	for token := ""; ; pages++ {
+		list, err := s.ListTasks(t.Context(), caller, &a2a.ListTasksRequest{PageToken: token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := int64(0)
+		for _, task := range list.Tasks {
+			values += tasklog.SizeOf(task).Values
+			got = append(got, task.ID)
+			if cut := task.Metadata[tasklog.CutKey]; (cut != nil) != (task.ID == want[5]) {
+				t.Errorf("task %d: %v was left out", slices.Index(want, task.ID), cut)
+			}
+		}
+		if len(list.Tasks) == 0 || values > 100_000 || list.TotalSize != len(want) {
+			t.Errorf("a page of %d tasks, %d values, of %d in all", len(list.Tasks), values, list.TotalSize)
+		}
+		if token = list.NextPageToken; token == "" {
+			break
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) || pages != 3 {
+		t.Errorf("%d tasks on %d pages", len(got), pages+1)
+	}
+}

@@ -6,9 +6,9 @@ import "github.com/a2aproject/a2a-go/v2/a2a"
 // metadata.
 const CutKey = "a2alambda.cut"
 
-// Cut leaves out of a task whose JSON has more than so many bytes what makes it so long: the history, the artifacts, the message of its
+// Cut leaves out of a task that is larger than that what makes it so long: the history, the artifacts, the message of its
 // status, its metadata, up to where it fits. It changes no more than t itself.
-func Cut(t *a2a.Task, most int64) {
+func Cut(t *a2a.Task, most Size) {
 	var left []any
 	for _, member := range []struct {
 		name  string
@@ -19,7 +19,7 @@ func Cut(t *a2a.Task, most int64) {
 		{"status.message", func() { t.Status.Message = nil }},
 		{"metadata", func() { t.Metadata = nil }},
 	} {
-		if SizeOf(t).Bytes <= most {
+		if size := SizeOf(t); size.Bytes <= most.Bytes && size.Values <= most.Values {
 			break
 		}
 		member.leave()

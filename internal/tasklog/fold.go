@@ -18,6 +18,7 @@ type Fold struct {
 	seq       int64                  // the last event in task or pending
 	pending   [][]byte               // added and not yet in task
 	bytes     int                    // in pending
+	waiting   Size                   // of pending, estimated
 	artifacts map[a2a.ArtifactID]int // index into task.Artifacts
 	err       error                  // of an event that is not in task
 	size      Size                   // of the events in task, since the fold was made
@@ -60,7 +61,7 @@ func (f *Fold) Add(e Event) {
 		panic(fmt.Sprintf("tasklog: event %d after event %d", e.Seq, f.seq))
 	}
 	f.pending = append(f.pending, e.JSON)
-	f.seq = e.Seq
+	f.seq, f.waiting = e.Seq, f.waiting.Plus(EstimateSize(e.JSON))
 	if f.bytes += len(e.JSON); f.bytes > maxFoldBytes {
 		f.decode()
 	}
@@ -69,9 +70,9 @@ func (f *Fold) Add(e Event) {
 // Seq returns the number of the last event added.
 func (f *Fold) Seq() int64 { return f.seq }
 
-// Size returns the size of the events that were added and have been decoded, which is that of the log but for its end, if it was added
-// from its beginning.
-func (f *Fold) Size() Size { return f.size }
+// Size returns the size of the events that were added, which is that of the log if it was added from its beginning. Of those that are
+// not decoded yet it is estimated.
+func (f *Fold) Size() Size { return f.size.Plus(f.waiting) }
 
 // Task returns the task as of the last event added. Later events don't change it.
 func (f *Fold) Task() (*a2a.Task, error) {
@@ -101,7 +102,7 @@ func (f *Fold) decode() {
 		}
 		f.pending[i] = nil
 	}
-	f.pending, f.bytes = nil, 0
+	f.pending, f.bytes, f.waiting = nil, 0, Size{}
 }
 
 // apply changes the task as the SDK's own server does, so that a client that folds the stream comes to the same in the end.

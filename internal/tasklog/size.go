@@ -39,6 +39,9 @@ func (s Size) Plus(other Size) Size { return Size{s.Bytes + other.Bytes, s.Value
 // pieces, the values, and what garbage there is. It is what was measured, and a little more.
 func (s Size) Memory() int64 { return 3*s.Bytes + 400*s.Values }
 
+// EstimateSize returns the size of an event that is not decoded yet: its values are as many or fewer.
+func EstimateSize(data []byte) Size { return Size{int64(len(data)), valuesIn(data)} }
+
 // SizeOf returns the size of an event: what [Encode] makes of it, to some bytes.
 func SizeOf(e a2a.Event) Size {
 	var m meter

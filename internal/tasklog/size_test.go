@@ -97,20 +97,22 @@ func TestSnapshotLines(t *testing.T) {
 
 func TestCut(t *testing.T) {
 	// What is left when so much is left out.
-	sizes, left := []int64{}, whole()
+	sizes, left := []tasklog.Size{tasklog.SizeOf(whole())}, whole()
 	for _, leave := range []func(){func() { left.History = nil }, func() { left.Artifacts = nil }, func() { left.Status.Message = nil }} {
 		leave()
-		sizes = append(sizes, tasklog.SizeOf(left).Bytes)
+		sizes = append(sizes, tasklog.SizeOf(left))
 	}
 	for _, test := range []struct {
-		most int64
+		most tasklog.Size
 		want []any
 	}{
-		{1 << 40, nil},
-		{sizes[0], []any{"history"}},
-		{sizes[1], []any{"history", "artifacts"}},
-		{sizes[2], []any{"history", "artifacts", "status.message"}},
-		{sizes[2] - 1, []any{"history", "artifacts", "status.message", "metadata"}},
+		{sizes[0], nil},
+		{sizes[1], []any{"history"}},
+		{tasklog.Size{Bytes: sizes[0].Bytes, Values: sizes[1].Values}, []any{"history"}},
+		{tasklog.Size{Bytes: sizes[1].Bytes, Values: sizes[0].Values}, []any{"history"}},
+		{sizes[2], []any{"history", "artifacts"}},
+		{sizes[3], []any{"history", "artifacts", "status.message"}},
+		{tasklog.Size{Bytes: sizes[3].Bytes - 1, Values: sizes[0].Values}, []any{"history", "artifacts", "status.message", "metadata"}},
 	} {
 		task := whole()
 		before, _ := json.Marshal(task.Metadata)
@@ -118,10 +120,32 @@ func TestCut(t *testing.T) {
 		tasklog.Cut(task, test.most)
 		got, _ := task.Metadata[tasklog.CutKey].([]any)
 		if !reflect.DeepEqual(got, test.want) {
-			t.Errorf("to %d bytes: %v is left out, want %v; it has %d", test.most, got, test.want, tasklog.SizeOf(task).Bytes)
+			t.Errorf("to %v: %v is left out, want %v; it has %v", test.most, got, test.want, tasklog.SizeOf(task))
 		}
 		if after, _ := json.Marshal(own); string(after) != string(before) {
 			t.Error("the metadata that others have was changed")
 		}
+	}
+}
+
+// TestFoldSize checks that a fold knows what the events take that it has not decoded yet.
+func TestFoldSize(t *testing.T) {
+	task := whole()
+	task.Metadata = map[string]any{"k": make([]any, 1000)}
+	data, err := tasklog.Encode(task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := tasklog.SizeOf(task).Values
+	fold := tasklog.NewFold(nil, 0)
+	fold.Add(tasklog.Event{Seq: 1, JSON: data})
+	if size := fold.Size(); size.Bytes != int64(len(data)) || size.Values < want {
+		t.Errorf("before it is decoded, %v; it has %d bytes and %d values", size, len(data), want)
+	}
+	if _, err := fold.Task(); err != nil {
+		t.Fatal(err)
+	}
+	if size := fold.Size(); size.Bytes != int64(len(data)) || size.Values != want {
+		t.Errorf("decoded, %v; it has %d bytes and %d values", size, len(data), want)
 	}
 }

@@ -50,10 +50,15 @@ func (d *delivery) bodies(ctx context.Context) (func(context.Context, tasklog.Ev
 		return func(_ context.Context, e tasklog.Event) ([]byte, error) { return tasklog.Shown(e.JSON) }, nil
 	}
 	fold := tasklog.NewFold(nil, 0)
-	charge := func(ctx context.Context) error {
-		size := fold.Size()
+	// add charges for the event before it is decoded: one of few bytes may take a lot of memory.
+	add := func(ctx context.Context, e tasklog.Event) error {
+		size := fold.Size().Plus(tasklog.EstimateSize(e.JSON))
 		size.Bytes /= 2 // a body is no longer than maxTaskBytes
-		return memory.Charge(ctx, "task", size.Memory())
+		if err := memory.Charge(ctx, "task", size.Memory()); err != nil {
+			return err
+		}
+		fold.Add(e)
+		return nil
 	}
 	for fold.Seq() < d.After {
 		events, err := d.read(ctx, fold.Seq(), int(min(readAtOnce, d.After-fold.Seq())))
@@ -64,22 +69,20 @@ func (d *delivery) bodies(ctx context.Context) (func(context.Context, tasklog.Ev
 			break // the task has expired
 		}
 		for _, e := range events {
-			fold.Add(e)
-		}
-		if err := charge(ctx); err != nil {
-			return nil, err
+			if err := add(ctx, e); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return func(ctx context.Context, e tasklog.Event) ([]byte, error) {
-		fold.Add(e)
-		if err := charge(ctx); err != nil {
+		if err := add(ctx, e); err != nil {
 			return nil, err
 		}
 		task, err := fold.Task()
 		if err != nil {
 			return nil, err
 		}
-		tasklog.Cut(task, maxTaskBytes)
+		tasklog.Cut(task, tasklog.Size{Bytes: maxTaskBytes, Values: tasklog.MaxValues})
 		tasklog.JoinTexts(task)
 		return legacy.EncodeTask(task)
 	}, nil

@@ -161,7 +161,9 @@ func TestHostile(t *testing.T) {
 		s.rpc(t, "CancelTask", `{"id":"`+long+`"}`)
 	})
 	s.watched(t, "pages", s.pages)
+	s.watched(t, "pages of values", s.pagesOfValues)
 	s.watched(t, "push notifications", s.pushes)
+	s.watched(t, "push notifications of values", s.pushesOfValues)
 	s.watched(t, "lost workers", s.lostWorkers)
 	s.watched(t, "in one piece", s.inOnePiece)
 	s.watched(t, "a text of 4 MB", func(t *testing.T) {

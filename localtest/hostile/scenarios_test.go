@@ -112,19 +112,7 @@ func (s *system) pushes(t *testing.T) {
 			s.rpc(t, "SendMessage", `{"configuration":{"historyLength":0},"message":`+message(task, parts, more)+`}`)
 		}
 	}
-	// As the table's stream wakes it.
-	type attribute map[string]any
-	var records []any
-	for _, task := range tasks {
-		records = append(records, map[string]any{"dynamodb": map[string]any{
-			"Keys": attribute{"pk": attribute{"S": task}}, "NewImage": attribute{"p": attribute{"N": "1"}},
-		}})
-	}
-	event, err := json.Marshal(map[string]any{"Records": records})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.wakePush(event); err != nil {
+	if err := s.wakePush(streamed(t, tasks)); err != nil {
 		t.Error(err)
 	}
 	// What took it too long, or for which it had no memory left, it was to leave to another invocation, as the sweeper makes them.
