@@ -111,9 +111,7 @@ func commandsIn(script string) (all []string) {
 		for assignment.MatchString(line) {
 			line = assignment.ReplaceAllString(line, "")
 		}
-		if strings.HasPrefix(line, "sleep 5; ") {
-			line = strings.TrimPrefix(line, "sleep 5; ")
-		}
+		line = strings.TrimPrefix(line, "sleep 5; ")
 		if line != "" && !control.MatchString(line) {
 			all = append(all, line)
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"strconv"
@@ -62,7 +63,8 @@ func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard push.Gu
 		return l, nil
 	}
 	// A DynamoDB on this machine has no tables and accepts anybody.
-	engine := os.Getenv("AWS_ENDPOINT_URL_DYNAMODB") != ""
+	endpoint := os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")
+	engine := endpoint != ""
 	var options []func(*config.LoadOptions) error
 	if engine {
 		options = append(options, config.WithDefaultRegion("us-east-1"))
@@ -72,13 +74,16 @@ func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard push.Gu
 	}
 	cfg, err := cloud.Config(ctx, options...)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("configuration of AWS: %w", err)
 	}
 	client := cloud.DynamoDB(cfg)
 	log := dynamolog.New(client, table)
 	if engine {
 		if err = dynamolog.CreateTable(ctx, client, table); err != nil {
-			err = fmt.Errorf("AWS_ENDPOINT_URL_DYNAMODB: %w", err)
+			if unsent := (*url.Error)(nil); errors.As(err, &unsent) {
+				err = unsent.Err // without what the SDK did about it
+			}
+			err = fmt.Errorf("AWS_ENDPOINT_URL_DYNAMODB is %q, where no table can be created: %w", endpoint, err)
 		}
 	} else {
 		err = reach(ctx, cfg, log, table)
@@ -201,7 +206,7 @@ func (l *local) serve(name, publicURL string, handler http.Handler, listener net
 		host = at.IP.String()
 	}
 	handler = bodyWithin(bodyTimeout, handler)
-	url := "http://" + net.JoinHostPort(host, strconv.Itoa(at.Port)) + "/"
+	home := "http://" + net.JoinHostPort(host, strconv.Itoa(at.Port)) + "/"
 	fmt.Printf(`🌊 %[3]s
 📋 Agent card: %[1]s.well-known/agent-card.json
 💬 A2A endpoint: %[1]s
@@ -211,7 +216,7 @@ func (l *local) serve(name, publicURL string, handler http.Handler, listener net
 
 Try it:
 curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"message/stream","params":{"message":{"role":"user","parts":[{"kind":"text","text":"Stream me a response!"}],"messageId":"'$(date +%%s)'"}}}'
-`, url, l.store, name, retries(l.window))
+`, home, l.store, name, retries(l.window))
 
 	var requests atomic.Int64 // under way
 	s := &http.Server{ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -206,6 +206,8 @@ func callers() (auth.Scheme, error) {
 	samLocal := os.Getenv("AWS_SAM_LOCAL") == "true" // which knows no signatures, and has no value for AUTH unless it is told
 	mode, issuer := os.Getenv("AUTH"), os.Getenv("OIDC_ISSUER")
 	switch {
+	case mode != "oidc" && issuer == "" && os.Getenv("OIDC_AUDIENCE") != "":
+		return nil, fmt.Errorf("OIDC_AUDIENCE needs AUTH=oidc, and AUTH is %q: nobody would be asked for a token", mode)
 	case mode != "oidc" && issuer != "":
 		return nil, fmt.Errorf("OIDC_ISSUER needs AUTH=oidc, and AUTH is %q: nobody would be asked for a token", mode)
 	case mode == "none", mode == "" && !onLambda(), mode != "oidc" && samLocal:

@@ -51,6 +51,8 @@ func TestRefusesToStart(t *testing.T) {
 		{"AUTH=oidc OIDC_ISSUER=https://issuer.example", "OIDC_AUDIENCE"},
 		{"AUTH=oidc OIDC_AUDIENCE=a OIDC_ISSUER=http://issuer.example", "OIDC_ISSUER"},
 		{"OIDC_ISSUER=https://issuer.example", "OIDC_ISSUER needs AUTH=oidc"},
+		{"OIDC_AUDIENCE=a", "OIDC_AUDIENCE needs AUTH=oidc"},
+		{"MODEL_ID=m", "MODEL_ID needs AGENT=bedrock"},
 		{"AUTH=iam", "AUTH=iam needs Lambda"},
 		{"PAGE=maybe", `PAGE is "maybe"`},
 		{"RETENTION_DAYS=0", `RETENTION_DAYS is "0"`},
@@ -60,7 +62,8 @@ func TestRefusesToStart(t *testing.T) {
 		{"PUSH_ALLOWED_CIDRS=10.0.0.0/33", "PUSH_ALLOWED_CIDRS"},
 		{"CARD_SIGNING_KEY=secret", "CARD_SIGNING_KEY"},
 		{"TABLE_NAME=t" + nobody, "TABLE_NAME needs AWS credentials"},
-		{"TABLE_NAME=t AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:1", "AWS_ENDPOINT_URL_DYNAMODB"},
+		{"TABLE_NAME=t AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:1", `AWS_ENDPOINT_URL_DYNAMODB is "http://127.0.0.1:1", where no table can be created: dial tcp`},
+		{"TABLE_NAME=t AWS_ENDPOINT_URL_DYNAMODB=here", `AWS_ENDPOINT_URL_DYNAMODB is "here", where no table can be created: unsupported protocol`},
 	} {
 		t.Run(test.env, func(t *testing.T) {
 			t.Parallel()

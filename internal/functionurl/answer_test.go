@@ -54,6 +54,9 @@ func TestLongAnswer(t *testing.T) {
 				if left >= 0 && refused && what != "binary" { // a JSON body is none
 					t.Errorf("%s: there was room for %d bytes of %s, which are refused", name, len(body), what)
 				}
+				if refused && (!bytes.Contains(answer, []byte("no-store")) || !bytes.Contains(answer, []byte("nosniff"))) {
+					t.Errorf("%s: what is sent instead of %s may be kept by caches: %s", name, what, answer)
+				}
 				if full := len(body) * 2; refused && full < most/4 {
 					t.Errorf("%s: %d bytes of %s are refused", name, len(body), what)
 				}

@@ -136,7 +136,7 @@ func buffered(h http.Handler, host, sourceIP string) http.Handler {
 		}
 		if sentLen(header, body.Bytes()) > maxAnswer {
 			status = http.StatusInternalServerError
-			header = http.Header{"Content-Type": {"application/json"}}
+			header = ownHeader("application/json")
 			body.Reset()
 			body.WriteString(tooLong)
 		}

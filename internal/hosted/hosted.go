@@ -38,6 +38,9 @@ type Agent struct {
 func Open(ctx context.Context, getenv func(string) string) (*Agent, error) {
 	switch name := cmp.Or(getenv("AGENT"), "demo"); name {
 	case "demo":
+		if getenv("AGENT") == "" && getenv("MODEL_ID") != "" {
+			return nil, errors.New("MODEL_ID needs AGENT=bedrock: AGENT is not set, and the demo agent has no model")
+		}
 		return &Agent{Executor: agent.NewExecutor(), Card: agent.Card(), Extended: agent.ExtendedCard()}, nil
 	case "bedrock":
 		return openBedrock(ctx, getenv)

@@ -16,6 +16,7 @@ func TestOpen(t *testing.T) {
 	}{
 		"default":   {nil, "Streaming Demo Agent", ""},
 		"demo":      {map[string]string{"AGENT": "demo", "MODEL_ID": "m"}, "Streaming Demo Agent", ""},
+		"forgotten": {map[string]string{"MODEL_ID": "m"}, "", "MODEL_ID needs AGENT=bedrock: AGENT is not set, and the demo agent has no model"},
 		"bedrock":   {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m"}, "Bedrock Agent", ""},
 		"no model":  {map[string]string{"AGENT": "bedrock"}, "", "AGENT=bedrock needs MODEL_ID"},
 		"no number": {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "MAX_TOKENS": "many"}, "", `MAX_TOKENS is "many", not a number of tokens`},

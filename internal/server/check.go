@@ -68,7 +68,7 @@ func (s *Server) check(req *a2a.SendMessageRequest) error {
 	case m.Role == a2a.MessageRoleUnspecified:
 		return Invalid("message.role", "is required")
 	case m.Role != a2a.MessageRoleUser:
-		return Invalid("message.role", "is not the user's")
+		return Invalid("message.role", "is the agent's, not the user's")
 	case len(m.Parts) == 0:
 		return Invalid("message.parts", "is required: at least one part")
 	case len(m.ContextID) > maxID:

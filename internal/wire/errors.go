@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/errordetails"
@@ -119,10 +120,17 @@ func (c *call) failAuth(err error) {
 
 // refusesStream reports whether the error is the answer to a client that has asked for a stream over JSON-RPC. Then it is the
 // stream's one event (specification 0.3, 3.3.1 and 7.2; 1.0, 9.4.2): most clients read nothing else there, and some show no error at all for
-// an answer in JSON. A status of its own tells all of them. Over HTTP+JSON each error has one.
+// an answer in JSON. A status of its own tells all of them. Over HTTP+JSON each error has one. Where the method is not known, the
+// client has asked for a stream if it reads nothing else.
 func (c *call) refusesStream(f failure) bool {
 	_, isRPC := c.binding.(*rpc)
-	return isRPC && f.status == 0 && streaming[c.seen.operation]
+	return isRPC && f.status == 0 && (streaming[c.seen.operation] || c.seen.operation == "" && onlyReadsStreams(c.r))
+}
+
+// onlyReadsStreams reports whether the client names streams among what it accepts, and no JSON: RFC 9110, 12.5.1.
+func onlyReadsStreams(r *http.Request) bool {
+	accept := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
+	return strings.Contains(accept, "text/event-stream") && !strings.Contains(accept, "json") && !strings.Contains(accept, "*/*")
 }
 
 // streaming are the operations that are answered with a stream.

@@ -273,6 +273,38 @@ func TestRefusedStream(t *testing.T) {
 	}
 }
 
+// TestRefusedUnread checks that a client that reads nothing but streams is told in one what is wrong with a request whose method nobody
+// can know, and that all others are told in JSON.
+func TestRefusedUnread(t *testing.T) {
+	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
+	for _, test := range []struct {
+		name, body string
+		code       int
+	}{
+		{"no such method", rpc("SendStreamingMessages", "{}"), -32601},
+		{"no method", `{"jsonrpc":"2.0","id":1}`, -32600},
+		{"cut off", strings.TrimSuffix(streamCall, "}"), -32700},
+		{"no object", "1", -32600},
+		{"batch", "[" + streamCall + "]", -32600},
+	} {
+		for accept, stream := range map[string]bool{
+			"text/event-stream": true, "Text/Event-Stream;q=1": true,
+			"": false, "*/*": false, "application/json": false, "application/json, text/event-stream": false, "text/event-stream, */*;q=0.1": false,
+		} {
+			r := post(t.Context(), test.body)
+			r.Header.Set("Accept", accept)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			data, isEvent := strings.CutPrefix(w.Body.String(), "data: ")
+			var got struct{ Error struct{ Code int } }
+			if err := json.Unmarshal([]byte(data), &got); err != nil || isEvent != stream || got.Error.Code != test.code || w.Code != http.StatusOK ||
+				strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream") != stream {
+				t.Errorf("%s, accepting %q: status %d, %s, %s", test.name, accept, w.Code, w.Header().Get("Content-Type"), w.Body)
+			}
+		}
+	}
+}
+
 // TestPanicOfStream checks that a panic before the first event is told as others are.
 func TestPanicOfStream(t *testing.T) {
 	w := httptest.NewRecorder()

@@ -104,11 +104,12 @@ func (c *call) version() (string, error) {
 			}
 		}
 	}
+	given := v
 	if parts := strings.SplitN(v, ".", 3); len(parts) > 2 {
 		v = parts[0] + "." + parts[1]
 	}
 	if v != "" && v != v1.version && v != v03.version {
-		return "", a2a.NewError(a2a.ErrVersionNotSupported, "A2A-Version is "+protojson.Echo(v)+", not one of 1.0 and 0.3").
+		return "", a2a.NewError(a2a.ErrVersionNotSupported, "A2A-Version is "+protojson.Echo(given)+", not one of 1.0 and 0.3").
 			WithErrorInfoMeta(map[string]string{"supportedVersions": "1.0,0.3"})
 	}
 	return v, nil
