@@ -18,7 +18,12 @@ import (
 const remembered = 7 * 24 * time.Hour
 
 // maxEarlier is how much JSON the tasks have together that [Earlier] returns, and how many values, which take far more memory.
-var maxEarlier = tasklog.Size{Bytes: 16 << 20, Values: 100_000}
+var maxEarlier = tasklog.Size{Bytes: maxEarlierBytes, Values: maxEarlierValues}
+
+const (
+	maxEarlierBytes  = 16 << 20
+	maxEarlierValues = 100_000
+)
 
 // loadAtOnce is how many of them are loaded at the same time.
 const loadAtOnce = 4

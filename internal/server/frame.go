@@ -11,8 +11,10 @@ import (
 // JavaScript SDK above 4 MiB. GetTask has the whole history.
 const maxEcho = 32 << 10
 
+const maxFrameBytes = 8 << 20
+
 // maxFrame is how much JSON the task in the first frame of a stream has, and how many values. A longer one is cut: see [tasklog.Cut].
-var maxFrame = tasklog.Size{Bytes: 8 << 20, Values: tasklog.MaxValues}
+var maxFrame = tasklog.Size{Bytes: maxFrameBytes, Values: tasklog.MaxValues}
 
 // frame returns the task as the first frame of a stream.
 func frame(t *a2a.Task, seq int64, historyLength *int) (tasklog.Event, error) {

@@ -29,7 +29,12 @@ const (
 
 // maxPageSize is how much JSON the tasks on a page have, and how many values. A page that is full ends early. A task that is longer by
 // itself is cut: see [tasklog.Cut].
-var maxPageSize = tasklog.Size{Bytes: 4 << 20, Values: 100_000}
+var maxPageSize = tasklog.Size{Bytes: maxPageBytes, Values: maxPageValues}
+
+const (
+	maxPageBytes  = 4 << 20
+	maxPageValues = 100_000
+)
 
 // page is what a page token says. It belongs to the list that it comes from, and shows nothing that the list has not.
 type page struct {
