@@ -3,6 +3,7 @@ package localtest_test
 import (
 	"net"
 	"net/http"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -51,5 +52,22 @@ func TestCheck(t *testing.T) {
 			r.Header.Set("Authorization", "Bearer "+token)
 			return nil
 		}})
+	})
+	t.Run("iam", func(t *testing.T) { // by the command, which signs with the credentials in its environment
+		t.Parallel()
+		s := newSystem(t, options{auth: []string{"AUTH=iam"}, callers: map[string]emulator.Caller{
+			"AKIAALICE": {Secret: "a", UserID: "AIDAALICE", UserARN: "arn:aws:iam::111122223333:user/alice", Account: "111122223333"},
+		}})
+		binary, err := emulator.Build(t.Context(), "a2alambda/functions/agent")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), binary, "check", "-sign", "-long", "15s", "-need", strings.Join(streams, ","), s.url)
+		cmd.Env = []string{"AWS_ACCESS_KEY_ID=AKIAALICE", "AWS_SECRET_ACCESS_KEY=a", "AWS_REGION=us-east-1"}
+		out, err := cmd.CombinedOutput()
+		t.Logf("%s", out)
+		if err != nil {
+			t.Error(err)
+		}
 	})
 }
