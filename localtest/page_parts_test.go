@@ -123,7 +123,7 @@ func TestPageAttach(t *testing.T) {
 	choose(file("notes.txt", []byte("# Notes")), file("data.json", []byte(`{"a":1}`)))
 	b.becomes(chips, `["notes.txt\n7 bytes\n×","data.json\n7 bytes\n×"]`)
 	choose(file("picture.png", picture(t)))
-	b.becomes(`$text('#complaint')`, `"picture.png was not attached: the agent does not take image/png, but text/plain, text/markdown."`)
+	b.becomes(`$text('#complaint')`, `"picture.png was not attached: the agent does not take image/png, but text/plain, text/markdown, text/html, text/csv."`)
 	choose(file("large.txt", bytes.Repeat([]byte("x"), 4_000_000)))
 	b.becomes(`$text('#complaint')`, `"large.txt was not attached: with 4.0 MB it is too much. A message takes 4.0 MB of files."`)
 	b.equal(chips, `["notes.txt\n7 bytes\n×","data.json\n7 bytes\n×"]`)

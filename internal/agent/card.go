@@ -8,7 +8,7 @@ func Card() *a2a.AgentCard {
 		Name:               "Streaming Demo Agent",
 		Description:        "Demonstrates official A2A streaming patterns with TaskUpdater",
 		Version:            "1.0.0",
-		DefaultInputModes:  []string{"text/plain", "text/markdown"},
+		DefaultInputModes:  []string{"text/plain", "text/markdown", "text/html", "text/csv"},
 		DefaultOutputModes: []string{"text/plain", "text/markdown"},
 		Capabilities:       a2a.AgentCapabilities{Streaming: true},
 		Skills: []a2a.AgentSkill{{

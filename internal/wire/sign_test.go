@@ -55,7 +55,7 @@ func rsaKey(t *testing.T, bits int) *rsa.PrivateKey {
 }
 
 // rebuilt is what a verifier that parses the card rebuilds from secured with another description: RFC 8785 of what is not empty.
-const rebuilt = `{"capabilities":{"streaming":true},"defaultInputModes":["text/plain","text/markdown"],"defaultOutputModes":["text/plain","text/markdown"],` +
+const rebuilt = `{"capabilities":{"streaming":true},"defaultInputModes":["text/plain","text/markdown","text/html","text/csv"],"defaultOutputModes":["text/plain","text/markdown"],` +
 	`"description":"größer als \"<&>\" \\ und 🌊","name":"Streaming Demo Agent",` +
 	`"securitySchemes":{"iam":{"httpAuthSecurityScheme":{"description":"signed","scheme":"AWS4-HMAC-SHA256"}},` +
 	`"key":{"apiKeySecurityScheme":{"location":"header","name":"X-Key"}},"mtls":{"mtlsSecurityScheme":{"description":"certificate"}},` +
