@@ -35,7 +35,7 @@ func cors(handler http.Handler) http.Handler {
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
-		h.Set("Access-Control-Expose-Headers", "etag, a2a-extensions, x-a2a-extensions, www-authenticate")
+		h.Set("Access-Control-Expose-Headers", "etag, a2a-extensions, x-a2a-extensions, www-authenticate, retry-after")
 		handler.ServeHTTP(w, r)
 	})
 }
