@@ -250,16 +250,6 @@ func Event(data []byte) (a2a.Event, error) {
 	return events[0], nil
 }
 
-// Task returns a task that was stored.
-func Task(data []byte) (*a2a.Task, error) {
-	r, err := stored(data)
-	if err != nil {
-		return nil, err
-	}
-	t := r.task()
-	return t, r.Err()
-}
-
 // Metadata returns an object without a schema that was stored.
 func Metadata(data []byte) (map[string]any, error) {
 	r, err := stored(data)

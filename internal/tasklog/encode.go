@@ -135,15 +135,6 @@ func Decode(data []byte) (a2a.Event, error) {
 	return event, nil
 }
 
-// DecodeTask is the inverse of [EncodeTask], with numbers as [Decode] has them.
-func DecodeTask(data []byte) (*a2a.Task, error) {
-	t, err := protojson.Task(data)
-	if err != nil {
-		return nil, fmt.Errorf("decoding task: %w", err)
-	}
-	return t, nil
-}
-
 // Timestamp returns the time as specification 5.6.1 wants it: UTC, to the millisecond; "" for nil.
 func Timestamp(t *time.Time) string {
 	if t == nil {
