@@ -20,13 +20,13 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2aclient"
 	"github.com/a2aproject/a2a-go/v2/a2aclient/agentcard"
 
-	"a2alambda/internal/agent"
+	"a2alambda/internal/a2ahttp"
 	"a2alambda/internal/auth"
+	"a2alambda/internal/demoagent"
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
-	"a2alambda/internal/wire"
 )
 
 // form is a way to write the stream of a message.
@@ -88,8 +88,8 @@ func TestForms(t *testing.T) {
 	t.Cleanup(s.Close)
 	quiet := slog.New(slog.DiscardHandler)
 	log := new(memlog.Log)
-	ours := wire.New(wire.Config{
-		Server: &server.Server{Log: log, Card: agent.Card(), Runner: &run.Runner{Log: log, Executor: &agent.Executor{Stream: agent.New().Stream}, Logger: quiet}},
+	ours := a2ahttp.New(a2ahttp.Config{
+		Server: &server.Server{Log: log, Card: demoagent.Card(), Runner: &run.Runner{Log: log, Executor: &demoagent.Executor{Stream: demoagent.New().Stream}, Logger: quiet}},
 		Auth:   auth.None(), Logger: quiet,
 		BaseURL: func(r *http.Request) string {
 			number, _, _ := strings.Cut(strings.TrimPrefix(r.RequestURI, "/"), "/")

@@ -12,14 +12,14 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
-	"a2alambda/internal/agent"
+	"a2alambda/internal/a2ahttp"
 	"a2alambda/internal/auth"
+	"a2alambda/internal/demoagent"
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/page"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
-	"a2alambda/internal/wire"
 )
 
 // paced takes its steps when it is told to.
@@ -54,14 +54,14 @@ func (p paced) step(t *testing.T, n int) {
 }
 
 // demo is the demo agent.
-func (p paced) demo() *agent.Executor {
-	quick := agent.New()
+func (p paced) demo() *demoagent.Executor {
+	quick := demoagent.New()
 	quick.Delay = 0
-	return &agent.Executor{Stream: func(ctx context.Context, query string, said int) iter.Seq2[agent.Step, error] {
-		return func(yield func(agent.Step, error) bool) {
+	return &demoagent.Executor{Stream: func(ctx context.Context, query string, said int) iter.Seq2[demoagent.Step, error] {
+		return func(yield func(demoagent.Step, error) bool) {
 			for step, err := range quick.Stream(ctx, query, said) {
 				if wait := p.wait(ctx); wait != nil {
-					yield(agent.Step{}, wait)
+					yield(demoagent.Step{}, wait)
 					return
 				}
 				if !yield(step, err) {
@@ -78,8 +78,8 @@ func servePage(t *testing.T, x a2asrv.AgentExecutor) *httptest.Server {
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	runner := &run.Runner{Log: log, Executor: x, Logger: logger}
 	runner.Invoke = func(ctx context.Context, id a2a.TaskID) error { return runner.Work(context.WithoutCancel(ctx), id) }
-	s := httptest.NewServer(wire.New(wire.Config{
-		Server: &server.Server{Log: log, Runner: runner, Retention: time.Hour, Card: agent.Card()},
+	s := httptest.NewServer(a2ahttp.New(a2ahttp.Config{
+		Server: &server.Server{Log: log, Runner: runner, Retention: time.Hour, Card: demoagent.Card()},
 		Auth:   auth.None(), BaseURL: functionurl.BaseURL, Page: page.New(), Logger: logger,
 	}))
 	t.Cleanup(s.Close)

@@ -13,9 +13,9 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"a2alambda/internal/agent"
-	"a2alambda/internal/cloud"
+	"a2alambda/internal/demoagent"
 	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/localtest"
@@ -38,8 +38,8 @@ func newTable(t testing.TB) (client *dynamodb.Client, table string) {
 // newServer returns a server as the agent function has it, whose worker is never invoked.
 func newServer(t testing.TB, client *dynamodb.Client, table string, x a2asrv.AgentExecutor) *server.Server {
 	l := dynamolog.New(client, table)
-	return &server.Server{Log: l, Retention: time.Hour, Card: agent.Card(), Runner: &run.Runner{
-		Log: l, Executor: x, Gap: cloud.Gap, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	return &server.Server{Log: l, Retention: time.Hour, Card: demoagent.Card(), Runner: &run.Runner{
+		Log: l, Executor: x, Gap: lambdaenv.Gap, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Invoke: func(_ context.Context, id a2a.TaskID) error {
 			t.Errorf("a worker was invoked for task %s", id)
 			return nil
@@ -90,7 +90,7 @@ func TestPriceOfTask(t *testing.T) {
 		events   int
 		budget   float64 // write units
 	}{
-		{"the tutorial's", agent.NewExecutor(), 5, 16},
+		{"the tutorial's", demoagent.NewExecutor(), 5, 16},
 		{"500 tokens, 50 a second", executor(func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 			first := a2a.NewArtifactEvent(ec, a2a.NewTextPart("token"))
 			yield(first, nil)

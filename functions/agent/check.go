@@ -21,7 +21,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"a2alambda/internal/check"
-	"a2alambda/internal/cloud"
+	"a2alambda/internal/lambdaenv"
 )
 
 // checkDeployment is the command "agent check URL".
@@ -78,7 +78,7 @@ func checkDeployment(args []string, out io.Writer) error {
 // signer returns what signs a request with AWS Signature Version 4, for the service and region that the host says.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 func signer(ctx context.Context) (func(*http.Request, []byte) error, error) {
-	cfg, err := cloud.Config(ctx)
+	cfg, err := lambdaenv.Config(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("-sign: %w", err)
 	}

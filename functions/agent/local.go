@@ -23,8 +23,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
-	"a2alambda/internal/cloud"
 	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/push"
 	"a2alambda/internal/run"
@@ -72,11 +72,11 @@ func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard push.Gu
 			options = append(options, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("local", "local", "")))
 		}
 	}
-	cfg, err := cloud.Config(ctx, options...)
+	cfg, err := lambdaenv.Config(ctx, options...)
 	if err != nil {
 		return nil, fmt.Errorf("configuration of AWS: %w", err)
 	}
-	client := cloud.DynamoDB(cfg)
+	client := lambdaenv.DynamoDB(cfg)
 	log := dynamolog.New(client, table)
 	if engine {
 		if err = dynamolog.CreateTable(ctx, client, table); err != nil {
@@ -92,7 +92,7 @@ func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard push.Gu
 		return nil, err
 	}
 	l.keep(log, log, guard)
-	runner.Gap = cloud.Gap
+	runner.Gap = lambdaenv.Gap
 	l.store = "DynamoDB table " + table
 	return l, nil
 }

@@ -19,16 +19,16 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"a2alambda/internal/a2ahttp"
 	"a2alambda/internal/auth"
-	"a2alambda/internal/cloud"
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/hosted"
+	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/page"
 	"a2alambda/internal/push"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/internal/usage"
-	"a2alambda/internal/wire"
 )
 
 // maxRetention is the most days that a task may be kept.
@@ -47,13 +47,13 @@ func main() {
 	}
 	usage.Exit(help)
 	if err := serve(context.Background()); err != nil {
-		cloud.Fail("agent", err)
+		lambdaenv.Fail("agent", err)
 	}
 }
 
 func serve(ctx context.Context) error {
-	cloud.LimitMemory()
-	getenv, err := cloud.Settings(os.Getenv)
+	lambdaenv.LimitMemory()
+	getenv, err := lambdaenv.Settings(os.Getenv)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	handler := func(r *run.Runner, pushes push.Store) http.Handler {
-		return public.serve(wire.New(wire.Config{
+		return public.serve(a2ahttp.New(a2ahttp.Config{
 			Server: &server.Server{
 				Log: r.Log, Runner: r, Retention: time.Duration(days) * 24 * time.Hour, JoinWindow: window, Card: card,
 				Push: &server.Push{Store: pushes, Check: guard.Check},
@@ -126,25 +126,25 @@ func serve(ctx context.Context) error {
 		l.window = window
 		return l.serve(card.Name, os.Getenv("PUBLIC_URL"), handler(l.runner, l.pushes), listener)
 	}
-	runner, log, err := cloud.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), agent.Executor)
+	runner, log, err := lambdaenv.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), agent.Executor)
 	if err != nil {
 		return err
 	}
-	runner.Logger = cloud.NewLogger(os.Getenv("SERVICE_NAME"))
-	cloud.Warm(ctx, log)
-	lambda.Start(cloud.WithCheck(log.Reach, functionurl.Handler(handler(runner, log))))
+	runner.Logger = lambdaenv.NewLogger(os.Getenv("SERVICE_NAME"))
+	lambdaenv.Warm(ctx, log)
+	lambda.Start(lambdaenv.WithCheck(log.Reach, functionurl.Handler(handler(runner, log))))
 	return nil
 }
 
 // cardSigner returns what signs the agent card, with a private key, and publishes another key besides. Either may be "".
-func cardSigner(private, other string) (*wire.Signer, error) {
+func cardSigner(private, other string) (*a2ahttp.Signer, error) {
 	switch {
 	case private == "" && other != "":
 		return nil, errors.New("OTHER_CARD_PUBLIC_KEY needs CARD_SIGNING_KEY: it is the second key, not the first")
 	case private == "":
 		return nil, nil
 	}
-	signer, err := wire.NewSigner([]byte(private))
+	signer, err := a2ahttp.NewSigner([]byte(private))
 	if err != nil {
 		return nil, fmt.Errorf("CARD_SIGNING_KEY: %w", err)
 	}

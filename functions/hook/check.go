@@ -10,7 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
-	"a2alambda/internal/cloud"
+	"a2alambda/internal/lambdaenv"
 )
 
 const (
@@ -69,7 +69,7 @@ func (h *hook) checkOne(ctx context.Context, function string) error {
 
 // ask invokes a function once, with the event that it answers without doing anything. An error is final if the function can't start.
 func (h *hook) ask(ctx context.Context, function string) (final bool, err error) {
-	out, err := h.invoke.Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, Payload: []byte(cloud.CheckEvent)})
+	out, err := h.invoke.Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, Payload: []byte(lambdaenv.CheckEvent)})
 	if err != nil || out.FunctionError == nil {
 		return false, err
 	}
@@ -77,5 +77,5 @@ func (h *hook) ask(ctx context.Context, function string) (final bool, err error)
 	if json.Unmarshal(out.Payload, &said) != nil || said.ErrorMessage == "" {
 		return false, fmt.Errorf("%s: %s", *out.FunctionError, out.Payload)
 	}
-	return said.ErrorType == cloud.InitError, errors.New(said.ErrorMessage)
+	return said.ErrorType == lambdaenv.InitError, errors.New(said.ErrorMessage)
 }

@@ -28,7 +28,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/codedeploy/types"
 	invoking "github.com/aws/aws-sdk-go-v2/service/lambda"
 
-	"a2alambda/internal/cloud"
+	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/usage"
 )
 
@@ -37,9 +37,9 @@ var help string
 
 func main() {
 	usage.Exit(help)
-	cfg, err := cloud.Config(context.Background())
+	cfg, err := lambdaenv.Config(context.Background())
 	if err != nil {
-		cloud.Fail("hook", err)
+		lambdaenv.Fail("hook", err)
 	}
 	h := &hook{
 		functions: strings.Fields(os.Getenv("FUNCTIONS")),

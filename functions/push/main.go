@@ -19,8 +19,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"a2alambda/internal/cloud"
 	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/push"
 	"a2alambda/internal/usage"
 	"a2alambda/internal/webhook"
@@ -30,15 +30,15 @@ import (
 var help string
 
 func main() {
-	cloud.LimitMemory()
+	lambdaenv.LimitMemory()
 	usage.Exit(help)
 	if err := serve(); err != nil {
-		cloud.Fail("push", err)
+		lambdaenv.Fail("push", err)
 	}
 }
 
 func serve() error {
-	getenv, err := cloud.Settings(os.Getenv)
+	getenv, err := lambdaenv.Settings(os.Getenv)
 	if err != nil {
 		return err
 	}
@@ -46,13 +46,13 @@ func serve() error {
 	if err != nil {
 		return fmt.Errorf("PUSH_ALLOWED_CIDRS: %w", err)
 	}
-	l, invoke, err := cloud.NewPush(context.Background(), os.Getenv("TABLE_NAME"), os.Getenv("PUSH_FUNCTION_NAME"))
+	l, invoke, err := lambdaenv.NewPush(context.Background(), os.Getenv("TABLE_NAME"), os.Getenv("PUSH_FUNCTION_NAME"))
 	if err != nil {
 		return err
 	}
-	d := &webhook.Deliverer{Log: l, Store: l, Client: guard.Client(), Logger: cloud.NewLogger(os.Getenv("SERVICE_NAME")), Invoke: invoke}
-	lambda.Start(cloud.WithCheck(l.Reach, func(ctx context.Context, event json.RawMessage) (any, error) {
-		var job cloud.Job
+	d := &webhook.Deliverer{Log: l, Store: l, Client: guard.Client(), Logger: lambdaenv.NewLogger(os.Getenv("SERVICE_NAME")), Invoke: invoke}
+	lambda.Start(lambdaenv.WithCheck(l.Reach, func(ctx context.Context, event json.RawMessage) (any, error) {
+		var job lambdaenv.Job
 		if err := json.Unmarshal(event, &job); err != nil {
 			return nil, err
 		}

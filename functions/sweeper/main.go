@@ -16,7 +16,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"a2alambda/internal/cloud"
+	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/push"
 	"a2alambda/internal/telemetry"
 	"a2alambda/internal/usage"
@@ -26,24 +26,24 @@ import (
 var help string
 
 func main() {
-	cloud.LimitMemory()
+	lambdaenv.LimitMemory()
 	usage.Exit(help)
 	if err := serve(context.Background()); err != nil {
-		cloud.Fail("sweeper", err)
+		lambdaenv.Fail("sweeper", err)
 	}
 }
 
 func serve(ctx context.Context) error {
-	getenv, err := cloud.Settings(os.Getenv)
+	getenv, err := lambdaenv.Settings(os.Getenv)
 	if err != nil {
 		return err
 	}
-	runner, _, err := cloud.NewRunner(ctx, getenv("TABLE_NAME"), getenv("WORKER_FUNCTION_NAME"), nil)
+	runner, _, err := lambdaenv.NewRunner(ctx, getenv("TABLE_NAME"), getenv("WORKER_FUNCTION_NAME"), nil)
 	if err != nil {
 		return err
 	}
-	runner.Logger = cloud.NewLogger(getenv("SERVICE_NAME"))
-	pushes, invoke, err := cloud.NewPush(ctx, getenv("TABLE_NAME"), getenv("PUSH_FUNCTION_NAME"))
+	runner.Logger = lambdaenv.NewLogger(getenv("SERVICE_NAME"))
+	pushes, invoke, err := lambdaenv.NewPush(ctx, getenv("TABLE_NAME"), getenv("PUSH_FUNCTION_NAME"))
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func serve(ctx context.Context) error {
 	check := func(ctx context.Context) error {
 		return pushes.DuePushes(ctx, func(a2a.TaskID, string) bool { return false })
 	}
-	lambda.Start(cloud.WithCheck(check, func(ctx context.Context, _ json.RawMessage) (any, error) {
+	lambda.Start(lambdaenv.WithCheck(check, func(ctx context.Context, _ json.RawMessage) (any, error) {
 		used, begun := new(telemetry.Usage), time.Now()
 		ctx = telemetry.With(ctx, used)
 		n, err := runner.Sweep(ctx)

@@ -14,8 +14,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"a2alambda/internal/cloud"
 	"a2alambda/internal/hosted"
+	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/usage"
 )
 
@@ -23,15 +23,15 @@ import (
 var help string
 
 func main() {
-	cloud.LimitMemory()
+	lambdaenv.LimitMemory()
 	usage.Exit(help)
 	if err := serve(context.Background()); err != nil {
-		cloud.Fail("worker", err)
+		lambdaenv.Fail("worker", err)
 	}
 }
 
 func serve(ctx context.Context) error {
-	getenv, err := cloud.Settings(os.Getenv)
+	getenv, err := lambdaenv.Settings(os.Getenv)
 	if err != nil {
 		return err
 	}
@@ -39,13 +39,13 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	runner, table, err := cloud.NewRunner(ctx, getenv("TABLE_NAME"), getenv("WORKER_FUNCTION_NAME"), agent.Executor)
+	runner, table, err := lambdaenv.NewRunner(ctx, getenv("TABLE_NAME"), getenv("WORKER_FUNCTION_NAME"), agent.Executor)
 	if err != nil {
 		return err
 	}
-	runner.Logger = cloud.NewLogger(getenv("SERVICE_NAME"))
-	lambda.Start(cloud.WithCheck(table.Reach, func(ctx context.Context, event json.RawMessage) (any, error) {
-		var job cloud.Job
+	runner.Logger = lambdaenv.NewLogger(getenv("SERVICE_NAME"))
+	lambda.Start(lambdaenv.WithCheck(table.Reach, func(ctx context.Context, event json.RawMessage) (any, error) {
+		var job lambdaenv.Job
 		if err := json.Unmarshal(event, &job); err != nil {
 			return nil, err
 		}

@@ -16,24 +16,24 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
-	"a2alambda/internal/agent"
+	"a2alambda/internal/a2ahttp"
 	"a2alambda/internal/auth"
 	"a2alambda/internal/check"
+	"a2alambda/internal/demoagent"
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
-	"a2alambda/internal/wire"
 )
 
 // host returns a server with the demo agent behind what may spoil it.
 func host(t *testing.T, spoil func(http.Handler) http.Handler) *httptest.Server {
-	l, logger, card := new(memlog.Log), slog.New(slog.NewTextHandler(t.Output(), nil)), agent.Card()
+	l, logger, card := new(memlog.Log), slog.New(slog.NewTextHandler(t.Output(), nil)), demoagent.Card()
 	nobody := func(context.Context, a2a.TaskID) error { return nil }
-	var h http.Handler = wire.New(wire.Config{
+	var h http.Handler = a2ahttp.New(a2ahttp.Config{
 		Server: &server.Server{
 			Log: l, Retention: time.Hour, Card: card,
-			Runner: &run.Runner{Log: l, Executor: agent.NewExecutor(), Logger: logger, Invoke: nobody},
+			Runner: &run.Runner{Log: l, Executor: demoagent.NewExecutor(), Logger: logger, Invoke: nobody},
 		},
 		BaseURL: functionurl.BaseURL, Auth: auth.None(), Logger: logger,
 	})

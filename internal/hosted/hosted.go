@@ -11,9 +11,9 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
-	"a2alambda/internal/agent"
 	"a2alambda/internal/bedrock"
-	"a2alambda/internal/cloud"
+	"a2alambda/internal/demoagent"
+	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/run"
 )
 
@@ -41,7 +41,7 @@ func Open(ctx context.Context, getenv func(string) string) (*Agent, error) {
 		if getenv("AGENT") == "" && getenv("MODEL_ID") != "" {
 			return nil, errors.New("MODEL_ID needs AGENT=bedrock: AGENT is not set, and the demo agent has no model")
 		}
-		return &Agent{Executor: agent.NewExecutor(), Card: agent.Card(), Extended: agent.ExtendedCard()}, nil
+		return &Agent{Executor: demoagent.NewExecutor(), Card: demoagent.Card(), Extended: demoagent.ExtendedCard()}, nil
 	case "bedrock":
 		return openBedrock(ctx, getenv)
 	// Put your own agent here.
@@ -59,7 +59,7 @@ func openBedrock(ctx context.Context, getenv func(string) string) (*Agent, error
 	if err != nil || tokens < 1 {
 		return nil, fmt.Errorf("MAX_TOKENS is %q, not a number of tokens", getenv("MAX_TOKENS"))
 	}
-	cfg, err := cloud.Config(ctx)
+	cfg, err := lambdaenv.Config(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("bedrock: %w", err)
 	}

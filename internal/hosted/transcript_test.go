@@ -9,7 +9,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
-	"a2alambda/internal/agent"
+	"a2alambda/internal/demoagent"
 )
 
 // TestTranscripts runs the commands of curl that documents show, and compares what they print with what is shown there: "…" stands for
@@ -18,7 +18,7 @@ func TestTranscripts(t *testing.T) {
 	for _, test := range []struct {
 		document string
 		executor a2asrv.AgentExecutor
-	}{{"../../README.md", agent.NewExecutor()}, {"../../docs/your-agent.md", Parrot{}}} {
+	}{{"../../README.md", demoagent.NewExecutor()}, {"../../docs/your-agent.md", Parrot{}}} {
 		t.Run(test.document, func(t *testing.T) {
 			t.Parallel()
 			text, err := os.ReadFile(test.document)

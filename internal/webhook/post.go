@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"a2alambda/internal/legacy"
+	"a2alambda/internal/a2a03"
 	"a2alambda/internal/memory"
 	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
@@ -84,7 +84,7 @@ func (d *delivery) bodies(ctx context.Context) (func(context.Context, tasklog.Ev
 		}
 		tasklog.Cut(task, tasklog.Size{Bytes: maxTaskBytes, Values: tasklog.MaxValues})
 		tasklog.JoinTexts(task)
-		return legacy.EncodeTask(task)
+		return a2a03.EncodeTask(task)
 	}, nil
 }
 

@@ -15,9 +15,9 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
-	"a2alambda/internal/agent"
-	"a2alambda/internal/cloud"
+	"a2alambda/internal/demoagent"
 	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/localtest"
@@ -80,7 +80,7 @@ func measureCost(ctx context.Context, b *bench) (section, error) {
 		measure func(context.Context, *bench) (cost, error)
 	}{
 		{"tutorial's task, streamed", func(ctx context.Context, b *bench) (cost, error) {
-			return b.costOfStream(ctx, agent.NewExecutor(), "Stream me a response!")
+			return b.costOfStream(ctx, demoagent.NewExecutor(), "Stream me a response!")
 		}},
 		{"tutorial's task, blocking", costOfBlocking},
 		{fmt.Sprintf("%d tokens, 50 a second, streamed", b.tokens), func(ctx context.Context, b *bench) (cost, error) {
@@ -109,8 +109,8 @@ func (b *bench) metered(ctx context.Context, x a2asrv.AgentExecutor) (next func(
 	return func() (*server.Server, *localtest.Meter) {
 		client, meter := localtest.NewMeter(b.dynamoDB())
 		l := dynamolog.New(client, table)
-		return &server.Server{Log: l, Retention: time.Hour, Card: agent.Card(), Runner: &run.Runner{
-			Log: l, Executor: x, Gap: cloud.Gap, Logger: slog.New(slog.NewTextHandler(b.log, nil)),
+		return &server.Server{Log: l, Retention: time.Hour, Card: demoagent.Card(), Runner: &run.Runner{
+			Log: l, Executor: x, Gap: lambdaenv.Gap, Logger: slog.New(slog.NewTextHandler(b.log, nil)),
 			Invoke: func(context.Context, a2a.TaskID) error { return errors.New("there is no worker") },
 		}}, meter
 	}, err
@@ -151,7 +151,7 @@ func (b *bench) costOfStream(ctx context.Context, x a2asrv.AgentExecutor, text s
 }
 
 func costOfBlocking(ctx context.Context, b *bench) (cost, error) {
-	next, err := b.metered(ctx, agent.NewExecutor())
+	next, err := b.metered(ctx, demoagent.NewExecutor())
 	if err != nil {
 		return cost{}, err
 	}

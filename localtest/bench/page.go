@@ -14,14 +14,14 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 	"github.com/chromedp/chromedp"
 
-	"a2alambda/internal/agent"
+	"a2alambda/internal/a2ahttp"
 	"a2alambda/internal/auth"
+	"a2alambda/internal/demoagent"
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/page"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
-	"a2alambda/internal/wire"
 	"a2alambda/localtest"
 )
 
@@ -143,8 +143,8 @@ func servePage(b *bench) (base string, end func(), err error) {
 	logger := slog.New(slog.NewTextHandler(b.log, nil))
 	runner := &run.Runner{Log: log, Executor: writer{}, Logger: logger}
 	runner.Invoke = func(ctx context.Context, id a2a.TaskID) error { return runner.Work(context.WithoutCancel(ctx), id) }
-	handler := wire.New(wire.Config{
-		Server: &server.Server{Log: log, Runner: runner, Retention: time.Hour, Card: agent.Card()},
+	handler := a2ahttp.New(a2ahttp.Config{
+		Server: &server.Server{Log: log, Runner: runner, Retention: time.Hour, Card: demoagent.Card()},
 		Auth:   auth.None(), BaseURL: functionurl.BaseURL, Page: page.New(), Logger: logger,
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")

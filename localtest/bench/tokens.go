@@ -12,9 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/smithy-go/middleware"
 
-	"a2alambda/internal/agent"
-	"a2alambda/internal/cloud"
+	"a2alambda/internal/demoagent"
 	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/localtest"
@@ -102,8 +102,8 @@ func (b *bench) priceOf(ctx context.Context, o load.Order) (p price, err error) 
 	})
 	metered, meter := localtest.NewMeter(dynamodb.New(counting))
 	l := dynamolog.New(metered, table)
-	s := &server.Server{Log: l, Retention: time.Hour, Card: agent.Card(), Runner: &run.Runner{
-		Log: l, Executor: load.Executor{}, Gap: cloud.Gap, Logger: slog.New(slog.NewTextHandler(b.log, nil)),
+	s := &server.Server{Log: l, Retention: time.Hour, Card: demoagent.Card(), Runner: &run.Runner{
+		Log: l, Executor: load.Executor{}, Gap: lambdaenv.Gap, Logger: slog.New(slog.NewTextHandler(b.log, nil)),
 		Invoke: func(context.Context, a2a.TaskID) error { return errors.New("there is no worker") },
 	}}
 	stream, err := s.SendStreamingMessage(ctx, server.Caller{Version: "1.0"}, &a2a.SendMessageRequest{

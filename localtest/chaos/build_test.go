@@ -15,7 +15,7 @@ type change struct{ file, old, new string }
 
 // talkative are the changes that make the demo agent say more, and faster: 60 steps in 6 seconds.
 var talkative = []change{
-	{"internal/agent/agent.go", `			"Starting to process your request...",
+	{"internal/demoagent/demoagent.go", `			"Starting to process your request...",
 			"Analyzing your query...",
 			"Generating response...",
 		},
@@ -24,7 +24,7 @@ var talkative = []change{
 		},
 		Delay: 100 * time.Millisecond,
 `},
-	{"internal/agent/agent.go", "for i, s := range a.Steps {", "for i := range 60 {\n\t\t\ts := fmt.Sprintf(\"%s %d\", a.Steps[0], i)"},
+	{"internal/demoagent/demoagent.go", "for i, s := range a.Steps {", "for i := range 60 {\n\t\t\ts := fmt.Sprintf(\"%s %d\", a.Steps[0], i)"},
 }
 
 // build builds a function as it is deployed, but for the changes, and returns the executable.

@@ -22,13 +22,13 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
-	"a2alambda/internal/agent"
+	"a2alambda/internal/a2ahttp"
 	"a2alambda/internal/auth"
+	"a2alambda/internal/demoagent"
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
-	"a2alambda/internal/wire"
 	"a2alambda/localtest"
 )
 
@@ -74,8 +74,8 @@ func newUpstream(t *testing.T) upstream {
 	x := stepper{make(chan string)}
 	log, logger := new(memlog.Log), slog.New(slog.DiscardHandler)
 	runner := &run.Runner{Log: log, Executor: x, Logger: logger, Invoke: func(context.Context, a2a.TaskID) error { return nil }}
-	handler := wire.New(wire.Config{
-		Server: &server.Server{Log: log, Runner: runner, Retention: time.Hour, Card: agent.Card()},
+	handler := a2ahttp.New(a2ahttp.Config{
+		Server: &server.Server{Log: log, Runner: runner, Retention: time.Hour, Card: demoagent.Card()},
 		Auth:   auth.None(), BaseURL: functionurl.BaseURL, Logger: logger,
 	})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -24,8 +24,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdaurl"
 
-	"a2alambda/internal/cloud"
 	"a2alambda/internal/functionurl"
+	"a2alambda/internal/lambdaenv"
 	"a2alambda/localtest/bench/internal/load"
 )
 
@@ -48,12 +48,12 @@ func serve(ctx context.Context) error {
 	case "memory":
 		return start(ours(inMemory(latency)), functionurlHandler)
 	case "dynamodb", "worker":
-		runner, table, err := cloud.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), load.Executor{})
+		runner, table, err := lambdaenv.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), load.Executor{})
 		if err != nil {
 			return err
 		}
 		if mode == "worker" {
-			lambda.Start(func(ctx context.Context, job cloud.Job) error { return runner.Work(ctx, job.TaskID) })
+			lambda.Start(func(ctx context.Context, job lambdaenv.Job) error { return runner.Work(ctx, job.TaskID) })
 		}
 		if latency > 0 {
 			runner.Log = slowTable{slow{runner.Log, latency}, table}

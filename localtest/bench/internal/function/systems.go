@@ -11,15 +11,15 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
-	"a2alambda/internal/agent"
+	"a2alambda/internal/a2ahttp"
 	"a2alambda/internal/auth"
+	"a2alambda/internal/demoagent"
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/push"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
-	"a2alambda/internal/wire"
 	"a2alambda/localtest/bench/internal/load"
 )
 
@@ -74,9 +74,9 @@ func (flusher) Flush() {}
 
 // ours returns the handler of functions/agent.
 func ours(r *run.Runner, pushes push.Store) http.Handler {
-	return wire.New(wire.Config{
+	return a2ahttp.New(a2ahttp.Config{
 		Server: &server.Server{
-			Log: r.Log, Runner: r, Retention: 24 * time.Hour, Card: agent.Card(),
+			Log: r.Log, Runner: r, Retention: 24 * time.Hour, Card: demoagent.Card(),
 			Push: &server.Push{Store: pushes, Check: push.Guard{}.Check},
 		},
 		BaseURL: functionurl.BaseURL,

@@ -13,7 +13,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
-	"a2alambda/internal/agent"
+	"a2alambda/internal/demoagent"
 )
 
 // Order is what a client wants, as JSON in the text of its message.
@@ -71,9 +71,9 @@ type Executor struct{}
 func (Executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
 	o, err := order(ec.Message)
 	if err == nil && o.Tutorial {
-		tutorial := agent.New()
+		tutorial := demoagent.New()
 		tutorial.Delay = 0
-		return (&agent.Executor{Stream: tutorial.Stream}).Execute(ctx, ec)
+		return (&demoagent.Executor{Stream: tutorial.Stream}).Execute(ctx, ec)
 	}
 	return func(yield func(a2a.Event, error) bool) {
 		if err != nil {

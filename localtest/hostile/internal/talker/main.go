@@ -16,27 +16,27 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"a2alambda/internal/agent"
+	"a2alambda/internal/a2ahttp"
 	"a2alambda/internal/auth"
-	"a2alambda/internal/cloud"
+	"a2alambda/internal/demoagent"
 	"a2alambda/internal/functionurl"
+	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/server"
-	"a2alambda/internal/wire"
 )
 
 func main() {
-	cloud.LimitMemory()
+	lambdaenv.LimitMemory()
 	ctx := context.Background()
-	runner, table, err := cloud.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), talker{})
+	runner, table, err := lambdaenv.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), talker{})
 	if err != nil {
 		log.Fatal("talker: ", err)
 	}
 	if os.Getenv("AWS_LAMBDA_FUNCTION_NAME") == "worker" {
-		lambda.Start(func(ctx context.Context, job cloud.Job) error { return runner.Work(ctx, job.TaskID) })
+		lambda.Start(func(ctx context.Context, job lambdaenv.Job) error { return runner.Work(ctx, job.TaskID) })
 	}
-	lambda.Start(functionurl.Handler(wire.New(wire.Config{
+	lambda.Start(functionurl.Handler(a2ahttp.New(a2ahttp.Config{
 		Server: &server.Server{
-			Log: runner.Log, Runner: runner, Retention: 24 * time.Hour, Card: agent.Card(),
+			Log: runner.Log, Runner: runner, Retention: 24 * time.Hour, Card: demoagent.Card(),
 			Push: &server.Push{Store: table, Check: func(*a2a.PushConfig) error { return nil }},
 		},
 		BaseURL: functionurl.BaseURL, Room: functionurl.Room, Auth: auth.None(), Logger: runner.Logger,

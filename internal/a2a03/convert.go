@@ -1,0 +1,56 @@
+package a2a03
+
+import (
+	"strings"
+
+	legacy "github.com/a2aproject/a2a-go/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2a"
+)
+
+// The SDK's conversions come with gRPC, which is half of a function's binary. These here convert as those do.
+
+// wrapped is metadata of a data part that had no object, the only data that 0.3 knows: the part has it as member "value".
+const wrapped = "data_part_compat"
+
+// FromPushConfig returns the configuration as 0.3 has it.
+func FromPushConfig(c *a2a.PushConfig) *legacy.TaskPushConfig {
+	converted := &legacy.TaskPushConfig{
+		Config: legacy.PushConfig{ID: c.ID, Token: c.Token, URL: c.URL},
+		TaskID: legacy.TaskID(c.TaskID),
+	}
+	if c.Auth != nil {
+		converted.Config.Auth = &legacy.PushAuthInfo{Credentials: c.Auth.Credentials, Schemes: []string{c.Auth.Scheme}}
+	}
+	return converted
+}
+
+// fromState returns the state's name in 0.3: TASK_STATE_INPUT_REQUIRED is input-required.
+func fromState(s a2a.TaskState) legacy.TaskState {
+	if s == a2a.TaskStateUnspecified {
+		return legacy.TaskStateUnspecified
+	}
+	name := strings.TrimPrefix(string(s), "TASK_STATE_")
+	return legacy.TaskState(strings.ReplaceAll(strings.ToLower(name), "_", "-"))
+}
+
+func fromRole(r a2a.MessageRole) legacy.MessageRole {
+	switch r {
+	case a2a.MessageRoleAgent:
+		return legacy.MessageRoleAgent
+	case a2a.MessageRoleUser:
+		return legacy.MessageRoleUser
+	}
+	return legacy.MessageRoleUnspecified
+}
+
+// each returns what f makes of the members; of none, nil.
+func each[From, To any, S ~[]From](s S, f func(From) To) []To {
+	if len(s) == 0 {
+		return nil
+	}
+	to := make([]To, len(s))
+	for i := range s {
+		to[i] = f(s[i])
+	}
+	return to
+}

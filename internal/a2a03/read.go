@@ -1,0 +1,276 @@
+package a2a03
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/protojson"
+)
+
+// The params of JSON-RPC, as specification 0.3, 6 and 7, has them.
+
+var (
+	paramsFields  = protojson.FieldsOf("message", "configuration", "metadata")
+	configFields  = protojson.FieldsOf("acceptedOutputModes", "blocking", "historyLength", "pushNotificationConfig")
+	messageFields = protojson.FieldsOf("messageId", "contextId", "taskId", "role", "parts", "metadata", "extensions", "referenceTaskIds")
+	partFields    = protojson.FieldsOf("kind", "text", "file", "data", "metadata")
+	fileFields    = protojson.FieldsOf("bytes", "uri", "mimeType", "name")
+	pushFields    = protojson.FieldsOf("id", "url", "token", "authentication")
+	authFields    = protojson.FieldsOf("schemes", "credentials")
+	taskFields    = protojson.FieldsOf("id", "historyLength", "metadata", "pushNotificationConfig", "pushNotificationConfigId", "taskId")
+)
+
+// SendRequest reads MessageSendParams.
+func SendRequest(r *protojson.Reader) *a2a.SendMessageRequest {
+	return sendRequest(r, []string{"user", "agent"})
+}
+
+func sendRequest(r *protojson.Reader, roles []string) *a2a.SendMessageRequest {
+	req := new(a2a.SendMessageRequest)
+	for name := range r.Members(paramsFields) {
+		switch name {
+		case "message":
+			req.Message = message(r, roles)
+		case "configuration":
+			req.Config = sendConfig(r)
+		case "metadata":
+			req.Metadata = r.Object()
+		}
+	}
+	if req.Message != nil && req.Config != nil && req.Config.PushConfig != nil {
+		req.Config.PushConfig.TaskID = req.Message.TaskID
+	}
+	return req
+}
+
+func sendConfig(r *protojson.Reader) *a2a.SendMessageConfig {
+	c := new(a2a.SendMessageConfig)
+	for name := range r.Members(configFields) {
+		switch name {
+		case "acceptedOutputModes":
+			c.AcceptedOutputModes = protojson.Strings[string](r)
+		case "blocking":
+			c.ReturnImmediately = !r.Bool()
+		case "historyLength":
+			c.HistoryLength = r.Length()
+		case "pushNotificationConfig":
+			c.PushConfig = new(a2a.PushConfig)
+			readPush(r, c.PushConfig)
+		}
+	}
+	return c
+}
+
+func message(r *protojson.Reader, roles []string) *a2a.Message {
+	m := new(a2a.Message)
+	for name := range r.Members(messageFields) {
+		switch name {
+		case "messageId":
+			m.ID = r.String()
+		case "contextId":
+			m.ContextID = r.String()
+		case "taskId":
+			m.TaskID = a2a.TaskID(r.String())
+		case "role":
+			m.Role = toRole(r.Enum(roles))
+		case "parts":
+			for range r.Elements() {
+				m.Parts = append(m.Parts, part(r))
+			}
+		case "metadata":
+			m.Metadata = r.Object()
+		case "extensions":
+			m.Extensions = protojson.Strings[string](r)
+		case "referenceTaskIds":
+			m.ReferenceTasks = protojson.Strings[a2a.TaskID](r)
+		}
+	}
+	return m
+}
+
+// toRole returns the role of a name in JSON-RPC, or in the protocol buffers.
+func toRole(name string) a2a.MessageRole {
+	switch strings.ToLower(strings.TrimPrefix(name, "ROLE_")) {
+	case "user":
+		return a2a.MessageRoleUser
+	case "agent":
+		return a2a.MessageRoleAgent
+	}
+	return a2a.MessageRoleUnspecified
+}
+
+// kinds are those of parts, which are the names of the fields with their contents, too.
+var kinds = []string{"text", "file", "data"}
+
+// kind returns that of a part that is to be read. Clients that leave it out are taken at the content that they send.
+func kind(r *protojson.Reader) string {
+	again := r.Again()
+	kind, contents := "", []string(nil)
+	for name := range r.Members(partFields) {
+		switch name {
+		case "kind":
+			if kind = r.String(); !slices.Contains(kinds, kind) {
+				r.Fail("is %s, not one of %s", protojson.Echo(kind), strings.Join(kinds, ", "))
+			}
+		case "text", "file", "data":
+			contents = append(contents, name)
+		}
+	}
+	again()
+	switch {
+	case kind != "":
+	case len(contents) == 1:
+		kind = contents[0]
+	case len(contents) == 0:
+		r.Fail("has neither kind nor one of %s", strings.Join(kinds, ", "))
+	default:
+		r.Fail("has no kind, and not only one of %s", strings.Join(kinds, ", "))
+	}
+	return kind
+}
+
+func part(r *protojson.Reader) *a2a.Part {
+	p := new(a2a.Part)
+	kind := kind(r)
+	for name := range r.Members(partFields) {
+		switch {
+		case name == "metadata":
+			p.Metadata = r.Object()
+		case name != kind:
+		case name == "text":
+			p.Content = a2a.Text(r.String())
+		case name == "file":
+			readFile(r, p)
+		case name == "data":
+			p.Content = a2a.Data{Value: r.Object()}
+		}
+	}
+	if p.Content == nil {
+		r.FailAt(kind, "is required")
+	}
+	unwrap(p)
+	return p
+}
+
+func readFile(r *protojson.Reader, p *a2a.Part) {
+	for name := range r.Members(fileFields) {
+		switch name {
+		case "mimeType":
+			p.MediaType = r.String()
+			continue
+		case "name":
+			p.Filename = r.String()
+			continue
+		}
+		if p.Content != nil {
+			r.Fail("is there beside the other: a file has either bytes or uri")
+		}
+		if name == "bytes" {
+			p.Content = a2a.Raw(r.Bytes())
+		} else {
+			p.Content = a2a.URL(r.String())
+		}
+	}
+	if p.Content == nil {
+		r.Fail("has neither bytes nor uri")
+	}
+}
+
+// CreatePushRequest reads a TaskPushNotificationConfig.
+func CreatePushRequest(r *protojson.Reader) *a2a.PushConfig {
+	c := new(a2a.PushConfig)
+	for name := range r.Members(taskFields) {
+		switch name {
+		case "taskId":
+			c.TaskID = a2a.TaskID(r.String())
+		case "pushNotificationConfig":
+			readPush(r, c)
+		}
+	}
+	return c
+}
+
+// readPush reads a PushNotificationConfig, with one scheme at most.
+func readPush(r *protojson.Reader, c *a2a.PushConfig) {
+	for name := range r.Members(pushFields) {
+		switch name {
+		case "id":
+			c.ID = r.String()
+		case "url":
+			c.URL = r.String()
+		case "token":
+			c.Token = r.String()
+		case "authentication":
+			c.Auth = new(a2a.PushAuthInfo)
+			for name := range r.Members(authFields) {
+				switch name {
+				case "schemes":
+					if schemes := protojson.Strings[string](r); len(schemes) > 0 {
+						c.Auth.Scheme = schemes[0]
+					}
+				case "credentials":
+					c.Auth.Credentials = r.String()
+				}
+			}
+		}
+	}
+}
+
+// taskParams is what the params of operations on a task say.
+type taskParams struct {
+	id       string
+	length   *int
+	metadata map[string]any
+	config   string // the id of a push notification configuration
+}
+
+func taskOf(r *protojson.Reader) (t taskParams) {
+	for name := range r.Members(taskFields) {
+		switch name {
+		case "id":
+			t.id = r.String()
+		case "historyLength":
+			t.length = r.Length()
+		case "metadata":
+			t.metadata = r.Object()
+		case "pushNotificationConfigId":
+			t.config = r.String()
+		}
+	}
+	return t
+}
+
+// GetRequest reads TaskQueryParams.
+func GetRequest(r *protojson.Reader) *a2a.GetTaskRequest {
+	t := taskOf(r)
+	return &a2a.GetTaskRequest{ID: a2a.TaskID(t.id), HistoryLength: t.length}
+}
+
+// CancelRequest reads TaskIdParams.
+func CancelRequest(r *protojson.Reader) *a2a.CancelTaskRequest {
+	t := taskOf(r)
+	return &a2a.CancelTaskRequest{ID: a2a.TaskID(t.id), Metadata: t.metadata}
+}
+
+// SubscribeRequest reads TaskIdParams.
+func SubscribeRequest(r *protojson.Reader) *a2a.SubscribeToTaskRequest {
+	return &a2a.SubscribeToTaskRequest{ID: a2a.TaskID(taskOf(r).id)}
+}
+
+// GetPushRequest reads GetTaskPushNotificationConfigParams.
+func GetPushRequest(r *protojson.Reader) *a2a.GetTaskPushConfigRequest {
+	t := taskOf(r)
+	return &a2a.GetTaskPushConfigRequest{TaskID: a2a.TaskID(t.id), ID: t.config}
+}
+
+// ListPushRequest reads ListTaskPushNotificationConfigParams.
+func ListPushRequest(r *protojson.Reader) *a2a.ListTaskPushConfigRequest {
+	return &a2a.ListTaskPushConfigRequest{TaskID: a2a.TaskID(taskOf(r).id)}
+}
+
+// DeletePushRequest reads DeleteTaskPushNotificationConfigParams.
+func DeletePushRequest(r *protojson.Reader) *a2a.DeleteTaskPushConfigRequest {
+	return (*a2a.DeleteTaskPushConfigRequest)(GetPushRequest(r))
+}

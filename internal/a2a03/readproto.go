@@ -1,0 +1,210 @@
+package a2a03
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/protojson"
+)
+
+// The bodies of HTTP+JSON. Specification 0.3, 7.1 shows that to send a message with the objects of JSON-RPC; its servers take, and
+// its SDKs send, what the version's protocol buffers have.
+
+var (
+	bodyFields         = protojson.FieldsOf("message", "request", "configuration", "metadata")
+	bodyConfigFields   = protojson.FieldsOf("acceptedOutputModes", "blocking", "historyLength", "pushNotification")
+	protoMessageFields = protojson.FieldsOf("messageId", "contextId", "taskId", "role", "content", "parts", "metadata", "extensions",
+		"referenceTaskIds")
+	protoPartFields   = protojson.FieldsOf("text", "file", "data", "metadata")
+	protoFileFields   = protojson.FieldsOf("fileWithBytes", "fileWithUri", "mimeType", "name")
+	protoDataFields   = protojson.FieldsOf("data")
+	createFields      = protojson.FieldsOf("taskId", "configId", "config", "pushNotificationConfig")
+	namedConfigFields = protojson.FieldsOf("pushNotificationConfig")
+)
+
+// roles are those of the protocol buffers, in the order of their numbers, and those of JSON-RPC.
+var roles = slices.Concat(protojson.Roles, []string{"user", "agent"})
+
+// SendBody reads the body of message:send: with a message that has parts, MessageSendParams, and else the protocol buffers'
+// SendMessageRequest. Some clients call its message request, as the protocol buffers do, others message, as the specification does.
+func SendBody(r *protojson.Reader) *a2a.SendMessageRequest {
+	if hasParts(r) {
+		return sendRequest(r, roles)
+	}
+	req := new(a2a.SendMessageRequest)
+	for name := range r.Members(bodyFields) {
+		switch name {
+		case "message", "request":
+			if m := protoMessage(r); req.Message == nil || name == "message" {
+				req.Message = m
+			}
+		case "configuration":
+			req.Config = bodyConfig(r)
+		case "metadata":
+			req.Metadata = r.Object()
+		}
+	}
+	return req
+}
+
+// hasParts reports whether the message in the body that is to be read has parts, as in JSON-RPC.
+func hasParts(r *protojson.Reader) bool {
+	defer r.Again()()
+	has := false
+	for name := range r.Members(bodyFields) {
+		if name == "message" && r.Kind() == "an object" {
+			for name := range r.Members(protoMessageFields) {
+				has = has || name == "parts"
+			}
+		}
+	}
+	return has
+}
+
+func bodyConfig(r *protojson.Reader) *a2a.SendMessageConfig {
+	c := &a2a.SendMessageConfig{ReturnImmediately: true} // false is not sent: clients leave out blocking where they mean that
+	for name := range r.Members(bodyConfigFields) {
+		switch name {
+		case "acceptedOutputModes":
+			c.AcceptedOutputModes = protojson.Strings[string](r)
+		case "blocking":
+			c.ReturnImmediately = !r.Bool()
+		case "historyLength":
+			if n := r.Int32(); n != 0 { // which is none
+				c.HistoryLength = &n
+			}
+		case "pushNotification":
+			c.PushConfig = new(a2a.PushConfig)
+			readPush(r, c.PushConfig)
+		}
+	}
+	return c
+}
+
+func protoMessage(r *protojson.Reader) *a2a.Message {
+	m := new(a2a.Message)
+	for name := range r.Members(protoMessageFields) {
+		switch name {
+		case "messageId":
+			m.ID = r.String()
+		case "contextId":
+			m.ContextID = r.String()
+		case "taskId":
+			m.TaskID = a2a.TaskID(r.String())
+		case "role":
+			m.Role = toRole(r.Enum(roles))
+		case "content":
+			for range r.Elements() {
+				m.Parts = append(m.Parts, protoPart(r))
+			}
+		case "metadata":
+			m.Metadata = r.Object()
+		case "extensions":
+			m.Extensions = protojson.Strings[string](r)
+		case "referenceTaskIds":
+			m.ReferenceTasks = protojson.Strings[a2a.TaskID](r)
+		}
+	}
+	return m
+}
+
+func protoPart(r *protojson.Reader) *a2a.Part {
+	p := new(a2a.Part)
+	for name := range r.Members(protoPartFields) {
+		if name == "metadata" {
+			p.Metadata = r.Object()
+			continue
+		}
+		if p.Content != nil {
+			r.Fail("is there beside another: a part has one of %s", strings.Join(kinds, ", "))
+		}
+		switch name {
+		case "text":
+			p.Content = a2a.Text(r.String())
+		case "file":
+			readProtoFile(r, p)
+		case "data":
+			for range r.Members(protoDataFields) {
+				p.Content = a2a.Data{Value: r.Any()}
+			}
+			if p.Content == nil {
+				r.FailAt("data", "is required")
+			}
+		}
+	}
+	if p.Content == nil {
+		r.Fail("has none of %s", strings.Join(kinds, ", "))
+	}
+	unwrap(p)
+	return p
+}
+
+func readProtoFile(r *protojson.Reader, p *a2a.Part) {
+	for name := range r.Members(protoFileFields) {
+		switch name {
+		case "mimeType":
+			p.MediaType = r.String()
+			continue
+		case "name":
+			p.Filename = r.String()
+			continue
+		}
+		if p.Content != nil {
+			r.Fail("is there beside the other: a file has either fileWithBytes or fileWithUri")
+		}
+		if name == "fileWithUri" {
+			p.Content = a2a.URL(r.String())
+			continue
+		}
+		raw := r.Bytes()
+		if twice, err := base64.StdEncoding.DecodeString(string(raw)); err == nil && len(raw) > 0 {
+			raw = twice // as some clients encode them, in the words of JSON-RPC first
+		}
+		p.Content = a2a.Raw(raw)
+	}
+	if p.Content == nil {
+		r.Fail("has neither fileWithBytes nor fileWithUri")
+	}
+}
+
+// CreatePushBody reads a configuration: the request to create one, as the protocol buffers have it, or the configuration itself.
+func CreatePushBody(r *protojson.Reader) *a2a.PushConfig {
+	c := new(a2a.PushConfig)
+	found, id := false, ""
+	for name := range r.Members(createFields) {
+		switch name {
+		case "taskId":
+			c.TaskID = a2a.TaskID(r.String())
+		case "configId":
+			id = r.String()
+		case "config":
+			for range r.Members(namedConfigFields) {
+				found = true
+				readPush(r, c)
+			}
+		case "pushNotificationConfig":
+			found = true
+			readPush(r, c)
+		}
+	}
+	if !found {
+		r.FailAt("config.pushNotificationConfig", "is required")
+	}
+	if c.ID == "" {
+		c.ID = id
+	}
+	return c
+}
+
+// ListBody reads the request to list tasks, which has the fields of that of 1.0. Its state canceled has another name.
+func ListBody(r *protojson.Reader) *a2a.ListTasksRequest {
+	r.States = slices.Concat(protojson.States, []string{"TASK_STATE_CANCELLED"})
+	req := r.ListTasksRequest()
+	if req.Status == "TASK_STATE_CANCELLED" {
+		req.Status = a2a.TaskStateCanceled
+	}
+	return req
+}

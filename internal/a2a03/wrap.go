@@ -1,0 +1,87 @@
+package a2a03
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+)
+
+// WrapTask returns the task with all of its data parts as 0.3 knows them: see wrap. It does not change t.
+func WrapTask(t *a2a.Task) *a2a.Task {
+	c := *t
+	c.Status = wrapStatus(t.Status)
+	c.History = each(t.History, wrapMessage)
+	c.Artifacts = each(t.Artifacts, wrapArtifact)
+	return &c
+}
+
+// WrapEvent returns the event with all of its data parts as 0.3 knows them.
+func WrapEvent(event a2a.Event) a2a.Event {
+	switch e := event.(type) {
+	case *a2a.Task:
+		return WrapTask(e)
+	case *a2a.TaskStatusUpdateEvent:
+		c := *e
+		c.Status = wrapStatus(e.Status)
+		return &c
+	case *a2a.TaskArtifactUpdateEvent:
+		c := *e
+		c.Artifact = wrapArtifact(e.Artifact)
+		return &c
+	case *a2a.Message:
+		return wrapMessage(e)
+	}
+	return event
+}
+
+func wrapStatus(s a2a.TaskStatus) a2a.TaskStatus {
+	s.Message = wrapMessage(s.Message)
+	return s
+}
+
+func wrapMessage(m *a2a.Message) *a2a.Message {
+	if m == nil || !slices.ContainsFunc(m.Parts, isBare) {
+		return m
+	}
+	c := *m
+	c.Parts = each(m.Parts, wrap)
+	return &c
+}
+
+func wrapArtifact(a *a2a.Artifact) *a2a.Artifact {
+	if a == nil || !slices.ContainsFunc(a.Parts, isBare) {
+		return a
+	}
+	c := *a
+	c.Parts = each(a.Parts, wrap)
+	return &c
+}
+
+// isBare reports whether the part has data that are no object.
+func isBare(p *a2a.Part) bool {
+	data, isData := p.Content.(a2a.Data)
+	_, isObject := data.Value.(map[string]any)
+	return isData && !isObject
+}
+
+// wrap returns the part: an object with the data as its value, if they are none. Metadata say so.
+func wrap(p *a2a.Part) *a2a.Part {
+	if !isBare(p) {
+		return p
+	}
+	metadata := map[string]any{}
+	maps.Copy(metadata, p.Metadata)
+	metadata[wrapped] = true
+	return &a2a.Part{Content: a2a.Data{Value: map[string]any{"value": p.Data()}}, Metadata: metadata}
+}
+
+// unwrap is the inverse of wrap, in place.
+func unwrap(p *a2a.Part) {
+	data, isData := p.Content.(a2a.Data)
+	object, isObject := data.Value.(map[string]any)
+	if was, _ := p.Metadata[wrapped].(bool); was && isData && isObject {
+		p.Content = a2a.Data{Value: object["value"]}
+		delete(p.Metadata, wrapped)
+	}
+}

@@ -1,0 +1,41 @@
+package a2ahttp
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+)
+
+// varies are the headers that make a difference to the answer at a URL.
+var varies = strings.Join([]string{"Authorization", a2a.SvcParamVersion, a2a.SvcParamExtensions, legacyExtensions, lastID}, ", ")
+
+// uncached keeps answers out of caches: what a task is changes by the moment, and a cache may keep what says nothing of it (RFC
+// 9111, 4.2.2). Documents that may be kept say so themselves.
+func uncached(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		handler.ServeHTTP(w, r)
+	})
+}
+
+// cors lets pages of any origin call the handler: https://fetch.spec.whatwg.org/#http-cors-protocol. Credentials that a browser
+// adds by itself, as cookies, stay out, so that any header may come in: those of a page's tracing, too. The asterisk is not for
+// Authorization, and not for browsers before 2022, for which the headers of the protocol are listed. And no browser guesses what an
+// answer may be.
+func cors(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("X-Content-Type-Options", "nosniff")
+		if r.Method == http.MethodOptions { // a preflight
+			h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
+			h.Set("Access-Control-Allow-Headers", "*, authorization, content-type, a2a-version, a2a-extensions, x-a2a-extensions, last-event-id, traceparent, tracestate")
+			h.Set("Access-Control-Max-Age", "86400") // seconds
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		h.Set("Access-Control-Expose-Headers", "etag, a2a-extensions, x-a2a-extensions, www-authenticate, retry-after")
+		handler.ServeHTTP(w, r)
+	})
+}

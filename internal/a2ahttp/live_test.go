@@ -1,0 +1,492 @@
+package a2ahttp_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/memlog"
+	"a2alambda/internal/tasklog"
+)
+
+// The tests here run one task over several handlers that share nothing but the log, as Lambda's instances do, in fake time.
+
+// taskOf returns the id of the task that the handlers' message with that id begins.
+func taskOf(t *testing.T, l *memlog.Log) a2a.TaskID {
+	t.Helper()
+	var ids []a2a.TaskID
+	if err := l.Running(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true }); err != nil || len(ids) != 1 {
+		t.Fatalf("running tasks: %v, %v; want one", ids, err)
+	}
+	return ids[0]
+}
+
+func rpc(method, format string, args ...any) string {
+	return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, method, fmt.Sprintf(format, args...))
+}
+
+// do sends a request to the handler, with Last-Event-ID if last is set, and returns when it has been answered.
+func do(ctx context.Context, h http.Handler, body string, last int) *timeline {
+	w := newTimeline()
+	r := post(ctx, body)
+	if last > 0 {
+		r.Header.Set("Last-Event-ID", fmt.Sprint(last))
+	}
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// answer returns the body of a request to the handler.
+func answer(t *testing.T, h http.Handler, body string) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, post(t.Context(), body))
+	data, _ := io.ReadAll(w.Body)
+	return string(data)
+}
+
+// frames returns the lines without the times.
+func (w *timeline) frames() (lines []string) {
+	for _, line := range w.lines {
+		_, line, _ = strings.Cut(line, " ")
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func TestSubscribe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		instance := func() http.Handler { return handlerOf(l, t.Output(), slow(time.Second)) }
+		var wg sync.WaitGroup
+		wg.Go(func() { do(t.Context(), instance(), streamCall, 0) })
+		time.Sleep(1500 * time.Millisecond)
+		id := taskOf(t, l)
+		var now, resumed, late *timeline
+		wg.Go(func() { now = do(t.Context(), instance(), rpc("SubscribeToTask", `{"id":%q}`, id), 0) })
+		wg.Go(func() { resumed = do(t.Context(), instance(), rpc("SubscribeToTask", `{"id":%q}`, id), 1) })
+		wg.Wait()
+		late = do(t.Context(), instance(), rpc("SubscribeToTask", `{"id":%q}`, id), 2)
+
+		rest := []string{"id: 4", "data WORKING", "id: 5", "data", "id: 6", "data COMPLETED"}
+		for name, test := range map[string]struct {
+			got  *timeline
+			want []string
+		}{
+			"in the middle":       {now, append([]string{"id: 3", "data WORKING"}, rest...)},
+			"resumed after one":   {resumed, append([]string{"id: 1", "data SUBMITTED", "id: 2", "data WORKING", "id: 3", "data WORKING"}, rest...)},
+			"resumed when it was": {late, append([]string{"id: 2", "data WORKING", "id: 3", "data WORKING"}, rest...)},
+		} {
+			if !slices.Equal(test.got.frames(), test.want) {
+				t.Errorf("%s: got %q, want %q", name, test.got.frames(), test.want)
+			}
+		}
+		if lag := now.lastAt(t) - 1500*time.Millisecond; lag > 500*time.Millisecond {
+			t.Errorf("the end was seen %v late", lag)
+		}
+	})
+}
+
+// lastAt returns the time of the last line.
+func (w *timeline) lastAt(t *testing.T) time.Duration {
+	t.Helper()
+	at, _, _ := strings.Cut(w.lines[len(w.lines)-1], " ")
+	d, err := time.ParseDuration(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestSubscribeToIdle checks that a subscriber sees the next turn of a task that waits for its client, and is let go if there
+// is none.
+func TestSubscribeToIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		instance := func() http.Handler { return handlerOf(l, t.Output(), slow(0)) }
+		const ask = `{"message":{"messageId":%q,"role":"ROLE_USER","parts":[{"data":1}]}}`
+		answer(t, instance(), rpc("SendMessage", ask, "one"))
+		id := idIn(answer(t, instance(), rpc("SendMessage", ask, "one")))
+
+		var w *timeline
+		var wg sync.WaitGroup
+		wg.Go(func() { w = do(t.Context(), instance(), rpc("SubscribeToTask", `{"id":%q}`, id), 0) })
+		time.Sleep(50 * time.Second)
+		answer(t, instance(), rpc("SendMessage", `{"message":{"messageId":"m","taskId":%q,"role":"ROLE_USER","parts":[{"text":"this"}]}}`, id))
+		wg.Wait()
+		got := slices.DeleteFunc(w.frames(), func(s string) bool { return s == ": ping" })
+		want := []string{
+			"id: 2", "data INPUT_REQUIRED", "id: 3", "data SUBMITTED", "id: 4", "data WORKING", "id: 5", "data WORKING", "id: 6", "data WORKING",
+			"id: 7", "data", "id: 8", "data COMPLETED",
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+
+		id = idIn(answer(t, instance(), rpc("SendMessage", ask, "two")))
+		w = do(t.Context(), instance(), rpc("SubscribeToTask", `{"id":%q}`, id), 0)
+		if d := w.lastAt(t); d < time.Minute || d > 65*time.Second {
+			t.Errorf("a subscriber to an idle task was let go after %v", d)
+		}
+		if got := w.frames(); !slices.Equal(got[len(got)-2:], []string{": the task waits for a message", "retry: 10000"}) {
+			t.Errorf("a subscriber to an idle task was let go with %q", got)
+		}
+	})
+}
+
+// idIn returns the id of the task in an answer.
+func idIn(body string) string {
+	_, rest, _ := strings.Cut(body, `"id":"`)
+	id, _, _ := strings.Cut(rest, `"`)
+	return id
+}
+
+func TestCancelRunning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		instance := func() http.Handler { return handlerOf(l, t.Output(), slow(time.Hour)) } // silent after its first step
+		var stream *timeline
+		var wg sync.WaitGroup
+		wg.Go(func() { stream = do(t.Context(), instance(), streamCall, 0) })
+		time.Sleep(time.Minute) // longer than a lease
+		id := taskOf(t, l)
+		start := time.Now()
+		got := answer(t, instance(), rpc("CancelTask", `{"id":%q}`, id))
+		if took := time.Since(start); took > 800*time.Millisecond {
+			t.Errorf("canceling took %v", took)
+		}
+		if !strings.Contains(got, "TASK_STATE_CANCELED") || !strings.Contains(got, "Streaming operation cancelled") || idIn(got) != string(id) {
+			t.Errorf("got %s", got)
+		}
+		wg.Wait()
+		frames := slices.DeleteFunc(stream.frames(), func(s string) bool { return s == ": ping" })
+		if want := []string{"id: 1", "data SUBMITTED", "id: 2", "data WORKING", "id: 3", "data CANCELED"}; !slices.Equal(frames, want) {
+			t.Errorf("the stream was %q, want %q", frames, want)
+		}
+		if got := answer(t, instance(), rpc("CancelTask", `{"id":%q}`, id)); !strings.Contains(got, `"code":-32002`) {
+			t.Errorf("canceling again: %s", got)
+		}
+	})
+}
+
+// TestCancelRacesCompletion cancels tasks around the moment of their completion: whichever wins, everybody is told the same, and
+// it stays so.
+func TestCancelRacesCompletion(t *testing.T) {
+	outcomes := map[string]int{}
+	for i := range 60 {
+		synctest.Test(t, func(t *testing.T) {
+			l := new(memlog.Log)
+			instance := func() http.Handler { return handlerOf(l, t.Output(), slow(100*time.Millisecond)) }
+			var stream *timeline
+			var wg sync.WaitGroup
+			wg.Go(func() { stream = do(t.Context(), instance(), streamCall, 0) })
+			time.Sleep(time.Duration(i) * 6 * time.Millisecond)
+			synctest.Wait()
+			var got string
+			var ids []a2a.TaskID
+			_ = l.Running(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true })
+			if len(ids) > 0 {
+				got = answer(t, instance(), rpc("CancelTask", `{"id":%q}`, ids[0]))
+			}
+			wg.Wait()
+			last := stream.frames()[len(stream.frames())-1]
+			canceled := strings.Contains(got, "TASK_STATE_CANCELED")
+			if canceled != (last == "data CANCELED") || !canceled && last != "data COMPLETED" || !canceled && got != "" && !strings.Contains(got, `"code":-32002`) {
+				t.Fatalf("the stream ended with %s, canceling with %s", last, got)
+			}
+			if len(ids) > 0 {
+				s, err := l.Load(t.Context(), ids[0])
+				if err != nil || !strings.HasSuffix(last, strings.TrimPrefix(string(s.Task.Status.State), "TASK_STATE_")) {
+					t.Fatalf("the stream ended with %s, the task is %v, %v", last, s.Task.Status.State, err)
+				}
+			}
+			outcomes[last]++
+		})
+	}
+	if len(outcomes) != 2 {
+		t.Errorf("outcomes %v: no race", outcomes)
+	}
+}
+
+// TestReturnImmediately checks that the reply does not wait for the worker, which runs the task once, however often it is asked.
+func TestReturnImmediately(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		h := handlerOf(l, t.Output(), slow(time.Second))
+		start := time.Now()
+		for name, call := range map[string]string{
+			"1.0": rpc("SendMessage", `{"message":{"messageId":"a","role":"ROLE_USER","parts":[{"text":"x"}]},"configuration":{"returnImmediately":true}}`),
+			"0.3": rpc("message/send", `{"message":{"messageId":"b","role":"user","parts":[{"kind":"text","text":"x"}]},"configuration":{"blocking":false}}`),
+		} {
+			got := answer(t, h, call)
+			if time.Since(start) != 0 || !strings.Contains(strings.ToLower(got), "submitted") {
+				t.Errorf("%s: after %v got %s", name, time.Since(start), got)
+			}
+			again := answer(t, h, call) // joins, and does not start it again
+			if idIn(again) != idIn(got) {
+				t.Errorf("%s: sent again, got %s", name, again)
+			}
+		}
+		time.Sleep(4 * time.Second)
+		synctest.Wait()
+		for _, call := range []string{"a", "b"} {
+			got := answer(t, h, rpc("SendMessage", `{"message":{"messageId":%q,"role":"ROLE_USER","parts":[{"text":"x"}]}}`, call))
+			if !strings.Contains(got, "COMPLETED") || strings.Count(got, "Analyzing") != 1 {
+				t.Errorf("got %s", got)
+			}
+		}
+	})
+}
+
+// TestSendAgain sends one message to many instances at once, and again: it begins one task, until it is long over.
+func TestSendAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		instance := func() http.Handler { return handlerOf(l, t.Output(), slow(time.Second)) }
+		var wg sync.WaitGroup
+		streams := make([]*timeline, 4)
+		sent := make([]string, 2)
+		for i := range streams {
+			wg.Go(func() { streams[i] = do(t.Context(), instance(), streamCall, 0) })
+		}
+		for i := range sent {
+			wg.Go(func() { sent[i] = answer(t, instance(), sendCall) })
+		}
+		wg.Wait()
+		id := idIn(sent[0])
+		for i, w := range streams {
+			if want := []string{
+				"id: 1", "data SUBMITTED", "id: 2", "data WORKING", "id: 3", "data WORKING", "id: 4", "data WORKING",
+				"id: 5", "data", "id: 6", "data COMPLETED",
+			}; !slices.Equal(w.frames(), want) || !strings.Contains(w.first, id) {
+				t.Errorf("stream %d: %q", i, w.frames())
+			}
+		}
+		for _, got := range sent {
+			if idIn(got) != id || strings.Count(got, "Analyzing") != 1 || !strings.Contains(got, "COMPLETED") {
+				t.Errorf("sent: %s", got)
+			}
+		}
+
+		time.Sleep(9 * time.Minute)
+		if got := idIn(answer(t, instance(), sendCall)); got != id {
+			t.Error("sent again after nine minutes, the message began another task")
+		}
+		seen := map[string]bool{id: true}
+		for range 9 { // a client that always sends the same message id
+			time.Sleep(11 * time.Minute)
+			got := answer(t, instance(), sendCall)
+			if next := idIn(got); seen[next] || !strings.Contains(got, "COMPLETED") {
+				t.Errorf("sent again long after, got %s", got)
+			} else {
+				seen[next] = true
+			}
+			if again := idIn(answer(t, instance(), sendCall)); !seen[again] || again != idIn(got) {
+				t.Error("sent again at once, the message began another task")
+			}
+		}
+	})
+}
+
+// TestTwoFollowUps sends two messages to a task that waits for one: one gets the turn, the other is refused.
+func TestTwoFollowUps(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			l := new(memlog.Log)
+			instance := func() http.Handler { return handlerOf(l, t.Output(), slow(time.Second)) }
+			id := idIn(answer(t, instance(), rpc("SendMessage", `{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"data":1}]}}`)))
+			var wg sync.WaitGroup
+			got := make([]string, 2)
+			for i := range got {
+				wg.Go(func() {
+					got[i] = answer(t, instance(), rpc("SendMessage", `{"message":{"messageId":"f%d","taskId":%q,"role":"ROLE_USER","parts":[{"text":"this"}]}}`, i, id))
+				})
+			}
+			wg.Wait()
+			slices.SortFunc(got, func(a, b string) int { return len(a) - len(b) })
+			if !strings.Contains(got[0], `"code":-32004`) || !strings.Contains(got[1], "COMPLETED") || strings.Count(got[1], "Analyzing") != 1 {
+				t.Fatalf("got %q", got)
+			}
+		})
+	}
+}
+
+// TestHandOver gives an invocation less time than the agent needs: the stream ends cleanly, and the subscriber misses nothing.
+func TestHandOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		instance := func() http.Handler { return handlerOf(l, t.Output(), slow(2*time.Second)) }
+		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second) // three for the executor
+		defer cancel()
+		w := do(ctx, instance(), streamCall, 0)
+		w.check(t, "0s id: 1", "0s data SUBMITTED", "0s id: 2", "0s data WORKING", "2s id: 3", "2s data WORKING",
+			"3s : the task goes on", "3s retry: 1000")
+		id := taskOf(t, l)
+		rest := do(t.Context(), instance(), rpc("SubscribeToTask", `{"id":%q}`, id), 3)
+		want := []string{"id: 3", "data WORKING", "id: 4", "data WORKING", "id: 5", "data", "id: 6", "data COMPLETED"}
+		if !slices.Equal(rest.frames(), want) {
+			t.Errorf("got %q, want %q", rest.frames(), want)
+		}
+
+		ctx, cancel = context.WithTimeout(t.Context(), 8*time.Second)
+		defer cancel()
+		r := httptest.NewRecorder()
+		instance().ServeHTTP(r, post(ctx, strings.Replace(sendCall, `"m"`, `"other"`, 1)))
+		if body := r.Body.String(); !strings.Contains(body, `"state":"TASK_STATE_WORKING"`) {
+			t.Errorf("a blocking send that ran out of time: %s", body)
+		}
+		time.Sleep(10 * time.Second)
+	})
+}
+
+// TestOrphan leaves a task without a holder: whoever reads it, and else the sweeper, has it resumed.
+func TestOrphan(t *testing.T) {
+	for _, finder := range []string{"get", "subscribe", "message", "sweep"} {
+		t.Run(finder, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := new(memlog.Log)
+				h, runner := handlerAndRunner(l, t.Output(), slow(time.Second))
+				// An instance that dies after its first step leaves this.
+				dead := &dying{Log: l, after: 2}
+				ctx, kill := context.WithCancel(t.Context())
+				defer kill()
+				go do(ctx, handlerOf(dead, io.Discard, slow(time.Second)), streamCall, 0)
+				time.Sleep(500 * time.Millisecond)
+				id := taskOf(t, l)
+				time.Sleep(20 * time.Second)
+				switch finder {
+				case "get":
+					answer(t, h, rpc("GetTask", `{"id":%q}`, id))
+				case "subscribe":
+					do(t.Context(), h, rpc("SubscribeToTask", `{"id":%q}`, id), 0)
+				case "message":
+					answer(t, h, rpc("SendMessage", `{"message":{"messageId":"n","taskId":%q,"role":"ROLE_USER","parts":[{"text":"x"}]}}`, id))
+				case "sweep":
+					if n, err := runner.Sweep(t.Context()); n != 1 || err != nil {
+						t.Errorf("swept %d, %v", n, err)
+					}
+				}
+				time.Sleep(5 * time.Second)
+				s, err := l.Load(t.Context(), id)
+				if err != nil || s.Task.Status.State != a2a.TaskStateCompleted || len(s.Task.History) != 4 {
+					t.Errorf("got %+v, %v", s.Task, err)
+				}
+			})
+		})
+	}
+}
+
+// dying is a log of an instance that dies after some appends: from then on it neither appends nor renews its lease, nor takes one.
+type dying struct {
+	tasklog.Log
+	mu    sync.Mutex
+	after int
+}
+
+func (d *dying) dead() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.after--; d.after < 0 {
+		return fmt.Errorf("dead")
+	}
+	return nil
+}
+
+func (d *dying) Append(ctx context.Context, b tasklog.Batch) error {
+	if err := d.dead(); err != nil {
+		return err
+	}
+	return d.Log.Append(ctx, b)
+}
+
+func (d *dying) Acquire(ctx context.Context, s *tasklog.Snapshot, writer string, until time.Time) (tasklog.Lease, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.after < 0 {
+		return tasklog.Lease{}, fmt.Errorf("dead")
+	}
+	return d.Log.Acquire(ctx, s, writer, until)
+}
+
+func (d *dying) Renew(context.Context, tasklog.Head, string, time.Time) (tasklog.Asked, error) {
+	return tasklog.Asked{}, fmt.Errorf("dead")
+}
+
+// TestTakenOver takes a task from an instance that works on it: its stream goes on to the last event, and a blocking send waits for the
+// outcome all the same.
+func TestTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		var stream *timeline
+		var sent string
+		var wg sync.WaitGroup
+		wg.Go(func() { stream = do(t.Context(), handlerOf(l, t.Output(), slow(time.Second)), streamCall, 0) })
+		time.Sleep(time.Millisecond)
+		wg.Go(func() { sent = answer(t, handlerOf(l, t.Output(), slow(time.Second)), sendCall) }) // joins
+		other := strings.Replace(sendCall, `"m"`, `"other"`, 1)
+		var alone string
+		wg.Go(func() { alone = answer(t, handlerOf(l, t.Output(), slow(time.Second)), other) })
+		time.Sleep(1500 * time.Millisecond)
+
+		_, runner := handlerAndRunner(l, t.Output(), slow(time.Second))
+		var ids []a2a.TaskID
+		_ = l.Running(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true })
+		for _, id := range ids {
+			s, err := l.Load(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := l.Acquire(t.Context(), s, "thief", time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			r, err := runner.Resume(t.Context(), id)
+			if err != nil || r == nil {
+				t.Fatal(r, err)
+			}
+			wg.Go(func() { _ = r.Wait() })
+		}
+		wg.Wait()
+		if want := []string{
+			"id: 1", "data SUBMITTED", "id: 2", "data WORKING", "id: 3", "data WORKING",
+			"id: 4", "data WORKING", "id: 5", "data", "id: 6", "data COMPLETED",
+		}; !slices.Equal(stream.frames(), want) {
+			t.Errorf("the stream was %q, want %q", stream.frames(), want)
+		}
+		for _, got := range []string{sent, alone} {
+			if !strings.Contains(got, "COMPLETED") || strings.Count(got, "Analyzing") != 1 || strings.Count(got, "Generating") != 1 {
+				t.Errorf("got %s", got)
+			}
+		}
+	})
+}
+
+// TestPushOfNextTurn checks that a configuration that comes with a later message is known to whoever runs the turn, in another
+// instance too.
+func TestPushOfNextTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		h := handlerOf(l, t.Output(), slow(0))
+		id := idIn(answer(t, h, rpc("SendMessage", `{"message":{"messageId":"one","role":"ROLE_USER","parts":[{"data":1}]}}`)))
+		answer(t, h, rpc("SendMessage", `{"message":{"messageId":"two","taskId":%q,"role":"ROLE_USER","parts":[{"text":"this"}]},
+			"configuration":{"returnImmediately":true,"taskPushNotificationConfig":{"id":"c","url":"https://example.com/"}}}`, id))
+		s, err := l.Load(t.Context(), a2a.TaskID(id))
+		if err != nil || !s.Head.Push {
+			t.Errorf("the task's head is %+v, %v", s.Head, err)
+		}
+		configs, err := l.Pushes(t.Context(), a2a.TaskID(id))
+		if err != nil || len(configs) != 1 || configs[0].After != 2 {
+			t.Errorf("configurations %+v, %v; want one, for the events after 2", configs, err)
+		}
+		synctest.Wait()
+	})
+}

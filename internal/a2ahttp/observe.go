@@ -1,0 +1,155 @@
+package a2ahttp
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/google/uuid"
+
+	"a2alambda/internal/memory"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/telemetry"
+	"a2alambda/internal/trace"
+)
+
+// slow is how long a stream may take to begin. What takes longer is counted: an alarm on a percentile is not evaluated where there are
+// few streams.
+const slow = 2 * time.Second
+
+// observed logs a line for each request when it has been answered.
+func (h *handler) observed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		o := &observation{begun: time.Now(), usage: new(telemetry.Usage), trace: trace.FromHeader(r.Header)}
+		ctx, account := memory.Open(telemetry.With(context.WithValue(r.Context(), observationKey{}, o), o.usage))
+		defer account.Close()
+		watched := &statusWriter{ResponseWriter: w}
+		next.ServeHTTP(watched, r.WithContext(ctx))
+		line := o.line()
+		line.Count("status", int64(watched.status))
+		line.Log(ctx, h.Logger, telemetry.Request)
+	})
+}
+
+// observation is what there is to say of a request.
+type observation struct {
+	begun  time.Time
+	usage  *telemetry.Usage
+	trace  trace.Trace
+	failed *kind // the error that it was answered with; of several, the last
+
+	operation string // by its name in 1.0; "" where it is none of the protocol's
+	version   string // of the protocol
+	binding   string
+
+	task    a2a.TaskID
+	context string
+	state   a2a.TaskState // the last that the client was told
+
+	// Of a stream.
+	firstByte time.Time
+	events    int             // sent, the first frame included
+	last      []tasklog.Event // the last that were sent
+}
+
+type observationKey struct{}
+
+// observationOf returns that of the request.
+func observationOf(r *http.Request) *observation {
+	o, _ := r.Context().Value(observationKey{}).(*observation)
+	return o
+}
+
+// of notes the task that a request, or its result, is about.
+func (o *observation) of(v any) {
+	switch v := v.(type) {
+	case *a2a.Task:
+		o.task, o.context, o.state = v.ID, v.ContextID, v.Status.State
+	case *a2a.SendMessageRequest:
+		if v.Message != nil {
+			o.asked(v.Message.TaskID)
+		}
+	case *a2a.GetTaskRequest:
+		o.asked(v.ID)
+	case *a2a.CancelTaskRequest:
+		o.asked(v.ID)
+	case *a2a.SubscribeToTaskRequest:
+		o.asked(v.ID)
+	case *a2a.PushConfig:
+		o.asked(v.TaskID)
+	case *a2a.GetTaskPushConfigRequest:
+		o.asked(v.TaskID)
+	case *a2a.ListTaskPushConfigRequest:
+		o.asked(v.TaskID)
+	case *a2a.DeleteTaskPushConfigRequest:
+		o.asked(v.TaskID)
+	}
+}
+
+// asked notes the id of a task that a client has named, if it may be one: else it may be anything.
+func (o *observation) asked(id a2a.TaskID) {
+	if _, err := uuid.Parse(string(id)); err == nil && len(id) == len(uuid.UUID{}.String()) {
+		o.task = id
+	}
+}
+
+// line returns the line, but for the status.
+func (o *observation) line() *telemetry.Line {
+	line := new(telemetry.Line)
+	line.Text("operation", o.operation)
+	line.Text("version", o.version)
+	line.Text("binding", o.binding)
+	line.Task(o.task, o.context, o.trace)
+	if state, _ := tasklog.LastStatus(o.last); state != "" {
+		o.state = state
+	}
+	line.Text("state", string(o.state))
+	if o.failed != nil {
+		line.Text("error", o.failed.name)
+		line.Count("code", int64(o.failed.code))
+		line.Count("errors", 1)
+	}
+	line.Count("events", int64(o.events))
+	if !o.firstByte.IsZero() {
+		line.Took("firstByteMs", o.firstByte.Sub(o.begun))
+		if o.firstByte.Sub(o.begun) > slow {
+			line.Count("slowStreams", 1)
+		}
+	}
+	line.Took("requestMs", time.Since(o.begun))
+	line.Usage(o.usage)
+	return line
+}
+
+// sent notes that events of a stream were sent.
+func (o *observation) sent(events []tasklog.Event) {
+	if o.firstByte.IsZero() {
+		o.firstByte = time.Now()
+	}
+	o.events += len(events)
+	o.last = events
+}
+
+// statusWriter remembers the status of a response.
+type statusWriter struct {
+	http.ResponseWriter
+	status int // 0 until it is known
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,88 @@
+package a2ahttp_test
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
+
+	"a2alambda/internal/a2ahttp"
+	"a2alambda/internal/memlog"
+)
+
+// asked is an executor that notes what it gets of the requests of its turns, besides their messages, and asks for input.
+type asked struct{ requests []string }
+
+func (x *asked) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return func(yield func(a2a.Event, error) bool) {
+		parent, _ := ec.ServiceParams.Get("traceparent")
+		state, _ := ec.ServiceParams.Get("tracestate")
+		call, _ := a2asrv.CallContextFrom(ctx)
+		if again, _ := call.ServiceParams().Get("traceparent"); !slices.Equal(again, parent) {
+			parent = append(parent, again...)
+		}
+		extensions := call.Extensions()
+		x.requests = append(x.requests, fmt.Sprintf("%s %s %v %t %t",
+			strings.Join(parent, "+"), strings.Join(state, ","), ec.Metadata["n"], extensions.Requested(loud), extensions.Active(loud)))
+		yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateInputRequired, nil), nil)
+	}
+}
+
+func (x *asked) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	panic("not called")
+}
+
+// TestRequest checks that executors get the trace, the metadata and the extensions that the client names: in the request's own
+// invocation, in a worker, and in each turn those of its message; and that webhooks get the trace.
+func TestRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		parent := func(n int) string { return fmt.Sprintf("00-%032x-%016x-01", n, n) }
+		l, x := new(memlog.Log), new(asked)
+		c := configOf(l, t.Output(), x)
+		c.Server.Card.Capabilities.Extensions = []a2a.AgentExtension{*loud}
+		h := a2ahttp.New(c)
+		n := 0
+		send := func(message string) string {
+			n++
+			metadata := ""
+			if n%4 > 0 {
+				metadata = fmt.Sprintf(`"metadata":{"n":%d},`, n)
+			}
+			r := post(t.Context(), rpc("SendMessage", `{%s"message":{"role":"ROLE_USER","messageId":"m%d","parts":[{"text":"x"}]%s`, metadata, n, message))
+			r.Header.Set("Traceparent", parent(n))
+			r.Header.Set("Tracestate", fmt.Sprint("a=", n))
+			if n%2 > 0 {
+				r.Header.Set("A2A-Extensions", loud.URI+", https://example.com/unknown")
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			synctest.Wait() // for the worker
+			if strings.Contains(w.Body.String(), `"error"`) {
+				t.Fatal(w.Body)
+			}
+			return idIn(w.Body.String())
+		}
+		const immediately = `,"configuration":{"returnImmediately":true,"taskPushNotificationConfig":{"id":"c","url":"https://example.com"}}}`
+		id := send(`}}`)
+		send(fmt.Sprintf(`,"taskId":%q}}`, id))
+		worked := send(`}` + immediately)
+		send(fmt.Sprintf(`,"taskId":%q}`, worked) + immediately)
+		want := []string{
+			parent(1) + " a=1 1 true true", parent(2) + " a=2 2 false false", parent(3) + " a=3 3 true true", parent(4) + " a=4 <nil> false false",
+		}
+		if !slices.Equal(x.requests, want) {
+			t.Errorf("the executor got %q, want %q", x.requests, want)
+		}
+		configs, err := l.Pushes(t.Context(), a2a.TaskID(worked))
+		if err != nil || len(configs) != 1 || configs[0].Trace.String() != parent(3)+" a=3" {
+			t.Errorf("the webhook gets %+v, %v", configs, err)
+		}
+	})
+}

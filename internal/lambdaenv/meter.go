@@ -1,0 +1,84 @@
+package lambdaenv
+
+import (
+	"context"
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go/middleware"
+
+	"a2alambda/internal/telemetry"
+)
+
+// throttled tells the errors that say so.
+var throttled = retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
+
+// addMeter adds what each request costs to the usage in its context.
+func addMeter(s *middleware.Stack) error {
+	return s.Initialize.Add(middleware.InitializeMiddlewareFunc("meter", meter), middleware.After)
+}
+
+// meter asks for the units that a request consumes, which costs nothing, and counts them.
+func meter(
+	ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
+) (out middleware.InitializeOutput, md middleware.Metadata, err error) {
+	u := telemetry.UsageOf(ctx)
+	if u == nil {
+		return next.HandleInitialize(ctx, in)
+	}
+	const total = types.ReturnConsumedCapacityTotal
+	switch p := in.Parameters.(type) {
+	case *dynamodb.PutItemInput:
+		p.ReturnConsumedCapacity = total
+	case *dynamodb.UpdateItemInput:
+		p.ReturnConsumedCapacity = total
+	case *dynamodb.DeleteItemInput:
+		p.ReturnConsumedCapacity = total
+	case *dynamodb.GetItemInput:
+		p.ReturnConsumedCapacity = total
+	case *dynamodb.QueryInput:
+		p.ReturnConsumedCapacity = total
+	}
+	out, md, err = next.HandleInitialize(ctx, in)
+	read, write := units(out.Result)
+	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
+		write = 1 // DynamoDB does not say. It is more where the item is larger than 1 KB; most are not
+	}
+	retries, throttles := 0, 0
+	if tries, ok := retry.GetAttemptResults(md); ok {
+		retries = max(0, len(tries.Results)-1)
+		for _, t := range tries.Results {
+			if t.Err != nil && throttled.IsErrorThrottle(t.Err) == aws.TrueTernary {
+				throttles++
+			}
+		}
+	}
+	u.Add(read, write, retries, throttles)
+	return out, md, err
+}
+
+// units returns what a request has consumed, by its result.
+func units(result any) (read, write float64) {
+	of := func(c *types.ConsumedCapacity) float64 {
+		if c == nil || c.CapacityUnits == nil {
+			return 0
+		}
+		return *c.CapacityUnits
+	}
+	switch r := result.(type) {
+	case *dynamodb.PutItemOutput:
+		write = of(r.ConsumedCapacity)
+	case *dynamodb.UpdateItemOutput:
+		write = of(r.ConsumedCapacity)
+	case *dynamodb.DeleteItemOutput:
+		write = of(r.ConsumedCapacity)
+	case *dynamodb.GetItemOutput:
+		read = of(r.ConsumedCapacity)
+	case *dynamodb.QueryOutput:
+		read = of(r.ConsumedCapacity)
+	}
+	return read, write
+}
