@@ -184,14 +184,14 @@ func forBrowsers() (http.Handler, error) {
 }
 
 // webhooks returns where push notifications may go.
-func webhooks() (push.Guard, error) {
+func webhooks() (webhook.Guard, error) {
 	allowed := os.Getenv("PUSH_ALLOWED_CIDRS")
 	if allowed == "" && !onLambda() && functionurl.IsLoopback(strings.ToLower(address())) {
 		allowed = loopback // else others would reach through the agent what only this machine should
 	}
-	guard, err := push.ParseAllow(allowed)
+	guard, err := webhook.ParseAllow(allowed)
 	if err != nil {
-		return push.Guard{}, fmt.Errorf("PUSH_ALLOWED_CIDRS: %w", err)
+		return webhook.Guard{}, fmt.Errorf("PUSH_ALLOWED_CIDRS: %w", err)
 	}
 	return guard, nil
 }

@@ -27,11 +27,15 @@ type byHeader struct{}
 func (byHeader) Authenticate(r *http.Request) (string, error) { return r.Header.Get("Owner"), nil }
 func (byHeader) Declare(*a2a.AgentCard)                       {}
 
-// counting counts what a log is asked about tasks.
+// counting counts what a log is asked about tasks, and countingPushes what is asked about configurations.
 type counting struct {
 	tasklog.Log
-	push.Store
 	n atomic.Int64
+}
+
+type countingPushes struct {
+	push.Store
+	n *atomic.Int64
 }
 
 func (l *counting) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
@@ -44,9 +48,9 @@ func (l *counting) Read(ctx context.Context, id a2a.TaskID, after int64, limit i
 	return l.Log.Read(ctx, id, after, limit)
 }
 
-func (l *counting) Pushes(ctx context.Context, id a2a.TaskID) ([]push.Config, error) {
-	l.n.Add(1)
-	return l.Store.Pushes(ctx, id)
+func (s countingPushes) List(ctx context.Context, id a2a.TaskID) ([]push.Config, error) {
+	s.n.Add(1)
+	return s.Store.List(ctx, id)
 }
 
 // requests are, for each operation about a task, the params or the body, in which %[1]s is the task.
@@ -131,9 +135,10 @@ func TestSecondCaller(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		mem := new(memlog.Log)
-		l := &counting{Log: mem, Store: mem}
+		l := &counting{Log: mem}
 		c := configOf(l, t.Output(), slow(0))
 		c.Auth, c.Server.Push = byHeader{}, pushOf(mem)
+		c.Server.Push.Store = countingPushes{mem.Pushes(), &l.n}
 		h := a2ahttp.New(c)
 		call := func(owner, o, task, tenant string) string {
 			return callAs(t, h, owner, o, requests[o]+withoutTask[o], task, tenant)
@@ -216,7 +221,7 @@ func TestSamePrefix(t *testing.T) {
 			configs = append(configs, pushtest.NewConfig(head, fmt.Sprint("c", i), "https://example.com/"))
 		}
 		for _, config := range configs {
-			if err := mem.PutPush(t.Context(), head, config); err != nil {
+			if err := mem.Pushes().Put(t.Context(), head, config); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -243,7 +248,7 @@ func TestSamePrefix(t *testing.T) {
 				}
 			}
 		}
-		if stored, err := mem.Pushes(t.Context(), head.ID); len(stored) != len(configs) || err != nil {
+		if stored, err := mem.Pushes().List(t.Context(), head.ID); len(stored) != len(configs) || err != nil {
 			t.Errorf("of alice's configurations there are %d, %v", len(stored), err)
 		}
 	})
@@ -292,7 +297,7 @@ func TestNoCredentials(t *testing.T) {
 				t.Errorf("shows no token, or no scheme: %s", got)
 			}
 		}
-		stored, err := mem.Pushes(t.Context(), a2a.TaskID(task))
+		stored, err := mem.Pushes().List(t.Context(), a2a.TaskID(task))
 		if err != nil || len(stored) != 5 {
 			t.Fatalf("%d configurations are stored, %v", len(stored), err)
 		}

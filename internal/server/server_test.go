@@ -35,11 +35,17 @@ func (s *sick) Append(ctx context.Context, b tasklog.Batch) error {
 	return s.Log.Append(ctx, b)
 }
 
-func (s *sick) PutPush(ctx context.Context, h tasklog.Head, c push.Config) error {
-	if s.pushes.Load() {
+// sickPushes are the configurations of a sick log.
+type sickPushes struct {
+	*memlog.Pushes
+	sick *sick
+}
+
+func (s sickPushes) Put(ctx context.Context, h tasklog.Head, c push.Config) error {
+	if s.sick.pushes.Load() {
 		return errors.New("throttled")
 	}
-	return s.Log.PutPush(ctx, h, c)
+	return s.Pushes.Put(ctx, h, c)
 }
 
 // asker asks for input until the message is "done". It can't resume.
@@ -71,7 +77,7 @@ func newServer() (*server.Server, *sick) {
 	}
 	return &server.Server{
 		Log: l, Runner: r, Retention: 24 * time.Hour, Card: new(a2a.AgentCard),
-		Push: &server.Push{Store: l, Check: func(*a2a.PushConfig) error { return nil }},
+		Push: &server.Push{Store: sickPushes{l.Pushes(), l}, Check: func(*a2a.PushConfig) error { return nil }},
 	}, l
 }
 
@@ -126,7 +132,7 @@ func TestLostConfiguration(t *testing.T) {
 		if took := time.Since(begun); took > 5*time.Second {
 			t.Errorf("it took %v", took)
 		}
-		if configs, err := l.Pushes(t.Context(), task.ID); len(configs) != 1 || err != nil {
+		if configs, err := l.Pushes().List(t.Context(), task.ID); len(configs) != 1 || err != nil {
 			t.Errorf("the configurations are %+v, %v", configs, err)
 		}
 	})
@@ -184,7 +190,7 @@ func TestRoom(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if configs, err := l.Pushes(t.Context(), task.ID); len(configs) != 10 || full != 11 || err != nil {
+		if configs, err := l.Pushes().List(t.Context(), task.ID); len(configs) != 10 || full != 11 || err != nil {
 			t.Errorf("the task has %d configurations; it refused %d, %v", len(configs), full, err)
 		}
 		send(t, s, withConfig(message(task.ID, "third"), "0"), a2a.TaskStateInputRequired) // replaces one

@@ -12,8 +12,9 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Watch returns log and store as they are, but that what goes through them wakes the deliverer, as a table's stream does: for a
-// server that is a single process. Each call of wake is to run d.Wake for the task; it must not block.
+// Watch returns log and store as they are, but that what goes through them wakes the deliverer, as the
+// table's stream does in a deployment: for a server that is a single process. Each call of wake is to run
+// [Deliverer.Wake] for the task; it must not block.
 func Watch(log tasklog.Log, store push.Store, wake func(a2a.TaskID)) (tasklog.Log, push.Store) {
 	w := watched{log, wake}
 	s := watchedStore{store, wake}
@@ -67,15 +68,16 @@ type watchedStore struct {
 	wake func(a2a.TaskID)
 }
 
-func (w watchedStore) PutPush(ctx context.Context, h tasklog.Head, c push.Config) error {
-	err := w.Store.PutPush(ctx, h, c)
+func (w watchedStore) Put(ctx context.Context, h tasklog.Head, c push.Config) error {
+	err := w.Store.Put(ctx, h, c)
 	if err == nil {
 		w.wake(c.TaskID)
 	}
 	return err
 }
 
-// Waker runs the calls of [Watch] in the background: for each task one at a time, and one more if it is woken meanwhile.
+// Waker runs the calls of [Watch] in the background: for each task one at a time, and one more if it is
+// woken meanwhile.
 type Waker struct {
 	wake func(a2a.TaskID)
 	jobs *sync.WaitGroup

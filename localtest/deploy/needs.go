@@ -24,7 +24,7 @@ var Needs = slices.Concat(
 		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putPart"}, ""},
 		{"AgentFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"AgentFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
-		{"AgentFunction", "dynamodb:DeleteItem", "table", []string{"dynamolog.DeletePush"}, ""},
+		{"AgentFunction", "dynamodb:DeleteItem", "table", []string{"dynamolog.Delete"}, ""},
 		{"AgentFunction", "dynamodb:Query", "table/index/owner", []string{"dynamolog.listQuery"}, ""},
 		{"AgentFunction", "lambda:InvokeFunction", "worker", []string{"cloud.sender"}, ""},
 
@@ -39,7 +39,7 @@ var Needs = slices.Concat(
 
 		{"PushFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head"}, ""},
 		{"PushFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
-		{"PushFunction", "dynamodb:Query", "table", []string{"dynamolog.query", "dynamolog.DuePushes"}, ""},
+		{"PushFunction", "dynamodb:Query", "table", []string{"dynamolog.query", "dynamolog.Due"}, ""},
 		{"PushFunction", "lambda:InvokeFunction", "push", []string{"cloud.sender"}, ""},
 		// https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html
 		{"PushFunction", "dynamodb:DescribeStream", "table/stream/*", []string{"Lambda: PushEventSource"}, ""},
@@ -49,7 +49,7 @@ var Needs = slices.Concat(
 		{"PushFunction", "sqs:SendMessage", "FailedPushes", []string{"Lambda: PushEventSource, EventInvokeConfig"}, ""},
 
 		{"SweeperFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
-		{"SweeperFunction", "dynamodb:Query", "table/index/running", []string{"dynamolog.Running", "dynamolog.DuePushes"}, ""},
+		{"SweeperFunction", "dynamodb:Query", "table/index/running", []string{"dynamolog.Running", "dynamolog.Due"}, ""},
 		{"SweeperFunction", "lambda:InvokeFunction", "worker", []string{"cloud.sender"}, ""},
 		{"SweeperFunction", "lambda:InvokeFunction", "push", []string{"cloud.sender"}, ""},
 
