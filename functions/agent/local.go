@@ -52,15 +52,14 @@ type local struct {
 }
 
 // openLocal returns a runner whose log is in the table that the environment names, or in memory.
-func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard push.Guard) (*local, error) {
+func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard webhook.Guard) (*local, error) {
 	runner := &run.Runner{Executor: executor, Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: brief}))}
 	l := &local{runner: runner, store: "memory: tasks are gone when this process ends"}
 	runner.Invoke = l.work
 	table := os.Getenv("TABLE_NAME")
 	if table == "" {
 		log := new(memlog.Log)
-		l.keep(log, log, guard)
-		return l, nil
+		return l, l.keep(log, log.Pushes(), guard)
 	}
 	// A DynamoDB on this machine has no tables and accepts anybody.
 	endpoint := os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")
@@ -91,10 +90,9 @@ func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard push.Gu
 	if err != nil {
 		return nil, err
 	}
-	l.keep(log, log, guard)
 	runner.Gap = lambdaenv.Gap
 	l.store = "DynamoDB table " + table
-	return l, nil
+	return l, l.keep(log, log.Pushes(), guard)
 }
 
 // reach returns an error that says what is missing for the table to be used.
@@ -125,14 +123,15 @@ func brief(_ []string, a slog.Attr) slog.Attr {
 }
 
 // keep makes l keep its tasks in the log, and their push notifications in the store, and deliver these.
-func (l *local) keep(log tasklog.Log, store push.Store, guard push.Guard) {
-	l.deliverer = &webhook.Deliverer{Log: log, Store: store, Client: guard.Client(), Logger: l.runner.Logger, Invoke: l.deliver}
+func (l *local) keep(log tasklog.Log, store push.Store, guard webhook.Guard) (err error) {
+	l.deliverer, err = webhook.New(webhook.Config{Log: log, Store: store, Client: guard.Client(), Logger: l.runner.Logger, Invoke: l.deliver})
 	waker := webhook.NewWaker(&l.jobs, func(id a2a.TaskID) {
 		if err := l.deliverer.Wake(context.Background(), id); err != nil {
 			l.runner.Logger.Error("delivery failed", "error", err)
 		}
 	})
 	l.runner.Log, l.pushes = webhook.Watch(log, store, waker.Wake)
+	return err
 }
 
 // begin runs a job in the background.

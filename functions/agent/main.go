@@ -29,6 +29,7 @@ import (
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/internal/usage"
+	"a2alambda/internal/webhook"
 )
 
 // maxRetention is the most days that a task may be kept.
@@ -132,7 +133,7 @@ func serve(ctx context.Context) error {
 	}
 	runner.Logger = lambdaenv.NewLogger(os.Getenv("SERVICE_NAME"))
 	lambdaenv.Warm(ctx, log)
-	lambda.Start(lambdaenv.WithCheck(log.Reach, functionurl.Handler(handler(runner, log))))
+	lambda.Start(lambdaenv.WithCheck(log.Reach, functionurl.Handler(handler(runner, log.Pushes()))))
 	return nil
 }
 
