@@ -27,15 +27,10 @@ type byHeader struct{}
 func (byHeader) Authenticate(r *http.Request) (string, error) { return r.Header.Get("Owner"), nil }
 func (byHeader) Declare(*a2a.AgentCard)                       {}
 
-// counting counts what a log is asked about tasks, and countingPushes what is asked about configurations.
+// counting counts what a log is asked about tasks.
 type counting struct {
 	tasklog.Log
 	n atomic.Int64
-}
-
-type countingPushes struct {
-	push.Store
-	n *atomic.Int64
 }
 
 func (l *counting) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
@@ -46,11 +41,6 @@ func (l *counting) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, 
 func (l *counting) Read(ctx context.Context, id a2a.TaskID, after int64, limit int) ([]tasklog.Event, error) {
 	l.n.Add(1)
 	return l.Log.Read(ctx, id, after, limit)
-}
-
-func (s countingPushes) List(ctx context.Context, id a2a.TaskID) ([]push.Config, error) {
-	s.n.Add(1)
-	return s.Store.List(ctx, id)
 }
 
 // requests are, for each operation about a task, the params or the body, in which %[1]s is the task.
@@ -138,7 +128,10 @@ func TestSecondCaller(t *testing.T) {
 		l := &counting{Log: mem}
 		c := configOf(l, t.Output(), slow(0))
 		c.Auth, c.Server.Push = byHeader{}, pushOf(mem)
-		c.Server.Push.Store = countingPushes{mem.Pushes(), &l.n}
+		c.Server.Push.Store = push.Around(mem.Pushes(), func(_ string, _ a2a.TaskID, do func() error) error {
+			l.n.Add(1)
+			return do()
+		})
 		h := a2ahttp.New(c)
 		call := func(owner, o, task, tenant string) string {
 			return callAs(t, h, owner, o, requests[o]+withoutTask[o], task, tenant)

@@ -35,17 +35,12 @@ func (s *sick) Append(ctx context.Context, b tasklog.Batch) error {
 	return s.Log.Append(ctx, b)
 }
 
-// sickPushes are the configurations of a sick log.
-type sickPushes struct {
-	*memlog.Pushes
-	sick *sick
-}
-
-func (s sickPushes) Put(ctx context.Context, h tasklog.Head, c push.Config) error {
-	if s.sick.pushes.Load() {
+// aroundPush is called for what is asked about configurations.
+func (s *sick) aroundPush(op string, _ a2a.TaskID, do func() error) error {
+	if op == "Put" && s.pushes.Load() {
 		return errors.New("throttled")
 	}
-	return s.Pushes.Put(ctx, h, c)
+	return do()
 }
 
 // asker asks for input until the message is "done". It can't resume.
@@ -77,7 +72,7 @@ func newServer() (*server.Server, *sick) {
 	}
 	return &server.Server{
 		Log: l, Runner: r, Retention: 24 * time.Hour, Card: new(a2a.AgentCard),
-		Push: &server.Push{Store: sickPushes{l.Pushes(), l}, Check: func(*a2a.PushConfig) error { return nil }},
+		Push: &server.Push{Store: push.Around(l.Pushes(), l.aroundPush), Check: func(*a2a.PushConfig) error { return nil }},
 	}, l
 }
 

@@ -20,8 +20,7 @@ import (
 // mortal is what an instance sees of the store. It crashes at one of its operations, before or after that
 // is done: from then on nothing it does has an effect.
 type mortal struct {
-	tasklog.Log
-	push.Store
+	webhook.Reader
 
 	mu    sync.Mutex
 	left  int // operations until it crashes
@@ -53,39 +52,8 @@ func (m *mortal) do(operation func() error) error {
 }
 
 func (m *mortal) Read(ctx context.Context, id a2a.TaskID, after int64, limit int) (events []tasklog.Event, err error) {
-	err = m.do(func() error { events, err = m.Log.Read(ctx, id, after, limit); return err })
+	err = m.do(func() error { events, err = m.Reader.Read(ctx, id, after, limit); return err })
 	return events, err
-}
-
-func (m *mortal) List(ctx context.Context, id a2a.TaskID) (all []push.Config, err error) {
-	err = m.do(func() error { all, err = m.Store.List(ctx, id); return err })
-	return all, err
-}
-
-func (m *mortal) Claim(ctx context.Context, id a2a.TaskID, config, writer string, until time.Time) (c push.Claim, err error) {
-	err = m.do(func() error { c, err = m.Store.Claim(ctx, id, config, writer, until); return err })
-	if c != nil {
-		c = mortalClaim{c, m}
-	}
-	return c, err
-}
-
-type mortalClaim struct {
-	push.Claim
-	*mortal
-}
-
-func (c mortalClaim) Save(ctx context.Context, p push.Progress, until time.Time) error {
-	return c.do(func() error { return c.Claim.Save(ctx, p, until) })
-}
-
-func (c mortalClaim) Release(ctx context.Context, p push.Progress, due time.Time) (released bool, err error) {
-	err = c.do(func() error { released, err = c.Claim.Release(ctx, p, due); return err })
-	return released, err
-}
-
-func (c mortalClaim) GiveUp(ctx context.Context, p push.Progress) error {
-	return c.do(func() error { return c.Claim.GiveUp(ctx, p) })
 }
 
 // RoundTrip sends a notification; that is an operation too.
@@ -133,9 +101,10 @@ func crash(t *testing.T, operations int, after, goesOn bool) (ended bool) {
 	if !goesOn {
 		w.add(t, h, before+1, all-before)
 	}
-	m := &mortal{Log: w.store, Store: w.pushes, left: operations, after: after}
+	m := &mortal{Reader: w.store, left: operations, after: after}
+	around := func(_ string, _ a2a.TaskID, do func() error) error { return m.do(do) }
 	one, err := webhook.New(webhook.Config{
-		Log: m, Store: m, Client: &http.Client{Transport: m.roundTrip(w.hook)}, Logger: w.logger,
+		Log: m, Store: push.Around(w.pushes, around), Client: &http.Client{Transport: m.roundTrip(w.hook)}, Logger: w.logger,
 		Invoke: func(ctx context.Context, id a2a.TaskID, config string) error {
 			return m.do(func() error { return w.invoke(ctx, id, config) })
 		},

@@ -17,7 +17,13 @@ import (
 // [Deliverer.Wake] for the task; it must not block.
 func Watch(log tasklog.Log, store push.Store, wake func(a2a.TaskID)) (tasklog.Log, push.Store) {
 	w := watched{log, wake}
-	s := watchedStore{store, wake}
+	s := push.Around(store, func(op string, id a2a.TaskID, do func() error) error {
+		err := do()
+		if err == nil && op == "Put" {
+			wake(id)
+		}
+		return err
+	})
 	if save, ok := log.(tasklog.Snapshotter); ok {
 		return watchedSnapshotter{w, save}, s
 	}
@@ -61,19 +67,6 @@ type watchedSnapshotter struct {
 
 func (w watchedSnapshotter) SaveSnapshot(ctx context.Context, h tasklog.Head, writer string, seq int64, lines iter.Seq2[[]byte, error]) error {
 	return w.save.SaveSnapshot(ctx, h, writer, seq, lines)
-}
-
-type watchedStore struct {
-	push.Store
-	wake func(a2a.TaskID)
-}
-
-func (w watchedStore) Put(ctx context.Context, h tasklog.Head, c push.Config) error {
-	err := w.Store.Put(ctx, h, c)
-	if err == nil {
-		w.wake(c.TaskID)
-	}
-	return err
 }
 
 // Waker runs the calls of [Watch] in the background: for each task one at a time, and one more if it is
