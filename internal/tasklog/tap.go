@@ -13,7 +13,7 @@ const maxTapBytes = 4 << 20
 // Tap is a live view of a log: the events, in order, from the moment they are in the log. However slow its reader, whoever
 // publishes never waits for it.
 type Tap struct {
-	log Log
+	log Reader
 	id  a2a.TaskID
 
 	ready chan struct{} // holds one token when there is something to take
@@ -28,7 +28,7 @@ type Tap struct {
 }
 
 // NewTap returns a tap that shows the events after number after.
-func NewTap(log Log, id a2a.TaskID, after int64) *Tap {
+func NewTap(log Reader, id a2a.TaskID, after int64) *Tap {
 	return &Tap{log: log, id: id, ready: make(chan struct{}, 1), taken: after, last: after}
 }
 
@@ -49,7 +49,7 @@ func (t *Tap) Take(ctx context.Context) (events []Event, end bool, err error) {
 	after := t.taken
 	t.mu.Unlock()
 
-	events, err = t.log.Read(ctx, t.id, after, maxBatchEvents)
+	events, _, err = t.log.Read(ctx, t.id, after, maxBatchEvents)
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
