@@ -78,11 +78,9 @@ func (l *Log) PutPush(ctx context.Context, h tasklog.Head, c push.Config) error 
 	}
 	if !h.Push {
 		// Before the configuration: if this fails halfway, the task wakes in vain, and is not overlooked.
-		_, _, err = l.update(ctx, h.ID, skLease, "SET #tell = :yes, #ttl = :ttl", "",
-			map[string]string{"#tell": attrTell, "#ttl": attrTTL}, values{":yes": num(1), ":ttl": num(h.Expires.Unix())})
+		_, _, err = l.update(ctx, h.ID, skLease, write().set(attrTell, num(1)).set(attrTTL, num(h.Expires.Unix())))
 		if err == nil {
-			_, _, err = l.update(ctx, h.ID, skHead, "SET #p = :yes", "attribute_exists(#pk)",
-				map[string]string{"#pk": attrPK, "#p": attrPush}, values{":yes": num(1)})
+			_, _, err = l.update(ctx, h.ID, skHead, write().set(attrPush, num(1)).when("attribute_exists(?)", attrPK))
 		}
 		if err != nil {
 			return fmt.Errorf("dynamolog: storing push configuration: %w", err)
@@ -99,8 +97,8 @@ func (l *Log) PutPush(ctx context.Context, h tasklog.Head, c push.Config) error 
 	if c.Trace.Parent != "" {
 		it[attrTrace] = str(c.Trace.String())
 	}
-	_, err = l.put(ctx, it, "attribute_not_exists(#pk) OR #b <> :b OR attribute_exists(#d)",
-		map[string]string{"#pk": attrPK, "#b": attrBody, "#d": attrGivenUp}, values{":b": bin(body)})
+	_, err = l.put(ctx, it, write().when("attribute_not_exists(?) OR ? <> ? OR attribute_exists(?)",
+		attrPK, attrBody, bin(body), attrGivenUp))
 	if err != nil {
 		return fmt.Errorf("dynamolog: storing push configuration: %w", err)
 	}
@@ -171,12 +169,12 @@ func (l *Log) ClaimPush(ctx context.Context, id a2a.TaskID, config, writer strin
 
 func (l *Log) claimPush(ctx context.Context, id a2a.TaskID, config, writer string, until time.Time) (*push.Delivery, error) {
 	for {
-		now, claimed, err := l.update(ctx, id, skPush+config, "SET #w = :w, #run = :run, #cr = :until REMOVE #p, #ag",
-			"attribute_exists(#pk) AND attribute_not_exists(#d) AND (attribute_not_exists(#cr) OR #cr <= :now OR #w = :w)",
-			map[string]string{
-				"#pk": attrPK, "#w": attrWriter, "#run": attrRunning, "#cr": attrCreated, "#p": attrPush, "#ag": attrAgain, "#d": attrGivenUp,
-			},
-			values{":w": str(writer), ":run": str(pushShard(id)), ":until": num(until.Unix()), ":now": num(time.Now().Unix())})
+		now, claimed, err := l.update(ctx, id, skPush+config, write().
+			set(attrWriter, str(writer)).set(attrRunning, str(pushShard(id))).set(attrLook, num(until.Unix())).
+			remove(attrPush, attrAgain).
+			when("attribute_exists(?) AND attribute_not_exists(?)", attrPK, attrGivenUp).
+			when("attribute_not_exists(?) OR ? <= ? OR ? = ?",
+				attrLook, attrLook, num(time.Now().Unix()), attrWriter, str(writer)))
 		if err != nil {
 			return nil, err
 		}
@@ -194,8 +192,8 @@ func (l *Log) claimPush(ctx context.Context, id a2a.TaskID, config, writer strin
 		if now.str(attrWriter) == "" {
 			return nil, nil // it is gone, or not due
 		}
-		_, told, err := l.update(ctx, id, skPush+config, "SET #ag = :yes", "attribute_exists(#w)",
-			map[string]string{"#ag": attrAgain, "#w": attrWriter}, values{":yes": num(1)})
+		_, told, err := l.update(ctx, id, skPush+config,
+			write().set(attrAgain, num(1)).when("attribute_exists(?)", attrWriter))
 		if told || err != nil {
 			return nil, err
 		}
@@ -206,9 +204,9 @@ func (l *Log) claimPush(ctx context.Context, id a2a.TaskID, config, writer strin
 // SavePush implements [push.Store].
 func (l *Log) SavePush(ctx context.Context, d *push.Delivery, until time.Time) error {
 	e := progress(d)
-	e.set(attrCreated, num(until.Unix()))
+	e.set(attrLook, num(until.Unix()))
 	e.remove(attrAgain)
-	_, err := l.updateClaimed(ctx, d, e, "")
+	_, err := l.updateClaimed(ctx, d, e)
 	return err
 }
 
@@ -217,14 +215,12 @@ func (l *Log) ReleasePush(ctx context.Context, d *push.Delivery, due time.Time) 
 	e := progress(d)
 	e.set(attrLast, str(d.Writer))
 	e.remove(attrWriter, attrAgain)
-	condition := ""
 	if due.IsZero() {
-		e.remove(attrCreated, attrRunning)
-		condition += " AND attribute_not_exists(#ag)"
+		e.remove(attrLook, attrRunning).when("attribute_not_exists(?)", attrAgain)
 	} else {
-		e.set(attrCreated, num(due.Unix()))
+		e.set(attrLook, num(due.Unix()))
 	}
-	now, err := l.updateClaimed(ctx, d, e, condition)
+	now, err := l.updateClaimed(ctx, d, e)
 	switch {
 	case err == push.ErrConflict && now.str(attrWriter) == d.Writer:
 		return false, nil
@@ -238,8 +234,8 @@ func (l *Log) ReleasePush(ctx context.Context, d *push.Delivery, due time.Time) 
 func (l *Log) GiveUpPush(ctx context.Context, d *push.Delivery) error {
 	e := progress(d)
 	e.set(attrGivenUp, num(1))
-	e.remove(attrWriter, attrAgain, attrCreated, attrRunning)
-	now, err := l.updateClaimed(ctx, d, e, "")
+	e.remove(attrWriter, attrAgain, attrLook, attrRunning)
+	now, err := l.updateClaimed(ctx, d, e)
 	if err == push.ErrConflict && now.num(attrGivenUp) > 0 {
 		return nil // an acknowledgement was lost
 	}
@@ -248,9 +244,8 @@ func (l *Log) GiveUpPush(ctx context.Context, d *push.Delivery) error {
 
 // updateClaimed updates the configuration if the delivery holds the claim and the condition, which may be empty, is met. If not, it
 // returns the configuration as it is, and ErrConflict.
-func (l *Log) updateClaimed(ctx context.Context, d *push.Delivery, e *expression, condition string) (item, error) {
-	e.names["#w"], e.values[":w"] = attrWriter, str(d.Writer)
-	now, updated, err := l.update(ctx, d.TaskID, skPush+d.ID, e.sets+e.removes, "#w = :w"+condition, e.names, e.values)
+func (l *Log) updateClaimed(ctx context.Context, d *push.Delivery, e *expression) (item, error) {
+	now, updated, err := l.update(ctx, d.TaskID, skPush+d.ID, e.when("? = ?", attrWriter, str(d.Writer)))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("dynamolog: updating delivery: %w", err)
@@ -262,7 +257,7 @@ func (l *Log) updateClaimed(ctx context.Context, d *push.Delivery, e *expression
 
 // progress returns the expression that stores how far the delivery has come.
 func progress(d *push.Delivery) *expression {
-	e := newExpression()
+	e := write()
 	e.set(attrSeq, num(d.After))
 	if d.Failures > 0 {
 		e.set(attrFailures, num(int64(d.Failures)))
@@ -276,12 +271,14 @@ func progress(d *push.Delivery) *expression {
 // DuePushes implements [push.Store], by the index.
 func (l *Log) DuePushes(ctx context.Context, yield func(id a2a.TaskID, config string) bool) error {
 	for i := range shards {
+		e := write()
+		key := e.text("? = ? AND ? <= ?", attrRunning, str("push-"+strconv.Itoa(i)), attrLook, num(time.Now().Unix()))
 		pages := dynamodb.NewQueryPaginator(l.client, &dynamodb.QueryInput{
 			TableName:                 &l.table,
 			IndexName:                 aws.String(indexRunning),
-			KeyConditionExpression:    aws.String("#run = :run AND #cr <= :now"),
-			ExpressionAttributeNames:  map[string]string{"#run": attrRunning, "#cr": attrCreated},
-			ExpressionAttributeValues: values{":run": str("push-" + strconv.Itoa(i)), ":now": num(time.Now().Unix())},
+			KeyConditionExpression:    &key,
+			ExpressionAttributeNames:  e.names,
+			ExpressionAttributeValues: e.values,
 		})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
