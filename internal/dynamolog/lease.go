@@ -169,20 +169,18 @@ func (l *Log) fence(ctx context.Context, s *tasklog.Snapshot, writer string, epo
 
 // lease is a [tasklog.Lease].
 type lease struct {
-	log     *Log
-	head    tasklog.Head
-	writer  string
-	epoch   int64
-	nobodys bool        // the task is left to a worker
-	push    atomic.Bool // the task has push notification configurations
+	log    *Log
+	head   tasklog.Head
+	writer string
+	epoch  int64
+	push   atomic.Bool // the task has push notification configurations
 
 	// Of Append, which one goroutine calls at a time.
 	last, before end
 	state        a2a.TaskState // that the head was told last
 	told         time.Time
-	over         atomic.Bool // the turn has ended
 
-	telling sync.WaitGroup
+	telling sync.WaitGroup // those of tell
 }
 
 // end is how far a log has come.
@@ -192,7 +190,7 @@ type end struct {
 }
 
 func (l *Log) newLease(s *tasklog.Snapshot, c tasklog.Claim, epoch int64) *lease {
-	h := &lease{log: l, head: s.Head, writer: c.Writer, epoch: epoch, nobodys: c.Until.IsZero()}
+	h := &lease{log: l, head: s.Head, writer: c.Writer, epoch: epoch}
 	h.push.Store(s.Head.Push || c.Push)
 	h.last = end{s.Seq, s.Size}
 	return h
@@ -220,7 +218,6 @@ func (h *lease) Append(ctx context.Context, first int64, entries []tasklog.Entry
 		return err
 	}
 	h.before, h.last = base, now
-	h.over.Store(tasklog.Final(state))
 	// What begins a turn is no news: a client that waits for its end is about to be told more.
 	if state != "" && state != a2a.TaskStateSubmitted && (state != h.state || time.Since(h.told) > statusLag) {
 		h.state, h.told = state, time.Now()
@@ -337,15 +334,14 @@ func (h *lease) SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]b
 	return nil
 }
 
-// Release implements [tasklog.Lease]. It costs one write unit if the turn goes on.
+// Release implements [tasklog.Lease]. It costs one write unit.
 func (h *lease) Release(ctx context.Context) error {
-	h.telling.Wait()
-	if h.over.Load() || h.nobodys {
-		return nil
-	}
 	_, err := h.Renew(ctx, released)
 	return err
 }
+
+// Close implements [tasklog.Lease].
+func (h *lease) Close() { h.telling.Wait() }
 
 // RequestCancel implements [tasklog.Log]. It costs one write unit.
 func (l *Log) RequestCancel(ctx context.Context, h tasklog.Head) error {

@@ -176,11 +176,14 @@ func (h lease) Release(context.Context) error {
 	h.log.mu.Lock()
 	defer h.log.mu.Unlock()
 	t, err := h.held()
-	if err == nil && !t.final && t.lease.Holder != "" {
+	if err == nil {
 		t.lease.Until, t.lease.Released = time.Time{}, true
 	}
 	return err
 }
+
+// Close implements [tasklog.Lease].
+func (lease) Close() {}
 
 // RequestCancel implements [tasklog.Log].
 func (l *Log) RequestCancel(_ context.Context, h tasklog.Head) error {

@@ -172,6 +172,8 @@ func (h hookedLease) SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq
 	return h.hooks.call(ctx, h.named("SaveSnapshot"), func() error { return h.lease.SaveSnapshot(ctx, seq, lines) })
 }
 
+func (h hookedLease) Close() { h.lease.Close() }
+
 func (h hookedLease) Release(ctx context.Context) error {
 	return h.hooks.call(ctx, h.named("Release"), func() error { return h.lease.Release(ctx) })
 }

@@ -88,6 +88,24 @@ type Entry struct {
 	Values int64
 }
 
+// NewEntry returns the entry of an event, whose JSON is data. See [Encode].
+func NewEntry(event a2a.Event, data []byte) Entry {
+	e := Entry{JSON: data, Values: SizeOf(event).Values}
+	var status *a2a.TaskStatus
+	switch event := event.(type) {
+	case *a2a.Task:
+		status = &event.Status
+	case *a2a.TaskStatusUpdateEvent:
+		status = &event.Status
+	default:
+		return e
+	}
+	if e.State = status.State; status.Timestamp != nil {
+		e.Time = *status.Timestamp
+	}
+	return e
+}
+
 // Size returns the entry's.
 func (e Entry) Size() Size { return Size{Bytes: int64(len(e.JSON)), Values: e.Values} }
 
@@ -255,9 +273,12 @@ type Lease interface {
 	// once. An older one than the stored one changes nothing. A store that needs no snapshots takes no line.
 	SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]byte, error]) error
 
-	// Release ends the lease, for somebody else to go on with the task, if the holder has not ended its turn. It returns
-	// when the index has been told all, or could not be told. Nothing can be done with the lease after it.
+	// Release ends the lease at once, for somebody else to go on with the task.
 	Release(ctx context.Context) error
+
+	// Close waits until the index has been told what was appended, or could not be told. Nothing is done with the lease
+	// after it. If it was not released, and its turn goes on, it ends by itself.
+	Close()
 }
 
 // Index finds tasks without their ids. It may lag behind the logs, by some seconds.
