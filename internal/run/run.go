@@ -131,7 +131,7 @@ func (r *Runner) Start(ctx context.Context, t Turn) *Run {
 	run.seen.begin(t.Fold.Seq())
 	run.lease.set(t.Until)
 	if t.Watched {
-		run.Tap = tasklog.NewTap(r.Log, t.Head.ID, t.Fold.Seq())
+		run.Tap = tasklog.NewTap(ctx, r.Log, t.Head.ID, t.Fold.Seq())
 	}
 	go run.run(ctx)
 	return run
