@@ -181,7 +181,7 @@ func (r *Runner) Start(ctx context.Context, t Turn, a Audience) *Run {
 	run := r.newRun(t)
 	switch {
 	case a == Reader:
-		run.Tap = tasklog.NewTap(r.Store, t.Head.ID, t.Fold.Seq())
+		run.Tap = tasklog.NewTap(ctx, r.Store, t.Head.ID, t.Fold.Seq())
 	case a == Outcome && r.Gap > 0:
 		run.gap = gatherGap
 	}
