@@ -24,12 +24,12 @@ func (c *claim) Config() push.Config { return c.config }
 // Claim implements [push.Store]. It costs two write units with the index.
 func (s *Pushes) Claim(ctx context.Context, id a2a.TaskID, config, writer string, until time.Time) (push.Claim, error) {
 	for {
-		now, claimed, err := s.log.update(ctx, id, skPush+config, "SET #w = :w, #run = :run, #cr = :until REMOVE #p, #ag",
-			"attribute_exists(#pk) AND attribute_not_exists(#d) AND (attribute_not_exists(#cr) OR #cr <= :now OR #w = :w)",
-			map[string]string{
-				"#pk": attrPK, "#w": attrWriter, "#run": attrRunning, "#cr": attrCreated, "#p": attrPush, "#ag": attrAgain, "#d": attrGivenUp,
-			},
-			values{":w": str(writer), ":run": str(pushShard(id)), ":until": num(until.Unix()), ":now": num(time.Now().Unix())})
+		now, claimed, err := s.log.update(ctx, id, skPush+config, write().
+			set(attrWriter, str(writer)).set(attrRunning, str(pushShard(id))).set(attrLook, num(until.Unix())).
+			remove(attrPush, attrAgain).
+			when("attribute_exists(?) AND attribute_not_exists(?)", attrPK, attrGivenUp).
+			when("attribute_not_exists(?) OR ? <= ? OR ? = ?",
+				attrLook, attrLook, num(time.Now().Unix()), attrWriter, str(writer)))
 		told := false
 		switch {
 		case err != nil:
@@ -43,8 +43,8 @@ func (s *Pushes) Claim(ctx context.Context, id a2a.TaskID, config, writer string
 		case now.str(attrWriter) == "":
 			return nil, nil // it is gone, or not due
 		default:
-			_, told, err = s.log.update(ctx, id, skPush+config, "SET #ag = :yes", "attribute_exists(#w)",
-				map[string]string{"#ag": attrAgain, "#w": attrWriter}, values{":yes": num(1)})
+			_, told, err = s.log.update(ctx, id, skPush+config,
+				write().set(attrAgain, num(1)).when("attribute_exists(?)", attrWriter))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("dynamolog: claiming delivery: %w", err)
@@ -58,26 +58,19 @@ func (s *Pushes) Claim(ctx context.Context, id a2a.TaskID, config, writer string
 
 // Save implements [push.Claim].
 func (c *claim) Save(ctx context.Context, p push.Progress, until time.Time) error {
-	e := progress(p)
-	e.set(attrCreated, num(until.Unix()))
-	e.remove(attrAgain)
-	_, err := c.update(ctx, e, "")
+	_, err := c.update(ctx, progress(p).set(attrLook, num(until.Unix())).remove(attrAgain))
 	return err
 }
 
 // Release implements [push.Claim].
 func (c *claim) Release(ctx context.Context, p push.Progress, due time.Time) (released bool, err error) {
-	e := progress(p)
-	e.set(attrLast, str(c.writer))
-	e.remove(attrWriter, attrAgain)
-	condition := ""
+	e := progress(p).set(attrLast, str(c.writer)).remove(attrWriter, attrAgain)
 	if due.IsZero() {
-		e.remove(attrCreated, attrRunning)
-		condition = " AND attribute_not_exists(#ag)"
+		e.remove(attrLook, attrRunning).when("attribute_not_exists(?)", attrAgain)
 	} else {
-		e.set(attrCreated, num(due.Unix()))
+		e.set(attrLook, num(due.Unix()))
 	}
-	now, err := c.update(ctx, e, condition)
+	now, err := c.update(ctx, e)
 	switch {
 	case errors.Is(err, push.ErrConflict) && now.str(attrWriter) == c.writer:
 		return false, nil
@@ -89,21 +82,18 @@ func (c *claim) Release(ctx context.Context, p push.Progress, due time.Time) (re
 
 // GiveUp implements [push.Claim].
 func (c *claim) GiveUp(ctx context.Context, p push.Progress) error {
-	e := progress(p)
-	e.set(attrGivenUp, num(1))
-	e.remove(attrWriter, attrAgain, attrCreated, attrRunning)
-	now, err := c.update(ctx, e, "")
+	now, err := c.update(ctx, progress(p).set(attrGivenUp, num(1)).
+		remove(attrWriter, attrAgain, attrLook, attrRunning))
 	if errors.Is(err, push.ErrConflict) && now.num(attrGivenUp) > 0 {
 		return nil // it was done, without an answer
 	}
 	return err
 }
 
-// update updates the configuration if the claim is still on it and the condition, which may be empty, is
-// met. If not, it returns the configuration as it is, and ErrConflict.
-func (c *claim) update(ctx context.Context, e *expression, condition string) (item, error) {
-	e.names["#w"], e.values[":w"] = attrWriter, str(c.writer)
-	now, updated, err := c.log.update(ctx, c.config.TaskID, skPush+c.config.ID, e.sets+e.removes, "#w = :w"+condition, e.names, e.values)
+// update updates the configuration if the claim is still on it. If not, or if a condition of e is not met, it
+// returns the configuration as it is, and ErrConflict.
+func (c *claim) update(ctx context.Context, e *expression) (item, error) {
+	now, updated, err := c.log.update(ctx, c.config.TaskID, skPush+c.config.ID, e.when("? = ?", attrWriter, str(c.writer)))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("dynamolog: updating delivery: %w", err)
@@ -115,13 +105,9 @@ func (c *claim) update(ctx context.Context, e *expression, condition string) (it
 
 // progress returns the expression that stores how far a delivery has come.
 func progress(p push.Progress) *expression {
-	e := newExpression()
-	e.set(attrSeq, num(p.After))
-	if p.Failures > 0 {
-		e.set(attrFailures, num(int64(p.Failures)))
-		e.set(attrSince, num(p.Since.Unix()))
-	} else {
-		e.remove(attrFailures, attrSince)
+	e := write().set(attrSeq, num(p.After))
+	if p.Failures == 0 {
+		return e.remove(attrFailures, attrSince)
 	}
-	return e
+	return e.set(attrFailures, num(int64(p.Failures))).set(attrSince, num(p.Since.Unix()))
 }

@@ -91,11 +91,9 @@ func (s *Pushes) put(ctx context.Context, h tasklog.Head, c push.Config) error {
 	}
 	if !h.Push {
 		// Before the configuration: if this fails halfway, the task wakes in vain, and is not overlooked.
-		_, _, err = s.log.update(ctx, h.ID, skLease, "SET #tell = :yes, #ttl = :ttl", "",
-			map[string]string{"#tell": attrTell, "#ttl": attrTTL}, values{":yes": num(1), ":ttl": num(h.Expires.Unix())})
+		_, _, err = s.log.update(ctx, h.ID, skLease, write().set(attrTell, num(1)).set(attrTTL, num(h.Expires.Unix())))
 		if err == nil {
-			_, _, err = s.log.update(ctx, h.ID, skHead, "SET #p = :yes", "attribute_exists(#pk)",
-				map[string]string{"#pk": attrPK, "#p": attrPush}, values{":yes": num(1)})
+			_, _, err = s.log.update(ctx, h.ID, skHead, write().set(attrPush, num(1)).when("attribute_exists(?)", attrPK))
 		}
 		if err != nil {
 			return err
@@ -112,8 +110,8 @@ func (s *Pushes) put(ctx context.Context, h tasklog.Head, c push.Config) error {
 	if c.Trace.Parent != "" {
 		it[attrTrace] = str(c.Trace.String())
 	}
-	_, err = s.log.put(ctx, it, "attribute_not_exists(#pk) OR #b <> :b OR attribute_exists(#d)",
-		map[string]string{"#pk": attrPK, "#b": attrBody, "#d": attrGivenUp}, values{":b": bin(body)})
+	_, err = s.log.put(ctx, it, write().when("attribute_not_exists(?) OR ? <> ? OR attribute_exists(?)",
+		attrPK, attrBody, bin(body), attrGivenUp))
 	return err
 }
 
@@ -175,12 +173,14 @@ func (s *Pushes) Delete(ctx context.Context, id a2a.TaskID, config string) error
 // Due implements [push.Store], by the index.
 func (s *Pushes) Due(ctx context.Context, yield func(id a2a.TaskID, config string) bool) error {
 	for i := range shards {
+		e := write()
+		key := e.text("? = ? AND ? <= ?", attrRunning, str("push-"+strconv.Itoa(i)), attrLook, num(time.Now().Unix()))
 		pages := dynamodb.NewQueryPaginator(s.log.client, &dynamodb.QueryInput{
 			TableName:                 &s.log.table,
 			IndexName:                 aws.String(indexRunning),
-			KeyConditionExpression:    aws.String("#run = :run AND #cr <= :now"),
-			ExpressionAttributeNames:  map[string]string{"#run": attrRunning, "#cr": attrCreated},
-			ExpressionAttributeValues: values{":run": str("push-" + strconv.Itoa(i)), ":now": num(time.Now().Unix())},
+			KeyConditionExpression:    &key,
+			ExpressionAttributeNames:  e.names,
+			ExpressionAttributeValues: e.values,
 		})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)

@@ -299,10 +299,11 @@ func TestOutcomes(t *testing.T) {
 				}
 				r.Tap.End()
 				var shown []tasklog.Event
-				for end := false; !end; {
-					<-r.Tap.Ready()
-					var events []tasklog.Event
-					events, end, _ = r.Tap.Take(t.Context())
+				for {
+					events, err := r.Tap.Next(t.Context())
+					if err != nil {
+						break
+					}
 					shown = append(shown, events...)
 				}
 				if len(shown) != len(test.want) {

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"io"
 	"iter"
 	"log/slog"
 	"slices"
@@ -145,17 +146,16 @@ func TestRetriedStream(t *testing.T) {
 				t.Fatal(err)
 			}
 			var last tasklog.Event
-			for end := false; !end; {
-				<-st.Tap.Ready()
+			for err == nil {
 				var events []tasklog.Event
-				if events, end, err = st.Tap.Take(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				if n := len(events); n > 0 {
-					last = events[n-1]
+				if events, err = st.Next(t.Context()); err == nil {
+					last = events[len(events)-1]
 				}
 			}
 			st.Close()
+			if !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
 			if took := time.Since(begun); took > 5*time.Second || last.Seq != 2 {
 				t.Errorf("the stream ended after %v, with event %d", took, last.Seq)
 			}
