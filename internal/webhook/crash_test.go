@@ -20,7 +20,7 @@ import (
 // mortal is what an instance sees of the store. It crashes at one of its operations, before or after that
 // is done: from then on nothing it does has an effect.
 type mortal struct {
-	webhook.Reader
+	tasklog.Reader
 
 	mu    sync.Mutex
 	left  int // operations until it crashes
@@ -51,9 +51,9 @@ func (m *mortal) do(operation func() error) error {
 	return err
 }
 
-func (m *mortal) Read(ctx context.Context, id a2a.TaskID, after int64, limit int) (events []tasklog.Event, err error) {
-	err = m.do(func() error { events, err = m.Reader.Read(ctx, id, after, limit); return err })
-	return events, err
+func (m *mortal) Read(ctx context.Context, id a2a.TaskID, after int64, limit int) (events []tasklog.Event, more bool, err error) {
+	err = m.do(func() error { events, more, err = m.Reader.Read(ctx, id, after, limit); return err })
+	return events, more, err
 }
 
 // RoundTrip sends a notification; that is an operation too.

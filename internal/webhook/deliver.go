@@ -70,7 +70,7 @@ func (d *delivery) deliver(ctx context.Context) error {
 	}
 	for {
 		saved := d.saved
-		events, err := d.read(ctx, d.After, readAtOnce)
+		events, more, err := d.read(ctx, d.After, readAtOnce)
 		if err != nil && !errors.Is(err, tasklog.ErrNotFound) {
 			return err
 		}
@@ -90,7 +90,7 @@ func (d *delivery) deliver(ctx context.Context) error {
 			}
 		}
 		// Saving the claim has forgotten those who were refused it before. What they came for is not read yet.
-		if !tasklog.Whole(events, readAtOnce) || d.saved != saved {
+		if more || d.saved != saved {
 			continue
 		}
 		released, err := d.claim.Release(ctx, d.Progress, time.Time{})
@@ -104,7 +104,7 @@ func (d *delivery) deliver(ctx context.Context) error {
 }
 
 // read reads the log, while few others do.
-func (d *delivery) read(ctx context.Context, after int64, limit int) ([]tasklog.Event, error) {
+func (d *delivery) read(ctx context.Context, after int64, limit int) (events []tasklog.Event, more bool, err error) {
 	reading <- struct{}{}
 	defer func() { <-reading }()
 	return d.config.Log.Read(ctx, d.TaskID, after, limit)

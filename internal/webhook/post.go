@@ -62,7 +62,7 @@ func (d *delivery) bodies(ctx context.Context) (func(context.Context, tasklog.Ev
 		return nil
 	}
 	for fold.Seq() < d.After {
-		events, err := d.read(ctx, fold.Seq(), int(min(readAtOnce, d.After-fold.Seq())))
+		events, _, err := d.read(ctx, fold.Seq(), int(min(readAtOnce, d.After-fold.Seq())))
 		if err != nil && !errors.Is(err, tasklog.ErrNotFound) {
 			return nil, err
 		}

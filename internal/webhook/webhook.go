@@ -111,18 +111,13 @@ var reading = make(chan struct{}, readingAtOnce)
 
 // Config is what a [Deliverer] needs. All fields are required.
 type Config struct {
-	Log    Reader
+	Log    tasklog.Reader
 	Store  push.Store
 	Client *http.Client // see [Guard.Client]
 	Logger *slog.Logger
 	// Invoke asks for another invocation that calls [Deliverer.Deliver]. It may be lost: then the sweeper
 	// asks again.
 	Invoke func(ctx context.Context, id a2a.TaskID, config string) error
-}
-
-// Reader reads the logs of tasks, as [tasklog.Log] does.
-type Reader interface {
-	Read(ctx context.Context, id a2a.TaskID, after int64, limit int) ([]tasklog.Event, error)
 }
 
 // Deliverer delivers. It is safe for concurrent use.
@@ -156,7 +151,7 @@ func (d *Deliverer) Wake(ctx context.Context, ids ...a2a.TaskID) error {
 
 // wake delivers what is new of a configuration.
 func (d *Deliverer) wake(ctx context.Context, c push.Config, stop time.Time) error {
-	news, err := d.config.Log.Read(ctx, c.TaskID, c.After, 1)
+	news, _, err := d.config.Log.Read(ctx, c.TaskID, c.After, 1)
 	if errors.Is(err, tasklog.ErrNotFound) || err == nil && len(news) == 0 {
 		return nil // the next append wakes again
 	}
