@@ -54,10 +54,9 @@ func serve() error {
 		return err
 	}
 	logger := lambdaenv.NewLogger(os.Getenv("SERVICE_NAME"))
-	d, err := webhook.New(webhook.Config{Log: table.Log, Store: table.Log.Pushes(), Client: guard.Client(), Logger: logger, Invoke: invoke})
-	if err != nil {
-		return err
-	}
+	d := webhook.New(webhook.Config{
+		Log: table.Log, Store: table.Log.Pushes(), Client: guard.Client(), Logger: logger, Invoke: invoke,
+	})
 	lambda.Start(lambdaenv.WithCheck(table.Log.Reach, func(ctx context.Context, event json.RawMessage) (any, error) {
 		var job lambdaenv.Job
 		if err := json.Unmarshal(event, &job); err != nil {

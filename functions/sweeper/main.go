@@ -42,11 +42,11 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	runner, err := table.Runner(getenv("WORKER_FUNCTION_NAME"), nil)
+	logger := lambdaenv.NewLogger(getenv("SERVICE_NAME"))
+	runner, err := table.Runner(getenv("WORKER_FUNCTION_NAME"), nil, logger)
 	if err != nil {
 		return err
 	}
-	runner.Logger = lambdaenv.NewLogger(getenv("SERVICE_NAME"))
 	invoke, err := table.InvokePush(getenv("PUSH_FUNCTION_NAME"))
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func serve(ctx context.Context) error {
 		line.Count("due", int64(due))
 		line.Took("sweepMs", time.Since(begun))
 		line.Usage(used)
-		line.Log(ctx, runner.Logger, telemetry.Sweep)
+		line.Log(ctx, logger, telemetry.Sweep)
 		return nil, err
 	}))
 	return nil

@@ -82,18 +82,18 @@ func (c *claim) Release(ctx context.Context, p push.Progress, due time.Time) (re
 
 // GiveUp implements [push.Claim].
 func (c *claim) GiveUp(ctx context.Context, p push.Progress) error {
-	now, err := c.update(ctx, progress(p).set(attrGivenUp, num(1)).
-		remove(attrWriter, attrAgain, attrLook, attrRunning))
+	now, err := c.update(ctx, progress(p).set(attrGivenUp, num(1)).remove(attrWriter, attrAgain, attrLook, attrRunning))
 	if errors.Is(err, push.ErrConflict) && now.num(attrGivenUp) > 0 {
 		return nil // it was done, without an answer
 	}
 	return err
 }
 
-// update updates the configuration if the claim is still on it. If not, or if a condition of e is not met, it
-// returns the configuration as it is, and ErrConflict.
+// update updates the configuration if the claim is still on it and the condition is met. If not, it returns the
+// configuration as it is, and ErrConflict.
 func (c *claim) update(ctx context.Context, e *expression) (item, error) {
-	now, updated, err := c.log.update(ctx, c.config.TaskID, skPush+c.config.ID, e.when("? = ?", attrWriter, str(c.writer)))
+	e.when("? = ?", attrWriter, str(c.writer))
+	now, updated, err := c.log.update(ctx, c.config.TaskID, skPush+c.config.ID, e)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("dynamolog: updating delivery: %w", err)
@@ -106,8 +106,8 @@ func (c *claim) update(ctx context.Context, e *expression) (item, error) {
 // progress returns the expression that stores how far a delivery has come.
 func progress(p push.Progress) *expression {
 	e := write().set(attrSeq, num(p.After))
-	if p.Failures == 0 {
-		return e.remove(attrFailures, attrSince)
+	if p.Failures > 0 {
+		return e.set(attrFailures, num(int64(p.Failures))).set(attrSince, num(p.Since.Unix()))
 	}
-	return e.set(attrFailures, num(int64(p.Failures))).set(attrSince, num(p.Since.Unix()))
+	return e.remove(attrFailures, attrSince)
 }

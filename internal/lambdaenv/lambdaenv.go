@@ -100,28 +100,18 @@ func Open(ctx context.Context, table string) (*Table, error) {
 }
 
 // Runner returns a runner for the table's tasks. A Lambda function, the worker, goes on with what it leaves.
-func (t *Table) Runner(worker string, executor a2asrv.AgentExecutor) (*run.Runner, error) {
+func (t *Table) Runner(worker string, executor a2asrv.AgentExecutor, logger *slog.Logger) (*run.Runner, error) {
 	if worker == "" {
 		return nil, errors.New("lambdaenv: WORKER_FUNCTION_NAME is not set")
 	}
 	send := sender(t.cfg, worker)
-	return &run.Runner{
-		Log:      t.Log,
+	return run.New(run.Config{
+		Store:    t.Log,
 		Executor: executor,
 		Gap:      Gap,
-		Logger:   lambdacontext.NewLogger(),
+		Logger:   logger,
 		Invoke:   func(ctx context.Context, id a2a.TaskID) error { return send(ctx, Job{TaskID: id}) },
-	}, nil
-}
-
-// NewRunner opens the table, and returns its [Table.Runner] and log.
-func NewRunner(ctx context.Context, table, worker string, executor a2asrv.AgentExecutor) (*run.Runner, *dynamolog.Log, error) {
-	t, err := Open(ctx, table)
-	if err != nil {
-		return nil, nil, err
-	}
-	runner, err := t.Runner(worker, executor)
-	return runner, t.Log, err
+	}), nil
 }
 
 // InvokePush returns what invokes the push function, a Lambda function, to deliver a configuration.

@@ -51,12 +51,12 @@ func Test(t *testing.T, open func(t *testing.T) Store) {
 
 // Wrap returns the store with errors that are wrapped, as those of every store may be.
 func Wrap(s push.Store) push.Store {
-	return push.Around(s, func(_ string, _ a2a.TaskID, do func() error) error {
-		if err := do(); err != nil {
-			return fmt.Errorf("wrapped: %w", err)
+	return push.Hooked(s, tasklog.Hooks{After: func(_ context.Context, _ tasklog.Op, err error) error {
+		if err != nil {
+			err = fmt.Errorf("wrapped: %w", err)
 		}
-		return nil
-	})
+		return err
+	}})
 }
 
 // NewConfig returns a configuration of the task, after its first event.

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
-	"golang.org/x/sync/errgroup"
 
+	"a2alambda/internal/fanout"
 	"a2alambda/internal/protojson"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/telemetry"
@@ -102,30 +101,24 @@ const sweepAtOnce = 16
 // Sweep has a worker see to the tasks that are unfinished by the index, and that nobody runs. It goes on after an error, and
 // returns all of them, and how many tasks it has looked at. Another sweep looks at those that it had no time for.
 func (r *Runner) Sweep(ctx context.Context) (n int, err error) {
-	var mu sync.Mutex // guards errs
-	var errs []error
-	var looking errgroup.Group
-	looking.SetLimit(sweepAtOnce)
+	looking := fanout.New(sweepAtOnce)
 	deadline, limited := ctx.Deadline()
 	err = r.Store.Unfinished(ctx, func(id a2a.TaskID) bool {
 		n++
-		looking.Go(func() error {
+		looking.Go(id, func() error {
 			// No task is loaded here: they may be long, and many. A worker sees what there is to do.
 			lease, err := r.Store.Lease(ctx, id)
 			if err == nil && lease.Expired() {
 				err = r.Invoke(ctx, id)
 			}
-			if err != nil && !errors.Is(err, tasklog.ErrNotFound) {
-				mu.Lock()
-				defer mu.Unlock()
-				errs = append(errs, fmt.Errorf("task %s: %w", id, err))
+			if errors.Is(err, tasklog.ErrNotFound) {
+				return nil
 			}
-			return nil
+			return err
 		})
 		return ctx.Err() == nil && (!limited || time.Until(deadline) > sweepMargin)
 	})
-	_ = looking.Wait() // errs has all
-	return n, errors.Join(append(errs, err)...)
+	return n, errors.Join(looking.Wait(), err)
 }
 
 // Cancel cancels a task that nobody runs. It returns [tasklog.ErrConflict] if s is no longer how the task is.

@@ -99,7 +99,7 @@ func (s *Server) putPush(ctx context.Context, c Caller, h tasklog.Head, config *
 		stored.Auth = nil // it says nothing
 	}
 	err = s.Push.Store.Put(ctx, h, push.Config{
-		TaskID: h.ID, ID: id, Push: stored, Version: c.Version, Trace: cmp.Or(c.Trace, h.Trace), Expires: h.Expires,
+		TaskID: h.ID, ID: id, Push: stored, Version: c.Version, Trace: c.Trace, Expires: h.Expires,
 		Progress: push.Progress{After: after},
 	})
 	return shown(stored), err
@@ -126,6 +126,7 @@ func (s *Server) CreatePushConfig(ctx context.Context, c Caller, req *a2a.PushCo
 	if err := s.checkRoom(ctx, c, snapshot.Head, req); err != nil {
 		return nil, err
 	}
+	c.Trace = cmp.Or(c.Trace, snapshot.Last.Trace)
 	return s.putPush(ctx, c, snapshot.Head, req, snapshot.Seq)
 }
 

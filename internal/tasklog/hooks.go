@@ -41,8 +41,8 @@ type hooked struct {
 	hooks Hooks
 }
 
-// call calls f between the hooks.
-func (h Hooks) call(ctx context.Context, op Op, f func() error) error {
+// Call calls f between the hooks.
+func (h Hooks) Call(ctx context.Context, op Op, f func() error) error {
 	if h.Before != nil {
 		if err := h.Before(ctx, op); err != nil {
 			return err
@@ -55,10 +55,10 @@ func (h Hooks) call(ctx context.Context, op Op, f func() error) error {
 	return err
 }
 
-// get calls f, which returns something, between the hooks.
-func get[T any](ctx context.Context, h Hooks, op Op, f func() (T, error)) (result T, err error) {
+// Get calls f, which returns something, between the hooks.
+func Get[T any](ctx context.Context, h Hooks, op Op, f func() (T, error)) (result T, err error) {
 	var none T
-	err = h.call(ctx, op, func() error {
+	err = h.Call(ctx, op, func() error {
 		var err error
 		result, err = f()
 		return err
@@ -72,7 +72,7 @@ func get[T any](ctx context.Context, h Hooks, op Op, f func() (T, error)) (resul
 // lease calls f, which gives a lease, between the hooks.
 func (h hooked) lease(ctx context.Context, name string, head Head, c Claim, f func() (Lease, error)) (Lease, error) {
 	op := Op{Name: name, ID: head.ID, Scope: head.Scope, Writer: c.Writer}
-	lease, err := get(ctx, h.hooks, op, f)
+	lease, err := Get(ctx, h.hooks, op, f)
 	if err != nil {
 		return nil, err
 	}
@@ -88,20 +88,20 @@ func (h hooked) Acquire(ctx context.Context, s *Snapshot, c Claim) (Lease, error
 }
 
 func (h hooked) Load(ctx context.Context, id a2a.TaskID) (*Snapshot, error) {
-	return get(ctx, h.hooks, Op{Name: "Load", ID: id}, func() (*Snapshot, error) { return h.store.Load(ctx, id) })
+	return Get(ctx, h.hooks, Op{Name: "Load", ID: id}, func() (*Snapshot, error) { return h.store.Load(ctx, id) })
 }
 
 func (h hooked) Lease(ctx context.Context, id a2a.TaskID) (LeaseInfo, error) {
-	return get(ctx, h.hooks, Op{Name: "Lease", ID: id}, func() (LeaseInfo, error) { return h.store.Lease(ctx, id) })
+	return Get(ctx, h.hooks, Op{Name: "Lease", ID: id}, func() (LeaseInfo, error) { return h.store.Lease(ctx, id) })
 }
 
 func (h hooked) RequestCancel(ctx context.Context, head Head) error {
 	op := Op{Name: "RequestCancel", ID: head.ID, Scope: head.Scope}
-	return h.hooks.call(ctx, op, func() error { return h.store.RequestCancel(ctx, head) })
+	return h.hooks.Call(ctx, op, func() error { return h.store.RequestCancel(ctx, head) })
 }
 
 func (h hooked) Read(ctx context.Context, id a2a.TaskID, after int64, limit int) (events []Event, more bool, err error) {
-	events, err = get(ctx, h.hooks, Op{Name: "Read", ID: id}, func() (events []Event, err error) {
+	events, err = Get(ctx, h.hooks, Op{Name: "Read", ID: id}, func() (events []Event, err error) {
 		events, more, err = h.store.Read(ctx, id, after, limit)
 		return events, err
 	})
@@ -109,7 +109,7 @@ func (h hooked) Read(ctx context.Context, id a2a.TaskID, after int64, limit int)
 }
 
 func (h hooked) Poll(ctx context.Context, id a2a.TaskID, after int64) (events []Event, lease LeaseInfo, err error) {
-	lease, err = get(ctx, h.hooks, Op{Name: "Poll", ID: id}, func() (lease LeaseInfo, err error) {
+	lease, err = Get(ctx, h.hooks, Op{Name: "Poll", ID: id}, func() (lease LeaseInfo, err error) {
 		events, lease, err = h.store.Poll(ctx, id, after)
 		return lease, err
 	})
@@ -121,24 +121,24 @@ func (h hooked) Poll(ctx context.Context, id a2a.TaskID, after int64) (events []
 
 func (h hooked) List(ctx context.Context, f Filter, after Position, yield func(Position) bool) error {
 	op := Op{Name: "List", Scope: f.Scope}
-	return h.hooks.call(ctx, op, func() error { return h.store.List(ctx, f, after, yield) })
+	return h.hooks.Call(ctx, op, func() error { return h.store.List(ctx, f, after, yield) })
 }
 
 func (h hooked) Count(ctx context.Context, f Filter) (int, error) {
-	return get(ctx, h.hooks, Op{Name: "Count", Scope: f.Scope}, func() (int, error) { return h.store.Count(ctx, f) })
+	return Get(ctx, h.hooks, Op{Name: "Count", Scope: f.Scope}, func() (int, error) { return h.store.Count(ctx, f) })
 }
 
 func (h hooked) Unfinished(ctx context.Context, yield func(a2a.TaskID) bool) error {
-	return h.hooks.call(ctx, Op{Name: "Unfinished"}, func() error { return h.store.Unfinished(ctx, yield) })
+	return h.hooks.Call(ctx, Op{Name: "Unfinished"}, func() error { return h.store.Unfinished(ctx, yield) })
 }
 
 func (h hooked) Settle(ctx context.Context, s *Snapshot) error {
 	op := Op{Name: "Settle", ID: s.Head.ID, Scope: s.Head.Scope}
-	return h.hooks.call(ctx, op, func() error { return h.store.Settle(ctx, s) })
+	return h.hooks.Call(ctx, op, func() error { return h.store.Settle(ctx, s) })
 }
 
 func (h hooked) Secret(ctx context.Context) ([]byte, error) {
-	return get(ctx, h.hooks, Op{Name: "Secret"}, func() ([]byte, error) { return h.store.Secret(ctx) })
+	return Get(ctx, h.hooks, Op{Name: "Secret"}, func() ([]byte, error) { return h.store.Secret(ctx) })
 }
 
 type hookedLease struct {
@@ -157,23 +157,23 @@ func (h hookedLease) named(name string) Op {
 func (h hookedLease) Append(ctx context.Context, first int64, entries []Entry) error {
 	op := h.named("Append")
 	op.First, op.Entries = first, entries
-	return h.hooks.call(ctx, op, func() error { return h.lease.Append(ctx, first, entries) })
+	return h.hooks.Call(ctx, op, func() error { return h.lease.Append(ctx, first, entries) })
 }
 
 func (h hookedLease) Renew(ctx context.Context, until time.Time) (Asked, error) {
-	return get(ctx, h.hooks, h.named("Renew"), func() (Asked, error) { return h.lease.Renew(ctx, until) })
+	return Get(ctx, h.hooks, h.named("Renew"), func() (Asked, error) { return h.lease.Renew(ctx, until) })
 }
 
 func (h hookedLease) Asked(ctx context.Context) (Asked, error) {
-	return get(ctx, h.hooks, h.named("Asked"), func() (Asked, error) { return h.lease.Asked(ctx) })
+	return Get(ctx, h.hooks, h.named("Asked"), func() (Asked, error) { return h.lease.Asked(ctx) })
 }
 
 func (h hookedLease) SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]byte, error]) error {
-	return h.hooks.call(ctx, h.named("SaveSnapshot"), func() error { return h.lease.SaveSnapshot(ctx, seq, lines) })
+	return h.hooks.Call(ctx, h.named("SaveSnapshot"), func() error { return h.lease.SaveSnapshot(ctx, seq, lines) })
 }
 
 func (h hookedLease) Close() { h.lease.Close() }
 
 func (h hookedLease) Release(ctx context.Context) error {
-	return h.hooks.call(ctx, h.named("Release"), func() error { return h.lease.Release(ctx) })
+	return h.hooks.Call(ctx, h.named("Release"), func() error { return h.lease.Release(ctx) })
 }

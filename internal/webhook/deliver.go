@@ -104,7 +104,7 @@ func (d *delivery) deliver(ctx context.Context) error {
 }
 
 // read reads the log, while few others do.
-func (d *delivery) read(ctx context.Context, after int64, limit int) (events []tasklog.Event, more bool, err error) {
+func (d *delivery) read(ctx context.Context, after int64, limit int) ([]tasklog.Event, bool, error) {
 	reading <- struct{}{}
 	defer func() { <-reading }()
 	return d.config.Log.Read(ctx, d.TaskID, after, limit)

@@ -148,16 +148,13 @@ func newWorld(t *testing.T, answer func(r *http.Request, seq int64) (*http.Respo
 	w := &world{store: new(memlog.Log), leases: map[a2a.TaskID]tasklog.Lease{}, hook: newHook(t, answer), log: new(bytes.Buffer)}
 	w.pushes = pushtest.Wrap(w.store.Pushes())
 	w.logger = slog.New(slog.NewTextHandler(&locked{w: io.MultiWriter(w.log, t.Output())}, nil))
-	w.use(t, w.hook.client())
+	w.use(w.hook.client())
 	return w
 }
 
 // use makes the deliverer send its requests with the client.
-func (w *world) use(t *testing.T, client *http.Client) {
-	t.Helper()
-	var err error
-	w.Deliverer, err = webhook.New(webhook.Config{Log: w.store, Store: w.pushes, Client: client, Logger: w.logger, Invoke: w.invoke})
-	must(t, err)
+func (w *world) use(client *http.Client) {
+	w.Deliverer = webhook.New(webhook.Config{Log: w.store, Store: w.pushes, Client: client, Logger: w.logger, Invoke: w.invoke})
 }
 
 func (w *world) invoke(_ context.Context, id a2a.TaskID, config string) error {

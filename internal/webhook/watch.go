@@ -10,22 +10,17 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Watch returns log and store with calls of wake for each task that changes in them, as the table's stream
-// wakes the deliverer in a deployment: for a server that is a single process. A call of wake is to run
-// [Deliverer.Wake] for the task; it must not block. It may be for a task without push notifications.
-func Watch(log tasklog.Store, store push.Store, wake func(a2a.TaskID)) (tasklog.Store, push.Store) {
-	woken := func(changed bool, id a2a.TaskID, err error) error {
-		if changed && err == nil {
-			wake(id)
+// Watch returns the stores as they are, except that each change which may be news for a webhook wakes the deliverer, as the
+// table's stream does in a deployment: for a server that is a single process. Each call of wake is to run
+// [Deliverer.Wake] for the task; it must not block.
+func Watch(tasks tasklog.Store, pushes push.Store, wake func(a2a.TaskID)) (tasklog.Store, push.Store) {
+	hooks := tasklog.Hooks{After: func(_ context.Context, op tasklog.Op, err error) error {
+		if err == nil && (op.Name == "Create" || op.Name == "Lease.Append" || op.Name == "Push.Put") {
+			wake(op.ID)
 		}
 		return err
-	}
-	log = tasklog.Hooked(log, tasklog.Hooks{After: func(_ context.Context, op tasklog.Op, err error) error {
-		return woken(op.Name == "Create" || op.Name == "Lease.Append", op.ID, err)
-	}})
-	return log, push.Around(store, func(op string, id a2a.TaskID, do func() error) error {
-		return woken(op == "Put", id, do())
-	})
+	}}
+	return tasklog.Hooked(tasks, hooks), push.Hooked(pushes, hooks)
 }
 
 // Waker runs the calls of [Watch] in the background: for each task one at a time, and one more if it is

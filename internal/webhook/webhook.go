@@ -123,12 +123,12 @@ type Config struct {
 // Deliverer delivers. It is safe for concurrent use.
 type Deliverer struct{ config Config }
 
-// New returns a deliverer.
-func New(c Config) (*Deliverer, error) {
+// New returns a deliverer. It panics if something is missing.
+func New(c Config) *Deliverer {
 	if c.Log == nil || c.Store == nil || c.Client == nil || c.Logger == nil || c.Invoke == nil {
-		return nil, errors.New("webhook: a Config needs all of its fields")
+		panic("webhook: a deliverer needs all that is in its Config")
 	}
-	return &Deliverer{c}, nil
+	return &Deliverer{c}
 }
 
 // Wake delivers what is new of the tasks. Some seconds later it leaves the rest to further invocations. An
