@@ -29,15 +29,7 @@ func TestInOrder(t *testing.T) {
 		w.hook.want(url, "1 2 3")
 		w.add(t, h, 4, 300)
 		must(t, w.Wake(t.Context(), h.ID))
-		got := w.hook.requests(url)
-		if len(got) != 303 {
-			t.Fatalf("%d requests", len(got))
-		}
-		for i, r := range got {
-			if r.seq != int64(i)+1 {
-				t.Fatalf("request %d has event %d", i, r.seq)
-			}
-		}
+		w.hook.want(url, upTo(303))
 		if err := w.Wake(t.Context(), "none"); err != nil {
 			t.Error(err)
 		}
@@ -69,15 +61,7 @@ func TestTogether(t *testing.T) {
 			time.Sleep(2 * time.Millisecond)
 		}
 		wg.Wait()
-		got := w.hook.requests(url)
-		for i, r := range got {
-			if r.seq != int64(i)+1 {
-				t.Fatalf("request %d has event %d", i, r.seq)
-			}
-		}
-		if len(got) != events {
-			t.Errorf("%d requests", len(got))
-		}
+		w.hook.want(url, upTo(events))
 	})
 }
 
@@ -218,9 +202,7 @@ func TestSlow(t *testing.T) {
 			t.Fatalf("asked for %v", w.jobs)
 		}
 		must(t, w.work(t.Context())...)
-		if n := len(w.hook.requests(url)); n != 40 {
-			t.Errorf("%d requests", n)
-		}
+		w.hook.want(url, upTo(40))
 	})
 }
 
