@@ -134,7 +134,7 @@ type LeaseInfo struct {
 	Until time.Time
 	// Released says that the holder gave the lease up, for somebody else to go on.
 	Released bool
-	// Cancel says that the task is to be canceled, and that no run has ended since this was asked for.
+	// Cancel says that the task is to be canceled, and that no holder has learned of it and ended its turn in another way.
 	Cancel bool
 	// Crashes is how many holders before this one, in a row, crashed without having appended anything.
 	Crashes int
