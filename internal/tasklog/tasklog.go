@@ -60,9 +60,8 @@ type Head struct {
 	ID        a2a.TaskID
 	ContextID string
 	Scope     Scope
-	// Created and Expires bound the life of the task and of all its events. From Expires on, the task is not found.
-	// Both are kept to the second.
-	Created, Expires time.Time
+	// Expires is when the life of the task and of all its events ends, to the second: from then on it is not found.
+	Expires time.Time
 	// Push says that the task has push notification configurations, or has had some. [Log.Load] fills it in.
 	Push bool
 }
@@ -113,8 +112,8 @@ func (e Entry) Size() Size { return Size{Bytes: int64(len(e.JSON)), Values: e.Va
 type Claim struct {
 	// Writer names who asks. It is unique to one turn of one task, and makes a repeated write recognizable.
 	Writer string
-	// Until is when the lease ends, to the millisecond. Zero leaves the task to a worker: the lease is nobody's, and what
-	// the claim gives can append once, and must not be renewed.
+	// Until is when the lease ends, to the millisecond. Zero leaves the task to a worker: the lease is nobody's. It can
+	// append once, if nobody else was faster, and must not be renewed.
 	Until time.Time
 	// Request is the request that begins the turn, or that had begun it.
 	Request Request
@@ -134,7 +133,7 @@ type LeaseInfo struct {
 	Until time.Time
 	// Released says that the holder gave the lease up, for somebody else to go on.
 	Released bool
-	// Cancel says that the task is to be canceled, and that no run has ended since this was asked for.
+	// Cancel says that the task is to be canceled, and that no holder has learned of it and ended its turn in another way.
 	Cancel bool
 	// Crashes is how many holders before this one, in a row, crashed without having appended anything.
 	Crashes int
