@@ -16,6 +16,7 @@ import (
 
 	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
 	"a2alambda/internal/trace"
 )
 
@@ -42,9 +43,7 @@ func TestRequests(t *testing.T) {
 	done.Status.Timestamp = &at
 	var events []tasklog.Entry
 	for _, e := range []a2a.Event{task, working, artifact, more, whole, done} {
-		data, err := tasklog.Encode(e)
-		must(t, err)
-		events = append(events, tasklog.NewEntry(e, data))
+		events = append(events, tasklogtest.EntryOf(e))
 	}
 
 	for _, test := range []struct {
