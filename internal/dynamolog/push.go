@@ -22,18 +22,18 @@ import (
 
 // The table's stream wakes the push function for changes that leave p = 1 in an item. These are:
 //
-//   - a head of a task with push notifications: its creation, each change of its status, a new holder;
+//   - a head of a task with push notifications: its creation, each new status, a new holder;
 //   - an append by a holder who knows that the task has some;
 //   - the first renewal of its lease by a holder who learned of them in the middle of its run;
 //   - a configuration that is put. A claim removes p: what a delivery writes wakes nobody.
 //
-// The last change of a turn is one of its head. So whatever else was missed, the end of the turn wakes.
+// The last change of a turn is one of its head. So its end wakes, whatever was missed.
 //
-// A configuration is in the index of unfinished tasks, under keys of its own, while it is claimed or
-// waits for another try: as of the end of the claim, or as of that try.
+// A configuration is in the index of unfinished tasks, under keys of its own, while it is claimed
+// or waits for another try: as of the end of the claim, or as of that try.
 
-// Attributes of configurations, besides seq: the last event delivered; w: the holder of the claim; cr:
-// when the claim ends, or when delivery is to be tried again, in seconds since 1970.
+// Attributes of configurations, besides seq: the last event delivered; w: the holder of the claim;
+// cr: when the claim ends, or when delivery is to be tried again, in seconds since 1970.
 const (
 	attrFailures = "f"  // N: how often delivery was put off
 	attrSince    = "fs" // N: when that began, in seconds since 1970
@@ -53,8 +53,8 @@ type pushBody struct {
 	Version string         `json:"version"`
 }
 
-// Woken returns the tasks that changes in the table's stream wake, each once, in order. The stream has
-// new images. A filter by {"dynamodb":{"NewImage":{"p":{"N":["1"]}}}} before it loses none of them.
+// Woken returns the tasks that changes in the table's stream wake, each once, in order. The stream
+// has new images. The filter {"dynamodb":{"NewImage":{"p":{"N":["1"]}}}} loses none of them.
 func Woken(e events.DynamoDBEvent) []a2a.TaskID {
 	var ids []a2a.TaskID
 	for _, r := range e.Records {
@@ -91,7 +91,7 @@ func (s *Pushes) put(ctx context.Context, h tasklog.Head, c push.Config) error {
 		return err
 	}
 	if !h.Push {
-		// Before the configuration: if this fails halfway, the task wakes in vain, and is not overlooked.
+		// Before the configuration: halfway, the task wakes in vain, and is not overlooked.
 		_, _, err = s.log.update(ctx, h.ID, skLease, write().set(attrTell, num(1)).set(attrTTL, num(h.Expires.Unix())))
 		if err == nil {
 			_, _, err = s.log.update(ctx, h.ID, skHead, write().set(attrPush, num(1)).when("attribute_exists(?)", attrPK))
@@ -276,8 +276,8 @@ func (c *claim) GiveUp(ctx context.Context, p push.Progress) error {
 	return err
 }
 
-// update updates the configuration if the claim is still on it and the condition is met. If not, it returns the
-// configuration as it is, and ErrConflict.
+// update updates the configuration if the claim is still on it and the condition is met. If not, it
+// returns the configuration as it is, and ErrConflict.
 func (c *claim) update(ctx context.Context, e *expression) (item, error) {
 	e.when("? = ?", attrWriter, str(c.writer))
 	now, updated, err := c.log.update(ctx, c.config.TaskID, skPush+c.config.ID, e)

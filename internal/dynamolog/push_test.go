@@ -199,8 +199,8 @@ func held(t *testing.T, l *dynamolog.Log, end time.Time) (c push.Claim) {
 	return c
 }
 
-// TestReleasedUnheard has the first try of a release done without an answer, and another claim the delivery
-// before the second: it is released all the same.
+// TestReleasedUnheard has the first try of a release done without an answer, and another claim the
+// delivery before the second: it is released all the same.
 func TestReleasedUnheard(t *testing.T) {
 	client, table := newTable(t)
 	var holder push.Claim
@@ -228,8 +228,8 @@ func TestReleasedUnheard(t *testing.T) {
 	}
 }
 
-// TestReleasedMeanwhile has the holder release its claim between the two requests of another, who is refused
-// it and then tells the holder: the other gets it.
+// TestReleasedMeanwhile has the holder release its claim between the two requests of another, who
+// is refused it and then tells the holder: the other gets it.
 func TestReleasedMeanwhile(t *testing.T) {
 	client, table := newTable(t)
 	end, updates := time.Now().Add(time.Minute), 0

@@ -36,8 +36,8 @@ type delivery struct {
 	endless bool
 }
 
-// deliver claims a configuration and delivers it to the end of the log. It returns an error of the store as
-// it is: the claim ends by itself then, and the configuration is due.
+// deliver claims a configuration and delivers it to the end of the log. It returns an error of the
+// store as it is: the claim ends by itself then, and the configuration is due.
 func (d *Deliverer) deliver(ctx context.Context, id a2a.TaskID, config string, stop time.Time) error {
 	usage := new(telemetry.Usage)
 	ctx = telemetry.With(ctx, usage)
@@ -87,7 +87,7 @@ func (d *delivery) deliver(ctx context.Context) error {
 				return err
 			}
 		}
-		// Saving the claim has forgotten those who were refused it before. What they came for is not read yet.
+		// Saving has forgotten those who were refused before. What they came for is not read yet.
 		if more || d.saved != saved {
 			continue
 		}

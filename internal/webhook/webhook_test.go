@@ -105,7 +105,8 @@ func TestLongFailure(t *testing.T) {
 	})
 }
 
-// TestPutOff has a webhook fail for hours: it is asked less and less often, whatever happens, and then gets all events in order.
+// TestPutOff has a webhook fail for hours: it is asked less and less often, whatever happens, and
+// then gets all events in order.
 func TestPutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
@@ -184,7 +185,8 @@ func TestHangs(t *testing.T) {
 	})
 }
 
-// TestSlow has a webhook that takes a second for each event: a wake-up has patience for five of them, and leaves the rest.
+// TestSlow has a webhook that takes a second for each event: a wake-up has patience for five of
+// them, and leaves the rest.
 func TestSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(*http.Request, int64) (*http.Response, error) {
@@ -346,8 +348,8 @@ func TestWatch(t *testing.T) {
 	})
 }
 
-// TestRefusedWhileSaved has progress be saved, in the middle of some events, after somebody was refused the claim who came for another
-// event: that is delivered, too.
+// TestRefusedWhileSaved has progress be saved, in the middle of some events, after somebody was
+// refused the claim who came for another event: that is delivered, too.
 func TestRefusedWhileSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(*http.Request, int64) (*http.Response, error) {
