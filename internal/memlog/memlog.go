@@ -106,7 +106,6 @@ func (l *Log) Acquire(_ context.Context, s *tasklog.Snapshot, c tasklog.Claim) (
 	next.Cancel = t.lease.Cancel
 	t.lease, t.claimant, t.last, t.look = next, c.Writer, c.Request, c.Until
 	t.seen, t.done, t.final = false, false, false
-	t.head.Push = t.head.Push || c.Push
 	return held, nil
 }
 
