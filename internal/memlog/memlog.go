@@ -37,6 +37,7 @@ type task struct {
 	claimant    string    // the writer that the lease was given to
 	seen        bool      // the holder was told that the task is to be canceled
 	done        bool      // the lease was released
+	fence       int64     // the first epoch that can append
 	look        time.Time // when it was to be looked at
 
 	// writers[n] is who appended event n, if an append began with it.
@@ -104,6 +105,9 @@ func (l *Log) Acquire(_ context.Context, s *tasklog.Snapshot, c tasklog.Claim) (
 		return nil, tasklog.ErrConflict
 	}
 	next.Cancel = t.lease.Cancel
+	if s.Fenced() {
+		t.fence = next.Epoch
+	}
 	t.lease, t.claimant, t.last, t.look = next, c.Writer, c.Request, c.Until
 	t.seen, t.done, t.final = false, false, false
 	t.head.Push = t.head.Push || c.Push
@@ -126,15 +130,15 @@ func (h lease) held() (*task, error) {
 func (h lease) Append(_ context.Context, first int64, entries []tasklog.Entry) error {
 	h.log.mu.Lock()
 	defer h.log.mu.Unlock()
-	t, err := h.held()
-	if t != nil && t.writers[first] == h.writer && first > 1 {
-		return nil
-	}
-	if err != nil {
-		return err
+	t := h.log.get(h.id)
+	if t == nil {
+		return tasklog.ErrNotFound
 	}
 	next := int64(len(t.events)) + 1
-	if first != next || t.ended {
+	switch {
+	case first < next && t.writers[first] == h.writer:
+		return nil
+	case first != next || t.ended || h.epoch < t.fence:
 		return tasklog.ErrConflict
 	}
 	for i, e := range entries {

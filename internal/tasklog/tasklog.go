@@ -113,8 +113,8 @@ func (e Entry) Size() Size { return Size{Bytes: int64(len(e.JSON)), Values: e.Va
 type Claim struct {
 	// Writer names who asks. It is unique to one turn of one task, and makes a repeated write recognizable.
 	Writer string
-	// Until is when the lease ends, to the millisecond. Zero leaves the task to a worker: the lease is nobody's, and what
-	// the claim gives can append once, and must not be renewed.
+	// Until is when the lease ends, to the millisecond. Zero leaves the task to a worker: the lease is nobody's. It can
+	// append once, if nobody else was faster, and must not be renewed.
 	Until time.Time
 	// Request is the request that begins the turn, or that had begun it.
 	Request Request
