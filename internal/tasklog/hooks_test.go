@@ -73,6 +73,9 @@ func TestHooked(t *testing.T) {
 		}
 		for i := range kind.NumMethod() {
 			m := kind.Method(i)
+			if m.Type.NumOut() == 0 {
+				continue // Close has nothing to fail with
+			}
 			fail, lose = nil, nil
 			// Release comes last, but the methods are in the order of their names: what the call returns is of no interest here.
 			_, _ = call(on, m)
