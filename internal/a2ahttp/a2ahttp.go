@@ -71,7 +71,7 @@ func (h *handler) route(w http.ResponseWriter, r *http.Request) {
 	case p == agentcard.JWKSPath && h.Signer != nil:
 		only(h.jwks, http.MethodGet, http.MethodHead)(w, r)
 	default:
-		h.rest(w, r, path)
+		h.serve(w, r, rest{path})
 	}
 }
 
@@ -106,7 +106,7 @@ func (h *handler) root(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	only(h.rpc, http.MethodPost)(w, r)
+	only(func(w http.ResponseWriter, r *http.Request) { h.serve(w, r, rpc{[]byte("null")}) }, http.MethodPost)(w, r)
 }
 
 // acceptsHTML reports whether the client names HTML among what it accepts, as browsers do: RFC 9110, 12.5.1. Other clients that get

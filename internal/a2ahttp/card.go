@@ -6,10 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"time"
-
-	"github.com/a2aproject/a2a-go/v2/a2a"
-
-	"a2alambda/internal/protojson"
 )
 
 // card serves the public card. Specification 1.0, 8.6: caching.
@@ -37,23 +33,4 @@ func (h *handler) document(w http.ResponseWriter, r *http.Request, data []byte, 
 	w.Header().Set("Cache-Control", "public, max-age=300")
 	w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(data)))
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(append(data[:len(data):len(data)], '\n')))
-}
-
-// extendedCard answers with the card for authenticated callers: specification 1.0, 3.1.11 and 13.3.
-func (c *call) extendedCard(*protojson.Reader) {
-	switch {
-	case c.Extended == nil && c.dialect.version == v03.version:
-		c.fail(a2a.ErrExtendedCardNotConfigured)
-		return
-	case c.Extended == nil:
-		c.fail(a2a.ErrUnsupportedOperation)
-		return
-	}
-	data, err := c.cards.ExtendedJSON(c.BaseURL(c.r), c.dialect.version == v03.version)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	c.w.Header().Set("Cache-Control", "private, max-age=300")
-	c.reply(data)
 }
