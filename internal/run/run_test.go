@@ -569,7 +569,7 @@ func TestPushInTheMiddle(t *testing.T) {
 				yield(status(ec, a2a.TaskStateCompleted), nil)
 			}))
 		time.Sleep(5 * time.Second)
-		if err := l.PutPush(t.Context(), h, pushtest.NewConfig(h, "c", "https://example.com")); err != nil {
+		if err := l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://example.com")); err != nil {
 			t.Fatal(err)
 		}
 		if err := r.Wait(); err != nil {

@@ -137,7 +137,7 @@ func (s *Server) streamFrom(
 	fold := tasklog.NewFold(nil, 0)
 	var task *a2a.Task
 	for last = max(last, 1); fold.Seq() < last; {
-		events, err := s.Log.Read(ctx, snapshot.Head.ID, fold.Seq(), int(min(readAtOnce, last-fold.Seq())))
+		events, _, err := s.Store.Read(ctx, snapshot.Head.ID, fold.Seq(), int(min(readAtOnce, last-fold.Seq())))
 		if errors.Is(err, tasklog.ErrNotFound) {
 			return nil, a2a.ErrTaskNotFound
 		}
@@ -169,22 +169,22 @@ func (s *Server) streamFrom(
 
 // follow streams what comes after the first frame, and ends with the task, or if untilFinal is set, with its turn.
 func (s *Server) follow(ctx context.Context, snapshot *tasklog.Snapshot, first tasklog.Event, untilFinal bool) *Stream {
-	tap := tasklog.NewTap(ctx, s.Log, snapshot.Head.ID, first.Seq)
+	tap := tasklog.NewTap(ctx, s.Store, snapshot.Head.ID, first.Seq)
 	ctx, cancel := within(ctx)
 	return newStream(snapshot.Task.TaskInfo(), first, tap, cancel, func() error {
 		return s.show(ctx, snapshot, tap, untilFinal)
 	})
 }
 
-// watch runs the turn and streams what comes after the first frame, to the end of the turn. If the run loses its task to another,
-// the stream goes on there.
-func (s *Server) watch(ctx context.Context, turn run.Turn, info a2a.TaskInfo, first tasklog.Event) *Stream {
-	turn.Watched = true
-	r := s.Runner.Start(ctx, turn)
+// watch runs the turn and streams what comes after the first frame, to the end of the turn. If the run is superseded, the
+// stream goes on where the task does.
+func (s *Server) watch(ctx context.Context, turn run.Turn, first tasklog.Event) *Stream {
+	info := turn.Context.TaskInfo()
+	r := s.Runner.Start(ctx, turn, run.Reader)
 	ctx, cancel := within(ctx)
 	return newStream(info, first, r.Tap, cancel, func() error {
 		switch err := r.Wait(); {
-		case run.Lost(err):
+		case run.Superseded(err):
 			return s.goOn(ctx, info.TaskID, r.Tap)
 		case err == nil && !r.Over():
 			return ErrGoesOn // elsewhere, since this invocation is about to end
@@ -207,9 +207,9 @@ func (s *Server) show(ctx context.Context, snapshot *tasklog.Snapshot, tap *task
 	id := snapshot.Head.ID
 	tap.Reach(snapshot.Seq)
 	state, err := tasklog.Follow(ctx, tasklog.FollowConfig{
-		Log: s.Log, ID: id, After: snapshot.Seq, State: snapshot.Task.Status.State, UntilFinal: untilFinal,
-		Show: tap.Publish,
-		Lost: func() { s.lost(ctx, id) },
+		Log: s.Store, ID: id, After: snapshot.Seq, State: snapshot.Task.Status.State, UntilFinal: untilFinal,
+		Show:     tap.Publish,
+		Orphaned: func() { s.orphaned(ctx, id) },
 	})
 	switch {
 	case err != nil || state.Terminal() || untilFinal && tasklog.Final(state):

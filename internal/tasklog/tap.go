@@ -15,7 +15,7 @@ const maxTapBytes = 4 << 20
 // the reader, however slow it is.
 type Tap struct {
 	ctx context.Context // that the log is read with
-	log Log
+	log Reader
 	id  a2a.TaskID
 
 	ready chan struct{} // holds one token when there is something new to show
@@ -30,7 +30,7 @@ type Tap struct {
 }
 
 // NewTap returns a tap that shows the events after number after. A reader that is far behind reads them from the log, with ctx.
-func NewTap(ctx context.Context, log Log, id a2a.TaskID, after int64) *Tap {
+func NewTap(ctx context.Context, log Reader, id a2a.TaskID, after int64) *Tap {
 	return &Tap{ctx: ctx, log: log, id: id, ready: make(chan struct{}, 1), shown: after, last: after}
 }
 
@@ -67,7 +67,7 @@ func (t *Tap) take() ([]Event, error) {
 	after := t.shown
 	t.mu.Unlock()
 
-	events, err := t.log.Read(t.ctx, t.id, after, maxBatchEvents)
+	events, _, err := t.log.Read(t.ctx, t.id, after, maxBatchEvents)
 	if err != nil {
 		return nil, err
 	}
