@@ -28,7 +28,7 @@ func frames(b *testing.B, d *dialect.Dialect) (*sseResponder, tasklog.Event) {
 	r := httptest.NewRequestWithContext(context.WithValue(b.Context(), observationKey{}, new(observation)), "POST", "/", nil)
 	s := &sseResponder{jsonResponder: jsonResponder{&handler{}, discard{http.Header{}}, r, &request{binding: rpc{}, dialect: d}}}
 	s.begin()
-	return s, tasklog.Event{Seq: 1234, JSON: tasklogtest.StatusEvent(h, a2a.TaskStateWorking, "Working on step 1")}
+	return s, tasklog.Event{Seq: 1234, JSON: tasklogtest.Status(h, a2a.TaskStateWorking, "Working on step 1").JSON}
 }
 
 func BenchmarkFrame(b *testing.B) {
