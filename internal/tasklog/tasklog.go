@@ -60,9 +60,8 @@ type Head struct {
 	ID        a2a.TaskID
 	ContextID string
 	Scope     Scope
-	// Created and Expires bound the life of the task and of all its events. From Expires on, the task is not found.
-	// Both are kept to the second.
-	Created, Expires time.Time
+	// Expires is when the life of the task and of all its events ends, to the second: from then on it is not found.
+	Expires time.Time
 	// Push says that the task has push notification configurations, or has had some. [Log.Load] fills it in.
 	Push bool
 }

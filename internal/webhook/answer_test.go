@@ -60,7 +60,7 @@ func TestEndlessServer(t *testing.T) {
 	w := newWorld(t, nil)
 	client := guard(t, "127.0.0.1/32").Client()
 	defer client.CloseIdleConnections()
-	w.use(t, client)
+	w.use(client)
 	h := w.task(t, 3, server.URL)
 	begun := time.Now()
 	must(t, w.Wake(t.Context(), h.ID))

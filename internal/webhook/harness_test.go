@@ -129,6 +129,7 @@ func hang(r *http.Request) (*http.Response, error) {
 type world struct {
 	*webhook.Deliverer
 	store  *memlog.Log
+	leases map[a2a.TaskID]tasklog.Lease
 	pushes push.Store
 	logger *slog.Logger
 	hook   *hook
@@ -144,19 +145,16 @@ type cfg struct {
 }
 
 func newWorld(t *testing.T, answer func(r *http.Request, seq int64) (*http.Response, error)) *world {
-	w := &world{store: new(memlog.Log), hook: newHook(t, answer), log: new(bytes.Buffer)}
+	w := &world{store: new(memlog.Log), leases: map[a2a.TaskID]tasklog.Lease{}, hook: newHook(t, answer), log: new(bytes.Buffer)}
 	w.pushes = pushtest.Wrap(w.store.Pushes())
 	w.logger = slog.New(slog.NewTextHandler(&locked{w: io.MultiWriter(w.log, t.Output())}, nil))
-	w.use(t, w.hook.client())
+	w.use(w.hook.client())
 	return w
 }
 
 // use makes the deliverer send its requests with the client.
-func (w *world) use(t *testing.T, client *http.Client) {
-	t.Helper()
-	var err error
-	w.Deliverer, err = webhook.New(webhook.Config{Log: w.store, Store: w.pushes, Client: client, Logger: w.logger, Invoke: w.invoke})
-	must(t, err)
+func (w *world) use(client *http.Client) {
+	w.Deliverer = webhook.New(webhook.Config{Log: w.store, Store: w.pushes, Client: client, Logger: w.logger, Invoke: w.invoke})
 }
 
 func (w *world) invoke(_ context.Context, id a2a.TaskID, config string) error {
@@ -182,10 +180,13 @@ func (w *world) task(t *testing.T, events int, url string) tasklog.Head {
 	t.Helper()
 	h, first := tasklogtest.NewTask()
 	h.Push = true
-	h.Expires = h.Created.Add(72 * time.Hour)
+	h.Expires = h.Expires.Add(71 * time.Hour)
 	c := pushtest.NewConfig(h, "c", url)
 	c.After = 0
-	must(t, w.pushes.Put(t.Context(), h, c), w.store.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first))
+	must(t, w.pushes.Put(t.Context(), h, c))
+	var err error
+	w.leases[h.ID], err = w.store.Create(t.Context(), h, tasklog.Entry{JSON: first}, tasklog.Claim{Writer: "w", Push: true})
+	must(t, err)
 	w.add(t, h, 2, events-1)
 	return h
 }
@@ -194,11 +195,8 @@ func (w *world) task(t *testing.T, events int, url string) tasklog.Head {
 func (w *world) add(t *testing.T, h tasklog.Head, first int64, n int) {
 	t.Helper()
 	for i := range int64(n) {
-		text := strconv.FormatInt(first+i, 10)
-		must(t, w.store.Append(t.Context(), tasklog.Batch{
-			ID: h.ID, Writer: "w", First: first + i, Events: [][]byte{tasklogtest.StatusEvent(h, a2a.TaskStateWorking, text)},
-			State: a2a.TaskStateWorking, Expires: h.Expires, Push: true,
-		}))
+		event := tasklogtest.StatusEvent(h, a2a.TaskStateWorking, strconv.FormatInt(first+i, 10))
+		must(t, w.leases[h.ID].Append(t.Context(), first+i, []tasklog.Entry{{JSON: event, State: a2a.TaskStateWorking}}))
 	}
 }
 

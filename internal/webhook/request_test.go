@@ -42,11 +42,11 @@ func TestRequests(t *testing.T) {
 	whole.Artifacts = []*a2a.Artifact{{ID: "a1", Parts: a2a.ContentParts{a2a.NewTextPart("42"), a2a.NewTextPart(", or less")}}}
 	done := a2a.NewStatusUpdateEvent(info, a2a.TaskStateCompleted, nil)
 	done.Status.Timestamp = &at
-	var events [][]byte
+	var events []tasklog.Entry
 	for _, e := range []a2a.Event{task, working, artifact, more, whole, done} {
 		data, err := tasklog.Encode(e)
 		must(t, err)
-		events = append(events, data)
+		events = append(events, tasklog.NewEntry(e, data))
 	}
 
 	for _, test := range []struct {
@@ -76,12 +76,12 @@ func TestRequests(t *testing.T) {
 			w := newWorld(t, nil)
 			client := guard(t, "127.0.0.1/32").Client()
 			defer client.CloseIdleConnections()
-			w.use(t, client)
-			h := tasklog.Head{ID: "task", ContextID: "context", Push: true, Created: time.Now(), Expires: time.Now().Add(time.Hour)}
+			w.use(client)
+			h := tasklog.Head{ID: "task", ContextID: "context", Expires: time.Now().Add(time.Hour)}
 			test.config.URL = server.URL + "/hook?x=1"
-			must(t, w.store.Create(t.Context(), h, "w", time.Time{}, events[0]), w.store.Append(t.Context(), tasklog.Batch{
-				ID: h.ID, Writer: "w", First: 2, Events: events[1:], State: a2a.TaskStateCompleted, Expires: h.Expires,
-			}), w.pushes.Put(t.Context(), h, push.Config{
+			lease, err := w.store.Create(t.Context(), h, events[0], tasklog.Claim{Writer: "w"})
+			must(t, err)
+			must(t, lease.Append(t.Context(), 2, events[1:]), w.pushes.Put(t.Context(), h, push.Config{
 				TaskID: h.ID, ID: "c", Push: test.config, Version: test.version, Trace: test.trace, Expires: h.Expires,
 				Progress: push.Progress{After: test.after},
 			}), w.Wake(t.Context(), h.ID))

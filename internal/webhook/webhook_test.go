@@ -353,11 +353,11 @@ func TestWatch(t *testing.T) {
 		jobs.Wait()
 		w.hook.want(url, "1 2")
 		w.hook.want(url+"2", "2")
-		for i := range int64(5) {
-			must(t, l.Append(t.Context(), tasklog.Batch{
-				ID: h.ID, Writer: "w", First: i + 3, Events: [][]byte{[]byte("{}")}, Expires: h.Expires, Push: true,
-			}))
-		}
+		snapshot, err := l.Load(t.Context(), h.ID)
+		must(t, err)
+		w.leases[h.ID], err = l.Acquire(t.Context(), snapshot, tasklog.Claim{Writer: "x"})
+		must(t, err)
+		w.add(t, h, 3, 5)
 		jobs.Wait()
 		w.hook.want(url, "1 2 3 4 5 6 7")
 		w.hook.want(url+"2", "2 3 4 5 6 7")
