@@ -12,9 +12,9 @@ import (
 // EncodeTask returns the JSON of the Task object of 0.3.
 func EncodeTask(t *a2a.Task) ([]byte, error) { return jsonline.Marshal(fromTask(t)) }
 
-// EncodeEvent returns the JSON of a task, or of an event of its stream. An event after which the stream of a message ends is final
+// encodeEvent returns the JSON of a task, or of an event of its stream. An event after which the stream of a message ends is final
 // (specification 0.3, 7.2.2), also when authentication is required.
-func EncodeEvent(event a2a.Event) ([]byte, error) {
+func encodeEvent(event a2a.Event) ([]byte, error) {
 	switch e := event.(type) {
 	case *a2a.Task:
 		return EncodeTask(e)

@@ -12,8 +12,8 @@ import (
 // wrapped is metadata of a data part that had no object, the only data that 0.3 knows: the part has it as member "value".
 const wrapped = "data_part_compat"
 
-// FromPushConfig returns the configuration as 0.3 has it.
-func FromPushConfig(c *a2a.PushConfig) *legacy.TaskPushConfig {
+// fromPushConfig returns the configuration as 0.3 has it.
+func fromPushConfig(c *a2a.PushConfig) *legacy.TaskPushConfig {
 	converted := &legacy.TaskPushConfig{
 		Config: legacy.PushConfig{ID: c.ID, Token: c.Token, URL: c.URL},
 		TaskID: legacy.TaskID(c.TaskID),

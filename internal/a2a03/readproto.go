@@ -28,9 +28,9 @@ var (
 // roles are those of the protocol buffers, in the order of their numbers, and those of JSON-RPC.
 var roles = slices.Concat(protojson.Roles, []string{"user", "agent"})
 
-// SendBody reads the body of message:send: with a message that has parts, MessageSendParams, and else the protocol buffers'
+// sendBody reads the body of message:send: with a message that has parts, MessageSendParams, and else the protocol buffers'
 // SendMessageRequest. Some clients call its message request, as the protocol buffers do, others message, as the specification does.
-func SendBody(r *protojson.Reader) *a2a.SendMessageRequest {
+func sendBody(r *protojson.Reader) *a2a.SendMessageRequest {
 	if hasParts(r) {
 		return sendRequest(r, roles)
 	}
@@ -170,8 +170,8 @@ func readProtoFile(r *protojson.Reader, p *a2a.Part) {
 	}
 }
 
-// CreatePushBody reads a configuration: the request to create one, as the protocol buffers have it, or the configuration itself.
-func CreatePushBody(r *protojson.Reader) *a2a.PushConfig {
+// createPushBody reads a configuration: the request to create one, as the protocol buffers have it, or the configuration itself.
+func createPushBody(r *protojson.Reader) *a2a.PushConfig {
 	c := new(a2a.PushConfig)
 	found, id := false, ""
 	for name := range r.Members(createFields) {
@@ -199,8 +199,8 @@ func CreatePushBody(r *protojson.Reader) *a2a.PushConfig {
 	return c
 }
 
-// ListBody reads the request to list tasks, which has the fields of that of 1.0. Its state canceled has another name.
-func ListBody(r *protojson.Reader) *a2a.ListTasksRequest {
+// listBody reads the request to list tasks, which has the fields of that of 1.0. Its state canceled has another name.
+func listBody(r *protojson.Reader) *a2a.ListTasksRequest {
 	r.States = slices.Concat(protojson.States, []string{"TASK_STATE_CANCELLED"})
 	req := r.ListTasksRequest()
 	if req.Status == "TASK_STATE_CANCELLED" {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/agentcard"
 	"a2alambda/internal/auth"
 	"a2alambda/internal/server"
 )
@@ -34,7 +35,7 @@ type Config struct {
 	// Extended is the card for authenticated callers, as Server.Card is for all. If nil, there is none.
 	Extended *a2a.AgentCard
 	// Signer signs the cards. If nil, they have no signatures.
-	Signer *Signer
+	Signer *agentcard.Signer
 	// BaseURL returns the URL, ending in a slash, at which the client has reached the server.
 	BaseURL func(*http.Request) string
 	// Room returns what is told the pieces of an answer's body and returns how many more bytes there may be, or nil where there may be any
@@ -52,7 +53,9 @@ type Config struct {
 // GET /.well-known/jwks.json with the public key of its signatures, if it has any, and GET / with the page, if there is one, for
 // browsers. Web pages may call it from anywhere.
 func New(c Config) http.Handler {
-	h := &handler{Config: c}
+	h := &handler{c, agentcard.New(agentcard.Config{
+		Public: c.Server.Card, Extended: c.Extended, PushNotifications: c.Server.Push != nil, Signer: c.Signer,
+	})}
 	return single(h.observed(uncached(cors(http.HandlerFunc(h.route)))))
 }
 
@@ -65,10 +68,10 @@ func (h *handler) route(w http.ResponseWriter, r *http.Request) {
 		h.root(w, r)
 	case p == ".well-known/agent-card.json" || p == ".well-known/agent.json":
 		only(h.card, http.MethodGet, http.MethodHead)(w, r)
-	case p == jwksPath && h.Signer != nil:
+	case p == agentcard.JWKSPath && h.Signer != nil:
 		only(h.jwks, http.MethodGet, http.MethodHead)(w, r)
 	default:
-		h.rest(w, r, path)
+		h.serve(w, r, rest{path})
 	}
 }
 
@@ -91,7 +94,7 @@ func segments(escaped string) (path []string) {
 
 type handler struct {
 	Config
-	cards cards
+	cards *agentcard.Cards
 }
 
 // root serves JSON-RPC, and the page to who asks for HTML.
@@ -103,7 +106,7 @@ func (h *handler) root(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	only(h.rpc, http.MethodPost)(w, r)
+	only(func(w http.ResponseWriter, r *http.Request) { h.serve(w, r, rpc{[]byte("null")}) }, http.MethodPost)(w, r)
 }
 
 // acceptsHTML reports whether the client names HTML among what it accepts, as browsers do: RFC 9110, 12.5.1. Other clients that get

@@ -8,7 +8,7 @@ import (
 )
 
 // varies are the headers that make a difference to the answer at a URL.
-var varies = strings.Join([]string{"Authorization", a2a.SvcParamVersion, a2a.SvcParamExtensions, legacyExtensions, lastID}, ", ")
+var varies = strings.Join([]string{"Authorization", a2a.SvcParamVersion, a2a.SvcParamExtensions, extensions03, lastID}, ", ")
 
 // uncached keeps answers out of caches: what a task is changes by the moment, and a cache may keep what says nothing of it (RFC
 // 9111, 4.2.2). Documents that may be kept say so themselves.

@@ -52,8 +52,8 @@ func TestWakes(t *testing.T) {
 		return strings.Join(keys, " ")
 	}
 	end := time.Now().Add(time.Minute)
-	renew := func(h tasklog.Head) error {
-		_, err := l.Renew(t.Context(), h, "w", end)
+	renew := func(lease tasklog.Lease) error {
+		_, err := lease.Renew(t.Context(), end)
 		return err
 	}
 	check := func(what, got, want string) {
@@ -64,21 +64,24 @@ func TestWakes(t *testing.T) {
 	}
 
 	h, first := tasklogtest.NewTask()
-	b := tasklog.Batch{ID: h.ID, Writer: "w", First: 2, Events: [][]byte{first}, Expires: h.Expires}
-	check("without push notifications", waking(l.Create(t.Context(), h, "w", end, first), l.Append(t.Context(), b), renew(h)), "")
+	entry := tasklog.Entry{JSON: first}
+	lease, err := l.Create(t.Context(), h, entry, tasklog.Claim{Writer: "w", Until: end})
+	check("without push notifications", waking(err, lease.Append(t.Context(), 2, []tasklog.Entry{entry}), renew(lease)), "")
 	check("a configuration", waking(l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://a"))), "H P#c")
-	_, err := l.Pushes().Claim(t.Context(), h.ID, "c", "x", end)
+	_, err = l.Pushes().Claim(t.Context(), h.ID, "c", "x", end)
 	check("a claim", waking(err), "H")
-	h.Push = true
-	check("the holder knows", waking(renew(h)), "H L")
-	check("it goes on", waking(renew(h)), "H")
-	b.First, b.Push = 3, true
-	check("a batch", waking(l.Append(t.Context(), b)), "E#000000000003 H")
-	check("a status", waking(l.SetStatus(t.Context(), h.ID, tasklog.Status{State: a2a.TaskStateCompleted, Time: end, Seq: 3})), "E#000000000003 H")
+	check("the holder learns of it", waking(renew(lease)), "H")
+	check("the holder knows", waking(renew(lease)), "H L")
+	check("it goes on", waking(renew(lease)), "H")
+	check("an append", waking(lease.Append(t.Context(), 3, []tasklog.Entry{entry})), "E#000000000003 H")
+	entry.State, entry.Time = a2a.TaskStateCompleted, end
+	err = lease.Append(t.Context(), 4, []tasklog.Entry{entry})
+	lease.Close()
+	check("a status", waking(err), "E#000000000003 E#000000000004 H")
 
-	h, first = tasklogtest.NewTask()
-	h.Push = true
-	check("from the beginning", waking(l.Create(t.Context(), h, "w", end, first)), "E#000000000003 H H")
+	h, _ = tasklogtest.NewTask()
+	_, err = l.Create(t.Context(), h, tasklog.Entry{JSON: first}, tasklog.Claim{Writer: "w", Until: end, Push: true})
+	check("from the beginning", waking(err), "E#000000000003 E#000000000004 H H")
 }
 
 func TestWoken(t *testing.T) {
@@ -105,7 +108,8 @@ func TestPushItem(t *testing.T) {
 	l := dynamolog.New(client, table)
 	h, _ := tasklogtest.NewTask()
 	h.Push = true
-	if err := l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://a")); err != nil {
+	c := pushtest.NewConfig(h, "c", "https://a")
+	if err := l.Pushes().Put(t.Context(), h, c); err != nil {
 		t.Fatal(err)
 	}
 	held, err := l.Pushes().Claim(t.Context(), h.ID, "c", "x", time.Unix(4e9, 0))
@@ -128,7 +132,7 @@ func TestPushItem(t *testing.T) {
 				all = append(all, name+"="+v.Value)
 			}
 		}
-		got := strings.NewReplacer(string(h.ID), "ID", fmt.Sprint(h.Expires.Unix()), "EXPIRES", h.Trace.String(), "TRACE").Replace(strings.Join(all, " "))
+		got := strings.NewReplacer(string(h.ID), "ID", fmt.Sprint(h.Expires.Unix()), "EXPIRES", c.Trace.String(), "TRACE").Replace(strings.Join(all, " "))
 		if i := strings.Index(got, "run=push-"); i >= 0 {
 			got = got[:i+9] + "#" + got[i+10:] // the shard
 		}
@@ -161,14 +165,15 @@ func TestPushCost(t *testing.T) {
 		}
 		cost.Reset()
 	}
-	if err := l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first); err != nil {
+	_, err := l.Create(t.Context(), h, tasklog.Entry{JSON: first}, tasklog.Claim{Writer: "w", Push: true})
+	if err != nil {
 		t.Fatal(err)
 	}
 	cost.Reset()
 	check("a configuration", 1, 0, l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://a")))
-	_, err := l.Pushes().List(t.Context(), h.ID)
+	_, err = l.Pushes().List(t.Context(), h.ID)
 	if err == nil {
-		_, err = l.Read(t.Context(), h.ID, 1, 1)
+		_, _, err = l.Read(t.Context(), h.ID, 1, 1)
 	}
 	check("waking in vain", 0, 3, err)
 	held, err := l.Pushes().Claim(t.Context(), h.ID, "c", "x", time.Now().Add(time.Minute))

@@ -35,9 +35,8 @@ type task struct {
 	final       bool // the last state is final, and nobody has acquired the task since
 	lease       tasklog.LeaseInfo
 	claimant    string    // the writer that the lease was given to
-	seen        bool      // the holder was told that the task is to be canceled
-	done        bool      // the lease was released
 	fence       int64     // the first epoch that can append
+	seen        bool      // the holder was told that the task is to be canceled
 	look        time.Time // when it was to be looked at
 
 	// writers[n] is who appended event n, if an append began with it.
@@ -109,7 +108,7 @@ func (l *Log) Acquire(_ context.Context, s *tasklog.Snapshot, c tasklog.Claim) (
 		t.fence = next.Epoch
 	}
 	t.lease, t.claimant, t.last, t.look = next, c.Writer, c.Request, c.Until
-	t.seen, t.done, t.final = false, false, false
+	t.seen, t.final = false, false
 	t.head.Push = t.head.Push || c.Push
 	return held, nil
 }
@@ -120,7 +119,7 @@ func (h lease) held() (*task, error) {
 	switch {
 	case t == nil:
 		return nil, tasklog.ErrNotFound
-	case t.lease.Epoch != h.epoch || t.done:
+	case t.lease.Epoch != h.epoch || t.lease.Released:
 		return t, tasklog.ErrConflict
 	}
 	return t, nil
@@ -148,6 +147,7 @@ func (h lease) Append(_ context.Context, first int64, entries []tasklog.Entry) e
 			t.ended, t.final = e.State.Terminal(), tasklog.Final(e.State)
 		}
 	}
+	t.lease.Cancel = t.lease.Cancel && !(t.final && t.seen)
 	t.writers[first] = h.writer
 	return nil
 }
@@ -188,23 +188,11 @@ func (lease) SaveSnapshot(context.Context, int64, iter.Seq2[[]byte, error]) erro
 func (h lease) Release(context.Context) error {
 	h.log.mu.Lock()
 	defer h.log.mu.Unlock()
-	t := h.log.get(h.id)
-	switch {
-	case t == nil:
-		return tasklog.ErrNotFound
-	case t.lease.Epoch != h.epoch:
-		return tasklog.ErrConflict
-	case t.done:
-		return nil
-	}
-	t.done = true
-	switch {
-	case t.final:
-		t.lease.Cancel = t.lease.Cancel && !t.seen
-	case t.lease.Holder != "":
+	t, err := h.held()
+	if err == nil {
 		t.lease.Until, t.lease.Released = time.Time{}, true
 	}
-	return nil
+	return err
 }
 
 // Close implements [tasklog.Lease].

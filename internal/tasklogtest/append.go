@@ -77,8 +77,7 @@ func testNotFound(t *testing.T, s tasklog.Store) {
 
 func testExpired(t *testing.T, s tasklog.Store) {
 	h, first := NewTask()
-	h.Created = h.Created.Add(-2 * time.Hour)
-	h.Expires = h.Created.Add(time.Hour)
+	h.Expires = h.Expires.Add(-2 * time.Hour)
 	_, err := s.Create(t.Context(), h, first, by("creator"))
 	must(t, err)
 	checkNotFound(t, s, h.ID)

@@ -81,10 +81,9 @@ func wrapping(s tasklog.Store) tasklog.Store {
 
 // NewTask returns the head and the first event of a new task, which lives for an hour.
 func NewTask() (tasklog.Head, tasklog.Entry) {
-	now := time.Now().Truncate(time.Second).UTC()
 	h := tasklog.Head{
 		ID: a2a.NewTaskID(), ContextID: a2a.NewContextID(), Scope: tasklog.Scope{Owner: "owner", Tenant: "tenant"},
-		Created: now, Expires: now.Add(time.Hour),
+		Expires: time.Now().Truncate(time.Second).UTC().Add(time.Hour),
 	}
 	return h, firstEvent(h, "hello")
 }
@@ -92,7 +91,8 @@ func NewTask() (tasklog.Head, tasklog.Entry) {
 func firstEvent(h tasklog.Head, text string) tasklog.Entry {
 	m := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(text))
 	task := a2a.NewSubmittedTask(a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}, m)
-	task.Status.Timestamp = &h.Created
+	now := time.Now().Truncate(time.Second).UTC()
+	task.Status.Timestamp = &now
 	return EntryOf(task)
 }
 
@@ -112,9 +112,7 @@ func EntryOf(event a2a.Event) tasklog.Entry {
 	if err != nil {
 		panic(err)
 	}
-	e := tasklog.Entry{JSON: data, Values: tasklog.SizeOf(event).Values}
-	e.State, e.Time = tasklog.LastStatus([]tasklog.Event{{JSON: data}})
-	return e
+	return tasklog.NewEntry(event, data)
 }
 
 // working returns a status for each text.
@@ -222,7 +220,7 @@ func checkLoad(t *testing.T, s tasklog.Store, h tasklog.Head, events []tasklog.E
 	if got.Seq != int64(len(events)) {
 		t.Fatalf("loaded as of event %d, want %d", got.Seq, len(events))
 	}
-	if !got.Head.Expires.Equal(h.Expires) || !got.Head.Created.Equal(h.Created) || got.Head.ID != h.ID ||
+	if !got.Head.Expires.Equal(h.Expires) || got.Head.ID != h.ID ||
 		got.Head.ContextID != h.ContextID || got.Head.Scope != h.Scope {
 		t.Fatalf("loaded head %+v, want %+v", got.Head, h)
 	}

@@ -180,7 +180,7 @@ func (w *world) task(t *testing.T, events int, url string) tasklog.Head {
 	t.Helper()
 	h, first := tasklogtest.NewTask()
 	h.Push = true
-	h.Expires = h.Created.Add(72 * time.Hour)
+	h.Expires = h.Expires.Add(71 * time.Hour)
 	c := pushtest.NewConfig(h, "c", url)
 	c.After = 0
 	must(t, w.pushes.Put(t.Context(), h, c))

@@ -77,7 +77,7 @@ func TestRequests(t *testing.T) {
 			client := guard(t, "127.0.0.1/32").Client()
 			defer client.CloseIdleConnections()
 			w.use(client)
-			h := tasklog.Head{ID: "task", ContextID: "context", Created: time.Now(), Expires: time.Now().Add(time.Hour)}
+			h := tasklog.Head{ID: "task", ContextID: "context", Expires: time.Now().Add(time.Hour)}
 			test.config.URL = server.URL + "/hook?x=1"
 			lease, err := w.store.Create(t.Context(), h, events[0], tasklog.Claim{Writer: "w"})
 			must(t, err)

@@ -1,4 +1,4 @@
-package a2ahttp
+package agentcard
 
 import (
 	"encoding/json"
@@ -12,7 +12,6 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"a2alambda/internal/demoagent"
-	"a2alambda/internal/server"
 )
 
 // TestFormsOfRequirements has parsers that read only one form of security requirements each, and refuse a card with the other, read
@@ -42,9 +41,9 @@ func TestFormsOfRequirements(t *testing.T) {
 	}
 	want := [2][]map[string][]string{{{"bearer": {}}, {"oauth2": {"read", "write"}, "bearer": {}}}, {{"oauth2": {"read"}}}}
 
-	h := &handler{Config: Config{Server: &server.Server{Card: card}, Extended: card}}
-	for _, merged := range []bool{true, false} { // the card of both versions, and that of 1.0 alone
-		data, err := h.cardJSON(cardKey{card, merged, base})
+	cards := New(Config{Public: card, Extended: card})
+	for _, merged := range []bool{true, false} { // a card of both versions, and one of 1.0 alone
+		data, err := cards.ExtendedJSON(base, merged)
 		if err != nil {
 			t.Fatal(err)
 		}
