@@ -29,7 +29,8 @@ const (
 	sendCall   = `{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"hello"}]}}}`
 )
 
-// timeline is a response writer that notes when each line of the body was flushed, without the JSON.
+// timeline is a response writer that notes when each line of the body was flushed, without the
+// JSON.
 type timeline struct {
 	*httptest.ResponseRecorder
 	start time.Time
@@ -107,8 +108,8 @@ func TestStreamIsKeptAlive(t *testing.T) {
 	})
 }
 
-// TestClientGone checks that a run outlives its client but not its request: when the handler returns, the task is complete, and
-// (which synctest checks) no goroutine is left.
+// TestClientGone checks that a run outlives its client but not its request: when the handler
+// returns, the task is complete, and (which synctest checks) no goroutine is left.
 func TestClientGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -265,8 +266,8 @@ func TestAgentPanic(t *testing.T) {
 	})
 }
 
-// TestSameErrorAtOnce has many requests fail with one error at the same time: under the race detector it shows that telling it to
-// one doesn't change it for another.
+// TestSameErrorAtOnce has many requests fail with one error at the same time: under the race
+// detector it shows that telling it to one doesn't change it for another.
 func TestSameErrorAtOnce(t *testing.T) {
 	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
 	id := idIn(answer(t, h, sendCall))

@@ -19,7 +19,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// The tests here run one task over several handlers that share nothing but the log, as Lambda's instances do, in fake time.
+// The tests here run one task over several handlers that share nothing but the log, as Lambda's
+// instances do, in fake time.
 
 // taskOf returns the id of the task that the handlers' message with that id begins.
 func taskOf(t *testing.T, l *memlog.Log) a2a.TaskID {
@@ -35,7 +36,8 @@ func rpc(method, format string, args ...any) string {
 	return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, method, fmt.Sprintf(format, args...))
 }
 
-// do sends a request to the handler, with Last-Event-ID if last is set, and returns when it has been answered.
+// do sends a request to the handler, with Last-Event-ID if last is set, and returns when it has
+// been answered.
 func do(ctx context.Context, h http.Handler, body string, last int) *timeline {
 	w := newTimeline()
 	r := post(ctx, body)
@@ -108,8 +110,8 @@ func (w *timeline) lastAt(t *testing.T) time.Duration {
 	return d
 }
 
-// TestSubscribeToIdle checks that a subscriber sees the next turn of a task that waits for its client, and is let go if there
-// is none.
+// TestSubscribeToIdle checks that a subscriber sees the next turn of a task that waits for its
+// client, and is let go if there is none.
 func TestSubscribeToIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -179,8 +181,8 @@ func TestCancelRunning(t *testing.T) {
 	})
 }
 
-// TestCancelRacesCompletion cancels tasks around the moment of their completion: whichever wins, everybody is told the same, and
-// it stays so.
+// TestCancelRacesCompletion cancels tasks around the moment of their completion: whichever wins,
+// everybody is told the same, and it stays so.
 func TestCancelRacesCompletion(t *testing.T) {
 	outcomes := map[string]int{}
 	for i := range 60 {
@@ -218,7 +220,8 @@ func TestCancelRacesCompletion(t *testing.T) {
 	}
 }
 
-// TestReturnImmediately checks that the reply does not wait for the worker, which runs the task once, however often it is asked.
+// TestReturnImmediately checks that the reply does not wait for the worker, which runs the task
+// once, however often it is asked.
 func TestReturnImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -248,7 +251,8 @@ func TestReturnImmediately(t *testing.T) {
 	})
 }
 
-// TestSendAgain sends one message to many instances at once, and again: it begins one task, until it is long over.
+// TestSendAgain sends one message to many instances at once, and again: it begins one task, until
+// it is long over.
 func TestSendAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -298,7 +302,8 @@ func TestSendAgain(t *testing.T) {
 	})
 }
 
-// TestTwoFollowUps sends two messages to a task that waits for one: one gets the turn, the other is refused.
+// TestTwoFollowUps sends two messages to a task that waits for one: one gets the turn, the other is
+// refused.
 func TestTwoFollowUps(t *testing.T) {
 	for range 20 {
 		synctest.Test(t, func(t *testing.T) {
@@ -321,7 +326,8 @@ func TestTwoFollowUps(t *testing.T) {
 	}
 }
 
-// TestHandOver gives an invocation less time than the agent needs: the stream ends cleanly, and the subscriber misses nothing.
+// TestHandOver gives an invocation less time than the agent needs: the stream ends cleanly, and the
+// subscriber misses nothing.
 func TestHandOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -349,7 +355,8 @@ func TestHandOver(t *testing.T) {
 	})
 }
 
-// TestOrphan leaves a task without a holder: whoever reads it, and else the sweeper, has it resumed.
+// TestOrphan leaves a task without a holder: whoever reads it, and else the sweeper, has it
+// resumed.
 func TestOrphan(t *testing.T) {
 	for _, finder := range []string{"get", "subscribe", "message", "sweep"} {
 		t.Run(finder, func(t *testing.T) {
@@ -386,7 +393,8 @@ func TestOrphan(t *testing.T) {
 	}
 }
 
-// dying is a log of an instance that dies after some appends: from then on it neither appends nor renews its lease, nor takes one.
+// dying is a log of an instance that dies after some appends: from then on it neither appends nor
+// renews its lease, nor takes one.
 type dying struct {
 	tasklog.Log
 	mu    sync.Mutex
@@ -422,8 +430,8 @@ func (d *dying) Renew(context.Context, tasklog.Head, string, time.Time) (tasklog
 	return tasklog.Asked{}, fmt.Errorf("dead")
 }
 
-// TestTakenOver takes a task from an instance that works on it: its stream goes on to the last event, and a blocking send waits for the
-// outcome all the same.
+// TestTakenOver takes a task from an instance that works on it: its stream goes on to the last
+// event, and a blocking send waits for the outcome all the same.
 func TestTakenOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -470,8 +478,8 @@ func TestTakenOver(t *testing.T) {
 	})
 }
 
-// TestPushOfNextTurn checks that a configuration that comes with a later message is known to whoever runs the turn, in another
-// instance too.
+// TestPushOfNextTurn checks that a configuration that comes with a later message is known to
+// whoever runs the turn, in another instance too.
 func TestPushOfNextTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)

@@ -66,8 +66,9 @@ func (o *outage) Poll(ctx context.Context, id a2a.TaskID, after int64) ([]tasklo
 	return o.Log.Poll(ctx, id, after)
 }
 
-// TestLeaseLostInOutage has the store go away for longer than a lease lasts. When it is back, the run is resumed, and the stream of the
-// server that began it goes on to the last event; so does a message that waits for its answer.
+// TestLeaseLostInOutage has the store go away for longer than a lease lasts. When it is back, the
+// run is resumed, and the stream of the server that began it goes on to the last event; so does a
+// message that waits for its answer.
 func TestLeaseLostInOutage(t *testing.T) {
 	for name, call := range map[string]string{"stream": streamCall, "send": sendCall} {
 		t.Run(name, func(t *testing.T) {

@@ -43,7 +43,8 @@ func (l *counting) Read(ctx context.Context, id a2a.TaskID, after int64, limit i
 	return l.Log.Read(ctx, id, after, limit)
 }
 
-// requests are, for each operation about a task, the params or the body, in which %[1]s is the task.
+// requests are, for each operation about a task, the params or the body, in which %[1]s is the
+// task.
 var requests = map[string]string{
 	"SendMessage":                      `{"tenant":%[2]q,"message":{"messageId":"m","taskId":%[1]q,"role":"ROLE_USER","parts":[{"text":"x"}]}}`,
 	"SendStreamingMessage":             `{"tenant":%[2]q,"message":{"messageId":"m","taskId":%[1]q,"role":"ROLE_USER","parts":[{"text":"x"}]}}`,
@@ -113,8 +114,8 @@ func callAs(t *testing.T, h http.Handler, owner, o, body, task, tenant string) s
 	return fmt.Sprint(w.Code, " ", w.Body)
 }
 
-// TestSecondCaller walks all operations as somebody who does not own the task, and as its owner for another tenant: the answer is
-// the same as for a task that never was, and costs the same.
+// TestSecondCaller walks all operations as somebody who does not own the task, and as its owner for
+// another tenant: the answer is the same as for a task that never was, and costs the same.
 func TestSecondCaller(t *testing.T) {
 	for _, o := range a2ahttp.Operations() {
 		_, about := requests[o]
@@ -194,8 +195,9 @@ func TestSecondCaller(t *testing.T) {
 	})
 }
 
-// TestSamePrefix walks all operations as somebody who does not own the task, though it begins as the ids of their own do: the answer is
-// the same as for a task that never was, also to a message that brings a configuration, of which the task has as many as it may.
+// TestSamePrefix walks all operations as somebody who does not own the task, though it begins as
+// the ids of their own do: the answer is the same as for a task that never was, also to a message
+// that brings a configuration, of which the task has as many as it may.
 func TestSamePrefix(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := new(memlog.Log)
@@ -247,7 +249,8 @@ func TestSamePrefix(t *testing.T) {
 	})
 }
 
-// TestNoCredentials walks what shows a configuration, in each version: nobody gets the credentials, and everybody the token.
+// TestNoCredentials walks what shows a configuration, in each version: nobody gets the credentials,
+// and everybody the token.
 func TestNoCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := new(memlog.Log)

@@ -41,7 +41,8 @@ func handlerOf(l tasklog.Log, logs io.Writer, x a2asrv.AgentExecutor) http.Handl
 	return h
 }
 
-// handlerAndRunner returns the handler of an executor, whose worker runs in the background, and its runner.
+// handlerAndRunner returns the handler of an executor, whose worker runs in the background, and its
+// runner.
 func handlerAndRunner(l tasklog.Log, logs io.Writer, x a2asrv.AgentExecutor) (http.Handler, *run.Runner) {
 	c := configOf(l, logs, x)
 	return a2ahttp.New(c), c.Server.Runner
@@ -107,7 +108,8 @@ func (byToken) Authenticate(r *http.Request) (string, error) {
 	}
 }
 
-// pushOf returns what a server with push notifications has, if the log can keep their configurations.
+// pushOf returns what a server with push notifications has, if the log can keep their
+// configurations.
 func pushOf(l tasklog.Log) *server.Push {
 	store, ok := l.(interface{ Pushes() *memlog.Pushes })
 	if !ok {
@@ -116,9 +118,9 @@ func pushOf(l tasklog.Log) *server.Push {
 	return &server.Push{Store: store.Pushes(), Check: webhook.Guard{}.Check}
 }
 
-// TestTranscripts sends the requests in testdata/*.txtar and compares the responses, byte for byte but for ids and times that
-// are made up anew in each run: those read <id 1>, <id 2>, … and <time>. A request may use an id that was seen before. ETags count
-// as ids.
+// TestTranscripts sends the requests in testdata/*.txtar and compares the responses, byte for byte
+// but for ids and times that are made up anew in each run: those read <id 1>, <id 2>, … and <time>.
+// A request may use an id that was seen before. ETags count as ids.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -130,7 +132,8 @@ func TestTranscripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// In fake time, in which nothing takes any, so that there has to be some between the requests.
+			// In fake time, in which nothing takes any, so that there has to be some between the
+			// requests.
 			synctest.Test(t, func(t *testing.T) {
 				config := configOf(known{new(memlog.Log)}, t.Output(), slow(0))
 				if vary := variants[strings.TrimSuffix(filepath.Base(file), ".txtar")]; vary != nil {
