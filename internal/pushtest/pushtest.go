@@ -399,8 +399,7 @@ func testHead(t *testing.T, s Store) {
 	wantPush(h, false)
 	must(t, s.Put(t.Context(), h, NewConfig(h, "c", "https://example.com")))
 	wantPush(h, true)
-	event := tasklogtest.StatusEvent(h, a2a.TaskStateWorking, "")
-	must(t, lease.Append(t.Context(), 2, []tasklog.Entry{{JSON: event, State: a2a.TaskStateWorking, Time: time.Now()}}))
+	must(t, lease.Append(t.Context(), 2, []tasklog.Entry{tasklogtest.Status(h, a2a.TaskStateWorking, "")}))
 	lease.Close()
 	wantPush(h, true)
 
@@ -410,7 +409,7 @@ func testHead(t *testing.T, s Store) {
 	if _, err := s.Log.Load(t.Context(), h.ID); !errors.Is(err, tasklog.ErrNotFound) {
 		t.Errorf("a configuration makes a task: %v", err)
 	}
-	_, err := s.Log.Create(t.Context(), h, tasklog.Entry{JSON: first}, tasklog.Claim{Writer: "w", Until: seconds(60), Push: true})
+	_, err := s.Log.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Until: seconds(60), Push: true})
 	must(t, err)
 	wantPush(h, true)
 }
@@ -419,7 +418,7 @@ func testHead(t *testing.T, s Store) {
 func create(t *testing.T, s Store) (tasklog.Head, tasklog.Lease) {
 	t.Helper()
 	h, first := tasklogtest.NewTask()
-	lease, err := s.Log.Create(t.Context(), h, tasklog.Entry{JSON: first}, tasklog.Claim{Writer: "w", Until: seconds(60)})
+	lease, err := s.Log.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Until: seconds(60)})
 	must(t, err)
 	return h, lease
 }

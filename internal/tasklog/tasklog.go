@@ -190,9 +190,15 @@ func (s *Snapshot) CrashedIdle() bool {
 	return s.Lease.Holder != "" && s.Lease.Seq == s.Seq && !s.Lease.Released
 }
 
-// Fenced reports whether who acquires the lease after the one in s must put a fence into the log: not if that was never
-// held, was released, or was given for a turn that has ended.
-func (s *Snapshot) Fenced() bool { return s.Lease.Holder != "" && !s.Lease.Released && !s.over() }
+// Fenced reports whether the next lease begins with a fence, since somebody may still append with the one in s: its holder,
+// if it has neither released the lease nor ended its turn, or, if that lease was left to a worker, whoever left it and has
+// not appended yet.
+func (s *Snapshot) Fenced() bool {
+	if s.Lease.Holder == "" {
+		return s.Lease.Epoch > 1 && s.Lease.Seq == s.Seq
+	}
+	return !s.Lease.Released && !s.over()
+}
 
 // Next returns the lease that follows the one in s.
 func (s *Snapshot) Next(c Claim) LeaseInfo {
@@ -214,14 +220,14 @@ func (s *Snapshot) Next(c Claim) LeaseInfo {
 // been done, and can be repeated. Errors may be wrapped.
 type Log interface {
 	// Create stores a new task and its event 1, in one step, and gives the lease. It returns ErrExists if the task was
-	// created before. Repeating it with the same writer is no error.
+	// created before. Repeating it with the same writer is no error, and gives the same lease.
 	Create(ctx context.Context, h Head, first Entry, c Claim) (Lease, error)
 
 	// Acquire gives the lease that follows the one in s, and makes the task one of those that [Index.Unfinished] finds.
 	// Nobody who held the lease before can append after it. It returns ErrConflict if the lease is no longer the one in s,
 	// or the log has grown. If the lease in s has not ended, it is taken nonetheless: the caller knows that its holder
 	// has not put the message of its turn into the log, and should have. A request to cancel stays. Repeating it with the
-	// same writer is no error.
+	// same writer is no error, and gives the same lease. It may return ErrNotFound if there is no such task any more.
 	Acquire(ctx context.Context, s *Snapshot, c Claim) (Lease, error)
 
 	// Load returns the task as of its last event. It returns ErrNotFound if there is no such task.
@@ -240,8 +246,8 @@ type Log interface {
 
 // Reader reads a log.
 type Reader interface {
-	// Read returns the events after event number after, in order: limit at most, and some 4 MB of JSON or one event. More
-	// says that they need not be all that there are. It returns ErrNotFound if there is no such task.
+	// Read returns the events after event number after, in order: limit at most, and none after those with which they are
+	// ReadBytes or more. More says whether there are others after them. It returns ErrNotFound if there is no such task.
 	Read(ctx context.Context, id a2a.TaskID, after int64, limit int) (events []Event, more bool, err error)
 }
 
@@ -256,9 +262,9 @@ type Poller interface {
 // Lease is the right to append to a task's log. It is safe for concurrent use, but for two appends at a time. Its methods
 // return ErrConflict once somebody else has the lease.
 type Lease interface {
-	// Append puts events at number first and after, all or none, and then tells the index of the state that they bring.
-	// first is the number that follows the last event. Repeating it is no error, if it was the last append. A terminal
-	// state is always that of the last event: nothing is appended after it.
+	// Append puts events, of which there is at least one, at number first and after, all or none, and then tells the index
+	// of the state that they bring. first is the number that follows the last event. Repeating it is no error, if it was the
+	// last append. A terminal state is always that of the last event: nothing is appended after it.
 	Append(ctx context.Context, first int64, entries []Entry) error
 
 	// Renew makes the lease end at until, and returns what is asked of its holder.

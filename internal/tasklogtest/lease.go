@@ -222,13 +222,22 @@ func testCancel(t *testing.T, s tasklog.Store) {
 
 	must(t, s.RequestCancel(t.Context(), h)) // while nobody holds the lease
 	check(h, true)
-	seen := mustLoad(t, s, h.ID)
 	six := mustAcquire(t, s, h.ID, by("six"))
 	checkAsked(t, six, until(), asked)
 	must(t, six.Append(t.Context(), 5, in(h, a2a.TaskStateInputRequired)), six.Release(t.Context()))
 	check(h, false)
 
-	seen = mustLoad(t, s, h.ID)
+	late := mustAcquire(t, s, h.ID, by("late"))
+	checkAsked(t, late, until(), tasklog.Asked{})
+	must(t, s.RequestCancel(t.Context(), h), // which this run does not get to see
+		late.Append(t.Context(), 6, in(h, a2a.TaskStateInputRequired)), late.Release(t.Context()))
+	check(h, true)
+	next := mustAcquire(t, s, h.ID, by("next"))
+	checkAsked(t, next, until(), asked)
+	must(t, next.Append(t.Context(), 7, in(h, a2a.TaskStateInputRequired)), next.Release(t.Context()))
+	check(h, false)
+
+	seen := mustLoad(t, s, h.ID)
 	must(t, s.RequestCancel(t.Context(), h)) // while somebody is about to acquire the lease
 	seven, err := s.Acquire(t.Context(), seen, by("seven"))
 	must(t, err)

@@ -185,7 +185,7 @@ func (w *world) task(t *testing.T, events int, url string) tasklog.Head {
 	c.After = 0
 	must(t, w.pushes.Put(t.Context(), h, c))
 	var err error
-	w.leases[h.ID], err = w.store.Create(t.Context(), h, tasklog.Entry{JSON: first}, tasklog.Claim{Writer: "w", Push: true})
+	w.leases[h.ID], err = w.store.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Push: true})
 	must(t, err)
 	w.add(t, h, 2, events-1)
 	return h
@@ -195,8 +195,8 @@ func (w *world) task(t *testing.T, events int, url string) tasklog.Head {
 func (w *world) add(t *testing.T, h tasklog.Head, first int64, n int) {
 	t.Helper()
 	for i := range int64(n) {
-		event := tasklogtest.StatusEvent(h, a2a.TaskStateWorking, strconv.FormatInt(first+i, 10))
-		must(t, w.leases[h.ID].Append(t.Context(), first+i, []tasklog.Entry{{JSON: event, State: a2a.TaskStateWorking}}))
+		event := tasklogtest.Status(h, a2a.TaskStateWorking, strconv.FormatInt(first+i, 10))
+		must(t, w.leases[h.ID].Append(t.Context(), first+i, []tasklog.Entry{event}))
 	}
 }
 
