@@ -312,7 +312,7 @@ func TestRefusedUnread(t *testing.T) {
 // TestPanicOfStream checks that a panic before the first event is told as others are.
 func TestPanicOfStream(t *testing.T) {
 	w := httptest.NewRecorder()
-	handlerOf(panicking{}, t.Output(), slow(0)).ServeHTTP(w, post(t.Context(), streamCall))
+	handlerOf(panicking(), t.Output(), slow(0)).ServeHTTP(w, post(t.Context(), streamCall))
 	if w.Body.String() != "data: "+internalError+"\n\n" {
 		t.Errorf("got %s", w.Body)
 	}

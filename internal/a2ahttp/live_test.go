@@ -17,6 +17,7 @@ import (
 
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
 )
 
 // The tests here run one task over several handlers that share nothing but the log, as Lambda's
@@ -26,8 +27,8 @@ import (
 func taskOf(t *testing.T, l *memlog.Log) a2a.TaskID {
 	t.Helper()
 	var ids []a2a.TaskID
-	if err := l.Running(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true }); err != nil || len(ids) != 1 {
-		t.Fatalf("running tasks: %v, %v; want one", ids, err)
+	if err := l.Unfinished(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true }); err != nil || len(ids) != 1 {
+		t.Fatalf("unfinished tasks: %v, %v; want one", ids, err)
 	}
 	return ids[0]
 }
@@ -196,7 +197,7 @@ func TestCancelRacesCompletion(t *testing.T) {
 			synctest.Wait()
 			var got string
 			var ids []a2a.TaskID
-			_ = l.Running(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true })
+			_ = l.Unfinished(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true })
 			if len(ids) > 0 {
 				got = answer(t, instance(), rpc("CancelTask", `{"id":%q}`, ids[0]))
 			}
@@ -364,10 +365,10 @@ func TestOrphan(t *testing.T) {
 				l := new(memlog.Log)
 				h, runner := handlerAndRunner(l, t.Output(), slow(time.Second))
 				// An instance that dies after its first step leaves this.
-				dead := &dying{Log: l, after: 2}
+				dying := tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Lease.Append", Nth: 3})
 				ctx, kill := context.WithCancel(t.Context())
 				defer kill()
-				go do(ctx, handlerOf(dead, io.Discard, slow(time.Second)), streamCall, 0)
+				go do(ctx, handlerOf(dying, io.Discard, slow(time.Second)), streamCall, 0)
 				time.Sleep(500 * time.Millisecond)
 				id := taskOf(t, l)
 				time.Sleep(20 * time.Second)
@@ -393,43 +394,6 @@ func TestOrphan(t *testing.T) {
 	}
 }
 
-// dying is a log of an instance that dies after some appends: from then on it neither appends nor
-// renews its lease, nor takes one.
-type dying struct {
-	tasklog.Log
-	mu    sync.Mutex
-	after int
-}
-
-func (d *dying) dead() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.after--; d.after < 0 {
-		return fmt.Errorf("dead")
-	}
-	return nil
-}
-
-func (d *dying) Append(ctx context.Context, b tasklog.Batch) error {
-	if err := d.dead(); err != nil {
-		return err
-	}
-	return d.Log.Append(ctx, b)
-}
-
-func (d *dying) Acquire(ctx context.Context, s *tasklog.Snapshot, writer string, until time.Time) (tasklog.Lease, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.after < 0 {
-		return tasklog.Lease{}, fmt.Errorf("dead")
-	}
-	return d.Log.Acquire(ctx, s, writer, until)
-}
-
-func (d *dying) Renew(context.Context, tasklog.Head, string, time.Time) (tasklog.Asked, error) {
-	return tasklog.Asked{}, fmt.Errorf("dead")
-}
-
 // TestTakenOver takes a task from an instance that works on it: its stream goes on to the last
 // event, and a blocking send waits for the outcome all the same.
 func TestTakenOver(t *testing.T) {
@@ -448,13 +412,13 @@ func TestTakenOver(t *testing.T) {
 
 		_, runner := handlerAndRunner(l, t.Output(), slow(time.Second))
 		var ids []a2a.TaskID
-		_ = l.Running(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true })
+		_ = l.Unfinished(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true })
 		for _, id := range ids {
 			s, err := l.Load(t.Context(), id)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := l.Acquire(t.Context(), s, "thief", time.Now()); err != nil {
+			if _, err := l.Acquire(t.Context(), s, tasklog.Claim{Writer: "thief", Until: time.Now()}); err != nil {
 				t.Fatal(err)
 			}
 			r, err := runner.Resume(t.Context(), id)

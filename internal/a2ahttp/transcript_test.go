@@ -35,30 +35,30 @@ import (
 
 var update = flag.Bool("update", false, "write the responses into the transcripts")
 
-// handlerOf returns a handler of the executor over the log.
-func handlerOf(l tasklog.Log, logs io.Writer, x a2asrv.AgentExecutor) http.Handler {
+// handlerOf returns a handler of the executor over the store.
+func handlerOf(l tasklog.Store, logs io.Writer, x a2asrv.AgentExecutor) http.Handler {
 	h, _ := handlerAndRunner(l, logs, x)
 	return h
 }
 
 // handlerAndRunner returns the handler of an executor, whose worker runs in the background, and its
 // runner.
-func handlerAndRunner(l tasklog.Log, logs io.Writer, x a2asrv.AgentExecutor) (http.Handler, *run.Runner) {
+func handlerAndRunner(l tasklog.Store, logs io.Writer, x a2asrv.AgentExecutor) (http.Handler, *run.Runner) {
 	c := configOf(l, logs, x)
 	return a2ahttp.New(c), c.Server.Runner
 }
 
-func configOf(l tasklog.Log, logs io.Writer, x a2asrv.AgentExecutor) a2ahttp.Config {
+func configOf(l tasklog.Store, logs io.Writer, x a2asrv.AgentExecutor) a2ahttp.Config {
 	logger := slog.New(slog.NewTextHandler(logs, nil))
-	runner := &run.Runner{Log: l, Executor: x, Logger: logger}
-	runner.Invoke = func(_ context.Context, id a2a.TaskID) error {
+	var runner *run.Runner
+	runner = run.New(run.Config{Store: l, Executor: x, Logger: logger, Invoke: func(_ context.Context, id a2a.TaskID) error {
 		go func() { _ = runner.Work(context.Background(), id) }()
 		return nil
-	}
+	}})
 	return a2ahttp.Config{
-		Server: &server.Server{
-			Log: l, Runner: runner, Retention: 24 * time.Hour, Card: demoagent.Card(), Push: pushOf(l),
-		},
+		Server: server.New(server.Config{
+			Store: l, Runner: runner, Retention: 24 * time.Hour, Card: demoagent.Card(), Push: pushOf(l),
+		}),
 		Auth:    auth.None(),
 		BaseURL: functionurl.BaseURL,
 		Logger:  logger,
@@ -108,9 +108,9 @@ func (byToken) Authenticate(r *http.Request) (string, error) {
 	}
 }
 
-// pushOf returns what a server with push notifications has, if the log can keep their
+// pushOf returns what a server with push notifications has, if the store can keep their
 // configurations.
-func pushOf(l tasklog.Log) *server.Push {
+func pushOf(l tasklog.Store) *server.Push {
 	store, ok := l.(interface{ Pushes() *memlog.Pushes })
 	if !ok {
 		return nil
