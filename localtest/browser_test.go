@@ -31,7 +31,8 @@ type browser struct {
 	mu       sync.Mutex
 	requests []*network.Request
 	// faults is what the page wrote to the console, and what the browser did: exceptions, refused by the policy, failed requests.
-	faults []string
+	faults  []string
+	changes int // of the network, which a request did not survive
 }
 
 // browsers are the tests that may have one at the same time: each keeps a processor busy.
@@ -103,6 +104,7 @@ func (b *browser) listen(event any) {
 		b.faults = append(b.faults, fmt.Sprintf("console: %s", jsonOf(e.Args)))
 	case *cdplog.EventEntryAdded:
 		if strings.Contains(e.Entry.Text, networkChanged) {
+			b.changes++
 			return
 		}
 		b.faults = append(b.faults, fmt.Sprintf("%s: %s", e.Entry.Source, e.Entry.Text))
@@ -115,6 +117,13 @@ func jsonOf(v any) string {
 		return err.Error()
 	}
 	return string(data)
+}
+
+// changed reports whether the page had to ask again, or to take a stream up again, because of this machine.
+func (b *browser) changed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.changes > 0
 }
 
 // takeFaults returns the faults since the last time.
