@@ -22,7 +22,7 @@ import (
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
-	"a2alambda/localtest"
+	"a2alambda/localtest/dynamodblocal"
 )
 
 // recorder is an asker that takes its time, and notes the ids of the messages that it was given.
@@ -64,11 +64,7 @@ func instance(l, workers tasklog.Log, x a2asrv.AgentExecutor) *server.Server {
 
 // stores are the logs, each opened anew for each instance that shares what is in it.
 func stores(t *testing.T) map[string]func() tasklog.Log {
-	client := localtest.DynamoClient(t, localtest.DynamoDB(t))
-	table := "tasks-" + string(a2a.NewTaskID())
-	if err := dynamolog.CreateTable(t.Context(), client, table); err != nil {
-		t.Fatal(err)
-	}
+	client, table := dynamodblocal.Table(t)
 	mem := new(memlog.Log)
 	return map[string]func() tasklog.Log{
 		"memory":   func() tasklog.Log { return mem },

@@ -3,7 +3,6 @@ package clients
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,8 +17,8 @@ import (
 	pb "github.com/a2aproject/a2a-go/v2/a2apb/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	"a2alambda/internal/auth/authtest"
-	"a2alambda/localtest"
+	agent "a2alambda/localtest/client"
+	"a2alambda/localtest/localserver"
 )
 
 // forms are those in which a card may have its security requirements in 1.0; the fields of 0.3 are beside them. JSON has no other
@@ -103,14 +102,9 @@ var programs = []struct {
 // served. Who reads what is in testdata/cards.txt.
 func TestCards(t *testing.T) {
 	t.Parallel()
-	issuer := authtest.NewIssuer(t)
-	url := localtest.StartAgent(t, "AUTH=oidc", "OIDC_ISSUER="+issuer.URL, "OIDC_AUDIENCE=agent")
-	response, err := http.Get(url + "/.well-known/agent-card.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	card, err := io.ReadAll(response.Body)
+	url, _ := localserver.StartOIDC(t)
+	answer, err := agent.Do(t.Context(), http.MethodGet, url+"/.well-known/agent-card.json", "")
+	card := []byte(answer.Body)
 	var fields map[string]json.RawMessage
 	if err != nil || json.Unmarshal(card, &fields) != nil {
 		t.Fatalf("%s, %v", card, err)

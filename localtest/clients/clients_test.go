@@ -16,8 +16,8 @@ import (
 	"strings"
 	"testing"
 
-	"a2alambda/internal/auth/authtest"
 	"a2alambda/localtest"
+	"a2alambda/localtest/localserver"
 )
 
 var (
@@ -58,8 +58,7 @@ func TestMain(m *testing.M) {
 // TestClients compares what each client prints with testdata.
 func TestClients(t *testing.T) {
 	t.Parallel()
-	issuer := authtest.NewIssuer(t)
-	url := localtest.StartAgent(t, "AUTH=oidc", "OIDC_ISSUER="+issuer.URL, "OIDC_AUDIENCE=agent")
+	url, token := localserver.StartOIDC(t)
 	clients := light
 	if *heavy {
 		clients = append(clients, heavies...)
@@ -67,8 +66,7 @@ func TestClients(t *testing.T) {
 	for _, c := range clients {
 		t.Run(c.part, func(t *testing.T) {
 			t.Parallel()
-			token := issuer.Token(map[string]any{"sub": c.part, "aud": "agent"})
-			printed := strings.ReplaceAll(run(t, c, url, token), url, "http://agent.example")
+			printed := strings.ReplaceAll(run(t, c, url, token(c.part)), url, "http://agent.example")
 			compare(t, printed, "testdata/"+c.part+".txt")
 		})
 	}

@@ -151,6 +151,16 @@ func (e *Emulator) Instances() []Instance {
 	return all
 }
 
+// Busy returns the IDs of the instances that have an invocation, the oldest first.
+func (e *Emulator) Busy() (ids []string) {
+	for _, i := range e.Instances() {
+		if i.State == Busy {
+			ids = append(ids, i.ID)
+		}
+	}
+	return ids
+}
+
 // Kill ends an instance with SIGKILL, whatever it does, and waits for its end.
 // A stream that it was sending is cut.
 func (e *Emulator) Kill(id string) error {

@@ -3,7 +3,6 @@ package hostile_test
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,7 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/dynamolog"
-	"a2alambda/localtest"
+	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/hostile"
 	"a2alambda/localtest/stack"
@@ -72,13 +71,9 @@ func newSystem(t *testing.T, agent, worker string) *system {
 	} else {
 		t.Log("each instance is in a ", s.cells.Kernel, " of its function's memory, without swap")
 	}
-	endpoint := localtest.DynamoDB(t)
-	s.client, s.table = localtest.DynamoClient(t, endpoint), "hostile-"+rand.Text()
-	if err := dynamolog.CreateTable(t.Context(), s.client, s.table); err != nil {
-		t.Fatal(err)
-	}
+	s.client, s.table = dynamodblocal.Table(t)
 	s.log = dynamolog.New(s.client, s.table)
-	c := stack.Config{DynamoDB: endpoint, Table: s.table}
+	c := stack.Config{Table: s.table}
 	logs := &quiet{to: t.Output()}
 	c.Invoke.Log = logs
 	c.Invoke.Deliver = func(e emulator.Event) int {
@@ -101,13 +96,11 @@ func newSystem(t *testing.T, agent, worker string) *system {
 		}
 	}
 	c.Agent, c.Worker, c.Sweeper = function("agent", agent), function("worker", worker), function("sweeper", "a2alambda/functions/sweeper")
-	var err error
-	if s.Stack, err = stack.Start(c); err != nil {
-		t.Fatal(err)
-	}
+	s.Stack, s.url = stack.New(t, c)
 	push := function("push", "a2alambda/functions/push")
 	invoke := httptest.NewUnstartedServer(nil)
 	push.Env = slices.Concat(push.Env, s.Env, []string{"AWS_ENDPOINT_URL_LAMBDA=http://" + invoke.Listener.Addr().String()})
+	var err error
 	if s.push, err = emulator.New(push); err != nil {
 		t.Fatal(err)
 	}
@@ -116,14 +109,11 @@ func newSystem(t *testing.T, agent, worker string) *system {
 	}
 	invoke.Config.Handler = s.pusher
 	invoke.Start()
-	url := httptest.NewServer(s.Agent)
-	s.url = url.URL
 	t.Cleanup(func() {
 		s.push.Close()
 		s.pusher.Close()
 		invoke.Close()
 		s.Close()
-		url.Close()
 		if err := s.cells.Close(); err != nil {
 			t.Error(err)
 		}

@@ -16,7 +16,6 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/tasklog"
-	"a2alambda/localtest/emulator"
 )
 
 // pages lists twenty tasks of 830 KB, and one that is longer than a page, in each version, and whatever is asked for.
@@ -262,11 +261,9 @@ func TestTalkative(t *testing.T) {
 			s.lost.Store(true)
 			defer s.lost.Store(false)
 			task := s.begun(t, says)
-			for _, i := range s.Agent.Instances() {
-				if i.State == emulator.Busy {
-					if err := s.Agent.Kill(i.ID); err != nil {
-						t.Error(err)
-					}
+			for _, id := range s.Agent.Busy() {
+				if err := s.Agent.Kill(id); err != nil {
+					t.Error(err)
 				}
 			}
 			s.lost.Store(false)

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"a2alambda/localtest"
 	"a2alambda/localtest/emulator"
+	"a2alambda/localtest/process"
 )
 
 const send = `{"jsonrpc":"2.0","id":1,"method":"message/stream","params":{"message":{"role":"user","parts":[{"kind":"text","text":"Stream me a response!"}],"messageId":"one"}}}`
@@ -29,7 +29,7 @@ func TestServe(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), binary)
 	cmd.Env = append(os.Environ(), "PORT=0")
 	// A group of its own, so that a signal can reach it as from a terminal; and it ends with the test, however that ends.
-	cmd.SysProcAttr = localtest.OwnGroup()
+	cmd.SysProcAttr = process.OwnGroup()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
