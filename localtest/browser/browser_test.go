@@ -175,7 +175,7 @@ func (b *browser) open(url string) {
 // navigate goes to the URL, however often the network changes under way.
 func (b *browser) navigate(url string) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.ctx, client.Patience)
 	defer cancel()
 	for {
 		err := chromedp.Do(ctx, chromedp.Navigate(url))
@@ -191,7 +191,7 @@ func (b *browser) navigate(url string) {
 // reload loads the page again, however often the network changes under way: then the browser shows a page of its own.
 func (b *browser) reload() {
 	b.t.Helper()
-	for end := time.Now().Add(patience); ; {
+	for end := time.Now().Add(client.Patience); ; {
 		b.do(chromedp.Reload())
 		shown := eval[string](b, `document.body?.innerText ?? ''`)
 		if !strings.Contains(shown, strings.TrimPrefix(networkChanged, "net::")) {

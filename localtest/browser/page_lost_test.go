@@ -1,4 +1,4 @@
-package localtest_test
+package browser
 
 import (
 	"net/http"
@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"a2alambda/localtest/client"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
@@ -40,7 +42,7 @@ func (r *refusing) lose(text string) losing {
 // tried waits until an answer has been lost in each way.
 func (l losing) tried(t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(patience); len(l.answers) < len(loses); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(client.Patience); len(l.answers) < len(loses); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the page gave up after %d tries", len(l.answers))
 		}
