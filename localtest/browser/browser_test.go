@@ -247,15 +247,12 @@ func (b *browser) equal(expression, want string) {
 // becomes waits until an expression has the value, as JSON.
 func (b *browser) becomes(expression, want string) {
 	b.t.Helper()
-	for end := time.Now().Add(client.Patience); ; time.Sleep(10 * time.Millisecond) {
-		got := eval[string](b, "String(JSON.stringify("+expression+"))")
-		if got == want {
-			return
+	client.Await(b.t, 10*time.Millisecond, func() string {
+		if got := eval[string](b, "String(JSON.stringify("+expression+"))"); got != want {
+			return fmt.Sprintf("%s is\n%s\nwant\n%s", expression, got, want)
 		}
-		if time.Now().After(end) {
-			b.t.Fatalf("%s is\n%s\nwant\n%s", expression, got, want)
-		}
-	}
+		return ""
+	})
 }
 
 // write types a text at the focus.

@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"a2alambda/localtest/client"
-
 	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/localtest/client"
+	"a2alambda/localtest/localserver"
 )
 
 // loses are the ways in which an answer is lost.
@@ -105,7 +106,8 @@ func TestPageLost(t *testing.T) {
 // TestPageLostCard loses the answers to GetExtendedAgentCard.
 func TestPageLostCard(t *testing.T) {
 	t.Parallel()
-	behind, token := startWithIssuer(t)
+	behind, tokens := localserver.StartOIDC(t)
+	token := tokens("alice")
 	to, err := url.Parse(behind)
 	if err != nil {
 		t.Fatal(err)

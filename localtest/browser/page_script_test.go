@@ -3,6 +3,7 @@ package browser
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net"
@@ -13,10 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"a2alambda/localtest/client"
-
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
+
+	"a2alambda/localtest/client"
 )
 
 // scripted is an agent that says what a test has it say: events, until one that ends its turn.
@@ -209,17 +210,14 @@ func (n *route) leave() {
 // refused waits until so many connections have been refused.
 func (n *route) refused(t *testing.T, tries int) {
 	t.Helper()
-	for end := time.Now().Add(client.Patience); ; time.Sleep(10 * time.Millisecond) {
+	client.Await(t, 10*time.Millisecond, func() string {
 		n.mu.Lock()
-		so := n.tries
-		n.mu.Unlock()
-		if so >= tries {
-			return
+		defer n.mu.Unlock()
+		if n.tries >= tries {
+			return ""
 		}
-		if time.Now().After(end) {
-			t.Fatalf("the page gave up after %d tries", so)
-		}
-	}
+		return fmt.Sprintf("the page gave up after %d tries", n.tries)
+	})
 }
 
 func (n *route) comeBack() {

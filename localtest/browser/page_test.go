@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/localserver"
 	"a2alambda/localtest/stack"
-
-	"github.com/chromedp/chromedp"
 )
 
 var update = flag.Bool("update", false, "write docs/page.png and docs/page-dark.png")
@@ -196,15 +196,12 @@ func TestPage(t *testing.T) {
 // waitCompleted waits until a task of the agent is completed.
 func waitCompleted(t *testing.T, base, id string) {
 	t.Helper()
-	for end := time.Now().Add(client.Patience); ; time.Sleep(50 * time.Millisecond) {
-		body := client.Result(t, base, "GetTask", client.ByID(id))
-		if strings.Contains(body, "TASK_STATE_COMPLETED") {
-			return
+	client.Await(t, 50*time.Millisecond, func() string {
+		if body := client.Result(t, base, "GetTask", client.ByID(id)); !strings.Contains(body, "TASK_STATE_COMPLETED") {
+			return "it is not completed: " + body
 		}
-		if time.Now().After(end) {
-			t.Fatalf("task %s is not completed: %s", id, body)
-		}
-	}
+		return ""
+	})
 }
 
 // TestPageServed shows that the local server has the page, and the function behind its URL.

@@ -13,6 +13,20 @@ import (
 // Patience is how long a test waits for what must come: a failure takes so long.
 const Patience = 3 * time.Minute
 
+// Await waits until there is nothing missing any more, which it asks for every so often. It ends the test when Patience is over.
+func Await(tb testing.TB, every time.Duration, missing func() string) {
+	tb.Helper()
+	for end := time.Now().Add(Patience); ; time.Sleep(every) {
+		what := missing()
+		if what == "" {
+			return
+		}
+		if time.Now().After(end) {
+			tb.Fatalf("after %v: %s", Patience, what)
+		}
+	}
+}
+
 // The Content-Types of answers.
 const (
 	JSON        = "application/json"

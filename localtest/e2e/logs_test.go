@@ -146,15 +146,10 @@ type logs struct{ process.Output }
 // await waits until there are lines that match all the expressions.
 func (l *logs) await(t *testing.T, expressions ...string) {
 	t.Helper()
-	for end := time.Now().Add(client.Patience); ; time.Sleep(20 * time.Millisecond) {
+	client.Await(t, 20*time.Millisecond, func() string {
 		missing := slices.DeleteFunc(slices.Clone(expressions), func(e string) bool { return regexp.MustCompile(e).MatchString(l.String()) })
-		if len(missing) == 0 {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("the log has no line %s", strings.Join(missing, "\nand none "))
-		}
-	}
+		return strings.Join(missing, " and ")
+	})
 }
 
 // TestLogs has the system do what it can do, with messages, tokens and credentials that have a secret in them: each line of the logs
@@ -202,15 +197,13 @@ func TestLogs(t *testing.T) {
 
 	// An instance is killed in the middle of a run. Fifteen seconds later, when its lease has ended, the sweeper finds it.
 	lost := a2a.TaskID(client.TaskIn(t, do(token, "SendMessage", params(`,"configuration":{"returnImmediately":true}`))))
-	for end := time.Now().Add(client.Patience); ; time.Sleep(10 * time.Millisecond) {
+	client.Await(t, 10*time.Millisecond, func() string {
 		snapshot, err := s.log.Load(t.Context(), lost)
 		if err == nil && snapshot.Task.Status.State == a2a.TaskStateWorking {
-			break
+			return ""
 		}
-		if time.Now().After(end) {
-			t.Fatalf("the worker does not run the task: %+v, %v", snapshot, err)
-		}
-	}
+		return fmt.Sprintf("the worker does not run the task: %+v, %v", snapshot, err)
+	})
 	if err := s.Worker.Kill(busy(t, s.Worker)); err != nil {
 		t.Fatal(err)
 	}

@@ -115,14 +115,15 @@ func TestCutOff(t *testing.T) {
 		original.take(t, 3)
 		kill(t, s.Agent)
 		original.rest(t, true)
-		for end := time.Now().Add(client.Patience); len(s.jobs) == 0; time.Sleep(time.Second) {
+		client.Await(t, time.Second, func() string {
 			if err := s.Sweep(); err != nil {
 				t.Fatal(err)
 			}
-			if time.Now().After(end) {
-				t.Fatal("the sweeper found nothing")
+			if len(s.jobs) > 0 {
+				return ""
 			}
-		}
+			return "the sweeper found nothing"
+		})
 		s.job(t, original.task(t))
 		wantWhole(t, s, original.task(t))
 	})

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/localserver"
@@ -93,9 +92,10 @@ func (s *session) show(t *testing.T, command string, args ...string) {
 // awaitWork waits until the task is being worked on.
 func (s *session) awaitWork(t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(client.Patience); !strings.Contains(s.run(t, "get task", s.task), "\nStatus:   working"); {
-		if time.Now().After(end) {
-			t.Fatalf("task %s is not being worked on", s.task)
+	client.Await(t, 0, func() string {
+		if got := s.run(t, "get task", s.task); !strings.Contains(got, "\nStatus:   working") {
+			return "it is not being worked on: " + got
 		}
-	}
+		return ""
+	})
 }

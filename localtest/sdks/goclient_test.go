@@ -10,13 +10,13 @@ import (
 	"strings"
 	"testing"
 
-	"a2alambda/localtest/client"
-	"a2alambda/localtest/localserver"
-
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2aclient"
 	"github.com/a2aproject/a2a-go/v2/a2aclient/agentcard"
 	"github.com/a2aproject/a2a-go/v2/a2acompat/a2av0"
+
+	"a2alambda/localtest/client"
+	"a2alambda/localtest/localserver"
 )
 
 // TestGoClient has the Go SDK's client do what those of the other SDKs do, in both versions of the protocol.
