@@ -1,4 +1,4 @@
-package sdks
+package clients
 
 import (
 	"crypto/ecdsa"
@@ -6,18 +6,14 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"os/exec"
-	"strings"
 	"testing"
 
-	"a2alambda/localtest"
 	"a2alambda/localtest/localserver"
 )
 
 // TestCardSignature has the Python SDK verify the signature of the card.
 func TestCardSignature(t *testing.T) {
 	t.Parallel()
-	python := localtest.Setup(t, "python1")
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -28,10 +24,8 @@ func TestCardSignature(t *testing.T) {
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 	url := localserver.Start(t, "CARD_SIGNING_KEY="+string(text))
-	verify := exec.CommandContext(t.Context(), python, "testdata/verify_card.py", url+"/.well-known/agent-card.json")
-	var stderr strings.Builder
-	verify.Stderr = &stderr
-	if out, err := verify.Output(); err != nil || string(out) != "verified: Streaming Demo Agent\n" {
-		t.Errorf("the verifier ended with %v and printed %s%s", err, out, &stderr)
+	got := output(t, program{"verify_card.py", "python1"}, url+"/.well-known/agent-card.json")
+	if got != "verified: Streaming Demo Agent\n" {
+		t.Errorf("the verifier printed %s", got)
 	}
 }

@@ -1,4 +1,4 @@
-package sdks
+package clients
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package sdks
+package clients
 
 import (
 	"cmp"
@@ -7,26 +7,22 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/localserver"
 )
 
-// TestClients has the client of each SDK do all that it can, over each protocol binding that it knows, with a token. What it
-// saw, and what its webhook got, is in testdata/clients.
-func TestClients(t *testing.T) {
+// TestSDKs has the client of each SDK do all that it can, over each protocol binding that it knows, with a token. What it
+// saw, and what its webhook got, is in testdata.
+func TestSDKs(t *testing.T) {
 	t.Parallel()
 	url, tokens := localserver.StartOIDC(t)
 	token := tokens("alice")
 	for _, c := range []struct {
-		part, want string // of setup.sh, in testdata/clients
+		part, want string // of setup.sh, in testdata
 		bindings   []string
 	}{
 		{"python02", "python02.txt", []string{"JSONRPC"}},
@@ -39,36 +35,20 @@ func TestClients(t *testing.T) {
 			t.Run(c.part+"/"+binding, func(t *testing.T) {
 				t.Parallel()
 				hook := newWebhook(t)
-				saw := runClient(t, c.part, url, binding, hook.url, token)
+				saw := output(t, sdk("", c.part), url, binding, hook.url, token)
 				client.Same(t, saw+hook.got(t), "testdata/"+c.want)
 			})
 		}
 	}
 }
 
-// runClient runs the client with the SDK of a part of setup.sh, and returns what it prints.
-func runClient(t *testing.T, part string, args ...string) string {
-	t.Helper()
-	return runProgram(t, part, "testdata", args...)
-}
-
-// runProgram is runClient for the part's program in another folder.
-func runProgram(t *testing.T, part, folder string, args ...string) string {
-	t.Helper()
-	installed := localtest.Setup(t, part)
-	program, file := installed, filepath.Join(folder, part+".py")
-	if filepath.Base(installed) == "node_modules" {
-		program, file = "node", filepath.Join(folder, part+".cjs")
+// sdk is the program in a folder that uses the SDK of a part of setup.sh.
+func sdk(folder, part string) program {
+	extension := ".py"
+	if strings.HasPrefix(part, "js") {
+		extension = ".cjs"
 	}
-	cmd := exec.CommandContext(t.Context(), program, append([]string{file}, args...)...)
-	cmd.Env = append(os.Environ(), "NODE_PATH="+installed)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("the client ended with %v after\n%s%s", err, out, stderr.String())
-	}
-	return string(out)
+	return program{folder + part + extension, part}
 }
 
 // webhook receives the push notifications of one task at its url, and ignores those for other paths below.

@@ -1,4 +1,4 @@
-package sdks
+package clients
 
 import (
 	"encoding/json"
@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -133,7 +132,7 @@ func TestForms(t *testing.T) {
 		}
 	}
 	for _, part := range []string{"python02", "python03", "python1", "js03", "js1"} {
-		column(part, strings.Split(strings.TrimSpace(runProgram(t, part, "testdata/forms", urls...)), "\n"))
+		column(part, strings.Split(strings.TrimSpace(output(t, sdk("forms/", part), urls...)), "\n"))
 	}
 	var saw, sawOld []string
 	for _, url := range urls {
@@ -148,13 +147,7 @@ func TestForms(t *testing.T) {
 		fmt.Fprintf(w, "%s\t%s\n", f.name, strings.Join(verdicts[f.name], "\t"))
 	}
 	_ = w.Flush()
-	want, err := os.ReadFile("testdata/forms.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := table.String(); got != string(want) {
-		t.Errorf("got\n%s\nwant, as in testdata/forms.txt,\n%s", got, want)
-	}
+	compare(t, table.String(), "testdata/forms.txt")
 	for _, chosen := range []string{"refused as an event", "refused by this agent", "a comment", "retry at the end", "U+0085 escaped"} {
 		if seen := verdicts[chosen]; slices.ContainsFunc(seen, func(s string) bool { return s != "whole" }) {
 			t.Errorf("not every client reads what the agent sends, %s: %q", chosen, seen)

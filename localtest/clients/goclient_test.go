@@ -1,4 +1,4 @@
-package sdks
+package clients
 
 import (
 	"cmp"
@@ -46,7 +46,7 @@ func TestGoClient(t *testing.T) {
 	}
 }
 
-// goClient is a client that writes down what it sees, in the words of testdata/clients.
+// goClient is a client that writes down what it sees, in the words of testdata.
 type goClient struct {
 	*a2aclient.Client
 	t       *testing.T
