@@ -31,7 +31,8 @@ type browser struct {
 	mu       sync.Mutex
 	requests []*network.Request
 	// faults is what the page wrote to the console, and what the browser did: exceptions, refused by the policy, failed requests.
-	faults []string
+	faults  []string
+	changes int // of the network, which a request did not survive
 }
 
 // browsers are the tests that may have one at the same time: each keeps a processor busy.
@@ -87,6 +88,10 @@ func (b *browser) tab() *browser {
 	return other
 }
 
+// networkChanged is what the browser says of a request that it gives up because this machine has got, or lost, a network interface or an
+// address, as when a container starts. It is no fault of the page, which asks again.
+const networkChanged = "net::ERR_NETWORK_CHANGED"
+
 func (b *browser) listen(event any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -98,6 +103,10 @@ func (b *browser) listen(event any) {
 	case *runtime.EventConsoleAPICalled:
 		b.faults = append(b.faults, fmt.Sprintf("console: %s", jsonOf(e.Args)))
 	case *cdplog.EventEntryAdded:
+		if strings.Contains(e.Entry.Text, networkChanged) {
+			b.changes++
+			return
+		}
 		b.faults = append(b.faults, fmt.Sprintf("%s: %s", e.Entry.Source, e.Entry.Text))
 	}
 }
@@ -108,6 +117,13 @@ func jsonOf(v any) string {
 		return err.Error()
 	}
 	return string(data)
+}
+
+// changed reports whether the page had to ask again, or to take a stream up again, because of this machine.
+func (b *browser) changed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.changes > 0
 }
 
 // takeFaults returns the faults since the last time.
@@ -160,8 +176,39 @@ func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 // open opens the page at the URL, and waits until it shows an agent.
 func (b *browser) open(url string) {
 	b.t.Helper()
-	b.do(chromedp.Navigate(url))
+	b.navigate(url)
 	b.wait(`document.title !== 'A2A agent' && $text('#version')`)
+}
+
+// navigate goes to the URL, however often the network changes under way.
+func (b *browser) navigate(url string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	for {
+		err := chromedp.Do(ctx, chromedp.Navigate(url))
+		if err == nil {
+			return
+		}
+		if !strings.Contains(err.Error(), networkChanged) {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+// reload loads the page again, however often the network changes under way: then the browser shows a page of its own.
+func (b *browser) reload() {
+	b.t.Helper()
+	for end := time.Now().Add(patience); ; {
+		b.do(chromedp.Reload())
+		shown := eval[string](b, `document.body?.innerText ?? ''`)
+		if !strings.Contains(shown, strings.TrimPrefix(networkChanged, "net::")) {
+			return
+		}
+		if time.Now().After(end) {
+			b.t.Fatalf("the page does not load: %s", shown)
+		}
+	}
 }
 
 // eval evaluates a JavaScript expression, in which $text(selector) is the text that an element shows, and $all(selector) those of all

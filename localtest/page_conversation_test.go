@@ -33,7 +33,7 @@ func TestPageReload(t *testing.T) {
 	b.becomes(`Object.keys(Object.fromEntries(new URLSearchParams(location.hash.slice(1))))`, `["context","task"]`)
 	address := eval[string](b, `location.href`)
 
-	b.do(chromedp.Reload())
+	b.reload()
 	b.becomes(messages, `["First","Second"]`)
 	b.becomes(`[`+state+`, $all('.artifact .parts'), `+numbers+`]`, `["Completed,Working",["One"],"1 2"]`)
 	others := []*browser{b.tab(), b.another()}
@@ -86,7 +86,7 @@ func TestPageHistory(t *testing.T) {
 	// An address that leads nowhere says so.
 	b.open(base + "/#context=none")
 	b.becomes(`$text('#opening')`, `"This conversation is not here. It may have expired, or be another caller’s."`)
-	b.do(chromedp.Navigate("about:blank"))
+	b.navigate("about:blank")
 	b.open(base + "/#task=none")
 	b.becomes(`$text('#opening')`, `"This conversation is not here. It may have expired, or be another caller’s."`)
 }
@@ -142,7 +142,7 @@ func TestPageKilled(t *testing.T) {
 	b.equal(`[$all('.artifact .parts'), `+order+`]`,
 		`[["Your query 'Stream me a response!' has been processed successfully!"],"Events 1 to 6, in order: none missing, none twice."]`)
 	b.wait(marks + `[0].startsWith('The stream was cut after event ')`)
-	b.do(chromedp.Reload())
+	b.reload()
 	b.becomes(`[`+numbers+`, `+state+`]`, `["1 2 3 4 5 6","Completed"]`)
 }
 

@@ -39,7 +39,7 @@ func TestPageMany(t *testing.T) {
 		if got := eval[string](b, `[...document.querySelectorAll('.artifact p:not(.about)')].map((p) => p.textContent.trim()).join(' ')`); got != strings.TrimSpace(want.String()) {
 			t.Errorf("the answer has %d characters, want %d", len(got), want.Len())
 		}
-		b.do(chromedp.Reload())
+		b.reload()
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
-	"github.com/chromedp/chromedp"
 )
 
 // TestPageSending shows a message at once, what becomes of it, and that one that was refused can be sent again, or changed.
@@ -107,7 +106,7 @@ func TestPageUnsent(t *testing.T) {
 	b.send("Hello")
 	<-arrived
 	server.refuse("", nil)
-	b.do(chromedp.Reload())
+	b.reload()
 	b.becomes(`$all('.said')`, `["Hello\nReceived"]`)
 	x.status(t, a2a.TaskStateCompleted)
 	b.becomes(`[`+state+`, $all('#recent .title'), history.state]`, `["Completed",["Hello"],null]`)

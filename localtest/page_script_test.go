@@ -226,19 +226,35 @@ func (n *route) comeBack() {
 	n.gone = false
 }
 
-// refusing serves like a handler, but for requests with the text in their body, which are refused while it is set.
+// refusing serves like a handler, but for requests with a text in their path or body, which are refused while it is set.
 type refusing struct {
 	http.Handler
 
-	mu     sync.Mutex
-	text   string
-	answer http.HandlerFunc
+	mu      sync.Mutex
+	answers map[string]http.HandlerFunc // by text
 }
 
+// refuse has requests with the text answered so, or, with nil, no more refused. Without a text, none is.
 func (r *refusing) refuse(text string, answer http.HandlerFunc) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.text, r.answer = text, answer
+	if text == "" {
+		clear(r.answers)
+		return
+	}
+	r.answers[text] = answer
+}
+
+// answer returns the answer to a request that is refused, or nil.
+func (r *refusing) answer(path, body string) http.HandlerFunc {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for text, answer := range r.answers {
+		if strings.Contains(path, text) || strings.Contains(body, text) {
+			return answer
+		}
+	}
+	return nil
 }
 
 func (r *refusing) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -246,21 +262,23 @@ func (r *refusing) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if err != nil {
 		return
 	}
-	r.mu.Lock()
-	text, answer := r.text, r.answer
-	r.mu.Unlock()
-	if text != "" && strings.Contains(string(body), text) {
+	req.Body = io.NopCloser(strings.NewReader(string(body)))
+	if answer := r.answer(req.URL.Path, string(body)); answer != nil {
 		answer(w, req)
 		return
 	}
-	req.Body = io.NopCloser(strings.NewReader(string(body)))
 	r.Handler.ServeHTTP(w, req)
 }
 
 // serveRefusing serves an agent and the page, with requests that can be refused.
 func serveRefusing(t *testing.T, x a2asrv.AgentExecutor) (*refusing, string) {
 	t.Helper()
-	r := &refusing{Handler: servePage(t, x).Config.Handler}
+	return serveRefusingOf(t, servePage(t, x).Config.Handler)
+}
+
+func serveRefusingOf(t *testing.T, handler http.Handler) (*refusing, string) {
+	t.Helper()
+	r := &refusing{Handler: handler, answers: map[string]http.HandlerFunc{}}
 	s := httptest.NewServer(r)
 	t.Cleanup(s.Close)
 	return r, s.URL
