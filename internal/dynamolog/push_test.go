@@ -21,7 +21,7 @@ import (
 	"a2alambda/internal/pushtest"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
-	"a2alambda/localtest"
+	"a2alambda/localtest/dynamodblocal"
 )
 
 func pushes(l *dynamolog.Log) pushtest.Store { return pushtest.Store{Store: l.Pushes(), Log: l} }
@@ -63,8 +63,8 @@ func TestWakes(t *testing.T) {
 		}
 	}
 
-	h, first := tasklogtest.NewTask()
-	entry := tasklog.Entry{JSON: first}
+	h, entry := tasklogtest.NewTask()
+	entry.State = ""
 	lease, err := l.Create(t.Context(), h, entry, tasklog.Claim{Writer: "w", Until: end})
 	check("without push notifications", waking(err, lease.Append(t.Context(), 2, []tasklog.Entry{entry}), renew(lease)), "")
 	check("a configuration", waking(l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://a"))), "H P#c")
@@ -80,7 +80,7 @@ func TestWakes(t *testing.T) {
 	check("a status", waking(err), "E#000000000003 E#000000000004 H")
 
 	h, _ = tasklogtest.NewTask()
-	_, err = l.Create(t.Context(), h, tasklog.Entry{JSON: first}, tasklog.Claim{Writer: "w", Until: end, Push: true})
+	_, err = l.Create(t.Context(), h, entry, tasklog.Claim{Writer: "w", Until: end, Push: true})
 	check("from the beginning", waking(err), "E#000000000003 E#000000000004 H H")
 }
 
@@ -151,7 +151,7 @@ func TestPushItem(t *testing.T) {
 // TestPushCost holds deliveries to their price.
 func TestPushCost(t *testing.T) {
 	client, table := newTable(t)
-	client, cost := localtest.NewMeter(client)
+	client, cost := dynamodblocal.NewMeter(client)
 	l := dynamolog.New(client, table)
 	h, first := tasklogtest.NewTask()
 	h.Push = true
@@ -165,7 +165,7 @@ func TestPushCost(t *testing.T) {
 		}
 		cost.Reset()
 	}
-	_, err := l.Create(t.Context(), h, tasklog.Entry{JSON: first}, tasklog.Claim{Writer: "w", Push: true})
+	_, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Push: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,8 +199,8 @@ func held(t *testing.T, l *dynamolog.Log, end time.Time) (c push.Claim) {
 	return c
 }
 
-// TestReleasedUnheard has the first try of a release done without an answer, and another claim the delivery
-// before the second: it is released all the same.
+// TestReleasedUnheard has the first try of a release done without an answer, and another claim the
+// delivery before the second: it is released all the same.
 func TestReleasedUnheard(t *testing.T) {
 	client, table := newTable(t)
 	var holder push.Claim
@@ -228,8 +228,8 @@ func TestReleasedUnheard(t *testing.T) {
 	}
 }
 
-// TestReleasedMeanwhile has the holder release its claim between the two requests of another, who is refused
-// it and then tells the holder: the other gets it.
+// TestReleasedMeanwhile has the holder release its claim between the two requests of another, who
+// is refused it and then tells the holder: the other gets it.
 func TestReleasedMeanwhile(t *testing.T) {
 	client, table := newTable(t)
 	end, updates := time.Now().Add(time.Minute), 0

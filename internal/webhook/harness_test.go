@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -108,6 +109,14 @@ func numbers(requests []request) string {
 	return strings.Join(all, " ")
 }
 
+// upTo returns the numbers from 1 to n.
+func upTo(n int) (all string) {
+	for i := range n {
+		all += fmt.Sprint(" ", i+1)
+	}
+	return all[1:]
+}
+
 func (h *hook) want(url, numbersWanted string) {
 	h.t.Helper()
 	if got := numbers(h.requests(url)); got != numbersWanted {
@@ -147,7 +156,7 @@ type cfg struct {
 func newWorld(t *testing.T, answer func(r *http.Request, seq int64) (*http.Response, error)) *world {
 	w := &world{store: new(memlog.Log), leases: map[a2a.TaskID]tasklog.Lease{}, hook: newHook(t, answer), log: new(bytes.Buffer)}
 	w.pushes = pushtest.Wrap(w.store.Pushes())
-	w.logger = slog.New(slog.NewTextHandler(&locked{w: io.MultiWriter(w.log, t.Output())}, nil))
+	w.logger = slog.New(slog.NewTextHandler(io.MultiWriter(w.log, t.Output()), nil))
 	w.use(w.hook.client())
 	return w
 }
@@ -162,17 +171,6 @@ func (w *world) invoke(_ context.Context, id a2a.TaskID, config string) error {
 	defer w.mu.Unlock()
 	w.jobs = append(w.jobs, cfg{id, config})
 	return nil
-}
-
-type locked struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (l *locked) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(b)
 }
 
 // task creates a task with so many events and a configuration for the URL.
@@ -195,12 +193,12 @@ func (w *world) task(t *testing.T, events int, url string) tasklog.Head {
 func (w *world) add(t *testing.T, h tasklog.Head, first int64, n int) {
 	t.Helper()
 	for i := range int64(n) {
-		event := tasklogtest.Status(h, a2a.TaskStateWorking, strconv.FormatInt(first+i, 10))
-		must(t, w.leases[h.ID].Append(t.Context(), first+i, []tasklog.Entry{event}))
+		entry := tasklogtest.Status(h, a2a.TaskStateWorking, strconv.FormatInt(first+i, 10))
+		must(t, w.leases[h.ID].Append(t.Context(), first+i, []tasklog.Entry{entry}))
 	}
 }
 
-// work does the jobs that the deliverer has asked for, and those that these ask for. It returns their errors.
+// work does the jobs that the deliverer has asked for, and then theirs. It returns their errors.
 func (w *world) work(ctx context.Context) (errs []error) {
 	for {
 		w.mu.Lock()
