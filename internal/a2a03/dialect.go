@@ -46,8 +46,8 @@ var JSONRPC = &dialect.Dialect{
 	},
 }
 
-// HTTPJSON is 0.3 in HTTP+JSON: that version's protocol buffers in JSON, which are not what its JSON-RPC has. The ids are in the paths,
-// so requests without a body are decoded as those of 1.0.
+// HTTPJSON is 0.3 in HTTP+JSON: that version's protocol buffers in JSON, which are not what its
+// JSON-RPC has. The ids are in the paths, so requests without a body are decoded as those of 1.0.
 var HTTPJSON = &dialect.Dialect{
 	Version:           "0.3",
 	Lenient:           true,
@@ -81,7 +81,8 @@ var HTTPJSON = &dialect.Dialect{
 	Detailed: true,
 }
 
-// maxProtoBytes is how much JSON a task may have that is answered in this dialect: the SDK writes "<" in six bytes, several times over.
+// maxProtoBytes is how much JSON a task may have that is answered in this dialect: the SDK writes
+// "<" in six bytes, several times over.
 const maxProtoBytes = 8 << 20
 
 // protoResult encodes a task if there is the memory for it.

@@ -104,7 +104,8 @@ func toRole(name string) a2a.MessageRole {
 // kinds are those of parts, which are the names of the fields with their contents, too.
 var kinds = []string{"text", "file", "data"}
 
-// kind returns that of a part that is to be read. Clients that leave it out are taken at the content that they send.
+// kind returns that of a part that is to be read. Clients that leave it out are taken at the
+// content that they send.
 func kind(r *protojson.Reader) string {
 	again := r.Again()
 	kind, contents := "", []string(nil)

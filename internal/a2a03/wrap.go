@@ -7,7 +7,8 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// wrapTask returns the task with all of its data parts as 0.3 knows them: see wrap. It does not change t.
+// wrapTask returns the task with all of its data parts as 0.3 knows them: see wrap. It does not
+// change t.
 func wrapTask(t *a2a.Task) *a2a.Task {
 	c := *t
 	c.Status = wrapStatus(t.Status)

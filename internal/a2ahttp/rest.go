@@ -35,7 +35,8 @@ func (rest) result(d *dialect.Dialect) (contentType, before, after string) {
 	return "application/json", "", ""
 }
 
-// failure names the event of an error as two of the three SDKs expect it; the third takes it by its data.
+// failure names the event of an error as two of the three SDKs expect it; the third takes it by its
+// data.
 func (rest) failure(d *dialect.Dialect, f failure) (status int, field string, body any) {
 	status = cmp.Or(f.status, f.kind.status)
 	type restError struct {
@@ -50,8 +51,8 @@ func (rest) failure(d *dialect.Dialect, f failure) (status int, field string, bo
 			Error restError `json:"error"`
 		}{e}
 	} else {
-		// 0.3 does not say what an error is. Each client looks for its own server's: the JavaScript SDK for code and message, the
-		// Python SDK for type and message, the Go SDK for error.
+		// 0.3 does not say what an error is. Each client looks for its own server's: the JavaScript
+		// SDK for code and message, the Python SDK for type and message, the Go SDK for error.
 		body = struct {
 			Code    int       `json:"code"`
 			Message string    `json:"message"`
@@ -68,8 +69,8 @@ type route struct {
 	operations map[string]string // by the verb
 }
 
-// routes are those of both versions (specification 1.0, 5.3 and 11.3; 0.3, 3.5.6; the protocol buffers have GET for subscribing).
-// 0.3 has another path for the card.
+// routes are those of both versions (specification 1.0, 5.3 and 11.3; 0.3, 3.5.6; the protocol
+// buffers have GET for subscribing). 0.3 has another path for the card.
 var (
 	routes = []route{
 		{[]string{"message:send"}, map[string]string{"POST": "SendMessage"}},
@@ -113,7 +114,8 @@ func (r route) match(segments []string) (parameters map[string]string, ok bool) 
 	return parameters, true
 }
 
-// find returns the route of a path, and its parameters. Paths of 0.3 begin with v1; for a client of 1.0 v1 is a tenant.
+// find returns the route of a path, and its parameters. Paths of 0.3 begin with v1; for a client of
+// 1.0 v1 is a tenant.
 func find(segments []string, version string) (*dialect.Dialect, route, map[string]string) {
 	if segments[0] == "v1" && version != dialect.V1.Version {
 		for _, r := range routes03 {
@@ -175,7 +177,8 @@ func (b rest) decode(h *handler, r *http.Request) (request, error) {
 	return q, err
 }
 
-// restParams returns the params as JSON-RPC would have them: of the path's parameters, and the body or the query.
+// restParams returns the params as JSON-RPC would have them: of the path's parameters, and the body
+// or the query.
 func restParams(r *http.Request, d *dialect.Dialect, parameters map[string]string, body []byte) (*protojson.Reader, error) {
 	given := map[string][]byte{}
 	for name, value := range parameters {
@@ -196,7 +199,8 @@ func restParams(r *http.Request, d *dialect.Dialect, parameters map[string]strin
 	return newParams(d, body, given), nil
 }
 
-// queryFields are what may be in a query: specification 1.0, 11.5. The Go SDK calls the time lastUpdatedAfter.
+// queryFields are what may be in a query: specification 1.0, 11.5. The Go SDK calls the time
+// lastUpdatedAfter.
 var queryFields = protojson.FieldsOf("tenant", "contextId", "status", "pageToken", "pageSize", "historyLength", "includeArtifacts",
 	"statusTimestampAfter", "lastUpdatedAfter")
 
