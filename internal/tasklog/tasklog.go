@@ -190,10 +190,15 @@ func (s *Snapshot) CrashedIdle() bool {
 	return s.Lease.Holder != "" && s.Lease.Seq == s.Seq && !s.Lease.Released
 }
 
-// Fenced reports whether the next lease begins with a fence, since the holder of the one in s may still append: it has
-// neither released the lease nor ended its turn. A lease that was left to a worker needs none: of those that may append
-// once, the first does, and the others see that.
-func (s *Snapshot) Fenced() bool { return s.Lease.Holder != "" && !s.Lease.Released && !s.over() }
+// Fenced reports whether the next lease begins with a fence, since somebody may still append with the one in s: its holder,
+// if it has neither released the lease nor ended its turn, or, if that lease was left to a worker, whoever left it and has
+// not appended yet.
+func (s *Snapshot) Fenced() bool {
+	if s.Lease.Holder == "" {
+		return s.Lease.Epoch > 1 && s.Lease.Seq == s.Seq
+	}
+	return !s.Lease.Released && !s.over()
+}
 
 // Next returns the lease that follows the one in s.
 func (s *Snapshot) Next(c Claim) LeaseInfo {
