@@ -21,7 +21,7 @@ import (
 	"a2alambda/internal/pushtest"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
-	"a2alambda/localtest"
+	"a2alambda/localtest/dynamodblocal"
 )
 
 func pushes(l *dynamolog.Log) pushtest.Store { return pushtest.Store{Store: l.Pushes(), Log: l} }
@@ -151,7 +151,7 @@ func TestPushItem(t *testing.T) {
 // TestPushCost holds deliveries to their price.
 func TestPushCost(t *testing.T) {
 	client, table := newTable(t)
-	client, cost := localtest.NewMeter(client)
+	client, cost := dynamodblocal.NewMeter(client)
 	l := dynamolog.New(client, table)
 	h, first := tasklogtest.NewTask()
 	h.Push = true

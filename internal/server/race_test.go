@@ -22,7 +22,7 @@ import (
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
-	"a2alambda/localtest"
+	"a2alambda/localtest/dynamodblocal"
 )
 
 // recorder is an asker that takes its time, and notes the ids of the messages that it was given.
@@ -68,11 +68,7 @@ func instance(s, workers tasklog.Store, x a2asrv.AgentExecutor) *server.Server {
 
 // stores are opened anew for each instance that shares what is in them.
 func stores(t *testing.T) map[string]func() tasklog.Store {
-	client := localtest.DynamoClient(t, localtest.DynamoDB(t))
-	table := "tasks-" + string(a2a.NewTaskID())
-	if err := dynamolog.CreateTable(t.Context(), client, table); err != nil {
-		t.Fatal(err)
-	}
+	client, table := dynamodblocal.Table(t)
 	mem := new(memlog.Log)
 	return map[string]func() tasklog.Store{
 		"memory":   func() tasklog.Store { return mem },
