@@ -18,6 +18,7 @@ var (
 	bodyConfigFields   = protojson.FieldsOf("acceptedOutputModes", "blocking", "historyLength", "pushNotification")
 	protoMessageFields = protojson.FieldsOf("messageId", "contextId", "taskId", "role", "content", "parts", "metadata", "extensions",
 		"referenceTaskIds")
+	contentFields     = protoMessageFields.Only("messageId", "contextId", "taskId", "role", "content", "metadata", "extensions", "referenceTaskIds")
 	protoPartFields   = protojson.FieldsOf("text", "file", "data", "metadata")
 	protoFileFields   = protojson.FieldsOf("fileWithBytes", "fileWithUri", "mimeType", "name")
 	protoDataFields   = protojson.FieldsOf("data")
@@ -39,7 +40,7 @@ func sendBody(r *protojson.Reader) *a2a.SendMessageRequest {
 	for name := range r.Members(bodyFields) {
 		switch name {
 		case "message", "request":
-			if m := protoMessage(r); req.Message == nil || name == "message" {
+			if m := message(r, contentFields, roles, protoPart); req.Message == nil || name == "message" {
 				req.Message = m
 			}
 		case "configuration":
@@ -67,49 +68,13 @@ func hasParts(r *protojson.Reader) bool {
 
 func bodyConfig(r *protojson.Reader) *a2a.SendMessageConfig {
 	c := &a2a.SendMessageConfig{ReturnImmediately: true} // false is not sent: clients leave out blocking where they mean that
-	for name := range r.Members(bodyConfigFields) {
-		switch name {
-		case "acceptedOutputModes":
-			c.AcceptedOutputModes = protojson.Strings[string](r)
-		case "blocking":
-			c.ReturnImmediately = !r.Bool()
-		case "historyLength":
-			if n := r.Int32(); n != 0 { // which is none
-				c.HistoryLength = &n
-			}
-		case "pushNotification":
-			c.PushConfig = new(a2a.PushConfig)
-			readPush(r, c.PushConfig)
+	length := func() {
+		if n := r.Int32(); n != 0 { // which is none
+			c.HistoryLength = &n
 		}
 	}
+	r.Fill(bodyConfigFields, &c.AcceptedOutputModes, func() { c.ReturnImmediately = !r.Bool() }, length, func() { c.PushConfig = push(r) })
 	return c
-}
-
-func protoMessage(r *protojson.Reader) *a2a.Message {
-	m := new(a2a.Message)
-	for name := range r.Members(protoMessageFields) {
-		switch name {
-		case "messageId":
-			m.ID = r.String()
-		case "contextId":
-			m.ContextID = r.String()
-		case "taskId":
-			m.TaskID = a2a.TaskID(r.String())
-		case "role":
-			m.Role = toRole(r.Enum(roles))
-		case "content":
-			for range r.Elements() {
-				m.Parts = append(m.Parts, protoPart(r))
-			}
-		case "metadata":
-			m.Metadata = r.Object()
-		case "extensions":
-			m.Extensions = protojson.Strings[string](r)
-		case "referenceTaskIds":
-			m.ReferenceTasks = protojson.Strings[a2a.TaskID](r)
-		}
-	}
-	return m
 }
 
 func protoPart(r *protojson.Reader) *a2a.Part {
@@ -126,7 +91,7 @@ func protoPart(r *protojson.Reader) *a2a.Part {
 		case "text":
 			p.Content = a2a.Text(r.String())
 		case "file":
-			readProtoFile(r, p)
+			readFile(r, p, protoFileFields, func() []byte { return decodeTwice(r.Bytes()) }, "fileWithBytes", "fileWithUri")
 		case "data":
 			for range r.Members(protoDataFields) {
 				p.Content = a2a.Data{Value: r.Any()}
@@ -143,32 +108,12 @@ func protoPart(r *protojson.Reader) *a2a.Part {
 	return p
 }
 
-func readProtoFile(r *protojson.Reader, p *a2a.Part) {
-	for name := range r.Members(protoFileFields) {
-		switch name {
-		case "mimeType":
-			p.MediaType = r.String()
-			continue
-		case "name":
-			p.Filename = r.String()
-			continue
-		}
-		if p.Content != nil {
-			r.Fail("is there beside the other: a file has either fileWithBytes or fileWithUri")
-		}
-		if name == "fileWithUri" {
-			p.Content = a2a.URL(r.String())
-			continue
-		}
-		raw := r.Bytes()
-		if twice, err := base64.StdEncoding.DecodeString(string(raw)); err == nil && len(raw) > 0 {
-			raw = twice // as some clients encode them, in the words of JSON-RPC first
-		}
-		p.Content = a2a.Raw(raw)
+// decodeTwice returns what the bytes are, which some clients encode twice, in the words of JSON-RPC first.
+func decodeTwice(raw []byte) []byte {
+	if twice, err := base64.StdEncoding.DecodeString(string(raw)); err == nil && len(raw) > 0 {
+		return twice
 	}
-	if p.Content == nil {
-		r.Fail("has neither fileWithBytes nor fileWithUri")
-	}
+	return raw
 }
 
 // createPushBody reads the request to create a configuration, as the protocol buffers have it, or
@@ -176,22 +121,8 @@ func readProtoFile(r *protojson.Reader, p *a2a.Part) {
 func createPushBody(r *protojson.Reader) *a2a.PushConfig {
 	c := new(a2a.PushConfig)
 	found, id := false, ""
-	for name := range r.Members(createFields) {
-		switch name {
-		case "taskId":
-			c.TaskID = a2a.TaskID(r.String())
-		case "configId":
-			id = r.String()
-		case "config":
-			for range r.Members(namedConfigFields) {
-				found = true
-				readPush(r, c)
-			}
-		case "pushNotificationConfig":
-			found = true
-			readPush(r, c)
-		}
-	}
+	config := func() { found = true; readPush(r, c) }
+	r.Fill(createFields, &c.TaskID, &id, func() { r.Fill(namedConfigFields, config) }, config)
 	if !found {
 		r.FailAt("config.pushNotificationConfig", "is required")
 	}
@@ -204,7 +135,7 @@ func createPushBody(r *protojson.Reader) *a2a.PushConfig {
 // listBody reads the request to list tasks, which is the one of 1.0 but for the name of a state.
 func listBody(r *protojson.Reader) *a2a.ListTasksRequest {
 	r.States = slices.Concat(protojson.States, []string{"TASK_STATE_CANCELLED"})
-	req := r.ListTasksRequest()
+	req := protojson.Read[a2a.ListTasksRequest](r)
 	if req.Status == "TASK_STATE_CANCELLED" {
 		req.Status = a2a.TaskStateCanceled
 	}
