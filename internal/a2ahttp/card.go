@@ -21,8 +21,8 @@ func (h *handler) jwks(w http.ResponseWriter, r *http.Request) {
 	h.document(w, r, data, err)
 }
 
-// document serves a document that everybody may see and keep for five minutes, and then ask for again by its ETag. err says why
-// there is none.
+// document serves a document that everybody may see and keep for five minutes, and then ask for
+// again by its ETag. err says why there is none.
 func (h *handler) document(w http.ResponseWriter, r *http.Request, data []byte, err error) {
 	if err != nil {
 		h.Logger.ErrorContext(r.Context(), "request failed", "error", err)

@@ -14,7 +14,8 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// TestSignedCard checks that the card has signatures, and there are public keys to verify them with, if there is a signer.
+// TestSignedCard checks that the card has signatures, and there are public keys to verify them
+// with, if there is a signer.
 func TestSignedCard(t *testing.T) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -37,8 +38,7 @@ func TestSignedCard(t *testing.T) {
 		c.Signer = signer
 		h := a2ahttp.New(c)
 		get := func(path string) (int, string) {
-			w := httptest.NewRecorder()
-			h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			w := serve(h, httptest.NewRequest("GET", path, nil))
 			return w.Code, w.Body.String()
 		}
 		if _, card := get("/.well-known/agent-card.json"); strings.Contains(card, `"signatures"`) != (signer != nil) {

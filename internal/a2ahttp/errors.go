@@ -11,8 +11,8 @@ import (
 	"a2alambda/internal/memory"
 )
 
-// kinds are the errors of the protocol in the words of its bindings: specification 1.0, 5.4, 9.5 and 11.6. Any other error is of
-// the first kind.
+// kinds are the errors of the protocol in the words of its bindings: specification 1.0, 5.4, 9.5
+// and 11.6. Any other error is of the first kind.
 var kinds = []kind{
 	{a2a.ErrInternalError, -32603, http.StatusInternalServerError, "INTERNAL", "InternalError"},
 	{a2a.ErrParseError, -32700, http.StatusBadRequest, "INVALID_ARGUMENT", "JSONParseError"},
@@ -28,7 +28,7 @@ var kinds = []kind{
 	{a2a.ErrExtendedCardNotConfigured, -32007, http.StatusBadRequest, "FAILED_PRECONDITION", "ExtendedAgentCardNotConfiguredError"},
 	{a2a.ErrExtensionSupportRequired, -32008, http.StatusBadRequest, "FAILED_PRECONDITION", "ExtensionSupportRequiredError"},
 	{a2a.ErrVersionNotSupported, -32009, http.StatusBadRequest, "FAILED_PRECONDITION", "VersionNotSupportedError"},
-	// Not the specification's, which leaves these to HTTP: the codes are those of the Go SDK.
+	// The specification leaves these to HTTP. The codes are the Go SDK's.
 	{a2a.ErrUnauthenticated, -31401, http.StatusUnauthorized, "UNAUTHENTICATED", "UnauthenticatedError"},
 	{a2a.ErrUnauthorized, -31403, http.StatusForbidden, "PERMISSION_DENIED", "UnauthorizedError"},
 }
@@ -41,8 +41,9 @@ type kind struct {
 	name   string // what some clients of 0.3 know it by
 }
 
-// unavailable says that nobody can find out now who is calling. It is no fault of this server, so the metrics have it apart from
-// errors that are. The code is the first of those that JSON-RPC leaves to servers (specification 5.1).
+// unavailable says that nobody can find out now who is calling. It is no fault of this server, so
+// the metrics have it apart from errors that are. The code is the first of those that JSON-RPC
+// leaves to servers (specification 5.1).
 var unavailable = kind{a2a.ErrServerError, -32000, http.StatusServiceUnavailable, "UNAVAILABLE", "UnavailableError"}
 
 // failure is what a client is told of an error.
@@ -65,8 +66,8 @@ func (e *httpError) Error() string { return e.err.Error() }
 var errNoMemory = a2a.NewError(a2a.ErrUnsupportedOperation,
 	"the server has not enough memory left for this request: try again later, or ask for less")
 
-// explain returns what the client is told of err, and sets the headers that say it too. An error that is not the protocol's is an
-// internal one: its cause is logged, and not told.
+// explain returns what the client is told of err, and sets the headers that say it too. An error
+// that is not the protocol's is an internal one: its cause goes to the log, not to the client.
 func (j *jsonResponder) explain(err error) failure {
 	if errors.Is(err, memory.ErrFull) {
 		err = &httpError{errNoMemory, http.StatusServiceUnavailable, "Retry-After", "1"}

@@ -14,8 +14,8 @@ import (
 	"a2alambda/internal/trace"
 )
 
-// slow is how long a stream may take to begin. What takes longer is counted: an alarm on a percentile is not evaluated where there are
-// few streams.
+// slow is how long a stream may take to begin. Those that take longer are counted: an alarm on a
+// percentile is not evaluated where there are few streams.
 const slow = 2 * time.Second
 
 // observed logs a line for each request when it has been answered.
@@ -87,7 +87,8 @@ func (o *observation) about(v any) {
 	}
 }
 
-// aboutTask notes the id of a task that a client has named, if it looks like one: it may be anything.
+// aboutTask notes the id of a task that a client has named, if it looks like one: it may be
+// anything.
 func (o *observation) aboutTask(id a2a.TaskID) {
 	if _, err := uuid.Parse(string(id)); err == nil && len(id) == len(uuid.UUID{}.String()) {
 		o.task = id

@@ -11,16 +11,18 @@ import (
 )
 
 const (
-	// maxDepth is how many levels deep the objects and arrays of params may be nested. [encoding/json] takes 10,000, but what a client
-	// sends is stored some levels deeper than it came: a task that was stored at the limit could never be read again.
+	// maxDepth is how many levels deep the objects and arrays of params may be nested.
+	// [encoding/json] takes 10,000, but what a client sends is stored some levels deeper than it
+	// came: a task that was stored at the limit could never be read again.
 	maxDepth = 500
 
-	// maxValues is how many values there may be in a body, whatever they are for: decoded, a small value takes a hundred times the
-	// bytes that it has in the body.
+	// maxValues is how many values there may be in a body, whatever they are for: decoded, a small
+	// value takes a hundred times the bytes that it has in the body.
 	maxValues = 100_000
 )
 
-// scan returns an error if the body, in which the params are that many levels deep, is not to be decoded.
+// scan returns an error if the body, in which the params are that many levels deep, is not to be
+// decoded.
 func scan(body []byte, deep int) error {
 	err := protojson.Scan(body, protojson.Limits{Values: maxValues, Depth: maxDepth + deep})
 	tooMuch := (*protojson.TooMuch)(nil)
@@ -35,7 +37,8 @@ func scan(body []byte, deep int) error {
 	return err
 }
 
-// newParams returns the reader of the params in a JSON object, which may be nil, and of those that are given besides.
+// newParams returns the reader of the params in a JSON object, which may be nil, and of those that
+// are given besides.
 func newParams(d *dialect.Dialect, object []byte, given map[string][]byte) *protojson.Reader {
 	if object == nil {
 		object = []byte("{}")

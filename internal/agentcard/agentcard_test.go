@@ -140,7 +140,8 @@ func TestExtendedCard(t *testing.T) {
 	}
 }
 
-// TestCardsAreBounded checks that a card is made once, and that clients that make up Host headers don't fill the memory.
+// TestCardsAreBounded checks that a card is made once, and that clients that make up Host headers
+// don't fill the memory.
 func TestCardsAreBounded(t *testing.T) {
 	cards := New(Config{Public: demoagent.Card()})
 	made := func(base string) []byte {

@@ -5,10 +5,12 @@ import (
 	"maps"
 )
 
-// merge adds to a card of 1.0 the fields that 0.3 has elsewhere, so that clients of both versions can read it.
+// merge adds to a card of 1.0 the fields that 0.3 has elsewhere, so that clients of both versions
+// can read it.
 func merge(card map[string]any) error {
 	card["protocolVersion"] = "0.3.0" // the only one of 0.3, and its schema has three numbers
-	// The main interface is among the additional ones too, for completeness (specification 0.3, 5.6.2).
+	// The main interface is among the additional ones too, for completeness (specification 0.3,
+	// 5.6.2).
 	var interfaces []any
 	all, _ := card["supportedInterfaces"].([]any)
 	for _, i := range all {
@@ -40,7 +42,8 @@ func merge(card map[string]any) error {
 	return nil
 }
 
-// withSkills returns the objects of a card that may have security requirements: itself and its skills.
+// withSkills returns the objects of a card that may have security requirements: itself and its
+// skills.
 func withSkills(card map[string]any) []map[string]any {
 	all := []map[string]any{card}
 	skills, _ := card["skills"].([]any)
@@ -52,13 +55,16 @@ func withSkills(card map[string]any) []map[string]any {
 	return all
 }
 
-// spellRequirements writes the security requirements so that as many clients as possible can read them, and all of them the card.
+// spellRequirements writes the security requirements so that as many clients as possible can read
+// them, and all of them the card.
 //
-// The SDK for Go writes and reads the scopes of a scheme as an array, where ProtoJSON has an object: {"list":[…]}. Each parser
-// refuses the whole card for the other's form, so no form of the field can have its own name, securityRequirements. Parsers of
-// ProtoJSON also read a field by its name in the protocol buffers, security_requirements: there they find their form. Go's parser
-// ignores the case of names, which ProtoJSON does not: it reads SecurityRequirements. A client that looks for securityRequirements
-// in the JSON itself finds only the fields of 0.3. localtest/clients/testdata/cards.txt says which client reads what.
+// The SDK for Go writes and reads the scopes of a scheme as an array, where ProtoJSON has an
+// object: {"list":[…]}. Each parser refuses the whole card for the other's form, so no form of the
+// field can have its own name, securityRequirements. Parsers of ProtoJSON also read a field by its
+// name in the protocol buffers, security_requirements: there they find their form. Go's parser
+// ignores the case of names, which ProtoJSON does not: it reads SecurityRequirements. A client that
+// looks for securityRequirements in the JSON itself finds only the fields of 0.3.
+// localtest/clients/testdata/cards.txt says which client reads what.
 func spellRequirements(card map[string]any) {
 	for _, object := range withSkills(card) {
 		if requirements, ok := object["securityRequirements"]; ok {
@@ -106,8 +112,8 @@ var schemeTypes = map[string]string{
 	"openIdConnectSecurityScheme": "openIdConnect",
 }
 
-// addType adds to a security scheme its fields as 0.3 has them, not wrapped and with a type. It reports false if there is no such
-// type.
+// addType adds to a security scheme its fields as 0.3 has them, not wrapped and with a type. It
+// reports false if there is no such type.
 func addType(scheme map[string]any) bool {
 	for wrapper, kind := range schemeTypes {
 		if fields, ok := scheme[wrapper].(map[string]any); ok {

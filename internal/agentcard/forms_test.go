@@ -14,9 +14,10 @@ import (
 	"a2alambda/internal/demoagent"
 )
 
-// TestFormsOfRequirements has parsers that read only one form of security requirements each, and refuse a card with the other, read
-// the card: the Go SDK's, for scopes that are an array, and that of ProtoJSON, for an object that has a list. The clients in other
-// languages are in localtest's TestCards.
+// TestFormsOfRequirements has parsers that read only one form of security requirements each, and
+// refuse a card with the other, read the card: the Go SDK's, for scopes that are an array, and that
+// of ProtoJSON, for an object that has a list. The clients in other languages are in localtest's
+// TestCards.
 func TestFormsOfRequirements(t *testing.T) {
 	card := demoagent.Card()
 	card.SecuritySchemes = a2a.NamedSecuritySchemes{

@@ -18,7 +18,8 @@ import (
 // JWKSPath is where the public keys of the signatures are, below the base URL.
 const JWKSPath = ".well-known/jwks.json"
 
-// Signer signs agent cards: specification 1.0, 8.4. Its signatures have no randomness, so all instances serve the same bytes.
+// Signer signs agent cards: specification 1.0, 8.4. Its signatures have no randomness, so all
+// instances serve the same bytes.
 type Signer struct {
 	key       signingKey
 	published []jose.JSONWebKey // the public key of key first
@@ -90,13 +91,15 @@ func (s *Signer) JWKS() ([]byte, error) {
 	return json.Marshal(jose.JSONWebKeySet{Keys: s.published})
 }
 
-// parsed returns what the Python and JavaScript SDKs verify of a card of 1.0 that they have parsed: they drop what is empty.
+// parsed returns what the Python and JavaScript SDKs verify of a card of 1.0 that they have parsed:
+// they drop what is empty.
 func parsed(card map[string]any) map[string]any {
 	kept, _ := nonempty(card).(map[string]any)
 	return kept
 }
 
-// nonempty returns a JSON value without the empty strings, arrays, objects and nulls in it, and nil if it is one itself.
+// nonempty returns a JSON value without the empty strings, arrays, objects and nulls in it, and nil
+// if it is one itself.
 func nonempty(value any) any {
 	switch v := value.(type) {
 	case string:

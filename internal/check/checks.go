@@ -80,8 +80,8 @@ func (s *session) stream(ctx context.Context) result {
 		if err := e.err(); err != nil {
 			return bad("event %d: %v", i+1, err)
 		}
-		if n, err := strconv.Atoi(e.id); err != nil || i > 0 && strconv.Itoa(n-1) != events[i-1].id {
-			return bad("event %d has the id %q, which does not follow %q", i+1, e.id, events[max(i-1, 0)].id)
+		if n, err := strconv.Atoi(e.ID); err != nil || i > 0 && strconv.Itoa(n-1) != events[i-1].ID {
+			return bad("event %d has the id %q, which does not follow %q", i+1, e.ID, events[max(i-1, 0)].ID)
 		}
 	}
 	last, _ := events[len(events)-1].state()
@@ -90,7 +90,7 @@ func (s *session) stream(ctx context.Context) result {
 	}
 	first, _ := events[0].state()
 	made := last.Timestamp.Sub(first.Timestamp)
-	came := events[len(events)-1].at.Sub(events[0].at)
+	came := events[len(events)-1].At.Sub(events[0].At)
 	if s.buffered = made > time.Second && came < made/2; s.buffered {
 		return no("%d events were made in %v, and came at once: this front door answers in one piece", len(events), made.Round(time.Millisecond))
 	}
@@ -98,7 +98,7 @@ func (s *session) stream(ctx context.Context) result {
 		return ok("%d events; too fast to tell whether they came as they were made", len(events))
 	}
 	return ok("%d events in %v as they were made, the first after %v",
-		len(events), came.Round(time.Millisecond), events[0].at.Sub(begin).Round(time.Millisecond))
+		len(events), came.Round(time.Millisecond), events[0].At.Sub(begin).Round(time.Millisecond))
 }
 
 func over(state string) bool {
@@ -112,18 +112,18 @@ func (s *session) resume(ctx context.Context) result {
 		return skip("there is no stream of three events to resume")
 	}
 	n := len(s.events) / 2
-	events, err := s.follow(ctx, "SubscribeToTask", map[string]any{"id": s.task}, "Last-Event-ID", s.events[n-1].id)
+	events, err := s.follow(ctx, "SubscribeToTask", map[string]any{"id": s.task}, "Last-Event-ID", s.events[n-1].ID)
 	if err != nil {
 		return bad("%v", err)
 	}
-	if len(events) > 0 && events[0].id == s.events[n-1].id {
+	if len(events) > 0 && events[0].ID == s.events[n-1].ID {
 		events = events[1:] // the task as of that event
 	}
-	same := func(a, b event) bool { return a.id == b.id && a.data == b.data }
+	same := func(a, b event) bool { return a.ID == b.ID && a.Data == b.Data }
 	if want := s.events[n:]; !slices.EqualFunc(events, want, same) {
-		return bad("after event %s came %s, not %s", s.events[n-1].id, ids(events), ids(want))
+		return bad("after event %s came %s, not %s", s.events[n-1].ID, ids(events), ids(want))
 	}
-	return ok("after event %s came %s, as at first", s.events[n-1].id, ids(events))
+	return ok("after event %s came %s, as at first", s.events[n-1].ID, ids(events))
 }
 
 func ids(events []event) string {
@@ -132,7 +132,7 @@ func ids(events []event) string {
 	}
 	var all []string
 	for _, e := range events {
-		all = append(all, strconv.Quote(e.id))
+		all = append(all, strconv.Quote(e.ID))
 	}
 	return strings.Join(all, " ")
 }
@@ -191,7 +191,7 @@ func (s *session) list(ctx context.Context) result {
 		if slices.ContainsFunc(got.Tasks, func(t task) bool { return t.ID == s.task }) {
 			return ok("it has the task, among %d on its first page", len(got.Tasks))
 		}
-		if s.events == nil || time.Since(s.events[len(s.events)-1].at) > 30*time.Second { // an index may lag
+		if s.events == nil || time.Since(s.events[len(s.events)-1].At) > 30*time.Second { // an index may lag
 			return bad("its first page does not have the task")
 		}
 		select {
@@ -260,7 +260,7 @@ func (s *session) refused(ctx context.Context) result {
 		return bad("%v", err)
 	}
 	var r reply
-	if len(events) != 1 || json.Unmarshal([]byte(events[0].data), &r) != nil || r.Error == nil || r.Error.Code != -32602 {
+	if len(events) != 1 || json.Unmarshal([]byte(events[0].Data), &r) != nil || r.Error == nil || r.Error.Code != -32602 {
 		return bad("a message without parts is answered with %d events, not with the one that says why", len(events))
 	}
 	return ok("a stream that is refused is one event: %s", short(r.Error.Message))

@@ -1,10 +1,10 @@
 package check
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,13 +12,15 @@ import (
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/sse"
 )
 
 const (
 	// patience is how long an answer may take.
 	patience = 2 * time.Minute
-	// maxAnswer is how much of an answer is read, and maxLine how long a line of a stream may be, in bytes.
-	maxAnswer, maxLine = 16 << 20, 16 << 20
+	// maxAnswer is how much of an answer in one piece is read, in bytes.
+	maxAnswer = 16 << 20
 )
 
 // session is what the checks of one run share.
@@ -31,12 +33,8 @@ type session struct {
 	buffered   bool     // streams come in one piece
 }
 
-// event is an event of a stream, as it came.
-type event struct {
-	id   string
-	data string
-	at   time.Time
-}
+// event is an event of a stream.
+type event struct{ sse.Event }
 
 // do sends a request, with credentials, and returns the response. The body of a response that is no stream is read by answer.
 func (s *session) do(ctx context.Context, method, path string, body []byte, header ...string) (*http.Response, error) {
@@ -134,7 +132,7 @@ func (e event) state() (s status, id string) {
 	var r struct {
 		Result streamResponse `json:"result"`
 	}
-	_ = json.Unmarshal([]byte(e.data), &r) // what it is no event of has no state
+	_ = json.Unmarshal([]byte(e.Data), &r) // what it is no event of has no state
 	switch {
 	case r.Result.Task != nil:
 		return r.Result.Task.Status, r.Result.Task.ID
@@ -146,8 +144,8 @@ func (e event) state() (s status, id string) {
 
 func (e event) err() error {
 	var r reply
-	if err := json.Unmarshal([]byte(e.data), &r); err != nil {
-		return fmt.Errorf("an event is no JSON: %s", short(e.data))
+	if err := json.Unmarshal([]byte(e.Data), &r); err != nil {
+		return fmt.Errorf("an event is no JSON: %s", short(e.Data))
 	}
 	return r.err()
 }
@@ -174,27 +172,16 @@ func (s *session) open(ctx context.Context, method string, params any, see func(
 		body, _ := answer(resp)
 		return 0, fmt.Errorf("%s is answered with %s, %q and no stream: %s", method, resp.Status, t, short(string(body)))
 	}
-	var e event
-	lines := bufio.NewScanner(resp.Body)
-	lines.Buffer(nil, maxLine)
-	for lines.Scan() {
-		line := lines.Text()
-		switch field, value, _ := strings.Cut(line, ":"); {
-		case line == "" && e.data != "":
-			e.at = time.Now()
-			if !see(e) {
-				return comments, nil
-			}
-			e = event{id: e.id}
-		case line != "" && field == "":
-			comments++
-		case field == "id":
-			e.id = strings.TrimPrefix(value, " ")
-		case field == "data":
-			e.data += strings.TrimPrefix(value, " ")
+	in := sse.NewReader(resp.Body)
+	for {
+		e, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return in.Comments, nil
+		}
+		if err != nil || !see(event{e}) {
+			return in.Comments, err
 		}
 	}
-	return comments, lines.Err()
 }
 
 // follow returns the events of a stream that ends by itself.

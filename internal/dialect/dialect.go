@@ -1,5 +1,5 @@
-// Package dialect says how a version of the protocol, in one of its bindings, reads requests and writes results. The server itself
-// knows only the SDK's types, which are those of 1.0.
+// Package dialect says how a version of the protocol, in one of its bindings, reads requests and
+// writes results. The server itself knows only the SDK's types, which are those of 1.0.
 package dialect
 
 import (
@@ -12,7 +12,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Dialect is a version of the protocol in a binding. A function that reads a request leaves what is wrong with it in its reader's Err.
+// Dialect is a version of the protocol in a binding. A function that reads a request leaves what is
+// wrong with it in its reader's Err.
 type Dialect struct {
 	// Version is "1.0" or "0.3".
 	Version string
@@ -68,7 +69,8 @@ var V1 = &Dialect{
 	Detailed:    true,
 }
 
-// listResult encodes a list. Where its tasks show their artifacts, a task without any shows an empty list.
+// listResult encodes a list. Where its tasks show their artifacts, a task without any shows an
+// empty list.
 func listResult(list *a2a.ListTasksResponse, artifacts bool) ([]byte, error) {
 	encoded := struct {
 		Tasks         []json.RawMessage `json:"tasks"`

@@ -21,7 +21,7 @@ import (
 	"a2alambda/internal/pushtest"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
-	"a2alambda/localtest"
+	"a2alambda/localtest/dynamodblocal"
 )
 
 func pushes(l *dynamolog.Log) pushtest.Store { return pushtest.Store{Store: l.Pushes(), Log: l} }
@@ -160,7 +160,7 @@ func TestPushItem(t *testing.T) {
 // TestPushCost holds deliveries to their price.
 func TestPushCost(t *testing.T) {
 	client, table := newTable(t)
-	client, cost := localtest.NewMeter(client)
+	client, cost := dynamodblocal.NewMeter(client)
 	l := dynamolog.New(client, table)
 	h, first := tasklogtest.NewTask()
 	h.Push = true
@@ -208,8 +208,8 @@ func held(t *testing.T, l *dynamolog.Log, end time.Time) (c push.Claim) {
 	return c
 }
 
-// TestReleasedUnheard has the first try of a release done without an answer, and another claim the delivery
-// before the second: it is released all the same.
+// TestReleasedUnheard has the first try of a release done without an answer, and another claim the
+// delivery before the second: it is released all the same.
 func TestReleasedUnheard(t *testing.T) {
 	client, table := newTable(t)
 	var holder push.Claim
@@ -237,8 +237,8 @@ func TestReleasedUnheard(t *testing.T) {
 	}
 }
 
-// TestReleasedMeanwhile has the holder release its claim between the two requests of another, who is refused
-// it and then tells the holder: the other gets it.
+// TestReleasedMeanwhile has the holder release its claim between the two requests of another, who
+// is refused it and then tells the holder: the other gets it.
 func TestReleasedMeanwhile(t *testing.T) {
 	client, table := newTable(t)
 	end, updates := time.Now().Add(time.Minute), 0

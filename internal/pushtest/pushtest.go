@@ -1,4 +1,4 @@
-// Package pushtest tests that a [push.Store] keeps its contract. Every implementation passes the same tests.
+// Package pushtest tests that a [push.Store] keeps its contract: each must pass the same tests.
 package pushtest
 
 import (
@@ -26,7 +26,7 @@ type Store struct {
 	Log tasklog.Log
 }
 
-// Test runs all tests. Open returns the store under test; the stores that it returns may share their tasks.
+// Test runs all tests. Open returns the store under test; they may share their tasks.
 func Test(t *testing.T, open func(t *testing.T) Store) {
 	for _, test := range []struct {
 		name string
@@ -122,7 +122,7 @@ func release(t *testing.T, c push.Claim, p push.Progress, due time.Time, want bo
 	}
 }
 
-// wantDue fails the test unless the configuration becomes due, or is not due. A store may find it late.
+// wantDue fails the test unless the configuration becomes due, or is not. Due may find it late.
 func wantDue(t *testing.T, s Store, c push.Config, want bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
@@ -329,8 +329,8 @@ func testConcurrentClaims(t *testing.T, s Store) {
 	}
 }
 
-// testNothingOverlooked has several deliver what one counts, each woken after each step of it: when all of
-// them are done, everything is delivered, once.
+// testNothingOverlooked has several deliver what one counts, each woken after each step of it: when
+// all of them are done, everything is delivered, once.
 func testNothingOverlooked(t *testing.T, s Store) {
 	const steps, deliverers = 30, 3
 	c := put(t, s)

@@ -17,8 +17,8 @@ import (
 	"a2alambda/internal/webhook"
 )
 
-// mortal is an instance that crashes at one of its operations, before or after that is done: from then on
-// nothing it does has an effect.
+// mortal is an instance that crashes at one of its operations, before or after that is done: from
+// then on nothing it does has an effect.
 type mortal struct {
 	mu    sync.Mutex
 	left  int // operations until it crashes
@@ -57,8 +57,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestCrash kills the instance that delivers, at each of its operations in turn, before or after it, while the task goes on or when
-// it has ended: every event arrives, in order, with repetitions.
+// TestCrash kills the instance that delivers, at each of its operations in turn, before or after
+// it, while the task goes on or when it has ended: every event arrives, in order, with repetitions.
 func TestCrash(t *testing.T) {
 	for _, goesOn := range []bool{false, true} {
 		for _, after := range []bool{false, true} {
@@ -76,7 +76,8 @@ func TestCrash(t *testing.T) {
 
 // crash reports whether the instance ended before it was to die.
 func crash(t *testing.T, operations int, after, goesOn bool) (ended bool) {
-	// The webhook takes a while, so that progress is saved, and patience ends. Once it fails so often that delivery is put off.
+	// The webhook takes a while, so that progress is saved, and patience ends. Once it fails so
+	// often that delivery is put off.
 	begin := time.Now()
 	w := newWorld(t, func(_ *http.Request, seq int64) (*http.Response, error) {
 		time.Sleep(800 * time.Millisecond)

@@ -1,10 +1,8 @@
 package webhook_test
 
 import (
-	"bufio"
 	"bytes"
 	"flag"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -18,12 +16,14 @@ import (
 
 	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
 	"a2alambda/internal/trace"
 )
 
 var update = flag.Bool("update", false, "write testdata")
 
-// TestRequests delivers a task to a server, in each version of the protocol: what that gets, to the byte, is in testdata.
+// TestRequests delivers a task to a server, in each version of the protocol: what that gets, to the
+// byte, is in testdata.
 func TestRequests(t *testing.T) {
 	at := time.Date(2026, 11, 23, 5, 0, 0, 120e6, time.UTC)
 	info := a2a.TaskInfo{TaskID: "task", ContextID: "context"}
@@ -44,9 +44,7 @@ func TestRequests(t *testing.T) {
 	done.Status.Timestamp = &at
 	var events []tasklog.Entry
 	for _, e := range []a2a.Event{task, working, artifact, more, whole, done} {
-		data, err := tasklog.Encode(e)
-		must(t, err)
-		events = append(events, tasklog.NewEntry(e, data))
+		events = append(events, tasklogtest.EntryOf(e))
 	}
 
 	for _, test := range []struct {
@@ -94,23 +92,9 @@ func TestRequests(t *testing.T) {
 			}
 			want, err := os.ReadFile(file)
 			must(t, err)
-			if err := firstDifference(text, string(want)); err != nil {
-				t.Errorf("%s: %v", file, err)
+			if text != string(want) {
+				t.Errorf("the requests are not those in %s, but\n%s", file, text)
 			}
 		})
-	}
-}
-
-// firstDifference returns where the texts differ.
-func firstDifference(got, want string) error {
-	g, w := bufio.NewScanner(strings.NewReader(got)), bufio.NewScanner(strings.NewReader(want))
-	for line := 1; ; line++ {
-		more, wanted := g.Scan(), w.Scan()
-		if !more && !wanted {
-			return nil
-		}
-		if more != wanted || g.Text() != w.Text() {
-			return fmt.Errorf("line %d is\n%s\nwant\n%s", line, g.Text(), w.Text())
-		}
 	}
 }

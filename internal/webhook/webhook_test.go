@@ -16,7 +16,6 @@ import (
 	"a2alambda/internal/push"
 	"a2alambda/internal/pushtest"
 	"a2alambda/internal/tasklog"
-	"a2alambda/internal/webhook"
 )
 
 const url = "https://hook.example/"
@@ -29,15 +28,7 @@ func TestInOrder(t *testing.T) {
 		w.hook.want(url, "1 2 3")
 		w.add(t, h, 4, 300)
 		must(t, w.Wake(t.Context(), h.ID))
-		got := w.hook.requests(url)
-		if len(got) != 303 {
-			t.Fatalf("%d requests", len(got))
-		}
-		for i, r := range got {
-			if r.seq != int64(i)+1 {
-				t.Fatalf("request %d has event %d", i, r.seq)
-			}
-		}
+		w.hook.want(url, upTo(303))
 		if err := w.Wake(t.Context(), "none"); err != nil {
 			t.Error(err)
 		}
@@ -69,15 +60,7 @@ func TestTogether(t *testing.T) {
 			time.Sleep(2 * time.Millisecond)
 		}
 		wg.Wait()
-		got := w.hook.requests(url)
-		for i, r := range got {
-			if r.seq != int64(i)+1 {
-				t.Fatalf("request %d has event %d", i, r.seq)
-			}
-		}
-		if len(got) != events {
-			t.Errorf("%d requests", len(got))
-		}
+		w.hook.want(url, upTo(events))
 	})
 }
 
@@ -121,7 +104,8 @@ func TestLongFailure(t *testing.T) {
 	})
 }
 
-// TestPutOff has a webhook fail for hours: it is asked less and less often, whatever happens, and then gets all events in order.
+// TestPutOff has a webhook fail for hours: it is asked less and less often, whatever happens, and
+// then gets all events in order.
 func TestPutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
@@ -200,7 +184,8 @@ func TestHangs(t *testing.T) {
 	})
 }
 
-// TestSlow has a webhook that takes a second for each event: a wake-up has patience for five of them, and leaves the rest.
+// TestSlow has a webhook that takes a second for each event: a wake-up has patience for five of
+// them, and leaves the rest.
 func TestSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(*http.Request, int64) (*http.Response, error) {
@@ -218,9 +203,7 @@ func TestSlow(t *testing.T) {
 			t.Fatalf("asked for %v", w.jobs)
 		}
 		must(t, w.work(t.Context())...)
-		if n := len(w.hook.requests(url)); n != 40 {
-			t.Errorf("%d requests", n)
-		}
+		w.hook.want(url, upTo(40))
 	})
 }
 
@@ -342,12 +325,7 @@ func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
 		var jobs sync.WaitGroup
-		waker := webhook.NewWaker(&jobs, func(id a2a.TaskID) {
-			if err := w.Wake(t.Context(), id); err != nil {
-				t.Error(err)
-			}
-		})
-		l, s := webhook.Watch(w.store, w.pushes, waker.Wake)
+		l, s := w.Watch(w.store, &jobs)
 		h := w.task(t, 2, url) // not through it
 		must(t, s.Put(t.Context(), h, pushtest.NewConfig(h, "c2", url+"2")))
 		jobs.Wait()
@@ -364,8 +342,8 @@ func TestWatch(t *testing.T) {
 	})
 }
 
-// TestRefusedWhileSaved has progress be saved, in the middle of some events, after somebody was refused the claim who came for another
-// event: that is delivered, too.
+// TestRefusedWhileSaved has progress be saved, in the middle of some events, after somebody was
+// refused the claim who came for another event: that is delivered, too.
 func TestRefusedWhileSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(*http.Request, int64) (*http.Response, error) {

@@ -12,6 +12,7 @@ import (
 
 	"a2alambda/localtest"
 	"a2alambda/localtest/bench/internal/load"
+	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
 )
 
@@ -102,7 +103,7 @@ type bench struct {
 	leftOut  []string
 	systems  []*system // those that can be had
 	binary   string    // of the Go systems
-	engine   *localtest.Engine
+	engine   *dynamodblocal.Engine
 	profiles string   // directory of CPU profiles, or ""
 	log      *os.File // what the systems print; a temporary file
 	keepLog  bool
@@ -135,11 +136,7 @@ func open(ctx context.Context, c config, progress io.Writer) (b *bench, err erro
 		return nil, err
 	}
 	b.say("starting DynamoDB Local")
-	jars, err := localtest.Install(ctx, "dynamodb")
-	if err != nil {
-		return nil, err
-	}
-	if b.engine, err = localtest.StartDynamoDB(context.WithoutCancel(ctx), jars); err != nil {
+	if b.engine, err = dynamodblocal.Start(ctx); err != nil {
 		return nil, err
 	}
 	b.say("getting Python with the A2A SDK")

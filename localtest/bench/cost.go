@@ -21,8 +21,8 @@ import (
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
-	"a2alambda/localtest"
 	"a2alambda/localtest/bench/internal/load"
+	"a2alambda/localtest/dynamodblocal"
 )
 
 // prices are those of AWS, in US dollars.
@@ -48,13 +48,13 @@ func (p *prices) flags() {
 
 // cost is what something takes, whoever charges for it.
 type cost struct {
-	localtest.Units
+	dynamodblocal.Units
 	ms       float64 // that Lambda bills: each request to the next full one
 	requests float64 // to Lambda
 }
 
 // billed returns the cost of one request to a function.
-func billed(u localtest.Units, d time.Duration) cost {
+func billed(u dynamodblocal.Units, d time.Duration) cost {
 	return cost{u, math.Ceil(ms(d)), 1}
 }
 
@@ -105,10 +105,10 @@ func measureCost(ctx context.Context, b *bench) (section, error) {
 }
 
 // metered returns what makes servers on one new table, each as an instance of the agent function has it, and a meter of its requests.
-func (b *bench) metered(ctx context.Context, x a2asrv.AgentExecutor) (next func() (*server.Server, *localtest.Meter), err error) {
+func (b *bench) metered(ctx context.Context, x a2asrv.AgentExecutor) (next func() (*server.Server, *dynamodblocal.Meter), err error) {
 	table, err := b.newTable(ctx)
-	return func() (*server.Server, *localtest.Meter) {
-		client, meter := localtest.NewMeter(b.dynamoDB())
+	return func() (*server.Server, *dynamodblocal.Meter) {
+		client, meter := dynamodblocal.NewMeter(b.dynamoDB())
 		l := dynamolog.New(client, table)
 		return &server.Server{Log: l, Retention: time.Hour, Card: demoagent.Card(), Runner: &run.Runner{
 			Log: l, Executor: x, Gap: lambdaenv.Gap, Logger: slog.New(slog.NewTextHandler(b.log, nil)),

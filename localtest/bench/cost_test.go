@@ -5,11 +5,11 @@ import (
 	"testing"
 	"time"
 
-	"a2alambda/localtest"
+	"a2alambda/localtest/dynamodblocal"
 )
 
 func TestPrice(t *testing.T) {
-	c := billed(localtest.Units{Write: 14, Read: 5}, 3021*time.Millisecond+time.Microsecond)
+	c := billed(dynamodblocal.Units{Write: 14, Read: 5}, 3021*time.Millisecond+time.Microsecond)
 	if c.ms != 3022 || c.requests != 1 {
 		t.Errorf("billed are %v ms and %v requests", c.ms, c.requests)
 	}

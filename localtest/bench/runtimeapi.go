@@ -16,7 +16,7 @@ import (
 	"sync"
 	"time"
 
-	"a2alambda/localtest"
+	"a2alambda/localtest/process"
 )
 
 // moment is where a function stands: milliseconds since its start, milliseconds of CPU that it has used, and MB of memory that it has.
@@ -51,7 +51,7 @@ func start(ctx context.Context, binary string, env []string, event []byte, log i
 		"AWS_LAMBDA_LOG_FORMAT=JSON", "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local",
 	}, env...)
 	f.cmd.Stdout, f.cmd.Stderr = log, log
-	f.cmd.SysProcAttr = localtest.OwnGroup()
+	f.cmd.SysProcAttr = process.OwnGroup()
 	f.begin = time.Now()
 	if err := f.cmd.Start(); err != nil {
 		return coldStart{}, err

@@ -16,9 +16,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/dynamolog"
-	"a2alambda/localtest"
 	"a2alambda/localtest/bench/internal/load"
 	"a2alambda/localtest/emulator"
+	"a2alambda/localtest/process"
 )
 
 // Names of systems that the measurements ask for.
@@ -204,7 +204,7 @@ func (b *bench) startServer(ctx context.Context, cmd *exec.Cmd) (*running, error
 	defer file.Close()
 	cmd.ExtraFiles = []*os.File{file}
 	cmd.Stdout, cmd.Stderr = b.log, b.log
-	cmd.SysProcAttr = localtest.OwnGroup()
+	cmd.SysProcAttr = process.OwnGroup()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

@@ -18,8 +18,8 @@ import (
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
-	"a2alambda/localtest"
 	"a2alambda/localtest/bench/internal/load"
+	"a2alambda/localtest/dynamodblocal"
 )
 
 // measureTokens measures how much later the client has a token than the agent, and what the answer costs.
@@ -77,7 +77,7 @@ func measureTokens(ctx context.Context, b *bench) (section, error) {
 
 // price is what a task costs in DynamoDB, all indexes included.
 type price struct {
-	localtest.Units
+	dynamodblocal.Units
 	writes int
 }
 
@@ -101,7 +101,7 @@ func (b *bench) priceOf(ctx context.Context, o load.Order) (p price, err error) 
 		}
 		return s.Initialize.Add(middleware.InitializeMiddlewareFunc("count", count), middleware.After)
 	})
-	metered, meter := localtest.NewMeter(dynamodb.New(counting))
+	metered, meter := dynamodblocal.NewMeter(dynamodb.New(counting))
 	l := dynamolog.New(metered, table)
 	s := &server.Server{Log: l, Retention: time.Hour, Card: demoagent.Card(), Runner: &run.Runner{
 		Log: l, Executor: load.Executor{}, Gap: lambdaenv.Gap, Logger: slog.New(slog.NewTextHandler(b.log, nil)),

@@ -1,0 +1,121 @@
+// Package client calls an agent as clients do, in both versions of A2A: by JSON-RPC with [Call] and [Open], by HTTP+JSON with
+// [Do]. Params and bodies are JSON, as it is sent.
+package client
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"a2alambda/internal/sse"
+)
+
+// HTTP is what all calls are sent with. It keeps connections for as many streams as run at once.
+var HTTP = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100, DisableCompression: true}}
+
+// Answer is a response in one piece.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   string
+}
+
+func (a Answer) String() string {
+	return fmt.Sprintf("%d %s, %s: %.1000s", a.Status, http.StatusText(a.Status), a.Header.Get("Content-Type"), a.Body)
+}
+
+// NotStream is the error of [Open] for an answer that is no stream.
+type NotStream struct{ Answer }
+
+func (e *NotStream) Error() string { return "the answer is no stream: " + e.String() }
+
+// Request returns a JSON-RPC request. Without params it has none.
+func Request(method, params string) string {
+	if params != "" {
+		params = `,"params":` + params
+	}
+	return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q%s}`, method, params)
+}
+
+// Send sends a request, with headers as name, value, name, value. A body is JSON.
+func Send(ctx context.Context, method, url, body string, headers ...string) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	return HTTP.Do(r)
+}
+
+// Do sends a request as [Send] does, and returns the answer, whatever its status is.
+func Do(ctx context.Context, method, url, body string, headers ...string) (Answer, error) {
+	resp, err := Send(ctx, method, url, body, headers...)
+	if err != nil {
+		return Answer{}, err
+	}
+	return answer(resp)
+}
+
+func answer(resp *http.Response) (Answer, error) {
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return Answer{resp.StatusCode, resp.Header, string(body)}, err
+}
+
+// Call calls a method of JSON-RPC and returns the answer, which may be an error's. The method's name says which version it is of;
+// clients of 1.0 say so in a header, too.
+func Call(ctx context.Context, url, method, params string, headers ...string) (Answer, error) {
+	return Do(ctx, http.MethodPost, url, Request(method, params), versioned(method, headers)...)
+}
+
+// Open calls a method of JSON-RPC that is answered with a stream. The caller ends it by closing it, or ends ctx.
+func Open(ctx context.Context, url, method, params string, headers ...string) (*Stream, error) {
+	return NewStream(Send(ctx, http.MethodPost, url, Request(method, params), versioned(method, headers)...))
+}
+
+func versioned(method string, headers []string) []string {
+	if strings.Contains(method, "/") {
+		return headers
+	}
+	return append([]string{"A2A-Version", "1.0"}, headers...)
+}
+
+// Stream is a response that is a stream.
+type Stream struct {
+	*sse.Reader
+	Response *http.Response
+}
+
+// NewStream returns the stream that a response is, of [Send] for example. Another answer is a [*NotStream].
+func NewStream(resp *http.Response, err error) (*Stream, error) {
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
+		a, err := answer(resp)
+		if err != nil {
+			return nil, err
+		}
+		return nil, &NotStream{a}
+	}
+	return &Stream{sse.NewReader(resp.Body), resp}, nil
+}
+
+// Until reads events up to the first in which a text is.
+func (s *Stream) Until(text string) (sse.Event, error) {
+	for {
+		if e, err := s.Next(); err != nil || strings.Contains(e.Data, text) {
+			return e, err
+		}
+	}
+}
+
+// Close ends the stream.
+func (s *Stream) Close() error { return s.Response.Body.Close() }
