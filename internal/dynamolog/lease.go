@@ -2,6 +2,7 @@ package dynamolog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"iter"
@@ -14,6 +15,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"a2alambda/internal/tasklog"
 )
@@ -62,70 +64,49 @@ func leaseOf(head, lease item) tasklog.LeaseInfo {
 	return l
 }
 
-// Acquire implements [tasklog.Log]. It costs two write units and one in the index, and one more for a fence.
+// Acquire implements [tasklog.Log]. It costs two write units and one in the index, and with a fence three more.
 func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, c tasklog.Claim) (tasklog.Lease, error) {
-	epoch, err := l.acquire(ctx, s, c)
-	if err != nil {
+	next := s.Next(c)
+	if err := l.acquire(ctx, s, next, c); err != nil {
 		return nil, fmt.Errorf("dynamolog: acquiring lease: %w", err)
 	}
-	return l.newLease(s, c, epoch), nil
+	return l.newLease(s, c, next.Epoch), nil
 }
 
-func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, c tasklog.Claim) (epoch int64, err error) {
-	next := s.Next(c)
-	if c.Until.IsZero() {
-		next.Until = time.Now()
-	}
-	doubted := s.Busy() && s.Lease.Holder != c.Writer
-	if doubted {
-		// The place in the log first, and then the lease: a holder who has filled the place meanwhile keeps its lease.
-		if next.Epoch, err = l.fence(ctx, s, c.Writer, next.Epoch); err != nil {
-			return 0, err
-		}
-	}
+func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim) error {
 	// The head before the lease: if this fails halfway, the task is looked at in vain, and not overlooked.
-	_, _, err = l.update(ctx, s.Head.ID, skHead, write().
+	now, updated, err := l.update(ctx, s.Head.ID, skHead, write().
 		set(attrRunning, str(shard(s.Head.ID))).set(attrLook, num(look(c))).
 		set(attrSeq, num(s.Seq)).set(attrEpoch, num(next.Epoch)).
-		when("attribute_exists(?) AND ? <= ?", attrPK, attrSeq, num(s.Seq)))
+		when("attribute_exists(?) AND ? <= ? AND (attribute_not_exists(?) OR ? <= ?)",
+			attrPK, attrSeq, num(s.Seq), attrEpoch, attrEpoch, num(next.Epoch)))
 	if err != nil {
-		return 0, err
+		return err
 	}
-	acquired, err := l.giveLease(ctx, s, next, c.Request)
-	if err != nil {
-		return 0, err
+	if !updated && now == nil {
+		return tasklog.ErrNotFound
 	}
-	if !acquired {
-		return 0, tasklog.ErrConflict
+	given, err := l.giveLease(ctx, s, next, c, s.Fenced())
+	if err == nil && !given {
+		err = tasklog.ErrConflict
 	}
-	if doubted || !s.Fenced() || s.Lease.Holder == c.Writer {
-		return next.Epoch, nil
-	}
-	fenced, err := l.fence(ctx, s, c.Writer, next.Epoch)
-	if err == nil && fenced == next.Epoch {
-		return next.Epoch, nil
-	}
-	if err == nil {
-		err = tasklog.ErrConflict // somebody else doubts this lease already
-	}
-	// The holder before had not crashed: it has appended since. The lease is given back, to be taken with what is known now.
-	_, _, _ = l.update(ctx, s.Head.ID, skLease, write().set(attrUntil, num(time.Now().Add(-time.Millisecond).UnixMilli())).
-		when("? = ? AND ? = ?", attrWriter, str(c.Writer), attrEpoch, num(next.Epoch)))
-	return 0, err
+	return err
 }
 
-// giveLease writes the lease that follows the one in s. It reports false if the lease is not the one in s any more, unless
-// the new one had been written before.
+// giveLease writes the lease that follows the one in s, and with it, if it is to be fenced, the place after the last event
+// in s, where nobody of an earlier epoch can append then. It reports false, and does neither, if the lease is not the one in
+// s any more, unless the new one had been written before, or if the place has events.
 func (l *Log) giveLease(
-	ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, r tasklog.Request,
+	ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim, fenced bool,
 ) (bool, error) {
+	until := untilMillis(next.Until)
 	e := write().
-		set(attrWriter, str(next.Holder)).set(attrUntil, num(next.Until.UnixMilli())).
+		set(attrWriter, str(c.Writer)).set(attrUntil, num(until)).
 		set(attrEpoch, num(next.Epoch)).set(attrSeq, num(next.Seq)).
 		set(attrCrashes, num(int64(next.Crashes))).set(attrTTL, num(s.Head.Expires.Unix())).
 		when("attribute_not_exists(?) OR ? = ? AND ? = ?",
-			attrUntil, attrUntil, num(s.Lease.Until.UnixMilli()), attrEpoch, num(s.Lease.Epoch))
-	request, err := l.putRequest(ctx, s.Head, r, a2a.NewMessageID())
+			attrUntil, attrUntil, num(untilMillis(s.Lease.Until)), attrEpoch, num(s.Lease.Epoch))
+	request, err := l.putRequest(ctx, s.Head, c.Request, a2a.NewMessageID())
 	if err != nil {
 		return false, err
 	}
@@ -136,35 +117,64 @@ func (l *Log) giveLease(
 			e.remove(name)
 		}
 	}
-	now, updated, err := l.update(ctx, s.Head.ID, skLease, e)
-	done := now.str(attrWriter) == next.Holder && now.num(attrEpoch) == next.Epoch &&
-		now.num(attrUntil) == next.Until.UnixMilli()
+	var now item
+	var updated bool
+	if fenced {
+		now, updated, err = l.updateFenced(ctx, s, e, c.Writer, next.Epoch)
+	} else {
+		now, updated, err = l.update(ctx, s.Head.ID, skLease, e)
+	}
+	done := now.str(attrWriter) == c.Writer && now.num(attrEpoch) == next.Epoch && now.num(attrUntil) == until
 	return updated || err == nil && done, err
 }
 
-// fence reserves the place after the last event in s for the writer, as of an epoch: nobody of an earlier epoch can append
-// there. If somebody of a later epoch has been there, who may have crashed, it is the one after that. It returns
-// ErrConflict if the place has events.
-func (l *Log) fence(ctx context.Context, s *tasklog.Snapshot, writer string, epoch int64) (fenced int64, err error) {
-	for {
-		existing, err := l.put(ctx, item{
-			attrPK:     str(string(s.Head.ID)),
-			attrSK:     str(skBatch(s.Seq + 1)),
-			attrCount:  num(0),
-			attrWriter: str(writer),
-			attrEpoch:  num(epoch),
-			attrTTL:    num(s.Head.Expires.Unix()),
-		}, write().when("attribute_not_exists(?) OR ? = ? AND ? < ?", attrPK, attrCount, num(0), attrEpoch, num(epoch)))
-		switch {
-		case err != nil:
-			return 0, err
-		case existing.num(attrCount) > 0:
-			return 0, tasklog.ErrConflict
-		case existing == nil, existing.str(attrWriter) == writer:
-			return epoch, nil
-		}
-		epoch = existing.num(attrEpoch) + 1
+// untilMillis returns the end of a lease as it is stored, 0 for one that was left to a worker.
+func untilMillis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
 	}
+	return t.UnixMilli()
+}
+
+// updateFenced updates the lease item and puts a fence after the last event in s, both or neither. It returns the lease item
+// that did not meet the condition, if it is that which failed.
+func (l *Log) updateFenced(
+	ctx context.Context, s *tasklog.Snapshot, e *expression, writer string, epoch int64,
+) (now item, updated bool, err error) {
+	fence := write().when("attribute_not_exists(?) OR ? = ? AND ? < ?", attrPK, attrCount, num(0), attrEpoch, num(epoch))
+	expression := e.update()
+	_, err = l.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+		{Update: &types.Update{
+			TableName: &l.table, Key: item{attrPK: str(string(s.Head.ID)), attrSK: str(skLease)},
+			UpdateExpression: &expression, ConditionExpression: &e.condition,
+			ExpressionAttributeNames: e.names, ExpressionAttributeValues: e.values,
+			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+		}},
+		{Put: &types.Put{
+			TableName: &l.table, Item: item{
+				attrPK: str(string(s.Head.ID)), attrSK: str(skBatch(s.Seq + 1)), attrCount: num(0),
+				attrWriter: str(writer), attrEpoch: num(epoch), attrTTL: num(s.Head.Expires.Unix()),
+			},
+			ConditionExpression: &fence.condition, ExpressionAttributeNames: fence.names, ExpressionAttributeValues: fence.values,
+		}},
+	}})
+	canceled := (*types.TransactionCanceledException)(nil)
+	if !errors.As(err, &canceled) {
+		return nil, err == nil, err
+	}
+	for i, reason := range canceled.CancellationReasons {
+		switch aws.ToString(reason.Code) {
+		case "None":
+		case "ConditionalCheckFailed":
+			if i == 0 {
+				now = reason.Item
+			}
+		case "TransactionConflict": // somebody writes to one of the two just now
+		default: // throttled
+			return nil, false, err
+		}
+	}
+	return now, false, nil
 }
 
 // lease is a [tasklog.Lease].
@@ -175,6 +185,7 @@ type lease struct {
 	epoch  int64
 	push   atomic.Bool // the task has push notification configurations
 	cancel atomic.Bool // the holder knows that the task is to be canceled
+	over   atomic.Bool // it was released
 
 	// Of Append, which one goroutine calls at a time.
 	last, before end
@@ -204,7 +215,7 @@ func (h *lease) Append(ctx context.Context, first int64, entries []tasklog.Entry
 	if first <= base.seq {
 		base = h.before // it is the last append again
 	}
-	if first != base.seq+1 {
+	if first != base.seq+1 || h.over.Load() {
 		return tasklog.ErrConflict
 	}
 	now := end{base.seq + int64(len(entries)), base.size}
@@ -270,7 +281,7 @@ func (h *lease) tell(ctx context.Context, s a2a.TaskState, at time.Time, seq int
 	if tasklog.Final(s) && !s.Terminal() && h.cancel.Load() {
 		// The turn has ended in another way. The next one is not meant.
 		_, _, _ = h.log.update(ctx, h.head.ID, skLease,
-			write().remove(attrCancel).when("? = ?", attrWriter, str(h.writer)))
+			write().remove(attrCancel).when("attribute_not_exists(?) OR ? = ?", attrWriter, attrWriter, str(h.writer)))
 	}
 }
 
@@ -282,6 +293,13 @@ func statusOf(id a2a.TaskID, s a2a.TaskState, at time.Time, seq int64) *expressi
 
 // Renew implements [tasklog.Lease]. It costs one write unit.
 func (h *lease) Renew(ctx context.Context, until time.Time) (tasklog.Asked, error) {
+	if h.over.Load() {
+		return tasklog.Asked{}, tasklog.ErrConflict
+	}
+	return h.renew(ctx, until)
+}
+
+func (h *lease) renew(ctx context.Context, until time.Time) (tasklog.Asked, error) {
 	e := write().
 		set(attrWriter, str(h.writer)).set(attrUntil, num(until.UnixMilli())).set(attrTTL, num(h.head.Expires.Unix())).
 		setTo(attrEpoch, "if_not_exists(?, ?)", attrEpoch, num(1)).
@@ -343,7 +361,8 @@ func (h *lease) SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]b
 
 // Release implements [tasklog.Lease]. It costs one write unit.
 func (h *lease) Release(ctx context.Context) error {
-	_, err := h.Renew(ctx, released)
+	h.over.Store(true) // first: a renewal that is late does not take it back
+	_, err := h.renew(ctx, released)
 	return err
 }
 
@@ -380,10 +399,10 @@ func (l *Log) settle(ctx context.Context, s *tasklog.Snapshot) error {
 			return err // nil if there is a later turn, or no task any more
 		}
 		// Somebody has come halfway to the lease. It is given to nobody, so that it can't be taken any more as they know it.
-		next := s.Next(tasklog.Claim{})
-		next.Until = time.Now()
+		nobody := tasklog.Claim{Request: s.Last}
+		next := s.Next(nobody)
 		next.Epoch = now.num(attrEpoch)
-		taken, err := l.giveLease(ctx, s, next, s.Last)
+		taken, err := l.giveLease(ctx, s, next, nobody, false)
 		if err != nil || !taken {
 			return err
 		}
