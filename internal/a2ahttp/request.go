@@ -112,7 +112,7 @@ func versionOf(r *http.Request) (string, error) {
 	if v == "" {
 		for name, values := range r.URL.Query() {
 			if strings.EqualFold(name, a2a.SvcParamVersion) {
-				v = theSame(members(values))
+				v = joined(listed(values))
 			}
 		}
 	}

@@ -143,8 +143,7 @@ func TestTranscripts(t *testing.T) {
 				var names ids
 				for i := 0; i+1 < len(archive.Files); i += 2 {
 					request, response := archive.Files[i], &archive.Files[i+1]
-					w := httptest.NewRecorder()
-					h.ServeHTTP(w, parseRequest(t, names.actual(string(request.Data))))
+					w := serve(h, parseRequest(t, names.actual(string(request.Data))))
 					got := names.stable(describe(w.Result(), w.Body.String()))
 					if *update {
 						response.Data = []byte(got)
