@@ -7,8 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/a2aproject/a2a-go/v2/a2a"
-
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/tasklog"
 )
