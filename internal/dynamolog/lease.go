@@ -15,7 +15,6 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"a2alambda/internal/tasklog"
 )
@@ -64,7 +63,7 @@ func leaseOf(head, lease item) tasklog.LeaseInfo {
 	return l
 }
 
-// Acquire implements [tasklog.Log]. It costs two write units and one in the index, and with a fence three more.
+// Acquire implements [tasklog.Log]. It costs two write units and one in the index, and one more for a fence.
 func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, c tasklog.Claim) (tasklog.Lease, error) {
 	next := s.Next(c)
 	if err := l.acquire(ctx, s, next, c); err != nil {
@@ -74,6 +73,13 @@ func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, c tasklog.Claim)
 }
 
 func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim) error {
+	// Of a lease that has not ended, the place in the log comes first: a holder that has filled it meanwhile keeps its lease.
+	doubted := s.Busy() && s.Lease.Holder != c.Writer
+	if doubted {
+		if err := l.fence(ctx, s, c.Writer, next.Epoch); err != nil {
+			return err
+		}
+	}
 	// The head before the lease: if this fails halfway, the task is looked at in vain, and not overlooked.
 	now, updated, err := l.update(ctx, s.Head.ID, skHead, write().
 		set(attrRunning, str(shard(s.Head.ID))).set(attrLook, num(look(c))).
@@ -86,19 +92,49 @@ func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.Lea
 	if !updated && now == nil {
 		return tasklog.ErrNotFound
 	}
-	given, err := l.giveLease(ctx, s, next, c, s.Fenced())
-	if err == nil && !given {
+	given, err := l.giveLease(ctx, s, next, c)
+	switch {
+	case err != nil:
+		return err
+	case !given && doubted:
+		// The fence must not keep out whoever has the lease: only those before the one in s.
+		_, _, err = l.update(ctx, s.Head.ID, skBatch(s.Seq+1), write().set(attrEpoch, num(s.Lease.Epoch-1)).
+			when("? = ? AND ? = ?", attrWriter, str(c.Writer), attrCount, num(0)))
+		return errors.Join(tasklog.ErrConflict, err)
+	case !given:
+		return tasklog.ErrConflict
+	case doubted || !s.Fenced() || s.Lease.Holder == c.Writer:
+		return nil
+	}
+	if err = l.fence(ctx, s, c.Writer, next.Epoch); errors.Is(err, tasklog.ErrConflict) && !c.Until.IsZero() {
+		// The holder before had not crashed: it has appended since. Or somebody crashed who had doubted its lease. The lease is
+		// given back, to be taken with what is known now.
+		_, _, _ = l.update(ctx, s.Head.ID, skLease, write().set(attrUntil, num(time.Now().Add(-time.Millisecond).UnixMilli())).
+			when("? = ? AND ? = ?", attrWriter, str(c.Writer), attrEpoch, num(next.Epoch)))
+	}
+	return err
+}
+
+// fence reserves the place after the last event in s for the writer, as of an epoch: nobody of an earlier epoch can append
+// there. It returns ErrConflict if the place has events, or somebody else has been there as of that epoch.
+func (l *Log) fence(ctx context.Context, s *tasklog.Snapshot, writer string, epoch int64) error {
+	existing, err := l.put(ctx, item{
+		attrPK:     str(string(s.Head.ID)),
+		attrSK:     str(skBatch(s.Seq + 1)),
+		attrCount:  num(0),
+		attrWriter: str(writer),
+		attrEpoch:  num(epoch),
+		attrTTL:    num(s.Head.Expires.Unix()),
+	}, write().when("attribute_not_exists(?) OR ? = ? AND ? < ?", attrPK, attrCount, num(0), attrEpoch, num(epoch)))
+	if err == nil && existing != nil && (existing.num(attrCount) > 0 || existing.str(attrWriter) != writer) {
 		err = tasklog.ErrConflict
 	}
 	return err
 }
 
-// giveLease writes the lease that follows the one in s, and with it, if it is to be fenced, the place after the last event
-// in s, where nobody of an earlier epoch can append then. It reports false, and does neither, if the lease is not the one in
-// s any more, unless the new one had been written before, or if the place has events.
-func (l *Log) giveLease(
-	ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim, fenced bool,
-) (bool, error) {
+// giveLease writes the lease that follows the one in s. It reports false if the lease is not the one in s any more, unless
+// the new one had been written before.
+func (l *Log) giveLease(ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim) (bool, error) {
 	until := untilMillis(next.Until)
 	e := write().
 		set(attrWriter, str(c.Writer)).set(attrUntil, num(until)).
@@ -117,13 +153,7 @@ func (l *Log) giveLease(
 			e.remove(name)
 		}
 	}
-	var now item
-	var updated bool
-	if fenced {
-		now, updated, err = l.updateFenced(ctx, s, e, c.Writer, next.Epoch)
-	} else {
-		now, updated, err = l.update(ctx, s.Head.ID, skLease, e)
-	}
+	now, updated, err := l.update(ctx, s.Head.ID, skLease, e)
 	done := now.str(attrWriter) == c.Writer && now.num(attrEpoch) == next.Epoch && now.num(attrUntil) == until
 	return updated || err == nil && done, err
 }
@@ -134,47 +164,6 @@ func untilMillis(t time.Time) int64 {
 		return 0
 	}
 	return t.UnixMilli()
-}
-
-// updateFenced updates the lease item and puts a fence after the last event in s, both or neither. It returns the lease item
-// that did not meet the condition, if it is that which failed.
-func (l *Log) updateFenced(
-	ctx context.Context, s *tasklog.Snapshot, e *expression, writer string, epoch int64,
-) (now item, updated bool, err error) {
-	fence := write().when("attribute_not_exists(?) OR ? = ? AND ? < ?", attrPK, attrCount, num(0), attrEpoch, num(epoch))
-	expression := e.update()
-	_, err = l.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
-		{Update: &types.Update{
-			TableName: &l.table, Key: item{attrPK: str(string(s.Head.ID)), attrSK: str(skLease)},
-			UpdateExpression: &expression, ConditionExpression: &e.condition,
-			ExpressionAttributeNames: e.names, ExpressionAttributeValues: e.values,
-			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-		}},
-		{Put: &types.Put{
-			TableName: &l.table, Item: item{
-				attrPK: str(string(s.Head.ID)), attrSK: str(skBatch(s.Seq + 1)), attrCount: num(0),
-				attrWriter: str(writer), attrEpoch: num(epoch), attrTTL: num(s.Head.Expires.Unix()),
-			},
-			ConditionExpression: &fence.condition, ExpressionAttributeNames: fence.names, ExpressionAttributeValues: fence.values,
-		}},
-	}})
-	canceled := (*types.TransactionCanceledException)(nil)
-	if !errors.As(err, &canceled) {
-		return nil, err == nil, err
-	}
-	for i, reason := range canceled.CancellationReasons {
-		switch aws.ToString(reason.Code) {
-		case "None":
-		case "ConditionalCheckFailed":
-			if i == 0 {
-				now = reason.Item
-			}
-		case "TransactionConflict": // somebody writes to one of the two just now
-		default: // throttled
-			return nil, false, err
-		}
-	}
-	return now, false, nil
 }
 
 // lease is a [tasklog.Lease].
@@ -402,7 +391,7 @@ func (l *Log) settle(ctx context.Context, s *tasklog.Snapshot) error {
 		nobody := tasklog.Claim{Request: s.Last}
 		next := s.Next(nobody)
 		next.Epoch = now.num(attrEpoch)
-		taken, err := l.giveLease(ctx, s, next, nobody, false)
+		taken, err := l.giveLease(ctx, s, next, nobody)
 		if err != nil || !taken {
 			return err
 		}
