@@ -280,7 +280,7 @@ func TestCost(t *testing.T) {
 // TestLeaseCost holds what a holder does to its price.
 func TestLeaseCost(t *testing.T) {
 	client, table := newTable(t)
-	client, cost := localtest.NewMeter(client)
+	client, cost := dynamodblocal.NewMeter(client)
 	l := dynamolog.New(client, table)
 	check := func(what string, write, read float64, errs ...error) {
 		t.Helper()
