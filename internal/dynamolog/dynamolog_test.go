@@ -120,32 +120,35 @@ func TestUnreachable(t *testing.T) {
 	other, _ := tasklogtest.NewTask()
 	down.Store(true)
 	ctx := t.Context()
-	for name, do := range map[string]func() error{
-		"Create":        func() error { _, err := l.Create(ctx, other, first, by("w")); return err },
-		"Acquire":       func() error { _, err := l.Acquire(ctx, seen, by("x")); return err },
-		"Load":          func() error { _, err := l.Load(ctx, h.ID); return err },
-		"Lease":         func() error { _, err := l.Lease(ctx, h.ID); return err },
-		"Read":          func() error { _, _, err := l.Read(ctx, h.ID, 0, 1); return err },
-		"Poll":          func() error { _, _, err := l.Poll(ctx, h.ID, 1); return err },
-		"RequestCancel": func() error { return l.RequestCancel(ctx, h) },
-		"Append":        func() error { return lease.Append(ctx, 2, []tasklog.Entry{first}) },
-		"Renew":         func() error { _, err := lease.Renew(ctx, time.Now()); return err },
-		"Asked":         func() error { _, err := lease.Asked(ctx); return err },
-		"Release":       func() error { return lease.Release(ctx) },
-		"SaveSnapshot":  func() error { return lease.SaveSnapshot(ctx, 1, tasklog.SnapshotLines(seen.Task)) },
-		"List":          func() error { return l.List(ctx, tasklog.Filter{}, tasklog.Position{}, nil) },
-		"Count":         func() error { _, err := l.Count(ctx, tasklog.Filter{}); return err },
-		"Unfinished":    func() error { return l.Unfinished(ctx, nil) },
-		"Settle":        func() error { return l.Settle(ctx, seen) },
-		"Secret":        func() error { _, err := l.Secret(ctx); return err },
+	for _, call := range []struct {
+		name string
+		do   func() error
+	}{
+		{"Create", func() error { _, err := l.Create(ctx, other, first, by("w")); return err }},
+		{"Acquire", func() error { _, err := l.Acquire(ctx, seen, by("x")); return err }},
+		{"Load", func() error { _, err := l.Load(ctx, h.ID); return err }},
+		{"Lease", func() error { _, err := l.Lease(ctx, h.ID); return err }},
+		{"Read", func() error { _, _, err := l.Read(ctx, h.ID, 0, 1); return err }},
+		{"Poll", func() error { _, _, err := l.Poll(ctx, h.ID, 1); return err }},
+		{"RequestCancel", func() error { return l.RequestCancel(ctx, h) }},
+		{"Append", func() error { return lease.Append(ctx, 2, []tasklog.Entry{first}) }},
+		{"Renew", func() error { _, err := lease.Renew(ctx, time.Now()); return err }},
+		{"Asked", func() error { _, err := lease.Asked(ctx); return err }},
+		{"SaveSnapshot", func() error { return lease.SaveSnapshot(ctx, 1, tasklog.SnapshotLines(seen.Task)) }},
+		{"List", func() error { return l.List(ctx, tasklog.Filter{}, tasklog.Position{}, nil) }},
+		{"Count", func() error { _, err := l.Count(ctx, tasklog.Filter{}); return err }},
+		{"Unfinished", func() error { return l.Unfinished(ctx, nil) }},
+		{"Settle", func() error { return l.Settle(ctx, seen) }},
+		{"Secret", func() error { _, err := l.Secret(ctx); return err }},
+		{"Release", func() error { return lease.Release(ctx) }},
 	} {
-		err := do()
+		err := call.do()
 		if err == nil || !strings.HasPrefix(err.Error(), "dynamolog: ") || !strings.Contains(err.Error(), "no route") {
-			t.Errorf("%s: got %v", name, err)
+			t.Errorf("%s: got %v", call.name, err)
 		}
 		for _, own := range []error{tasklog.ErrNotFound, tasklog.ErrExists, tasklog.ErrConflict} {
 			if errors.Is(err, own) {
-				t.Errorf("%s: %v is %v", name, err, own)
+				t.Errorf("%s: %v is %v", call.name, err, own)
 			}
 		}
 	}
@@ -156,7 +159,9 @@ func TestUnreachable(t *testing.T) {
 }
 
 // by returns the claim of a writer to a lease that lasts for the test.
-func by(writer string) tasklog.Claim { return tasklog.Claim{Writer: writer, Until: time.Now().Add(time.Minute)} }
+func by(writer string) tasklog.Claim {
+	return tasklog.Claim{Writer: writer, Until: time.Now().Add(time.Minute)}
+}
 
 // create creates a task whose lease is held.
 func create(t *testing.T, l tasklog.Log) (tasklog.Head, tasklog.Entry, tasklog.Lease) {
@@ -300,35 +305,30 @@ func TestLeaseCost(t *testing.T) {
 	check("asking", 0, 0.5, err)
 	must(t, lease.Append(t.Context(), 3, in(h, a2a.TaskStateWorking)))
 	lease.Close()
-	check("an append with a new state", 3, 0)
+	check("an append with a new state", 4, 0)
 	check("an append in the same state", 1, 0, lease.Append(t.Context(), 4, in(h, a2a.TaskStateWorking)))
 
-	s, err := l.Load(t.Context(), h.ID)
+	_, err = l.Load(t.Context(), h.ID)
 	check("loading", 0, 1, err)
 	_, err = l.Lease(t.Context(), h.ID)
 	check("asking who holds the lease", 0, 1, err)
-	_, err = l.Acquire(t.Context(), s, by("two")) // in doubt
-	check("acquiring the lease of a holder", 3, 0, err)
-	s = load(t, l, h.ID)
-	cost.Reset()
-	lease, err = l.Acquire(t.Context(), s, tasklog.Claim{Writer: "three", Until: time.Now()})
-	check("acquiring the lease of a holder that is doubted, too", 3, 0, err)
-	s = load(t, l, h.ID)
-	cost.Reset()
-	lease, err = l.Acquire(t.Context(), s, by("four"))
-	check("acquiring the lease of a holder that has crashed", 3, 0, err)
+	end := time.Now().Add(-time.Hour)
+	acquire := func(what string, write float64) {
+		t.Helper()
+		s := load(t, l, h.ID)
+		cost.Reset()
+		end = end.Add(time.Second) // which moves the task in the index of unfinished ones, for two units
+		lease, err = l.Acquire(t.Context(), s, tasklog.Claim{Writer: what, Until: end})
+		check(what, write, 0, err)
+	}
+	acquire("acquiring the lease of a holder", 5)
+	acquire("acquiring the lease of a holder that has crashed", 5)
 	check("releasing", 1, 0, lease.Release(t.Context()))
-	s = load(t, l, h.ID)
-	cost.Reset()
-	lease, err = l.Acquire(t.Context(), s, by("five"))
-	check("acquiring a lease that was released", 2, 0, err)
+	acquire("acquiring a lease that was released", 4)
 	must(t, lease.Append(t.Context(), 5, in(h, a2a.TaskStateInputRequired)))
 	lease.Close()
-	check("the end of a turn", 4, 0)
-	s = load(t, l, h.ID)
-	cost.Reset()
-	_, err = l.Acquire(t.Context(), s, by("six"))
-	check("acquiring the lease for the next turn", 3, 0, err)
+	check("the end of a turn", 5, 0)
+	acquire("acquiring the lease for the next turn", 3)
 }
 
 // waiting returns a task that waits for input.
@@ -389,3 +389,113 @@ func TestRenewAfterNobody(t *testing.T) {
 		t.Errorf("renewed: %v", err)
 	}
 }
+
+// before returns a client like c, which does something before its nth request.
+func before(c *dynamodb.Client, nth int32, do func(context.Context) error) *dynamodb.Client {
+	var n atomic.Int32
+	return with(c, middleware.FinalizeMiddlewareFunc("before", func(
+		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+	) (out middleware.FinalizeOutput, md middleware.Metadata, err error) {
+		if n.Add(1) == nth {
+			if err := do(ctx); err != nil {
+				return out, md, err
+			}
+		}
+		return next.HandleFinalize(ctx, in)
+	}))
+}
+
+// TestDoubt has somebody doubt a holder that has not put its message into the log, while others do
+// something between the requests of it: nobody gets the lease without the place in the log, and
+// nobody is kept from it for good.
+func TestDoubt(t *testing.T) {
+	client, table := newTable(t)
+	l := dynamolog.New(client, table)
+	for nth := range int32(4) {
+		// begin returns a task that waits, and whose next holder has not appended anything.
+		begin := func(t *testing.T) (tasklog.Head, *tasklog.Snapshot, tasklog.Lease) {
+			s, _ := waiting(t, l)
+			holder, err := l.Acquire(t.Context(), s, by("holder"))
+			must(t, err)
+			return s.Head, load(t, l, s.Head.ID), holder
+		}
+		doubt := func(t *testing.T, s *tasklog.Snapshot, do func(context.Context) error) (tasklog.Lease, error) {
+			lease, err := dynamolog.New(before(client, nth+1, do), table).Acquire(t.Context(), s, by("doubter"))
+			if err != nil && !errors.Is(err, tasklog.ErrConflict) && !errors.Is(err, errDied) {
+				t.Fatal(err)
+			}
+			return lease, err
+		}
+		t.Run(fmt.Sprint("another doubts before request ", nth), func(t *testing.T) {
+			h, s, _ := begin(t)
+			var other tasklog.Lease
+			otherErr := errors.New("did not come")
+			lease, err := doubt(t, s, func(ctx context.Context) error {
+				other, otherErr = l.Acquire(ctx, s, by("other"))
+				return nil
+			})
+			if (err == nil) == (otherErr == nil) {
+				t.Fatalf("one got %v, the other %v", err, otherErr)
+			}
+			if err != nil {
+				lease = other
+			}
+			must(t, lease.Append(t.Context(), 3, in(h, a2a.TaskStateSubmitted)))
+		})
+		t.Run(fmt.Sprint("the holder appends before request ", nth), func(t *testing.T) {
+			h, s, holder := begin(t)
+			appended := errors.New("did not come")
+			lease, err := doubt(t, s, func(ctx context.Context) error {
+				appended = holder.Append(ctx, 3, in(h, a2a.TaskStateSubmitted))
+				return nil
+			})
+			if (err == nil) == (appended == nil) {
+				t.Fatalf("the doubter got %v, the holder %v", err, appended)
+			}
+			if err != nil {
+				_, err = holder.Renew(t.Context(), time.Now().Add(time.Minute))
+				must(t, err, holder.Append(t.Context(), 4, in(h, a2a.TaskStateWorking)))
+			} else {
+				must(t, lease.Append(t.Context(), 3, in(h, a2a.TaskStateSubmitted)))
+			}
+		})
+		t.Run(fmt.Sprint("the holder renews before request ", nth), func(t *testing.T) {
+			h, s, holder := begin(t)
+			lease, err := doubt(t, s, func(ctx context.Context) error {
+				_, _ = holder.Renew(ctx, time.Now().Add(2*time.Minute))
+				return nil
+			})
+			if err != nil {
+				lease = holder
+			}
+			must(t, lease.Append(t.Context(), 3, in(h, a2a.TaskStateSubmitted)))
+		})
+		t.Run(fmt.Sprint("the doubter dies before request ", nth), func(t *testing.T) {
+			h, s, holder := begin(t)
+			_, err := doubt(t, s, func(context.Context) error { return errDied })
+			if err == nil {
+				return // it needs no such request
+			}
+			if _, err = holder.Renew(t.Context(), time.Now().Add(time.Millisecond)); errors.Is(err, tasklog.ErrConflict) {
+				err = nil // the doubter has the lease
+			}
+			must(t, err)
+			time.Sleep(2 * time.Millisecond)
+			tries := 0
+			for {
+				tries++
+				lease, err := l.Acquire(t.Context(), load(t, l, h.ID), by(string(a2a.NewTaskID())))
+				if errors.Is(err, tasklog.ErrConflict) && tries < 10 {
+					continue
+				}
+				must(t, err, lease.Append(t.Context(), 3, in(h, a2a.TaskStateSubmitted)))
+				break
+			}
+			if tries > 1 {
+				t.Logf("%d tries", tries)
+			}
+		})
+	}
+}
+
+var errDied = errors.New("died")
