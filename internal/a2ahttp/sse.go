@@ -101,7 +101,7 @@ func (s *sseResponder) end(err error) error {
 // HTTP has a status for the error, as always over HTTP+JSON, all clients see that, and the answer is
 // JSON.
 func (s *sseResponder) fail(err error) {
-	status, field, body := s.failure(err)
+	status, field, body := s.encodeFailure(err)
 	if !s.begun && status != http.StatusOK {
 		s.write(status, body)
 		return
