@@ -66,7 +66,7 @@ func hasParts(r *protojson.Reader) bool {
 }
 
 func bodyConfig(r *protojson.Reader) *a2a.SendMessageConfig {
-	c := &a2a.SendMessageConfig{ReturnImmediately: true} // false is not sent: clients leave out blocking where they mean that
+	c := &a2a.SendMessageConfig{ReturnImmediately: true} // blocking, if false, is not sent
 	for name := range r.Members(bodyConfigFields) {
 		switch name {
 		case "acceptedOutputModes":

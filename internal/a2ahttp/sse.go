@@ -121,7 +121,7 @@ func (s *sseResponder) begin() {
 	}
 	s.begun = true
 	h := s.w.Header()
-	h.Set("Content-Type", "text/event-stream; charset=utf-8") // what else it could be, some clients guess
+	h.Set("Content-Type", "text/event-stream; charset=utf-8") // without it, some clients guess
 	h.Set("Cache-Control", "no-store, no-transform")
 	h.Set("X-Accel-Buffering", "no") // nginx and its kin buffer otherwise
 	s.flush, s.room = http.NewResponseController(s.w).Flush, s.newRoom()
