@@ -18,11 +18,20 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// talker yields n working statuses and completes the task.
-type talker int
+// executor is an agent as a function, whose tasks nobody cancels.
+type executor func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool)
 
-func (n talker) Execute(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	return func(yield func(a2a.Event, error) bool) {
+func (x executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return func(yield func(a2a.Event, error) bool) { x(ctx, ec, yield) }
+}
+
+func (executor) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	panic("not called")
+}
+
+// talker returns an executor that yields n working statuses and completes the task.
+func talker(n int) executor {
+	return func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 		if !yield(a2a.NewSubmittedTask(ec, ec.Message), nil) {
 			return
 		}
@@ -36,11 +45,8 @@ func (n talker) Execute(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2
 	}
 }
 
-func (talker) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	panic("not called")
-}
-
-// BenchmarkStream streams tasks of some length over HTTP, in memory: with this package, and with the SDK's own server.
+// BenchmarkStream streams tasks of some length over HTTP, in memory: with this package, and with
+// the SDK's own server.
 func BenchmarkStream(b *testing.B) {
 	for _, n := range []int{10, 1000, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("ours/events=%d", n), func(b *testing.B) {
@@ -92,8 +98,8 @@ func (c *counter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// BenchmarkMessage takes a message to an agent that is done at once, in memory: what is accepted, stored and answered for every
-// task.
+// BenchmarkMessage takes a message to an agent that is done at once, in memory: what is accepted,
+// stored and answered for every task.
 func BenchmarkMessage(b *testing.B) {
 	for name, call := range map[string]string{"1.0": streamCall, "0.3": streamCall03} {
 		b.Run(name, func(b *testing.B) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,8 +14,8 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// FuzzRequest sends any request, beginning with those of the transcripts. Whatever it is, the answer is well-formed, tells no
-// internals, and is no fault of the server.
+// FuzzRequest sends any request, beginning with those of the transcripts. Whatever it is, the
+// answer is well-formed, tells no internals, and is no fault of the server.
 func FuzzRequest(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -48,8 +47,7 @@ func FuzzRequest(f *testing.F) {
 			}
 		}
 		var logs bytes.Buffer
-		w := httptest.NewRecorder()
-		handlerOf(new(memlog.Log), &logs, slow(0)).ServeHTTP(w, r)
+		w := serve(handlerOf(new(memlog.Log), &logs, slow(0)), r)
 		if w.Code >= 500 || strings.Contains(logs.String(), "panic") {
 			t.Fatalf("status %d: %s\nlogged %s", w.Code, w.Body, &logs)
 		}

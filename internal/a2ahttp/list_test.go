@@ -16,8 +16,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// fresh is a log whose tasks have histories and artifacts of their own each time that they are loaded, and that counts how many of
-// these are in memory.
+// fresh is a log whose tasks have histories and artifacts of their own each time that they are
+// loaded, and that counts how many of these are in memory.
 type fresh struct {
 	*memlog.Log
 
@@ -49,8 +49,8 @@ func (l *fresh) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, err
 	return s, nil
 }
 
-// TestListMemory checks that a page of tasks is not held in memory whole: what the client does not ask for is forgotten as the tasks
-// are loaded.
+// TestListMemory checks that a page of tasks is not held in memory whole: what the client does not
+// ask for is forgotten as the tasks are loaded.
 func TestListMemory(t *testing.T) {
 	l := &fresh{Log: new(memlog.Log)}
 	h := handlerOf(l, t.Output(), slow(0))
@@ -59,8 +59,7 @@ func TestListMemory(t *testing.T) {
 		h.ServeHTTP(httptest.NewRecorder(), post(t.Context(), strings.Replace(streamCall, `"m"`, fmt.Sprintf("%q", fmt.Sprint("m", i)), 1)))
 	}
 	l.first, l.result, l.most = nil, nil, 0
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, post(t.Context(), rpc("ListTasks", `{"historyLength":1}`)))
+	w := serve(h, post(t.Context(), rpc("ListTasks", `{"historyLength":1}`)))
 	if got := strings.Count(w.Body.String(), `"TASK_STATE_COMPLETED"`); got != n || len(l.first) != n {
 		t.Fatalf("%d tasks of %d loaded: %s", got, len(l.first), w.Body)
 	}

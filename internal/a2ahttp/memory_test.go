@@ -11,8 +11,8 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// TestAnswerInOnePiece checks that where an answer may have so many bytes, a longer one is an error that says what to do, in each
-// binding and version, and a stream shows what there is room for.
+// TestAnswerInOnePiece checks that where an answer may have so many bytes, a longer one is an error
+// that says what to do, in each binding and version, and a stream shows what there is room for.
 func TestAnswerInOnePiece(t *testing.T) {
 	const most = 20_000
 	c := configOf(new(memlog.Log), t.Output(), slow(0))
@@ -25,12 +25,11 @@ func TestAnswerInOnePiece(t *testing.T) {
 	}
 	h := a2ahttp.New(c)
 	ask := func(method, path, body string) *httptest.ResponseRecorder {
-		w := httptest.NewRecorder()
 		r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 		if strings.HasPrefix(path, "/v1") {
 			r.Header.Set("A2A-Version", "0.3")
 		}
-		h.ServeHTTP(w, r)
+		w := serve(h, r)
 		if w.Body.Len() > most {
 			t.Errorf("%s %s: %d bytes", method, path, w.Body.Len())
 		}
@@ -65,7 +64,8 @@ func TestAnswerInOnePiece(t *testing.T) {
 	}
 }
 
-// TestNoMemory checks that a request for which there is no memory is told so before it is worked on.
+// TestNoMemory checks that a request for which there is no memory is told so before it is worked
+// on.
 func TestNoMemory(t *testing.T) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(64 << 20)) // 16 MB for requests
 	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
@@ -73,8 +73,7 @@ func TestNoMemory(t *testing.T) {
 		n, status int
 		want      string
 	}{{100_000, http.StatusOK, "TASK_STATE_COMPLETED"}, {3 << 20, http.StatusServiceUnavailable, "not enough memory left"}} {
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, post(t.Context(), strings.Replace(sendCall, "hello", strings.Repeat("x", test.n), 1)))
+		w := serve(h, post(t.Context(), strings.Replace(sendCall, "hello", strings.Repeat("x", test.n), 1)))
 		if w.Code != test.status || !strings.Contains(w.Body.String(), test.want) || (test.status == 503) != (w.Header().Get("Retry-After") != "") {
 			t.Errorf("%d bytes: %d %.300s", test.n, w.Code, w.Body)
 		}

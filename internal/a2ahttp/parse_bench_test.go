@@ -3,15 +3,15 @@ package a2ahttp_test
 import (
 	"fmt"
 	"io"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"a2alambda/internal/memlog"
 )
 
-// BenchmarkParse reads messages without an id, which are refused once they have been read: of as many values as may be, of as many
-// parts as may be, of a long text; and of far more values than may be, which are refused before. All in both bindings and versions.
+// BenchmarkParse reads messages without an id, which are refused once they have been read: of as
+// many values as may be, of as many parts as may be, of a long text; and of far more values than
+// may be, which are refused before. All in both bindings and versions.
 func BenchmarkParse(b *testing.B) {
 	keys := func(n int) string {
 		var object strings.Builder
@@ -42,8 +42,7 @@ func BenchmarkParse(b *testing.B) {
 				for b.Loop() {
 					r := post(b.Context(), body)
 					r.URL.Path = d.path
-					w := httptest.NewRecorder()
-					if h.ServeHTTP(w, r); !strings.Contains(w.Body.String(), "error") {
+					if w := serve(h, r); !strings.Contains(w.Body.String(), "error") {
 						b.Fatalf("%.300s", w.Body)
 					}
 				}

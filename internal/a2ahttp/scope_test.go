@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
@@ -27,29 +26,8 @@ type byHeader struct{}
 func (byHeader) Authenticate(r *http.Request) (string, error) { return r.Header.Get("Owner"), nil }
 func (byHeader) Declare(*a2a.AgentCard)                       {}
 
-// counting counts what a log is asked about tasks.
-type counting struct {
-	tasklog.Log
-	push.Store
-	n atomic.Int64
-}
-
-func (l *counting) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
-	l.n.Add(1)
-	return l.Log.Load(ctx, id)
-}
-
-func (l *counting) Read(ctx context.Context, id a2a.TaskID, after int64, limit int) ([]tasklog.Event, error) {
-	l.n.Add(1)
-	return l.Log.Read(ctx, id, after, limit)
-}
-
-func (l *counting) Pushes(ctx context.Context, id a2a.TaskID) ([]push.Config, error) {
-	l.n.Add(1)
-	return l.Store.Pushes(ctx, id)
-}
-
-// requests are, for each operation about a task, the params or the body, in which %[1]s is the task.
+// requests are, for each operation about a task, the params or the body, in which %[1]s is the
+// task.
 var requests = map[string]string{
 	"SendMessage":                      `{"tenant":%[2]q,"message":{"messageId":"m","taskId":%[1]q,"role":"ROLE_USER","parts":[{"text":"x"}]}}`,
 	"SendStreamingMessage":             `{"tenant":%[2]q,"message":{"messageId":"m","taskId":%[1]q,"role":"ROLE_USER","parts":[{"text":"x"}]}}`,
@@ -114,13 +92,12 @@ func callAs(t *testing.T, h http.Handler, owner, o, body, task, tenant string) s
 		r = httptest.NewRequestWithContext(t.Context(), verb, path, strings.NewReader(body))
 	}
 	r.Header.Set("Owner", owner)
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
+	w := serve(h, r)
 	return fmt.Sprint(w.Code, " ", w.Body)
 }
 
-// TestSecondCaller walks all operations as somebody who does not own the task, and as its owner for another tenant: the answer is
-// the same as for a task that never was, and costs the same.
+// TestSecondCaller walks all operations as somebody who does not own the task, and as its owner for
+// another tenant: the answer is the same as for a task that never was, and costs the same.
 func TestSecondCaller(t *testing.T) {
 	for _, o := range a2ahttp.Operations() {
 		_, about := requests[o]
@@ -131,9 +108,16 @@ func TestSecondCaller(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		mem := new(memlog.Log)
-		l := &counting{Log: mem, Store: mem}
-		c := configOf(l, t.Output(), slow(0))
+		var asks atomic.Int64 // of the store, about tasks
+		hooks := tasklog.Hooks{Before: func(_ context.Context, op tasklog.Op) error {
+			if op.ID != "" {
+				asks.Add(1)
+			}
+			return nil
+		}}
+		c := configOf(tasklog.Hooked(mem, hooks), t.Output(), slow(0))
 		c.Auth, c.Server.Push = byHeader{}, pushOf(mem)
+		c.Server.Push.Store = push.Hooked(mem.Pushes(), hooks)
 		h := a2ahttp.New(c)
 		call := func(owner, o, task, tenant string) string {
 			return callAs(t, h, owner, o, requests[o]+withoutTask[o], task, tenant)
@@ -143,8 +127,7 @@ func TestSecondCaller(t *testing.T) {
 		begin := func(owner string) string {
 			r := post(t.Context(), rpc("SendMessage", ask, "m-1"))
 			r.Header.Set("Owner", owner)
-			w := httptest.NewRecorder()
-			h.ServeHTTP(w, r)
+			w := serve(h, r)
 			return idIn(w.Body.String())
 		}
 		task := begin("alice")
@@ -164,14 +147,14 @@ func TestSecondCaller(t *testing.T) {
 				if tenant != "" {
 					owner = "alice"
 				}
-				before := l.n.Load()
+				before := asks.Load()
 				got := call(owner, o, task, tenant)
-				asked := l.n.Load() - before
-				before = l.n.Load()
+				others := asks.Load() - before
+				before = asks.Load()
 				want := call(owner, o, "2dba5dbc-1cf6-8ea2-99ea-589d5dddfc17", tenant)
-				if never := l.n.Load() - before; got != want || asked != never || !strings.Contains(got, "task not found") {
+				if never := asks.Load() - before; got != want || others != never || !strings.Contains(got, "task not found") {
 					t.Errorf("%s, %s, tenant %q: got %s with %d requests to the store; for a task that never was %s with %d",
-						o, owner, tenant, got, asked, want, never)
+						o, owner, tenant, got, others, want, never)
 				}
 			}
 		}
@@ -196,8 +179,9 @@ func TestSecondCaller(t *testing.T) {
 	})
 }
 
-// TestSamePrefix walks all operations as somebody who does not own the task, though it begins as the ids of their own do: the answer is
-// the same as for a task that never was, also to a message that brings a configuration, of which the task has as many as it may.
+// TestSamePrefix walks all operations as somebody who does not own the task, though it begins as
+// the ids of their own do: the answer is the same as for a task that never was, also to a message
+// that brings a configuration, of which the task has as many as it may.
 func TestSamePrefix(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := new(memlog.Log)
@@ -207,8 +191,8 @@ func TestSamePrefix(t *testing.T) {
 		own := idIn(callAs(t, h, "bob", "SendMessage", `{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"data":1}]}}`, "", ""))
 		never := own[:8] + "-1cf6-8ea2-99ea-589d5dddfc17"
 		head, first := tasklogtest.NewTask()
-		head.ID, head.Scope, head.Push = a2a.TaskID(own[:8]+"-2cf6-8ea2-99ea-589d5dddfc17"), tasklog.Scope{Owner: "alice"}, true
-		if err := mem.Create(t.Context(), head, "w", time.Time{}, first); err != nil {
+		head.ID, head.Scope = a2a.TaskID(own[:8]+"-2cf6-8ea2-99ea-589d5dddfc17"), tasklog.Scope{Owner: "alice"}
+		if _, err := mem.Create(t.Context(), head, first, tasklog.Claim{Writer: "w", Push: true}); err != nil {
 			t.Fatal(err)
 		}
 		configs := []push.Config{pushtest.NewConfig(head, "c", "https://example.com/")}
@@ -216,7 +200,7 @@ func TestSamePrefix(t *testing.T) {
 			configs = append(configs, pushtest.NewConfig(head, fmt.Sprint("c", i), "https://example.com/"))
 		}
 		for _, config := range configs {
-			if err := mem.PutPush(t.Context(), head, config); err != nil {
+			if err := mem.Pushes().Put(t.Context(), head, config); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -243,13 +227,14 @@ func TestSamePrefix(t *testing.T) {
 				}
 			}
 		}
-		if stored, err := mem.Pushes(t.Context(), head.ID); len(stored) != len(configs) || err != nil {
+		if stored, err := mem.Pushes().List(t.Context(), head.ID); len(stored) != len(configs) || err != nil {
 			t.Errorf("of alice's configurations there are %d, %v", len(stored), err)
 		}
 	})
 }
 
-// TestNoCredentials walks what shows a configuration, in each version: nobody gets the credentials, and everybody the token.
+// TestNoCredentials walks what shows a configuration, in each version: nobody gets the credentials,
+// and everybody the token.
 func TestNoCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := new(memlog.Log)
@@ -292,7 +277,7 @@ func TestNoCredentials(t *testing.T) {
 				t.Errorf("shows no token, or no scheme: %s", got)
 			}
 		}
-		stored, err := mem.Pushes(t.Context(), a2a.TaskID(task))
+		stored, err := mem.Pushes().List(t.Context(), a2a.TaskID(task))
 		if err != nil || len(stored) != 5 {
 			t.Fatalf("%d configurations are stored, %v", len(stored), err)
 		}

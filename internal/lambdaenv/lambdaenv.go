@@ -1,4 +1,4 @@
-// Package lambdaenv wires a function to its environment: settings, AWS clients, the table, the other functions.
+// Package lambdaenv wires a function to its environment: settings, AWS clients, table, functions.
 package lambdaenv
 
 import (
@@ -28,12 +28,12 @@ import (
 	"a2alambda/internal/telemetry"
 )
 
-// Gap is the least time between two writes of a running task to DynamoDB: 20 a second at most, and 25 ms of delay on average for
-// what comes faster.
+// Gap is the least time between two writes of a running task to DynamoDB: 20 a second at most, and
+// 25 ms of delay on average for what comes faster.
 const Gap = 50 * time.Millisecond
 
-// answerWithin is how long DynamoDB may take to answer, before the SDK tries again, and Lambda to take an event: a connection may be
-// dead without a word.
+// answerWithin is how long DynamoDB may take to answer, before the SDK tries again, and Lambda to
+// take an event: a connection may be dead without a word.
 const answerWithin = 5 * time.Second
 
 // Config loads the SDK's configuration, with an HTTP client for functions.
@@ -49,8 +49,8 @@ func Config(ctx context.Context, options ...func(*config.LoadOptions) error) (aw
 // DynamoDB returns the client of a table.
 func DynamoDB(cfg aws.Config) *dynamodb.Client {
 	return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
-		// TLS sees to the integrity of responses. The SDK's own check warns of each response that is abandoned halfway, as the
-		// last poll of a stream that has ended is.
+		// TLS sees to the integrity of responses. The SDK's own check warns of each response that
+		// is abandoned halfway, as the last poll of a stream that has ended is.
 		o.DisableValidateResponseChecksum = true
 		if c, ok := o.HTTPClient.(*awshttp.BuildableClient); ok {
 			o.HTTPClient = c.WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = answerWithin })
@@ -59,7 +59,7 @@ func DynamoDB(cfg aws.Config) *dynamodb.Client {
 	})
 }
 
-// NewLogger returns what a function logs with, whose lines carry the metrics of the service, unless it has no name.
+// NewLogger returns a function's logger. Its lines carry the service's metrics, if that has a name.
 func NewLogger(service string) *slog.Logger {
 	h := lambdacontext.NewLogHandler()
 	if service != "" {
@@ -68,8 +68,9 @@ func NewLogger(service string) *slog.Logger {
 	return slog.New(h)
 }
 
-// readRootsOnce has Go read the root certificates from their file alone. It would read the directories, too, where Linux has the same
-// ones again, for half of the CPU that a first TLS handshake takes. Without the file, they are read as ever.
+// readRootsOnce has Go read the root certificates from their file alone. It would read the
+// directories, too, where Linux has the same ones again, for half of the CPU that a first TLS
+// handshake takes. Without the file, they are read as ever.
 // https://pkg.go.dev/crypto/x509#SystemCertPool
 func readRootsOnce() {
 	if os.Getenv("SSL_CERT_DIR") != "" {
@@ -80,51 +81,58 @@ func readRootsOnce() {
 	}
 }
 
-// NewRunner returns a runner on Lambda, and its log: that is in the table, and the worker, a Lambda function, goes on with what it leaves.
-func NewRunner(ctx context.Context, table, worker string, executor a2asrv.AgentExecutor) (*run.Runner, *dynamolog.Log, error) {
-	if table == "" || worker == "" {
-		return nil, nil, errors.New("cloud: TABLE_NAME or WORKER_FUNCTION_NAME is not set")
+// Table is a deployment's table, by one client, with what invokes the functions beside it.
+type Table struct {
+	Log *dynamolog.Log
+	cfg aws.Config
+}
+
+// Open returns the table of that name. It sends nothing yet.
+func Open(ctx context.Context, table string) (*Table, error) {
+	if table == "" {
+		return nil, errors.New("lambdaenv: TABLE_NAME is not set")
 	}
 	readRootsOnce()
 	cfg, err := Config(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("cloud: %w", err)
+		return nil, fmt.Errorf("lambdaenv: %w", err)
 	}
-	l := dynamolog.New(DynamoDB(cfg), table)
-	return &run.Runner{
-		Log:      l,
-		Executor: executor,
-		Gap:      Gap,
-		Logger:   lambdacontext.NewLogger(),
-		Invoke:   invoker(cfg, worker),
-	}, l, nil
+	return &Table{dynamolog.New(DynamoDB(cfg), table), cfg}, nil
 }
 
-// Warm connects to the table, for a second at most, and reads its secret. What a function does before it asks for its first event
-// runs with more CPU than an event gets, and a TLS handshake needs it. A failure is nothing: whoever needs the table then will see.
+// Runner returns a runner for the table's tasks. The worker goes on with what it leaves.
+func (t *Table) Runner(worker string, executor a2asrv.AgentExecutor, logger *slog.Logger) (*run.Runner, error) {
+	if worker == "" {
+		return nil, errors.New("lambdaenv: WORKER_FUNCTION_NAME is not set")
+	}
+	send := sender(t.cfg, worker)
+	return run.New(run.Config{
+		Store:    t.Log,
+		Executor: executor,
+		Gap:      Gap,
+		Logger:   logger,
+		Invoke:   func(ctx context.Context, id a2a.TaskID) error { return send(ctx, Job{TaskID: id}) },
+	}), nil
+}
+
+// InvokePush returns what invokes the push function, a Lambda function, to deliver a configuration.
+func (t *Table) InvokePush(function string) (func(ctx context.Context, id a2a.TaskID, config string) error, error) {
+	if function == "" {
+		return nil, errors.New("lambdaenv: PUSH_FUNCTION_NAME is not set")
+	}
+	send := sender(t.cfg, function)
+	return func(ctx context.Context, id a2a.TaskID, config string) error {
+		return send(ctx, Job{TaskID: id, ConfigID: config})
+	}, nil
+}
+
+// Warm connects to the table, for a second at most, and reads its secret. What a function does
+// before it asks for its first event runs with more CPU than an event gets, and a TLS handshake
+// needs it. A failure is ignored: the first request will meet it.
 func Warm(ctx context.Context, l *dynamolog.Log) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	_, _ = l.Secret(ctx)
-}
-
-// NewPush returns the table as the store of push notification configurations, and what invokes the push function, a Lambda
-// function, to deliver one.
-func NewPush(ctx context.Context, table, function string) (
-	l *dynamolog.Log, invoke func(ctx context.Context, id a2a.TaskID, config string) error, err error,
-) {
-	if table == "" || function == "" {
-		return nil, nil, errors.New("cloud: TABLE_NAME or PUSH_FUNCTION_NAME is not set")
-	}
-	readRootsOnce()
-	cfg, err := Config(ctx)
-	if err != nil {
-		return nil, nil, fmt.Errorf("cloud: %w", err)
-	}
-	send := sender(cfg, function)
-	return dynamolog.New(DynamoDB(cfg), table), func(ctx context.Context, id a2a.TaskID, config string) error {
-		return send(ctx, Job{TaskID: id, ConfigID: config})
-	}, nil
 }
 
 // Job is the event that a worker, or the push function, is invoked with.
@@ -132,12 +140,6 @@ type Job struct {
 	TaskID a2a.TaskID `json:"taskId"`
 	// ConfigID is that of a push notification configuration. A worker gets none.
 	ConfigID string `json:"configId,omitempty"`
-}
-
-// invoker returns a function that invokes the Lambda function asynchronously, to run a task.
-func invoker(cfg aws.Config, function string) func(context.Context, a2a.TaskID) error {
-	send := sender(cfg, function)
-	return func(ctx context.Context, id a2a.TaskID) error { return send(ctx, Job{TaskID: id}) }
 }
 
 // sender returns a function that invokes the Lambda function asynchronously.

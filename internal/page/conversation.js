@@ -187,7 +187,10 @@ async function loadContext(pageToken) {
     const params = { contextId: context, pageSize: 20, includeArtifacts: true, pageToken };
     const page = await read(pageToken ? 'earlier' : 'newest', (signal) => call('ListTasks', params, signal), away);
     if (!page) return;
-    above(() => (page.tasks ?? []).forEach(place));
+    above(() => {
+      (page.tasks ?? []).forEach(place);
+      arrange();
+    });
     conversation.more = page.nextPageToken;
     $('earlier').hidden = !conversation.more;
     if (!conversation.tasks.length) $('opening').textContent = words.gone;
@@ -201,8 +204,7 @@ async function loadContext(pageToken) {
   }
 }
 
-// place puts a task of the list into the conversation: its events if it has more to come, or is the only one, and else as it is. The
-// order is that of the tasks' newest states; those that the list does not have yet are the newest.
+// place puts a task of the list into the conversation: its events if it has more to come, or is the only one, and else as it is.
 function place(found) {
   const state = stateName(found.status.state);
   const time = Date.parse(found.status.timestamp);
@@ -210,14 +212,19 @@ function place(found) {
   const here = conversation.tasks.find((task) => task.id === found.id);
   const task = here ?? addTask();
   task.time = time;
-  if (!here) conversation.tasks.unshift(task);
+  if (here) return;
+  conversation.tasks.unshift(task);
+  if (conversation.tasks.length > 1 && ended.has(state)) task.show(found);
+  else task.open(found.id);
+}
+
+// arrange puts the tasks in the order of their newest states; those that the list does not have yet are the newest. One that stays where
+// it is keeps the focus.
+function arrange() {
   conversation.tasks.sort((a, b) => (a.time < b.time ? -1 : Number(a.time > b.time)));
   conversation.tasks.forEach(({ view }, i) => {
     if ($('tasks').children[i] !== view.element) $('tasks').insertBefore(view.element, $('tasks').children[i]);
   });
-  if (here) return;
-  if (conversation.tasks.length > 1 && ended.has(state)) task.show(found);
-  else task.open(found.id);
 }
 
 $('earlier').addEventListener('click', () => loadContext(conversation.more));

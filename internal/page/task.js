@@ -195,7 +195,7 @@ class Task {
     if (this.pending) {
       const params = { message: this.pending };
       this.view.frame('sent', `SendStreamingMessage ${JSON.stringify(params)}`);
-      return stream('SendStreamingMessage', params, options);
+      return stream('SendStreamingMessage', params, { ...options, last: this.last }); // from there, if it has arrived before
     }
     const last = Math.max(this.last, 1);
     this.view.frame('sent', `SubscribeToTask ${JSON.stringify({ id: this.id })}\nLast-Event-ID: ${last}`);

@@ -26,7 +26,8 @@ type Push struct {
 	Check func(*a2a.PushConfig) error
 }
 
-// checkPush returns the error for a configuration that can't be had, which is that field of the request, or the request itself, "".
+// checkPush returns an error if no task can have the configuration. It is the request itself, or
+// the field of it with that name.
 func (s *Server) checkPush(field string, c *a2a.PushConfig) error {
 	if field != "" {
 		field += "."
@@ -54,8 +55,9 @@ func (s *Server) checkPush(field string, c *a2a.PushConfig) error {
 	return nil
 }
 
-// pushID returns the id of a configuration of the task. One without an id gets one that follows from its URL, so that asking again
-// changes nothing; in 0.3, where a client sets the configuration of a task, from the task.
+// pushID returns the id of a configuration of the task. One without an id gets an id that follows
+// from its URL, so that asking again changes nothing. In 0.3, where a client sets the one
+// configuration of a task, it follows from the task.
 func (s *Server) pushID(ctx context.Context, c Caller, h tasklog.Head, config *a2a.PushConfig) (string, error) {
 	switch {
 	case config.ID != "":
@@ -70,10 +72,10 @@ func (s *Server) pushID(ctx context.Context, c Caller, h tasklog.Head, config *a
 	return k.id(h.Scope, "push", string(h.ID), config.URL), nil
 }
 
-// checkRoom returns an error if the task can't have the configuration, too. The task is the caller's: what it has is nobody else's to
-// know.
+// checkRoom returns an error if the task has no room for the configuration. The task must be the
+// caller's: nobody else may learn what it has.
 func (s *Server) checkRoom(ctx context.Context, c Caller, h tasklog.Head, config *a2a.PushConfig) error {
-	stored, err := s.Push.Store.Pushes(ctx, h.ID)
+	stored, err := s.Push.Store.List(ctx, h.ID)
 	if err != nil || len(stored) < maxPushConfigs {
 		return err
 	}
@@ -98,14 +100,15 @@ func (s *Server) putPush(ctx context.Context, c Caller, h tasklog.Head, config *
 	if stored.Auth != nil && stored.Auth.Scheme == "" {
 		stored.Auth = nil // it says nothing
 	}
-	err = s.Push.Store.PutPush(ctx, h, push.Config{
-		TaskID: h.ID, ID: id, Push: stored, Version: c.Version, After: after, Trace: cmp.Or(c.Trace, h.Trace), Expires: h.Expires,
+	err = s.Push.Store.Put(ctx, h, push.Config{
+		TaskID: h.ID, ID: id, Push: stored, Version: c.Version, Trace: c.Trace, Expires: h.Expires,
+		Progress: push.Progress{After: after},
 	})
 	return shown(stored), err
 }
 
-// shown returns the configuration as clients see it. Credentials are the receiver's and the server's alone: where callers are not told
-// apart, whoever asks would be another. The token, which says whose notification it is, is shown: clients compare it.
+// shown returns the configuration as clients see it. Credentials are for the webhook alone: where
+// callers are not told apart, anybody may ask. The token is shown: clients compare it.
 func shown(stored a2a.PushConfig) *a2a.PushConfig {
 	if stored.Auth != nil {
 		stored.Auth = &a2a.PushAuthInfo{Scheme: stored.Auth.Scheme}
@@ -125,10 +128,11 @@ func (s *Server) CreatePushConfig(ctx context.Context, c Caller, req *a2a.PushCo
 	if err := s.checkRoom(ctx, c, snapshot.Head, req); err != nil {
 		return nil, err
 	}
+	c.Trace = cmp.Or(c.Trace, snapshot.Last.Trace)
 	return s.putPush(ctx, c, snapshot.Head, req, snapshot.Seq)
 }
 
-// GetPushConfig implements specification 3.1.8. Without an id, as 0.3 has it, the first one is meant.
+// GetPushConfig implements specification 3.1.8. Without an id (0.3), it returns the first one.
 func (s *Server) GetPushConfig(ctx context.Context, c Caller, req *a2a.GetTaskPushConfigRequest) (*a2a.PushConfig, error) {
 	if req.ID == "" && c.Version != "0.3" {
 		return nil, Invalid("id", "is required")
@@ -158,7 +162,7 @@ func (s *Server) DeletePushConfig(ctx context.Context, c Caller, req *a2a.Delete
 	if _, err := s.pushTask(ctx, c, req.Tenant, req.TaskID); err != nil || len(req.ID) > push.MaxID {
 		return struct{}{}, err // there is none with such an id
 	}
-	return struct{}{}, s.Push.Store.DeletePush(ctx, req.TaskID, req.ID)
+	return struct{}{}, s.Push.Store.Delete(ctx, req.TaskID, req.ID)
 }
 
 // pushConfigs returns the configurations of a task.
@@ -166,7 +170,7 @@ func (s *Server) pushConfigs(ctx context.Context, c Caller, tenant string, id a2
 	if _, err := s.pushTask(ctx, c, tenant, id); err != nil {
 		return nil, err
 	}
-	stored, err := s.Push.Store.Pushes(ctx, id)
+	stored, err := s.Push.Store.List(ctx, id)
 	configs := []*a2a.PushConfig{}
 	for _, c := range stored {
 		configs = append(configs, shown(c.Push))

@@ -3,8 +3,8 @@ package server_test
 import (
 	"context"
 	"errors"
+	"io"
 	"iter"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -17,29 +17,22 @@ import (
 
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/push"
-	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
 )
 
-// sick is a log that fails where it is told to.
+// sick is a store that fails where it is told to.
 type sick struct {
 	*memlog.Log
 	appends, pushes atomic.Bool
 }
 
-func (s *sick) Append(ctx context.Context, b tasklog.Batch) error {
-	if s.appends.Load() {
+// fail is a hook.
+func (s *sick) fail(_ context.Context, op tasklog.Op) error {
+	if op.Name == "Lease.Append" && s.appends.Load() || op.Name == "Push.Put" && s.pushes.Load() {
 		return errors.New("throttled")
 	}
-	return s.Log.Append(ctx, b)
-}
-
-func (s *sick) PutPush(ctx context.Context, h tasklog.Head, c push.Config) error {
-	if s.pushes.Load() {
-		return errors.New("throttled")
-	}
-	return s.Log.PutPush(ctx, h, c)
+	return nil
 }
 
 // asker asks for input until the message is "done". It can't resume.
@@ -64,15 +57,10 @@ var caller = server.Caller{Version: "1.0"}
 // newServer returns a server over a log, whose workers run in the background.
 func newServer() (*server.Server, *sick) {
 	l := &sick{Log: new(memlog.Log)}
-	r := &run.Runner{Log: l, Executor: asker{}, Logger: slog.New(slog.DiscardHandler)}
-	r.Invoke = func(_ context.Context, id a2a.TaskID) error {
-		go func() { _ = r.Work(context.Background(), id) }()
-		return nil
-	}
-	return &server.Server{
-		Log: l, Runner: r, Retention: 24 * time.Hour, Card: new(a2a.AgentCard),
-		Push: &server.Push{Store: l, Check: func(*a2a.PushConfig) error { return nil }},
-	}, l
+	hooks := tasklog.Hooks{Before: l.fail}
+	s := instance(tasklog.Hooked(l, hooks), tasklog.Hooked(l, hooks), asker{})
+	s.Push = &server.Push{Store: push.Hooked(l.Pushes(), hooks), Check: func(*a2a.PushConfig) error { return nil }}
+	return s, l
 }
 
 func send(t *testing.T, s *server.Server, req *a2a.SendMessageRequest, want a2a.TaskState) *a2a.Task {
@@ -126,7 +114,7 @@ func TestLostConfiguration(t *testing.T) {
 		if took := time.Since(begun); took > 5*time.Second {
 			t.Errorf("it took %v", took)
 		}
-		if configs, err := l.Pushes(t.Context(), task.ID); len(configs) != 1 || err != nil {
+		if configs, err := l.Pushes().List(t.Context(), task.ID); len(configs) != 1 || err != nil {
 			t.Errorf("the configurations are %+v, %v", configs, err)
 		}
 	})
@@ -144,17 +132,16 @@ func TestRetriedStream(t *testing.T) {
 				t.Fatal(err)
 			}
 			var last tasklog.Event
-			for end := false; !end; {
-				<-st.Tap.Ready()
+			for err == nil {
 				var events []tasklog.Event
-				if events, end, err = st.Tap.Take(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				if n := len(events); n > 0 {
-					last = events[n-1]
+				if events, err = st.Next(t.Context()); err == nil {
+					last = events[len(events)-1]
 				}
 			}
 			st.Close()
+			if !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
 			if took := time.Since(begun); took > 5*time.Second || last.Seq != 2 {
 				t.Errorf("the stream ended after %v, with event %d", took, last.Seq)
 			}
@@ -184,7 +171,7 @@ func TestRoom(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if configs, err := l.Pushes(t.Context(), task.ID); len(configs) != 10 || full != 11 || err != nil {
+		if configs, err := l.Pushes().List(t.Context(), task.ID); len(configs) != 10 || full != 11 || err != nil {
 			t.Errorf("the task has %d configurations; it refused %d, %v", len(configs), full, err)
 		}
 		send(t, s, withConfig(message(task.ID, "third"), "0"), a2a.TaskStateInputRequired) // replaces one

@@ -17,83 +17,48 @@ import (
 	"a2alambda/internal/webhook"
 )
 
-// mortal is what an instance sees of the store. It dies at one of its operations, before or after that is done: from then on
-// nothing it does has an effect.
+// mortal is an instance that crashes at one of its operations, before or after that is done: from
+// then on nothing it does has an effect.
 type mortal struct {
-	tasklog.Log
-	push.Store
-
 	mu    sync.Mutex
-	left  int // operations until it dies
+	left  int // operations until it crashes
 	after bool
 	dead  bool
 }
 
 var errDead = errors.New("dead")
 
-// do does an operation, unless this is dead.
-func (m *mortal) do(operation func() error) error {
-	m.mu.Lock()
-	if m.dead {
-		m.mu.Unlock()
-		return errDead
+// hooks are those of its operations.
+func (m *mortal) hooks() tasklog.Hooks {
+	return tasklog.Hooks{
+		Before: func(context.Context, tasklog.Op) error {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			wasDead := m.dead
+			m.left--
+			m.dead = m.left < 0
+			if wasDead || m.dead && !m.after {
+				return errDead
+			}
+			return nil
+		},
+		After: func(_ context.Context, _ tasklog.Op, err error) error {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			if m.dead {
+				return errDead
+			}
+			return err
+		},
 	}
-	m.left--
-	m.dead = m.left < 0
-	dies, after := m.dead, m.after
-	m.mu.Unlock()
-	if dies && !after {
-		return errDead
-	}
-	err := operation()
-	if dies {
-		return errDead
-	}
-	return err
-}
-
-func (m *mortal) Read(ctx context.Context, id a2a.TaskID, after int64, limit int) (events []tasklog.Event, err error) {
-	err = m.do(func() error { events, err = m.Log.Read(ctx, id, after, limit); return err })
-	return events, err
-}
-
-func (m *mortal) Pushes(ctx context.Context, id a2a.TaskID) (all []push.Config, err error) {
-	err = m.do(func() error { all, err = m.Store.Pushes(ctx, id); return err })
-	return all, err
-}
-
-func (m *mortal) ClaimPush(ctx context.Context, id a2a.TaskID, config, writer string, until time.Time) (d *push.Delivery, err error) {
-	err = m.do(func() error { d, err = m.Store.ClaimPush(ctx, id, config, writer, until); return err })
-	return d, err
-}
-
-func (m *mortal) SavePush(ctx context.Context, d *push.Delivery, until time.Time) error {
-	return m.do(func() error { return m.Store.SavePush(ctx, d, until) })
-}
-
-func (m *mortal) ReleasePush(ctx context.Context, d *push.Delivery, due time.Time) (released bool, err error) {
-	err = m.do(func() error { released, err = m.Store.ReleasePush(ctx, d, due); return err })
-	return released, err
-}
-
-func (m *mortal) GiveUpPush(ctx context.Context, d *push.Delivery) error {
-	return m.do(func() error { return m.Store.GiveUpPush(ctx, d) })
-}
-
-// RoundTrip sends a notification; that is an operation too.
-func (m *mortal) roundTrip(next http.RoundTripper) http.RoundTripper {
-	return roundTripper(func(r *http.Request) (resp *http.Response, err error) {
-		err = m.do(func() error { resp, err = next.RoundTrip(r); return err })
-		return resp, err
-	})
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestCrash kills the instance that delivers, at each of its operations in turn, before or after it, while the task goes on or when
-// it has ended: every event arrives, in order, with repetitions.
+// TestCrash kills the instance that delivers, at each of its operations in turn, before or after
+// it, while the task goes on or when it has ended: every event arrives, in order, with repetitions.
 func TestCrash(t *testing.T) {
 	for _, goesOn := range []bool{false, true} {
 		for _, after := range []bool{false, true} {
@@ -111,7 +76,8 @@ func TestCrash(t *testing.T) {
 
 // crash reports whether the instance ended before it was to die.
 func crash(t *testing.T, operations int, after, goesOn bool) (ended bool) {
-	// The webhook takes a while, so that progress is saved, and patience ends. Once it fails so often that delivery is put off.
+	// The webhook takes a while, so that progress is saved, and patience ends. Once it fails so
+	// often that delivery is put off.
 	begin := time.Now()
 	w := newWorld(t, func(_ *http.Request, seq int64) (*http.Response, error) {
 		time.Sleep(800 * time.Millisecond)
@@ -125,13 +91,17 @@ func crash(t *testing.T, operations int, after, goesOn bool) (ended bool) {
 	if !goesOn {
 		w.add(t, h, before+1, all-before)
 	}
-	m := &mortal{Log: w.store, Store: w.store, left: operations, after: after}
-	one := &webhook.Deliverer{
-		Log: m, Store: m, Client: &http.Client{Transport: m.roundTrip(w.hook)}, Logger: w.Logger,
+	m := &mortal{left: operations, after: after}
+	hooks := m.hooks()
+	send := roundTripper(func(r *http.Request) (*http.Response, error) {
+		return tasklog.Get(t.Context(), hooks, tasklog.Op{Name: "send"}, func() (*http.Response, error) { return w.hook.RoundTrip(r) })
+	})
+	one := webhook.New(webhook.Config{
+		Log: tasklog.Hooked(w.store, hooks), Store: push.Hooked(w.pushes, hooks), Client: &http.Client{Transport: send}, Logger: w.logger,
 		Invoke: func(ctx context.Context, id a2a.TaskID, config string) error {
-			return m.do(func() error { return w.Invoke(ctx, id, config) })
+			return hooks.Call(ctx, tasklog.Op{Name: "invoke"}, func() error { return w.invoke(ctx, id, config) })
 		},
-	}
+	})
 	var wg sync.WaitGroup
 	wake := func(d *webhook.Deliverer) {
 		wg.Go(func() {
@@ -167,7 +137,7 @@ func crash(t *testing.T, operations int, after, goesOn bool) (ended bool) {
 	if last != all {
 		t.Errorf("delivered %d of %d: %s", last, all, numbers(w.hook.requests(url)))
 	}
-	must(t, w.store.DuePushes(t.Context(), func(a2a.TaskID, string) bool {
+	must(t, w.pushes.Due(t.Context(), func(a2a.TaskID, string) bool {
 		t.Error("it is still due")
 		return true
 	}))

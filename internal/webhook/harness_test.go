@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -34,31 +35,14 @@ type hook struct {
 }
 
 type request struct {
-	url  string
-	seq  int64
-	at   time.Time
-	ok   bool // it was answered with 2xx
-	body string
-	head http.Header
-}
-
-func newHook(t *testing.T, answer func(r *http.Request, seq int64) (*http.Response, error)) *hook {
-	return &hook{t: t, answer: answer, busy: map[string]bool{}}
-}
-
-// client returns a client of the hook, with the settings of a real one.
-func (h *hook) client() *http.Client {
-	c := push.Guard{}.Client()
-	c.Transport = h
-	return c
+	url string
+	seq int64
+	at  time.Time
+	ok  bool // it was answered with 2xx
 }
 
 func (h *hook) RoundTrip(r *http.Request) (*http.Response, error) {
 	seq, err := strconv.ParseInt(r.Header.Get("X-A2A-Event-Id"), 10, 64)
-	if err != nil {
-		h.t.Error(err)
-	}
-	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		h.t.Error(err)
 	}
@@ -78,7 +62,7 @@ func (h *hook) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer h.mu.Unlock()
 	h.busy[url] = false
 	ok := err == nil && resp.StatusCode >= 200 && resp.StatusCode <= 299
-	h.got = append(h.got, request{url, seq, at, ok, string(body), r.Header})
+	h.got = append(h.got, request{url, seq, at, ok})
 	return resp, err
 }
 
@@ -108,6 +92,14 @@ func numbers(requests []request) string {
 	return strings.Join(all, " ")
 }
 
+// upTo returns the numbers from 1 to n.
+func upTo(n int) (all string) {
+	for i := range n {
+		all += fmt.Sprint(" ", i+1)
+	}
+	return all[1:]
+}
+
 func (h *hook) want(url, numbersWanted string) {
 	h.t.Helper()
 	if got := numbers(h.requests(url)); got != numbersWanted {
@@ -128,9 +120,12 @@ func hang(r *http.Request) (*http.Response, error) {
 // world is a deliverer over logs in memory, and what it has asked for.
 type world struct {
 	*webhook.Deliverer
-	store *memlog.Log
-	hook  *hook
-	log   *bytes.Buffer
+	store  *memlog.Log
+	leases map[a2a.TaskID]tasklog.Lease
+	pushes push.Store
+	logger *slog.Logger
+	hook   *hook
+	log    *bytes.Buffer
 
 	mu   sync.Mutex
 	jobs []cfg
@@ -142,29 +137,26 @@ type cfg struct {
 }
 
 func newWorld(t *testing.T, answer func(r *http.Request, seq int64) (*http.Response, error)) *world {
-	w := &world{store: new(memlog.Log), hook: newHook(t, answer), log: new(bytes.Buffer)}
-	w.Deliverer = &webhook.Deliverer{
-		Log: w.store, Store: w.store, Client: w.hook.client(),
-		Logger: slog.New(slog.NewTextHandler(&locked{w: io.MultiWriter(w.log, t.Output())}, nil)),
-		Invoke: func(_ context.Context, id a2a.TaskID, config string) error {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.jobs = append(w.jobs, cfg{id, config})
-			return nil
-		},
-	}
+	w := &world{store: new(memlog.Log), leases: map[a2a.TaskID]tasklog.Lease{}, log: new(bytes.Buffer)}
+	w.hook = &hook{t: t, answer: answer, busy: map[string]bool{}}
+	w.pushes = pushtest.Wrap(w.store.Pushes())
+	w.logger = slog.New(slog.NewTextHandler(io.MultiWriter(w.log, t.Output()), nil))
+	client := webhook.Guard{}.Client()
+	client.Transport = w.hook
+	w.use(client)
 	return w
 }
 
-type locked struct {
-	mu sync.Mutex
-	w  io.Writer
+// use makes the deliverer send its requests with the client.
+func (w *world) use(client *http.Client) {
+	w.Deliverer = webhook.New(webhook.Config{Log: w.store, Store: w.pushes, Client: client, Logger: w.logger, Invoke: w.invoke})
 }
 
-func (l *locked) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(b)
+func (w *world) invoke(_ context.Context, id a2a.TaskID, config string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.jobs = append(w.jobs, cfg{id, config})
+	return nil
 }
 
 // task creates a task with so many events and a configuration for the URL.
@@ -172,10 +164,13 @@ func (w *world) task(t *testing.T, events int, url string) tasklog.Head {
 	t.Helper()
 	h, first := tasklogtest.NewTask()
 	h.Push = true
-	h.Expires = h.Created.Add(72 * time.Hour)
+	h.Expires = h.Expires.Add(71 * time.Hour)
 	c := pushtest.NewConfig(h, "c", url)
 	c.After = 0
-	must(t, w.store.PutPush(t.Context(), h, c), w.store.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first))
+	must(t, w.pushes.Put(t.Context(), h, c))
+	var err error
+	w.leases[h.ID], err = w.store.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Push: true})
+	must(t, err)
 	w.add(t, h, 2, events-1)
 	return h
 }
@@ -184,15 +179,12 @@ func (w *world) task(t *testing.T, events int, url string) tasklog.Head {
 func (w *world) add(t *testing.T, h tasklog.Head, first int64, n int) {
 	t.Helper()
 	for i := range int64(n) {
-		text := strconv.FormatInt(first+i, 10)
-		must(t, w.store.Append(t.Context(), tasklog.Batch{
-			ID: h.ID, Writer: "w", First: first + i, Events: [][]byte{tasklogtest.StatusEvent(h, a2a.TaskStateWorking, text)},
-			State: a2a.TaskStateWorking, Expires: h.Expires, Push: true,
-		}))
+		entry := tasklogtest.Status(h, a2a.TaskStateWorking, strconv.FormatInt(first+i, 10))
+		must(t, w.leases[h.ID].Append(t.Context(), first+i, []tasklog.Entry{entry}))
 	}
 }
 
-// work does the jobs that the deliverer has asked for, and those that these ask for. It returns their errors.
+// work does the jobs that the deliverer has asked for, and then theirs. It returns their errors.
 func (w *world) work(ctx context.Context) (errs []error) {
 	for {
 		w.mu.Lock()
@@ -213,7 +205,7 @@ func (w *world) work(ctx context.Context) (errs []error) {
 // sweep is what the sweeper does each minute, and what comes of it.
 func (w *world) sweep(t *testing.T) error {
 	t.Helper()
-	_, err := push.Sweep(t.Context(), w.store, w.Invoke)
+	_, err := push.Sweep(t.Context(), w.pushes, w.invoke)
 	must(t, err)
 	return errors.Join(w.work(t.Context())...)
 }

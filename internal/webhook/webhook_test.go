@@ -16,7 +16,6 @@ import (
 	"a2alambda/internal/push"
 	"a2alambda/internal/pushtest"
 	"a2alambda/internal/tasklog"
-	"a2alambda/internal/webhook"
 )
 
 const url = "https://hook.example/"
@@ -29,15 +28,7 @@ func TestInOrder(t *testing.T) {
 		w.hook.want(url, "1 2 3")
 		w.add(t, h, 4, 300)
 		must(t, w.Wake(t.Context(), h.ID))
-		got := w.hook.requests(url)
-		if len(got) != 303 {
-			t.Fatalf("%d requests", len(got))
-		}
-		for i, r := range got {
-			if r.seq != int64(i)+1 {
-				t.Fatalf("request %d has event %d", i, r.seq)
-			}
-		}
+		w.hook.want(url, upTo(303))
 		if err := w.Wake(t.Context(), "none"); err != nil {
 			t.Error(err)
 		}
@@ -69,15 +60,7 @@ func TestTogether(t *testing.T) {
 			time.Sleep(2 * time.Millisecond)
 		}
 		wg.Wait()
-		got := w.hook.requests(url)
-		for i, r := range got {
-			if r.seq != int64(i)+1 {
-				t.Fatalf("request %d has event %d", i, r.seq)
-			}
-		}
-		if len(got) != events {
-			t.Errorf("%d requests", len(got))
-		}
+		w.hook.want(url, upTo(events))
 	})
 }
 
@@ -121,7 +104,8 @@ func TestLongFailure(t *testing.T) {
 	})
 }
 
-// TestPutOff has a webhook fail for hours: it is asked less and less often, whatever happens, and then gets all events in order.
+// TestPutOff has a webhook fail for hours: it is asked less and less often, whatever happens, and
+// then gets all events in order.
 func TestPutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
@@ -164,9 +148,9 @@ func TestPutOff(t *testing.T) {
 			t.Errorf("delivered %d of %d", last, next-1)
 		}
 		// The success has ended the series: the next failure is the first again.
-		d, err := w.store.ClaimPush(t.Context(), h.ID, "c", "x", time.Now().Add(time.Minute))
-		if err != nil || d == nil || d.Failures != 0 {
-			t.Errorf("after it all: %+v, %v", d, err)
+		c, err := w.pushes.Claim(t.Context(), h.ID, "c", "x", time.Now().Add(time.Minute))
+		if err != nil || c == nil || c.Config().Failures != 0 {
+			t.Errorf("after it all: %+v, %v", c, err)
 		}
 	})
 }
@@ -200,7 +184,8 @@ func TestHangs(t *testing.T) {
 	})
 }
 
-// TestSlow has a webhook that takes a second for each event: a wake-up has patience for five of them, and leaves the rest.
+// TestSlow has a webhook that takes a second for each event: a wake-up has patience for five of
+// them, and leaves the rest.
 func TestSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(*http.Request, int64) (*http.Response, error) {
@@ -218,9 +203,7 @@ func TestSlow(t *testing.T) {
 			t.Fatalf("asked for %v", w.jobs)
 		}
 		must(t, w.work(t.Context())...)
-		if n := len(w.hook.requests(url)); n != 40 {
-			t.Errorf("%d requests", n)
-		}
+		w.hook.want(url, upTo(40))
 	})
 }
 
@@ -272,7 +255,7 @@ func wantSilence(t *testing.T, w *world, h tasklog.Head, next int64) {
 	if after := len(w.hook.requests(url)); after != before {
 		t.Errorf("%d requests more", after-before)
 	}
-	if all, err := w.store.Pushes(t.Context(), h.ID); err != nil || len(all) != 1 {
+	if all, err := w.pushes.List(t.Context(), h.ID); err != nil || len(all) != 1 {
 		t.Errorf("there is %v, %v", all, err)
 	}
 }
@@ -296,9 +279,9 @@ func TestDeleted(t *testing.T) {
 			if replaced {
 				c := pushtest.NewConfig(h, "c", other)
 				c.After = 995
-				must(t, w.store.PutPush(t.Context(), h, c), w.Wake(t.Context(), h.ID))
+				must(t, w.pushes.Put(t.Context(), h, c), w.Wake(t.Context(), h.ID))
 			} else {
-				must(t, w.store.DeletePush(t.Context(), h.ID, "c"))
+				must(t, w.pushes.Delete(t.Context(), h.ID, "c"))
 			}
 			deleted := time.Now()
 			time.Sleep(time.Hour)
@@ -328,7 +311,7 @@ func TestNoSecrets(t *testing.T) {
 		c := pushtest.NewConfig(h, "c", "https://hook.example/secret1?secret2")
 		c.After = 0
 		c.Push.Token, c.Push.Auth = "secret3", &a2a.PushAuthInfo{Scheme: "Bearer", Credentials: "secret4"}
-		must(t, w.store.PutPush(t.Context(), h, c), w.Wake(t.Context(), h.ID))
+		must(t, w.pushes.Put(t.Context(), h, c), w.Wake(t.Context(), h.ID))
 		time.Sleep(2 * time.Minute)
 		must(t, w.sweep(t))
 		if text := w.log.String(); strings.Contains(text, "secret") || !strings.Contains(text, "webhook failed") {
@@ -342,30 +325,25 @@ func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
 		var jobs sync.WaitGroup
-		waker := webhook.NewWaker(&jobs, func(id a2a.TaskID) {
-			if err := w.Wake(t.Context(), id); err != nil {
-				t.Error(err)
-			}
-		})
-		l, s := webhook.Watch(w.store, w.store, waker.Wake)
+		l, s := w.Watch(w.store, &jobs)
 		h := w.task(t, 2, url) // not through it
-		must(t, s.PutPush(t.Context(), h, pushtest.NewConfig(h, "c2", url+"2")))
+		must(t, s.Put(t.Context(), h, pushtest.NewConfig(h, "c2", url+"2")))
 		jobs.Wait()
 		w.hook.want(url, "1 2")
 		w.hook.want(url+"2", "2")
-		for i := range int64(5) {
-			must(t, l.Append(t.Context(), tasklog.Batch{
-				ID: h.ID, Writer: "w", First: i + 3, Events: [][]byte{[]byte("{}")}, Expires: h.Expires, Push: true,
-			}))
-		}
+		snapshot, err := l.Load(t.Context(), h.ID)
+		must(t, err)
+		w.leases[h.ID], err = l.Acquire(t.Context(), snapshot, tasklog.Claim{Writer: "x"})
+		must(t, err)
+		w.add(t, h, 3, 5)
 		jobs.Wait()
 		w.hook.want(url, "1 2 3 4 5 6 7")
 		w.hook.want(url+"2", "2 3 4 5 6 7")
 	})
 }
 
-// TestRefusedWhileSaved has progress be saved, in the middle of some events, after somebody was refused the claim who came for another
-// event: that is delivered, too.
+// TestRefusedWhileSaved has progress be saved, in the middle of some events, after somebody was
+// refused the claim who came for another event: that is delivered, too.
 func TestRefusedWhileSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(*http.Request, int64) (*http.Response, error) {

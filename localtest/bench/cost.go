@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"math"
@@ -125,14 +126,13 @@ func asking(text string) *a2a.SendMessageRequest {
 // drain reads a stream to its end.
 func drain(ctx context.Context, s *server.Stream) error {
 	defer s.Close()
-	for end := false; !end; {
-		<-s.Tap.Ready()
-		var err error
-		if _, end, err = s.Tap.Take(ctx); err != nil {
+	for {
+		if _, err := s.Next(ctx); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
 			return err
 		}
 	}
-	return s.Wait()
 }
 
 func (b *bench) costOfStream(ctx context.Context, x a2asrv.AgentExecutor, text string) (cost, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -115,17 +116,14 @@ func (b *bench) priceOf(ctx context.Context, o load.Order) (p price, err error) 
 	defer stream.Close()
 	n := 1 // the task
 	for {
-		<-stream.Tap.Ready()
-		events, end, err := stream.Tap.Take(ctx)
+		events, err := stream.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			break
+		}
 		if err != nil {
 			return p, err
 		}
-		if n += len(events); end {
-			break
-		}
-	}
-	if err := stream.Wait(); err != nil {
-		return p, err
+		n += len(events)
 	}
 	if n != o.Count() {
 		return p, fmt.Errorf("%d events of %d were stored", n, o.Count())

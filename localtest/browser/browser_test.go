@@ -3,6 +3,7 @@ package browser
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -32,7 +33,8 @@ type browser struct {
 	mu       sync.Mutex
 	requests []*network.Request
 	// faults is what the page wrote to the console, and what the browser did: exceptions, refused by the policy, failed requests.
-	faults []string
+	faults  []string
+	changes int // of the network, which a request did not survive
 }
 
 // browsers are the tests that may have one at the same time: each keeps a processor busy.
@@ -61,9 +63,14 @@ func (b *browser) another() *browser {
 	return startBrowser(b.t)
 }
 
+// A browser that has not started after so long never does: now and then one hangs on a busy machine.
+const (
+	startWithin = time.Minute
+	starts      = 3
+)
+
 func startBrowser(t *testing.T) *browser {
 	t.Helper()
-	b := &browser{t: t}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(localtest.Setup(t, "chromium")),
 		chromedp.DisableGPU,
@@ -72,15 +79,28 @@ func startBrowser(t *testing.T) *browser {
 		chromedp.Flag("lang", "en-US"),
 		chromedp.WSURLReadTimeout(client.Patience),
 	)
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	b.ctx, cancel = chromedp.NewContext(ctx, chromedp.WithListener(b.listen))
-	t.Cleanup(cancel)
-	if err := chromedp.Do(b.ctx); err != nil { // the tab lives as long as the context that it is opened with
-		t.Fatal(err)
+	for try := 1; ; try++ {
+		b := &browser{t: t}
+		ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+		b.ctx, _ = chromedp.NewContext(ctx, chromedp.WithListener(b.listen)) // it ends with ctx
+		started := make(chan error, 1)
+		go func() { started <- chromedp.Do(b.ctx) }() // the tab lives as long as the context that it is opened with
+		var err error
+		select {
+		case err = <-started:
+		case <-time.After(startWithin):
+			err = errors.New("the browser does not start")
+		}
+		if err == nil {
+			t.Cleanup(cancel)
+			b.do(chromedp.EmulateViewport(1280, 900))
+			return b
+		}
+		cancel()
+		if try == starts {
+			t.Fatal(err)
+		}
 	}
-	b.do(chromedp.EmulateViewport(1280, 900))
-	return b
 }
 
 // tab opens another tab of the browser, in front.
@@ -113,6 +133,7 @@ func (b *browser) listen(event any) {
 		b.faults = append(b.faults, fmt.Sprintf("console: %s", jsonOf(e.Args)))
 	case *cdplog.EventEntryAdded:
 		if strings.Contains(e.Entry.Text, networkChanged) {
+			b.changes++
 			return
 		}
 		b.faults = append(b.faults, fmt.Sprintf("%s: %s", e.Entry.Source, e.Entry.Text))
@@ -125,6 +146,13 @@ func jsonOf(v any) string {
 		return err.Error()
 	}
 	return string(data)
+}
+
+// changed reports whether the page had to ask again, or to take a stream up again, because of this machine.
+func (b *browser) changed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.changes > 0
 }
 
 // takeFaults returns the faults since the last time.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
+	"io"
 	"iter"
 	"log/slog"
 	"strings"
@@ -28,13 +30,13 @@ import (
 // newServer returns a server as the agent function has it, whose worker is never invoked.
 func newServer(t testing.TB, client *dynamodb.Client, table string, x a2asrv.AgentExecutor) *server.Server {
 	l := dynamolog.New(client, table)
-	return &server.Server{Log: l, Retention: time.Hour, Card: demoagent.Card(), Runner: &run.Runner{
-		Log: l, Executor: x, Gap: lambdaenv.Gap, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	return server.New(server.Config{Store: l, Retention: time.Hour, Card: demoagent.Card(), Runner: run.New(run.Config{
+		Store: l, Executor: x, Gap: lambdaenv.Gap, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Invoke: func(_ context.Context, id a2a.TaskID) error {
 			t.Errorf("a worker was invoked for task %s", id)
 			return nil
 		},
-	}}
+	})})
 }
 
 // ask returns the request that sends the text.
@@ -46,18 +48,16 @@ func ask(text string) *a2a.SendMessageRequest {
 func readAll(t testing.TB, s *server.Stream) (n int) {
 	t.Helper()
 	defer s.Close()
-	for end := false; !end; {
-		<-s.Tap.Ready()
-		events, last, err := s.Tap.Take(t.Context())
+	for {
+		events, err := s.Next(t.Context())
+		if errors.Is(err, io.EOF) {
+			return n
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		n, end = n+len(events), last
+		n += len(events)
 	}
-	if err := s.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	return n
 }
 
 // executor is what an agent does, as a function.

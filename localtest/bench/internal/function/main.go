@@ -58,7 +58,7 @@ func serve(ctx context.Context) error {
 		if latency > 0 {
 			runner.Log = slowTable{slow{runner.Log, latency}, table}
 		}
-		return start(ours(runner, table), functionurlHandler)
+		return start(ours(runner, table.Pushes()), functionurlHandler)
 	default:
 		return fmt.Errorf("MODE is %q", mode)
 	}

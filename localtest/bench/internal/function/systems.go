@@ -20,6 +20,7 @@ import (
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/webhook"
 	"a2alambda/localtest/bench/internal/load"
 )
 
@@ -77,7 +78,7 @@ func ours(r *run.Runner, pushes push.Store) http.Handler {
 	return a2ahttp.New(a2ahttp.Config{
 		Server: &server.Server{
 			Log: r.Log, Runner: r, Retention: 24 * time.Hour, Card: demoagent.Card(),
-			Push: &server.Push{Store: pushes, Check: push.Guard{}.Check},
+			Push: &server.Push{Store: pushes, Check: webhook.Guard{}.Check},
 		},
 		BaseURL: functionurl.BaseURL,
 		Auth:    auth.None(),
@@ -95,7 +96,7 @@ func inMemory(latency time.Duration) (*run.Runner, push.Store) {
 	if latency > 0 {
 		r.Log = slow{l, latency}
 	}
-	return r, l
+	return r, l.Pushes()
 }
 
 var (

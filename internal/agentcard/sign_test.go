@@ -1,4 +1,4 @@
-package a2ahttp
+package agentcard
 
 import (
 	"crypto"
@@ -13,18 +13,11 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"log/slog"
-	"maps"
-	"net/http"
-	"net/http/httptest"
-	"slices"
 	"testing"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/gowebpki/jcs"
-
-	"a2alambda/internal/server"
 )
 
 func privatePEM(t *testing.T, key crypto.PrivateKey) []byte {
@@ -54,7 +47,8 @@ func rsaKey(t *testing.T, bits int) *rsa.PrivateKey {
 	return key
 }
 
-// rebuilt is what a verifier that parses the card rebuilds from secured with another description: RFC 8785 of what is not empty.
+// rebuilt is what a verifier that parses the card rebuilds from secured with another description:
+// RFC 8785 of what is not empty.
 const rebuilt = `{"capabilities":{"streaming":true},"defaultInputModes":["text/plain","text/markdown","text/html","text/csv"],"defaultOutputModes":["text/plain","text/markdown"],` +
 	`"description":"größer als \"<&>\" \\ und 🌊","name":"Streaming Demo Agent",` +
 	`"securitySchemes":{"iam":{"httpAuthSecurityScheme":{"description":"signed","scheme":"AWS4-HMAC-SHA256"}},` +
@@ -69,8 +63,39 @@ const rebuilt = `{"capabilities":{"streaming":true},"defaultInputModes":["text/p
 	`{"protocolBinding":"JSONRPC","protocolVersion":"0.3","url":"https://agent.example/"},` +
 	`{"protocolBinding":"HTTP+JSON","protocolVersion":"0.3","url":"https://agent.example/"}],"version":"1.0.0"}`
 
-// TestSignatures verifies both signatures of a card, with the key that the handler serves: the first over what is left of it when
-// it is parsed, the second over the document without the signatures.
+// published returns the public keys that the signer publishes.
+func published(t *testing.T, s *Signer) (keys jose.JSONWebKeySet) {
+	t.Helper()
+	data, err := s.JWKS()
+	if err = errors.Join(err, json.Unmarshal(data, &keys)); err != nil {
+		t.Fatalf("%s, %v", data, err)
+	}
+	return keys
+}
+
+// signed returns the signatures of a card's document, and what the last of them is over: the
+// document without signatures.
+func signed(t *testing.T, data []byte) ([]a2a.AgentCardSignature, []byte) {
+	t.Helper()
+	var card a2a.AgentCard
+	object, err := fields(data)
+	if err = errors.Join(err, json.Unmarshal(data, &card)); err != nil {
+		t.Fatal(err)
+	}
+	delete(object, "signatures")
+	raw, err := json.Marshal(object)
+	if err == nil {
+		raw, err = jcs.Transform(raw)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return card.Signatures, raw
+}
+
+// TestSignatures verifies both signatures of a card, with the key that the signer publishes: the
+// first over what is left of it when it is parsed, the second over the document without the
+// signatures.
 func TestSignatures(t *testing.T) {
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -87,35 +112,21 @@ func TestSignatures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			data := served(t, Config{Server: &server.Server{Card: card}, Signer: signer})
+			_, data := public(t, Config{Public: card, Signer: signer})
 			other, _ := NewSigner(text)
-			if string(data) != string(served(t, Config{Server: &server.Server{Card: card}, Signer: other})) {
+			if _, again := public(t, Config{Public: card, Signer: other}); string(data) != string(again) {
 				t.Error("another instance serves other bytes")
 			}
-
-			w := httptest.NewRecorder()
-			New(Config{Signer: signer, Logger: slog.New(slog.DiscardHandler)}).ServeHTTP(w, httptest.NewRequest("GET", "/.well-known/jwks.json", nil))
-			var keys jose.JSONWebKeySet
-			if err := json.Unmarshal(w.Body.Bytes(), &keys); err != nil || len(keys.Keys) != 1 || !keys.Keys[0].IsPublic() {
-				t.Fatalf("%s, %v", w.Body, err)
+			keys := published(t, signer)
+			if len(keys.Keys) != 1 || !keys.Keys[0].IsPublic() {
+				t.Fatalf("public keys: %+v", keys)
 			}
-
-			var signed a2a.AgentCard
-			err = json.Unmarshal(data, &signed)
-			doc, _ := document(data)
-			if err != nil || len(signed.Signatures) != 2 {
-				t.Fatalf("%d signatures, %v", len(signed.Signatures), err)
-			}
-			delete(doc, "signatures")
-			raw, err := json.Marshal(doc)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if raw, err = jcs.Transform(raw); err != nil {
-				t.Fatal(err)
+			signatures, raw := signed(t, data)
+			if len(signatures) != 2 {
+				t.Fatalf("%d signatures", len(signatures))
 			}
 			for i, payload := range []string{rebuilt, string(raw)} {
-				s := signed.Signatures[i]
+				s := signatures[i]
 				jws, err := jose.ParseDetached(s.Protected+".."+s.Signature, []byte(payload), []jose.SignatureAlgorithm{algorithm})
 				if err != nil {
 					t.Fatal(err)
@@ -133,18 +144,6 @@ func TestSignatures(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestNoSigner(t *testing.T) {
-	doc, _ := document(served(t, Config{Server: &server.Server{Card: secured()}}))
-	if slices.Contains(slices.Collect(maps.Keys(doc)), "signatures") {
-		t.Error("the card has signatures")
-	}
-	w := httptest.NewRecorder()
-	New(Config{Logger: slog.New(slog.DiscardHandler)}).ServeHTTP(w, httptest.NewRequest("GET", "/.well-known/jwks.json", nil))
-	if w.Code != http.StatusNotFound {
-		t.Errorf("public keys: status %d", w.Code)
 	}
 }
 
@@ -180,8 +179,9 @@ func publicDER(t *testing.T, key any) string {
 	return base64.StdEncoding.EncodeToString(der)
 }
 
-// TestTwoKeys changes the key that signs in three deployments. At each step a card that one version has signed is verified with the keys
-// that the other serves: while the alias moves, either answers.
+// TestTwoKeys changes the key that signs in three deployments. At each step a card that one version
+// has signed is verified with the keys that the other serves: while the alias moves, either
+// answers.
 func TestTwoKeys(t *testing.T) {
 	former, next := ecdsaKey(t, elliptic.P256()), ecdsaKey(t, elliptic.P256())
 	version := func(signs, other *ecdsa.PrivateKey) *Signer {
@@ -196,31 +196,13 @@ func TestTwoKeys(t *testing.T) {
 	}
 	versions := []*Signer{version(former, nil), version(former, next), version(next, former), version(next, nil)}
 	verifies := func(card, keys *Signer) bool {
-		var signed a2a.AgentCard
-		data := served(t, Config{Server: &server.Server{Card: secured()}, Signer: card})
-		doc, err := document(data)
-		if err = errors.Join(err, json.Unmarshal(data, &signed)); err != nil {
-			t.Fatal(err)
-		}
-		delete(doc, "signatures")
-		raw, err := json.Marshal(doc)
-		if err == nil {
-			raw, err = jcs.Transform(raw)
-		}
+		_, data := public(t, Config{Public: secured(), Signer: card})
+		signatures, raw := signed(t, data)
+		jws, err := jose.ParseDetached(signatures[1].Protected+".."+signatures[1].Signature, raw, []jose.SignatureAlgorithm{jose.ES256})
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := httptest.NewRecorder()
-		New(Config{Signer: keys, Logger: slog.New(slog.DiscardHandler)}).ServeHTTP(w, httptest.NewRequest("GET", "/.well-known/jwks.json", nil))
-		var set jose.JSONWebKeySet
-		if err := json.Unmarshal(w.Body.Bytes(), &set); err != nil {
-			t.Fatal(err)
-		}
-		s := signed.Signatures[1]
-		jws, err := jose.ParseDetached(s.Protected+".."+s.Signature, raw, []jose.SignatureAlgorithm{jose.ES256})
-		if err != nil {
-			t.Fatal(err)
-		}
+		set := published(t, keys)
 		for _, key := range set.Key(jws.Signatures[0].Protected.KeyID) {
 			if jws.DetachedVerify(raw, key) == nil {
 				return true

@@ -1,4 +1,4 @@
-package a2ahttp
+package agentcard
 
 import (
 	"crypto"
@@ -8,7 +8,6 @@ import (
 	"encoding/asn1"
 	"encoding/json"
 	"math/big"
-	"net/http"
 	"strings"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -16,13 +15,14 @@ import (
 	"github.com/gowebpki/jcs"
 )
 
-// jwksPath is where the public key of the signatures is, below the base URL.
-const jwksPath = ".well-known/jwks.json"
+// JWKSPath is where the public keys of the signatures are, below the base URL.
+const JWKSPath = ".well-known/jwks.json"
 
-// Signer signs agent cards: specification 1.0, 8.4. Its signatures have no randomness, so that all instances serve the same bytes.
+// Signer signs agent cards: specification 1.0, 8.4. Its signatures have no randomness, so all
+// instances serve the same bytes.
 type Signer struct {
 	key       signingKey
-	published []jose.JSONWebKey // that of key first
+	published []jose.JSONWebKey // the public key of key first
 }
 
 // signingKey is a private key as [jose.OpaqueSigner].
@@ -31,7 +31,7 @@ type signingKey struct {
 	public  jose.JSONWebKey
 }
 
-// sign returns the signature of a document without signatures, of a card that is served at the base URL.
+// sign returns the signature of a card's document, which has no signatures yet, for the base URL.
 func (s *Signer) sign(doc map[string]any, base string) (a2a.AgentCardSignature, error) {
 	data, err := json.Marshal(doc)
 	if err != nil {
@@ -43,7 +43,7 @@ func (s *Signer) sign(doc map[string]any, base string) (a2a.AgentCardSignature, 
 	}
 	signer, err := jose.NewSigner(
 		jose.SigningKey{Algorithm: s.key.Algs()[0], Key: &s.key},
-		(&jose.SignerOptions{}).WithType("JOSE").WithHeader("jku", base+jwksPath),
+		(&jose.SignerOptions{}).WithType("JOSE").WithHeader("jku", base+JWKSPath),
 	)
 	if err != nil {
 		return a2a.AgentCardSignature{}, err
@@ -72,7 +72,7 @@ func (k *signingKey) SignPayload(payload []byte, _ jose.SignatureAlgorithm) ([]b
 		return k.private.Sign(nil, payload, crypto.Hash(0))
 	}
 	digest := sha256.Sum256(payload)
-	signature, err := k.private.Sign(nil, digest[:], crypto.SHA256) // ECDSA without randomness is that of RFC 6979
+	signature, err := k.private.Sign(nil, digest[:], crypto.SHA256) // without randomness, ECDSA is as in RFC 6979
 	if _, ok := k.private.(*ecdsa.PrivateKey); !ok || err != nil {
 		return signature, err
 	}
@@ -86,25 +86,20 @@ func (k *signingKey) SignPayload(payload []byte, _ jose.SignatureAlgorithm) ([]b
 	return fixed, nil
 }
 
-// jwks serves the public keys: RFC 7517, 5.
-func (h *handler) jwks(w http.ResponseWriter, r *http.Request) {
-	data, err := json.Marshal(jose.JSONWebKeySet{Keys: h.Signer.published})
-	if err != nil {
-		h.Logger.ErrorContext(r.Context(), "public keys", "error", err)
-		http.Error(w, "internal error", http.StatusInternalServerError)
-		return
-	}
-	serveJSON(w, r, data)
+// JWKS returns the document of the public keys: RFC 7517, 5.
+func (s *Signer) JWKS() ([]byte, error) {
+	return json.Marshal(jose.JSONWebKeySet{Keys: s.published})
 }
 
-// parsed returns what is left of a card of 1.0 when the Python and JavaScript SDKs have parsed it and are about to verify it: they
-// drop what is empty.
+// parsed returns what the Python and JavaScript SDKs verify of a card of 1.0 that they have parsed:
+// they drop what is empty.
 func parsed(card map[string]any) map[string]any {
 	kept, _ := nonempty(card).(map[string]any)
 	return kept
 }
 
-// nonempty returns a JSON value without the empty strings, arrays, objects and nulls in it, and nil if it is one itself.
+// nonempty returns a JSON value without the empty strings, arrays, objects and nulls in it, and nil
+// if it is one itself.
 func nonempty(value any) any {
 	switch v := value.(type) {
 	case string:

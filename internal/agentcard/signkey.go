@@ -1,4 +1,4 @@
-package a2ahttp
+package agentcard
 
 import (
 	"crypto"
@@ -15,8 +15,9 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// NewSigner returns a signer with a private key in PEM (PKCS #8), which tells the algorithm: P-256 ES256, RSA RS256, Ed25519 EdDSA.
-// The key's id is its thumbprint (RFC 7638). An error has nothing of the key in it.
+// NewSigner returns a signer with a private key in PEM (PKCS #8). The kind of key decides the
+// algorithm: ES256 for P-256, RS256 for RSA, EdDSA for Ed25519. The key's id is its thumbprint (RFC
+// 7638). An error has nothing of the key in it.
 func NewSigner(text []byte) (*Signer, error) {
 	block, _ := pem.Decode(text)
 	switch {
@@ -40,8 +41,10 @@ func NewSigner(text []byte) (*Signer, error) {
 	return &Signer{signingKey{private, public}, []jose.JSONWebKey{public}}, nil
 }
 
-// AlsoPublish adds a public key to those at /.well-known/jwks.json: base64 of DER (SubjectPublicKeyInfo). While keys are changed, cards
-// are in use that either has signed, and either is asked for at instances that sign with the other. The signer's own key changes nothing.
+// AlsoPublish adds a public key to the document of the public keys: base64 of DER
+// (SubjectPublicKeyInfo). While a deployment changes its key, cards are in use that either key has
+// signed, and clients ask instances that sign with one key for the other. The signer's own key
+// changes nothing.
 func (s *Signer) AlsoPublish(key string) error {
 	der, err := base64.StdEncoding.DecodeString(key)
 	if err != nil {

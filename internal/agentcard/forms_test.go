@@ -1,4 +1,4 @@
-package a2ahttp
+package agentcard
 
 import (
 	"encoding/json"
@@ -12,12 +12,12 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"a2alambda/internal/demoagent"
-	"a2alambda/internal/server"
 )
 
-// TestFormsOfRequirements has parsers that read only one form of security requirements each, and refuse a card with the other, read
-// the card: the Go SDK's, for scopes that are an array, and that of ProtoJSON, for an object that has a list. The clients in other
-// languages are in localtest's TestCards.
+// TestFormsOfRequirements has parsers that read only one form of security requirements each, and
+// refuse a card with the other, read the card: the Go SDK's, for scopes that are an array, and that
+// of ProtoJSON, for an object that has a list. The clients in other languages are in localtest's
+// TestCards.
 func TestFormsOfRequirements(t *testing.T) {
 	card := demoagent.Card()
 	card.SecuritySchemes = a2a.NamedSecuritySchemes{
@@ -42,9 +42,9 @@ func TestFormsOfRequirements(t *testing.T) {
 	}
 	want := [2][]map[string][]string{{{"bearer": {}}, {"oauth2": {"read", "write"}, "bearer": {}}}, {{"oauth2": {"read"}}}}
 
-	h := &handler{Config: Config{Server: &server.Server{Card: card}, Extended: card}}
-	for _, merged := range []bool{true, false} { // the card of both versions, and that of 1.0 alone
-		data, err := h.cardJSON(cardKey{card, merged, base})
+	cards := New(Config{Public: card, Extended: card})
+	for _, merged := range []bool{true, false} { // a card of both versions, and one of 1.0 alone
+		data, err := cards.ExtendedJSON(base, merged)
 		if err != nil {
 			t.Fatal(err)
 		}
