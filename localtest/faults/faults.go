@@ -10,11 +10,13 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 )
 
@@ -67,6 +69,19 @@ func New(endpoint string, seed uint64) (*Proxy, error) {
 		transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100},
 		random:    rand.New(rand.NewPCG(seed, 0)),
 	}, nil
+}
+
+// Start serves a proxy for the endpoint, for a test.
+func Start(tb testing.TB, endpoint string, seed uint64) (p *Proxy, url string) {
+	tb.Helper()
+	p, err := New(endpoint, seed)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	server := httptest.NewServer(p)
+	tb.Cleanup(server.Close)
+	tb.Cleanup(p.Close)
+	return p, server.URL
 }
 
 // Set changes the rates for the requests that come from now on. Zero rates are calm.
