@@ -2,153 +2,176 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"log"
-	"net"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
-	"github.com/google/uuid"
-
+	"a2alambda/localtest/client"
 	"a2alambda/localtest/emulator"
 )
 
-// wayTo is how far DynamoDB is away behind TLS: there and back.
-const wayTo = 2 * time.Millisecond
-
-// coldCase is something to start cold.
-type coldCase struct {
-	name, pkg string
-	event     func() []byte
-	tls       bool // DynamoDB is reached through TLS
+// coldCases are what is started cold. What is sent is a request to the function's URL or, without a
+// method, the event of an invocation.
+var coldCases = []struct {
+	name, pkg, method, path, body string
+	tls                           bool // DynamoDB is reached through TLS
+}{
+	{"bare function", "localtest/bench/internal/bare", "", "", `{}`, false},
+	{"agent: card", "functions/agent", "GET", "/.well-known/agent-card.json", "", false},
+	{"agent: card, TLS", "functions/agent", "GET", "/.well-known/agent-card.json", "", true},
+	{"agent: streamed message", "functions/agent", "POST", "/", coldMessage, false},
+	{"agent: streamed message, TLS", "functions/agent", "POST", "/", coldMessage, true},
+	{"worker: a task that is gone", "functions/worker", "", "", `{"taskId":"none"}`, false},
+	{"sweeper: nothing to do", "functions/sweeper", "", "", `{}`, false},
+	{"push: a configuration that is gone", "functions/push", "", "", `{"taskId":"none","configId":"none"}`, false},
 }
 
-var coldCases = []coldCase{
-	{"bare function", "localtest/bench/internal/bare", job(`{}`), false},
-	{"agent: card", "functions/agent", request("GET", "/.well-known/agent-card.json"), false},
-	{"agent: card, TLS", "functions/agent", request("GET", "/.well-known/agent-card.json"), true},
-	{"agent: streamed message", "functions/agent", request("POST", "/"), false},
-	{"agent: streamed message, TLS", "functions/agent", request("POST", "/"), true},
-	{"worker: a task that is gone", "functions/worker", job(`{"taskId":"none"}`), false},
-	{"sweeper: nothing to do", "functions/sweeper", job(`{}`), false},
-	{"push: a configuration that is gone", "functions/push", job(`{"taskId":"none","configId":"none"}`), false},
-}
-
-func job(event string) func() []byte { return func() []byte { return []byte(event) } }
-
-// request makes events of a function URL. The body is that of a new streamed message.
-func request(method, path string) func() []byte {
-	return func() []byte {
-		const host = "abc.lambda-url.us-east-1.on.aws"
-		e := events.LambdaFunctionURLRequest{Version: "2.0", RawPath: path, Headers: map[string]string{"host": host}}
-		e.RequestContext.DomainName = host
-		e.RequestContext.HTTP.Method, e.RequestContext.HTTP.Path = method, path
-		if method == "POST" {
-			e.Headers["content-type"] = "application/json"
-			e.Body = fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"message/stream","params":{"message":`+
-				`{"kind":"message","role":"user","messageId":%q,"parts":[{"kind":"text","text":"Stream me a response!"}]}}}`, uuid.NewString())
-		}
-		data, err := json.Marshal(e)
-		if err != nil {
-			panic(err) // it is text
-		}
-		return data
-	}
-}
+const coldMessage = `{"jsonrpc":"2.0","id":1,"method":"message/stream","params":{"message":` +
+	`{"kind":"message","role":"user","messageId":"cold","parts":[{"kind":"text","text":"Stream me a response!"}]}}}`
 
 // measureCold measures what a function takes to start, and to answer its first event.
-func measureCold(ctx context.Context, b *bench) (section, error) {
-	tables := map[string]string{} // one for each, because the agent leaves tasks that the sweeper would find
-	for _, c := range coldCases {
-		var err error
-		if tables[c.name], err = b.newTable(ctx); err != nil {
-			return section{}, err
-		}
-	}
+func measureCold(ctx context.Context, b *bench, s *section) error {
+	s.title = "Cold start"
+	s.text = "From exec to the moment at which a function asks for its first event, and to the first byte of its answer to that; and how much " +
+		"CPU it has used and memory it has then. What Lambda does before exec is not in it. The rows with TLS reach DynamoDB Local by TLS, " +
+		"with all the machine's root certificates to read, as on Lambda. The agent connects to DynamoDB before it asks for the event. At " +
+		"512 MB, Lambda gives an event 0.29 of a CPU: what the CPU does then takes three times as long."
 	secure, certificates, end, err := b.secured()
 	if err != nil {
-		return section{}, err
+		return err
 	}
 	defer end()
-	env := []string{
-		"WORKER_FUNCTION_NAME=worker", "PUSH_FUNCTION_NAME=push", "AUTH=none", "AWS_NEW_RETRIES_2026=true",
-		"AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:1", "SSL_CERT_FILE=" + certificates,
-	}
-	starts := map[string][]coldStart{}
-	rounds := max(b.streams/2, 2)
-	for round := range rounds {
+	for round := range max(b.streams/2, 2) {
 		if round%10 == 0 {
-			b.say("start %d of %d", round+1, rounds)
+			b.say("start %d", round+1)
 		}
 		for _, c := range coldCases {
 			binary, err := emulator.Build(ctx, "a2alambda/"+c.pkg)
 			if err != nil {
-				return section{}, err
+				return err
+			}
+			table, err := b.newTable(ctx) // of its own, because the agent leaves tasks that the sweeper would find
+			if err != nil {
+				return err
 			}
 			endpoint := b.engine.Endpoint
 			if c.tls {
 				endpoint = secure
 			}
-			s, err := start(ctx, binary, append(env, "TABLE_NAME="+tables[c.name], "AWS_ENDPOINT_URL_DYNAMODB="+endpoint), c.event(), b.log)
+			o := &coldStart{first: make(chan struct{})}
+			f, err := emulator.New(emulator.Config{Binary: binary, Log: b.log, NoRetries: true, Observer: o.observe, Env: []string{
+				"WORKER_FUNCTION_NAME=worker", "PUSH_FUNCTION_NAME=push", "AUTH=none", "AWS_NEW_RETRIES_2026=true",
+				"AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:1", "SSL_CERT_FILE=" + certificates,
+				"TABLE_NAME=" + table, "AWS_ENDPOINT_URL_DYNAMODB=" + endpoint,
+			}})
 			if err != nil {
-				return section{}, fmt.Errorf("%s: %w", c.name, err)
+				return err
 			}
-			starts[c.name] = append(starts[c.name], s)
-		}
-	}
-
-	s := section{
-		title: "Cold start",
-		text: fmt.Sprintf("From exec to the moment at which a function asks for its first event, and to the first byte of its answer to that, in "+
-			"milliseconds; and how much CPU it has used and memory it has then. What Lambda does before exec is not in it. The rows with TLS reach "+
-			"DynamoDB Local by TLS and %v away, with all the machine's root certificates to read, as on Lambda; the others by loopback. The agent "+
-			"connects to DynamoDB before it asks for the event. At 512 MB, Lambda gives an event 0.29 of a CPU: what the CPU does then takes three "+
-			"times as long.", wayTo),
-		table: table{head: []string{"", "event, p50", "p99", "CPU", "MB", "first byte, p50", "p99", "CPU", "MB"}},
-		plot:  &plot{title: "First byte of the answer after a cold start", x: "ms from exec, p50 to p99"},
-	}
-	for _, c := range coldCases {
-		all := func(f func(coldStart) float64) (values []float64) {
-			for _, s := range starts[c.name] {
-				values = append(values, f(s))
+			if c.method == "" {
+				err = invoke(f, c.body)
+			} else {
+				err = request(ctx, f, c.method, c.path, c.body, o.first)
 			}
-			return values
+			f.Close()
+			if err == nil {
+				err = o.err
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+			s.add(c.name, "asks for its event", "ms", ms(o.asked))
+			s.add(c.name, "first byte", "ms", ms(o.answered))
+			s.add(c.name, "CPU until then", "ms", ms(o.cpu))
+			s.add(c.name, "memory then", "MB", o.memory)
 		}
-		row := []string{c.name}
-		for _, when := range []struct {
-			name string
-			get  func(coldStart) moment
-		}{
-			{"event", func(s coldStart) moment { return s.next }},
-			{"first byte", func(s coldStart) moment { return s.first }},
-		} {
-			at := all(func(s coldStart) float64 { return when.get(s).at })
-			cpu := all(func(s coldStart) float64 { return when.get(s).cpu })
-			memory := all(func(s coldStart) float64 { return when.get(s).memory })
-			row = append(row, figure(percentile(at, 50)), figure(percentile(at, 99)), figure(percentile(cpu, 50)), figure(percentile(memory, 50)))
-			s.samples = append(s.samples, series{c.name, when.name, "ms", at}, series{c.name, when.name + ", CPU", "ms", cpu},
-				series{c.name, when.name + ", memory", "MB", memory})
-		}
-		s.table.add(row...)
-		first := all(func(s coldStart) float64 { return s.first.at })
-		kind := &system{name: c.name, ours: true}
-		if c.name == coldCases[0].name {
-			kind = &system{name: limitName}
-		}
-		s.plot.spans = append(s.plot.spans, span{kind, percentile(first, 50), percentile(first, 99)})
 	}
-	return s, nil
+	return nil
 }
 
-// secured serves DynamoDB Local by TLS, wayTo away. The file has the certificate with which a client accepts it, beside those that the
-// machine has.
+// coldStart observes the start of an instance with its first event.
+type coldStart struct {
+	begin           time.Time
+	asked, answered time.Duration // since begin
+	cpu             time.Duration
+	memory          float64 // MB
+	err             error
+	once            sync.Once
+	first           chan struct{} // closed when the fields above are set
+}
+
+func (c *coldStart) observe(o emulator.Observation) {
+	switch o.Moment {
+	case emulator.Started:
+		c.begin = o.At
+	case emulator.Asked:
+		if c.asked == 0 {
+			c.asked = o.At.Sub(c.begin)
+		}
+	case emulator.Chunk:
+		c.once.Do(func() {
+			c.answered = o.At.Sub(c.begin)
+			if c.cpu, c.err = cpu(o.PID); c.err == nil {
+				c.memory, c.err = memory(o.PID, "VmRSS")
+			}
+			close(c.first)
+		})
+	}
+}
+
+// invoke invokes a function with an event.
+func invoke(f *emulator.Emulator, event string) error {
+	l, err := emulator.NewLambda(emulator.LambdaConfig{Functions: []*emulator.Emulator{f}})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	return l.Call("function", []byte(event))
+}
+
+// request sends a request to a function, and returns when the first byte of the answer's body is there.
+func request(ctx context.Context, f *emulator.Emulator, method, path, body string, first <-chan struct{}) error {
+	r := serve(f, f.Close)
+	defer r.close()
+	resp, err := client.Send(ctx, method, r.url+path, body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	<-first
+	if resp.StatusCode != 200 {
+		return fmt.Errorf("the answer has status %s", resp.Status)
+	}
+	return nil
+}
+
+// cpu returns how long the threads of a process have run. One that ends meanwhile does not count, which
+// Go's rarely do.
+func cpu(pid int) (sum time.Duration, err error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	for _, file := range threads {
+		if text, err := os.ReadFile(file); err == nil {
+			ran, _, _ := strings.Cut(string(text), " ")
+			ns, err := strconv.ParseInt(ran, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("%s: %w", file, err)
+			}
+			sum += time.Duration(ns)
+		}
+	}
+	return sum, err
+}
+
+// secured serves DynamoDB Local by TLS. The file has the certificate with which a client accepts it,
+// beside those that the machine has.
 func (b *bench) secured() (at, certificates string, end func(), err error) {
 	target, err := url.Parse(b.engine.Endpoint)
 	if err != nil {
@@ -158,49 +181,18 @@ func (b *bench) secured() (at, certificates string, end func(), err error) {
 	proxy.ErrorLog = log.New(b.log, "", 0) // clients are killed
 	s := httptest.NewUnstartedServer(proxy)
 	s.Config.ErrorLog = proxy.ErrorLog
-	s.Listener = distantListener{s.Listener}
 	s.StartTLS()
-	roots, _ := os.ReadFile("/etc/ssl/certs/ca-certificates.crt") // a machine may have them elsewhere, or none
-	roots = append(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})...)
 	dir, err := os.MkdirTemp("", "bench-*")
 	if err != nil {
 		s.Close()
 		return "", "", nil, err
 	}
-	end = func() { s.Close(); os.RemoveAll(dir) }
+	roots, _ := os.ReadFile("/etc/ssl/certs/ca-certificates.crt") // a machine may have them elsewhere, or none
+	roots = append(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})...)
 	certificates = filepath.Join(dir, "roots.pem")
-	if err := os.WriteFile(certificates, roots, 0o644); err != nil {
+	end = func() { s.Close(); os.RemoveAll(dir) }
+	if err = os.WriteFile(certificates, roots, 0o644); err != nil {
 		end()
-		return "", "", nil, err
 	}
-	return s.URL, certificates, end, nil
-}
-
-// distantListener is wayTo away: so long takes TCP's handshake, and each flight of the server.
-type distantListener struct{ net.Listener }
-
-func (l distantListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &distantConn{Conn: c}, nil
-}
-
-type distantConn struct {
-	net.Conn
-	connected bool // read by one goroutine
-}
-
-func (c *distantConn) Read(b []byte) (int, error) {
-	if !c.connected {
-		time.Sleep(wayTo)
-		c.connected = true
-	}
-	return c.Conn.Read(b)
-}
-
-func (c *distantConn) Write(b []byte) (int, error) {
-	time.Sleep(wayTo)
-	return c.Conn.Write(b)
+	return s.URL, certificates, end, err
 }
