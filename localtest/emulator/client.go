@@ -53,14 +53,14 @@ func (c *client) receive(a answer) error {
 		}
 		return fmt.Errorf("the function failed: %s", report)
 	case a.Header.Get("Content-Type") == streamType:
-		return c.stream(a.Body)
+		return c.stream(a)
 	}
-	return c.buffered(a.Body)
+	return c.buffered(io.TeeReader(a.Body, a.chunk))
 }
 
 // stream passes on each chunk when it comes.
-func (c *client) stream(body io.Reader) error {
-	in := bufio.NewReader(body)
+func (c *client) stream(a answer) error {
+	in := bufio.NewReader(a.Body)
 	var head []byte
 	for !bytes.HasSuffix(head, make([]byte, 8)) {
 		b, err := in.ReadByte()
@@ -84,6 +84,7 @@ func (c *client) stream(body io.Reader) error {
 	for {
 		n, err := in.Read(chunk)
 		if n > 0 {
+			a.chunk(n)
 			c.w.Write(chunk[:n])
 			controller.Flush()
 		}

@@ -34,6 +34,10 @@ type Config struct {
 	NoRetries    bool          // an asynchronous invocation that fails is not tried again
 	Log          io.Writer     // gets what instances print, and why they were killed; nil discards it
 
+	// Observer is told what instances do, when they do it. It is called by many goroutines, and what it takes holds up what it is
+	// told of: the process that asks, the answer's next chunk.
+	Observer func(Observation)
+
 	// Callers are who may use the function's URL, by access key: its AuthType is
 	// AWS_IAM. Nil means NONE, everybody.
 	Callers map[string]Caller
@@ -82,6 +86,7 @@ type Emulator struct {
 	callers  map[string]Caller
 	retries  int
 	log      io.Writer
+	observer func(Observation)
 
 	mu        sync.Mutex  // guards what follows, and instance.state
 	instances []*instance // alive; in order of their start
@@ -99,7 +104,7 @@ func New(c Config) (*Emulator, error) {
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o100 == 0 {
 		return nil, fmt.Errorf("emulator: %s is not executable", c.Binary)
 	}
-	e := &Emulator{name: c.Name, binary: c.Binary, env: c.Env, timeout: c.Timeout, overtime: c.Overtime, memory: c.Memory, max: c.MaxInstances, callers: c.Callers, log: io.Discard}
+	e := &Emulator{name: c.Name, binary: c.Binary, env: c.Env, timeout: c.Timeout, overtime: c.Overtime, memory: c.Memory, max: c.MaxInstances, callers: c.Callers, log: io.Discard, observer: c.Observer}
 	if e.name == "" {
 		e.name = defaultName
 	}

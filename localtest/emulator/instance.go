@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // instance is a process of the function, and the Runtime API that it talks to.
@@ -20,8 +21,9 @@ type instance struct {
 	atNext chan struct{}    // holds a value while the process waits for an event
 	exited chan struct{}    // closed when the process has ended and is forgotten
 
-	launched chan struct{} // closed when what follows is set
+	launched chan struct{} // closed when what follows is set, up to listener
 
+	started  time.Time
 	cmd      *exec.Cmd
 	listener net.Listener
 
@@ -55,10 +57,12 @@ func (i *instance) start(e *Emulator) (err error) {
 	// Ctrl-C; and the kernel ends it even when it is stopped, should the
 	// emulator die without having closed.
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	i.started = time.Now()
 	if err := i.cmd.Start(); err != nil {
 		i.listener.Close()
 		return fmt.Errorf("emulator: %w", err)
 	}
+	i.observe(e, Observation{Moment: Started, At: i.started})
 	go http.Serve(i.listener, i.runtimeAPI(e))
 	return nil
 }

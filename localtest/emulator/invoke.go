@@ -41,9 +41,13 @@ func (e *Emulator) invoke(inv *invocation, r receiver) error {
 
 // relay hands the instance's answer to r as it comes, and leaves the instance
 // frozen or dead.
-func (e *Emulator) relay(i *instance, inv *invocation, r receiver) error {
+func (e *Emulator) relay(i *instance, inv *invocation, r receiver) (err error) {
 	acknowledge := sync.OnceFunc(func() { close(inv.over) })
 	defer acknowledge()
+	defer func() {
+		now := time.Now()
+		i.observe(e, Observation{Moment: Ended, At: now, Request: inv.id, Billed: billed(inv, now), Err: err})
+	}()
 	var a answer
 	select {
 	case a = <-inv.answered:
@@ -54,7 +58,7 @@ func (e *Emulator) relay(i *instance, inv *invocation, r receiver) error {
 			return errors.New("the process ended without an answer")
 		}
 	}
-	err := r.receive(a)
+	err = r.receive(a)
 	if _, readErr := io.Copy(io.Discard, a.Body); readErr != nil {
 		i.kill()
 		<-i.exited

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // LambdaConfig describes a [Lambda].
@@ -126,7 +128,7 @@ func (l *Lambda) Close() error {
 // Send invokes a function asynchronously with a payload of JSON, as a schedule
 // would.
 func (l *Lambda) Send(function string, payload []byte) (Event, error) {
-	ev := Event{ID: newRequestID(), Function: function, Payload: payload}
+	ev := Event{ID: uuid.NewString(), Function: function, Payload: payload}
 	f := l.functions[function]
 	if f == nil {
 		return ev, fmt.Errorf("emulator: send to %s: no such function", function)
@@ -149,7 +151,7 @@ func (l *Lambda) Call(function string, payload []byte) error {
 	if f == nil {
 		return fmt.Errorf("emulator: call %s: no such function", function)
 	}
-	inv := newInvocation(newRequestID())
+	inv := newInvocation(uuid.NewString())
 	inv.event = payload
 	return f.invoke(inv, new(result))
 }
@@ -230,7 +232,7 @@ func (l *Lambda) serveInvoke(w http.ResponseWriter, r *http.Request) {
 
 // request is an invocation of type RequestResponse.
 func (l *Lambda) request(w http.ResponseWriter, f *Emulator, payload []byte) {
-	inv := newInvocation(newRequestID())
+	inv := newInvocation(uuid.NewString())
 	inv.event = payload
 	w.Header().Set("X-Amzn-Requestid", inv.id)
 	var got result
@@ -268,7 +270,7 @@ type result struct {
 }
 
 func (r *result) receive(a answer) error {
-	b, err := io.ReadAll(io.LimitReader(a.Body, maxBuffered+1))
+	b, err := io.ReadAll(io.LimitReader(io.TeeReader(a.Body, a.chunk), maxBuffered+1))
 	if err != nil {
 		return err
 	}

@@ -108,9 +108,6 @@ func (e *Emulator) forget(i *instance) {
 func (e *Emulator) setState(i *instance, s State) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if s == Init && i.state != "" {
-		return // it was quicker than its parent
-	}
 	i.state = s
 }
 

@@ -21,7 +21,9 @@ type invocation struct {
 	id        string
 	trace     string
 	event     []byte        // JSON
-	deadline  time.Time     // that the instance is told; set when it is delivered, as the next
+	begin     time.Time     // when it is delivered; set then, as the next three
+	init      time.Duration // what the instance took to ask for it, if it is its first
+	deadline  time.Time     // that the instance is told
 	end       time.Time     // when the instance is killed
 	delivered chan struct{} // closed when the instance has the event
 	claimed   atomic.Bool   // the instance has begun to answer
@@ -34,13 +36,15 @@ type invocation struct {
 type answer struct {
 	*http.Request
 	failed bool
+	chunk  chunkFunc
 }
 
-func newRequestID() string {
-	id := make([]byte, 16)
-	rand.Read(id)
-	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
+// chunkFunc is told how long each chunk is, as an [io.Writer].
+type chunkFunc func(n int)
+
+func (f chunkFunc) Write(p []byte) (int, error) {
+	f(len(p))
+	return len(p), nil
 }
 
 func newInvocation(requestID string) *invocation {
@@ -59,8 +63,8 @@ func newInvocation(requestID string) *invocation {
 func (i *instance) runtimeAPI(e *Emulator) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", func(w http.ResponseWriter, r *http.Request) { i.next(e, w, r) })
-	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", func(w http.ResponseWriter, r *http.Request) { i.answer(w, r, false) })
-	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", func(w http.ResponseWriter, r *http.Request) { i.answer(w, r, true) })
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", func(w http.ResponseWriter, r *http.Request) { i.answer(e, w, r, false) })
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", func(w http.ResponseWriter, r *http.Request) { i.answer(e, w, r, true) })
 	mux.HandleFunc("POST /2018-06-01/runtime/init/error", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(e.log, "%s: init error: %s\n", i.id, body)
@@ -74,6 +78,9 @@ func (i *instance) runtimeAPI(e *Emulator) http.Handler {
 
 // next gives the instance its next invocation, when there is one.
 func (i *instance) next(e *Emulator, w http.ResponseWriter, r *http.Request) {
+	<-i.launched
+	asked := time.Now()
+	i.observe(e, Observation{Moment: Asked, At: asked})
 	select {
 	case i.atNext <- struct{}{}:
 	default:
@@ -89,11 +96,16 @@ func (i *instance) next(e *Emulator, w http.ResponseWriter, r *http.Request) {
 	default:
 	}
 	i.mu.Lock()
+	if i.current == nil {
+		inv.init = asked.Sub(i.started)
+	}
 	i.current = inv
 	i.mu.Unlock()
 	e.setState(i, Busy)
-	inv.deadline = time.Now().Add(e.timeout)
+	inv.begin = time.Now()
+	inv.deadline = inv.begin.Add(e.timeout)
 	inv.end = inv.deadline.Add(e.overtime)
+	i.observe(e, Observation{Moment: Delivered, At: inv.begin, Request: inv.id})
 	close(inv.delivered)
 
 	h := w.Header()
@@ -108,7 +120,7 @@ func (i *instance) next(e *Emulator, w http.ResponseWriter, r *http.Request) {
 
 // answer hands the instance's request to whoever waits for it, and
 // acknowledges it when that is done with it.
-func (i *instance) answer(w http.ResponseWriter, r *http.Request, failed bool) {
+func (i *instance) answer(e *Emulator, w http.ResponseWriter, r *http.Request, failed bool) {
 	i.mu.Lock()
 	inv := i.current
 	i.mu.Unlock()
@@ -120,7 +132,8 @@ func (i *instance) answer(w http.ResponseWriter, r *http.Request, failed bool) {
 		apiError(w, http.StatusForbidden, "InvalidStateTransition")
 		return
 	}
-	inv.answered <- answer{r, failed}
+	i.observe(e, Observation{Moment: Begun, Request: inv.id})
+	inv.answered <- answer{r, failed, func(n int) { i.observe(e, Observation{Moment: Chunk, Request: inv.id, Bytes: n}) }}
 	<-inv.over
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusAccepted)

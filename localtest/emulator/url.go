@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // ServeHTTP is the function URL: one request is one invocation. It returns when
@@ -22,7 +24,7 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	inv := newInvocation(newRequestID())
+	inv := newInvocation(uuid.NewString())
 	w.Header().Set("X-Amzn-Requestid", inv.id)
 	ev := newEvent(r, body, inv)
 	if e.callers != nil {
