@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -146,11 +147,14 @@ func request(ctx context.Context, f *emulator.Emulator, method, path, body strin
 		return err
 	}
 	defer resp.Body.Close()
-	<-first
-	if resp.StatusCode != 200 {
+	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("the answer has status %s", resp.Status)
 	}
-	return nil
+	select {
+	case <-first:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }
 
 // cpu returns how long the threads of a process have run. One that ends meanwhile does not count, which

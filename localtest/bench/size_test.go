@@ -1,6 +1,9 @@
 package main
 
 import (
+	"archive/zip"
+	"io"
+	"os"
 	"path"
 	"testing"
 
@@ -33,4 +36,33 @@ func TestSizes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// sizes returns the size of a file, and of a zip with it, in MB of 10⁶ bytes.
+func sizes(path string) (plain, zipped float64, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer file.Close()
+	var out count
+	z := zip.NewWriter(&out)
+	w, err := z.Create("bootstrap")
+	if err != nil {
+		return 0, 0, err
+	}
+	n, err := io.Copy(w, file)
+	if err != nil {
+		return 0, 0, err
+	}
+	err = z.Close()
+	return float64(n) / 1e6, float64(out) / 1e6, err
+}
+
+// count counts the bytes that are written to it.
+type count int64
+
+func (c *count) Write(p []byte) (int, error) {
+	*c += count(len(p))
+	return len(p), nil
 }

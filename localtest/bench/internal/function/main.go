@@ -54,7 +54,7 @@ func serve(ctx context.Context) error {
 	case "limit":
 		return start(limit(load.Executor{}), lambdaurl.Wrap)
 	case "a2a-go":
-		return start(a2asrv.NewJSONRPCHandler(a2asrv.NewHandler(load.Executor{})), lambdaurlFlushed)
+		return start(a2asrv.NewJSONRPCHandler(a2asrv.NewHandler(load.Executor{})), flushed)
 	case "memory":
 		l := new(memlog.Log)
 		return start(ours(&run.Runner{
@@ -87,6 +87,16 @@ func start[Function any](h http.Handler, wrap func(http.Handler) Function) error
 	}
 	return http.Serve(l, h)
 }
+
+// flushed is lambdaurl.Wrap with a writer that can be flushed, as the SDK's server demands. What is
+// written there goes out at once anyway.
+func flushed(h http.Handler) any {
+	return lambdaurl.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(flusher{w}, r) }))
+}
+
+type flusher struct{ http.ResponseWriter }
+
+func (flusher) Flush() {}
 
 // ours returns the handler of functions/agent.
 func ours(r *run.Runner, pushes push.Store) http.Handler {

@@ -24,8 +24,10 @@ type Order struct {
 	Events int `json:"events,omitempty"`
 	// EveryMS is the time from one event to the next, in milliseconds. 0 is as fast as it goes.
 	EveryMS int `json:"everyMs,omitempty"`
-	// Tokens makes the events short chunks of an artifact. Else they are working statuses with a text of 100 bytes.
-	Tokens bool `json:"tokens,omitempty"`
+	// Tokens makes the events short chunks of an artifact, and Passage words of Markdown in one. Else they
+	// are working statuses with a text of 100 bytes.
+	Tokens  bool `json:"tokens,omitempty"`
+	Passage bool `json:"passage,omitempty"`
 }
 
 // Count returns how many events the order brings.
@@ -45,24 +47,28 @@ func (o Order) String() string {
 	return string(data)
 }
 
-// textBytes is how long the text of a status is.
-const textBytes = 100
+const (
+	textBytes = 100         // of a status
+	stampMark = " made at " // goes before the time at which an event was made, and after its number
+)
 
-// stampMark is before the time at which an event was made, and the event's number before it.
-const stampMark = " made at "
-
-// stamp returns the text of event n, which tells when it was made.
+// stamp returns the text of event n, which says when it was made.
 func stamp(n int) string {
 	return fmt.Sprint("Event ", n, stampMark, time.Now().UnixNano(), " ")
 }
 
-// Stamp finds in a frame when its event was made.
-func Stamp(frame []byte) (time.Time, bool) {
-	_, rest, found := strings.Cut(string(frame), stampMark)
+// Stamp finds in an event's JSON when it was made.
+func Stamp(event string) (time.Time, bool) {
+	_, rest, found := strings.Cut(event, stampMark)
 	digits, _, end := strings.Cut(rest, " ")
 	ns, err := strconv.ParseInt(digits, 10, 64)
 	return time.Unix(0, ns), found && end && err == nil
 }
+
+// words are those of an artifact in Markdown.
+var words = strings.SplitAfter("## What came of it\n\nThe **first** run took a second, and the next `one` took half of it, as "+
+	"[was said](https://example.com).\n\n- a point that is made\n- and another, *with* a twist\n\n| run | took |\n|---|--:|\n| first | 1 s |\n"+
+	"| next | 0.5 s |\n\n```go\nfor i := range runs {\n\tmeasure(i)\n}\n```\n\n", " ")
 
 // Executor carries orders out. It is an [a2asrv.AgentExecutor] and a run.Resumer.
 type Executor struct{}
@@ -138,15 +144,21 @@ func (o Order) carryOut(ctx context.Context, ec *a2asrv.ExecutorContext, next in
 			}
 		}
 		var e a2a.Event
-		switch text := stamp(n); {
-		case !o.Tokens:
+		text := stamp(n)
+		if o.Passage {
+			text = words[n%len(words)]
+		}
+		switch {
+		case !o.Tokens && !o.Passage:
 			text += strings.Repeat(".", max(0, textBytes-len(text)))
 			e = a2a.NewStatusUpdateEvent(ec, a2a.TaskStateWorking, a2a.NewMessage(a2a.MessageRoleAgent, a2a.NewTextPart(text)))
 		case artifact == "":
 			first := a2a.NewArtifactEvent(ec, a2a.NewTextPart(text))
 			artifact, e = first.Artifact.ID, first
 		default:
-			e = a2a.NewArtifactUpdateEvent(ec, artifact, a2a.NewTextPart(text))
+			chunk := a2a.NewArtifactUpdateEvent(ec, artifact, a2a.NewTextPart(text))
+			chunk.LastChunk = n == o.Events-1
+			e = chunk
 		}
 		if !yield(e, nil) {
 			return
