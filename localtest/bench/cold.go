@@ -2,17 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/pem"
 	"fmt"
-	"log"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -22,35 +13,22 @@ import (
 
 // coldCases are what is started cold. What is sent is a request to the function's URL or, without a
 // method, the event of an invocation.
-var coldCases = []struct {
-	name, pkg, method, path, body string
-	tls                           bool // DynamoDB is reached through TLS
-}{
-	{"bare function", "localtest/bench/internal/bare", "", "", `{}`, false},
-	{"agent: card", "functions/agent", "GET", "/.well-known/agent-card.json", "", false},
-	{"agent: card, TLS", "functions/agent", "GET", "/.well-known/agent-card.json", "", true},
-	{"agent: streamed message", "functions/agent", "POST", "/", coldMessage, false},
-	{"agent: streamed message, TLS", "functions/agent", "POST", "/", coldMessage, true},
-	{"worker: a task that is gone", "functions/worker", "", "", `{"taskId":"none"}`, false},
-	{"sweeper: nothing to do", "functions/sweeper", "", "", `{}`, false},
-	{"push: a configuration that is gone", "functions/push", "", "", `{"taskId":"none","configId":"none"}`, false},
+var coldCases = []struct{ name, pkg, method, path, body string }{
+	{"bare function", "localtest/bench/internal/bare", "", "", `{}`},
+	{"agent: card", "functions/agent", "GET", "/.well-known/agent-card.json", ""},
+	{"agent: streamed message", "functions/agent", "POST", "/message:stream", `{"message":` +
+		`{"role":"ROLE_USER","messageId":"cold","parts":[{"text":"Stream me a response!"}]}}`},
+	{"worker: a task that is gone", "functions/worker", "", "", `{"taskId":"none"}`},
+	{"sweeper: nothing to do", "functions/sweeper", "", "", `{}`},
+	{"push: a configuration that is gone", "functions/push", "", "", `{"taskId":"none","configId":"none"}`},
 }
-
-const coldMessage = `{"jsonrpc":"2.0","id":1,"method":"message/stream","params":{"message":` +
-	`{"kind":"message","role":"user","messageId":"cold","parts":[{"kind":"text","text":"Stream me a response!"}]}}}`
 
 // measureCold measures what a function takes to start, and to answer its first event.
 func measureCold(ctx context.Context, b *bench, s *section) error {
 	s.title = "Cold start"
-	s.text = "From exec to the moment at which a function asks for its first event, and to the first byte of its answer to that; and how much " +
-		"CPU it has used and memory it has then. What Lambda does before exec is not in it. The rows with TLS reach DynamoDB Local by TLS, " +
-		"with all the machine's root certificates to read, as on Lambda. The agent connects to DynamoDB before it asks for the event. At " +
+	s.text = "From exec to the moment at which a function asks for its first event, and to the first byte of its answer to that. What Lambda " +
+		"does before exec is not in it, nor is TLS on the way to DynamoDB, to which the agent connects before it asks for the event. At " +
 		"512 MB, Lambda gives an event 0.29 of a CPU: what the CPU does then takes three times as long."
-	secure, certificates, end, err := b.secured()
-	if err != nil {
-		return err
-	}
-	defer end()
 	for round := range max(b.streams/2, 2) {
 		if round%10 == 0 {
 			b.say("start %d", round+1)
@@ -64,15 +42,10 @@ func measureCold(ctx context.Context, b *bench, s *section) error {
 			if err != nil {
 				return err
 			}
-			endpoint := b.engine.Endpoint
-			if c.tls {
-				endpoint = secure
-			}
 			o := &coldStart{first: make(chan struct{})}
-			f, err := emulator.New(emulator.Config{Binary: binary, Log: b.log, NoRetries: true, Observer: o.observe, Env: []string{
+			f, err := emulator.New(emulator.Config{Binary: binary, Log: b.log, Observer: o.observe, Env: []string{
 				"WORKER_FUNCTION_NAME=worker", "PUSH_FUNCTION_NAME=push", "AUTH=none", "AWS_NEW_RETRIES_2026=true",
-				"AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:1", "SSL_CERT_FILE=" + certificates,
-				"TABLE_NAME=" + table, "AWS_ENDPOINT_URL_DYNAMODB=" + endpoint,
+				"AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:1", "AWS_ENDPOINT_URL_DYNAMODB=" + b.engine.Endpoint, "TABLE_NAME=" + table,
 			}})
 			if err != nil {
 				return err
@@ -83,16 +56,11 @@ func measureCold(ctx context.Context, b *bench, s *section) error {
 				err = request(ctx, f, c.method, c.path, c.body, o.first)
 			}
 			f.Close()
-			if err == nil {
-				err = o.err
-			}
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
 			s.add(c.name, "asks for its event", "ms", ms(o.asked))
 			s.add(c.name, "first byte", "ms", ms(o.answered))
-			s.add(c.name, "CPU until then", "ms", ms(o.cpu))
-			s.add(c.name, "memory then", "MB", o.memory)
 		}
 	}
 	return nil
@@ -102,9 +70,6 @@ func measureCold(ctx context.Context, b *bench, s *section) error {
 type coldStart struct {
 	begin           time.Time
 	asked, answered time.Duration // since begin
-	cpu             time.Duration
-	memory          float64 // MB
-	err             error
 	once            sync.Once
 	first           chan struct{} // closed when the fields above are set
 }
@@ -120,9 +85,6 @@ func (c *coldStart) observe(o emulator.Observation) {
 	case emulator.Chunk:
 		c.once.Do(func() {
 			c.answered = o.At.Sub(c.begin)
-			if c.cpu, c.err = cpu(o.PID); c.err == nil {
-				c.memory, c.err = memory(o.PID, "VmRSS")
-			}
 			close(c.first)
 		})
 	}
@@ -155,48 +117,4 @@ func request(ctx context.Context, f *emulator.Emulator, method, path, body strin
 	case <-ctx.Done():
 	}
 	return ctx.Err()
-}
-
-// cpu returns how long the threads of a process have run. One that ends meanwhile does not count, which
-// Go's rarely do.
-func cpu(pid int) (sum time.Duration, err error) {
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-	for _, file := range threads {
-		if text, err := os.ReadFile(file); err == nil {
-			ran, _, _ := strings.Cut(string(text), " ")
-			ns, err := strconv.ParseInt(ran, 10, 64)
-			if err != nil {
-				return 0, fmt.Errorf("%s: %w", file, err)
-			}
-			sum += time.Duration(ns)
-		}
-	}
-	return sum, err
-}
-
-// secured serves DynamoDB Local by TLS. The file has the certificate with which a client accepts it,
-// beside those that the machine has.
-func (b *bench) secured() (at, certificates string, end func(), err error) {
-	target, err := url.Parse(b.engine.Endpoint)
-	if err != nil {
-		return "", "", nil, err
-	}
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	proxy.ErrorLog = log.New(b.log, "", 0) // clients are killed
-	s := httptest.NewUnstartedServer(proxy)
-	s.Config.ErrorLog = proxy.ErrorLog
-	s.StartTLS()
-	dir, err := os.MkdirTemp("", "bench-*")
-	if err != nil {
-		s.Close()
-		return "", "", nil, err
-	}
-	roots, _ := os.ReadFile("/etc/ssl/certs/ca-certificates.crt") // a machine may have them elsewhere, or none
-	roots = append(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})...)
-	certificates = filepath.Join(dir, "roots.pem")
-	end = func() { s.Close(); os.RemoveAll(dir) }
-	if err = os.WriteFile(certificates, roots, 0o644); err != nil {
-		end()
-	}
-	return s.URL, certificates, end, err
 }

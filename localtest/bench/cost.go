@@ -60,9 +60,9 @@ func measureCost(ctx context.Context, b *bench, s *section) error {
 			return fmt.Errorf("%s: %w", item.name, err)
 		}
 		s.add(dynamoName, item.name, "$", million(u, ms(took)))
-		s.add(dynamoName, item.name+": write units of one", "1", u.Write)
-		s.add(dynamoName, item.name+": read units of one", "1", u.Read)
-		s.add(dynamoName, item.name+": Lambda for one", "ms", ms(took))
+		s.add(dynamoName, item.name+": written for each", "units", u.Write)
+		s.add(dynamoName, item.name+": read for each", "units", u.Read)
+		s.add(dynamoName, item.name+": Lambda for each", "ms", ms(took))
 		if item.text == tokens.String() {
 			s.notes = []string{fmt.Sprintf("In DynamoDB the answer is %d writes, %s write units and %s read units, its task, lease and index included.",
 				u.Writes, figure(u.Write), figure(u.Read))}

@@ -24,9 +24,10 @@ const (
 // without a head.
 func measurePage(ctx context.Context, b *bench, s *section) error {
 	s.title = "The page"
-	s.text = fmt.Sprintf("An answer of %d chunks of Markdown, 200 a second, shown as it comes; one of %d chunks as fast as it comes; and that "+
+	s.text = fmt.Sprintf("An answer of %s chunks of Markdown, 200 a second, shown as it comes; one of %s chunks as fast as it comes; and that "+
 		"one again, from the reload of the page to its last event. In memory, in Chromium without a head or a GPU. Tasks are those of the "+
-		"page's main thread, in the browser's own trace, of its processor's time: over 50 ms a reader notices.", b.pageChunks, b.pageReplayed)
+		"page's main thread, in the browser's own trace, of its processor's time: over 50 ms a reader notices.",
+		figure(float64(b.pageChunks)), figure(float64(b.pageReplayed)))
 	chromium, err := localtest.Install(ctx, "chromium")
 	if err != nil {
 		return err
@@ -44,15 +45,12 @@ func measurePage(ctx context.Context, b *bench, s *section) error {
 	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithListener(t.listen))
 	defer cancel()
 
-	add := func(name string, script string) error {
-		whole, tasks, err := t.run(ctx, script)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
+	add := func(name, script string) error {
+		b.say("%s", name)
+		whole, longest, err := t.run(ctx, script)
 		s.add(pageName, name+", whole", "ms", whole)
-		s.add(pageName, name+", longest task", "ms", percentile(tasks, 100))
-		s.add(pageName, name+", task", "ms", tasks...)
-		return nil
+		s.add(pageName, name+", longest task", "ms", longest)
+		return err
 	}
 	for _, sent := range []struct {
 		name  string
@@ -61,7 +59,6 @@ func measurePage(ctx context.Context, b *bench, s *section) error {
 		{"streamed", load.Order{Events: b.pageChunks + 2, EveryMS: 5, Passage: true}},
 		{"at once", load.Order{Events: b.pageReplayed + 2, Passage: true}},
 	} {
-		b.say("%s", sent.name)
 		if err := chromedp.Do(ctx, chromedp.Navigate(r.url+"/#new"), chromedp.Reload()); err != nil {
 			return err
 		}
@@ -71,7 +68,6 @@ func measurePage(ctx context.Context, b *bench, s *section) error {
 		}
 	}
 	for range b.rounds {
-		b.say("replayed")
 		if err := add("replayed", ""); err != nil {
 			return err
 		}
@@ -113,8 +109,8 @@ func (t *trace) listen(event any) {
 }
 
 // run runs a script on the page or, if it is empty, reloads the page. It returns how long it takes until
-// the page shows that the task has ended, and the tasks of the page's main thread meanwhile, all in ms.
-func (t *trace) run(ctx context.Context, script string) (whole float64, tasks []float64, err error) {
+// the page shows that the task has ended, and the longest task of the page's main thread meanwhile, in ms.
+func (t *trace) run(ctx context.Context, script string) (whole, longest float64, err error) {
 	t.mu.Lock()
 	t.events = nil
 	t.mu.Unlock()
@@ -135,7 +131,7 @@ func (t *trace) run(ctx context.Context, script string) (whole float64, tasks []
 		});
 	})()`, begin, script), chromedp.EvalAwaitPromise)
 	if err := command(ctx, func(ctx context.Context) error { _, err := chromedp.Call(ctx, tracing.Start, start); return err }); err != nil {
-		return 0, nil, err
+		return 0, 0, err
 	}
 	if script == "" {
 		err = chromedp.Do(ctx, chromedp.Reload())
@@ -145,15 +141,15 @@ func (t *trace) run(ctx context.Context, script string) (whole float64, tasks []
 	}
 	ended := command(ctx, func(ctx context.Context) error { _, err := chromedp.Call(ctx, tracing.End, cdp.Empty{}); return err })
 	if err := errors.Join(err, ended); err != nil {
-		return 0, nil, err
+		return 0, 0, err
 	}
 	select {
 	case lost := <-t.ended:
 		if lost {
-			return 0, nil, errors.New("the browser's trace is not whole")
+			return 0, 0, errors.New("the browser's trace is not whole")
 		}
 	case <-ctx.Done():
-		return 0, nil, context.Cause(ctx)
+		return 0, 0, context.Cause(ctx)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -166,13 +162,13 @@ func (t *trace) run(ctx context.Context, script string) (whole float64, tasks []
 	}
 	for _, e := range t.events {
 		if e.Name == "ThreadControllerImpl::RunTask" && pages[thread{e.Process, e.Thread}] {
-			tasks = append(tasks, e.CPU/1000)
+			longest = max(longest, e.CPU/1000)
 		}
 	}
-	if len(tasks) == 0 {
+	if longest == 0 {
 		err = errors.New("the browser's trace has no tasks of the page")
 	}
-	return whole, tasks, err
+	return whole, longest, err
 }
 
 func command(ctx context.Context, f func(context.Context) error) error {

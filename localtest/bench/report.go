@@ -239,16 +239,10 @@ func (r *report) rewrite(page, dir string) error {
 	if err != nil {
 		return err
 	}
-	from, err := filepath.Abs(filepath.Dir(page))
-	if err != nil {
-		return err
-	}
-	to, err := filepath.Abs(dir)
-	if err != nil {
-		return err
-	}
-	way, err := filepath.Rel(from, to)
-	if err != nil {
+	from, err1 := filepath.Abs(filepath.Dir(page))
+	to, err2 := filepath.Abs(dir)
+	way, err3 := filepath.Rel(from, to)
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
 	return os.WriteFile(page, []byte(before+"\n\n"+r.summary(filepath.ToSlash(way))+"\n"+after), 0o644)

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -98,8 +96,7 @@ func measureFirst(ctx context.Context, b *bench, s *section) error {
 // warm up.
 func measureLength(ctx context.Context, b *bench, s *section) error {
 	s.title = "Long streams"
-	s.text = "Streams of so many events, as fast as the agent can make them: statuses with a text of 100 bytes. From the request to the " +
-		"end, and the most memory that the process, a new one, has had."
+	s.text = "Streams of so many events, as fast as the agent can make them: statuses with a text of 100 bytes. From the request to the end."
 	what := func(length int) string { return "whole stream, " + figure(float64(length)) + " events" }
 	tooLong := map[*system]bool{}
 	for i, length := range b.lengths {
@@ -153,28 +150,7 @@ func (b *bench) streamLong(ctx context.Context, s *section, system *system, leng
 		}
 		s.add(system.name, what, "ms", ms(whole))
 	}
-	peak := 0.0
-	for _, pid := range r.pids() {
-		mb, err := memory(pid, "VmHWM")
-		if err != nil {
-			return err
-		}
-		peak = max(peak, mb)
-	}
-	s.add(system.name, "peak memory, "+figure(float64(length))+" events", "MB", peak)
 	return nil
-}
-
-// memory returns a field of a process's status that is an amount of memory, in MB.
-func memory(pid int, field string) (float64, error) {
-	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(status), field+":")
-	kb, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-	n, err := strconv.ParseFloat(kb, 64)
-	return n / 1024, err
 }
 
 // measureTokens measures how much later the client has a token than the agent.

@@ -99,7 +99,6 @@ type running struct {
 	url    string
 	legacy bool
 	agent  *emulator.Emulator // nil of a server
-	pid    int                // of a server
 	close  func()
 }
 
@@ -121,17 +120,6 @@ func (s *system) run(ctx context.Context, clients int) (*running, error) {
 		}
 	}
 	return r, nil
-}
-
-// pids returns the system's processes.
-func (r *running) pids() (all []int) {
-	if r.agent == nil {
-		return []int{r.pid}
-	}
-	for _, i := range r.agent.Instances() {
-		all = append(all, i.PID)
-	}
-	return all
 }
 
 // together calls f so often at once.
@@ -211,7 +199,7 @@ func (b *bench) startServer(ctx context.Context, cmd *exec.Cmd) (*running, error
 	if err != nil {
 		return nil, err
 	}
-	r := &running{url: "http://" + l.Addr().String(), pid: cmd.Process.Pid, close: func() {
+	r := &running{url: "http://" + l.Addr().String(), close: func() {
 		cmd.Process.Kill()
 		cmd.Wait()
 		client.HTTP.CloseIdleConnections() // another server may get the port
