@@ -3,6 +3,8 @@ package localtest_test
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"io"
 	"iter"
 	"log/slog"
 	"strings"
@@ -56,18 +58,16 @@ func ask(text string) *a2a.SendMessageRequest {
 func readAll(t testing.TB, s *server.Stream) (n int) {
 	t.Helper()
 	defer s.Close()
-	for end := false; !end; {
-		<-s.Tap.Ready()
-		events, last, err := s.Tap.Take(t.Context())
+	for {
+		events, err := s.Next(t.Context())
+		if errors.Is(err, io.EOF) {
+			return n
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		n, end = n+len(events), last
+		n += len(events)
 	}
-	if err := s.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	return n
 }
 
 // executor is what an agent does, as a function.

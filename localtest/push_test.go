@@ -3,6 +3,7 @@ package localtest_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -124,7 +125,7 @@ func (s *system) hook(t *testing.T, task, url string) {
 	t.Helper()
 	snapshot, err := s.log.Load(t.Context(), a2a.TaskID(task))
 	if err == nil {
-		err = s.log.PutPush(t.Context(), snapshot.Head, push.Config{
+		err = s.log.Pushes().Put(t.Context(), snapshot.Head, push.Config{
 			TaskID: snapshot.Head.ID, ID: "hook", Version: "1.0", Expires: snapshot.Head.Expires,
 			Push: a2a.PushConfig{TaskID: snapshot.Head.ID, ID: "hook", URL: url, Token: "token"},
 		})
@@ -295,7 +296,7 @@ func TestWebhookGone(t *testing.T) {
 		t.Fatal("nobody was told")
 	}
 	st.rest(t, false)
-	if _, err := s.log.ClaimPush(t.Context(), a2a.TaskID(st.task(t)), "hook", "x", time.Now()); err != push.ErrGivenUp {
+	if _, err := s.log.Pushes().Claim(t.Context(), a2a.TaskID(st.task(t)), "hook", "x", time.Now()); !errors.Is(err, push.ErrGivenUp) {
 		t.Errorf("claiming: %v", err)
 	}
 }

@@ -149,15 +149,15 @@ func testSAMSweeper(t *testing.T, sam *localtest.SAM, invoked <-chan invocation)
 			t.Fatal(err)
 		}
 	}
-	store, expires := dynamolog.New(client, table), time.Now().Add(time.Hour)
+	store, expires := dynamolog.New(client, table).Pushes(), time.Now().Add(time.Hour)
 	for config, due := range map[string]time.Time{"due": time.Now(), "later": expires} {
-		d := &push.Delivery{}
-		err := store.PutPush(t.Context(), tasklog.Head{Push: true}, push.Config{TaskID: "task", ID: config, Expires: expires})
+		var claim push.Claim
+		err := store.Put(t.Context(), tasklog.Head{Push: true}, push.Config{TaskID: "task", ID: config, Expires: expires})
 		if err == nil {
-			d, err = store.ClaimPush(t.Context(), "task", config, "w", expires)
+			claim, err = store.Claim(t.Context(), "task", config, "w", expires)
 		}
 		if err == nil {
-			_, err = store.ReleasePush(t.Context(), d, due)
+			_, err = claim.Release(t.Context(), push.Progress{}, due)
 		}
 		if err != nil {
 			t.Fatal(err)

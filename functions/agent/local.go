@@ -20,7 +20,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"a2alambda/internal/dynamolog"
@@ -52,24 +52,24 @@ type local struct {
 }
 
 // openLocal returns a runner whose log is in the table that the environment names, or in memory.
-func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard push.Guard) (*local, error) {
-	runner := &run.Runner{Executor: executor, Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: brief}))}
-	l := &local{runner: runner, store: "memory: tasks are gone when this process ends"}
-	runner.Invoke = l.work
+func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard webhook.Guard) (*local, error) {
+	l := &local{store: "memory: tasks are gone when this process ends"}
+	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: brief}))
+	config := run.Config{Executor: executor, Logger: logger, Invoke: l.work}
 	table := os.Getenv("TABLE_NAME")
 	if table == "" {
 		log := new(memlog.Log)
-		l.keep(log, log, guard)
+		l.keep(config, log, log.Pushes(), guard)
 		return l, nil
 	}
 	// A DynamoDB on this machine has no tables and accepts anybody.
 	endpoint := os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")
 	engine := endpoint != ""
-	var options []func(*config.LoadOptions) error
+	var options []func(*awsconfig.LoadOptions) error
 	if engine {
-		options = append(options, config.WithDefaultRegion("us-east-1"))
+		options = append(options, awsconfig.WithDefaultRegion("us-east-1"))
 		if os.Getenv("AWS_ACCESS_KEY_ID") == "" && os.Getenv("AWS_PROFILE") == "" {
-			options = append(options, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("local", "local", "")))
+			options = append(options, awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("local", "local", "")))
 		}
 	}
 	cfg, err := lambdaenv.Config(ctx, options...)
@@ -91,9 +91,9 @@ func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard push.Gu
 	if err != nil {
 		return nil, err
 	}
-	l.keep(log, log, guard)
-	runner.Gap = lambdaenv.Gap
+	config.Gap = lambdaenv.Gap
 	l.store = "DynamoDB table " + table
+	l.keep(config, log, log.Pushes(), guard)
 	return l, nil
 }
 
@@ -124,15 +124,18 @@ func brief(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// keep makes l keep its tasks in the log, and their push notifications in the store, and deliver these.
-func (l *local) keep(log tasklog.Log, store push.Store, guard push.Guard) {
-	l.deliverer = &webhook.Deliverer{Log: log, Store: store, Client: guard.Client(), Logger: l.runner.Logger, Invoke: l.deliver}
+// keep makes l run its tasks in the store as the config says, and deliver their push notifications.
+func (l *local) keep(config run.Config, tasks tasklog.Store, pushes push.Store, guard webhook.Guard) {
+	l.deliverer = webhook.New(webhook.Config{
+		Log: tasks, Store: pushes, Client: guard.Client(), Logger: config.Logger, Invoke: l.deliver,
+	})
 	waker := webhook.NewWaker(&l.jobs, func(id a2a.TaskID) {
 		if err := l.deliverer.Wake(context.Background(), id); err != nil {
-			l.runner.Logger.Error("delivery failed", "error", err)
+			config.Logger.Error("delivery failed", "error", err)
 		}
 	})
-	l.runner.Log, l.pushes = webhook.Watch(log, store, waker.Wake)
+	config.Store, l.pushes = webhook.Watch(tasks, pushes, waker.Wake)
+	l.runner = run.New(config)
 }
 
 // begin runs a job in the background.

@@ -29,6 +29,7 @@ import (
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/internal/usage"
+	"a2alambda/internal/webhook"
 )
 
 // maxRetention is the most days that a task may be kept.
@@ -99,10 +100,10 @@ func serve(ctx context.Context) error {
 	}
 	handler := func(r *run.Runner, pushes push.Store) http.Handler {
 		return public.serve(a2ahttp.New(a2ahttp.Config{
-			Server: &server.Server{
-				Log: r.Log, Runner: r, Retention: time.Duration(days) * 24 * time.Hour, JoinWindow: window, Card: card,
+			Server: server.New(server.Config{
+				Store: r.Store, Runner: r, Retention: time.Duration(days) * 24 * time.Hour, JoinWindow: window, Card: card,
 				Push: &server.Push{Store: pushes, Check: guard.Check},
-			},
+			}),
 			Extended: extended,
 			Signer:   signer,
 			BaseURL:  public.base,
@@ -126,13 +127,18 @@ func serve(ctx context.Context) error {
 		l.window = window
 		return l.serve(card.Name, os.Getenv("PUBLIC_URL"), handler(l.runner, l.pushes), listener)
 	}
-	runner, log, err := lambdaenv.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), agent.Executor)
+	table, err := lambdaenv.Open(ctx, os.Getenv("TABLE_NAME"))
 	if err != nil {
 		return err
 	}
-	runner.Logger = lambdaenv.NewLogger(os.Getenv("SERVICE_NAME"))
-	lambdaenv.Warm(ctx, log)
-	lambda.Start(lambdaenv.WithCheck(log.Reach, functionurl.Handler(handler(runner, log))))
+	logger := lambdaenv.NewLogger(os.Getenv("SERVICE_NAME"))
+	runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), agent.Executor, logger)
+	if err != nil {
+		return err
+	}
+	lambdaenv.Warm(ctx, table.Log)
+	h := functionurl.Handler(handler(runner, table.Log.Pushes()))
+	lambda.Start(lambdaenv.WithCheck(table.Log.Reach, h))
 	return nil
 }
 
@@ -184,14 +190,14 @@ func forBrowsers() (http.Handler, error) {
 }
 
 // webhooks returns where push notifications may go.
-func webhooks() (push.Guard, error) {
+func webhooks() (webhook.Guard, error) {
 	allowed := os.Getenv("PUSH_ALLOWED_CIDRS")
 	if allowed == "" && !onLambda() && functionurl.IsLoopback(strings.ToLower(address())) {
 		allowed = loopback // else others would reach through the agent what only this machine should
 	}
-	guard, err := push.ParseAllow(allowed)
+	guard, err := webhook.ParseAllow(allowed)
 	if err != nil {
-		return push.Guard{}, fmt.Errorf("PUSH_ALLOWED_CIDRS: %w", err)
+		return webhook.Guard{}, fmt.Errorf("PUSH_ALLOWED_CIDRS: %w", err)
 	}
 	return guard, nil
 }

@@ -1,9 +1,9 @@
-// Command push is the Lambda function that delivers push notifications. It is fed by the table's stream, and invoked
-// asynchronously with {"taskId":"…","configId":"…"} for a configuration whose delivery was put off or left. An event that
-// comes twice does nothing twice.
+// Command push is the Lambda function that delivers push notifications. It is fed by the table's stream, and
+// invoked asynchronously with {"taskId":"…","configId":"…"} for a configuration whose delivery was put off or
+// left. An event that comes twice does nothing twice.
 //
-// It fails if the table can't be asked, and in an asynchronous invocation when delivery is given up, for that event to go to the
-// dead-letter queue.
+// It fails if the table can't be asked, and in an asynchronous invocation when delivery is given up, for that
+// event to go to the dead-letter queue.
 //
 // usage.txt lists the environment.
 package main
@@ -21,7 +21,6 @@ import (
 
 	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/lambdaenv"
-	"a2alambda/internal/push"
 	"a2alambda/internal/usage"
 	"a2alambda/internal/webhook"
 )
@@ -42,16 +41,23 @@ func serve() error {
 	if err != nil {
 		return err
 	}
-	guard, err := push.ParseAllow(getenv("PUSH_ALLOWED_CIDRS"))
+	guard, err := webhook.ParseAllow(getenv("PUSH_ALLOWED_CIDRS"))
 	if err != nil {
 		return fmt.Errorf("PUSH_ALLOWED_CIDRS: %w", err)
 	}
-	l, invoke, err := lambdaenv.NewPush(context.Background(), os.Getenv("TABLE_NAME"), os.Getenv("PUSH_FUNCTION_NAME"))
+	table, err := lambdaenv.Open(context.Background(), os.Getenv("TABLE_NAME"))
 	if err != nil {
 		return err
 	}
-	d := &webhook.Deliverer{Log: l, Store: l, Client: guard.Client(), Logger: lambdaenv.NewLogger(os.Getenv("SERVICE_NAME")), Invoke: invoke}
-	lambda.Start(lambdaenv.WithCheck(l.Reach, func(ctx context.Context, event json.RawMessage) (any, error) {
+	invoke, err := table.InvokePush(os.Getenv("PUSH_FUNCTION_NAME"))
+	if err != nil {
+		return err
+	}
+	logger := lambdaenv.NewLogger(os.Getenv("SERVICE_NAME"))
+	d := webhook.New(webhook.Config{
+		Log: table.Log, Store: table.Log.Pushes(), Client: guard.Client(), Logger: logger, Invoke: invoke,
+	})
+	lambda.Start(lambdaenv.WithCheck(table.Log.Reach, func(ctx context.Context, event json.RawMessage) (any, error) {
 		var job lambdaenv.Job
 		if err := json.Unmarshal(event, &job); err != nil {
 			return nil, err
@@ -70,7 +76,7 @@ func serve() error {
 		err := d.Wake(ctx, tasks...)
 		if err != nil {
 			// The message in the dead-letter queue has no record of the stream, but the id of this request.
-			d.Logger.ErrorContext(ctx, "wake failed", "tasks", tasks, "error", err.Error())
+			logger.ErrorContext(ctx, "wake failed", "tasks", tasks, "error", err.Error())
 		}
 		return nil, err
 	}))

@@ -1,6 +1,6 @@
-// Command sweeper is the Lambda function that finds tasks whose run was cut off, for a worker to resume or end them, and push
-// notifications that are due, for the push function to deliver them. It is invoked each minute; what the event says does not
-// matter.
+// Command sweeper is the Lambda function that finds tasks whose holder crashed, for a worker to resume or end
+// them, and push notifications that are due, for the push function to deliver them. It is invoked each
+// minute; what the event says does not matter.
 //
 // usage.txt lists the environment.
 package main
@@ -38,18 +38,23 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	runner, _, err := lambdaenv.NewRunner(ctx, getenv("TABLE_NAME"), getenv("WORKER_FUNCTION_NAME"), nil)
+	table, err := lambdaenv.Open(ctx, getenv("TABLE_NAME"))
 	if err != nil {
 		return err
 	}
-	runner.Logger = lambdaenv.NewLogger(getenv("SERVICE_NAME"))
-	pushes, invoke, err := lambdaenv.NewPush(ctx, getenv("TABLE_NAME"), getenv("PUSH_FUNCTION_NAME"))
+	logger := lambdaenv.NewLogger(getenv("SERVICE_NAME"))
+	runner, err := table.Runner(getenv("WORKER_FUNCTION_NAME"), nil, logger)
 	if err != nil {
 		return err
 	}
-	// It may not read what dynamolog.Log.Reach reads.
+	invoke, err := table.InvokePush(getenv("PUSH_FUNCTION_NAME"))
+	if err != nil {
+		return err
+	}
+	pushes := table.Log.Pushes()
+	// The sweeper may not read what dynamolog.Log.Reach reads.
 	check := func(ctx context.Context) error {
-		return pushes.DuePushes(ctx, func(a2a.TaskID, string) bool { return false })
+		return pushes.Due(ctx, func(a2a.TaskID, string) bool { return false })
 	}
 	lambda.Start(lambdaenv.WithCheck(check, func(ctx context.Context, _ json.RawMessage) (any, error) {
 		used, begun := new(telemetry.Usage), time.Now()
@@ -62,7 +67,7 @@ func serve(ctx context.Context) error {
 		line.Count("due", int64(due))
 		line.Took("sweepMs", time.Since(begun))
 		line.Usage(used)
-		line.Log(ctx, runner.Logger, telemetry.Sweep)
+		line.Log(ctx, logger, telemetry.Sweep)
 		return nil, err
 	}))
 	return nil

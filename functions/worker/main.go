@@ -39,12 +39,16 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	runner, table, err := lambdaenv.NewRunner(ctx, getenv("TABLE_NAME"), getenv("WORKER_FUNCTION_NAME"), agent.Executor)
+	table, err := lambdaenv.Open(ctx, getenv("TABLE_NAME"))
 	if err != nil {
 		return err
 	}
-	runner.Logger = lambdaenv.NewLogger(getenv("SERVICE_NAME"))
-	lambda.Start(lambdaenv.WithCheck(table.Reach, func(ctx context.Context, event json.RawMessage) (any, error) {
+	logger := lambdaenv.NewLogger(getenv("SERVICE_NAME"))
+	runner, err := table.Runner(getenv("WORKER_FUNCTION_NAME"), agent.Executor, logger)
+	if err != nil {
+		return err
+	}
+	lambda.Start(lambdaenv.WithCheck(table.Log.Reach, func(ctx context.Context, event json.RawMessage) (any, error) {
 		var job lambdaenv.Job
 		if err := json.Unmarshal(event, &job); err != nil {
 			return nil, err

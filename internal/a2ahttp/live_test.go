@@ -483,7 +483,7 @@ func TestPushOfNextTurn(t *testing.T) {
 		if err != nil || !s.Head.Push {
 			t.Errorf("the task's head is %+v, %v", s.Head, err)
 		}
-		configs, err := l.Pushes(t.Context(), a2a.TaskID(id))
+		configs, err := l.Pushes().List(t.Context(), a2a.TaskID(id))
 		if err != nil || len(configs) != 1 || configs[0].After != 2 {
 			t.Errorf("configurations %+v, %v; want one, for the events after 2", configs, err)
 		}

@@ -80,7 +80,7 @@ func TestRequest(t *testing.T) {
 		if !slices.Equal(x.requests, want) {
 			t.Errorf("the executor got %q, want %q", x.requests, want)
 		}
-		configs, err := l.Pushes(t.Context(), a2a.TaskID(worked))
+		configs, err := l.Pushes().List(t.Context(), a2a.TaskID(worked))
 		if err != nil || len(configs) != 1 || configs[0].Trace.String() != parent(3)+" a=3" {
 			t.Errorf("the webhook gets %+v, %v", configs, err)
 		}

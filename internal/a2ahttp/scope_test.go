@@ -30,7 +30,6 @@ func (byHeader) Declare(*a2a.AgentCard)                       {}
 // counting counts what a log is asked about tasks.
 type counting struct {
 	tasklog.Log
-	push.Store
 	n atomic.Int64
 }
 
@@ -42,11 +41,6 @@ func (l *counting) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, 
 func (l *counting) Read(ctx context.Context, id a2a.TaskID, after int64, limit int) ([]tasklog.Event, error) {
 	l.n.Add(1)
 	return l.Log.Read(ctx, id, after, limit)
-}
-
-func (l *counting) Pushes(ctx context.Context, id a2a.TaskID) ([]push.Config, error) {
-	l.n.Add(1)
-	return l.Store.Pushes(ctx, id)
 }
 
 // requests are, for each operation about a task, the params or the body, in which %[1]s is the task.
@@ -131,9 +125,13 @@ func TestSecondCaller(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		mem := new(memlog.Log)
-		l := &counting{Log: mem, Store: mem}
+		l := &counting{Log: mem}
 		c := configOf(l, t.Output(), slow(0))
 		c.Auth, c.Server.Push = byHeader{}, pushOf(mem)
+		c.Server.Push.Store = push.Around(mem.Pushes(), func(_ string, _ a2a.TaskID, do func() error) error {
+			l.n.Add(1)
+			return do()
+		})
 		h := a2ahttp.New(c)
 		call := func(owner, o, task, tenant string) string {
 			return callAs(t, h, owner, o, requests[o]+withoutTask[o], task, tenant)
@@ -216,7 +214,7 @@ func TestSamePrefix(t *testing.T) {
 			configs = append(configs, pushtest.NewConfig(head, fmt.Sprint("c", i), "https://example.com/"))
 		}
 		for _, config := range configs {
-			if err := mem.PutPush(t.Context(), head, config); err != nil {
+			if err := mem.Pushes().Put(t.Context(), head, config); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -243,7 +241,7 @@ func TestSamePrefix(t *testing.T) {
 				}
 			}
 		}
-		if stored, err := mem.Pushes(t.Context(), head.ID); len(stored) != len(configs) || err != nil {
+		if stored, err := mem.Pushes().List(t.Context(), head.ID); len(stored) != len(configs) || err != nil {
 			t.Errorf("of alice's configurations there are %d, %v", len(stored), err)
 		}
 	})
@@ -292,7 +290,7 @@ func TestNoCredentials(t *testing.T) {
 				t.Errorf("shows no token, or no scheme: %s", got)
 			}
 		}
-		stored, err := mem.Pushes(t.Context(), a2a.TaskID(task))
+		stored, err := mem.Pushes().List(t.Context(), a2a.TaskID(task))
 		if err != nil || len(stored) != 5 {
 			t.Fatalf("%d configurations are stored, %v", len(stored), err)
 		}

@@ -3,9 +3,9 @@ package a2ahttp
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
@@ -58,31 +58,26 @@ func stream[Request any](
 	} else {
 		c.stream.comment("there is nothing that you have not seen")
 	}
-	silence := time.NewTimer(keepAlive)
-	defer silence.Stop()
 	for !c.stream.broken {
-		select {
-		case <-s.Tap.Ready():
-			events, end, err := s.Tap.Take(c.r.Context())
-			if err != nil {
-				c.fail(err)
-				return
-			}
-			if len(events) > 0 {
-				c.stream.events(events...)
-			}
-			if end {
-				c.end(s.Wait())
-				return
-			}
-		case <-silence.C:
+		wait, cancel := context.WithTimeoutCause(c.r.Context(), keepAlive, errSilence)
+		events, err := s.Next(wait)
+		cancel()
+		switch {
+		case err == nil:
+			c.stream.events(events...)
+		case c.r.Context().Err() != nil:
+			return
+		case errors.Is(err, errSilence):
 			c.stream.comment("ping")
-		case <-c.r.Context().Done():
+		default:
+			c.end(err)
 			return
 		}
-		silence.Reset(keepAlive)
 	}
 }
+
+// errSilence is why a stream waits for its next event no longer: it has been silent for as long as it may be.
+var errSilence = errors.New("the stream is silent")
 
 // end ends a stream. An early end is told in comments, and how long to wait before connecting again, in milliseconds.
 func (c *call) end(err error) {
@@ -91,7 +86,7 @@ func (c *call) end(err error) {
 		c.stream.comment(err.Error(), "retry: 1000")
 	case errors.Is(err, server.ErrWaits):
 		c.stream.comment(err.Error(), "retry: 10000")
-	case err != nil:
+	case !errors.Is(err, io.EOF):
 		c.fail(err)
 	}
 }

@@ -27,10 +27,10 @@ import (
 	"a2alambda/internal/demoagent"
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/memlog"
-	"a2alambda/internal/push"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/webhook"
 )
 
 var update = flag.Bool("update", false, "write the responses into the transcripts")
@@ -109,11 +109,11 @@ func (byToken) Authenticate(r *http.Request) (string, error) {
 
 // pushOf returns what a server with push notifications has, if the log can keep their configurations.
 func pushOf(l tasklog.Log) *server.Push {
-	store, ok := l.(push.Store)
+	store, ok := l.(interface{ Pushes() *memlog.Pushes })
 	if !ok {
 		return nil
 	}
-	return &server.Push{Store: store, Check: push.Guard{}.Check}
+	return &server.Push{Store: store.Pushes(), Check: webhook.Guard{}.Check}
 }
 
 // TestTranscripts sends the requests in testdata/*.txtar and compares the responses, byte for byte but for ids and times that

@@ -51,15 +51,15 @@ var deflaters = sync.Pool{New: func() any {
 
 var lineFeed = []byte{'\n'}
 
-// deflate returns the body that holds the JSON values.
-func deflate(values [][]byte) []byte {
+// deflate returns the body that holds the entries.
+func deflate(entries []tasklog.Entry) []byte {
 	var buf bytes.Buffer
 	buf.WriteByte(formatDeflate1)
 	w := deflaters.Get().(*flate.Writer)
 	defer deflaters.Put(w)
 	w.Reset(&buf)
-	for _, v := range values {
-		_, _ = w.Write(v) // a bytes.Buffer takes everything
+	for _, e := range entries {
+		_, _ = w.Write(e.JSON) // a bytes.Buffer takes everything
 		_, _ = w.Write(lineFeed)
 	}
 	_ = w.Close()

@@ -19,7 +19,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"maps"
 	"time"
 
@@ -30,7 +29,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Log is a [tasklog.Log], and a [tasklog.Snapshotter], in a DynamoDB table. See [Schema] for what the table must be.
+// Log is a [tasklog.Store] in a DynamoDB table. See [Schema] for what the table must be.
 //
 // Retries of throttled and failed requests are the client's.
 type Log struct {
@@ -44,138 +43,82 @@ func New(client *dynamodb.Client, table string) *Log { return &Log{client: clien
 
 // Reach returns an error if the table can't be read. It reads what is never there, for a read unit at most.
 func (l *Log) Reach(ctx context.Context) error {
-	if _, err := l.head(ctx, "none"); err != nil && err != tasklog.ErrNotFound {
+	if _, err := l.head(ctx, "none"); err != nil && !errors.Is(err, tasklog.ErrNotFound) {
 		return fmt.Errorf("dynamolog: reaching the table: %w", err)
 	}
 	return nil
 }
 
 // Create implements [tasklog.Log]. It costs one write unit per KB, in one put unless the event is big.
-func (l *Log) Create(ctx context.Context, h tasklog.Head, writer string, until time.Time, event []byte) error {
-	_, since := tasklog.LastStatus([]tasklog.Event{{JSON: event}})
+func (l *Log) Create(
+	ctx context.Context, h tasklog.Head, first tasklog.Entry, c tasklog.Claim,
+) (tasklog.Lease, error) {
+	created, err := l.create(ctx, h, first, c)
+	if err != nil {
+		return nil, fmt.Errorf("dynamolog: creating task: %w", err)
+	}
+	if !created {
+		return nil, tasklog.ErrExists
+	}
+	h.Push = c.Push
+	return l.newLease(&tasklog.Snapshot{Head: h, Seq: 1, Size: first.Size()}, c, 1), nil
+}
+
+// create reports whether the task was created, now or before, by the claim's writer.
+func (l *Log) create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c tasklog.Claim) (bool, error) {
 	item := item{
 		attrPK:       str(string(h.ID)),
 		attrSK:       str(skHead),
 		attrContext:  str(h.ContextID),
-		attrCreated:  num(h.Created.Unix()),
+		attrLook:     num(look(c)),
 		attrExpires:  num(h.Expires.Unix()),
 		attrTTL:      num(h.Expires.Add(headStays).Unix()),
-		attrWriter:   str(writer),
+		attrWriter:   str(c.Writer),
 		attrState:    str(string(a2a.TaskStateSubmitted)),
 		attrSeq:      num(1),
 		attrRunning:  str(shard(h.ID)),
 		attrList:     str(listKey(h.Scope, listShard(h.ID))),
-		attrPosition: str(position(tasklog.Position{Time: since, ID: h.ID})),
+		attrPosition: str(position(tasklog.Position{Time: first.Time, ID: h.ID})),
 	}
-	putSize(item, h.Size)
+	putSize(item, first.Size())
 	if h.Scope.Owner != "" {
 		item[attrOwner] = str(h.Scope.Owner)
 	}
 	if h.Scope.Tenant != "" {
 		item[attrTenant] = str(h.Scope.Tenant)
 	}
-	request, err := l.putRequest(ctx, h, writer)
+	request, err := l.putRequest(ctx, h, c.Request, c.Writer)
 	if err != nil {
-		return fmt.Errorf("dynamolog: creating task: %w", err)
+		return false, err
 	}
 	maps.Copy(item, request)
-	if !until.IsZero() {
-		item[attrUntil] = num(until.UnixMilli())
+	if !c.Until.IsZero() {
+		item[attrUntil] = num(c.Until.UnixMilli())
 	}
-	if h.Push {
+	if c.Push {
 		item[attrPush] = num(1)
 	}
-	if err := l.putBody(ctx, item, h.Expires, ref(1, writer), maxHeadBody, deflate([][]byte{event})); err != nil {
-		return fmt.Errorf("dynamolog: creating task: %w", err)
+	body := deflate([]tasklog.Entry{first})
+	if err := l.putBody(ctx, item, h.Expires, ref(1, c.Writer), maxHeadBody, body); err != nil {
+		return false, err
 	}
-	existing, err := l.put(ctx, item, "attribute_not_exists(#pk)", map[string]string{"#pk": attrPK}, nil)
-	if err != nil {
-		return fmt.Errorf("dynamolog: creating task: %w", err)
-	}
-	if existing != nil && existing.str(attrWriter) != writer {
-		return tasklog.ErrExists
-	}
-	return nil
+	existing, err := l.put(ctx, item, write().when("attribute_not_exists(?)", attrPK))
+	return err == nil && (existing == nil || existing.str(attrWriter) == c.Writer), err
 }
-
-// Append implements [tasklog.Log]. It costs one write unit per KB of deflated events.
-func (l *Log) Append(ctx context.Context, b tasklog.Batch) error {
-	item := item{
-		attrPK:     str(string(b.ID)),
-		attrSK:     str(skBatch(b.First)),
-		attrCount:  num(int64(len(b.Events))),
-		attrTTL:    num(b.Expires.Unix()),
-		attrWriter: str(b.Writer),
-	}
-	putSize(item, b.Size)
-	if b.State.Terminal() {
-		item[attrState] = str(string(b.State))
-	}
-	if b.Push {
-		item[attrPush] = num(1)
-	}
-	if err := l.putBody(ctx, item, b.Expires, ref(b.First, b.Writer), maxBatchBody, deflate(b.Events)); err != nil {
-		return fmt.Errorf("dynamolog: appending: %w", err)
-	}
-	existing, err := l.put(ctx, item, "attribute_not_exists(#pk) OR #n = :none AND #w = :w",
-		map[string]string{"#pk": attrPK, "#n": attrCount, "#w": attrWriter}, values{":none": num(0), ":w": str(b.Writer)})
-	if err != nil {
-		return fmt.Errorf("dynamolog: appending: %w", err)
-	}
-	if existing != nil && existing.str(attrWriter) != b.Writer {
-		return tasklog.ErrConflict
-	}
-	return nil
-}
-
-// SetStatus implements [tasklog.Log].
-func (l *Log) SetStatus(ctx context.Context, id a2a.TaskID, s tasklog.Status) error {
-	update := "SET #state = :state, #po = :po, #seq = :seq"
-	names := map[string]string{"#pk": attrPK, "#state": attrState, "#po": attrPosition, "#seq": attrSeq}
-	if tasklog.Final(s.State) {
-		update += " REMOVE #run"
-		names["#run"] = attrRunning
-	}
-	_, _, err := l.update(ctx, id, skHead, update, "attribute_exists(#pk) AND #seq < :seq", names,
-		values{":state": str(string(s.State)), ":po": str(position(tasklog.Position{Time: s.Time, ID: id})), ":seq": num(s.Seq)})
-	if err != nil {
-		return fmt.Errorf("dynamolog: setting status: %w", err)
-	}
-	return nil
-}
-
-// SaveSnapshot implements [tasklog.Snapshotter]. The parts of the snapshot before stay until they expire, so that nobody
-// loses what they are reading.
-func (l *Log) SaveSnapshot(
-	ctx context.Context, h tasklog.Head, writer string, seq int64, lines iter.Seq2[[]byte, error],
-) error {
-	r := "snapshot." + ref(seq, writer)
-	if err := l.putLines(ctx, h.ID, h.Expires, r, lines); err != nil {
-		return fmt.Errorf("dynamolog: saving snapshot: %w", err)
-	}
-	_, _, err := l.update(ctx, h.ID, skHead, "SET #seq = :seq, #ref = :ref",
-		"attribute_exists(#pk) AND (attribute_not_exists(#seq) OR #seq < :seq)",
-		map[string]string{"#pk": attrPK, "#seq": attrSnapshotSeq, "#ref": attrSnapshotRef},
-		values{":seq": num(seq), ":ref": str(r)})
-	if err != nil {
-		return fmt.Errorf("dynamolog: saving snapshot: %w", err)
-	}
-	return nil
-}
-
-// values are those in an expression, by their placeholders.
-type values = map[string]types.AttributeValue
 
 // put puts the item if the condition holds for what is there. If not, it returns that instead.
-func (l *Log) put(ctx context.Context, it item, condition string, names map[string]string, vals values) (existing item, err error) {
-	_, err = l.client.PutItem(ctx, &dynamodb.PutItemInput{
+func (l *Log) put(ctx context.Context, it item, e *expression) (existing item, err error) {
+	in := &dynamodb.PutItemInput{
 		TableName:                           &l.table,
 		Item:                                it,
-		ConditionExpression:                 &condition,
-		ExpressionAttributeNames:            names,
-		ExpressionAttributeValues:           vals,
+		ConditionExpression:                 &e.condition,
+		ExpressionAttributeNames:            e.names,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-	})
+	}
+	if len(e.values) > 0 {
+		in.ExpressionAttributeValues = e.values
+	}
+	_, err = l.client.PutItem(ctx, in)
 	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
 		return failed.Item, nil
 	}
@@ -183,19 +126,20 @@ func (l *Log) put(ctx context.Context, it item, condition string, names map[stri
 }
 
 // update updates the item if the condition holds, and returns it as it is then (but not a head), and whether it was updated.
-func (l *Log) update(
-	ctx context.Context, id a2a.TaskID, sk, expression, condition string, names map[string]string, vals values,
-) (now item, updated bool, err error) {
+func (l *Log) update(ctx context.Context, id a2a.TaskID, sk string, e *expression) (now item, updated bool, err error) {
+	expression := e.update()
 	in := &dynamodb.UpdateItemInput{
 		TableName:                           &l.table,
 		Key:                                 item{attrPK: str(string(id)), attrSK: str(sk)},
 		UpdateExpression:                    &expression,
-		ExpressionAttributeNames:            names,
-		ExpressionAttributeValues:           vals,
+		ExpressionAttributeNames:            e.names,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
-	if condition != "" {
-		in.ConditionExpression = &condition
+	if len(e.values) > 0 {
+		in.ExpressionAttributeValues = e.values
+	}
+	if e.condition != "" {
+		in.ConditionExpression = &e.condition
 	}
 	if sk != skHead {
 		in.ReturnValues = types.ReturnValueAllNew

@@ -55,7 +55,7 @@ func TestLog(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
 	tasklogtest.Test(t, func(*testing.T) tasklog.Log { return dynamolog.New(client, table) })
-	pushtest.Test(t, func(*testing.T) pushtest.Store { return dynamolog.New(client, table) })
+	pushtest.Test(t, func(*testing.T) pushtest.Store { return pushes(dynamolog.New(client, table)) })
 }
 
 // TestLogFaults passes the same tests at a DynamoDB that throttles, fails, and loses acknowledgements.
@@ -90,7 +90,7 @@ func TestLogFaults(t *testing.T) {
 		return next.HandleFinalize(ctx, in)
 	}))
 	tasklogtest.Test(t, func(*testing.T) tasklog.Log { return dynamolog.New(faulty, table) })
-	pushtest.Test(t, func(*testing.T) pushtest.Store { return dynamolog.New(faulty, table) })
+	pushtest.Test(t, func(*testing.T) pushtest.Store { return pushes(dynamolog.New(faulty, table)) })
 	for kind, n := range faults {
 		if n == 0 {
 			t.Errorf("no fault of kind %d was injected", kind)

@@ -1,36 +1,86 @@
 package dynamolog
 
-import "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+import (
+	"strconv"
+	"strings"
 
-// expression is an update in the making.
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// expression is what a write does to an item, and under which condition. Every attribute is named by a placeholder, since
+// some names are reserved words.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
 type expression struct {
-	sets, removes string
+	sets, removes []string
+	condition     string
 	names         map[string]string
 	values        values
 }
 
-func newExpression() *expression {
-	return &expression{names: map[string]string{}, values: values{}}
-}
+// values are those in an expression, by their placeholders.
+type values = map[string]types.AttributeValue
 
-func (e *expression) set(name string, v types.AttributeValue) {
-	if e.sets == "" {
-		e.sets = "SET "
-	} else {
-		e.sets += ", "
-	}
-	e.sets += "#" + name + " = :" + name
-	e.names["#"+name], e.values[":"+name] = name, v
-}
+// write returns an expression that does nothing yet.
+func write() *expression { return &expression{names: map[string]string{}, values: values{}} }
 
-func (e *expression) remove(names ...string) {
-	for _, name := range names {
-		if e.removes == "" {
-			e.removes = " REMOVE "
-		} else {
-			e.removes += ", "
+// text returns the format with each "?" replaced by the placeholder of an argument: a string is the name of an attribute,
+// anything else a value.
+func (e *expression) text(format string, args ...any) string {
+	var b strings.Builder
+	for part := range strings.SplitSeq(format, "?") {
+		b.WriteString(part)
+		if len(args) == 0 {
+			break
 		}
-		e.removes += "#" + name
-		e.names["#"+name] = name
+		switch arg := args[0].(type) {
+		case string:
+			e.names["#"+arg] = arg
+			b.WriteString("#" + arg)
+		case types.AttributeValue:
+			name := ":v" + strconv.Itoa(len(e.values))
+			e.values[name] = arg
+			b.WriteString(name)
+		}
+		args = args[1:]
 	}
+	return b.String()
+}
+
+func (e *expression) set(name string, v types.AttributeValue) *expression {
+	return e.setTo(name, "?", v)
+}
+
+// setTo sets an attribute to an operand, see text.
+func (e *expression) setTo(name, format string, args ...any) *expression {
+	e.sets = append(e.sets, e.text("? = ", name)+e.text(format, args...))
+	return e
+}
+
+func (e *expression) remove(names ...string) *expression {
+	for _, name := range names {
+		e.removes = append(e.removes, e.text("?", name))
+	}
+	return e
+}
+
+// when adds a condition, see text. All that are added must hold.
+func (e *expression) when(format string, args ...any) *expression {
+	condition := e.text(format, args...)
+	if e.condition != "" {
+		condition = e.condition + " AND (" + condition + ")"
+	}
+	e.condition = condition
+	return e
+}
+
+// update returns the update expression.
+func (e *expression) update() string {
+	var clauses []string
+	if len(e.sets) > 0 {
+		clauses = append(clauses, "SET "+strings.Join(e.sets, ", "))
+	}
+	if len(e.removes) > 0 {
+		clauses = append(clauses, "REMOVE "+strings.Join(e.removes, ", "))
+	}
+	return strings.Join(clauses, " ")
 }

@@ -23,13 +23,13 @@ const (
 	attrValues = "va" // N: values of it; not there if there are none
 	attrState  = "s"  // S: on heads: the task's state; on batches: the terminal state they end with
 
-	attrUntil  = "u"   // N: end of the lease, in milliseconds since 1970; on leases, and on heads that of the first
-	attrEpoch  = "ep"  // N: on leases and fences; on heads that of the last who tried to acquire the lease
-	attrSeq    = "seq" // N: on leases: the last event when it was acquired; on heads: the event that brought the state
-	attrLost   = "lo"  // N: holders that were lost before without having appended anything; on leases
-	attrCancel = "c"   // N: there if somebody has asked to cancel; on leases
-	attrTell   = "tp"  // N: there if the holder does not know yet that the task has push notifications; on leases
-	attrPush   = "p"   // N: 1 if the change of this item wakes the push function; see push.go
+	attrUntil   = "u"   // N: end of the lease, in milliseconds since 1970; on leases, and on heads that of the first
+	attrEpoch   = "ep"  // N: on leases and fences; on heads that of the last who tried to acquire the lease
+	attrSeq     = "seq" // N: on leases: the last event when it was acquired; on heads: the event that brought the state
+	attrCrashes = "lo"  // N: holders before, in a row, that crashed without having appended anything; on leases
+	attrCancel  = "c"   // N: there if somebody has asked to cancel; on leases
+	attrTell    = "tp"  // N: there if the holder does not know yet that the task has push notifications; on leases
+	attrPush    = "p"   // N: 1 if the change of this item wakes the push function; see push.go
 
 	// Of the request that began the turn: on heads that of the first holder, on leases that of later ones.
 	attrTrace      = "tr" // S: trace; also on configurations
@@ -39,7 +39,7 @@ const (
 	// On heads only.
 	attrRunning     = "run" // S: key of the index; there while the task is running
 	attrContext     = "ctx" // S: context id
-	attrCreated     = "cr"  // N: seconds since 1970
+	attrLook        = "cr"  // N: when the sweeper is to look at the task, in seconds since 1970
 	attrOwner       = "o"   // S: owner
 	attrTenant      = "te"  // S: tenant
 	attrList        = "li"  // S: key of the index of an owner's tasks

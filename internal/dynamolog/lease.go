@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"iter"
 	"math/rand/v2"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -15,10 +18,16 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// shards is over how many keys of the index the running tasks are spread: DynamoDB writes 1,000 units a second to one.
+// shards is over how many keys of the index the unfinished tasks are spread: DynamoDB writes 1,000 units a second to one.
 const shards = 8
 
-// shard returns the key of the task in the index of running tasks.
+// statusLag is how long the head may be behind when a status comes again in the same state.
+const statusLag = 5 * time.Second
+
+// released is the end of a lease that its holder gave up: long ago, which tells it from one whose holder crashed.
+var released = time.UnixMilli(1)
+
+// shard returns the key of the task in the index of unfinished tasks.
 func shard(id a2a.TaskID) string { return strconv.Itoa(spread(id, shards)) }
 
 // spread returns a number less than n that follows from the id.
@@ -28,54 +37,95 @@ func spread(id a2a.TaskID, n uint32) int {
 	return int(h.Sum32() % n)
 }
 
-// leaseOf returns the lease of the task with that head, from its lease item, which may be nil: the first holder's lease is in the
+// look returns when a task is to be looked at whose lease is given to the claim, in seconds since 1970.
+func look(c tasklog.Claim) int64 {
+	if c.Until.IsZero() {
+		return time.Now().Unix()
+	}
+	return c.Until.Unix()
+}
+
+// leaseOf returns the lease of the task with that head, from its lease item, which may be nil: the first lease is in the
 // head until it is renewed.
-func leaseOf(head, lease item) tasklog.Lease {
-	l := tasklog.Lease{Epoch: 1, Seq: 1}
+func leaseOf(head, lease item) tasklog.LeaseInfo {
+	l := tasklog.LeaseInfo{Epoch: 1, Seq: 1}
 	from := head
 	if _, ok := lease[attrUntil]; ok {
 		from, l.Epoch, l.Seq = lease, lease.num(attrEpoch), max(1, lease.num(attrSeq))
 	}
 	if ms := from.num(attrUntil); ms > 0 {
 		l.Holder, l.Until = from.str(attrWriter), time.UnixMilli(ms)
+		l.Released = l.Until.Equal(released)
 	}
 	_, l.Cancel = lease[attrCancel]
-	l.Lost = int(lease.num(attrLost))
+	l.Crashes = int(lease.num(attrCrashes))
 	return l
 }
 
-// Acquire implements [tasklog.Log]. It costs two write units and one in the index.
-func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, writer string, until time.Time) (tasklog.Lease, error) {
-	next := s.Next(writer, until)
-	// The head first: if this fails halfway, the task is looked at in vain, and not overlooked.
-	_, _, err := l.update(ctx, s.Head.ID, skHead, "SET #run = :run, #seq = :seq, #ep = :ep", "attribute_exists(#pk) AND #seq <= :seq",
-		map[string]string{"#pk": attrPK, "#run": attrRunning, "#seq": attrSeq, "#ep": attrEpoch},
-		values{":run": str(shard(s.Head.ID)), ":seq": num(s.Seq), ":ep": num(next.Epoch)})
+// Acquire implements [tasklog.Log]. It costs two write units and one in the index, and one more for a fence.
+func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, c tasklog.Claim) (tasklog.Lease, error) {
+	epoch, err := l.acquire(ctx, s, c)
 	if err != nil {
-		return tasklog.Lease{}, fmt.Errorf("dynamolog: acquiring lease: %w", err)
+		return nil, fmt.Errorf("dynamolog: acquiring lease: %w", err)
 	}
-	acquired, err := l.giveLease(ctx, s, next)
-	switch {
-	case err != nil:
-		return tasklog.Lease{}, fmt.Errorf("dynamolog: acquiring lease: %w", err)
-	case !acquired:
-		return tasklog.Lease{}, tasklog.ErrConflict
-	}
-	return next, nil
+	return l.newLease(s, c, epoch), nil
 }
 
-// giveLease writes the lease that follows the one in s, with what the head in s says of the request. It reports false if the lease is
-// not the one in s any more, unless the new one had been written before.
-func (l *Log) giveLease(ctx context.Context, s *tasklog.Snapshot, next tasklog.Lease) (bool, error) {
-	e := newExpression()
-	e.set(attrWriter, str(next.Holder))
-	e.set(attrUntil, num(next.Until.UnixMilli()))
-	e.set(attrEpoch, num(next.Epoch))
-	e.set(attrSeq, num(next.Seq))
-	e.set(attrLost, num(int64(next.Lost)))
-	e.set(attrTTL, num(s.Head.Expires.Unix()))
-	e.remove(attrCancel)
-	request, err := l.putRequest(ctx, s.Head, a2a.NewMessageID())
+func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, c tasklog.Claim) (epoch int64, err error) {
+	next := s.Next(c)
+	if c.Until.IsZero() {
+		next.Until = time.Now()
+	}
+	doubted := s.Busy() && s.Lease.Holder != c.Writer
+	if doubted {
+		// The place in the log first, and then the lease: a holder who has filled the place meanwhile keeps its lease.
+		if next.Epoch, err = l.fence(ctx, s, c.Writer, next.Epoch); err != nil {
+			return 0, err
+		}
+	}
+	// The head before the lease: if this fails halfway, the task is looked at in vain, and not overlooked.
+	_, _, err = l.update(ctx, s.Head.ID, skHead, write().
+		set(attrRunning, str(shard(s.Head.ID))).set(attrLook, num(look(c))).
+		set(attrSeq, num(s.Seq)).set(attrEpoch, num(next.Epoch)).
+		when("attribute_exists(?) AND ? <= ?", attrPK, attrSeq, num(s.Seq)))
+	if err != nil {
+		return 0, err
+	}
+	acquired, err := l.giveLease(ctx, s, next, c.Request)
+	if err != nil {
+		return 0, err
+	}
+	if !acquired {
+		return 0, tasklog.ErrConflict
+	}
+	if doubted || !s.Fenced() || s.Lease.Holder == c.Writer {
+		return next.Epoch, nil
+	}
+	fenced, err := l.fence(ctx, s, c.Writer, next.Epoch)
+	if err == nil && fenced == next.Epoch {
+		return next.Epoch, nil
+	}
+	if err == nil {
+		err = tasklog.ErrConflict // somebody else doubts this lease already
+	}
+	// The holder before had not crashed: it has appended since. The lease is given back, to be taken with what is known now.
+	_, _, _ = l.update(ctx, s.Head.ID, skLease, write().set(attrUntil, num(time.Now().Add(-time.Millisecond).UnixMilli())).
+		when("? = ? AND ? = ?", attrWriter, str(c.Writer), attrEpoch, num(next.Epoch)))
+	return 0, err
+}
+
+// giveLease writes the lease that follows the one in s. It reports false if the lease is not the one in s any more, unless
+// the new one had been written before.
+func (l *Log) giveLease(
+	ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, r tasklog.Request,
+) (bool, error) {
+	e := write().
+		set(attrWriter, str(next.Holder)).set(attrUntil, num(next.Until.UnixMilli())).
+		set(attrEpoch, num(next.Epoch)).set(attrSeq, num(next.Seq)).
+		set(attrCrashes, num(int64(next.Crashes))).set(attrTTL, num(s.Head.Expires.Unix())).
+		when("attribute_not_exists(?) OR ? = ? AND ? = ?",
+			attrUntil, attrUntil, num(s.Lease.Until.UnixMilli()), attrEpoch, num(s.Lease.Epoch))
+	request, err := l.putRequest(ctx, s.Head, r, a2a.NewMessageID())
 	if err != nil {
 		return false, err
 	}
@@ -86,80 +136,223 @@ func (l *Log) giveLease(ctx context.Context, s *tasklog.Snapshot, next tasklog.L
 			e.remove(name)
 		}
 	}
-	e.values[":seen"], e.values[":before"] = num(s.Lease.Until.UnixMilli()), num(s.Lease.Epoch)
-	now, updated, err := l.update(ctx, s.Head.ID, skLease, e.sets+e.removes,
-		"attribute_not_exists(#u) OR #u = :seen AND #ep = :before", e.names, e.values)
-	done := now.str(attrWriter) == next.Holder && now.num(attrEpoch) == next.Epoch && now.num(attrUntil) == next.Until.UnixMilli()
+	now, updated, err := l.update(ctx, s.Head.ID, skLease, e)
+	done := now.str(attrWriter) == next.Holder && now.num(attrEpoch) == next.Epoch &&
+		now.num(attrUntil) == next.Until.UnixMilli()
 	return updated || err == nil && done, err
 }
 
-// Fence implements [tasklog.Log].
-func (l *Log) Fence(ctx context.Context, h tasklog.Head, writer string, epoch, next int64) error {
-	existing, err := l.put(ctx, item{
-		attrPK:     str(string(h.ID)),
-		attrSK:     str(skBatch(next)),
-		attrCount:  num(0),
-		attrWriter: str(writer),
-		attrEpoch:  num(epoch),
-		attrTTL:    num(h.Expires.Unix()),
-	}, "attribute_not_exists(#pk) OR #n = :none AND #ep < :ep",
-		map[string]string{"#pk": attrPK, "#n": attrCount, "#ep": attrEpoch}, values{":none": num(0), ":ep": num(epoch)})
-	if err != nil {
-		return fmt.Errorf("dynamolog: fencing: %w", err)
+// fence reserves the place after the last event in s for the writer, as of an epoch: nobody of an earlier epoch can append
+// there. If somebody of a later epoch has been there, who may have crashed, it is the one after that. It returns
+// ErrConflict if the place has events.
+func (l *Log) fence(ctx context.Context, s *tasklog.Snapshot, writer string, epoch int64) (fenced int64, err error) {
+	for {
+		existing, err := l.put(ctx, item{
+			attrPK:     str(string(s.Head.ID)),
+			attrSK:     str(skBatch(s.Seq + 1)),
+			attrCount:  num(0),
+			attrWriter: str(writer),
+			attrEpoch:  num(epoch),
+			attrTTL:    num(s.Head.Expires.Unix()),
+		}, write().when("attribute_not_exists(?) OR ? = ? AND ? < ?", attrPK, attrCount, num(0), attrEpoch, num(epoch)))
+		switch {
+		case err != nil:
+			return 0, err
+		case existing.num(attrCount) > 0:
+			return 0, tasklog.ErrConflict
+		case existing == nil, existing.str(attrWriter) == writer:
+			return epoch, nil
+		}
+		epoch = existing.num(attrEpoch) + 1
 	}
-	if existing != nil && (existing.str(attrWriter) != writer || existing.num(attrCount) > 0) {
+}
+
+// lease is a [tasklog.Lease].
+type lease struct {
+	log    *Log
+	head   tasklog.Head
+	writer string
+	epoch  int64
+	push   atomic.Bool // the task has push notification configurations
+
+	// Of Append, which one goroutine calls at a time.
+	last, before end
+	state        a2a.TaskState // that the head was told last
+	told         time.Time
+
+	telling sync.WaitGroup // those of tell
+}
+
+// end is how far a log has come.
+type end struct {
+	seq  int64
+	size tasklog.Size
+}
+
+func (l *Log) newLease(s *tasklog.Snapshot, c tasklog.Claim, epoch int64) *lease {
+	h := &lease{log: l, head: s.Head, writer: c.Writer, epoch: epoch}
+	h.push.Store(s.Head.Push || c.Push)
+	h.last = end{s.Seq, s.Size}
+	return h
+}
+
+// Append implements [tasklog.Lease]. It costs one write unit per KB of deflated events, and one and those of the index for
+// a state that the head has not been told for some seconds.
+func (h *lease) Append(ctx context.Context, first int64, entries []tasklog.Entry) error {
+	base := h.last
+	if first <= base.seq {
+		base = h.before // it is the last append again
+	}
+	if first != base.seq+1 {
+		return tasklog.ErrConflict
+	}
+	now := end{base.seq + int64(len(entries)), base.size}
+	state, at := a2a.TaskState(""), time.Time{}
+	for _, e := range entries {
+		now.size = now.size.Plus(e.Size())
+		if e.State != "" {
+			state, at = e.State, e.Time
+		}
+	}
+	if err := h.append(ctx, first, entries, state, now.size); err != nil {
+		return err
+	}
+	h.before, h.last = base, now
+	// What begins a turn is no news: a client that waits for its end is about to be told more.
+	if state != "" && state != a2a.TaskStateSubmitted && (state != h.state || time.Since(h.told) > statusLag) {
+		h.state, h.told = state, time.Now()
+		h.telling.Go(func() { h.tell(context.WithoutCancel(ctx), state, at, now.seq) })
+	}
+	return nil
+}
+
+func (h *lease) append(
+	ctx context.Context, first int64, entries []tasklog.Entry, state a2a.TaskState, size tasklog.Size,
+) error {
+	item := item{
+		attrPK:     str(string(h.head.ID)),
+		attrSK:     str(skBatch(first)),
+		attrCount:  num(int64(len(entries))),
+		attrTTL:    num(h.head.Expires.Unix()),
+		attrWriter: str(h.writer),
+	}
+	putSize(item, size)
+	if state.Terminal() {
+		item[attrState] = str(string(state))
+	}
+	if h.push.Load() {
+		item[attrPush] = num(1)
+	}
+	err := h.log.putBody(ctx, item, h.head.Expires, ref(first, h.writer), maxBatchBody, deflate(entries))
+	if err != nil {
+		return fmt.Errorf("dynamolog: appending: %w", err)
+	}
+	// A fence keeps out who held the lease before it was put.
+	existing, err := h.log.put(ctx, item, write().when("attribute_not_exists(?) OR ? = ? AND (? = ? OR ? < ?)",
+		attrPK, attrCount, num(0), attrWriter, str(h.writer), attrEpoch, num(h.epoch)))
+	if err != nil {
+		return fmt.Errorf("dynamolog: appending: %w", err)
+	}
+	if existing != nil && (existing.str(attrWriter) != h.writer || existing.num(attrCount) == 0) {
 		return tasklog.ErrConflict
 	}
 	return nil
 }
 
-// Renew implements [tasklog.Log]. It costs one write unit, or half a read unit if it only tells.
-func (l *Log) Renew(ctx context.Context, h tasklog.Head, writer string, until time.Time) (tasklog.Asked, error) {
-	var lease item
-	var err error
-	renewed := true
-	if until.IsZero() {
-		var out *dynamodb.GetItemOutput
-		out, err = l.client.GetItem(ctx, &dynamodb.GetItemInput{
-			TableName: &l.table,
-			Key:       item{attrPK: str(string(h.ID)), attrSK: str(skLease)},
-		})
-		if out != nil {
-			lease = out.Item
-		}
-	} else {
-		update := "SET #w = :w, #u = :until, #ep = if_not_exists(#ep, :first), #ttl = :ttl"
-		names := map[string]string{"#w": attrWriter, "#u": attrUntil, "#ep": attrEpoch, "#ttl": attrTTL}
-		vals := values{":w": str(writer), ":until": num(until.UnixMilli()), ":first": num(1), ":ttl": num(h.Expires.Unix())}
-		if h.Push {
-			// The first renewal by a holder who has been told wakes the push function, for what was appended before.
-			update += ", #p = if_not_exists(#tell, :none) REMOVE #tell"
-			names["#p"], names["#tell"], vals[":none"] = attrPush, attrTell, num(0)
-		}
-		lease, renewed, err = l.update(ctx, h.ID, skLease, update, "attribute_not_exists(#w) OR #w = :w", names, vals)
+// tell tells the head of a state. It does not hold up the next append, and the log is already right if it fails.
+func (h *lease) tell(ctx context.Context, s a2a.TaskState, at time.Time, seq int64) {
+	e := statusOf(h.head.ID, s, at, seq).when("attribute_exists(?) AND ? < ?", attrPK, attrSeq, num(seq))
+	if tasklog.Final(s) {
+		e.remove(attrRunning)
 	}
+	_, _, _ = h.log.update(ctx, h.head.ID, skHead, e)
+}
+
+// statusOf returns what a head says of the state that came with an event.
+func statusOf(id a2a.TaskID, s a2a.TaskState, at time.Time, seq int64) *expression {
+	return write().set(attrState, str(string(s))).set(attrSeq, num(seq)).
+		set(attrPosition, str(position(tasklog.Position{Time: at, ID: id})))
+}
+
+// Renew implements [tasklog.Lease]. It costs one write unit.
+func (h *lease) Renew(ctx context.Context, until time.Time) (tasklog.Asked, error) {
+	e := write().
+		set(attrWriter, str(h.writer)).set(attrUntil, num(until.UnixMilli())).set(attrTTL, num(h.head.Expires.Unix())).
+		setTo(attrEpoch, "if_not_exists(?, ?)", attrEpoch, num(1)).
+		when("attribute_not_exists(?) OR ? = ?", attrWriter, attrWriter, str(h.writer))
+	if h.push.Load() {
+		// The first renewal by a holder that has learned of it wakes the push function, for what was appended before.
+		e.setTo(attrPush, "if_not_exists(?, ?)", attrTell, num(0)).remove(attrTell)
+	}
+	now, renewed, err := h.log.update(ctx, h.head.ID, skLease, e)
 	if err != nil {
 		return tasklog.Asked{}, fmt.Errorf("dynamolog: renewing lease: %w", err)
 	}
-	if holder := lease.str(attrWriter); !renewed || holder != "" && holder != writer {
+	if !renewed {
 		return tasklog.Asked{}, tasklog.ErrConflict
 	}
-	_, cancel := lease[attrCancel]
-	_, push := lease[attrTell]
-	return tasklog.Asked{Cancel: cancel, Push: push}, nil
+	return h.asked(now)
 }
 
-// RequestCancel implements [tasklog.Log].
+// Asked implements [tasklog.Lease]. It costs half a read unit.
+func (h *lease) Asked(ctx context.Context) (tasklog.Asked, error) {
+	out, err := h.log.client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &h.log.table,
+		Key:       item{attrPK: str(string(h.head.ID)), attrSK: str(skLease)},
+	})
+	if err != nil {
+		return tasklog.Asked{}, fmt.Errorf("dynamolog: reading lease: %w", err)
+	}
+	return h.asked(out.Item)
+}
+
+// asked returns what the lease item asks of the holder.
+func (h *lease) asked(it item) (tasklog.Asked, error) {
+	if it.num(attrEpoch) > h.epoch { // who held it before may still be there: the read may be an old one
+		return tasklog.Asked{}, tasklog.ErrConflict
+	}
+	if _, push := it[attrTell]; push {
+		h.push.Store(true)
+	}
+	_, cancel := it[attrCancel]
+	return tasklog.Asked{Cancel: cancel}, nil
+}
+
+// SaveSnapshot implements [tasklog.Lease]. The parts of the snapshot before stay until they expire, so that nobody loses
+// what they are reading.
+func (h *lease) SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]byte, error]) error {
+	r := "snapshot." + ref(seq, h.writer)
+	if err := h.log.putLines(ctx, h.head.ID, h.head.Expires, r, lines); err != nil {
+		return fmt.Errorf("dynamolog: saving snapshot: %w", err)
+	}
+	_, _, err := h.log.update(ctx, h.head.ID, skHead, write().set(attrSnapshotSeq, num(seq)).set(attrSnapshotRef, str(r)).
+		when("attribute_exists(?) AND (attribute_not_exists(?) OR ? < ?)",
+			attrPK, attrSnapshotSeq, attrSnapshotSeq, num(seq)))
+	if err != nil {
+		return fmt.Errorf("dynamolog: saving snapshot: %w", err)
+	}
+	return nil
+}
+
+// Release implements [tasklog.Lease]. It costs one write unit.
+func (h *lease) Release(ctx context.Context) error {
+	_, err := h.Renew(ctx, released)
+	return err
+}
+
+// Close implements [tasklog.Lease].
+func (h *lease) Close() { h.telling.Wait() }
+
+// RequestCancel implements [tasklog.Log]. It costs one write unit.
 func (l *Log) RequestCancel(ctx context.Context, h tasklog.Head) error {
-	_, _, err := l.update(ctx, h.ID, skLease, "SET #c = :yes, #ttl = :ttl", "",
-		map[string]string{"#c": attrCancel, "#ttl": attrTTL}, values{":yes": num(1), ":ttl": num(h.Expires.Unix())})
+	_, _, err := l.update(ctx, h.ID, skLease, write().set(attrCancel, num(1)).set(attrTTL, num(h.Expires.Unix())))
 	if err != nil {
 		return fmt.Errorf("dynamolog: requesting to cancel: %w", err)
 	}
 	return nil
 }
 
-// Settle implements [tasklog.Log].
+// Settle implements [tasklog.Index]. It costs one write unit and those of the index.
 func (l *Log) Settle(ctx context.Context, s *tasklog.Snapshot) error {
 	if err := l.settle(ctx, s); err != nil {
 		return fmt.Errorf("dynamolog: settling: %w", err)
@@ -172,43 +365,41 @@ func (l *Log) settle(ctx context.Context, s *tasklog.Snapshot) error {
 	if t := s.Task.Status.Timestamp; t != nil {
 		at = *t
 	}
-	vals := values{
-		":state": str(string(s.Task.Status.State)), ":po": str(position(tasklog.Position{Time: at, ID: s.Head.ID})),
-		":seq": num(s.Seq), ":ep": num(s.Lease.Epoch),
-	}
-	for {
-		now, settled, err := l.update(ctx, s.Head.ID, skHead, "SET #state = :state, #po = :po, #seq = :seq REMOVE #run",
-			"#seq <= :seq AND (attribute_not_exists(#ep) OR #ep <= :ep)",
-			map[string]string{"#state": attrState, "#po": attrPosition, "#seq": attrSeq, "#run": attrRunning, "#ep": attrEpoch}, vals)
-		next := s.Next("", time.Now())
-		if err != nil || settled || now.num(attrSeq) > s.Seq || now.num(attrEpoch) != next.Epoch {
-			return err // nil if there is a later turn
+	for epoch := s.Lease.Epoch; ; {
+		e := statusOf(s.Head.ID, s.Task.Status.State, at, s.Seq).remove(attrRunning).
+			when("? <= ? AND (attribute_not_exists(?) OR ? <= ?)", attrSeq, num(s.Seq), attrEpoch, attrEpoch, num(epoch))
+		now, settled, err := l.update(ctx, s.Head.ID, skHead, e)
+		if err != nil || settled || now.num(attrSeq) > s.Seq || now.num(attrEpoch) <= epoch {
+			return err // nil if there is a later turn, or no task any more
 		}
 		// Somebody has come halfway to the lease. It is given to nobody, so that it can't be taken any more as they know it.
-		taken, err := l.giveLease(ctx, s, next)
+		next := s.Next(tasklog.Claim{})
+		next.Until = time.Now()
+		next.Epoch = now.num(attrEpoch)
+		taken, err := l.giveLease(ctx, s, next, s.Last)
 		if err != nil || !taken {
 			return err
 		}
-		vals[":ep"] = num(next.Epoch)
+		epoch = next.Epoch
 	}
 }
 
-// Running implements [tasklog.Log], by the index.
-func (l *Log) Running(ctx context.Context, yield func(a2a.TaskID) bool) error {
+// Unfinished implements [tasklog.Index].
+func (l *Log) Unfinished(ctx context.Context, yield func(a2a.TaskID) bool) error {
 	begin := rand.IntN(shards) // who stops early has not always seen the same
 	for i := range shards {
-		i = (begin + i) % shards
+		e := write()
 		pages := dynamodb.NewQueryPaginator(l.client, &dynamodb.QueryInput{
 			TableName:                 &l.table,
 			IndexName:                 aws.String(indexRunning),
-			KeyConditionExpression:    aws.String("#run = :run"),
-			ExpressionAttributeNames:  map[string]string{"#run": attrRunning},
-			ExpressionAttributeValues: values{":run": str(strconv.Itoa(i))},
+			KeyConditionExpression:    aws.String(e.text("? = ?", attrRunning, str(strconv.Itoa((begin+i)%shards)))),
+			ExpressionAttributeNames:  e.names,
+			ExpressionAttributeValues: e.values,
 		})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
-				return fmt.Errorf("dynamolog: finding running tasks: %w", err)
+				return fmt.Errorf("dynamolog: finding unfinished tasks: %w", err)
 			}
 			for _, it := range page.Items {
 				if !yield(a2a.TaskID(item(it).str(attrPK))) {

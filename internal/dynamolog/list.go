@@ -50,7 +50,7 @@ func parsePosition(s string) tasklog.Position {
 	return tasklog.Position{Time: time.UnixMilli(n), ID: a2a.TaskID(id)}
 }
 
-// List implements [tasklog.Log], by the index. It costs half a read unit for each shard, or for each 4 KB, some 25 tasks, if
+// List implements [tasklog.Index], by the index. It costs half a read unit for each shard, or for each 4 KB, some 25 tasks, if
 // they are more; what the filter leaves out is paid for, too.
 func (l *Log) List(ctx context.Context, f tasklog.Filter, after tasklog.Position, yield func(tasklog.Position) bool) error {
 	var readers [listShards]*listReader
@@ -105,7 +105,7 @@ func (r *listReader) first(ctx context.Context) (string, error) {
 	return r.entries[0], nil
 }
 
-// Count implements [tasklog.Log]. It reads all of the owner's entries since f.Since.
+// Count implements [tasklog.Index]. It reads all of the owner's entries since f.Since.
 func (l *Log) Count(ctx context.Context, f tasklog.Filter) (int, error) {
 	n := 0
 	for i := range listShards {
@@ -129,25 +129,27 @@ func (l *Log) listQuery(f tasklog.Filter, shard int, after tasklog.Position) *dy
 	if after != (tasklog.Position{}) {
 		before = position(after)
 	}
-	names := map[string]string{"#li": attrList, "#po": attrPosition, "#x": attrExpires}
-	vals := values{
-		":li": str(listKey(f.Scope, shard)), ":since": str(millis(f.Since)), ":before": str(before),
-		":now": num(time.Now().Unix()),
+	since := f.Since
+	if !since.IsZero() {
+		since = since.Add(-statusLag)
 	}
-	filter := "#x > :now"
-	for _, only := range []struct{ attr, value string }{{attrContext, f.ContextID}, {attrState, string(f.State)}} {
-		if only.value != "" {
-			filter += " AND #" + only.attr + " = :" + only.attr
-			names["#"+only.attr], vals[":"+only.attr] = only.attr, str(only.value)
-		}
+	e := write()
+	key := e.text("? = ? AND ? BETWEEN ? AND ?",
+		attrList, str(listKey(f.Scope, shard)), attrPosition, str(millis(since)), str(before))
+	e.when("? > ?", attrExpires, num(time.Now().Unix()))
+	if f.ContextID != "" {
+		e.when("? = ?", attrContext, str(f.ContextID))
+	}
+	if f.State != "" {
+		e.when("? = ?", attrState, str(string(f.State)))
 	}
 	return &dynamodb.QueryInput{
 		TableName:                 &l.table,
 		IndexName:                 aws.String(indexOwner),
-		KeyConditionExpression:    aws.String("#li = :li AND #po BETWEEN :since AND :before"),
-		FilterExpression:          &filter,
-		ExpressionAttributeNames:  names,
-		ExpressionAttributeValues: vals,
+		KeyConditionExpression:    &key,
+		FilterExpression:          &e.condition,
+		ExpressionAttributeNames:  e.names,
+		ExpressionAttributeValues: e.values,
 		ScanIndexForward:          aws.Bool(false),
 		Limit:                     aws.Int32(listPage),
 	}

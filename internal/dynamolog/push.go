@@ -19,26 +19,26 @@ import (
 	"a2alambda/internal/trace"
 )
 
-// The table's stream wakes the push function for changes that leave p = 1 in an item. That is:
+// The table's stream wakes the push function for changes that leave p = 1 in an item. These are:
 //
 //   - a head of a task with push notifications: its creation, each change of its status, a new holder;
-//   - a batch by a holder who knows that the task has some;
-//   - the first renewal of its lease by a holder who has been told in the middle of its run;
-//   - a configuration that is put. Whoever claims it removes p: what a delivery writes wakes nobody.
+//   - an append by a holder who knows that the task has some;
+//   - the first renewal of its lease by a holder who learned of them in the middle of its run;
+//   - a configuration that is put. A claim removes p: what a delivery writes wakes nobody.
 //
 // The last change of a turn is one of its head. So whatever else was missed, the end of the turn wakes.
 //
-// A configuration is in the index of running tasks, under keys of its own, while it is claimed or waits for another try: as
-// of the end of the claim, or as of that try.
+// A configuration is in the index of unfinished tasks, under keys of its own, while it is claimed or
+// waits for another try: as of the end of the claim, or as of that try.
 
-// Attributes of configurations, besides seq: the last event delivered; w: who holds the claim; cr: when the claim ends, or when
-// delivery is to be tried again, in seconds since 1970.
+// Attributes of configurations, besides seq: the last event delivered; w: the holder of the claim; cr:
+// when the claim ends, or when delivery is to be tried again, in seconds since 1970.
 const (
 	attrFailures = "f"  // N: how often delivery was put off
 	attrSince    = "fs" // N: when that began, in seconds since 1970
-	attrAgain    = "ag" // N: there if the holder must look at the log again before it releases the claim
+	attrAgain    = "ag" // N: there if the holder must read the log again before it releases the claim
 	attrGivenUp  = "d"  // N: there if delivery was given up
-	attrLast     = "lw" // S: who has released the claim
+	attrLast     = "lw" // S: who released the claim last
 )
 
 const (
@@ -46,14 +46,14 @@ const (
 	skPushEnd = "P$" // after every configuration
 )
 
-// pushBody is the JSON in a configuration's attribute b. Two configurations are the same if it is.
+// pushBody is the JSON in a configuration's attribute b. Configurations are the same if it is.
 type pushBody struct {
 	Push    a2a.PushConfig `json:"push"`
 	Version string         `json:"version"`
 }
 
-// Woken returns the tasks that changes in the table's stream wake, each once, in order. The stream has new images. Whoever filters it
-// by {"dynamodb":{"NewImage":{"p":{"N":["1"]}}}} before loses none of them.
+// Woken returns the tasks that changes in the table's stream wake, each once, in order. The stream has
+// new images. A filter by {"dynamodb":{"NewImage":{"p":{"N":["1"]}}}} before it loses none of them.
 func Woken(e events.DynamoDBEvent) []a2a.TaskID {
 	var ids []a2a.TaskID
 	for _, r := range e.Records {
@@ -70,22 +70,33 @@ func Woken(e events.DynamoDBEvent) []a2a.TaskID {
 
 func pushShard(id a2a.TaskID) string { return "push-" + shard(id) }
 
-// PutPush implements [push.Store]. It costs one write unit, and two more for the first of a task that exists.
-func (l *Log) PutPush(ctx context.Context, h tasklog.Head, c push.Config) error {
+// Pushes is a [push.Store] in the table of a log.
+type Pushes struct{ log *Log }
+
+// Pushes returns the push notification configurations in the table.
+func (l *Log) Pushes() *Pushes { return &Pushes{l} }
+
+// Put implements [push.Store]. It costs one write unit, and two more unless h.Push is set.
+func (s *Pushes) Put(ctx context.Context, h tasklog.Head, c push.Config) error {
+	if err := s.put(ctx, h, c); err != nil {
+		return fmt.Errorf("dynamolog: storing push configuration: %w", err)
+	}
+	return nil
+}
+
+func (s *Pushes) put(ctx context.Context, h tasklog.Head, c push.Config) error {
 	body, err := jsonline.Marshal(pushBody{c.Push, c.Version})
 	if err != nil {
-		return fmt.Errorf("dynamolog: storing push configuration: %w", err)
+		return err
 	}
 	if !h.Push {
 		// Before the configuration: if this fails halfway, the task wakes in vain, and is not overlooked.
-		_, _, err = l.update(ctx, h.ID, skLease, "SET #tell = :yes, #ttl = :ttl", "",
-			map[string]string{"#tell": attrTell, "#ttl": attrTTL}, values{":yes": num(1), ":ttl": num(h.Expires.Unix())})
+		_, _, err = s.log.update(ctx, h.ID, skLease, write().set(attrTell, num(1)).set(attrTTL, num(h.Expires.Unix())))
 		if err == nil {
-			_, _, err = l.update(ctx, h.ID, skHead, "SET #p = :yes", "attribute_exists(#pk)",
-				map[string]string{"#pk": attrPK, "#p": attrPush}, values{":yes": num(1)})
+			_, _, err = s.log.update(ctx, h.ID, skHead, write().set(attrPush, num(1)).when("attribute_exists(?)", attrPK))
 		}
 		if err != nil {
-			return fmt.Errorf("dynamolog: storing push configuration: %w", err)
+			return err
 		}
 	}
 	it := item{
@@ -99,20 +110,16 @@ func (l *Log) PutPush(ctx context.Context, h tasklog.Head, c push.Config) error 
 	if c.Trace.Parent != "" {
 		it[attrTrace] = str(c.Trace.String())
 	}
-	_, err = l.put(ctx, it, "attribute_not_exists(#pk) OR #b <> :b OR attribute_exists(#d)",
-		map[string]string{"#pk": attrPK, "#b": attrBody, "#d": attrGivenUp}, values{":b": bin(body)})
-	if err != nil {
-		return fmt.Errorf("dynamolog: storing push configuration: %w", err)
-	}
-	return nil
+	_, err = s.log.put(ctx, it, write().when("attribute_not_exists(?) OR ? <> ? OR attribute_exists(?)",
+		attrPK, attrBody, bin(body), attrGivenUp))
+	return err
 }
 
-// Pushes implements [push.Store].
-func (l *Log) Pushes(ctx context.Context, id a2a.TaskID) ([]push.Config, error) {
+// List implements [push.Store].
+func (s *Pushes) List(ctx context.Context, id a2a.TaskID) ([]push.Config, error) {
 	var all []push.Config
-	var from item
-	for {
-		page, err := l.query(ctx, id, skPush, skPushEnd, from, true, 0)
+	for from, more := item(nil), true; more; more = from != nil {
+		page, err := s.log.query(ctx, id, skPush, skPushEnd, from, true, 0)
 		if err != nil {
 			return nil, fmt.Errorf("dynamolog: reading push configurations: %w", err)
 		}
@@ -126,10 +133,9 @@ func (l *Log) Pushes(ctx context.Context, id a2a.TaskID) ([]push.Config, error) 
 			}
 			all = append(all, c)
 		}
-		if from = page.LastEvaluatedKey; from == nil {
-			return all, nil
-		}
+		from = page.LastEvaluatedKey
 	}
+	return all, nil
 }
 
 func pushConfig(it item) (push.Config, error) {
@@ -137,21 +143,25 @@ func pushConfig(it item) (push.Config, error) {
 	if err := json.Unmarshal(it.bin(attrBody), &body); err != nil {
 		return push.Config{}, err
 	}
+	p := push.Progress{After: it.num(attrSeq), Failures: int(it.num(attrFailures))}
+	if s := it.num(attrSince); s > 0 {
+		p.Since = time.Unix(s, 0)
+	}
 	return push.Config{
-		TaskID:  a2a.TaskID(it.str(attrPK)),
-		ID:      it.str(attrSK)[len(skPush):],
-		Push:    body.Push,
-		Version: body.Version,
-		Trace:   trace.Parse(it.str(attrTrace)),
-		After:   it.num(attrSeq),
-		Expires: time.Unix(it.num(attrTTL), 0).UTC(),
+		TaskID:   a2a.TaskID(it.str(attrPK)),
+		ID:       it.str(attrSK)[len(skPush):],
+		Push:     body.Push,
+		Version:  body.Version,
+		Trace:    trace.Parse(it.str(attrTrace)),
+		Expires:  time.Unix(it.num(attrTTL), 0).UTC(),
+		Progress: p,
 	}, nil
 }
 
-// DeletePush implements [push.Store].
-func (l *Log) DeletePush(ctx context.Context, id a2a.TaskID, config string) error {
-	_, err := l.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: &l.table,
+// Delete implements [push.Store].
+func (s *Pushes) Delete(ctx context.Context, id a2a.TaskID, config string) error {
+	_, err := s.log.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+		TableName: &s.log.table,
 		Key:       item{attrPK: str(string(id)), attrSK: str(skPush + config)},
 	})
 	if err != nil {
@@ -160,128 +170,17 @@ func (l *Log) DeletePush(ctx context.Context, id a2a.TaskID, config string) erro
 	return nil
 }
 
-// ClaimPush implements [push.Store]. It costs two write units with the index.
-func (l *Log) ClaimPush(ctx context.Context, id a2a.TaskID, config, writer string, until time.Time) (*push.Delivery, error) {
-	d, err := l.claimPush(ctx, id, config, writer, until)
-	if err != nil && err != push.ErrGivenUp {
-		err = fmt.Errorf("dynamolog: claiming delivery: %w", err)
-	}
-	return d, err
-}
-
-func (l *Log) claimPush(ctx context.Context, id a2a.TaskID, config, writer string, until time.Time) (*push.Delivery, error) {
-	for {
-		now, claimed, err := l.update(ctx, id, skPush+config, "SET #w = :w, #run = :run, #cr = :until REMOVE #p, #ag",
-			"attribute_exists(#pk) AND attribute_not_exists(#d) AND (attribute_not_exists(#cr) OR #cr <= :now OR #w = :w)",
-			map[string]string{
-				"#pk": attrPK, "#w": attrWriter, "#run": attrRunning, "#cr": attrCreated, "#p": attrPush, "#ag": attrAgain, "#d": attrGivenUp,
-			},
-			values{":w": str(writer), ":run": str(pushShard(id)), ":until": num(until.Unix()), ":now": num(time.Now().Unix())})
-		if err != nil {
-			return nil, err
-		}
-		if claimed {
-			c, err := pushConfig(now)
-			d := &push.Delivery{Config: c, Writer: writer, Failures: int(now.num(attrFailures))}
-			if s := now.num(attrSince); s > 0 {
-				d.Since = time.Unix(s, 0)
-			}
-			return d, err
-		}
-		if now.num(attrGivenUp) > 0 {
-			return nil, push.ErrGivenUp
-		}
-		if now.str(attrWriter) == "" {
-			return nil, nil // it is gone, or not due
-		}
-		_, told, err := l.update(ctx, id, skPush+config, "SET #ag = :yes", "attribute_exists(#w)",
-			map[string]string{"#ag": attrAgain, "#w": attrWriter}, values{":yes": num(1)})
-		if told || err != nil {
-			return nil, err
-		}
-		// It was released in between, and nobody was told.
-	}
-}
-
-// SavePush implements [push.Store].
-func (l *Log) SavePush(ctx context.Context, d *push.Delivery, until time.Time) error {
-	e := progress(d)
-	e.set(attrCreated, num(until.Unix()))
-	e.remove(attrAgain)
-	_, err := l.updateClaimed(ctx, d, e, "")
-	return err
-}
-
-// ReleasePush implements [push.Store].
-func (l *Log) ReleasePush(ctx context.Context, d *push.Delivery, due time.Time) (released bool, err error) {
-	e := progress(d)
-	e.set(attrLast, str(d.Writer))
-	e.remove(attrWriter, attrAgain)
-	condition := ""
-	if due.IsZero() {
-		e.remove(attrCreated, attrRunning)
-		condition += " AND attribute_not_exists(#ag)"
-	} else {
-		e.set(attrCreated, num(due.Unix()))
-	}
-	now, err := l.updateClaimed(ctx, d, e, condition)
-	switch {
-	case err == push.ErrConflict && now.str(attrWriter) == d.Writer:
-		return false, nil
-	case err == push.ErrConflict && now.str(attrLast) == d.Writer:
-		return true, nil // an acknowledgement was lost; another may have the claim since
-	}
-	return err == nil, err
-}
-
-// GiveUpPush implements [push.Store].
-func (l *Log) GiveUpPush(ctx context.Context, d *push.Delivery) error {
-	e := progress(d)
-	e.set(attrGivenUp, num(1))
-	e.remove(attrWriter, attrAgain, attrCreated, attrRunning)
-	now, err := l.updateClaimed(ctx, d, e, "")
-	if err == push.ErrConflict && now.num(attrGivenUp) > 0 {
-		return nil // an acknowledgement was lost
-	}
-	return err
-}
-
-// updateClaimed updates the configuration if the delivery holds the claim and the condition, which may be empty, is met. If not, it
-// returns the configuration as it is, and ErrConflict.
-func (l *Log) updateClaimed(ctx context.Context, d *push.Delivery, e *expression, condition string) (item, error) {
-	e.names["#w"], e.values[":w"] = attrWriter, str(d.Writer)
-	now, updated, err := l.update(ctx, d.TaskID, skPush+d.ID, e.sets+e.removes, "#w = :w"+condition, e.names, e.values)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("dynamolog: updating delivery: %w", err)
-	case !updated:
-		return now, push.ErrConflict
-	}
-	return now, nil
-}
-
-// progress returns the expression that stores how far the delivery has come.
-func progress(d *push.Delivery) *expression {
-	e := newExpression()
-	e.set(attrSeq, num(d.After))
-	if d.Failures > 0 {
-		e.set(attrFailures, num(int64(d.Failures)))
-		e.set(attrSince, num(d.Since.Unix()))
-	} else {
-		e.remove(attrFailures, attrSince)
-	}
-	return e
-}
-
-// DuePushes implements [push.Store], by the index.
-func (l *Log) DuePushes(ctx context.Context, yield func(id a2a.TaskID, config string) bool) error {
+// Due implements [push.Store], by the index.
+func (s *Pushes) Due(ctx context.Context, yield func(id a2a.TaskID, config string) bool) error {
 	for i := range shards {
-		pages := dynamodb.NewQueryPaginator(l.client, &dynamodb.QueryInput{
-			TableName:                 &l.table,
+		e := write()
+		key := e.text("? = ? AND ? <= ?", attrRunning, str("push-"+strconv.Itoa(i)), attrLook, num(time.Now().Unix()))
+		pages := dynamodb.NewQueryPaginator(s.log.client, &dynamodb.QueryInput{
+			TableName:                 &s.log.table,
 			IndexName:                 aws.String(indexRunning),
-			KeyConditionExpression:    aws.String("#run = :run AND #cr <= :now"),
-			ExpressionAttributeNames:  map[string]string{"#run": attrRunning, "#cr": attrCreated},
-			ExpressionAttributeValues: values{":run": str("push-" + strconv.Itoa(i)), ":now": num(time.Now().Unix())},
+			KeyConditionExpression:    &key,
+			ExpressionAttributeNames:  e.names,
+			ExpressionAttributeValues: e.values,
 		})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)

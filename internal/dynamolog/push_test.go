@@ -24,6 +24,8 @@ import (
 	"a2alambda/localtest"
 )
 
+func pushes(l *dynamolog.Log) pushtest.Store { return pushtest.Store{Store: l.Pushes(), Log: l} }
+
 // TestWakes checks which changes of the table wake the push function.
 func TestWakes(t *testing.T) {
 	client, table := newTable(t)
@@ -64,8 +66,8 @@ func TestWakes(t *testing.T) {
 	h, first := tasklogtest.NewTask()
 	b := tasklog.Batch{ID: h.ID, Writer: "w", First: 2, Events: [][]byte{first}, Expires: h.Expires}
 	check("without push notifications", waking(l.Create(t.Context(), h, "w", end, first), l.Append(t.Context(), b), renew(h)), "")
-	check("a configuration", waking(l.PutPush(t.Context(), h, pushtest.NewConfig(h, "c", "https://a"))), "H P#c")
-	_, err := l.ClaimPush(t.Context(), h.ID, "c", "x", end)
+	check("a configuration", waking(l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://a"))), "H P#c")
+	_, err := l.Pushes().Claim(t.Context(), h.ID, "c", "x", end)
 	check("a claim", waking(err), "H")
 	h.Push = true
 	check("the holder knows", waking(renew(h)), "H L")
@@ -103,10 +105,10 @@ func TestPushItem(t *testing.T) {
 	l := dynamolog.New(client, table)
 	h, _ := tasklogtest.NewTask()
 	h.Push = true
-	if err := l.PutPush(t.Context(), h, pushtest.NewConfig(h, "c", "https://a")); err != nil {
+	if err := l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://a")); err != nil {
 		t.Fatal(err)
 	}
-	d, err := l.ClaimPush(t.Context(), h.ID, "c", "x", time.Unix(4e9, 0))
+	held, err := l.Pushes().Claim(t.Context(), h.ID, "c", "x", time.Unix(4e9, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,8 +137,8 @@ func TestPushItem(t *testing.T) {
 		}
 	}
 	check("cr=4000000000 pk=ID run=push-# seq=1 sk=P#c tr=TRACE ttl=EXPIRES w=x")
-	d.After, d.Failures, d.Since = 7, 2, time.Unix(3e9, 0)
-	if _, err := l.ReleasePush(t.Context(), d, time.Unix(3e9+60, 0)); err != nil {
+	p := push.Progress{After: 7, Failures: 2, Since: time.Unix(3e9, 0)}
+	if _, err := held.Release(t.Context(), p, time.Unix(3e9+60, 0)); err != nil {
 		t.Fatal(err)
 	}
 	check("cr=3000000060 f=2 fs=3000000000 lw=x pk=ID run=push-# seq=7 sk=P#c tr=TRACE ttl=EXPIRES")
@@ -163,80 +165,82 @@ func TestPushCost(t *testing.T) {
 		t.Fatal(err)
 	}
 	cost.Reset()
-	check("a configuration", 1, 0, l.PutPush(t.Context(), h, pushtest.NewConfig(h, "c", "https://a")))
-	_, err := l.Pushes(t.Context(), h.ID)
+	check("a configuration", 1, 0, l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://a")))
+	_, err := l.Pushes().List(t.Context(), h.ID)
 	if err == nil {
 		_, err = l.Read(t.Context(), h.ID, 1, 1)
 	}
 	check("waking in vain", 0, 3, err)
-	d, err := l.ClaimPush(t.Context(), h.ID, "c", "x", time.Now().Add(time.Minute))
+	held, err := l.Pushes().Claim(t.Context(), h.ID, "c", "x", time.Now().Add(time.Minute))
 	check("a claim", 2, 0, err)
-	_, err = l.ReleasePush(t.Context(), d, time.Time{})
+	_, err = held.Release(t.Context(), held.Config().Progress, time.Time{})
 	check("the end of it", 2, 0, err)
 	h.Push = false
-	check("a configuration of a running task", 3, 0, l.PutPush(t.Context(), h, pushtest.NewConfig(h, "d", "https://a")))
+	check("a configuration of a running task", 3, 0, l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "d", "https://a")))
 }
 
-// held returns a delivery that somebody holds until then.
-func held(t *testing.T, l *dynamolog.Log) (holder *push.Delivery, end time.Time) {
+// held returns the claim on a new configuration, until then.
+func held(t *testing.T, l *dynamolog.Log, end time.Time) (c push.Claim) {
 	t.Helper()
 	h, _ := tasklogtest.NewTask()
 	h.Push = true
-	end = time.Now().Add(time.Minute)
-	err := l.PutPush(t.Context(), h, pushtest.NewConfig(h, "c", "https://a"))
+	err := l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://a"))
 	if err == nil {
-		holder, err = l.ClaimPush(t.Context(), h.ID, "c", "holder", end)
+		c, err = l.Pushes().Claim(t.Context(), h.ID, "c", "holder", end)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return holder, end
+	return c
 }
 
-// TestReleasedUnheard has the first try of a release done without an answer, and another claim the delivery before the second: it is
-// released all the same.
+// TestReleasedUnheard has the first try of a release done without an answer, and another claim the delivery
+// before the second: it is released all the same.
 func TestReleasedUnheard(t *testing.T) {
 	client, table := newTable(t)
-	l := dynamolog.New(client, table)
-	holder, end := held(t, l)
-	tries := 0
+	var holder push.Claim
+	end, tries := time.Now().Add(time.Minute), 0
 	unheard := with(client, middleware.FinalizeMiddlewareFunc("unheard", func(
 		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
 	) (middleware.FinalizeOutput, middleware.Metadata, error) {
 		out, md, err := next.HandleFinalize(ctx, in)
+		if holder == nil {
+			return out, md, err // it is about to be claimed
+		}
 		if tries++; tries == 1 {
-			if d, err := l.ClaimPush(ctx, holder.TaskID, "c", "other", end); d == nil || err != nil {
-				t.Errorf("the other claimed %+v, %v", d, err)
+			c, err := dynamolog.New(client, table).Pushes().Claim(ctx, holder.Config().TaskID, "c", "other", end)
+			if c == nil || err != nil {
+				t.Errorf("the other claimed %+v, %v", c, err)
 			}
-			err = serverError("lost")
+			return out, md, serverError("lost")
 		}
 		return out, md, err
 	}))
-	released, err := dynamolog.New(unheard, table).ReleasePush(t.Context(), holder, time.Time{})
+	holder = held(t, dynamolog.New(unheard, table), end)
+	released, err := holder.Release(t.Context(), push.Progress{After: 1}, time.Time{})
 	if !released || err != nil || tries != 2 {
 		t.Errorf("after %d tries: %v, %v", tries, released, err)
 	}
 }
 
-// TestReleasedMeanwhile has the holder release its claim between the two requests of another who is refused it, and then tells the
-// holder: that one gets it.
+// TestReleasedMeanwhile has the holder release its claim between the two requests of another, who is refused
+// it and then tells the holder: the other gets it.
 func TestReleasedMeanwhile(t *testing.T) {
 	client, table := newTable(t)
-	l := dynamolog.New(client, table)
-	holder, end := held(t, l)
-	updates := 0
+	end, updates := time.Now().Add(time.Minute), 0
+	holder := held(t, dynamolog.New(client, table), end)
 	between := with(client, middleware.FinalizeMiddlewareFunc("between", func(
 		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
 	) (middleware.FinalizeOutput, middleware.Metadata, error) {
 		if updates++; updates == 2 {
-			if released, err := l.ReleasePush(ctx, holder, time.Time{}); !released || err != nil {
+			if released, err := holder.Release(ctx, push.Progress{After: 1}, time.Time{}); !released || err != nil {
 				t.Errorf("releasing: %v, %v", released, err)
 			}
 		}
 		return next.HandleFinalize(ctx, in)
 	}))
-	d, err := dynamolog.New(between, table).ClaimPush(t.Context(), holder.TaskID, "c", "other", end)
-	if err != nil || d == nil || updates != 3 {
-		t.Errorf("after %d requests: %+v, %v", updates, d, err)
+	c, err := dynamolog.New(between, table).Pushes().Claim(t.Context(), holder.Config().TaskID, "c", "other", end)
+	if err != nil || c == nil || updates != 3 {
+		t.Errorf("after %d requests: %+v, %v", updates, c, err)
 	}
 }

@@ -22,22 +22,25 @@ const firstPage = 64
 const firstBatches = 16
 
 // Read implements [tasklog.Log].
-func (l *Log) Read(ctx context.Context, id a2a.TaskID, after int64, limit int) ([]tasklog.Event, error) {
-	events, err := l.read(ctx, id, after, limit)
-	if err != nil && err != tasklog.ErrNotFound {
-		return nil, fmt.Errorf("dynamolog: reading: %w", err)
+func (l *Log) Read(
+	ctx context.Context, id a2a.TaskID, after int64, limit int,
+) (events []tasklog.Event, more bool, err error) {
+	if events, more, err = l.read(ctx, id, after, limit); err != nil {
+		return nil, false, fmt.Errorf("dynamolog: reading: %w", err)
 	}
-	return events, err
+	return events, more, nil
 }
 
-func (l *Log) read(ctx context.Context, id a2a.TaskID, after int64, limit int) ([]tasklog.Event, error) {
+func (l *Log) read(
+	ctx context.Context, id a2a.TaskID, after int64, limit int,
+) (events []tasklog.Event, full bool, err error) {
 	// Start from the append that holds event number after, which may be the one that ends the task: it is the last that
 	// begins there or before. Event 1 is in the head.
 	start := item{}
 	if after > 1 {
 		page, err := l.query(ctx, id, skBatch(0), skBatch(after), nil, false, 1)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if len(page.Items) > 0 {
 			start = page.Items[0]
@@ -46,15 +49,14 @@ func (l *Log) read(ctx context.Context, id a2a.TaskID, after int64, limit int) (
 	if len(start) == 0 {
 		head, err := l.head(ctx, id)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		start = head
 	}
 	if expired(start) {
-		return nil, tasklog.ErrNotFound
+		return nil, false, tasklog.ErrNotFound
 	}
 
-	var events []tasklog.Event
 	size := 0
 	next := first(start)
 	add := func(it item) (more bool, err error) {
@@ -97,18 +99,18 @@ func (l *Log) read(ctx context.Context, id a2a.TaskID, after int64, limit int) (
 		more = more && from != nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return events, nil
+	return events, len(events) >= limit || size >= tasklog.ReadBytes, nil
 }
 
 // Load implements [tasklog.Log]. It reads backwards from the end to the last snapshot.
 func (l *Log) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
 	s, err := l.load(ctx, id)
-	if err != nil && err != tasklog.ErrNotFound {
+	if err != nil {
 		return nil, fmt.Errorf("dynamolog: loading: %w", err)
 	}
-	return s, err
+	return s, nil
 }
 
 func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
@@ -183,7 +185,6 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 			ID:        id,
 			ContextID: head.str(attrContext),
 			Scope:     tasklog.Scope{Owner: head.str(attrOwner), Tenant: head.str(attrTenant)},
-			Created:   time.Unix(head.num(attrCreated), 0).UTC(),
 			Expires:   time.Unix(head.num(attrExpires), 0).UTC(),
 			Push:      head.num(attrPush) == 1,
 		},
@@ -195,7 +196,14 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 	if s.Task, err = fold.Task(); err != nil {
 		return nil, err
 	}
-	return s, l.request(ctx, head, lease, &s.Head)
+	if s.First, err = l.request(ctx, id, head); err != nil {
+		return nil, err
+	}
+	s.Last = s.First
+	if lease.num(attrEpoch) > 1 { // else the first holder has renewed it, who began the task
+		s.Last, err = l.request(ctx, id, lease)
+	}
+	return s, err
 }
 
 // charge charges what the task is going to take, by the last of its batches, or by its head, to the account of the request.
@@ -211,18 +219,18 @@ func charge(ctx context.Context, batches []item, head item) error {
 }
 
 // Poll implements [tasklog.Log]. It costs one read unit while nothing is new.
-func (l *Log) Poll(ctx context.Context, id a2a.TaskID, after int64) ([]tasklog.Event, tasklog.Lease, error) {
+func (l *Log) Poll(ctx context.Context, id a2a.TaskID, after int64) ([]tasklog.Event, tasklog.LeaseInfo, error) {
 	events, lease, err := l.poll(ctx, id, after)
-	if err != nil && err != tasklog.ErrNotFound {
-		err = fmt.Errorf("dynamolog: polling: %w", err)
+	if err != nil {
+		return nil, tasklog.LeaseInfo{}, fmt.Errorf("dynamolog: polling: %w", err)
 	}
-	return events, lease, err
+	return events, lease, nil
 }
 
-func (l *Log) poll(ctx context.Context, id a2a.TaskID, after int64) (events []tasklog.Event, _ tasklog.Lease, err error) {
+func (l *Log) poll(ctx context.Context, id a2a.TaskID, after int64) (events []tasklog.Event, _ tasklog.LeaseInfo, err error) {
 	page, err := l.query(ctx, id, skBatch(after+1), skLease, nil, true, 0)
 	if err != nil {
-		return nil, tasklog.Lease{}, err
+		return nil, tasklog.LeaseInfo{}, err
 	}
 	items, head, lease := page.Items, item(nil), item(nil)
 	if n := len(items); n > 0 && items[n-1].str(attrSK) == skLease {
@@ -231,10 +239,10 @@ func (l *Log) poll(ctx context.Context, id a2a.TaskID, after int64) (events []ta
 	if n := len(items); n > 0 && items[n-1].str(attrSK) == skHead {
 		items, head = items[:n-1], items[n-1]
 	} else if head, err = l.head(ctx, id); err != nil { // it is on a later page, or nowhere
-		return nil, tasklog.Lease{}, err
+		return nil, tasklog.LeaseInfo{}, err
 	}
 	if expired(head) {
-		return nil, tasklog.Lease{}, tasklog.ErrNotFound
+		return nil, tasklog.LeaseInfo{}, tasklog.ErrNotFound
 	}
 	if after == 0 {
 		items = slices.Insert(items, 0, head)
@@ -246,7 +254,7 @@ func (l *Log) poll(ctx context.Context, id a2a.TaskID, after int64) (events []ta
 		}
 		batch, err := l.events(ctx, it)
 		if err != nil {
-			return nil, tasklog.Lease{}, err
+			return nil, tasklog.LeaseInfo{}, err
 		}
 		for _, e := range batch {
 			size += len(e.JSON)
@@ -260,10 +268,10 @@ func (l *Log) poll(ctx context.Context, id a2a.TaskID, after int64) (events []ta
 }
 
 // Lease implements [tasklog.Log]. It costs one read unit.
-func (l *Log) Lease(ctx context.Context, id a2a.TaskID) (tasklog.Lease, error) {
+func (l *Log) Lease(ctx context.Context, id a2a.TaskID) (tasklog.LeaseInfo, error) {
 	page, err := l.query(ctx, id, skHead, skLease, nil, true, 0)
 	if err != nil {
-		return tasklog.Lease{}, fmt.Errorf("dynamolog: reading lease: %w", err)
+		return tasklog.LeaseInfo{}, fmt.Errorf("dynamolog: reading lease: %w", err)
 	}
 	var head, lease item
 	for _, it := range page.Items {
@@ -275,7 +283,7 @@ func (l *Log) Lease(ctx context.Context, id a2a.TaskID) (tasklog.Lease, error) {
 		}
 	}
 	if head == nil || expired(head) {
-		return tasklog.Lease{}, tasklog.ErrNotFound
+		return tasklog.LeaseInfo{}, fmt.Errorf("dynamolog: reading lease: %w", tasklog.ErrNotFound)
 	}
 	return leaseOf(head, lease), nil
 }
@@ -305,11 +313,13 @@ type queried struct {
 // query reads a page of the items of a task whose sort keys lie between from and to, both included; start is the
 // LastEvaluatedKey of the page before, limit the most items, or 0.
 func (l *Log) query(ctx context.Context, id a2a.TaskID, from, to string, start item, forward bool, limit int32) (*queried, error) {
+	e := write()
+	key := e.text("? = ? AND ? BETWEEN ? AND ?", attrPK, str(string(id)), attrSK, str(from), str(to))
 	in := &dynamodb.QueryInput{
 		TableName:                 &l.table,
-		KeyConditionExpression:    aws.String("#pk = :pk AND #sk BETWEEN :from AND :to"),
-		ExpressionAttributeNames:  map[string]string{"#pk": attrPK, "#sk": attrSK},
-		ExpressionAttributeValues: item{":pk": str(string(id)), ":from": str(from), ":to": str(to)},
+		KeyConditionExpression:    &key,
+		ExpressionAttributeNames:  e.names,
+		ExpressionAttributeValues: e.values,
 		ExclusiveStartKey:         start,
 		ScanIndexForward:          &forward,
 		ConsistentRead:            aws.Bool(true),

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
 	"a2alambda/internal/jsonline"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/trace"
@@ -24,19 +26,19 @@ type requestBody struct {
 
 // putRequest returns the attributes that say what is kept of the request. What is too big for them is put in parts, which are there
 // before whatever refers to them. No two calls for different requests may have the same name for it.
-func (l *Log) putRequest(ctx context.Context, h tasklog.Head, name string) (item, error) {
+func (l *Log) putRequest(ctx context.Context, h tasklog.Head, r tasklog.Request, name string) (item, error) {
 	it := item{}
-	if h.Trace.Parent != "" {
-		it[attrTrace] = str(h.Trace.String())
+	if r.Trace.Parent != "" {
+		it[attrTrace] = str(r.Trace.String())
 	}
-	if len(h.Extensions) == 0 && h.Metadata == nil {
+	if len(r.Extensions) == 0 && r.Metadata == nil {
 		return it, nil
 	}
-	data, err := jsonline.Marshal(requestBody{h.Extensions, h.Metadata})
+	data, err := jsonline.Marshal(requestBody{r.Extensions, r.Metadata})
 	if err != nil {
 		return nil, err
 	}
-	body := deflate([][]byte{data})
+	body := deflate([]tasklog.Entry{{JSON: data}})
 	if len(body) <= maxRequestBody {
 		it[attrRequest] = bin(body)
 		return it, nil
@@ -46,30 +48,27 @@ func (l *Log) putRequest(ctx context.Context, h tasklog.Head, name string) (item
 	return it, l.putParts(ctx, h.ID, h.Expires, ref, body)
 }
 
-// request reads into h what putRequest has put. The lease item may be nil.
-func (l *Log) request(ctx context.Context, head, lease item, h *tasklog.Head) (err error) {
-	it := head
-	if lease.num(attrEpoch) > 1 {
-		it = lease
-	}
-	h.Trace = trace.Parse(it.str(attrTrace))
+// request returns what putRequest has put into a head or lease.
+func (l *Log) request(ctx context.Context, id a2a.TaskID, it item) (tasklog.Request, error) {
+	r := tasklog.Request{Trace: trace.Parse(it.str(attrTrace))}
 	body := it.bin(attrRequest)
 	if ref := it.str(attrRequestRef); ref != "" {
-		if body, err = l.parts(ctx, h.ID, ref); err != nil {
-			return err
+		var err error
+		if body, err = l.parts(ctx, id, ref); err != nil {
+			return r, err
 		}
 	}
 	if body == nil {
-		return nil
+		return r, nil
 	}
 	lines, err := inflate(body)
 	if err != nil {
-		return err
+		return r, err
 	}
-	var r requestBody
-	if err := json.Unmarshal(lines[0], &r); err != nil {
-		return fmt.Errorf("what is kept of the request: %w", err)
+	var kept requestBody
+	if err := json.Unmarshal(lines[0], &kept); err != nil {
+		return r, fmt.Errorf("what is kept of the request: %w", err)
 	}
-	h.Extensions, h.Metadata = r.Extensions, r.Metadata
-	return nil
+	r.Extensions, r.Metadata = kept.Extensions, kept.Metadata
+	return r, nil
 }

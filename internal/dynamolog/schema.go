@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	indexRunning = "running" // the running tasks, oldest first; sparse
+	indexRunning = "running" // the unfinished tasks, by when to look at them; sparse
 	indexOwner   = "owner"   // an owner's tasks, by position
 )
 
@@ -25,7 +25,7 @@ func Schema(table string) *dynamodb.CreateTableInput {
 			{AttributeName: aws.String(attrPK), AttributeType: types.ScalarAttributeTypeS},
 			{AttributeName: aws.String(attrSK), AttributeType: types.ScalarAttributeTypeS},
 			{AttributeName: aws.String(attrRunning), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: aws.String(attrCreated), AttributeType: types.ScalarAttributeTypeN},
+			{AttributeName: aws.String(attrLook), AttributeType: types.ScalarAttributeTypeN},
 			{AttributeName: aws.String(attrList), AttributeType: types.ScalarAttributeTypeS},
 			{AttributeName: aws.String(attrPosition), AttributeType: types.ScalarAttributeTypeS},
 		},
@@ -37,7 +37,7 @@ func Schema(table string) *dynamodb.CreateTableInput {
 			IndexName: aws.String(indexRunning),
 			KeySchema: []types.KeySchemaElement{
 				{AttributeName: aws.String(attrRunning), KeyType: types.KeyTypeHash},
-				{AttributeName: aws.String(attrCreated), KeyType: types.KeyTypeRange},
+				{AttributeName: aws.String(attrLook), KeyType: types.KeyTypeRange},
 			},
 			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
 		}, {

@@ -25,7 +25,7 @@ type secret struct {
 	bytes []byte     // nil before it is known
 }
 
-// Secret implements [tasklog.Log]. The first call costs a read unit, and in a new table a write unit; later ones cost nothing.
+// Secret implements [tasklog.Store]. The first call costs a read unit, and in a new table a write unit; later ones cost nothing.
 func (l *Log) Secret(ctx context.Context) ([]byte, error) {
 	l.secret.mu.Lock()
 	defer l.secret.mu.Unlock()
@@ -51,7 +51,7 @@ func (l *Log) readSecret(ctx context.Context) ([]byte, error) {
 		_, _ = rand.Read(made) // never fails
 		it := item{attrPK: key[attrPK], attrSK: key[attrSK], attrBody: bin(made)}
 		// Put if absent: of those who make one at the same time, one wins, and the others get its.
-		existing, err := l.put(ctx, it, "attribute_not_exists(#pk)", map[string]string{"#pk": attrPK}, nil)
+		existing, err := l.put(ctx, it, write().when("attribute_not_exists(?)", attrPK))
 		if err != nil {
 			return nil, err
 		}

@@ -80,24 +80,49 @@ func readRootsOnce() {
 	}
 }
 
-// NewRunner returns a runner on Lambda, and its log: that is in the table, and the worker, a Lambda function, goes on with what it leaves.
-func NewRunner(ctx context.Context, table, worker string, executor a2asrv.AgentExecutor) (*run.Runner, *dynamolog.Log, error) {
-	if table == "" || worker == "" {
-		return nil, nil, errors.New("cloud: TABLE_NAME or WORKER_FUNCTION_NAME is not set")
+// Table is a deployment's table, by one client, with what invokes the functions beside it.
+type Table struct {
+	Log *dynamolog.Log
+	cfg aws.Config
+}
+
+// Open returns the table of that name. It sends nothing yet.
+func Open(ctx context.Context, table string) (*Table, error) {
+	if table == "" {
+		return nil, errors.New("lambdaenv: TABLE_NAME is not set")
 	}
 	readRootsOnce()
 	cfg, err := Config(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("cloud: %w", err)
+		return nil, fmt.Errorf("lambdaenv: %w", err)
 	}
-	l := dynamolog.New(DynamoDB(cfg), table)
-	return &run.Runner{
-		Log:      l,
+	return &Table{dynamolog.New(DynamoDB(cfg), table), cfg}, nil
+}
+
+// Runner returns a runner for the table's tasks. A Lambda function, the worker, goes on with what it leaves.
+func (t *Table) Runner(worker string, executor a2asrv.AgentExecutor, logger *slog.Logger) (*run.Runner, error) {
+	if worker == "" {
+		return nil, errors.New("lambdaenv: WORKER_FUNCTION_NAME is not set")
+	}
+	send := sender(t.cfg, worker)
+	return run.New(run.Config{
+		Store:    t.Log,
 		Executor: executor,
 		Gap:      Gap,
-		Logger:   lambdacontext.NewLogger(),
-		Invoke:   invoker(cfg, worker),
-	}, l, nil
+		Logger:   logger,
+		Invoke:   func(ctx context.Context, id a2a.TaskID) error { return send(ctx, Job{TaskID: id}) },
+	}), nil
+}
+
+// InvokePush returns what invokes the push function, a Lambda function, to deliver a configuration.
+func (t *Table) InvokePush(function string) (func(ctx context.Context, id a2a.TaskID, config string) error, error) {
+	if function == "" {
+		return nil, errors.New("lambdaenv: PUSH_FUNCTION_NAME is not set")
+	}
+	send := sender(t.cfg, function)
+	return func(ctx context.Context, id a2a.TaskID, config string) error {
+		return send(ctx, Job{TaskID: id, ConfigID: config})
+	}, nil
 }
 
 // Warm connects to the table, for a second at most, and reads its secret. What a function does before it asks for its first event
@@ -108,36 +133,11 @@ func Warm(ctx context.Context, l *dynamolog.Log) {
 	_, _ = l.Secret(ctx)
 }
 
-// NewPush returns the table as the store of push notification configurations, and what invokes the push function, a Lambda
-// function, to deliver one.
-func NewPush(ctx context.Context, table, function string) (
-	l *dynamolog.Log, invoke func(ctx context.Context, id a2a.TaskID, config string) error, err error,
-) {
-	if table == "" || function == "" {
-		return nil, nil, errors.New("cloud: TABLE_NAME or PUSH_FUNCTION_NAME is not set")
-	}
-	readRootsOnce()
-	cfg, err := Config(ctx)
-	if err != nil {
-		return nil, nil, fmt.Errorf("cloud: %w", err)
-	}
-	send := sender(cfg, function)
-	return dynamolog.New(DynamoDB(cfg), table), func(ctx context.Context, id a2a.TaskID, config string) error {
-		return send(ctx, Job{TaskID: id, ConfigID: config})
-	}, nil
-}
-
 // Job is the event that a worker, or the push function, is invoked with.
 type Job struct {
 	TaskID a2a.TaskID `json:"taskId"`
 	// ConfigID is that of a push notification configuration. A worker gets none.
 	ConfigID string `json:"configId,omitempty"`
-}
-
-// invoker returns a function that invokes the Lambda function asynchronously, to run a task.
-func invoker(cfg aws.Config, function string) func(context.Context, a2a.TaskID) error {
-	send := sender(cfg, function)
-	return func(ctx context.Context, id a2a.TaskID) error { return send(ctx, Job{TaskID: id}) }
 }
 
 // sender returns a function that invokes the Lambda function asynchronously.

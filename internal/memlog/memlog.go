@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"iter"
 	"slices"
 	"sync"
 	"time"
@@ -17,140 +18,172 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Log is a [tasklog.Log] in memory. Its zero value is empty and ready to use.
+// Log is a [tasklog.Store] in memory. Its zero value is empty and ready to use.
 type Log struct {
 	mu     sync.Mutex
 	tasks  map[a2a.TaskID]*task
 	pushes map[pushKey]*delivery
 	swept  time.Time // when expired tasks were last looked for
-	secret []byte    // nil before somebody has asked for it
+	secret []byte    // nil before it is asked for
 }
 
 type task struct {
-	head   tasklog.Head
-	events []tasklog.Event
-	size   tasklog.Size
-	ended  bool // the last event is terminal
-	final  bool // the last state is final, and nobody has acquired the task since
+	head        tasklog.Head
+	first, last tasklog.Request
+	events      []tasklog.Event
+	size        tasklog.Size
+	ended       bool // the last event is terminal
+	final       bool // the last state is final, and nobody has acquired the task since
+	lease       tasklog.LeaseInfo
+	claimant    string    // the writer that the lease was given to
+	look        time.Time // when it was to be looked at
 
-	// writers[n] is who appended the batch that begins with event n, or has reserved that place.
+	// writers[n] is who appended event n, if an append began with it.
 	writers map[int64]string
-	fence   int64 // the epoch of the reservation, if there is one, of the next event
-	lease   tasklog.Lease
 
 	mu   sync.Mutex    // held while folding, not while appending
 	fold *tasklog.Fold // over some of the first events
 }
 
+// lease is a [tasklog.Lease].
+type lease struct {
+	log    *Log
+	id     a2a.TaskID
+	writer string
+	epoch  int64
+}
+
 // Create implements [tasklog.Log].
-func (l *Log) Create(_ context.Context, h tasklog.Head, writer string, until time.Time, event []byte) error {
+func (l *Log) Create(_ context.Context, h tasklog.Head, first tasklog.Entry, c tasklog.Claim) (tasklog.Lease, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sweep()
+	held := lease{l, h.ID, c.Writer, 1}
 	if t := l.get(h.ID); t != nil {
-		if t.writers[1] == writer {
-			return nil
+		if t.writers[1] == c.Writer {
+			return held, nil
 		}
-		return tasklog.ErrExists
+		return nil, tasklog.ErrExists
 	}
 	if l.tasks == nil {
 		l.tasks = make(map[a2a.TaskID]*task)
 	}
-	l.tasks[h.ID] = &task{
-		head:    h,
-		events:  []tasklog.Event{{Seq: 1, JSON: bytes.Clone(event)}},
-		size:    h.Size,
-		writers: map[int64]string{1: writer},
+	h.Push = c.Push
+	t := &task{
+		head: h, first: c.Request, last: c.Request,
+		events:  []tasklog.Event{{Seq: 1, JSON: bytes.Clone(first.JSON)}},
+		size:    first.Size(),
+		writers: map[int64]string{1: c.Writer},
 		fold:    tasklog.NewFold(nil, 0),
-		lease:   tasklog.Lease{Holder: writer, Epoch: 1, Seq: 1, Until: until},
+		lease:   tasklog.LeaseInfo{Epoch: 1, Seq: 1, Until: c.Until},
+		look:    c.Until, claimant: c.Writer,
 	}
-	if until.IsZero() {
-		l.tasks[h.ID].lease.Holder = ""
+	if !c.Until.IsZero() {
+		t.lease.Holder = c.Writer
 	}
-	return nil
-}
-
-// Append implements [tasklog.Log].
-func (l *Log) Append(_ context.Context, b tasklog.Batch) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t := l.get(b.ID)
-	if t == nil {
-		return tasklog.ErrNotFound
-	}
-	next := int64(len(t.events)) + 1
-	switch {
-	case b.First < next && t.writers[b.First] == b.Writer:
-		return nil
-	case b.First != next || t.ended || t.fence > 0 && t.writers[next] != b.Writer:
-		return tasklog.ErrConflict
-	}
-	t.fence = 0
-	for i, e := range b.Events {
-		t.events = append(t.events, tasklog.Event{Seq: next + int64(i), JSON: e})
-	}
-	t.writers[b.First] = b.Writer
-	t.size = b.Size
-	t.ended = b.State.Terminal()
-	if b.State != "" {
-		t.final = tasklog.Final(b.State)
-	}
-	return nil
+	l.tasks[h.ID] = t
+	return held, nil
 }
 
 // Acquire implements [tasklog.Log].
-func (l *Log) Acquire(_ context.Context, s *tasklog.Snapshot, writer string, until time.Time) (tasklog.Lease, error) {
+func (l *Log) Acquire(_ context.Context, s *tasklog.Snapshot, c tasklog.Claim) (tasklog.Lease, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.get(s.Head.ID)
 	if t == nil {
-		return tasklog.Lease{}, tasklog.ErrNotFound
+		return nil, tasklog.ErrNotFound
 	}
-	if t.lease.Epoch != s.Lease.Epoch || t.lease.Holder != s.Lease.Holder || !t.lease.Until.Equal(s.Lease.Until) {
-		if t.lease.Holder == writer {
-			return t.lease, nil
-		}
-		return tasklog.Lease{}, tasklog.ErrConflict
+	next := s.Next(c)
+	held := lease{l, s.Head.ID, c.Writer, next.Epoch}
+	seen := t.lease.Epoch == s.Lease.Epoch && t.lease.Holder == s.Lease.Holder && t.lease.Until.Equal(s.Lease.Until)
+	switch {
+	case !seen && t.lease.Epoch == next.Epoch && t.claimant == c.Writer:
+		return held, nil
+	case !seen, int64(len(t.events)) != s.Seq:
+		return nil, tasklog.ErrConflict
 	}
-	t.lease = s.Next(writer, until)
-	t.final = false
-	t.head.Request = s.Head.Request
-	return t.lease, nil
+	next.Cancel = t.lease.Cancel
+	t.lease, t.claimant, t.last, t.look, t.final = next, c.Writer, c.Request, c.Until, false
+	return held, nil
 }
 
-// Fence implements [tasklog.Log].
-func (l *Log) Fence(_ context.Context, h tasklog.Head, writer string, epoch, next int64) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t := l.get(h.ID)
+// held returns the task if the lease is its last one. log.mu is held.
+func (h lease) held() (*task, error) {
+	t := h.log.get(h.id)
 	switch {
 	case t == nil:
-		return tasklog.ErrNotFound
-	case t.writers[next] == writer && t.fence == epoch:
+		return nil, tasklog.ErrNotFound
+	case t.lease.Epoch != h.epoch:
+		return t, tasklog.ErrConflict
+	}
+	return t, nil
+}
+
+// Append implements [tasklog.Lease].
+func (h lease) Append(_ context.Context, first int64, entries []tasklog.Entry) error {
+	h.log.mu.Lock()
+	defer h.log.mu.Unlock()
+	t, err := h.held()
+	if t != nil && t.writers[first] == h.writer && first > 1 {
 		return nil
-	case t.ended || next != int64(len(t.events))+1 || t.fence >= epoch:
+	}
+	if err != nil {
+		return err
+	}
+	next := int64(len(t.events)) + 1
+	if first != next || t.ended {
 		return tasklog.ErrConflict
 	}
-	t.fence, t.writers[next] = epoch, writer
+	for i, e := range entries {
+		t.events = append(t.events, tasklog.Event{Seq: next + int64(i), JSON: e.JSON})
+		t.size = t.size.Plus(e.Size())
+		if e.State != "" {
+			t.ended, t.final = e.State.Terminal(), tasklog.Final(e.State)
+		}
+	}
+	t.writers[first] = h.writer
 	return nil
 }
 
-// Renew implements [tasklog.Log].
-func (l *Log) Renew(_ context.Context, h tasklog.Head, writer string, until time.Time) (tasklog.Asked, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t := l.get(h.ID)
-	switch {
-	case t == nil:
-		return tasklog.Asked{}, tasklog.ErrNotFound
-	case t.lease.Holder != writer:
-		return tasklog.Asked{}, tasklog.ErrConflict
+// Renew implements [tasklog.Lease].
+func (h lease) Renew(_ context.Context, until time.Time) (tasklog.Asked, error) {
+	h.log.mu.Lock()
+	defer h.log.mu.Unlock()
+	t, err := h.held()
+	if err != nil {
+		return tasklog.Asked{}, err
 	}
-	if !until.IsZero() {
-		t.lease.Until = until
-	}
-	return tasklog.Asked{Cancel: t.lease.Cancel, Push: t.head.Push && !h.Push}, nil
+	t.lease.Holder, t.lease.Until, t.lease.Released = h.writer, until, false
+	return tasklog.Asked{Cancel: t.lease.Cancel}, nil
 }
+
+// Asked implements [tasklog.Lease].
+func (h lease) Asked(context.Context) (tasklog.Asked, error) {
+	h.log.mu.Lock()
+	defer h.log.mu.Unlock()
+	t, err := h.held()
+	if err != nil {
+		return tasklog.Asked{}, err
+	}
+	return tasklog.Asked{Cancel: t.lease.Cancel}, nil
+}
+
+// SaveSnapshot implements [tasklog.Lease]. The fold is kept as it is.
+func (lease) SaveSnapshot(context.Context, int64, iter.Seq2[[]byte, error]) error { return nil }
+
+// Release implements [tasklog.Lease].
+func (h lease) Release(context.Context) error {
+	h.log.mu.Lock()
+	defer h.log.mu.Unlock()
+	t, err := h.held()
+	if err == nil {
+		t.lease.Until, t.lease.Released = time.Time{}, true
+	}
+	return err
+}
+
+// Close implements [tasklog.Lease].
+func (lease) Close() {}
 
 // RequestCancel implements [tasklog.Log].
 func (l *Log) RequestCancel(_ context.Context, h tasklog.Head) error {
@@ -162,46 +195,26 @@ func (l *Log) RequestCancel(_ context.Context, h tasklog.Head) error {
 	return nil
 }
 
-// Running implements [tasklog.Log].
-func (l *Log) Running(_ context.Context, yield func(a2a.TaskID) bool) error {
+// Unfinished implements [tasklog.Index].
+func (l *Log) Unfinished(_ context.Context, yield func(a2a.TaskID) bool) error {
 	l.mu.Lock()
-	var ids []a2a.TaskID
+	var unfinished []*task
 	for id, t := range l.tasks {
 		if !t.final && l.get(id) != nil {
-			ids = append(ids, id)
+			unfinished = append(unfinished, t)
 		}
 	}
+	slices.SortFunc(unfinished, func(a, b *task) int { return a.look.Compare(b.look) })
 	l.mu.Unlock()
-	for _, id := range ids {
-		if !yield(id) {
+	for _, t := range unfinished {
+		if !yield(t.head.ID) {
 			break
 		}
 	}
 	return nil
 }
 
-// Poll implements [tasklog.Log].
-func (l *Log) Poll(ctx context.Context, id a2a.TaskID, after int64) ([]tasklog.Event, tasklog.Lease, error) {
-	events, err := l.Read(ctx, id, after, pollEvents)
-	if err != nil {
-		return nil, tasklog.Lease{}, err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t := l.get(id)
-	if t == nil {
-		return nil, tasklog.Lease{}, tasklog.ErrNotFound
-	}
-	return events, t.lease, nil
-}
-
-// pollEvents is how many events a Poll returns at most.
-const pollEvents = 1000
-
-// SetStatus implements [tasklog.Log]. The log itself is as quick to ask.
-func (l *Log) SetStatus(context.Context, a2a.TaskID, tasklog.Status) error { return nil }
-
-// Settle implements [tasklog.Log].
+// Settle implements [tasklog.Index].
 func (l *Log) Settle(_ context.Context, s *tasklog.Snapshot) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -211,34 +224,48 @@ func (l *Log) Settle(_ context.Context, s *tasklog.Snapshot) error {
 	return nil
 }
 
+// pollEvents is how many events a Poll returns at most.
+const pollEvents = 1000
+
+// Poll implements [tasklog.Log].
+func (l *Log) Poll(ctx context.Context, id a2a.TaskID, after int64) ([]tasklog.Event, tasklog.LeaseInfo, error) {
+	events, _, err := l.Read(ctx, id, after, pollEvents)
+	if err != nil {
+		return nil, tasklog.LeaseInfo{}, err
+	}
+	lease, err := l.Lease(ctx, id)
+	return events, lease, err
+}
+
 // Read implements [tasklog.Log].
-func (l *Log) Read(_ context.Context, id a2a.TaskID, after int64, limit int) ([]tasklog.Event, error) {
+func (l *Log) Read(_ context.Context, id a2a.TaskID, after int64, limit int) ([]tasklog.Event, bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.get(id)
 	if t == nil {
-		return nil, tasklog.ErrNotFound
+		return nil, false, tasklog.ErrNotFound
 	}
-	var events []tasklog.Event
-	for size := 0; len(events) < limit && int64(len(t.events)) > after && size < tasklog.ReadBytes; after++ {
-		events = append(events, t.events[after])
-		size += len(t.events[after].JSON)
+	end, size := min(after, int64(len(t.events))), 0
+	begin := end
+	for end < int64(len(t.events)) && end-begin < int64(limit) && size < tasklog.ReadBytes {
+		size += len(t.events[end].JSON)
+		end++
 	}
-	return events, nil
+	return t.events[begin:end:end], end < int64(len(t.events)), nil
 }
 
 // Lease implements [tasklog.Log].
-func (l *Log) Lease(_ context.Context, id a2a.TaskID) (tasklog.Lease, error) {
+func (l *Log) Lease(_ context.Context, id a2a.TaskID) (tasklog.LeaseInfo, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.get(id)
 	if t == nil {
-		return tasklog.Lease{}, tasklog.ErrNotFound
+		return tasklog.LeaseInfo{}, tasklog.ErrNotFound
 	}
 	return t.lease, nil
 }
 
-// List implements [tasklog.Log]. It looks at every task.
+// List implements [tasklog.Index]. It looks at every task.
 func (l *Log) List(ctx context.Context, f tasklog.Filter, after tasklog.Position, yield func(tasklog.Position) bool) error {
 	found, err := l.find(ctx, f)
 	if err != nil {
@@ -252,7 +279,7 @@ func (l *Log) List(ctx context.Context, f tasklog.Filter, after tasklog.Position
 	return nil
 }
 
-// Count implements [tasklog.Log].
+// Count implements [tasklog.Index].
 func (l *Log) Count(ctx context.Context, f tasklog.Filter) (int, error) {
 	found, err := l.find(ctx, f)
 	return len(found), err
@@ -303,7 +330,7 @@ func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) 
 		return nil, tasklog.ErrNotFound
 	}
 	events := t.events[:len(t.events):len(t.events)]
-	head, lease, size := t.head, t.lease, t.size
+	s := &tasklog.Snapshot{Head: t.head, Size: t.size, First: t.first, Last: t.last, Lease: t.lease}
 	l.mu.Unlock()
 
 	t.mu.Lock()
@@ -311,14 +338,13 @@ func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) 
 	for int(t.fold.Seq()) < len(events) {
 		t.fold.Add(events[t.fold.Seq()])
 	}
-	folded, err := t.fold.Task()
-	if err != nil {
-		return nil, err
-	}
-	return &tasklog.Snapshot{Head: head, Task: folded, Seq: t.fold.Seq(), Size: size, Lease: lease}, nil
+	var err error
+	s.Task, err = t.fold.Task()
+	s.Seq = t.fold.Seq()
+	return s, err
 }
 
-// Secret implements [tasklog.Log]. It is the process's, as the tasks are: in the next one, the same message has another id.
+// Secret implements [tasklog.Store]. It is the process's, as the tasks are: in the next one, the same message has another id.
 func (l *Log) Secret(context.Context) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -13,6 +13,9 @@ func TestLog(t *testing.T) {
 	tasklogtest.Test(t, func(*testing.T) tasklog.Log { return new(memlog.Log) })
 }
 
-func TestPush(t *testing.T) {
-	pushtest.Test(t, func(*testing.T) pushtest.Store { return new(memlog.Log) })
+func TestPushes(t *testing.T) {
+	pushtest.Test(t, func(*testing.T) pushtest.Store {
+		l := new(memlog.Log)
+		return pushtest.Store{Store: pushtest.Wrap(l.Pushes()), Log: l}
+	})
 }

@@ -13,9 +13,16 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// delivery is a push notification configuration. If it is claimed, Writer is who holds the claim.
+// Pushes is a [push.Store] in memory, of the tasks in a log.
+type Pushes struct{ log *Log }
+
+// Pushes returns the push notification configurations of the log's tasks.
+func (l *Log) Pushes() *Pushes { return &Pushes{l} }
+
+// delivery is a push notification configuration.
 type delivery struct {
-	push.Delivery
+	push.Config
+	writer  string    // the holder of the claim, if it is claimed
 	due     time.Time // when the claim ends, or delivery is to be tried again; zero if neither
 	again   bool      // the holder must look at the log again
 	givenUp bool
@@ -26,8 +33,9 @@ type pushKey struct {
 	id   string
 }
 
-// PutPush implements [push.Store].
-func (l *Log) PutPush(_ context.Context, h tasklog.Head, c push.Config) error {
+// Put implements [push.Store].
+func (s *Pushes) Put(_ context.Context, h tasklog.Head, c push.Config) error {
+	l := s.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t := l.get(h.ID); t != nil {
@@ -40,16 +48,16 @@ func (l *Log) PutPush(_ context.Context, h tasklog.Head, c push.Config) error {
 	if l.pushes == nil {
 		l.pushes = make(map[pushKey]*delivery)
 	}
-	l.pushes[pushKey{c.TaskID, c.ID}] = &delivery{Delivery: push.Delivery{Config: c}}
+	l.pushes[pushKey{c.TaskID, c.ID}] = &delivery{Config: c}
 	return nil
 }
 
-// Pushes implements [push.Store].
-func (l *Log) Pushes(_ context.Context, id a2a.TaskID) ([]push.Config, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// List implements [push.Store].
+func (s *Pushes) List(_ context.Context, id a2a.TaskID) ([]push.Config, error) {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
 	var all []push.Config
-	for k, d := range l.pushes {
+	for k, d := range s.log.pushes {
 		if k.task == id && time.Now().Before(d.Expires) {
 			all = append(all, d.Config)
 		}
@@ -58,94 +66,88 @@ func (l *Log) Pushes(_ context.Context, id a2a.TaskID) ([]push.Config, error) {
 	return all, nil
 }
 
-// DeletePush implements [push.Store].
-func (l *Log) DeletePush(_ context.Context, id a2a.TaskID, config string) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.pushes, pushKey{id, config})
+// Delete implements [push.Store].
+func (s *Pushes) Delete(_ context.Context, id a2a.TaskID, config string) error {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	delete(s.log.pushes, pushKey{id, config})
 	return nil
 }
 
-// ClaimPush implements [push.Store].
-func (l *Log) ClaimPush(_ context.Context, id a2a.TaskID, config, writer string, until time.Time) (*push.Delivery, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	d := l.pushes[pushKey{id, config}]
-	switch {
-	case d == nil:
-		return nil, nil
-	case d.givenUp:
-		return nil, push.ErrGivenUp
-	case time.Now().Before(d.due) && d.Writer != writer:
-		d.again = d.Writer != ""
-		return nil, nil
-	}
-	d.Writer, d.due, d.again = writer, until, false
-	claimed := d.Delivery
-	return &claimed, nil
-}
-
-// SavePush implements [push.Store].
-func (l *Log) SavePush(_ context.Context, d *push.Delivery, until time.Time) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	stored, err := l.claimed(d)
-	if err != nil {
-		return err
-	}
-	*stored = delivery{Delivery: *d, due: until}
-	return nil
-}
-
-// ReleasePush implements [push.Store].
-func (l *Log) ReleasePush(_ context.Context, d *push.Delivery, due time.Time) (released bool, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	stored, err := l.claimed(d)
-	if err != nil || stored.again && due.IsZero() {
-		return false, err
-	}
-	*stored = delivery{Delivery: *d, due: due}
-	stored.Writer = ""
-	return true, nil
-}
-
-// GiveUpPush implements [push.Store].
-func (l *Log) GiveUpPush(_ context.Context, d *push.Delivery) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	stored, err := l.claimed(d)
-	if err != nil {
-		return err
-	}
-	*stored = delivery{Delivery: *d, givenUp: true}
-	stored.Writer = ""
-	return nil
-}
-
-// claimed returns the configuration whose claim d holds. l.mu is held.
-func (l *Log) claimed(d *push.Delivery) (*delivery, error) {
-	stored := l.pushes[pushKey{d.TaskID, d.ID}]
-	if stored == nil || stored.Writer != d.Writer {
-		return nil, push.ErrConflict
-	}
-	return stored, nil
-}
-
-// DuePushes implements [push.Store].
-func (l *Log) DuePushes(_ context.Context, yield func(id a2a.TaskID, config string) bool) error {
-	l.mu.Lock()
+// Due implements [push.Store].
+func (s *Pushes) Due(_ context.Context, yield func(id a2a.TaskID, config string) bool) error {
+	s.log.mu.Lock()
 	var due []pushKey
-	for k, d := range l.pushes {
+	for k, d := range s.log.pushes {
 		if !d.due.IsZero() && !time.Now().Before(d.due) {
 			due = append(due, k)
 		}
 	}
-	l.mu.Unlock()
+	s.log.mu.Unlock()
 	for _, k := range due {
 		if !yield(k.task, k.id) {
 			break
 		}
 	}
+	return nil
+}
+
+// Claim implements [push.Store].
+func (s *Pushes) Claim(_ context.Context, id a2a.TaskID, config, writer string, until time.Time) (push.Claim, error) {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	d := s.log.pushes[pushKey{id, config}]
+	switch {
+	case d == nil:
+		return nil, nil
+	case d.givenUp:
+		return nil, push.ErrGivenUp
+	case time.Now().Before(d.due) && d.writer != writer:
+		d.again = d.writer != ""
+		return nil, nil
+	}
+	d.writer, d.due, d.again = writer, until, false
+	return &claim{s.log, d.Config, writer}, nil
+}
+
+// claim is a [push.Claim].
+type claim struct {
+	log    *Log
+	config push.Config
+	writer string
+}
+
+// Config implements [push.Claim].
+func (c *claim) Config() push.Config { return c.config }
+
+// Save implements [push.Claim].
+func (c *claim) Save(_ context.Context, p push.Progress, until time.Time) error {
+	return c.update(func(d *delivery) { d.Progress, d.due, d.again = p, until, false })
+}
+
+// Release implements [push.Claim].
+func (c *claim) Release(_ context.Context, p push.Progress, due time.Time) (released bool, err error) {
+	err = c.update(func(d *delivery) {
+		if released = !d.again || !due.IsZero(); released {
+			d.Progress, d.writer, d.due, d.again = p, "", due, false
+		}
+	})
+	return released, err
+}
+
+// GiveUp implements [push.Claim].
+func (c *claim) GiveUp(_ context.Context, p push.Progress) error {
+	return c.update(func(d *delivery) { d.Progress, d.writer, d.due, d.givenUp = p, "", time.Time{}, true })
+}
+
+// update calls change with the configuration, if the claim is still on it.
+func (c *claim) update(change func(*delivery)) error {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	d := c.log.pushes[pushKey{c.config.TaskID, c.config.ID}]
+	if d == nil || d.writer != c.writer {
+		return push.ErrConflict
+	}
+	change(d)
 	return nil
 }

@@ -20,12 +20,12 @@ import (
 )
 
 // Store is a store of configurations with the log of their tasks.
-type Store interface {
+type Store struct {
 	push.Store
-	tasklog.Log
+	Log tasklog.Log
 }
 
-// Test runs all tests. Open returns the store under test; the stores it returns may share their tasks.
+// Test runs all tests. Open returns the store under test; the stores that it returns may share their tasks.
 func Test(t *testing.T, open func(t *testing.T) Store) {
 	for _, test := range []struct {
 		name string
@@ -36,7 +36,7 @@ func Test(t *testing.T, open func(t *testing.T) Store) {
 		{"Delivery", testDelivery},
 		{"ToldMeanwhile", testToldMeanwhile},
 		{"PutOff", testPutOff},
-		{"Dead", testDead},
+		{"Crash", testCrash},
 		{"GivenUp", testGivenUp},
 		{"Replaced", testReplaced},
 		{"ConcurrentClaims", testConcurrentClaims},
@@ -48,11 +48,22 @@ func Test(t *testing.T, open func(t *testing.T) Store) {
 	}
 }
 
+// Wrap returns the store with errors that are wrapped, as those of every store may be.
+func Wrap(s push.Store) push.Store {
+	return push.Around(s, func(_ string, _ a2a.TaskID, do func() error) error {
+		if err := do(); err != nil {
+			return fmt.Errorf("wrapped: %w", err)
+		}
+		return nil
+	})
+}
+
 // NewConfig returns a configuration of the task, after its first event.
 func NewConfig(h tasklog.Head, id, url string) push.Config {
 	return push.Config{
-		TaskID: h.ID, ID: id, Version: "1.0", After: 1, Expires: h.Expires, Trace: h.Trace,
-		Push: a2a.PushConfig{TaskID: h.ID, ID: id, URL: url, Token: "token"},
+		TaskID: h.ID, ID: id, Version: "1.0", Expires: h.Expires, Trace: h.Trace,
+		Push:     a2a.PushConfig{TaskID: h.ID, ID: id, URL: url, Token: "token"},
+		Progress: push.Progress{After: 1},
 	}
 }
 
@@ -70,7 +81,7 @@ func put(t *testing.T, s Store) push.Config {
 	t.Helper()
 	h, _ := tasklogtest.NewTask()
 	c := NewConfig(h, "c", "https://example.com/hook")
-	must(t, s.PutPush(t.Context(), h, c))
+	must(t, s.Put(t.Context(), h, c))
 	return c
 }
 
@@ -80,38 +91,41 @@ func seconds(n int) time.Time {
 }
 
 // claim claims the delivery for the writer, who gets it.
-func claim(t *testing.T, s Store, c push.Config, writer string) *push.Delivery {
+func claim(t *testing.T, s Store, c push.Config, writer string) push.Claim {
 	t.Helper()
-	d, err := s.ClaimPush(t.Context(), c.TaskID, c.ID, writer, seconds(60))
+	got, err := s.Claim(t.Context(), c.TaskID, c.ID, writer, seconds(60))
 	must(t, err)
-	if d == nil || d.Writer != writer || d.TaskID != c.TaskID || d.ID != c.ID {
-		t.Fatalf("%s claimed %+v", writer, d)
+	if got == nil || got.Config().TaskID != c.TaskID || got.Config().ID != c.ID {
+		t.Fatalf("%s claimed %+v", writer, got)
 	}
-	return d
+	return got
 }
+
+// at is the progress of a delivery that has come to an event, without failures.
+func at(seq int64) push.Progress { return push.Progress{After: seq} }
 
 // refused fails the test if the writer gets the delivery.
 func refused(t *testing.T, s Store, c push.Config, writer string) {
 	t.Helper()
-	if d, err := s.ClaimPush(t.Context(), c.TaskID, c.ID, writer, seconds(60)); d != nil || err != nil {
-		t.Fatalf("%s claimed %+v, %v", writer, d, err)
+	if got, err := s.Claim(t.Context(), c.TaskID, c.ID, writer, seconds(60)); got != nil || err != nil {
+		t.Fatalf("%s claimed %+v, %v", writer, got, err)
 	}
 }
 
 // release releases the claim, and fails the test unless it is released as wanted.
-func release(t *testing.T, s Store, d *push.Delivery, due time.Time, want bool) {
+func release(t *testing.T, c push.Claim, p push.Progress, due time.Time, want bool) {
 	t.Helper()
-	if released, err := s.ReleasePush(t.Context(), d, due); err != nil || released != want {
+	if released, err := c.Release(t.Context(), p, due); err != nil || released != want {
 		t.Fatalf("releasing: got %v, %v, want %v", released, err, want)
 	}
 }
 
-// wantDue fails the test unless the configuration becomes due, or is not due. A store may tell late.
+// wantDue fails the test unless the configuration becomes due, or is not due. A store may find it late.
 func wantDue(t *testing.T, s Store, c push.Config, want bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		due := false
-		must(t, s.DuePushes(t.Context(), func(id a2a.TaskID, config string) bool {
+		must(t, s.Due(t.Context(), func(id a2a.TaskID, config string) bool {
 			due = due || id == c.TaskID && config == c.ID
 			return true
 		}))
@@ -126,10 +140,10 @@ func wantDue(t *testing.T, s Store, c push.Config, want bool) {
 
 func testConfigurations(t *testing.T, s Store) {
 	h, _ := tasklogtest.NewTask()
-	if all, err := s.Pushes(t.Context(), h.ID); len(all) != 0 || err != nil {
+	if all, err := s.List(t.Context(), h.ID); len(all) != 0 || err != nil {
 		t.Fatalf("a task that is not there has %v, %v", all, err)
 	}
-	must(t, s.DeletePush(t.Context(), h.ID, "none"))
+	must(t, s.Delete(t.Context(), h.ID, "none"))
 	var want []push.Config
 	for _, id := range []string{"#", "1", "a b/ä\n", strings.Repeat("x", push.MaxID), "\U0010FFFE"} {
 		c := NewConfig(h, id, "https://example.com/"+fmt.Sprint(len(want)))
@@ -141,20 +155,20 @@ func testConfigurations(t *testing.T, s Store) {
 		want = append(want, c)
 	}
 	for _, c := range slices.Backward(want) {
-		must(t, s.PutPush(t.Context(), h, c))
+		must(t, s.Put(t.Context(), h, c))
 	}
 	other, _ := tasklogtest.NewTask()
-	must(t, s.PutPush(t.Context(), other, NewConfig(other, "other", "https://example.com")))
+	must(t, s.Put(t.Context(), other, NewConfig(other, "other", "https://example.com")))
 	check := func() {
 		t.Helper()
-		got, err := s.Pushes(t.Context(), h.ID)
+		got, err := s.List(t.Context(), h.ID)
 		must(t, err)
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("got %+v\nwant %+v", got, want)
 		}
 	}
 	check()
-	must(t, s.DeletePush(t.Context(), h.ID, want[1].ID), s.DeletePush(t.Context(), h.ID, want[1].ID))
+	must(t, s.Delete(t.Context(), h.ID, want[1].ID), s.Delete(t.Context(), h.ID, want[1].ID))
 	refused(t, s, want[1], "w")
 	want = slices.Delete(want, 1, 2)
 	check()
@@ -163,104 +177,97 @@ func testConfigurations(t *testing.T, s Store) {
 func testPutAgain(t *testing.T, s Store) {
 	c := put(t, s)
 	h := tasklog.Head{ID: c.TaskID, Expires: c.Expires}
-	d := claim(t, s, c, "w")
-	d.After = 7
+	held := claim(t, s, c, "w")
 	again := c
 	again.After = 3
-	must(t, s.PutPush(t.Context(), h, again))
-	release(t, s, d, time.Time{}, true)
-	must(t, s.PutPush(t.Context(), h, again))
-	if d := claim(t, s, c, "x"); d.After != 7 {
-		t.Errorf("the same configuration again: delivered after %d, want 7", d.After)
+	must(t, s.Put(t.Context(), h, again))
+	release(t, held, at(7), time.Time{}, true)
+	must(t, s.Put(t.Context(), h, again))
+	if got := claim(t, s, c, "x").Config(); got.After != 7 {
+		t.Errorf("the same configuration again: delivered after %d, want 7", got.After)
 	}
 }
 
 func testDelivery(t *testing.T, s Store) {
 	c := put(t, s)
 	wantDue(t, s, c, false)
-	d := claim(t, s, c, "w")
-	if !reflect.DeepEqual(d.Config, c) || d.Failures != 0 || !d.Since.IsZero() {
-		t.Errorf("claimed %+v, want %+v", d, c)
+	held := claim(t, s, c, "w")
+	if !reflect.DeepEqual(held.Config(), c) {
+		t.Errorf("claimed %+v, want %+v", held.Config(), c)
 	}
 	claim(t, s, c, "w") // the acknowledgement was lost
-	d.After, d.Failures, d.Since = 5, 2, seconds(-100)
-	must(t, s.SavePush(t.Context(), d, seconds(90)), s.SavePush(t.Context(), d, seconds(90)))
+	p := push.Progress{After: 5, Failures: 2, Since: seconds(-100)}
+	must(t, held.Save(t.Context(), p, seconds(90)), held.Save(t.Context(), p, seconds(90)))
 	refused(t, s, c, "x")
-	must(t, s.SavePush(t.Context(), d, seconds(90))) // after being told
-	d.After = 6
-	release(t, s, d, time.Time{}, true)
-	if err := s.SavePush(t.Context(), d, seconds(90)); !errors.Is(err, push.ErrConflict) {
+	must(t, held.Save(t.Context(), p, seconds(90))) // after being told
+	p.After = 6
+	release(t, held, p, time.Time{}, true)
+	if err := held.Save(t.Context(), p, seconds(90)); !errors.Is(err, push.ErrConflict) {
 		t.Errorf("saving without a claim: got %v, want ErrConflict", err)
 	}
 	wantDue(t, s, c, false)
-	got := claim(t, s, c, "x")
-	if got.After != 6 || got.Failures != 2 || !got.Since.Equal(d.Since) {
-		t.Errorf("claimed %+v, want as it was released, %+v", got, d)
+	held = claim(t, s, c, "x")
+	if got := held.Config(); got.After != 6 || got.Failures != 2 || !got.Since.Equal(p.Since) {
+		t.Errorf("claimed %+v, want as it was released, %+v", got, p)
 	}
-	got.Failures, got.Since = 0, time.Time{}
-	release(t, s, got, time.Time{}, true)
-	if got := claim(t, s, c, "y"); got.Failures != 0 || !got.Since.IsZero() {
+	release(t, held, at(6), time.Time{}, true)
+	if got := claim(t, s, c, "y").Config(); got.Progress != at(6) {
 		t.Errorf("after a success: %+v", got)
 	}
 }
 
-// testToldMeanwhile checks that who is refused the claim is not forgotten.
+// testToldMeanwhile checks that somebody who is refused the claim is not forgotten.
 func testToldMeanwhile(t *testing.T, s Store) {
 	c := put(t, s)
-	d := claim(t, s, c, "w")
+	held := claim(t, s, c, "w")
 	refused(t, s, c, "x")
 	refused(t, s, c, "y")
 	for range 2 {
-		release(t, s, d, time.Time{}, false)
+		release(t, held, at(1), time.Time{}, false)
 	}
-	must(t, s.SavePush(t.Context(), d, seconds(60)))
-	release(t, s, d, time.Time{}, true)
-	d = claim(t, s, c, "z")
-	release(t, s, d, time.Time{}, true) // it is told no more
+	must(t, held.Save(t.Context(), at(1), seconds(60)))
+	release(t, held, at(1), time.Time{}, true)
+	release(t, claim(t, s, c, "z"), at(1), time.Time{}, true) // it is told no more
 
-	d = claim(t, s, c, "w")
+	held = claim(t, s, c, "w")
 	refused(t, s, c, "x")
-	release(t, s, d, seconds(-1), true) // it is due: then the log is read in any case
+	release(t, held, at(1), seconds(-1), true) // it is due: then the log is read in any case
 	claim(t, s, c, "x")
 }
 
 func testPutOff(t *testing.T, s Store) {
 	c := put(t, s)
-	d := claim(t, s, c, "w")
-	d.Failures, d.Since = 1, seconds(0)
-	release(t, s, d, seconds(60), true)
+	release(t, claim(t, s, c, "w"), push.Progress{After: 1, Failures: 1, Since: seconds(0)}, seconds(60), true)
 	refused(t, s, c, "x")
 	wantDue(t, s, c, false)
 
 	c = put(t, s)
-	release(t, s, claim(t, s, c, "w"), seconds(-1), true)
+	release(t, claim(t, s, c, "w"), at(1), seconds(-1), true)
 	wantDue(t, s, c, true)
-	d = claim(t, s, c, "x")
+	held := claim(t, s, c, "x")
 	wantDue(t, s, c, false)
-	release(t, s, d, time.Time{}, true)
+	release(t, held, at(1), time.Time{}, true)
 
 	c = put(t, s)
-	release(t, s, claim(t, s, c, "w"), seconds(-1), true)
-	must(t, s.DeletePush(t.Context(), c.TaskID, c.ID))
+	release(t, claim(t, s, c, "w"), at(1), seconds(-1), true)
+	must(t, s.Delete(t.Context(), c.TaskID, c.ID))
 	wantDue(t, s, c, false)
 	refused(t, s, c, "x")
 }
 
-// testDead checks that the claim of one who dies ends, and that the delivery is due then.
-func testDead(t *testing.T, s Store) {
+// testCrash checks that the claim of a holder that crashes ends, and that the delivery is due then.
+func testCrash(t *testing.T, s Store) {
 	c := put(t, s)
-	d, err := s.ClaimPush(t.Context(), c.TaskID, c.ID, "dead", seconds(2))
+	held, err := s.Claim(t.Context(), c.TaskID, c.ID, "crashed", seconds(2))
 	must(t, err)
-	d.After = 4
-	must(t, s.SavePush(t.Context(), d, seconds(2)))
+	must(t, held.Save(t.Context(), at(4), seconds(2)))
 	refused(t, s, c, "x")
 	wantDue(t, s, c, true)
-	if got := claim(t, s, c, "x"); got.After != 4 {
+	if got := claim(t, s, c, "x").Config(); got.After != 4 {
 		t.Errorf("delivered after %d, want 4", got.After)
 	}
-	d.After = 9
-	_, err = s.ReleasePush(t.Context(), d, time.Time{})
-	for _, err := range []error{err, s.SavePush(t.Context(), d, seconds(60)), s.GiveUpPush(t.Context(), d)} {
+	_, err = held.Release(t.Context(), at(9), time.Time{})
+	for _, err := range []error{err, held.Save(t.Context(), at(9), seconds(60)), held.GiveUp(t.Context(), at(9))} {
 		if !errors.Is(err, push.ErrConflict) {
 			t.Errorf("after the claim has gone to another: got %v, want ErrConflict", err)
 		}
@@ -269,36 +276,33 @@ func testDead(t *testing.T, s Store) {
 
 func testGivenUp(t *testing.T, s Store) {
 	c := put(t, s)
-	d := claim(t, s, c, "w")
-	d.After, d.Failures, d.Since = 3, 9, seconds(-100)
-	must(t, s.GiveUpPush(t.Context(), d))
+	must(t, claim(t, s, c, "w").GiveUp(t.Context(), push.Progress{After: 3, Failures: 9, Since: seconds(-100)}))
 	wantDue(t, s, c, false)
-	if _, err := s.ClaimPush(t.Context(), c.TaskID, c.ID, "x", seconds(60)); !errors.Is(err, push.ErrGivenUp) {
+	if _, err := s.Claim(t.Context(), c.TaskID, c.ID, "x", seconds(60)); !errors.Is(err, push.ErrGivenUp) {
 		t.Errorf("claiming: got %v, want ErrGivenUp", err)
 	}
-	all, err := s.Pushes(t.Context(), c.TaskID)
+	all, err := s.List(t.Context(), c.TaskID)
 	must(t, err)
 	if len(all) != 1 || all[0].Push.URL != c.Push.URL {
 		t.Errorf("there is %+v", all)
 	}
 	c.After = 8
-	must(t, s.PutPush(t.Context(), tasklog.Head{ID: c.TaskID, Expires: c.Expires}, c))
-	if d := claim(t, s, c, "y"); d.After != 8 || d.Failures != 0 {
-		t.Errorf("put again: %+v", d)
+	must(t, s.Put(t.Context(), tasklog.Head{ID: c.TaskID, Expires: c.Expires}, c))
+	if got := claim(t, s, c, "y").Config(); got.Progress != at(8) {
+		t.Errorf("put again: %+v", got)
 	}
 }
 
 func testReplaced(t *testing.T, s Store) {
 	c := put(t, s)
-	d := claim(t, s, c, "w")
-	d.After = 5
+	held := claim(t, s, c, "w")
 	c.Push.Token, c.After = "another", 2
-	must(t, s.PutPush(t.Context(), tasklog.Head{ID: c.TaskID, Expires: c.Expires}, c))
-	if err := s.SavePush(t.Context(), d, seconds(60)); !errors.Is(err, push.ErrConflict) {
+	must(t, s.Put(t.Context(), tasklog.Head{ID: c.TaskID, Expires: c.Expires}, c))
+	if err := held.Save(t.Context(), at(5), seconds(60)); !errors.Is(err, push.ErrConflict) {
 		t.Errorf("saving: got %v, want ErrConflict", err)
 	}
-	if d := claim(t, s, c, "x"); !reflect.DeepEqual(d.Config, c) {
-		t.Errorf("claimed %+v, want %+v", d.Config, c)
+	if got := claim(t, s, c, "x").Config(); !reflect.DeepEqual(got, c) {
+		t.Errorf("claimed %+v, want %+v", got, c)
 	}
 }
 
@@ -306,25 +310,25 @@ func testConcurrentClaims(t *testing.T, s Store) {
 	for range 10 {
 		c := put(t, s)
 		var wg sync.WaitGroup
-		claims := make([]*push.Delivery, 6)
+		claims := make([]push.Claim, 6)
 		for i := range claims {
 			wg.Go(func() {
 				var err error
-				if claims[i], err = s.ClaimPush(t.Context(), c.TaskID, c.ID, fmt.Sprint(i), seconds(60)); err != nil {
+				if claims[i], err = s.Claim(t.Context(), c.TaskID, c.ID, fmt.Sprint(i), seconds(60)); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 		wg.Wait()
-		claims = slices.DeleteFunc(claims, func(d *push.Delivery) bool { return d == nil })
+		claims = slices.DeleteFunc(claims, func(c push.Claim) bool { return c == nil })
 		if t.Failed() || len(claims) != 1 {
 			t.Fatalf("%d have the claim", len(claims))
 		}
 	}
 }
 
-// testNothingOverlooked has several deliver what one counts, each woken after each step of it: when all of them are done,
-// everything is delivered, once.
+// testNothingOverlooked has several deliver what one counts, each woken after each step of it: when all of
+// them are done, everything is delivered, once.
 func testNothingOverlooked(t *testing.T, s Store) {
 	const steps, deliverers = 30, 3
 	c := put(t, s)
@@ -336,21 +340,24 @@ func testNothingOverlooked(t *testing.T, s Store) {
 		return written
 	}
 	deliver := func(ctx context.Context, writer string) error {
-		d, err := s.ClaimPush(ctx, c.TaskID, c.ID, writer, seconds(60))
-		for err == nil && d != nil {
-			for end := read(); d.After < end; {
+		held, err := s.Claim(ctx, c.TaskID, c.ID, writer, seconds(60))
+		if err != nil || held == nil {
+			return err
+		}
+		for p := held.Config().Progress; err == nil; {
+			for end := read(); p.After < end; {
 				mu.Lock()
-				if d.After++; d.After != sent+1 {
-					err = fmt.Errorf("%s sends %d after %d", writer, d.After, sent)
+				if p.After++; p.After != sent+1 {
+					err = fmt.Errorf("%s sends %d after %d", writer, p.After, sent)
 				}
-				sent = d.After
+				sent = p.After
 				mu.Unlock()
 			}
-			released, releaseErr := s.ReleasePush(ctx, d, time.Time{})
-			if released || releaseErr == push.ErrConflict {
-				break // also when nobody was told, and another has had the claim since
+			released, releaseErr := held.Release(ctx, p, time.Time{})
+			if released || errors.Is(releaseErr, push.ErrConflict) {
+				break // the latter if it was done without an answer, and another has had the claim since
 			}
-			err = errors.Join(err, releaseErr, s.SavePush(ctx, d, seconds(60)))
+			err = errors.Join(err, releaseErr, held.Save(ctx, p, seconds(60)))
 		}
 		return err
 	}
@@ -371,8 +378,8 @@ func testNothingOverlooked(t *testing.T, s Store) {
 	if sent != written {
 		t.Errorf("sent up to %d of %d", sent, written)
 	}
-	if d := claim(t, s, c, "last"); d.After != written {
-		t.Errorf("stored is %d of %d", d.After, written)
+	if got := claim(t, s, c, "last").Config(); got.After != written {
+		t.Errorf("stored is %d of %d", got.After, written)
 	}
 }
 
@@ -380,50 +387,50 @@ func testNothingOverlooked(t *testing.T, s Store) {
 func testHead(t *testing.T, s Store) {
 	load := func(h tasklog.Head) bool {
 		t.Helper()
-		snapshot, err := s.Load(t.Context(), h.ID)
+		snapshot, err := s.Log.Load(t.Context(), h.ID)
 		must(t, err)
 		return snapshot.Head.Push
 	}
 	h, first := tasklogtest.NewTask()
-	must(t, s.Create(t.Context(), h, "w", seconds(60), first))
+	must(t, s.Log.Create(t.Context(), h, "w", seconds(60), first))
 	if load(h) {
 		t.Error("a task without push notifications has some")
 	}
-	must(t, s.PutPush(t.Context(), h, NewConfig(h, "c", "https://example.com")))
+	must(t, s.Put(t.Context(), h, NewConfig(h, "c", "https://example.com")))
 	if !load(h) {
 		t.Error("a task with push notifications has none")
 	}
-	must(t, s.SetStatus(t.Context(), h.ID, tasklog.Status{State: a2a.TaskStateWorking, Time: time.Now(), Seq: 2}))
+	must(t, s.Log.SetStatus(t.Context(), h.ID, tasklog.Status{State: a2a.TaskStateWorking, Time: time.Now(), Seq: 2}))
 	if !load(h) {
 		t.Error("a status takes them away")
 	}
 
 	h, first = tasklogtest.NewTask()
 	h.Push = true
-	must(t, s.PutPush(t.Context(), h, NewConfig(h, "c", "https://example.com"))) // before the task
-	if _, err := s.Load(t.Context(), h.ID); !errors.Is(err, tasklog.ErrNotFound) {
+	must(t, s.Put(t.Context(), h, NewConfig(h, "c", "https://example.com"))) // before the task
+	if _, err := s.Log.Load(t.Context(), h.ID); !errors.Is(err, tasklog.ErrNotFound) {
 		t.Errorf("a configuration makes a task: %v", err)
 	}
-	must(t, s.Create(t.Context(), h, "w", seconds(60), first))
+	must(t, s.Log.Create(t.Context(), h, "w", seconds(60), first))
 	if !load(h) {
 		t.Error("a task that was created with push notifications has none")
 	}
 }
 
-// testHolderIsTold checks that a configuration in the middle of a run comes to the knowledge of who runs.
+// testHolderIsTold checks that the holder of a lease learns of a configuration in the middle of its run.
 func testHolderIsTold(t *testing.T, s Store) {
 	h, first := tasklogtest.NewTask()
-	must(t, s.Create(t.Context(), h, "w", seconds(60), first))
+	must(t, s.Log.Create(t.Context(), h, "w", seconds(60), first))
 	asked := func(h tasklog.Head, until time.Time) tasklog.Asked {
 		t.Helper()
-		a, err := s.Renew(t.Context(), h, "w", until)
+		a, err := s.Log.Renew(t.Context(), h, "w", until)
 		must(t, err)
 		return a
 	}
 	if a := asked(h, time.Time{}); a.Push {
 		t.Error("told of nothing")
 	}
-	must(t, s.PutPush(t.Context(), h, NewConfig(h, "c", "https://example.com")))
+	must(t, s.Put(t.Context(), h, NewConfig(h, "c", "https://example.com")))
 	for _, until := range []time.Time{{}, seconds(70)} {
 		if a := asked(h, until); a != (tasklog.Asked{Push: true}) {
 			t.Errorf("renewing until %v: %+v", until, a)
@@ -434,7 +441,7 @@ func testHolderIsTold(t *testing.T, s Store) {
 	if a := asked(h, seconds(90)); a.Push {
 		t.Error("told again")
 	}
-	snapshot, err := s.Load(t.Context(), h.ID)
+	snapshot, err := s.Log.Load(t.Context(), h.ID)
 	must(t, err)
 	if snapshot.Lease.Holder != "w" || snapshot.Lease.Expired() {
 		t.Errorf("the lease is %+v", snapshot.Lease)

@@ -74,8 +74,7 @@ func TestFirstChunk(t *testing.T) {
 		}
 		var shown []string
 		for len(shown) < 4 {
-			<-first.Tap.Ready()
-			events, _, err := first.Tap.Take(t.Context())
+			events, err := first.Tap.Next(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}

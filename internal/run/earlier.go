@@ -38,7 +38,7 @@ func Earlier(ctx context.Context, n int) ([]*a2a.Task, error) {
 	if r == nil {
 		return nil, nil // the executor runs elsewhere
 	}
-	h, l := r.turn.Head, r.runner.Log
+	h, l := r.turn.Head, r.runner.Store
 	filter := tasklog.Filter{Scope: h.Scope, ContextID: h.ContextID, Since: time.Now().Add(-remembered)}
 	var ids []a2a.TaskID
 	err := l.List(ctx, filter, tasklog.Position{}, func(p tasklog.Position) bool {

@@ -101,14 +101,3 @@ func checkStatus(s *a2a.TaskStatus) error {
 func onlySubmitted(t *a2a.Task) bool {
 	return t.Status.State == a2a.TaskStateSubmitted && t.Status.Message == nil && len(t.Artifacts) == 0 && len(t.Metadata) == 0
 }
-
-// stateOf returns the state that the event brings, or "".
-func stateOf(e a2a.Event) a2a.TaskState {
-	switch e := e.(type) {
-	case *a2a.Task:
-		return e.Status.State
-	case *a2a.TaskStatusUpdateEvent:
-		return e.Status.State
-	}
-	return ""
-}

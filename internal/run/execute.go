@@ -20,7 +20,7 @@ type method = func(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event
 // execute lets the executor work on the turn, up to a final state. Its error says why there is none.
 func (r *Run) execute(ctx context.Context) error {
 	m := r.runner.Executor.Execute
-	if r.turn.resume {
+	if r.turn.Mode == Resume {
 		m = r.runner.resumer().Resume
 	}
 	return r.call(ctx, m, r.turn.Context)
@@ -50,7 +50,7 @@ func (r *Run) callContext(ctx context.Context) context.Context {
 	ctx = context.WithValue(ctx, runKey{}, r)
 	ctx, call := a2asrv.NewCallContext(ctx, r.turn.Context.ServiceParams)
 	call.User = r.turn.Context.User
-	for _, uri := range r.turn.Head.Extensions {
+	for _, uri := range r.turn.Request.Extensions {
 		call.Extensions().Activate(&a2a.AgentExtension{URI: uri})
 	}
 	return ctx
@@ -108,9 +108,8 @@ func (r *Run) put(ctx context.Context, event a2a.Event, bounded bool) (ended boo
 	if err != nil {
 		return false, err
 	}
-	state := stateOf(event)
-	entry := tasklog.Entry{JSON: data, State: state, Values: tasklog.SizeOf(event).Values}
-	size := r.size.Plus(tasklog.Size{Bytes: int64(len(data)), Values: entry.Values})
+	entry := tasklog.NewEntry(event, data)
+	size := r.size.Plus(entry.Size())
 	if err := tooMuch(len(data), size, r.count+1); err != nil && bounded {
 		return false, err
 	}
@@ -118,10 +117,10 @@ func (r *Run) put(ctx context.Context, event a2a.Event, bounded bool) (ended boo
 		return false, err
 	}
 	r.size, r.count = size, r.count+1
-	if state != "" {
-		r.state = state
+	if entry.State != "" {
+		r.state = entry.State
 	}
-	return tasklog.Final(state), nil
+	return tasklog.Final(entry.State), nil
 }
 
 // tooMuch returns the error for an event of so many bytes with which the log would be of that size and have so many events, if it may

@@ -30,23 +30,25 @@ const (
 	renewAgain = time.Second
 )
 
-// Lost reports whether the error that a run ended with says that somebody else has its task now, or may have it: what becomes of
-// it is in the log.
-func Lost(err error) bool { return errors.Is(err, errLeaseLost) || err == tasklog.ErrConflict }
+// Superseded reports whether the error that a run ended with says that somebody else has its lease, or may have it: what
+// becomes of the task is in the log.
+func Superseded(err error) bool {
+	return errors.Is(err, errSuperseded) || errors.Is(err, tasklog.ErrConflict)
+}
 
-// lease is the end of the lease that a run holds, as far as it knows.
-type lease struct{ until atomic.Int64 } // milliseconds since 1970
+// until is when the lease of a run ends, as far as the run knows.
+type until struct{ ms atomic.Int64 } // since 1970
 
-func (l *lease) set(until time.Time) { l.until.Store(until.UnixMilli()) }
+func (u *until) set(t time.Time) { u.ms.Store(t.UnixMilli()) }
 
 // left returns how much of the lease is left.
-func (l *lease) left() time.Duration { return time.Until(time.UnixMilli(l.until.Load())) }
+func (u *until) left() time.Duration { return time.Until(time.UnixMilli(u.ms.Load())) }
 
-// check returns an error if the lease is lost. It asks nobody but the clock: an instance that was frozen and wakes up has
-// nobody else to tell it in time.
-func (l *lease) check() error {
-	if l.left() < leaseMargin {
-		return errLeaseLost
+// check returns an error if the lease is as good as over. It asks nothing but the clock: nothing else can stop, in time, an
+// instance that was frozen and wakes up.
+func (u *until) check() error {
+	if u.left() < leaseMargin {
+		return errSuperseded
 	}
 	return nil
 }
@@ -63,26 +65,18 @@ func (r *Run) keepLease(ctx context.Context, interrupt context.CancelCauseFunc) 
 			return
 		case <-tick.C:
 		}
-		var until time.Time
-		if now := time.Now(); r.lease.left() < LeaseTime-renewAfter && now.After(again) {
-			until = now.Add(LeaseTime)
-		}
-		asked, err := r.renew(ctx, until)
+		renewing := r.lease.left() < LeaseTime-renewAfter && time.Now().After(again)
+		asked, err := r.ask(ctx, renewing)
 		switch {
 		case errors.Is(err, tasklog.ErrConflict), errors.Is(err, tasklog.ErrNotFound):
-			r.stop(errLeaseLost)
+			r.stop(errSuperseded)
 			return
-		case err == nil && !until.IsZero():
-			r.lease.set(until)
-		case !until.IsZero():
+		case err != nil && renewing:
 			again = time.Now().Add(renewAgain + rand.N(renewAgain/2))
 		}
 		if r.lease.check() != nil {
-			r.stop(errLeaseLost)
+			r.stop(errSuperseded)
 			return
-		}
-		if asked.Push {
-			r.push.Store(true)
 		}
 		if asked.Cancel {
 			interrupt(errCanceled)
@@ -90,15 +84,21 @@ func (r *Run) keepLease(ctx context.Context, interrupt context.CancelCauseFunc) 
 	}
 }
 
-// renew renews the lease, or only asks, if until is zero. A renewal does not end with ctx: one that was on its way when the run ended
-// could come after the lease was given up.
-func (r *Run) renew(ctx context.Context, until time.Time) (tasklog.Asked, error) {
-	if !until.IsZero() {
+// ask returns what is asked of the run, and renews its lease if it is time for that. A renewal does not end with ctx: one
+// that was on its way when the run ended could come after the lease was released.
+func (r *Run) ask(ctx context.Context, renewing bool) (tasklog.Asked, error) {
+	if renewing {
 		ctx = context.WithoutCancel(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, renewWithin)
 	defer cancel()
-	head := r.turn.Head
-	head.Push = head.Push || r.push.Load()
-	return r.runner.Log.Renew(ctx, head, r.turn.Writer, until)
+	if !renewing {
+		return r.turn.Lease.Asked(ctx)
+	}
+	until := time.Now().Add(LeaseTime)
+	asked, err := r.turn.Lease.Renew(ctx, until)
+	if err == nil {
+		r.lease.set(until)
+	}
+	return asked, err
 }

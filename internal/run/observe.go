@@ -19,7 +19,7 @@ func (o *observation) begin(after int64) { o.begun, o.after = time.Now(), after 
 // report logs the line of a run that has ended.
 func (r *Run) report(ctx context.Context) {
 	line := new(telemetry.Line)
-	line.Task(r.turn.Head.ID, r.turn.Head.ContextID, r.turn.Head.Trace)
+	line.Task(r.turn.Head.ID, r.turn.Head.ContextID, r.turn.Request.Trace)
 	end := r.seen.end
 	if r.err != nil {
 		end = "lost"
@@ -40,6 +40,6 @@ func (r *Run) report(ctx context.Context) {
 	if r.turn.recovered {
 		line.Count("recoveries", 1)
 	}
-	line.Usage(r.turn.usage)
+	line.Usage(r.usage)
 	line.Log(context.WithoutCancel(ctx), r.runner.Logger, telemetry.Run)
 }

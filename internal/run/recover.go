@@ -4,20 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
+	"a2alambda/internal/fanout"
 	"a2alambda/internal/protojson"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/telemetry"
 )
 
 const (
-	// maxLost is how many runs in a row may be lost without an event before the task fails: whatever kills them will kill the next.
-	maxLost = 5
+	// maxCrashes is how many holders in a row may crash without an event before the task fails: what killed them would kill
+	// the next.
+	maxCrashes = 5
 
 	// queued is how long a worker that was asked for may take to begin, before it is asked for again.
 	queued = 10 * time.Second
@@ -26,14 +27,14 @@ const (
 	sweepMargin = 5 * time.Second
 )
 
-// Resume runs a task that nobody runs: one that has been accepted and left to a worker, or one whose run was cut off. It returns
-// nil if there is nothing to run: because the task has ended or does not exist, because somebody runs it, or because the
-// executor can't resume, or was lost time and again, in which cases the task fails.
+// Resume runs a task that nobody runs: one that was left to a worker, or one whose run was cut off. It returns nil if there
+// is nothing to run: because the task has ended or does not exist, because somebody runs it, or because its executor cannot
+// resume or has crashed time and again, in which cases the task fails.
 func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
 	usage := new(telemetry.Usage)
 	ctx = telemetry.With(ctx, usage)
 	for {
-		s, err := r.Log.Load(ctx, id)
+		s, err := r.Store.Load(ctx, id)
 		if errors.Is(err, tasklog.ErrNotFound) {
 			return nil, nil
 		}
@@ -45,38 +46,46 @@ func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
 		case begun && s.Busy():
 			return nil, nil
 		case tasklog.Final(s.Task.Status.State):
-			return nil, r.Log.Settle(ctx, s)
-		case begun && r.resumer() == nil, s.Fruitless() && s.Lease.Lost+1 >= maxLost:
-			return nil, r.interrupted(ctx, s)
+			return nil, r.Store.Settle(ctx, s)
 		}
-		t, err := r.takeOver(ctx, s)
+		mode := Execute
+		switch {
+		case s.Lease.Cancel:
+			mode = Cancel
+		case begun && s.Seq > 1: // else nothing was said yet
+			mode = Resume
+		}
+		t, err := r.takeOver(ctx, s, mode)
 		if errors.Is(err, tasklog.ErrConflict) {
 			continue // somebody was faster
 		}
 		if err != nil {
 			return nil, err
 		}
-		t.resume, t.usage = begun && s.Seq > 1, usage // else nothing was said yet
-		t.recovered = begun && !s.Lease.Until.Equal(tasklog.HandedOver)
-		return r.Start(ctx, t), nil
+		t.usage, t.recovered = usage, begun && !s.Lease.Released
+		crashed := begun && r.resumer() == nil || s.CrashedIdle() && s.Lease.Crashes+1 >= maxCrashes
+		if crashed && mode != Cancel {
+			return nil, r.interrupted(ctx, t)
+		}
+		return r.Start(ctx, t, Nobody), nil
 	}
 }
 
-// Work is what a worker does: it resumes the task, if there is something to run, and waits for the end. That somebody else has
-// taken the task meanwhile is no error.
+// Work is what a worker does: it resumes the task, if there is something to run, and waits for the end. It is no error if
+// somebody else has taken the task over meanwhile.
 func (r *Runner) Work(ctx context.Context, id a2a.TaskID) error {
 	run, err := r.Resume(ctx, id)
 	if err != nil || run == nil {
 		return err
 	}
-	if err := run.Wait(); !Lost(err) {
+	if err := run.Wait(); !Superseded(err) {
 		return err
 	}
 	return nil
 }
 
-// Recover does what is due for a task that is read: if its holder is lost, or it has had none yet, a worker is asked to see to it,
-// unless one has been just now.
+// Recover does what is due for a task that somebody reads: if it is orphaned, it asks for a worker, unless the task was left
+// to one just now.
 func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
 	if tasklog.Final(s.Task.Status.State) || s.Busy() || s.Lease.Holder == "" && justNow(s.Task.Status.Timestamp) {
 		return nil
@@ -89,96 +98,75 @@ func justNow(t *time.Time) bool { return t != nil && time.Since(*t) < queued }
 // sweepAtOnce is how many tasks a sweep looks at at the same time.
 const sweepAtOnce = 16
 
-// Sweep has a worker see to the tasks that are running by their heads, and that nobody runs. It goes on after an error, and returns
-// all of them, and how many tasks it has looked at. Those that are not looked at in time are, sooner or later, in another sweep.
+// Sweep has a worker see to the tasks that are unfinished by the index, and that nobody runs. It goes on after an error, and
+// returns all of them, and how many tasks it has looked at. Another sweep looks at those that it had no time for.
 func (r *Runner) Sweep(ctx context.Context) (n int, err error) {
-	var mu sync.Mutex // guards errs
-	var errs []error
-	var looking sync.WaitGroup
-	slots := make(chan struct{}, sweepAtOnce)
+	looking := fanout.New(sweepAtOnce)
 	deadline, limited := ctx.Deadline()
-	err = r.Log.Running(ctx, func(id a2a.TaskID) bool {
+	err = r.Store.Unfinished(ctx, func(id a2a.TaskID) bool {
 		n++
-		slots <- struct{}{}
-		looking.Go(func() {
-			defer func() { <-slots }()
+		looking.Go(id, func() error {
 			// No task is loaded here: they may be long, and many. A worker sees what there is to do.
-			lease, err := r.Log.Lease(ctx, id)
+			lease, err := r.Store.Lease(ctx, id)
 			if err == nil && lease.Expired() {
 				err = r.Invoke(ctx, id)
 			}
-			if err != nil && !errors.Is(err, tasklog.ErrNotFound) {
-				mu.Lock()
-				defer mu.Unlock()
-				errs = append(errs, fmt.Errorf("task %s: %w", id, err))
+			if errors.Is(err, tasklog.ErrNotFound) {
+				return nil
 			}
+			return err
 		})
 		return ctx.Err() == nil && (!limited || time.Until(deadline) > sweepMargin)
 	})
-	looking.Wait()
-	return n, errors.Join(append(errs, err)...)
+	return n, errors.Join(looking.Wait(), err)
 }
 
 // Cancel cancels a task that nobody runs. It returns [tasklog.ErrConflict] if s is no longer how the task is.
 func (r *Runner) Cancel(ctx context.Context, s *tasklog.Snapshot) error {
-	t, err := r.takeOver(ctx, s)
+	t, err := r.takeOver(ctx, s, Cancel)
 	if err != nil {
 		return err
 	}
-	t.cancel = true
-	return r.Start(ctx, t).Wait()
+	return r.Start(ctx, t, Nobody).Wait()
 }
 
 // interrupted fails a task whose run was cut off.
-func (r *Runner) interrupted(ctx context.Context, s *tasklog.Snapshot) (err error) {
-	t, err := r.takeOver(ctx, s)
-	if errors.Is(err, tasklog.ErrConflict) {
-		return nil // somebody else sees to it
-	}
-	if err != nil {
-		return err
-	}
-	run := &Run{runner: r, turn: t}
-	run.turn.usage, run.turn.recovered, run.state = telemetry.UsageOf(ctx), true, a2a.TaskStateFailed
-	run.seen.begin(s.Seq)
-	run.seen.end = "interrupted"
+func (r *Runner) interrupted(ctx context.Context, t Turn) (err error) {
+	run := r.newRun(t)
+	run.state, run.seen.end = a2a.TaskStateFailed, "interrupted"
 	defer func() {
 		run.err = err
 		run.report(ctx)
 	}()
-	data, err := tasklog.Encode(failed(t.Context, textInterrupted))
+	event := failed(t.Context, textInterrupted)
+	data, err := tasklog.Encode(event)
 	if err != nil {
 		return err
 	}
-	a := tasklog.NewAppender(ctx, tasklog.AppenderConfig{Log: r.Log, Head: t.Head, Writer: t.Writer, Fold: t.Fold, Size: t.Size})
-	return errors.Join(a.Add(tasklog.Entry{JSON: data, State: a2a.TaskStateFailed}), a.Close())
+	a := tasklog.NewAppender(ctx, tasklog.AppenderConfig{Lease: t.Lease, Fold: t.Fold})
+	defer t.Lease.Close()
+	return errors.Join(a.Add(tasklog.NewEntry(event, data)), a.Close())
 }
 
-// takeOver takes the lease of a task that nobody runs, and makes sure that whoever had it appends nothing any more. It returns
-// [tasklog.ErrConflict] if somebody else has taken it, or the task has moved on.
-func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot) (Turn, error) {
-	writer, until := a2a.NewMessageID(), time.Now().Add(LeaseTime)
-	lease, err := r.Log.Acquire(ctx, s, writer, until)
+// takeOver acquires the lease of a task that nobody runs. It returns [tasklog.ErrConflict] if somebody else has acquired it,
+// or the task has moved on.
+func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot, mode Mode) (Turn, error) {
+	until := time.Now().Add(LeaseTime)
+	claim := tasklog.Claim{Writer: a2a.NewMessageID(), Until: until, Request: s.Last}
+	lease, err := r.Store.Acquire(ctx, s, claim)
 	if err != nil {
 		return Turn{}, err
 	}
-	if err := r.Log.Fence(ctx, s.Head, writer, lease.Epoch, s.Seq+1); err != nil {
-		if errors.Is(err, tasklog.ErrConflict) {
-			// The holder before was not dead: it has appended since. The lease goes back, to be taken with what is known now.
-			_ = r.release(ctx, s.Head, writer, time.Now().Add(-time.Millisecond))
-		}
-		return Turn{}, err
-	}
-	params := s.Head.Trace.Header() // all that is kept of the request's, with these:
-	if len(s.Head.Extensions) > 0 {
-		params[a2a.SvcParamExtensions] = s.Head.Extensions
+	params := s.Last.Trace.Header() // all that is kept of the request's, with these:
+	if len(s.Last.Extensions) > 0 {
+		params[a2a.SvcParamExtensions] = s.Last.Extensions
 	}
 	ec := &a2asrv.ExecutorContext{
 		TaskID: s.Head.ID, ContextID: s.Head.ContextID, Message: lastFromUser(s.Task),
 		User: User(s.Head.Scope.Owner), Tenant: s.Head.Scope.Tenant, ServiceParams: a2asrv.NewServiceParams(params),
 	}
-	if s.Head.Metadata != nil {
-		metadata, err := protojson.Metadata(s.Head.Metadata)
+	if s.Last.Metadata != nil {
+		metadata, err := protojson.Metadata(s.Last.Metadata)
 		if err != nil {
 			return Turn{}, fmt.Errorf("metadata of the request: %w", err)
 		}
@@ -187,13 +175,10 @@ func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot) (Turn, error
 	if s.Seq > 1 {
 		ec.StoredTask = s.Task
 	}
-	return Turn{Head: s.Head, Writer: writer, Until: until, Fold: tasklog.NewFold(s.Task, s.Seq), Size: s.Size, Context: ec}, nil
-}
-
-// release ends the writer's lease as of a time in the past, for another to take it.
-func (r *Runner) release(ctx context.Context, h tasklog.Head, writer string, at time.Time) error {
-	_, err := r.Log.Renew(ctx, h, writer, at)
-	return err
+	return Turn{
+		Head: s.Head, Request: s.Last, Lease: lease, Until: until,
+		Fold: tasklog.NewFold(s.Task, s.Seq), Size: s.Size, Context: ec, Mode: mode,
+	}, nil
 }
 
 // lastFromUser returns the message that began the turn.
@@ -208,7 +193,7 @@ func lastFromUser(t *a2a.Task) *a2a.Message {
 
 // handOver lets another invocation go on with the task.
 func (r *Run) handOver(ctx context.Context) {
-	err := r.runner.release(ctx, r.turn.Head, r.turn.Writer, tasklog.HandedOver)
+	err := r.turn.Lease.Release(ctx)
 	if err == nil {
 		err = r.runner.Invoke(ctx, r.turn.Head.ID)
 	}

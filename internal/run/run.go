@@ -1,5 +1,32 @@
-// Package run runs an executor for one turn of a task, from an accepted message to the end of the turn, within one invocation, and
-// writes its events to the task's log. Nothing of a run outlives [Run.Wait].
+// Package run runs an executor for one turn of a task, within one invocation, and writes what it says to the task's log.
+//
+// # Turns and runs
+//
+// A message that was accepted is in the log, and begins a turn. [Runner.Start] runs it: the executor yields events, which
+// are checked and given to an appender, and the appender puts them into the log before anybody sees them. The run ends with
+// its turn, which is when the task reaches a final state, or before it:
+//
+//   - The invocation is about to end, and the executor can resume ([Resumer]): the run hands over. It releases its lease,
+//     and asks for a worker. An executor that cannot resume has its task failed, in words that say why.
+//   - Somebody wants the task canceled: the executor's context ends, it may say a last word, and the task is canceled.
+//   - The instance dies. Nothing is done then; the lease ends, the sweeper or a reader finds the task orphaned, and has a
+//     worker take it over ([Runner.Resume]).
+//   - Somebody else has the lease, or may have it: this run was superseded ([Superseded]). It stops at once, appends
+//     nothing more, and its caller follows the log instead.
+//
+// # The lease
+//
+// A run may append only while it holds the task's lease, which lasts for 15 s and is renewed every 5. By its own clock it
+// gives up 3 s early: an instance that Lambda has frozen wakes up believing that no time has passed, and the clock is the
+// first to say otherwise. Its store is the last: after a takeover there is a fence where its next event would go.
+// Three times a second the holder asks what is asked of it, since nothing else reaches an invocation that is under way.
+//
+// # Files
+//
+// run.go has the life of a run, lease.go its lease, execute.go the calls of the executor, event.go what an executor may say,
+// recover.go what becomes of tasks that nobody runs, earlier.go the conversation before a task, and observe.go its log line.
+//
+// Nothing of a run outlives [Run.Wait]: after the answer, Lambda freezes the instance.
 package run
 
 import (
@@ -8,7 +35,6 @@ import (
 	"iter"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -40,9 +66,9 @@ const (
 
 // The causes for which an executor's context ends.
 var (
-	errOutOfTime = errors.New("the invocation is about to end")
-	errCanceled  = errors.New("the task is to be canceled")
-	errLeaseLost = errors.New("the lease is lost")
+	errOutOfTime  = errors.New("the invocation is about to end")
+	errCanceled   = errors.New("the task is to be canceled")
+	errSuperseded = errors.New("the lease is lost")
 )
 
 // Resumer is an executor that can go on with a task in the middle of a turn, after the run that began it was cut off: by the
@@ -54,9 +80,9 @@ type Resumer interface {
 	Resume(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error]
 }
 
-// Runner runs an executor. All fields are required, but that who only sweeps needs no executor.
-type Runner struct {
-	Log      tasklog.Log
+// Config is what a runner needs. All fields are required, but that a runner which only sweeps needs no executor.
+type Config struct {
+	Store    tasklog.Store
 	Executor a2asrv.AgentExecutor
 	// Gap is the least time between two appends, but for a short burst. See [tasklog.AppenderConfig].
 	Gap    time.Duration
@@ -66,45 +92,74 @@ type Runner struct {
 	Invoke func(context.Context, a2a.TaskID) error
 }
 
+// Runner runs an executor.
+type Runner struct{ Config }
+
+// New returns a runner. It panics if something is missing.
+func New(c Config) *Runner {
+	if c.Store == nil || c.Logger == nil || c.Invoke == nil {
+		panic("run: a runner needs a store, a logger, and a way to ask for a worker")
+	}
+	return &Runner{c}
+}
+
 // resumer returns the executor if it can resume, or nil.
 func (r *Runner) resumer() Resumer {
 	x, _ := r.Executor.(Resumer)
 	return x
 }
 
-// Turn is an accepted message: it is in the log, and its writer holds the lease.
+// Mode says which of an executor's methods a turn calls.
+type Mode int
+
+const (
+	Execute Mode = iota
+	Resume
+	Cancel
+)
+
+// Turn is an accepted message: it is in the log, and there is a lease for it. It does not change.
 type Turn struct {
-	Head   tasklog.Head
-	Writer string
-	Until  time.Time // the end of the lease
+	Head    tasklog.Head
+	Request tasklog.Request
+	Lease   tasklog.Lease
+	Until   time.Time // the end of the lease
 	// Fold is the fold over the log. The run goes on with it.
 	Fold *tasklog.Fold
 	// Size is that of the log.
 	Size tasklog.Size
 	// Context is what the executor gets.
 	Context *a2asrv.ExecutorContext
-	// Watched says that the events are read here, at [Run.Tap]; Gather that the client awaits only the outcome, so that events
-	// may gather for longer.
-	Watched, Gather bool
+	Mode    Mode
 
-	// Exactly one of the executor's methods is called; the zero value stands for Execute.
-	resume, cancel bool
-
-	recovered bool             // the run before this was cut off
+	recovered bool             // the holder before crashed
 	usage     *telemetry.Usage // what this turn has cost so far; may be nil
 }
 
+// Audience says who waits for a run's events.
+type Audience int
+
+const (
+	// Nobody waits, or somebody who reads the log.
+	Nobody Audience = iota
+	// Reader reads the events at [Run.Tap].
+	Reader
+	// Outcome is a client that awaits the end of the turn: events may gather for longer.
+	Outcome
+)
+
 // Run is a running turn.
 type Run struct {
-	// Tap shows the events of the turn as they are in the log. It is nil if the turn is not watched. It does not end with the
-	// run: who watches may go on with it.
+	// Tap shows the events of the turn as they are in the log. It is nil if there is no [Reader]. It does not end with the
+	// run: its reader may go on with it.
 	Tap *tasklog.Tap
 
 	runner   *Runner
 	turn     Turn
-	lease    lease
+	lease    until
+	gap      time.Duration
+	usage    *telemetry.Usage
 	appender *tasklog.Appender
-	push     atomic.Bool             // the task has got push notifications since its head was read
 	stop     context.CancelCauseFunc // ends all of the run: it may not append any more
 
 	mu        sync.Mutex
@@ -122,18 +177,29 @@ type Run struct {
 
 // Start starts the turn. It goes on when ctx is cancelled, since the client of a run may go away, but not beyond ctx's
 // deadline. The caller must call [Run.Wait].
-func (r *Runner) Start(ctx context.Context, t Turn) *Run {
-	run := &Run{runner: r, turn: t, done: make(chan struct{}), artifacts: artifactsOf(t.Context.StoredTask)}
-	if run.turn.usage == nil {
-		run.turn.usage = new(telemetry.Usage)
-	}
-	run.size, run.count = t.Size, t.Fold.Seq()
-	run.seen.begin(t.Fold.Seq())
-	run.lease.set(t.Until)
-	if t.Watched {
-		run.Tap = tasklog.NewTap(r.Log, t.Head.ID, t.Fold.Seq())
+func (r *Runner) Start(ctx context.Context, t Turn, a Audience) *Run {
+	run := r.newRun(t)
+	switch {
+	case a == Reader:
+		run.Tap = tasklog.NewTap(ctx, r.Store, t.Head.ID, t.Fold.Seq())
+	case a == Outcome && r.Gap > 0:
+		run.gap = gatherGap
 	}
 	go run.run(ctx)
+	return run
+}
+
+// newRun returns the run of a turn, which has not begun.
+func (r *Runner) newRun(t Turn) *Run {
+	run := &Run{
+		runner: r, turn: t, gap: r.Gap, usage: t.usage, done: make(chan struct{}),
+		size: t.Size, count: t.Fold.Seq(), artifacts: artifactsOf(t.Context.StoredTask),
+	}
+	if run.usage == nil {
+		run.usage = new(telemetry.Usage)
+	}
+	run.seen.begin(t.Fold.Seq())
+	run.lease.set(t.Until)
 	return run
 }
 
@@ -159,7 +225,7 @@ func (r *Run) Task() (*a2a.Task, error) {
 func (r *Run) run(ctx context.Context) {
 	defer close(r.done)
 	deadline, limited := ctx.Deadline()
-	ctx, r.stop = context.WithCancelCause(telemetry.With(context.WithoutCancel(ctx), r.turn.usage))
+	ctx, r.stop = context.WithCancelCause(telemetry.With(context.WithoutCancel(ctx), r.usage))
 	defer r.report(ctx)
 	defer r.stop(nil)
 	running, interrupt := context.WithCancelCause(ctx) // the executor's context
@@ -174,7 +240,7 @@ func (r *Run) run(ctx context.Context) {
 
 	var err error
 	cause := errCanceled
-	if !r.turn.cancel {
+	if r.turn.Mode != Cancel {
 		err = r.execute(running)
 		cause = context.Cause(running)
 	}
@@ -200,26 +266,25 @@ func (r *Run) run(ctx context.Context) {
 	lost := context.Cause(ctx)
 	r.stop(nil)
 	keeper.Wait()
-	switch {
-	case r.err == nil && lost != nil && !tasklog.Final(r.reached()):
+	if r.err == nil && lost != nil && !tasklog.Final(r.reached()) {
 		r.err = lost
-	case r.err == nil && handOver:
-		r.handOver(context.WithoutCancel(ctx))
-	case r.err != errLeaseLost && errors.Is(r.err, errLeaseLost): // nobody is told but the log: others go on with the task
+	}
+	ctx = context.WithoutCancel(ctx)
+	if handOver && r.err == nil {
+		r.handOver(ctx)
+	}
+	r.turn.Lease.Close()
+	if joined := (interface{ Unwrap() []error })(nil); errors.Is(r.err, errSuperseded) && errors.As(r.err, &joined) {
+		// Nobody else is told the cause: others go on with the task.
 		r.runner.Logger.ErrorContext(ctx, "lease lost while the log could not be written", "task", r.turn.Head.ID, "error", r.err)
 	}
-	r.cleanup(context.WithoutCancel(ctx), err)
+	r.cleanup(ctx, err)
 }
 
 // open makes an appender that goes on where the log is.
 func (r *Run) open(ctx context.Context) {
-	gap := r.runner.Gap
-	if r.turn.Gather && gap > 0 {
-		gap = gatherGap
-	}
 	a := tasklog.NewAppender(ctx, tasklog.AppenderConfig{
-		Log: r.runner.Log, Head: r.turn.Head, Writer: r.turn.Writer, Fold: r.turn.Fold,
-		Size: r.size, Gap: gap, Tap: r.Tap, Check: r.lease.check, Push: r.push.Load,
+		Lease: r.turn.Lease, Fold: r.turn.Fold, Gap: r.gap, Tap: r.Tap, Check: r.lease.check,
 	})
 	context.AfterFunc(a.Failed(), func() { r.stop(context.Cause(a.Failed())) })
 	r.appender = a

@@ -299,10 +299,11 @@ func TestOutcomes(t *testing.T) {
 				}
 				r.Tap.End()
 				var shown []tasklog.Event
-				for end := false; !end; {
-					<-r.Tap.Ready()
-					var events []tasklog.Event
-					events, end, _ = r.Tap.Take(t.Context())
+				for {
+					events, err := r.Tap.Next(t.Context())
+					if err != nil {
+						break
+					}
 					shown = append(shown, events...)
 				}
 				if len(shown) != len(test.want) {
@@ -568,7 +569,7 @@ func TestPushInTheMiddle(t *testing.T) {
 				yield(status(ec, a2a.TaskStateCompleted), nil)
 			}))
 		time.Sleep(5 * time.Second)
-		if err := l.PutPush(t.Context(), h, pushtest.NewConfig(h, "c", "https://example.com")); err != nil {
+		if err := l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://example.com")); err != nil {
 			t.Fatal(err)
 		}
 		if err := r.Wait(); err != nil {

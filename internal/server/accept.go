@@ -17,71 +17,121 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// DefaultJoinWindow is [Server.JoinWindow] where none is set.
+// DefaultJoinWindow is [Config.JoinWindow] where none is set.
 const DefaultJoinWindow = 10 * time.Minute
 
-var errRunning = a2a.NewError(a2a.ErrUnsupportedOperation, "the task is being worked on and takes no message before it asks for one")
+var (
+	errRunning = a2a.NewError(a2a.ErrUnsupportedOperation,
+		"the task is being worked on and takes no message before it asks for one")
+	errEnded = a2a.NewError(a2a.ErrUnsupportedOperation, "the task has ended and takes no more messages")
+)
 
-// accept puts the message into the log: as a new task, or as the next turn of one that waits for it. If that had been done
-// before, by the same message, it returns the task instead. A turn that is left to a worker has no holder.
-func (s *Server) accept(
-	ctx context.Context, c Caller, req *a2a.SendMessageRequest, forWorker bool,
-) (turn run.Turn, joined *tasklog.Snapshot, err error) {
-	if err := s.check(req); err != nil {
-		return run.Turn{}, nil, err
-	}
-	m := *req.Message
-	turn = run.Turn{
-		Head:   tasklog.Head{Scope: c.scope(req.Tenant), Request: tasklog.Request{Trace: c.Trace, Extensions: c.Extensions}},
-		Writer: a2a.NewMessageID(),
-		Until:  time.Now().Add(run.LeaseTime),
-		Context: &a2asrv.ExecutorContext{
-			Message: &m, Metadata: req.Metadata, Tenant: req.Tenant, User: c.user(), ServiceParams: c.Params,
-		},
-	}
-	if len(req.Metadata) > 0 {
-		if turn.Head.Metadata, err = jsonline.Marshal(req.Metadata); err != nil {
-			return run.Turn{}, nil, err
-		}
-	}
-	pushed := req.Config != nil && req.Config.PushConfig != nil
-	turn.Head.Push = pushed
-	room := func(h tasklog.Head) error { // for the configuration, in the task, which is the caller's
-		if !pushed {
-			return nil
-		}
-		return s.checkRoom(ctx, c, h, req.Config.PushConfig)
-	}
-	if m.TaskID == "" {
-		joined, err = s.create(ctx, &turn, forWorker)
-	} else {
-		joined, err = s.continueTask(ctx, &turn, forWorker, room)
-	}
-	if err != nil || !pushed {
-		return turn, joined, err
-	}
-	if joined != nil {
-		if err = room(joined.Head); err == nil {
-			_, err = s.putPush(ctx, c, joined.Head, req.Config.PushConfig, 0)
-		}
-		return turn, joined, err
-	}
-	h := turn.Head
-	h.Push = req.Message.TaskID == "" // the head of a task that is continued may not say so yet
-	if _, err = s.putPush(ctx, c, h, req.Config.PushConfig, turn.Fold.Seq()-1); err != nil {
-		// The message is in the log. A client that tries again joins, and this is tried again, too.
-		s.leave(ctx, h.ID, turn.Writer)
-	}
-	return turn, nil, err
+// request is a message that is to be accepted, and what of its request is kept.
+type request struct {
+	*Server
+	caller  Caller
+	config  *a2a.PushConfig // nil without one
+	context a2asrv.ExecutorContext
+	message *a2a.Message // the context's. Its ids are filled in when they are known
+	scope   tasklog.Scope
+	claim   tasklog.Claim
 }
 
-// leave leaves a turn that has not begun, or may have been accepted, to a worker: else nobody could have the task before the writer's
-// lease ends. If it fails, the sweeper finds the turn.
+// begun is a turn that a message has begun. If its request leaves it to a worker, nobody has its lease.
+type begun struct {
+	turn  run.Turn
+	event tasklog.Event // the message's
+}
+
+// accept puts the message into the log: as a new task, or as the next turn of one that waits for it. It returns either what
+// has begun, or, if the same message had been accepted before, the task that it joins.
+func (s *Server) accept(
+	ctx context.Context, c Caller, req *a2a.SendMessageRequest, forWorker bool,
+) (*begun, *tasklog.Snapshot, error) {
+	r, err := s.request(c, req, forWorker)
+	if err != nil {
+		return nil, nil, err
+	}
+	accept := r.create
+	if r.message.TaskID != "" {
+		accept = r.continueTask
+	}
+	b, joined, err := accept(ctx)
+	if err != nil || r.config == nil {
+		return b, joined, err
+	}
+	if joined != nil {
+		if err = r.checkRoom(ctx, joined.Head); err == nil {
+			c.Trace = cmp.Or(c.Trace, joined.Last.Trace)
+			_, err = s.putPush(ctx, c, joined.Head, r.config, 0)
+		}
+		return b, joined, err
+	}
+	if _, err = s.putPush(ctx, c, b.turn.Head, r.config, b.event.Seq-1); err != nil {
+		// The message is in the log. A client that tries again joins, and this is tried again, too.
+		s.leave(ctx, b.turn.Head.ID, r.claim.Writer)
+	}
+	return b, nil, err
+}
+
+// request checks what a client sends.
+func (s *Server) request(c Caller, req *a2a.SendMessageRequest, forWorker bool) (*request, error) {
+	if err := s.check(req); err != nil {
+		return nil, err
+	}
+	m := *req.Message
+	r := &request{
+		Server: s, caller: c, message: &m, scope: c.scope(req.Tenant),
+		context: a2asrv.ExecutorContext{
+			Message: &m, Metadata: req.Metadata, Tenant: req.Tenant, User: c.user(), ServiceParams: c.Params,
+		},
+		claim: tasklog.Claim{
+			Writer:  a2a.NewMessageID(),
+			Request: tasklog.Request{Trace: c.Trace, Extensions: c.Extensions},
+		},
+	}
+	if !forWorker {
+		r.claim.Until = time.Now().Add(run.LeaseTime)
+	}
+	if req.Config != nil && req.Config.PushConfig != nil {
+		r.config, r.claim.Push = req.Config.PushConfig, true
+	}
+	if len(req.Metadata) > 0 {
+		var err error
+		if r.claim.Request.Metadata, err = jsonline.Marshal(req.Metadata); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// checkRoom returns an error if the task, which is the caller's, has no room for the request's configuration.
+func (r *request) checkRoom(ctx context.Context, h tasklog.Head) error {
+	if r.config == nil {
+		return nil
+	}
+	return r.Server.checkRoom(ctx, r.caller, h, r.config)
+}
+
+// begin returns the turn whose first event is in the log, under the lease. The fold is over the log with it.
+func (r *request) begin(
+	h tasklog.Head, lease tasklog.Lease, fold *tasklog.Fold, size tasklog.Size, event tasklog.Event, stored *a2a.Task,
+) *begun {
+	fold.Add(event)
+	ec := r.context
+	ec.TaskID, ec.ContextID, ec.StoredTask = h.ID, h.ContextID, stored
+	return &begun{run.Turn{
+		Head: h, Request: r.claim.Request, Lease: lease, Until: r.claim.Until, Fold: fold, Size: size, Context: &ec,
+	}, event}
+}
+
+// leave leaves a turn that has not begun, or may have been accepted, to a worker: else nobody could have the task before the
+// writer's lease ends. If it fails, the sweeper finds the turn.
 func (s *Server) leave(ctx context.Context, id a2a.TaskID, writer string) {
 	ctx = context.WithoutCancel(ctx)
-	snapshot, err := s.Log.Load(ctx, id)
+	snapshot, err := s.Store.Load(ctx, id)
 	if err == nil && snapshot.Lease.Holder == writer {
-		if _, err = s.Log.Acquire(ctx, snapshot, "", time.Now()); err == nil {
+		if _, err = s.Store.Acquire(ctx, snapshot, tasklog.Claim{Writer: writer, Request: snapshot.Last}); err == nil {
 			err = s.Runner.Invoke(ctx, id)
 		}
 	}
@@ -93,34 +143,33 @@ func (s *Server) leave(ctx context.Context, id a2a.TaskID, writer string) {
 // create begins a task with the message. The id of the task follows from the message, so that a retry comes to the same task: from
 // its id and its context, and from what it says. Whoever reuses an id for another message, be it a client that always sends
 // the same or somebody else, gets another task.
-func (s *Server) create(ctx context.Context, turn *run.Turn, forWorker bool) (*tasklog.Snapshot, error) {
-	m := turn.Context.Message
+func (r *request) create(ctx context.Context) (*begun, *tasklog.Snapshot, error) {
+	m := r.message
 	parts, err := tasklog.EncodeParts(m.Parts)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	k, err := s.keyed(ctx)
+	k, err := r.keyed(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	scope := turn.Head.Scope
 	seed := []string{m.ContextID, m.ID, string(parts)}
 	if m.ContextID == "" {
-		m.ContextID = k.id(scope, append(seed, "context")...)
+		m.ContextID = k.id(r.scope, append(seed, "context")...)
 	}
 	id := func(generation int) a2a.TaskID {
-		return a2a.TaskID(k.id(scope, append(slices.Clone(seed), "task", strconv.Itoa(generation))...))
+		return a2a.TaskID(k.id(r.scope, append(slices.Clone(seed), "task", strconv.Itoa(generation))...))
 	}
 	for generation := 0; ; {
 		m.TaskID = id(generation)
-		err := s.createAs(ctx, turn, forWorker)
+		b, err := r.createAs(ctx)
 		if !errors.Is(err, tasklog.ErrExists) {
-			return nil, err
+			return b, nil, err
 		}
 		var existing *tasklog.Snapshot
-		generation, existing, err = s.latest(ctx, generation, id)
+		generation, existing, err = r.latest(ctx, generation, id)
 		if existing != nil || err != nil {
-			return existing, err
+			return nil, existing, err
 		}
 	}
 }
@@ -130,7 +179,7 @@ func (s *Server) create(ctx context.Context, turn *run.Turn, forWorker bool) (*t
 func (s *Server) latest(ctx context.Context, from int, id func(int) a2a.TaskID) (int, *tasklog.Snapshot, error) {
 	// look returns the task of a generation if it can be joined, and whether it is over. If neither, the generation is free.
 	look := func(generation int) (joinable *tasklog.Snapshot, over bool, err error) {
-		snapshot, err := s.Log.Load(ctx, id(generation))
+		snapshot, err := s.Store.Load(ctx, id(generation))
 		if errors.Is(err, tasklog.ErrNotFound) {
 			return nil, generation == from, nil // that one exists: it has expired, and is not deleted yet
 		}
@@ -169,35 +218,29 @@ func (s *Server) outlived(t *a2a.Task) bool {
 	return s.JoinWindow < 0 || time.Since(*ended) > cmp.Or(s.JoinWindow, DefaultJoinWindow)
 }
 
-func (s *Server) createAs(ctx context.Context, turn *run.Turn, forWorker bool) error {
-	m := turn.Context.Message
+// createAs creates the task that the message names.
+func (r *request) createAs(ctx context.Context) (*begun, error) {
 	now := time.Now()
-	created := now.Truncate(time.Second)
-	turn.Head.ID, turn.Head.ContextID = m.TaskID, m.ContextID
-	turn.Head.Created, turn.Head.Expires = created, created.Add(s.Retention)
-	turn.Context.TaskID, turn.Context.ContextID = m.TaskID, m.ContextID
-	task := a2a.NewSubmittedTask(turn.Context, m)
+	h := tasklog.Head{
+		ID: r.message.TaskID, ContextID: r.message.ContextID, Scope: r.scope,
+		Expires: now.Truncate(time.Second).Add(r.Retention), Push: r.claim.Push,
+	}
+	task := a2a.NewSubmittedTask(a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}, r.message)
 	task.Status.Timestamp = &now
 	data, err := tasklog.Encode(task)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	turn.Size = tasklog.Size{Bytes: int64(len(data)), Values: tasklog.SizeOf(task).Values}
-	turn.Head.Size = turn.Size
-	until := turn.Until
-	if forWorker {
-		until = time.Time{}
-	}
+	first := tasklog.NewEntry(task, data)
 	// A client that goes away, and sends the message again elsewhere, leaves nothing halfway.
-	if err := s.Log.Create(context.WithoutCancel(ctx), turn.Head, turn.Writer, until, data); err != nil {
+	lease, err := r.Store.Create(context.WithoutCancel(ctx), h, first, r.claim)
+	if err != nil {
 		if !errors.Is(err, tasklog.ErrExists) {
-			s.leave(ctx, m.TaskID, turn.Writer) // it may be there
+			r.leave(ctx, h.ID, r.claim.Writer) // it may be there
 		}
-		return err
+		return nil, err
 	}
-	turn.Fold = tasklog.NewFold(nil, 0)
-	turn.Fold.Add(tasklog.Event{Seq: 1, JSON: data})
-	return nil
+	return r.begin(h, lease, tasklog.NewFold(nil, 0), first.Size(), tasklog.Event{Seq: 1, JSON: data}, nil), nil
 }
 
 // retried reports whether m is the earlier message, sent again.
@@ -209,5 +252,3 @@ func retried(earlier, m *a2a.Message) bool {
 	b, errB := tasklog.EncodeParts(m.Parts)
 	return errA == nil && errB == nil && bytes.Equal(a, b)
 }
-
-var errEnded = a2a.NewError(a2a.ErrUnsupportedOperation, "the task has ended and takes no more messages")

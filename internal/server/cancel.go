@@ -36,7 +36,7 @@ func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRe
 			return answered(snapshot.Task, nil) // asked, and not done yet
 		case !snapshot.Busy():
 			err = s.Runner.Cancel(ctx, snapshot)
-			if run.Lost(err) {
+			if run.Superseded(err) {
 				err = nil // somebody else was faster: look again
 			}
 		default:
@@ -51,7 +51,7 @@ func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRe
 // interrupt asks whoever runs the task to cancel it, and waits until the task has reached a final state, or has got another
 // holder or none.
 func (s *Server) interrupt(ctx context.Context, snapshot *tasklog.Snapshot) error {
-	if err := s.Log.RequestCancel(ctx, snapshot.Head); err != nil {
+	if err := s.Store.RequestCancel(ctx, snapshot.Head); err != nil {
 		return err
 	}
 	state := snapshot.Task.Status.State
@@ -61,8 +61,8 @@ func (s *Server) interrupt(ctx context.Context, snapshot *tasklog.Snapshot) erro
 	ctx, cancel := context.WithDeadline(ctx, snapshot.Lease.Until)
 	defer cancel()
 	_, err := tasklog.Follow(ctx, tasklog.FollowConfig{
-		Log: s.Log, ID: snapshot.Head.ID, After: snapshot.Seq, State: state,
-		Lost:       cancel,
+		Log: s.Store, ID: snapshot.Head.ID, After: snapshot.Seq, State: state,
+		Orphaned:   cancel,
 		UntilFinal: true,
 	})
 	return err

@@ -8,18 +8,17 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
-	"a2alambda/internal/run"
 	"a2alambda/internal/tasklog"
 )
 
-// A message to a task is accepted in two steps: its sender takes the lease, and puts the message into the log. Of those who send at
-// the same time one wins, and the others look again at what has won: if it is their message, they join it.
+// A message to a task is accepted in two steps: its sender acquires the lease, and puts the message into the log. Of those
+// that send at the same time one wins, and the others look again at what has won: if it is their message, they join it.
 const (
 	// raceTime is how long a sender looks again.
 	raceTime = 10 * time.Second
 
-	// doubtAfter is how long somebody may stand between the two steps, which take some milliseconds, before others take the turn:
-	// an instance may have died there. One that was only slow is refused, and looks again.
+	// doubtAfter is how long a sender may stand between the two steps, which take some milliseconds, before others take its
+	// turn: an instance may have died there. One that was only slow is refused, and looks again.
 	doubtAfter = time.Second
 
 	// lookAgain is the first pause between two looks. Each is twice as long as the one before, up to lookAgainMost.
@@ -27,59 +26,49 @@ const (
 	lookAgainMost = 250 * time.Millisecond
 )
 
-// followUp is a message to a task, on its way into the log.
-type followUp struct {
-	*Server
-	turn      *run.Turn
-	forWorker bool
-	// rival is the epoch of a lease that somebody has who has not put a message into the log yet, and seen when it was first seen.
-	rival int64
-	seen  time.Time
-}
-
-// continueTask begins the next turn of a task with the message. room tells whether the task can take what else the request has.
-func (s *Server) continueTask(
-	ctx context.Context, turn *run.Turn, forWorker bool, room func(tasklog.Head) error,
-) (joined *tasklog.Snapshot, err error) {
-	f := &followUp{Server: s, turn: turn, forWorker: forWorker}
+// continueTask begins the next turn of a task with the message.
+func (r *request) continueTask(ctx context.Context) (*begun, *tasklog.Snapshot, error) {
 	end := time.Now().Add(raceTime)
+	var rival int64    // the epoch of a sender that holds the lease
+	var seen time.Time // when that was first seen
 	for pause := lookAgain; time.Now().Before(end); pause = min(2*pause, lookAgainMost) {
-		snapshot, err := s.load(ctx, turn.Head.Scope, turn.Context.Message.TaskID)
+		snapshot, err := r.load(ctx, r.scope, r.message.TaskID)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		joins, err := f.look(ctx, snapshot)
+		joins, err := r.look(ctx, snapshot)
 		if err == nil && !joins {
-			err = room(snapshot.Head)
+			err = r.checkRoom(ctx, snapshot.Head)
 		}
 		if joins || err != nil {
-			if snapshot.Lease.Holder == turn.Writer { // somebody was faster in spite of that
-				s.leave(ctx, snapshot.Head.ID, turn.Writer)
+			if snapshot.Lease.Holder == r.claim.Writer { // somebody was faster in spite of that
+				r.leave(ctx, snapshot.Head.ID, r.claim.Writer)
 			}
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			return snapshot, nil
+			return nil, snapshot, nil
 		}
-		if free, err := f.free(ctx, snapshot); err != nil {
-			return nil, err
-		} else if free {
-			if begun, err := f.begin(ctx, snapshot); begun || err != nil {
-				return nil, err
+		if snapshot.Lease.Epoch != rival {
+			rival, seen = snapshot.Lease.Epoch, time.Now()
+		}
+		if !snapshot.Busy() || snapshot.Lease.Holder == r.claim.Writer || time.Since(seen) >= doubtAfter {
+			if b, err := r.beginNext(ctx, snapshot); b != nil || err != nil {
+				return b, nil, err
 			}
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, nil, context.Cause(ctx)
 		}
 	}
-	return nil, errRunning
+	return nil, nil, errRunning
 }
 
 // look reports whether the message is in the log already. If not, the error says why the task can't take it.
-func (f *followUp) look(ctx context.Context, snapshot *tasklog.Snapshot) (joins bool, err error) {
-	m, task := f.turn.Context.Message, snapshot.Task
+func (r *request) look(ctx context.Context, snapshot *tasklog.Snapshot) (joins bool, err error) {
+	m, task := r.message, snapshot.Task
 	if m.ContextID == "" {
 		m.ContextID = task.ContextID
 	}
@@ -87,7 +76,7 @@ func (f *followUp) look(ctx context.Context, snapshot *tasklog.Snapshot) (joins 
 		return false, Invalid("message.contextId", "is not that of the task")
 	}
 	if slices.ContainsFunc(task.History, func(h *a2a.Message) bool { return retried(h, m) }) {
-		if f.outlived(task) {
+		if r.outlived(task) {
 			return false, errEnded
 		}
 		return true, nil
@@ -96,79 +85,37 @@ func (f *followUp) look(ctx context.Context, snapshot *tasklog.Snapshot) (joins 
 	case state.Terminal():
 		return false, errEnded
 	case !tasklog.Final(state):
-		f.recover(ctx, snapshot)
+		r.recover(ctx, snapshot)
 		return false, errRunning
 	}
 	return false, checkMessages(snapshot, m)
 }
 
-// free reports whether the turn can be taken now: nobody has it, or who has had it for too long can't put a message into the log any
-// more.
-func (f *followUp) free(ctx context.Context, snapshot *tasklog.Snapshot) (bool, error) {
-	if !snapshot.Busy() || snapshot.Lease.Holder == f.turn.Writer {
-		return true, nil
-	}
-	if snapshot.Lease.Epoch != f.rival {
-		f.rival, f.seen = snapshot.Lease.Epoch, time.Now()
-	}
-	if time.Since(f.seen) < doubtAfter {
-		return false, nil
-	}
-	// The place in the log first, and then the lease: if the rival has filled the place meanwhile, he keeps his lease.
-	err := f.Log.Fence(context.WithoutCancel(ctx), snapshot.Head, f.turn.Writer, snapshot.Lease.Epoch+1, snapshot.Seq+1)
-	if err != nil && !errors.Is(err, tasklog.ErrConflict) {
-		return false, err
-	}
-	now, err := f.load(ctx, snapshot.Head.Scope, snapshot.Head.ID)
-	return err == nil && now.Seq == snapshot.Seq, err
-}
-
-// begin takes the lease, and puts the message into the log. It reports false if somebody else was faster.
-func (f *followUp) begin(ctx context.Context, snapshot *tasklog.Snapshot) (bool, error) {
+// beginNext acquires the lease, and puts the message into the log. It returns nil if somebody else was faster.
+func (r *request) beginNext(ctx context.Context, snapshot *tasklog.Snapshot) (*begun, error) {
 	// A client that goes away, and sends the message again elsewhere, leaves nothing halfway.
 	ctx = context.WithoutCancel(ctx)
-	turn, m, task := f.turn, f.turn.Context.Message, snapshot.Task
-	known := snapshot.Head.Push
-	snapshot.Head.Request = turn.Head.Request
-	holder, until := turn.Writer, turn.Until
-	if f.forWorker {
-		holder, until = "", time.Now()
-	}
 	// The message goes into the log as the status that it brings about. Whoever puts it there has the turn.
-	data, err := tasklog.Encode(a2a.NewStatusUpdateEvent(task, a2a.TaskStateSubmitted, m))
+	event := a2a.NewStatusUpdateEvent(snapshot.Task, a2a.TaskStateSubmitted, r.message)
+	data, err := tasklog.Encode(event)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	size := snapshot.Size.Plus(tasklog.Size{Bytes: int64(len(data)), Values: tasklog.SizeOf(m).Values})
-	lease, err := f.Log.Acquire(ctx, snapshot, holder, until)
+	entry, seq := tasklog.NewEntry(event, data), snapshot.Seq+1
+	lease, err := r.Store.Acquire(ctx, snapshot, r.claim)
 	if err == nil {
-		batch := tasklog.Batch{
-			ID: m.TaskID, Writer: turn.Writer, First: snapshot.Seq + 1, Events: [][]byte{data},
-			State: a2a.TaskStateSubmitted, Expires: snapshot.Head.Expires, Push: known, Size: size,
-		}
-		err = f.Log.Append(ctx, batch)
-		if errors.Is(err, tasklog.ErrConflict) {
-			// The place may be reserved by somebody who was about to fill it, and was lost.
-			if err = f.Log.Fence(ctx, snapshot.Head, turn.Writer, lease.Epoch, batch.First); err == nil {
-				err = f.Log.Append(ctx, batch)
-			}
-		}
+		err = lease.Append(ctx, seq, []tasklog.Entry{entry})
 	}
 	if errors.Is(err, tasklog.ErrConflict) || errors.Is(err, tasklog.ErrNotFound) { // the latter is told by who loads it
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		f.leave(ctx, m.TaskID, turn.Writer) // it may be there
-		return false, err
+		r.leave(ctx, snapshot.Head.ID, r.claim.Writer) // it may be there
+		return nil, err
 	}
-	snapshot.Head.Push = known || turn.Head.Push
-	turn.Head = snapshot.Head
-	turn.Fold = tasklog.NewFold(task, snapshot.Seq)
-	turn.Fold.Add(tasklog.Event{Seq: snapshot.Seq + 1, JSON: data})
-	turn.Size = size
-	turn.Context.TaskID, turn.Context.ContextID = m.TaskID, m.ContextID
+	fold := tasklog.NewFold(snapshot.Task, snapshot.Seq)
 	// An executor sees the task as the SDK's own server would show it: in the state that it left, with the message.
-	task.History = append(task.History, m)
-	turn.Context.StoredTask = task
-	return true, nil
+	stored := *snapshot.Task
+	stored.History = append(slices.Clip(stored.History), r.message)
+	return r.begin(snapshot.Head, lease, fold, snapshot.Size.Plus(entry.Size()), tasklog.Event{Seq: seq, JSON: data}, &stored), nil
 }

@@ -30,6 +30,18 @@ func frame(t *a2a.Task, seq int64, historyLength *int) (tasklog.Event, error) {
 	return tasklog.Event{Seq: seq, JSON: data}, err
 }
 
+// frame returns the task as the first frame of the stream of a turn that has begun.
+func (b *begun) frame(historyLength *int) (tasklog.Event, error) {
+	if b.event.Seq == 1 && historyLength == nil && len(b.event.JSON) <= maxEcho {
+		return b.event, nil // it is the task
+	}
+	task, err := b.turn.Fold.Task()
+	if err != nil {
+		return tasklog.Event{}, err
+	}
+	return frame(task, b.event.Seq, historyLength)
+}
+
 // trimEcho leaves of the history the newest messages that have maxEcho bytes together.
 func trimEcho(t *a2a.Task) error {
 	size := 0

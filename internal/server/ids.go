@@ -20,7 +20,7 @@ import (
 type keyed []byte
 
 // keyed returns the deployment's secret.
-func (s *Server) keyed(ctx context.Context) (keyed, error) { return s.Log.Secret(ctx) }
+func (s *Server) keyed(ctx context.Context) (keyed, error) { return s.Store.Secret(ctx) }
 
 // mac returns HMAC-SHA-256 (RFC 2104) of the strings, for one use. Where one ends and the next begins makes a difference.
 func (k keyed) mac(use string, of ...string) []byte {

@@ -83,7 +83,7 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 		var found []tasklog.Position
 		missing := size - len(list.Tasks)
 		more = false
-		err := s.Log.List(ctx, lagging(filter), at, func(p tasklog.Position) bool {
+		err := s.Store.List(ctx, filter, at, func(p tasklog.Position) bool {
 			if len(found) == missing {
 				more = true // there is one more
 				return false
@@ -126,14 +126,6 @@ var states = []a2a.TaskState{
 	a2a.TaskStateCanceled, a2a.TaskStateInputRequired, a2a.TaskStateRejected, a2a.TaskStateAuthRequired,
 }
 
-// lagging returns the filter for the heads of the tasks that match f: a head may not know of the newest status yet.
-func lagging(f tasklog.Filter) tasklog.Filter {
-	if !f.Since.IsZero() {
-		f.Since = f.Since.Add(-tasklog.StatusLag)
-	}
-	return f
-}
-
 // loadAll returns of each of the tasks what the request asks for, or nil if it does not match the filter; and only of the first of them
 // if there is no room for more on a page of which so much is used.
 func (s *Server) loadAll(
@@ -148,7 +140,7 @@ func (s *Server) loadAll(
 		}
 		ctx, account := memory.Open(ctx) // of its own: what is loaded is forgotten when it is trimmed
 		defer account.Close()
-		snapshot, err := s.Log.Load(ctx, at[i].ID)
+		snapshot, err := s.Store.Load(ctx, at[i].ID)
 		switch {
 		case errors.Is(err, tasklog.ErrNotFound): // it has expired
 			return nil
@@ -237,7 +229,7 @@ func statusTime(t *a2a.Task) time.Time {
 // page returns what the token says, or the first page of the list.
 func (s *Server) page(ctx context.Context, k keyed, token string, f tasklog.Filter) (page, error) {
 	if token == "" {
-		n, err := s.Log.Count(ctx, f)
+		n, err := s.Store.Count(ctx, f)
 		return page{Total: n}, err
 	}
 	var p page

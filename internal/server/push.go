@@ -73,7 +73,7 @@ func (s *Server) pushID(ctx context.Context, c Caller, h tasklog.Head, config *a
 // checkRoom returns an error if the task can't have the configuration, too. The task is the caller's: what it has is nobody else's to
 // know.
 func (s *Server) checkRoom(ctx context.Context, c Caller, h tasklog.Head, config *a2a.PushConfig) error {
-	stored, err := s.Push.Store.Pushes(ctx, h.ID)
+	stored, err := s.Push.Store.List(ctx, h.ID)
 	if err != nil || len(stored) < maxPushConfigs {
 		return err
 	}
@@ -98,8 +98,9 @@ func (s *Server) putPush(ctx context.Context, c Caller, h tasklog.Head, config *
 	if stored.Auth != nil && stored.Auth.Scheme == "" {
 		stored.Auth = nil // it says nothing
 	}
-	err = s.Push.Store.PutPush(ctx, h, push.Config{
-		TaskID: h.ID, ID: id, Push: stored, Version: c.Version, After: after, Trace: cmp.Or(c.Trace, h.Trace), Expires: h.Expires,
+	err = s.Push.Store.Put(ctx, h, push.Config{
+		TaskID: h.ID, ID: id, Push: stored, Version: c.Version, Trace: c.Trace, Expires: h.Expires,
+		Progress: push.Progress{After: after},
 	})
 	return shown(stored), err
 }
@@ -125,6 +126,7 @@ func (s *Server) CreatePushConfig(ctx context.Context, c Caller, req *a2a.PushCo
 	if err := s.checkRoom(ctx, c, snapshot.Head, req); err != nil {
 		return nil, err
 	}
+	c.Trace = cmp.Or(c.Trace, snapshot.Last.Trace)
 	return s.putPush(ctx, c, snapshot.Head, req, snapshot.Seq)
 }
 
@@ -158,7 +160,7 @@ func (s *Server) DeletePushConfig(ctx context.Context, c Caller, req *a2a.Delete
 	if _, err := s.pushTask(ctx, c, req.Tenant, req.TaskID); err != nil || len(req.ID) > push.MaxID {
 		return struct{}{}, err // there is none with such an id
 	}
-	return struct{}{}, s.Push.Store.DeletePush(ctx, req.TaskID, req.ID)
+	return struct{}{}, s.Push.Store.Delete(ctx, req.TaskID, req.ID)
 }
 
 // pushConfigs returns the configurations of a task.
@@ -166,7 +168,7 @@ func (s *Server) pushConfigs(ctx context.Context, c Caller, tenant string, id a2
 	if _, err := s.pushTask(ctx, c, tenant, id); err != nil {
 		return nil, err
 	}
-	stored, err := s.Push.Store.Pushes(ctx, id)
+	stored, err := s.Push.Store.List(ctx, id)
 	configs := []*a2a.PushConfig{}
 	for _, c := range stored {
 		configs = append(configs, shown(c.Push))

@@ -16,9 +16,9 @@ import (
 	"a2alambda/internal/trace"
 )
 
-// Server serves the tasks in a log. All fields but JoinWindow and Push are required.
-type Server struct {
-	Log    tasklog.Log
+// Config is what a server needs. All fields but JoinWindow and Push are required.
+type Config struct {
+	Store  tasklog.Store
 	Runner *run.Runner
 	// Retention is how long a task is kept after it was created.
 	Retention time.Duration
@@ -30,6 +30,17 @@ type Server struct {
 	Card *a2a.AgentCard
 	// Push is nil where there are no push notifications.
 	Push *Push
+}
+
+// Server serves the tasks in a store.
+type Server struct{ Config }
+
+// New returns a server. It panics if something is missing.
+func New(c Config) *Server {
+	if c.Store == nil || c.Runner == nil || c.Retention <= 0 || c.Card == nil {
+		panic("server: a server needs a store, a runner, a retention and a card")
+	}
+	return &Server{c}
 }
 
 // Caller is who sends a request, and how.
@@ -60,7 +71,7 @@ func (c Caller) user() *a2asrv.User { return run.User(c.Owner) }
 // that.
 func (s *Server) SendMessage(ctx context.Context, c Caller, req *a2a.SendMessageRequest) (*a2a.Task, error) {
 	immediately := req.Config != nil && req.Config.ReturnImmediately
-	turn, joined, err := s.accept(ctx, c, req, immediately)
+	begun, joined, err := s.accept(ctx, c, req, immediately)
 	if err != nil {
 		return nil, err
 	}
@@ -71,13 +82,14 @@ func (s *Server) SendMessage(ctx context.Context, c Caller, req *a2a.SendMessage
 	case joined != nil:
 		task, err = s.await(ctx, joined)
 	case immediately:
-		if err := s.Runner.Invoke(ctx, turn.Head.ID); err != nil { // the sweeper will
-			s.Runner.Logger.ErrorContext(ctx, "invoking worker", "task", turn.Head.ID, "error", err)
+		begun.turn.Lease.Close()
+		id := begun.turn.Head.ID
+		if err := s.Runner.Invoke(ctx, id); err != nil { // the sweeper will
+			s.Runner.Logger.ErrorContext(ctx, "invoking worker", "task", id, "error", err)
 		}
-		task, err = turn.Fold.Task()
+		task, err = begun.turn.Fold.Task()
 	default:
-		turn.Gather = true
-		task, err = s.run(ctx, turn)
+		task, err = s.run(ctx, begun.turn)
 	}
 	if err != nil {
 		return nil, err
@@ -91,21 +103,21 @@ func (s *Server) SendMessage(ctx context.Context, c Caller, req *a2a.SendMessage
 
 // run runs a turn, and returns the task as it is then. If the turn goes on elsewhere, it waits for that.
 func (s *Server) run(ctx context.Context, turn run.Turn) (*a2a.Task, error) {
-	r := s.Runner.Start(ctx, turn)
+	r := s.Runner.Start(ctx, turn, run.Outcome)
 	err := r.Wait()
 	if err == nil {
 		return r.Task()
 	}
-	if !run.Lost(err) {
+	if !run.Superseded(err) {
 		return nil, err
 	}
 	return s.await(ctx, s.elsewhere(ctx, turn.Head.ID))
 }
 
-// elsewhere returns what is known of a task that this server's run has lost. A store in trouble may be why: then it is a task without
-// events, and who follows it reads it from the beginning once that can be done.
+// elsewhere returns what is known of a task whose run here was superseded. A store in trouble may be why: then it is a task
+// without events, and a follower reads it from the beginning once that can be done.
 func (s *Server) elsewhere(ctx context.Context, id a2a.TaskID) *tasklog.Snapshot {
-	snapshot, err := s.Log.Load(ctx, id)
+	snapshot, err := s.Store.Load(ctx, id)
 	if err != nil {
 		return &tasklog.Snapshot{Head: tasklog.Head{ID: id}, Task: new(a2a.Task)}
 	}
@@ -115,7 +127,7 @@ func (s *Server) elsewhere(ctx context.Context, id a2a.TaskID) *tasklog.Snapshot
 // SendStreamingMessage implements specification 3.1.2. The stream of a message that is sent again goes on from the event that the
 // client has seen (see [Caller]), or if it names none, is the whole turn. The caller must close the stream.
 func (s *Server) SendStreamingMessage(ctx context.Context, c Caller, req *a2a.SendMessageRequest) (*Stream, error) {
-	turn, joined, err := s.accept(ctx, c, req, false)
+	begun, joined, err := s.accept(ctx, c, req, false)
 	if err != nil {
 		return nil, err
 	}
@@ -126,15 +138,11 @@ func (s *Server) SendStreamingMessage(ctx context.Context, c Caller, req *a2a.Se
 	if joined != nil {
 		return s.join(ctx, joined, req.Message, length, c.Seen)
 	}
-	task, err := turn.Fold.Task()
+	first, err := begun.frame(length)
 	if err != nil {
 		return nil, err
 	}
-	first, err := frame(task, turn.Fold.Seq(), length)
-	if err != nil {
-		return nil, err
-	}
-	return s.watch(ctx, turn, task.TaskInfo(), first), nil
+	return s.watch(ctx, begun.turn, first), nil
 }
 
 // GetTask implements specification 3.1.3.
@@ -177,14 +185,14 @@ func (s *Server) load(ctx context.Context, scope tasklog.Scope, id a2a.TaskID) (
 	if len(scope.Tenant) > maxID || !k.mayOwn(scope, id) {
 		return nil, a2a.ErrTaskNotFound
 	}
-	snapshot, err := s.Log.Load(ctx, id)
+	snapshot, err := s.Store.Load(ctx, id)
 	if errors.Is(err, tasklog.ErrNotFound) || err == nil && snapshot.Head.Scope != scope {
 		return nil, a2a.ErrTaskNotFound
 	}
 	return snapshot, err
 }
 
-// recover sees to a task that is read and whose holder is lost. The reader need not wait for what comes of it.
+// recover sees to a task that is read and may be orphaned. The reader need not wait for what comes of it.
 func (s *Server) recover(ctx context.Context, snapshot *tasklog.Snapshot) {
 	if err := s.Runner.Recover(ctx, snapshot); err != nil {
 		s.Runner.Logger.ErrorContext(ctx, "recovering task", "task", snapshot.Head.ID, "error", err)
@@ -196,14 +204,14 @@ func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Ta
 	ctx, cancel := within(ctx)
 	defer cancel()
 	_, err := tasklog.Follow(ctx, tasklog.FollowConfig{
-		Log: s.Log, ID: snapshot.Head.ID, After: snapshot.Seq, State: snapshot.Task.Status.State,
-		Lost:       func() { s.lost(ctx, snapshot.Head.ID) },
+		Log: s.Store, ID: snapshot.Head.ID, After: snapshot.Seq, State: snapshot.Task.Status.State,
+		Orphaned:   func() { s.orphaned(ctx, snapshot.Head.ID) },
 		UntilFinal: true,
 	})
 	if err != nil {
 		return nil, err
 	}
-	now, err := s.Log.Load(context.WithoutCancel(ctx), snapshot.Head.ID)
+	now, err := s.Store.Load(context.WithoutCancel(ctx), snapshot.Head.ID)
 	if errors.Is(err, tasklog.ErrNotFound) {
 		return nil, a2a.ErrTaskNotFound
 	}
@@ -213,9 +221,9 @@ func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Ta
 	return now.Task, nil
 }
 
-// lost is told by a follower that the holder of a task is lost.
-func (s *Server) lost(ctx context.Context, id a2a.TaskID) {
-	if snapshot, err := s.Log.Load(ctx, id); err == nil {
+// orphaned is called by a follower whose task is orphaned.
+func (s *Server) orphaned(ctx context.Context, id a2a.TaskID) {
+	if snapshot, err := s.Store.Load(ctx, id); err == nil {
 		s.recover(ctx, snapshot)
 	}
 }

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"io"
 	"iter"
 	"log/slog"
 	"slices"
@@ -35,11 +36,12 @@ func (s *sick) Append(ctx context.Context, b tasklog.Batch) error {
 	return s.Log.Append(ctx, b)
 }
 
-func (s *sick) PutPush(ctx context.Context, h tasklog.Head, c push.Config) error {
-	if s.pushes.Load() {
+// aroundPush is called for what is asked about configurations.
+func (s *sick) aroundPush(op string, _ a2a.TaskID, do func() error) error {
+	if op == "Put" && s.pushes.Load() {
 		return errors.New("throttled")
 	}
-	return s.Log.PutPush(ctx, h, c)
+	return do()
 }
 
 // asker asks for input until the message is "done". It can't resume.
@@ -71,7 +73,7 @@ func newServer() (*server.Server, *sick) {
 	}
 	return &server.Server{
 		Log: l, Runner: r, Retention: 24 * time.Hour, Card: new(a2a.AgentCard),
-		Push: &server.Push{Store: l, Check: func(*a2a.PushConfig) error { return nil }},
+		Push: &server.Push{Store: push.Around(l.Pushes(), l.aroundPush), Check: func(*a2a.PushConfig) error { return nil }},
 	}, l
 }
 
@@ -126,7 +128,7 @@ func TestLostConfiguration(t *testing.T) {
 		if took := time.Since(begun); took > 5*time.Second {
 			t.Errorf("it took %v", took)
 		}
-		if configs, err := l.Pushes(t.Context(), task.ID); len(configs) != 1 || err != nil {
+		if configs, err := l.Pushes().List(t.Context(), task.ID); len(configs) != 1 || err != nil {
 			t.Errorf("the configurations are %+v, %v", configs, err)
 		}
 	})
@@ -144,17 +146,16 @@ func TestRetriedStream(t *testing.T) {
 				t.Fatal(err)
 			}
 			var last tasklog.Event
-			for end := false; !end; {
-				<-st.Tap.Ready()
+			for err == nil {
 				var events []tasklog.Event
-				if events, end, err = st.Tap.Take(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				if n := len(events); n > 0 {
-					last = events[n-1]
+				if events, err = st.Next(t.Context()); err == nil {
+					last = events[len(events)-1]
 				}
 			}
 			st.Close()
+			if !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
 			if took := time.Since(begun); took > 5*time.Second || last.Seq != 2 {
 				t.Errorf("the stream ended after %v, with event %d", took, last.Seq)
 			}
@@ -184,7 +185,7 @@ func TestRoom(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if configs, err := l.Pushes(t.Context(), task.ID); len(configs) != 10 || full != 11 || err != nil {
+		if configs, err := l.Pushes().List(t.Context(), task.ID); len(configs) != 10 || full != 11 || err != nil {
 			t.Errorf("the task has %d configurations; it refused %d, %v", len(configs), full, err)
 		}
 		send(t, s, withConfig(message(task.ID, "third"), "0"), a2a.TaskStateInputRequired) // replaces one

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"io"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
@@ -10,21 +11,51 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Stream is a walk along the log of a task.
+// Stream is a walk along the log of a task, for one reader.
 type Stream struct {
 	// Task is whose log it is.
 	Task a2a.TaskInfo
 	// First is the task as it was when the stream began, with the number of the last event in it. It has no JSON if the client has
 	// seen all that there is to see: then the stream ends at once.
 	First tasklog.Event
-	// Tap shows the events after it.
-	Tap *tasklog.Tap
-	// Wait waits for the end of the stream. It is [ErrGoesOn] or [ErrWaits] if the stream ends before its task or turn; any other
-	// error says that the log could not be read or written until then.
-	Wait func() error
-	// Close must be called when nobody reads the stream any more. It ends a subscription; a run it waits for. After it nothing
-	// of the stream is left.
-	Close func()
+
+	tap    *tasklog.Tap // shows the events after it
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error // why the stream has ended; set before done is closed
+}
+
+// newStream returns a stream of what walk shows the tap, and the error of its end. cancel ends the walk.
+func newStream(
+	task a2a.TaskInfo, first tasklog.Event, tap *tasklog.Tap, cancel context.CancelFunc, walk func() error,
+) *Stream {
+	s := &Stream{Task: task, First: first, tap: tap, cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		defer tap.End()
+		s.err = walk()
+	}()
+	return s
+}
+
+// Next returns the events that have come since the last call, one or more, as [tasklog.Tap.Next] does: when ctx is done, nothing is
+// lost, and Next can be called again. After the last event the error is [io.EOF] if the task or its turn has ended, [ErrGoesOn] or
+// [ErrWaits] if the stream has ended before. Any other error says that the log could not be read or written until then.
+func (s *Stream) Next(ctx context.Context) ([]tasklog.Event, error) {
+	events, err := s.tap.Next(ctx)
+	if errors.Is(err, io.EOF) {
+		if <-s.done; s.err != nil {
+			err = s.err
+		}
+	}
+	return events, err
+}
+
+// Close must be called when nobody reads the stream any more. It ends a subscription; for a run it waits. After it nothing of the
+// stream is left.
+func (s *Stream) Close() {
+	s.cancel()
+	<-s.done
 }
 
 var (
@@ -75,7 +106,7 @@ func (s *Server) join(
 	s.recover(ctx, snapshot)
 	switch {
 	case seen != nil && *seen == snapshot.Seq && tasklog.Final(snapshot.Task.Status.State):
-		return nothing(snapshot), nil
+		return nothing(ctx, snapshot), nil
 	case seen != nil && *seen <= snapshot.Seq:
 		return s.streamFrom(ctx, snapshot, *seen, historyLength, true)
 	case m.TaskID == "":
@@ -89,13 +120,10 @@ func (s *Server) join(
 }
 
 // nothing is the stream for a client that has seen all of it.
-func nothing(snapshot *tasklog.Snapshot) *Stream {
-	tap := tasklog.NewTap(nil, snapshot.Head.ID, snapshot.Seq)
-	tap.End()
-	return &Stream{
-		Task: snapshot.Task.TaskInfo(), First: tasklog.Event{Seq: snapshot.Seq}, Tap: tap,
-		Wait: func() error { return nil }, Close: func() {},
-	}
+func nothing(ctx context.Context, snapshot *tasklog.Snapshot) *Stream {
+	tap := tasklog.NewTap(ctx, nil, snapshot.Head.ID, snapshot.Seq)
+	first := tasklog.Event{Seq: snapshot.Seq}
+	return newStream(snapshot.Task.TaskInfo(), first, tap, func() {}, func() error { return nil })
 }
 
 // readAtOnce is how many events are read from a log at once.
@@ -109,7 +137,7 @@ func (s *Server) streamFrom(
 	fold := tasklog.NewFold(nil, 0)
 	var task *a2a.Task
 	for last = max(last, 1); fold.Seq() < last; {
-		events, err := s.Log.Read(ctx, snapshot.Head.ID, fold.Seq(), int(min(readAtOnce, last-fold.Seq())))
+		events, _, err := s.Store.Read(ctx, snapshot.Head.ID, fold.Seq(), int(min(readAtOnce, last-fold.Seq())))
 		if errors.Is(err, tasklog.ErrNotFound) {
 			return nil, a2a.ErrTaskNotFound
 		}
@@ -141,45 +169,29 @@ func (s *Server) streamFrom(
 
 // follow streams what comes after the first frame, and ends with the task, or if untilFinal is set, with its turn.
 func (s *Server) follow(ctx context.Context, snapshot *tasklog.Snapshot, first tasklog.Event, untilFinal bool) *Stream {
-	tap := tasklog.NewTap(s.Log, snapshot.Head.ID, first.Seq)
+	tap := tasklog.NewTap(ctx, s.Store, snapshot.Head.ID, first.Seq)
 	ctx, cancel := within(ctx)
-	done := make(chan struct{})
-	var err error
-	go func() {
-		defer close(done)
-		defer tap.End()
-		err = s.show(ctx, snapshot, tap, untilFinal)
-	}()
-	return &Stream{
-		Task: snapshot.Task.TaskInfo(), First: first, Tap: tap,
-		Wait:  func() error { <-done; return err },
-		Close: func() { cancel(); <-done },
-	}
+	return newStream(snapshot.Task.TaskInfo(), first, tap, cancel, func() error {
+		return s.show(ctx, snapshot, tap, untilFinal)
+	})
 }
 
-// watch runs the turn and streams what comes after the first frame, to the end of the turn. If the run loses its task to another,
-// the stream goes on there.
-func (s *Server) watch(ctx context.Context, turn run.Turn, info a2a.TaskInfo, first tasklog.Event) *Stream {
-	turn.Watched = true
-	r := s.Runner.Start(ctx, turn)
+// watch runs the turn and streams what comes after the first frame, to the end of the turn. If the run is superseded, the
+// stream goes on where the task does.
+func (s *Server) watch(ctx context.Context, turn run.Turn, first tasklog.Event) *Stream {
+	info := turn.Context.TaskInfo()
+	r := s.Runner.Start(ctx, turn, run.Reader)
 	ctx, cancel := within(ctx)
-	done := make(chan struct{})
-	var err error
-	go func() {
-		defer close(done)
-		defer r.Tap.End()
-		switch err = r.Wait(); {
-		case run.Lost(err):
-			err = s.goOn(ctx, info.TaskID, r.Tap)
+	return newStream(info, first, r.Tap, cancel, func() error {
+		switch err := r.Wait(); {
+		case run.Superseded(err):
+			return s.goOn(ctx, info.TaskID, r.Tap)
 		case err == nil && !r.Over():
-			err = ErrGoesOn // elsewhere, since this invocation is about to end
+			return ErrGoesOn // elsewhere, since this invocation is about to end
+		default:
+			return err
 		}
-	}()
-	return &Stream{
-		Task: info, First: first, Tap: r.Tap,
-		Wait:  func() error { <-done; return err },
-		Close: func() { cancel(); <-done },
-	}
+	})
 }
 
 // goOn shows what others append to a task, to the end of its turn.
@@ -195,9 +207,9 @@ func (s *Server) show(ctx context.Context, snapshot *tasklog.Snapshot, tap *task
 	id := snapshot.Head.ID
 	tap.Reach(snapshot.Seq)
 	state, err := tasklog.Follow(ctx, tasklog.FollowConfig{
-		Log: s.Log, ID: id, After: snapshot.Seq, State: snapshot.Task.Status.State, UntilFinal: untilFinal,
-		Show: tap.Publish,
-		Lost: func() { s.lost(ctx, id) },
+		Log: s.Store, ID: id, After: snapshot.Seq, State: snapshot.Task.Status.State, UntilFinal: untilFinal,
+		Show:     tap.Publish,
+		Orphaned: func() { s.orphaned(ctx, id) },
 	})
 	switch {
 	case err != nil || state.Terminal() || untilFinal && tasklog.Final(state):

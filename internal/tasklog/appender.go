@@ -6,8 +6,6 @@ import (
 	"iter"
 	"sync"
 	"time"
-
-	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
 const (
@@ -28,9 +26,6 @@ const (
 	retryFor   = 20 * time.Second
 	retryFirst = 50 * time.Millisecond
 	retryMost  = 2 * time.Second
-
-	// StatusLag is how long the head may be behind when a status comes again in the same state.
-	StatusLag = 5 * time.Second
 )
 
 // ErrClosed is what Add returns once the appender takes no more events.
@@ -38,30 +33,16 @@ var ErrClosed = errors.New("appender is closed")
 
 // AppenderConfig says what an [Appender] appends, and where.
 type AppenderConfig struct {
-	Log    Log
-	Head   Head
-	Writer string // unique to this turn of the task
-	Fold   *Fold  // over the log as it is; the appender goes on with it
-	Size   Size   // of the log as it is
+	Lease Lease
+	Fold  *Fold // over the log as it is; the appender goes on with it
 	// Gap is the least time between two appends, but for a short burst and for a final event, which never wait. Events
 	// that come meanwhile gather. Zero means that nothing ever waits but for the append before it.
 	Gap time.Duration
 	// Tap, if set, gets the events once they are in the log.
 	Tap *Tap
-	// Check, if set, is called before each append; its error ends the appender. It is how a holder that was frozen past its
-	// lease notices before anybody tells it.
+	// Check, if set, is called before each append; its error ends the appender. A holder that was frozen past the end of
+	// its lease notices so before anybody can say it.
 	Check func() error
-	// Push, if set, tells before each append whether the task has got push notification configurations since Head was read.
-	Push func() bool
-}
-
-// Entry is an event on its way into the log.
-type Entry struct {
-	JSON []byte
-	// State is the state that the event brings, or "".
-	State a2a.TaskState
-	// Values are those of its [Size].
-	Values int64
 }
 
 // Appender writes the events of one turn of a task, in groups: while a write is under way, and for a gap after it, the
@@ -81,8 +62,6 @@ type Appender struct {
 	urgent  bool
 	closed  bool
 	err     error
-
-	statuses sync.WaitGroup // running SetStatus calls
 }
 
 // NewAppender starts an appender. Its writes don't end with ctx, whose values they get: what has been added is written, or
@@ -127,7 +106,6 @@ func (a *Appender) Close() error {
 	a.signal()
 	a.mu.Unlock()
 	<-a.done
-	a.statuses.Wait()
 	return a.err
 }
 
@@ -143,30 +121,22 @@ func (a *Appender) run() {
 	pace := pacer{gap: a.cfg.Gap, tokens: burst}
 	keep := keeper{fold: a.cfg.Fold}
 	defer keep.settle(true)
-	next := a.cfg.Fold.Seq() + 1
-	var state a2a.TaskState // the last that the head was told, and when
-	var told time.Time
-	for a.await(&pace) {
-		b := a.take(next)
-		if err := a.append(b); err != nil {
+	for next := a.cfg.Fold.Seq() + 1; a.await(&pace); {
+		entries := a.take()
+		if err := a.append(next, entries); err != nil {
 			a.fail(err)
 			return
 		}
-		events := make([]Event, len(b.Events))
-		for i, data := range b.Events {
-			events[i] = Event{Seq: next, JSON: data}
+		events := make([]Event, len(entries))
+		for i, e := range entries {
+			events[i] = Event{Seq: next, JSON: e.JSON}
 			next++
 		}
 		a.cfg.Tap.Publish(events)
-		if b.State != "" && (b.State != state || time.Since(told) > StatusLag) {
-			state, told = b.State, time.Now()
-			_, at := LastStatus(events)
-			a.setStatus(Status{State: state, Time: at, Seq: b.Last()})
-		}
 		keep.add(events)
-		if s, ok := a.cfg.Log.(Snapshotter); ok && keep.due() {
+		if keep.due() {
 			keep.save(func(seq int64, lines iter.Seq2[[]byte, error]) error {
-				return s.SaveSnapshot(a.ctx, a.cfg.Head, a.cfg.Writer, seq, lines)
+				return a.cfg.Lease.SaveSnapshot(a.ctx, seq, lines)
 			})
 		}
 	}
@@ -200,8 +170,8 @@ func (a *Appender) await(pace *pacer) bool {
 	}
 }
 
-// take removes the next batch, from event next on, from pending.
-func (a *Appender) take(next int64) Batch {
+// take removes from pending what is appended next.
+func (a *Appender) take() []Entry {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	n, size := 0, 0
@@ -209,33 +179,18 @@ func (a *Appender) take(next int64) Batch {
 		size += len(a.pending[n].JSON)
 		n++
 	}
-	b := Batch{
-		ID:      a.cfg.Head.ID,
-		Writer:  a.cfg.Writer,
-		First:   next,
-		Events:  make([][]byte, n),
-		Expires: a.cfg.Head.Expires,
-		Push:    a.cfg.Head.Push || a.cfg.Push != nil && a.cfg.Push(),
-	}
-	for i, e := range a.pending[:n] {
-		b.Events[i] = e.JSON
-		if e.State != "" {
-			b.State = e.State
-		}
-		a.cfg.Size = a.cfg.Size.Plus(Size{int64(len(e.JSON)), e.Values})
-	}
-	b.Size = a.cfg.Size
+	taken := a.pending[:n:n]
 	a.pending = a.pending[n:]
 	a.size -= size
 	if len(a.pending) == 0 {
 		a.pending, a.urgent = nil, false
 	}
 	a.room.Broadcast()
-	return b
+	return taken
 }
 
-// append writes b, and tries again what may pass: any error but a conflict.
-func (a *Appender) append(b Batch) error {
+// append writes the entries, and tries again what may pass: any error but a conflict.
+func (a *Appender) append(first int64, entries []Entry) error {
 	deadline, wait := time.Now().Add(retryFor), retryFirst
 	var err error
 	for {
@@ -248,7 +203,7 @@ func (a *Appender) append(b Batch) error {
 			}
 		}
 		ctx, cancel := context.WithTimeout(a.ctx, appendWithin)
-		err = a.cfg.Log.Append(ctx, b)
+		err = a.cfg.Lease.Append(ctx, first, entries)
 		cancel()
 		if err == nil || errors.Is(err, ErrConflict) || time.Now().Add(wait).After(deadline) {
 			return err
@@ -266,12 +221,8 @@ func (a *Appender) fail(err error) {
 	a.stop(err)
 }
 
-// setStatus tells the head without holding up the next append. The log is already right if this fails.
-func (a *Appender) setStatus(s Status) {
-	a.statuses.Go(func() { _ = a.cfg.Log.SetStatus(a.ctx, a.cfg.Head.ID, s) })
-}
-
-// pacer is a token bucket: burst tokens at most, a new one each gap.
+// pacer is a token bucket: burst tokens at most, a new one each gap. It is not [golang.org/x/time/rate]'s, because the
+// end of a turn takes a token whether there is one or not, and then owes none.
 type pacer struct {
 	gap    time.Duration
 	tokens int

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -52,7 +53,7 @@ func appender(t *testing.T, l *recorder, gap time.Duration, tap bool) (a *tasklo
 	cfg = tasklog.AppenderConfig{Log: l, Head: h, Writer: "w", Fold: tasklog.NewFold(nil, 0), Gap: gap}
 	cfg.Fold.Add(tasklog.Event{Seq: 1, JSON: first})
 	if tap {
-		cfg.Tap = tasklog.NewTap(l, h.ID, 1)
+		cfg.Tap = tasklog.NewTap(t.Context(), l, h.ID, 1)
 	}
 	a = tasklog.NewAppender(t.Context(), cfg)
 	l.start = time.Now()
@@ -62,6 +63,14 @@ func appender(t *testing.T, l *recorder, gap time.Duration, tap bool) (a *tasklo
 			t.Error(err)
 		}
 	}, cfg
+}
+
+// shownNow returns what the tap has to show, without waiting.
+func shownNow(t *testing.T, tap *tasklog.Tap) []tasklog.Event {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	events, _ := tap.Next(ctx)
+	return events
 }
 
 func checkAppends(t *testing.T, l *recorder, want ...string) {
@@ -138,7 +147,7 @@ func TestAppenderTriesAgain(t *testing.T) {
 		a, add, cfg := appender(t, l, 0, true)
 		add(working)
 		synctest.Wait()
-		if events, _, _ := cfg.Tap.Take(t.Context()); len(events) != 0 {
+		if events := shownNow(t, cfg.Tap); len(events) != 0 {
 			t.Fatal("an event was shown before it was in the log")
 		}
 		add(completed)
@@ -146,6 +155,9 @@ func TestAppenderTriesAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkAppends(t, l, "350ms 2-2 WORKING", "350ms 3-3 COMPLETED")
+		if events := shownNow(t, cfg.Tap); len(events) != 2 { // nothing is lost of what came after Next had given up
+			t.Errorf("%d events were shown at once, want 2", len(events))
+		}
 	})
 }
 
@@ -169,7 +181,7 @@ func TestAppenderGivesUp(t *testing.T) {
 			if err := a.Close(); err != failure {
 				t.Errorf("Close: %v", err)
 			}
-			if events, _, _ := cfg.Tap.Take(t.Context()); len(events) != 0 {
+			if events := shownNow(t, cfg.Tap); len(events) != 0 {
 				t.Error("an event was shown that is not in the log")
 			}
 		})
@@ -206,7 +218,7 @@ func TestTapSlowReader(t *testing.T) {
 	}
 	fold := tasklog.NewFold(nil, 0)
 	fold.Add(tasklog.Event{Seq: 1, JSON: first})
-	tap := tasklog.NewTap(l, h.ID, 1)
+	tap := tasklog.NewTap(t.Context(), l, h.ID, 1)
 	a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Log: l, Head: h, Writer: "w", Fold: fold, Tap: tap})
 	text := strings.Repeat("x", 200_000)
 	for range n { // 12 MB, before the first is taken
@@ -219,11 +231,12 @@ func TestTapSlowReader(t *testing.T) {
 	}
 	tap.End()
 	next := int64(2)
-	for end := false; !end; {
-		var events []tasklog.Event
-		var err error
-		<-tap.Ready()
-		if events, end, err = tap.Take(t.Context()); err != nil {
+	for {
+		events, err := tap.Next(t.Context())
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 		for _, e := range events {

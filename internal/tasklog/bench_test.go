@@ -59,7 +59,7 @@ func appendAll(tb testing.TB, h tasklog.Head, events []tasklog.Event) {
 	}
 	f := tasklog.NewFold(nil, 0)
 	f.Add(events[0])
-	tap := tasklog.NewTap(l, h.ID, 1)
+	tap := tasklog.NewTap(tb.Context(), l, h.ID, 1)
 	a := tasklog.NewAppender(tb.Context(), tasklog.AppenderConfig{Log: l, Head: h, Writer: "w", Fold: f, Tap: tap})
 	for _, e := range events[1:] {
 		if err := a.Add(tasklog.Entry{JSON: e.JSON, State: working}); err != nil {
@@ -69,9 +69,8 @@ func appendAll(tb testing.TB, h tasklog.Head, events []tasklog.Event) {
 	if err := a.Close(); err != nil {
 		tb.Fatal(err)
 	}
-	<-tap.Ready()
-	got, _, err := tap.Take(tb.Context())
-	if err != nil || len(got) == 0 {
+	got, err := tap.Next(tb.Context())
+	if err != nil {
 		tb.Fatalf("the client got %d events, %v", len(got), err)
 	}
 }

@@ -23,15 +23,15 @@ const (
 	// idleFor is how long a follower stays with a task that waits for the client.
 	idleFor = time.Minute
 
-	// A follower tells that the task's holder is lost at once, again lostFirst later, and then less and less often, so that
+	// A follower says that its task is orphaned at once, again orphanedFirst later, and then less and less often, so that
 	// those who wait for a busy system don't make it busier.
-	lostFirst = 5 * time.Second
-	lostMost  = time.Minute
+	orphanedFirst = 5 * time.Second
+	orphanedMost  = time.Minute
 )
 
 // FollowConfig says what [Follow] follows, and how.
 type FollowConfig struct {
-	Log Log
+	Log Poller
 	ID  a2a.TaskID
 	// After is the number of the last event known, and State the state that it left the task in. After is 0, or the last that
 	// a Load, a Poll, or a Read to the end has returned.
@@ -39,8 +39,8 @@ type FollowConfig struct {
 	State a2a.TaskState
 	// Show gets the events, in order. It may be nil.
 	Show func([]Event)
-	// Lost is called when the lease of a running task has ended, and again while it stays so. It may be nil.
-	Lost func()
+	// Orphaned is called when the lease of an unfinished task has ended, and again while it stays so. It may be nil.
+	Orphaned func()
 	// UntilFinal ends following also when the task waits for the client.
 	UntilFinal bool
 }
@@ -49,8 +49,8 @@ type FollowConfig struct {
 // for a minute, or ctx is done. It returns the state that the last event left the task in, and the error that the log could
 // not be read with, for as long as an append is retried; not that of ctx.
 func Follow(ctx context.Context, c FollowConfig) (a2a.TaskState, error) {
-	var failing, lost, idle time.Time
-	interval, lostAgain := pollFirst, lostFirst
+	var failing, orphaned, idle time.Time
+	interval, again := pollFirst, orphanedFirst
 	for {
 		if c.State.Terminal() || c.UntilFinal && Final(c.State) {
 			return c.State, nil
@@ -72,8 +72,8 @@ func Follow(ctx context.Context, c FollowConfig) (a2a.TaskState, error) {
 				return c.State, err
 			}
 		case len(events) > 0:
-			idle, lost = time.Time{}, time.Time{}
-			interval, lostAgain = pollFirst, lostFirst
+			idle, orphaned = time.Time{}, time.Time{}
+			interval, again = pollFirst, orphanedFirst
 			c.After = events[len(events)-1].Seq
 			if s := lastState(events); s != "" {
 				c.State = s
@@ -89,10 +89,10 @@ func Follow(ctx context.Context, c FollowConfig) (a2a.TaskState, error) {
 				return c.State, nil
 			}
 		default:
-			if lease.Expired() && c.Lost != nil && now.After(lost) {
-				lost = now.Add(lostAgain - lostAgain/10 + rand.N(lostAgain/5))
-				lostAgain = min(2*lostAgain, lostMost)
-				c.Lost()
+			if lease.Expired() && c.Orphaned != nil && now.After(orphaned) {
+				orphaned = now.Add(again - again/10 + rand.N(again/5))
+				again = min(2*again, orphanedMost)
+				c.Orphaned()
 			}
 		}
 		most := pollMost

@@ -2,64 +2,84 @@ package tasklog
 
 import (
 	"context"
+	"io"
 	"sync"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// maxTapBytes is how much a tap holds for a slow reader. A reader that is further behind reads the log instead.
+// maxTapBytes is how many bytes of events a tap holds for a slow reader. One that is further behind reads the log instead.
 const maxTapBytes = 4 << 20
 
-// Tap is a live view of a log: the events, in order, from the moment they are in the log. However slow its reader, whoever
-// publishes never waits for it.
+// Tap is a live view of a log: it shows one reader the events, in order, once they are in the log. Publishing never waits for
+// the reader, however slow it is.
 type Tap struct {
-	log Log
+	ctx context.Context // that the log is read with
+	log Reader
 	id  a2a.TaskID
 
-	ready chan struct{} // holds one token when there is something to take
+	ready chan struct{} // holds one token when there is something new to show
 
 	mu     sync.Mutex
-	taken  int64   // number of the last event given to the reader
+	shown  int64   // number of the last event given to the reader
 	last   int64   // number of the last event in the log
-	queue  []Event // taken+1 … last, or empty if behind
+	queue  []Event // shown+1 … last, or empty if behind
 	size   int     // bytes in queue
 	behind bool    // the queue was given up: read the log up to last
 	ended  bool
 }
 
-// NewTap returns a tap that shows the events after number after.
-func NewTap(log Log, id a2a.TaskID, after int64) *Tap {
-	return &Tap{log: log, id: id, ready: make(chan struct{}, 1), taken: after, last: after}
+// NewTap returns a tap that shows the events after number after. A reader that is far behind reads them from the log, with ctx.
+func NewTap(ctx context.Context, log Reader, id a2a.TaskID, after int64) *Tap {
+	return &Tap{ctx: ctx, log: log, id: id, ready: make(chan struct{}, 1), shown: after, last: after}
 }
 
-// Ready returns a channel that can be received from when [Tap.Take] has something new.
-func (t *Tap) Ready() <-chan struct{} { return t.ready }
+// Next returns the events that have come since the last call: one or more, in order, and all that there are, up to what is read from
+// the log at once. If there are none, it waits for some until ctx is done, and then returns the cause of that: nothing is lost,
+// and Next can be called again. After the last event it returns [io.EOF]. Any other error means that the log could not be read;
+// the next call tries again.
+func (t *Tap) Next(ctx context.Context) ([]Event, error) {
+	for {
+		events, err := t.take()
+		if len(events) > 0 || err != nil {
+			return events, err
+		}
+		select {
+		case <-t.ready:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
 
-// Take returns the events that have come since the last call, which may be none, and whether they are the last: the run that
-// appends has ended. An error means that they could not be read from the log; the next call tries again.
-func (t *Tap) Take(ctx context.Context) (events []Event, end bool, err error) {
+// take returns what there is now, which may be nothing.
+func (t *Tap) take() ([]Event, error) {
 	t.mu.Lock()
 	if !t.behind {
-		events, t.queue, t.size = t.queue, nil, 0
-		t.taken = t.last
-		end = t.ended
-		t.mu.Unlock()
-		return events, end, nil
+		defer t.mu.Unlock()
+		events := t.queue
+		t.queue, t.size, t.shown = nil, 0, t.last
+		if t.ended && len(events) == 0 {
+			return nil, io.EOF
+		}
+		return events, nil
 	}
-	after := t.taken
+	after := t.shown
 	t.mu.Unlock()
 
-	events, err = t.log.Read(ctx, t.id, after, maxBatchEvents)
-
+	events, _, err := t.log.Read(t.ctx, t.id, after, maxBatchEvents)
+	if err != nil {
+		return nil, err
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if n := len(events); n > 0 {
-		t.taken = events[n-1].Seq
-		t.last = max(t.last, t.taken) // it may be in the log and not published yet
+		t.shown = events[n-1].Seq
+		t.last = max(t.last, t.shown) // it may be in the log and not published yet
 	}
-	t.behind = t.taken < t.last
+	t.behind = t.shown < t.last
 	t.signal() // there may be more at once
-	return events, false, err
+	return events, nil
 }
 
 // Publish shows events that are in the log, the next in order. A nil tap has no reader.
@@ -87,7 +107,7 @@ func (t *Tap) Publish(events []Event) {
 	t.signal()
 }
 
-// Reach tells that the log has events up to number last already. They are read from it.
+// Reach says that the log has events up to number last already. They are read from it.
 func (t *Tap) Reach(last int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

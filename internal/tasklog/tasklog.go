@@ -3,8 +3,15 @@
 // The log is the truth. The Task object is a fold over it ([Fold]), a stream is a walk along it, and the SSE id of an
 // event is its number. An event is in the log before anybody sees it.
 //
-// A [Log] stores logs: package memlog in memory, package dynamolog in DynamoDB. Package tasklogtest holds the tests
-// that both pass. An [Appender] is what a running task writes through: it gathers events into few writes.
+// A [Log] is for anybody: it begins tasks, reads them, and gives leases. A [Lease] is for its one holder: what proves the
+// right to write is what one writes with. An [Index] finds tasks without their ids, and may lag behind the logs. A [Store]
+// is all three: package memlog in memory, package dynamolog in DynamoDB. Package tasklogtest holds the tests that both
+// pass. A running task writes through an [Appender], which gathers events into few writes.
+//
+// The words: a turn is what one message makes the agent do, until a final state ([Final]). A run is one execution for a
+// turn, in one invocation; it holds the lease. A holder that does not release its lease before it ends has crashed.
+// Whoever acquires the lease then takes the task over, and puts a fence into the log: an empty entry at the next place,
+// which keeps out who held the lease before.
 package tasklog
 
 import (
@@ -26,9 +33,9 @@ var (
 	// ErrExists means that a task of this id was created before, by somebody else.
 	ErrExists = errors.New("task exists")
 
-	// ErrConflict means that another writer has already put an event at this place of the log. Whoever gets it is
-	// not the writer of this task (any longer) and must stop.
-	ErrConflict = errors.New("another writer has appended")
+	// ErrConflict means that the task is not as the caller has seen it, or that the caller does not hold its lease any
+	// more: it must look again, or stop.
+	ErrConflict = errors.New("somebody else writes to the task")
 )
 
 // Event is one entry of a task's log.
@@ -48,7 +55,7 @@ type Scope struct {
 	Tenant string
 }
 
-// Head says what is known of a task without reading its events.
+// Head is what of a task never changes, and can be read without its events.
 type Head struct {
 	ID        a2a.TaskID
 	ContextID string
@@ -56,12 +63,8 @@ type Head struct {
 	// Created and Expires bound the life of the task and of all its events. From Expires on, the task is not found.
 	// Both are kept to the second.
 	Created, Expires time.Time
-	// Push says that the task has push notification configurations, or has had some: whoever appends says so with each batch.
+	// Push says that the task has push notification configurations, or has had some. [Log.Load] fills it in.
 	Push bool
-	// Size is that of the log with event 1, when the task is created.
-	Size Size
-	// Request is of the request which began the task, or its last turn.
-	Request
 }
 
 // Request is what is kept of a request, besides its message, for an executor wherever it runs.
@@ -74,60 +77,76 @@ type Request struct {
 	Metadata json.RawMessage
 }
 
-// Lease says who runs a task: who appends to its log.
-type Lease struct {
-	// Holder is the writer that runs the task, "" if it has been given to nobody yet.
-	Holder string
-	// Epoch counts the holders. It is 1 for the first, also before there is one.
-	Epoch int64
-	// Seq is the number of the last event when the lease was given.
-	Seq int64
-	// Until is when the lease ends, to the millisecond. A task that has not reached a final state by then has lost its
-	// holder.
-	Until time.Time
-	// Cancel says that somebody has asked the holder to cancel the task.
-	Cancel bool
-	// Lost is how many holders before this one, in a row, were lost without having appended anything.
-	Lost int
+// Entry is an event on its way into the log.
+type Entry struct {
+	// JSON is the event's, see [Event]. Nobody may change it from then on.
+	JSON []byte
+	// State is the state that the event brings, or "", and Time when the task got it.
+	State a2a.TaskState
+	Time  time.Time
+	// Values are those of its [Size].
+	Values int64
 }
 
-// HandedOver is when a lease ends that its holder has given up to another: long ago, which tells it from one that ended because its
-// holder was lost.
-var HandedOver = time.UnixMilli(1)
-
-// Next returns the lease that follows the one in s, for the writer.
-func (s *Snapshot) Next(writer string, until time.Time) Lease {
-	next := Lease{Holder: writer, Epoch: s.Lease.Epoch + 1, Seq: s.Seq, Until: until}
-	if s.Fruitless() {
-		next.Lost = s.Lease.Lost + 1
+// NewEntry returns the entry of an event, whose JSON is data. See [Encode].
+func NewEntry(event a2a.Event, data []byte) Entry {
+	e := Entry{JSON: data, Values: SizeOf(event).Values}
+	var status *a2a.TaskStatus
+	switch event := event.(type) {
+	case *a2a.Task:
+		status = &event.Status
+	case *a2a.TaskStatusUpdateEvent:
+		status = &event.Status
+	default:
+		return e
 	}
-	return next
+	if e.State = status.State; status.Timestamp != nil {
+		e.Time = *status.Timestamp
+	}
+	return e
 }
 
-// Fruitless reports whether the last holder has appended nothing, and has not given up the lease either. If the task is not busy, it
-// was lost.
-func (s *Snapshot) Fruitless() bool {
-	return s.Lease.Holder != "" && s.Lease.Seq == s.Seq && !s.Lease.Until.Equal(HandedOver)
-}
+// Size returns the entry's.
+func (e Entry) Size() Size { return Size{Bytes: int64(len(e.JSON)), Values: e.Values} }
 
-// Asked is what somebody wants the holder of a lease to know.
-type Asked struct {
-	// Cancel says that the task is to be canceled.
-	Cancel bool
-	// Push says that the task has got its first push notification configuration since the holder has seen its head.
+// Claim is what somebody asks for a lease with.
+type Claim struct {
+	// Writer names who asks. It is unique to one turn of one task, and makes a repeated write recognizable.
+	Writer string
+	// Until is when the lease ends, to the millisecond. Zero leaves the task to a worker: the lease is nobody's, and what
+	// the claim gives can append once, and must not be renewed.
+	Until time.Time
+	// Request is the request that begins the turn, or that had begun it.
+	Request Request
+	// Push says that the request brings a push notification configuration.
 	Push bool
 }
 
-// Expired reports whether the lease has ended.
-func (l Lease) Expired() bool { return !time.Now().Before(l.Until) }
-
-// Status is the part of a head that follows the log.
-type Status struct {
-	State a2a.TaskState
-	// Time is when the task got its status, to the millisecond.
-	Time time.Time
-	// Seq is the number of the event that brought this status.
+// LeaseInfo says who holds the lease of a task.
+type LeaseInfo struct {
+	// Holder is the writer that holds it, "" if it was given to nobody yet.
+	Holder string
+	// Epoch counts the leases. It is 1 for the first, also before that is given, and grows by at least 1.
+	Epoch int64
+	// Seq is the number of the last event when the lease was given.
 	Seq int64
+	// Until is when the lease ends, to the millisecond. The holder of an unfinished task has crashed if it is over.
+	Until time.Time
+	// Released says that the holder gave the lease up, for somebody else to go on.
+	Released bool
+	// Cancel says that the task is to be canceled, and that no run has ended since this was asked for.
+	Cancel bool
+	// Crashes is how many holders before this one, in a row, crashed without having appended anything.
+	Crashes int
+}
+
+// Expired reports whether the lease has ended.
+func (l LeaseInfo) Expired() bool { return !time.Now().Before(l.Until) }
+
+// Asked is what is asked of the holder of a lease.
+type Asked struct {
+	// Cancel says that the task is to be canceled.
+	Cancel bool
 }
 
 // Filter says which tasks are listed. The zero value of a field lets all pass, but for the scope.
@@ -146,144 +165,158 @@ type Position struct {
 	ID   a2a.TaskID
 }
 
-// Batch is a run of consecutive events that are appended together, all or none.
-type Batch struct {
-	ID a2a.TaskID
-	// Writer names who appends. It is unique to one turn of one task, and makes a repeated append recognizable.
-	Writer string
-	// First is the number of Events[0].
-	First int64
-	// Events are the JSON of the events. There is at least one.
-	Events [][]byte
-	// State is the state of the task after the last event, if these events set it. A terminal state is always that of the
-	// last event: nothing is appended after it.
-	State a2a.TaskState
-	// Expires is that of the head.
-	Expires time.Time
-	// Push says that there are webhooks to be told of these events.
-	Push bool
-	// Size is that of the log with these events.
-	Size Size
-}
-
-// Last returns the number of the last event of b.
-func (b Batch) Last() int64 { return b.First + int64(len(b.Events)) - 1 }
-
 // Snapshot is a task as of event Seq.
 type Snapshot struct {
 	Head Head
 	// Task is the fold over the events 1 … Seq. It belongs to the caller, but what it points to is shared.
 	Task *a2a.Task
 	Seq  int64
-	// Size is that of the log, by the last append.
+	// Size is the log's.
 	Size Size
+	// First is the request that began the task, and Last the one that began its last turn.
+	First, Last Request
 	// Lease is the last that was given.
-	Lease Lease
+	Lease LeaseInfo
 }
 
-// Busy reports whether somebody runs the task. That may also be so in a final state: the holder of the next turn is about to
-// append.
-func (s *Snapshot) Busy() bool {
-	if Final(s.Task.Status.State) && s.Lease.Seq < s.Seq {
-		return false
+// Busy reports whether somebody holds the lease and may append. That may also be so in a final state: the holder of the
+// next turn is about to append.
+func (s *Snapshot) Busy() bool { return !s.over() && !s.Lease.Expired() }
+
+// over reports whether the turn that the last lease was given for has ended.
+func (s *Snapshot) over() bool { return Final(s.Task.Status.State) && s.Lease.Seq < s.Seq }
+
+// CrashedIdle reports whether the last holder, if it does not run any more, crashed before it had appended anything.
+func (s *Snapshot) CrashedIdle() bool {
+	return s.Lease.Holder != "" && s.Lease.Seq == s.Seq && !s.Lease.Released
+}
+
+// Fenced reports whether who acquires the lease after the one in s must put a fence into the log: not if that was never
+// held, was released, or was given for a turn that has ended.
+func (s *Snapshot) Fenced() bool { return s.Lease.Holder != "" && !s.Lease.Released && !s.over() }
+
+// Next returns the lease that follows the one in s.
+func (s *Snapshot) Next(c Claim) LeaseInfo {
+	next := LeaseInfo{Holder: c.Writer, Epoch: s.Lease.Epoch + 1, Seq: s.Seq, Until: c.Until, Cancel: s.Lease.Cancel}
+	if s.CrashedIdle() {
+		next.Crashes = s.Lease.Crashes + 1
 	}
-	return !s.Lease.Expired()
+	if c.Until.IsZero() {
+		next.Holder = ""
+	}
+	return next
 }
 
 // Log stores the logs of tasks. It is safe for concurrent use, by several processes where it is stored outside of the
 // process.
 //
-// Reads are strongly consistent: they show every event whose append has returned. An error that is none of this package's
-// means that the store could not be asked; a write that failed so may still have been done, and can be repeated.
+// Reads are strongly consistent, but where it is said otherwise: they show every event whose append has returned. An
+// error that is none of this package's means that the store could not be asked; a write that failed so may still have
+// been done, and can be repeated. Errors may be wrapped.
 type Log interface {
-	// Create stores a new task and its event 1, in one step, and gives the lease to the writer, or to nobody if until is zero.
-	// It returns ErrExists if the task was created before. Repeating it with the same writer is no error. The size of the log is
-	// h.Size.
-	Create(ctx context.Context, h Head, writer string, until time.Time, event []byte) error
+	// Create stores a new task and its event 1, in one step, and gives the lease. It returns ErrExists if the task was
+	// created before. Repeating it with the same writer is no error.
+	Create(ctx context.Context, h Head, first Entry, c Claim) (Lease, error)
 
-	// Append puts the events of b at b.First and after, if nobody has put one at b.First. Otherwise it returns
-	// ErrConflict, unless the one who has is b.Writer: then the append had been done before, and is acknowledged again.
-	// The caller makes sure that b.First is at most one more than the number of the last event.
-	Append(ctx context.Context, b Batch) error
+	// Acquire gives the lease that follows the one in s, and makes the task one of those that [Index.Unfinished] finds.
+	// Nobody who held the lease before can append after it. It returns ErrConflict if the lease is no longer the one in s,
+	// or the log has grown. If the lease in s has not ended, it is taken nonetheless: the caller knows that its holder
+	// has not put the message of its turn into the log, and should have. A request to cancel stays. Repeating it with the
+	// same writer is no error.
+	Acquire(ctx context.Context, s *Snapshot, c Claim) (Lease, error)
 
-	// Acquire gives the lease to the writer, as [Snapshot.Next] has it, and makes the task one of those that [Log.Running] tells.
-	// It returns ErrConflict if the lease is no longer the one in s, which the caller has seen not to be busy. A request to
-	// cancel is forgotten. What the head says of the request is from then on as in s.
-	Acquire(ctx context.Context, s *Snapshot, writer string, until time.Time) (Lease, error)
+	// Load returns the task as of its last event. It returns ErrNotFound if there is no such task.
+	Load(ctx context.Context, id a2a.TaskID) (*Snapshot, error)
 
-	// Fence reserves the place of event next for the writer, who holds the lease in that epoch: from then on nobody of an
-	// earlier epoch can append. It returns ErrConflict if there is such an event already, or a later epoch has been there.
-	Fence(ctx context.Context, h Head, writer string, epoch, next int64) error
+	// Lease says who holds the lease. It costs little, however long the log is. It returns ErrNotFound if there is no such
+	// task.
+	Lease(ctx context.Context, id a2a.TaskID) (LeaseInfo, error)
 
-	// Renew makes the holder's lease end at until, and tells what it was asked. It returns ErrConflict if the writer is not the
-	// holder. With a zero until it only tells. A holder that was told of Push sets h.Push from then on.
-	Renew(ctx context.Context, h Head, writer string, until time.Time) (Asked, error)
-
-	// RequestCancel asks the holder to cancel the task.
+	// RequestCancel asks the holder of the lease to cancel the task, or the next one, if there is none.
 	RequestCancel(ctx context.Context, h Head) error
 
-	// SetStatus tells the head of the status that the log has reached. The head is a hint, for lists and searches: it may lag
-	// behind the log, but never goes back (a smaller s.Seq than the stored one changes nothing).
-	SetStatus(ctx context.Context, id a2a.TaskID, s Status) error
+	Reader
+	Poller
+}
 
-	// Settle tells the head what it has missed of a task that is in a final state and not busy, so that [Log.Running] no longer
-	// tells the task. If somebody has acquired it since, it does nothing.
-	Settle(ctx context.Context, s *Snapshot) error
+// Reader reads a log.
+type Reader interface {
+	// Read returns the events after event number after, in order: limit at most, and some 4 MB of JSON or one event. More
+	// says that they need not be all that there are. It returns ErrNotFound if there is no such task.
+	Read(ctx context.Context, id a2a.TaskID, after int64, limit int) (events []Event, more bool, err error)
+}
 
-	// Read returns the events after event number after, in order: limit at most, and none after the first with which they are
-	// ReadBytes or more. So they are all there are by now if [Whole] says so. It returns ErrNotFound if there is no such task.
-	Read(ctx context.Context, id a2a.TaskID, after int64, limit int) ([]Event, error)
+// Poller follows a log.
+type Poller interface {
+	// Poll returns the events after event number after, and says who holds the lease. It is the cheap way to follow a log:
+	// after is 0, or the last that a Poll, a Load, or a Read to the end has returned. It may return only some of the events
+	// if they are many. It returns ErrNotFound if there is no such task.
+	Poll(ctx context.Context, id a2a.TaskID, after int64) ([]Event, LeaseInfo, error)
+}
 
-	// Poll returns the events after event number after, or if there are none, the lease. It is the cheap way to follow a
-	// log: after is 0, or the last that a Poll, a Load, or a Read to the end has returned. It may return only some of the
-	// events if they are many, and returns no more appends after those with which they are ReadBytes or more.
-	Poll(ctx context.Context, id a2a.TaskID, after int64) ([]Event, Lease, error)
+// Lease is the right to append to a task's log. It is safe for concurrent use, but for two appends at a time. Its methods
+// return ErrConflict once somebody else has the lease.
+type Lease interface {
+	// Append puts events at number first and after, all or none, and then tells the index of the state that they bring.
+	// first is the number that follows the last event. Repeating it is no error, if it was the last append. A terminal
+	// state is always that of the last event: nothing is appended after it.
+	Append(ctx context.Context, first int64, entries []Entry) error
 
-	// Lease returns the lease. It costs little, however long the log is. It returns ErrNotFound if there is no such task.
-	Lease(ctx context.Context, id a2a.TaskID) (Lease, error)
+	// Renew makes the lease end at until, and returns what is asked of its holder.
+	Renew(ctx context.Context, until time.Time) (Asked, error)
 
-	// Running calls yield with the tasks that have not reached a final state by their heads, in any order, until it returns false.
-	Running(ctx context.Context, yield func(a2a.TaskID) bool) error
+	// Asked returns what is asked of the holder. It may miss what was asked for less than a second ago, and does not always
+	// notice that somebody else has the lease.
+	Asked(ctx context.Context) (Asked, error)
 
-	// List calls yield with the tasks that match the filter by their heads, newest status first, from the place after the
-	// position on, or from the newest if that is zero, until yield returns false. Heads may lag behind the logs, and a task
-	// that changes while the list is read moves to its beginning: there it is missed by who has read on.
+	// SaveSnapshot stores the task as of event seq, for Load to start from, in the lines of [SnapshotLines], which it takes
+	// once. An older one than the stored one changes nothing. A store that needs no snapshots takes no line.
+	SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]byte, error]) error
+
+	// Release ends the lease at once, for somebody else to go on with the task.
+	Release(ctx context.Context) error
+
+	// Close waits until the index has been told what was appended, or could not be told. Nothing is done with the lease
+	// after it. If it was not released, and its turn goes on, it ends by itself.
+	Close()
+}
+
+// Index finds tasks without their ids. It may lag behind the logs, by some seconds.
+type Index interface {
+	// List calls yield with the tasks that match the filter, newest status first, from the place after the position on, or
+	// from the newest if that is zero, until yield returns false. It may show tasks that the filter no longer lets pass,
+	// and a position that has been another's for some seconds. A task that changes while the list is read moves to its
+	// beginning: a caller that has read on misses it there.
 	List(ctx context.Context, f Filter, after Position, yield func(Position) bool) error
 
 	// Count returns how many tasks List would show from the newest on.
 	Count(ctx context.Context, f Filter) (int, error)
 
-	// Load returns the task as of its last event. It returns ErrNotFound if there is no such task.
-	Load(ctx context.Context, id a2a.TaskID) (*Snapshot, error)
+	// Unfinished calls yield with the tasks that have not reached a final state, until it returns false. Those that were
+	// to be looked at first come first: when their lease ends as it was given, or, if they were left to a worker, at once.
+	Unfinished(ctx context.Context, yield func(a2a.TaskID) bool) error
 
-	// Secret returns SecretBytes random bytes, which are as old as the store and live as long: all who ask get the same, in all
-	// processes that share it. Whoever asks first makes them. They are read once and kept; nobody may change what is returned.
+	// Settle tells the index what it has missed of a task that is in a final state and not busy, so that Unfinished no
+	// longer finds it. If somebody has acquired the task since, it does nothing.
+	Settle(ctx context.Context, s *Snapshot) error
+}
+
+// Store is all that a store of tasks does.
+type Store interface {
+	Log
+	Index
+
+	// Secret returns SecretBytes random bytes, which are as old as the store and live as long: every caller gets the same,
+	// in all processes that share the store. They are made when they are first asked for, read once, and kept; nobody may
+	// change them.
 	Secret(ctx context.Context) ([]byte, error)
 }
 
 // SecretBytes is how long the secret of a store is.
 const SecretBytes = 32
 
-// ReadBytes is how much JSON one Read returns, but for the last event of it.
+// ReadBytes is how much JSON one Read or Poll returns, but for the last event, or append, of it.
 const ReadBytes = 4 << 20
-
-// Whole reports whether what a Read with that limit has returned is all that there was.
-func Whole(events []Event, limit int) bool {
-	size := 0
-	for _, e := range events {
-		size += len(e.JSON)
-	}
-	return len(events) < limit && size < ReadBytes
-}
-
-// Snapshotter is a Log that loads a long task faster if it is given the fold over it now and then.
-type Snapshotter interface {
-	Log
-
-	// SaveSnapshot stores the task as of event seq, for Load to start from: the lines of [SnapshotLines], which it asks for once. An
-	// older one than the stored one changes nothing.
-	SaveSnapshot(ctx context.Context, h Head, writer string, seq int64, lines iter.Seq2[[]byte, error]) error
-}
 
 // Final reports whether a run ends when its task reaches this state: the state is terminal, or waits for the client
 // (specification 3.2.2, "interrupted").

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"strconv"
 	"strings"
@@ -510,7 +511,7 @@ func testAppender(t *testing.T, l tasklog.Log) {
 	h, first := mustCreate(t, l)
 	fold := tasklog.NewFold(nil, 0)
 	fold.Add(tasklog.Event{Seq: 1, JSON: first})
-	tap := tasklog.NewTap(l, h.ID, 1)
+	tap := tasklog.NewTap(t.Context(), l, h.ID, 1)
 	a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{
 		Log: l, Head: h, Writer: "w", Fold: fold, Gap: 5 * time.Millisecond, Tap: tap,
 	})
@@ -544,16 +545,13 @@ func collect(t *testing.T, tap *tasklog.Tap) (all []tasklog.Event) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
-		select {
-		case <-tap.Ready():
-		case <-ctx.Done():
-			t.Fatalf("after %d events no more came", len(all))
-		}
-		events, end, err := tap.Take(ctx)
-		must(t, err)
-		all = append(all, events...)
-		if end {
+		events, err := tap.Next(ctx)
+		if errors.Is(err, io.EOF) {
 			return all
 		}
+		if err != nil {
+			t.Fatalf("after %d events: %v", len(all), err)
+		}
+		all = append(all, events...)
 	}
 }

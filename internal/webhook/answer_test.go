@@ -4,14 +4,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"a2alambda/internal/push"
 )
 
 // endless is the body of an answer that has no end.
@@ -61,8 +58,9 @@ func TestEndlessServer(t *testing.T) {
 	}))
 	defer server.Close()
 	w := newWorld(t, nil)
-	w.Client = push.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}.Client()
-	defer w.Client.CloseIdleConnections()
+	client := guard(t, "127.0.0.1/32").Client()
+	defer client.CloseIdleConnections()
+	w.use(t, client)
 	h := w.task(t, 3, server.URL)
 	begun := time.Now()
 	must(t, w.Wake(t.Context(), h.ID))

@@ -17,14 +17,13 @@ import (
 	"a2alambda/internal/webhook"
 )
 
-// mortal is what an instance sees of the store. It dies at one of its operations, before or after that is done: from then on
-// nothing it does has an effect.
+// mortal is what an instance sees of the store. It crashes at one of its operations, before or after that
+// is done: from then on nothing it does has an effect.
 type mortal struct {
-	tasklog.Log
-	push.Store
+	webhook.Reader
 
 	mu    sync.Mutex
-	left  int // operations until it dies
+	left  int // operations until it crashes
 	after bool
 	dead  bool
 }
@@ -53,31 +52,8 @@ func (m *mortal) do(operation func() error) error {
 }
 
 func (m *mortal) Read(ctx context.Context, id a2a.TaskID, after int64, limit int) (events []tasklog.Event, err error) {
-	err = m.do(func() error { events, err = m.Log.Read(ctx, id, after, limit); return err })
+	err = m.do(func() error { events, err = m.Reader.Read(ctx, id, after, limit); return err })
 	return events, err
-}
-
-func (m *mortal) Pushes(ctx context.Context, id a2a.TaskID) (all []push.Config, err error) {
-	err = m.do(func() error { all, err = m.Store.Pushes(ctx, id); return err })
-	return all, err
-}
-
-func (m *mortal) ClaimPush(ctx context.Context, id a2a.TaskID, config, writer string, until time.Time) (d *push.Delivery, err error) {
-	err = m.do(func() error { d, err = m.Store.ClaimPush(ctx, id, config, writer, until); return err })
-	return d, err
-}
-
-func (m *mortal) SavePush(ctx context.Context, d *push.Delivery, until time.Time) error {
-	return m.do(func() error { return m.Store.SavePush(ctx, d, until) })
-}
-
-func (m *mortal) ReleasePush(ctx context.Context, d *push.Delivery, due time.Time) (released bool, err error) {
-	err = m.do(func() error { released, err = m.Store.ReleasePush(ctx, d, due); return err })
-	return released, err
-}
-
-func (m *mortal) GiveUpPush(ctx context.Context, d *push.Delivery) error {
-	return m.do(func() error { return m.Store.GiveUpPush(ctx, d) })
 }
 
 // RoundTrip sends a notification; that is an operation too.
@@ -125,13 +101,15 @@ func crash(t *testing.T, operations int, after, goesOn bool) (ended bool) {
 	if !goesOn {
 		w.add(t, h, before+1, all-before)
 	}
-	m := &mortal{Log: w.store, Store: w.store, left: operations, after: after}
-	one := &webhook.Deliverer{
-		Log: m, Store: m, Client: &http.Client{Transport: m.roundTrip(w.hook)}, Logger: w.Logger,
+	m := &mortal{Reader: w.store, left: operations, after: after}
+	around := func(_ string, _ a2a.TaskID, do func() error) error { return m.do(do) }
+	one, err := webhook.New(webhook.Config{
+		Log: m, Store: push.Around(w.pushes, around), Client: &http.Client{Transport: m.roundTrip(w.hook)}, Logger: w.logger,
 		Invoke: func(ctx context.Context, id a2a.TaskID, config string) error {
-			return m.do(func() error { return w.Invoke(ctx, id, config) })
+			return m.do(func() error { return w.invoke(ctx, id, config) })
 		},
-	}
+	})
+	must(t, err)
 	var wg sync.WaitGroup
 	wake := func(d *webhook.Deliverer) {
 		wg.Go(func() {
@@ -167,7 +145,7 @@ func crash(t *testing.T, operations int, after, goesOn bool) (ended bool) {
 	if last != all {
 		t.Errorf("delivered %d of %d: %s", last, all, numbers(w.hook.requests(url)))
 	}
-	must(t, w.store.DuePushes(t.Context(), func(a2a.TaskID, string) bool {
+	must(t, w.pushes.Due(t.Context(), func(a2a.TaskID, string) bool {
 		t.Error("it is still due")
 		return true
 	}))

@@ -15,45 +15,46 @@ import (
 )
 
 var (
-	// errJustGivenUp is push.ErrGivenUp from whoever gives up.
+	// errJustGivenUp is push.ErrGivenUp where delivery is given up.
 	errJustGivenUp = fmt.Errorf("just now: %w", push.ErrGivenUp)
 
 	// errLater means that there is no time to begin another request.
 	errLater = errors.New("out of time")
 )
 
-// delivery is a delivery under way, by who holds the claim.
+// delivery is a delivery under way.
 type delivery struct {
 	*Deliverer
-	*push.Delivery
-	body  func(context.Context, tasklog.Event) ([]byte, error)
-	until time.Time // the end of the claim
-	saved time.Time // when progress was saved
-	stop  time.Time // when no request may begin any more; zero if there is no limit
-	end   string    // how the delivery ended, if not with the log's last event
-	sent  int       // events
-	// endless says that an answer had no end: no other is waited for.
+	push.Config // its Progress is newer than what is stored
+	claim       push.Claim
+	body        func(context.Context, tasklog.Event) ([]byte, error)
+	until       time.Time // the end of the claim
+	saved       time.Time // when progress was saved
+	stop        time.Time // when no request may begin any more; zero if there is no limit
+	end         string    // how the delivery ended, if not with the log's last event
+	sent        int       // events
+	// endless says that an answer had no end: for others the delivery does not wait.
 	endless bool
 }
 
-// deliver claims a configuration and delivers it to the end of the log. It returns an error of the store as it is: the
-// claim ends by itself then, and the configuration is due.
+// deliver claims a configuration and delivers it to the end of the log. It returns an error of the store as
+// it is: the claim ends by itself then, and the configuration is due.
 func (d *Deliverer) deliver(ctx context.Context, id a2a.TaskID, config string, stop time.Time) error {
 	usage := new(telemetry.Usage)
 	ctx = telemetry.With(ctx, usage)
 	now := time.Now()
 	until := now.Add(claimTime)
-	claimed, err := d.Store.ClaimPush(ctx, id, config, a2a.NewMessageID(), until)
-	if err != nil || claimed == nil {
+	claim, err := d.config.Store.Claim(ctx, id, config, a2a.NewMessageID(), until)
+	if err != nil || claim == nil {
 		return err
 	}
 	ctx, account := memory.Open(ctx)
 	defer account.Close()
-	run := delivery{Deliverer: d, Delivery: claimed, until: until, saved: now, stop: stop}
+	run := delivery{Deliverer: d, Config: claim.Config(), claim: claim, until: until, saved: now, stop: stop}
 	err = run.deliver(ctx)
 	if errors.Is(err, memory.ErrFull) {
 		run.end = "left" // others have it now: the sweeper asks again
-		_, err = d.Store.ReleasePush(ctx, claimed, time.Now().Add(claimTime))
+		_, err = claim.Release(ctx, run.Progress, time.Now().Add(claimTime))
 	}
 	run.report(ctx, now, usage, err)
 	if errors.Is(err, push.ErrConflict) {
@@ -69,7 +70,7 @@ func (d *delivery) deliver(ctx context.Context) error {
 	}
 	for {
 		saved := d.saved
-		events, err := d.read(ctx, d.After, readAtOnce)
+		events, more, err := d.read(ctx, d.After, readAtOnce)
 		if err != nil && !errors.Is(err, tasklog.ErrNotFound) {
 			return err
 		}
@@ -78,21 +79,21 @@ func (d *delivery) deliver(ctx context.Context) error {
 			var failed *failure
 			switch {
 			case err == nil:
-				d.After, d.Failures, d.Since = e.Seq, 0, time.Time{}
+				d.Progress = push.Progress{After: e.Seq}
 				d.sent++
 			case errors.As(err, &failed):
 				return d.putOff(ctx, failed)
-			case err == errLater:
+			case errors.Is(err, errLater):
 				return d.leave(ctx)
 			default:
 				return err
 			}
 		}
-		// Who was refused the claim before it was saved has been forgotten by then, and what they came for is not read yet.
-		if !tasklog.Whole(events, readAtOnce) || d.saved != saved {
+		// Saving the claim has forgotten those who were refused it before. What they came for is not read yet.
+		if more || d.saved != saved {
 			continue
 		}
-		released, err := d.Store.ReleasePush(ctx, d.Delivery, time.Time{})
+		released, err := d.claim.Release(ctx, d.Progress, time.Time{})
 		if released || err != nil {
 			return err
 		}
@@ -102,11 +103,11 @@ func (d *delivery) deliver(ctx context.Context) error {
 	}
 }
 
-// read reads the log, when few others do.
-func (d *delivery) read(ctx context.Context, after int64, limit int) ([]tasklog.Event, error) {
+// read reads the log, while few others do.
+func (d *delivery) read(ctx context.Context, after int64, limit int) ([]tasklog.Event, bool, error) {
 	reading <- struct{}{}
 	defer func() { <-reading }()
-	return d.Log.Read(ctx, d.TaskID, after, limit)
+	return d.config.Log.Read(ctx, d.TaskID, after, limit)
 }
 
 // send sends an event, with all its tries. A [failure] is the webhook's.
@@ -118,7 +119,7 @@ func (d *delivery) send(ctx context.Context, e tasklog.Event) error {
 		return err
 	}
 	if err != nil {
-		return &failure{text: "encoding: " + err.Error(), lasts: true} // no webhook's, but none is served by trying at once
+		return &failure{text: "encoding: " + err.Error(), lasts: true} // not the webhook's
 	}
 	for try := 0; ; try++ {
 		if err := d.ready(ctx); err != nil {
@@ -153,7 +154,7 @@ func (d *delivery) ready(ctx context.Context) error {
 func (d *delivery) save(ctx context.Context) error {
 	now := time.Now()
 	until := now.Add(claimTime)
-	if err := d.Store.SavePush(ctx, d.Delivery, until); err != nil {
+	if err := d.claim.Save(ctx, d.Progress, until); err != nil {
 		return err
 	}
 	d.saved, d.until = now, until
@@ -163,7 +164,7 @@ func (d *delivery) save(ctx context.Context) error {
 // leave leaves the rest to another invocation.
 func (d *delivery) leave(ctx context.Context) error {
 	d.end = "left"
-	if _, err := d.Store.ReleasePush(ctx, d.Delivery, time.Now()); err != nil {
+	if _, err := d.claim.Release(ctx, d.Progress, time.Now()); err != nil {
 		return err
 	}
 	d.invoke(ctx, d.TaskID, d.ID)
@@ -185,7 +186,7 @@ func (d *delivery) report(ctx context.Context, begun time.Time, usage *telemetry
 	}
 	line.Took("deliveryMs", time.Since(begun))
 	line.Usage(usage)
-	line.Log(ctx, d.Logger, telemetry.Delivery)
+	line.Log(ctx, d.config.Logger, telemetry.Delivery)
 }
 
 // putOff is what comes of a failure: another try later, or the end.
@@ -194,9 +195,9 @@ func (d *delivery) putOff(ctx context.Context, failed *failure) error {
 	if d.Failures++; d.Failures == 1 {
 		d.Since = now
 	}
-	log := d.Logger.With("task", d.TaskID, "config", d.ID, "event", d.After+1, "failures", d.Failures, "error", failed.Error())
+	log := d.config.Logger.With("task", d.TaskID, "config", d.ID, "event", d.After+1, "failures", d.Failures, "error", failed.Error())
 	if failed.gone || now.Sub(d.Since) >= giveUpAfter {
-		if err := d.Store.GiveUpPush(ctx, d.Delivery); err != nil {
+		if err := d.claim.GiveUp(ctx, d.Progress); err != nil {
 			return err
 		}
 		d.end = "given up"
@@ -209,7 +210,7 @@ func (d *delivery) putOff(ctx context.Context, failed *failure) error {
 		due = due.Add(time.Second) // it is kept to the second, and not to be too early
 	}
 	log.WarnContext(ctx, "webhook failed", "due", due)
-	_, err := d.Store.ReleasePush(ctx, d.Delivery, due)
+	_, err := d.claim.Release(ctx, d.Progress, due)
 	return err
 }
 

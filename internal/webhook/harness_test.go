@@ -48,7 +48,7 @@ func newHook(t *testing.T, answer func(r *http.Request, seq int64) (*http.Respon
 
 // client returns a client of the hook, with the settings of a real one.
 func (h *hook) client() *http.Client {
-	c := push.Guard{}.Client()
+	c := webhook.Guard{}.Client()
 	c.Transport = h
 	return c
 }
@@ -128,9 +128,11 @@ func hang(r *http.Request) (*http.Response, error) {
 // world is a deliverer over logs in memory, and what it has asked for.
 type world struct {
 	*webhook.Deliverer
-	store *memlog.Log
-	hook  *hook
-	log   *bytes.Buffer
+	store  *memlog.Log
+	pushes push.Store
+	logger *slog.Logger
+	hook   *hook
+	log    *bytes.Buffer
 
 	mu   sync.Mutex
 	jobs []cfg
@@ -143,17 +145,25 @@ type cfg struct {
 
 func newWorld(t *testing.T, answer func(r *http.Request, seq int64) (*http.Response, error)) *world {
 	w := &world{store: new(memlog.Log), hook: newHook(t, answer), log: new(bytes.Buffer)}
-	w.Deliverer = &webhook.Deliverer{
-		Log: w.store, Store: w.store, Client: w.hook.client(),
-		Logger: slog.New(slog.NewTextHandler(&locked{w: io.MultiWriter(w.log, t.Output())}, nil)),
-		Invoke: func(_ context.Context, id a2a.TaskID, config string) error {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.jobs = append(w.jobs, cfg{id, config})
-			return nil
-		},
-	}
+	w.pushes = pushtest.Wrap(w.store.Pushes())
+	w.logger = slog.New(slog.NewTextHandler(&locked{w: io.MultiWriter(w.log, t.Output())}, nil))
+	w.use(t, w.hook.client())
 	return w
+}
+
+// use makes the deliverer send its requests with the client.
+func (w *world) use(t *testing.T, client *http.Client) {
+	t.Helper()
+	var err error
+	w.Deliverer, err = webhook.New(webhook.Config{Log: w.store, Store: w.pushes, Client: client, Logger: w.logger, Invoke: w.invoke})
+	must(t, err)
+}
+
+func (w *world) invoke(_ context.Context, id a2a.TaskID, config string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.jobs = append(w.jobs, cfg{id, config})
+	return nil
 }
 
 type locked struct {
@@ -175,7 +185,7 @@ func (w *world) task(t *testing.T, events int, url string) tasklog.Head {
 	h.Expires = h.Created.Add(72 * time.Hour)
 	c := pushtest.NewConfig(h, "c", url)
 	c.After = 0
-	must(t, w.store.PutPush(t.Context(), h, c), w.store.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first))
+	must(t, w.pushes.Put(t.Context(), h, c), w.store.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first))
 	w.add(t, h, 2, events-1)
 	return h
 }
@@ -213,7 +223,7 @@ func (w *world) work(ctx context.Context) (errs []error) {
 // sweep is what the sweeper does each minute, and what comes of it.
 func (w *world) sweep(t *testing.T) error {
 	t.Helper()
-	_, err := push.Sweep(t.Context(), w.store, w.Invoke)
+	_, err := push.Sweep(t.Context(), w.pushes, w.invoke)
 	must(t, err)
 	return errors.Join(w.work(t.Context())...)
 }

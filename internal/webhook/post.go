@@ -14,36 +14,37 @@ import (
 
 	"a2alambda/internal/a2a03"
 	"a2alambda/internal/memory"
-	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
 )
 
 const (
-	// maxAnswer is how much of an answer is read, in bytes, and answerTime for how long, so that its connection can be used again.
-	// The status counts, which has come by then: a body that does not end keeps no event waiting.
+	// maxAnswer is how much of an answer is read, in bytes, and answerTime for how long, so that its
+	// connection can be used again. Only its status counts: no event waits for a body that does not end.
 	maxAnswer  = 64 << 10
 	answerTime = 250 * time.Millisecond
 
-	// maxText is how much is told of a failure, in bytes: there may be something of the answer in it, which is a stranger's.
+	// maxText is how long the text of a failure is, in bytes: there may be something of an answer in it.
 	maxText = 200
 )
 
-// failure says why a webhook did not take an event. It has nothing of the configuration in it that is secret.
+// failure says why a webhook did not take an event. It contains no secret of the configuration.
 type failure struct {
 	text  string
 	lasts bool          // another try at once would be in vain
 	gone  bool          // it wants no more
-	after time.Duration // how long it wants to be left alone; 0 if it does not say
+	after time.Duration // how long it wants no request; 0 if it does not say
 }
 
 func (f *failure) Error() string { return f.text }
 
-// maxTaskBytes is how much JSON the Task has that a webhook of 0.3 gets. A longer one is cut, see [tasklog.Cut]: GetTask has all of it.
+// maxTaskBytes is how much JSON the Task has that a webhook of 0.3 gets. A longer one is cut, see
+// [tasklog.Cut]: GetTask has all of it.
 const maxTaskBytes = 4 << 20
 
-// bodies returns what makes the body of a request of an event. It is called with the events after d.After, in order.
+// bodies returns what makes the body of a request of an event. It is to be called with the events after
+// d.After, in order.
 //
-// In 1.0 it is the StreamResponse (specification 4.3.3). In 0.3 it is the whole Task as of the event, as its servers send it
+// In 1.0 the body is the StreamResponse (specification 4.3.3). In 0.3 it is the whole Task as of the event
 // (specification 0.3, 9.5); that takes the log from its beginning, and the memory that the task does.
 func (d *delivery) bodies(ctx context.Context) (func(context.Context, tasklog.Event) ([]byte, error), error) {
 	if d.Version != "0.3" {
@@ -61,7 +62,7 @@ func (d *delivery) bodies(ctx context.Context) (func(context.Context, tasklog.Ev
 		return nil
 	}
 	for fold.Seq() < d.After {
-		events, err := d.read(ctx, fold.Seq(), int(min(readAtOnce, d.After-fold.Seq())))
+		events, _, err := d.read(ctx, fold.Seq(), int(min(readAtOnce, d.After-fold.Seq())))
 		if err != nil && !errors.Is(err, tasklog.ErrNotFound) {
 			return nil, err
 		}
@@ -88,11 +89,10 @@ func (d *delivery) bodies(ctx context.Context) (func(context.Context, tasklog.Ev
 	}, nil
 }
 
-// post sends one request. Any answer but a 2xx, and none within the time, is a [failure].
+// post sends one request. Any answer but a 2xx is a [failure], and so is no answer within the time.
 //
-// The headers: the token under the name that the servers of the Python and JavaScript SDKs use and under that of the Go SDK; the
-// authentication; the trace that the client named; and, of our own, the number of the event in the task, by which a receiver knows
-// what it has had.
+// The headers: the token, under the names that the servers of the Python and JavaScript SDKs and of the Go
+// SDK use; the authentication; the trace that the client named; and, of our own, the event's number.
 func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -118,7 +118,7 @@ func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 	// Not sent: it says that the request may be repeated if the connection turns out to be closed.
 	req.Header["Idempotency-Key"] = nil
 
-	resp, err := d.Client.Do(req)
+	resp, err := d.config.Client.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -131,7 +131,7 @@ func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 		}
 		text := err.Error()
 		text = strings.ToValidUTF8(text[:min(len(text), maxText)], "")
-		return &failure{text: text, lasts: errors.Is(err, push.ErrBlocked)}
+		return &failure{text: text, lasts: errors.Is(err, ErrBlocked)}
 	}
 	defer resp.Body.Close()
 	if !d.endless {
@@ -147,8 +147,8 @@ func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 	return nil
 }
 
-// retryAfter returns how long the header wants the client to wait: a number of seconds, or until a time (RFC 9110, section 10.2.3). It
-// is 0 where it says nothing that can be understood.
+// retryAfter returns how long the header wants the client to wait: a number of seconds, or until a time
+// (RFC 9110, section 10.2.3). It is 0 if the header can't be understood.
 func retryAfter(header string) time.Duration {
 	if header != "" && strings.Trim(header, "0123456789") == "" {
 		n, err := strconv.ParseInt(header, 10, 32)

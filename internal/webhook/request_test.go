@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,14 +74,16 @@ func TestRequests(t *testing.T) {
 			}))
 			defer server.Close()
 			w := newWorld(t, nil)
-			w.Client = push.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}.Client()
-			defer w.Client.CloseIdleConnections()
+			client := guard(t, "127.0.0.1/32").Client()
+			defer client.CloseIdleConnections()
+			w.use(t, client)
 			h := tasklog.Head{ID: "task", ContextID: "context", Push: true, Created: time.Now(), Expires: time.Now().Add(time.Hour)}
 			test.config.URL = server.URL + "/hook?x=1"
 			must(t, w.store.Create(t.Context(), h, "w", time.Time{}, events[0]), w.store.Append(t.Context(), tasklog.Batch{
 				ID: h.ID, Writer: "w", First: 2, Events: events[1:], State: a2a.TaskStateCompleted, Expires: h.Expires,
-			}), w.store.PutPush(t.Context(), h, push.Config{
-				TaskID: h.ID, ID: "c", Push: test.config, Version: test.version, After: test.after, Trace: test.trace, Expires: h.Expires,
+			}), w.pushes.Put(t.Context(), h, push.Config{
+				TaskID: h.ID, ID: "c", Push: test.config, Version: test.version, Trace: test.trace, Expires: h.Expires,
+				Progress: push.Progress{After: test.after},
 			}), w.Wake(t.Context(), h.ID))
 
 			host := strings.TrimPrefix(server.URL, "http://")

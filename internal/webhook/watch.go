@@ -2,9 +2,7 @@ package webhook
 
 import (
 	"context"
-	"iter"
 	"sync"
-	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
@@ -12,70 +10,21 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Watch returns log and store as they are, but that what goes through them wakes the deliverer, as a table's stream does: for a
-// server that is a single process. Each call of wake is to run d.Wake for the task; it must not block.
-func Watch(log tasklog.Log, store push.Store, wake func(a2a.TaskID)) (tasklog.Log, push.Store) {
-	w := watched{log, wake}
-	s := watchedStore{store, wake}
-	if save, ok := log.(tasklog.Snapshotter); ok {
-		return watchedSnapshotter{w, save}, s
-	}
-	return w, s
+// Watch returns the stores as they are, except that each change which may be news for a webhook wakes the deliverer, as the
+// table's stream does in a deployment: for a server that is a single process. Each call of wake is to run
+// [Deliverer.Wake] for the task; it must not block.
+func Watch(tasks tasklog.Store, pushes push.Store, wake func(a2a.TaskID)) (tasklog.Store, push.Store) {
+	hooks := tasklog.Hooks{After: func(_ context.Context, op tasklog.Op, err error) error {
+		if err == nil && (op.Name == "Create" || op.Name == "Lease.Append" || op.Name == "Push.Put") {
+			wake(op.ID)
+		}
+		return err
+	}}
+	return tasklog.Hooked(tasks, hooks), push.Hooked(pushes, hooks)
 }
 
-type watched struct {
-	tasklog.Log
-	wake func(a2a.TaskID)
-}
-
-func (w watched) Create(ctx context.Context, h tasklog.Head, writer string, until time.Time, event []byte) error {
-	err := w.Log.Create(ctx, h, writer, until, event)
-	if err == nil && h.Push {
-		w.wake(h.ID)
-	}
-	return err
-}
-
-func (w watched) Append(ctx context.Context, b tasklog.Batch) error {
-	err := w.Log.Append(ctx, b)
-	if err == nil && b.Push {
-		w.wake(b.ID)
-	}
-	return err
-}
-
-// Renew wakes after a holder was told, who may have appended before it was.
-func (w watched) Renew(ctx context.Context, h tasklog.Head, writer string, until time.Time) (tasklog.Asked, error) {
-	asked, err := w.Log.Renew(ctx, h, writer, until)
-	if err == nil && h.Push && !until.IsZero() {
-		w.wake(h.ID)
-	}
-	return asked, err
-}
-
-type watchedSnapshotter struct {
-	watched
-	save tasklog.Snapshotter
-}
-
-func (w watchedSnapshotter) SaveSnapshot(ctx context.Context, h tasklog.Head, writer string, seq int64, lines iter.Seq2[[]byte, error]) error {
-	return w.save.SaveSnapshot(ctx, h, writer, seq, lines)
-}
-
-type watchedStore struct {
-	push.Store
-	wake func(a2a.TaskID)
-}
-
-func (w watchedStore) PutPush(ctx context.Context, h tasklog.Head, c push.Config) error {
-	err := w.Store.PutPush(ctx, h, c)
-	if err == nil {
-		w.wake(c.TaskID)
-	}
-	return err
-}
-
-// Waker runs the calls of [Watch] in the background: for each task one at a time, and one more if it is woken meanwhile.
+// Waker runs the calls of [Watch] in the background: for each task one at a time, and one more if it is
+// woken meanwhile.
 type Waker struct {
 	wake func(a2a.TaskID)
 	jobs *sync.WaitGroup

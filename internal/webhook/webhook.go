@@ -1,22 +1,65 @@
-// Package webhook delivers push notifications: each event of a task's log to each of the task's configurations, in order, one
-// request at a time, the next after a 2xx.
+// Package webhook delivers push notifications: each event of a task's log, to each of the task's push
+// notification configurations, as an HTTP request.
 //
-// What wakes a delivery says only that there may be something: what is sent is read from the log, after the last event that was
-// delivered. So it does no harm to be woken twice, and whoever is woken makes up for what was missed. Delivery is at
-// least once: after a crash the last seconds are repeated, which receivers can tell by the event's number.
+// # What a receiver can rely on
+//
+// The events of a task arrive in the order of its log, one request at a time, and the next one only after a
+// 2xx. Each arrives at least once. Twice is possible: if a deliverer crashes, the events that it sent since
+// it last saved how far it had come are sent again. The header X-A2A-Event-Id has the event's number in its
+// task, so a receiver can drop what it has had. It waits for the last event of a turn no longer than for the
+// others, but may well wait: a webhook that fails gets nothing new before it has taken what it refused.
+//
+// # A wake-up says only where to look
+//
+// A [Deliverer] is woken for a task, not for an event: by the table's stream in a deployment, by [Watch] in
+// a local process. What is sent is read from the log, after the last event that was delivered. So nothing is
+// queued, a wake-up too many does no harm, and any wake-up makes up for those that were lost.
+//
+// # One holder at a time
+//
+// Wake-ups come together, and several instances may see to them. Who delivers a configuration holds its
+// claim (see [push.Claim]), for half a minute at a time. The others are refused, and leave at once, without
+// waiting. They have told the store, though, that they were there: the holder can then not release the claim
+// before it has read the log once more, and finds what they came for. Between the last look at the log and
+// the release of the claim no event can fall through.
+//
+// The claim is also an appointment. A holder that crashes lets it expire, and then the configuration is due:
+// the sweeper, which looks each minute, asks for another invocation ([push.Sweep]). Nothing else watches
+// over deliveries, and nothing has to.
+//
+// # When a webhook fails
+//
+// Each event is tried three times within seconds, if another try may help. Then the delivery is put off: the
+// claim is released with a time to try again, a minute later at first, an hour later in the end, or when
+// the webhook wants it (Retry-After). Until then nobody can claim it, however often the task wakes. A success
+// ends the series. After a day of failures, or at once if the webhook answers 410, delivery is given up: the
+// client still sees its configuration, may set it again to begin anew, and an invocation of the push
+// function fails, for the operator to see it in the dead-letter queue.
+//
+// # Time and memory
+//
+// One invocation is woken for many tasks, and the table's stream waits for it. So a wake-up has patience for
+// a few seconds. What is not delivered by then is left to an invocation for that one configuration, which has
+// all the time that the function has: a slow webhook delays only its own events. No request begins so late
+// that the claim could end before it. What many deliveries may read at a time is bounded, see package memory.
+//
+// # Where requests may go
+//
+// A client names the URL, and the deliverer sits in somebody's network. [Guard] says which addresses may be
+// asked. It is applied twice: to the URL when a client sets the configuration, for a clear error, and to each
+// address when a connection is made, which is what counts, since a name can resolve to anything.
 package webhook
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/fanout"
 	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
 )
@@ -25,39 +68,40 @@ const (
 	// timeout is how long a webhook may take to answer.
 	timeout = 10 * time.Second
 
-	// claimTime is how long a claim lasts that is not renewed, and so how long the work of one who died is left alone. There
-	// is claimMargin of it left when a request begins.
+	// claimTime is how long a claim lasts if it is not renewed, and so how long a configuration stays alone
+	// after its holder crashed. claimMargin of it is left when a request begins.
 	claimTime   = 30 * time.Second
 	claimMargin = timeout + 5*time.Second
 
 	// saveEvery is how often progress is saved while events are delivered.
 	saveEvery = 3 * time.Second
 
-	// patience is how long a wake-up goes on to send requests: behind it others wait. What is left then is left to another
-	// invocation.
+	// patience is how long a wake-up begins requests: others wait for its end.
 	patience = 5 * time.Second
 
-	// atOnce is how many deliveries one wake-up has under way. Each has up to tasklog.ReadBytes in hand, or one event.
+	// atOnce is how many deliveries one wake-up has under way. Each has up to tasklog.ReadBytes in hand, or
+	// one event.
 	atOnce = 16
 
-	// readingAtOnce is how many of them read the log at the same time, or make the body of a request: for a moment, that takes several
-	// times what they have in hand.
+	// readingAtOnce is how many of them read the log at the same time, or make the body of a request: for a
+	// moment, that takes several times what they have in hand.
 	readingAtOnce = 3
 
 	// readAtOnce is how many events are read from a log at once.
 	readAtOnce = 200
 
-	// giveUpAfter is how long a webhook may fail before it is given up.
+	// giveUpAfter is how long a webhook may fail before delivery is given up.
 	giveUpAfter = 24 * time.Hour
 
-	// While a webhook fails, it is tried again after backOffFirst, and then less and less often.
+	// While a webhook fails, it is tried again after backOffFirst, and then less and less often, but at
+	// least each backOffMost, also if its Retry-After wants more.
 	backOffFirst = time.Minute
 	backOffMost  = time.Hour
-)
 
-// longestPause is the longest before a further try of one event. A webhook that wants to be left alone for longer, by Retry-After, is
-// tried when it wants to, but at the latest after backOffMost.
-const longestPause = 2 * time.Second
+	// longestPause is the longest pause before another try of an event. A webhook that wants a longer one,
+	// by Retry-After, is put off.
+	longestPause = 2 * time.Second
+)
 
 // pauses are those before further tries of one event. After them the delivery is put off.
 var pauses = []time.Duration{500 * time.Millisecond, longestPause}
@@ -65,57 +109,51 @@ var pauses = []time.Duration{500 * time.Millisecond, longestPause}
 // reading holds a token for each that reads.
 var reading = make(chan struct{}, readingAtOnce)
 
-// Deliverer delivers. All fields are required.
-type Deliverer struct {
-	Log    tasklog.Log
+// Config is what a [Deliverer] needs. All fields are required.
+type Config struct {
+	Log    tasklog.Reader
 	Store  push.Store
-	Client *http.Client // see [push.Guard.Client]
+	Client *http.Client // see [Guard.Client]
 	Logger *slog.Logger
-	// Invoke asks for another invocation that calls [Deliverer.Deliver]. It may be lost: then the sweeper asks again.
+	// Invoke asks for another invocation that calls [Deliverer.Deliver]. It may be lost: then the sweeper
+	// asks again.
 	Invoke func(ctx context.Context, id a2a.TaskID, config string) error
 }
 
-// Wake delivers what is new of the tasks. Some seconds later it leaves what remains to further invocations: a webhook that is slow
-// delays nobody but those that wait for the same. An error says that the store could not be asked: then Wake has to be called
-// again. Failures of webhooks are none.
+// Deliverer delivers. It is safe for concurrent use.
+type Deliverer struct{ config Config }
+
+// New returns a deliverer. It panics if something is missing.
+func New(c Config) *Deliverer {
+	if c.Log == nil || c.Store == nil || c.Client == nil || c.Logger == nil || c.Invoke == nil {
+		panic("webhook: a deliverer needs all that is in its Config")
+	}
+	return &Deliverer{c}
+}
+
+// Wake delivers what is new of the tasks. Some seconds later it leaves the rest to further invocations. An
+// error says that the store could not be asked: then Wake has to be called again. A webhook that fails is
+// none.
 func (d *Deliverer) Wake(ctx context.Context, ids ...a2a.TaskID) error {
 	stop := d.stop(ctx, time.Now().Add(patience))
-	var mu sync.Mutex // guards errs
-	var errs []error
-	fail := func(id a2a.TaskID, err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		errs = append(errs, fmt.Errorf("task %s: %w", id, err))
-	}
-	var deliveries sync.WaitGroup
-	slots := make(chan struct{}, atOnce)
-	inSlot := func(id a2a.TaskID, do func() error) {
-		deliveries.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			if err := do(); err != nil {
-				fail(id, err)
-			}
-		})
-	}
+	looking, delivering := fanout.New(atOnce), fanout.New(atOnce)
 	for _, id := range ids {
-		inSlot(id, func() error {
-			configs, err := d.Store.Pushes(ctx, id)
+		looking.Go(id, func() error {
+			configs, err := d.config.Store.List(ctx, id)
 			for _, c := range configs {
-				inSlot(id, func() error { return d.wake(ctx, c, stop) })
+				delivering.Go(id, func() error { return d.wake(ctx, c, stop) })
 			}
 			return err
 		})
 	}
-	deliveries.Wait()
-	return errors.Join(errs...)
+	return errors.Join(looking.Wait(), delivering.Wait())
 }
 
 // wake delivers what is new of a configuration.
 func (d *Deliverer) wake(ctx context.Context, c push.Config, stop time.Time) error {
-	news, err := d.Log.Read(ctx, c.TaskID, c.After, 1)
+	news, _, err := d.config.Log.Read(ctx, c.TaskID, c.After, 1)
 	if errors.Is(err, tasklog.ErrNotFound) || err == nil && len(news) == 0 {
-		return nil // whoever appends something wakes again
+		return nil // the next append wakes again
 	}
 	if err != nil {
 		return err
@@ -123,7 +161,7 @@ func (d *Deliverer) wake(ctx context.Context, c push.Config, stop time.Time) err
 	err = d.deliver(ctx, c.TaskID, c.ID, stop)
 	switch {
 	case errors.Is(err, errJustGivenUp):
-		// That is for an invocation of its own to fail with, for this one is about others too.
+		// An invocation of its own is to fail with that: this one is about others too.
 		d.invoke(ctx, c.TaskID, c.ID)
 		return nil
 	case errors.Is(err, push.ErrGivenUp):
@@ -132,14 +170,14 @@ func (d *Deliverer) wake(ctx context.Context, c push.Config, stop time.Time) err
 	return err
 }
 
-// Deliver delivers a configuration that is due, for as long as ctx allows. It returns [push.ErrGivenUp] if delivery is given up, or
-// was before.
+// Deliver delivers a configuration that is due, for as long as ctx allows. It returns [push.ErrGivenUp] if
+// delivery is given up, or was before.
 func (d *Deliverer) Deliver(ctx context.Context, id a2a.TaskID, config string) error {
 	return d.deliver(ctx, id, config, d.stop(ctx, time.Time{}))
 }
 
-// stop returns when the last request may begin: at the latest at the given time, if it is not zero, and so that it ends well before
-// the end of ctx. It returns zero if there is no limit.
+// stop returns when the last request may begin: well before the end of ctx, and not after the given time
+// unless that is zero. It returns zero if there is no limit.
 func (d *Deliverer) stop(ctx context.Context, at time.Time) time.Time {
 	if end, ok := ctx.Deadline(); ok {
 		if last := end.Add(-claimMargin); at.IsZero() || last.Before(at) {
@@ -150,7 +188,7 @@ func (d *Deliverer) stop(ctx context.Context, at time.Time) time.Time {
 }
 
 func (d *Deliverer) invoke(ctx context.Context, id a2a.TaskID, config string) {
-	if err := d.Invoke(ctx, id, config); err != nil { // the sweeper will
-		d.Logger.ErrorContext(ctx, "invoking delivery", "task", id, "config", config, "error", err)
+	if err := d.config.Invoke(ctx, id, config); err != nil { // the sweeper will
+		d.config.Logger.ErrorContext(ctx, "invoking delivery", "task", id, "config", config, "error", err)
 	}
 }

@@ -164,9 +164,9 @@ func TestPutOff(t *testing.T) {
 			t.Errorf("delivered %d of %d", last, next-1)
 		}
 		// The success has ended the series: the next failure is the first again.
-		d, err := w.store.ClaimPush(t.Context(), h.ID, "c", "x", time.Now().Add(time.Minute))
-		if err != nil || d == nil || d.Failures != 0 {
-			t.Errorf("after it all: %+v, %v", d, err)
+		c, err := w.pushes.Claim(t.Context(), h.ID, "c", "x", time.Now().Add(time.Minute))
+		if err != nil || c == nil || c.Config().Failures != 0 {
+			t.Errorf("after it all: %+v, %v", c, err)
 		}
 	})
 }
@@ -272,7 +272,7 @@ func wantSilence(t *testing.T, w *world, h tasklog.Head, next int64) {
 	if after := len(w.hook.requests(url)); after != before {
 		t.Errorf("%d requests more", after-before)
 	}
-	if all, err := w.store.Pushes(t.Context(), h.ID); err != nil || len(all) != 1 {
+	if all, err := w.pushes.List(t.Context(), h.ID); err != nil || len(all) != 1 {
 		t.Errorf("there is %v, %v", all, err)
 	}
 }
@@ -296,9 +296,9 @@ func TestDeleted(t *testing.T) {
 			if replaced {
 				c := pushtest.NewConfig(h, "c", other)
 				c.After = 995
-				must(t, w.store.PutPush(t.Context(), h, c), w.Wake(t.Context(), h.ID))
+				must(t, w.pushes.Put(t.Context(), h, c), w.Wake(t.Context(), h.ID))
 			} else {
-				must(t, w.store.DeletePush(t.Context(), h.ID, "c"))
+				must(t, w.pushes.Delete(t.Context(), h.ID, "c"))
 			}
 			deleted := time.Now()
 			time.Sleep(time.Hour)
@@ -328,7 +328,7 @@ func TestNoSecrets(t *testing.T) {
 		c := pushtest.NewConfig(h, "c", "https://hook.example/secret1?secret2")
 		c.After = 0
 		c.Push.Token, c.Push.Auth = "secret3", &a2a.PushAuthInfo{Scheme: "Bearer", Credentials: "secret4"}
-		must(t, w.store.PutPush(t.Context(), h, c), w.Wake(t.Context(), h.ID))
+		must(t, w.pushes.Put(t.Context(), h, c), w.Wake(t.Context(), h.ID))
 		time.Sleep(2 * time.Minute)
 		must(t, w.sweep(t))
 		if text := w.log.String(); strings.Contains(text, "secret") || !strings.Contains(text, "webhook failed") {
@@ -347,9 +347,9 @@ func TestWatch(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		l, s := webhook.Watch(w.store, w.store, waker.Wake)
+		l, s := webhook.Watch(w.store, w.pushes, waker.Wake)
 		h := w.task(t, 2, url) // not through it
-		must(t, s.PutPush(t.Context(), h, pushtest.NewConfig(h, "c2", url+"2")))
+		must(t, s.Put(t.Context(), h, pushtest.NewConfig(h, "c2", url+"2")))
 		jobs.Wait()
 		w.hook.want(url, "1 2")
 		w.hook.want(url+"2", "2")

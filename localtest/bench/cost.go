@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"time"
@@ -48,14 +49,12 @@ func measureCost(ctx context.Context, b *bench, s *section) error {
 	for _, item := range []struct {
 		name, text string
 		executor   a2asrv.AgentExecutor
-		blocking   bool
 	}{
-		{"a million of the tutorial's tasks, streamed", "Stream me a response!", demoagent.NewExecutor(), false},
-		{"a million of the tutorial's tasks, blocking", "Stream me a response!", demoagent.NewExecutor(), true},
-		{fmt.Sprintf("a million answers of %d tokens, 50 a second", b.tokens), tokens.String(), load.Executor{}, false},
+		{"a million of the tutorial's tasks, streamed", "Stream me a response!", demoagent.NewExecutor()},
+		{fmt.Sprintf("a million answers of %d tokens, 50 a second", b.tokens), tokens.String(), load.Executor{}},
 	} {
 		b.say("one of %s", item.name)
-		u, took, err := b.metered(ctx, item.executor, item.text, item.blocking)
+		u, took, err := b.metered(ctx, item.executor, item.text)
 		if err != nil {
 			return fmt.Errorf("%s: %w", item.name, err)
 		}
@@ -63,47 +62,37 @@ func measureCost(ctx context.Context, b *bench, s *section) error {
 		s.add(dynamoName, item.name+": written for each", "units", u.Write)
 		s.add(dynamoName, item.name+": read for each", "units", u.Read)
 		s.add(dynamoName, item.name+": Lambda for each", "ms", ms(took))
-		if item.text == tokens.String() {
-			s.notes = []string{fmt.Sprintf("In DynamoDB the answer is %d writes, %s write units and %s read units, its task, lease and index included.",
-				u.Writes, figure(u.Write), figure(u.Read))}
-		}
+		// Of the last, the tokens.
+		s.notes = []string{fmt.Sprintf("In DynamoDB the answer is %d writes, %s write units and %s read units, its task, lease and index included.",
+			u.Writes, figure(u.Write), figure(u.Read))}
 	}
 	return nil
 }
 
 // metered returns what one message to an agent costs, and takes, on a new table.
-func (b *bench) metered(ctx context.Context, x a2asrv.AgentExecutor, text string, blocking bool) (u localtest.Units, took time.Duration, err error) {
+func (b *bench) metered(ctx context.Context, x a2asrv.AgentExecutor, text string) (u localtest.Units, took time.Duration, err error) {
 	table, err := b.newTable(ctx)
 	if err != nil {
 		return u, 0, err
 	}
 	client, meter := localtest.NewMeter(b.dynamoDB())
 	l := dynamolog.New(client, table)
-	s := &server.Server{Log: l, Retention: time.Hour, Card: demoagent.Card(), Runner: &run.Runner{
-		Log: l, Executor: x, Gap: lambdaenv.Gap, Logger: slog.New(slog.NewTextHandler(b.log, nil)),
+	s := server.New(server.Config{Store: l, Retention: time.Hour, Card: demoagent.Card(), Runner: run.New(run.Config{
+		Store: l, Executor: x, Gap: lambdaenv.Gap, Logger: slog.New(slog.NewTextHandler(b.log, nil)),
 		Invoke: func(context.Context, a2a.TaskID) error { return errors.New("there is no worker") },
-	}}
-	message := &a2a.SendMessageRequest{Message: a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(text))}
+	})})
+	message := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(text))
 	begin := time.Now()
-	if blocking {
-		task, err := s.SendMessage(ctx, server.Caller{Version: "1.0"}, message)
-		took = time.Since(begin)
-		if err == nil && task.Status.State != a2a.TaskStateCompleted {
-			err = fmt.Errorf("the task is %v", task.Status.State)
-		}
-		return meter.Units(), took, err
-	}
-	stream, err := s.SendStreamingMessage(ctx, server.Caller{Version: "1.0"}, message)
+	stream, err := s.SendStreamingMessage(ctx, server.Caller{Version: "1.0"}, &a2a.SendMessageRequest{Message: message})
 	if err != nil {
 		return u, 0, err
 	}
-	defer stream.Close()
-	for end := false; !end; {
-		<-stream.Tap.Ready()
-		if _, end, err = stream.Tap.Take(ctx); err != nil {
-			return u, 0, err
-		}
+	for err == nil {
+		_, err = stream.Next(ctx)
 	}
-	err = stream.Wait()
+	stream.Close()
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
 	return meter.Units(), time.Since(begin), err
 }

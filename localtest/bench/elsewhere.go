@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"strconv"
 	"time"
 
 	"a2alambda/internal/sse"
@@ -114,14 +113,16 @@ func next(s *client.Stream, after time.Time) (sse.Event, error) {
 	}
 }
 
-// kill ends the one instance that has an invocation.
-func (r *running) kill() error {
+// runner returns the id of the one instance that has an invocation.
+func (r *running) runner() (id string, err error) {
 	for _, i := range r.agent.Instances() {
-		if i.State == emulator.Busy {
-			return r.agent.Kill(i.ID)
+		if i.State == emulator.Busy && id == "" {
+			id = i.ID
+		} else if i.State == emulator.Busy {
+			err = errors.New("several instances are busy")
 		}
 	}
-	return errors.New("no instance is busy")
+	return id, err
 }
 
 // resume returns how long a client waits that comes back after the death of its instance.
@@ -143,7 +144,8 @@ func (b *bench) resume(ctx context.Context) (took time.Duration, err error) {
 	}
 	original.Close()
 	time.Sleep(300 * time.Millisecond) // the run goes on: these events are missed
-	if err := r.kill(); err != nil {
+	runner, err := r.runner()
+	if err := errors.Join(err, r.agent.Kill(runner)); err != nil {
 		return 0, err
 	}
 	begin := time.Now()
@@ -156,36 +158,23 @@ func (b *bench) resume(ctx context.Context) (took time.Duration, err error) {
 	return e.At.Sub(begin), err
 }
 
-// measureRecovery measures what interrupts a run: the death of its instance, the end of its invocation.
+// measureRecovery measures what the death of an instance costs a run.
 func measureRecovery(ctx context.Context, b *bench, s *section) error {
-	s.title = "Taken over, handed over"
-	s.text = "Taken over: from the death of the instance to the next event at a subscriber (the lease that has to end lasts 15 s). Handed " +
-		"over: between the last event before the end of an invocation and the next one, made by a worker, at a client that subscribes " +
-		"again when its stream has ended."
-	for _, one := range []struct {
-		what    string
-		measure func(context.Context) (time.Duration, error)
-	}{
-		{"taken over", b.takeover},
-		{"handed over", b.handOver},
-	} {
-		b.say("%s, %d at once", one.what, b.cutOffs)
-		if err := together(b.cutOffs, func() error {
-			d, err := one.measure(ctx)
-			if err == nil {
-				s.add(dynamoName, one.what, "ms", ms(d))
-			}
-			return err
-		}); err != nil {
-			return fmt.Errorf("%s: %w", one.what, err)
+	s.title = "Taken over"
+	s.text = "From the death of the instance that runs a task to the next event at a subscriber: the lease that has to end lasts 15 s."
+	b.say("%d at once", b.cutOffs)
+	return together(b.cutOffs, func() error {
+		took, err := b.takeover(ctx)
+		if err == nil {
+			s.add(dynamoName, "taken over", "ms", ms(took))
 		}
-	}
-	return nil
+		return err
+	})
 }
 
 // takeover kills the instance that runs a task, and returns how long a subscriber waits for the next event.
 func (b *bench) takeover(ctx context.Context) (time.Duration, error) {
-	r, err := b.startStack(ctx, 0)
+	r, err := b.startStack(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -195,9 +184,9 @@ func (b *bench) takeover(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	defer original.Close()
-	runs := r.agent.Instances()
-	if len(runs) != 1 {
-		return 0, fmt.Errorf("%d instances serve one stream", len(runs))
+	runner, err := r.runner()
+	if err != nil {
+		return 0, err
 	}
 	subscriber, err := r.subscribe(ctx, id, "1")
 	if err != nil {
@@ -208,49 +197,10 @@ func (b *bench) takeover(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	time.Sleep(rand.N(5 * time.Second)) // at any moment of the lease's renewals
-	if err := r.agent.Kill(runs[0].ID); err != nil {
+	if err := r.agent.Kill(runner); err != nil {
 		return 0, err
 	}
 	killed := time.Now()
 	e, err := next(subscriber, killed)
 	return e.At.Sub(killed), err
-}
-
-// handOver runs a task to the end of its invocation, and returns how much time is between the last event
-// before and the first one after it at a client that then subscribes again.
-func (b *bench) handOver(ctx context.Context) (time.Duration, error) {
-	r, err := b.startStack(ctx, 7*time.Second) // the last five seconds are for the hand-over
-	if err != nil {
-		return 0, err
-	}
-	defer r.close()
-	original, id, err := r.begin(ctx, load.Order{Events: 1000, EveryMS: 20})
-	if err != nil {
-		return 0, err
-	}
-	defer original.Close()
-	var last sse.Event
-	for {
-		e, err := original.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return 0, err
-		}
-		last = e
-	}
-	again, err := r.subscribe(ctx, id, last.ID)
-	if err != nil {
-		return 0, err
-	}
-	defer again.Close()
-	e, err := next(again, time.Time{})
-	if err != nil {
-		return 0, err
-	}
-	if n, err := strconv.Atoi(last.ID); err != nil || e.ID != strconv.Itoa(n+1) {
-		return 0, fmt.Errorf("after event %s came %s", last.ID, e.ID)
-	}
-	return e.At.Sub(last.At), nil
 }

@@ -56,7 +56,7 @@ func systems(b *bench, python string) []*system {
 		}
 	}
 	onTable := func(env ...string) func(context.Context) (*running, error) {
-		return func(ctx context.Context) (*running, error) { return b.startStack(ctx, 0, env...) }
+		return func(ctx context.Context) (*running, error) { return b.startStack(ctx, env...) }
 	}
 	server := func(mode string, command ...string) func(context.Context) (*running, error) {
 		return func(ctx context.Context) (*running, error) {
@@ -143,15 +143,14 @@ func serve(f *emulator.Emulator, end func() error) *running {
 	}}
 }
 
-// startStack starts this project as it is deployed: agent and worker, on a table of DynamoDB Local. A
-// timeout of 0 is the longest.
-func (b *bench) startStack(ctx context.Context, timeout time.Duration, env ...string) (*running, error) {
+// startStack starts this project as it is deployed: agent and worker, on a table of DynamoDB Local.
+func (b *bench) startStack(ctx context.Context, env ...string) (*running, error) {
 	table, err := b.newTable(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s, err := stack.Start(stack.Config{
-		Agent:    emulator.Config{Binary: b.binary, Env: append(env, "MODE=dynamodb"), Timeout: timeout, Log: b.log},
+		Agent:    emulator.Config{Binary: b.binary, Env: append(env, "MODE=dynamodb"), Log: b.log},
 		Worker:   emulator.Config{Binary: b.binary, Env: []string{"MODE=worker"}, Log: b.log},
 		Sweeper:  emulator.Config{Binary: b.binary}, // is not invoked
 		Invoke:   emulator.LambdaConfig{Log: b.log},

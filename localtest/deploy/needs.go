@@ -24,9 +24,9 @@ var Needs = slices.Concat(
 		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putPart"}, ""},
 		{"AgentFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"AgentFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
-		{"AgentFunction", "dynamodb:DeleteItem", "table", []string{"dynamolog.DeletePush"}, ""},
+		{"AgentFunction", "dynamodb:DeleteItem", "table", []string{"dynamolog.Delete"}, ""},
 		{"AgentFunction", "dynamodb:Query", "table/index/owner", []string{"dynamolog.listQuery"}, ""},
-		{"AgentFunction", "lambda:InvokeFunction", "worker", []string{"cloud.sender"}, ""},
+		{"AgentFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, ""},
 
 		{"WorkerFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.Renew"}, ""},
 		{"WorkerFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putPart"}, ""},
@@ -34,13 +34,13 @@ var Needs = slices.Concat(
 		{"WorkerFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
 		// run.Earlier, of which only some agents ask for the conversation before a task.
 		{"WorkerFunction", "dynamodb:Query", "table/index/owner", []string{"dynamolog.listQuery"}, ""},
-		{"WorkerFunction", "lambda:InvokeFunction", "worker", []string{"cloud.sender"}, ""},
+		{"WorkerFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, ""},
 		{"WorkerFunction", "sqs:SendMessage", "FailedJobs", []string{"Lambda: DeadLetterQueue"}, ""},
 
 		{"PushFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head"}, ""},
 		{"PushFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
-		{"PushFunction", "dynamodb:Query", "table", []string{"dynamolog.query", "dynamolog.DuePushes"}, ""},
-		{"PushFunction", "lambda:InvokeFunction", "push", []string{"cloud.sender"}, ""},
+		{"PushFunction", "dynamodb:Query", "table", []string{"dynamolog.query", "dynamolog.Due"}, ""},
+		{"PushFunction", "lambda:InvokeFunction", "push", []string{"lambdaenv.sender"}, ""},
 		// https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html
 		{"PushFunction", "dynamodb:DescribeStream", "table/stream/*", []string{"Lambda: PushEventSource"}, ""},
 		{"PushFunction", "dynamodb:GetRecords", "table/stream/*", []string{"Lambda: PushEventSource"}, ""},
@@ -49,9 +49,9 @@ var Needs = slices.Concat(
 		{"PushFunction", "sqs:SendMessage", "FailedPushes", []string{"Lambda: PushEventSource, EventInvokeConfig"}, ""},
 
 		{"SweeperFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
-		{"SweeperFunction", "dynamodb:Query", "table/index/running", []string{"dynamolog.Running", "dynamolog.DuePushes"}, ""},
-		{"SweeperFunction", "lambda:InvokeFunction", "worker", []string{"cloud.sender"}, ""},
-		{"SweeperFunction", "lambda:InvokeFunction", "push", []string{"cloud.sender"}, ""},
+		{"SweeperFunction", "dynamodb:Query", "table/index/running", []string{"dynamolog.Running", "dynamolog.Due"}, ""},
+		{"SweeperFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, ""},
+		{"SweeperFunction", "lambda:InvokeFunction", "push", []string{"lambdaenv.sender"}, ""},
 
 		{"HookFunction", "lambda:InvokeFunction", "agent's versions", []string{"main.ask"}, ""},
 		{"HookFunction", "lambda:InvokeFunction", "the worker", []string{"main.ask"}, ""},

@@ -36,6 +36,8 @@ import (
 	"a2alambda/internal/push"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/webhook"
 	"a2alambda/localtest/bench/internal/load"
 )
 
@@ -57,20 +59,23 @@ func serve(ctx context.Context) error {
 		return start(a2asrv.NewJSONRPCHandler(a2asrv.NewHandler(load.Executor{})), flushed)
 	case "memory":
 		l := new(memlog.Log)
-		return start(ours(&run.Runner{
-			Log: slowed(l, latency), Executor: load.Executor{}, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		return start(ours(run.Config{
+			Store: l, Executor: load.Executor{}, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 			Invoke: func(context.Context, a2a.TaskID) error { return nil },
-		}, l), functionurl.Handler)
+		}, l.Pushes(), latency), functionurl.Handler)
 	case "dynamodb", "worker":
-		runner, table, err := lambdaenv.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), load.Executor{})
+		table, err := lambdaenv.Open(ctx, os.Getenv("TABLE_NAME"))
+		if err != nil {
+			return err
+		}
+		runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), load.Executor{}, lambdaenv.NewLogger(""))
 		if err != nil {
 			return err
 		}
 		if mode == "worker" {
 			lambda.Start(func(ctx context.Context, job lambdaenv.Job) error { return runner.Work(ctx, job.TaskID) })
 		}
-		runner.Log = slowed(runner.Log, latency)
-		return start(ours(runner, table), functionurl.Handler)
+		return start(ours(runner.Config, table.Log.Pushes(), latency), functionurl.Handler)
 	default:
 		return fmt.Errorf("MODE is %q", mode)
 	}
@@ -98,16 +103,22 @@ type flusher struct{ http.ResponseWriter }
 
 func (flusher) Flush() {}
 
-// ours returns the handler of functions/agent.
-func ours(r *run.Runner, pushes push.Store) http.Handler {
+// ours returns the handler of functions/agent. Each call to the store takes so much longer.
+func ours(c run.Config, pushes push.Store, latency time.Duration) http.Handler {
+	if latency > 0 {
+		c.Store = tasklog.Hooked(c.Store, tasklog.Hooks{Before: func(context.Context, tasklog.Op) error {
+			time.Sleep(latency)
+			return nil
+		}})
+	}
 	return a2ahttp.New(a2ahttp.Config{
-		Server: &server.Server{
-			Log: r.Log, Runner: r, Retention: 24 * time.Hour, Card: demoagent.Card(),
-			Push: &server.Push{Store: pushes, Check: push.Guard{}.Check},
-		},
+		Server: server.New(server.Config{
+			Store: c.Store, Runner: run.New(c), Retention: 24 * time.Hour, Card: demoagent.Card(),
+			Push: &server.Push{Store: pushes, Check: webhook.Guard{}.Check},
+		}),
 		BaseURL: functionurl.BaseURL,
 		Auth:    auth.None(),
 		Page:    page.New(),
-		Logger:  r.Logger,
+		Logger:  c.Logger,
 	})
 }

@@ -37,7 +37,7 @@ func main() {
 	lambda.Start(functionurl.Handler(a2ahttp.New(a2ahttp.Config{
 		Server: &server.Server{
 			Log: runner.Log, Runner: runner, Retention: 24 * time.Hour, Card: demoagent.Card(),
-			Push: &server.Push{Store: table, Check: func(*a2a.PushConfig) error { return nil }},
+			Push: &server.Push{Store: table.Pushes(), Check: func(*a2a.PushConfig) error { return nil }},
 		},
 		BaseURL: functionurl.BaseURL, Room: functionurl.Room, Auth: auth.None(), Logger: runner.Logger,
 	})))

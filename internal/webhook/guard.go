@@ -1,4 +1,4 @@
-package push
+package webhook
 
 import (
 	"context"
@@ -13,16 +13,17 @@ import (
 	"syscall"
 	"time"
 
+	"code.dny.dev/ssrf"
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// ErrBlocked means that a webhook is at an address where no notification may go.
+// ErrBlocked means that no notification may go to a webhook's address.
 var ErrBlocked = errors.New("the webhook is at an address that is not public")
 
-// Guard says where webhooks may be: at public addresses, by https, and nowhere else (specification 13.2, server-side request
-// forgery). The zero value does.
+// Guard says where webhooks may be: at public addresses, by https, and nowhere else, with its zero value
+// (specification 13.2, server-side request forgery).
 type Guard struct {
-	// Allow are addresses besides the public ones, such as those of a private network. They may also be asked by http.
+	// Allow are further addresses, such as those of a private network. http may reach them, too.
 	Allow []netip.Prefix
 }
 
@@ -35,7 +36,7 @@ func ParseAllow(list string) (Guard, error) {
 		}
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
-			return Guard{}, fmt.Errorf("push: %q is no prefix such as 10.0.0.0/8", s)
+			return Guard{}, fmt.Errorf("webhook: %q is no prefix such as 10.0.0.0/8", s)
 		}
 		g.Allow = append(g.Allow, p)
 	}
@@ -47,8 +48,8 @@ const (
 	maxHeader = 4096 // bytes, of a token or of credentials
 )
 
-// Check returns an error, in words for the client, if nothing can be sent with the configuration. What a host's name resolves to
-// is not looked at: that counts when a notification is sent.
+// Check returns an error, in words for the client, if nothing can be sent with the configuration. It does
+// not resolve the name of a host: what that stands for counts when a notification is sent.
 func (g Guard) Check(c *a2a.PushConfig) error {
 	if err := g.CheckURL(c.URL); err != nil {
 		return err
@@ -110,7 +111,7 @@ func numeric(host string) bool {
 	return strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x") && strings.Trim(last[2:], "0123456789abcdef") == ""
 }
 
-// permits reports whether the address may be asked.
+// permits reports whether a request by the scheme may go to the address.
 func (g Guard) permits(scheme string, ip netip.Addr) bool {
 	ip = ip.Unmap()
 	if slices.ContainsFunc(g.Allow, func(p netip.Prefix) bool { return p.Contains(ip) }) {
@@ -119,45 +120,24 @@ func (g Guard) permits(scheme string, ip netip.Addr) bool {
 	return scheme == "https" && isPublic(ip)
 }
 
-// Blocks of the IPv4 special-purpose registry that are not globally reachable, and multicast; and those parts of the IPv6 unicast
-// addresses, 2000::/3, that are not, or that stand for IPv4 addresses.
-// https://www.iana.org/assignments/iana-ipv4-special-registry, https://www.iana.org/assignments/iana-ipv6-special-registry
-var (
-	special4 = prefixes(
-		"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
-		"192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
-	)
-	global6  = netip.MustParsePrefix("2000::/3")
-	special6 = prefixes("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
-	nat64    = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052: the last 32 bits are an IPv4 address
-)
-
-func prefixes(all ...string) (ps []netip.Prefix) {
-	for _, s := range all {
-		ps = append(ps, netip.MustParsePrefix(s))
-	}
-	return ps
-}
+// special refuses what IANA's registries say is not globally reachable, multicast, and the parts of IPv6
+// that stand for IPv4 addresses.
+var special = ssrf.New()
 
 // isPublic reports whether ip is an address of the public internet.
 func isPublic(ip netip.Addr) bool {
+	// An IPv4 address written as an IPv6 address counts as what it stands for. The library refuses all of
+	// them, also 64:ff9b::808:808, by which a network with NAT64 reaches 8.8.8.8 (RFC 6052).
 	ip = ip.Unmap()
-	if nat64.Contains(ip) {
+	if ssrf.IPv6NAT64Prefix.Contains(ip) {
 		b := ip.As16()
 		ip = netip.AddrFrom4([4]byte(b[12:]))
 	}
-	special := special4
-	if ip.Is6() {
-		if !global6.Contains(ip) {
-			return false
-		}
-		special = special6
-	}
-	return !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(ip) })
+	return special.SafeAddr(ip) == nil
 }
 
-// Client returns a client for notifications. It looks at each address that it is about to connect to, so that no name can
-// resolve to another one than was looked at. It follows no redirects and uses no proxy. Requests that the guard
+// Client returns a client for notifications. It checks each address when it connects, so that no name can
+// resolve to another than was checked. It follows no redirects and uses no proxy. Requests that the guard
 // refuses fail with ErrBlocked.
 func (g Guard) Client() *http.Client {
 	return &http.Client{
@@ -166,7 +146,7 @@ func (g Guard) Client() *http.Client {
 	}
 }
 
-// byScheme keeps connections apart: an address that http may ask is allowed, one that https may ask is possibly only public.
+// byScheme keeps connections apart: https may reach addresses that http may not.
 type byScheme struct{ http, https *http.Transport }
 
 func (t byScheme) RoundTrip(req *http.Request) (*http.Response, error) {

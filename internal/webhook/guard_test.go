@@ -1,4 +1,4 @@
-package push_test
+package webhook_test
 
 import (
 	"context"
@@ -11,12 +11,12 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
-	"a2alambda/internal/push"
+	"a2alambda/internal/webhook"
 )
 
-func guard(t *testing.T, allow string) push.Guard {
+func guard(t *testing.T, allow string) webhook.Guard {
 	t.Helper()
-	g, err := push.ParseAllow(allow)
+	g, err := webhook.ParseAllow(allow)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,9 +73,10 @@ func TestCheckURL(t *testing.T) {
 	for _, ip := range []string{
 		"0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.255.254", "169.254.169.254", "172.16.0.1",
 		"172.31.255.255", "192.0.0.8", "192.0.2.1", "192.88.99.1", "192.168.0.1", "198.18.0.1", "198.19.255.255", "198.51.100.7",
-		"203.0.113.9", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
+		"203.0.113.9", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "192.31.196.1", "192.52.193.1", "192.175.48.1",
 		"[::]", "[::1]", "[::7f00:1]", "[::ffff:127.0.0.1]", "[::ffff:a9fe:a9fe]", "[64:ff9b::7f00:1]", "[64:ff9b::a9fe:a9fe]", "[64:ff9b:1::1]",
 		"[100::1]", "[2001::1]", "[2001:db8::1]", "[2002:7f00:1::]", "[3fff::1]", "[5f00::1]", "[fc00::1]", "[fd00:ec2::254]",
+		"[2620:4f:8000::1]", "[::ffff:0:7f00:1]", "[2002:808:808::1]", "[2001:0:808:808::f7f7:f7f7]", "[64:ff9b::808:808%25eth0]", "[2606:4700::1111%25eth0]",
 		"[fe80::1]", "[fe80::1%25eth0]", "[fec0::1]", "[ff02::1]",
 	} {
 		if err := guard(t, "").CheckURL("https://" + ip + "/"); err == nil || err.Error() != "url must be that of a public address" {
@@ -109,7 +110,7 @@ func TestCheck(t *testing.T) {
 
 func TestParseAllow(t *testing.T) {
 	for _, bad := range []string{"10.0.0.1", "10.0.0.0/33", "x"} {
-		if _, err := push.ParseAllow(bad); err == nil || !strings.Contains(err.Error(), bad) {
+		if _, err := webhook.ParseAllow(bad); err == nil || !strings.Contains(err.Error(), bad) {
 			t.Errorf("%q: got %v", bad, err)
 		}
 	}
@@ -137,12 +138,12 @@ func TestClient(t *testing.T) {
 	}{
 		{"127.0.0.1/32", s.URL, nil},
 		{"127.0.0.0/8,::1/128", "http://localhost:" + port, nil},
-		{"", s.URL, push.ErrBlocked},
-		{"", "http://[::ffff:127.0.0.1]:" + port, push.ErrBlocked},
-		{"", "http://localhost:" + port, push.ErrBlocked}, // as any name that resolves to such an address
-		{"127.0.0.2/32", s.URL, push.ErrBlocked},
-		{"", secure.URL, push.ErrBlocked},
-		{"", "http://0.0.0.0:" + port, push.ErrBlocked},
+		{"", s.URL, webhook.ErrBlocked},
+		{"", "http://[::ffff:127.0.0.1]:" + port, webhook.ErrBlocked},
+		{"", "http://localhost:" + port, webhook.ErrBlocked}, // as any name that resolves to such an address
+		{"127.0.0.2/32", s.URL, webhook.ErrBlocked},
+		{"", secure.URL, webhook.ErrBlocked},
+		{"", "http://0.0.0.0:" + port, webhook.ErrBlocked},
 	} {
 		asked = nil
 		client := guard(t, test.allow).Client()

@@ -1,0 +1,179 @@
+package tasklog
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+)
+
+// Op is a call of a store's method.
+type Op struct {
+	// Name is the method's, "Load", and of a lease "Lease.Append".
+	Name string
+	// ID is the task's, "" where the call is about several.
+	ID a2a.TaskID
+	// Scope is the task's, where the caller knows it.
+	Scope Scope
+	// Writer is who writes, "" for a read.
+	Writer string
+	// Entries are those of an append, and First is the number of the first.
+	Entries []Entry
+	First   int64
+}
+
+// Hooks are called around the methods of a store. Either may be nil.
+type Hooks struct {
+	// Before is called first. If it returns an error, that is the result of the call, and nothing is done.
+	Before func(context.Context, Op) error
+	// After is called with the error of the call, which has been done, and returns what the caller gets instead: an
+	// acknowledgement is lost like that.
+	After func(context.Context, Op, error) error
+}
+
+// Hooked returns the store with hooks around its methods and those of its leases: to wake who waits for a change, to
+// count, and to do harm in tests.
+func Hooked(s Store, h Hooks) Store { return hooked{s, h} }
+
+type hooked struct {
+	store Store
+	hooks Hooks
+}
+
+// Call calls f between the hooks.
+func (h Hooks) Call(ctx context.Context, op Op, f func() error) error {
+	if h.Before != nil {
+		if err := h.Before(ctx, op); err != nil {
+			return err
+		}
+	}
+	err := f()
+	if h.After != nil {
+		err = h.After(ctx, op, err)
+	}
+	return err
+}
+
+// Get calls f, which returns something, between the hooks.
+func Get[T any](ctx context.Context, h Hooks, op Op, f func() (T, error)) (result T, err error) {
+	var none T
+	err = h.Call(ctx, op, func() error {
+		var err error
+		result, err = f()
+		return err
+	})
+	if err != nil {
+		return none, err
+	}
+	return result, nil
+}
+
+// lease calls f, which gives a lease, between the hooks.
+func (h hooked) lease(ctx context.Context, name string, head Head, c Claim, f func() (Lease, error)) (Lease, error) {
+	op := Op{Name: name, ID: head.ID, Scope: head.Scope, Writer: c.Writer}
+	lease, err := Get(ctx, h.hooks, op, f)
+	if err != nil {
+		return nil, err
+	}
+	return hookedLease{lease, h.hooks, op}, nil
+}
+
+func (h hooked) Create(ctx context.Context, head Head, first Entry, c Claim) (Lease, error) {
+	return h.lease(ctx, "Create", head, c, func() (Lease, error) { return h.store.Create(ctx, head, first, c) })
+}
+
+func (h hooked) Acquire(ctx context.Context, s *Snapshot, c Claim) (Lease, error) {
+	return h.lease(ctx, "Acquire", s.Head, c, func() (Lease, error) { return h.store.Acquire(ctx, s, c) })
+}
+
+func (h hooked) Load(ctx context.Context, id a2a.TaskID) (*Snapshot, error) {
+	return Get(ctx, h.hooks, Op{Name: "Load", ID: id}, func() (*Snapshot, error) { return h.store.Load(ctx, id) })
+}
+
+func (h hooked) Lease(ctx context.Context, id a2a.TaskID) (LeaseInfo, error) {
+	return Get(ctx, h.hooks, Op{Name: "Lease", ID: id}, func() (LeaseInfo, error) { return h.store.Lease(ctx, id) })
+}
+
+func (h hooked) RequestCancel(ctx context.Context, head Head) error {
+	op := Op{Name: "RequestCancel", ID: head.ID, Scope: head.Scope}
+	return h.hooks.Call(ctx, op, func() error { return h.store.RequestCancel(ctx, head) })
+}
+
+func (h hooked) Read(ctx context.Context, id a2a.TaskID, after int64, limit int) (events []Event, more bool, err error) {
+	events, err = Get(ctx, h.hooks, Op{Name: "Read", ID: id}, func() (events []Event, err error) {
+		events, more, err = h.store.Read(ctx, id, after, limit)
+		return events, err
+	})
+	return events, more && err == nil, err
+}
+
+func (h hooked) Poll(ctx context.Context, id a2a.TaskID, after int64) (events []Event, lease LeaseInfo, err error) {
+	lease, err = Get(ctx, h.hooks, Op{Name: "Poll", ID: id}, func() (lease LeaseInfo, err error) {
+		events, lease, err = h.store.Poll(ctx, id, after)
+		return lease, err
+	})
+	if err != nil {
+		return nil, LeaseInfo{}, err
+	}
+	return events, lease, nil
+}
+
+func (h hooked) List(ctx context.Context, f Filter, after Position, yield func(Position) bool) error {
+	op := Op{Name: "List", Scope: f.Scope}
+	return h.hooks.Call(ctx, op, func() error { return h.store.List(ctx, f, after, yield) })
+}
+
+func (h hooked) Count(ctx context.Context, f Filter) (int, error) {
+	return Get(ctx, h.hooks, Op{Name: "Count", Scope: f.Scope}, func() (int, error) { return h.store.Count(ctx, f) })
+}
+
+func (h hooked) Unfinished(ctx context.Context, yield func(a2a.TaskID) bool) error {
+	return h.hooks.Call(ctx, Op{Name: "Unfinished"}, func() error { return h.store.Unfinished(ctx, yield) })
+}
+
+func (h hooked) Settle(ctx context.Context, s *Snapshot) error {
+	op := Op{Name: "Settle", ID: s.Head.ID, Scope: s.Head.Scope}
+	return h.hooks.Call(ctx, op, func() error { return h.store.Settle(ctx, s) })
+}
+
+func (h hooked) Secret(ctx context.Context) ([]byte, error) {
+	return Get(ctx, h.hooks, Op{Name: "Secret"}, func() ([]byte, error) { return h.store.Secret(ctx) })
+}
+
+type hookedLease struct {
+	lease Lease
+	hooks Hooks
+	op    Op // without name
+}
+
+// named returns the op of a method.
+func (h hookedLease) named(name string) Op {
+	op := h.op
+	op.Name = "Lease." + name
+	return op
+}
+
+func (h hookedLease) Append(ctx context.Context, first int64, entries []Entry) error {
+	op := h.named("Append")
+	op.First, op.Entries = first, entries
+	return h.hooks.Call(ctx, op, func() error { return h.lease.Append(ctx, first, entries) })
+}
+
+func (h hookedLease) Renew(ctx context.Context, until time.Time) (Asked, error) {
+	return Get(ctx, h.hooks, h.named("Renew"), func() (Asked, error) { return h.lease.Renew(ctx, until) })
+}
+
+func (h hookedLease) Asked(ctx context.Context) (Asked, error) {
+	return Get(ctx, h.hooks, h.named("Asked"), func() (Asked, error) { return h.lease.Asked(ctx) })
+}
+
+func (h hookedLease) SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]byte, error]) error {
+	return h.hooks.Call(ctx, h.named("SaveSnapshot"), func() error { return h.lease.SaveSnapshot(ctx, seq, lines) })
+}
+
+func (h hookedLease) Close() { h.lease.Close() }
+
+func (h hookedLease) Release(ctx context.Context) error {
+	return h.hooks.Call(ctx, h.named("Release"), func() error { return h.lease.Release(ctx) })
+}
