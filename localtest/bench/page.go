@@ -114,33 +114,27 @@ func (t *trace) run(ctx context.Context, script string) (whole, longest float64,
 	t.mu.Lock()
 	t.events = nil
 	t.mu.Unlock()
-	start := tracing.StartParams{TraceConfig: &tracing.TraceConfig{
-		RecordMode:         tracing.TraceConfigRecordModeRecordUntilFull,
-		IncludedCategories: []string{"toplevel", "__metadata"}, ExcludedCategories: []string{"*"},
-	}}
 	begin := "performance.now()"
 	if script == "" {
 		begin = "0" // when the page was asked for
 	}
-	wait := chromedp.Evaluate[float64](fmt.Sprintf(`(() => {
-		const begin = %s;
-		%s
-		return new Promise((resolve) => {
-			const look = () => document.querySelector('.order')?.textContent ? resolve(performance.now() - begin) : setTimeout(look, 20);
-			look();
-		});
-	})()`, begin, script), chromedp.EvalAwaitPromise)
-	if err := command(ctx, func(ctx context.Context) error { _, err := chromedp.Call(ctx, tracing.Start, start); return err }); err != nil {
+	if err := t.switched(ctx, true); err != nil {
 		return 0, 0, err
 	}
 	if script == "" {
 		err = chromedp.Do(ctx, chromedp.Reload())
 	}
 	if err == nil {
-		whole, err = chromedp.Run(ctx, wait)
+		whole, err = chromedp.Run(ctx, chromedp.Evaluate[float64](fmt.Sprintf(`(() => {
+			const begin = %s;
+			%s
+			return new Promise((resolve) => {
+				const look = () => document.querySelector('.order')?.textContent ? resolve(performance.now() - begin) : setTimeout(look, 20);
+				look();
+			});
+		})()`, begin, script), chromedp.EvalAwaitPromise))
 	}
-	ended := command(ctx, func(ctx context.Context) error { _, err := chromedp.Call(ctx, tracing.End, cdp.Empty{}); return err })
-	if err := errors.Join(err, ended); err != nil {
+	if err := errors.Join(err, t.switched(ctx, false)); err != nil {
 		return 0, 0, err
 	}
 	select {
@@ -171,6 +165,17 @@ func (t *trace) run(ctx context.Context, script string) (whole, longest float64,
 	return whole, longest, err
 }
 
-func command(ctx context.Context, f func(context.Context) error) error {
-	return chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error { return f(ctx) }))
+// switched begins the trace, or ends it.
+func (t *trace) switched(ctx context.Context, on bool) error {
+	return chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, _ *chromedp.Target) (err error) {
+		if on {
+			_, err = chromedp.Call(ctx, tracing.Start, tracing.StartParams{TraceConfig: &tracing.TraceConfig{
+				RecordMode:         tracing.TraceConfigRecordModeRecordUntilFull,
+				IncludedCategories: []string{"toplevel", "__metadata"}, ExcludedCategories: []string{"*"},
+			}})
+		} else {
+			_, err = chromedp.Call(ctx, tracing.End, cdp.Empty{})
+		}
+		return err
+	}))
 }

@@ -66,18 +66,10 @@ func (a axis) at(v float64) float64 {
 	return a.from + (math.Log10(v)-a.low)/(a.high-a.low)*(a.to-a.from)
 }
 
-// ticks returns the round values on the axis: powers of ten, and where these are few, their double and quintuple.
+// ticks returns the powers of ten on the axis.
 func (a axis) ticks() (ticks []float64) {
-	steps := []float64{1}
-	if a.high-a.low < 2.5 {
-		steps = []float64{1, 2, 5}
-	}
-	for e := math.Floor(a.low); e <= a.high; e++ {
-		for _, step := range steps {
-			if v := step * math.Pow(10, e); math.Log10(v) >= a.low && math.Log10(v) <= a.high {
-				ticks = append(ticks, v)
-			}
-		}
+	for e := math.Ceil(a.low); e <= a.high; e++ {
+		ticks = append(ticks, math.Pow(10, e))
 	}
 	return ticks
 }
@@ -99,12 +91,12 @@ func (p *plot) svg() []byte {
 	x, y := newAxis(xs, margin+40, plotWidth-labelWidth), newAxis(ys, bottom, plotTop)
 	for _, v := range x.ticks() {
 		fmt.Fprintf(&b, `<path class="grid" d="M%.1f %dV%d"/>`+"\n", x.at(v), plotTop, bottom)
-		text(&b, x.at(v), bottom+16, "", "middle", round(v))
+		text(&b, x.at(v), bottom+16, "", "middle", figure(v))
 	}
 	text(&b, (x.from+x.to)/2, bottom+34, "", "middle", p.x)
 	for _, v := range y.ticks() {
 		fmt.Fprintf(&b, `<path class="grid" d="M%.1f %.1fH%.1f"/>`+"\n", x.from, y.at(v), x.to)
-		text(&b, x.from-6, y.at(v)+4, "", "end", round(v))
+		text(&b, x.from-6, y.at(v)+4, "", "end", figure(v))
 	}
 	text(&b, margin, plotTop-6, "", "start", p.y)
 
@@ -127,14 +119,6 @@ func (p *plot) svg() []byte {
 	}
 	b.WriteString("</svg>\n")
 	return b.Bytes()
-}
-
-// round writes the value of a tick.
-func round(v float64) string {
-	if v < 1 {
-		return fmt.Sprintf("%.2g", v)
-	}
-	return strings.TrimSuffix(figure(v), ".0")
 }
 
 // text writes a text with its class and anchor.

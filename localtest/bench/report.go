@@ -100,17 +100,14 @@ func (s *section) table() string {
 
 // made says when, how and where the results are made.
 func made(e effort) string {
-	cpu, kernel := "an unknown CPU", ""
+	cpu := "an unknown CPU"
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		if _, rest, found := strings.Cut(string(info), "model name\t: "); found {
 			cpu, _, _ = strings.Cut(rest, "\n")
 		}
 	}
-	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		kernel = "Linux " + strings.TrimSpace(string(release))
-	}
-	return fmt.Sprintf("`go run ./localtest/bench` of %s, %s: %s, %d cores, %s/%s, %s, %s; client and systems share the machine",
-		time.Now().UTC().Format(time.DateOnly), e.name, cpu, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, kernel, runtime.Version())
+	return fmt.Sprintf("`go run ./localtest/bench` of %s, %s: %s, %d cores, %s/%s, %s; client and systems share the machine",
+		time.Now().UTC().Format(time.DateOnly), e.name, cpu, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 }
 
 // legend says what the systems are.

@@ -37,7 +37,7 @@ func (r *running) stream(ctx context.Context, o load.Order, seen func(sse.Event)
 	for n := 0; ; n++ {
 		e, err := s.Next()
 		switch {
-		case err == io.EOF && n == o.Count() && strings.Contains(strings.ToLower(last.Data), "completed"):
+		case err == io.EOF && n == o.Events && strings.Contains(strings.ToLower(last.Data), "completed"):
 			return first, time.Since(begin), nil
 		case err == io.EOF:
 			return 0, 0, fmt.Errorf("order %v got %d events, the last being %s", o, n, last.Data)
@@ -64,8 +64,8 @@ func delay(e sse.Event) (time.Duration, bool) {
 // measureFirst measures the first event and the end of short streams.
 func measureFirst(ctx context.Context, b *bench, s *section) error {
 	s.title = "First byte and whole stream"
-	s.text = "The tutorial's task without its delays, six events, streamed to so many clients at once, each of which asks again when its " +
-		"stream has ended. From the request to the first event, and to the end of the body."
+	s.text = "Six events, as many as the tutorial's task has, streamed to so many clients at once, each of which asks again when its stream " +
+		"has ended. From the request to the first event, and to the end of the body."
 	for _, clients := range b.clients {
 		err := b.inTurn(ctx, b.rounds, func(system *system) error {
 			r, err := system.run(ctx, clients)
@@ -75,7 +75,7 @@ func measureFirst(ctx context.Context, b *bench, s *section) error {
 			defer r.close()
 			return together(clients, func() error {
 				for range max(b.streams/clients, 3) {
-					first, whole, err := r.stream(ctx, load.Order{Tutorial: true}, nil)
+					first, whole, err := r.stream(ctx, load.Order{Events: 6}, nil)
 					if err != nil {
 						return err
 					}
