@@ -24,7 +24,7 @@ var commands = []struct{ begins, shown string }{
 	{"sam deploy", aws},
 	{"sam build", "TestDeploy, localtest/deploy"},
 	{"go run ./functions/agent check", "TestCheck, functions/agent"},
-	{"go run ./functions/agent", "TestReadme, localtest"},
+	{"go run ./functions/agent", "TestReadme, localtest/localserver"},
 	{"go run ./localtest/serve", "TestServe, localtest/serve"},
 	{"go build -tags lambda.norpc -o bootstrap", "TestReadme, localtest/emulator/cmd/emulate"},
 	{"go run ./localtest/emulator/cmd/emulate", "TestReadme, localtest/emulator/cmd/emulate"},

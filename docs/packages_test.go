@@ -71,3 +71,23 @@ func TestEveryPackage(t *testing.T) {
 		}
 	}
 }
+
+// TestBinaries checks that no function has code for tests in it.
+func TestBinaries(t *testing.T) {
+	list := exec.Command("go", "list", "-deps", "./functions/...")
+	list.Dir = root
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := strings.Fields(string(out))
+	for _, p := range packages {
+		standard := strings.HasPrefix(p, "internal/")
+		if p == "testing" || strings.HasPrefix(p, "testing/") || strings.HasSuffix(p, "test") && !standard || strings.Contains(p, "/localtest") {
+			t.Errorf("the functions have %s in them", p)
+		}
+	}
+	if len(packages) < 100 {
+		t.Errorf("the functions have %d packages", len(packages))
+	}
+}

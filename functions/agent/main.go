@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"a2alambda/internal/a2ahttp"
+	"a2alambda/internal/agentcard"
 	"a2alambda/internal/auth"
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/hosted"
@@ -143,14 +144,14 @@ func serve(ctx context.Context) error {
 }
 
 // cardSigner returns what signs the agent card, with a private key, and publishes another key besides. Either may be "".
-func cardSigner(private, other string) (*a2ahttp.Signer, error) {
+func cardSigner(private, other string) (*agentcard.Signer, error) {
 	switch {
 	case private == "" && other != "":
 		return nil, errors.New("OTHER_CARD_PUBLIC_KEY needs CARD_SIGNING_KEY: it is the second key, not the first")
 	case private == "":
 		return nil, nil
 	}
-	signer, err := a2ahttp.NewSigner([]byte(private))
+	signer, err := agentcard.NewSigner([]byte(private))
 	if err != nil {
 		return nil, fmt.Errorf("CARD_SIGNING_KEY: %w", err)
 	}

@@ -1,9 +1,9 @@
-// Command push is the Lambda function that delivers push notifications. It is fed by the table's stream, and
-// invoked asynchronously with {"taskId":"…","configId":"…"} for a configuration whose delivery was put off or
-// left. An event that comes twice does nothing twice.
+// Command push is the Lambda function that delivers push notifications. It is fed by the table's
+// stream, and invoked asynchronously with {"taskId":"…","configId":"…"} for a configuration whose
+// delivery was put off or left. An event that comes twice does nothing twice.
 //
-// It fails if the table can't be asked, and in an asynchronous invocation when delivery is given up, for that
-// event to go to the dead-letter queue.
+// It fails if the table can't be asked, and in an asynchronous invocation when delivery is given
+// up, for that event to go to the dead-letter queue.
 //
 // usage.txt lists the environment.
 package main
@@ -75,7 +75,8 @@ func serve() error {
 		tasks := dynamolog.Woken(stream)
 		err := d.Wake(ctx, tasks...)
 		if err != nil {
-			// The message in the dead-letter queue has no record of the stream, but the id of this request.
+			// The message in the dead-letter queue has this request's id, but no record of the
+			// stream.
 			logger.ErrorContext(ctx, "wake failed", "tasks", tasks, "error", err.Error())
 		}
 		return nil, err

@@ -1,4 +1,4 @@
-package a2a03_test
+package a2a03
 
 import (
 	"encoding/json"
@@ -10,7 +10,6 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2acompat/a2av0"
 
-	"a2alambda/internal/a2a03"
 	"a2alambda/internal/protojson"
 )
 
@@ -31,7 +30,7 @@ func parts() a2a.ContentParts {
 	}
 }
 
-func message(role a2a.MessageRole) *a2a.Message {
+func newMessage(role a2a.MessageRole) *a2a.Message {
 	return &a2a.Message{
 		ID: "m", ContextID: "c", Extensions: []string{"https://extension.example"}, Metadata: map[string]any{"k": "v"}, Parts: parts(),
 		ReferenceTasks: []a2a.TaskID{"t1", "t2"}, Role: role, TaskID: "t",
@@ -42,11 +41,11 @@ func events() []a2a.Event {
 	artifact := &a2a.Artifact{ID: "a", Description: "d", Extensions: []string{"e"}, Metadata: map[string]any{"k": "v"}, Name: "n", Parts: parts()}
 	all := []a2a.Event{
 		&a2a.Task{}, &a2a.TaskStatusUpdateEvent{}, &a2a.TaskArtifactUpdateEvent{}, &a2a.Message{},
-		message(a2a.MessageRoleUser),
+		newMessage(a2a.MessageRoleUser),
 		&a2a.Task{
 			ID: "t", ContextID: "c", Metadata: map[string]any{"k": "v"}, Artifacts: []*a2a.Artifact{artifact, {}},
-			History: []*a2a.Message{message(a2a.MessageRoleUser), message(a2a.MessageRoleAgent)},
-			Status:  a2a.TaskStatus{Message: message(a2a.MessageRoleAgent), State: a2a.TaskStateWorking, Timestamp: &moment},
+			History: []*a2a.Message{newMessage(a2a.MessageRoleUser), newMessage(a2a.MessageRoleAgent)},
+			Status:  a2a.TaskStatus{Message: newMessage(a2a.MessageRoleAgent), State: a2a.TaskStateWorking, Timestamp: &moment},
 		},
 		&a2a.TaskArtifactUpdateEvent{TaskID: "t", ContextID: "c", Artifact: artifact, Append: true, LastChunk: true, Metadata: map[string]any{"k": "v"}},
 	}
@@ -56,7 +55,7 @@ func events() []a2a.Event {
 	} {
 		all = append(all, &a2a.TaskStatusUpdateEvent{
 			TaskID: "t", ContextID: "c", Metadata: map[string]any{"k": "v"},
-			Status: a2a.TaskStatus{State: state, Timestamp: &moment, Message: message(a2a.MessageRoleUnspecified)},
+			Status: a2a.TaskStatus{State: state, Timestamp: &moment, Message: newMessage(a2a.MessageRoleUnspecified)},
 		})
 	}
 	return all
@@ -64,7 +63,7 @@ func events() []a2a.Event {
 
 func TestEventsAreAsTheSDKHasThem(t *testing.T) {
 	for _, event := range events() {
-		got, err := a2a03.EncodeEvent(event)
+		got, err := encodeEvent(event)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +72,7 @@ func TestEventsAreAsTheSDKHasThem(t *testing.T) {
 			t.Fatal(err)
 		}
 		if e, ok := converted.(*old.TaskStatusUpdateEvent); ok && e.Status.State == old.TaskStateAuthRequired {
-			e.Final = true // where the SDK differs: EncodeEvent says why
+			e.Final = true // where the SDK differs: encodeEvent says why
 		}
 		want, err := json.Marshal(converted)
 		if err != nil {
@@ -97,14 +96,14 @@ func TestRequestsAreAsTheSDKHasThem(t *testing.T) {
 	no, yes, three := false, true, 3
 	push := old.PushConfig{ID: "p", Token: "s", URL: "https://hook.example", Auth: &old.PushAuthInfo{Credentials: "c", Schemes: []string{"Bearer", "Basic"}}}
 	for _, p := range []*old.MessageSendParams{
-		{Message: a2av0.FromV1Message(message(a2a.MessageRoleUser)), Metadata: map[string]any{"k": "v"}, Config: &old.MessageSendConfig{}},
-		{Message: a2av0.FromV1Message(message(a2a.MessageRoleAgent)), Config: &old.MessageSendConfig{
+		{Message: a2av0.FromV1Message(newMessage(a2a.MessageRoleUser)), Metadata: map[string]any{"k": "v"}, Config: &old.MessageSendConfig{}},
+		{Message: a2av0.FromV1Message(newMessage(a2a.MessageRoleAgent)), Config: &old.MessageSendConfig{
 			AcceptedOutputModes: []string{"text"}, Blocking: &no, HistoryLength: &three, PushConfig: &push,
 		}},
 		{Message: &old.Message{Role: "user", Parts: old.ContentParts{old.TextPart{}}}, Config: &old.MessageSendConfig{Blocking: &yes, PushConfig: &old.PushConfig{Auth: &old.PushAuthInfo{}}}},
 	} {
 		r := protojson.NewReader([]byte(asJSON(t, p)))
-		got := a2a03.SendRequest(r)
+		got := sendParams(r)
 		if err := r.Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +115,7 @@ func TestRequestsAreAsTheSDKHasThem(t *testing.T) {
 			t.Errorf("got %+v, want %+v", asJSON(t, got), asJSON(t, want))
 		}
 		if c := got.Config; c != nil && c.PushConfig != nil {
-			if got, want := a2a03.FromPushConfig(c.PushConfig), a2av0.FromV1PushConfig(c.PushConfig); !reflect.DeepEqual(got, want) {
+			if got, want := fromPushConfig(c.PushConfig), a2av0.FromV1PushConfig(c.PushConfig); !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v, want %+v", asJSON(t, got), asJSON(t, want))
 			}
 		}

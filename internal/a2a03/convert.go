@@ -7,13 +7,15 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// The SDK's conversions come with gRPC, which is half of a function's binary. These here convert as those do.
+// The SDK's conversions come with gRPC, which is half of a function's binary. These here convert as
+// those do.
 
-// wrapped is metadata of a data part that had no object, the only data that 0.3 knows: the part has it as member "value".
+// wrapped is metadata of a data part that had no object, the only data that 0.3 knows: the part has
+// it as member "value".
 const wrapped = "data_part_compat"
 
-// FromPushConfig returns the configuration as 0.3 has it.
-func FromPushConfig(c *a2a.PushConfig) *legacy.TaskPushConfig {
+// fromPushConfig returns the configuration as 0.3 has it.
+func fromPushConfig(c *a2a.PushConfig) *legacy.TaskPushConfig {
 	converted := &legacy.TaskPushConfig{
 		Config: legacy.PushConfig{ID: c.ID, Token: c.Token, URL: c.URL},
 		TaskID: legacy.TaskID(c.TaskID),

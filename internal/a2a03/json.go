@@ -9,8 +9,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// The SDK's types marshal themselves, level by level, and each level copies what is below it. What is here has the same fields in the
-// same order, and is encoded in one go.
+// The SDK's types marshal themselves, level by level, and each level copies what is below it. What
+// is here has the same fields in the same order, and is encoded in one go.
 type (
 	taskJSON struct {
 		Kind      string          `json:"kind"`

@@ -22,8 +22,8 @@ var (
 	taskFields    = protojson.FieldsOf("id", "historyLength", "metadata", "pushNotificationConfig", "pushNotificationConfigId", "taskId")
 )
 
-// SendRequest reads MessageSendParams.
-func SendRequest(r *protojson.Reader) *a2a.SendMessageRequest {
+// sendParams reads MessageSendParams.
+func sendParams(r *protojson.Reader) *a2a.SendMessageRequest {
 	return sendRequest(r, []string{"user", "agent"})
 }
 
@@ -104,7 +104,8 @@ func toRole(name string) a2a.MessageRole {
 // kinds are those of parts, which are the names of the fields with their contents, too.
 var kinds = []string{"text", "file", "data"}
 
-// kind returns that of a part that is to be read. Clients that leave it out are taken at the content that they send.
+// kind returns that of a part that is to be read. Clients that leave it out are taken at the
+// content that they send.
 func kind(r *protojson.Reader) string {
 	again := r.Again()
 	kind, contents := "", []string(nil)
@@ -178,8 +179,8 @@ func readFile(r *protojson.Reader, p *a2a.Part) {
 	}
 }
 
-// CreatePushRequest reads a TaskPushNotificationConfig.
-func CreatePushRequest(r *protojson.Reader) *a2a.PushConfig {
+// createPushRequest reads a TaskPushNotificationConfig.
+func createPushRequest(r *protojson.Reader) *a2a.PushConfig {
 	c := new(a2a.PushConfig)
 	for name := range r.Members(taskFields) {
 		switch name {
@@ -242,35 +243,35 @@ func taskOf(r *protojson.Reader) (t taskParams) {
 	return t
 }
 
-// GetRequest reads TaskQueryParams.
-func GetRequest(r *protojson.Reader) *a2a.GetTaskRequest {
+// getRequest reads TaskQueryParams.
+func getRequest(r *protojson.Reader) *a2a.GetTaskRequest {
 	t := taskOf(r)
 	return &a2a.GetTaskRequest{ID: a2a.TaskID(t.id), HistoryLength: t.length}
 }
 
-// CancelRequest reads TaskIdParams.
-func CancelRequest(r *protojson.Reader) *a2a.CancelTaskRequest {
+// cancelRequest reads TaskIdParams.
+func cancelRequest(r *protojson.Reader) *a2a.CancelTaskRequest {
 	t := taskOf(r)
 	return &a2a.CancelTaskRequest{ID: a2a.TaskID(t.id), Metadata: t.metadata}
 }
 
-// SubscribeRequest reads TaskIdParams.
-func SubscribeRequest(r *protojson.Reader) *a2a.SubscribeToTaskRequest {
+// subscribeRequest reads TaskIdParams.
+func subscribeRequest(r *protojson.Reader) *a2a.SubscribeToTaskRequest {
 	return &a2a.SubscribeToTaskRequest{ID: a2a.TaskID(taskOf(r).id)}
 }
 
-// GetPushRequest reads GetTaskPushNotificationConfigParams.
-func GetPushRequest(r *protojson.Reader) *a2a.GetTaskPushConfigRequest {
+// getPushRequest reads GetTaskPushNotificationConfigParams.
+func getPushRequest(r *protojson.Reader) *a2a.GetTaskPushConfigRequest {
 	t := taskOf(r)
 	return &a2a.GetTaskPushConfigRequest{TaskID: a2a.TaskID(t.id), ID: t.config}
 }
 
-// ListPushRequest reads ListTaskPushNotificationConfigParams.
-func ListPushRequest(r *protojson.Reader) *a2a.ListTaskPushConfigRequest {
+// listPushRequest reads ListTaskPushNotificationConfigParams.
+func listPushRequest(r *protojson.Reader) *a2a.ListTaskPushConfigRequest {
 	return &a2a.ListTaskPushConfigRequest{TaskID: a2a.TaskID(taskOf(r).id)}
 }
 
-// DeletePushRequest reads DeleteTaskPushNotificationConfigParams.
-func DeletePushRequest(r *protojson.Reader) *a2a.DeleteTaskPushConfigRequest {
-	return (*a2a.DeleteTaskPushConfigRequest)(GetPushRequest(r))
+// deletePushRequest reads DeleteTaskPushNotificationConfigParams.
+func deletePushRequest(r *protojson.Reader) *a2a.DeleteTaskPushConfigRequest {
+	return (*a2a.DeleteTaskPushConfigRequest)(getPushRequest(r))
 }

@@ -10,8 +10,8 @@ import (
 	"a2alambda/internal/protojson"
 )
 
-// The bodies of HTTP+JSON. Specification 0.3, 7.1 shows that to send a message with the objects of JSON-RPC; its servers take, and
-// its SDKs send, what the version's protocol buffers have.
+// The bodies of HTTP+JSON. Specification 0.3, 7.1 shows that to send a message with the objects of
+// JSON-RPC; its servers take, and its SDKs send, what the version's protocol buffers have.
 
 var (
 	bodyFields         = protojson.FieldsOf("message", "request", "configuration", "metadata")
@@ -28,9 +28,10 @@ var (
 // roles are those of the protocol buffers, in the order of their numbers, and those of JSON-RPC.
 var roles = slices.Concat(protojson.Roles, []string{"user", "agent"})
 
-// SendBody reads the body of message:send: with a message that has parts, MessageSendParams, and else the protocol buffers'
-// SendMessageRequest. Some clients call its message request, as the protocol buffers do, others message, as the specification does.
-func SendBody(r *protojson.Reader) *a2a.SendMessageRequest {
+// sendBody reads the body of message:send: with a message that has parts, MessageSendParams, and
+// else the protocol buffers' SendMessageRequest. Some clients call its message request, as the
+// protocol buffers do, others message, as the specification does.
+func sendBody(r *protojson.Reader) *a2a.SendMessageRequest {
 	if hasParts(r) {
 		return sendRequest(r, roles)
 	}
@@ -170,8 +171,9 @@ func readProtoFile(r *protojson.Reader, p *a2a.Part) {
 	}
 }
 
-// CreatePushBody reads a configuration: the request to create one, as the protocol buffers have it, or the configuration itself.
-func CreatePushBody(r *protojson.Reader) *a2a.PushConfig {
+// createPushBody reads a configuration: the request to create one, as the protocol buffers have it,
+// or the configuration itself.
+func createPushBody(r *protojson.Reader) *a2a.PushConfig {
 	c := new(a2a.PushConfig)
 	found, id := false, ""
 	for name := range r.Members(createFields) {
@@ -199,8 +201,9 @@ func CreatePushBody(r *protojson.Reader) *a2a.PushConfig {
 	return c
 }
 
-// ListBody reads the request to list tasks, which has the fields of that of 1.0. Its state canceled has another name.
-func ListBody(r *protojson.Reader) *a2a.ListTasksRequest {
+// listBody reads the request to list tasks, which has the fields of that of 1.0. Its state canceled
+// has another name.
+func listBody(r *protojson.Reader) *a2a.ListTasksRequest {
 	r.States = slices.Concat(protojson.States, []string{"TASK_STATE_CANCELLED"})
 	req := r.ListTasksRequest()
 	if req.Status == "TASK_STATE_CANCELLED" {

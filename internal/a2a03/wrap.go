@@ -7,8 +7,9 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// WrapTask returns the task with all of its data parts as 0.3 knows them: see wrap. It does not change t.
-func WrapTask(t *a2a.Task) *a2a.Task {
+// wrapTask returns the task with all of its data parts as 0.3 knows them: see wrap. It does not
+// change t.
+func wrapTask(t *a2a.Task) *a2a.Task {
 	c := *t
 	c.Status = wrapStatus(t.Status)
 	c.History = each(t.History, wrapMessage)
@@ -16,11 +17,11 @@ func WrapTask(t *a2a.Task) *a2a.Task {
 	return &c
 }
 
-// WrapEvent returns the event with all of its data parts as 0.3 knows them.
-func WrapEvent(event a2a.Event) a2a.Event {
+// wrapEvent returns the event with all of its data parts as 0.3 knows them.
+func wrapEvent(event a2a.Event) a2a.Event {
 	switch e := event.(type) {
 	case *a2a.Task:
-		return WrapTask(e)
+		return wrapTask(e)
 	case *a2a.TaskStatusUpdateEvent:
 		c := *e
 		c.Status = wrapStatus(e.Status)

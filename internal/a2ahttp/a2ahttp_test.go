@@ -22,6 +22,7 @@ import (
 	"a2alambda/internal/demoagent"
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
 )
 
 const (
@@ -29,7 +30,8 @@ const (
 	sendCall   = `{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"hello"}]}}}`
 )
 
-// timeline is a response writer that notes when each line of the body was flushed, without the JSON.
+// timeline is a response writer that notes when each line of the body was flushed, without the
+// JSON.
 type timeline struct {
 	*httptest.ResponseRecorder
 	start time.Time
@@ -107,8 +109,8 @@ func TestStreamIsKeptAlive(t *testing.T) {
 	})
 }
 
-// TestClientGone checks that a run outlives its client but not its request: when the handler returns, the task is complete, and
-// (which synctest checks) no goroutine is left.
+// TestClientGone checks that a run outlives its client but not its request: when the handler
+// returns, the task is complete, and (which synctest checks) no goroutine is left.
 func TestClientGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -130,70 +132,35 @@ func TestClientGone(t *testing.T) {
 	})
 }
 
-// failing is a log whose methods fail while err is set.
-type failing struct {
-	memlog.Log
-	create, append, load, secret error
-}
-
-func (f *failing) Secret(ctx context.Context) ([]byte, error) {
-	if f.secret != nil {
-		return nil, f.secret
-	}
-	return f.Log.Secret(ctx)
-}
-
-func (f *failing) Create(ctx context.Context, h tasklog.Head, writer string, until time.Time, event []byte) error {
-	if f.create != nil {
-		return f.create
-	}
-	return f.Log.Create(ctx, h, writer, until, event)
-}
-
-func (f *failing) Append(ctx context.Context, b tasklog.Batch) error {
-	if f.append != nil {
-		return f.append
-	}
-	return f.Log.Append(ctx, b)
-}
-
-func (f *failing) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
-	if f.load != nil {
-		return nil, f.load
-	}
-	return f.Log.Load(ctx, id)
-}
-
 const internalError = `{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"Internal error",` +
 	`"data":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","domain":"a2a-protocol.org","reason":"INTERNAL_ERROR"}]}}`
 
 func TestStoreUnreachable(t *testing.T) {
 	down := errors.New("table secrets-of-the-house is down")
 	const internal = internalError
-	loading := new(failing)
-	id := idIn(answer(t, handlerOf(loading, t.Output(), slow(0)), sendCall))
-	loading.load = down
+	id := idIn(answer(t, handlerOf(known{new(memlog.Log)}, t.Output(), slow(0)), sendCall))
 	for _, test := range []struct {
 		name  string
-		log   *failing
+		op    string // that fails
 		call  string
 		plain bool // there is nothing but the error; else it is the last event of a stream
 	}{
-		{"creating, stream", &failing{create: down}, streamCall, true},
-		{"creating, send", &failing{create: down}, sendCall, true},
-		{"appending, stream", &failing{append: down}, streamCall, false},
-		{"appending, send", &failing{append: down}, sendCall, true},
-		{"loading", loading, rpc("GetTask", `{"id":%q}`, id), true},
-		{"reading the secret, send", &failing{secret: down}, sendCall, true},
-		{"reading the secret, stream", &failing{secret: down}, streamCall, true},
-		{"reading the secret, get", &failing{secret: down}, rpc("GetTask", `{"id":%q}`, id), true},
-		{"reading the secret, list", &failing{secret: down}, rpc("ListTasks", `{}`), true},
+		{"creating, stream", "Create", streamCall, true},
+		{"creating, send", "Create", sendCall, true},
+		{"appending, stream", "Lease.Append", streamCall, false},
+		{"appending, send", "Lease.Append", sendCall, true},
+		{"loading", "Load", rpc("GetTask", `{"id":%q}`, id), true},
+		{"reading the secret, send", "Secret", sendCall, true},
+		{"reading the secret, stream", "Secret", streamCall, true},
+		{"reading the secret, get", "Secret", rpc("GetTask", `{"id":%q}`, id), true},
+		{"reading the secret, list", "Secret", rpc("ListTasks", `{}`), true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var logs bytes.Buffer
 				w := httptest.NewRecorder()
-				handlerOf(test.log, &logs, slow(0)).ServeHTTP(w, post(t.Context(), test.call))
+				failing := tasklogtest.Faulty(known{new(memlog.Log)}, tasklogtest.Fault{Op: test.op, Do: tasklogtest.Fails(down)})
+				handlerOf(failing, &logs, slow(0)).ServeHTTP(w, post(t.Context(), test.call))
 				body := w.Body.String()
 				if strings.Contains(body, "secrets") {
 					t.Errorf("the client is told of internals: %s", body)
@@ -237,18 +204,15 @@ func TestBodyTooLong(t *testing.T) {
 func TestPanic(t *testing.T) {
 	var logs bytes.Buffer
 	w := httptest.NewRecorder()
-	handlerOf(panicking{}, &logs, slow(0)).ServeHTTP(w, post(t.Context(), sendCall))
+	handlerOf(panicking(), &logs, slow(0)).ServeHTTP(w, post(t.Context(), sendCall))
 	if w.Body.String() != internalError+"\n" || !strings.Contains(logs.String(), "no such thing") {
 		t.Errorf("got %s, logged %s", w.Body, &logs)
 	}
 }
 
-type panicking struct{ tasklog.Log }
-
-func (panicking) Secret(context.Context) ([]byte, error) { return nil, nil }
-
-func (panicking) Create(context.Context, tasklog.Head, string, time.Time, []byte) error {
-	panic("no such thing")
+// panicking returns a store that panics when a task is created.
+func panicking() tasklog.Store {
+	return tasklogtest.Faulty(new(memlog.Log), tasklogtest.Fault{Op: "Create", Do: func(context.Context, tasklog.Op) error { panic("no such thing") }})
 }
 
 // TestAgentPanic checks that an agent's panic fails its task.
@@ -265,8 +229,8 @@ func TestAgentPanic(t *testing.T) {
 	})
 }
 
-// TestSameErrorAtOnce has many requests fail with one error at the same time: under the race detector it shows that telling it to
-// one doesn't change it for another.
+// TestSameErrorAtOnce has many requests fail with one error at the same time: under the race
+// detector it shows that telling it to one doesn't change it for another.
 func TestSameErrorAtOnce(t *testing.T) {
 	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
 	id := idIn(answer(t, h, sendCall))

@@ -40,7 +40,8 @@ func (talker) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Eve
 	panic("not called")
 }
 
-// BenchmarkStream streams tasks of some length over HTTP, in memory: with this package, and with the SDK's own server.
+// BenchmarkStream streams tasks of some length over HTTP, in memory: with this package, and with
+// the SDK's own server.
 func BenchmarkStream(b *testing.B) {
 	for _, n := range []int{10, 1000, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("ours/events=%d", n), func(b *testing.B) {
@@ -92,8 +93,8 @@ func (c *counter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// BenchmarkMessage takes a message to an agent that is done at once, in memory: what is accepted, stored and answered for every
-// task.
+// BenchmarkMessage takes a message to an agent that is done at once, in memory: what is accepted,
+// stored and answered for every task.
 func BenchmarkMessage(b *testing.B) {
 	for name, call := range map[string]string{"1.0": streamCall, "0.3": streamCall03} {
 		b.Run(name, func(b *testing.B) {

@@ -1,169 +1,53 @@
-package a2ahttp
+package a2ahttp_test
 
 import (
-	"encoding/json"
-	"fmt"
-	"log/slog"
-	"maps"
-	"net/http"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"net/http/httptest"
-	"reflect"
-	"slices"
+	"strings"
 	"testing"
 
-	legacy "github.com/a2aproject/a2a-go/a2a"
-	"github.com/a2aproject/a2a-go/v2/a2a"
-	"github.com/a2aproject/a2a-go/v2/a2aclient/agentcard"
-	"github.com/a2aproject/a2a-go/v2/a2acompat/a2av0"
-
-	"a2alambda/internal/demoagent"
-	"a2alambda/internal/server"
+	"a2alambda/internal/a2ahttp"
+	"a2alambda/internal/agentcard"
+	"a2alambda/internal/memlog"
 )
 
-const base = "https://agent.example/"
-
-// secured is a card with a security scheme of each kind.
-func secured() *a2a.AgentCard {
-	card := demoagent.Card()
-	card.SecuritySchemes = a2a.NamedSecuritySchemes{
-		"oidc":   a2a.OpenIDConnectSecurityScheme{OpenIDConnectURL: "https://issuer.example/.well-known/openid-configuration"},
-		"iam":    a2a.HTTPAuthSecurityScheme{Scheme: "AWS4-HMAC-SHA256", Description: "signed"},
-		"key":    a2a.APIKeySecurityScheme{Location: a2a.APIKeySecuritySchemeLocationHeader, Name: "X-Key"},
-		"mtls":   a2a.MutualTLSSecurityScheme{Description: "certificate"},
-		"oauth2": a2a.OAuth2SecurityScheme{Flows: a2a.ClientCredentialsOAuthFlow{TokenURL: "https://issuer.example/token", Scopes: map[string]string{"a": "A"}}},
-	}
-	card.SecurityRequirements = a2a.SecurityRequirementsOptions{{"oidc": {}}, {"key": {}, "mtls": {}}}
-	card.Skills[0].SecurityRequirements = a2a.SecurityRequirementsOptions{{"iam": {}}}
-	return card
-}
-
-// served returns the public card that a handler serves.
-func served(t *testing.T, c Config) []byte {
-	t.Helper()
-	c.BaseURL, c.Logger = func(*http.Request) string { return base }, slog.New(slog.DiscardHandler)
-	w := httptest.NewRecorder()
-	New(c).ServeHTTP(w, httptest.NewRequest("GET", "/.well-known/agent-card.json", nil))
-	if w.Code != http.StatusOK {
-		t.Fatalf("status %d: %s", w.Code, w.Body)
-	}
-	return w.Body.Bytes()
-}
-
-// TestCardOfBothVersions has the parsers of both versions read the one card.
-func TestCardOfBothVersions(t *testing.T) {
-	card := secured()
-	data := served(t, Config{Server: &server.Server{Card: card}})
-	for name, parse := range map[string]agentcard.Parser{"1.0": agentcard.DefaultCardParser, "1.0 and 0.3": a2av0.NewAgentCardParser()} {
-		got, err := parse(data)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		if !reflect.DeepEqual(got.SecuritySchemes, card.SecuritySchemes) {
-			t.Errorf("%s: security schemes %+v", name, got.SecuritySchemes)
-		}
-		if !reflect.DeepEqual(got.SecurityRequirements, card.SecurityRequirements) {
-			t.Errorf("%s: security requirements %+v", name, got.SecurityRequirements)
-		}
-		if !reflect.DeepEqual(got.Skills, card.Skills) {
-			t.Errorf("%s: skills %+v", name, got.Skills)
-		}
-		var interfaces []string
-		for _, i := range got.SupportedInterfaces {
-			interfaces = append(interfaces, fmt.Sprint(i.ProtocolBinding, " ", i.ProtocolVersion, " ", i.URL))
-		}
-		want := []string{"JSONRPC 1.0 " + base, "HTTP+JSON 1.0 " + base, "JSONRPC 0.3 " + base, "HTTP+JSON 0.3 " + base}
-		if !slices.Equal(interfaces, want) {
-			t.Errorf("%s: interfaces %q", name, interfaces)
-		}
-	}
-
-	var old legacy.AgentCard
-	if err := json.Unmarshal(data, &old); err != nil {
+// TestSignedCard checks that the card has signatures, and there are public keys to verify them
+// with, if there is a signer.
+func TestSignedCard(t *testing.T) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
 		t.Fatal(err)
 	}
-	wantSchemes := legacy.NamedSecuritySchemes{
-		"oidc":   legacy.OpenIDConnectSecurityScheme{OpenIDConnectURL: "https://issuer.example/.well-known/openid-configuration"},
-		"iam":    legacy.HTTPAuthSecurityScheme{Scheme: "AWS4-HMAC-SHA256", Description: "signed"},
-		"key":    legacy.APIKeySecurityScheme{In: legacy.APIKeySecuritySchemeInHeader, Name: "X-Key"},
-		"mtls":   legacy.MutualTLSSecurityScheme{Description: "certificate"},
-		"oauth2": legacy.OAuth2SecurityScheme{Flows: legacy.OAuthFlows{ClientCredentials: &legacy.ClientCredentialsOAuthFlow{TokenURL: "https://issuer.example/token", Scopes: map[string]string{"a": "A"}}}},
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(old.SecuritySchemes, wantSchemes) {
-		t.Errorf("0.3: security schemes %+v", old.SecuritySchemes)
+	signer, err := agentcard.NewSigner(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if want := []legacy.SecurityRequirements{{"oidc": {}}, {"key": {}, "mtls": {}}}; !reflect.DeepEqual(old.Security, want) {
-		t.Errorf("0.3: security %+v", old.Security)
+	keys, err := signer.JWKS()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if want := []legacy.SecurityRequirements{{"iam": {}}}; !reflect.DeepEqual(old.Skills[0].Security, want) {
-		t.Errorf("0.3: the skill's security %+v", old.Skills[0].Security)
-	}
-	if old.URL != base || old.PreferredTransport != legacy.TransportProtocolJSONRPC || old.ProtocolVersion != "0.3.0" {
-		t.Errorf("0.3: %s, %s, %s", old.URL, old.PreferredTransport, old.ProtocolVersion)
-	}
-	want := []legacy.AgentInterface{
-		{URL: base, Transport: legacy.TransportProtocolJSONRPC}, {URL: base, Transport: legacy.TransportProtocolHTTPJSON},
-	}
-	if !slices.Equal(old.AdditionalInterfaces, want) {
-		t.Errorf("0.3: additional interfaces %+v", old.AdditionalInterfaces)
-	}
-}
-
-func TestExtendedCard(t *testing.T) {
-	h := &handler{Config: Config{Server: &server.Server{Card: demoagent.Card()}}}
-	public, _ := document(served(t, h.Config))
-	if _, ok := public["capabilities"].(map[string]any)["extendedAgentCard"]; ok || public["supportsAuthenticatedExtendedCard"] != nil {
-		t.Errorf("the public card declares an extended one: %v", public)
-	}
-
-	h.Extended = demoagent.ExtendedCard()
-	data := map[*dialect][]byte{}
-	for _, d := range []*dialect{v1, v03} {
-		var err error
-		if data[d], err = h.cardJSON(cardKey{h.Extended, d == v03, base}); err != nil {
-			t.Fatal(err)
+	for _, signer := range []*agentcard.Signer{signer, nil} {
+		c := configOf(new(memlog.Log), t.Output(), slow(0))
+		c.Signer = signer
+		h := a2ahttp.New(c)
+		get := func(path string) (int, string) {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			return w.Code, w.Body.String()
 		}
-	}
-	public, _ = document(served(t, h.Config))
-	now, _ := document(data[v1])
-	old, _ := document(data[v03])
-	for name, card := range map[string]map[string]any{"public": public, "1.0": now, "0.3": old} {
-		if card["capabilities"].(map[string]any)["extendedAgentCard"] != true {
-			t.Errorf("%s: capabilities %v", name, card["capabilities"])
+		if _, card := get("/.well-known/agent-card.json"); strings.Contains(card, `"signatures"`) != (signer != nil) {
+			t.Errorf("signer %v: the card is %s", signer != nil, card)
 		}
-		if skills := card["skills"].([]any); (len(skills) == 2) != (name != "public") {
-			t.Errorf("%s: skills %v", name, skills)
-		}
-		if _, ok := card["supportsAuthenticatedExtendedCard"]; ok != (name != "1.0") {
-			t.Errorf("%s: supportsAuthenticatedExtendedCard: %v", name, ok)
-		}
-	}
-	want := []string{"capabilities", "defaultInputModes", "defaultOutputModes", "description", "name", "skills", "supportedInterfaces", "version"}
-	if got := slices.Sorted(maps.Keys(now)); !slices.Equal(got, want) {
-		t.Errorf("1.0: fields %q", got)
-	}
-	if len(demoagent.Card().Skills) != 1 {
-		t.Error("the public card has the extended one's skill")
-	}
-}
-
-// TestCardsAreBounded checks that a card is made once, and that clients that make up Host headers don't fill the memory.
-func TestCardsAreBounded(t *testing.T) {
-	h := &handler{Config: Config{Server: &server.Server{Card: demoagent.Card()}}}
-	made := func(base string) []byte {
-		data, err := h.cardJSON(cardKey{h.Server.Card, true, base})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return data
-	}
-	if first, second := made(base), made(base); &first[0] != &second[0] {
-		t.Error("the card was made twice")
-	}
-	for i := range 10 * maxCards {
-		made(fmt.Sprintf("http://%d.example/", i))
-		if n := len(h.cards.made); n > maxCards {
-			t.Fatalf("%d cards in memory", n)
+		status, body := get("/.well-known/jwks.json")
+		if signer != nil && (status != 200 || body != string(keys)+"\n") || signer == nil && status != 404 {
+			t.Errorf("signer %v: public keys: %d %s", signer != nil, status, body)
 		}
 	}
 }

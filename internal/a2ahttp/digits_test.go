@@ -40,8 +40,9 @@ func (*numbers) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.E
 	panic("not called")
 }
 
-// TestDigits checks that an executor gets large integers with all of their digits, live, in a worker and out of the log, and other
-// numbers as float64; and that clients of both versions see what was sent and said.
+// TestDigits checks that an executor gets large integers with all of their digits, live, in a
+// worker and out of the log, and other numbers as float64; and that clients of both versions see
+// what was sent and said.
 func TestDigits(t *testing.T) {
 	for name, immediately := range map[string]bool{"live": false, "in a worker": true} {
 		t.Run(name, func(t *testing.T) {

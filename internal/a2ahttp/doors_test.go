@@ -20,7 +20,8 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// door is a way for a request to come in. The headers are lines, of which several may have the same name.
+// door is a way for a request to come in. The headers are lines, of which several may have the same
+// name.
 type door func(t *testing.T, h http.Handler, verb, target, body string, headers [][2]string) *httptest.ResponseRecorder
 
 var doors = map[string]door{
@@ -123,7 +124,8 @@ func invoke(t *testing.T, h http.Handler, e any) *httptest.ResponseRecorder {
 	return w
 }
 
-// TestHeadersOfOneValue sends headers of one value twice, in one line and in two, and has them count the same at every door.
+// TestHeadersOfOneValue sends headers of one value twice, in one line and in two, and has them
+// count the same at every door.
 func TestHeadersOfOneValue(t *testing.T) {
 	l := new(memlog.Log)
 	c := configOf(l, t.Output(), slow(0))
@@ -185,8 +187,8 @@ func TestHeadersOfOneValue(t *testing.T) {
 	}
 }
 
-// TestCaches checks for every operation, and for what is none, that no cache keeps the answer, be it a result or an error, or if it may,
-// which headers it depends on.
+// TestCaches checks for every operation, and for what is none, that no cache keeps the answer, be
+// it a result or an error, or if it may, which headers it depends on.
 func TestCaches(t *testing.T) {
 	c := configOf(new(memlog.Log), t.Output(), slow(0))
 	c.Page = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Cache-Control", "no-cache") })

@@ -10,7 +10,8 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// everything is a request of an operation in a version and binding, with every string and list that it may have.
+// everything is a request of an operation in a version and binding, with every string and list that
+// it may have.
 var everything = func() map[string][4]string { // verb, path, body, version
 	msg := `{"messageId":"m","contextId":"c","taskId":"t","role":"ROLE_USER","parts":[{"text":"x","mediaType":"text/plain","filename":"f","metadata":{"k":"v"}},{"raw":"AAAA","mediaType":"text/plain","filename":"f"},{"url":"https://e.example/x","mediaType":"text/plain","filename":"f"},{"data":{"k":"v"}}],"metadata":{"k":"v"},"extensions":["urn:a"],"referenceTaskIds":["r"]}`
 	msg03 := `{"kind":"message","messageId":"m","contextId":"c","taskId":"t","role":"user","parts":[{"kind":"text","text":"x","metadata":{"k":"v"}},{"kind":"file","file":{"bytes":"AAAA","mimeType":"text/plain","name":"f"}},{"kind":"file","file":{"uri":"https://e.example/x","mimeType":"text/plain","name":"f"}},{"kind":"data","data":{"k":"v"}}],"metadata":{"k":"v"},"extensions":["urn:a"],"referenceTaskIds":["r"]}`
@@ -47,7 +48,8 @@ var everything = func() map[string][4]string { // verb, path, body, version
 	return all
 }()
 
-// eachValue returns what emits the JSON with each of its values, in turn, replaced by others, and each object with further names.
+// eachValue returns what emits the JSON with each of its values, in turn, replaced by others, and
+// each object with further names.
 func eachValue(v any, with []any, emit func()) func(set func(any)) {
 	var walk func(v any, set func(any))
 	walk = func(v any, set func(any)) {
@@ -77,8 +79,9 @@ func eachValue(v any, with []any, emit func()) func(set func(any)) {
 	return func(set func(any)) { walk(v, set) }
 }
 
-// TestEchoOfEverything sends each request with each of its values replaced, in turn, by what is long, to a task that is there. No error
-// tells more than 200 bytes of it, no log line more, and no credentials are in either.
+// TestEchoOfEverything sends each request with each of its values replaced, in turn, by what is
+// long, to a task that is there. No error tells more than 200 bytes of it, no log line more, and no
+// credentials are in either.
 func TestEchoOfEverything(t *testing.T) {
 	const secret = "hunter2"
 	long := strings.Repeat("Ω", 3000)

@@ -3,18 +3,16 @@ package a2ahttp
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/errordetails"
 
 	"a2alambda/internal/auth"
-	"a2alambda/internal/jsonline"
 	"a2alambda/internal/memory"
 )
 
-// kinds are the errors of the protocol in the words of its bindings: specification 1.0, 5.4, 9.5 and 11.6. The first is what all
-// others are.
+// kinds are the errors of the protocol in the words of its bindings: specification 1.0, 5.4, 9.5
+// and 11.6. Any other error is of the first kind.
 var kinds = []kind{
 	{a2a.ErrInternalError, -32603, http.StatusInternalServerError, "INTERNAL", "InternalError"},
 	{a2a.ErrParseError, -32700, http.StatusBadRequest, "INVALID_ARGUMENT", "JSONParseError"},
@@ -43,8 +41,9 @@ type kind struct {
 	name   string // what some clients of 0.3 know it by
 }
 
-// unavailable is that it can't be told now who is calling: nobody's fault here, and the metrics tell it from errors that are. The code
-// is the first of those that JSON-RPC leaves to servers (specification 5.1).
+// unavailable says that nobody can find out now who is calling. It is no fault of this server, so
+// the metrics have it apart from errors that are. The code is the first of those that JSON-RPC
+// leaves to servers (specification 5.1).
 var unavailable = kind{a2a.ErrServerError, -32000, http.StatusServiceUnavailable, "UNAVAILABLE", "UnavailableError"}
 
 // failure is what a client is told of an error.
@@ -55,19 +54,37 @@ type failure struct {
 	status  int // of the response in any binding, or 0
 }
 
+// httpError is an error that HTTP has a status for, whatever the binding, and perhaps a header.
+type httpError struct {
+	err           error
+	status        int
+	header, value string
+}
+
+func (e *httpError) Error() string { return e.err.Error() }
+
 var errNoMemory = a2a.NewError(a2a.ErrUnsupportedOperation,
 	"the server has not enough memory left for this request: try again later, or ask for less")
 
-// newFailure returns what a client is told of err. Whatever is not the protocol's is an internal error, and stays here.
-func (c *call) newFailure(err error) failure {
+// explain returns what the client is told of err, and sets the headers that say it too. An error
+// that is not the protocol's is an internal one: its cause is logged, and not told.
+func (j *jsonResponder) explain(err error) failure {
 	if errors.Is(err, memory.ErrFull) {
-		c.w.Header().Set("Retry-After", "1")
-		f := c.newFailure(errNoMemory)
-		f.status = http.StatusServiceUnavailable
+		err = &httpError{errNoMemory, http.StatusServiceUnavailable, "Retry-After", "1"}
+	}
+	if e := (*httpError)(nil); errors.As(err, &e) {
+		if e.header != "" {
+			j.w.Header().Set(e.header, e.value)
+		}
+		f := j.explain(e.err)
+		f.status = e.status
 		return f
 	}
-	for _, k := range kinds {
-		if !errors.Is(err, k.err) || k.err == a2a.ErrInternalError {
+	if denied := (*auth.Error)(nil); errors.As(err, &denied) {
+		return j.explainDenied(denied)
+	}
+	for _, k := range kinds[1:] {
+		if !errors.Is(err, k.err) {
 			continue
 		}
 		detailed := a2a.Error{Err: k.err, Message: k.err.Error()}
@@ -78,79 +95,26 @@ func (c *call) newFailure(err error) failure {
 		return failure{kind: k, message: detailed.Error(), details: detailed.TypedDetails}
 	}
 	if !errors.Is(err, a2a.ErrInternalError) {
-		c.Logger.ErrorContext(c.r.Context(), "request failed", "error", err)
+		j.Logger.ErrorContext(j.r.Context(), "request failed", "error", err)
 	}
 	internal := a2a.Error{Err: a2a.ErrInternalError}
 	return failure{kind: kinds[0], message: "Internal error", details: []*errordetails.Typed{internal.ErrorInfo()}}
 }
 
-// fail answers with the error: as the response, or as the last event of a stream.
-func (c *call) fail(err error) { c.answerFailure(c.newFailure(err)) }
-
-// failStatus is fail with a status of its own.
-func (c *call) failStatus(status int, err error) {
-	f := c.newFailure(err)
-	f.status = status
-	c.answerFailure(f)
-}
-
-// failAuth answers a caller who is not let in.
-func (c *call) failAuth(err error) {
-	denied := (*auth.Error)(nil)
-	if !errors.As(err, &denied) {
-		c.fail(err)
-		return
-	}
-	var f failure
+// explainDenied is explain for a caller who is not let in.
+func (j *jsonResponder) explainDenied(denied *auth.Error) (f failure) {
 	switch denied.Status {
 	case http.StatusServiceUnavailable:
 		e := a2a.Error{Err: unavailable.err}
 		f = failure{kind: unavailable, details: []*errordetails.Typed{e.ErrorInfo()}}
 	case http.StatusForbidden:
-		f = c.newFailure(a2a.ErrUnauthorized)
+		f = j.explain(a2a.ErrUnauthorized)
 	default:
-		f = c.newFailure(a2a.ErrUnauthenticated)
+		f = j.explain(a2a.ErrUnauthenticated)
+	}
+	if denied.Challenge != "" {
+		j.w.Header().Set("WWW-Authenticate", denied.Challenge)
 	}
 	f.status, f.message = denied.Status, denied.Message
-	if denied.Challenge != "" {
-		c.w.Header().Set("WWW-Authenticate", denied.Challenge)
-	}
-	c.answerFailure(f)
-}
-
-// refusesStream reports whether the error is the answer to a client that has asked for a stream over JSON-RPC. Then it is the
-// stream's one event (specification 0.3, 3.3.1 and 7.2; 1.0, 9.4.2): most clients read nothing else there, and some show no error at all for
-// an answer in JSON. A status of its own tells all of them. Over HTTP+JSON each error has one. Where the method is not known, the
-// client has asked for a stream if it reads nothing else.
-func (c *call) refusesStream(f failure) bool {
-	_, isRPC := c.binding.(*rpc)
-	return isRPC && f.status == 0 && (streaming[c.seen.operation] || c.seen.operation == "" && onlyReadsStreams(c.r))
-}
-
-// onlyReadsStreams reports whether the client names streams among what it accepts, and no JSON: RFC 9110, 12.5.1.
-func onlyReadsStreams(r *http.Request) bool {
-	accept := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
-	return strings.Contains(accept, "text/event-stream") && !strings.Contains(accept, "json") && !strings.Contains(accept, "*/*")
-}
-
-// streaming are the operations that are answered with a stream.
-var streaming = map[string]bool{"SendStreamingMessage": true, "SubscribeToTask": true}
-
-func (c *call) answerFailure(f failure) {
-	c.seen.failed = &f.kind
-	status, body := c.binding.failure(c, f)
-	data, err := jsonline.Marshal(body)
-	if err != nil {
-		panic(err) // strings and numbers
-	}
-	if c.stream == nil && c.refusesStream(f) {
-		c.stream = newSSEWriter(c)
-	}
-	if c.stream != nil {
-		c.stream.error(data)
-		return
-	}
-	c.w.Header().Set("Content-Type", c.errorType())
-	c.w.WriteHeader(status)
-	_, _ = c.w.Write(append(data, '\n'))
+	return f
 }

@@ -15,8 +15,8 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// FuzzRequest sends any request, beginning with those of the transcripts. Whatever it is, the answer is well-formed, tells no
-// internals, and is no fault of the server.
+// FuzzRequest sends any request, beginning with those of the transcripts. Whatever it is, the
+// answer is well-formed, tells no internals, and is no fault of the server.
 func FuzzRequest(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {

@@ -21,10 +21,12 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// anyEnd is what anybody takes for the end of a line: Python's str.splitlines, Java's Scanner, .NET, Node's readline.
+// anyEnd is what anybody takes for the end of a line: Python's str.splitlines, Java's Scanner,
+// .NET, Node's readline.
 var anyEnd = regexp.MustCompile("\r\n|[\n\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029]")
 
-// oneLined says what is wrong with the lines of a stream for some reader of Server-Sent Events, or "".
+// oneLined says what is wrong with the lines of a stream for some reader of Server-Sent Events, or
+// "".
 func oneLined(stream string) string {
 	if !utf8.ValidString(stream) {
 		return "it is not UTF-8"
@@ -56,7 +58,8 @@ func oneLined(stream string) string {
 	return ""
 }
 
-// ends is a text of everything that may end a line, of other controls, and of what HTML has for itself.
+// ends is a text of everything that may end a line, of other controls, and of what HTML has for
+// itself.
 const ends = "a\n\r\v\f\x1c\x1d\x1e\x1f\x7f\u0080\u0085\u009f\u2028\u2029<&>b"
 
 // inJSON returns a JSON string as some clients write it: what JSON lets them, they leave as it is.
@@ -89,8 +92,8 @@ func (parrot) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Eve
 	panic("not called")
 }
 
-// TestLinesOfAnyReader sends and says what may end a line, wherever a client or an agent can put a text: no answer has it as it is, and
-// each is the same text when it is read.
+// TestLinesOfAnyReader sends and says what may end a line, wherever a client or an agent can put a
+// text: no answer has it as it is, and each is the same text when it is read.
 func TestLinesOfAnyReader(t *testing.T) {
 	text := inJSON(ends)
 	said := `{` + text + `:[` + text + `]}`
@@ -191,8 +194,9 @@ func countTexts(v any) (n int) {
 	return n
 }
 
-// TestRefusedStream has streams refused for all that a stream can be refused for, before its first event. Over JSON-RPC the error is
-// the one event of a stream, unless HTTP has a status for it; over HTTP+JSON it is an error of HTTP.
+// TestRefusedStream has streams refused for all that a stream can be refused for, before its first
+// event. Over JSON-RPC the error is the one event of a stream, unless HTTP has a status for it;
+// over HTTP+JSON it is an error of HTTP.
 func TestRefusedStream(t *testing.T) {
 	const unknown = "2dba5dbc-1cf6-8ea2-99ea-589d5dddfc17"
 	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
@@ -273,8 +277,8 @@ func TestRefusedStream(t *testing.T) {
 	}
 }
 
-// TestRefusedUnread checks that a client that reads nothing but streams is told in one what is wrong with a request whose method nobody
-// can know, and that all others are told in JSON.
+// TestRefusedUnread checks that a client that reads nothing but streams is told in one what is
+// wrong with a request whose method nobody can know, and that all others are told in JSON.
 func TestRefusedUnread(t *testing.T) {
 	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
 	for _, test := range []struct {
@@ -308,7 +312,7 @@ func TestRefusedUnread(t *testing.T) {
 // TestPanicOfStream checks that a panic before the first event is told as others are.
 func TestPanicOfStream(t *testing.T) {
 	w := httptest.NewRecorder()
-	handlerOf(panicking{}, t.Output(), slow(0)).ServeHTTP(w, post(t.Context(), streamCall))
+	handlerOf(panicking(), t.Output(), slow(0)).ServeHTTP(w, post(t.Context(), streamCall))
 	if w.Body.String() != "data: "+internalError+"\n\n" {
 		t.Errorf("got %s", w.Body)
 	}

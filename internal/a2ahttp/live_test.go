@@ -17,16 +17,18 @@ import (
 
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
 )
 
-// The tests here run one task over several handlers that share nothing but the log, as Lambda's instances do, in fake time.
+// The tests here run one task over several handlers that share nothing but the log, as Lambda's
+// instances do, in fake time.
 
 // taskOf returns the id of the task that the handlers' message with that id begins.
 func taskOf(t *testing.T, l *memlog.Log) a2a.TaskID {
 	t.Helper()
 	var ids []a2a.TaskID
-	if err := l.Running(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true }); err != nil || len(ids) != 1 {
-		t.Fatalf("running tasks: %v, %v; want one", ids, err)
+	if err := l.Unfinished(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true }); err != nil || len(ids) != 1 {
+		t.Fatalf("unfinished tasks: %v, %v; want one", ids, err)
 	}
 	return ids[0]
 }
@@ -35,7 +37,8 @@ func rpc(method, format string, args ...any) string {
 	return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, method, fmt.Sprintf(format, args...))
 }
 
-// do sends a request to the handler, with Last-Event-ID if last is set, and returns when it has been answered.
+// do sends a request to the handler, with Last-Event-ID if last is set, and returns when it has
+// been answered.
 func do(ctx context.Context, h http.Handler, body string, last int) *timeline {
 	w := newTimeline()
 	r := post(ctx, body)
@@ -108,8 +111,8 @@ func (w *timeline) lastAt(t *testing.T) time.Duration {
 	return d
 }
 
-// TestSubscribeToIdle checks that a subscriber sees the next turn of a task that waits for its client, and is let go if there
-// is none.
+// TestSubscribeToIdle checks that a subscriber sees the next turn of a task that waits for its
+// client, and is let go if there is none.
 func TestSubscribeToIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -179,8 +182,8 @@ func TestCancelRunning(t *testing.T) {
 	})
 }
 
-// TestCancelRacesCompletion cancels tasks around the moment of their completion: whichever wins, everybody is told the same, and
-// it stays so.
+// TestCancelRacesCompletion cancels tasks around the moment of their completion: whichever wins,
+// everybody is told the same, and it stays so.
 func TestCancelRacesCompletion(t *testing.T) {
 	outcomes := map[string]int{}
 	for i := range 60 {
@@ -194,7 +197,7 @@ func TestCancelRacesCompletion(t *testing.T) {
 			synctest.Wait()
 			var got string
 			var ids []a2a.TaskID
-			_ = l.Running(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true })
+			_ = l.Unfinished(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true })
 			if len(ids) > 0 {
 				got = answer(t, instance(), rpc("CancelTask", `{"id":%q}`, ids[0]))
 			}
@@ -218,7 +221,8 @@ func TestCancelRacesCompletion(t *testing.T) {
 	}
 }
 
-// TestReturnImmediately checks that the reply does not wait for the worker, which runs the task once, however often it is asked.
+// TestReturnImmediately checks that the reply does not wait for the worker, which runs the task
+// once, however often it is asked.
 func TestReturnImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -248,7 +252,8 @@ func TestReturnImmediately(t *testing.T) {
 	})
 }
 
-// TestSendAgain sends one message to many instances at once, and again: it begins one task, until it is long over.
+// TestSendAgain sends one message to many instances at once, and again: it begins one task, until
+// it is long over.
 func TestSendAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -298,7 +303,8 @@ func TestSendAgain(t *testing.T) {
 	})
 }
 
-// TestTwoFollowUps sends two messages to a task that waits for one: one gets the turn, the other is refused.
+// TestTwoFollowUps sends two messages to a task that waits for one: one gets the turn, the other is
+// refused.
 func TestTwoFollowUps(t *testing.T) {
 	for range 20 {
 		synctest.Test(t, func(t *testing.T) {
@@ -321,7 +327,8 @@ func TestTwoFollowUps(t *testing.T) {
 	}
 }
 
-// TestHandOver gives an invocation less time than the agent needs: the stream ends cleanly, and the subscriber misses nothing.
+// TestHandOver gives an invocation less time than the agent needs: the stream ends cleanly, and the
+// subscriber misses nothing.
 func TestHandOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -349,7 +356,8 @@ func TestHandOver(t *testing.T) {
 	})
 }
 
-// TestOrphan leaves a task without a holder: whoever reads it, and else the sweeper, has it resumed.
+// TestOrphan leaves a task without a holder: whoever reads it, and else the sweeper, has it
+// resumed.
 func TestOrphan(t *testing.T) {
 	for _, finder := range []string{"get", "subscribe", "message", "sweep"} {
 		t.Run(finder, func(t *testing.T) {
@@ -357,10 +365,10 @@ func TestOrphan(t *testing.T) {
 				l := new(memlog.Log)
 				h, runner := handlerAndRunner(l, t.Output(), slow(time.Second))
 				// An instance that dies after its first step leaves this.
-				dead := &dying{Log: l, after: 2}
+				dying := tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Lease.Append", Nth: 3})
 				ctx, kill := context.WithCancel(t.Context())
 				defer kill()
-				go do(ctx, handlerOf(dead, io.Discard, slow(time.Second)), streamCall, 0)
+				go do(ctx, handlerOf(dying, io.Discard, slow(time.Second)), streamCall, 0)
 				time.Sleep(500 * time.Millisecond)
 				id := taskOf(t, l)
 				time.Sleep(20 * time.Second)
@@ -386,44 +394,8 @@ func TestOrphan(t *testing.T) {
 	}
 }
 
-// dying is a log of an instance that dies after some appends: from then on it neither appends nor renews its lease, nor takes one.
-type dying struct {
-	tasklog.Log
-	mu    sync.Mutex
-	after int
-}
-
-func (d *dying) dead() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.after--; d.after < 0 {
-		return fmt.Errorf("dead")
-	}
-	return nil
-}
-
-func (d *dying) Append(ctx context.Context, b tasklog.Batch) error {
-	if err := d.dead(); err != nil {
-		return err
-	}
-	return d.Log.Append(ctx, b)
-}
-
-func (d *dying) Acquire(ctx context.Context, s *tasklog.Snapshot, writer string, until time.Time) (tasklog.Lease, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.after < 0 {
-		return tasklog.Lease{}, fmt.Errorf("dead")
-	}
-	return d.Log.Acquire(ctx, s, writer, until)
-}
-
-func (d *dying) Renew(context.Context, tasklog.Head, string, time.Time) (tasklog.Asked, error) {
-	return tasklog.Asked{}, fmt.Errorf("dead")
-}
-
-// TestTakenOver takes a task from an instance that works on it: its stream goes on to the last event, and a blocking send waits for the
-// outcome all the same.
+// TestTakenOver takes a task from an instance that works on it: its stream goes on to the last
+// event, and a blocking send waits for the outcome all the same.
 func TestTakenOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -440,13 +412,13 @@ func TestTakenOver(t *testing.T) {
 
 		_, runner := handlerAndRunner(l, t.Output(), slow(time.Second))
 		var ids []a2a.TaskID
-		_ = l.Running(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true })
+		_ = l.Unfinished(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true })
 		for _, id := range ids {
 			s, err := l.Load(t.Context(), id)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := l.Acquire(t.Context(), s, "thief", time.Now()); err != nil {
+			if _, err := l.Acquire(t.Context(), s, tasklog.Claim{Writer: "thief", Until: time.Now()}); err != nil {
 				t.Fatal(err)
 			}
 			r, err := runner.Resume(t.Context(), id)
@@ -470,8 +442,8 @@ func TestTakenOver(t *testing.T) {
 	})
 }
 
-// TestPushOfNextTurn checks that a configuration that comes with a later message is known to whoever runs the turn, in another
-// instance too.
+// TestPushOfNextTurn checks that a configuration that comes with a later message is known to
+// whoever runs the turn, in another instance too.
 func TestPushOfNextTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)

@@ -11,8 +11,8 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// TestAnswerInOnePiece checks that where an answer may have so many bytes, a longer one is an error that says what to do, in each
-// binding and version, and a stream shows what there is room for.
+// TestAnswerInOnePiece checks that where an answer may have so many bytes, a longer one is an error
+// that says what to do, in each binding and version, and a stream shows what there is room for.
 func TestAnswerInOnePiece(t *testing.T) {
 	const most = 20_000
 	c := configOf(new(memlog.Log), t.Output(), slow(0))
@@ -65,7 +65,8 @@ func TestAnswerInOnePiece(t *testing.T) {
 	}
 }
 
-// TestNoMemory checks that a request for which there is no memory is told so before it is worked on.
+// TestNoMemory checks that a request for which there is no memory is told so before it is worked
+// on.
 func TestNoMemory(t *testing.T) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(64 << 20)) // 16 MB for requests
 	h := handlerOf(new(memlog.Log), t.Output(), slow(0))

@@ -14,8 +14,8 @@ import (
 	"a2alambda/internal/trace"
 )
 
-// slow is how long a stream may take to begin. What takes longer is counted: an alarm on a percentile is not evaluated where there are
-// few streams.
+// slow is how long a stream may take to begin. What takes longer is counted: an alarm on a
+// percentile is not evaluated where there are few streams.
 const slow = 2 * time.Second
 
 // observed logs a line for each request when it has been answered.
@@ -55,40 +55,41 @@ type observation struct {
 
 type observationKey struct{}
 
-// observationOf returns that of the request.
+// observationOf returns the observation of the request.
 func observationOf(r *http.Request) *observation {
 	o, _ := r.Context().Value(observationKey{}).(*observation)
 	return o
 }
 
-// of notes the task that a request, or its result, is about.
-func (o *observation) of(v any) {
+// about notes the task that a request, or its result, is about.
+func (o *observation) about(v any) {
 	switch v := v.(type) {
 	case *a2a.Task:
 		o.task, o.context, o.state = v.ID, v.ContextID, v.Status.State
 	case *a2a.SendMessageRequest:
 		if v.Message != nil {
-			o.asked(v.Message.TaskID)
+			o.aboutTask(v.Message.TaskID)
 		}
 	case *a2a.GetTaskRequest:
-		o.asked(v.ID)
+		o.aboutTask(v.ID)
 	case *a2a.CancelTaskRequest:
-		o.asked(v.ID)
+		o.aboutTask(v.ID)
 	case *a2a.SubscribeToTaskRequest:
-		o.asked(v.ID)
+		o.aboutTask(v.ID)
 	case *a2a.PushConfig:
-		o.asked(v.TaskID)
+		o.aboutTask(v.TaskID)
 	case *a2a.GetTaskPushConfigRequest:
-		o.asked(v.TaskID)
+		o.aboutTask(v.TaskID)
 	case *a2a.ListTaskPushConfigRequest:
-		o.asked(v.TaskID)
+		o.aboutTask(v.TaskID)
 	case *a2a.DeleteTaskPushConfigRequest:
-		o.asked(v.TaskID)
+		o.aboutTask(v.TaskID)
 	}
 }
 
-// asked notes the id of a task that a client has named, if it may be one: else it may be anything.
-func (o *observation) asked(id a2a.TaskID) {
+// aboutTask notes the id of a task that a client has named, if it looks like one: it may be
+// anything.
+func (o *observation) aboutTask(id a2a.TaskID) {
 	if _, err := uuid.Parse(string(id)); err == nil && len(id) == len(uuid.UUID{}.String()) {
 		o.task = id
 	}

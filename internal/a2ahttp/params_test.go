@@ -10,7 +10,8 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// TestDepth sends what is nested as deep as may be, which can be read again, and deeper, in every dialect.
+// TestDepth sends what is nested as deep as may be, which can be read again, and deeper, in every
+// dialect.
 func TestDepth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, test := range map[string]struct {
@@ -59,7 +60,8 @@ func TestDepth(t *testing.T) {
 	})
 }
 
-// TestValues sends as many values as may be, and one more, wherever they are in a body, in every dialect.
+// TestValues sends as many values as may be, and one more, wherever they are in a body, in every
+// dialect.
 func TestValues(t *testing.T) {
 	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
 	for name, test := range map[string]struct {

@@ -17,7 +17,8 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// asked is an executor that notes what it gets of the requests of its turns, besides their messages, and asks for input.
+// asked is an executor that notes what it gets of the requests of its turns, besides their
+// messages, and asks for input.
 type asked struct{ requests []string }
 
 func (x *asked) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
@@ -39,8 +40,9 @@ func (x *asked) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.E
 	panic("not called")
 }
 
-// TestRequest checks that executors get the trace, the metadata and the extensions that the client names: in the request's own
-// invocation, in a worker, and in each turn those of its message; and that webhooks get the trace.
+// TestRequest checks that executors get the trace, the metadata and the extensions that the client
+// names: in the request's own invocation, in a worker, and in each turn those of its message; and
+// that webhooks get the trace.
 func TestRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent := func(n int) string { return fmt.Sprintf("00-%032x-%016x-01", n, n) }

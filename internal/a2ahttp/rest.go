@@ -2,6 +2,7 @@ package a2ahttp
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,46 +15,30 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/errordetails"
 
+	"a2alambda/internal/a2a03"
+	"a2alambda/internal/dialect"
 	"a2alambda/internal/protojson"
 	"a2alambda/internal/server"
 )
 
 // rest is the HTTP+JSON binding: specification 1.0, 11.
-type rest struct{}
-
-func (rest) result() (before, after string) { return "", "" }
-
-func (rest) contentType(c *call) string {
-	if c.dialect == v1 {
-		return "application/a2a+json"
-	}
-	return "application/json"
+type rest struct {
+	path []string // the segments of the request's path
 }
-
-// errorType returns the content type of an error: that of a result, but for clients that accept application/json and do not name
-// that of 1.0. Up to 2.4.0, the Go SDK is one, and reads the error of nothing else.
-func (c *call) errorType() string {
-	contentType := c.binding.contentType(c)
-	if contentType == "application/json" {
-		return contentType
-	}
-	c.w.Header().Add("Vary", "Accept")
-	if accept := strings.Join(c.r.Header.Values("Accept"), ","); strings.Contains(accept, "application/json") && !strings.Contains(accept, contentType) {
-		return "application/json"
-	}
-	return contentType
-}
-
-// errorEvent names the event as two of the three SDKs expect it; the third takes it by its data.
-func (rest) errorEvent() string { return "event: error\n" }
 
 func (rest) name() string { return string(a2a.TransportProtocolHTTPJSON) }
 
-func (rest) failure(c *call, f failure) (status int, body any) {
-	status = f.kind.status
-	if f.status != 0 {
-		status = f.status
+func (rest) result(d *dialect.Dialect) (contentType, before, after string) {
+	if d == dialect.V1 {
+		return "application/a2a+json", "", ""
 	}
+	return "application/json", "", ""
+}
+
+// failure names the event of an error as two of the three SDKs expect it; the third takes it by its
+// data.
+func (rest) failure(d *dialect.Dialect, f failure) (status int, field string, body any) {
+	status = cmp.Or(f.status, f.kind.status)
 	type restError struct {
 		Code    int                   `json:"code"`
 		Status  string                `json:"status"`
@@ -61,53 +46,50 @@ func (rest) failure(c *call, f failure) (status int, body any) {
 		Details []*errordetails.Typed `json:"details,omitempty"`
 	}
 	e := restError{status, f.kind.grpc, f.message, f.details}
-	if c.dialect == v1 {
-		return status, struct {
+	if d == dialect.V1 {
+		body = struct {
 			Error restError `json:"error"`
 		}{e}
+	} else {
+		// 0.3 does not say what an error is. Each client looks for its own server's: the JavaScript
+		// SDK for code and message, the Python SDK for type and message, the Go SDK for error.
+		body = struct {
+			Code    int       `json:"code"`
+			Message string    `json:"message"`
+			Type    string    `json:"type"`
+			Error   restError `json:"error"`
+		}{f.kind.code, f.message, f.kind.name, e}
 	}
-	// 0.3 does not say what an error is. Each client looks for its own server's: the JavaScript SDK for code and message, the
-	// Python SDK for type and message, the Go SDK for error.
-	return status, struct {
-		Code    int       `json:"code"`
-		Message string    `json:"message"`
-		Type    string    `json:"type"`
-		Error   restError `json:"error"`
-	}{f.kind.code, f.message, f.kind.name, e}
+	return status, "event: error\n", body
 }
 
 // route is a path of the binding, without what may be before it: a tenant (1.0) or v1 (0.3).
 type route struct {
-	path  []string // segments; in braces the name of a parameter, before what the segment ends with
-	verbs map[string]operation
+	path       []string          // segments; in braces the name of a parameter, before what the segment ends with
+	operations map[string]string // by the verb
 }
 
-// routes are those of 1.0 (specification 5.3 and 11.3; the protocol buffers have GET for subscribing) and of 0.3 (3.5.6).
-var routes, routes03 = routesOf(v1), append(routesOf(v03http), route{[]string{"card"}, verbs("GetExtendedAgentCard", v03http, http.MethodGet, (*call).extendedCard)})
-
-func routesOf(d *dialect) []route {
-	subscribe := verbs("SubscribeToTask", d, http.MethodPost, (*call).subscribeToTask)
-	subscribe[http.MethodGet] = subscribe[http.MethodPost]
-	configs := verbs("CreateTaskPushNotificationConfig", d, http.MethodPost, (*call).createPushConfig)
-	configs[http.MethodGet] = operation{"ListTaskPushNotificationConfigs", d, (*call).listPushConfigs}
-	config := verbs("GetTaskPushNotificationConfig", d, http.MethodGet, (*call).getPushConfig)
-	config[http.MethodDelete] = operation{"DeleteTaskPushNotificationConfig", d, (*call).deletePushConfig}
-	return []route{
-		{[]string{"message:send"}, verbs("SendMessage", d, http.MethodPost, (*call).sendMessage)},
-		{[]string{"message:stream"}, verbs("SendStreamingMessage", d, http.MethodPost, (*call).sendStreamingMessage)},
-		{[]string{"tasks"}, verbs("ListTasks", d, http.MethodGet, (*call).listTasks)},
-		{[]string{"tasks", "{id}:cancel"}, verbs("CancelTask", d, http.MethodPost, (*call).cancelTask)},
-		{[]string{"tasks", "{id}:subscribe"}, subscribe},
-		{[]string{"tasks", "{id}"}, verbs("GetTask", d, http.MethodGet, (*call).getTask)},
-		{[]string{"tasks", "{taskId}", "pushNotificationConfigs"}, configs},
-		{[]string{"tasks", "{taskId}", "pushNotificationConfigs", "{id}"}, config},
-		{[]string{"extendedAgentCard"}, verbs("GetExtendedAgentCard", d, http.MethodGet, (*call).extendedCard)},
+// routes are those of both versions (specification 1.0, 5.3 and 11.3; 0.3, 3.5.6; the protocol
+// buffers have GET for subscribing). 0.3 has another path for the card.
+var (
+	routes = []route{
+		{[]string{"message:send"}, map[string]string{"POST": "SendMessage"}},
+		{[]string{"message:stream"}, map[string]string{"POST": "SendStreamingMessage"}},
+		{[]string{"tasks"}, map[string]string{"GET": "ListTasks"}},
+		{[]string{"tasks", "{id}:cancel"}, map[string]string{"POST": "CancelTask"}},
+		{[]string{"tasks", "{id}:subscribe"}, map[string]string{"GET": "SubscribeToTask", "POST": "SubscribeToTask"}},
+		{[]string{"tasks", "{id}"}, map[string]string{"GET": "GetTask"}},
+		{[]string{"tasks", "{taskId}", "pushNotificationConfigs"}, map[string]string{
+			"GET": "ListTaskPushNotificationConfigs", "POST": "CreateTaskPushNotificationConfig",
+		}},
+		{[]string{"tasks", "{taskId}", "pushNotificationConfigs", "{id}"}, map[string]string{
+			"GET": "GetTaskPushNotificationConfig", "DELETE": "DeleteTaskPushNotificationConfig",
+		}},
+		{[]string{"extendedAgentCard"}, getCard},
 	}
-}
-
-func verbs(name string, d *dialect, verb string, serve func(*call, *protojson.Reader)) map[string]operation {
-	return map[string]operation{verb: {name, d, serve}}
-}
+	routes03 = append(slices.Clone(routes), route{[]string{"card"}, getCard})
+	getCard  = map[string]string{"GET": "GetExtendedAgentCard"}
+)
 
 // match returns the parameters in the path's segments.
 func (r route) match(segments []string) (parameters map[string]string, ok bool) {
@@ -132,17 +114,18 @@ func (r route) match(segments []string) (parameters map[string]string, ok bool) 
 	return parameters, true
 }
 
-// find returns the route of a path, and its parameters. Paths of 0.3 begin with v1; for a client of 1.0 that is a tenant.
-func find(segments []string, version string) (*dialect, route, map[string]string) {
-	if segments[0] == "v1" && version != v1.version {
+// find returns the route of a path, and its parameters. Paths of 0.3 begin with v1; for a client of
+// 1.0 v1 is a tenant.
+func find(segments []string, version string) (*dialect.Dialect, route, map[string]string) {
+	if segments[0] == "v1" && version != dialect.V1.Version {
 		for _, r := range routes03 {
 			if p, ok := r.match(segments[1:]); ok {
-				return v03http, r, p
+				return a2a03.HTTPJSON, r, p
 			}
 		}
 	}
-	if version == v03.version {
-		return v03http, route{}, nil
+	if version == a2a03.JSONRPC.Version {
+		return a2a03.HTTPJSON, route{}, nil
 	}
 	for _, tenant := range []bool{false, true} {
 		path := segments
@@ -154,60 +137,49 @@ func find(segments []string, version string) (*dialect, route, map[string]string
 				if tenant {
 					p["tenant"] = segments[0]
 				}
-				return v1, r, p
+				return dialect.V1, r, p
 			}
 		}
 	}
-	return v1, route{}, nil
+	return dialect.V1, route{}, nil
 }
 
-func (h *handler) rest(w http.ResponseWriter, r *http.Request, path []string) {
-	c := h.newCall(w, r, rest{}, v1)
-	defer c.contain()
-	version, err := c.version()
-	var found route
-	var parameters map[string]string
-	c.dialect, found, parameters = find(path, version)
-	operation, ok := found.verbs[r.Method]
+func (b rest) decode(h *handler, r *http.Request) (request, error) {
+	version, versionErr := versionOf(r)
+	d, found, parameters := find(b.path, version)
+	q := request{binding: b, dialect: d}
+	operation, ok := found.operations[r.Method]
 	switch {
-	case ok:
-		c.rest(operation, parameters, err)
-	case found.path != nil:
-		allowed := strings.Join(slices.Sorted(maps.Keys(found.verbs)), ", ")
-		w.Header().Set("Allow", allowed)
-		c.failStatus(http.StatusMethodNotAllowed, a2a.NewError(a2a.ErrMethodNotFound,
-			fmt.Sprintf("the method is %s, not one of %s", protojson.Echo(r.Method), allowed)))
-	default:
+	case found.path == nil:
 		begin := ""
-		if c.dialect == v03http {
+		if d == a2a03.HTTPJSON {
 			begin = "/v1"
 		}
-		c.fail(a2a.NewError(a2a.ErrMethodNotFound, fmt.Sprintf("there is no such path as %s: paths are %[2]s/message:send and "+
-			"%[2]s/message:stream, and those that begin with %[2]s/tasks", protojson.Echo("/"+strings.Join(path, "/")), begin)))
+		return q, a2a.NewError(a2a.ErrMethodNotFound, fmt.Sprintf("there is no such path as %s: paths are %[2]s/message:send and "+
+			"%[2]s/message:stream, and those that begin with %[2]s/tasks", protojson.Echo("/"+strings.Join(b.path, "/")), begin))
+	case !ok:
+		allowed := strings.Join(slices.Sorted(maps.Keys(found.operations)), ", ")
+		err := a2a.NewError(a2a.ErrMethodNotFound, fmt.Sprintf("the method is %s, not one of %s", protojson.Echo(r.Method), allowed))
+		return q, &httpError{err, http.StatusMethodNotAllowed, "Allow", allowed}
 	}
+	q.operation = operation
+	owner, body, err := h.readRequest(r)
+	if err != nil {
+		return q, err
+	}
+	if versionErr != nil {
+		return q, versionErr
+	}
+	if q.params, err = restParams(r, d, parameters, body); err != nil {
+		return q, err
+	}
+	q.caller, err = h.newCaller(r, owner, d.Version)
+	return q, err
 }
 
-// rest serves a request for an operation. err is what is wrong with its version.
-func (c *call) rest(o operation, parameters map[string]string, err error) {
-	c.seen.operation = o.name
-	body, ok := c.begin()
-	if !ok {
-		return
-	}
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	params, err := restParams(c.r, o.dialect, parameters, body)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	c.serve(o, params)
-}
-
-// restParams returns the params as JSON-RPC would have them: of the path's parameters, and the body or the query.
-func restParams(r *http.Request, d *dialect, parameters map[string]string, body []byte) (*protojson.Reader, error) {
+// restParams returns the params as JSON-RPC would have them: of the path's parameters, and the body
+// or the query.
+func restParams(r *http.Request, d *dialect.Dialect, parameters map[string]string, body []byte) (*protojson.Reader, error) {
 	given := map[string][]byte{}
 	for name, value := range parameters {
 		given[name], _ = json.Marshal(value) // a string
@@ -219,7 +191,7 @@ func restParams(r *http.Request, d *dialect, parameters map[string]string, body 
 		return newParams(d, nil, given), nil
 	}
 	if err := scan(body, 0); err != nil {
-		return nil, invalid(err)
+		return nil, paramsError(err)
 	}
 	if body = bytes.TrimLeft(body, " \t\r\n"); body[0] != '{' {
 		return nil, a2a.NewError(a2a.ErrInvalidRequest, "the body is not a JSON object")
@@ -227,7 +199,8 @@ func restParams(r *http.Request, d *dialect, parameters map[string]string, body 
 	return newParams(d, body, given), nil
 }
 
-// queryFields are what may be in a query: specification 1.0, 11.5. The Go SDK calls the time lastUpdatedAfter.
+// queryFields are what may be in a query: specification 1.0, 11.5. The Go SDK calls the time
+// lastUpdatedAfter.
 var queryFields = protojson.FieldsOf("tenant", "contextId", "status", "pageToken", "pageSize", "historyLength", "includeArtifacts",
 	"statusTimestampAfter", "lastUpdatedAfter")
 

@@ -18,7 +18,8 @@ var (
 	errorCode = regexp.MustCompile(`"code":(-?\d+)`)
 )
 
-// outcome describes an answer in short: its status, and the numbers of its events, or the code of its error.
+// outcome describes an answer in short: its status, and the numbers of its events, or the code of
+// its error.
 func outcome(w *httptest.ResponseRecorder) string {
 	got := fmt.Sprint(w.Code)
 	for _, id := range frameID.FindAllStringSubmatch(w.Body.String(), -1) {
@@ -30,12 +31,14 @@ func outcome(w *httptest.ResponseRecorder) string {
 	return got
 }
 
-// TestLastEventID goes through what a client may say that it has seen of a task that has ended with event 6, and how it says so.
+// TestLastEventID goes through what a client may say that it has seen of a task that has ended with
+// event 6, and how it says so.
 func TestLastEventID(t *testing.T) {
 	const whole = "200 1 2 3 4 5 6"
 	for _, test := range []struct {
 		seen string // "" for nothing said
-		// Of a subscription: by GET, by POST, and over JSON-RPC, in both versions; and of the message, sent again.
+		// Of a subscription: by GET, by POST, and over JSON-RPC, in both versions; and of the
+		// message, sent again.
 		get, post, rpc, message string
 	}{
 		{"", "400 error 400", "400 error 400", "200 error -32004", whole},
@@ -104,7 +107,8 @@ func TestLastEventID(t *testing.T) {
 	}
 }
 
-// TestLastEventIDInQuery checks that a GET may say in its query what a client has seen, in both versions, and that the header wins.
+// TestLastEventIDInQuery checks that a GET may say in its query what a client has seen, in both
+// versions, and that the header wins.
 func TestLastEventIDInQuery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := handlerOf(new(memlog.Log), t.Output(), slow(time.Millisecond))
@@ -136,8 +140,9 @@ func TestLastEventIDInQuery(t *testing.T) {
 	})
 }
 
-// TestFollowUpAgain sends the message of a second turn again with what its client has seen of the first: the stream does not begin with
-// the state that the first turn ended in, which would look like an end.
+// TestFollowUpAgain sends the message of a second turn again with what its client has seen of the
+// first: the stream does not begin with the state that the first turn ended in, which would look
+// like an end.
 func TestFollowUpAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := handlerOf(new(memlog.Log), t.Output(), slow(time.Second))
@@ -159,8 +164,8 @@ func TestFollowUpAgain(t *testing.T) {
 	})
 }
 
-// TestLargeMessage sends messages that clients can't read back on one line: the first frame leaves them out, unless it is asked for them,
-// and GetTask has them.
+// TestLargeMessage sends messages that clients can't read back on one line: the first frame leaves
+// them out, unless it is asked for them, and GetTask has them.
 func TestLargeMessage(t *testing.T) {
 	for _, size := range []int{1000, 40_000, 1 << 20} {
 		synctest.Test(t, func(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
@@ -27,23 +26,8 @@ type byHeader struct{}
 func (byHeader) Authenticate(r *http.Request) (string, error) { return r.Header.Get("Owner"), nil }
 func (byHeader) Declare(*a2a.AgentCard)                       {}
 
-// counting counts what a log is asked about tasks.
-type counting struct {
-	tasklog.Log
-	n atomic.Int64
-}
-
-func (l *counting) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
-	l.n.Add(1)
-	return l.Log.Load(ctx, id)
-}
-
-func (l *counting) Read(ctx context.Context, id a2a.TaskID, after int64, limit int) ([]tasklog.Event, error) {
-	l.n.Add(1)
-	return l.Log.Read(ctx, id, after, limit)
-}
-
-// requests are, for each operation about a task, the params or the body, in which %[1]s is the task.
+// requests are, for each operation about a task, the params or the body, in which %[1]s is the
+// task.
 var requests = map[string]string{
 	"SendMessage":                      `{"tenant":%[2]q,"message":{"messageId":"m","taskId":%[1]q,"role":"ROLE_USER","parts":[{"text":"x"}]}}`,
 	"SendStreamingMessage":             `{"tenant":%[2]q,"message":{"messageId":"m","taskId":%[1]q,"role":"ROLE_USER","parts":[{"text":"x"}]}}`,
@@ -113,8 +97,8 @@ func callAs(t *testing.T, h http.Handler, owner, o, body, task, tenant string) s
 	return fmt.Sprint(w.Code, " ", w.Body)
 }
 
-// TestSecondCaller walks all operations as somebody who does not own the task, and as its owner for another tenant: the answer is
-// the same as for a task that never was, and costs the same.
+// TestSecondCaller walks all operations as somebody who does not own the task, and as its owner for
+// another tenant: the answer is the same as for a task that never was, and costs the same.
 func TestSecondCaller(t *testing.T) {
 	for _, o := range a2ahttp.Operations() {
 		_, about := requests[o]
@@ -125,13 +109,16 @@ func TestSecondCaller(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		mem := new(memlog.Log)
-		l := &counting{Log: mem}
-		c := configOf(l, t.Output(), slow(0))
+		var asks atomic.Int64 // of the store, about tasks
+		hooks := tasklog.Hooks{Before: func(_ context.Context, op tasklog.Op) error {
+			if op.ID != "" {
+				asks.Add(1)
+			}
+			return nil
+		}}
+		c := configOf(tasklog.Hooked(mem, hooks), t.Output(), slow(0))
 		c.Auth, c.Server.Push = byHeader{}, pushOf(mem)
-		c.Server.Push.Store = push.Around(mem.Pushes(), func(_ string, _ a2a.TaskID, do func() error) error {
-			l.n.Add(1)
-			return do()
-		})
+		c.Server.Push.Store = push.Hooked(mem.Pushes(), hooks)
 		h := a2ahttp.New(c)
 		call := func(owner, o, task, tenant string) string {
 			return callAs(t, h, owner, o, requests[o]+withoutTask[o], task, tenant)
@@ -162,14 +149,14 @@ func TestSecondCaller(t *testing.T) {
 				if tenant != "" {
 					owner = "alice"
 				}
-				before := l.n.Load()
+				before := asks.Load()
 				got := call(owner, o, task, tenant)
-				asked := l.n.Load() - before
-				before = l.n.Load()
+				others := asks.Load() - before
+				before = asks.Load()
 				want := call(owner, o, "2dba5dbc-1cf6-8ea2-99ea-589d5dddfc17", tenant)
-				if never := l.n.Load() - before; got != want || asked != never || !strings.Contains(got, "task not found") {
+				if never := asks.Load() - before; got != want || others != never || !strings.Contains(got, "task not found") {
 					t.Errorf("%s, %s, tenant %q: got %s with %d requests to the store; for a task that never was %s with %d",
-						o, owner, tenant, got, asked, want, never)
+						o, owner, tenant, got, others, want, never)
 				}
 			}
 		}
@@ -194,8 +181,9 @@ func TestSecondCaller(t *testing.T) {
 	})
 }
 
-// TestSamePrefix walks all operations as somebody who does not own the task, though it begins as the ids of their own do: the answer is
-// the same as for a task that never was, also to a message that brings a configuration, of which the task has as many as it may.
+// TestSamePrefix walks all operations as somebody who does not own the task, though it begins as
+// the ids of their own do: the answer is the same as for a task that never was, also to a message
+// that brings a configuration, of which the task has as many as it may.
 func TestSamePrefix(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := new(memlog.Log)
@@ -205,8 +193,8 @@ func TestSamePrefix(t *testing.T) {
 		own := idIn(callAs(t, h, "bob", "SendMessage", `{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"data":1}]}}`, "", ""))
 		never := own[:8] + "-1cf6-8ea2-99ea-589d5dddfc17"
 		head, first := tasklogtest.NewTask()
-		head.ID, head.Scope, head.Push = a2a.TaskID(own[:8]+"-2cf6-8ea2-99ea-589d5dddfc17"), tasklog.Scope{Owner: "alice"}, true
-		if err := mem.Create(t.Context(), head, "w", time.Time{}, first); err != nil {
+		head.ID, head.Scope = a2a.TaskID(own[:8]+"-2cf6-8ea2-99ea-589d5dddfc17"), tasklog.Scope{Owner: "alice"}
+		if _, err := mem.Create(t.Context(), head, first, tasklog.Claim{Writer: "w", Push: true}); err != nil {
 			t.Fatal(err)
 		}
 		configs := []push.Config{pushtest.NewConfig(head, "c", "https://example.com/")}
@@ -247,7 +235,8 @@ func TestSamePrefix(t *testing.T) {
 	})
 }
 
-// TestNoCredentials walks what shows a configuration, in each version: nobody gets the credentials, and everybody the token.
+// TestNoCredentials walks what shows a configuration, in each version: nobody gets the credentials,
+// and everybody the token.
 func TestNoCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := new(memlog.Log)

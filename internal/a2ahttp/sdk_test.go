@@ -43,8 +43,9 @@ func (u updater) status(state a2a.TaskState, text string, metadata map[string]an
 
 var loud = &a2a.AgentExtension{URI: "https://example.com/loud"}
 
-// clerk is an executor that uses what the SDK's own server offers: a task, a status with metadata, artifacts of all kinds, in
-// chunks and replaced, a question, the context of the call, the stored task.
+// clerk is an executor that uses what the SDK's own server offers: a task, a status with metadata,
+// artifacts of all kinds, in chunks and replaced, a question, the context of the call, the stored
+// task.
 type clerk struct {
 	cleaned chan string
 }
@@ -153,7 +154,8 @@ func (oldClerk) Cancel(ctx context.Context, rc *legacysrv.RequestContext, queue 
 	return queue.Write(ctx, legacy.NewStatusUpdateEvent(rc, legacy.TaskStateCanceled, nil))
 }
 
-// visit is what a client sees of a server, with ids by the order in which they appear, and without times.
+// visit is what a client sees of a server, with ids by the order in which they appear, and without
+// times.
 type visit struct {
 	t      *testing.T
 	client *a2aclient.Client
@@ -200,8 +202,9 @@ func (v *visit) see(what string, event a2a.Event, err error) {
 	}))
 }
 
-// strip takes away in what the servers differ: the times, whether the user's message knows its task, and where in the history the
-// question of the agent is that the user has answered (in ours before the answer).
+// strip takes away in what the servers differ: the times, whether the user's message knows its
+// task, and where in the history the question of the agent is that the user has answered (in ours
+// before the answer).
 func strip(tree any) {
 	switch v := tree.(type) {
 	case map[string]any:
@@ -225,7 +228,8 @@ func strip(tree any) {
 	}
 }
 
-// stream sends a text, continuing a task if there is one, and gets the task afterwards. It returns its id.
+// stream sends a text, continuing a task if there is one, and gets the task afterwards. It returns
+// its id.
 func (v *visit) stream(text string, task a2a.TaskInfo) a2a.TaskInfo {
 	v.t.Helper()
 	m := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(text))
@@ -254,7 +258,8 @@ func (v *visit) stream(text string, task a2a.TaskInfo) a2a.TaskInfo {
 	return task
 }
 
-// TestSDKExecutor has executors that were written for the SDK's own server work in it and in ours, and clients of both see the same.
+// TestSDKExecutor has executors that were written for the SDK's own server work in it and in ours,
+// and clients of both see the same.
 func TestSDKExecutor(t *testing.T) {
 	quiet := a2asrv.WithLogger(slog.New(slog.DiscardHandler))
 	servers := map[string]func(a2asrv.AgentExecutor) http.Handler{

@@ -15,7 +15,8 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// speller says its answer in pieces of words, and then asks. When it is answered, it tells how many pieces it sees of its own.
+// speller says its answer in pieces of words, and then asks. When it is answered, it tells how many
+// pieces it sees of its own.
 type speller struct{}
 
 func (speller) Execute(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
@@ -42,8 +43,8 @@ func (speller) Cancel(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a
 	return func(func(a2a.Event, error) bool) {}
 }
 
-// TestShownTexts checks that an answer that came in pieces is one text wherever its task is shown, in each version and binding, and
-// pieces in the events of its stream and to its executor.
+// TestShownTexts checks that an answer that came in pieces is one text wherever its task is shown,
+// in each version and binding, and pieces in the events of its stream and to its executor.
 func TestShownTexts(t *testing.T) {
 	h := handlerOf(new(memlog.Log), t.Output(), speller{})
 	ask := func(method, path, version, body string) string {

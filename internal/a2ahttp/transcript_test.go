@@ -35,29 +35,30 @@ import (
 
 var update = flag.Bool("update", false, "write the responses into the transcripts")
 
-// handlerOf returns a handler of the executor over the log.
-func handlerOf(l tasklog.Log, logs io.Writer, x a2asrv.AgentExecutor) http.Handler {
+// handlerOf returns a handler of the executor over the store.
+func handlerOf(l tasklog.Store, logs io.Writer, x a2asrv.AgentExecutor) http.Handler {
 	h, _ := handlerAndRunner(l, logs, x)
 	return h
 }
 
-// handlerAndRunner returns the handler of an executor, whose worker runs in the background, and its runner.
-func handlerAndRunner(l tasklog.Log, logs io.Writer, x a2asrv.AgentExecutor) (http.Handler, *run.Runner) {
+// handlerAndRunner returns the handler of an executor, whose worker runs in the background, and its
+// runner.
+func handlerAndRunner(l tasklog.Store, logs io.Writer, x a2asrv.AgentExecutor) (http.Handler, *run.Runner) {
 	c := configOf(l, logs, x)
 	return a2ahttp.New(c), c.Server.Runner
 }
 
-func configOf(l tasklog.Log, logs io.Writer, x a2asrv.AgentExecutor) a2ahttp.Config {
+func configOf(l tasklog.Store, logs io.Writer, x a2asrv.AgentExecutor) a2ahttp.Config {
 	logger := slog.New(slog.NewTextHandler(logs, nil))
-	runner := &run.Runner{Log: l, Executor: x, Logger: logger}
-	runner.Invoke = func(_ context.Context, id a2a.TaskID) error {
+	var runner *run.Runner
+	runner = run.New(run.Config{Store: l, Executor: x, Logger: logger, Invoke: func(_ context.Context, id a2a.TaskID) error {
 		go func() { _ = runner.Work(context.Background(), id) }()
 		return nil
-	}
+	}})
 	return a2ahttp.Config{
-		Server: &server.Server{
-			Log: l, Runner: runner, Retention: 24 * time.Hour, Card: demoagent.Card(), Push: pushOf(l),
-		},
+		Server: server.New(server.Config{
+			Store: l, Runner: runner, Retention: 24 * time.Hour, Card: demoagent.Card(), Push: pushOf(l),
+		}),
 		Auth:    auth.None(),
 		BaseURL: functionurl.BaseURL,
 		Logger:  logger,
@@ -107,8 +108,9 @@ func (byToken) Authenticate(r *http.Request) (string, error) {
 	}
 }
 
-// pushOf returns what a server with push notifications has, if the log can keep their configurations.
-func pushOf(l tasklog.Log) *server.Push {
+// pushOf returns what a server with push notifications has, if the store can keep their
+// configurations.
+func pushOf(l tasklog.Store) *server.Push {
 	store, ok := l.(interface{ Pushes() *memlog.Pushes })
 	if !ok {
 		return nil
@@ -116,9 +118,9 @@ func pushOf(l tasklog.Log) *server.Push {
 	return &server.Push{Store: store.Pushes(), Check: webhook.Guard{}.Check}
 }
 
-// TestTranscripts sends the requests in testdata/*.txtar and compares the responses, byte for byte but for ids and times that
-// are made up anew in each run: those read <id 1>, <id 2>, … and <time>. A request may use an id that was seen before. ETags count
-// as ids.
+// TestTranscripts sends the requests in testdata/*.txtar and compares the responses, byte for byte
+// but for ids and times that are made up anew in each run: those read <id 1>, <id 2>, … and <time>.
+// A request may use an id that was seen before. ETags count as ids.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -130,7 +132,8 @@ func TestTranscripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// In fake time, in which nothing takes any, so that there has to be some between the requests.
+			// In fake time, in which nothing takes any, so that there has to be some between the
+			// requests.
 			synctest.Test(t, func(t *testing.T) {
 				config := configOf(known{new(memlog.Log)}, t.Output(), slow(0))
 				if vary := variants[strings.TrimSuffix(filepath.Base(file), ".txtar")]; vary != nil {

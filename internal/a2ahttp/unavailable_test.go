@@ -11,8 +11,9 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// TestIssuerUnreachable checks that a caller of whom it can't be told now who it is gets status 503 in each binding, and that log and
-// metrics, by which an alarm tells that something is wrong here, tell it from an internal error.
+// TestIssuerUnreachable checks that a caller of whom it can't be told now who it is gets status 503
+// in each binding, and that log and metrics, by which an alarm tells that something is wrong here,
+// tell it from an internal error.
 func TestIssuerUnreachable(t *testing.T) {
 	for path, body := range map[string]string{"/": sendCall, "/message:send": "{}", "/v1/message:send": "{}"} {
 		var logs bytes.Buffer

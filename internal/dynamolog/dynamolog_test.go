@@ -25,18 +25,13 @@ import (
 	"a2alambda/internal/pushtest"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
-	"a2alambda/localtest"
+	"a2alambda/localtest/dynamodblocal"
 )
 
 // newTable makes a table of its own for the test.
 func newTable(t *testing.T) (client *dynamodb.Client, table string) {
 	t.Helper()
-	client = localtest.DynamoClient(t, localtest.DynamoDB(t))
-	table = "tasks-" + string(a2a.NewTaskID())
-	if err := dynamolog.CreateTable(t.Context(), client, table); err != nil {
-		t.Fatal(err)
-	}
-	return client, table
+	return dynamodblocal.Table(t)
 }
 
 // with returns a client like c that has the middleware around each attempt of a request, and many quick attempts.
@@ -179,7 +174,7 @@ func TestStatus(t *testing.T) {
 // its snapshot.
 func TestCost(t *testing.T) {
 	client, table := newTable(t)
-	client, cost := localtest.NewMeter(client)
+	client, cost := dynamodblocal.NewMeter(client)
 	l := dynamolog.New(client, table)
 	h, first := tasklogtest.NewTask()
 	if err := l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first); err != nil {

@@ -174,6 +174,7 @@ type lease struct {
 	writer string
 	epoch  int64
 	push   atomic.Bool // the task has push notification configurations
+	cancel atomic.Bool // the holder knows that the task is to be canceled
 
 	// Of Append, which one goroutine calls at a time.
 	last, before end
@@ -266,6 +267,11 @@ func (h *lease) tell(ctx context.Context, s a2a.TaskState, at time.Time, seq int
 		e.remove(attrRunning)
 	}
 	_, _, _ = h.log.update(ctx, h.head.ID, skHead, e)
+	if tasklog.Final(s) && !s.Terminal() && h.cancel.Load() {
+		// The turn has ended in another way. The next one is not meant.
+		_, _, _ = h.log.update(ctx, h.head.ID, skLease,
+			write().remove(attrCancel).when("? = ?", attrWriter, str(h.writer)))
+	}
 }
 
 // statusOf returns what a head says of the state that came with an event.
@@ -315,6 +321,7 @@ func (h *lease) asked(it item) (tasklog.Asked, error) {
 		h.push.Store(true)
 	}
 	_, cancel := it[attrCancel]
+	h.cancel.Store(cancel)
 	return tasklog.Asked{Cancel: cancel}, nil
 }
 

@@ -3,6 +3,7 @@ package dynamolog
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -21,18 +22,18 @@ import (
 
 // The table's stream wakes the push function for changes that leave p = 1 in an item. These are:
 //
-//   - a head of a task with push notifications: its creation, each change of its status, a new holder;
+//   - a head of a task with push notifications: its creation, each new status, a new holder;
 //   - an append by a holder who knows that the task has some;
 //   - the first renewal of its lease by a holder who learned of them in the middle of its run;
 //   - a configuration that is put. A claim removes p: what a delivery writes wakes nobody.
 //
-// The last change of a turn is one of its head. So whatever else was missed, the end of the turn wakes.
+// The last change of a turn is one of its head. So its end wakes, whatever was missed.
 //
-// A configuration is in the index of unfinished tasks, under keys of its own, while it is claimed or
-// waits for another try: as of the end of the claim, or as of that try.
+// A configuration is in the index of unfinished tasks, under keys of its own, while it is claimed
+// or waits for another try: as of the end of the claim, or as of that try.
 
-// Attributes of configurations, besides seq: the last event delivered; w: the holder of the claim; cr:
-// when the claim ends, or when delivery is to be tried again, in seconds since 1970.
+// Attributes of configurations, besides seq: the last event delivered; w: the holder of the claim;
+// cr: when the claim ends, or when delivery is to be tried again, in seconds since 1970.
 const (
 	attrFailures = "f"  // N: how often delivery was put off
 	attrSince    = "fs" // N: when that began, in seconds since 1970
@@ -52,8 +53,8 @@ type pushBody struct {
 	Version string         `json:"version"`
 }
 
-// Woken returns the tasks that changes in the table's stream wake, each once, in order. The stream has
-// new images. A filter by {"dynamodb":{"NewImage":{"p":{"N":["1"]}}}} before it loses none of them.
+// Woken returns the tasks that changes in the table's stream wake, each once, in order. The stream
+// has new images. The filter {"dynamodb":{"NewImage":{"p":{"N":["1"]}}}} loses none of them.
 func Woken(e events.DynamoDBEvent) []a2a.TaskID {
 	var ids []a2a.TaskID
 	for _, r := range e.Records {
@@ -90,7 +91,7 @@ func (s *Pushes) put(ctx context.Context, h tasklog.Head, c push.Config) error {
 		return err
 	}
 	if !h.Push {
-		// Before the configuration: if this fails halfway, the task wakes in vain, and is not overlooked.
+		// Before the configuration: halfway, the task wakes in vain, and is not overlooked.
 		_, _, err = s.log.update(ctx, h.ID, skLease, write().set(attrTell, num(1)).set(attrTTL, num(h.Expires.Unix())))
 		if err == nil {
 			_, _, err = s.log.update(ctx, h.ID, skHead, write().set(attrPush, num(1)).when("attribute_exists(?)", attrPK))
@@ -195,4 +196,105 @@ func (s *Pushes) Due(ctx context.Context, yield func(id a2a.TaskID, config strin
 		}
 	}
 	return nil
+}
+
+// claim is a [push.Claim].
+type claim struct {
+	log    *Log
+	config push.Config
+	writer string
+}
+
+// Config implements [push.Claim].
+func (c *claim) Config() push.Config { return c.config }
+
+// Claim implements [push.Store]. It costs two write units with the index.
+func (s *Pushes) Claim(ctx context.Context, id a2a.TaskID, config, writer string, until time.Time) (push.Claim, error) {
+	for {
+		now, claimed, err := s.log.update(ctx, id, skPush+config, write().
+			set(attrWriter, str(writer)).set(attrRunning, str(pushShard(id))).set(attrLook, num(until.Unix())).
+			remove(attrPush, attrAgain).
+			when("attribute_exists(?) AND attribute_not_exists(?)", attrPK, attrGivenUp).
+			when("attribute_not_exists(?) OR ? <= ? OR ? = ?",
+				attrLook, attrLook, num(time.Now().Unix()), attrWriter, str(writer)))
+		told := false
+		switch {
+		case err != nil:
+		case claimed:
+			var c push.Config
+			if c, err = pushConfig(now); err == nil {
+				return &claim{s.log, c, writer}, nil
+			}
+		case now.num(attrGivenUp) > 0:
+			return nil, push.ErrGivenUp
+		case now.str(attrWriter) == "":
+			return nil, nil // it is gone, or not due
+		default:
+			_, told, err = s.log.update(ctx, id, skPush+config,
+				write().set(attrAgain, num(1)).when("attribute_exists(?)", attrWriter))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("dynamolog: claiming delivery: %w", err)
+		}
+		if told {
+			return nil, nil
+		}
+		// The holder released the claim in between, without having been told.
+	}
+}
+
+// Save implements [push.Claim].
+func (c *claim) Save(ctx context.Context, p push.Progress, until time.Time) error {
+	_, err := c.update(ctx, progress(p).set(attrLook, num(until.Unix())).remove(attrAgain))
+	return err
+}
+
+// Release implements [push.Claim].
+func (c *claim) Release(ctx context.Context, p push.Progress, due time.Time) (released bool, err error) {
+	e := progress(p).set(attrLast, str(c.writer)).remove(attrWriter, attrAgain)
+	if due.IsZero() {
+		e.remove(attrLook, attrRunning).when("attribute_not_exists(?)", attrAgain)
+	} else {
+		e.set(attrLook, num(due.Unix()))
+	}
+	now, err := c.update(ctx, e)
+	switch {
+	case errors.Is(err, push.ErrConflict) && now.str(attrWriter) == c.writer:
+		return false, nil
+	case errors.Is(err, push.ErrConflict) && now.str(attrLast) == c.writer:
+		return true, nil // it was done, without an answer; another may have the claim since
+	}
+	return err == nil, err
+}
+
+// GiveUp implements [push.Claim].
+func (c *claim) GiveUp(ctx context.Context, p push.Progress) error {
+	now, err := c.update(ctx, progress(p).set(attrGivenUp, num(1)).remove(attrWriter, attrAgain, attrLook, attrRunning))
+	if errors.Is(err, push.ErrConflict) && now.num(attrGivenUp) > 0 {
+		return nil // it was done, without an answer
+	}
+	return err
+}
+
+// update updates the configuration if the claim is still on it and the condition is met. If not, it
+// returns the configuration as it is, and ErrConflict.
+func (c *claim) update(ctx context.Context, e *expression) (item, error) {
+	e.when("? = ?", attrWriter, str(c.writer))
+	now, updated, err := c.log.update(ctx, c.config.TaskID, skPush+c.config.ID, e)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("dynamolog: updating delivery: %w", err)
+	case !updated:
+		return now, push.ErrConflict
+	}
+	return now, nil
+}
+
+// progress returns the expression that stores how far a delivery has come.
+func progress(p push.Progress) *expression {
+	e := write().set(attrSeq, num(p.After))
+	if p.Failures > 0 {
+		return e.set(attrFailures, num(int64(p.Failures))).set(attrSince, num(p.Since.Unix()))
+	}
+	return e.remove(attrFailures, attrSince)
 }

@@ -21,7 +21,7 @@ import (
 	"a2alambda/internal/pushtest"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
-	"a2alambda/localtest"
+	"a2alambda/localtest/dynamodblocal"
 )
 
 func pushes(l *dynamolog.Log) pushtest.Store { return pushtest.Store{Store: l.Pushes(), Log: l} }
@@ -52,8 +52,8 @@ func TestWakes(t *testing.T) {
 		return strings.Join(keys, " ")
 	}
 	end := time.Now().Add(time.Minute)
-	renew := func(h tasklog.Head) error {
-		_, err := l.Renew(t.Context(), h, "w", end)
+	renew := func(lease tasklog.Lease) error {
+		_, err := lease.Renew(t.Context(), end)
 		return err
 	}
 	check := func(what, got, want string) {
@@ -63,22 +63,25 @@ func TestWakes(t *testing.T) {
 		}
 	}
 
-	h, first := tasklogtest.NewTask()
-	b := tasklog.Batch{ID: h.ID, Writer: "w", First: 2, Events: [][]byte{first}, Expires: h.Expires}
-	check("without push notifications", waking(l.Create(t.Context(), h, "w", end, first), l.Append(t.Context(), b), renew(h)), "")
+	h, entry := tasklogtest.NewTask()
+	entry.State = ""
+	lease, err := l.Create(t.Context(), h, entry, tasklog.Claim{Writer: "w", Until: end})
+	check("without push notifications", waking(err, lease.Append(t.Context(), 2, []tasklog.Entry{entry}), renew(lease)), "")
 	check("a configuration", waking(l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://a"))), "H P#c")
-	_, err := l.Pushes().Claim(t.Context(), h.ID, "c", "x", end)
+	_, err = l.Pushes().Claim(t.Context(), h.ID, "c", "x", end)
 	check("a claim", waking(err), "H")
-	h.Push = true
-	check("the holder knows", waking(renew(h)), "H L")
-	check("it goes on", waking(renew(h)), "H")
-	b.First, b.Push = 3, true
-	check("a batch", waking(l.Append(t.Context(), b)), "E#000000000003 H")
-	check("a status", waking(l.SetStatus(t.Context(), h.ID, tasklog.Status{State: a2a.TaskStateCompleted, Time: end, Seq: 3})), "E#000000000003 H")
+	check("the holder learns of it", waking(renew(lease)), "H")
+	check("the holder knows", waking(renew(lease)), "H L")
+	check("it goes on", waking(renew(lease)), "H")
+	check("an append", waking(lease.Append(t.Context(), 3, []tasklog.Entry{entry})), "E#000000000003 H")
+	entry.State, entry.Time = a2a.TaskStateCompleted, end
+	err = lease.Append(t.Context(), 4, []tasklog.Entry{entry})
+	lease.Close()
+	check("a status", waking(err), "E#000000000003 E#000000000004 H")
 
-	h, first = tasklogtest.NewTask()
-	h.Push = true
-	check("from the beginning", waking(l.Create(t.Context(), h, "w", end, first)), "E#000000000003 H H")
+	h, _ = tasklogtest.NewTask()
+	_, err = l.Create(t.Context(), h, entry, tasklog.Claim{Writer: "w", Until: end, Push: true})
+	check("from the beginning", waking(err), "E#000000000003 E#000000000004 H H")
 }
 
 func TestWoken(t *testing.T) {
@@ -105,7 +108,8 @@ func TestPushItem(t *testing.T) {
 	l := dynamolog.New(client, table)
 	h, _ := tasklogtest.NewTask()
 	h.Push = true
-	if err := l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://a")); err != nil {
+	c := pushtest.NewConfig(h, "c", "https://a")
+	if err := l.Pushes().Put(t.Context(), h, c); err != nil {
 		t.Fatal(err)
 	}
 	held, err := l.Pushes().Claim(t.Context(), h.ID, "c", "x", time.Unix(4e9, 0))
@@ -128,7 +132,7 @@ func TestPushItem(t *testing.T) {
 				all = append(all, name+"="+v.Value)
 			}
 		}
-		got := strings.NewReplacer(string(h.ID), "ID", fmt.Sprint(h.Expires.Unix()), "EXPIRES", h.Trace.String(), "TRACE").Replace(strings.Join(all, " "))
+		got := strings.NewReplacer(string(h.ID), "ID", fmt.Sprint(h.Expires.Unix()), "EXPIRES", c.Trace.String(), "TRACE").Replace(strings.Join(all, " "))
 		if i := strings.Index(got, "run=push-"); i >= 0 {
 			got = got[:i+9] + "#" + got[i+10:] // the shard
 		}
@@ -147,7 +151,7 @@ func TestPushItem(t *testing.T) {
 // TestPushCost holds deliveries to their price.
 func TestPushCost(t *testing.T) {
 	client, table := newTable(t)
-	client, cost := localtest.NewMeter(client)
+	client, cost := dynamodblocal.NewMeter(client)
 	l := dynamolog.New(client, table)
 	h, first := tasklogtest.NewTask()
 	h.Push = true
@@ -161,14 +165,15 @@ func TestPushCost(t *testing.T) {
 		}
 		cost.Reset()
 	}
-	if err := l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first); err != nil {
+	_, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Push: true})
+	if err != nil {
 		t.Fatal(err)
 	}
 	cost.Reset()
 	check("a configuration", 1, 0, l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://a")))
-	_, err := l.Pushes().List(t.Context(), h.ID)
+	_, err = l.Pushes().List(t.Context(), h.ID)
 	if err == nil {
-		_, err = l.Read(t.Context(), h.ID, 1, 1)
+		_, _, err = l.Read(t.Context(), h.ID, 1, 1)
 	}
 	check("waking in vain", 0, 3, err)
 	held, err := l.Pushes().Claim(t.Context(), h.ID, "c", "x", time.Now().Add(time.Minute))
@@ -194,8 +199,8 @@ func held(t *testing.T, l *dynamolog.Log, end time.Time) (c push.Claim) {
 	return c
 }
 
-// TestReleasedUnheard has the first try of a release done without an answer, and another claim the delivery
-// before the second: it is released all the same.
+// TestReleasedUnheard has the first try of a release done without an answer, and another claim the
+// delivery before the second: it is released all the same.
 func TestReleasedUnheard(t *testing.T) {
 	client, table := newTable(t)
 	var holder push.Claim
@@ -223,8 +228,8 @@ func TestReleasedUnheard(t *testing.T) {
 	}
 }
 
-// TestReleasedMeanwhile has the holder release its claim between the two requests of another, who is refused
-// it and then tells the holder: the other gets it.
+// TestReleasedMeanwhile has the holder release its claim between the two requests of another, who
+// is refused it and then tells the holder: the other gets it.
 func TestReleasedMeanwhile(t *testing.T) {
 	client, table := newTable(t)
 	end, updates := time.Now().Add(time.Minute), 0

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"a2alambda/internal/dynamolog"
-	"a2alambda/localtest"
+	"a2alambda/localtest/dynamodblocal"
 )
 
 // TestSecret has eight processes ask a new table for its secret at once, whose requests fail, or are done and not acknowledged: all
@@ -72,7 +72,7 @@ func TestSecret(t *testing.T) {
 func TestSecretCost(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
-	metered, cost := localtest.NewMeter(client)
+	metered, cost := dynamodblocal.NewMeter(client)
 	first := dynamolog.New(metered, table)
 	for range 3 {
 		if _, err := first.Secret(t.Context()); err != nil {

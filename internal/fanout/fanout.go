@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Group runs functions at the same time and joins their errors, of which an errgroup keeps only the first:
-// what goes wrong with one task says nothing of the others.
+// Group runs functions at the same time and joins their errors, of which an errgroup keeps only the
+// first: what goes wrong with one task says nothing of the others.
 type Group struct {
 	running errgroup.Group
 	mu      sync.Mutex // guards errs

@@ -1,4 +1,4 @@
-// Package lambdaenv wires a function to its environment: settings, AWS clients, the table, the other functions.
+// Package lambdaenv wires a function to its environment: settings, AWS clients, table, functions.
 package lambdaenv
 
 import (
@@ -28,12 +28,12 @@ import (
 	"a2alambda/internal/telemetry"
 )
 
-// Gap is the least time between two writes of a running task to DynamoDB: 20 a second at most, and 25 ms of delay on average for
-// what comes faster.
+// Gap is the least time between two writes of a running task to DynamoDB: 20 a second at most, and
+// 25 ms of delay on average for what comes faster.
 const Gap = 50 * time.Millisecond
 
-// answerWithin is how long DynamoDB may take to answer, before the SDK tries again, and Lambda to take an event: a connection may be
-// dead without a word.
+// answerWithin is how long DynamoDB may take to answer, before the SDK tries again, and Lambda to
+// take an event: a connection may be dead without a word.
 const answerWithin = 5 * time.Second
 
 // Config loads the SDK's configuration, with an HTTP client for functions.
@@ -49,8 +49,8 @@ func Config(ctx context.Context, options ...func(*config.LoadOptions) error) (aw
 // DynamoDB returns the client of a table.
 func DynamoDB(cfg aws.Config) *dynamodb.Client {
 	return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
-		// TLS sees to the integrity of responses. The SDK's own check warns of each response that is abandoned halfway, as the
-		// last poll of a stream that has ended is.
+		// TLS sees to the integrity of responses. The SDK's own check warns of each response that
+		// is abandoned halfway, as the last poll of a stream that has ended is.
 		o.DisableValidateResponseChecksum = true
 		if c, ok := o.HTTPClient.(*awshttp.BuildableClient); ok {
 			o.HTTPClient = c.WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = answerWithin })
@@ -59,7 +59,7 @@ func DynamoDB(cfg aws.Config) *dynamodb.Client {
 	})
 }
 
-// NewLogger returns what a function logs with, whose lines carry the metrics of the service, unless it has no name.
+// NewLogger returns a function's logger. Its lines carry the service's metrics, if that has a name.
 func NewLogger(service string) *slog.Logger {
 	h := lambdacontext.NewLogHandler()
 	if service != "" {
@@ -68,8 +68,9 @@ func NewLogger(service string) *slog.Logger {
 	return slog.New(h)
 }
 
-// readRootsOnce has Go read the root certificates from their file alone. It would read the directories, too, where Linux has the same
-// ones again, for half of the CPU that a first TLS handshake takes. Without the file, they are read as ever.
+// readRootsOnce has Go read the root certificates from their file alone. It would read the
+// directories, too, where Linux has the same ones again, for half of the CPU that a first TLS
+// handshake takes. Without the file, they are read as ever.
 // https://pkg.go.dev/crypto/x509#SystemCertPool
 func readRootsOnce() {
 	if os.Getenv("SSL_CERT_DIR") != "" {
@@ -99,7 +100,7 @@ func Open(ctx context.Context, table string) (*Table, error) {
 	return &Table{dynamolog.New(DynamoDB(cfg), table), cfg}, nil
 }
 
-// Runner returns a runner for the table's tasks. A Lambda function, the worker, goes on with what it leaves.
+// Runner returns a runner for the table's tasks. The worker goes on with what it leaves.
 func (t *Table) Runner(worker string, executor a2asrv.AgentExecutor, logger *slog.Logger) (*run.Runner, error) {
 	if worker == "" {
 		return nil, errors.New("lambdaenv: WORKER_FUNCTION_NAME is not set")
@@ -125,8 +126,9 @@ func (t *Table) InvokePush(function string) (func(ctx context.Context, id a2a.Ta
 	}, nil
 }
 
-// Warm connects to the table, for a second at most, and reads its secret. What a function does before it asks for its first event
-// runs with more CPU than an event gets, and a TLS handshake needs it. A failure is nothing: whoever needs the table then will see.
+// Warm connects to the table, for a second at most, and reads its secret. What a function does
+// before it asks for its first event runs with more CPU than an event gets, and a TLS handshake
+// needs it. A failure is ignored: the first request will meet it.
 func Warm(ctx context.Context, l *dynamolog.Log) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()

@@ -34,21 +34,21 @@ func TestWarm(t *testing.T) {
 	s.Start()
 	defer s.Close()
 	lambda(t, s.URL)
-	_, log, err := lambdaenv.NewRunner(t.Context(), "tasks", "worker", nil)
+	table, err := lambdaenv.Open(t.Context(), "tasks")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if n := connections.Load(); n != 0 {
 		t.Errorf("%d connections before the warming", n)
 	}
-	lambdaenv.Warm(t.Context(), log)
+	lambdaenv.Warm(t.Context(), table.Log)
 	if n := requests.Load(); n != 1 || connections.Load() != 1 {
 		t.Errorf("the warming sent %d requests by %d connections, want one by one", n, connections.Load())
 	}
 	// The connection can be used again only a moment after its response has been read: who is faster opens another.
 	for end := time.Now().Add(10 * time.Second); ; {
 		before := connections.Load()
-		if err := log.RequestCancel(t.Context(), tasklog.Head{ID: "task"}); err != nil {
+		if err := table.Log.RequestCancel(t.Context(), tasklog.Head{ID: "task"}); err != nil {
 			t.Fatal(err)
 		}
 		if connections.Load() == before {
@@ -68,12 +68,12 @@ func TestWarmGivesUp(t *testing.T) {
 	}))
 	defer silent.Close()
 	lambda(t, silent.URL)
-	_, log, err := lambdaenv.NewRunner(t.Context(), "tasks", "worker", nil)
+	table, err := lambdaenv.Open(t.Context(), "tasks")
 	if err != nil {
 		t.Fatal(err)
 	}
 	begin := time.Now()
-	lambdaenv.Warm(t.Context(), log)
+	lambdaenv.Warm(t.Context(), table.Log)
 	if d := time.Since(begin); d > 5*time.Second {
 		t.Errorf("the warming took %v, want a second", d)
 	}
@@ -93,11 +93,11 @@ func TestSilence(t *testing.T) {
 	}))
 	defer s.Close()
 	lambda(t, s.URL)
-	_, log, err := lambdaenv.NewRunner(t.Context(), "tasks", "worker", nil)
+	table, err := lambdaenv.Open(t.Context(), "tasks")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := log.RequestCancel(t.Context(), tasklog.Head{ID: "task"}); err != nil || requests.Load() != 2 {
+	if err := table.Log.RequestCancel(t.Context(), tasklog.Head{ID: "task"}); err != nil || requests.Load() != 2 {
 		t.Errorf("after %d requests: %v", requests.Load(), err)
 	}
 }
@@ -121,7 +121,7 @@ func TestRoots(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, _, err := lambdaenv.NewRunner(t.Context(), "tasks", "worker", nil); err != nil {
+		if _, err := lambdaenv.Open(t.Context(), "tasks"); err != nil {
 			t.Fatal(err)
 		}
 		if got := os.Getenv("SSL_CERT_DIR"); got != test.want {

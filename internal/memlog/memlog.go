@@ -3,7 +3,6 @@
 package memlog
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -36,6 +35,8 @@ type task struct {
 	final       bool // the last state is final, and nobody has acquired the task since
 	lease       tasklog.LeaseInfo
 	claimant    string    // the writer that the lease was given to
+	fence       int64     // the first epoch that can append
+	seen        bool      // the holder was told that the task is to be canceled
 	look        time.Time // when it was to be looked at
 
 	// writers[n] is who appended event n, if an append began with it.
@@ -71,7 +72,7 @@ func (l *Log) Create(_ context.Context, h tasklog.Head, first tasklog.Entry, c t
 	h.Push = c.Push
 	t := &task{
 		head: h, first: c.Request, last: c.Request,
-		events:  []tasklog.Event{{Seq: 1, JSON: bytes.Clone(first.JSON)}},
+		events:  []tasklog.Event{{Seq: 1, JSON: first.JSON}},
 		size:    first.Size(),
 		writers: map[int64]string{1: c.Writer},
 		fold:    tasklog.NewFold(nil, 0),
@@ -103,17 +104,22 @@ func (l *Log) Acquire(_ context.Context, s *tasklog.Snapshot, c tasklog.Claim) (
 		return nil, tasklog.ErrConflict
 	}
 	next.Cancel = t.lease.Cancel
-	t.lease, t.claimant, t.last, t.look, t.final = next, c.Writer, c.Request, c.Until, false
+	if s.Fenced() {
+		t.fence = next.Epoch
+	}
+	t.lease, t.claimant, t.last, t.look = next, c.Writer, c.Request, c.Until
+	t.seen, t.final = false, false
+	t.head.Push = t.head.Push || c.Push
 	return held, nil
 }
 
-// held returns the task if the lease is its last one. log.mu is held.
+// held returns the task if the lease is its last one, and was not released. log.mu is held.
 func (h lease) held() (*task, error) {
 	t := h.log.get(h.id)
 	switch {
 	case t == nil:
 		return nil, tasklog.ErrNotFound
-	case t.lease.Epoch != h.epoch:
+	case t.lease.Epoch != h.epoch || t.lease.Released:
 		return t, tasklog.ErrConflict
 	}
 	return t, nil
@@ -123,15 +129,15 @@ func (h lease) held() (*task, error) {
 func (h lease) Append(_ context.Context, first int64, entries []tasklog.Entry) error {
 	h.log.mu.Lock()
 	defer h.log.mu.Unlock()
-	t, err := h.held()
-	if t != nil && t.writers[first] == h.writer && first > 1 {
-		return nil
-	}
-	if err != nil {
-		return err
+	t := h.log.get(h.id)
+	if t == nil {
+		return tasklog.ErrNotFound
 	}
 	next := int64(len(t.events)) + 1
-	if first != next || t.ended {
+	switch {
+	case first < next && t.writers[first] == h.writer:
+		return nil
+	case first != next || t.ended || h.epoch < t.fence:
 		return tasklog.ErrConflict
 	}
 	for i, e := range entries {
@@ -141,6 +147,7 @@ func (h lease) Append(_ context.Context, first int64, entries []tasklog.Entry) e
 			t.ended, t.final = e.State.Terminal(), tasklog.Final(e.State)
 		}
 	}
+	t.lease.Cancel = t.lease.Cancel && !(t.final && t.seen)
 	t.writers[first] = h.writer
 	return nil
 }
@@ -153,8 +160,8 @@ func (h lease) Renew(_ context.Context, until time.Time) (tasklog.Asked, error) 
 	if err != nil {
 		return tasklog.Asked{}, err
 	}
-	t.lease.Holder, t.lease.Until, t.lease.Released = h.writer, until, false
-	return tasklog.Asked{Cancel: t.lease.Cancel}, nil
+	t.lease.Until = until
+	return t.ask(), nil
 }
 
 // Asked implements [tasklog.Lease].
@@ -165,7 +172,13 @@ func (h lease) Asked(context.Context) (tasklog.Asked, error) {
 	if err != nil {
 		return tasklog.Asked{}, err
 	}
-	return tasklog.Asked{Cancel: t.lease.Cancel}, nil
+	return t.ask(), nil
+}
+
+// ask returns what is asked of the holder, who knows it from then on. log.mu is held.
+func (t *task) ask() tasklog.Asked {
+	t.seen = t.lease.Cancel
+	return tasklog.Asked{Cancel: t.lease.Cancel}
 }
 
 // SaveSnapshot implements [tasklog.Lease]. The fold is kept as it is.
@@ -228,13 +241,15 @@ func (l *Log) Settle(_ context.Context, s *tasklog.Snapshot) error {
 const pollEvents = 1000
 
 // Poll implements [tasklog.Log].
-func (l *Log) Poll(ctx context.Context, id a2a.TaskID, after int64) ([]tasklog.Event, tasklog.LeaseInfo, error) {
-	events, _, err := l.Read(ctx, id, after, pollEvents)
-	if err != nil {
-		return nil, tasklog.LeaseInfo{}, err
+func (l *Log) Poll(_ context.Context, id a2a.TaskID, after int64) ([]tasklog.Event, tasklog.LeaseInfo, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.get(id)
+	if t == nil {
+		return nil, tasklog.LeaseInfo{}, tasklog.ErrNotFound
 	}
-	lease, err := l.Lease(ctx, id)
-	return events, lease, err
+	events, _ := t.read(after, pollEvents)
+	return events, t.lease, nil
 }
 
 // Read implements [tasklog.Log].
@@ -245,13 +260,19 @@ func (l *Log) Read(_ context.Context, id a2a.TaskID, after int64, limit int) ([]
 	if t == nil {
 		return nil, false, tasklog.ErrNotFound
 	}
-	end, size := min(after, int64(len(t.events))), 0
-	begin := end
-	for end < int64(len(t.events)) && end-begin < int64(limit) && size < tasklog.ReadBytes {
-		size += len(t.events[end].JSON)
-		end++
+	events, more := t.read(after, limit)
+	return events, more, nil
+}
+
+// read returns events after number after, and whether there are more. log.mu is held.
+func (t *task) read(after int64, limit int) (events []tasklog.Event, more bool) {
+	rest := t.events[min(after, int64(len(t.events))):]
+	n, size := 0, 0
+	for n < min(limit, len(rest)) && size < tasklog.ReadBytes {
+		size += len(rest[n].JSON)
+		n++
 	}
-	return t.events[begin:end:end], end < int64(len(t.events)), nil
+	return rest[:n:n], n < len(rest)
 }
 
 // Lease implements [tasklog.Log].
@@ -329,12 +350,14 @@ func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) 
 		l.mu.Unlock()
 		return nil, tasklog.ErrNotFound
 	}
+	l.mu.Unlock()
+
+	t.mu.Lock() // first: nobody else may have folded more than is copied here
+	defer t.mu.Unlock()
+	l.mu.Lock()
 	events := t.events[:len(t.events):len(t.events)]
 	s := &tasklog.Snapshot{Head: t.head, Size: t.size, First: t.first, Last: t.last, Lease: t.lease}
 	l.mu.Unlock()
-
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	for int(t.fold.Seq()) < len(events) {
 		t.fold.Add(events[t.fold.Seq()])
 	}

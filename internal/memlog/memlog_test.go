@@ -10,7 +10,7 @@ import (
 )
 
 func TestLog(t *testing.T) {
-	tasklogtest.Test(t, func(*testing.T) tasklog.Log { return new(memlog.Log) })
+	tasklogtest.Test(t, func(*testing.T) tasklog.Store { return new(memlog.Log) })
 }
 
 func TestPushes(t *testing.T) {

@@ -1,11 +1,13 @@
 // The agent, as its card tells.
 
 async function loadCard() {
-  const response = await fetch('.well-known/agent-card.json').catch(() => {
-    throw new Error(words.cardLost);
-  });
+  const gone = () => {
+    throw new Lost(words.cardLost);
+  };
+  const response = await fetch('.well-known/agent-card.json', { signal: AbortSignal.timeout(patience) }).catch(gone);
+  checkAway(response, words.cardUnread);
   if (!response.ok) throw new Error(words.cardUnread(response.status));
-  return response.json();
+  return JSON.parse(await response.text().catch(gone));
 }
 
 let agentName = words.agent;

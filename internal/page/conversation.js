@@ -1,7 +1,7 @@
 // The conversation that is open: its tasks, oldest first. Its address is in the URL's fragment, so that a reload, another tab or
 // another browser opens it again.
 
-const conversation = { context: '', tasks: [], more: '' };
+const conversation = { context: '', tasks: [], more: '' }; // and unsent: a message whose fate is unknown, and when it was sent
 
 const joinable = 9 * 60_000; // ms in which the server knows a message that comes again: ten minutes
 
@@ -44,7 +44,8 @@ function learnOpen(task) {
 function remember() {
   const last = conversation.tasks.at(-1);
   conversation.context = conversation.tasks.findLast((task) => task.context)?.context ?? conversation.context;
-  const pending = last?.pending && { message: last.pending, at: history.state?.pending?.message.messageId === last.pending.messageId ? history.state.pending.at : Date.now() };
+  const since = history.state?.pending?.message.messageId === last?.pending?.messageId ? history.state?.pending?.at : Date.now();
+  const pending = last?.pending ? { message: last.pending, at: since } : conversation.unsent;
   const task = conversation.tasks.findLast((t) => t.id)?.id;
   const now = address({ context: conversation.context, task });
   try {
@@ -72,7 +73,8 @@ function clearConversation() {
     task.leave();
     task.view.element.remove();
   }
-  Object.assign(conversation, { context: '', more: '' });
+  Object.assign(conversation, { context: '', more: '', unsent: undefined });
+  forget('newest', 'earlier');
   $('earlier').hidden = true;
   $('opening').hidden = true;
   $('empty').hidden = false;
@@ -139,16 +141,13 @@ function forgo(task, error) {
 const taskNotFound = -32001; // A2A 1.0, section 5.4
 
 // openAddressed opens the conversation that the URL names, and sends the message again whose fate is unknown.
-async function openAddressed() {
+function openAddressed() {
   clearConversation();
   const { context, task } = addressed();
   const pending = history.state?.pending;
-  Object.assign(conversation, { context, byTask: Boolean(task) && !context });
+  Object.assign(conversation, { context, byTask: Boolean(task) && !context, unsent: pending });
   drawRecent();
-  if (!context && !task) {
-    if (pending) resend(pending);
-    return;
-  }
+  if (!context && !task) return resend();
   $('empty').hidden = true;
   $('opening').hidden = false;
   $('opening').textContent = words.opening;
@@ -156,12 +155,18 @@ async function openAddressed() {
     conversation.tasks.push(addTask());
     conversation.tasks[0].open(task);
   }
-  await loadContext();
-  if (pending) resend(pending);
+  if (context) loadContext();
+  else resend();
 }
 
-function resend({ message, at }) {
-  const task = conversation.tasks.find((t) => t.id && t.id === message.taskId) ?? (message.taskId ? undefined : addTask());
+// resend sends the message again whose fate is unknown, to the task that it is for. Early, that task may be still to come.
+function resend({ early } = {}) {
+  if (!conversation.unsent) return;
+  const { message, at } = conversation.unsent;
+  const here = conversation.tasks.find((t) => t.id && t.id === message.taskId);
+  if (early && message.taskId && !here) return;
+  conversation.unsent = undefined;
+  const task = here ?? (message.taskId ? undefined : addTask());
   if (!task) return;
   if (!conversation.tasks.includes(task)) conversation.tasks.push(task);
   if (Date.now() - at < joinable) return task.send(message);
@@ -174,24 +179,32 @@ function resend({ message, at }) {
 async function loadContext(pageToken) {
   const { context } = conversation;
   if (!context) return;
+  const away = (error) => {
+    if (!pageToken && !conversation.tasks.length) $('opening').textContent = error.message;
+    resend({ early: error instanceof Lost });
+  };
   try {
-    const page = await call('ListTasks', { contextId: context, pageSize: 20, includeArtifacts: true, pageToken });
-    if (conversation.context !== context) return;
-    above(() => (page.tasks ?? []).forEach(place));
+    const params = { contextId: context, pageSize: 20, includeArtifacts: true, pageToken };
+    const page = await read(pageToken ? 'earlier' : 'newest', (signal) => call('ListTasks', params, signal), away);
+    if (!page) return;
+    above(() => {
+      (page.tasks ?? []).forEach(place);
+      arrange();
+    });
     conversation.more = page.nextPageToken;
     $('earlier').hidden = !conversation.more;
     if (!conversation.tasks.length) $('opening').textContent = words.gone;
     $('opening').hidden = conversation.tasks.length > 0;
+    resend();
     remember();
     refreshComposer();
     drawRecent();
   } catch (error) {
-    if (conversation.context === context && !pageToken && !conversation.tasks.length) $('opening').textContent = error.message;
+    away(error);
   }
 }
 
-// place puts a task of the list into the conversation: its events if it has more to come, or is the only one, and else as it is. The
-// order is that of the tasks' newest states; those that the list does not have yet are the newest.
+// place puts a task of the list into the conversation: its events if it has more to come, or is the only one, and else as it is.
 function place(found) {
   const state = stateName(found.status.state);
   const time = Date.parse(found.status.timestamp);
@@ -199,14 +212,19 @@ function place(found) {
   const here = conversation.tasks.find((task) => task.id === found.id);
   const task = here ?? addTask();
   task.time = time;
-  if (!here) conversation.tasks.unshift(task);
+  if (here) return;
+  conversation.tasks.unshift(task);
+  if (conversation.tasks.length > 1 && ended.has(state)) task.show(found);
+  else task.open(found.id);
+}
+
+// arrange puts the tasks in the order of their newest states; those that the list does not have yet are the newest. One that stays where
+// it is keeps the focus.
+function arrange() {
   conversation.tasks.sort((a, b) => (a.time < b.time ? -1 : Number(a.time > b.time)));
   conversation.tasks.forEach(({ view }, i) => {
     if ($('tasks').children[i] !== view.element) $('tasks').insertBefore(view.element, $('tasks').children[i]);
   });
-  if (here) return;
-  if (conversation.tasks.length > 1 && ended.has(state)) task.show(found);
-  else task.open(found.id);
 }
 
 $('earlier').addEventListener('click', () => loadContext(conversation.more));

@@ -1,7 +1,6 @@
 // The conversations: tasks that have a context in common.
 
 const listed = new Map(); // by context: { context, tasks: Map of { id, state, time, words } by id }
-let lists = 0;
 let nextPage = '';
 
 // learn keeps what is known of a task. The list may lag behind what the page has seen itself.
@@ -21,15 +20,23 @@ function seen({ context, tasks }) {
   return { context, ...newest, title: all.find((task) => task.said)?.said || words.untitled, states: new Set(all.map((task) => task.state)) };
 }
 
+// What keeps the list, or the extended card, from being shown: error messages. They stay until there is an answer.
+const troubles = { list: '', card: '' };
+
+function trouble(what, message) {
+  if (troubles[what] === message) return;
+  troubles[what] = message;
+  drawRecent();
+}
+
 // showRecent asks for the newest tasks, or, with a page token, for older ones.
 async function showRecent(pageToken) {
-  const turn = ++lists;
   const state = $('filter-state').value;
   const params = { pageSize: 30, historyLength: 20, pageToken };
   if (state) params.status = `TASK_STATE_${state.toUpperCase().replaceAll('-', '_')}`;
   try {
-    const page = await call('ListTasks', params);
-    if (turn !== lists) return;
+    const page = await read('list', (signal) => call('ListTasks', params, signal), ({ message }) => trouble('list', message));
+    if (!page) return;
     for (const { id, contextId, status, history } of page.tasks ?? []) {
       const begin = history?.find((message) => message.role === 'ROLE_USER' && firstWords(message));
       learn({
@@ -38,9 +45,10 @@ async function showRecent(pageToken) {
     }
     nextPage = page.nextPageToken;
     $('older').hidden = !nextPage;
+    troubles.list = '';
     drawRecent();
   } catch (error) {
-    if (turn === lists) $('recent-note').textContent = error.message;
+    trouble('list', error.message);
   }
 }
 
@@ -52,7 +60,7 @@ function drawRecent() {
   const shown = all.filter((c) => (!filter || c.title.toLowerCase().includes(filter)) && (!state || c.states.has(state)));
   const focused = document.activeElement?.dataset.context;
   $('recent').replaceChildren(...shown.map(recentConversation));
-  $('recent-note').textContent = shown.length ? '' : all.length ? words.noneSuch : words.none;
+  $('recent-note').textContent = troubles.list || troubles.card || (shown.length ? '' : all.length ? words.noneSuch : words.none);
   if (focused) $('recent').querySelector(`[data-context="${CSS.escape(focused)}"]`)?.focus();
   retitle();
 }

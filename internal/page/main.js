@@ -57,9 +57,15 @@ $('access').addEventListener('submit', async (event) => {
   token = $('token').value.trim();
   showRecent();
   try {
-    if ((await card)?.capabilities?.extendedAgentCard) showCard(await call('GetExtendedAgentCard', {}));
+    if ((await card)?.capabilities?.extendedAgentCard) {
+      const away = ({ message }) => trouble('card', message);
+      const extended = await read('card', (signal) => call('GetExtendedAgentCard', {}, signal), away);
+      if (!extended) return;
+      showCard(extended);
+    }
+    trouble('card', '');
   } catch (error) {
-    $('recent-note').textContent = error.message;
+    trouble('card', error.message);
     return;
   }
   const refused = conversation.tasks.at(-1);
@@ -68,18 +74,19 @@ $('access').addEventListener('submit', async (event) => {
   (again ?? $('message')).focus();
 });
 
-const card = loadCard().then((card) => {
+const cardAway = ({ message }) => {
+  $('description').textContent = message;
+};
+const card = insist(loadCard, { away: cardAway }).then((card) => {
   showCard(card);
   if ($('access').hidden) {
-    openAddressed();
+    if (!conversation.tasks.length) openAddressed(); // nobody has begun one before the card came
     showRecent();
   } else {
     $('recent-note').textContent = words.tokenFirst;
   }
   return card;
-}).catch((error) => {
-  $('description').textContent = error.message;
-});
+}).catch(cardAway);
 // The link to the box would take the place of the conversation in the URL.
 $('skip').addEventListener('click', (event) => {
   event.preventDefault();

@@ -41,11 +41,14 @@ async function post(method, params, { signal, last } = {}) {
   if (last) headers['Last-Event-ID'] = String(last);
   const body = JSON.stringify({ jsonrpc: '2.0', id: ++calls, method, params });
   const response = await fetch('./', { method: 'POST', headers, body, signal, redirect: 'error' }).catch(lost);
-  // Who is overloaded or away may be back in a moment.
-  if ([408, 425, 429].includes(response.status) || response.status >= 500) {
-    throw new Lost(words.answeredWith(response.status), { after: 1000 * Math.min(60, Number(response.headers.get('Retry-After')) || 0) });
-  }
+  checkAway(response, words.answeredWith);
   return response;
+}
+
+// checkAway throws Lost if a response says that the server is overloaded or away: it may be back in a moment.
+function checkAway({ status, headers }, message) {
+  if (![408, 425, 429].includes(status) && status < 500) return;
+  throw new Lost(message(status), { after: 1000 * Math.min(60, Number(headers.get('Retry-After')) || 0) });
 }
 
 // result returns what a response says, be it a whole response or a frame of a stream.
@@ -58,17 +61,53 @@ function result(message, status) {
 }
 
 async function answer(response) {
+  const text = await response.text().catch(lost); // the network may be gone before all of it has come
   let message;
   try {
-    message = await response.json();
+    message = JSON.parse(text);
   } catch {
     // result says what there is to say.
   }
   return result(message, response.status);
 }
 
-async function call(method, params) {
-  return answer(await post(method, params, { signal: AbortSignal.timeout(patience) }));
+async function call(method, params, signal = never) {
+  return answer(await post(method, params, { signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]) }));
+}
+
+const never = new AbortController().signal;
+
+// insist asks until there is an answer, be it a refusal, and returns it, or undefined if the signal says that nobody waits for it. It is
+// for what can be asked for twice without harm. away is told of each answer that was lost. A hidden page does not ask again until it is
+// shown, but if there is an end to the tries.
+async function insist(ask, { signal = never, away, most = Infinity } = {}) {
+  for (let tries = 1; ; tries++) {
+    try {
+      const got = await ask(signal);
+      return signal.aborted ? undefined : got;
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      if (!(error instanceof Lost) || tries >= most) throw error;
+      away?.(error);
+      do await pause(Math.max(delay(tries), error.after), signal);
+      while (most === Infinity && document.visibilityState !== 'visible' && !signal.aborted);
+      if (signal.aborted) return undefined;
+    }
+  }
+}
+
+// read insists on an answer until somebody reads the same kind of thing anew, or forgets it.
+const readers = new Map(); // by kind: their AbortControllers
+
+function read(kind, ask, away) {
+  forget(kind);
+  const reader = new AbortController();
+  readers.set(kind, reader);
+  return insist(ask, { signal: reader.signal, away });
+}
+
+function forget(...kinds) {
+  for (const kind of kinds) readers.get(kind)?.abort();
 }
 
 // stream yields the frames of a stream as they come, those of one read together: their text, and, if they are events, their number and

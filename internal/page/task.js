@@ -114,16 +114,21 @@ class Task {
     if (this.canceling) return;
     this.canceling = true;
     this.toCancel = true;
+    this.view.alert('');
     this.view.refresh();
-    try {
-      this.view.frame('sent', `CancelTask ${JSON.stringify({ id: this.id })}`);
-      await call('CancelTask', { id: this.id });
-      if (!this.streaming) this.connect();
-    } catch (error) {
-      if (!this.over) this.view.alert(error.message);
-    }
+    // A task that cannot be canceled has ended: perhaps by an earlier try whose answer was lost. Its stream tells.
+    const failure = await insist(() => this.askCancel(), { most: 5 }).catch((error) => error.code !== taskNotCancelable && error);
+    if (failure && !this.over) this.view.alert(failure.message);
+    else if (!this.streaming && !this.over && !this.left) this.connect();
     this.canceling = false;
     this.view.refresh();
+  }
+
+  // askCancel asks once more to cancel the task, if it has not ended.
+  async askCancel() {
+    if (this.over) return;
+    this.view.frame('sent', `CancelTask ${JSON.stringify({ id: this.id })}`);
+    await call('CancelTask', { id: this.id });
   }
 
   // connect reads the stream until the task has ended or waits, and takes it up again where it is cut, for as long as the page is open.
@@ -144,8 +149,8 @@ class Task {
       }
       if (abort.signal.aborted) return;
       if (error && !(error instanceof Lost)) {
+        if (await this.atEnd(error, abort.signal)) return;
         this.streaming = false;
-        if (await this.atEnd(error)) return;
         this.fail(error);
         if (error instanceof Refusal) return;
         throw error; // it is this page's fault
@@ -190,18 +195,25 @@ class Task {
     if (this.pending) {
       const params = { message: this.pending };
       this.view.frame('sent', `SendStreamingMessage ${JSON.stringify(params)}`);
-      return stream('SendStreamingMessage', params, options);
+      return stream('SendStreamingMessage', params, { ...options, last: this.last }); // from there, if it has arrived before
     }
     const last = Math.max(this.last, 1);
     this.view.frame('sent', `SubscribeToTask ${JSON.stringify({ id: this.id })}\nLast-Event-ID: ${last}`);
     return stream('SubscribeToTask', { id: this.id }, { ...options, last });
   }
 
-  // atEnd shows a task as it is whose log has nothing more to tell, and reports whether it is one.
-  async atEnd(error) {
+  // atEnd shows a task as it is whose log has nothing more to tell, and reports whether it is one, or nobody waits for it any more.
+  async atEnd(error, signal) {
     if (this.pending || !(error instanceof Refusal) || error.code !== unsupportedOperation) return false;
-    const task = await call('GetTask', { id: this.id }).catch(() => undefined);
+    const away = () => {
+      this.link = navigator.onLine ? 'lost' : 'offline';
+      this.view.refresh();
+    };
+    const task = await insist((signal) => call('GetTask', { id: this.id }, signal), { signal, away }).catch(() => undefined);
+    if (signal.aborted) return true;
+    this.link = '';
     if (!ended.has(stateName(task?.status?.state))) return false;
+    this.streaming = false;
     this.view.clear();
     this.show(task);
     this.changed();
@@ -294,4 +306,4 @@ class Task {
   }
 }
 
-const unsupportedOperation = -32004; // A2A 1.0, section 5.4
+const [taskNotCancelable, unsupportedOperation] = [-32002, -32004]; // A2A 1.0, section 5.4

@@ -12,8 +12,8 @@ import (
 // sweepAtOnce is how many invocations a sweep asks for at the same time.
 const sweepAtOnce = 16
 
-// Sweep calls invoke, concurrently, for each configuration that is due, for somebody to deliver it. It
-// goes on after an error. It returns how many configurations were due, and all errors.
+// Sweep calls invoke, concurrently, for each configuration that is due, for somebody to deliver it.
+// It goes on after an error. It returns how many configurations were due, and all errors.
 func Sweep(
 	ctx context.Context, s Store, invoke func(ctx context.Context, id a2a.TaskID, config string) error,
 ) (n int, err error) {

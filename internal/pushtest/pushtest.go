@@ -1,4 +1,4 @@
-// Package pushtest tests that a [push.Store] keeps its contract. Every implementation passes the same tests.
+// Package pushtest tests that a [push.Store] keeps its contract: each must pass the same tests.
 package pushtest
 
 import (
@@ -17,6 +17,7 @@ import (
 	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
+	"a2alambda/internal/trace"
 )
 
 // Store is a store of configurations with the log of their tasks.
@@ -25,7 +26,7 @@ type Store struct {
 	Log tasklog.Log
 }
 
-// Test runs all tests. Open returns the store under test; the stores that it returns may share their tasks.
+// Test runs all tests. Open returns the store under test; they may share their tasks.
 func Test(t *testing.T, open func(t *testing.T) Store) {
 	for _, test := range []struct {
 		name string
@@ -42,7 +43,7 @@ func Test(t *testing.T, open func(t *testing.T) Store) {
 		{"ConcurrentClaims", testConcurrentClaims},
 		{"NothingOverlooked", testNothingOverlooked},
 		{"Head", testHead},
-		{"HolderIsTold", testHolderIsTold},
+		{"Lease", testLease},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
@@ -50,18 +51,19 @@ func Test(t *testing.T, open func(t *testing.T) Store) {
 
 // Wrap returns the store with errors that are wrapped, as those of every store may be.
 func Wrap(s push.Store) push.Store {
-	return push.Around(s, func(_ string, _ a2a.TaskID, do func() error) error {
-		if err := do(); err != nil {
-			return fmt.Errorf("wrapped: %w", err)
+	return push.Hooked(s, tasklog.Hooks{After: func(_ context.Context, _ tasklog.Op, err error) error {
+		if err != nil {
+			err = fmt.Errorf("wrapped: %w", err)
 		}
-		return nil
-	})
+		return err
+	}})
 }
 
 // NewConfig returns a configuration of the task, after its first event.
 func NewConfig(h tasklog.Head, id, url string) push.Config {
 	return push.Config{
-		TaskID: h.ID, ID: id, Version: "1.0", Expires: h.Expires, Trace: h.Trace,
+		TaskID: h.ID, ID: id, Version: "1.0", Expires: h.Expires,
+		Trace:    trace.Trace{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", State: "a=1,b=2"},
 		Push:     a2a.PushConfig{TaskID: h.ID, ID: id, URL: url, Token: "token"},
 		Progress: push.Progress{After: 1},
 	}
@@ -120,7 +122,7 @@ func release(t *testing.T, c push.Claim, p push.Progress, due time.Time, want bo
 	}
 }
 
-// wantDue fails the test unless the configuration becomes due, or is not due. A store may find it late.
+// wantDue fails the test unless the configuration becomes due, or is not. Due may find it late.
 func wantDue(t *testing.T, s Store, c push.Config, want bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
@@ -327,8 +329,8 @@ func testConcurrentClaims(t *testing.T, s Store) {
 	}
 }
 
-// testNothingOverlooked has several deliver what one counts, each woken after each step of it: when all of
-// them are done, everything is delivered, once.
+// testNothingOverlooked has several deliver what one counts, each woken after each step of it: when
+// all of them are done, everything is delivered, once.
 func testNothingOverlooked(t *testing.T, s Store) {
 	const steps, deliverers = 30, 3
 	c := put(t, s)
@@ -383,67 +385,58 @@ func testNothingOverlooked(t *testing.T, s Store) {
 	}
 }
 
-// testHead checks that heads tell that there are configurations.
+// testHead checks that a task says that it has configurations.
 func testHead(t *testing.T, s Store) {
-	load := func(h tasklog.Head) bool {
+	wantPush := func(h tasklog.Head, want bool) {
 		t.Helper()
 		snapshot, err := s.Log.Load(t.Context(), h.ID)
 		must(t, err)
-		return snapshot.Head.Push
+		if snapshot.Head.Push != want {
+			t.Errorf("has configurations: %v, want %v", snapshot.Head.Push, want)
+		}
 	}
-	h, first := tasklogtest.NewTask()
-	must(t, s.Log.Create(t.Context(), h, "w", seconds(60), first))
-	if load(h) {
-		t.Error("a task without push notifications has some")
-	}
+	h, lease := create(t, s)
+	wantPush(h, false)
 	must(t, s.Put(t.Context(), h, NewConfig(h, "c", "https://example.com")))
-	if !load(h) {
-		t.Error("a task with push notifications has none")
-	}
-	must(t, s.Log.SetStatus(t.Context(), h.ID, tasklog.Status{State: a2a.TaskStateWorking, Time: time.Now(), Seq: 2}))
-	if !load(h) {
-		t.Error("a status takes them away")
-	}
+	wantPush(h, true)
+	must(t, lease.Append(t.Context(), 2, []tasklog.Entry{tasklogtest.Status(h, a2a.TaskStateWorking, "")}))
+	lease.Close()
+	wantPush(h, true)
 
-	h, first = tasklogtest.NewTask()
+	h, first := tasklogtest.NewTask()
 	h.Push = true
 	must(t, s.Put(t.Context(), h, NewConfig(h, "c", "https://example.com"))) // before the task
 	if _, err := s.Log.Load(t.Context(), h.ID); !errors.Is(err, tasklog.ErrNotFound) {
 		t.Errorf("a configuration makes a task: %v", err)
 	}
-	must(t, s.Log.Create(t.Context(), h, "w", seconds(60), first))
-	if !load(h) {
-		t.Error("a task that was created with push notifications has none")
-	}
+	_, err := s.Log.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Until: seconds(60), Push: true})
+	must(t, err)
+	wantPush(h, true)
 }
 
-// testHolderIsTold checks that the holder of a lease learns of a configuration in the middle of its run.
-func testHolderIsTold(t *testing.T, s Store) {
+// create creates a task without configurations.
+func create(t *testing.T, s Store) (tasklog.Head, tasklog.Lease) {
+	t.Helper()
 	h, first := tasklogtest.NewTask()
-	must(t, s.Log.Create(t.Context(), h, "w", seconds(60), first))
-	asked := func(h tasklog.Head, until time.Time) tasklog.Asked {
-		t.Helper()
-		a, err := s.Log.Renew(t.Context(), h, "w", until)
-		must(t, err)
-		return a
-	}
-	if a := asked(h, time.Time{}); a.Push {
-		t.Error("told of nothing")
-	}
-	must(t, s.Put(t.Context(), h, NewConfig(h, "c", "https://example.com")))
-	for _, until := range []time.Time{{}, seconds(70)} {
-		if a := asked(h, until); a != (tasklog.Asked{Push: true}) {
-			t.Errorf("renewing until %v: %+v", until, a)
-		}
-	}
-	h.Push = true
-	asked(h, seconds(80))
-	if a := asked(h, seconds(90)); a.Push {
-		t.Error("told again")
-	}
-	snapshot, err := s.Log.Load(t.Context(), h.ID)
+	lease, err := s.Log.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Until: seconds(60)})
 	must(t, err)
-	if snapshot.Lease.Holder != "w" || snapshot.Lease.Expired() {
-		t.Errorf("the lease is %+v", snapshot.Lease)
+	return h, lease
+}
+
+// testLease checks that a configuration in the middle of a run leaves the lease as it is.
+func testLease(t *testing.T, s Store) {
+	h, lease := create(t, s)
+	must(t, s.Put(t.Context(), h, NewConfig(h, "c", "https://example.com")))
+	asked, err := lease.Asked(t.Context())
+	must(t, err)
+	renewed, err := lease.Renew(t.Context(), seconds(70))
+	must(t, err)
+	if asked != (tasklog.Asked{}) || renewed != asked {
+		t.Errorf("the holder is asked for %+v, %+v", asked, renewed)
+	}
+	info, err := s.Log.Lease(t.Context(), h.ID)
+	must(t, err)
+	if info.Holder != "w" || info.Expired() {
+		t.Errorf("the lease is %+v", info)
 	}
 }

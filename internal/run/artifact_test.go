@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"iter"
-	"log/slog"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -15,7 +15,6 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"a2alambda/internal/memlog"
-	"a2alambda/internal/run"
 	"a2alambda/internal/tasklog"
 )
 
@@ -61,8 +60,8 @@ func (chunker) Cancel(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a
 	}
 }
 
-// TestFirstChunk checks that no artifact's first chunk says that it is appended, whoever makes it, also after a run that was cut
-// off, and that all others are as their executor has made them.
+// TestFirstChunk checks that no artifact's first chunk says that it is appended, whoever makes it,
+// also after a run that was cut off, and that all others are as their executor has made them.
 func TestFirstChunk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -80,7 +79,7 @@ func TestFirstChunk(t *testing.T) {
 			}
 			shown = append(shown, chunks(t, events)...)
 		}
-		r := &run.Runner{Log: l, Executor: chunker{}, Logger: slog.New(slog.DiscardHandler)}
+		r := runner(l, io.Discard, chunker{})
 		if err := r.Work(t.Context(), h.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +90,7 @@ func TestFirstChunk(t *testing.T) {
 		if err := r.Cancel(t.Context(), snapshot); err != nil {
 			t.Fatal(err)
 		}
-		events, err := l.Read(t.Context(), h.ID, 1, 1000)
+		events, _, err := l.Read(t.Context(), h.ID, 1, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -43,17 +42,8 @@ func TestEarlier(t *testing.T) {
 			}
 			task, now := a2a.NewSubmittedTask(info, m), time.Now()
 			task.Status.Timestamp = &now
-			first, err := tasklog.Encode(task)
-			if err == nil {
-				err = l.Create(t.Context(), h, "w", time.Now().Add(run.LeaseTime), first)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			fold := tasklog.NewFold(nil, 0)
-			fold.Add(tasklog.Event{Seq: 1, JSON: first})
 			var saw []string
-			r := &run.Runner{Log: l, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Executor: executor(
+			r := runner(l, io.Discard, executor(
 				func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 					tasks, err := run.Earlier(ctx, n)
 					if err != nil {
@@ -63,12 +53,8 @@ func TestEarlier(t *testing.T) {
 						saw = append(saw, fmt.Sprintf("%s said %q", task.ID, task.History[0].Parts[0].Text()))
 					}
 					yield(status(ec, end), nil)
-				})}
-			turn := run.Turn{
-				Head: h, Writer: "w", Until: time.Now().Add(run.LeaseTime), Fold: fold,
-				Context: &a2asrv.ExecutorContext{TaskID: h.ID, ContextID: h.ContextID},
-			}
-			if err := r.Start(t.Context(), turn).Wait(); err != nil {
+				}))
+			if err := r.Start(t.Context(), create(t, l, h, tasklogtest.EntryOf(task)), run.Nobody).Wait(); err != nil {
 				t.Fatal(err)
 			}
 			return strings.Join(saw, ", ")

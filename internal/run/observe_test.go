@@ -3,7 +3,6 @@ package run_test
 import (
 	"bytes"
 	"context"
-	"log/slog"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,9 +13,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"a2alambda/internal/memlog"
-	"a2alambda/internal/run"
 	"a2alambda/internal/tasklog"
-	"a2alambda/internal/tasklogtest"
 )
 
 // TestLines checks the line that is logged of a run, for each way that it may end.
@@ -29,8 +26,8 @@ func TestLines(t *testing.T) {
 			yield(status(ec, a2a.TaskStateCompleted), nil)
 		}
 	})
-	within := func(d time.Duration) func(t *testing.T, l tasklog.Log, logs *bytes.Buffer, x a2asrv.AgentExecutor) {
-		return func(t *testing.T, l tasklog.Log, logs *bytes.Buffer, x a2asrv.AgentExecutor) {
+	within := func(d time.Duration) func(t *testing.T, l tasklog.Store, logs *bytes.Buffer, x a2asrv.AgentExecutor) {
+		return func(t *testing.T, l tasklog.Store, logs *bytes.Buffer, x a2asrv.AgentExecutor) {
 			ctx, cancel := context.WithTimeout(t.Context(), d)
 			defer cancel()
 			r, h := start(t, ctx, l, logs, x)
@@ -43,24 +40,13 @@ func TestLines(t *testing.T) {
 			}
 		}
 	}
-	cutOff := func(t *testing.T, l tasklog.Log, logs *bytes.Buffer, x a2asrv.AgentExecutor) {
-		h, first := tasklogtest.NewTask()
-		if err := l.Create(t.Context(), h, "dead", time.Now().Add(run.LeaseTime), first); err != nil {
-			t.Fatal(err)
-		}
-		err := l.Append(t.Context(), tasklog.Batch{
-			ID: h.ID, Writer: "dead", First: 2, Events: [][]byte{tasklogtest.StatusEvent(h, a2a.TaskStateWorking, "")}, Expires: h.Expires,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(run.LeaseTime)
-		work(t, l, logs, x, h.ID)
+	cutOff := func(t *testing.T, l tasklog.Store, logs *bytes.Buffer, x a2asrv.AgentExecutor) {
+		work(t, l, logs, x, orphan(t, l, a2a.TaskStateWorking).ID)
 	}
 	for _, test := range []struct {
 		name string
 		x    a2asrv.AgentExecutor
-		do   func(t *testing.T, l tasklog.Log, logs *bytes.Buffer, x a2asrv.AgentExecutor)
+		do   func(t *testing.T, l tasklog.Store, logs *bytes.Buffer, x a2asrv.AgentExecutor)
 		want string
 	}{
 		{"completed", patient, within(time.Hour), "state=TASK_STATE_COMPLETED events=2 runMs=60000"},
@@ -72,7 +58,7 @@ func TestLines(t *testing.T) {
 			`state=TASK_STATE_FAILED end=unfinished events=1 runMs=0 failures=1`},
 		{"panicked", executor(func(context.Context, *a2asrv.ExecutorContext, func(a2a.Event, error) bool) { panic("oh") }), within(time.Hour),
 			`state=TASK_STATE_FAILED end=failed events=1 runMs=0 failures=1`},
-		{"canceled", patient, func(t *testing.T, l tasklog.Log, logs *bytes.Buffer, _ a2asrv.AgentExecutor) {
+		{"canceled", patient, func(t *testing.T, l tasklog.Store, logs *bytes.Buffer, _ a2asrv.AgentExecutor) {
 			r, h := start(t, t.Context(), l, logs, canceler{patient, func(context.Context, *a2asrv.ExecutorContext, func(a2a.Event, error) bool) {}})
 			time.Sleep(time.Second + time.Millisecond)
 			if err := l.RequestCancel(t.Context(), h); err != nil {
@@ -80,8 +66,8 @@ func TestLines(t *testing.T) {
 			}
 			_ = r.Wait()
 		}, `state=TASK_STATE_CANCELED end=canceled events=2 runMs=1200 cancels=1`},
-		{"lost", patient, func(t *testing.T, _ tasklog.Log, logs *bytes.Buffer, x a2asrv.AgentExecutor) {
-			r, _ := start(t, t.Context(), new(fenced), logs, x)
+		{"lost", patient, func(t *testing.T, l tasklog.Store, logs *bytes.Buffer, x a2asrv.AgentExecutor) {
+			r, _ := start(t, t.Context(), fenced(l), logs, x)
 			_ = r.Wait()
 		}, "end=lost runMs=0"},
 	} {
@@ -99,10 +85,9 @@ func TestLines(t *testing.T) {
 }
 
 // work does what a worker does.
-func work(t *testing.T, l tasklog.Log, logs *bytes.Buffer, x a2asrv.AgentExecutor, id a2a.TaskID) {
+func work(t *testing.T, l tasklog.Store, logs *bytes.Buffer, x a2asrv.AgentExecutor, id a2a.TaskID) {
 	t.Helper()
-	r := &run.Runner{Log: l, Executor: x, Logger: slog.New(slog.NewTextHandler(logs, nil))}
-	if err := r.Work(t.Context(), id); err != nil {
+	if err := runner(l, logs, x).Work(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 }

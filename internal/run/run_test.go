@@ -5,11 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -19,10 +19,10 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"a2alambda/internal/memlog"
-	"a2alambda/internal/pushtest"
 	"a2alambda/internal/run"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
+	"a2alambda/internal/trace"
 )
 
 // executor is what an agent does, as a function.
@@ -100,30 +100,62 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// start starts a turn of a new task.
-func start(t *testing.T, ctx context.Context, l tasklog.Log, logs *bytes.Buffer, x a2asrv.AgentExecutor) (*run.Run, tasklog.Head) {
+// runner returns a runner that loses all that it asks of workers.
+func runner(l tasklog.Store, logs io.Writer, x a2asrv.AgentExecutor) *run.Runner {
+	return run.New(run.Config{
+		Store: l, Executor: x, Logger: slog.New(slog.NewTextHandler(logs, nil)),
+		Invoke: func(context.Context, a2a.TaskID) error { return nil },
+	})
+}
+
+var request = tasklog.Request{Trace: trace.Parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")}
+
+// create creates a task, and returns its turn.
+func create(t *testing.T, l tasklog.Store, h tasklog.Head, first tasklog.Entry) run.Turn {
 	t.Helper()
-	h, first := tasklogtest.NewTask()
-	if err := l.Create(t.Context(), h, "w", time.Now().Add(run.LeaseTime), first); err != nil {
+	until := time.Now().Add(run.LeaseTime)
+	lease, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Until: until, Request: request})
+	if err != nil {
 		t.Fatal(err)
 	}
 	fold := tasklog.NewFold(nil, 0)
-	fold.Add(tasklog.Event{Seq: 1, JSON: first})
-	r := &run.Runner{Log: l, Executor: x, Logger: slog.New(slog.NewTextHandler(logs, nil))}
-	r.Invoke = func(context.Context, a2a.TaskID) error { return nil }
-	return r.Start(ctx, run.Turn{
-		Head: h, Writer: "w", Until: time.Now().Add(run.LeaseTime), Fold: fold, Watched: true,
+	fold.Add(tasklog.Event{Seq: 1, JSON: first.JSON})
+	return run.Turn{
+		Head: h, Request: request, Lease: lease, Until: until, Fold: fold, Size: first.Size(),
 		Context: &a2asrv.ExecutorContext{
 			TaskID: h.ID, ContextID: h.ContextID,
 			Message: a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("hello")),
 		},
-	}), h
+	}
+}
+
+// start starts a turn of a new task.
+func start(
+	t *testing.T, ctx context.Context, l tasklog.Store, logs io.Writer, x a2asrv.AgentExecutor,
+) (*run.Run, tasklog.Head) {
+	t.Helper()
+	h, first := tasklogtest.NewTask()
+	return runner(l, logs, x).Start(ctx, create(t, l, h, first), run.Reader), h
+}
+
+// orphan returns a task whose holder has crashed after it had brought the states.
+func orphan(t *testing.T, l tasklog.Store, states ...a2a.TaskState) tasklog.Head {
+	t.Helper()
+	h, first := tasklogtest.NewTask()
+	lease := create(t, l, h, first).Lease
+	for i, s := range states {
+		if err := lease.Append(t.Context(), int64(i)+2, []tasklog.Entry{tasklogtest.Status(h, s, "")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(run.LeaseTime)
+	return h
 }
 
 // describe returns the events of a task in the log after the first, one a line.
-func describe(t *testing.T, l tasklog.Log, id a2a.TaskID) (lines []string) {
+func describe(t *testing.T, l tasklog.Reader, id a2a.TaskID) (lines []string) {
 	t.Helper()
-	events, err := l.Read(t.Context(), id, 1, 100_000)
+	events, _, err := l.Read(t.Context(), id, 1, 100_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -355,7 +387,8 @@ func TestGoesOnWithoutClient(t *testing.T) {
 	})
 }
 
-// TestIgnoresContext has an executor that notices nothing: it is left to itself, and nothing that it yields counts any more.
+// TestIgnoresContext has an executor that notices nothing: it is left to itself, and nothing that it
+// yields counts any more.
 func TestIgnoresContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -398,13 +431,20 @@ func (x resumer) Resume(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Se
 	}
 }
 
-// TestThawed freezes a run for longer than its lease, while another instance takes its task over: when it wakes up, it appends
-// nothing, also if it has not been told yet.
+// TestThawed freezes a run for longer than its lease, while another instance takes its task over:
+// when it wakes up, it appends nothing, also if it has not been told yet.
 func TestThawed(t *testing.T) {
 	for _, canResume := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			l := new(memlog.Log)
-			frozen := &freezer{Log: l}
+			var thaws atomic.Pointer[time.Time]
+			thaws.Store(new(time.Time))
+			wait := func(context.Context, tasklog.Op) error {
+				time.Sleep(time.Until(*thaws.Load()))
+				return nil
+			}
+			frozen := tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Lease.Append", Do: wait},
+				tasklogtest.Fault{Op: "Lease.Renew", Do: wait}, tasklogtest.Fault{Op: "Lease.Asked", Do: wait})
 			var x a2asrv.AgentExecutor = executor(
 				func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 					yield(status(ec, a2a.TaskStateWorking), nil)
@@ -418,10 +458,10 @@ func TestThawed(t *testing.T) {
 			}
 			old, h := start(t, t.Context(), frozen, new(bytes.Buffer), x)
 			time.Sleep(time.Second)
-			frozen.freeze(18 * time.Second)
+			thaw := time.Now().Add(18 * time.Second)
+			thaws.Store(&thaw)
 			time.Sleep(16 * time.Second)
-			other := &run.Runner{Log: l, Executor: x, Logger: slog.New(slog.DiscardHandler)}
-			next, err := other.Resume(t.Context(), h.ID)
+			next, err := runner(l, io.Discard, x).Resume(t.Context(), h.ID)
 			if err != nil || (next != nil) != canResume {
 				t.Fatalf("resuming: %v, %v", next, err)
 			}
@@ -430,8 +470,8 @@ func TestThawed(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := old.Wait(); err == nil {
-				t.Error("the run that was frozen does not know that it has lost its lease")
+			if err := old.Wait(); !run.Superseded(err) {
+				t.Errorf("the run that was frozen ended with %v", err)
 			}
 			if got := describe(t, l, h.ID); !slices.Equal(got, want) {
 				t.Errorf("got %q, want %q", got, want)
@@ -444,19 +484,15 @@ func TestThawed(t *testing.T) {
 func TestCutOffAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
-		h, first := tasklogtest.NewTask()
-		if err := l.Create(t.Context(), h, "dead", time.Now().Add(run.LeaseTime), first); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(run.LeaseTime)
-		r := &run.Runner{Log: l, Logger: slog.New(slog.DiscardHandler), Executor: resumer{
+		h := orphan(t, l)
+		r := runner(l, io.Discard, resumer{
 			func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 				if ec.StoredTask != nil || ec.Message == nil {
 					t.Errorf("executed with %+v", ec)
 				}
 				yield(status(ec, a2a.TaskStateCompleted), nil)
 			},
-		}}
+		})
 		if err := r.Work(t.Context(), h.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -466,45 +502,16 @@ func TestCutOffAtOnce(t *testing.T) {
 	})
 }
 
-// freezer is a log that its instance can't reach while it is frozen.
-type freezer struct {
-	tasklog.Log
-	mu    sync.Mutex
-	until time.Time
+// fenced returns the store as somebody sees it whose tasks others have taken over.
+func fenced(l tasklog.Store) tasklog.Store {
+	return tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Lease.Append", Do: tasklogtest.Fails(tasklog.ErrConflict)})
 }
 
-func (f *freezer) freeze(d time.Duration) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.until = time.Now().Add(d)
-}
-
-func (f *freezer) wait() {
-	f.mu.Lock()
-	until := f.until
-	f.mu.Unlock()
-	time.Sleep(time.Until(until))
-}
-
-func (f *freezer) Append(ctx context.Context, b tasklog.Batch) error {
-	f.wait()
-	return f.Log.Append(ctx, b)
-}
-
-func (f *freezer) Renew(ctx context.Context, h tasklog.Head, writer string, until time.Time) (tasklog.Asked, error) {
-	f.wait()
-	return f.Log.Renew(ctx, h, writer, until)
-}
-
-// fenced is a log in which somebody else has taken over the task.
-type fenced struct{ memlog.Log }
-
-func (f *fenced) Append(context.Context, tasklog.Batch) error { return tasklog.ErrConflict }
-
-// TestFenced checks that a run that is no longer the task's writer stops its executor, silent as it may be, and writes nothing.
+// TestFenced checks that a run that was superseded stops its executor, silent as it may be, and
+// appends nothing.
 func TestFenced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := new(fenced)
+		l := fenced(new(memlog.Log))
 		var cause error
 		r, h := start(t, t.Context(), l, new(bytes.Buffer), executor(
 			func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
@@ -544,44 +551,8 @@ func TestCleanup(t *testing.T) {
 	}
 }
 
-// marks is a log that remembers which events were appended with the mark that webhooks are to be told.
-type marks struct {
-	memlog.Log
-	marked []int64
-}
-
-func (m *marks) Append(ctx context.Context, b tasklog.Batch) error {
-	if b.Push {
-		m.marked = append(m.marked, b.First)
-	}
-	return m.Log.Append(ctx, b)
-}
-
-// TestPushInTheMiddle gives a task its first push notification configuration while it runs.
-func TestPushInTheMiddle(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := new(marks)
-		r, h := start(t, t.Context(), l, new(bytes.Buffer), executor(
-			func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
-				yield(status(ec, a2a.TaskStateWorking), nil)
-				time.Sleep(10 * time.Second)
-				yield(status(ec, a2a.TaskStateWorking), nil)
-				yield(status(ec, a2a.TaskStateCompleted), nil)
-			}))
-		time.Sleep(5 * time.Second)
-		if err := l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://example.com")); err != nil {
-			t.Fatal(err)
-		}
-		if err := r.Wait(); err != nil {
-			t.Fatal(err)
-		}
-		if len(l.marked) == 0 || l.marked[0] != 3 {
-			t.Errorf("marked are %v, want those from event 3 on", l.marked)
-		}
-	})
-}
-
-// TestSaysTooMuch checks that the task of an agent that says more than a task may hold fails, with the figure, and can be read.
+// TestSaysTooMuch checks that the task of an agent that says more than a task may hold fails, with
+// the figure, and can be read.
 func TestSaysTooMuch(t *testing.T) {
 	objects := make([]any, 50_000)
 	for i := range objects {

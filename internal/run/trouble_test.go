@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"log/slog"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -20,45 +23,16 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// troubled is a log some of whose requests get no answer, or are refused.
-type troubled struct {
-	*memlog.Log
-	hangs      func(append int32) bool // whether an append gets no answer
-	noRenewals time.Time               // from when on renewals are refused
-	stuck      bool                    // instead, they get no answer, and neither does asking
-
-	appends, refused atomic.Int32
-}
-
-func (l *troubled) Append(ctx context.Context, b tasklog.Batch) error {
-	if l.hangs != nil && l.hangs(l.appends.Add(1)) {
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	return l.Log.Append(ctx, b)
-}
-
-func (l *troubled) Renew(ctx context.Context, h tasklog.Head, writer string, until time.Time) (tasklog.Asked, error) {
-	trouble := !l.noRenewals.IsZero() && time.Now().After(l.noRenewals)
-	switch {
-	case trouble && l.stuck:
-		<-ctx.Done()
-		return tasklog.Asked{}, ctx.Err()
-	case trouble && !until.IsZero():
-		l.refused.Add(1)
-		return tasklog.Asked{}, errors.New("throttled")
-	}
-	return l.Log.Renew(ctx, h, writer, until)
-}
-
-// TestStalledAppend checks that an append that gets no answer is tried again, and holds nobody up for long.
+// TestStalledAppend checks that an append that gets no answer is tried again, and holds nobody up
+// for long.
 func TestStalledAppend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &troubled{Log: new(memlog.Log), hangs: func(n int32) bool { return n == 1 }}
+		hangs := tasklogtest.Fault{Op: "Lease.Append", Nth: 1, Do: tasklogtest.StopsUntil(nil, nil)}
 		begun := time.Now()
-		r, _ := start(t, t.Context(), l, new(bytes.Buffer), executor(func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
-			yield(status(ec, a2a.TaskStateCompleted), nil)
-		}))
+		r, _ := start(t, t.Context(), tasklogtest.Faulty(new(memlog.Log), hangs), io.Discard, executor(
+			func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				yield(status(ec, a2a.TaskStateCompleted), nil)
+			}))
 		if err := r.Wait(); err != nil {
 			t.Fatal(err)
 		}
@@ -68,38 +42,161 @@ func TestStalledAppend(t *testing.T) {
 	})
 }
 
-// TestNoRenewals checks that a holder whose renewals fail, or get no answer, stops before its lease ends, and does not press the store.
+var errThrottled = errors.New("throttled")
+
+// TestNoRenewals checks that a holder whose renewals fail, or get no answer, stops before its lease
+// ends, and does not press the store.
 func TestNoRenewals(t *testing.T) {
-	for _, stuck := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			l := &troubled{Log: new(memlog.Log), noRenewals: time.Now().Add(time.Minute), stuck: stuck}
-			r, h := start(t, t.Context(), l, new(bytes.Buffer), executor(
-				func(ctx context.Context, _ *a2asrv.ExecutorContext, _ func(a2a.Event, error) bool) { <-ctx.Done() },
-			))
-			if err := r.Wait(); !run.Lost(err) {
-				t.Errorf("the run ended with %v", err)
-			}
-			if lease, err := l.Lease(t.Context(), h.ID); err != nil || lease.Expired() {
-				t.Errorf("by then the lease was %+v, %v", lease, err)
-			}
-			if n := l.refused.Load(); n > 8 {
-				t.Errorf("%d renewals were tried in the ten seconds of a lease", n)
-			}
+	for name, do := range map[string]func(context.Context, tasklog.Op) error{
+		"refused": tasklogtest.Fails(errThrottled), "stuck": tasklogtest.StopsUntil(nil, nil),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				trouble, tried := time.Now().Add(time.Minute), atomic.Int32{}
+				renew := func(ctx context.Context, op tasklog.Op) error {
+					if time.Now().Before(trouble) {
+						return nil
+					}
+					tried.Add(1)
+					return do(ctx, op)
+				}
+				ask := func(ctx context.Context, op tasklog.Op) error {
+					if name == "stuck" && time.Now().After(trouble) {
+						return do(ctx, op)
+					}
+					return nil
+				}
+				l := tasklogtest.Faulty(new(memlog.Log),
+					tasklogtest.Fault{Op: "Lease.Renew", Do: renew}, tasklogtest.Fault{Op: "Lease.Asked", Do: ask})
+				r, h := start(t, t.Context(), l, io.Discard, executor(
+					func(ctx context.Context, _ *a2asrv.ExecutorContext, _ func(a2a.Event, error) bool) { <-ctx.Done() },
+				))
+				if err := r.Wait(); !run.Superseded(err) {
+					t.Errorf("the run ended with %v", err)
+				}
+				if lease, err := l.Lease(t.Context(), h.ID); err != nil || lease.Expired() {
+					t.Errorf("by then the lease was %+v, %v", lease, err)
+				}
+				if n := tried.Load(); n == 0 || n > 8 {
+					t.Errorf("%d renewals were tried in the ten seconds of a lease", n)
+				}
+			})
 		})
 	}
 }
 
-// TestLostAgainAndAgain checks that a task fails whose workers die as soon as they begin.
-func TestLostAgainAndAgain(t *testing.T) {
+// TestStandsStill has the store refuse all that a run asks of it while an append is in hand: the run
+// was superseded, as far as it knows, and its log says why.
+func TestStandsStill(t *testing.T) {
+	for name, do := range map[string]func(context.Context, tasklog.Op) error{
+		"refused": tasklogtest.Fails(errThrottled), "stuck": tasklogtest.StopsUntil(nil, nil),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l, logs := new(memlog.Log), new(bytes.Buffer)
+				down := tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Lease.Append", Do: do},
+					tasklogtest.Fault{Op: "Lease.Renew", Do: do}, tasklogtest.Fault{Op: "Lease.Asked", Do: do})
+				var cause error
+				r, h := start(t, t.Context(), down, logs, executor(
+					func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+						yield(status(ec, a2a.TaskStateWorking), nil)
+						<-ctx.Done()
+						cause = context.Cause(ctx)
+					}))
+				err := r.Wait()
+				why := errThrottled
+				if name == "stuck" {
+					why = context.DeadlineExceeded
+				}
+				if !run.Superseded(err) || !errors.Is(err, why) || !run.Superseded(cause) {
+					t.Errorf("the run ended with %v, its executor's context with %v", err, cause)
+				}
+				if lease, err := l.Lease(t.Context(), h.ID); err != nil || lease.Expired() {
+					t.Errorf("by then the lease was %+v, %v", lease, err)
+				}
+				if !strings.Contains(logs.String(), "lease lost while the log could not be written") ||
+					!strings.Contains(logs.String(), why.Error()) {
+					t.Errorf("logged %s", logs)
+				}
+				if got := describe(t, l, h.ID); len(got) != 0 {
+					t.Errorf("got %q", got)
+				}
+			})
+		})
+	}
+}
+
+// cancelResumer is an executor that can resume, and be canceled.
+type cancelResumer struct {
+	resumer
+	cancel executor
+}
+
+func (c cancelResumer) Cancel(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return c.cancel.Execute(ctx, ec)
+}
+
+// TestCancelOrphan asks for a task to be canceled whose holder has crashed, or that was left to a
+// worker: the next worker cancels it, whether or not its executor can resume, and runs nothing.
+func TestCancelOrphan(t *testing.T) {
+	execute := func(_ context.Context, _ *a2asrv.ExecutorContext, _ func(a2a.Event, error) bool) {
+		t.Error("the executor was run")
+	}
+	crash := func(states ...a2a.TaskState) func(*testing.T, tasklog.Store) tasklog.Head {
+		return func(t *testing.T, l tasklog.Store) tasklog.Head { return orphan(t, l, states...) }
+	}
+	for name, test := range map[string]struct {
+		make func(*testing.T, tasklog.Store) tasklog.Head
+		want []string
+	}{
+		"nothing said": {crash(), []string{"CANCELED: last words"}},
+		"said":         {crash(a2a.TaskStateWorking), []string{"WORKING", "CANCELED: last words"}},
+		"left to a worker": {func(t *testing.T, l tasklog.Store) tasklog.Head {
+			h, first := tasklogtest.NewTask()
+			if _, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w"}); err != nil {
+				t.Fatal(err)
+			}
+			return h
+		}, []string{"CANCELED: last words"}},
+	} {
+		for _, canResume := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, can resume: %t", name, canResume), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					cancel := func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+						if ec.Message != nil || ec.StoredTask == nil {
+							t.Errorf("canceled with %+v", ec)
+						}
+						m := a2a.NewMessageForTask(a2a.MessageRoleAgent, ec, a2a.NewTextPart("last words"))
+						yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCanceled, m), nil)
+					}
+					var x a2asrv.AgentExecutor = canceler{execute, cancel}
+					if canResume {
+						x = cancelResumer{resumer{execute}, cancel}
+					}
+					l := new(memlog.Log)
+					h := test.make(t, l)
+					if err := l.RequestCancel(t.Context(), h); err != nil {
+						t.Fatal(err)
+					}
+					work(t, l, new(bytes.Buffer), x, h.ID)
+					if got := describe(t, l, h.ID); !slices.Equal(got, test.want) {
+						t.Errorf("got %q, want %q", got, test.want)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestCrashesAgainAndAgain checks that a task fails whose workers crash as soon as they begin.
+func TestCrashesAgainAndAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
-		h, first := tasklogtest.NewTask()
-		if err := l.Create(t.Context(), h, "w", time.Now().Add(run.LeaseTime), first); err != nil {
-			t.Fatal(err)
-		}
+		h := orphan(t, l)
 		died := 0
-		r := &run.Runner{Log: l, Logger: slog.New(slog.DiscardHandler)}
-		r.Executor = resumer{func(context.Context, *a2asrv.ExecutorContext, func(a2a.Event, error) bool) { t.Error("it was run") }}
+		r := runner(l, io.Discard, resumer{
+			func(context.Context, *a2asrv.ExecutorContext, func(a2a.Event, error) bool) { t.Error("it was run") },
+		})
 		r.Invoke = func(ctx context.Context, id a2a.TaskID) error {
 			s, err := l.Load(ctx, id)
 			if err != nil {
@@ -109,7 +206,7 @@ func TestLostAgainAndAgain(t *testing.T) {
 				return r.Work(ctx, id)
 			}
 			died++
-			_, err = l.Acquire(ctx, s, a2a.NewMessageID(), time.Now().Add(run.LeaseTime))
+			_, err = l.Acquire(ctx, s, tasklog.Claim{Writer: a2a.NewMessageID(), Until: time.Now().Add(run.LeaseTime)})
 			return err
 		}
 		for range 10 {

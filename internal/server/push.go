@@ -26,7 +26,8 @@ type Push struct {
 	Check func(*a2a.PushConfig) error
 }
 
-// checkPush returns the error for a configuration that can't be had, which is that field of the request, or the request itself, "".
+// checkPush returns an error if no task can have the configuration. It is the request itself, or
+// the field of it with that name.
 func (s *Server) checkPush(field string, c *a2a.PushConfig) error {
 	if field != "" {
 		field += "."
@@ -54,8 +55,9 @@ func (s *Server) checkPush(field string, c *a2a.PushConfig) error {
 	return nil
 }
 
-// pushID returns the id of a configuration of the task. One without an id gets one that follows from its URL, so that asking again
-// changes nothing; in 0.3, where a client sets the configuration of a task, from the task.
+// pushID returns the id of a configuration of the task. One without an id gets an id that follows
+// from its URL, so that asking again changes nothing. In 0.3, where a client sets the one
+// configuration of a task, it follows from the task.
 func (s *Server) pushID(ctx context.Context, c Caller, h tasklog.Head, config *a2a.PushConfig) (string, error) {
 	switch {
 	case config.ID != "":
@@ -70,8 +72,8 @@ func (s *Server) pushID(ctx context.Context, c Caller, h tasklog.Head, config *a
 	return k.id(h.Scope, "push", string(h.ID), config.URL), nil
 }
 
-// checkRoom returns an error if the task can't have the configuration, too. The task is the caller's: what it has is nobody else's to
-// know.
+// checkRoom returns an error if the task has no room for the configuration. The task must be the
+// caller's: nobody else may learn what it has.
 func (s *Server) checkRoom(ctx context.Context, c Caller, h tasklog.Head, config *a2a.PushConfig) error {
 	stored, err := s.Push.Store.List(ctx, h.ID)
 	if err != nil || len(stored) < maxPushConfigs {
@@ -105,8 +107,8 @@ func (s *Server) putPush(ctx context.Context, c Caller, h tasklog.Head, config *
 	return shown(stored), err
 }
 
-// shown returns the configuration as clients see it. Credentials are the receiver's and the server's alone: where callers are not told
-// apart, whoever asks would be another. The token, which says whose notification it is, is shown: clients compare it.
+// shown returns the configuration as clients see it. Credentials are for the webhook alone: where
+// callers are not told apart, anybody may ask. The token is shown: clients compare it.
 func shown(stored a2a.PushConfig) *a2a.PushConfig {
 	if stored.Auth != nil {
 		stored.Auth = &a2a.PushAuthInfo{Scheme: stored.Auth.Scheme}
@@ -130,7 +132,7 @@ func (s *Server) CreatePushConfig(ctx context.Context, c Caller, req *a2a.PushCo
 	return s.putPush(ctx, c, snapshot.Head, req, snapshot.Seq)
 }
 
-// GetPushConfig implements specification 3.1.8. Without an id, as 0.3 has it, the first one is meant.
+// GetPushConfig implements specification 3.1.8. Without an id (0.3), it returns the first one.
 func (s *Server) GetPushConfig(ctx context.Context, c Caller, req *a2a.GetTaskPushConfigRequest) (*a2a.PushConfig, error) {
 	if req.ID == "" && c.Version != "0.3" {
 		return nil, Invalid("id", "is required")

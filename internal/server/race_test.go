@@ -22,7 +22,7 @@ import (
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
-	"a2alambda/localtest"
+	"a2alambda/localtest/dynamodblocal"
 )
 
 // recorder is an asker that takes its time, and notes the ids of the messages that it was given.
@@ -51,28 +51,28 @@ func (r *recorder) times(id string) int {
 	return len(slices.DeleteFunc(slices.Clone(r.ids), func(seen string) bool { return seen != id }))
 }
 
-// instance returns a server over a log, as an instance of its own has it, whose workers run over the log that they are given.
-func instance(l, workers tasklog.Log, x a2asrv.AgentExecutor) *server.Server {
-	worker := &run.Runner{Log: workers, Executor: x, Logger: slog.New(slog.DiscardHandler)}
-	worker.Invoke = func(_ context.Context, id a2a.TaskID) error {
+// instance returns a server over a store, as an instance of its own has it, whose workers have a store of their own.
+func instance(s, workers tasklog.Store, x a2asrv.AgentExecutor) *server.Server {
+	c := run.Config{Store: workers, Executor: x, Logger: slog.New(slog.DiscardHandler)}
+	var worker *run.Runner
+	c.Invoke = func(_ context.Context, id a2a.TaskID) error {
 		go func() { _ = worker.Work(context.Background(), id) }()
 		return nil
 	}
-	r := &run.Runner{Log: l, Executor: x, Logger: worker.Logger, Invoke: worker.Invoke}
-	return &server.Server{Log: l, Runner: r, Retention: 24 * time.Hour, Card: new(a2a.AgentCard)}
+	worker = run.New(c)
+	c.Store = s
+	return server.New(server.Config{
+		Store: s, Runner: run.New(c), Retention: 24 * time.Hour, Card: new(a2a.AgentCard),
+	})
 }
 
-// stores are the logs, each opened anew for each instance that shares what is in it.
-func stores(t *testing.T) map[string]func() tasklog.Log {
-	client := localtest.DynamoClient(t, localtest.DynamoDB(t))
-	table := "tasks-" + string(a2a.NewTaskID())
-	if err := dynamolog.CreateTable(t.Context(), client, table); err != nil {
-		t.Fatal(err)
-	}
+// stores are opened anew for each instance that shares what is in them.
+func stores(t *testing.T) map[string]func() tasklog.Store {
+	client, table := dynamodblocal.Table(t)
 	mem := new(memlog.Log)
-	return map[string]func() tasklog.Log{
-		"memory":   func() tasklog.Log { return mem },
-		"DynamoDB": func() tasklog.Log { return dynamolog.New(client, table) },
+	return map[string]func() tasklog.Store{
+		"memory":   func() tasklog.Store { return mem },
+		"DynamoDB": func() tasklog.Store { return dynamolog.New(client, table) },
 	}
 }
 
@@ -185,76 +185,51 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// dying is the log of an instance, which dies, stands still, or has its requests fail, at a step.
-type dying struct {
-	tasklog.Log
-	step func(name string, do func() error) error
-}
-
-func (d *dying) Create(ctx context.Context, h tasklog.Head, writer string, until time.Time, event []byte) error {
-	return d.step("Create", func() error { return d.Log.Create(ctx, h, writer, until, event) })
-}
-
-func (d *dying) Append(ctx context.Context, b tasklog.Batch) error {
-	return d.step("Append", func() error { return d.Log.Append(ctx, b) })
-}
-
-func (d *dying) Fence(ctx context.Context, h tasklog.Head, writer string, epoch, next int64) error {
-	return d.step("Fence", func() error { return d.Log.Fence(ctx, h, writer, epoch, next) })
-}
-
-func (d *dying) Acquire(ctx context.Context, s *tasklog.Snapshot, writer string, until time.Time) (lease tasklog.Lease, err error) {
-	err = d.step("Acquire", func() error {
-		lease, err = d.Log.Acquire(ctx, s, writer, until)
-		return err
-	})
-	return lease, err
-}
-
-func (d *dying) Load(ctx context.Context, id a2a.TaskID) (s *tasklog.Snapshot, err error) {
-	err = d.step("Load", func() error {
-		s, err = d.Log.Load(ctx, id)
-		return err
-	})
-	return s, err
+// isStep reports whether the call is that step of accepting a message. What a run does with its lease is none.
+func isStep(name string, op tasklog.Op) bool {
+	if op.Name == "Lease.Append" {
+		return name == "Append" && op.Entries[0].State == a2a.TaskStateSubmitted
+	}
+	return op.Name == name
 }
 
 var errDead = errors.New("dead")
 
-// diesAfter returns the step of an instance that dies after a step, which is done, or before.
-func diesAfter(name string, done bool) func(string, func() error) error {
+// diesAt returns the store of an instance that dies at a step, which is done or not.
+func diesAt(s tasklog.Store, step string, done bool) tasklog.Store {
 	dead := false
-	return func(step string, do func() error) error {
-		if dead {
-			return errDead
-		}
-		if step != name {
-			return do()
-		}
-		dead = true
-		if done {
-			_ = do()
-		}
-		return errDead
-	}
+	return tasklog.Hooked(s, tasklog.Hooks{
+		Before: func(_ context.Context, op tasklog.Op) error {
+			if dead = dead || !done && isStep(step, op); dead {
+				return errDead
+			}
+			return nil
+		},
+		After: func(_ context.Context, op tasklog.Op, err error) error {
+			if dead = dead || isStep(step, op); dead {
+				return errDead
+			}
+			return err
+		},
+	})
 }
 
 // TestDeadInBetween has an instance die while it puts a message into the log of a task that waits: another takes the same message,
 // or another message, within seconds, and not when the lease of the dead one has ended.
 func TestDeadInBetween(t *testing.T) {
 	for _, test := range []struct {
-		name string
-		step func(string, func() error) error
+		name, step string
+		done       bool
 	}{
-		{"before the lease", diesAfter("Acquire", false)},
-		{"after the lease", diesAfter("Acquire", true)},
-		{"before the message", diesAfter("Append", false)},
+		{"before the lease", "Acquire", false},
+		{"after the lease", "Acquire", true},
+		{"before the message", "Append", false},
 	} {
 		for _, same := range []bool{true, false} {
 			t.Run(fmt.Sprint(test.name, ", the same message: ", same), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					l, x := new(memlog.Log), new(recorder)
-					dead := &dying{l, test.step}
+					dead := diesAt(l, test.step, test.done)
 					other := instance(l, l, x)
 					task := send(t, other, message("", "first"), a2a.TaskStateInputRequired)
 					req := message(task.ID, "done")
@@ -283,7 +258,7 @@ func TestDeadAtTable(t *testing.T) {
 	other := instance(open(), open(), x)
 	task := send(t, other, message("", "first"), a2a.TaskStateInputRequired)
 	req := message(task.ID, "done")
-	if _, err := instance(&dying{open(), diesAfter("Acquire", true)}, open(), x).SendMessage(t.Context(), caller, copyOf(req)); err == nil {
+	if _, err := instance(diesAt(open(), "Acquire", true), open(), x).SendMessage(t.Context(), caller, copyOf(req)); err == nil {
 		t.Fatal("a dead instance has answered")
 	}
 	s, err := open().Load(t.Context(), task.ID)
@@ -307,25 +282,25 @@ func TestSlowInBetween(t *testing.T) {
 						// The agent is at work for longer than a lease lasts that somebody has taken in vain.
 						l, x := new(memlog.Log), &recorder{pace: 20 * time.Second}
 						once := false
-						slow := instance(&dying{l, func(name string, do func() error) error {
-							if name != step || once {
-								return do()
-							}
-							once = true
-							if after {
-								defer time.Sleep(pause)
-							} else {
+						stand := func(op tasklog.Op) {
+							if isStep(step, op) && !once {
+								once = true
 								time.Sleep(pause)
 							}
-							return do()
-						}}, l, x)
+						}
+						hooks := tasklog.Hooks{Before: func(_ context.Context, op tasklog.Op) error {
+							stand(op)
+							return nil
+						}}
+						if after {
+							hooks = tasklog.Hooks{After: func(_ context.Context, op tasklog.Op, err error) error {
+								stand(op)
+								return err
+							}}
+						}
+						slow := instance(tasklog.Hooked(l, hooks), l, x)
 						// The other is not that quick, either.
-						quick := quiet(instance(&dying{l, func(name string, do func() error) error {
-							if name == "Fence" || name == "Append" {
-								time.Sleep(250 * time.Millisecond)
-							}
-							return do()
-						}}, l, x), l)
+						quick := quiet(instance(delayed(l, 250*time.Millisecond, "Acquire", "Append"), l, x), l)
 						task := send(t, quick, message("", "first"), a2a.TaskStateInputRequired)
 						req := message(task.ID, "done")
 						begun := time.Now()
@@ -355,12 +330,7 @@ func TestOvertakenInBetween(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l, x := new(memlog.Log), new(recorder)
 			late := func(pause time.Duration) *server.Server {
-				return quiet(instance(&dying{l, func(name string, do func() error) error {
-					if name == "Append" {
-						time.Sleep(pause)
-					}
-					return do()
-				}}, l, x), l)
+				return quiet(instance(delayed(l, pause, "Append"), l, x), l)
 			}
 			task := send(t, instance(l, l, x), message("", "first"), a2a.TaskStateInputRequired)
 			left := message(task.ID, "done")
@@ -402,16 +372,18 @@ func TestFailsInBetween(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					l, x := new(memlog.Log), new(recorder)
 					failed := false
-					failing := instance(&dying{l, func(name string, do func() error) error {
-						if name != step || failed {
-							return do()
+					fail := func(op tasklog.Op, err error) error {
+						if failed || !isStep(step, op) {
+							return err
 						}
 						failed = true
-						if done {
-							_ = do()
-						}
 						return errDead
-					}}, l, x)
+					}
+					hooks := tasklog.Hooks{Before: func(_ context.Context, op tasklog.Op) error { return fail(op, nil) }}
+					if done {
+						hooks = tasklog.Hooks{After: func(_ context.Context, op tasklog.Op, err error) error { return fail(op, err) }}
+					}
+					failing := instance(tasklog.Hooked(l, hooks), l, x)
 					other := instance(l, l, x)
 					req := message("", "done")
 					if step != "Create" {
@@ -440,29 +412,44 @@ func TestRaceFaults(t *testing.T) {
 			l, x := new(memlog.Log), new(recorder)
 			var mu sync.Mutex
 			random := rand.New(rand.NewPCG(seed, 0))
-			flaky := func() tasklog.Log {
-				sound := 0
-				return &dying{l, func(name string, do func() error) error {
-					mu.Lock()
-					kind, pause := random.IntN(8), time.Duration(random.Int64N(int64(300*time.Millisecond)))
-					if sound--; sound > 0 && kind < 2 {
-						kind = 2
-					} else if kind < 2 {
-						sound = 4
-					}
-					mu.Unlock()
-					switch kind {
-					case 0:
-						return errDead
-					case 1:
-						_ = do()
-						return errDead
-					case 2, 3:
-						time.Sleep(pause)
-						defer time.Sleep(pause / 2)
-					}
-					return do()
-				}}
+			flaky := func() tasklog.Store {
+				var sound, kind int
+				var pause time.Duration
+				faulty := func(op tasklog.Op) bool {
+					return slices.ContainsFunc([]string{"Create", "Acquire", "Load", "Append"}, func(step string) bool { return isStep(step, op) })
+				}
+				return tasklog.Hooked(l, tasklog.Hooks{
+					Before: func(_ context.Context, op tasklog.Op) error {
+						if !faulty(op) {
+							return nil
+						}
+						mu.Lock()
+						kind, pause = random.IntN(8), time.Duration(random.Int64N(int64(300*time.Millisecond)))
+						if sound--; sound > 0 && kind < 2 {
+							kind = 2
+						} else if kind < 2 {
+							sound = 4
+						}
+						mu.Unlock()
+						switch kind {
+						case 0:
+							return errDead
+						case 2, 3:
+							time.Sleep(pause)
+						}
+						return nil
+					},
+					After: func(_ context.Context, op tasklog.Op, err error) error {
+						switch {
+						case !faulty(op):
+						case kind == 1:
+							return errDead
+						case kind == 2, kind == 3:
+							time.Sleep(pause / 2)
+						}
+						return err
+					},
+				})
 			}
 			servers := []*server.Server{quiet(instance(flaky(), l, x), l), quiet(instance(flaky(), l, x), l)}
 			var id a2a.TaskID
@@ -507,8 +494,18 @@ func TestRaceFaults(t *testing.T) {
 	}
 }
 
-// quiet lets the server's runs have a log without faults: what befalls them there is not tested here.
-func quiet(s *server.Server, l tasklog.Log) *server.Server {
-	s.Runner.Log = l
+// delayed is a store whose steps take some time before they are done.
+func delayed(s tasklog.Store, pause time.Duration, steps ...string) tasklog.Store {
+	return tasklog.Hooked(s, tasklog.Hooks{Before: func(_ context.Context, op tasklog.Op) error {
+		if slices.ContainsFunc(steps, func(step string) bool { return isStep(step, op) }) {
+			time.Sleep(pause)
+		}
+		return nil
+	}})
+}
+
+// quiet lets the server's runs have a store without faults: what befalls them there is not tested here.
+func quiet(s *server.Server, store tasklog.Store) *server.Server {
+	s.Runner.Store = store
 	return s
 }

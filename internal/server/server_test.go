@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"iter"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -18,30 +17,22 @@ import (
 
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/push"
-	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
 )
 
-// sick is a log that fails where it is told to.
+// sick is a store that fails where it is told to.
 type sick struct {
 	*memlog.Log
 	appends, pushes atomic.Bool
 }
 
-func (s *sick) Append(ctx context.Context, b tasklog.Batch) error {
-	if s.appends.Load() {
+// fail is a hook.
+func (s *sick) fail(_ context.Context, op tasklog.Op) error {
+	if op.Name == "Lease.Append" && s.appends.Load() || op.Name == "Push.Put" && s.pushes.Load() {
 		return errors.New("throttled")
 	}
-	return s.Log.Append(ctx, b)
-}
-
-// aroundPush is called for what is asked about configurations.
-func (s *sick) aroundPush(op string, _ a2a.TaskID, do func() error) error {
-	if op == "Put" && s.pushes.Load() {
-		return errors.New("throttled")
-	}
-	return do()
+	return nil
 }
 
 // asker asks for input until the message is "done". It can't resume.
@@ -66,15 +57,10 @@ var caller = server.Caller{Version: "1.0"}
 // newServer returns a server over a log, whose workers run in the background.
 func newServer() (*server.Server, *sick) {
 	l := &sick{Log: new(memlog.Log)}
-	r := &run.Runner{Log: l, Executor: asker{}, Logger: slog.New(slog.DiscardHandler)}
-	r.Invoke = func(_ context.Context, id a2a.TaskID) error {
-		go func() { _ = r.Work(context.Background(), id) }()
-		return nil
-	}
-	return &server.Server{
-		Log: l, Runner: r, Retention: 24 * time.Hour, Card: new(a2a.AgentCard),
-		Push: &server.Push{Store: push.Around(l.Pushes(), l.aroundPush), Check: func(*a2a.PushConfig) error { return nil }},
-	}, l
+	hooks := tasklog.Hooks{Before: l.fail}
+	s := instance(tasklog.Hooked(l, hooks), tasklog.Hooked(l, hooks), asker{})
+	s.Push = &server.Push{Store: push.Hooked(l.Pushes(), hooks), Check: func(*a2a.PushConfig) error { return nil }}
+	return s, l
 }
 
 func send(t *testing.T, s *server.Server, req *a2a.SendMessageRequest, want a2a.TaskState) *a2a.Task {

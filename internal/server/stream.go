@@ -15,8 +15,8 @@ import (
 type Stream struct {
 	// Task is whose log it is.
 	Task a2a.TaskInfo
-	// First is the task as it was when the stream began, with the number of the last event in it. It has no JSON if the client has
-	// seen all that there is to see: then the stream ends at once.
+	// First is the task as it was when the stream began, with the number of the last event in it.
+	// It has no JSON if the client has seen all that there is to see: then the stream ends at once.
 	First tasklog.Event
 
 	tap    *tasklog.Tap // shows the events after it
@@ -25,7 +25,8 @@ type Stream struct {
 	err    error // why the stream has ended; set before done is closed
 }
 
-// newStream returns a stream of what walk shows the tap, and the error of its end. cancel ends the walk.
+// newStream returns a stream of what walk shows the tap, and the error of its end. cancel ends the
+// walk.
 func newStream(
 	task a2a.TaskInfo, first tasklog.Event, tap *tasklog.Tap, cancel context.CancelFunc, walk func() error,
 ) *Stream {
@@ -38,9 +39,10 @@ func newStream(
 	return s
 }
 
-// Next returns the events that have come since the last call, one or more, as [tasklog.Tap.Next] does: when ctx is done, nothing is
-// lost, and Next can be called again. After the last event the error is [io.EOF] if the task or its turn has ended, [ErrGoesOn] or
-// [ErrWaits] if the stream has ended before. Any other error says that the log could not be read or written until then.
+// Next returns the events that have come since the last call, one or more, as [tasklog.Tap.Next]
+// does: when ctx is done, nothing is lost, and Next can be called again. After the last event the
+// error is [io.EOF] if the task or its turn has ended, [ErrGoesOn] or [ErrWaits] if the stream has
+// ended before. Any other error says that the log could not be read or written until then.
 func (s *Stream) Next(ctx context.Context) ([]tasklog.Event, error) {
 	events, err := s.tap.Next(ctx)
 	if errors.Is(err, io.EOF) {
@@ -51,8 +53,8 @@ func (s *Stream) Next(ctx context.Context) ([]tasklog.Event, error) {
 	return events, err
 }
 
-// Close must be called when nobody reads the stream any more. It ends a subscription; for a run it waits. After it nothing of the
-// stream is left.
+// Close must be called when nobody reads the stream any more. It ends a subscription; for a run it
+// waits. After it nothing of the stream is left.
 func (s *Stream) Close() {
 	s.cancel()
 	<-s.done
@@ -71,9 +73,10 @@ var (
 
 const textNoMore = "the task has ended and has no more events"
 
-// SubscribeToTask implements specification 3.1.6. If the client names the last event that it has seen, the stream goes on from
-// there, also if the task has ended since; the first frame is then the task as of that event. To a client that has seen the last
-// event of an ended task it says [ErrSeen]. The stream ends with ctx.
+// SubscribeToTask implements specification 3.1.6. If the client names the last event that it has
+// seen, the stream goes on from there, also if the task has ended since; the first frame is then
+// the task as of that event. To a client that has seen the last event of an ended task it says
+// [ErrSeen]. The stream ends with ctx.
 func (s *Server) SubscribeToTask(ctx context.Context, c Caller, req *a2a.SubscribeToTaskRequest) (*Stream, error) {
 	snapshot, err := s.load(ctx, c.scope(req.Tenant), req.ID)
 	if err != nil {
@@ -98,8 +101,9 @@ func (s *Server) SubscribeToTask(ctx context.Context, c Caller, req *a2a.Subscri
 	return s.follow(ctx, snapshot, first, false), nil
 }
 
-// join streams the turn that the message has begun, from the event that the client has seen, or from its beginning. A number
-// beyond the log is of another task, whose stream the client had before: it counts for nothing here.
+// join streams the turn that the message has begun, from the event that the client has seen, or
+// from its beginning. A number beyond the log is of another task, whose stream the client had
+// before: it counts for nothing here.
 func (s *Server) join(
 	ctx context.Context, snapshot *tasklog.Snapshot, m *a2a.Message, historyLength *int, seen *int64,
 ) (*Stream, error) {
@@ -129,8 +133,9 @@ func nothing(ctx context.Context, snapshot *tasklog.Snapshot) *Stream {
 // readAtOnce is how many events are read from a log at once.
 const readAtOnce = 5000
 
-// streamFrom streams the task as of event last, or as of the first, and what follows: see follow. A stream until the final state
-// does not begin with one that the task has left since, which would look like its end.
+// streamFrom streams the task as of event last, or as of the first, and what follows: see follow. A
+// stream until the final state does not begin with one that the task has left since, which would
+// look like its end.
 func (s *Server) streamFrom(
 	ctx context.Context, snapshot *tasklog.Snapshot, last int64, historyLength *int, untilFinal bool,
 ) (*Stream, error) {
@@ -167,7 +172,8 @@ func (s *Server) streamFrom(
 	return s.follow(ctx, snapshot, first, untilFinal), nil
 }
 
-// follow streams what comes after the first frame, and ends with the task, or if untilFinal is set, with its turn.
+// follow streams what comes after the first frame, and ends with the task, or if untilFinal is set,
+// with its turn.
 func (s *Server) follow(ctx context.Context, snapshot *tasklog.Snapshot, first tasklog.Event, untilFinal bool) *Stream {
 	tap := tasklog.NewTap(ctx, s.Store, snapshot.Head.ID, first.Seq)
 	ctx, cancel := within(ctx)
@@ -176,8 +182,8 @@ func (s *Server) follow(ctx context.Context, snapshot *tasklog.Snapshot, first t
 	})
 }
 
-// watch runs the turn and streams what comes after the first frame, to the end of the turn. If the run is superseded, the
-// stream goes on where the task does.
+// watch runs the turn and streams what comes after the first frame, to the end of the turn. If the
+// run is superseded, the stream goes on where the task does.
 func (s *Server) watch(ctx context.Context, turn run.Turn, first tasklog.Event) *Stream {
 	info := turn.Context.TaskInfo()
 	r := s.Runner.Start(ctx, turn, run.Reader)
@@ -202,7 +208,8 @@ func (s *Server) goOn(ctx context.Context, id a2a.TaskID, tap *tasklog.Tap) erro
 	return s.show(ctx, s.elsewhere(ctx, id), tap, true)
 }
 
-// show shows a tap the events of the log, until the task has ended, or if untilFinal is set, its turn.
+// show shows a tap the events of the log, until the task has ended, or if untilFinal is set, its
+// turn.
 func (s *Server) show(ctx context.Context, snapshot *tasklog.Snapshot, tap *tasklog.Tap, untilFinal bool) error {
 	id := snapshot.Head.ID
 	tap.Reach(snapshot.Seq)

@@ -23,43 +23,61 @@ const (
 	completed = a2a.TaskStateCompleted
 )
 
-// recorder is a log that takes a while, may fail, and notes its appends.
+// recorder notes the appends to a store, which take a while, and may fail.
 type recorder struct {
-	memlog.Log
 	latency time.Duration
-	fail    func(tasklog.Batch) error
+	fail    func() error
 	start   time.Time
 	appends []string // "<time since start> <first>-<last> <state>"
 }
 
-func (r *recorder) Append(ctx context.Context, b tasklog.Batch) error {
+// store returns an empty store.
+func (r *recorder) store() tasklog.Store {
+	return tasklogtest.Faulty(new(memlog.Log), tasklogtest.Fault{Op: "Lease.Append", Do: r.append})
+}
+
+func (r *recorder) append(_ context.Context, op tasklog.Op) error {
 	time.Sleep(r.latency)
 	if r.fail != nil {
-		if err := r.fail(b); err != nil {
+		if err := r.fail(); err != nil {
 			return err
 		}
 	}
-	r.appends = append(r.appends, fmt.Sprintf("%v %d-%d %s", time.Since(r.start), b.First, b.Last(), strings.TrimPrefix(string(b.State), "TASK_STATE_")))
-	return r.Log.Append(ctx, b)
+	last := len(op.Entries) - 1
+	state := strings.TrimPrefix(string(op.Entries[last].State), "TASK_STATE_")
+	r.appends = append(r.appends, fmt.Sprintf("%v %d-%d %s", time.Since(r.start), op.First, op.First+int64(last), state))
+	return nil
 }
 
-// appender returns an appender to a new task in the log, and a function that adds a status.
-func appender(t *testing.T, l *recorder, gap time.Duration, tap bool) (a *tasklog.Appender, add func(a2a.TaskState), cfg tasklog.AppenderConfig) {
+// create creates a task in the store, and returns its lease and the fold over its log.
+func create(tb testing.TB, s tasklog.Store, h tasklog.Head, first tasklog.Entry) (tasklog.Lease, *tasklog.Fold) {
+	tb.Helper()
+	lease, err := s.Create(tb.Context(), h, first, tasklog.Claim{Writer: "w", Until: time.Now().Add(time.Minute)})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	fold := tasklog.NewFold(nil, 0)
+	fold.Add(tasklog.Event{Seq: 1, JSON: first.JSON})
+	return lease, fold
+}
+
+// appender returns an appender to a new task whose appends are recorded, and a function that adds a status.
+func appender(t *testing.T, r *recorder, gap time.Duration, tap bool) (
+	a *tasklog.Appender, add func(a2a.TaskState), cfg tasklog.AppenderConfig,
+) {
 	t.Helper()
 	h, first := tasklogtest.NewTask()
-	if err := l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first); err != nil {
-		t.Fatal(err)
-	}
-	cfg = tasklog.AppenderConfig{Log: l, Head: h, Writer: "w", Fold: tasklog.NewFold(nil, 0), Gap: gap}
-	cfg.Fold.Add(tasklog.Event{Seq: 1, JSON: first})
+	s := r.store()
+	cfg.Lease, cfg.Fold = create(t, s, h, first)
+	cfg.Gap = gap
 	if tap {
-		cfg.Tap = tasklog.NewTap(t.Context(), l, h.ID, 1)
+		cfg.Tap = tasklog.NewTap(t.Context(), s, h.ID, 1)
 	}
 	a = tasklog.NewAppender(t.Context(), cfg)
-	l.start = time.Now()
-	return a, func(s a2a.TaskState) {
+	r.start = time.Now()
+	return a, func(state a2a.TaskState) {
 		t.Helper()
-		if err := a.Add(tasklog.Entry{JSON: tasklogtest.StatusEvent(h, s, ""), State: s}); err != nil {
+		if err := a.Add(tasklogtest.Status(h, state, "")); err != nil {
 			t.Error(err)
 		}
 	}, cfg
@@ -138,7 +156,7 @@ func TestAppenderCloseWrites(t *testing.T) {
 func TestAppenderTriesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		failures := 3
-		l := &recorder{fail: func(tasklog.Batch) error {
+		l := &recorder{fail: func() error {
 			if failures--; failures >= 0 {
 				return errors.New("out of order")
 			}
@@ -162,23 +180,25 @@ func TestAppenderTriesAgain(t *testing.T) {
 }
 
 func TestAppenderGivesUp(t *testing.T) {
-	for _, failure := range []error{errors.New("out of order"), tasklog.ErrConflict} {
+	for _, failure := range []error{
+		errors.New("out of order"), tasklog.ErrConflict, fmt.Errorf("appending: %w", tasklog.ErrConflict),
+	} {
 		synctest.Test(t, func(t *testing.T) {
-			l := &recorder{fail: func(tasklog.Batch) error { return failure }}
+			l := &recorder{fail: func() error { return failure }}
 			a, add, cfg := appender(t, l, 0, true)
 			add(working)
 			<-a.Failed().Done()
-			if err := context.Cause(a.Failed()); err != failure {
+			if err := context.Cause(a.Failed()); !errors.Is(err, failure) {
 				t.Errorf("failed with %v, want %v", err, failure)
 			}
 			elapsed := time.Since(l.start)
-			if conflict := failure == tasklog.ErrConflict; conflict != (elapsed == 0) || elapsed > 30*time.Second {
+			if conflict := errors.Is(failure, tasklog.ErrConflict); conflict != (elapsed == 0) || elapsed > 30*time.Second {
 				t.Errorf("gave up after %v", elapsed)
 			}
-			if err := a.Add(tasklog.Entry{JSON: []byte("{}")}); err != failure {
+			if err := a.Add(tasklog.Entry{JSON: []byte("{}")}); !errors.Is(err, failure) {
 				t.Errorf("Add: %v", err)
 			}
-			if err := a.Close(); err != failure {
+			if err := a.Close(); !errors.Is(err, failure) {
 				t.Errorf("Close: %v", err)
 			}
 			if events := shownNow(t, cfg.Tap); len(events) != 0 {
@@ -211,18 +231,14 @@ func TestAppenderWaits(t *testing.T) {
 // TestTapSlowReader checks that a reader that falls behind gets all events all the same.
 func TestTapSlowReader(t *testing.T) {
 	const n = 60
-	l := new(recorder)
+	s := new(memlog.Log)
 	h, first := tasklogtest.NewTask()
-	if err := l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first); err != nil {
-		t.Fatal(err)
-	}
-	fold := tasklog.NewFold(nil, 0)
-	fold.Add(tasklog.Event{Seq: 1, JSON: first})
-	tap := tasklog.NewTap(t.Context(), l, h.ID, 1)
-	a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Log: l, Head: h, Writer: "w", Fold: fold, Tap: tap})
+	lease, fold := create(t, s, h, first)
+	tap := tasklog.NewTap(t.Context(), s, h.ID, 1)
+	a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Lease: lease, Fold: fold, Tap: tap})
 	text := strings.Repeat("x", 200_000)
 	for range n { // 12 MB, before the first is taken
-		if err := a.Add(tasklog.Entry{JSON: tasklogtest.StatusEvent(h, working, text), State: working}); err != nil {
+		if err := a.Add(tasklogtest.Status(h, working, text)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
@@ -33,9 +32,9 @@ func encode(tb testing.TB, e a2a.Event) []byte {
 // statuses returns n events of a log, from number 1 on, the first of which is the task.
 func statuses(n int) (tasklog.Head, []tasklog.Event) {
 	h, first := tasklogtest.NewTask()
-	events := []tasklog.Event{{Seq: 1, JSON: first}}
+	events := []tasklog.Event{{Seq: 1, JSON: first.JSON}}
 	for i := range n - 1 {
-		events = append(events, tasklog.Event{Seq: int64(i) + 2, JSON: tasklogtest.StatusEvent(h, working, "step "+strconv.Itoa(i))})
+		events = append(events, tasklog.Event{Seq: int64(i) + 2, JSON: tasklogtest.Status(h, working, "step "+strconv.Itoa(i)).JSON})
 	}
 	return h, events
 }
@@ -54,13 +53,9 @@ func fold(tb testing.TB, events []tasklog.Event) {
 // appendAll takes the events after the first the way of a run in memory: into the log, to the fold and to a client.
 func appendAll(tb testing.TB, h tasklog.Head, events []tasklog.Event) {
 	l := new(memlog.Log)
-	if err := l.Create(tb.Context(), h, "w", time.Now().Add(time.Minute), events[0].JSON); err != nil {
-		tb.Fatal(err)
-	}
-	f := tasklog.NewFold(nil, 0)
-	f.Add(events[0])
+	lease, f := create(tb, l, h, tasklog.Entry{JSON: events[0].JSON})
 	tap := tasklog.NewTap(tb.Context(), l, h.ID, 1)
-	a := tasklog.NewAppender(tb.Context(), tasklog.AppenderConfig{Log: l, Head: h, Writer: "w", Fold: f, Tap: tap})
+	a := tasklog.NewAppender(tb.Context(), tasklog.AppenderConfig{Lease: lease, Fold: f, Tap: tap})
 	for _, e := range events[1:] {
 		if err := a.Add(tasklog.Entry{JSON: e.JSON, State: working}); err != nil {
 			tb.Fatal(err)

@@ -47,12 +47,13 @@ func (k *keeper) save(put func(seq int64, lines iter.Seq2[[]byte, error]) error)
 	go func(fold *Fold, saved chan<- int) {
 		size := 0
 		defer func() { saved <- size }()
-		task, err := fold.Task()
-		if err != nil {
-			return
-		}
 		written := 0
 		counted := func(yield func([]byte, error) bool) {
+			task, err := fold.Task() // not for a store that takes no line
+			if err != nil {
+				yield(nil, err)
+				return
+			}
 			for line, err := range SnapshotLines(task) {
 				written += len(line)
 				if !yield(line, err) {

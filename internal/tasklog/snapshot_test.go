@@ -15,13 +15,14 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// saver is a recorder that also saves snapshots, each in 10.5 seconds, and notes when and of which event. The second fails.
+// saver is a lease that saves snapshots, each in 10.5 seconds, and notes when and of which event. The second fails.
 type saver struct {
-	recorder
+	tasklog.Lease
+	start time.Time
 	saves []string // "<time since start> <event>"
 }
 
-func (s *saver) SaveSnapshot(_ context.Context, _ tasklog.Head, _ string, seq int64, lines iter.Seq2[[]byte, error]) error {
+func (s *saver) SaveSnapshot(_ context.Context, seq int64, lines iter.Seq2[[]byte, error]) error {
 	var task []byte
 	for line := range lines {
 		task = append(task, line...)
@@ -41,19 +42,16 @@ func (s *saver) SaveSnapshot(_ context.Context, _ tasklog.Head, _ string, seq in
 // fold then.
 func TestSnapshotsAside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &saver{}
+		r := new(recorder)
 		h, first := tasklogtest.NewTask()
-		if err := l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first); err != nil {
-			t.Fatal(err)
-		}
-		fold := tasklog.NewFold(nil, 0)
-		fold.Add(tasklog.Event{Seq: 1, JSON: first})
-		a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Log: l, Head: h, Writer: "w", Fold: fold})
-		l.start = time.Now()
+		lease, fold := create(t, r.store(), h, first)
+		saves := &saver{Lease: lease, start: time.Now()}
+		a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Lease: saves, Fold: fold})
+		r.start = saves.start
 		const n = 52
 		text := strings.Repeat("x", 100<<10)
 		for range n { // one a second, each of 100 KB
-			if err := a.Add(tasklog.Entry{JSON: tasklogtest.StatusEvent(h, working, text), State: working}); err != nil {
+			if err := a.Add(tasklogtest.Status(h, working, text)); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Second)
@@ -61,17 +59,17 @@ func TestSnapshotsAside(t *testing.T) {
 		if err := a.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if took := time.Since(l.start); took != 59500*time.Millisecond {
+		if took := time.Since(r.start); took != 59500*time.Millisecond {
 			t.Errorf("it took %v", took)
 		}
-		for i, append := range l.appends {
+		for i, append := range r.appends {
 			if want := fmt.Sprintf("%v %d-%[2]d WORKING", time.Duration(i)*time.Second, i+2); append != want {
 				t.Errorf("append %q, want %q", append, want)
 			}
 		}
 		// Each is due when as much is in the log as was in the last: 300 KB; again 300 KB, for the second fails; 2.5 MB.
-		if want := []string{"12.5s 4", "23.5s 15", "34.5s 26", "59.5s 51"}; !slices.Equal(l.saves, want) {
-			t.Errorf("snapshots %q, want %q", l.saves, want)
+		if want := []string{"12.5s 4", "23.5s 15", "34.5s 26", "59.5s 51"}; !slices.Equal(saves.saves, want) {
+			t.Errorf("snapshots %q, want %q", saves.saves, want)
 		}
 		task, err := fold.Task()
 		if err != nil || fold.Seq() != n+1 || len(task.History) != n {

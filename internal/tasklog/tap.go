@@ -8,11 +8,12 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// maxTapBytes is how many bytes of events a tap holds for a slow reader. One that is further behind reads the log instead.
+// maxTapBytes is how many bytes of events a tap holds for a slow reader. One that is further behind
+// reads the log instead.
 const maxTapBytes = 4 << 20
 
-// Tap is a live view of a log: it shows one reader the events, in order, once they are in the log. Publishing never waits for
-// the reader, however slow it is.
+// Tap is a live view of a log: it shows one reader the events, in order, once they are in the log.
+// Publishing never waits for the reader, however slow it is.
 type Tap struct {
 	ctx context.Context // that the log is read with
 	log Reader
@@ -29,14 +30,16 @@ type Tap struct {
 	ended  bool
 }
 
-// NewTap returns a tap that shows the events after number after. A reader that is far behind reads them from the log, with ctx.
+// NewTap returns a tap that shows the events after number after. A reader that is far behind reads
+// them from the log, with ctx.
 func NewTap(ctx context.Context, log Reader, id a2a.TaskID, after int64) *Tap {
 	return &Tap{ctx: ctx, log: log, id: id, ready: make(chan struct{}, 1), shown: after, last: after}
 }
 
-// Next returns the events that have come since the last call: one or more, in order, and all that there are, up to what is read from
-// the log at once. If there are none, it waits for some until ctx is done, and then returns the cause of that: nothing is lost,
-// and Next can be called again. After the last event it returns [io.EOF]. Any other error means that the log could not be read;
+// Next returns the events that have come since the last call: one or more, in order, and all that
+// there are, up to what is read from the log at once. If there are none, it waits for some until
+// ctx is done, and then returns the cause of that: nothing is lost, and Next can be called again.
+// After the last event it returns [io.EOF]. Any other error means that the log could not be read;
 // the next call tries again.
 func (t *Tap) Next(ctx context.Context) ([]Event, error) {
 	for {

@@ -60,9 +60,8 @@ type Head struct {
 	ID        a2a.TaskID
 	ContextID string
 	Scope     Scope
-	// Created and Expires bound the life of the task and of all its events. From Expires on, the task is not found.
-	// Both are kept to the second.
-	Created, Expires time.Time
+	// Expires is when the life of the task and of all its events ends, to the second: from then on it is not found.
+	Expires time.Time
 	// Push says that the task has push notification configurations, or has had some. [Log.Load] fills it in.
 	Push bool
 }
@@ -113,8 +112,8 @@ func (e Entry) Size() Size { return Size{Bytes: int64(len(e.JSON)), Values: e.Va
 type Claim struct {
 	// Writer names who asks. It is unique to one turn of one task, and makes a repeated write recognizable.
 	Writer string
-	// Until is when the lease ends, to the millisecond. Zero leaves the task to a worker: the lease is nobody's, and what
-	// the claim gives can append once, and must not be renewed.
+	// Until is when the lease ends, to the millisecond. Zero leaves the task to a worker: the lease is nobody's. It can
+	// append once, if nobody else was faster, and must not be renewed.
 	Until time.Time
 	// Request is the request that begins the turn, or that had begun it.
 	Request Request
@@ -134,7 +133,7 @@ type LeaseInfo struct {
 	Until time.Time
 	// Released says that the holder gave the lease up, for somebody else to go on.
 	Released bool
-	// Cancel says that the task is to be canceled, and that no run has ended since this was asked for.
+	// Cancel says that the task is to be canceled, and that no holder has learned of it and ended its turn in another way.
 	Cancel bool
 	// Crashes is how many holders before this one, in a row, crashed without having appended anything.
 	Crashes int
@@ -191,9 +190,15 @@ func (s *Snapshot) CrashedIdle() bool {
 	return s.Lease.Holder != "" && s.Lease.Seq == s.Seq && !s.Lease.Released
 }
 
-// Fenced reports whether who acquires the lease after the one in s must put a fence into the log: not if that was never
-// held, was released, or was given for a turn that has ended.
-func (s *Snapshot) Fenced() bool { return s.Lease.Holder != "" && !s.Lease.Released && !s.over() }
+// Fenced reports whether the next lease begins with a fence, since somebody may still append with the one in s: its holder,
+// if it has neither released the lease nor ended its turn, or, if that lease was left to a worker, whoever left it and has
+// not appended yet.
+func (s *Snapshot) Fenced() bool {
+	if s.Lease.Holder == "" {
+		return s.Lease.Epoch > 1 && s.Lease.Seq == s.Seq
+	}
+	return !s.Lease.Released && !s.over()
+}
 
 // Next returns the lease that follows the one in s.
 func (s *Snapshot) Next(c Claim) LeaseInfo {
@@ -215,14 +220,14 @@ func (s *Snapshot) Next(c Claim) LeaseInfo {
 // been done, and can be repeated. Errors may be wrapped.
 type Log interface {
 	// Create stores a new task and its event 1, in one step, and gives the lease. It returns ErrExists if the task was
-	// created before. Repeating it with the same writer is no error.
+	// created before. Repeating it with the same writer is no error, and gives the same lease.
 	Create(ctx context.Context, h Head, first Entry, c Claim) (Lease, error)
 
 	// Acquire gives the lease that follows the one in s, and makes the task one of those that [Index.Unfinished] finds.
 	// Nobody who held the lease before can append after it. It returns ErrConflict if the lease is no longer the one in s,
 	// or the log has grown. If the lease in s has not ended, it is taken nonetheless: the caller knows that its holder
 	// has not put the message of its turn into the log, and should have. A request to cancel stays. Repeating it with the
-	// same writer is no error.
+	// same writer is no error, and gives the same lease. It may return ErrNotFound if there is no such task any more.
 	Acquire(ctx context.Context, s *Snapshot, c Claim) (Lease, error)
 
 	// Load returns the task as of its last event. It returns ErrNotFound if there is no such task.
@@ -241,8 +246,8 @@ type Log interface {
 
 // Reader reads a log.
 type Reader interface {
-	// Read returns the events after event number after, in order: limit at most, and some 4 MB of JSON or one event. More
-	// says that they need not be all that there are. It returns ErrNotFound if there is no such task.
+	// Read returns the events after event number after, in order: limit at most, and none after those with which they are
+	// ReadBytes or more. More says whether there are others after them. It returns ErrNotFound if there is no such task.
 	Read(ctx context.Context, id a2a.TaskID, after int64, limit int) (events []Event, more bool, err error)
 }
 
@@ -257,9 +262,9 @@ type Poller interface {
 // Lease is the right to append to a task's log. It is safe for concurrent use, but for two appends at a time. Its methods
 // return ErrConflict once somebody else has the lease.
 type Lease interface {
-	// Append puts events at number first and after, all or none, and then tells the index of the state that they bring.
-	// first is the number that follows the last event. Repeating it is no error, if it was the last append. A terminal
-	// state is always that of the last event: nothing is appended after it.
+	// Append puts events, of which there is at least one, at number first and after, all or none, and then tells the index
+	// of the state that they bring. first is the number that follows the last event. Repeating it is no error, if it was the
+	// last append. A terminal state is always that of the last event: nothing is appended after it.
 	Append(ctx context.Context, first int64, entries []Entry) error
 
 	// Renew makes the lease end at until, and returns what is asked of its holder.

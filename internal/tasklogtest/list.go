@@ -12,8 +12,15 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
+// statusAt returns a status that the task got at a time.
+func statusAt(h tasklog.Head, state a2a.TaskState, at time.Time) []tasklog.Entry {
+	e := a2a.NewStatusUpdateEvent(a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}, state, nil)
+	e.Status.Timestamp = &at
+	return []tasklog.Entry{EntryOf(e)}
+}
+
 // testList lists the tasks of two owners and two tenants, of whom nobody sees those of another.
-func testList(t *testing.T, l tasklog.Log) {
+func testList(t *testing.T, s tasklog.Store) {
 	mine := tasklog.Scope{Owner: rand.Text(), Tenant: "t"}
 	others := []tasklog.Scope{{Owner: mine.Owner}, {Owner: rand.Text(), Tenant: "t"}, {Tenant: mine.Owner + "t"}}
 	begin := time.Now().Truncate(time.Second)
@@ -23,12 +30,8 @@ func testList(t *testing.T, l tasklog.Log) {
 		h, _ := NewTask()
 		h.Scope = scope
 		h.ContextID = []string{"even" + mine.Owner, "odd" + mine.Owner}[len(want)%2]
-		must(t, l.Create(t.Context(), h, "w", until(), firstEvent(h, "hello")))
-		e := a2a.NewStatusUpdateEvent(a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}, state, nil)
-		e.Status.Timestamp = &at
-		must(t, l.Append(t.Context(), tasklog.Batch{
-			ID: h.ID, Writer: "w", First: 2, Events: [][]byte{encode(e)}, State: state, Expires: h.Expires,
-		}), l.SetStatus(t.Context(), h.ID, tasklog.Status{State: state, Time: at, Seq: 2}))
+		lease, err := s.Create(t.Context(), h, firstEvent(h, "hello"), by("w"))
+		must(t, err, lease.Append(t.Context(), 2, statusAt(h, state, at)), lease.Release(t.Context()))
 		contexts[h.ID] = h.ContextID
 		return tasklog.Position{Time: at, ID: h.ID}
 	}
@@ -45,7 +48,8 @@ func testList(t *testing.T, l tasklog.Log) {
 	}
 	expired, first := NewTask()
 	expired.Scope, expired.Expires = mine, begin.Add(-time.Second)
-	must(t, l.Create(t.Context(), expired, "w", until(), first))
+	_, err := s.Create(t.Context(), expired, first, by("w"))
+	must(t, err)
 
 	working := func(p tasklog.Position) bool {
 		return slices.IndexFunc(want, func(w tasklog.Position) bool { return w.ID == p.ID })%3 == 0
@@ -73,14 +77,14 @@ func testList(t *testing.T, l tasklog.Log) {
 		slices.SortFunc(expect, func(a, b tasklog.Position) int {
 			return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(b.ID, a.ID))
 		})
-		if got, err := l.Count(t.Context(), test.filter); err != nil || got != len(expect) {
+		if got, err := s.Count(t.Context(), test.filter); err != nil || got != len(expect) {
 			t.Errorf("%s: counted %d, %v; want %d", name, got, err, len(expect))
 		}
 		for _, page := range []int{1, 4, 100} {
 			var got []tasklog.Position
 			for after := (tasklog.Position{}); ; after = got[len(got)-1] {
 				before := len(got)
-				must(t, l.List(t.Context(), test.filter, after, func(p tasklog.Position) bool {
+				must(t, s.List(t.Context(), test.filter, after, func(p tasklog.Position) bool {
 					got = append(got, p)
 					return len(got)-before < page
 				}))
@@ -96,18 +100,16 @@ func testList(t *testing.T, l tasklog.Log) {
 
 	// A task that changes while the list is read moves to the front; all others are seen once.
 	var got []tasklog.Position
-	must(t, l.List(t.Context(), tasklog.Filter{Scope: mine}, tasklog.Position{}, func(p tasklog.Position) bool {
+	must(t, s.List(t.Context(), tasklog.Filter{Scope: mine}, tasklog.Position{}, func(p tasklog.Position) bool {
 		got = append(got, p)
 		return len(got) < 5
 	}))
 	moved := want[3] // not among them
 	at := begin.Add(time.Hour)
-	e := a2a.NewStatusUpdateEvent(a2a.TaskInfo{TaskID: moved.ID, ContextID: contexts[moved.ID]}, a2a.TaskStateCompleted, nil)
-	e.Status.Timestamp = &at
-	must(t, l.Append(t.Context(), tasklog.Batch{
-		ID: moved.ID, Writer: "w", First: 3, Events: [][]byte{encode(e)}, State: a2a.TaskStateCompleted, Expires: time.Now().Add(time.Hour),
-	}), l.SetStatus(t.Context(), moved.ID, tasklog.Status{State: a2a.TaskStateCompleted, Time: at, Seq: 3}))
-	must(t, l.List(t.Context(), tasklog.Filter{Scope: mine}, got[4], func(p tasklog.Position) bool {
+	h := tasklog.Head{ID: moved.ID, ContextID: contexts[moved.ID]}
+	lease := mustAcquire(t, s, moved.ID, by("x"))
+	must(t, lease.Append(t.Context(), 3, statusAt(h, a2a.TaskStateCompleted, at)), lease.Release(t.Context()))
+	must(t, s.List(t.Context(), tasklog.Filter{Scope: mine}, got[4], func(p tasklog.Position) bool {
 		got = append(got, p)
 		return true
 	}))
@@ -120,7 +122,7 @@ func testList(t *testing.T, l tasklog.Log) {
 			t.Errorf("task %s was seen %d times", p.ID, n)
 		}
 	}
-	must(t, l.List(t.Context(), tasklog.Filter{Scope: mine}, tasklog.Position{}, func(p tasklog.Position) bool {
+	must(t, s.List(t.Context(), tasklog.Filter{Scope: mine}, tasklog.Position{}, func(p tasklog.Position) bool {
 		if p.ID != moved.ID || !p.Time.Equal(at) {
 			t.Errorf("the list begins with %v, want %s", p, moved.ID)
 		}

@@ -21,7 +21,8 @@ func (b endless) Read([]byte) (int, error) {
 
 func (endless) Close() error { return nil }
 
-// TestEndlessAnswer has a webhook accept each event, and never end its answer: the next event does not wait for that.
+// TestEndlessAnswer has a webhook accept each event, and never end its answer: the next event does
+// not wait for that.
 func TestEndlessAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(r *http.Request, _ int64) (*http.Response, error) {
@@ -60,7 +61,7 @@ func TestEndlessServer(t *testing.T) {
 	w := newWorld(t, nil)
 	client := guard(t, "127.0.0.1/32").Client()
 	defer client.CloseIdleConnections()
-	w.use(t, client)
+	w.use(client)
 	h := w.task(t, 3, server.URL)
 	begun := time.Now()
 	must(t, w.Wake(t.Context(), h.ID))
@@ -72,8 +73,8 @@ func TestEndlessServer(t *testing.T) {
 	}
 }
 
-// TestRetryAfter has a webhook say when it wants to be asked again: it is not asked before, and not much later; and at the latest
-// after an hour.
+// TestRetryAfter has a webhook say when it wants to be asked again: it is not asked before, and not
+// much later; and at the latest after an hour.
 func TestRetryAfter(t *testing.T) {
 	in := func(d time.Duration) func() string {
 		return func() string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
@@ -134,8 +135,8 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// TestAlwaysRetryAfter has a webhook say for hours that it wants to be asked again at once: it is asked less and less often all the
-// same.
+// TestAlwaysRetryAfter has a webhook say for hours that it wants to be asked again at once: it is
+// asked less and less often all the same.
 func TestAlwaysRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(*http.Request, int64) (*http.Response, error) {

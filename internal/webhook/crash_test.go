@@ -17,11 +17,9 @@ import (
 	"a2alambda/internal/webhook"
 )
 
-// mortal is what an instance sees of the store. It crashes at one of its operations, before or after that
-// is done: from then on nothing it does has an effect.
+// mortal is an instance that crashes at one of its operations, before or after that is done: from
+// then on nothing it does has an effect.
 type mortal struct {
-	webhook.Reader
-
 	mu    sync.Mutex
 	left  int // operations until it crashes
 	after bool
@@ -30,46 +28,37 @@ type mortal struct {
 
 var errDead = errors.New("dead")
 
-// do does an operation, unless this is dead.
-func (m *mortal) do(operation func() error) error {
-	m.mu.Lock()
-	if m.dead {
-		m.mu.Unlock()
-		return errDead
+// hooks are those of its operations.
+func (m *mortal) hooks() tasklog.Hooks {
+	return tasklog.Hooks{
+		Before: func(context.Context, tasklog.Op) error {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			wasDead := m.dead
+			m.left--
+			m.dead = m.left < 0
+			if wasDead || m.dead && !m.after {
+				return errDead
+			}
+			return nil
+		},
+		After: func(_ context.Context, _ tasklog.Op, err error) error {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			if m.dead {
+				return errDead
+			}
+			return err
+		},
 	}
-	m.left--
-	m.dead = m.left < 0
-	dies, after := m.dead, m.after
-	m.mu.Unlock()
-	if dies && !after {
-		return errDead
-	}
-	err := operation()
-	if dies {
-		return errDead
-	}
-	return err
-}
-
-func (m *mortal) Read(ctx context.Context, id a2a.TaskID, after int64, limit int) (events []tasklog.Event, err error) {
-	err = m.do(func() error { events, err = m.Reader.Read(ctx, id, after, limit); return err })
-	return events, err
-}
-
-// RoundTrip sends a notification; that is an operation too.
-func (m *mortal) roundTrip(next http.RoundTripper) http.RoundTripper {
-	return roundTripper(func(r *http.Request) (resp *http.Response, err error) {
-		err = m.do(func() error { resp, err = next.RoundTrip(r); return err })
-		return resp, err
-	})
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestCrash kills the instance that delivers, at each of its operations in turn, before or after it, while the task goes on or when
-// it has ended: every event arrives, in order, with repetitions.
+// TestCrash kills the instance that delivers, at each of its operations in turn, before or after
+// it, while the task goes on or when it has ended: every event arrives, in order, with repetitions.
 func TestCrash(t *testing.T) {
 	for _, goesOn := range []bool{false, true} {
 		for _, after := range []bool{false, true} {
@@ -87,7 +76,8 @@ func TestCrash(t *testing.T) {
 
 // crash reports whether the instance ended before it was to die.
 func crash(t *testing.T, operations int, after, goesOn bool) (ended bool) {
-	// The webhook takes a while, so that progress is saved, and patience ends. Once it fails so often that delivery is put off.
+	// The webhook takes a while, so that progress is saved, and patience ends. Once it fails so
+	// often that delivery is put off.
 	begin := time.Now()
 	w := newWorld(t, func(_ *http.Request, seq int64) (*http.Response, error) {
 		time.Sleep(800 * time.Millisecond)
@@ -101,15 +91,17 @@ func crash(t *testing.T, operations int, after, goesOn bool) (ended bool) {
 	if !goesOn {
 		w.add(t, h, before+1, all-before)
 	}
-	m := &mortal{Reader: w.store, left: operations, after: after}
-	around := func(_ string, _ a2a.TaskID, do func() error) error { return m.do(do) }
-	one, err := webhook.New(webhook.Config{
-		Log: m, Store: push.Around(w.pushes, around), Client: &http.Client{Transport: m.roundTrip(w.hook)}, Logger: w.logger,
+	m := &mortal{left: operations, after: after}
+	hooks := m.hooks()
+	send := roundTripper(func(r *http.Request) (*http.Response, error) {
+		return tasklog.Get(t.Context(), hooks, tasklog.Op{Name: "send"}, func() (*http.Response, error) { return w.hook.RoundTrip(r) })
+	})
+	one := webhook.New(webhook.Config{
+		Log: tasklog.Hooked(w.store, hooks), Store: push.Hooked(w.pushes, hooks), Client: &http.Client{Transport: send}, Logger: w.logger,
 		Invoke: func(ctx context.Context, id a2a.TaskID, config string) error {
-			return m.do(func() error { return w.invoke(ctx, id, config) })
+			return hooks.Call(ctx, tasklog.Op{Name: "invoke"}, func() error { return w.invoke(ctx, id, config) })
 		},
 	})
-	must(t, err)
 	var wg sync.WaitGroup
 	wake := func(d *webhook.Deliverer) {
 		wg.Go(func() {

@@ -28,7 +28,6 @@ type delivery struct {
 	push.Config // its Progress is newer than what is stored
 	claim       push.Claim
 	body        func(context.Context, tasklog.Event) ([]byte, error)
-	until       time.Time // the end of the claim
 	saved       time.Time // when progress was saved
 	stop        time.Time // when no request may begin any more; zero if there is no limit
 	end         string    // how the delivery ended, if not with the log's last event
@@ -37,20 +36,19 @@ type delivery struct {
 	endless bool
 }
 
-// deliver claims a configuration and delivers it to the end of the log. It returns an error of the store as
-// it is: the claim ends by itself then, and the configuration is due.
+// deliver claims a configuration and delivers it to the end of the log. It returns an error of the
+// store as it is: the claim ends by itself then, and the configuration is due.
 func (d *Deliverer) deliver(ctx context.Context, id a2a.TaskID, config string, stop time.Time) error {
 	usage := new(telemetry.Usage)
 	ctx = telemetry.With(ctx, usage)
 	now := time.Now()
-	until := now.Add(claimTime)
-	claim, err := d.config.Store.Claim(ctx, id, config, a2a.NewMessageID(), until)
+	claim, err := d.config.Store.Claim(ctx, id, config, a2a.NewMessageID(), now.Add(claimTime))
 	if err != nil || claim == nil {
 		return err
 	}
 	ctx, account := memory.Open(ctx)
 	defer account.Close()
-	run := delivery{Deliverer: d, Config: claim.Config(), claim: claim, until: until, saved: now, stop: stop}
+	run := delivery{Deliverer: d, Config: claim.Config(), claim: claim, saved: now, stop: stop}
 	err = run.deliver(ctx)
 	if errors.Is(err, memory.ErrFull) {
 		run.end = "left" // others have it now: the sweeper asks again
@@ -89,7 +87,7 @@ func (d *delivery) deliver(ctx context.Context) error {
 				return err
 			}
 		}
-		// Saving the claim has forgotten those who were refused it before. What they came for is not read yet.
+		// Saving has forgotten those who were refused before. What they came for is not read yet.
 		if more || d.saved != saved {
 			continue
 		}
@@ -144,7 +142,7 @@ func (d *delivery) ready(ctx context.Context) error {
 	if !d.stop.IsZero() && !now.Before(d.stop) {
 		return errLater
 	}
-	if now.Sub(d.saved) >= saveEvery || d.until.Sub(now) < claimMargin {
+	if now.Sub(d.saved) >= saveEvery { // before that, more than claimMargin of the claim is left
 		return d.save(ctx)
 	}
 	return nil
@@ -153,12 +151,11 @@ func (d *delivery) ready(ctx context.Context) error {
 // save saves progress, and renews the claim.
 func (d *delivery) save(ctx context.Context) error {
 	now := time.Now()
-	until := now.Add(claimTime)
-	if err := d.claim.Save(ctx, d.Progress, until); err != nil {
-		return err
+	err := d.claim.Save(ctx, d.Progress, now.Add(claimTime))
+	if err == nil {
+		d.saved = now
 	}
-	d.saved, d.until = now, until
-	return nil
+	return err
 }
 
 // leave leaves the rest to another invocation.

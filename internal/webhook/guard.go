@@ -20,8 +20,8 @@ import (
 // ErrBlocked means that no notification may go to a webhook's address.
 var ErrBlocked = errors.New("the webhook is at an address that is not public")
 
-// Guard says where webhooks may be: at public addresses, by https, and nowhere else, with its zero value
-// (specification 13.2, server-side request forgery).
+// Guard says where webhooks may be: at public addresses, by https, and nowhere else, with its zero
+// value (specification 13.2, server-side request forgery).
 type Guard struct {
 	// Allow are further addresses, such as those of a private network. http may reach them, too.
 	Allow []netip.Prefix
@@ -48,8 +48,8 @@ const (
 	maxHeader = 4096 // bytes, of a token or of credentials
 )
 
-// Check returns an error, in words for the client, if nothing can be sent with the configuration. It does
-// not resolve the name of a host: what that stands for counts when a notification is sent.
+// Check returns an error, in words for the client, if nothing can be sent with the configuration.
+// It does not resolve the name of a host: what that stands for counts when a notification is sent.
 func (g Guard) Check(c *a2a.PushConfig) error {
 	if err := g.CheckURL(c.URL); err != nil {
 		return err
@@ -120,14 +120,14 @@ func (g Guard) permits(scheme string, ip netip.Addr) bool {
 	return scheme == "https" && isPublic(ip)
 }
 
-// special refuses what IANA's registries say is not globally reachable, multicast, and the parts of IPv6
-// that stand for IPv4 addresses.
+// special refuses what IANA's registries say is not globally reachable, multicast, and the parts of
+// IPv6 that stand for IPv4 addresses.
 var special = ssrf.New()
 
 // isPublic reports whether ip is an address of the public internet.
 func isPublic(ip netip.Addr) bool {
-	// An IPv4 address written as an IPv6 address counts as what it stands for. The library refuses all of
-	// them, also 64:ff9b::808:808, by which a network with NAT64 reaches 8.8.8.8 (RFC 6052).
+	// An IPv4 address written as an IPv6 address counts as what it stands for. The library refuses
+	// all of them, also 64:ff9b::808:808, by which a network with NAT64 reaches 8.8.8.8 (RFC 6052).
 	ip = ip.Unmap()
 	if ssrf.IPv6NAT64Prefix.Contains(ip) {
 		b := ip.As16()
@@ -136,9 +136,9 @@ func isPublic(ip netip.Addr) bool {
 	return special.SafeAddr(ip) == nil
 }
 
-// Client returns a client for notifications. It checks each address when it connects, so that no name can
-// resolve to another than was checked. It follows no redirects and uses no proxy. Requests that the guard
-// refuses fail with ErrBlocked.
+// Client returns a client for notifications. It checks each address when it connects, so that no
+// name can resolve to another than was checked. It follows no redirects and uses no proxy. Requests
+// that the guard refuses fail with ErrBlocked.
 func (g Guard) Client() *http.Client {
 	return &http.Client{
 		Transport:     byScheme{g.transport("http"), g.transport("https")},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -108,6 +109,14 @@ func numbers(requests []request) string {
 	return strings.Join(all, " ")
 }
 
+// upTo returns the numbers from 1 to n.
+func upTo(n int) (all string) {
+	for i := range n {
+		all += fmt.Sprint(" ", i+1)
+	}
+	return all[1:]
+}
+
 func (h *hook) want(url, numbersWanted string) {
 	h.t.Helper()
 	if got := numbers(h.requests(url)); got != numbersWanted {
@@ -129,6 +138,7 @@ func hang(r *http.Request) (*http.Response, error) {
 type world struct {
 	*webhook.Deliverer
 	store  *memlog.Log
+	leases map[a2a.TaskID]tasklog.Lease
 	pushes push.Store
 	logger *slog.Logger
 	hook   *hook
@@ -144,19 +154,16 @@ type cfg struct {
 }
 
 func newWorld(t *testing.T, answer func(r *http.Request, seq int64) (*http.Response, error)) *world {
-	w := &world{store: new(memlog.Log), hook: newHook(t, answer), log: new(bytes.Buffer)}
+	w := &world{store: new(memlog.Log), leases: map[a2a.TaskID]tasklog.Lease{}, hook: newHook(t, answer), log: new(bytes.Buffer)}
 	w.pushes = pushtest.Wrap(w.store.Pushes())
-	w.logger = slog.New(slog.NewTextHandler(&locked{w: io.MultiWriter(w.log, t.Output())}, nil))
-	w.use(t, w.hook.client())
+	w.logger = slog.New(slog.NewTextHandler(io.MultiWriter(w.log, t.Output()), nil))
+	w.use(w.hook.client())
 	return w
 }
 
 // use makes the deliverer send its requests with the client.
-func (w *world) use(t *testing.T, client *http.Client) {
-	t.Helper()
-	var err error
-	w.Deliverer, err = webhook.New(webhook.Config{Log: w.store, Store: w.pushes, Client: client, Logger: w.logger, Invoke: w.invoke})
-	must(t, err)
+func (w *world) use(client *http.Client) {
+	w.Deliverer = webhook.New(webhook.Config{Log: w.store, Store: w.pushes, Client: client, Logger: w.logger, Invoke: w.invoke})
 }
 
 func (w *world) invoke(_ context.Context, id a2a.TaskID, config string) error {
@@ -166,26 +173,18 @@ func (w *world) invoke(_ context.Context, id a2a.TaskID, config string) error {
 	return nil
 }
 
-type locked struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (l *locked) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(b)
-}
-
 // task creates a task with so many events and a configuration for the URL.
 func (w *world) task(t *testing.T, events int, url string) tasklog.Head {
 	t.Helper()
 	h, first := tasklogtest.NewTask()
 	h.Push = true
-	h.Expires = h.Created.Add(72 * time.Hour)
+	h.Expires = h.Expires.Add(71 * time.Hour)
 	c := pushtest.NewConfig(h, "c", url)
 	c.After = 0
-	must(t, w.pushes.Put(t.Context(), h, c), w.store.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first))
+	must(t, w.pushes.Put(t.Context(), h, c))
+	var err error
+	w.leases[h.ID], err = w.store.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Push: true})
+	must(t, err)
 	w.add(t, h, 2, events-1)
 	return h
 }
@@ -194,15 +193,12 @@ func (w *world) task(t *testing.T, events int, url string) tasklog.Head {
 func (w *world) add(t *testing.T, h tasklog.Head, first int64, n int) {
 	t.Helper()
 	for i := range int64(n) {
-		text := strconv.FormatInt(first+i, 10)
-		must(t, w.store.Append(t.Context(), tasklog.Batch{
-			ID: h.ID, Writer: "w", First: first + i, Events: [][]byte{tasklogtest.StatusEvent(h, a2a.TaskStateWorking, text)},
-			State: a2a.TaskStateWorking, Expires: h.Expires, Push: true,
-		}))
+		entry := tasklogtest.Status(h, a2a.TaskStateWorking, strconv.FormatInt(first+i, 10))
+		must(t, w.leases[h.ID].Append(t.Context(), first+i, []tasklog.Entry{entry}))
 	}
 }
 
-// work does the jobs that the deliverer has asked for, and those that these ask for. It returns their errors.
+// work does the jobs that the deliverer has asked for, and then theirs. It returns their errors.
 func (w *world) work(ctx context.Context) (errs []error) {
 	for {
 		w.mu.Lock()

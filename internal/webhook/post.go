@@ -18,12 +18,13 @@ import (
 )
 
 const (
-	// maxAnswer is how much of an answer is read, in bytes, and answerTime for how long, so that its
-	// connection can be used again. Only its status counts: no event waits for a body that does not end.
+	// maxAnswer is how much of an answer is read, in bytes, and answerTime for how long, so that
+	// its connection can be used again. Only its status counts: no event waits for the end of its
+	// body.
 	maxAnswer  = 64 << 10
 	answerTime = 250 * time.Millisecond
 
-	// maxText is how long the text of a failure is, in bytes: there may be something of an answer in it.
+	// maxText is how long the text of a failure is, in bytes: it may have part of an answer.
 	maxText = 200
 )
 
@@ -41,11 +42,11 @@ func (f *failure) Error() string { return f.text }
 // [tasklog.Cut]: GetTask has all of it.
 const maxTaskBytes = 4 << 20
 
-// bodies returns what makes the body of a request of an event. It is to be called with the events after
-// d.After, in order.
+// bodies returns what makes the body of a request of an event. It is to be called with the events
+// after d.After, in order.
 //
-// In 1.0 the body is the StreamResponse (specification 4.3.3). In 0.3 it is the whole Task as of the event
-// (specification 0.3, 9.5); that takes the log from its beginning, and the memory that the task does.
+// In 1.0 the body is the StreamResponse (specification 4.3.3). In 0.3 it is the whole Task as of
+// the event (specification 0.3, 9.5); that takes the log from its beginning, and memory.
 func (d *delivery) bodies(ctx context.Context) (func(context.Context, tasklog.Event) ([]byte, error), error) {
 	if d.Version != "0.3" {
 		return func(_ context.Context, e tasklog.Event) ([]byte, error) { return tasklog.Shown(e.JSON) }, nil
@@ -91,8 +92,8 @@ func (d *delivery) bodies(ctx context.Context) (func(context.Context, tasklog.Ev
 
 // post sends one request. Any answer but a 2xx is a [failure], and so is no answer within the time.
 //
-// The headers: the token, under the names that the servers of the Python and JavaScript SDKs and of the Go
-// SDK use; the authentication; the trace that the client named; and, of our own, the event's number.
+// The headers: the token, under the names that the servers of the Python and JavaScript SDKs and of
+// the Go SDK use; authentication; the client's trace; and our own: the event's number.
 func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -147,8 +148,8 @@ func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 	return nil
 }
 
-// retryAfter returns how long the header wants the client to wait: a number of seconds, or until a time
-// (RFC 9110, section 10.2.3). It is 0 if the header can't be understood.
+// retryAfter returns how long the header wants the client to wait: a number of seconds, or until a
+// time (RFC 9110, section 10.2.3). It is 0 if the header can't be understood.
 func retryAfter(header string) time.Duration {
 	if header != "" && strings.Trim(header, "0123456789") == "" {
 		n, err := strconv.ParseInt(header, 10, 32)

@@ -1,10 +1,8 @@
 package webhook_test
 
 import (
-	"bufio"
 	"bytes"
 	"flag"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -18,12 +16,14 @@ import (
 
 	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
 	"a2alambda/internal/trace"
 )
 
 var update = flag.Bool("update", false, "write testdata")
 
-// TestRequests delivers a task to a server, in each version of the protocol: what that gets, to the byte, is in testdata.
+// TestRequests delivers a task to a server, in each version of the protocol: what that gets, to the
+// byte, is in testdata.
 func TestRequests(t *testing.T) {
 	at := time.Date(2026, 11, 23, 5, 0, 0, 120e6, time.UTC)
 	info := a2a.TaskInfo{TaskID: "task", ContextID: "context"}
@@ -42,11 +42,9 @@ func TestRequests(t *testing.T) {
 	whole.Artifacts = []*a2a.Artifact{{ID: "a1", Parts: a2a.ContentParts{a2a.NewTextPart("42"), a2a.NewTextPart(", or less")}}}
 	done := a2a.NewStatusUpdateEvent(info, a2a.TaskStateCompleted, nil)
 	done.Status.Timestamp = &at
-	var events [][]byte
+	var events []tasklog.Entry
 	for _, e := range []a2a.Event{task, working, artifact, more, whole, done} {
-		data, err := tasklog.Encode(e)
-		must(t, err)
-		events = append(events, data)
+		events = append(events, tasklogtest.EntryOf(e))
 	}
 
 	for _, test := range []struct {
@@ -76,12 +74,12 @@ func TestRequests(t *testing.T) {
 			w := newWorld(t, nil)
 			client := guard(t, "127.0.0.1/32").Client()
 			defer client.CloseIdleConnections()
-			w.use(t, client)
-			h := tasklog.Head{ID: "task", ContextID: "context", Push: true, Created: time.Now(), Expires: time.Now().Add(time.Hour)}
+			w.use(client)
+			h := tasklog.Head{ID: "task", ContextID: "context", Expires: time.Now().Add(time.Hour)}
 			test.config.URL = server.URL + "/hook?x=1"
-			must(t, w.store.Create(t.Context(), h, "w", time.Time{}, events[0]), w.store.Append(t.Context(), tasklog.Batch{
-				ID: h.ID, Writer: "w", First: 2, Events: events[1:], State: a2a.TaskStateCompleted, Expires: h.Expires,
-			}), w.pushes.Put(t.Context(), h, push.Config{
+			lease, err := w.store.Create(t.Context(), h, events[0], tasklog.Claim{Writer: "w"})
+			must(t, err)
+			must(t, lease.Append(t.Context(), 2, events[1:]), w.pushes.Put(t.Context(), h, push.Config{
 				TaskID: h.ID, ID: "c", Push: test.config, Version: test.version, Trace: test.trace, Expires: h.Expires,
 				Progress: push.Progress{After: test.after},
 			}), w.Wake(t.Context(), h.ID))
@@ -94,23 +92,9 @@ func TestRequests(t *testing.T) {
 			}
 			want, err := os.ReadFile(file)
 			must(t, err)
-			if err := firstDifference(text, string(want)); err != nil {
-				t.Errorf("%s: %v", file, err)
+			if text != string(want) {
+				t.Errorf("the requests are not those in %s, but\n%s", file, text)
 			}
 		})
-	}
-}
-
-// firstDifference returns where the texts differ.
-func firstDifference(got, want string) error {
-	g, w := bufio.NewScanner(strings.NewReader(got)), bufio.NewScanner(strings.NewReader(want))
-	for line := 1; ; line++ {
-		more, wanted := g.Scan(), w.Scan()
-		if !more && !wanted {
-			return nil
-		}
-		if more != wanted || g.Text() != w.Text() {
-			return fmt.Errorf("line %d is\n%s\nwant\n%s", line, g.Text(), w.Text())
-		}
 	}
 }

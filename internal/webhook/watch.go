@@ -10,9 +10,9 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Watch returns the stores as they are, except that each change which may be news for a webhook wakes the deliverer, as the
-// table's stream does in a deployment: for a server that is a single process. Each call of wake is to run
-// [Deliverer.Wake] for the task; it must not block.
+// Watch returns the stores as they are, except that each change which may be news for a webhook
+// wakes the deliverer, as the table's stream does in a deployment: for a server that is a single
+// process. Each call of wake is to run [Deliverer.Wake] for the task; it must not block.
 func Watch(tasks tasklog.Store, pushes push.Store, wake func(a2a.TaskID)) (tasklog.Store, push.Store) {
 	hooks := tasklog.Hooks{After: func(_ context.Context, op tasklog.Op, err error) error {
 		if err == nil && (op.Name == "Create" || op.Name == "Lease.Append" || op.Name == "Push.Put") {
@@ -23,8 +23,8 @@ func Watch(tasks tasklog.Store, pushes push.Store, wake func(a2a.TaskID)) (taskl
 	return tasklog.Hooked(tasks, hooks), push.Hooked(pushes, hooks)
 }
 
-// Waker runs the calls of [Watch] in the background: for each task one at a time, and one more if it is
-// woken meanwhile.
+// Waker runs the calls of [Watch] in the background: for each task one at a time, and one more if
+// it is woken meanwhile.
 type Waker struct {
 	wake func(a2a.TaskID)
 	jobs *sync.WaitGroup

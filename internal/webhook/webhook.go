@@ -1,53 +1,54 @@
-// Package webhook delivers push notifications: each event of a task's log, to each of the task's push
-// notification configurations, as an HTTP request.
+// Package webhook delivers push notifications: each event of a task's log, to each of the task's
+// push notification configurations, as an HTTP request.
 //
 // # What a receiver can rely on
 //
-// The events of a task arrive in the order of its log, one request at a time, and the next one only after a
-// 2xx. Each arrives at least once. Twice is possible: if a deliverer crashes, the events that it sent since
-// it last saved how far it had come are sent again. The header X-A2A-Event-Id has the event's number in its
-// task, so a receiver can drop what it has had. It waits for the last event of a turn no longer than for the
-// others, but may well wait: a webhook that fails gets nothing new before it has taken what it refused.
+// The events of a task arrive in the order of its log, one request at a time, and the next one only
+// after a 2xx. While a webhook fails, it gets nothing newer than what it refused. Each event
+// arrives at least once, and maybe twice: if a deliverer crashes, the events of its last seconds
+// are sent again. The header X-A2A-Event-Id has the event's number in its task, by which a receiver
+// drops what it has had.
 //
 // # A wake-up says only where to look
 //
-// A [Deliverer] is woken for a task, not for an event: by the table's stream in a deployment, by [Watch] in
-// a local process. What is sent is read from the log, after the last event that was delivered. So nothing is
-// queued, a wake-up too many does no harm, and any wake-up makes up for those that were lost.
+// A [Deliverer] is woken for a task, not for an event: by the table's stream in a deployment, by
+// [Watch] in a local process. It reads what it sends from the log, after the last event that was
+// delivered. So nothing is queued, a wake-up too many does no harm, and each makes up for those
+// that were lost.
 //
 // # One holder at a time
 //
-// Wake-ups come together, and several instances may see to them. Who delivers a configuration holds its
-// claim (see [push.Claim]), for half a minute at a time. The others are refused, and leave at once, without
-// waiting. They have told the store, though, that they were there: the holder can then not release the claim
-// before it has read the log once more, and finds what they came for. Between the last look at the log and
-// the release of the claim no event can fall through.
+// Wake-ups come together, and several instances may act on them. One of them gets the claim on a
+// configuration ([push.Claim]), for half a minute at a time. The others are refused it and leave at
+// once. The store remembers that they came: the holder can't release its claim before it has read
+// the log once more, and finds what they came for. So no event falls between the holder's last look
+// at the log and the end of its claim.
 //
-// The claim is also an appointment. A holder that crashes lets it expire, and then the configuration is due:
-// the sweeper, which looks each minute, asks for another invocation ([push.Sweep]). Nothing else watches
-// over deliveries, and nothing has to.
+// The claim is also an appointment. When a holder crashes, its claim ends, and the configuration is
+// due: the sweeper, which looks each minute, asks for another invocation ([push.Sweep]).
 //
 // # When a webhook fails
 //
-// Each event is tried three times within seconds, if another try may help. Then the delivery is put off: the
-// claim is released with a time to try again, a minute later at first, an hour later in the end, or when
-// the webhook wants it (Retry-After). Until then nobody can claim it, however often the task wakes. A success
-// ends the series. After a day of failures, or at once if the webhook answers 410, delivery is given up: the
-// client still sees its configuration, may set it again to begin anew, and an invocation of the push
-// function fails, for the operator to see it in the dead-letter queue.
+// Each event is tried three times within seconds, if another try may help. Then the delivery is put
+// off: the claim is released with a time to try again, after a minute at first and an hour in the
+// end, or when the webhook wants it (Retry-After). Until then nobody can claim it, however often
+// its task wakes. A success ends the series. After a day of failures, or if the webhook answers
+// 410, the delivery is given up: its client still sees the configuration, and may set it again to
+// begin anew. An invocation of the push function fails then, for the operator to find in the
+// dead-letter queue.
 //
 // # Time and memory
 //
-// One invocation is woken for many tasks, and the table's stream waits for it. So a wake-up has patience for
-// a few seconds. What is not delivered by then is left to an invocation for that one configuration, which has
-// all the time that the function has: a slow webhook delays only its own events. No request begins so late
-// that the claim could end before it. What many deliveries may read at a time is bounded, see package memory.
+// One invocation is woken for many tasks, and the table's stream waits for its end. So it begins
+// requests for some seconds only. The rest of a configuration is left to an invocation of its own,
+// which has all the time that the function has: a slow webhook delays only its own events. Few
+// deliveries read at the same time, and each is charged for its memory (package memory).
 //
 // # Where requests may go
 //
-// A client names the URL, and the deliverer sits in somebody's network. [Guard] says which addresses may be
-// asked. It is applied twice: to the URL when a client sets the configuration, for a clear error, and to each
-// address when a connection is made, which is what counts, since a name can resolve to anything.
+// A client names the URL, and the deliverer may stand in a private network. [Guard] says which
+// addresses it may reach. It checks the URL when a client sets a configuration, for a clear error,
+// and each address when a connection is made: that counts, since a name can resolve to anything.
 package webhook
 
 import (
@@ -68,8 +69,8 @@ const (
 	// timeout is how long a webhook may take to answer.
 	timeout = 10 * time.Second
 
-	// claimTime is how long a claim lasts if it is not renewed, and so how long a configuration stays alone
-	// after its holder crashed. claimMargin of it is left when a request begins.
+	// claimTime is how long a claim lasts if it is not renewed, and so how long a configuration
+	// stays alone after its holder crashed. claimMargin of it is left when a request begins.
 	claimTime   = 30 * time.Second
 	claimMargin = timeout + 5*time.Second
 
@@ -79,12 +80,12 @@ const (
 	// patience is how long a wake-up begins requests: others wait for its end.
 	patience = 5 * time.Second
 
-	// atOnce is how many deliveries one wake-up has under way. Each has up to tasklog.ReadBytes in hand, or
-	// one event.
+	// atOnce is how many deliveries one wake-up has under way. Each has up to tasklog.ReadBytes in
+	// hand, or one event.
 	atOnce = 16
 
-	// readingAtOnce is how many of them read the log at the same time, or make the body of a request: for a
-	// moment, that takes several times what they have in hand.
+	// readingAtOnce is how many of them read the log at the same time, or make the body of a
+	// request: for a moment, that takes several times what they have in hand.
 	readingAtOnce = 3
 
 	// readAtOnce is how many events are read from a log at once.
@@ -93,13 +94,13 @@ const (
 	// giveUpAfter is how long a webhook may fail before delivery is given up.
 	giveUpAfter = 24 * time.Hour
 
-	// While a webhook fails, it is tried again after backOffFirst, and then less and less often, but at
-	// least each backOffMost, also if its Retry-After wants more.
+	// While a webhook fails, it is tried again after backOffFirst, and then less and less often,
+	// but at least each backOffMost, also if its Retry-After wants more.
 	backOffFirst = time.Minute
 	backOffMost  = time.Hour
 
-	// longestPause is the longest pause before another try of an event. A webhook that wants a longer one,
-	// by Retry-After, is put off.
+	// longestPause is the longest pause before another try of an event. A webhook that wants a
+	// longer one, by Retry-After, is put off.
 	longestPause = 2 * time.Second
 )
 
@@ -115,8 +116,8 @@ type Config struct {
 	Store  push.Store
 	Client *http.Client // see [Guard.Client]
 	Logger *slog.Logger
-	// Invoke asks for another invocation that calls [Deliverer.Deliver]. It may be lost: then the sweeper
-	// asks again.
+	// Invoke asks for another invocation that calls [Deliverer.Deliver]. It may be lost: then the
+	// sweeper asks again.
 	Invoke func(ctx context.Context, id a2a.TaskID, config string) error
 }
 
@@ -131,9 +132,9 @@ func New(c Config) *Deliverer {
 	return &Deliverer{c}
 }
 
-// Wake delivers what is new of the tasks. Some seconds later it leaves the rest to further invocations. An
-// error says that the store could not be asked: then Wake has to be called again. A webhook that fails is
-// none.
+// Wake delivers what is new of the tasks. Some seconds later it leaves the rest to further
+// invocations. An error is never a webhook's: the store could not be asked, and Wake has to be
+// called again.
 func (d *Deliverer) Wake(ctx context.Context, ids ...a2a.TaskID) error {
 	stop := d.stop(ctx, time.Now().Add(patience))
 	looking, delivering := fanout.New(atOnce), fanout.New(atOnce)
@@ -170,14 +171,14 @@ func (d *Deliverer) wake(ctx context.Context, c push.Config, stop time.Time) err
 	return err
 }
 
-// Deliver delivers a configuration that is due, for as long as ctx allows. It returns [push.ErrGivenUp] if
-// delivery is given up, or was before.
+// Deliver delivers a configuration that is due, for as long as ctx allows. It returns
+// [push.ErrGivenUp] if delivery is given up, or was before.
 func (d *Deliverer) Deliver(ctx context.Context, id a2a.TaskID, config string) error {
 	return d.deliver(ctx, id, config, d.stop(ctx, time.Time{}))
 }
 
-// stop returns when the last request may begin: well before the end of ctx, and not after the given time
-// unless that is zero. It returns zero if there is no limit.
+// stop returns when the last request may begin: well before the end of ctx, and not after the given
+// time unless that is zero. It returns zero if there is no limit.
 func (d *Deliverer) stop(ctx context.Context, at time.Time) time.Time {
 	if end, ok := ctx.Deadline(); ok {
 		if last := end.Add(-claimMargin); at.IsZero() || last.Before(at) {

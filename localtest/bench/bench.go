@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"a2alambda/localtest"
+	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
 )
 
@@ -72,7 +73,7 @@ type bench struct {
 	leftOut  []string
 	systems  []*system // those that can be had
 	binary   string    // of the Go systems
-	engine   *localtest.Engine
+	engine   *dynamodblocal.Engine
 	log      *os.File // what the systems print; a temporary file
 	keepLog  bool
 	progress io.Writer
@@ -100,11 +101,7 @@ func open(ctx context.Context, e effort, progress io.Writer) (b *bench, err erro
 		return nil, err
 	}
 	b.say("starting DynamoDB Local")
-	jars, err := localtest.Install(ctx, "dynamodb")
-	if err != nil {
-		return nil, err
-	}
-	if b.engine, err = localtest.StartDynamoDB(context.WithoutCancel(ctx), jars); err != nil {
+	if b.engine, err = dynamodblocal.Start(ctx); err != nil {
 		return nil, err
 	}
 	b.say("getting Python with the A2A SDK")

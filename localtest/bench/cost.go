@@ -18,8 +18,8 @@ import (
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
-	"a2alambda/localtest"
 	"a2alambda/localtest/bench/internal/load"
+	"a2alambda/localtest/dynamodblocal"
 )
 
 // The prices of AWS in us-east-1, on demand and on arm64, as other sources report them. They were not
@@ -34,7 +34,7 @@ var (
 
 // million returns what a million requests cost, in dollars, each of which takes so many units and ms.
 // Lambda bills each to the next full one.
-func million(u localtest.Units, ms float64) float64 {
+func million(u dynamodblocal.Units, ms float64) float64 {
 	return u.Write**writePrice + u.Read**readPrice + math.Ceil(ms)/1000**gigabytes**secondPrice*1e6 + *requestPrice
 }
 
@@ -70,12 +70,12 @@ func measureCost(ctx context.Context, b *bench, s *section) error {
 }
 
 // metered returns what one message to an agent costs, and takes, on a new table.
-func (b *bench) metered(ctx context.Context, x a2asrv.AgentExecutor, text string) (u localtest.Units, took time.Duration, err error) {
+func (b *bench) metered(ctx context.Context, x a2asrv.AgentExecutor, text string) (u dynamodblocal.Units, took time.Duration, err error) {
 	table, err := b.newTable(ctx)
 	if err != nil {
 		return u, 0, err
 	}
-	client, meter := localtest.NewMeter(b.dynamoDB())
+	client, meter := dynamodblocal.NewMeter(b.engine.Client())
 	l := dynamolog.New(client, table)
 	s := server.New(server.Config{Store: l, Retention: time.Hour, Card: demoagent.Card(), Runner: run.New(run.Config{
 		Store: l, Executor: x, Gap: lambdaenv.Gap, Logger: slog.New(slog.NewTextHandler(b.log, nil)),

@@ -4,11 +4,11 @@ import (
 	"math"
 	"testing"
 
-	"a2alambda/localtest"
+	"a2alambda/localtest/dynamodblocal"
 )
 
 func TestPrice(t *testing.T) {
-	got := million(localtest.Units{Write: 14, Read: 5}, 3021.001)
+	got := million(dynamodblocal.Units{Write: 14, Read: 5}, 3021.001)
 	if want := 14*0.625 + 5*0.125 + 3.022*0.5*13.3334 + 0.20; math.Abs(got-want) > 1e-9 {
 		t.Errorf("a million costs %v, want %v", got, want)
 	}

@@ -4,23 +4,17 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"net"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"sync"
-	"time"
-
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/dynamolog"
-	"a2alambda/localtest"
 	"a2alambda/localtest/bench/internal/load"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/emulator"
+	"a2alambda/localtest/process"
 	"a2alambda/localtest/stack"
 )
 
@@ -62,7 +56,7 @@ func systems(b *bench, python string) []*system {
 		return func(ctx context.Context) (*running, error) {
 			cmd := exec.Command(command[0], command[1:]...)
 			cmd.Env = append(os.Environ(), "MODE="+mode)
-			return b.startServer(ctx, cmd)
+			return startServer(ctx, cmd)
 		}
 	}
 	const latency = "STORE_LATENCY=5ms"
@@ -165,18 +159,11 @@ func (b *bench) startStack(ctx context.Context, env ...string) (*running, error)
 // newTable makes a table in DynamoDB Local.
 func (b *bench) newTable(ctx context.Context) (string, error) {
 	name := "tasks-" + rand.Text()
-	return name, dynamolog.CreateTable(ctx, b.dynamoDB(), name)
-}
-
-func (b *bench) dynamoDB() *dynamodb.Client {
-	return dynamodb.New(dynamodb.Options{
-		Region: "us-east-1", BaseEndpoint: &b.engine.Endpoint,
-		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
-	})
+	return name, dynamolog.CreateTable(ctx, b.engine.Client(), name)
 }
 
 // startServer starts a server, which inherits its listener as file 3, and returns when it answers.
-func (b *bench) startServer(ctx context.Context, cmd *exec.Cmd) (*running, error) {
+func startServer(ctx context.Context, cmd *exec.Cmd) (*running, error) {
 	// Not by multipath TCP, which Go would ask for: asyncio would leave Nagle's algorithm on, and seem
 	// slow by 40 ms.
 	var plain net.ListenConfig
@@ -191,24 +178,13 @@ func (b *bench) startServer(ctx context.Context, cmd *exec.Cmd) (*running, error
 		return nil, err
 	}
 	cmd.ExtraFiles = []*os.File{file}
-	cmd.Stdout, cmd.Stderr = b.log, b.log
-	cmd.SysProcAttr = localtest.OwnGroup()
-	err = cmd.Start()
+	p, err := process.Start(ctx, cmd, "http://"+l.Addr().String())
 	file.Close()
 	if err != nil {
 		return nil, err
 	}
-	r := &running{url: "http://" + l.Addr().String(), close: func() {
-		cmd.Process.Kill()
-		cmd.Wait()
+	return &running{url: "http://" + l.Addr().String(), close: func() {
+		p.Kill()
 		client.HTTP.CloseIdleConnections() // another server may get the port
-	}}
-	// The request waits in the listener's queue until the server takes it.
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	if _, err := client.Do(ctx, http.MethodGet, r.url, ""); err != nil {
-		r.close()
-		return nil, fmt.Errorf("%s does not serve: %w", cmd.Path, err)
-	}
-	return r, nil
+	}}, nil
 }

@@ -171,12 +171,7 @@ type monkey struct{ killed, frozen int }
 // pick returns a busy instance of one of the functions.
 func pick(random *rand.Rand, functions []*emulator.Emulator) (f *emulator.Emulator, id string, err error) {
 	f = functions[random.IntN(len(functions))]
-	var busy []string
-	for _, i := range f.Instances() {
-		if i.State == emulator.Busy {
-			busy = append(busy, i.ID)
-		}
-	}
+	busy := f.Busy()
 	if len(busy) == 0 {
 		return nil, "", errors.New("none is busy")
 	}

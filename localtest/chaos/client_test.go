@@ -1,22 +1,20 @@
 package chaos
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	agent "a2alambda/localtest/client"
 )
 
 const (
@@ -77,8 +75,8 @@ type client struct {
 	calm  bool          // reads each stream to its end
 }
 
-// answer is a JSON-RPC response.
-type answer struct {
+// reply is a JSON-RPC response.
+type reply struct {
 	Result json.RawMessage
 	Error  *struct {
 		Code    int
@@ -96,53 +94,36 @@ const (
 	codeUnsupported   = -32004
 )
 
-// post sends a call to one of the URLs.
-func (c *client) post(ctx context.Context, method, params string, last int64) (*http.Response, error) {
-	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, method, params)
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.urls[c.random.IntN(len(c.urls))], strings.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("A2A-Version", "1.0")
-	if last > 0 {
-		r.Header.Set("Last-Event-ID", strconv.FormatInt(last, 10))
-	}
-	return http.DefaultClient.Do(r)
-}
+// url is one of the URLs.
+func (c *client) url() string { return c.urls[c.random.IntN(len(c.urls))] }
 
 // call returns the result of a call that is answered in one piece. Among the codes are those of errors that are fine; then there is
 // no result.
 func (c *client) call(ctx context.Context, method, params string, fine ...int) (json.RawMessage, error) {
-	response, err := c.post(ctx, method, params, 0)
-	if err != nil {
-		return nil, errElsewhere
-	}
-	defer response.Body.Close()
-	return c.result(method+" "+params, response, fine)
+	a, err := agent.Call(ctx, c.url(), method, params)
+	return c.result(method+" "+params, a, err, fine)
 }
 
-func (c *client) result(call string, response *http.Response, fine []int) (json.RawMessage, error) {
-	body, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode == http.StatusTooManyRequests || response.StatusCode >= 500 {
+func (c *client) result(call string, a agent.Answer, err error, fine []int) (json.RawMessage, error) {
+	if err != nil || a.Status == http.StatusTooManyRequests || a.Status >= 500 {
 		return nil, errElsewhere
 	}
-	var a answer
-	if err := json.Unmarshal(body, &a); err != nil {
-		c.complain(fmt.Errorf("%s: %s: status %d, %q", c.name, call, response.StatusCode, body))
+	var r reply
+	if err := json.Unmarshal([]byte(a.Body), &r); err != nil {
+		c.complain(fmt.Errorf("%s: %s: %v", c.name, call, a))
 		return nil, errElsewhere
 	}
-	if a.Error != nil {
-		c.failed(call, a, fine)
+	if r.Error != nil {
+		c.failed(call, r, fine)
 		return nil, errElsewhere
 	}
-	return a.Result, nil
+	return r.Result, nil
 }
 
 // failed notes an error that a client should not get.
-func (c *client) failed(call string, a answer, fine []int) {
-	if a.Error.Code != codeInternal && !slices.Contains(fine, a.Error.Code) {
-		c.complain(fmt.Errorf("%s: %s: error %d, %s", c.name, call, a.Error.Code, a.Error.Message))
+func (c *client) failed(call string, r reply, fine []int) {
+	if r.Error.Code != codeInternal && !slices.Contains(fine, r.Error.Code) {
+		c.complain(fmt.Errorf("%s: %s: error %d, %s", c.name, call, r.Error.Code, r.Error.Message))
 	}
 }
 
@@ -168,16 +149,18 @@ func (c *client) rest(ctx context.Context) bool {
 // stream reads a stream until its end, or the client's will to leave. An error means that none came, or nothing but an error.
 func (c *client) stream(ctx context.Context, method, params string, last int64, fine ...int) error {
 	ctx, leave := context.WithCancel(ctx)
-	response, err := c.post(ctx, method, params, last)
-	if err != nil {
-		leave()
-		return errElsewhere
+	var headers []string
+	if last > 0 {
+		headers = []string{"Last-Event-ID", strconv.FormatInt(last, 10)}
 	}
-	if !strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream") {
+	stream, err := agent.Open(ctx, c.url(), method, params, headers...)
+	if err != nil {
 		defer leave()
-		defer response.Body.Close()
-		_, err := c.result(fmt.Sprint(method, " ", params, ", after event ", last), response, fine)
-		return err
+		if other := (*agent.NotStream)(nil); errors.As(err, &other) {
+			_, err = c.result(fmt.Sprint(method, " ", params, ", after event ", last), other.Answer, nil, fine)
+			return err
+		}
+		return errElsewhere
 	}
 	s := &Session{Client: c.name + " with " + method, After: last}
 	c.mu.Lock()
@@ -186,10 +169,10 @@ func (c *client) stream(ctx context.Context, method, params string, last int64, 
 	frames := make(chan Frame, 1000)
 	refused := false // read after frames is closed
 	c.reading.Go(func() {
-		defer response.Body.Close()
+		defer stream.Close()
 		defer leave()
 		defer close(frames)
-		refused = c.read(response.Body, s, frames, fine)
+		refused = c.read(stream, s, frames, fine)
 	})
 	stay := 1 + c.random.IntN(60)
 	for {
@@ -219,35 +202,28 @@ func (c *client) stream(ctx context.Context, method, params string, last int64, 
 }
 
 // read notes the frames of a stream, and reports whether the first is an error. Among the codes are those of errors that are fine.
-func (c *client) read(body io.Reader, s *Session, frames chan<- Frame, fine []int) (refused bool) {
-	in := bufio.NewScanner(body)
-	in.Buffer(nil, 8<<20)
-	var id int64
-	for in.Scan() {
-		line := in.Bytes()
-		if n, ok := bytes.CutPrefix(line, []byte("id: ")); ok {
-			id, _ = strconv.ParseInt(string(n), 10, 64)
+func (c *client) read(stream *agent.Stream, s *Session, frames chan<- Frame, fine []int) (refused bool) {
+	for {
+		e, err := stream.Next()
+		if err != nil {
+			return false
 		}
-		data, ok := bytes.CutPrefix(line, []byte("data: "))
-		if !ok {
-			continue
+		var r reply
+		if err := json.Unmarshal([]byte(e.Data), &r); err != nil {
+			c.complain(fmt.Errorf("%s: event %s is %s", s.Client, e.ID, e.Data))
+			return false
 		}
-		var a answer
-		if err := json.Unmarshal(data, &a); err != nil {
-			return false // cut in the middle of a line
-		}
-		if a.Error != nil {
-			c.failed(s.Client, a, fine)
+		if r.Error != nil {
+			c.failed(s.Client, r, fine)
 			return len(s.Frames) == 0
 		}
-		f := Frame{id, a.Result}
-		id = 0
+		id, _ := strconv.ParseInt(e.ID, 10, 64) // 0 is no event's
+		f := Frame{id, r.Result}
 		c.mu.Lock()
 		s.Frames = append(s.Frames, f)
 		c.mu.Unlock()
 		frames <- f
 	}
-	return false
 }
 
 // saw is told of each frame.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	agent "a2alambda/localtest/client"
 )
 
 // Builds that are broken on purpose.
@@ -141,9 +143,10 @@ func (s *scene) seen(c *client) (last int64) {
 
 func (s *scene) wait(what string, is func() bool) {
 	s.Helper()
-	for deadline := time.Now().Add(patience); !is(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.Fatalf("waited in vain for %s", what)
+	agent.Await(s, 10*time.Millisecond, func() string {
+		if is() {
+			return ""
 		}
-	}
+		return "no " + what
+	})
 }

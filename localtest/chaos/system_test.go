@@ -14,7 +14,7 @@ import (
 
 	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/tasklog"
-	"a2alambda/localtest"
+	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/faults"
 	"a2alambda/localtest/stack"
@@ -45,12 +45,8 @@ const lasting = 30 * time.Second
 
 func start(t *testing.T, c config) *system {
 	t.Helper()
-	endpoint := localtest.DynamoDB(t)
-	client := localtest.DynamoClient(t, endpoint)
-	table := fmt.Sprint("chaos", time.Now().UnixNano())
-	if err := dynamolog.CreateTable(t.Context(), client, table); err != nil {
-		t.Fatal(err)
-	}
+	endpoint := dynamodblocal.Endpoint(t)
+	client, table := dynamodblocal.Table(t)
 	s := &system{log: dynamolog.New(client, table)}
 	proxy := func(seed uint64) (*faults.Proxy, *httptest.Server) {
 		p, err := faults.New(endpoint, seed)
@@ -64,36 +60,28 @@ func start(t *testing.T, c config) *system {
 	s.workersDB, ofWorkers = proxy(c.seed + 1)
 
 	changes := slices.Concat(talkative, c.changes)
-	var agent, worker, sweeper string
-	agent, worker, sweeper = build(t, "agent", changes...), build(t, "worker", changes...), build(t, "sweeper")
-	logs := t.Output()
-	var err error
-	s.Stack, err = stack.Start(stack.Config{
-		Agent: emulator.Config{
-			Binary: agent, Timeout: c.timeout, Log: logs, Env: []string{"AWS_ENDPOINT_URL_DYNAMODB=" + ofAgent.URL},
-		},
-		Worker:   emulator.Config{Binary: worker, Timeout: lasting, Log: logs},
-		Sweeper:  emulator.Config{Binary: sweeper, Timeout: time.Minute, Log: logs},
-		Invoke:   emulator.LambdaConfig{Deliver: c.deliver, Log: logs},
+	agent, worker := build(t, "agent", changes...), build(t, "worker", changes...)
+	s.Stack, s.agent = stack.New(t, stack.Config{
+		Agent:    emulator.Config{Binary: agent, Timeout: c.timeout, Env: []string{"AWS_ENDPOINT_URL_DYNAMODB=" + ofAgent.URL}},
+		Worker:   emulator.Config{Binary: worker, Timeout: lasting},
+		Sweeper:  emulator.Config{Timeout: time.Minute},
+		Invoke:   emulator.LambdaConfig{Deliver: c.deliver},
 		DynamoDB: ofWorkers.URL,
 		Table:    table,
 	})
+	var err error
+	s.second, err = emulator.New(emulator.Config{Name: "second", Binary: agent, Timeout: lasting, Log: t.Output(), Env: s.Env})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.second, err = emulator.New(emulator.Config{Name: "second", Binary: agent, Timeout: lasting, Log: logs, Env: s.Env})
-	if err != nil {
-		t.Fatal(err)
-	}
-	urls := [2]*httptest.Server{httptest.NewServer(s.Agent), httptest.NewServer(s.second)}
-	s.agent, s.other = urls[0].URL, urls[1].URL
+	other := httptest.NewServer(s.second)
+	s.other = other.URL
 	s.close = sync.OnceFunc(func() {
 		s.agentDB.Close()
 		s.workersDB.Close()
 		s.second.Close()
 		s.Stack.Close()
-		urls[0].Close()
-		urls[1].Close()
+		other.Close()
 		ofAgent.Close()
 		ofWorkers.Close()
 	})

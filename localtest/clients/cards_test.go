@@ -3,7 +3,6 @@ package clients
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,13 +17,13 @@ import (
 	pb "github.com/a2aproject/a2a-go/v2/a2apb/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	"a2alambda/internal/auth/authtest"
-	"a2alambda/localtest"
+	"a2alambda/localtest/client"
+	"a2alambda/localtest/localserver"
 )
 
-// forms are those in which a card may have its security requirements in 1.0; the fields of 0.3 are beside them. JSON has no other
+// cardForms are the forms in which a card may have its security requirements in 1.0; the fields of 0.3 are beside them. JSON has no other
 // that more than one of the parsers could read: what is said is in "schemes", whose values they want to be of different types.
-var forms = []struct {
+var cardForms = []struct {
 	name         string
 	requirements string // fields of the card
 }{
@@ -45,8 +44,8 @@ var readers = []struct {
 	name string
 	read func(card []byte) ([][]string, error)
 }{
-	{"a2a-go 2.4.0", sdk(agentcard.DefaultCardParser)},
-	{"a2a-go 2.4.0 with 0.3", sdk(a2av0.NewAgentCardParser())},
+	{"a2a-go 2.4.0", parsed(agentcard.DefaultCardParser)},
+	{"a2a-go 2.4.0 with 0.3", parsed(a2av0.NewAgentCardParser())},
 	{"a2a-go 0.3", func(data []byte) (names [][]string, err error) {
 		var card old.AgentCard
 		err = json.Unmarshal(data, &card)
@@ -65,7 +64,7 @@ var readers = []struct {
 	}},
 }
 
-func sdk(parse agentcard.Parser) func([]byte) ([][]string, error) {
+func parsed(parse agentcard.Parser) func([]byte) ([][]string, error) {
 	return func(data []byte) (names [][]string, err error) {
 		card, err := parse(data)
 		if err != nil {
@@ -89,28 +88,23 @@ func keys[K ~string, V any](m map[K]V) (names []string) {
 // programs read cards, and print a line for each.
 var programs = []struct {
 	name string
-	client
+	program
 }{
-	{"Python SDK 1.3.0", client{"cards.py", "python1"}},
-	{"Python SDK 0.3.26", client{"cards.py", "python03"}},
-	{"Python SDK 0.2.8", client{"cards.py", "python02"}},
-	{"JavaScript SDK 1.3.0", client{"cards.mjs", "js1"}},
-	{"JavaScript SDK 0.3.14", client{"cards.mjs", "js03"}},
-	{"Java SDK 0.3.3", client{"Cards.java", "java03"}},
+	{"Python SDK 1.3.0", program{"cards.py", "python1"}},
+	{"Python SDK 0.3.26", program{"cards.py", "python03"}},
+	{"Python SDK 0.2.8", program{"cards.py", "python02"}},
+	{"JavaScript SDK 1.3.0", program{"cards.mjs", "js1"}},
+	{"JavaScript SDK 0.3.14", program{"cards.mjs", "js03"}},
+	{"Java SDK 0.3.3", program{"Cards.java", "java03"}},
 }
 
 // TestCards has the parsers of clients read the card of the agent with its security requirements in each form, and in that which is
 // served. Who reads what is in testdata/cards.txt.
 func TestCards(t *testing.T) {
 	t.Parallel()
-	issuer := authtest.NewIssuer(t)
-	url := localtest.StartAgent(t, "AUTH=oidc", "OIDC_ISSUER="+issuer.URL, "OIDC_AUDIENCE=agent")
-	response, err := http.Get(url + "/.well-known/agent-card.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	card, err := io.ReadAll(response.Body)
+	url, _ := localserver.StartOIDC(t)
+	answer, err := client.Do(t.Context(), http.MethodGet, url+"/.well-known/agent-card.json", "")
+	card := []byte(answer.Body)
 	var fields map[string]json.RawMessage
 	if err != nil || json.Unmarshal(card, &fields) != nil {
 		t.Fatalf("%s, %v", card, err)
@@ -131,7 +125,7 @@ func TestCards(t *testing.T) {
 		}
 		names, files = append(names, name), append(files, file)
 	}
-	for _, f := range forms {
+	for _, f := range cardForms {
 		requirements := f.requirements
 		if requirements != "" {
 			requirements += ","
@@ -155,7 +149,7 @@ func TestCards(t *testing.T) {
 		}
 	}
 	for _, p := range programs {
-		lines := strings.Split(strings.TrimSuffix(run(t, p.client, files...), "\n"), "\n")
+		lines := strings.Split(strings.TrimSuffix(output(t, p.program, files...), "\n"), "\n")
 		if len(lines) != len(files) {
 			t.Fatalf("%s: %q", p.name, lines)
 		}

@@ -1,5 +1,5 @@
-// Package clients has clients and frameworks from their registries, none of them an SDK of the protocol for Go, Python or JavaScript,
-// talk to the agent. Each sends a message, streams one, goes on with a task or a conversation, is refused, and comes without its
+// Package clients has clients from their registries talk to the agent: the protocol's SDKs, which do all that they can, and
+// frameworks. Of these, each sends a message, streams one, goes on with a task or a conversation, is refused, and comes without its
 // token. What each shows its user, which is not always what the agent has said, is in testdata.
 //
 // The frameworks that take hundreds of megabytes are left out, unless the tests are run with -heavy:
@@ -16,8 +16,8 @@ import (
 	"strings"
 	"testing"
 
-	"a2alambda/internal/auth/authtest"
 	"a2alambda/localtest"
+	"a2alambda/localtest/localserver"
 )
 
 var (
@@ -25,10 +25,10 @@ var (
 	update = flag.Bool("update", false, "write what the clients print into testdata")
 )
 
-// client is a program in testdata, and the part of setup.sh that it needs.
-type client struct{ file, part string }
+// program is a client in testdata, and the part of setup.sh that it needs.
+type program struct{ file, part string }
 
-var light = []client{
+var light = []program{
 	{"Java03.java", "java03"},
 	{"aip.mjs", "aip"},
 	{"eventsource.mjs", "eventsource"},
@@ -38,7 +38,7 @@ var light = []client{
 	{"ag2_agent.py", "ag2"},
 }
 
-var heavies = []client{
+var heavies = []program{
 	{"crewai_agent.py", "crewai"},
 	{"litellm_agent.py", "litellm"},
 }
@@ -58,8 +58,7 @@ func TestMain(m *testing.M) {
 // TestClients compares what each client prints with testdata.
 func TestClients(t *testing.T) {
 	t.Parallel()
-	issuer := authtest.NewIssuer(t)
-	url := localtest.StartAgent(t, "AUTH=oidc", "OIDC_ISSUER="+issuer.URL, "OIDC_AUDIENCE=agent")
+	url, token := localserver.StartOIDC(t)
 	clients := light
 	if *heavy {
 		clients = append(clients, heavies...)
@@ -67,15 +66,14 @@ func TestClients(t *testing.T) {
 	for _, c := range clients {
 		t.Run(c.part, func(t *testing.T) {
 			t.Parallel()
-			token := issuer.Token(map[string]any{"sub": c.part, "aud": "agent"})
-			printed := strings.ReplaceAll(run(t, c, url, token), url, "http://agent.example")
+			printed := strings.ReplaceAll(output(t, c, url, token(c.part)), url, "http://agent.example")
 			compare(t, printed, "testdata/"+c.part+".txt")
 		})
 	}
 }
 
-// run runs a client and returns what it prints.
-func run(t *testing.T, c client, args ...string) string {
+// output runs a client and returns what it prints.
+func output(t *testing.T, c program, args ...string) string {
 	t.Helper()
 	installed := localtest.Setup(t, c.part)
 	args = append([]string{"testdata/" + c.file}, args...)
@@ -84,7 +82,7 @@ func run(t *testing.T, c client, args ...string) string {
 	switch filepath.Ext(c.file) {
 	case ".java":
 		program, args = "java", append([]string{"-cp", filepath.Join(installed, "*")}, args...)
-	case ".mjs":
+	case ".mjs", ".cjs":
 		program, env = "node", append(env, "NODE_PATH="+installed)
 	}
 	cmd := exec.CommandContext(t.Context(), program, args...)
@@ -97,6 +95,7 @@ func run(t *testing.T, c client, args ...string) string {
 	return string(out)
 }
 
+// compare compares what was printed with a file, and writes that with -update.
 func compare(t *testing.T, got, file string) {
 	t.Helper()
 	if *update {

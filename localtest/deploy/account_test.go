@@ -26,12 +26,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"a2alambda/localtest"
+	"a2alambda/localtest/deploy"
+	"a2alambda/localtest/ministack"
 )
 
 // key is an access key.
 type key struct{ id, secret string }
 
-var root = key{localtest.MinistackKey, localtest.MinistackKey}
+var root = key{ministack.Key, ministack.Key}
 
 // signer is a transport that signs requests to a service.
 type signer struct {
@@ -57,7 +59,7 @@ func (s signer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	sum := sha256.Sum256(body)
 	keys := aws.Credentials{AccessKeyID: s.id, SecretAccessKey: s.secret}
-	err := v4.NewSigner().SignHTTP(r.Context(), keys, r, hex.EncodeToString(sum[:]), s.service, localtest.MinistackRegion, time.Now())
+	err := v4.NewSigner().SignHTTP(r.Context(), keys, r, hex.EncodeToString(sum[:]), s.service, ministack.Region, time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +68,7 @@ func (s signer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // account is an AWS account, asked as its root user.
 type account struct {
-	*localtest.Ministack
+	*ministack.Account
 }
 
 // query asks a service that has the query protocol, and decodes the XML of its answer into out.
@@ -124,7 +126,7 @@ func (a account) user(t testing.TB, name, policy string) key {
 
 func (a account) config() aws.Config {
 	return aws.Config{
-		Region: localtest.MinistackRegion, BaseEndpoint: &a.Endpoint,
+		Region: ministack.Region, BaseEndpoint: &a.Endpoint,
 		Credentials: credentials.NewStaticCredentialsProvider(root.id, root.secret, ""),
 	}
 }
@@ -237,14 +239,4 @@ func (s *stack) invoke(t testing.TB, function string, event any) {
 	}
 }
 
-// repository is the directory of the repository.
-func repository(t testing.TB) string {
-	t.Helper()
-	dir, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-func config(t testing.TB) string { return filepath.Join(repository(t), "samconfig.toml") }
+func config(t testing.TB) string { return filepath.Join(deploy.Root(t), "samconfig.toml") }

@@ -24,6 +24,9 @@ import (
 	"a2alambda/internal/auth/authtest"
 	"a2alambda/internal/check"
 	"a2alambda/localtest"
+	"a2alambda/localtest/deploy"
+	"a2alambda/localtest/ministack"
+	"a2alambda/localtest/samlocal"
 )
 
 var full = flag.Bool("full", false, "deploy each Auth both for trying it out and for production, and lint with each set of parameters: some minutes")
@@ -38,7 +41,7 @@ func TestDeploy(t *testing.T) {
 	issuer, certificate := authtest.NewTLSIssuer(t)
 	d := &deployment{
 		built:   build(t),
-		account: account{localtest.StartMinistack(t, "SSL_CERT_FILE="+certificate)},
+		account: account{ministack.Start(t, "SSL_CERT_FILE="+certificate)},
 		issuer:  issuer,
 	}
 	t.Logf("The template is deployed as it is, but for this machine's processor. What ministack lacks for it is added to ministack:\n%s", strings.Join(d.account.Bridged, "\n"))
@@ -60,9 +63,9 @@ func build(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "build")
 	cmd := exec.CommandContext(t.Context(), localtest.Setup(t, "sam"), "build", "--build-dir", dir,
-		"--template-file", localtest.TemplateHere(t, repository(t)), "--base-dir", repository(t))
-	cmd.Dir = repository(t)
-	cmd.Env = append(os.Environ(), "SAM_CLI_TELEMETRY=0", "AWS_DEFAULT_REGION="+localtest.MinistackRegion,
+		"--template-file", samlocal.TemplateHere(t, deploy.Root(t)), "--base-dir", deploy.Root(t))
+	cmd.Dir = deploy.Root(t)
+	cmd.Env = append(os.Environ(), "SAM_CLI_TELEMETRY=0", "AWS_DEFAULT_REGION="+ministack.Region,
 		"CGO_ENABLED=0", "GOFLAGS=-tags=lambda.norpc '-ldflags=-s -w'")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("sam build: %v\n%s", err, out)
@@ -275,7 +278,7 @@ func (d *deployment) takeBack(t *testing.T, s *stack, auth string) {
 func (d *deployment) delete(t *testing.T, s *stack) {
 	t.Helper()
 	table := s.resource(t, "TaskTable")
-	if out, err := s.sam(t, "delete", "--stack-name", s.name, "--no-prompts", "--region", localtest.MinistackRegion); err != nil {
+	if out, err := s.sam(t, "delete", "--stack-name", s.name, "--no-prompts", "--region", ministack.Region); err != nil {
 		t.Fatalf("sam delete: %v\n%s", err, out)
 	}
 	list, err := d.lambda().ListFunctions(t.Context(), &lambda.ListFunctionsInput{})

@@ -40,7 +40,7 @@ func newEvaluator(t *Template, p Parameters) (*evaluator, error) {
 		value, ok := p[name]
 		if !ok {
 			if parameter.Default == nil {
-				return nil, evaluation(name + " has no value")
+				return nil, evaluation(name + " must have a value.")
 			}
 			value = fmt.Sprint(parameter.Default)
 		}
@@ -53,6 +53,17 @@ func newEvaluator(t *Template, p Parameters) (*evaluator, error) {
 }
 
 func (e *evaluator) fail(format string, args ...any) { panic(evaluation(fmt.Sprintf(format, args...))) }
+
+// caught sets an error to what an evaluator has panicked with.
+func caught(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case evaluation:
+		*err = r
+	default:
+		panic(r)
+	}
+}
 
 // exists tells whether a resource is there.
 func (e *evaluator) exists(name string) bool {
@@ -199,7 +210,8 @@ func (e *evaluator) ref(name string) any {
 	if value, ok := pseudo[name]; ok {
 		return value
 	}
-	return e.attribute(name, "")
+	resource, attribute, _ := strings.Cut(name, ".") // SAM has a Ref of AgentFunction.Alias
+	return e.attribute(resource, attribute)
 }
 
 // attribute returns what stands for a resource, or for an attribute of one.

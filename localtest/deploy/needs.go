@@ -20,7 +20,7 @@ type Need struct {
 var Needs = slices.Concat(
 	logs("AgentFunction", "WorkerFunction", "PushFunction", "SweeperFunction", "HookFunction"),
 	[]Need{
-		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.Renew", "dynamolog.readSecret"}, ""},
+		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.Asked", "dynamolog.readSecret"}, ""},
 		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putPart"}, ""},
 		{"AgentFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"AgentFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
@@ -28,7 +28,7 @@ var Needs = slices.Concat(
 		{"AgentFunction", "dynamodb:Query", "table/index/owner", []string{"dynamolog.listQuery"}, ""},
 		{"AgentFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, ""},
 
-		{"WorkerFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.Renew"}, ""},
+		{"WorkerFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.Asked"}, ""},
 		{"WorkerFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putPart"}, ""},
 		{"WorkerFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"WorkerFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
@@ -49,7 +49,7 @@ var Needs = slices.Concat(
 		{"PushFunction", "sqs:SendMessage", "FailedPushes", []string{"Lambda: PushEventSource, EventInvokeConfig"}, ""},
 
 		{"SweeperFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
-		{"SweeperFunction", "dynamodb:Query", "table/index/running", []string{"dynamolog.Running", "dynamolog.Due"}, ""},
+		{"SweeperFunction", "dynamodb:Query", "table/index/running", []string{"dynamolog.Unfinished", "dynamolog.Due"}, ""},
 		{"SweeperFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, ""},
 		{"SweeperFunction", "lambda:InvokeFunction", "push", []string{"lambdaenv.sender"}, ""},
 

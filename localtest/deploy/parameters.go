@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -41,7 +42,7 @@ func (t *Template) Check(p Parameters) []string {
 	for _, name := range slices.Sorted(maps.Keys(t.Parameters)) {
 		parameter := t.Parameters[name]
 		if !parameter.takes(fmt.Sprint(e.parameters[name])) {
-			wrong = append(wrong, fmt.Sprintf("%s can't be %q. %s", name, e.parameters[name], parameter.ConstraintDescription))
+			wrong = append(wrong, cmp.Or(parameter.ConstraintDescription, name+" is not one of its values."))
 		}
 	}
 	if len(wrong) > 0 {

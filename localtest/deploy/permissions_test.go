@@ -79,7 +79,7 @@ func TestCallers(t *testing.T) {
 		}
 	}
 	for _, dir := range []string{"internal", "functions"} {
-		err := filepath.WalkDir(filepath.Join(repository(t), dir), func(path string, _ fs.DirEntry, err error) error {
+		err := filepath.WalkDir(filepath.Join(deploy.Root(t), dir), func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err
 			}

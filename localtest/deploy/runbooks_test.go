@@ -18,12 +18,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"a2alambda/localtest"
+	"a2alambda/localtest/deploy"
+	"a2alambda/localtest/ministack"
 )
 
 // runbook returns the commands of a section of docs/operations.md, as they stand there.
 func runbook(t testing.TB, section string) string {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(repository(t), "docs", "operations.md"))
+	data, err := os.ReadFile(filepath.Join(deploy.Root(t), "docs", "operations.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +56,7 @@ func (s *stack) run(t testing.TB, commands string) string {
 	}
 	cmd := exec.CommandContext(t.Context(), "bash", "-euc", commands)
 	cmd.Dir = filepath.Dir(s.template)
-	cmd.Env = append(s.Environ(), "SAM_CLI_TELEMETRY=0", "SAM_CLI_POLL_DELAY=1", "STACK="+s.name, "REGION="+localtest.MinistackRegion,
+	cmd.Env = append(s.Environ(), "SAM_CLI_TELEMETRY=0", "SAM_CLI_POLL_DELAY=1", "STACK="+s.name, "REGION="+ministack.Region,
 		"PATH="+programs+":"+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -66,7 +68,7 @@ func (s *stack) run(t testing.TB, commands string) string {
 // TestRunbooks does what docs/operations.md says to restore the table, and back; and with -full to rotate the key that signs the card.
 // That nobody writes to the table meanwhile is not seen: ministack does not heed a table's policy.
 func TestRunbooks(t *testing.T) {
-	s := &stack{account: account{localtest.StartMinistack(t)}, name: "runbooks", env: "dev", template: build(t), bucket: new(sync.Mutex)}
+	s := &stack{account: account{ministack.Start(t)}, name: "runbooks", env: "dev", template: build(t), bucket: new(sync.Mutex)}
 	if out, err := s.deploy(t, "Auth=none"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -127,15 +127,7 @@ func (t *Template) Stack(p Parameters) (s *Stack, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if r := recover(); r != nil {
-			problem, ok := r.(evaluation)
-			if !ok {
-				panic(r)
-			}
-			s, err = nil, problem
-		}
-	}()
+	defer caught(&err)
 	s = &Stack{Resources: map[string]*Resource{}, Outputs: map[string]any{}, createOnly: t.createOnly}
 	for _, name := range slices.Sorted(maps.Keys(t.Resources)) {
 		r := t.Resources[name]
@@ -170,6 +162,17 @@ func (t *Template) Stack(p Parameters) (s *Stack, err error) {
 		}
 	}
 	return s, nil
+}
+
+// Properties returns what a resource has with parameters.
+func (t *Template) Properties(resource string, p Parameters) (properties map[string]any, err error) {
+	e, err := newEvaluator(t, p)
+	if err != nil {
+		return nil, err
+	}
+	defer caught(&err)
+	properties, _ = e.value(t.Resources[resource].Properties).(map[string]any)
+	return properties, nil
 }
 
 // reference is what stands for a resource, or an attribute of one, in the strings of a result.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -116,14 +115,12 @@ var expandOnce struct {
 // expanded returns the template, expanded.
 func expanded(t testing.TB) *deploy.Template {
 	t.Helper()
-	expandOnce.Do(func() { expandOnce.template = deploy.Expand(t, file(t), deploy.Parameters{"Auth": "none"})[0] })
+	expandOnce.Do(func() { expandOnce.template = deploy.Expand(t, deploy.File(t), deploy.Parameters{"Auth": "none"})[0] })
 	if expandOnce.template == nil {
 		t.Fatal("the template could not be expanded")
 	}
 	return expandOnce.template
 }
-
-func file(t testing.TB) string { return filepath.Join(repository(t), "template.yaml") }
 
 // stackOf returns a stack whose parameters the template allows.
 func stackOf(t testing.TB, template *deploy.Template, p deploy.Parameters) *deploy.Stack {
@@ -153,7 +150,7 @@ func TestExpansion(t *testing.T) {
 		_, after := c.beforeAndAfter(name)
 		others = append(others, after)
 	}
-	for i, again := range deploy.Expand(t, file(t), slices.Concat(sets, others)...) {
+	for i, again := range deploy.Expand(t, deploy.File(t), slices.Concat(sets, others)...) {
 		p := slices.Concat(sets, others)[i]
 		if string(again.Source()) != string(template.Source()) && p["Rollout"] == "" { // SAM puts that in by itself
 			t.Errorf("SAM expands the template otherwise with %v", p)

@@ -12,10 +12,9 @@ import (
 
 var builds sync.Map // of package path to func() (string, error)
 
-// Build builds the main package with the given import path as it is deployed,
-// for this machine, and returns the executable's path. A process builds each
-// package once. The executables stay in the user's cache directory, one per
-// package and directory that it was built from.
+// Build builds the main package with the given import path as it is deployed, for this machine, and
+// returns the executable's path. A process builds each package once. The executables stay in the
+// user's cache directory, one per package and directory that it was built from.
 func Build(ctx context.Context, pkg string) (path string, err error) {
 	once, _ := builds.LoadOrStore(pkg, sync.OnceValues(func() (string, error) { return build(ctx, pkg) }))
 	return once.(func() (string, error))()

@@ -12,18 +12,18 @@ import (
 )
 
 const (
-	// streamType is a stream's content type in the Runtime API: a prelude of
-	// JSON with status, headers and cookies, eight NUL bytes, the body.
+	// streamType is a stream's content type in the Runtime API: a prelude of JSON with status,
+	// headers and cookies, eight NUL bytes, the body.
 	streamType = "application/vnd.awslambda.http-integration-response"
 
-	// maxPrelude is the longest prelude, and maxBuffered the longest answer
-	// that is not a stream, in bytes.
+	// maxPrelude is the longest prelude, and maxBuffered the longest answer that is not a stream,
+	// in bytes.
 	maxPrelude  = 1 << 20
 	maxBuffered = 6 << 20
 )
 
-// client is the other end of the function URL. That it has gone is nobody's
-// business: writing to it never fails.
+// client is the other end of the function URL. That it has gone is nobody's business: writing to it
+// never fails.
 type client struct {
 	w     http.ResponseWriter
 	inv   *invocation
@@ -40,8 +40,8 @@ type prelude struct {
 	IsBase64Encoded bool              `json:"isBase64Encoded"`
 }
 
-// receive passes on an answer. An error means that it is none; the client has
-// then been told nothing, or the beginning of a stream.
+// receive passes on an answer. An error means that it is none; the client has then been told
+// nothing, or the beginning of a stream.
 func (c *client) receive(a answer) error {
 	// No client may hold the invocation for long beyond its end.
 	http.NewResponseController(c.w).SetWriteDeadline(c.inv.end.Add(drainTime))
@@ -55,7 +55,7 @@ func (c *client) receive(a answer) error {
 	case a.Header.Get("Content-Type") == streamType:
 		return c.stream(a)
 	}
-	return c.buffered(io.TeeReader(a.Body, a.chunk))
+	return c.buffered(a)
 }
 
 // stream passes on each chunk when it comes.
@@ -97,15 +97,11 @@ func (c *client) stream(a answer) error {
 	}
 }
 
-// buffered passes on an answer in one piece: a response as an object with a
-// status, or any JSON.
-func (c *client) buffered(body io.Reader) error {
-	b, err := io.ReadAll(io.LimitReader(body, maxBuffered+1))
+// buffered passes on an answer in one piece: a response as an object with a status, or any JSON.
+func (c *client) buffered(a answer) error {
+	b, err := a.whole()
 	if err != nil {
 		return err
-	}
-	if len(b) > maxBuffered {
-		return fmt.Errorf("the response is longer than %d bytes", maxBuffered)
 	}
 	var p prelude
 	if json.Unmarshal(b, &p) != nil || p.StatusCode == 0 {
@@ -124,8 +120,7 @@ func (c *client) buffered(body io.Reader) error {
 	return nil
 }
 
-// begin sends status and headers. A stream has no length that the function
-// could know better.
+// begin sends status and headers. A stream has no length that the function could know better.
 func (c *client) begin(p *prelude) error {
 	if p.StatusCode == 0 {
 		p.StatusCode = http.StatusOK

@@ -1,19 +1,19 @@
-// Package emulator emulates Lambda on this machine: functions with a function
-// URL, which can invoke each other.
+// Package emulator emulates Lambda on this machine: functions with a function URL, which can invoke
+// each other.
 //
-// It runs a real function binary against a real Runtime API and serves its
-// function URL, invoke mode RESPONSE_STREAM, over HTTP: each chunk that the
-// function flushes reaches the client at once. It is as unkind to the function
-// as Lambda is: an instance gets one request at a time, is frozen (SIGSTOP) the
-// instant its response has ended and thawed (SIGCONT) for the next request, is
-// killed (SIGKILL) at the deadline, and is never told that a client has gone.
-// Through [Lambda] functions are invoked as well, and with the same unkindness.
+// It runs a real function binary against a real Runtime API and serves its function URL, invoke
+// mode RESPONSE_STREAM, over HTTP: each chunk that the function flushes reaches the client at once.
+// It is as unkind to the function as Lambda is: an instance gets one request at a time, is frozen
+// (SIGSTOP) the instant its response has ended and thawed (SIGCONT) for the next request, is killed
+// (SIGKILL) at the deadline, and is never told that a client has gone. Through [Lambda] functions
+// are invoked as well, and with the same unkindness.
 //
-// The Runtime API is as in https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
-// and the stream's format as in https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html
+// The Runtime API is as in https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and the
+// stream's format as in https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -34,12 +34,12 @@ type Config struct {
 	NoRetries    bool          // an asynchronous invocation that fails is not tried again
 	Log          io.Writer     // gets what instances print, and why they were killed; nil discards it
 
-	// Observer is told what instances do, when they do it. It is called by many goroutines, and what it takes holds up what it is
-	// told of: the process that asks, the answer's next chunk.
+	// Observer is told what instances do, when they do it. It is called by many goroutines, and
+	// what it takes holds up what it is told of: the process that asks, the answer's next chunk.
 	Observer func(Observation)
 
-	// Callers are who may use the function's URL, by access key: its AuthType is
-	// AWS_IAM. Nil means NONE, everybody.
+	// Callers are who may use the function's URL, by access key: its AuthType is AWS_IAM. Nil means
+	// NONE, everybody.
 	Callers map[string]Caller
 }
 
@@ -49,12 +49,11 @@ const (
 	defaultInstances = 100
 	defaultMemory    = 512
 
-	// initTimeout is how long Lambda lets a process take to ask for its first
-	// event.
+	// initTimeout is how long Lambda lets a process take to ask for its first event.
 	initTimeout = 10 * time.Second
 
-	// drainTime is how long after the deadline a client may take to read what
-	// the function sent before it.
+	// drainTime is how long after the deadline a client may take to read what the function sent
+	// before it.
 	drainTime = 5 * time.Second
 )
 
@@ -76,17 +75,7 @@ type Instance struct {
 
 // Emulator is a function, and as an [http.Handler] its URL.
 type Emulator struct {
-	name     string
-	binary   string
-	env      []string
-	timeout  time.Duration
-	overtime time.Duration
-	memory   int
-	max      int
-	callers  map[string]Caller
-	retries  int
-	log      io.Writer
-	observer func(Observation)
+	config Config // with its defaults
 
 	mu        sync.Mutex  // guards what follows, and instance.state
 	instances []*instance // alive; in order of their start
@@ -104,26 +93,12 @@ func New(c Config) (*Emulator, error) {
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o100 == 0 {
 		return nil, fmt.Errorf("emulator: %s is not executable", c.Binary)
 	}
-	e := &Emulator{name: c.Name, binary: c.Binary, env: c.Env, timeout: c.Timeout, overtime: c.Overtime, memory: c.Memory, max: c.MaxInstances, callers: c.Callers, log: io.Discard, observer: c.Observer}
-	if e.name == "" {
-		e.name = defaultName
-	}
-	if e.timeout == 0 {
-		e.timeout = defaultTimeout
-	}
-	if e.memory == 0 {
-		e.memory = defaultMemory
-	}
-	if e.max == 0 {
-		e.max = defaultInstances
-	}
-	if !c.NoRetries {
-		e.retries = defaultRetries
-	}
-	if c.Log != nil {
-		e.log = &lockedWriter{w: c.Log}
-	}
-	return e, nil
+	c.Name = cmp.Or(c.Name, defaultName)
+	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
+	c.Memory = cmp.Or(c.Memory, defaultMemory)
+	c.MaxInstances = cmp.Or(c.MaxInstances, defaultInstances)
+	c.Log = &lockedWriter{w: cmp.Or(c.Log, io.Discard)}
+	return &Emulator{config: c}, nil
 }
 
 // lockedWriter lets instances share a log.
@@ -151,8 +126,18 @@ func (e *Emulator) Instances() []Instance {
 	return all
 }
 
-// Kill ends an instance with SIGKILL, whatever it does, and waits for its end.
-// A stream that it was sending is cut.
+// Busy returns the IDs of the instances that have an invocation, the oldest first.
+func (e *Emulator) Busy() (ids []string) {
+	for _, i := range e.Instances() {
+		if i.State == Busy {
+			ids = append(ids, i.ID)
+		}
+	}
+	return ids
+}
+
+// Kill ends an instance with SIGKILL, whatever it does, and waits for its end. A stream that it was
+// sending is cut.
 func (e *Emulator) Kill(id string) error {
 	e.mu.Lock()
 	i := e.find(id)
@@ -165,9 +150,8 @@ func (e *Emulator) Kill(id string) error {
 	return nil
 }
 
-// Freeze stops a busy instance (SIGSTOP) in the middle of its invocation, whose
-// deadline approaches as before, and returns when it has stopped. [Emulator.Thaw]
-// lets it go on.
+// Freeze stops a busy instance (SIGSTOP) in the middle of its invocation, whose deadline approaches
+// as before, and returns when it has stopped. [Emulator.Thaw] lets it go on.
 func (e *Emulator) Freeze(id string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -179,8 +163,8 @@ func (e *Emulator) Freeze(id string) error {
 	return nil
 }
 
-// Thaw lets an instance go on that Freeze has stopped. One whose invocation has
-// meanwhile ended, or that has died, is an error.
+// Thaw lets an instance go on that Freeze has stopped. One whose invocation has meanwhile ended, or
+// that has died, is an error.
 func (e *Emulator) Thaw(id string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -201,8 +185,8 @@ func (e *Emulator) find(id string) *instance {
 	return e.instances[n]
 }
 
-// Close kills all instances and waits for their end. Requests that run are cut,
-// later ones get status 503.
+// Close kills all instances and waits for their end. Requests that run are cut, later ones get
+// status 503.
 func (e *Emulator) Close() error {
 	e.mu.Lock()
 	e.closed = true

@@ -223,8 +223,8 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// A busy instance that is frozen does nothing until it is thawed, and dies at
-// its deadline all the same.
+// A busy instance that is frozen does nothing until it is thawed, and dies at its deadline all the
+// same.
 func TestFreezeBusy(t *testing.T) {
 	f, g := start(t, emulator.Config{Timeout: 3 * time.Second}), newGate(t)
 	response := f.get(t, g.path())
@@ -399,8 +399,8 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// BenchmarkStream is the price of an event of 300 bytes on its way from the
-// function to the client: the limit for all that stands in between.
+// BenchmarkStream is the price of an event of 300 bytes on its way from the function to the client:
+// the limit for all that stands in between.
 func BenchmarkStream(b *testing.B) {
 	f := start(b, emulator.Config{})
 	f.text(b, "/pid")

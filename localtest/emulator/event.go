@@ -12,16 +12,14 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// urlID and domain are the function URL's in every event. Handlers know by the
-// domain that they may stream; the URL that the client used is in the Host
-// header, and it is of this machine.
+// urlID and domain are the function URL's in every event. Handlers know by the domain that they may
+// stream; the URL that the client used is in the Host header, and it is of this machine.
 const (
 	urlID  = "emulatedfunctionurl"
 	domain = urlID + ".lambda-url." + region + ".on.aws"
 )
 
-// maxBody is the largest request body in bytes, as it is in the event: base64
-// takes its third.
+// maxBody is the largest request body in bytes, as it is in the event: base64 takes its third.
 const maxBody = 6 << 20
 
 // newEvent makes of a request the event of payload format 2.0.

@@ -31,16 +31,15 @@ const maxSkew = 5 * time.Minute
 
 var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/, ]+)/\S+, ?SignedHeaders=([^, ]+), ?Signature=([0-9a-f]{64})$`)
 
-// caller returns the access key with which a request was signed, if that is a
-// caller's and the signature is right: the one of a request that has nothing
-// but what was signed.
+// caller returns the access key with which a request was signed, if that is a caller's and the
+// signature is right: the one of a request that has nothing but what was signed.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 func (e *Emulator) caller(r *http.Request, body []byte) (key string, ok bool) {
 	claim := authorization.FindStringSubmatch(r.Header.Get("Authorization"))
 	if claim == nil || len(r.Header["Authorization"]) != 1 {
 		return "", false
 	}
-	caller, ok := e.callers[claim[1]]
+	caller, ok := e.config.Callers[claim[1]]
 	if !ok {
 		return "", false
 	}
@@ -86,8 +85,8 @@ func iam(key string, c Caller) *events.LambdaFunctionURLRequestContextAuthorizer
 	}
 }
 
-// forbid answers as Lambda does where a request is not signed. What is wrong
-// with a signature, Lambda tells in other words.
+// forbid answers as Lambda does where a request is not signed. What is wrong with a signature,
+// Lambda tells in other words.
 func forbid(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Amzn-Errortype", "AccessDeniedException")

@@ -44,18 +44,17 @@ func newInstance(id string) *instance {
 
 // start serves the Runtime API and starts the process.
 func (i *instance) start(e *Emulator) (err error) {
-	i.cmd = exec.Command(e.binary)
+	i.cmd = exec.Command(e.config.Binary)
 	i.listener, err = net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("emulator: runtime API: %w", err)
 	}
 	api := i.listener.Addr().String()
-	i.cmd.Dir = filepath.Dir(e.binary)
-	i.cmd.Env = append(environment(api, e.name, i.id, i.cmd.Dir, e.memory), e.env...)
-	i.cmd.Stdout, i.cmd.Stderr = e.log, e.log
-	// In a process group of its own, an instance doesn't get the terminal's
-	// Ctrl-C; and the kernel ends it even when it is stopped, should the
-	// emulator die without having closed.
+	i.cmd.Dir = filepath.Dir(e.config.Binary)
+	i.cmd.Env = append(environment(api, e.config.Name, i.id, i.cmd.Dir, e.config.Memory), e.config.Env...)
+	i.cmd.Stdout, i.cmd.Stderr = e.config.Log, e.config.Log
+	// In a process group of its own, an instance doesn't get the terminal's Ctrl-C; and the kernel
+	// ends it even when it is stopped, should the emulator die without having closed.
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	i.started = time.Now()
 	if err := i.cmd.Start(); err != nil {
@@ -96,8 +95,8 @@ func environment(api, name, stream, root string, memory int) []string {
 
 func (i *instance) pid() int { return i.cmd.Process.Pid }
 
-// wait returns when the process has ended. Requests that it sent before its end
-// are still served: their connections end by themselves.
+// wait returns when the process has ended. Requests that it sent before its end are still served:
+// their connections end by themselves.
 func (i *instance) wait() {
 	i.cmd.Wait()
 	i.listener.Close()
@@ -108,9 +107,8 @@ func (i *instance) freeze() {
 	if i.cmd.Process.Signal(syscall.SIGSTOP) != nil || runtime.GOOS != "linux" {
 		return
 	}
-	// waitid(P_PID, pid, NULL, WSTOPPED|WNOWAIT, NULL) returns when the stop is
-	// complete, or was before, or with ECHILD when the process dies first. It
-	// leaves the exit status to Wait.
+	// waitid(P_PID, pid, NULL, WSTOPPED|WNOWAIT, NULL) returns when the stop is complete, or was
+	// before, or with ECHILD when the process dies first. It leaves the exit status to Wait.
 	const pPID, wStopped, wNoWait = 1, 2, 0x01000000
 	for {
 		_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, pPID, uintptr(i.pid()), 0, wStopped|wNoWait, 0, 0)

@@ -12,15 +12,15 @@ import (
 // errTimeout says that an instance was killed at its invocation's deadline.
 var errTimeout = errors.New("task timed out")
 
-// receiver is who invoked a function. Its receive consumes the answer as it
-// comes; an error means that the function failed, or that it is no answer.
+// receiver is who invoked a function. Its receive consumes the answer as it comes; an error means
+// that the function failed, or that it is no answer.
 type receiver interface {
 	receive(answer) error
 }
 
-// invoke runs an invocation on an instance and hands the answer to r. The error
-// is errThrottled or errClosed if no instance has had the event, and else for
-// the log; r may have had a part of the answer.
+// invoke runs an invocation on an instance and hands the answer to r. The error is errThrottled or
+// errClosed if no instance has had the event, and else for the log; r may have had a part of the
+// answer.
 func (e *Emulator) invoke(inv *invocation, r receiver) error {
 	i, err := e.dispatch(inv)
 	if err != nil {
@@ -34,13 +34,12 @@ func (e *Emulator) invoke(inv *invocation, r receiver) error {
 	err = e.relay(i, inv, r)
 	timer.Stop()
 	if err != nil && late.Load() {
-		return fmt.Errorf("%w after %.2f seconds", errTimeout, (e.timeout + e.overtime).Seconds())
+		return fmt.Errorf("%w after %.2f seconds", errTimeout, (e.config.Timeout + e.config.Overtime).Seconds())
 	}
 	return err
 }
 
-// relay hands the instance's answer to r as it comes, and leaves the instance
-// frozen or dead.
+// relay hands the instance's answer to r as it comes, and leaves the instance frozen or dead.
 func (e *Emulator) relay(i *instance, inv *invocation, r receiver) (err error) {
 	acknowledge := sync.OnceFunc(func() { close(inv.over) })
 	defer acknowledge()
@@ -76,8 +75,8 @@ func (e *Emulator) relay(i *instance, inv *invocation, r receiver) (err error) {
 			return err
 		}
 	}
-	// Frozen before the acknowledgement, the process finds that when it is
-	// thawed, and then asks for the next event.
+	// Frozen before the acknowledgement, the process finds that when it is thawed, and then asks
+	// for the next event.
 	e.park(i)
 	return err
 }

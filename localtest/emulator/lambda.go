@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,17 +17,16 @@ import (
 type LambdaConfig struct {
 	Functions []*Emulator // to be invoked by their names
 
-	// RetryDelay is how long an event waits after its function has failed for
-	// the first time; after the second time it waits twice as long. 0 means a
-	// second; Lambda's is a minute.
+	// RetryDelay is how long an event waits after its function has failed for the first time; after
+	// the second time it waits twice as long. 0 means a second; Lambda's is a minute.
 	RetryDelay time.Duration
 
-	// DeadLetter gets the events that are given up, and why, in the words of an
-	// asynchronous invocation's record. It may be called concurrently.
+	// DeadLetter gets the events that are given up, and why, in the words of an asynchronous
+	// invocation's record. It may be called concurrently.
 	DeadLetter func(e Event, reason string)
 
-	// Deliver says how often an event is delivered, for Lambda promises neither
-	// that an accepted event comes nor that it comes once. Nil means once.
+	// Deliver says how often an event is delivered, for Lambda promises neither that an accepted
+	// event comes nor that it comes once. Nil means once.
 	Deliver func(Event) int
 
 	Log io.Writer // gets why events failed; nil discards it
@@ -36,17 +36,16 @@ const (
 	defaultRetryDelay = time.Second
 	maxThrottleDelay  = 5 * time.Minute
 
-	// defaultRetries is how often an event is tried again on which a function
-	// has failed.
+	// defaultRetries is how often an event is tried again on which a function has failed.
 	defaultRetries = 2
 
-	// maxEvent is the largest payload of an asynchronous invocation, in bytes.
-	// A synchronous one's is maxBody.
+	// maxEvent is the largest payload of an asynchronous invocation, in bytes. A synchronous one's
+	// is maxBody.
 	maxEvent = 1 << 20
 )
 
-// RetriesExhausted is the reason to give an event up: its function has failed on
-// it, and at all retries.
+// RetriesExhausted is the reason to give an event up: its function has failed on it, and at all
+// retries.
 const RetriesExhausted = "RetriesExhausted"
 
 // Event is an asynchronous invocation that Lambda has accepted.
@@ -57,21 +56,17 @@ type Event struct {
 }
 
 // Lambda is the Invoke operation of the Lambda API, as an [http.Handler]: with
-// AWS_ENDPOINT_URL_LAMBDA set to its URL, functions invoke each other.
-// Invocations of type Event are accepted (202) and run later; a function that
-// fails on one is tried again, up to two times. A throttled one is tried again
-// until it is not, however long; Lambda gives up after six hours.
+// AWS_ENDPOINT_URL_LAMBDA set to its URL, functions invoke each other. Invocations of type Event
+// are accepted (202) and run later; a function that fails on one is tried again, up to two times. A
+// throttled one is tried again until it is not, however long; Lambda gives up after six hours.
 //
 // https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 type Lambda struct {
-	functions  map[string]*Emulator
-	retryDelay time.Duration
-	deadLetter func(Event, string)
-	deliver    func(Event) int
-	log        io.Writer
-	mux        *http.ServeMux
-	closing    chan struct{} // closed by Close
+	config    LambdaConfig // with its defaults
+	functions map[string]*Emulator
+	mux       *http.ServeMux
+	closing   chan struct{} // closed by Close
 
 	mu      sync.Mutex // guards closed, and running against an Add during Wait
 	closed  bool
@@ -80,40 +75,28 @@ type Lambda struct {
 
 // NewLambda returns the Invoke operation for functions, whose names must differ.
 func NewLambda(c LambdaConfig) (*Lambda, error) {
-	l := &Lambda{
-		functions:  map[string]*Emulator{},
-		retryDelay: c.RetryDelay,
-		deadLetter: c.DeadLetter,
-		deliver:    c.Deliver,
-		log:        io.Discard,
-		mux:        http.NewServeMux(),
-		closing:    make(chan struct{}),
-	}
+	l := &Lambda{functions: map[string]*Emulator{}, mux: http.NewServeMux(), closing: make(chan struct{})}
 	for _, f := range c.Functions {
-		if l.functions[f.name] != nil {
-			return nil, fmt.Errorf("emulator: two functions are named %q", f.name)
+		if l.functions[f.config.Name] != nil {
+			return nil, fmt.Errorf("emulator: two functions are named %q", f.config.Name)
 		}
-		l.functions[f.name] = f
+		l.functions[f.config.Name] = f
 	}
-	if l.retryDelay == 0 {
-		l.retryDelay = defaultRetryDelay
+	c.RetryDelay = cmp.Or(c.RetryDelay, defaultRetryDelay)
+	c.Log = &lockedWriter{w: cmp.Or(c.Log, io.Discard)}
+	if c.DeadLetter == nil {
+		c.DeadLetter = func(Event, string) {}
 	}
-	if l.deadLetter == nil {
-		l.deadLetter = func(Event, string) {}
+	if c.Deliver == nil {
+		c.Deliver = func(Event) int { return 1 }
 	}
-	if l.deliver == nil {
-		l.deliver = func(Event) int { return 1 }
-	}
-	if c.Log != nil {
-		l.log = &lockedWriter{w: c.Log}
-	}
+	l.config = c
 	l.mux.HandleFunc("POST /2015-03-31/functions/{name}/invocations", l.serveInvoke)
 	return l, nil
 }
 
-// Close refuses further invocations, drops the events that wait for a retry, and
-// waits for the asynchronous invocations that run. To cut these short, close the
-// functions first.
+// Close refuses further invocations, drops the events that wait for a retry, and waits for the
+// asynchronous invocations that run. To cut these short, close the functions first.
 func (l *Lambda) Close() error {
 	l.mu.Lock()
 	if !l.closed {
@@ -125,8 +108,7 @@ func (l *Lambda) Close() error {
 	return nil
 }
 
-// Send invokes a function asynchronously with a payload of JSON, as a schedule
-// would.
+// Send invokes a function asynchronously with a payload of JSON, as a schedule would.
 func (l *Lambda) Send(function string, payload []byte) (Event, error) {
 	ev := Event{ID: uuid.NewString(), Function: function, Payload: payload}
 	f := l.functions[function]
@@ -138,14 +120,14 @@ func (l *Lambda) Send(function string, payload []byte) (Event, error) {
 	if l.closed {
 		return ev, fmt.Errorf("emulator: send to %s: %w", function, errClosed)
 	}
-	for range l.deliver(ev) {
+	for range l.config.Deliver(ev) {
 		l.running.Go(func() { l.run(f, ev) })
 	}
 	return ev, nil
 }
 
-// Call invokes a function synchronously with a payload of JSON, as an event source
-// mapping does. It is an error if the function has failed, or was not invoked.
+// Call invokes a function synchronously with a payload of JSON, as an event source mapping does. It
+// is an error if the function has failed, or was not invoked.
 func (l *Lambda) Call(function string, payload []byte) error {
 	f := l.functions[function]
 	if f == nil {
@@ -156,9 +138,17 @@ func (l *Lambda) Call(function string, payload []byte) error {
 	return f.invoke(inv, new(result))
 }
 
+// retries is how often an event is tried again on which the function has failed.
+func (e *Emulator) retries() int {
+	if e.config.NoRetries {
+		return 0
+	}
+	return defaultRetries
+}
+
 // run invokes f until it has done with ev or the event is given up.
 func (l *Lambda) run(f *Emulator, ev Event) {
-	throttled := l.retryDelay
+	throttled := l.config.RetryDelay
 	for failures := 0; ; {
 		inv := newInvocation(ev.ID)
 		inv.event = ev.Payload
@@ -166,15 +156,15 @@ func (l *Lambda) run(f *Emulator, ev Event) {
 		if err == nil {
 			return
 		}
-		fmt.Fprintf(l.log, "%s: event %s: %v\n", ev.Function, ev.ID, err)
+		fmt.Fprintf(l.config.Log, "%s: event %s: %v\n", ev.Function, ev.ID, err)
 		delay := throttled
 		if errors.Is(err, errThrottled) || errors.Is(err, errClosed) {
 			throttled = min(2*throttled, maxThrottleDelay)
-		} else if failures++; failures > f.retries {
-			l.deadLetter(ev, RetriesExhausted)
+		} else if failures++; failures > f.retries() {
+			l.config.DeadLetter(ev, RetriesExhausted)
 			return
 		} else {
-			delay = time.Duration(failures) * l.retryDelay
+			delay = time.Duration(failures) * l.config.RetryDelay
 		}
 		select {
 		case <-time.After(delay):
@@ -245,7 +235,7 @@ func (l *Lambda) request(w http.ResponseWriter, f *Emulator, payload []byte) {
 		invokeError(w, http.StatusInternalServerError, "ServiceException", err.Error())
 		return
 	case err != nil:
-		fmt.Fprintf(l.log, "%s: request %s: %v\n", f.name, inv.id, err)
+		fmt.Fprintf(l.config.Log, "%s: request %s: %v\n", f.config.Name, inv.id, err)
 		w.Header().Set("X-Amz-Function-Error", "Unhandled")
 		if init := (initError)(nil); errors.As(err, &init) {
 			got.payload = init
@@ -270,12 +260,9 @@ type result struct {
 }
 
 func (r *result) receive(a answer) error {
-	b, err := io.ReadAll(io.LimitReader(io.TeeReader(a.Body, a.chunk), maxBuffered+1))
+	b, err := a.whole()
 	if err != nil {
 		return err
-	}
-	if len(b) > maxBuffered {
-		return fmt.Errorf("the response is longer than %d bytes", maxBuffered)
 	}
 	*r = result{b, a.failed}
 	if a.failed {

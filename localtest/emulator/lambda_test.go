@@ -23,8 +23,7 @@ import (
 	"a2alambda/localtest/emulator"
 )
 
-// work is the other end of the test function's calls: the test takes each, and
-// answers it.
+// work is the other end of the test function's calls: the test takes each, and answers it.
 type work struct {
 	url   string
 	calls chan call

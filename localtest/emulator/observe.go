@@ -23,8 +23,9 @@ type Observation struct {
 	Request  string // the invocation's request id; "" for Started and Asked
 	Bytes    int    // of a Chunk
 
-	// Billed is what Lambda bills for an invocation that has Ended: from its event to the end of its answer, and before the
-	// instance's first one its initialization, to the next full millisecond.
+	// Billed is what Lambda bills for an invocation that has Ended: from its event to the end of
+	// its answer, and before the instance's first one its initialization, to the next full
+	// millisecond.
 	// https://aws.amazon.com/lambda/pricing/
 	Billed time.Duration
 	// Err is why an invocation that has Ended failed; nil for one that has not.
@@ -33,14 +34,14 @@ type Observation struct {
 
 // observe tells the observer, if there is one. The process waits for what it has asked meanwhile.
 func (i *instance) observe(e *Emulator, o Observation) {
-	if e.observer == nil {
+	if e.config.Observer == nil {
 		return
 	}
 	o.Instance, o.PID = i.id, i.pid()
 	if o.At.IsZero() {
 		o.At = time.Now()
 	}
-	e.observer(o)
+	e.config.Observer(o)
 }
 
 // billed returns what is billed for an invocation that ends at a time.

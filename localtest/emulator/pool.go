@@ -18,8 +18,8 @@ type initError []byte
 
 func (e initError) Error() string { return errInit.Error() + ": " + string(e) }
 
-// dispatch gives inv to an instance: the frozen one that was used last, else a
-// new one. It returns when the instance has the event.
+// dispatch gives inv to an instance: the frozen one that was used last, else a new one. It returns
+// when the instance has the event.
 func (e *Emulator) dispatch(inv *invocation) (*instance, error) {
 	for {
 		i, fresh, err := e.acquire()
@@ -52,8 +52,8 @@ func (e *Emulator) dispatch(inv *invocation) (*instance, error) {
 			}
 			return nil, errInit
 		}
-		// A frozen instance that had died, or died as it woke up, has not seen
-		// the event: another one gets it.
+		// A frozen instance that had died, or died as it woke up, has not seen the event: another
+		// one gets it.
 	}
 }
 
@@ -69,11 +69,11 @@ func (e *Emulator) acquire() (i *instance, fresh bool, err error) {
 		e.idle = e.idle[:n]
 		return i, false, nil
 	}
-	if len(e.instances) >= e.max {
+	if len(e.instances) >= e.config.MaxInstances {
 		return nil, false, errThrottled
 	}
 	e.started++
-	i = newInstance(e.name + "-" + strconv.Itoa(e.started))
+	i = newInstance(e.config.Name + "-" + strconv.Itoa(e.started))
 	e.instances = append(e.instances, i)
 	return i, true, nil
 }
@@ -111,8 +111,8 @@ func (e *Emulator) setState(i *instance, s State) {
 	i.state = s
 }
 
-// park freezes an instance, which is then free for the next invocation. It does
-// so in one step, lest a Thaw wake it.
+// park freezes an instance, which is then free for the next invocation. It does so in one step,
+// lest a Thaw wake it.
 func (e *Emulator) park(i *instance) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -31,12 +31,21 @@ type invocation struct {
 	over      chan struct{} // closed when the answer is consumed: it is acknowledged then
 }
 
-// answer is a request of the instance to .../response or .../error, whose body
-// may go on for as long as the invocation lasts.
+// answer is a request of the instance to .../response or .../error, whose body may go on for as
+// long as the invocation lasts.
 type answer struct {
 	*http.Request
 	failed bool
 	chunk  chunkFunc
+}
+
+// whole reads an answer in one piece.
+func (a answer) whole() ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(io.TeeReader(a.Body, a.chunk), maxBuffered+1))
+	if err == nil && len(b) > maxBuffered {
+		err = fmt.Errorf("the response is longer than %d bytes", maxBuffered)
+	}
+	return b, err
 }
 
 // chunkFunc is told how long each chunk is, as an [io.Writer].
@@ -67,7 +76,7 @@ func (i *instance) runtimeAPI(e *Emulator) http.Handler {
 	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", func(w http.ResponseWriter, r *http.Request) { i.answer(e, w, r, true) })
 	mux.HandleFunc("POST /2018-06-01/runtime/init/error", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		fmt.Fprintf(e.log, "%s: init error: %s\n", i.id, body)
+		fmt.Fprintf(e.config.Log, "%s: init error: %s\n", i.id, body)
 		i.mu.Lock()
 		i.initError = body
 		i.mu.Unlock()
@@ -103,8 +112,8 @@ func (i *instance) next(e *Emulator, w http.ResponseWriter, r *http.Request) {
 	i.mu.Unlock()
 	e.setState(i, Busy)
 	inv.begin = time.Now()
-	inv.deadline = inv.begin.Add(e.timeout)
-	inv.end = inv.deadline.Add(e.overtime)
+	inv.deadline = inv.begin.Add(e.config.Timeout)
+	inv.end = inv.deadline.Add(e.config.Overtime)
 	i.observe(e, Observation{Moment: Delivered, At: inv.begin, Request: inv.id})
 	close(inv.delivered)
 
@@ -113,13 +122,13 @@ func (i *instance) next(e *Emulator, w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Length", strconv.Itoa(len(inv.event)))
 	h.Set("Lambda-Runtime-Aws-Request-Id", inv.id)
 	h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(inv.deadline.UnixMilli(), 10))
-	h.Set("Lambda-Runtime-Invoked-Function-Arn", arnPrefix+e.name)
+	h.Set("Lambda-Runtime-Invoked-Function-Arn", arnPrefix+e.config.Name)
 	h.Set("Lambda-Runtime-Trace-Id", inv.trace)
 	w.Write(inv.event)
 }
 
-// answer hands the instance's request to whoever waits for it, and
-// acknowledges it when that is done with it.
+// answer hands the instance's request to whoever waits for it, and acknowledges it when that is
+// done with it.
 func (i *instance) answer(e *Emulator, w http.ResponseWriter, r *http.Request, failed bool) {
 	i.mu.Lock()
 	inv := i.current

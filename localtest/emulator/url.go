@@ -12,8 +12,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// ServeHTTP is the function URL: one request is one invocation. It returns when
-// the invocation is over, whether the client is there or not.
+// ServeHTTP is the function URL: one request is one invocation. It returns when the invocation is
+// over, whether the client is there or not.
 func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// A deadline stays with the connection: this is to lift the last request's.
 	http.NewResponseController(w).SetWriteDeadline(time.Time{})
@@ -27,14 +27,14 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	inv := newInvocation(uuid.NewString())
 	w.Header().Set("X-Amzn-Requestid", inv.id)
 	ev := newEvent(r, body, inv)
-	if e.callers != nil {
+	if e.config.Callers != nil {
 		key, ok := e.caller(r, body)
 		if !ok {
 			forbid(w)
 			return
 		}
 		ev.RequestContext.AccountID = account
-		ev.RequestContext.Authorizer = iam(key, e.callers[key])
+		ev.RequestContext.Authorizer = iam(key, e.config.Callers[key])
 	}
 	if len(ev.Body) > maxBody {
 		message(w, http.StatusRequestEntityTooLarge, "Request Entity Too Large")
@@ -56,7 +56,7 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, errClosed):
 		message(w, http.StatusServiceUnavailable, "Service Unavailable")
 	default:
-		fmt.Fprintf(e.log, "%s %v\n", inv.id, err)
+		fmt.Fprintf(e.config.Log, "%s %v\n", inv.id, err)
 		if c.began {
 			panic(http.ErrAbortHandler) // cuts the response
 		}

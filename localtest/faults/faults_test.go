@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"a2alambda/localtest"
+	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/faults"
 )
 
@@ -30,7 +30,7 @@ type harness struct {
 
 func start(t *testing.T, seed uint64) *harness {
 	t.Helper()
-	endpoint := localtest.DynamoDB(t)
+	endpoint := dynamodblocal.Endpoint(t)
 	proxy, err := faults.New(endpoint, seed)
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func start(t *testing.T, seed uint64) *harness {
 	server := httptest.NewServer(proxy)
 	t.Cleanup(server.Close)
 	t.Cleanup(proxy.Close)
-	h := &harness{Proxy: proxy, server: server, direct: localtest.DynamoClient(t, endpoint), table: fmt.Sprint("faults", time.Now().UnixNano())}
+	h := &harness{Proxy: proxy, server: server, direct: dynamodblocal.Client(t), table: fmt.Sprint("faults", time.Now().UnixNano())}
 	h.through = dynamodb.New(dynamodb.Options{
 		Region:           "us-east-1",
 		BaseEndpoint:     aws.String(server.URL),

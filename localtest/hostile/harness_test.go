@@ -3,8 +3,8 @@ package hostile_test
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,14 +19,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/dynamolog"
-	"a2alambda/localtest"
+	"a2alambda/localtest/client"
+	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/hostile"
 	"a2alambda/localtest/stack"
 )
-
-// patience is how long a test waits for what must come: a failure takes so long.
-const patience = 3 * time.Minute
 
 // allowed is where webhooks may be.
 const allowed = "127.0.0.2/32"
@@ -72,13 +70,9 @@ func newSystem(t *testing.T, agent, worker string) *system {
 	} else {
 		t.Log("each instance is in a ", s.cells.Kernel, " of its function's memory, without swap")
 	}
-	endpoint := localtest.DynamoDB(t)
-	s.client, s.table = localtest.DynamoClient(t, endpoint), "hostile-"+rand.Text()
-	if err := dynamolog.CreateTable(t.Context(), s.client, s.table); err != nil {
-		t.Fatal(err)
-	}
+	s.client, s.table = dynamodblocal.Table(t)
 	s.log = dynamolog.New(s.client, s.table)
-	c := stack.Config{DynamoDB: endpoint, Table: s.table}
+	c := stack.Config{Table: s.table}
 	logs := &quiet{to: t.Output()}
 	c.Invoke.Log = logs
 	c.Invoke.Deliver = func(e emulator.Event) int {
@@ -96,18 +90,16 @@ func newSystem(t *testing.T, agent, worker string) *system {
 			t.Fatal(err)
 		}
 		return emulator.Config{
-			Name: name, Binary: binary, Memory: stack.Memory[name], Overtime: patience, Log: logs, NoRetries: true,
+			Name: name, Binary: binary, Memory: stack.Memory[name], Overtime: client.Patience, Log: logs, NoRetries: true,
 			Env: []string{"PUSH_ALLOWED_CIDRS=" + allowed},
 		}
 	}
 	c.Agent, c.Worker, c.Sweeper = function("agent", agent), function("worker", worker), function("sweeper", "a2alambda/functions/sweeper")
-	var err error
-	if s.Stack, err = stack.Start(c); err != nil {
-		t.Fatal(err)
-	}
+	s.Stack, s.url = stack.New(t, c)
 	push := function("push", "a2alambda/functions/push")
 	invoke := httptest.NewUnstartedServer(nil)
 	push.Env = slices.Concat(push.Env, s.Env, []string{"AWS_ENDPOINT_URL_LAMBDA=http://" + invoke.Listener.Addr().String()})
+	var err error
 	if s.push, err = emulator.New(push); err != nil {
 		t.Fatal(err)
 	}
@@ -116,14 +108,11 @@ func newSystem(t *testing.T, agent, worker string) *system {
 	}
 	invoke.Config.Handler = s.pusher
 	invoke.Start()
-	url := httptest.NewServer(s.Agent)
-	s.url = url.URL
 	t.Cleanup(func() {
 		s.push.Close()
 		s.pusher.Close()
 		invoke.Close()
 		s.Close()
-		url.Close()
 		if err := s.cells.Close(); err != nil {
 			t.Error(err)
 		}
@@ -200,20 +189,12 @@ func (a answer) error() string {
 // do sends a request. Whatever the server makes of it, it must be an answer of its own: Lambda says 502 for an instance that died.
 func (s *system) do(t *testing.T, method, path, version, body string, headers ...string) answer {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), client.Patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, s.url+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
 	if version != "" {
-		req.Header.Set("A2A-Version", version)
+		headers = append(headers, "A2A-Version", version)
 	}
-	for i := 0; i < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
-	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Send(ctx, method, s.url+path, body, headers...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +226,7 @@ func (s *system) do(t *testing.T, method, path, version, body string, headers ..
 // rpc sends a JSON-RPC request; the method's name says which version it is.
 func (s *system) rpc(t *testing.T, method, params string, headers ...string) answer {
 	t.Helper()
-	return s.do(t, http.MethodPost, "/", "", `{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":`+params+`}`, headers...)
+	return s.do(t, http.MethodPost, "/", "", client.Request(method, params), headers...)
 }
 
 var ids int
@@ -268,14 +249,12 @@ func message03(task, parts, more string) string {
 // taskIn returns the id of the task in an answer.
 func taskIn(t *testing.T, a answer) string {
 	t.Helper()
-	for _, key := range []string{`"taskId":"`, `"task":{"id":"`, `"result":{"id":"`} {
-		if _, rest, found := strings.Cut(string(a.body)+string(a.rest), key); found {
-			id, _, _ := strings.Cut(rest, `"`)
-			return id
-		}
+	if _, rest, found := strings.Cut(string(a.body)+string(a.rest), `"taskId":"`); found {
+		id, _, _ := strings.Cut(rest, `"`)
+		return id
 	}
-	t.Fatalf("no task in %v", a)
-	return ""
+	body := string(a.body)
+	return client.TaskIn(t, body)
 }
 
 // waiting begins a task that waits for its client: the demo agent asks for a text where there is none.
@@ -300,17 +279,14 @@ func (s *system) rest(t *testing.T, method, path, body string) answer {
 			endpoint = value
 		}
 	}
-	resp, err := http.Post(endpoint+"/2015-03-31/functions/agent/invocations", "application/json", bytes.NewReader(event))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
+	a, err := client.Do(t.Context(), http.MethodPost, endpoint+"/2015-03-31/functions/agent/invocations", string(event))
 	var got struct {
 		StatusCode int
 		Body       string
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil || resp.Header.Get("X-Amz-Function-Error") != "" || got.StatusCode == 0 {
-		t.Errorf("the function has failed: %v, %v", resp.Header, err)
+	err = errors.Join(err, json.Unmarshal([]byte(a.Body), &got))
+	if err != nil || a.Header.Get("X-Amz-Function-Error") != "" || got.StatusCode == 0 {
+		t.Errorf("the function has failed: %v, %v", a.Header, err)
 	}
 	return answer{status: got.StatusCode, size: len(got.Body), body: []byte(got.Body[:min(len(got.Body), 64<<10)]), rest: []byte(got.Body[max(0, len(got.Body)-4096):])}
 }

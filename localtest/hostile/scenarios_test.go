@@ -1,7 +1,6 @@
 package hostile_test
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,7 +15,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/tasklog"
-	"a2alambda/localtest/emulator"
+	"a2alambda/localtest/client"
 )
 
 // pages lists twenty tasks of 830 KB, and one that is longer than a page, in each version, and whatever is asked for.
@@ -35,27 +34,17 @@ func (s *system) pages(t *testing.T) {
 	} {
 		token, pages, tasks := "", 0, 0
 		for {
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+list.path+"&pageToken="+token, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			req.Header.Set("A2A-Version", list.version)
-			resp, err := http.DefaultClient.Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, err := io.ReadAll(resp.Body)
-			resp.Body.Close()
+			a, err := client.Do(t.Context(), http.MethodGet, s.url+list.path+"&pageToken="+token, "", "A2A-Version", list.version)
 			var page struct {
 				Tasks         []struct{ ID string }
 				NextPageToken string
 			}
-			if err != nil || json.Unmarshal(body, &page) != nil || len(page.Tasks) == 0 {
-				t.Fatalf("%s: page %d: status %d, %v: %.300s", list.path, pages, resp.StatusCode, err, body)
+			if err != nil || json.Unmarshal([]byte(a.Body), &page) != nil || len(page.Tasks) == 0 {
+				t.Fatalf("%s: page %d: %v: %.300v", list.path, pages, err, a)
 			}
 			// An escape takes six bytes, should the encoder make one.
-			if most := 4<<20 + 64<<10; len(strings.ReplaceAll(string(body), `\u003c`, "<")) > most {
-				t.Errorf("%s: page %d has %d bytes, want %d at most", list.path, pages, len(body), most)
+			if most := 4<<20 + 64<<10; len(strings.ReplaceAll(a.Body, `\u003c`, "<")) > most {
+				t.Errorf("%s: page %d has %d bytes, want %d at most", list.path, pages, len(a.Body), most)
 			}
 			pages, tasks = pages+1, tasks+len(page.Tasks)
 			if token = page.NextPageToken; token == "" {
@@ -116,28 +105,24 @@ func (s *system) pushes(t *testing.T) {
 		t.Error(err)
 	}
 	// What took it too long, or for which it had no memory left, it was to leave to another invocation, as the sweeper makes them.
-	deadline := time.Now().Add(patience)
 	for i, task := range tasks {
 		for n := range 5 {
 			want := 4 // the last two messages and what the agent says
 			if n == 0 {
 				want = 6
 			}
-			for {
+			client.Await(t, 100*time.Millisecond, func() string {
 				mu.Lock()
 				events := got[fmt.Sprintf("/%d/%d", i, n)]
 				mu.Unlock()
 				if events >= want {
-					break
-				}
-				if time.Now().After(deadline) {
-					t.Fatalf("/%d/%d has got %d events, want %d", i, n, events, want)
+					return ""
 				}
 				if err := s.wakePush(fmt.Appendf(nil, `{"taskId":"%s","configId":"c%d"}`, task, n)); err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(100 * time.Millisecond)
-			}
+				return fmt.Sprintf("/%d/%d has got %d events, want %d", i, n, events, want)
+			})
 		}
 	}
 	t.Logf("the longest body had %d bytes", most)
@@ -177,17 +162,13 @@ func (s *system) lostWorkers(t *testing.T) {
 // await waits until a task is in a state.
 func (s *system) await(t *testing.T, task, state string) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
+	client.Await(t, 200*time.Millisecond, func() string {
 		a := s.rpc(t, "GetTask", `{"id":"`+task+`","historyLength":0}`)
 		if strings.Contains(string(a.body)+string(a.rest), "TASK_STATE_"+state) {
-			return
+			return ""
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("task %s is not %s: %v … %s", task, state, a, a.rest)
-		}
-		time.Sleep(200 * time.Millisecond)
-	}
+		return fmt.Sprintf("task %s is not %s: %v … %s", task, state, a, a.rest)
+	})
 }
 
 // inOnePiece asks for more than an answer of a REST API may have.
@@ -225,7 +206,7 @@ func (s *system) inOnePiece(t *testing.T) {
 // rpcREST sends a JSON-RPC request through a REST API.
 func (s *system) rpcREST(t *testing.T, method, params string) answer {
 	t.Helper()
-	return s.rest(t, http.MethodPost, "/", `{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":`+params+`}`)
+	return s.rest(t, http.MethodPost, "/", client.Request(method, params))
 }
 
 // TestTalkative has the functions do what they do for an agent that says too much, or a lot.
@@ -262,11 +243,9 @@ func TestTalkative(t *testing.T) {
 			s.lost.Store(true)
 			defer s.lost.Store(false)
 			task := s.begun(t, says)
-			for _, i := range s.Agent.Instances() {
-				if i.State == emulator.Busy {
-					if err := s.Agent.Kill(i.ID); err != nil {
-						t.Error(err)
-					}
+			for _, id := range s.Agent.Busy() {
+				if err := s.Agent.Kill(id); err != nil {
+					t.Error(err)
 				}
 			}
 			s.lost.Store(false)
@@ -303,38 +282,21 @@ func (s *system) read(t *testing.T, task string, size int) {
 // begun begins a task, and returns it when the agent has said all of it.
 func (s *system) begun(t *testing.T, says string) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/",
-		strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"SendStreamingMessage","params":{"message":`+message("", text(says), "")+`}}`))
+	stream := client.Follow(t, s.url, "SendStreamingMessage", `{"message":`+message("", text(says), "")+`}`)
+	first, err := stream.Next()
+	if err == nil && !strings.Contains(first.Data, `"text":"said"`) {
+		_, err = stream.Until(`"text":"said"`)
+	}
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("the stream ended before the agent had said %s: %v", says, err)
 	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	lines := bufio.NewReaderSize(resp.Body, 4<<20)
-	task := ""
-	for {
-		line, err := lines.ReadString('\n')
-		if err != nil {
-			t.Fatalf("the stream ended before the agent had said %s: %v", says, err)
-		}
-		if task == "" && strings.HasPrefix(line, "data: ") {
-			task = taskIn(t, answer{body: []byte(line)})
-		}
-		if strings.Contains(line, `"text":"said"`) {
-			return task
-		}
-	}
+	return client.TaskIn(t, first.Data)
 }
 
 // resumed has the sweeper look for the task until a worker has resumed it.
 func (s *system) resumed(t *testing.T, task string) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
+	client.Await(t, 500*time.Millisecond, func() string {
 		if err := s.Sweep(); err != nil {
 			t.Fatal(err)
 		}
@@ -342,16 +304,13 @@ func (s *system) resumed(t *testing.T, task string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if lease.Epoch > 1 {
-			_, err := tasklog.Follow(t.Context(), tasklog.FollowConfig{Log: s.log, ID: a2a.TaskID(task), After: lease.Seq, State: a2a.TaskStateWorking})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return
+		if lease.Epoch <= 1 {
+			return "the task is not resumed"
 		}
-		if time.Now().After(deadline) {
-			t.Fatal("the task is not resumed")
+		_, err = tasklog.Follow(t.Context(), tasklog.FollowConfig{Log: s.log, ID: a2a.TaskID(task), After: lease.Seq, State: a2a.TaskStateWorking})
+		if err != nil {
+			t.Fatal(err)
 		}
-		time.Sleep(500 * time.Millisecond)
-	}
+		return ""
+	})
 }

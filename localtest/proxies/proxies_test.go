@@ -2,8 +2,8 @@
 package proxies
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -29,11 +29,11 @@ import (
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
+	"a2alambda/internal/sse"
 	"a2alambda/localtest"
+	"a2alambda/localtest/client"
+	"a2alambda/localtest/process"
 )
-
-// patience is how long something may take that has been asked for.
-const patience = time.Minute
 
 // stepper says a step whenever it is told to.
 type stepper struct{ steps chan string }
@@ -127,12 +127,11 @@ func start(t *testing.T, name string, up upstream, change func(string) string) s
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		free, err := process.FreePort()
 		if err != nil {
 			t.Fatal(err)
 		}
-		addr := l.Addr().String()
-		l.Close()
+		addr := fmt.Sprint("127.0.0.1:", free)
 		_, port, _ := net.SplitHostPort(up.addr)
 		dir := t.TempDir()
 		recipe := filepath.Join(dir, p.recipe)
@@ -141,33 +140,15 @@ func start(t *testing.T, name string, up upstream, change func(string) string) s
 			t.Fatal(err)
 		}
 		cmd := p.command(dir, recipe, addr)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-		var out strings.Builder
-		cmd.Stdout, cmd.Stderr = &out, &out
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
+		running, err := process.Start(t.Context(), cmd, "http://"+addr)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
 		}
-		ended := make(chan struct{})
-		go func() { defer close(ended); _ = cmd.Wait() }()
-		t.Cleanup(func() {
+		t.Cleanup(func() { // its children too
 			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-			<-ended
+			<-running.Done
 		})
-		for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-			c, err := net.Dial("tcp", addr)
-			if err == nil {
-				c.Close()
-				return "http://" + addr
-			}
-			select {
-			case <-ended:
-				t.Fatalf("%s has ended: %s", name, out.String())
-			default:
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("%s does not listen: %s", name, out.String())
-			}
-		}
+		return "http://" + addr
 	}
 	t.Fatal("no such proxy")
 	return ""
@@ -175,48 +156,20 @@ func start(t *testing.T, name string, up upstream, change func(string) string) s
 
 func asItIs(recipe string) string { return recipe }
 
-// stream begins a stream at the URL, and returns its body.
-func stream(t *testing.T, url string) *bufio.Reader {
+// stream begins a stream at the URL.
+func stream(t *testing.T, url string) *client.Stream {
 	t.Helper()
-	const call = `{"jsonrpc":"2.0","id":1,"method":"SendStreamingMessage","params":{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"x"}]}}}`
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(call))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("A2A-Version", "1.0")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { resp.Body.Close() })
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("status %s", resp.Status)
-	}
-	return bufio.NewReader(resp.Body)
+	return client.Follow(t, url, "SendStreamingMessage", `{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"x"}]}}`)
 }
 
-// until reads lines up to one with the text. Each that comes before is not lost to who waits: there is nothing else to read.
-func until(t *testing.T, body *bufio.Reader, text string) {
+// until reads events up to one with the text.
+func until(t *testing.T, s *client.Stream, text string) sse.Event {
 	t.Helper()
-	found := make(chan error, 1)
-	go func() {
-		for {
-			line, err := body.ReadString('\n')
-			if err != nil || strings.Contains(line, text) {
-				found <- err
-				return
-			}
-		}
-	}()
-	select {
-	case err := <-found:
-		if err != nil {
-			t.Fatalf("waiting for %s: %v", text, err)
-		}
-	case <-time.After(patience):
-		t.Fatalf("%s is held back", text)
+	e, err := s.Until(text)
+	if err != nil {
+		t.Fatalf("waiting for %s: %v", text, err)
 	}
+	return e
 }
 
 // TestStreams has a stream go through each proxy event by event: the agent says the next only when the client has seen the last.
@@ -226,16 +179,16 @@ func TestStreams(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			up := newUpstream(t)
-			body := stream(t, start(t, p.name, up, asItIs))
+			s := stream(t, start(t, p.name, up, asItIs))
 			for i := range 5 {
 				step := fmt.Sprintf("step %d", i)
 				up.steps <- step
-				until(t, body, step)
+				until(t, s, step)
 			}
 			close(up.steps)
-			until(t, body, "TASK_STATE_COMPLETED")
-			if rest, err := io.ReadAll(body); err != nil {
-				t.Errorf("after %q the stream ends with %v", rest, err)
+			until(t, s, "TASK_STATE_COMPLETED")
+			if e, err := s.Next(); !errors.Is(err, io.EOF) {
+				t.Errorf("then comes %q, and %v", e.Text, err)
 			}
 		})
 	}
@@ -258,12 +211,12 @@ func TestCrash(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			up := newUpstream(t)
-			body := stream(t, start(t, test.name, up, test.change))
+			s := stream(t, start(t, test.name, up, test.change))
 			up.steps <- "begun"
-			until(t, body, "begun")
+			until(t, s, "begun")
 			up.crash()
-			_, err := io.ReadAll(body)
-			if ends := err == nil; ends != test.ends {
+			_, err := s.Next()
+			if ends := errors.Is(err, io.EOF); ends != test.ends {
 				t.Errorf("the stream ends with %v", err)
 			}
 		})
@@ -278,40 +231,21 @@ func TestPolls(t *testing.T) {
 			t.Parallel()
 			up := newUpstream(t)
 			url := start(t, p.name, up, asItIs)
-			body := stream(t, url)
-			line := ""
-			for !strings.Contains(line, `"id":`) || !strings.HasPrefix(line, "data:") {
-				var err error
-				if line, err = body.ReadString('\n'); err != nil {
-					t.Fatal(err)
-				}
-			}
-			_, after, _ := strings.Cut(line, `"task":{"id":"`)
-			id, _, _ := strings.Cut(after, `"`)
+			s := stream(t, url)
+			id := client.TaskIn(t, until(t, s, `"task":`).Data)
 			get := func(version, state string) {
 				t.Helper()
 				path := map[string]string{"1.0": "/tasks/", "0.3": "/v1/tasks/"}[version]
-				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+path+id, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				req.Header.Set("A2A-Version", version)
-				resp, err := http.DefaultClient.Do(req)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer resp.Body.Close()
-				answer, err := io.ReadAll(resp.Body)
-				if err != nil || !strings.Contains(string(answer), state) {
-					t.Errorf("got %s, %v; want %s", answer, err, state)
+				if a, err := client.Do(t.Context(), http.MethodGet, url+path+id, "", "A2A-Version", version); err != nil || !strings.Contains(a.Body, state) {
+					t.Errorf("got %v, %v; want %s", a, err, state)
 				}
 			}
 			up.steps <- "begun"
-			until(t, body, "begun")
+			until(t, s, "begun")
 			get("1.0", "TASK_STATE_WORKING")
 			get("0.3", "TASK_STATE_WORKING")
 			close(up.steps)
-			until(t, body, "TASK_STATE_COMPLETED")
+			until(t, s, "TASK_STATE_COMPLETED")
 			get("1.0", "TASK_STATE_COMPLETED")
 			get("0.3", "TASK_STATE_COMPLETED")
 		})

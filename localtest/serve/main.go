@@ -25,12 +25,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/usage"
-	"a2alambda/localtest"
+	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/stack"
 )
@@ -74,21 +71,12 @@ func serve(port, timeout string) error {
 	_, port, _ = net.SplitHostPort(listener.Addr().String())
 
 	fmt.Println("Setting up DynamoDB Local …")
-	jars, err := localtest.Install(signalled, "dynamodb")
-	if err != nil {
-		return err
-	}
-	engine, err := localtest.StartDynamoDB(context.Background(), jars)
+	engine, err := dynamodblocal.Start(signalled)
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
-	client := dynamodb.New(dynamodb.Options{
-		Region:       "us-east-1",
-		BaseEndpoint: &engine.Endpoint,
-		Credentials:  credentials.NewStaticCredentialsProvider("local", "local", ""),
-	})
-	if err := dynamolog.CreateTable(signalled, client, table); err != nil {
+	if err := dynamolog.CreateTable(signalled, engine.Client(), table); err != nil {
 		return err
 	}
 

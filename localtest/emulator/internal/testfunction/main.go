@@ -1,5 +1,5 @@
-// Command testfunction is the Lambda function that the emulator's tests run: an
-// HTTP handler whose paths misbehave in all the ways that a function can.
+// Command testfunction is the Lambda function that the emulator's tests run: an HTTP handler whose
+// paths misbehave in all the ways that a function can.
 package main
 
 import (
@@ -67,8 +67,8 @@ func main() {
 	})
 }
 
-// call posts the event to the URL in its "call", as any work of an asynchronous
-// invocation is seen elsewhere, and does as the answer says.
+// call posts the event to the URL in its "call", as any work of an asynchronous invocation is seen
+// elsewhere, and does as the answer says.
 func call(ctx context.Context, event json.RawMessage) (any, error) {
 	var in struct{ Call string }
 	if err := json.Unmarshal(event, &in); err != nil {
@@ -114,8 +114,8 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%s %s\nhost %s\nheader %q\ncookie %q\nbody %d %q\n", r.Method, r.RequestURI, r.Host, r.Header["X-Header"], r.Header["Cookie"], r.ContentLength, body)
 }
 
-// steps sends "step 0", then each further one when the URL in "gate" has
-// answered, until that answers with a status that is no success.
+// steps sends "step 0", then each further one when the URL in "gate" has answered, until that
+// answers with a status that is no success.
 func steps(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	for n := 0; ; n++ {
@@ -162,8 +162,8 @@ func sum(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%d %x", n, h.Sum(nil))
 }
 
-// background makes the file named "count" longer for as long as the process
-// runs, and answers when it has begun.
+// background makes the file named "count" longer for as long as the process runs, and answers when
+// it has begun.
 func background(w http.ResponseWriter, r *http.Request) {
 	f, err := os.Create(r.FormValue("count"))
 	if err != nil {

@@ -1,0 +1,119 @@
+package a2a03
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	legacy "github.com/a2aproject/a2a-go/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2apb/v0/pbjson"
+
+	"a2alambda/internal/dialect"
+	"a2alambda/internal/jsonline"
+	"a2alambda/internal/protojson"
+	"a2alambda/internal/tasklog"
+)
+
+// JSONRPC is 0.3 in JSON-RPC.
+var JSONRPC = &dialect.Dialect{
+	Version:           "0.3",
+	SendRequest:       sendParams,
+	GetRequest:        getRequest,
+	CancelRequest:     cancelRequest,
+	SubscribeRequest:  subscribeRequest,
+	CreatePushRequest: createPushRequest,
+	GetPushRequest:    getPushRequest,
+	ListPushRequest:   listPushRequest,
+	DeletePushRequest: deletePushRequest,
+	SendResult:        EncodeTask,
+	TaskResult:        EncodeTask,
+	PushResult:        func(c *a2a.PushConfig) ([]byte, error) { return json.Marshal(fromPushConfig(c)) },
+	PushListResult: func(configs []*a2a.PushConfig) ([]byte, error) {
+		list := make([]*legacy.TaskPushConfig, len(configs))
+		for i, c := range configs {
+			list[i] = fromPushConfig(c)
+		}
+		return json.Marshal(list)
+	},
+	Nothing: "null",
+	EventResult: func(stored []byte) ([]byte, error) {
+		event, err := decodeShown(stored)
+		if err != nil {
+			return nil, err
+		}
+		return encodeEvent(event)
+	},
+}
+
+// HTTPJSON is 0.3 in HTTP+JSON: that version's protocol buffers in JSON, which are not what its
+// JSON-RPC has. The ids are in the paths, so requests without a body are decoded as those of 1.0.
+var HTTPJSON = &dialect.Dialect{
+	Version:           "0.3",
+	Lenient:           true,
+	SendRequest:       sendBody,
+	GetRequest:        (*protojson.Reader).GetTaskRequest,
+	ListRequest:       listBody,
+	CancelRequest:     (*protojson.Reader).CancelTaskRequest,
+	SubscribeRequest:  (*protojson.Reader).SubscribeToTaskRequest,
+	CreatePushRequest: createPushBody,
+	GetPushRequest:    (*protojson.Reader).GetPushConfigRequest,
+	ListPushRequest:   (*protojson.Reader).ListPushConfigsRequest,
+	DeletePushRequest: (*protojson.Reader).DeletePushConfigRequest,
+	SendResult:        func(t *a2a.Task) ([]byte, error) { return protoResult(t, pbjson.ToProtoSendMessageResult) },
+	TaskResult:        func(t *a2a.Task) ([]byte, error) { return protoResult(t, pbjson.ToProtoTask) },
+	ListResult:        listResult,
+	PushResult:        pbjson.ToProtoPushConfigResponse,
+	PushListResult:    pbjson.ToProtoListPushConfigsResponse,
+	Nothing:           "{}",
+	EventResult: func(stored []byte) ([]byte, error) {
+		event, err := decodeShown(stored)
+		if err != nil {
+			return nil, err
+		}
+		data, err := pbjson.ToProtoStreamEvent(wrapEvent(event))
+		if s, ok := event.(*a2a.TaskStatusUpdateEvent); err == nil && ok && tasklog.Final(s.Status.State) && !s.Status.State.Terminal() {
+			// The SDK takes only terminal states for the last.
+			data = append(bytes.TrimSuffix(data, []byte("}}")), `,"final":true}}`...)
+		}
+		return data, err
+	},
+	Detailed: true,
+}
+
+// maxProtoBytes is how much JSON a task may have that is answered in this dialect: the SDK writes
+// "<" in six bytes, several times over.
+const maxProtoBytes = 8 << 20
+
+// protoResult encodes a task if there is the memory for it.
+func protoResult[T any](t *a2a.Task, encode func(T) ([]byte, error)) ([]byte, error) {
+	if tasklog.SizeOf(t).Bytes > maxProtoBytes {
+		return nil, a2a.NewError(a2a.ErrUnsupportedOperation, fmt.Sprintf("the task %s has more than the %d MB that an answer in HTTP+JSON of 0.3 "+
+			"may have: ask for less with historyLength, by JSON-RPC, or for a stream of its events", t.ID, maxProtoBytes>>20))
+	}
+	return encode(any(wrapTask(t)).(T))
+}
+
+// listResult encodes a list. The SDK leaves out what is empty.
+func listResult(list *a2a.ListTasksResponse, _ bool) ([]byte, error) {
+	encoded := struct {
+		Tasks         []json.RawMessage `json:"tasks"`
+		NextPageToken string            `json:"nextPageToken"`
+	}{make([]json.RawMessage, len(list.Tasks)), list.NextPageToken}
+	var err error
+	for i, t := range list.Tasks {
+		if encoded.Tasks[i], err = pbjson.ToProtoTask(wrapTask(t)); err != nil {
+			return nil, err
+		}
+	}
+	return jsonline.Marshal(encoded)
+}
+
+// decodeShown decodes an event of the log as clients are shown it.
+func decodeShown(stored []byte) (a2a.Event, error) {
+	event, err := tasklog.Decode(stored)
+	if t, ok := event.(*a2a.Task); ok {
+		tasklog.JoinTexts(t)
+	}
+	return event, err
+}

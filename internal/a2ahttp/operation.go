@@ -1,0 +1,138 @@
+package a2ahttp
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/a2a03"
+	"a2alambda/internal/protojson"
+	"a2alambda/internal/server"
+)
+
+// operation serves requests for an operation of the protocol. Either result or stream is set.
+type operation struct {
+	// result returns the JSON of the result.
+	result func(*handler, *http.Request, *request) ([]byte, error)
+	// stream returns the stream that the answer is.
+	stream func(*handler, *http.Request, *request) (*server.Stream, error)
+	// cache is the Cache-Control of a result, if it may be kept.
+	cache string
+}
+
+// operations are those of the protocol, by their names in 1.0.
+var operations = map[string]operation{
+	"SendMessage":                      {result: sendMessage},
+	"SendStreamingMessage":             {stream: sendStreamingMessage},
+	"GetTask":                          {result: getTask},
+	"ListTasks":                        {result: listTasks},
+	"CancelTask":                       {result: cancelTask},
+	"SubscribeToTask":                  {stream: subscribeToTask},
+	"CreateTaskPushNotificationConfig": {result: createPushConfig},
+	"GetTaskPushNotificationConfig":    {result: getPushConfig},
+	"ListTaskPushNotificationConfigs":  {result: listPushConfigs},
+	"DeleteTaskPushNotificationConfig": {result: deletePushConfig},
+	"GetExtendedAgentCard":             {result: extendedCard, cache: "private, max-age=300"},
+}
+
+func sendMessage(h *handler, r *http.Request, q *request) ([]byte, error) {
+	return call(r, q, q.dialect.SendRequest, h.Server.SendMessage, q.dialect.SendResult)
+}
+
+func sendStreamingMessage(h *handler, r *http.Request, q *request) (*server.Stream, error) {
+	return open(r, q, q.dialect.SendRequest, h.Server.SendStreamingMessage)
+}
+
+func getTask(h *handler, r *http.Request, q *request) ([]byte, error) {
+	return call(r, q, q.dialect.GetRequest, h.Server.GetTask, q.dialect.TaskResult)
+}
+
+func listTasks(h *handler, r *http.Request, q *request) ([]byte, error) {
+	artifacts := false
+	decode := func(params *protojson.Reader) *a2a.ListTasksRequest {
+		req := q.dialect.ListRequest(params)
+		artifacts = req.IncludeArtifacts
+		return req
+	}
+	return call(r, q, decode, h.Server.ListTasks, func(list *a2a.ListTasksResponse) ([]byte, error) {
+		return q.dialect.ListResult(list, artifacts)
+	})
+}
+
+func cancelTask(h *handler, r *http.Request, q *request) ([]byte, error) {
+	return call(r, q, q.dialect.CancelRequest, h.Server.CancelTask, q.dialect.TaskResult)
+}
+
+func subscribeToTask(h *handler, r *http.Request, q *request) (*server.Stream, error) {
+	return open(r, q, q.dialect.SubscribeRequest, h.Server.SubscribeToTask)
+}
+
+func createPushConfig(h *handler, r *http.Request, q *request) ([]byte, error) {
+	return call(r, q, q.dialect.CreatePushRequest, h.Server.CreatePushConfig, q.dialect.PushResult)
+}
+
+func getPushConfig(h *handler, r *http.Request, q *request) ([]byte, error) {
+	return call(r, q, q.dialect.GetPushRequest, h.Server.GetPushConfig, q.dialect.PushResult)
+}
+
+func listPushConfigs(h *handler, r *http.Request, q *request) ([]byte, error) {
+	return call(r, q, q.dialect.ListPushRequest, h.Server.ListPushConfigs, q.dialect.PushListResult)
+}
+
+func deletePushConfig(h *handler, r *http.Request, q *request) ([]byte, error) {
+	return call(r, q, q.dialect.DeletePushRequest, h.Server.DeletePushConfig, func(struct{}) ([]byte, error) {
+		return []byte(q.dialect.Nothing), nil
+	})
+}
+
+// extendedCard returns the card for authenticated callers: specification 1.0, 3.1.11 and 13.3.
+func extendedCard(h *handler, r *http.Request, q *request) ([]byte, error) {
+	is03 := q.dialect.Version == a2a03.JSONRPC.Version
+	switch {
+	case h.Extended == nil && is03:
+		return nil, a2a.ErrExtendedCardNotConfigured
+	case h.Extended == nil:
+		return nil, a2a.ErrUnsupportedOperation
+	}
+	return h.cards.ExtendedJSON(h.BaseURL(r), is03)
+}
+
+// call decodes the params, has the server serve them, and encodes what it returns.
+func call[Params, Result any](
+	r *http.Request, q *request,
+	decode func(*protojson.Reader) *Params,
+	serve func(context.Context, server.Caller, *Params) (Result, error),
+	encode func(Result) ([]byte, error),
+) ([]byte, error) {
+	params := decode(q.params)
+	if err := q.params.Err(); err != nil {
+		return nil, paramsError(err)
+	}
+	observationOf(r).about(params)
+	result, err := serve(r.Context(), q.caller, params)
+	if err != nil {
+		return nil, err
+	}
+	observationOf(r).about(result)
+	return encode(result)
+}
+
+// open decodes the params, and has the server open the stream that they ask for.
+func open[Params any](
+	r *http.Request, q *request,
+	decode func(*protojson.Reader) *Params,
+	serve func(context.Context, server.Caller, *Params) (*server.Stream, error),
+) (*server.Stream, error) {
+	params := decode(q.params)
+	if err := q.params.Err(); err != nil {
+		return nil, paramsError(err)
+	}
+	caller := q.caller
+	var err error
+	if caller.Seen, err = lastEventID(r); err != nil {
+		return nil, err
+	}
+	observationOf(r).about(params)
+	return serve(r.Context(), caller, params)
+}

@@ -1,0 +1,168 @@
+package a2ahttp
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
+
+	"a2alambda/internal/a2a03"
+	"a2alambda/internal/dialect"
+	"a2alambda/internal/memory"
+	"a2alambda/internal/protojson"
+	"a2alambda/internal/server"
+)
+
+// request is a decoded request. It does not change after its binding has made it.
+type request struct {
+	binding binding // with what an answer repeats of the request
+	dialect *dialect.Dialect
+	// operation is its name in 1.0.
+	operation string
+	caller    server.Caller
+	// params are those of JSON-RPC, or, over HTTP+JSON, what JSON-RPC would have for them.
+	params *protojson.Reader
+	// notification says that the client wants no answer: see [notified].
+	notification bool
+}
+
+// binding is a way to put operations into HTTP: specification 1.0, 9 and 11.
+type binding interface {
+	// name returns what the agent card calls the binding.
+	name() string
+	// decode returns the request. With an error it returns what is known of the request by then,
+	// since the answer depends on it: the operation may be "", the dialect is 1.0 unless the
+	// request has another.
+	decode(h *handler, r *http.Request) (request, error)
+	// result returns the content type of a result, and what surrounds its JSON there and in a
+	// stream.
+	result(*dialect.Dialect) (contentType, before, after string)
+	// failure returns how an error is answered: the status of a response, which is 200 if HTTP has
+	// none for it; the field of a stream's event before its data; and what is encoded as the body,
+	// or as the data.
+	failure(*dialect.Dialect, failure) (status int, field string, body any)
+}
+
+const (
+	// maxExtensions is how many extensions a request may name. A local server takes headers of a
+	// megabyte.
+	maxExtensions = 100
+
+	// extensions03 is the header of 0.3 for what 1.0 calls A2A-Extensions.
+	extensions03 = "X-A2A-Extensions"
+
+	// bodyMemory is about how many bytes of memory a request takes for each byte of its body: as it
+	// came, decoded, encoded for the log, and read again.
+	bodyMemory = 12
+)
+
+// errGone says that a client has gone away before its request was there. Nobody can be answered.
+var errGone = errors.New("the client has gone")
+
+// readRequest authenticates the caller, and returns its name and the body of the request.
+func (h *handler) readRequest(r *http.Request) (owner string, body []byte, err error) {
+	if owner, err = h.Auth.Authenticate(r); err != nil {
+		return "", nil, err
+	}
+	refuse := func(status int, header, value, text string) (string, []byte, error) {
+		return "", nil, &httpError{a2a.NewError(a2a.ErrInvalidRequest, text), status, header, value}
+	}
+	if t := r.Header.Get("Content-Type"); t != "" && !isJSON(t) && r.Method == http.MethodPost {
+		return refuse(http.StatusUnsupportedMediaType, "", "", "Content-Type must be application/json")
+	}
+	if coding := strings.TrimSpace(r.Header.Get("Content-Encoding")); coding != "" && !strings.EqualFold(coding, "identity") {
+		return refuse(http.StatusUnsupportedMediaType, "Accept-Encoding", "identity", // RFC 9110, 12.5.3
+			"Content-Encoding is "+protojson.Echo(coding)+": a body must not be compressed")
+	}
+	if err := memory.Charge(r.Context(), "body", bodyMemory*min(max(0, r.ContentLength), maxBody)); err != nil {
+		return "", nil, err
+	}
+	body, err = io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	tooBig := (*http.MaxBytesError)(nil)
+	switch {
+	case errors.As(err, &tooBig):
+		return refuse(http.StatusRequestEntityTooLarge, "", "", "the body is longer than 6 MB")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return refuse(http.StatusRequestTimeout, "", "", "the body did not come in time")
+	case err != nil:
+		return "", nil, errGone
+	}
+	return owner, bytes.TrimPrefix(body, []byte("\ufeff")), nil
+}
+
+// isJSON reports whether the content type is application/json or another that is JSON, as
+// application/a2a+json.
+func isJSON(contentType string) bool {
+	t, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (t == "application/json" || strings.HasSuffix(t, "+json"))
+}
+
+// versionOf returns the protocol version that the client names in a header or a query parameter
+// (specification 3.6.1), or "" if it names none. The patch number doesn't count.
+func versionOf(r *http.Request) (string, error) {
+	v := strings.TrimSpace(r.Header.Get(a2a.SvcParamVersion))
+	if v == "" {
+		for name, values := range r.URL.Query() {
+			if strings.EqualFold(name, a2a.SvcParamVersion) {
+				v = theSame(members(values))
+			}
+		}
+	}
+	given := v
+	if parts := strings.SplitN(v, ".", 3); len(parts) > 2 {
+		v = parts[0] + "." + parts[1]
+	}
+	if v != "" && v != dialect.V1.Version && v != a2a03.JSONRPC.Version {
+		return "", a2a.NewError(a2a.ErrVersionNotSupported, "A2A-Version is "+protojson.Echo(given)+", not one of 1.0 and 0.3").
+			WithErrorInfoMeta(map[string]string{"supportedVersions": "1.0,0.3"})
+	}
+	return v, nil
+}
+
+// extensionsHeader returns the header in which the client names extensions, and is told which are
+// active.
+func extensionsHeader(r *http.Request) string {
+	if len(r.Header.Values(a2a.SvcParamExtensions)) == 0 {
+		return extensions03
+	}
+	return a2a.SvcParamExtensions
+}
+
+// newCaller returns the caller, who has the name and speaks the version. Those extensions are
+// active which the client asks for and the agent has (specification 4.6). It returns an error if
+// the client does without one that the agent requires.
+func (h *handler) newCaller(r *http.Request, owner, version string) (server.Caller, error) {
+	header := extensionsHeader(r)
+	var asked []string
+	for _, value := range r.Header.Values(header) {
+		for uri := range strings.SplitSeq(value, ",") {
+			if asked = append(asked, strings.TrimSpace(uri)); len(asked) > maxExtensions {
+				return server.Caller{}, a2a.NewError(a2a.ErrInvalidRequest, fmt.Sprintf("%s names more than %d extensions", header, maxExtensions))
+			}
+		}
+	}
+	headers := r.Header.Clone()
+	headers.Del(extensions03) // the executor has them by their name in 1.0
+	c := server.Caller{Owner: owner, Version: version, Params: a2asrv.NewServiceParams(headers), Trace: observationOf(r).trace}
+	if len(asked) > 0 {
+		c.Params = c.Params.With(map[string][]string{a2a.SvcParamExtensions: asked})
+	}
+	for _, e := range h.Server.Card.Capabilities.Extensions {
+		switch {
+		case slices.Contains(asked, e.URI):
+			c.Extensions = append(c.Extensions, e.URI)
+		case e.Required:
+			return server.Caller{}, a2a.NewError(a2a.ErrExtensionSupportRequired, "the extension "+e.URI+" is required").
+				WithErrorInfoMeta(map[string]string{"extension": e.URI})
+		}
+	}
+	return c, nil
+}

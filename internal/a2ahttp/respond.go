@@ -1,0 +1,183 @@
+package a2ahttp
+
+import (
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/dialect"
+	"a2alambda/internal/jsonline"
+)
+
+// responder answers one request.
+type responder interface {
+	// respond has the operation serve the request, and answers with what comes of it. It returns an
+	// error that is not told yet.
+	respond(operation) error
+	// fail answers with an error, as the whole answer or, if something was sent already, as its
+	// end.
+	fail(error)
+}
+
+// serve answers a request in a binding.
+func (h *handler) serve(w http.ResponseWriter, r *http.Request, b binding) {
+	w.Header().Set("Vary", varies)
+	seen := observationOf(r)
+	seen.binding = b.name()
+	var answer responder = &jsonResponder{h, w, r, &request{binding: b, dialect: dialect.V1}}
+	defer func() {
+		if p := recover(); p != nil {
+			h.Logger.ErrorContext(r.Context(), "panic", "error", p, "stack", string(debug.Stack()))
+			answer.fail(a2a.ErrInternalError)
+		}
+	}()
+	q, err := b.decode(h, r)
+	if errors.Is(err, errGone) {
+		return
+	}
+	seen.operation = q.operation
+	if q.notification {
+		w = &notified{ResponseWriter: w}
+	}
+	o := operations[q.operation]
+	inJSON := jsonResponder{h, w, r, &q}
+	answer = &inJSON
+	if o.stream != nil || q.operation == "" && onlyReadsStreams(r) {
+		answer = &sseResponder{jsonResponder: inJSON}
+	}
+	if err == nil {
+		seen.version = q.caller.Version
+		if active := q.caller.Extensions; len(active) > 0 {
+			w.Header().Set(extensionsHeader(r), strings.Join(active, ", "))
+		}
+		err = answer.respond(o)
+	}
+	if err != nil {
+		answer.fail(err)
+	}
+}
+
+// onlyReadsStreams reports whether the client names streams among what it accepts, and no JSON: RFC
+// 9110, 12.5.1. Where nobody knows the operation that such a client asks for, it has asked for a
+// stream.
+func onlyReadsStreams(r *http.Request) bool {
+	accept := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
+	return strings.Contains(accept, "text/event-stream") && !strings.Contains(accept, "json") && !strings.Contains(accept, "*/*")
+}
+
+// jsonResponder answers with one JSON document.
+type jsonResponder struct {
+	*handler
+	w http.ResponseWriter
+	r *http.Request
+	q *request
+}
+
+func (j *jsonResponder) respond(o operation) error {
+	result, err := o.result(j.handler, j.r, j.q)
+	if err != nil {
+		return err
+	}
+	contentType, before, after := j.q.binding.result(j.q.dialect)
+	pieces := [][]byte{[]byte(before), jsonline.Clean(result), append([]byte(after), '\n')}
+	if room := j.newRoom(); room != nil {
+		left := 0
+		for _, p := range pieces {
+			left = room(p)
+		}
+		if left < 0 {
+			return errTooLong
+		}
+	}
+	j.w.Header().Set("Content-Type", contentType)
+	if o.cache != "" {
+		j.w.Header().Set("Cache-Control", o.cache)
+	}
+	for _, p := range pieces {
+		_, _ = j.w.Write(p) // a client that is gone needs no answer
+	}
+	return nil
+}
+
+func (j *jsonResponder) fail(err error) {
+	status, _, body := j.failure(err)
+	j.write(status, body)
+}
+
+// failure returns how an error is answered, as the binding does, but for the body, which is
+// encoded.
+func (j *jsonResponder) failure(err error) (status int, field string, body []byte) {
+	f := j.explain(err)
+	observationOf(j.r).failed = &f.kind
+	status, field, v := j.q.binding.failure(j.q.dialect, f)
+	body, err = jsonline.Marshal(v)
+	if err != nil {
+		panic(err) // strings and numbers
+	}
+	return status, field, body
+}
+
+// write writes a response that is an error.
+func (j *jsonResponder) write(status int, body []byte) {
+	j.w.Header().Set("Content-Type", j.errorType())
+	j.w.WriteHeader(status)
+	_, _ = j.w.Write(append(body, '\n'))
+}
+
+// errorType returns the content type of an error: that of a result, but for clients that accept
+// application/json and do not name the type of 1.0. Up to 2.4.0, the Go SDK is one, and reads the
+// error of nothing else.
+func (j *jsonResponder) errorType() string {
+	const plain = "application/json"
+	contentType, _, _ := j.q.binding.result(j.q.dialect)
+	if contentType == plain {
+		return plain
+	}
+	j.w.Header().Add("Vary", "Accept")
+	if accept := strings.Join(j.r.Header.Values("Accept"), ","); strings.Contains(accept, plain) && !strings.Contains(accept, contentType) {
+		return plain
+	}
+	return contentType
+}
+
+// newRoom returns the function of [Config.Room] for the answer, or nil where there may be any
+// number of bytes.
+func (j *jsonResponder) newRoom() func(piece []byte) (left int) {
+	if j.Room == nil {
+		return nil
+	}
+	return j.Room(j.r)
+}
+
+// errTooLong is the answer in place of one that is too long to be sent in one piece.
+var errTooLong = a2a.NewError(a2a.ErrUnsupportedOperation, "the answer is longer than the 6 MB that can be sent in one piece here: "+
+	"ask for less, with historyLength or pageSize, get the task with GetTask, or use the agent's function URL, which streams")
+
+// notified is the response to a notification, a request without an id, which is not answered:
+// JSON-RPC 2.0, 4.1. Only what HTTP itself has to say of it, by its status, is said.
+type notified struct {
+	http.ResponseWriter
+	begun, said bool
+}
+
+func (w *notified) WriteHeader(status int) {
+	w.begun, w.said = true, status != http.StatusOK
+	if !w.said {
+		status = http.StatusNoContent
+		w.Header().Del("Content-Type")
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *notified) Write(p []byte) (int, error) {
+	if !w.begun {
+		w.WriteHeader(http.StatusOK)
+	}
+	if !w.said {
+		return len(p), nil
+	}
+	return w.ResponseWriter.Write(p)
+}

@@ -1,0 +1,192 @@
+package tasklogtest
+
+import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/tasklog"
+)
+
+func testBigArtifact(t *testing.T, s tasklog.Store) {
+	for _, size := range []int{2 << 20, 5 << 20} {
+		h, first, lease := mustCreate(t, s)
+		info := a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}
+		big := []tasklog.Entry{EntryOf(a2a.NewArtifactEvent(info, a2a.NewTextPart(incompressible(size))))}
+		after := working(h, "after it")
+		must(t, lease.Append(t.Context(), 2, big), lease.Append(t.Context(), 2, big), lease.Append(t.Context(), 3, after))
+		all := slices.Concat([]tasklog.Entry{first}, big, after)
+		checkRead(t, s, h, 1, 1, all)
+		checkRead(t, s, h, 2, 1, all)
+		checkLoad(t, s, h, all)
+	}
+}
+
+func testBigMessage(t *testing.T, s tasklog.Store) {
+	for _, size := range []int{5 << 10, 1 << 20} {
+		h, _ := NewTask()
+		first := firstEvent(h, incompressible(size))
+		_, err := s.Create(t.Context(), h, first, by("creator"))
+		must(t, err)
+		if _, err := s.Create(t.Context(), h, first, by("other")); !errors.Is(err, tasklog.ErrExists) {
+			t.Errorf("by another writer: got %v, want ErrExists", err)
+		}
+		checkRead(t, s, h, 0, 10, []tasklog.Entry{first})
+		checkLoad(t, s, h, []tasklog.Entry{first})
+	}
+}
+
+// testReadBytes checks that a Read of many long events returns some of them, and says that there are more.
+func testReadBytes(t *testing.T, s tasklog.Store) {
+	h, first, lease := mustCreate(t, s)
+	all := []tasklog.Entry{first}
+	for i := range 4 {
+		long := working(h, strings.Repeat(strconv.Itoa(i), tasklog.ReadBytes/2))
+		must(t, lease.Append(t.Context(), int64(len(all))+1, long))
+		all = append(all, long...)
+	}
+	for after, n := range []int{3, 2, 2, 2, 1, 0} {
+		events, more, err := s.Read(t.Context(), h.ID, int64(after), 100)
+		must(t, err)
+		checkEvents(t, events, int64(after), all[after:after+n])
+		if more != (after+n < len(all)) {
+			t.Errorf("after event %d, there are more than these %d: %t", after, n, more)
+		}
+	}
+}
+
+func testLong(t *testing.T, s tasklog.Store) {
+	const n, each = 50_000, 500
+	h, first, lease := mustCreate(t, s)
+	all := []tasklog.Entry{first}
+	for len(all) < n {
+		entries := numbered(h, len(all), each)
+		must(t, lease.Append(t.Context(), int64(len(all))+1, entries))
+		all = append(all, entries...)
+	}
+	for _, after := range []int{0, 1, 2, 501, n / 2, len(all) - 1, len(all)} {
+		checkRead(t, s, h, after, 20, all)
+	}
+	var read []tasklog.Event
+	for more := true; more; {
+		var events []tasklog.Event
+		var err error
+		events, more, err = s.Read(t.Context(), h.ID, int64(len(read)), 7777)
+		must(t, err)
+		if more && len(events) == 0 {
+			t.Fatalf("no event after %d, but more", len(read))
+		}
+		read = append(read, events...)
+	}
+	checkEvents(t, read, 0, all)
+	checkLoad(t, s, h, all)
+}
+
+func testSnapshot(t *testing.T, s tasklog.Store) {
+	h, first, lease := mustCreate(t, s)
+	all := []tasklog.Entry{first}
+	save := func(seq int) {
+		task, err := foldOf(all[:seq]).Task()
+		must(t, err, lease.SaveSnapshot(t.Context(), int64(seq), tasklog.SnapshotLines(task)))
+	}
+	for range 5 {
+		entries := working(h, incompressible(100_000), "b", "c")
+		must(t, lease.Append(t.Context(), int64(len(all))+1, entries))
+		all = append(all, entries...)
+		save(len(all) - 1) // in the middle of an append
+		checkLoad(t, s, h, all)
+	}
+	save(4) // late
+	checkLoad(t, s, h, all)
+	save(len(all))
+	checkLoad(t, s, h, all)
+
+	lease = mustAcquire(t, s, h.ID, by("other"))
+	entries := working(h, "d")
+	must(t, lease.Append(t.Context(), int64(len(all))+1, entries))
+	all = append(all, entries...)
+	save(len(all))
+	checkLoad(t, s, h, all)
+}
+
+// testDigits stores numbers that a float64 would change, and others, and has the task with all of their digits, out of
+// its events and out of a snapshot.
+func testDigits(t *testing.T, s tasklog.Store) {
+	h, _, lease := mustCreate(t, s)
+	numbers := map[string]any{
+		"large": json.Number("12345678901234567890"), "list": []any{json.Number("0.1234567890123456789"), 0.5}, "small": 1.0,
+	}
+	info := a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}
+	message := a2a.NewMessageForTask(a2a.MessageRoleAgent, info, a2a.NewDataPart(numbers))
+	event := a2a.NewStatusUpdateEvent(info, a2a.TaskStateWorking, message)
+	event.Metadata = numbers
+	must(t, lease.Append(t.Context(), 2, []tasklog.Entry{EntryOf(event)}))
+	check := func(where string) *a2a.Task {
+		task := mustLoad(t, s, h.ID).Task
+		if got := task.Status.Message.Parts[0].Data(); !reflect.DeepEqual(got, numbers) || !reflect.DeepEqual(task.Metadata, numbers) {
+			t.Errorf("%s: %#v, metadata %#v, want %#v", where, got, task.Metadata, numbers)
+		}
+		return task
+	}
+	task := check("out of events")
+	must(t, lease.SaveSnapshot(t.Context(), 2, tasklog.SnapshotLines(task)))
+	check("out of a snapshot")
+}
+
+// testSize checks that a log knows how large it is, whatever was saved of it, and that a poll does not return all of one
+// that deflates to nearly nothing.
+func testSize(t *testing.T, s tasklog.Store) {
+	h, first := NewTask()
+	first.Values = 7
+	lease, err := s.Create(t.Context(), h, first, by("w"))
+	must(t, err)
+	size := first.Size()
+	check := func(seq int64) {
+		t.Helper()
+		if s := mustLoad(t, s, h.ID); s.Size != size || s.Seq != seq {
+			t.Errorf("as of event %d the log has the size %+v, want %+v as of event %d", s.Seq, s.Size, size, seq)
+		}
+	}
+	check(1)
+	add := func(lease tasklog.Lease, seq int64) {
+		long := working(h, strings.Repeat("x", 1<<20))
+		long[0].Values = 1
+		size = size.Plus(tasklog.Size{Bytes: int64(len(long[0].JSON)), Values: 1})
+		must(t, lease.Append(t.Context(), seq, long), lease.Append(t.Context(), seq, long)) // it is counted once
+	}
+	for seq := range int64(6) {
+		add(lease, seq+2)
+	}
+	check(7)
+	must(t, lease.SaveSnapshot(t.Context(), 7, tasklog.SnapshotLines(mustLoad(t, s, h.ID).Task)))
+	check(7)
+	lease = mustAcquire(t, s, h.ID, by("other"))
+	check(7)
+	next, polls := int64(0), 0
+	for next < 7 {
+		events, _, err := s.Poll(t.Context(), h.ID, next)
+		must(t, err)
+		bytes := 0
+		for _, e := range events {
+			next++
+			bytes += len(e.JSON)
+			if e.Seq != next {
+				t.Fatalf("event %d after event %d", e.Seq, next-1)
+			}
+		}
+		if polls++; len(events) == 0 || bytes > tasklog.ReadBytes+2<<20 {
+			t.Fatalf("a poll after event %d brought %d events of %d bytes", next, len(events), bytes)
+		}
+	}
+	if polls < 2 {
+		t.Errorf("%d polls brought 6 MB", polls)
+	}
+	add(lease, 8) // the next holder goes on counting
+	check(8)
+}

@@ -1,0 +1,408 @@
+package browser
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"a2alambda/localtest"
+	"a2alambda/localtest/client"
+)
+
+// browser is a tab of headless Chromium, used by keyboard.
+type browser struct {
+	t   *testing.T
+	ctx context.Context
+
+	mu       sync.Mutex
+	requests []*network.Request
+	// faults is what the page wrote to the console, and what the browser did: exceptions, refused by the policy, failed requests.
+	faults  []string
+	changes int // of the network, which a request did not survive
+}
+
+// browsers are the tests that may have one at the same time: each keeps a processor busy.
+var browsers = make(chan struct{}, 2)
+
+// newBrowser starts the browser of a test, when there is room for it.
+func newBrowser(t *testing.T) *browser {
+	t.Helper()
+	browsers <- struct{}{}
+	t.Cleanup(func() { <-browsers })
+	return startBrowser(t)
+}
+
+// another starts one more, with nothing in it that the first one knows.
+func (b *browser) another() *browser {
+	b.t.Helper()
+	return startBrowser(b.t)
+}
+
+func startBrowser(t *testing.T) *browser {
+	t.Helper()
+	b := &browser{t: t}
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(localtest.Setup(t, "chromium")),
+		chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("lang", "en-US"),
+		chromedp.WSURLReadTimeout(client.Patience),
+	)
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(cancel)
+	b.ctx, cancel = chromedp.NewContext(ctx, chromedp.WithListener(b.listen))
+	t.Cleanup(cancel)
+	if err := chromedp.Do(b.ctx); err != nil { // the tab lives as long as the context that it is opened with
+		t.Fatal(err)
+	}
+	b.do(chromedp.EmulateViewport(1280, 900))
+	return b
+}
+
+// tab opens another tab of the browser, in front.
+func (b *browser) tab() *browser {
+	b.t.Helper()
+	other := &browser{t: b.t}
+	var cancel context.CancelFunc
+	other.ctx, cancel = chromedp.NewContext(b.ctx, chromedp.WithListener(other.listen), chromedp.WithNewWindow(false))
+	b.t.Cleanup(cancel)
+	if err := chromedp.Do(other.ctx); err != nil {
+		b.t.Fatal(err)
+	}
+	other.do(chromedp.EmulateViewport(1280, 900))
+	return other
+}
+
+// networkChanged is what the browser says of a request that it gives up because this machine has got, or lost, a network interface or an
+// address, as when a container starts. It is no fault of the page, which asks again.
+const networkChanged = "net::ERR_NETWORK_CHANGED"
+
+func (b *browser) listen(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		b.requests = append(b.requests, e.Request)
+	case *runtime.EventExceptionThrown:
+		b.faults = append(b.faults, fmt.Sprintf("exception: %s", jsonOf(e.ExceptionDetails)))
+	case *runtime.EventConsoleAPICalled:
+		b.faults = append(b.faults, fmt.Sprintf("console: %s", jsonOf(e.Args)))
+	case *cdplog.EventEntryAdded:
+		if strings.Contains(e.Entry.Text, networkChanged) {
+			b.changes++
+			return
+		}
+		b.faults = append(b.faults, fmt.Sprintf("%s: %s", e.Entry.Source, e.Entry.Text))
+	}
+}
+
+func jsonOf(v any) string {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(data)
+}
+
+// changed reports whether the page had to ask again, or to take a stream up again, because of this machine.
+func (b *browser) changed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.changes > 0
+}
+
+// takeFaults returns the faults since the last time.
+func (b *browser) takeFaults() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	faults := b.faults
+	b.faults = nil
+	return faults
+}
+
+// checkRequests checks that all requests of the page went to the base URL.
+func (b *browser) checkRequests(base string) {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.requests) == 0 {
+		b.t.Error("the browser made no request")
+	}
+	for _, r := range b.requests {
+		if u, err := url.Parse(r.URL); err != nil || u.Scheme != "data" && u.Scheme != "blob" && !strings.HasPrefix(r.URL, base+"/") {
+			b.t.Errorf("the page asked for %s", r.URL)
+		}
+	}
+}
+
+// sent returns the values that a header had in requests with the text in their body.
+func (b *browser) sent(header, text string) (values []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.requests {
+		for _, part := range r.PostDataEntries {
+			if value, ok := r.Headers[header]; ok && strings.Contains(string(part.Bytes), text) {
+				values = append(values, fmt.Sprint(value))
+			}
+		}
+	}
+	return values
+}
+
+func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, client.Patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// open opens the page at the URL, and waits until it shows an agent.
+func (b *browser) open(url string) {
+	b.t.Helper()
+	b.navigate(url)
+	b.wait(`document.title !== 'A2A agent' && $text('#version')`)
+}
+
+// navigate goes to the URL, however often the network changes under way.
+func (b *browser) navigate(url string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, client.Patience)
+	defer cancel()
+	for {
+		err := chromedp.Do(ctx, chromedp.Navigate(url))
+		if err == nil {
+			return
+		}
+		if !strings.Contains(err.Error(), networkChanged) {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+// reload loads the page again, however often the network changes under way: then the browser shows a page of its own.
+func (b *browser) reload() {
+	b.t.Helper()
+	for end := time.Now().Add(client.Patience); ; {
+		b.do(chromedp.Reload())
+		shown := eval[string](b, `document.body?.innerText ?? ''`)
+		if !strings.Contains(shown, strings.TrimPrefix(networkChanged, "net::")) {
+			return
+		}
+		if time.Now().After(end) {
+			b.t.Fatalf("the page does not load: %s", shown)
+		}
+	}
+}
+
+// eval evaluates a JavaScript expression, in which $text(selector) is the text that an element shows, and $all(selector) those of all
+// such elements.
+func eval[T any](b *browser, expression string) T {
+	b.t.Helper()
+	value, err := evaluate[T](b, expression)
+	if err != nil {
+		b.t.Fatalf("%s: %v", expression, err)
+	}
+	return value
+}
+
+func evaluate[T any](b *browser, expression string) (T, error) {
+	ctx, cancel := context.WithTimeout(b.ctx, client.Patience)
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[T](`(() => {
+		const $shown = (e) => e?.checkVisibility() ? e.innerText.trim().replace(/\n\s*/g, '\n') : '';
+		const $text = (selector) => $shown(document.querySelector(selector));
+		const $all = (selector) => [...document.querySelectorAll(selector)].map($shown);
+		return `+expression+`;
+	})()`))
+}
+
+// wait waits until the expression is true.
+func (b *browser) wait(expression string) {
+	b.t.Helper()
+	for end := time.Now().Add(client.Patience); !eval[bool](b, "Boolean("+expression+")"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			text, err := evaluate[string](b, "document.body.innerText")
+			b.t.Fatalf("%s did not come true; the page shows (%v)\n%s\nand was at fault with %q", expression, err, text, b.takeFaults())
+		}
+	}
+}
+
+// equal checks the value of an expression, as JSON.
+func (b *browser) equal(expression, want string) {
+	b.t.Helper()
+	if got := eval[string](b, "String(JSON.stringify("+expression+"))"); got != want {
+		b.t.Errorf("%s is\n%s\nwant\n%s", expression, got, want)
+	}
+}
+
+// becomes waits until an expression has the value, as JSON.
+func (b *browser) becomes(expression, want string) {
+	b.t.Helper()
+	client.Await(b.t, 10*time.Millisecond, func() string {
+		if got := eval[string](b, "String(JSON.stringify("+expression+"))"); got != want {
+			return fmt.Sprintf("%s is\n%s\nwant\n%s", expression, got, want)
+		}
+		return ""
+	})
+}
+
+// write types a text at the focus.
+func (b *browser) write(text string) {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, input.InsertText, input.InsertTextParams{Text: text})
+		return err
+	}))
+}
+
+// press presses Enter or Tab, with Shift if backwards is set.
+func (b *browser) press(key string, backwards bool) {
+	b.t.Helper()
+	params := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: key, Code: key}
+	switch key {
+	case "Enter":
+		params.Text, params.WindowsVirtualKeyCode = "\r", 13
+	case "Tab":
+		params.WindowsVirtualKeyCode = 9
+	default:
+		b.t.Fatalf("no key %s", key)
+	}
+	if backwards {
+		params.Modifiers = 8 // Shift
+	}
+	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		if _, err := chromedp.Call(ctx, input.DispatchKeyEvent, params); err != nil {
+			return err
+		}
+		params.Type, params.Text = input.DispatchKeyEventTypeKeyUp, ""
+		_, err := chromedp.Call(ctx, input.DispatchKeyEvent, params)
+		return err
+	}))
+}
+
+// send writes a message and sends it with Enter. The box has the focus.
+func (b *browser) send(text string) {
+	b.t.Helper()
+	b.equal("document.activeElement.id", `"message"`)
+	b.write(text)
+	b.press("Enter", false)
+	b.equal("document.activeElement.value", `""`)
+}
+
+// activate goes to what is called so and presses Enter there.
+func (b *browser) activate(name string, backwards bool) {
+	b.t.Helper()
+	b.focus(name, backwards)
+	b.press("Enter", false)
+}
+
+// focus goes to what is called so, or begins so, with Tab, or backwards with Shift+Tab.
+func (b *browser) focus(name string, backwards bool) {
+	b.t.Helper()
+	var seen []string
+	for range 100 {
+		b.press("Tab", backwards)
+		focused := eval[string](b, `((e) => e.labels?.[0]?.innerText ?? e.ariaLabel ?? e.innerText ?? '')(document.activeElement).trim()`)
+		if seen = append(seen, focused); strings.HasPrefix(focused, name) {
+			if !eval[bool](b, `document.activeElement.matches(':focus-visible') &&
+				[document.activeElement, document.activeElement.parentElement].some((e) => getComputedStyle(e).outlineStyle !== 'none')`) {
+				b.t.Errorf("nothing shows that %q has the focus", name)
+			}
+			return
+		}
+	}
+	b.t.Fatalf("the keyboard does not get to %q, only to %q", name, seen)
+}
+
+// front shows the tab, and hides the others.
+func (b *browser) front() {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, page.BringToFront, cdp.Empty{})
+		return err
+	}))
+}
+
+// online has the browser believe that there is a network, or that there is none.
+func (b *browser) online(is bool) {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: !is, DownloadThroughput: -1, UploadThroughput: -1})
+		return err
+	}))
+}
+
+// paste pastes what is in the clipboard at the focus.
+func (b *browser) paste() {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, input.DispatchKeyEvent, input.DispatchKeyEventParams{
+			Type: input.DispatchKeyEventTypeKeyDown, Key: "v", Code: "KeyV", WindowsVirtualKeyCode: 'V', Modifiers: 2, Commands: []string{"paste"},
+		})
+		return err
+	}))
+}
+
+// scheme has the page shown in the user's colours: light or dark.
+func (b *browser) scheme(name string) {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}, {Name: "prefers-reduced-motion", Value: "reduce"}},
+		})
+		return err
+	}))
+}
+
+// picture saves what is in the window.
+func (b *browser) picture(file string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, client.Patience)
+	defer cancel()
+	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err == nil {
+		err = os.WriteFile(file, png, 0o666)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// pale returns the texts on the page whose contrast is less than 4.5 to 1: https://www.w3.org/TR/WCAG22/#contrast-minimum
+const pale = `(() => {
+	const channels = (color) => color.match(/[\d.]+/g).map(Number);
+	const luminance = (color) => {
+		const [r, g, b] = channels(color).map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+		return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+	};
+	const background = (e) => {
+		const color = e ? getComputedStyle(e).backgroundColor : 'rgb(255, 255, 255)';
+		return channels(color)[3] === 0 ? background(e.parentElement) : color;
+	};
+	const shown = [...document.body.querySelectorAll('*')].filter((e) => e.checkVisibility() &&
+		[...e.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.data.trim()));
+	if (!shown.length) return ['nothing is shown'];
+	return shown.flatMap((e) => {
+		const [dark, light] = [luminance(getComputedStyle(e).color), luminance(background(e))].sort((a, b) => a - b);
+		const ratio = (light + 0.05) / (dark + 0.05);
+		return ratio < 4.5 ? [e.innerText + ': ' + ratio.toFixed(1)] : [];
+	});
+})()`

@@ -1,0 +1,156 @@
+package browser
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+)
+
+// link is what the page says of the connection of its first task.
+const link = `$text('.link')`
+
+// TestPageSilence has a connection die without a word: after two and a half keep-alives the page resumes.
+func TestPageSilence(t *testing.T) {
+	t.Parallel()
+	x := newScripted(t)
+	way := routeTo(t, servePage(t, x).URL)
+	b := newBrowser(t)
+	b.open(way.url() + "/")
+	b.focus("Message to the agent", false)
+	b.send("Hello")
+	x.chunks(t, "One ")
+	b.wait(numbers + ` === '1 2'`)
+	way.die()
+	x.chunks(t, "two")
+	b.wait(numbers + ` === '1 2 3'`)
+	b.equal(marks+`.at(-1)`, `"Nothing came for 10 s after event 2. Resuming with Last-Event-ID: 2"`)
+	x.status(t, a2a.TaskStateCompleted)
+	b.wait(state + ` === 'Completed'`)
+	b.equal(`[$all('.artifact .parts'), `+order+`]`, `[["One two"],"Events 1 to 4, in order: none missing, none twice."]`)
+}
+
+// TestPageAbsence takes the network away, for longer than one would try: the page says so, and goes on when it is back.
+func TestPageAbsence(t *testing.T) {
+	t.Parallel()
+	x := newScripted(t)
+	way := routeTo(t, servePage(t, x).URL)
+	b := newBrowser(t)
+	b.open(way.url() + "/")
+	b.focus("Message to the agent", false)
+	b.send("Hello")
+	x.chunks(t, "One ")
+	b.wait(numbers + ` === '1 2'`)
+	way.leave()
+	b.becomes(`[`+link+`, `+state+`]`, `["Connection lost. Trying again …","Working"]`)
+	way.refused(t, 7)
+	b.online(false)
+	b.becomes(link, `"Offline. It goes on when the network is back."`)
+	x.chunks(t, "two")
+	x.status(t, a2a.TaskStateInputRequired, "And?")
+	way.comeBack()
+	b.online(true)
+	b.becomes(`[`+link+`, `+state+`, $all('.artifact .parts')]`, `["","Waits for you",["One two"]]`)
+
+	// A message without a network is sent when it is back.
+	way.leave()
+	b.send("This")
+	b.becomes(`$all('.said').at(-1)`, `"This\nSending …"`)
+	way.comeBack()
+	x.status(t, a2a.TaskStateCompleted)
+	b.becomes(`[`+state+`, $all('.said').at(-1)]`, `["Completed","This\nReceived"]`)
+	b.equal(order, `"Events 1 to 6, in order: none missing, none twice."`)
+}
+
+// TestPageOverloaded has the server say that it is overloaded, in each way that it says so: the page waits, and goes on.
+func TestPageOverloaded(t *testing.T) {
+	t.Parallel()
+	x := newScripted(t)
+	server, base := serveRefusing(t, x)
+	b := newBrowser(t)
+	b.open(base + "/")
+	b.focus("Message to the agent", false)
+	for i, answer := range []http.HandlerFunc{
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) },
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
+		func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(`{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"internal error"}}`))
+		},
+		func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = w.Write([]byte("data: {\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32603,\"message\":\"internal error\"}}\n\n"))
+		},
+	} {
+		server.refuse("SendStreamingMessage", answer)
+		b.send("Hello")
+		b.wait(`$all('.link').at(-1) === 'Connection lost. Trying again …'`)
+		server.refuse("", nil)
+		x.status(t, a2a.TaskStateCompleted)
+		b.wait(state + ` === '` + strings.TrimSuffix(strings.Repeat("Completed,", i+1), ",") + `'`)
+	}
+}
+
+// TestPageHidden shows that a tab which nobody looks at lets its stream go: six streams, which is all that a browser opens to a server by
+// HTTP/1.1, do not block a seventh tab. A tab that is shown again resumes.
+func TestPageHidden(t *testing.T) {
+	t.Parallel()
+	x := newScripted(t)
+	base := servePage(t, x).URL
+	first := newBrowser(t)
+	tabs := []*browser{first}
+	for range 6 {
+		tabs = append(tabs, first.tab())
+	}
+	for _, b := range tabs {
+		b.front()
+		b.open(base + "/")
+		b.equal(`document.visibilityState`, `"visible"`)
+		b.focus("Message to the agent", false)
+		b.send("Hello")
+		b.becomes(`$all('.said')`, `["Hello\nReceived"]`) // the seventh too
+	}
+	first.equal(`document.visibilityState`, `"hidden"`)
+	for range tabs {
+		x.status(t, a2a.TaskStateCompleted)
+	}
+	first.equal(state, `"Queued"`) // it has heard of nothing
+	for _, b := range tabs {
+		b.front()
+		b.wait(state + ` === 'Completed'`)
+		b.equal(order, `"Events 1 to 2, in order: none missing, none twice."`)
+	}
+	if faults := eval[int](first, `$all('.mark').length`); faults > 0 {
+		t.Errorf("%d marks tell of what the reader did not notice", faults)
+	}
+}
+
+// TestPageComments reads a stream whose comments have a blank line after them, or none, in pieces of all lengths.
+func TestPageComments(t *testing.T) {
+	t.Parallel()
+	server, base := serveRefusing(t, newScripted(t))
+	const task = `{"jsonrpc":"2.0","id":1,"result":{"task":{"id":"t","contextId":"c","status":{"state":"TASK_STATE_WORKING","timestamp":"2026-01-02T03:04:05Z"}}}}`
+	const end = `{"jsonrpc":"2.0","id":1,"result":{"statusUpdate":{"taskId":"t","contextId":"c","status":{"state":"TASK_STATE_COMPLETED","timestamp":"2026-01-02T03:04:06Z"}}}}`
+	const text = ": ping\n\nid: 1\n: ping\ndata: " + task + "\n\n: ping\n: ping\nretry: 1000\n\r\n: ping\r\nid:2\r\ndata:" + end + "\r\n\r\n: the end\n"
+	b := newBrowser(t)
+	b.open(base + "/")
+	b.focus("Message to the agent", false)
+	for length := 1; length < len(text); length = length*2 + 1 {
+		server.refuse("SendStreamingMessage", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			for rest := text; rest != ""; {
+				n := min(length, len(rest))
+				_, _ = w.Write([]byte(rest[:n]))
+				_ = http.NewResponseController(w).Flush()
+				rest = rest[n:]
+			}
+		})
+		b.send("Hello")
+		b.becomes(`[`+state+`, `+numbers+`, `+order+`]`, `["Completed","1 2","Events 1 to 2, in order: none missing, none twice."]`)
+		b.equal(marks, `[]`)
+		b.activate("New conversation", false)
+	}
+	if faults := b.takeFaults(); len(faults) > 0 {
+		t.Errorf("the page was at fault: %q", faults)
+	}
+}

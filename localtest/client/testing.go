@@ -1,0 +1,107 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"regexp"
+	"testing"
+	"time"
+)
+
+// Patience is how long a test waits for what must come: a failure takes so long.
+const Patience = 3 * time.Minute
+
+// Await waits until there is nothing missing any more, which it asks for every so often. It ends the test when Patience is over.
+func Await(tb testing.TB, every time.Duration, missing func() string) {
+	tb.Helper()
+	for end := time.Now().Add(Patience); ; time.Sleep(every) {
+		what := missing()
+		if what == "" {
+			return
+		}
+		if time.Now().After(end) {
+			tb.Fatalf("after %v: %s", Patience, what)
+		}
+	}
+}
+
+// The Content-Types of answers.
+const (
+	JSON        = "application/json"
+	EventStream = "text/event-stream; charset=utf-8"
+)
+
+// Body returns the body of an answer that has status 200 and the Content-Type. Another one ends the test.
+func Body(tb testing.TB, wantType string, a Answer, err error) string {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if got := a.Header.Get("Content-Type"); a.Status != 200 || got != wantType {
+		tb.Fatalf("got %d, %s, want 200 and %s:\n%s", a.Status, got, wantType, a.Body)
+	}
+	return a.Body
+}
+
+// Result is [Call] for a test. It returns the body of the answer, which may be an error's.
+func Result(tb testing.TB, url, method, params string) string {
+	tb.Helper()
+	a, err := Call(tb.Context(), url, method, params)
+	return Body(tb, JSON, a, err)
+}
+
+// Follow is [Open] for a test, with which the stream ends; it ends after Patience in any case.
+func Follow(tb testing.TB, url, method, params string, headers ...string) *Stream {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), Patience)
+	tb.Cleanup(cancel)
+	s, err := Open(ctx, url, method, params, headers...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { s.Close() })
+	return s
+}
+
+// Message returns the params of 0.3 that send a text.
+func Message(text string) string {
+	return fmt.Sprintf(`{"message":{"role":"user","messageId":%q,"parts":[{"kind":"text","text":%q}]}}`, rand.Text(), text)
+}
+
+// ByID returns the params that name a task.
+func ByID(task string) string { return fmt.Sprintf(`{"id":%q}`, task) }
+
+var task = regexp.MustCompile(`"result":{(?:"task":{|"kind":"task",)?"id":"([^"]+)"|^{"task":{"id":"([^"]+)"`)
+
+// TaskIn returns the id of the task that is the result, or the first result, in an answer of either version and binding.
+func TaskIn(tb testing.TB, answer string) string {
+	tb.Helper()
+	m := task.FindStringSubmatch(answer)
+	if m == nil {
+		tb.Fatalf("no task in %s", answer)
+	}
+	return m[1] + m[2]
+}
+
+// Task asks the agent at a URL for the task in an answer, which may be the beginning of a stream.
+func Task(tb testing.TB, url, answer string) string {
+	tb.Helper()
+	return Result(tb, url, "tasks/get", ByID(TaskIn(tb, answer)))
+}
+
+// changing is what differs from run to run.
+var changing = regexp.MustCompile(`"(id|taskId|contextId|messageId|artifactId|timestamp)":"[^"]+"`)
+
+// Same compares a body with a file, which has "…" for what differs from run to run.
+func Same(tb testing.TB, body, file string) {
+	tb.Helper()
+	want, err := os.ReadFile(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if got := changing.ReplaceAllString(body, `"$1":"…"`); got != string(want) {
+		tb.Fatalf("got\n%swant, as in %s,\n%s", got, file, want)
+	}
+}

@@ -1,0 +1,18 @@
+package clients
+
+import (
+	"os"
+	"testing"
+
+	"a2alambda/localtest/localserver"
+)
+
+// TestTutorial runs the tutorial's client, with the SDK it was written for, and compares what it prints with what the
+// tutorial says it prints.
+func TestTutorial(t *testing.T) {
+	t.Parallel()
+	want, err := os.ReadFile("testdata/tutorial_output.txt")
+	if got := output(t, program{"tutorial_client.py", "python02"}, localserver.Start(t)); err != nil || got != string(want) {
+		t.Errorf("the client printed\n%s\nwant\n%s(%v)", got, want, err)
+	}
+}

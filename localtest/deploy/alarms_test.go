@@ -1,0 +1,326 @@
+package deploy_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"a2alambda/localtest/deploy"
+)
+
+// alarm is an alarm of the template. Periods are in minutes.
+type alarm struct {
+	period, evaluated, toAlarm int
+	threshold                  float64
+	comparison, missing        string
+	// metrics are its metric, named "", or those of its expression.
+	metrics    map[string]statistic
+	expression string
+}
+
+type statistic struct{ metric, stat string }
+
+func alarmOf(tm *deploy.Template, name string) (alarm, error) {
+	data, err := json.Marshal(tm.Resources[name].Properties)
+	if err != nil {
+		return alarm{}, err
+	}
+	var p struct {
+		MetricName, Statistic                        string
+		Period, EvaluationPeriods, DatapointsToAlarm int
+		Threshold                                    float64
+		ComparisonOperator, TreatMissingData         string
+		Metrics                                      []struct {
+			ID, Expression string
+			MetricStat     struct {
+				Metric struct{ MetricName string }
+				Period int
+				Stat   string
+			}
+		}
+	}
+	if err := json.Unmarshal(data, &p); err != nil {
+		return alarm{}, err
+	}
+	a := alarm{p.Period / 60, p.EvaluationPeriods, p.DatapointsToAlarm, p.Threshold, p.ComparisonOperator, p.TreatMissingData, map[string]statistic{}, ""}
+	if p.MetricName != "" {
+		a.metrics[""] = statistic{p.MetricName, p.Statistic}
+	}
+	for _, m := range p.Metrics {
+		if m.Expression != "" {
+			a.expression = m.Expression
+			continue
+		}
+		a.metrics[m.ID], a.period = statistic{m.MetricStat.Metric.MetricName, m.MetricStat.Stat}, m.MetricStat.Period/60
+	}
+	return a, nil
+}
+
+// sample is one value of a metric: dated at a minute, which is that of an invocation's beginning for Lambda's Errors, and known to
+// CloudWatch from a later one on.
+type sample struct {
+	metric      string
+	dated, seen int
+	value       float64
+}
+
+// states walks an alarm through the minutes and returns its state after each. It is a model of CloudWatch, made from what AWS says about
+// it, not CloudWatch: an alarm is evaluated each minute, over its most recent periods. CloudWatch looks back further than these, by a
+// number of periods that AWS does not tell (two, in its examples): if there are as many data points as the alarm evaluates, the most
+// recent ones count, however old; if not, all count, and what is missing is what TreatMissingData says.
+//
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html and alarms-and-missing-data.html
+func (a alarm) states(samples []sample, minutes, further int) []string {
+	state, states := "INSUFFICIENT_DATA", []string{}
+	for now := range minutes {
+		var points []float64 // newest first
+		for k := range a.evaluated + further {
+			end := now - k*a.period
+			if point, ok := a.point(samples, end-a.period, end, now); ok {
+				points = append(points, point)
+			}
+		}
+		points = points[:min(len(points), a.evaluated)]
+		filled := a.evaluated - len(points)
+		breaching := 0
+		for _, p := range points {
+			if a.breaches(p) {
+				breaching++
+			}
+		}
+		switch {
+		case filled > 0 && a.missing == "breaching":
+			breaching += filled
+		case filled > 0 && a.missing == "ignore" && breaching < a.toAlarm:
+			states = append(states, state)
+			continue
+		}
+		if state = "OK"; breaching >= a.toAlarm {
+			state = "ALARM"
+		}
+		states = append(states, state)
+	}
+	return states
+}
+
+func (a alarm) breaches(p float64) bool {
+	switch a.comparison {
+	case "GreaterThanThreshold":
+		return p > a.threshold
+	case "GreaterThanOrEqualToThreshold":
+		return p >= a.threshold
+	case "LessThanThreshold":
+		return p < a.threshold
+	}
+	panic("unknown comparison " + a.comparison)
+}
+
+// point returns the data point of a period, of what is known by now.
+func (a alarm) point(samples []sample, from, to, now int) (float64, bool) {
+	values := map[string]float64{}
+	for id, m := range a.metrics {
+		var of []float64
+		for _, s := range samples {
+			if s.metric == m.metric && from <= s.dated && s.dated < to && s.seen <= now {
+				of = append(of, s.value)
+			}
+		}
+		if len(of) == 0 {
+			return 0, false // an expression has a value only where all its metrics have one
+		}
+		switch m.stat {
+		case "Sum":
+			for _, v := range of {
+				values[id] += v
+			}
+		case "Maximum":
+			values[id] = slices.Max(of)
+		case "SampleCount":
+			values[id] = float64(len(of))
+		default:
+			panic("unknown statistic " + m.stat)
+		}
+	}
+	switch a.expression {
+	case "":
+		return values[""], true
+	case "IF(slow >= 3, 100 * slow / streams, 0)":
+		if values["slow"] < 3 {
+			return 0, true
+		}
+		return 100 * values["slow"] / values["streams"], true
+	case "100 * claimed / SERVICE_QUOTA(executions)":
+		return 100 * values["claimed"] / quota, true
+	}
+	panic("unknown expression " + a.expression)
+}
+
+const quota = 1000 // of the account, in the series
+
+// series reads samples: "Errors 1@0/16" is one of value 1, dated minute 0 and seen in minute 16; "Errors 0@0-60/1" is one in each minute,
+// seen a minute later; "streams*1000@5" are a thousand.
+func series(t *testing.T, text string) (samples []sample) {
+	t.Helper()
+	for line := range strings.SplitSeq(text, ";") {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		var metric, what string
+		if _, err := fmt.Sscan(line, &metric, &what); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		value, when, _ := strings.Cut(what, "@")
+		value, times, many := strings.Cut(value, "*")
+		n := 1
+		if many {
+			n, _ = strconv.Atoi(times)
+		}
+		v, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		when, lateness, _ := strings.Cut(when, "/")
+		late := 1
+		if lateness != "" {
+			late, _ = strconv.Atoi(lateness)
+		}
+		first, last, isRange := strings.Cut(when, "-")
+		from, err := strconv.Atoi(first)
+		if err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		to := from
+		if isRange {
+			to, _ = strconv.Atoi(last)
+		}
+		for dated := from; dated <= to; dated++ {
+			for range n {
+				samples = append(samples, sample{metric, dated, dated + late, v})
+			}
+		}
+	}
+	return samples
+}
+
+// TestAlarms walks each alarm of the template through series that are sparse, and come late.
+func TestAlarms(t *testing.T) {
+	tm := deploy.Read(t)
+	const (
+		slowStream = "slowStreams 1@5; slowStreams 1@8; slowStreams 1@17;"
+		waiting    = "ApproximateNumberOfMessagesVisible 1@10;"
+	)
+	tried := map[string]bool{}
+	for _, c := range []struct {
+		alarms, series string
+		rings          bool
+		from           int // the latest minute in which it rings
+	}{
+		// A stream that dies at 900 seconds: dated at its beginning, and seen 16 minutes later.
+		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm", "Errors 1@10/16;", true, 27},
+		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm", "Errors 1@10/16; Errors 0@0-119;", true, 27},
+		// One that fails at once is seen within a canary of five minutes.
+		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm SweeperErrorsAlarm", "Errors 1@10/2;", true, 13},
+		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm SweeperErrorsAlarm", "Errors 0@0-119;", false, 0},
+		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm SweeperErrorsAlarm", "", false, 0},
+		{"SweeperErrorsAlarm", "Errors 1@10/3; Errors 0@0-119;", true, 14},
+		{"InternalErrorsAlarm", "errors 1@10/3;", true, 14},
+		{"InternalErrorsAlarm", "", false, 0},
+		// The table hesitates for a minute; it does not for two.
+		{"NewVersionInternalErrorsAlarm", "errors 7@10;", false, 0},
+		{"NewVersionInternalErrorsAlarm", "errors 1@10; errors 1@13/2;", true, 16},
+		{"AgentThrottledAlarm WorkerThrottledAlarm PushThrottledAlarm", "Throttles 1@10/3;", true, 14},
+		{"AgentThrottledAlarm WorkerThrottledAlarm PushThrottledAlarm", "Throttles 0@0-119;", false, 0},
+		{"AccountConcurrencyAlarm", "ClaimedAccountConcurrency 900@10-12; ConcurrentExecutions 900@10-12;", true, 14},
+		{"AccountConcurrencyAlarm", "ClaimedAccountConcurrency 900@10; ConcurrentExecutions 1@0-119; ClaimedAccountConcurrency 100@11-119;", false, 0},
+		{"TableThrottledAlarm", "throttles 5@10; throttles 5@13;", true, 15},
+		{"TableThrottledAlarm", "throttles 9@10; throttles 9@20;", false, 0},
+		{"OrphansAlarm FailuresAlarm", "recoveries 1@5; recoveries 1@9; recoveries 1@18; failures 1@5; failures 1@9; failures 1@18;", true, 20},
+		{"OrphansAlarm FailuresAlarm", "recoveries 1@5; recoveries 1@9; recoveries 1@10/12; failures 1@5; failures 1@9; failures 1@10/12;", true, 26},
+		{"OrphansAlarm FailuresAlarm", "recoveries 1@5; recoveries 1@9; recoveries 1@21; failures 1@5; failures 1@9; failures 1@21;", false, 0},
+		// Few streams, all of them slow; many, three of which are; many, of which one in fifty is.
+		{"SlowStreamsAlarm", slowStream + "firstByteMs 3000@5; firstByteMs 3000@8; firstByteMs 3000@17;", true, 19},
+		{"SlowStreamsAlarm", slowStream + "firstByteMs 100*100@0-30;", false, 0},
+		{"SlowStreamsAlarm", "slowStreams 1*2@0-30; firstByteMs 100*100@0-30;", true, 17},
+		{"SlowStreamsAlarm", "firstByteMs 100@0-119;", false, 0},
+		{"PushesLateAlarm", "IteratorAge 301000@10/3;", true, 17},
+		{"PushesLateAlarm", "IteratorAge 1000@0-119;", false, 0},
+		{"SweeperSilentAlarm", "Invocations 1@0-119/3;", false, 0},
+		{"SweeperSilentAlarm", "Invocations 1@0-30; Invocations 1@50-119;", true, 44},
+		// SQS falls silent about a queue that nobody uses, until the message is deleted.
+		{"FailedJobsAlarm FailedPushesAlarm", waiting + "ApproximateNumberOfMessagesVisible 0@90;", true, 15},
+		{"FailedJobsAlarm FailedPushesAlarm", "ApproximateNumberOfMessagesVisible 0@5;", false, 0},
+	} {
+		for name := range strings.FieldsSeq(c.alarms) {
+			tried[name] = true
+			a, err := alarmOf(tm, name)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			for _, further := range []int{0, 2} {
+				states := a.states(series(t, c.series), 180, further)
+				if name == "SweeperSilentAlarm" {
+					states = states[13:120] // before, and after, nothing is known of the sweeper, which is silence
+				}
+				first := slices.Index(states, "ALARM")
+				if name == "SweeperSilentAlarm" && first >= 0 {
+					first += 13
+				}
+				if rings := first >= 0; rings != c.rings || rings && first > c.from {
+					t.Errorf("%s in %q, looking %d periods further back: ALARM from minute %d on; want %t, by %d", name, c.series, further, first, c.rings, c.from)
+				}
+				if end := states[len(states)-1]; end != "OK" {
+					t.Errorf("%s in %q, looking %d periods further back, ends with %s", name, c.series, further, end)
+				}
+				if strings.HasPrefix(name, "Failed") && c.rings && slices.Contains(states[first:90], "OK") {
+					t.Errorf("%s ends before the message is gone: %v", name, states)
+				}
+			}
+		}
+	}
+	for name, r := range tm.Resources {
+		if r.Type == "AWS::CloudWatch::Alarm" && !tried[name] {
+			t.Errorf("%s is not tried", name)
+		}
+	}
+
+	// The model itself: an alarm on one minute never sees what is dated 15 minutes back.
+	minute := alarm{1, 1, 1, 1, "GreaterThanOrEqualToThreshold", "notBreaching", map[string]statistic{"": {"Errors", "Sum"}}, ""}
+	for _, further := range []int{0, 2} {
+		if states := minute.states(series(t, "Errors 1@10/16; Errors 0@0-119"), 180, further); slices.Contains(states, "ALARM") {
+			t.Errorf("the model rings on one minute: %v", states)
+		}
+	}
+}
+
+// TestAlarmsTell checks that each alarm tells somebody when it begins and when it ends, but those whose only business is to take a version
+// back; that these are of that version alone; and that no others do.
+func TestAlarmsTell(t *testing.T) {
+	tm := deploy.Read(t)
+	preference, err := json.Marshal(tm.Resources["AgentFunction"].Properties["DeploymentPreference"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	const version = `{"Fn::GetAtt":["AgentFunction.Version","Version"]}`
+	for name, r := range tm.Resources {
+		if r.Type != "AWS::CloudWatch::Alarm" {
+			continue
+		}
+		data, err := json.Marshal(r.Properties)
+		if err != nil {
+			t.Fatal(err)
+		}
+		takesBack := strings.Contains(string(preference), `{"Ref":"`+name+`"}`)
+		if of := strings.Contains(strings.ReplaceAll(string(data), `["AgentFunction","Version.Version"]`, `["AgentFunction.Version","Version"]`), version); of != takesBack {
+			t.Errorf("%s takes a version back: %t; it is a version's own: %t", name, takesBack, of)
+		}
+		if tells := r.Properties["AlarmActions"] != nil && r.Properties["OKActions"] != nil; tells == takesBack || r.Condition != "HasAlarms" {
+			t.Errorf("%s tells somebody: %t; its condition: %s", name, tells, r.Condition)
+		}
+		if strings.Contains(string(data), "FILL(") || strings.Contains(string(data), "ExtendedStatistic") {
+			t.Errorf("%s fills in what is missing, or watches a percentile: %s", name, data)
+		}
+	}
+}

@@ -1,0 +1,97 @@
+// Package dynamodblocal runs DynamoDB Local, Amazon's own emulator of DynamoDB.
+package dynamodblocal
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"a2alambda/internal/dynamolog"
+	"a2alambda/localtest"
+	"a2alambda/localtest/process"
+)
+
+// Engine is a running DynamoDB Local, in memory and empty at the start.
+type Engine struct {
+	// Endpoint is http://127.0.0.1:port. It listens on all interfaces: a container reaches it at its gateway.
+	Endpoint string
+
+	process *process.Process
+}
+
+// Start installs the engine, if need be, starts it, and returns when it answers. It ends with Close,
+// or with this process; ctx is for the start.
+func Start(ctx context.Context) (*Engine, error) {
+	dir, err := localtest.Install(ctx, "dynamodb")
+	if err != nil {
+		return nil, err
+	}
+	port, err := process.FreePort()
+	if err != nil {
+		return nil, fmt.Errorf("DynamoDB Local: %w", err)
+	}
+	endpoint := fmt.Sprintf("http://127.0.0.1:%d", port)
+	p, err := process.Start(ctx, exec.Command("java", "-Xmx512m",
+		// The quick compiler alone: measured, a third less CPU for the start and 20,000 writes than with both.
+		"-XX:TieredStopAtLevel=1",
+		"-Djava.library.path="+dir, "-cp", filepath.Join(dir, "*"),
+		"software.amazon.dynamodb.services.local.main.ServerRunner",
+		"-inMemory", "-sharedDb", "-disableTelemetry", "-port", fmt.Sprint(port)), endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("DynamoDB Local: %w", err)
+	}
+	return &Engine{Endpoint: endpoint, process: p}, nil
+}
+
+// Close ends the engine and waits for its end. What it stored is gone.
+func (e *Engine) Close() {
+	e.process.Kill()
+}
+
+var shared = sync.OnceValues(func() (*Engine, error) { return Start(context.Background()) })
+
+// Endpoint returns the endpoint of the test binary's one DynamoDB Local, which the first who asks starts and which ends
+// with the process. Tests share it, and tell their tables apart by name.
+func Endpoint(tb testing.TB) string {
+	tb.Helper()
+	engine, err := shared()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return engine.Endpoint
+}
+
+// Client returns a client of the engine, which accepts any credentials.
+func (e *Engine) Client() *dynamodb.Client { return client(e.Endpoint) }
+
+func client(endpoint string) *dynamodb.Client {
+	return dynamodb.New(dynamodb.Options{
+		Region:       "us-east-1",
+		BaseEndpoint: aws.String(endpoint),
+		Credentials:  credentials.NewStaticCredentialsProvider("local", "local", ""),
+	})
+}
+
+// Client returns a client of the test binary's engine.
+func Client(tb testing.TB) *dynamodb.Client {
+	tb.Helper()
+	return client(Endpoint(tb))
+}
+
+// Table makes a table of the test's own, as the functions have theirs.
+func Table(tb testing.TB) (c *dynamodb.Client, table string) {
+	tb.Helper()
+	c, table = Client(tb), "tasks-"+rand.Text()
+	if err := dynamolog.CreateTable(tb.Context(), c, table); err != nil {
+		tb.Fatal(err)
+	}
+	return c, table
+}

@@ -1,0 +1,49 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"a2alambda/localtest/emulator"
+)
+
+// TestFailedWake checks that the log says which tasks the push function has failed to look at. What Lambda writes to the dead-letter queue
+// about records of a stream has none of them, but the id of the last request.
+func TestFailedWake(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	config := deployedFunctions(t)["push"]
+	config.Name, config.Log, config.Env = "push", io.MultiWriter(&log, t.Output()), append(config.Env, "TABLE_NAME=none")
+	function, err := emulator.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	invoke, err := emulator.NewLambda(emulator.LambdaConfig{Functions: []*emulator.Emulator{function}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := func(task string) string {
+		return `{"eventName":"MODIFY","dynamodb":{"Keys":{"pk":{"S":"` + task + `"},"sk":{"S":"H"}},"NewImage":{"p":{"N":"1"}}}}`
+	}
+	err = invoke.Call("push", []byte(`{"Records":[`+record("task-1")+`,`+record("task-2")+`]}`))
+	if function.Close(); err == nil {
+		t.Fatal("the function has not failed")
+	}
+	for line := range strings.Lines(log.String()) {
+		var l struct {
+			Message, RequestID string
+			Tasks              []string
+		}
+		if json.Unmarshal([]byte(line), &l) == nil && l.Message == "wake failed" {
+			if slices.Sort(l.Tasks); !slices.Equal(l.Tasks, []string{"task-1", "task-2"}) || l.RequestID == "" {
+				t.Errorf("the log says %s", line)
+			}
+			return
+		}
+	}
+	t.Errorf("the log does not say which tasks it is about:\n%s", log.String())
+}

@@ -1,0 +1,128 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"a2alambda/localtest/deploy"
+)
+
+// What the functions call is compared with deploy.Needs, which deploy.TestPermissions compares with their policies: these tests stop a
+// function that calls anything else, and fail in the end if nobody has called something.
+
+// called has what was called: "AgentFunction dynamodb:GetItem table".
+var called sync.Map
+
+func needed(n deploy.Need) string { return n.Function + " " + n.Action + " " + n.On }
+
+// permitted returns a DynamoDB, where there is one at endpoint, that does for a function what deploy.Needs has, and fails the test if it
+// is asked for more.
+func permitted(t testing.TB, endpoint, function string) (guarded string) {
+	t.Helper()
+	return guard(t, function, func() string { return endpoint }, func(r *http.Request, body []byte) (action, on string) {
+		var request struct{ IndexName string }
+		if err := json.Unmarshal(body, &request); err != nil {
+			t.Error(err)
+		}
+		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		on = "table"
+		if request.IndexName != "" {
+			on += "/index/" + request.IndexName
+		}
+		return "dynamodb:" + operation, on
+	})
+}
+
+var invocation2015 = regexp.MustCompile(`^/2015-03-31/functions/([^/]+)/invocations$`)
+
+// permittedLambda is permitted for Lambda, which is at what endpoint returns when it is asked.
+func permittedLambda(t testing.TB, endpoint func() string, function string) (guarded string) {
+	t.Helper()
+	return guard(t, function, endpoint, func(r *http.Request, _ []byte) (action, on string) {
+		if m := invocation2015.FindStringSubmatch(r.URL.Path); m != nil && r.Method == http.MethodPost {
+			return "lambda:InvokeFunction", m[1]
+		}
+		return "lambda:" + r.Method, r.URL.Path
+	})
+}
+
+// guard returns a service that passes on what a function needs, and refuses the rest. describe tells what a request does, and to what.
+func guard(
+	t testing.TB, function string, endpoint func() string, describe func(*http.Request, []byte) (action, on string),
+) (guarded string) {
+	t.Helper()
+	needs := map[string]bool{}
+	for _, n := range deploy.Needs {
+		needs[needed(n)] = true
+	}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			target, err := url.Parse(endpoint())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			r.SetURL(target)
+		},
+		Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return // the function is dead
+		}
+		action, on := describe(r, body)
+		asked := needed(deploy.Need{Function: function, Action: action, On: on})
+		if !needs[asked] {
+			t.Errorf("deploy.Needs does not have %s", asked)
+			w.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
+			w.WriteHeader(http.StatusForbidden)
+			io.WriteString(w, `{"__type":"com.amazon.coral.service#AccessDeniedException"}`)
+			return
+		}
+		called.Store(asked, true)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// uncalled returns what nobody has called, of what these tests see: the hook's calls, and those to models, are seen elsewhere.
+func uncalled() []string {
+	var all []string
+	for _, n := range deploy.Needs {
+		service, _, _ := strings.Cut(n.Action, ":")
+		seen := n.Function != "HookFunction" && (service == "dynamodb" || service == "lambda") && !strings.HasPrefix(n.By[0], "Lambda: ")
+		if _, ok := called.Load(needed(n)); seen && !ok {
+			all = append(all, needed(n))
+		}
+	}
+	return all
+}
+
+// checkCalled returns the exit status of tests that have ended with a status. If all of them have run, and passed, all that the
+// functions are allowed was called.
+func checkCalled(status int) int {
+	for _, some := range []string{"run", "skip", "list"} {
+		if flag.Lookup("test."+some).Value.String() != "" {
+			return status
+		}
+	}
+	if missing := uncalled(); status == 0 && len(missing) > 0 {
+		fmt.Printf("FAIL: allowed by deploy.Needs, but called in no test: %s\n", strings.Join(missing, "; "))
+		return 1
+	}
+	return status
+}

@@ -1,0 +1,105 @@
+package e2e
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/http/httptest"
+	"regexp"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+
+	"a2alambda/localtest/client"
+	"a2alambda/localtest/dynamodblocal"
+	"a2alambda/localtest/faults"
+	"a2alambda/localtest/localserver"
+)
+
+// TestTwoProcesses has two processes share a table, whose requests may fail, be lost or take their time. Each message comes to both at
+// once, as a task's first and as the next that it waits for, in both versions of the protocol: both answer with the same task, in
+// which the message is once.
+func TestTwoProcesses(t *testing.T) {
+	t.Parallel()
+	for name, rates := range map[string]faults.Rates{
+		"calm":   {},
+		"faults": {Throttle: 0.03, Fail: 0.03, Lose: 0.03, Late: 0.03},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			proxy, err := faults.New(dynamodblocal.Endpoint(t), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			store := httptest.NewServer(proxy)
+			t.Cleanup(store.Close)
+			t.Cleanup(proxy.Close)
+			_, table := dynamodblocal.Table(t)
+			env := []string{"TABLE_NAME=" + table, "AWS_ENDPOINT_URL_DYNAMODB=" + store.URL}
+			urls := []string{localserver.Start(t, env...), localserver.Start(t, env...)}
+			proxy.Set(rates)
+			defer proxy.Set(faults.Rates{})
+
+			var rounds errgroup.Group
+			rounds.SetLimit(5)
+			for round := range 20 {
+				rounds.Go(func() error {
+					twiceInBoth(t, urls, []protocol{v03, v1}[round%2])
+					return nil
+				})
+			}
+			_ = rounds.Wait() // none returns an error
+		})
+	}
+}
+
+var (
+	taskOf  = regexp.MustCompile(`"id":"([0-9a-f-]{36})"`)
+	ownText = regexp.MustCompile(`"messageId":"(mine-\w+)"`)
+)
+
+// twiceInBoth begins a task, and goes on with it.
+func twiceInBoth(t *testing.T, urls []string, p protocol) {
+	data, id := `{"kind":"data","data":{"n":1}}`, ""
+	text := `{"kind":"text","text":"go on"}`
+	if p == v1 {
+		data, text = `{"data":{"n":1}}`, `{"text":"go on"}`
+	}
+	role := map[protocol]string{v03: "user", v1: "ROLE_USER"}[p]
+	for _, part := range []string{data, text} {
+		task := ""
+		if id != "" {
+			task = fmt.Sprintf(`"taskId":%q,`, id)
+		}
+		own := "mine-" + rand.Text()
+		params := fmt.Sprintf(`{"message":{"messageId":%q,"role":%q,%s"parts":[%s]}}`, own, role, task, part)
+		answers := make([]string, len(urls))
+		var sending errgroup.Group
+		for i, url := range urls {
+			sending.Go(func() error {
+				a, err := client.Call(t.Context(), url, p.send, params)
+				answers[i] = a.Body
+				return err
+			})
+		}
+		if err := sending.Wait(); err != nil {
+			t.Error(err)
+		}
+		for _, answer := range answers {
+			got := taskOf.FindStringSubmatch(answer)
+			if got == nil || id != "" && got[1] != id {
+				t.Errorf("%s in task %q: one answers\n%s\nthe other\n%s", part, id, answers[0], answers[1])
+				return
+			}
+			id = got[1]
+			n := 0
+			for _, m := range ownText.FindAllStringSubmatch(answer, -1) {
+				if m[1] == own {
+					n++
+				}
+			}
+			if n != 1 {
+				t.Errorf("the message is in the task %d times: %s", n, answer)
+			}
+		}
+	}
+}

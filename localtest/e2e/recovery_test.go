@@ -1,0 +1,197 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/localtest/client"
+	"a2alambda/localtest/emulator"
+)
+
+// The tests here have a task run by a worker: from its beginning, or after its run was cut off. Then the stream of its events
+// is the same as if nothing had happened.
+
+// sendAndReturn sends the tutorial's message with the wish to return immediately, and returns the id of the task.
+func sendAndReturn(t *testing.T, s *system, p protocol) string {
+	t.Helper()
+	params := strings.TrimSuffix(p.tutorial(), "}") + `,"configuration":` + p.immediately + "}"
+	got := client.Result(t, s.url, p.send, params)
+	if !strings.Contains(strings.ToLower(got), `submitted"`) {
+		t.Fatalf("%s did not return the submitted task: %s", p.send, got)
+	}
+	return client.TaskIn(t, got)
+}
+
+// wantWhole checks that the task runs to its end with each event once.
+func wantWhole(t *testing.T, s *system, id string) {
+	t.Helper()
+	st := s.follow(t, v03.subscribe, client.ByID(id), "1")
+	st.take(t, 1)
+	client.Same(t, s.untilDone(t, st), "testdata/stream.txt")
+	client.Same(t, client.Result(t, s.url, "tasks/get", client.ByID(id)), "testdata/stream_task.txt")
+}
+
+func TestReturnImmediately(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name     string
+		protocol protocol
+		deliver  func(n int) int
+		meet     func(t *testing.T, s *system, id string) // makes up for what was not delivered
+	}{
+		{"0.3", v03, nil, nil},
+		{"1.0", v1, nil, nil},
+		{"delivered twice", v1, func(int) int { return 2 }, nil},
+		{"lost, and swept", v1, func(n int) int { return min(n, 1) }, func(t *testing.T, s *system, id string) {
+			if err := s.Sweep(); err != nil {
+				t.Error(err)
+			}
+			s.job(t, id)
+		}},
+		{"lost, and read", v1, func(n int) int { return min(n, 1) }, func(t *testing.T, s *system, id string) {
+			for len(s.jobs) == 0 { // a worker that was asked for has ten seconds to begin
+				client.Result(t, s.url, "tasks/get", client.ByID(id))
+				time.Sleep(time.Second)
+			}
+			s.job(t, id)
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSystem(t, options{deliver: test.deliver})
+			id := sendAndReturn(t, s, test.protocol)
+			s.job(t, id)
+			if test.meet != nil {
+				test.meet(t, s, id)
+			}
+			wantWhole(t, s, id)
+			snapshot, err := s.log.Load(t.Context(), a2a.TaskID(id))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := snapshot.Lease.Epoch; n != 2 { // 1 is before the first
+				t.Errorf("the lease is in epoch %d: the task was run more than once", n)
+			}
+		})
+	}
+}
+
+// TestCutOff ends the instance that runs a task, in the middle of it. Its lease lasts 15 seconds.
+func TestCutOff(t *testing.T) {
+	t.Parallel()
+	kill := func(t *testing.T, f *emulator.Emulator) {
+		if err := f.Kill(busy(t, f)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Run("with a subscriber", func(t *testing.T) {
+		t.Parallel()
+		s := newSystem(t, options{})
+		s.warm(t, 2)
+		original := s.follow(t, v03.stream, v03.tutorial(), "")
+		original.take(t, 2)
+		runs := busy(t, s.Agent)
+		id := original.task(t)
+		subscriber := s.follow(t, v03.subscribe, client.ByID(id), "1")
+		original.take(t, 1)
+		if err := s.Agent.Kill(runs); err != nil {
+			t.Fatal(err)
+		}
+		original.rest(t, true)
+		subscriber.rest(t, false)
+		if !strings.HasPrefix(subscriber.String(), original.String()) {
+			t.Errorf("the stream that was cut showed\n%sits subscriber saw\n%s", original, subscriber)
+		}
+		client.Same(t, subscriber.String(), "testdata/stream.txt")
+		wantWhole(t, s, id)
+	})
+	t.Run("with nobody but the sweeper", func(t *testing.T) {
+		t.Parallel()
+		s := newSystem(t, options{})
+		original := s.follow(t, v03.stream, v03.tutorial(), "")
+		original.take(t, 3)
+		kill(t, s.Agent)
+		original.rest(t, true)
+		client.Await(t, time.Second, func() string {
+			if err := s.Sweep(); err != nil {
+				t.Fatal(err)
+			}
+			if len(s.jobs) > 0 {
+				return ""
+			}
+			return "the sweeper found nothing"
+		})
+		s.job(t, original.task(t))
+		wantWhole(t, s, original.task(t))
+	})
+	t.Run("a worker", func(t *testing.T) {
+		t.Parallel()
+		s := newSystem(t, options{})
+		id := sendAndReturn(t, s, v03)
+		subscriber := s.follow(t, v03.subscribe, client.ByID(id), "1")
+		subscriber.take(t, 3)
+		kill(t, s.Worker)
+		subscriber.rest(t, false)
+		client.Same(t, subscriber.String(), "testdata/stream.txt")
+		wantWhole(t, s, id)
+	})
+	// An instance that stood still until another one had finished its task adds nothing to it.
+	t.Run("frozen", func(t *testing.T) {
+		t.Parallel()
+		s := newSystem(t, options{})
+		original := s.follow(t, v03.stream, v03.tutorial(), "")
+		original.take(t, 2)
+		runs := busy(t, s.Agent)
+		if err := s.Agent.Freeze(runs); err != nil {
+			t.Fatal(err)
+		}
+		id := original.task(t)
+		subscriber := s.follow(t, v03.subscribe, client.ByID(id), "1")
+		subscriber.rest(t, false)
+		if err := s.Agent.Thaw(runs); err != nil {
+			t.Fatal(err)
+		}
+		original.rest(t, false)
+		for i, f := range original.frames {
+			if i < len(subscriber.frames) && f == subscriber.frames[i] {
+				continue
+			}
+			if i+1 < len(original.frames) || !strings.Contains(f, `"error":`) {
+				t.Errorf("the stream that stood still showed\n%sits subscriber saw\n%s", original, subscriber)
+			}
+		}
+		client.Same(t, subscriber.String(), "testdata/stream.txt")
+		wantWhole(t, s, id)
+	})
+}
+
+// TestDeadline gives an invocation two seconds for the three of the agent, and five to end in order.
+func TestDeadline(t *testing.T) {
+	t.Parallel()
+	short := options{agentTimeout: 7 * time.Second, workerTimeout: 7 * time.Second}
+	t.Run("stream", func(t *testing.T) {
+		t.Parallel()
+		s := newSystem(t, short)
+		original := s.follow(t, v03.stream, v03.tutorial(), "")
+		original.rest(t, false)
+		if last := original.frames[len(original.frames)-1]; !strings.Contains(last, `"state":"working"`) {
+			t.Errorf("before the deadline there was\n%s", original)
+		}
+		s.job(t, original.task(t))
+		client.Same(t, s.untilDone(t, original), "testdata/stream.txt")
+		wantWhole(t, s, original.task(t))
+	})
+	t.Run("send", func(t *testing.T) {
+		t.Parallel()
+		s := newSystem(t, short)
+		got := client.Result(t, s.url, v03.send, v03.tutorial())
+		if !strings.Contains(got, `"state":"working"`) {
+			t.Errorf("at the deadline message/send answered %s", got)
+		}
+		s.job(t, client.TaskIn(t, got))
+		wantWhole(t, s, client.TaskIn(t, got))
+	})
+}

@@ -1,0 +1,304 @@
+package e2e
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"golang.org/x/sync/errgroup"
+
+	"a2alambda/internal/dynamolog"
+	"a2alambda/localtest/client"
+	"a2alambda/localtest/dynamodblocal"
+	"a2alambda/localtest/emulator"
+	"a2alambda/localtest/stack"
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// These tests wait more than they compute, those with a browser first of all for one: more of them run at once than there are
+	// processors.
+	if err := flag.Set("test.parallel", "44"); err != nil {
+		panic(err)
+	}
+	os.Exit(checkCalled(m.Run()))
+}
+
+// system is the deployed system.
+type system struct {
+	*stack.Stack
+	url  string              // the agent's
+	jobs chan emulator.Event // for the worker
+	log  *dynamolog.Log      // of the tasks
+
+	client *dynamodb.Client
+	table  string
+
+	started chan struct{} // closed when Stack is there
+}
+
+// options say how a system differs from the deployed one.
+type options struct {
+	agentTimeout, workerTimeout time.Duration
+	// deliver says how often the nth event for the worker is delivered, from 0. Nil means once each.
+	deliver func(n int) int
+	// webhooks, if set, is where webhooks may be (CIDR), and adds the push function and the table's stream; givenUp gets its
+	// events that failed.
+	webhooks string
+	givenUp  func(emulator.Event)
+	// auth are environment variables that say who may call the agent, and callers those who sign what they send.
+	auth    []string
+	callers map[string]emulator.Caller
+	// agent are environment variables that say which agent is hosted.
+	agent []string
+	// logs, if set, gets what the functions print.
+	logs io.Writer
+}
+
+func newSystem(t testing.TB, o options) *system {
+	t.Helper()
+	s := &system{jobs: make(chan emulator.Event, 1000), started: make(chan struct{})}
+	c := stack.Config{DynamoDB: dynamodblocal.Endpoint(t)}
+	s.client, s.table = dynamodblocal.Table(t)
+	s.log = dynamolog.New(s.client, s.table)
+	c.Table = s.table
+	c.Agent.Timeout, c.Worker.Timeout = o.agentTimeout, o.workerTimeout
+	c.Agent.Overtime, c.Worker.Overtime = client.Patience, client.Patience // what comes before a deadline is tested here, not what it does
+	c.Agent.Callers = o.callers
+	functions := map[string]*emulator.Config{"agent": &c.Agent, "worker": &c.Worker, "sweeper": &c.Sweeper}
+	if o.webhooks != "" {
+		functions["push"] = &c.Push
+		c.Push.Binary = stack.Function(t, "push")
+		c.Agent.Env, c.Push.Env = []string{"PUSH_ALLOWED_CIDRS=" + o.webhooks}, []string{"PUSH_ALLOWED_CIDRS=" + o.webhooks}
+		c.Invoke.DeadLetter = func(e emulator.Event, _ string) { o.givenUp(e) }
+	}
+	c.Agent.Env = slices.Concat(c.Agent.Env, o.auth, o.agent)
+	c.Worker.Env = o.agent
+	for name, f := range functions {
+		function := strings.ToUpper(name[:1]) + name[1:] + "Function"
+		f.Env = append(f.Env, "AWS_ENDPOINT_URL_DYNAMODB="+permitted(t, c.DynamoDB, function),
+			"AWS_ENDPOINT_URL_LAMBDA="+permittedLambda(t, s.lambda, function))
+		if o.logs != nil {
+			f.Log = io.MultiWriter(t.Output(), o.logs)
+		}
+	}
+	n := 0
+	c.Invoke.Deliver = func(e emulator.Event) int { // one call at a time
+		if e.Function != "worker" {
+			return 1
+		}
+		s.jobs <- e
+		n++
+		if o.deliver == nil {
+			return 1
+		}
+		return o.deliver(n - 1)
+	}
+	s.Stack, s.url = stack.New(t, c)
+	close(s.started)
+	return s
+}
+
+// lambda returns the endpoint of Lambda, once that has started.
+func (s *system) lambda() string {
+	<-s.started
+	for _, v := range s.Env {
+		if endpoint, ok := strings.CutPrefix(v, "AWS_ENDPOINT_URL_LAMBDA="); ok {
+			return endpoint
+		}
+	}
+	return ""
+}
+
+// warm makes the agent have so many instances.
+func (s *system) warm(t testing.TB, instances int) {
+	t.Helper()
+	for len(s.Agent.Instances()) < instances {
+		var group errgroup.Group
+		for range instances {
+			group.Go(func() error {
+				_, err := client.Do(t.Context(), http.MethodGet, s.url+"/.well-known/agent-card.json", "")
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// busy returns the function's one instance that has an invocation.
+func busy(t testing.TB, f *emulator.Emulator) (id string) {
+	t.Helper()
+	ids := f.Busy()
+	if len(ids) != 1 {
+		t.Fatalf("it is not one instance that is busy: %v", f.Instances())
+	}
+	return ids[0]
+}
+
+// job waits for the next event for the worker, which has to be for the task.
+func (s *system) job(t *testing.T, id string) {
+	t.Helper()
+	select {
+	case e := <-s.jobs:
+		if want := fmt.Sprintf(`{"taskId":%q}`, id); string(e.Payload) != want {
+			t.Fatalf("the worker was invoked with %s, want %s", e.Payload, want)
+		}
+	case <-time.After(client.Patience):
+		t.Fatal("the worker was not invoked")
+	}
+}
+
+// protocol is how a version of A2A says things.
+type protocol struct {
+	name, stream, subscribe, send, cancel string
+	message                               string // of an id and a text
+	immediately                           string // the configuration that asks for it
+}
+
+var (
+	v03 = protocol{
+		"0.3", "message/stream", "tasks/resubscribe", "message/send", "tasks/cancel",
+		`{"role":"user","messageId":%q,"parts":[{"kind":"text","text":%q}]}`, `{"blocking":false}`,
+	}
+	v1 = protocol{
+		"1.0", "SendStreamingMessage", "SubscribeToTask", "SendMessage", "CancelTask",
+		`{"role":"ROLE_USER","messageId":%q,"parts":[{"text":%q}]}`, `{"returnImmediately":true}`,
+	}
+)
+
+// tutorial returns the params that send what testdata has the answers to.
+func (p protocol) tutorial() string {
+	return `{"message":` + fmt.Sprintf(p.message, rand.Text(), "Stream me a response!") + `}`
+}
+
+// stream is a response of Server-Sent Events.
+type stream struct {
+	*client.Stream
+	frames []string // read so far, without comments
+}
+
+// open sends a request that is answered with a stream. The last event's id may be "".
+func (s *system) open(ctx context.Context, method, params, last string) (*stream, error) {
+	var headers []string
+	if last != "" {
+		headers = []string{"Last-Event-ID", last}
+	}
+	st, err := client.Open(ctx, s.url, method, params, headers...)
+	if err == nil {
+		context.AfterFunc(ctx, func() { st.Close() })
+		if got := st.Response.Header.Get("Content-Type"); got != client.EventStream {
+			err = fmt.Errorf("%s is answered with %s", method, got)
+		}
+	}
+	return &stream{Stream: st}, err
+}
+
+// follow is open for a test, with which the stream ends.
+func (s *system) follow(t testing.TB, method, params, last string) *stream {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), client.Patience)
+	t.Cleanup(cancel)
+	st, err := s.open(ctx, method, params, last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st
+}
+
+// next reads a frame. Its error is io.EOF at the end of the stream, and io.ErrUnexpectedEOF where it is cut.
+func (st *stream) next() (frame string, err error) {
+	e, err := st.Next()
+	if err == nil {
+		st.frames = append(st.frames, e.Text)
+	}
+	return e.Text, err
+}
+
+// take reads n frames.
+func (st *stream) take(t testing.TB, n int) {
+	t.Helper()
+	for range n {
+		if _, err := st.next(); err != nil {
+			t.Fatalf("%v after\n%s", err, st)
+		}
+	}
+}
+
+// rest reads the stream to its end, which is a clean one, or it is cut.
+func (st *stream) rest(t testing.TB, wantCut bool) {
+	t.Helper()
+	var err error
+	for err == nil {
+		_, err = st.next()
+	}
+	if wantCut != errors.Is(err, io.ErrUnexpectedEOF) || !wantCut && !errors.Is(err, io.EOF) {
+		t.Fatalf("the stream ended with %v, want it cut: %t; it was\n%s", err, wantCut, st)
+	}
+}
+
+func (st *stream) String() string { return strings.Join(st.frames, "") }
+
+// last returns the id of the last event that has been read.
+func (st *stream) last() string { return eventID(st.frames[len(st.frames)-1]) }
+
+func eventID(frame string) string {
+	_, id, _ := strings.Cut(frame, "id: ")
+	id, _, _ = strings.Cut(id, "\n")
+	return id
+}
+
+// after returns the frames that follow the event.
+func (st *stream) after(id string) []string {
+	for i, f := range st.frames {
+		if eventID(f) == id {
+			return st.frames[i+1:]
+		}
+	}
+	return nil
+}
+
+// task returns the id of the task that the stream begins with.
+func (st *stream) task(t testing.TB) string {
+	t.Helper()
+	return client.TaskIn(t, st.frames[0])
+}
+
+// untilDone reads the stream to its end and then subscribes again, from the last event, until the task has ended, as a client
+// does whose streams are cut. It returns all frames but for the tasks that later streams begin with.
+func (s *system) untilDone(t *testing.T, st *stream) string {
+	t.Helper()
+	all := st.frames
+	end := time.Now().Add(client.Patience)
+	for id := st.task(t); time.Now().Before(end); {
+		for {
+			frame, err := st.next()
+			if err != nil {
+				break
+			}
+			all = append(all, frame)
+		}
+		last := all[len(all)-1]
+		if strings.Contains(last, `"final":true`) {
+			return strings.Join(all, "")
+		}
+		st = s.follow(t, v03.subscribe, client.ByID(id), eventID(last))
+		st.take(t, 1)
+		if st.task(t) != id || st.last() != eventID(last) {
+			t.Fatalf("after event %s of task %s came\n%s", eventID(last), id, st)
+		}
+	}
+	t.Fatalf("the task does not end; so far it is\n%s", strings.Join(all, ""))
+	return ""
+}

@@ -1,0 +1,50 @@
+// Package localserver runs the agent as a local server.
+package localserver
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"a2alambda/internal/auth/authtest"
+	"a2alambda/localtest/process"
+)
+
+// Start builds the agent and serves it on localhost until the test ends. It returns its base URL, without a slash
+// at the end. Each env is "NAME=value" and adds to this process's environment.
+func Start(tb testing.TB, env ...string) (baseURL string) {
+	tb.Helper()
+	p, baseURL := start(tb, env...)
+	p.StopAtEnd(tb, "agent")
+	return baseURL
+}
+
+// StartOIDC is Start with AUTH=oidc. It returns also what makes tokens for a subject.
+func StartOIDC(tb testing.TB) (baseURL string, token func(subject string) string) {
+	tb.Helper()
+	issuer := authtest.NewIssuer(tb)
+	return Start(tb, "AUTH=oidc", "OIDC_ISSUER="+issuer.URL, "OIDC_AUDIENCE=agent"),
+		func(subject string) string { return issuer.Token(map[string]any{"sub": subject, "aud": "agent"}) }
+}
+
+// start is Start for a test that ends the process.
+func start(tb testing.TB, env ...string) (p *process.Process, baseURL string) {
+	tb.Helper()
+	binary := filepath.Join(tb.TempDir(), "agent")
+	process.Run(tb, exec.Command("go", "build", "-o", binary, "a2alambda/functions/agent"))
+	port, err := process.FreePort()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	cmd := exec.Command(binary)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", port))
+	cmd.Env = append(cmd.Env, env...)
+	baseURL = fmt.Sprintf("http://localhost:%d", port)
+	p, err = process.Start(tb.Context(), cmd, baseURL)
+	if err != nil {
+		tb.Fatalf("agent: %v", err)
+	}
+	return p, baseURL
+}

@@ -1,0 +1,17 @@
+package localserver
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestPublicURL checks that the card names the domain that the agent is told it has.
+func TestPublicURL(t *testing.T) {
+	t.Parallel()
+	url := Start(t, "PUBLIC_URL=https://agent.example.com")
+	if status, card := get(t, url+"/.well-known/agent-card.json", "", ""); status != http.StatusOK ||
+		!strings.Contains(card, `"url": "https://agent.example.com/"`) || strings.Contains(card, "localhost") {
+		t.Errorf("the card is %s", card)
+	}
+}

@@ -1,0 +1,54 @@
+// Package localtest gets the programs that the tests need, each at a pinned version: setup.sh, in this directory, does. It needs Linux.
+// The packages below run them.
+package localtest
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+//go:embed setup.sh
+var setupScript string
+
+// Install gets a part of setup.sh, unless it is there, and returns what the script prints for it. An error is the
+// script's sentence on what is missing and how to get it.
+func Install(ctx context.Context, part string) (string, error) {
+	out, _, err := install(ctx, part)
+	return out, err
+}
+
+// Setup is [Install] for a test: it ends the test where the part cannot be had.
+func Setup(tb testing.TB, part string) string {
+	tb.Helper()
+	out, progress, err := install(tb.Context(), part)
+	if err != nil {
+		tb.Log(progress)
+		tb.Fatal(err)
+	}
+	return out
+}
+
+func install(ctx context.Context, part string) (out, progress string, err error) {
+	if runtime.GOOS != "linux" {
+		return "", "", errors.New("localtest: this needs Linux, for example in a virtual machine")
+	}
+	cmd := exec.CommandContext(ctx, "bash", "-c", setupScript, "localtest/setup.sh", part)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err = cmd.Run()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && stderr.Len() > 0 {
+		err = errors.New(lastLine(stderr.String()))
+	}
+	return lastLine(stdout.String()), stderr.String(), err
+}
+
+func lastLine(s string) string {
+	s = strings.TrimSpace(s)
+	return s[strings.LastIndexByte(s, '\n')+1:]
+}

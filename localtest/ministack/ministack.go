@@ -1,0 +1,85 @@
+// Package ministack runs an emulated AWS account.
+package ministack
+
+import (
+	"cmp"
+	_ "embed"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"a2alambda/localtest"
+	"a2alambda/localtest/process"
+)
+
+//go:embed ministack.py
+var script string
+
+// Account is an emulated AWS account, with its own CloudFormation, IAM, Lambda, DynamoDB, … It verifies signatures and
+// enforces policies: those of its users, and those of the functions' roles. Its function URLs give an answer when it is whole.
+type Account struct {
+	Endpoint string   // of all its services
+	Bridged  []string // what it lacks for template.yaml, and ministack.py adds
+
+	process *process.Process
+}
+
+// Region is the region that an account is used in, and Key the access key, and its secret, of its root user.
+const (
+	Region = "us-east-1"
+	Key    = "test"
+)
+
+// Start starts an account that has nothing in it, for the test. Each env is "NAME=value"; the functions have it, too.
+func Start(tb testing.TB, env ...string) *Account {
+	tb.Helper()
+	python := localtest.Setup(tb, "ministack")
+	port, err := process.FreePort()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	dir := tb.TempDir()
+	m := &Account{Endpoint: fmt.Sprintf("http://127.0.0.1:%d", port)}
+	cmd := exec.Command(python, "-c", script)
+	cmd.Env = append(m.Environ(), "AUTH=true", "BIND_HOST=127.0.0.1", fmt.Sprintf("GATEWAY_PORT=%d", port),
+		"LAMBDA_EXECUTOR=local", "STATE_DIR="+dir, "TMPDIR="+dir)
+	cmd.Env = append(cmd.Env, env...)
+	if m.process, err = process.Start(tb.Context(), cmd, m.Endpoint+"/_ministack/ready"); err != nil {
+		tb.Fatalf("ministack: %v", err)
+	}
+	m.process.StopAtEnd(tb, "ministack")
+	for _, line := range regexp.MustCompile(`(?m)^bridged: (.*)$`).FindAllStringSubmatch(m.process.Output.String(), -1) {
+		m.Bridged = append(m.Bridged, line[1])
+	}
+	return m
+}
+
+// Environ is this process's environment with the account in place of the developer's: what AWS's own tools need to use it.
+func (m *Account) Environ() []string {
+	var env []string
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "AWS_") {
+			env = append(env, v)
+		}
+	}
+	return append(env, "AWS_ENDPOINT_URL="+m.Endpoint, "AWS_ACCESS_KEY_ID="+Key, "AWS_SECRET_ACCESS_KEY="+Key,
+		"AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "AWS_CONFIG_FILE="+os.DevNull, "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_DEFAULT_REGION="+Region)
+}
+
+// RoundTrip sends a request to the account, in place of the host that AWS has for its function URLs and REST APIs.
+func (m *Account) RoundTrip(r *http.Request) (*http.Response, error) {
+	account, err := url.Parse(m.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	r.Host = cmp.Or(r.Host, r.URL.Host)
+	r.URL.Scheme, r.URL.Host = account.Scheme, account.Host
+	return http.DefaultTransport.RoundTrip(r)
+}

@@ -1,0 +1,168 @@
+package recipes
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"a2alambda/localtest/client"
+	"a2alambda/localtest/emulator"
+	"a2alambda/localtest/localserver"
+	"a2alambda/localtest/stack"
+)
+
+// TestResume runs the recipes of docs/clients.md that resume, while their connections are cut and the instance that runs their task
+// is killed. Each has thirty lines at most.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	code := recipesIn(t, "Resuming after a drop")
+	for n, r := range recipes {
+		lines := slices.DeleteFunc(strings.Split(code[r.name], "\n"), func(line string) bool { return strings.TrimSpace(line) == "" })
+		if len(lines) > 30 {
+			t.Errorf("%s has %d lines", r.name, len(lines))
+		}
+		for _, test := range []struct {
+			name string
+			cuts []string // where each connection is cut: after this
+			kill bool     // the instance, too, with the first
+		}{
+			{"cut", []string{"\nid: 3\ndata: {\"", "\nid: 4", "\nid: 5\ndata: {"}, false},
+			{"killed", []string{"\nid: 3\ndata: {\""}, true},
+		} {
+			t.Run(r.name+"/"+test.name, func(t *testing.T) {
+				t.Parallel()
+				agent, kill := "", func() {}
+				if test.kill {
+					s, url := stack.New(t, stack.Config{Agent: emulator.Config{Overtime: client.Patience}})
+					agent, kill = url, func() {
+						if busy := s.Agent.Busy(); len(busy) != 1 || s.Agent.Kill(busy[0]) != nil {
+							t.Errorf("it is not one instance that is busy: %v", busy)
+						}
+					}
+				} else {
+					agent = localserver.Start(t)
+				}
+				proxy := newCutter(t, agent, test.cuts, kill)
+				out, err := recipe(t, n, code[r.name], proxy.URL).CombinedOutput()
+				if err != nil {
+					t.Errorf("it ended with %v", err)
+				}
+				if left := proxy.left(); left > 0 {
+					t.Errorf("%d connections were not cut", left)
+				}
+				wantEvents(t, string(out))
+			})
+		}
+	}
+}
+
+// wantEvents checks that the tutorial's events are in the output, each once, in order.
+func wantEvents(t *testing.T, out string) {
+	t.Helper()
+	want := []string{"1 SUBMITTED", "2 Starting to process your request...", "3 Analyzing your query...", "4 Generating response...",
+		"5 " + artifactText, "6 TASK_STATE_COMPLETED"}
+	var got []string
+	for line := range strings.Lines(out) {
+		if number, event, ok := strings.Cut(line, " {"); ok && len(number) == 1 {
+			got = append(got, number+" {"+event)
+		}
+	}
+	if len(got) != len(want) {
+		t.Fatalf("it printed %d events, not %d:\n%s", len(got), len(want), out)
+	}
+	for i, w := range want {
+		number, text, _ := strings.Cut(w, " ")
+		if !strings.HasPrefix(got[i], number+" ") || !strings.Contains(got[i], text) {
+			t.Errorf("line %d has no %q:\n%s", i+1, w, out)
+		}
+	}
+}
+
+// cutter is a proxy that cuts streams.
+type cutter struct {
+	*httptest.Server
+	mu   sync.Mutex
+	cuts []string
+}
+
+// newCutter returns a proxy before the agent that cuts a stream after each of the cuts, one after the other, where it shows that.
+// Before the first it calls kill.
+func newCutter(t *testing.T, agent string, cuts []string, kill func()) *cutter {
+	t.Helper()
+	target, err := url.Parse(agent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cutter{cuts: cuts}
+	var once sync.Once
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Host = r.In.Host // the card names the URL that it was asked at
+		},
+		ErrorLog: log.New(io.Discard, "", 0),
+		ModifyResponse: func(r *http.Response) error {
+			r.Body = &cutBody{ReadCloser: r.Body, cutter: c, cut: func() { once.Do(kill) }}
+			return nil
+		},
+	}
+	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// What the proxy panics with at a cut ends the connection; nothing has to say so.
+		defer func() {
+			if p := recover(); p != nil {
+				panic(http.ErrAbortHandler)
+			}
+		}()
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(c.Close)
+	return c
+}
+
+// left returns how many cuts have not been made.
+func (c *cutter) left() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.cuts)
+}
+
+// cutBody is a body that ends with an error after the next cut.
+type cutBody struct {
+	io.ReadCloser
+	cutter *cutter
+	cut    func()
+	seen   []byte
+	ended  bool
+}
+
+func (b *cutBody) Read(p []byte) (int, error) {
+	if b.ended {
+		return 0, errors.New("cut")
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.cutter.mu.Lock()
+	defer b.cutter.mu.Unlock()
+	before := len(b.seen)
+	b.seen = append(b.seen, p[:n]...)
+	if len(b.cutter.cuts) == 0 {
+		return n, err
+	}
+	at := bytes.Index(b.seen, []byte(b.cutter.cuts[0]))
+	if at < 0 {
+		return n, err
+	}
+	b.ended = true
+	at += len(b.cutter.cuts[0])
+	b.cutter.cuts = b.cutter.cuts[1:]
+	b.cut()
+	return max(0, at-before), nil
+}
