@@ -15,7 +15,7 @@ import (
 	"a2alambda/localtest/emulator"
 )
 
-// measurement is one part of the benchmark. It says in the section what it measures, and adds the samples.
+// measurement is one part of the benchmark. It says in the section what it measures, and adds samples.
 type measurement struct {
 	name string
 	run  func(context.Context, *bench, *section) error
@@ -36,22 +36,24 @@ var measurements = []measurement{
 // effort says how much is measured.
 type effort struct {
 	name string
-	// rounds is how often all systems are measured in turn, and streams how many short streams there are
-	// in a round.
+	// rounds is how often all systems are measured in turn, and streams how many short streams
+	// there are in a round.
 	rounds, streams int
 	// clients are the numbers of streams at once, beginning with 1.
 	clients []int
-	// lengths are those of the long streams, in events.
+	// lengths are how many events the long streams have.
 	lengths []int
 	// patience is how long a stream may take. A system that takes longer is left out from there on.
 	patience time.Duration
 	// tokens is how many tokens are streamed.
 	tokens int
-	// pageChunks is how many chunks the page shows as they come, and pageReplayed how many are replayed to it.
+	// pageChunks is how many chunks the page shows as they come, and pageReplayed how many it gets
+	// at once.
 	pageChunks, pageReplayed int
 	// resumes is how many streams are resumed after a kill.
 	resumes int
-	// cutOffs is how many runs are cut off, all at the same time: each waits for the 15 seconds of a lease.
+	// cutOffs is how many runs are taken over, all at the same time: each waits for the 15 seconds
+	// of a lease.
 	cutOffs int
 }
 
@@ -80,7 +82,7 @@ type bench struct {
 	begin    time.Time
 }
 
-// pythonServer is the tutorial's server, whose agent takes orders. It inherits its listener as file 3.
+// pythonServer is the tutorial's server, whose agent takes orders. Its listener is file 3.
 //
 //go:embed tutorial_server.py
 var pythonServer string
@@ -138,8 +140,8 @@ func (b *bench) leaveOut(format string, args ...any) {
 	}
 }
 
-// inTurn calls f for each of the systems in each round, in the order of the systems, so that whatever
-// else the machine does meets all alike.
+// inTurn calls f for each of the systems in each round, in the order of the systems, so that
+// whatever else the machine does meets all alike.
 func (b *bench) inTurn(ctx context.Context, rounds int, f func(*system) error) error {
 	for round := range rounds {
 		for _, s := range b.systems {

@@ -222,7 +222,8 @@ Targets:
 	}
 }
 
-// TestPage checks that the results have a place in the project's document, and that it says how they got there.
+// TestPage checks that the results have a place in the project's document, and that it says how
+// they got there.
 func TestPage(t *testing.T) {
 	before, _, err := splitPage("../../" + performance)
 	if err != nil {

@@ -100,7 +100,7 @@ func invoke(f *emulator.Emulator, event string) error {
 	return l.Call("function", []byte(event))
 }
 
-// request sends a request to a function, and returns when the first byte of the answer's body is there.
+// request sends a request to a function, and returns when the first byte of the body is there.
 func request(ctx context.Context, f *emulator.Emulator, method, path, body string, first <-chan struct{}) error {
 	r := serve(f, f.Close)
 	defer r.close()

@@ -32,8 +32,8 @@ var (
 	gigabytes    = flag.Float64("memory", 0.5, "memory of a function, in `GB`")
 )
 
-// million returns what a million requests cost, in dollars, each of which takes so many units and ms.
-// Lambda bills each to the next full one.
+// million returns what a million requests cost, in dollars, where each takes these units of
+// DynamoDB and ms of Lambda, which bills the next full one.
 func million(u dynamodblocal.Units, ms float64) float64 {
 	return u.Write**writePrice + u.Read**readPrice + math.Ceil(ms)/1000**gigabytes**secondPrice*1e6 + *requestPrice
 }

@@ -41,7 +41,8 @@ func measureElsewhere(ctx context.Context, b *bench, s *section) error {
 	return nil
 }
 
-// lags returns the lags of a subscriber to a task. One that comes too late tries again, with a longer task.
+// lags returns the lags of a subscriber to a task. One that comes too late tries again, with a
+// longer task.
 func (b *bench) lags(ctx context.Context, system *system) (all []float64, err error) {
 	r, err := system.run(ctx, 2)
 	if err != nil {
@@ -113,8 +114,8 @@ func next(s *client.Stream, after time.Time) (sse.Event, error) {
 	}
 }
 
-// runner returns the id of the one instance that has an invocation.
-func (r *running) runner() (id string, err error) {
+// holder returns the id of the one instance that has an invocation.
+func (r *running) holder() (id string, err error) {
 	for _, i := range r.agent.Instances() {
 		if i.State == emulator.Busy && id == "" {
 			id = i.ID
@@ -144,8 +145,8 @@ func (b *bench) resume(ctx context.Context) (took time.Duration, err error) {
 	}
 	original.Close()
 	time.Sleep(300 * time.Millisecond) // the run goes on: these events are missed
-	runner, err := r.runner()
-	if err := errors.Join(err, r.agent.Kill(runner)); err != nil {
+	holder, err := r.holder()
+	if err := errors.Join(err, r.agent.Kill(holder)); err != nil {
 		return 0, err
 	}
 	begin := time.Now()
@@ -172,7 +173,8 @@ func measureRecovery(ctx context.Context, b *bench, s *section) error {
 	})
 }
 
-// takeover kills the instance that runs a task, and returns how long a subscriber waits for the next event.
+// takeover kills the instance that runs a task, and returns how long a subscriber waits for the
+// next event.
 func (b *bench) takeover(ctx context.Context) (time.Duration, error) {
 	r, err := b.startStack(ctx)
 	if err != nil {
@@ -184,7 +186,7 @@ func (b *bench) takeover(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	defer original.Close()
-	runner, err := r.runner()
+	holder, err := r.holder()
 	if err != nil {
 		return 0, err
 	}
@@ -197,7 +199,7 @@ func (b *bench) takeover(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	time.Sleep(rand.N(5 * time.Second)) // at any moment of the lease's renewals
-	if err := r.agent.Kill(runner); err != nil {
+	if err := r.agent.Kill(holder); err != nil {
 		return 0, err
 	}
 	killed := time.Now()

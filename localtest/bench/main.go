@@ -1,15 +1,16 @@
-// Command bench measures this project beside what a user would take instead, and beside the limit: a
-// Lambda handler that only encodes and writes. All of it in one run on one machine, by the same client.
-// Run it in the repository, on Linux, on a machine that does nothing else:
+// Command bench measures this project beside what a user would take instead, and beside the limit:
+// a Lambda handler that only encodes and writes. All of it in one run on one machine, by the same
+// client. Run it in the repository, on Linux, on a machine that does nothing else:
 //
 //	go run ./localtest/bench
 //
 // It leaves all figures (results.md), the samples (samples.json) and a plot (length.svg) in
 // localtest/bench/results, and prints at the end which of the targets hold.
 //
-// To read it, begin with the list of measurements (bench.go): each is a function that adds samples to
-// a section. What it measures are systems (systems.go), all run from one program (internal/function)
-// with one agent (internal/load). Whatever is made of the samples is in report.go.
+// To read it, begin with the list of measurements (bench.go): each is a function that adds samples
+// to a section. What it measures are systems (systems.go), all run from one program
+// (internal/function) with one agent (internal/load). Whatever is made of the samples is in
+// report.go.
 package main
 
 import (

@@ -20,8 +20,8 @@ const (
 	longTask = 50.0 // ms from which on a task is long: https://www.w3.org/TR/longtasks-1/
 )
 
-// measurePage measures what the page costs its reader's browser, by the browser's own trace: Chromium's,
-// without a head.
+// measurePage measures what the page costs its reader's browser, by the browser's own trace:
+// Chromium's, without a head.
 func measurePage(ctx context.Context, b *bench, s *section) error {
 	s.title = "The page"
 	s.text = fmt.Sprintf("An answer of %s chunks of Markdown, 200 a second, shown as it comes; one of %s chunks as fast as it comes; and that "+
@@ -108,8 +108,9 @@ func (t *trace) listen(event any) {
 	}
 }
 
-// run runs a script on the page or, if it is empty, reloads the page. It returns how long it takes until
-// the page shows that the task has ended, and the longest task of the page's main thread meanwhile, in ms.
+// run runs a script on the page or, if it is empty, reloads the page. It returns how long it takes
+// until the page shows that the task has ended, and the longest task of the page's main thread
+// meanwhile, in ms.
 func (t *trace) run(ctx context.Context, script string) (whole, longest float64, err error) {
 	t.mu.Lock()
 	t.events = nil

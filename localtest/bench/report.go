@@ -62,7 +62,7 @@ func (s *section) find(system, what string) *series {
 	return nil
 }
 
-// median returns that of the samples of a quantity, or 0 if there are none.
+// median returns the median of the samples of a quantity, or 0 if there are none.
 func (s *section) median(system, what string) float64 {
 	if one := s.find(system, what); one != nil {
 		return percentile(one.Values, 50)
@@ -114,7 +114,7 @@ func made(e effort) string {
 const legend = "- *limit*: a Lambda handler (`lambdaurl`) that only encodes each event, and writes together what has gathered while " +
 	"the write before was under way; it stores nothing\n" +
 	"- *a2a-go*: the Go SDK's own server (2.4.0), in memory; *tutorial's Python*: its server (a2a-sdk 0.2.8, uvicorn), in memory\n" +
-	"- *+ 5 ms*: each call to the store takes so much longer, as in a region\n" +
+	"- *+ 5 ms*: each call to the store takes 5 ms longer, as in a region\n" +
 	"- *HTTP*: a server without a Lambda; all others are behind the same emulator of one\n" +
 	"- *× the limit*: how many times the limit's time; *a2a-go ÷ this*: how many times this row's time a2a-go takes\n\n"
 
@@ -189,7 +189,7 @@ var (
 	}
 )
 
-// summary returns the most important results, for a document. dir is the way to the plot and to all results.
+// summary returns the most important results, for a document. dir is the way to all results.
 func (r *report) summary(dir string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s. Medians; –: a system does not have that, or takes too long. [All results](%s).\n\n",
@@ -220,7 +220,7 @@ func (r *report) summary(dir string) string {
 	return b.String()
 }
 
-// section returns that of a measurement: an empty one if it was not measured.
+// section returns the section of a measurement: an empty one if it was not measured.
 func (r *report) section(name string) *section {
 	for _, s := range r.Sections {
 		if s.Name == name {
@@ -230,7 +230,7 @@ func (r *report) section(name string) *section {
 	return new(section)
 }
 
-// rewrite replaces the summary in a document by that of these results, which are in dir.
+// rewrite replaces the summary in a document by the summary of these results, which are in dir.
 func (r *report) rewrite(page, dir string) error {
 	before, after, err := splitPage(page)
 	if err != nil {
@@ -245,7 +245,7 @@ func (r *report) rewrite(page, dir string) error {
 	return os.WriteFile(page, []byte(before+"\n\n"+r.summary(filepath.ToSlash(way))+"\n"+after), 0o644)
 }
 
-// splitPage returns what is before and after the summary in a document, with the lines that mark them.
+// splitPage returns what is before and after the summary in a document, with the marking lines.
 func splitPage(page string) (before, after string, err error) {
 	text, err := os.ReadFile(page)
 	if err != nil {

@@ -11,9 +11,10 @@ import (
 	"a2alambda/localtest/emulator"
 )
 
-// TestSizes holds the functions to the size of their zip, x86_64, which Lambda fetches and unpacks before each cold start. A budget
-// is a tenth above what was measured, for other versions of Go. What it is for: a package that is in a binary only because another
-// one imports it, such as gRPC, is half of one.
+// TestSizes holds the functions to the size of their zip, x86_64, which Lambda fetches and unpacks
+// before each cold start. A budget is a tenth above what was measured, for other versions of Go.
+// What it is for: a package that is in a binary only because another one imports it, such as gRPC,
+// is half of one.
 func TestSizes(t *testing.T) {
 	for pkg, budget := range map[string]float64{ // MB of 10⁶ bytes
 		"functions/agent":   6.2,

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// percentile returns the least of the samples that p percent of them don't exceed (nearest rank), or 0
-// if there are none.
+// percentile returns the least of the samples that p percent of them don't exceed (nearest rank),
+// or 0 if there are none.
 func percentile(samples []float64, p float64) float64 {
 	if len(samples) == 0 {
 		return 0

@@ -24,8 +24,9 @@ func (r *running) open(ctx context.Context, o load.Order) (*client.Stream, error
 		`{"message":{"role":"ROLE_USER","messageId":%q,"parts":[{"text":%q}]}}`, rand.Text(), o))
 }
 
-// stream sends an order and reads the stream to its end, which must bring all events. It returns how long
-// the first event and the whole stream took, from the request on. Each event is passed to seen, if set.
+// stream sends an order and reads the stream to its end, which must bring all events. It returns
+// how long the first event and the whole stream took, from the request on. Each event is passed to
+// seen, if set.
 func (r *running) stream(ctx context.Context, o load.Order, seen func(sse.Event)) (first, whole time.Duration, err error) {
 	begin := time.Now()
 	s, err := r.open(ctx, o)
@@ -64,8 +65,8 @@ func delay(e sse.Event) (time.Duration, bool) {
 // measureFirst measures the first event and the end of short streams.
 func measureFirst(ctx context.Context, b *bench, s *section) error {
 	s.title = "First byte and whole stream"
-	s.text = "Six events, as many as the tutorial's task has, streamed to so many clients at once, each of which asks again when its stream " +
-		"has ended. From the request to the first event, and to the end of the body."
+	s.text = "Six events, as many as the tutorial's task has, streamed to one client or to several at once, each of which asks again when " +
+		"its stream has ended. From the request to the first event, and to the end of the body."
 	for _, clients := range b.clients {
 		err := b.inTurn(ctx, b.rounds, func(system *system) error {
 			r, err := system.run(ctx, clients)
@@ -92,17 +93,17 @@ func measureFirst(ctx context.Context, b *bench, s *section) error {
 	return nil
 }
 
-// measureLength measures streams of several lengths, each in a process that has done nothing before but
-// warm up.
+// measureLength measures streams of several lengths, each in a process that has done nothing before
+// but warm up.
 func measureLength(ctx context.Context, b *bench, s *section) error {
 	s.title = "Long streams"
-	s.text = "Streams of so many events, as fast as the agent can make them: statuses with a text of 100 bytes. From the request to the end."
+	s.text = "Events as fast as the agent can make them: statuses with a text of 100 bytes. From the request to the end of the stream."
 	what := func(length int) string { return "whole stream, " + figure(float64(length)) + " events" }
 	tooLong := map[*system]bool{}
 	for i, length := range b.lengths {
 		err := b.inTurn(ctx, b.rounds, func(system *system) error {
-			// No system gets faster with the length: a stream that would be too long at the pace before is
-			// not tried.
+			// No system gets faster with the length: a stream that would be too long at the pace
+			// before is not tried.
 			if i > 0 && s.median(system.name, what(b.lengths[i-1]))*float64(length/b.lengths[i-1]) > ms(b.patience) {
 				tooLong[system] = true
 			}

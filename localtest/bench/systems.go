@@ -38,7 +38,8 @@ type system struct {
 	start  func(ctx context.Context) (*running, error)
 }
 
-// systems returns the systems in the order of the tables. Without a Python the tutorial's is not among them.
+// systems returns the systems in the order of the tables. Without a Python the tutorial's is not
+// among them.
 func systems(b *bench, python string) []*system {
 	function := func(env ...string) func(context.Context) (*running, error) {
 		return func(context.Context) (*running, error) {
@@ -96,14 +97,14 @@ type running struct {
 	close  func()
 }
 
-// run starts the system and warms it for so many streams at once.
+// run starts the system, and warms it for a number of streams at once.
 func (s *system) run(ctx context.Context, clients int) (*running, error) {
 	r, err := s.start(ctx)
 	if err != nil {
 		return nil, err
 	}
 	r.legacy = s.legacy
-	// A few streams, so many at once, until there are instances for that.
+	// Streams, as many at once, until there are instances for that.
 	for i := 0; i < 3 || r.agent != nil && len(r.agent.Instances()) < clients; i++ {
 		if err := together(clients, func() error {
 			_, _, err := r.stream(ctx, load.Order{Events: 2, EveryMS: 20}, nil)
@@ -116,7 +117,7 @@ func (s *system) run(ctx context.Context, clients int) (*running, error) {
 	return r, nil
 }
 
-// together calls f so often at once.
+// together calls f n times at once.
 func together(n int, f func() error) error {
 	errs := make([]error, n)
 	var group sync.WaitGroup
@@ -127,7 +128,7 @@ func together(n int, f func() error) error {
 	return errors.Join(errs...)
 }
 
-// serve serves a function until the returned is closed, which calls end.
+// serve serves a function until it is closed, which calls end.
 func serve(f *emulator.Emulator, end func() error) *running {
 	s := httptest.NewServer(f)
 	return &running{url: s.URL, agent: f, close: func() {
@@ -164,8 +165,8 @@ func (b *bench) newTable(ctx context.Context) (string, error) {
 
 // startServer starts a server, which inherits its listener as file 3, and returns when it answers.
 func startServer(ctx context.Context, cmd *exec.Cmd) (*running, error) {
-	// Not by multipath TCP, which Go would ask for: asyncio would leave Nagle's algorithm on, and seem
-	// slow by 40 ms.
+	// Not by multipath TCP, which Go would ask for: asyncio would leave Nagle's algorithm on, and
+	// seem slow by 40 ms.
 	var plain net.ListenConfig
 	plain.SetMultipathTCP(false)
 	l, err := plain.Listen(ctx, "tcp", "127.0.0.1:0")

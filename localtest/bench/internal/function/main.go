@@ -1,6 +1,7 @@
-// Command function runs all that the benchmark measures in Go, as a Lambda function or, where there is no
-// Lambda, as an HTTP server at the listener that it inherits as file 3: this project's packages, wired as
-// functions/agent and functions/worker do it, the SDK's own server, and a handler that only writes.
+// Command function runs all that the benchmark measures in Go, as a Lambda function or, where there
+// is no Lambda, as an HTTP server at the listener that it inherits as file 3: this project's
+// packages, wired as functions/agent and functions/worker do it, the SDK's own server, and a
+// handler that only writes.
 //
 // The environment:
 //
@@ -81,7 +82,8 @@ func serve(ctx context.Context) error {
 	}
 }
 
-// start serves a handler for ever: as a Lambda function of the shape that wrap makes, or at a listener.
+// start serves a handler for ever: as a Lambda function of the shape that wrap makes, or at a
+// listener.
 func start[Function any](h http.Handler, wrap func(http.Handler) Function) error {
 	if os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" {
 		lambda.Start(wrap(h))
@@ -103,7 +105,7 @@ type flusher struct{ http.ResponseWriter }
 
 func (flusher) Flush() {}
 
-// ours returns the handler of functions/agent. Each call to the store takes so much longer.
+// ours returns the handler of functions/agent. The latency is added to each call to the store.
 func ours(c run.Config, pushes push.Store, latency time.Duration) http.Handler {
 	if latency > 0 {
 		c.Store = tasklog.Hooked(c.Store, tasklog.Hooks{Before: func(context.Context, tasklog.Op) error {

@@ -1,5 +1,5 @@
-// Package load has the agent that every system of the benchmark runs: it says as much, and as fast, as
-// its client orders.
+// Package load has the agent that every system of the benchmark runs: it says as much, and as fast,
+// as its client orders.
 package load
 
 import (
@@ -17,12 +17,13 @@ import (
 
 // Order is what a client wants, as JSON in the text of its message.
 type Order struct {
-	// Events is how many there are to be, two or more: the task is the first, and the completed status the last.
+	// Events is how many there are to be, two or more: the task is the first, and the completed
+	// status the last.
 	Events int `json:"events"`
 	// EveryMS is the time from one event to the next, in milliseconds. 0 is as fast as it goes.
 	EveryMS int `json:"everyMs,omitempty"`
-	// Tokens makes the events short chunks of an artifact, and Passage words of Markdown in one. Else they
-	// are working statuses with a text of 100 bytes.
+	// Tokens makes the events short chunks of an artifact, and Passage words of Markdown in one.
+	// Else they are working statuses with a text of 100 bytes.
 	Tokens  bool `json:"tokens,omitempty"`
 	Passage bool `json:"passage,omitempty"`
 }
@@ -54,7 +55,7 @@ func Stamp(event string) (time.Time, bool) {
 	return time.Unix(0, ns), found && end && err == nil
 }
 
-// words are those of an artifact in Markdown.
+// words are what an artifact in Markdown consists of.
 var words = strings.SplitAfter("## What came of it\n\nThe **first** run took a second, and the next `one` took half of it, as "+
 	"[was said](https://example.com).\n\n- a point that is made\n- and another, *with* a twist\n\n| run | took |\n|---|--:|\n| first | 1 s |\n"+
 	"| next | 0.5 s |\n\n```go\nfor i := range runs {\n\tmeasure(i)\n}\n```\n\n", " ")
