@@ -11,13 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/a2aproject/a2a-go/v2/a2a"
-
 	"a2alambda/internal/a2ahttp"
-	"a2alambda/internal/auth"
-	"a2alambda/internal/functionurl"
+	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
-	"a2alambda/internal/server"
 )
 
 // TestHealth checks that the health path answers whatever the Host header says, and leaves the rest alone.
@@ -48,9 +44,7 @@ func TestHealth(t *testing.T) {
 
 // TestBodyTimeout has a client stop in the middle of a body: it is told so, and its connection ends.
 func TestBodyTimeout(t *testing.T) {
-	h := a2ahttp.New(a2ahttp.Config{
-		Server: &server.Server{Log: new(memlog.Log), Card: new(a2a.AgentCard)}, Auth: auth.None(), BaseURL: functionurl.BaseURL, Logger: slog.New(slog.DiscardHandler),
-	})
+	h := a2ahttp.New(hosttest.New(new(memlog.Log), nil, slog.New(slog.DiscardHandler)))
 	s := httptest.NewServer(bodyWithin(20*time.Millisecond, h))
 	defer s.Close()
 	for _, path := range []string{"/", "/message:send"} {

@@ -129,12 +129,7 @@ func (l *local) keep(config run.Config, tasks tasklog.Store, pushes push.Store, 
 	l.deliverer = webhook.New(webhook.Config{
 		Log: tasks, Store: pushes, Client: guard.Client(), Logger: config.Logger, Invoke: l.deliver,
 	})
-	waker := webhook.NewWaker(&l.jobs, func(id a2a.TaskID) {
-		if err := l.deliverer.Wake(context.Background(), id); err != nil {
-			config.Logger.Error("delivery failed", "error", err)
-		}
-	})
-	config.Store, l.pushes = webhook.Watch(tasks, pushes, waker.Wake)
+	config.Store, l.pushes = l.deliverer.Watch(tasks, &l.jobs)
 	l.runner = run.New(config)
 }
 

@@ -101,11 +101,11 @@ func toRole(name string) a2a.MessageRole {
 	return a2a.MessageRoleUnspecified
 }
 
-// kinds are those of parts, which are the names of the fields with their contents, too.
+// kinds are the kinds of parts, and the names of the fields with their contents.
 var kinds = []string{"text", "file", "data"}
 
-// kind returns that of a part that is to be read. Clients that leave it out are taken at the
-// content that they send.
+// kind returns the kind of the part that is read next. If the client has left it out, the content
+// decides.
 func kind(r *protojson.Reader) string {
 	again := r.Again()
 	kind, contents := "", []string(nil)

@@ -10,8 +10,8 @@ import (
 	"a2alambda/internal/protojson"
 )
 
-// The bodies of HTTP+JSON. Specification 0.3, 7.1 shows that to send a message with the objects of
-// JSON-RPC; its servers take, and its SDKs send, what the version's protocol buffers have.
+// The bodies of HTTP+JSON. Specification 0.3, 7.1 shows the objects of JSON-RPC in the one that
+// sends a message. But what the SDKs send, and their servers take, is the protocol buffers' JSON.
 
 var (
 	bodyFields         = protojson.FieldsOf("message", "request", "configuration", "metadata")
@@ -25,12 +25,12 @@ var (
 	namedConfigFields = protojson.FieldsOf("pushNotificationConfig")
 )
 
-// roles are those of the protocol buffers, in the order of their numbers, and those of JSON-RPC.
+// roles are the roles of the protocol buffers, in the order of their numbers, and of JSON-RPC.
 var roles = slices.Concat(protojson.Roles, []string{"user", "agent"})
 
-// sendBody reads the body of message:send: with a message that has parts, MessageSendParams, and
-// else the protocol buffers' SendMessageRequest. Some clients call its message request, as the
-// protocol buffers do, others message, as the specification does.
+// sendBody reads the body of message:send. If the message has parts, the body is MessageSendParams,
+// else the protocol buffers' SendMessageRequest. Its message is called request in the protocol
+// buffers, and message in the specification; clients do either.
 func sendBody(r *protojson.Reader) *a2a.SendMessageRequest {
 	if hasParts(r) {
 		return sendRequest(r, roles)
@@ -51,7 +51,7 @@ func sendBody(r *protojson.Reader) *a2a.SendMessageRequest {
 	return req
 }
 
-// hasParts reports whether the message in the body that is to be read has parts, as in JSON-RPC.
+// hasParts reports whether the message in the body, which is read next, has parts, as in JSON-RPC.
 func hasParts(r *protojson.Reader) bool {
 	defer r.Again()()
 	has := false
@@ -171,8 +171,8 @@ func readProtoFile(r *protojson.Reader, p *a2a.Part) {
 	}
 }
 
-// createPushBody reads a configuration: the request to create one, as the protocol buffers have it,
-// or the configuration itself.
+// createPushBody reads the request to create a configuration, as the protocol buffers have it, or
+// the configuration itself.
 func createPushBody(r *protojson.Reader) *a2a.PushConfig {
 	c := new(a2a.PushConfig)
 	found, id := false, ""
@@ -201,8 +201,7 @@ func createPushBody(r *protojson.Reader) *a2a.PushConfig {
 	return c
 }
 
-// listBody reads the request to list tasks, which has the fields of that of 1.0. Its state canceled
-// has another name.
+// listBody reads the request to list tasks, which is the one of 1.0 but for the name of a state.
 func listBody(r *protojson.Reader) *a2a.ListTasksRequest {
 	r.States = slices.Concat(protojson.States, []string{"TASK_STATE_CANCELLED"})
 	req := r.ListTasksRequest()

@@ -1,5 +1,3 @@
-// Package a2ahttp speaks A2A over HTTP: the agent card, JSON-RPC, HTTP+JSON and Server-Sent Events,
-// in protocol versions 1.0 and 0.3 at the same URL.
 package a2ahttp
 
 import (
@@ -21,51 +19,58 @@ import (
 )
 
 const (
-	// maxBody is the most bytes in a request's body. Lambda's limit for a request is as much,
-	// base64 included: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+	// maxBody is the most bytes in a request's body: Lambda's limit for a request, base64 included.
+	// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 	maxBody = 6 << 20
 
-	// keepAlive is the longest silence of a stream: clients with httpx's default timeout wait for 5
-	// s, API Gateway for 30.
+	// keepAlive is the longest silence of a stream. Clients with httpx's default timeout wait for
+	// 5 s, API Gateway for 30.
 	keepAlive = 4 * time.Second
 )
 
 // Config is what a handler serves. All fields are required, but for those that say otherwise.
 type Config struct {
 	Server *server.Server
-	// Extended is the card for authenticated callers, as Server.Card is for all. If nil, there is
-	// none.
+	// Extended is the card for authenticated callers, as Server.Card is for all. If nil, there is none.
 	Extended *a2a.AgentCard
 	// Signer signs the cards. If nil, they have no signatures.
 	Signer *agentcard.Signer
 	// BaseURL returns the URL, ending in a slash, at which the client has reached the server.
 	BaseURL func(*http.Request) string
-	// Room returns what is told the pieces of an answer's body and returns how many more bytes
-	// there may be, or nil where there may be any number: see [functionurl.Room]. If Room is nil,
-	// no answer is too long.
+	// Room returns a function that is called with each piece of an answer's body, and returns how
+	// many more bytes there may be. It returns nil where there may be any number: see
+	// [functionurl.Room]. If Room is nil, no answer is too long.
 	Room func(*http.Request) func(piece []byte) (left int)
-	// Auth tells who is calling.
+	// Auth finds out who is calling.
 	Auth auth.Scheme
 	// Page answers browsers that ask for the agent's URL itself. If nil, nothing does.
 	Page   http.Handler
 	Logger *slog.Logger
 }
 
-// New returns the handler that serves the agent: POST / takes JSON-RPC, the paths of the HTTP+JSON
-// binding that, and GET /.well-known/agent-card.json and (for clients before 0.3)
-// /.well-known/agent.json answer with the card, GET /.well-known/jwks.json with the public key of
-// its signatures, if it has any, and GET / with the page, if there is one, for browsers. Web pages
-// may call it from anywhere.
+type handler struct {
+	Config
+	cards *agentcard.Cards
+}
+
+// New returns the handler that serves the agent. Web pages may call it from anywhere.
+//
+//	POST /                             JSON-RPC
+//	GET  /.well-known/agent-card.json  the card; also at agent.json, for clients before 0.3
+//	GET  /.well-known/jwks.json        the public keys of the card's signatures, if it has any
+//	GET  /                             the page, if there is one, for browsers
+//
+// All other paths are those of HTTP+JSON.
 func New(c Config) http.Handler {
 	h := &handler{c, agentcard.New(agentcard.Config{
 		Public: c.Server.Card, Extended: c.Extended, PushNotifications: c.Server.Push != nil, Signer: c.Signer,
 	})}
-	return single(h.observed(uncached(cors(http.HandlerFunc(h.route)))))
+	return singleValued(h.observed(uncached(cors(http.HandlerFunc(h.route)))))
 }
 
-// route serves a request by its path. Empty and dot segments are left out, for everybody: a client
-// that puts a path behind the agent URL, which ends in a slash, asks for //message:send, and would
-// not find its way back from a redirect behind API Gateway.
+// route serves a request by its path, without its empty and dot segments. A client that appends a
+// path to the agent's URL, which ends in a slash, asks for //message:send; behind API Gateway it
+// would not find its way back from a redirect.
 func (h *handler) route(w http.ResponseWriter, r *http.Request) {
 	path := segments(r.URL.EscapedPath())
 	switch p := strings.Join(path, "/"); {
@@ -80,8 +85,8 @@ func (h *handler) route(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// segments returns the segments of a path, without their escapes. Behind a slash at its end is an
-// empty one: an id is missing there.
+// segments returns the segments of a path, without their escapes. If the path ends in a slash, the
+// last is empty: an id is missing there.
 func segments(escaped string) (path []string) {
 	for s := range strings.SplitSeq(escaped, "/") {
 		s, _ := url.PathUnescape(s) // it is a path's
@@ -98,12 +103,7 @@ func segments(escaped string) (path []string) {
 	return path
 }
 
-type handler struct {
-	Config
-	cards *agentcard.Cards
-}
-
-// root serves JSON-RPC, and the page to who asks for HTML.
+// root serves JSON-RPC, and the page to clients that ask for HTML.
 func (h *handler) root(w http.ResponseWriter, r *http.Request) {
 	if h.Page != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		w.Header().Set("Vary", "Accept")
@@ -112,7 +112,11 @@ func (h *handler) root(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	only(func(w http.ResponseWriter, r *http.Request) { h.serve(w, r, rpc{[]byte("null")}) }, http.MethodPost)(w, r)
+	only(h.serveRPC, http.MethodPost)(w, r)
+}
+
+func (h *handler) serveRPC(w http.ResponseWriter, r *http.Request) {
+	h.serve(w, r, rpc{id: []byte("null")})
 }
 
 // acceptsHTML reports whether the client names HTML among what it accepts, as browsers do: RFC
@@ -129,7 +133,7 @@ func acceptsHTML(r *http.Request) bool {
 	return false
 }
 
-// only lets requests with one of the verbs through.
+// only returns the handler for requests with one of the verbs. All others get an error.
 func only(handler http.HandlerFunc, verbs ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if slices.Contains(verbs, r.Method) {

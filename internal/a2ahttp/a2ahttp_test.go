@@ -187,8 +187,7 @@ func TestBodyTooLong(t *testing.T) {
 	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
 	for size, status := range map[int]int{6<<20 + 1: http.StatusRequestEntityTooLarge, 6 << 20: http.StatusOK} {
 		head, tail := `{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"`, `"}]}}}`
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, post(t.Context(), head+strings.Repeat("x", size-len(head)-len(tail))+tail))
+		w := serve(h, post(t.Context(), head+strings.Repeat("x", size-len(head)-len(tail))+tail))
 		if w.Code != status {
 			t.Errorf("%d bytes: status %d, want %d", size, w.Code, status)
 		}
@@ -203,8 +202,7 @@ func TestBodyTooLong(t *testing.T) {
 // TestPanic checks that a panic anywhere below is told as an error, in a stream as an event.
 func TestPanic(t *testing.T) {
 	var logs bytes.Buffer
-	w := httptest.NewRecorder()
-	handlerOf(panicking(), &logs, slow(0)).ServeHTTP(w, post(t.Context(), sendCall))
+	w := serve(handlerOf(panicking(), &logs, slow(0)), post(t.Context(), sendCall))
 	if w.Body.String() != internalError+"\n" || !strings.Contains(logs.String(), "no such thing") {
 		t.Errorf("got %s, logged %s", w.Body, &logs)
 	}

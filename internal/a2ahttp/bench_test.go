@@ -18,11 +18,20 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// talker yields n working statuses and completes the task.
-type talker int
+// executor is an agent as a function, whose tasks nobody cancels.
+type executor func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool)
 
-func (n talker) Execute(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	return func(yield func(a2a.Event, error) bool) {
+func (x executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return func(yield func(a2a.Event, error) bool) { x(ctx, ec, yield) }
+}
+
+func (executor) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	panic("not called")
+}
+
+// talker returns an executor that yields n working statuses and completes the task.
+func talker(n int) executor {
+	return func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 		if !yield(a2a.NewSubmittedTask(ec, ec.Message), nil) {
 			return
 		}
@@ -34,10 +43,6 @@ func (n talker) Execute(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2
 		}
 		yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
 	}
-}
-
-func (talker) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	panic("not called")
 }
 
 // BenchmarkStream streams tasks of some length over HTTP, in memory: with this package, and with

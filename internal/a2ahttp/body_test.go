@@ -38,10 +38,9 @@ func TestEncodingFaults(t *testing.T) {
 				{`"x"`, `{"k":1,"k":1}`, "message.parts[0].metadata.k is given twice"},
 				{`"x"`, `{"k":1,"\u006b":1}`, "message.parts[0].metadata.k is given twice"},
 			} {
-				w := httptest.NewRecorder()
 				r := post(t.Context(), fmt.Sprintf(d.body, fault.text, fault.metadata))
 				r.URL.Path = d.path
-				h.ServeHTTP(w, r)
+				w := serve(h, r)
 				body := w.Body.String()
 				if !strings.Contains(body, `"`+fault.want+`"`) || d.path == "/" && !strings.Contains(body, `"id":"a"`) || d.path != "/" && w.Code != http.StatusBadRequest {
 					t.Errorf("%s, %q, %q: %d %s", name, fault.text, fault.metadata, w.Code, body)
@@ -107,8 +106,7 @@ func TestEcho(t *testing.T) {
 			r := httptest.NewRequest("GET", "/", strings.NewReader(strings.ReplaceAll(request[2], `\u2028`, "\u2028")))
 			path, query, _ := strings.Cut(request[1], "?")
 			r.Method, r.URL.Path, r.URL.RawQuery = request[0], path, query
-			w := httptest.NewRecorder()
-			h.ServeHTTP(w, r)
+			w := serve(h, r)
 			body := w.Body.String()
 			echoed := strings.Count(body, rune)*len(rune) + strings.Count(body, `\u2028`)*3
 			if request[0] == "GET" || request[0] != "POST" || strings.Contains(body, "777") {
@@ -128,8 +126,7 @@ func TestManyExtensions(t *testing.T) {
 	for n, want := range map[int]string{100: `"result"`, 101: "A2A-Extensions names more than 100 extensions", 500_000: "A2A-Extensions names more than 100 extensions"} {
 		r := post(t.Context(), rpc("ListTasks", `{}`))
 		r.Header.Set("A2A-Extensions", strings.TrimSuffix(strings.Repeat("a,", n), ","))
-		w := httptest.NewRecorder()
-		if h.ServeHTTP(w, r); !strings.Contains(w.Body.String(), want) {
+		if w := serve(h, r); !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%d: %s", n, w.Body)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"runtime"
 	"strings"
 	"testing"
@@ -55,8 +54,7 @@ func TestMarkup(t *testing.T) {
 			body := fmt.Sprintf(format, strings.Repeat(c, size))
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			w := httptest.NewRecorder()
-			handlerOf(new(memlog.Log), io.Discard, talker(1)).ServeHTTP(w, post(t.Context(), body))
+			w := serve(handlerOf(new(memlog.Log), io.Discard, talker(1)), post(t.Context(), body))
 			runtime.ReadMemStats(&after)
 			if n := w.Body.Len(); n < size || n > size+4000 {
 				t.Errorf("%s: a message of %d bytes is answered with %d", version, size, n)

@@ -38,8 +38,7 @@ func TestSignedCard(t *testing.T) {
 		c.Signer = signer
 		h := a2ahttp.New(c)
 		get := func(path string) (int, string) {
-			w := httptest.NewRecorder()
-			h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			w := serve(h, httptest.NewRequest("GET", path, nil))
 			return w.Code, w.Body.String()
 		}
 		if _, card := get("/.well-known/agent-card.json"); strings.Contains(card, `"signatures"`) != (signer != nil) {

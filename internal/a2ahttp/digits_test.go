@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"iter"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,14 +14,12 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// numbers is an executor that notes the numbers that it gets, says them, and asks for input.
-type numbers struct{ got []string }
-
-func (x *numbers) Execute(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	return func(yield func(a2a.Event, error) bool) {
+// numbers returns an executor that notes the numbers that it gets, says them, and asks for input.
+func numbers(got *[]string) executor {
+	return func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 		note := func(where string, v any) {
 			object, _ := v.(map[string]any)
-			x.got = append(x.got, fmt.Sprintf("%s %T %[2]v %T %[3]v", where, object["large"], object["small"]))
+			*got = append(*got, fmt.Sprintf("%s %T %[2]v %T %[3]v", where, object["large"], object["small"]))
 		}
 		note("message", ec.Message.Parts[0].Data())
 		note("its metadata", ec.Message.Metadata)
@@ -36,10 +33,6 @@ func (x *numbers) Execute(_ context.Context, ec *a2asrv.ExecutorContext) iter.Se
 	}
 }
 
-func (*numbers) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	panic("not called")
-}
-
 // TestDigits checks that an executor gets large integers with all of their digits, live, in a
 // worker and out of the log, and other numbers as float64; and that clients of both versions see
 // what was sent and said.
@@ -47,8 +40,8 @@ func TestDigits(t *testing.T) {
 	for name, immediately := range map[string]bool{"live": false, "in a worker": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				x := new(numbers)
-				h := handlerOf(new(memlog.Log), t.Output(), x)
+				var seen []string
+				h := handlerOf(new(memlog.Log), t.Output(), numbers(&seen))
 				const object = `{"large":12345678901234567890,"small":1}`
 				send := func(n int, task string) string {
 					got := answer(t, h, rpc("SendMessage", `{"metadata":%[1]s,"message":{"messageId":"m%[2]d","role":"ROLE_USER","parts":[{"data":%[1]s}],"metadata":%[1]s%[3]s},"configuration":{"returnImmediately":%[4]t}}`,
@@ -61,7 +54,7 @@ func TestDigits(t *testing.T) {
 				const number = "json.Number 12345678901234567890 float64 1"
 				want := []string{"message " + number, "its metadata " + number, "metadata " + number}
 				want = append(append(want, want...), "stored "+number)
-				if got := strings.Join(x.got, "\n"); got != strings.Join(want, "\n") {
+				if got := strings.Join(seen, "\n"); got != strings.Join(want, "\n") {
 					t.Errorf("the executor got\n%s", got)
 				}
 				for _, call := range []string{

@@ -198,8 +198,7 @@ func TestCaches(t *testing.T) {
 	const varies = "Authorization, A2A-Version, A2A-Extensions, X-A2A-Extensions, Last-Event-ID"
 	check := func(name string, r *http.Request, cache, vary string) {
 		t.Helper()
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
+		w := serve(h, r)
 		if got := w.Header().Get("Cache-Control"); got != cache || w.Header().Get("Vary") != vary {
 			t.Errorf("%s: status %d, Cache-Control %q, Vary %q, want %q and %q", name, w.Code, got, w.Header().Get("Vary"), cache, vary)
 		}

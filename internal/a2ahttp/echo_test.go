@@ -97,8 +97,7 @@ func TestEchoOfEverything(t *testing.T) {
 		if version != "" {
 			r.Header.Set("A2A-Version", version)
 		}
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
+		w := serve(h, r)
 		return w.Body.String()
 	}
 	_, task, _ := strings.Cut(send("POST", "/", "", rpc("SendMessage", `{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"x"}]}}`)), `"task":{"id":"`)

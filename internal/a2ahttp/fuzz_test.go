@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -48,8 +47,7 @@ func FuzzRequest(f *testing.F) {
 			}
 		}
 		var logs bytes.Buffer
-		w := httptest.NewRecorder()
-		handlerOf(new(memlog.Log), &logs, slow(0)).ServeHTTP(w, r)
+		w := serve(handlerOf(new(memlog.Log), &logs, slow(0)), r)
 		if w.Code >= 500 || strings.Contains(logs.String(), "panic") {
 			t.Fatalf("status %d: %s\nlogged %s", w.Code, w.Body, &logs)
 		}

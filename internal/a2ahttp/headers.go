@@ -11,57 +11,50 @@ import (
 	"a2alambda/internal/server"
 )
 
-// lastID is the header that says which event of a stream its client has seen last: HTML standard,
-// 9.2.4.
+// lastID is the header that names the last event that the client has seen: HTML standard, 9.2.4.
 const lastID = "Last-Event-ID"
 
-// oneValued are headers that have one value. Where there are several, the last counts; or, where
-// true, they have to be the same. A client library may add its own to that of its caller, a proxy
-// to that of a client; a server sees two lines then, and Lambda one, with both.
+// oneValued are the headers that have one value. Of several values the last counts, or, where true,
+// they have to be the same. A client library may add a line to its caller's, and a proxy to the
+// client's. Then a server sees two lines, and Lambda one line with both.
 var oneValued = map[string]bool{lastID: false, "Content-Type": false, a2a.SvcParamVersion: true, "Authorization": true}
 
-// single makes the headers that have one value have one, so that a request is the same at every
-// door. Those that contradict each other are left to be refused.
-func single(handler http.Handler) http.Handler {
+// singleValued leaves one value in the headers that have one, so that a request is the same at
+// every door. Values that contradict each other stay, in one line, and are refused later.
+func singleValued(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		oneOfEach(r.Header)
+		for name, same := range oneValued {
+			lines := r.Header.Values(name)
+			all := listed(lines)
+			switch {
+			case len(lines) == 0:
+			case len(all) == 0:
+				r.Header.Del(name)
+			case !same:
+				r.Header.Set(name, all[len(all)-1])
+			default:
+				// A single line stays as it is, but for repetitions: credentials of some schemes
+				// have commas of their own.
+				if one := joined(all); len(lines) > 1 || one == all[0] {
+					r.Header.Set(name, one)
+				}
+			}
+		}
 		handler.ServeHTTP(w, r)
 	})
 }
 
-func oneOfEach(h http.Header) {
-	for name, same := range oneValued {
-		values := h.Values(name)
-		if len(values) == 0 {
-			continue
-		}
-		all := members(values)
-		switch {
-		case len(all) == 0:
-			h.Del(name)
-		case same:
-			// A single line stays as it is, but for repetitions: credentials of some schemes have
-			// commas of their own.
-			if one := theSame(all); len(values) > 1 || one == all[0] {
-				h.Set(name, one)
-			}
-		default:
-			h.Set(name, all[len(all)-1])
-		}
-	}
-}
-
-// theSame returns the member of a list whose members are all the same, or the list.
-func theSame(all []string) string {
+// joined returns the members of a list in one line, or one of them if all are the same.
+func joined(all []string) string {
 	if all = slices.Compact(all); len(all) != 1 {
 		return strings.Join(all, ", ")
 	}
 	return all[0]
 }
 
-// members returns the members of a list, which may be in several lines: RFC 9110, 5.6.1. A comma
-// within quotes is none of the list's.
-func members(lines []string) (all []string) {
+// listed returns the members of a list, which may be in several lines: RFC 9110, 5.6.1. A comma in
+// quotes separates nothing.
+func listed(lines []string) (all []string) {
 	for _, line := range lines {
 		begin, quoted := 0, false
 		for i := 0; i <= len(line); i++ {
@@ -79,12 +72,12 @@ func members(lines []string) (all []string) {
 	return all
 }
 
-// lastEventID returns the number of the last event that the client says it has seen, or nil. Where
-// a browser's EventSource is not the browser's own, the number may be in the query of a GET.
+// lastEventID returns the number of the last event that the client says it has seen, or nil. It may
+// be in the query of a GET, since some stand-ins for a browser's EventSource can't set the header.
 func lastEventID(r *http.Request) (*int64, error) {
 	id := r.Header.Get(lastID)
 	if id == "" && r.Method == http.MethodGet {
-		if all := members(r.URL.Query()["lastEventId"]); len(all) > 0 {
+		if all := listed(r.URL.Query()["lastEventId"]); len(all) > 0 {
 			id = all[len(all)-1]
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"iter"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -71,25 +70,17 @@ func inJSON(text string) string {
 	return strings.NewReplacer(`\u2028`, "\u2028", `\u2029`, "\u2029", `\u003c`, "<", `\u003e`, ">", `\u0026`, "&", `\u007f`, "\x7f").Replace(string(data))
 }
 
-// parrot is an executor that says what it hears, in all that an executor can say.
-type parrot struct{}
-
-func (parrot) Execute(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	return func(yield func(a2a.Event, error) bool) {
-		text := ec.Message.Parts[0].Text()
-		said := map[string]any{text: []any{text}}
-		m := a2a.NewMessageForTask(a2a.MessageRoleAgent, ec, a2a.NewTextPart(text), a2a.NewDataPart(said))
-		m.Metadata = said
-		status := a2a.NewStatusUpdateEvent(ec, a2a.TaskStateWorking, m)
-		status.Metadata = said
-		artifact := a2a.NewArtifactEvent(ec, a2a.NewTextPart(text))
-		artifact.Artifact.Name, artifact.Artifact.Description, artifact.Artifact.Metadata = text, text, said
-		_ = yield(status, nil) && yield(artifact, nil) && yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
-	}
-}
-
-func (parrot) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	panic("not called")
+// parrot says what it hears, in all that an executor can say.
+var parrot executor = func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+	text := ec.Message.Parts[0].Text()
+	said := map[string]any{text: []any{text}}
+	m := a2a.NewMessageForTask(a2a.MessageRoleAgent, ec, a2a.NewTextPart(text), a2a.NewDataPart(said))
+	m.Metadata = said
+	status := a2a.NewStatusUpdateEvent(ec, a2a.TaskStateWorking, m)
+	status.Metadata = said
+	artifact := a2a.NewArtifactEvent(ec, a2a.NewTextPart(text))
+	artifact.Artifact.Name, artifact.Artifact.Description, artifact.Artifact.Metadata = text, text, said
+	_ = yield(status, nil) && yield(artifact, nil) && yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
 }
 
 // TestLinesOfAnyReader sends and says what may end a line, wherever a client or an agent can put a
@@ -123,7 +114,7 @@ func TestLinesOfAnyReader(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := configOf(new(memlog.Log), t.Output(), parrot{})
+				c := configOf(new(memlog.Log), t.Output(), parrot)
 				card := *c.Server.Card
 				card.Name, card.Description = ends, ends
 				c.Server.Card = &card
@@ -132,8 +123,7 @@ func TestLinesOfAnyReader(t *testing.T) {
 				if test.version != "" {
 					r.Header.Set("A2A-Version", test.version)
 				}
-				w := httptest.NewRecorder()
-				a2ahttp.New(c).ServeHTTP(w, r)
+				w := serve(a2ahttp.New(c), r)
 				body := w.Body.String()
 				stream := strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream")
 				if stream {
@@ -229,12 +219,11 @@ func TestRefusedStream(t *testing.T) {
 		{"no JSON-RPC", strings.Replace(streamCall, `"2.0"`, `"1.0"`, 1), [2]string{}, -32600},
 		{"no position", rpc("SubscribeToTask", `{"id":%q}`, ended), [2]string{"Last-Event-ID", "x"}, -32602},
 	} {
-		w := httptest.NewRecorder()
 		r := post(t.Context(), test.body)
 		if test.header[0] != "" {
 			r.Header.Set(test.header[0], test.header[1])
 		}
-		h.ServeHTTP(w, r)
+		w := serve(h, r)
 		data, ok := strings.CutPrefix(w.Body.String(), "data: ")
 		data, whole := strings.CutSuffix(data, "\n\n")
 		var got struct {
@@ -264,13 +253,12 @@ func TestRefusedStream(t *testing.T) {
 		{"HTTP+JSON, unknown task", "/tasks/" + unknown + ":subscribe", "", "application/json", [2]string{"Authorization", "Bearer a"}, 404},
 		{"HTTP+JSON of 0.3, unknown task", "/v1/tasks/" + unknown + ":subscribe", "", "application/json", [2]string{"Authorization", "Bearer a"}, 404},
 	} {
-		w := httptest.NewRecorder()
 		r := httptest.NewRequest(http.MethodPost, test.target, strings.NewReader(test.body))
 		r.Header.Set("Content-Type", test.kind)
 		if test.header[0] != "" {
 			r.Header.Set(test.header[0], test.header[1])
 		}
-		a2ahttp.New(c).ServeHTTP(w, r)
+		w := serve(a2ahttp.New(c), r)
 		if w.Code != test.status || !strings.HasSuffix(w.Header().Get("Content-Type"), "json") || !json.Valid(w.Body.Bytes()) {
 			t.Errorf("%s: status %d, %s, %s", test.name, w.Code, w.Header().Get("Content-Type"), w.Body)
 		}
@@ -297,8 +285,7 @@ func TestRefusedUnread(t *testing.T) {
 		} {
 			r := post(t.Context(), test.body)
 			r.Header.Set("Accept", accept)
-			w := httptest.NewRecorder()
-			h.ServeHTTP(w, r)
+			w := serve(h, r)
 			data, isEvent := strings.CutPrefix(w.Body.String(), "data: ")
 			var got struct{ Error struct{ Code int } }
 			if err := json.Unmarshal([]byte(data), &got); err != nil || isEvent != stream || got.Error.Code != test.code || w.Code != http.StatusOK ||
@@ -311,8 +298,7 @@ func TestRefusedUnread(t *testing.T) {
 
 // TestPanicOfStream checks that a panic before the first event is told as others are.
 func TestPanicOfStream(t *testing.T) {
-	w := httptest.NewRecorder()
-	handlerOf(panicking(), t.Output(), slow(0)).ServeHTTP(w, post(t.Context(), streamCall))
+	w := serve(handlerOf(panicking(), t.Output(), slow(0)), post(t.Context(), streamCall))
 	if w.Body.String() != "data: "+internalError+"\n\n" {
 		t.Errorf("got %s", w.Body)
 	}

@@ -59,8 +59,7 @@ func TestListMemory(t *testing.T) {
 		h.ServeHTTP(httptest.NewRecorder(), post(t.Context(), strings.Replace(streamCall, `"m"`, fmt.Sprintf("%q", fmt.Sprint("m", i)), 1)))
 	}
 	l.first, l.result, l.most = nil, nil, 0
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, post(t.Context(), rpc("ListTasks", `{"historyLength":1}`)))
+	w := serve(h, post(t.Context(), rpc("ListTasks", `{"historyLength":1}`)))
 	if got := strings.Count(w.Body.String(), `"TASK_STATE_COMPLETED"`); got != n || len(l.first) != n {
 		t.Fatalf("%d tasks of %d loaded: %s", got, len(l.first), w.Body)
 	}

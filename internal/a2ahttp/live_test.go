@@ -49,13 +49,16 @@ func do(ctx context.Context, h http.Handler, body string, last int) *timeline {
 	return w
 }
 
+// serve returns the handler's answer to the request.
+func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
 // answer returns the body of a request to the handler.
 func answer(t *testing.T, h http.Handler, body string) string {
-	t.Helper()
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, post(t.Context(), body))
-	data, _ := io.ReadAll(w.Body)
-	return string(data)
+	return serve(h, post(t.Context(), body)).Body.String()
 }
 
 // frames returns the lines without the times.
@@ -183,7 +186,7 @@ func TestCancelRunning(t *testing.T) {
 }
 
 // TestCancelRacesCompletion cancels tasks around the moment of their completion: whichever wins,
-// everybody is told the same, and it stays so.
+// all clients see the same, and it stays so.
 func TestCancelRacesCompletion(t *testing.T) {
 	outcomes := map[string]int{}
 	for i := range 60 {
@@ -347,8 +350,7 @@ func TestHandOver(t *testing.T) {
 
 		ctx, cancel = context.WithTimeout(t.Context(), 8*time.Second)
 		defer cancel()
-		r := httptest.NewRecorder()
-		instance().ServeHTTP(r, post(ctx, strings.Replace(sendCall, `"m"`, `"other"`, 1)))
+		r := serve(instance(), post(ctx, strings.Replace(sendCall, `"m"`, `"other"`, 1)))
 		if body := r.Body.String(); !strings.Contains(body, `"state":"TASK_STATE_WORKING"`) {
 			t.Errorf("a blocking send that ran out of time: %s", body)
 		}
@@ -356,8 +358,7 @@ func TestHandOver(t *testing.T) {
 	})
 }
 
-// TestOrphan leaves a task without a holder: whoever reads it, and else the sweeper, has it
-// resumed.
+// TestOrphan leaves a task without a holder: its next reader has it resumed, or else the sweeper.
 func TestOrphan(t *testing.T) {
 	for _, finder := range []string{"get", "subscribe", "message", "sweep"} {
 		t.Run(finder, func(t *testing.T) {

@@ -25,12 +25,11 @@ func TestAnswerInOnePiece(t *testing.T) {
 	}
 	h := a2ahttp.New(c)
 	ask := func(method, path, body string) *httptest.ResponseRecorder {
-		w := httptest.NewRecorder()
 		r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 		if strings.HasPrefix(path, "/v1") {
 			r.Header.Set("A2A-Version", "0.3")
 		}
-		h.ServeHTTP(w, r)
+		w := serve(h, r)
 		if w.Body.Len() > most {
 			t.Errorf("%s %s: %d bytes", method, path, w.Body.Len())
 		}
@@ -74,8 +73,7 @@ func TestNoMemory(t *testing.T) {
 		n, status int
 		want      string
 	}{{100_000, http.StatusOK, "TASK_STATE_COMPLETED"}, {3 << 20, http.StatusServiceUnavailable, "not enough memory left"}} {
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, post(t.Context(), strings.Replace(sendCall, "hello", strings.Repeat("x", test.n), 1)))
+		w := serve(h, post(t.Context(), strings.Replace(sendCall, "hello", strings.Repeat("x", test.n), 1)))
 		if w.Code != test.status || !strings.Contains(w.Body.String(), test.want) || (test.status == 503) != (w.Header().Get("Retry-After") != "") {
 			t.Errorf("%d bytes: %d %.300s", test.n, w.Code, w.Body)
 		}

@@ -30,8 +30,7 @@ func TestDepth(t *testing.T) {
 				nested := strings.Repeat("[", levels) + `"]"` + strings.Repeat("]", levels)
 				r := post(t.Context(), fmt.Sprintf(test.body, levels, nested))
 				r.URL.Path = test.path
-				w := httptest.NewRecorder()
-				h.ServeHTTP(w, r)
+				w := serve(h, r)
 				return w
 			}
 			const limit = 500
@@ -45,8 +44,7 @@ func TestDepth(t *testing.T) {
 			if test.get != "" {
 				r = post(t.Context(), fmt.Sprintf(test.get, id))
 			}
-			w = httptest.NewRecorder()
-			if h.ServeHTTP(w, r); w.Code != 200 || idIn(w.Body.String()) != id {
+			if w = serve(h, r); w.Code != 200 || idIn(w.Body.String()) != id {
 				t.Errorf("%s: the task is %d %.300s", name, w.Code, w.Body)
 			}
 			w = send(limit - test.around + 1)
@@ -82,8 +80,7 @@ func TestValues(t *testing.T) {
 			list := "[0" + strings.Repeat(",0", limit-test.around-2+more) + "]"
 			r := post(t.Context(), fmt.Sprintf(test.body, list))
 			r.URL.Path = test.path
-			w := httptest.NewRecorder()
-			h.ServeHTTP(w, r)
+			w := serve(h, r)
 			refused := strings.Contains(w.Body.String(), "params are in a request of more than 100000 JSON values")
 			if refused == want || want == strings.Contains(w.Body.String(), `"error"`) {
 				t.Errorf("%s, %d more than the limit: %d %.300s", name, more, w.Code, w.Body)

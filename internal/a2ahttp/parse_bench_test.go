@@ -3,7 +3,6 @@ package a2ahttp_test
 import (
 	"fmt"
 	"io"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -43,8 +42,7 @@ func BenchmarkParse(b *testing.B) {
 				for b.Loop() {
 					r := post(b.Context(), body)
 					r.URL.Path = d.path
-					w := httptest.NewRecorder()
-					if h.ServeHTTP(w, r); !strings.Contains(w.Body.String(), "error") {
+					if w := serve(h, r); !strings.Contains(w.Body.String(), "error") {
 						b.Fatalf("%.300s", w.Body)
 					}
 				}

@@ -3,8 +3,6 @@ package a2ahttp_test
 import (
 	"context"
 	"fmt"
-	"iter"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -17,12 +15,10 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// asked is an executor that notes what it gets of the requests of its turns, besides their
+// noter returns an executor that notes what it gets of the requests of its turns, besides their
 // messages, and asks for input.
-type asked struct{ requests []string }
-
-func (x *asked) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	return func(yield func(a2a.Event, error) bool) {
+func noter(requests *[]string) executor {
+	return func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 		parent, _ := ec.ServiceParams.Get("traceparent")
 		state, _ := ec.ServiceParams.Get("tracestate")
 		call, _ := a2asrv.CallContextFrom(ctx)
@@ -30,14 +26,10 @@ func (x *asked) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Se
 			parent = append(parent, again...)
 		}
 		extensions := call.Extensions()
-		x.requests = append(x.requests, fmt.Sprintf("%s %s %v %t %t",
+		*requests = append(*requests, fmt.Sprintf("%s %s %v %t %t",
 			strings.Join(parent, "+"), strings.Join(state, ","), ec.Metadata["n"], extensions.Requested(loud), extensions.Active(loud)))
 		yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateInputRequired, nil), nil)
 	}
-}
-
-func (x *asked) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	panic("not called")
 }
 
 // TestRequest checks that executors get the trace, the metadata and the extensions that the client
@@ -46,8 +38,9 @@ func (x *asked) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.E
 func TestRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent := func(n int) string { return fmt.Sprintf("00-%032x-%016x-01", n, n) }
-		l, x := new(memlog.Log), new(asked)
-		c := configOf(l, t.Output(), x)
+		var got []string
+		l := new(memlog.Log)
+		c := configOf(l, t.Output(), noter(&got))
 		c.Server.Card.Capabilities.Extensions = []a2a.AgentExtension{*loud}
 		h := a2ahttp.New(c)
 		n := 0
@@ -63,8 +56,7 @@ func TestRequest(t *testing.T) {
 			if n%2 > 0 {
 				r.Header.Set("A2A-Extensions", loud.URI+", https://example.com/unknown")
 			}
-			w := httptest.NewRecorder()
-			h.ServeHTTP(w, r)
+			w := serve(h, r)
 			synctest.Wait() // for the worker
 			if strings.Contains(w.Body.String(), `"error"`) {
 				t.Fatal(w.Body)
@@ -79,8 +71,8 @@ func TestRequest(t *testing.T) {
 		want := []string{
 			parent(1) + " a=1 1 true true", parent(2) + " a=2 2 false false", parent(3) + " a=3 3 true true", parent(4) + " a=4 <nil> false false",
 		}
-		if !slices.Equal(x.requests, want) {
-			t.Errorf("the executor got %q, want %q", x.requests, want)
+		if !slices.Equal(got, want) {
+			t.Errorf("the executor got %q, want %q", got, want)
 		}
 		configs, err := l.Pushes().List(t.Context(), a2a.TaskID(worked))
 		if err != nil || len(configs) != 1 || configs[0].Trace.String() != parent(3)+" a=3" {

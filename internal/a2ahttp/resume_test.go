@@ -70,8 +70,7 @@ func TestLastEventID(t *testing.T) {
 					if test.seen != "" {
 						r.Header.Set("Last-Event-ID", test.seen)
 					}
-					w := httptest.NewRecorder()
-					h.ServeHTTP(w, r)
+					w := serve(h, r)
 					got := outcome(w)
 					if version == "0.3" { // whose errors begin with the code of JSON-RPC
 						got = regexp.MustCompile(`^(\d+) error .*`).ReplaceAllString(got, "$1 error $1")
@@ -130,8 +129,7 @@ func TestLastEventIDInQuery(t *testing.T) {
 				if test.header != "" {
 					r.Header.Set("Last-Event-ID", test.header)
 				}
-				w := httptest.NewRecorder()
-				h.ServeHTTP(w, r)
+				w := serve(h, r)
 				if got := outcome(w); got != test.want && !(strings.HasSuffix(test.want, "error") && strings.HasPrefix(got, test.want)) {
 					t.Errorf("%s %s?%s, header %q: %s, want %s", test.verb, path, test.query, test.header, got, test.want)
 				}

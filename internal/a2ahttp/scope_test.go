@@ -92,8 +92,7 @@ func callAs(t *testing.T, h http.Handler, owner, o, body, task, tenant string) s
 		r = httptest.NewRequestWithContext(t.Context(), verb, path, strings.NewReader(body))
 	}
 	r.Header.Set("Owner", owner)
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
+	w := serve(h, r)
 	return fmt.Sprint(w.Code, " ", w.Body)
 }
 
@@ -128,8 +127,7 @@ func TestSecondCaller(t *testing.T) {
 		begin := func(owner string) string {
 			r := post(t.Context(), rpc("SendMessage", ask, "m-1"))
 			r.Header.Set("Owner", owner)
-			w := httptest.NewRecorder()
-			h.ServeHTTP(w, r)
+			w := serve(h, r)
 			return idIn(w.Body.String())
 		}
 		task := begin("alice")

@@ -52,8 +52,7 @@ func TestShownTexts(t *testing.T) {
 		r := httptest.NewRequest(method, path, strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("A2A-Version", version)
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
+		w := serve(h, r)
 		if w.Code != http.StatusOK || strings.Contains(w.Body.String(), `"error"`) {
 			t.Fatalf("%s %s %s: %d %s", method, path, body, w.Code, w.Body)
 		}

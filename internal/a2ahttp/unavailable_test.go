@@ -21,8 +21,7 @@ func TestIssuerUnreachable(t *testing.T) {
 		c.Auth = byToken{}
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
 		r.Header.Set("Authorization", "Bearer unknown")
-		w := httptest.NewRecorder()
-		a2ahttp.New(c).ServeHTTP(w, r)
+		w := serve(a2ahttp.New(c), r)
 		if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "the issuer of the token can't be reached") {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
@@ -45,8 +44,7 @@ func TestNosniff(t *testing.T) {
 		for _, accept := range []string{"", "text/html"} {
 			r := httptest.NewRequestWithContext(t.Context(), verb, "http://localhost"+path, nil)
 			r.Header.Set("Accept", accept)
-			w := httptest.NewRecorder()
-			if h.ServeHTTP(w, r); w.Header().Get("X-Content-Type-Options") != "nosniff" {
+			if w := serve(h, r); w.Header().Get("X-Content-Type-Options") != "nosniff" {
 				t.Errorf("%s: %d %v", line, w.Code, w.Header())
 			}
 		}

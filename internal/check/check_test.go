@@ -2,7 +2,6 @@ package check_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -14,29 +13,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/a2aproject/a2a-go/v2/a2a"
-
 	"a2alambda/internal/a2ahttp"
-	"a2alambda/internal/auth"
 	"a2alambda/internal/check"
 	"a2alambda/internal/demoagent"
-	"a2alambda/internal/functionurl"
+	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
-	"a2alambda/internal/run"
-	"a2alambda/internal/server"
 )
 
 // host returns a server with the demo agent behind what may spoil it.
 func host(t *testing.T, spoil func(http.Handler) http.Handler) *httptest.Server {
-	l, logger, card := new(memlog.Log), slog.New(slog.NewTextHandler(t.Output(), nil)), demoagent.Card()
-	nobody := func(context.Context, a2a.TaskID) error { return nil }
-	var h http.Handler = a2ahttp.New(a2ahttp.Config{
-		Server: &server.Server{
-			Log: l, Retention: time.Hour, Card: card,
-			Runner: &run.Runner{Log: l, Executor: demoagent.NewExecutor(), Logger: logger, Invoke: nobody},
-		},
-		BaseURL: functionurl.BaseURL, Auth: auth.None(), Logger: logger,
-	})
+	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
+	h := a2ahttp.New(hosttest.New(new(memlog.Log), demoagent.NewExecutor(), logger))
 	if spoil != nil {
 		h = spoil(h)
 	}

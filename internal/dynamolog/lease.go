@@ -395,25 +395,40 @@ func (l *Log) settle(ctx context.Context, s *tasklog.Snapshot) error {
 func (l *Log) Unfinished(ctx context.Context, yield func(a2a.TaskID) bool) error {
 	begin := rand.IntN(shards) // who stops early has not always seen the same
 	for i := range shards {
-		e := write()
-		pages := dynamodb.NewQueryPaginator(l.client, &dynamodb.QueryInput{
-			TableName:                 &l.table,
-			IndexName:                 aws.String(indexRunning),
-			KeyConditionExpression:    aws.String(e.text("? = ?", attrRunning, str(strconv.Itoa((begin+i)%shards)))),
-			ExpressionAttributeNames:  e.names,
-			ExpressionAttributeValues: e.values,
-		})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
+		key := strconv.Itoa((begin + i) % shards)
+		for it, err := range l.running(ctx, write().when("? = ?", attrRunning, str(key))) {
 			if err != nil {
 				return fmt.Errorf("dynamolog: finding unfinished tasks: %w", err)
 			}
-			for _, it := range page.Items {
-				if !yield(a2a.TaskID(item(it).str(attrPK))) {
-					return nil
-				}
+			if !yield(a2a.TaskID(it.str(attrPK))) {
+				return nil
 			}
 		}
 	}
 	return nil
+}
+
+// running reads the index of unfinished tasks, where its keys meet the condition.
+func (l *Log) running(ctx context.Context, keys *expression) iter.Seq2[item, error] {
+	pages := dynamodb.NewQueryPaginator(l.client, &dynamodb.QueryInput{
+		TableName:                 &l.table,
+		IndexName:                 aws.String(indexRunning),
+		KeyConditionExpression:    &keys.condition,
+		ExpressionAttributeNames:  keys.names,
+		ExpressionAttributeValues: keys.values,
+	})
+	return func(yield func(item, error) bool) {
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, it := range page.Items {
+				if !yield(it, nil) {
+					return
+				}
+			}
+		}
+	}
 }

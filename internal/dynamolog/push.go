@@ -11,7 +11,6 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/jsonline"
@@ -174,24 +173,13 @@ func (s *Pushes) Delete(ctx context.Context, id a2a.TaskID, config string) error
 // Due implements [push.Store], by the index.
 func (s *Pushes) Due(ctx context.Context, yield func(id a2a.TaskID, config string) bool) error {
 	for i := range shards {
-		e := write()
-		key := e.text("? = ? AND ? <= ?", attrRunning, str("push-"+strconv.Itoa(i)), attrLook, num(time.Now().Unix()))
-		pages := dynamodb.NewQueryPaginator(s.log.client, &dynamodb.QueryInput{
-			TableName:                 &s.log.table,
-			IndexName:                 aws.String(indexRunning),
-			KeyConditionExpression:    &key,
-			ExpressionAttributeNames:  e.names,
-			ExpressionAttributeValues: e.values,
-		})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
+		due := write().when("? = ?", attrRunning, str("push-"+strconv.Itoa(i))).when("? <= ?", attrLook, num(time.Now().Unix()))
+		for it, err := range s.log.running(ctx, due) {
 			if err != nil {
 				return fmt.Errorf("dynamolog: finding due deliveries: %w", err)
 			}
-			for _, it := range page.Items {
-				if !yield(a2a.TaskID(item(it).str(attrPK)), item(it).str(attrSK)[len(skPush):]) {
-					return nil
-				}
+			if !yield(a2a.TaskID(it.str(attrPK)), it.str(attrSK)[len(skPush):]) {
+				return nil
 			}
 		}
 	}

@@ -17,11 +17,9 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"a2alambda/internal/a2ahttp"
-	"a2alambda/internal/auth"
-	"a2alambda/internal/functionurl"
+	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/run"
-	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
 )
 
@@ -54,14 +52,9 @@ func TestGuide(t *testing.T) {
 
 // serve serves an agent in memory, and returns its URL.
 func serve(t *testing.T, x a2asrv.AgentExecutor) string {
-	l, logger := new(memlog.Log), slog.New(slog.NewTextHandler(t.Output(), nil))
-	s := httptest.NewServer(a2ahttp.New(a2ahttp.Config{
-		Server: &server.Server{
-			Log: l, Retention: time.Hour, Card: Card(),
-			Runner: &run.Runner{Log: l, Executor: x, Logger: logger, Invoke: func(context.Context, a2a.TaskID) error { return nil }},
-		},
-		BaseURL: functionurl.BaseURL, Auth: auth.None(), Logger: logger,
-	}))
+	host := hosttest.New(new(memlog.Log), x, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	host.Server.Card = Card()
+	s := httptest.NewServer(a2ahttp.New(host))
 	t.Cleanup(s.Close)
 	return s.URL
 }

@@ -188,11 +188,15 @@ func (lease) SaveSnapshot(context.Context, int64, iter.Seq2[[]byte, error]) erro
 func (h lease) Release(context.Context) error {
 	h.log.mu.Lock()
 	defer h.log.mu.Unlock()
-	t, err := h.held()
-	if err == nil {
-		t.lease.Until, t.lease.Released = time.Time{}, true
+	t := h.log.get(h.id)
+	switch {
+	case t == nil:
+		return tasklog.ErrNotFound
+	case t.lease.Epoch != h.epoch:
+		return tasklog.ErrConflict
 	}
-	return err
+	t.lease.Until, t.lease.Released, t.fence = time.Time{}, true, h.epoch+1
+	return nil
 }
 
 // Close implements [tasklog.Lease].

@@ -1,5 +1,3 @@
-// Package server implements the operations of A2A, over logs and runs. It knows no HTTP and no protocol version: it speaks the SDK's
-// types, and its errors are the SDK's, told apart with errors.Is.
 package server
 
 import (

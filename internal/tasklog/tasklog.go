@@ -278,7 +278,8 @@ type Lease interface {
 	// once. An older one than the stored one changes nothing. A store that needs no snapshots takes no line.
 	SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]byte, error]) error
 
-	// Release ends the lease at once, for somebody else to go on with the task.
+	// Release ends the lease at once, for somebody else to go on with the task. Repeating it is no error. After it, Append
+	// and Renew return ErrConflict.
 	Release(ctx context.Context) error
 
 	// Close waits until the index has been told what was appended, or could not be told. Nothing is done with the lease

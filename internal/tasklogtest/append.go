@@ -30,9 +30,10 @@ func testCreate(t *testing.T, s tasklog.Store) {
 	}
 	checkLoad(t, s, h, []tasklog.Entry{first})
 
-	// Both are the same lease.
+	_, err = lease.Renew(t.Context(), until()) // it is the same lease
+	must(t, err)
 	one, two := working(h, "one"), working(h, "two")
-	must(t, again.Append(t.Context(), 2, one), lease.Append(t.Context(), 3, two))
+	must(t, again.Append(t.Context(), 2, one), again.Append(t.Context(), 3, two))
 	checkLoad(t, s, h, slices.Concat([]tasklog.Entry{first}, one, two))
 }
 

@@ -7,8 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/a2aproject/a2a-go/v2/a2a"
-
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/tasklog"
 )
@@ -37,7 +35,7 @@ func TestFaultDead(t *testing.T) {
 		l := new(memlog.Log)
 		s := Faulty(l, Fault{Op: "Acquire", Nth: 1, Done: done})
 		h, _, lease := mustCreate(t, s)
-		must(t, lease.Append(t.Context(), 2, in(h, a2a.TaskStateInputRequired)), lease.Release(t.Context()))
+		endTurn(t, lease, h, 2)
 		if _, err := s.Acquire(t.Context(), mustLoad(t, l, h.ID), by("dead")); !errors.Is(err, ErrDead) {
 			t.Errorf("got %v", err)
 		}

@@ -55,10 +55,9 @@ func testLease(t *testing.T, s tasklog.Store) {
 	refused(t, "releasing by the holder before", one.Release(t.Context()))
 	checkLease(t, s, h, want)
 
-	// What was acquired twice is the same lease.
-	must(t, again.Append(t.Context(), 2, working(h, "two")), two.Append(t.Context(), 3, working(h, "three")))
+	must(t, again.Append(t.Context(), 2, working(h, "two")), again.Append(t.Context(), 3, working(h, "three")))
 	want.Until = end.Add(time.Hour)
-	checkAsked(t, again, want.Until, tasklog.Asked{Cancel: true})
+	checkAsked(t, two, want.Until, tasklog.Asked{Cancel: true}) // what was acquired twice is the same lease
 	checkLease(t, s, h, want)
 }
 
@@ -110,7 +109,7 @@ func testLeftToWorker(t *testing.T, s tasklog.Store) {
 	worker, err := s.Acquire(t.Context(), seen, claim)
 	must(t, err)
 	checkLease(t, s, h, tasklog.LeaseInfo{Holder: "worker", Epoch: 2, Seq: 1, Until: claim.Until})
-	must(t, worker.Append(t.Context(), 2, in(h, a2a.TaskStateInputRequired)), worker.Release(t.Context()))
+	endTurn(t, worker, h, 2)
 
 	// The next turn: whoever takes the message puts it into the log.
 	seen = mustLoad(t, s, h.ID)
@@ -123,13 +122,14 @@ func testLeftToWorker(t *testing.T, s tasklog.Store) {
 	refused(t, "leaving to a worker what somebody else has left", err)
 	message := in(h, a2a.TaskStateSubmitted)
 	must(t, left.Append(t.Context(), 3, message), left.Append(t.Context(), 3, message), again.Append(t.Context(), 3, message))
-	must(t, left.Release(t.Context()))
+	left.Close()
 	seen = checkLease(t, s, h, tasklog.LeaseInfo{Epoch: 3, Seq: 2})
 	if !unfinished(t, s, h) || seen.Busy() || seen.Seq != 3 {
 		t.Errorf("a turn that was left to a worker: unfinished is %t, busy is %t", unfinished(t, s, h), seen.Busy())
 	}
 	worker, err = s.Acquire(t.Context(), seen, claim)
-	must(t, err, worker.Append(t.Context(), 4, in(h, a2a.TaskStateInputRequired)), worker.Release(t.Context()))
+	must(t, err)
+	endTurn(t, worker, h, 4)
 
 	// Somebody else comes between the two steps.
 	slow := mustAcquire(t, s, h.ID, tasklog.Claim{Writer: "slow"})
@@ -188,7 +188,7 @@ func testRequests(t *testing.T, s tasklog.Store) {
 			refused(t, "acquiring late", err)
 			check(h, first, last)
 			seq++
-			must(t, lease.Append(t.Context(), seq, in(h, a2a.TaskStateInputRequired)), lease.Release(t.Context()))
+			endTurn(t, lease, h, seq)
 			check(h, first, last)
 		}
 	}
@@ -214,27 +214,27 @@ func testCancel(t *testing.T, s tasklog.Store) {
 	check(h, true)
 	four := mustAcquire(t, s, h.ID, by("four"))
 	checkAsked(t, four, until(), asked)
-	must(t, four.Append(t.Context(), 3, in(h, a2a.TaskStateInputRequired)), four.Release(t.Context())) // it was too late
+	endTurn(t, four, h, 3) // it was too late
 	check(h, false)
 	five := mustAcquire(t, s, h.ID, by("five"))
 	checkAsked(t, five, until(), tasklog.Asked{})
-	must(t, five.Append(t.Context(), 4, in(h, a2a.TaskStateInputRequired)), five.Release(t.Context()))
+	endTurn(t, five, h, 4)
 
 	must(t, s.RequestCancel(t.Context(), h)) // while nobody holds the lease
 	check(h, true)
 	six := mustAcquire(t, s, h.ID, by("six"))
 	checkAsked(t, six, until(), asked)
-	must(t, six.Append(t.Context(), 5, in(h, a2a.TaskStateInputRequired)), six.Release(t.Context()))
+	endTurn(t, six, h, 5)
 	check(h, false)
 
 	late := mustAcquire(t, s, h.ID, by("late"))
 	checkAsked(t, late, until(), tasklog.Asked{})
-	must(t, s.RequestCancel(t.Context(), h), // which this run does not get to see
-		late.Append(t.Context(), 6, in(h, a2a.TaskStateInputRequired)), late.Release(t.Context()))
+	must(t, s.RequestCancel(t.Context(), h)) // which this run does not get to see
+	endTurn(t, late, h, 6)
 	check(h, true)
 	next := mustAcquire(t, s, h.ID, by("next"))
 	checkAsked(t, next, until(), asked)
-	must(t, next.Append(t.Context(), 7, in(h, a2a.TaskStateInputRequired)), next.Release(t.Context()))
+	endTurn(t, next, h, 7)
 	check(h, false)
 
 	seen := mustLoad(t, s, h.ID)

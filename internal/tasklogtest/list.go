@@ -31,7 +31,8 @@ func testList(t *testing.T, s tasklog.Store) {
 		h.Scope = scope
 		h.ContextID = []string{"even" + mine.Owner, "odd" + mine.Owner}[len(want)%2]
 		lease, err := s.Create(t.Context(), h, firstEvent(h, "hello"), by("w"))
-		must(t, err, lease.Append(t.Context(), 2, statusAt(h, state, at)), lease.Release(t.Context()))
+		must(t, err, lease.Append(t.Context(), 2, statusAt(h, state, at)))
+		lease.Close()
 		contexts[h.ID] = h.ContextID
 		return tasklog.Position{Time: at, ID: h.ID}
 	}
@@ -108,7 +109,8 @@ func testList(t *testing.T, s tasklog.Store) {
 	at := begin.Add(time.Hour)
 	h := tasklog.Head{ID: moved.ID, ContextID: contexts[moved.ID]}
 	lease := mustAcquire(t, s, moved.ID, by("x"))
-	must(t, lease.Append(t.Context(), 3, statusAt(h, a2a.TaskStateCompleted, at)), lease.Release(t.Context()))
+	must(t, lease.Append(t.Context(), 3, statusAt(h, a2a.TaskStateCompleted, at)))
+	lease.Close()
 	must(t, s.List(t.Context(), tasklog.Filter{Scope: mine}, got[4], func(p tasklog.Position) bool {
 		got = append(got, p)
 		return true

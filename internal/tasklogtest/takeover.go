@@ -36,7 +36,7 @@ func testCrashes(t *testing.T, s tasklog.Store) {
 	acquire(tasklog.Claim{Writer: "seven"}, 2)
 	acquire(by("eight"), 0)
 	nine := acquire(by("nine"), 1)
-	must(t, nine.Append(t.Context(), 3, in(h, a2a.TaskStateInputRequired)), nine.Release(t.Context()))
+	endTurn(t, nine, h, 3)
 	acquire(by("ten"), 0)
 	acquire(by("eleven"), 1)
 }
@@ -111,7 +111,7 @@ func testFormerHolder(t *testing.T, s tasklog.Store) {
 	checkLoad(t, s, h, all)
 
 	// A turn that has ended is followed by one whose holder appends nothing.
-	must(t, newest.Append(t.Context(), 6, in(h, a2a.TaskStateInputRequired)), newest.Release(t.Context()))
+	endTurn(t, newest, h, 6)
 	idle := mustAcquire(t, s, h.ID, by("idle"))
 	last := mustAcquire(t, s, h.ID, by("last"))
 	refused(t, "appending after somebody else has the turn", idle.Append(t.Context(), 7, working(h, "late")))
@@ -144,7 +144,7 @@ func testNotCrashed(t *testing.T, s tasklog.Store) {
 	must(t, next.Append(t.Context(), 4, working(h, "four")))
 
 	seen = mustLoad(t, s, h.ID)
-	must(t, next.Append(t.Context(), 5, in(h, a2a.TaskStateInputRequired)), next.Release(t.Context()))
+	endTurn(t, next, h, 5)
 	_, err = s.Acquire(t.Context(), seen, by("hasty"))
 	refused(t, "acquiring though the holder has ended its turn", err)
 	last := mustAcquire(t, s, h.ID, by("last"))
@@ -174,8 +174,8 @@ func testReleased(t *testing.T, s tasklog.Store) {
 		lease = next
 	}
 	end := in(h, a2a.TaskStateInputRequired)
-	must(t, lease.Append(t.Context(), 5, end), lease.Release(t.Context()), lease.Release(t.Context()))
-	refused(t, "appending after the end of the turn", lease.Append(t.Context(), 6, working(h, "late")))
+	must(t, lease.Append(t.Context(), 5, end))
+	lease.Close()
 	if seen := mustLoad(t, s, h.ID); seen.Busy() {
 		t.Error("a task that waits for input is busy")
 	}

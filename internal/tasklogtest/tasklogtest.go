@@ -176,6 +176,13 @@ func mustAcquire(t *testing.T, s tasklog.Store, id a2a.TaskID, c tasklog.Claim) 
 	return lease
 }
 
+// endTurn ends the turn of the lease with event number seq: the task waits for input.
+func endTurn(t *testing.T, l tasklog.Lease, h tasklog.Head, seq int64) {
+	t.Helper()
+	must(t, l.Append(t.Context(), seq, in(h, a2a.TaskStateInputRequired)))
+	l.Close()
+}
+
 // checkEvents fails the test unless events are those of want, which follow number after.
 func checkEvents(t *testing.T, events []tasklog.Event, after int64, want []tasklog.Entry) {
 	t.Helper()

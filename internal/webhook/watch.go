@@ -10,46 +10,43 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Watch returns the stores as they are, except that each change which may be news for a webhook
-// wakes the deliverer, as the table's stream does in a deployment: for a server that is a single
-// process. Each call of wake is to run [Deliverer.Wake] for the task; it must not block.
-func Watch(tasks tasklog.Store, pushes push.Store, wake func(a2a.TaskID)) (tasklog.Store, push.Store) {
+// Watch returns the deliverer's stores of tasks and of configurations, but a change in them that
+// may be news for a webhook wakes the deliverer, as the table's stream does in a deployment: for a
+// server that is a single process. What it does in the background is counted in jobs.
+func (d *Deliverer) Watch(tasks tasklog.Store, jobs *sync.WaitGroup) (tasklog.Store, push.Store) {
+	w := &watch{deliverer: d, jobs: jobs, again: make(map[a2a.TaskID]bool)}
 	hooks := tasklog.Hooks{After: func(_ context.Context, op tasklog.Op, err error) error {
 		if err == nil && (op.Name == "Create" || op.Name == "Lease.Append" || op.Name == "Push.Put") {
-			wake(op.ID)
+			w.wake(op.ID)
 		}
 		return err
 	}}
-	return tasklog.Hooked(tasks, hooks), push.Hooked(pushes, hooks)
+	return tasklog.Hooked(tasks, hooks), push.Hooked(d.config.Store, hooks)
 }
 
-// Waker runs the calls of [Watch] in the background: for each task one at a time, and one more if
-// it is woken meanwhile.
-type Waker struct {
-	wake func(a2a.TaskID)
-	jobs *sync.WaitGroup
+// watch wakes the deliverer: for each task one at a time, and once more if it changes meanwhile.
+type watch struct {
+	deliverer *Deliverer
+	jobs      *sync.WaitGroup
 
 	mu    sync.Mutex
-	again map[a2a.TaskID]bool // of those that are awake: woken meanwhile
+	again map[a2a.TaskID]bool // of those that are awake: changed meanwhile
 }
 
-// NewWaker returns a waker that calls wake. What it runs is counted in jobs.
-func NewWaker(jobs *sync.WaitGroup, wake func(a2a.TaskID)) *Waker {
-	return &Waker{wake: wake, jobs: jobs, again: make(map[a2a.TaskID]bool)}
-}
-
-// Wake does not block.
-func (w *Waker) Wake(id a2a.TaskID) {
+// wake does not block.
+func (w *watch) wake(id a2a.TaskID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, awake := w.again[id]; awake {
-		w.again[id] = true
+	_, awake := w.again[id]
+	w.again[id] = awake
+	if awake {
 		return
 	}
-	w.again[id] = false
 	w.jobs.Go(func() {
 		for more := true; more; {
-			w.wake(id)
+			if err := w.deliverer.Wake(context.Background(), id); err != nil {
+				w.deliverer.config.Logger.Error("delivery failed", "error", err)
+			}
 			w.mu.Lock()
 			if more = w.again[id]; more {
 				w.again[id] = false

@@ -12,9 +12,9 @@
 // # A wake-up says only where to look
 //
 // A [Deliverer] is woken for a task, not for an event: by the table's stream in a deployment, by
-// [Watch] in a local process. It reads what it sends from the log, after the last event that was
-// delivered. So nothing is queued, a wake-up too many does no harm, and each makes up for those
-// that were lost.
+// [Deliverer.Watch] in a local process. It reads what it sends from the log, after the last event
+// that was delivered. So nothing is queued, a wake-up too many does no harm, and each makes up for
+// those that were lost.
 //
 // # One holder at a time
 //

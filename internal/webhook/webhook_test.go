@@ -16,7 +16,6 @@ import (
 	"a2alambda/internal/push"
 	"a2alambda/internal/pushtest"
 	"a2alambda/internal/tasklog"
-	"a2alambda/internal/webhook"
 )
 
 const url = "https://hook.example/"
@@ -326,12 +325,7 @@ func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
 		var jobs sync.WaitGroup
-		waker := webhook.NewWaker(&jobs, func(id a2a.TaskID) {
-			if err := w.Wake(t.Context(), id); err != nil {
-				t.Error(err)
-			}
-		})
-		l, s := webhook.Watch(w.store, w.pushes, waker.Wake)
+		l, s := w.Watch(w.store, &jobs)
 		h := w.task(t, 2, url) // not through it
 		must(t, s.Put(t.Context(), h, pushtest.NewConfig(h, "c2", url+"2")))
 		jobs.Wait()

@@ -3,6 +3,7 @@ package browser
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -53,9 +54,14 @@ func (b *browser) another() *browser {
 	return startBrowser(b.t)
 }
 
+// A browser that has not started after so long never does: now and then one hangs on a busy machine.
+const (
+	startWithin = time.Minute
+	starts      = 3
+)
+
 func startBrowser(t *testing.T) *browser {
 	t.Helper()
-	b := &browser{t: t}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(localtest.Setup(t, "chromium")),
 		chromedp.DisableGPU,
@@ -64,15 +70,28 @@ func startBrowser(t *testing.T) *browser {
 		chromedp.Flag("lang", "en-US"),
 		chromedp.WSURLReadTimeout(client.Patience),
 	)
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	b.ctx, cancel = chromedp.NewContext(ctx, chromedp.WithListener(b.listen))
-	t.Cleanup(cancel)
-	if err := chromedp.Do(b.ctx); err != nil { // the tab lives as long as the context that it is opened with
-		t.Fatal(err)
+	for try := 1; ; try++ {
+		b := &browser{t: t}
+		ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+		b.ctx, _ = chromedp.NewContext(ctx, chromedp.WithListener(b.listen)) // it ends with ctx
+		started := make(chan error, 1)
+		go func() { started <- chromedp.Do(b.ctx) }() // the tab lives as long as the context that it is opened with
+		var err error
+		select {
+		case err = <-started:
+		case <-time.After(startWithin):
+			err = errors.New("the browser does not start")
+		}
+		if err == nil {
+			t.Cleanup(cancel)
+			b.do(chromedp.EmulateViewport(1280, 900))
+			return b
+		}
+		cancel()
+		if try == starts {
+			t.Fatal(err)
+		}
 	}
-	b.do(chromedp.EmulateViewport(1280, 900))
-	return b
 }
 
 // tab opens another tab of the browser, in front.

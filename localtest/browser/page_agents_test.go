@@ -13,13 +13,10 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"a2alambda/internal/a2ahttp"
-	"a2alambda/internal/auth"
 	"a2alambda/internal/demoagent"
-	"a2alambda/internal/functionurl"
+	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/page"
-	"a2alambda/internal/run"
-	"a2alambda/internal/server"
 	"a2alambda/localtest/client"
 )
 
@@ -75,14 +72,9 @@ func (p paced) demo() *demoagent.Executor {
 
 // servePage serves an agent and the page on this machine.
 func servePage(t *testing.T, x a2asrv.AgentExecutor) *httptest.Server {
-	log := new(memlog.Log)
-	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
-	runner := &run.Runner{Log: log, Executor: x, Logger: logger}
-	runner.Invoke = func(ctx context.Context, id a2a.TaskID) error { return runner.Work(context.WithoutCancel(ctx), id) }
-	s := httptest.NewServer(a2ahttp.New(a2ahttp.Config{
-		Server: &server.Server{Log: log, Runner: runner, Retention: time.Hour, Card: demoagent.Card()},
-		Auth:   auth.None(), BaseURL: functionurl.BaseURL, Page: page.New(), Logger: logger,
-	}))
+	host := hosttest.New(new(memlog.Log), x, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	host.Page = page.New()
+	s := httptest.NewServer(a2ahttp.New(host))
 	t.Cleanup(s.Close)
 	return s
 }

@@ -101,25 +101,26 @@ func (s *system) sweep(ctx context.Context) {
 	}
 }
 
-// settle returns when no task is running any more by its head, which the sweeper sees to.
+// settle returns when no task is unfinished by the index any more, which the sweeper sees to.
 func (s *system) settle(ctx context.Context) error {
 	for {
 		var running []a2a.TaskID
-		err := s.log.Running(ctx, func(id a2a.TaskID) bool { running = append(running, id); return true })
+		err := s.log.Unfinished(ctx, func(id a2a.TaskID) bool { running = append(running, id); return true })
 		if err == nil && len(running) == 0 {
 			return nil
 		}
 		select {
 		case <-time.After(200 * time.Millisecond):
 		case <-ctx.Done():
-			return errors.Join(err, fmt.Errorf("running by their heads: %v", running))
+			return errors.Join(err, fmt.Errorf("unfinished by the index: %v", running))
 		}
 	}
 }
 
 // events returns the log of a task.
 func (s *system) events(ctx context.Context, id a2a.TaskID) ([]tasklog.Event, error) {
-	return s.log.Read(ctx, id, 0, 1_000_000)
+	events, _, err := s.log.Read(ctx, id, 0, 1_000_000)
+	return events, err
 }
 
 // list checks that the list of all tasks, none of which is running any more, has each of the clients' once, in order, in the state

@@ -20,12 +20,10 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2aclient/agentcard"
 
 	"a2alambda/internal/a2ahttp"
-	"a2alambda/internal/auth"
 	"a2alambda/internal/demoagent"
 	"a2alambda/internal/functionurl"
+	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
-	"a2alambda/internal/run"
-	"a2alambda/internal/server"
 )
 
 // form is a way to write the stream of a message.
@@ -85,16 +83,13 @@ func TestForms(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(nil)
 	t.Cleanup(s.Close)
-	quiet := slog.New(slog.DiscardHandler)
-	log := new(memlog.Log)
-	ours := a2ahttp.New(a2ahttp.Config{
-		Server: &server.Server{Log: log, Card: demoagent.Card(), Runner: &run.Runner{Log: log, Executor: &demoagent.Executor{Stream: demoagent.New().Stream}, Logger: quiet}},
-		Auth:   auth.None(), Logger: quiet,
-		BaseURL: func(r *http.Request) string {
-			number, _, _ := strings.Cut(strings.TrimPrefix(r.RequestURI, "/"), "/")
-			return strings.TrimSuffix(functionurl.BaseURL(r), "/") + "/" + number + "/"
-		},
-	})
+	x := &demoagent.Executor{Stream: demoagent.New().Stream}
+	host := hosttest.New(new(memlog.Log), x, slog.New(slog.DiscardHandler))
+	host.BaseURL = func(r *http.Request) string {
+		number, _, _ := strings.Cut(strings.TrimPrefix(r.RequestURI, "/"), "/")
+		return strings.TrimSuffix(functionurl.BaseURL(r), "/") + "/" + number + "/"
+	}
+	ours := a2ahttp.New(host)
 	all := append(forms, form{name: "refused by this agent", refused: true})
 	mux := http.NewServeMux()
 	var urls []string

@@ -39,7 +39,7 @@ var Needs = slices.Concat(
 
 		{"PushFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head"}, ""},
 		{"PushFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
-		{"PushFunction", "dynamodb:Query", "table", []string{"dynamolog.query", "dynamolog.Due"}, ""},
+		{"PushFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
 		{"PushFunction", "lambda:InvokeFunction", "push", []string{"lambdaenv.sender"}, ""},
 		// https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html
 		{"PushFunction", "dynamodb:DescribeStream", "table/stream/*", []string{"Lambda: PushEventSource"}, ""},
@@ -49,7 +49,7 @@ var Needs = slices.Concat(
 		{"PushFunction", "sqs:SendMessage", "FailedPushes", []string{"Lambda: PushEventSource, EventInvokeConfig"}, ""},
 
 		{"SweeperFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
-		{"SweeperFunction", "dynamodb:Query", "table/index/running", []string{"dynamolog.Unfinished", "dynamolog.Due"}, ""},
+		{"SweeperFunction", "dynamodb:Query", "table/index/running", []string{"dynamolog.running"}, ""},
 		{"SweeperFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, ""},
 		{"SweeperFunction", "lambda:InvokeFunction", "push", []string{"lambdaenv.sender"}, ""},
 

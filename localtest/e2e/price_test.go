@@ -30,13 +30,13 @@ import (
 // newServer returns a server as the agent function has it, whose worker is never invoked.
 func newServer(t testing.TB, client *dynamodb.Client, table string, x a2asrv.AgentExecutor) *server.Server {
 	l := dynamolog.New(client, table)
-	return &server.Server{Log: l, Retention: time.Hour, Card: demoagent.Card(), Runner: &run.Runner{
-		Log: l, Executor: x, Gap: lambdaenv.Gap, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	return server.New(server.Config{Store: l, Retention: time.Hour, Card: demoagent.Card(), Runner: run.New(run.Config{
+		Store: l, Executor: x, Gap: lambdaenv.Gap, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Invoke: func(_ context.Context, id a2a.TaskID) error {
 			t.Errorf("a worker was invoked for task %s", id)
 			return nil
 		},
-	}}
+	})})
 }
 
 // ask returns the request that sends the text.

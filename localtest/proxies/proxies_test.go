@@ -17,18 +17,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"a2alambda/internal/a2ahttp"
-	"a2alambda/internal/auth"
-	"a2alambda/internal/demoagent"
-	"a2alambda/internal/functionurl"
+	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
-	"a2alambda/internal/run"
-	"a2alambda/internal/server"
 	"a2alambda/internal/sse"
 	"a2alambda/localtest"
 	"a2alambda/localtest/client"
@@ -72,12 +67,7 @@ type upstream struct {
 
 func newUpstream(t *testing.T) upstream {
 	x := stepper{make(chan string)}
-	log, logger := new(memlog.Log), slog.New(slog.DiscardHandler)
-	runner := &run.Runner{Log: log, Executor: x, Logger: logger, Invoke: func(context.Context, a2a.TaskID) error { return nil }}
-	handler := a2ahttp.New(a2ahttp.Config{
-		Server: &server.Server{Log: log, Runner: runner, Retention: time.Hour, Card: demoagent.Card()},
-		Auth:   auth.None(), BaseURL: functionurl.BaseURL, Logger: logger,
-	})
+	handler := a2ahttp.New(hosttest.New(new(memlog.Log), x, slog.New(slog.DiscardHandler)))
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context()))) // it outlives its connection
 	}))

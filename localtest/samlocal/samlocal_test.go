@@ -106,9 +106,10 @@ func testSAMAPI(t *testing.T, sam *samlocal.SAM) {
 // newServer returns a server over the table whose worker never comes.
 func newServer(t *testing.T, client *dynamodb.Client, table string) *server.Server {
 	l := dynamolog.New(client, table)
-	return &server.Server{Log: l, Retention: time.Hour, Card: demoagent.Card(), Runner: &run.Runner{
-		Log: l, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Invoke: func(context.Context, a2a.TaskID) error { return nil },
-	}}
+	return server.New(server.Config{Store: l, Retention: time.Hour, Card: demoagent.Card(), Runner: run.New(run.Config{
+		Store: l, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Invoke: func(context.Context, a2a.TaskID) error { return nil },
+	})})
 }
 
 // leave puts a task into the table that is left to a worker.
@@ -161,11 +162,11 @@ func testSAMSweeper(t *testing.T, sam *samlocal.SAM, invoked <-chan invocation) 
 	s := newServer(t, db, table)
 	lost, running := leave(t, s), leave(t, s)
 	for id, until := range map[a2a.TaskID]time.Time{lost: time.Now(), running: time.Now().Add(time.Hour)} {
-		snapshot, err := s.Log.Load(t.Context(), id)
+		snapshot, err := s.Store.Load(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Log.Acquire(t.Context(), snapshot, "w", until); err != nil {
+		if _, err := s.Store.Acquire(t.Context(), snapshot, tasklog.Claim{Writer: "w", Until: until}); err != nil {
 			t.Fatal(err)
 		}
 	}

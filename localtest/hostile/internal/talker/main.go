@@ -27,7 +27,11 @@ import (
 func main() {
 	lambdaenv.LimitMemory()
 	ctx := context.Background()
-	runner, table, err := lambdaenv.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), talker{})
+	table, err := lambdaenv.Open(ctx, os.Getenv("TABLE_NAME"))
+	if err != nil {
+		log.Fatal("talker: ", err)
+	}
+	runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), talker{}, lambdaenv.NewLogger(""))
 	if err != nil {
 		log.Fatal("talker: ", err)
 	}
@@ -35,10 +39,10 @@ func main() {
 		lambda.Start(func(ctx context.Context, job lambdaenv.Job) error { return runner.Work(ctx, job.TaskID) })
 	}
 	lambda.Start(functionurl.Handler(a2ahttp.New(a2ahttp.Config{
-		Server: &server.Server{
-			Log: runner.Log, Runner: runner, Retention: 24 * time.Hour, Card: demoagent.Card(),
-			Push: &server.Push{Store: table.Pushes(), Check: func(*a2a.PushConfig) error { return nil }},
-		},
+		Server: server.New(server.Config{
+			Store: table.Log, Runner: runner, Retention: 24 * time.Hour, Card: demoagent.Card(),
+			Push: &server.Push{Store: table.Log.Pushes(), Check: func(*a2a.PushConfig) error { return nil }},
+		}),
 		BaseURL: functionurl.BaseURL, Room: functionurl.Room, Auth: auth.None(), Logger: runner.Logger,
 	})))
 }
