@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"net"
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"a2alambda/internal/dynamolog"
 	"a2alambda/localtest/bench/internal/load"
@@ -119,13 +119,11 @@ func (s *system) run(ctx context.Context, clients int) (*running, error) {
 
 // together calls f n times at once.
 func together(n int, f func() error) error {
-	errs := make([]error, n)
-	var group sync.WaitGroup
-	for i := range n {
-		group.Go(func() { errs[i] = f() })
+	var group errgroup.Group
+	for range n {
+		group.Go(f)
 	}
-	group.Wait()
-	return errors.Join(errs...)
+	return group.Wait()
 }
 
 // serve serves a function until it is closed, which calls end.
