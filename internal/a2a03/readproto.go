@@ -67,7 +67,7 @@ func hasParts(r *protojson.Reader) bool {
 }
 
 func bodyConfig(r *protojson.Reader) *a2a.SendMessageConfig {
-	c := &a2a.SendMessageConfig{ReturnImmediately: true} // false is not sent: clients leave out blocking where they mean that
+	c := &a2a.SendMessageConfig{ReturnImmediately: true} // blocking, if false, is not sent
 	length := func() {
 		if n := r.Int32(); n != 0 { // which is none
 			c.HistoryLength = &n
