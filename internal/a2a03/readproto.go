@@ -16,9 +16,8 @@ import (
 var (
 	bodyFields         = protojson.FieldsOf("message", "request", "configuration", "metadata")
 	bodyConfigFields   = protojson.FieldsOf("acceptedOutputModes", "blocking", "historyLength", "pushNotification")
-	protoMessageFields = protojson.FieldsOf("messageId", "contextId", "taskId", "role", "content", "parts", "metadata", "extensions",
-		"referenceTaskIds")
-	contentFields     = protoMessageFields.Only("messageId", "contextId", "taskId", "role", "content", "metadata", "extensions", "referenceTaskIds")
+	protoMessageFields = protojson.FieldsOf("messageId", "contextId", "taskId", "role", "content", "metadata", "extensions",
+		"referenceTaskIds", "parts") // which are not read
 	protoPartFields   = protojson.FieldsOf("text", "file", "data", "metadata")
 	protoFileFields   = protojson.FieldsOf("fileWithBytes", "fileWithUri", "mimeType", "name")
 	protoDataFields   = protojson.FieldsOf("data")
@@ -37,17 +36,14 @@ func sendBody(r *protojson.Reader) *a2a.SendMessageRequest {
 		return sendRequest(r, roles)
 	}
 	req := new(a2a.SendMessageRequest)
-	for name := range r.Members(bodyFields) {
-		switch name {
-		case "message", "request":
-			if m := message(r, contentFields, roles, protoPart); req.Message == nil || name == "message" {
-				req.Message = m
-			}
-		case "configuration":
-			req.Config = bodyConfig(r)
-		case "metadata":
-			req.Metadata = r.Object()
-		}
+	var other *a2a.Message
+	r.Fill(bodyFields,
+		func() { req.Message = message(r, protoMessageFields, roles, protoPart) },
+		func() { other = message(r, protoMessageFields, roles, protoPart) },
+		func() { req.Config = bodyConfig(r) },
+		&req.Metadata)
+	if req.Message == nil {
+		req.Message = other
 	}
 	return req
 }

@@ -105,10 +105,10 @@ func (f Fields) Name(of string) (name string, known bool) {
 }
 
 // Fill reads an object: the value of each field into what the target at its place points at, as [Read] does. A target may be a
-// func(), too, which is called at the value.
+// func(), too, which is called at the value. A field whose place is beyond the targets is not read.
 func (r *Reader) Fill(fields Fields, targets ...any) {
 	for _, place := range r.Members(fields) {
-		if place >= 0 {
+		if place >= 0 && place < len(targets) {
 			r.value(targets[place])
 		}
 	}
