@@ -1,3 +1,11 @@
+// Package a2a03 speaks A2A 0.3, in its two dialects: [JSONRPC] and [HTTPJSON].
+//
+// In JSON-RPC 0.3 has objects of its own, which are read in read.go and written in json.go.
+// HTTP+JSON has the version's protocol buffers in JSON instead: their requests are read in
+// readproto.go, and the SDK writes the results. All of them are the same tasks and events as in 1.0
+// but for two things. 0.3 knows only objects as data: others are wrapped in one (wrap.go). And it
+// says of an event whether the stream of a message ends with it. Timestamps are those of 1.0: UTC,
+// to the millisecond.
 package a2a03
 
 import (
@@ -36,14 +44,8 @@ var JSONRPC = &dialect.Dialect{
 		}
 		return json.Marshal(list)
 	},
-	Nothing: "null",
-	EventResult: func(stored []byte) ([]byte, error) {
-		event, err := decodeShown(stored)
-		if err != nil {
-			return nil, err
-		}
-		return encodeEvent(event)
-	},
+	Nothing:     "null",
+	EventResult: func(stored []byte) ([]byte, error) { return eventResult(stored, encodeEvent) },
 }
 
 // HTTPJSON is 0.3 in HTTP+JSON: that version's protocol buffers in JSON, which are not what its
@@ -66,19 +68,8 @@ var HTTPJSON = &dialect.Dialect{
 	PushResult:        pbjson.ToProtoPushConfigResponse,
 	PushListResult:    pbjson.ToProtoListPushConfigsResponse,
 	Nothing:           "{}",
-	EventResult: func(stored []byte) ([]byte, error) {
-		event, err := decodeShown(stored)
-		if err != nil {
-			return nil, err
-		}
-		data, err := pbjson.ToProtoStreamEvent(wrapEvent(event))
-		if s, ok := event.(*a2a.TaskStatusUpdateEvent); err == nil && ok && tasklog.Final(s.Status.State) && !s.Status.State.Terminal() {
-			// The SDK takes only terminal states for the last.
-			data = append(bytes.TrimSuffix(data, []byte("}}")), `,"final":true}}`...)
-		}
-		return data, err
-	},
-	Detailed: true,
+	EventResult:       func(stored []byte) ([]byte, error) { return eventResult(stored, protoEvent) },
+	Detailed:          true,
 }
 
 // maxProtoBytes is how many bytes of JSON a task may have in an answer over HTTP+JSON: the SDK
@@ -109,11 +100,23 @@ func listResult(list *a2a.ListTasksResponse, _ bool) ([]byte, error) {
 	return jsonline.Marshal(encoded)
 }
 
-// decodeShown decodes an event of the log as clients are shown it.
-func decodeShown(stored []byte) (a2a.Event, error) {
+// eventResult encodes an event of the log as clients are shown it.
+func eventResult(stored []byte, encode func(a2a.Event) ([]byte, error)) ([]byte, error) {
 	event, err := tasklog.Decode(stored)
+	if err != nil {
+		return nil, err
+	}
 	if t, ok := event.(*a2a.Task); ok {
 		tasklog.JoinTexts(t)
 	}
-	return event, err
+	return encode(event)
+}
+
+func protoEvent(event a2a.Event) ([]byte, error) {
+	data, err := pbjson.ToProtoStreamEvent(wrapEvent(event))
+	if s, ok := event.(*a2a.TaskStatusUpdateEvent); err == nil && ok && tasklog.Final(s.Status.State) && !s.Status.State.Terminal() {
+		// The SDK takes only terminal states for the last.
+		data = append(bytes.TrimSuffix(data, []byte("}}")), `,"final":true}}`...)
+	}
+	return data, err
 }

@@ -23,13 +23,12 @@ type Reader struct {
 	// Given are fields of the first object that is read, in JSON. Its own members of these names don't count.
 	Given map[string][]byte
 
-	data []byte
-	i    int
-	err  *FieldError
+	cursor
+	err *FieldError
 }
 
 // NewReader returns a reader of the text.
-func NewReader(text []byte) *Reader { return &Reader{States: States, data: text} }
+func NewReader(text []byte) *Reader { return &Reader{States: States, cursor: cursor{data: text}} }
 
 // Err returns the first error, or nil.
 func (r *Reader) Err() error {
@@ -242,12 +241,6 @@ func (r *Reader) Kind() string {
 		return "a boolean"
 	}
 	return "a number"
-}
-
-func (r *Reader) space() {
-	for r.i < len(r.data) && isSpace(r.data[r.i]) {
-		r.i++
-	}
 }
 
 // quoted reads a string, and returns it as it is.

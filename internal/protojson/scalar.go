@@ -45,36 +45,21 @@ func (r *Reader) Int32() int {
 		r.unexpected(expected)
 		return 0
 	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil && r.Lenient && isNumber(text) {
-		var f float64
-		if f, err = strconv.ParseFloat(text, 64); err == nil && f != math.Trunc(f) {
-			err = strconv.ErrSyntax
-		}
-		n = int64(max(math.MinInt64/2, min(f, math.MaxInt64/2)))
-		if f != 0 && math.Abs(f) > math.MaxInt32+1 {
-			err = strconv.ErrRange
-		}
-	}
-	switch {
-	case err == nil && (n < math.MinInt32 || n > math.MaxInt32), isNumber(text) && isRange(err):
-		r.Fail("is %s, not between %d and %d", Echo(text), math.MinInt32, math.MaxInt32)
-		return 0
-	case err != nil || !isNumber(text):
+	n, _ := strconv.ParseFloat(text, 64) // beyond its range it is infinite
+	switch whole := n == math.Trunc(n) || math.Abs(n) > math.MaxInt32+1; {
+	case !isNumber(text), !whole, !r.Lenient && strings.ContainsAny(text, ".eE"):
 		r.Fail("is %s, not %s", Echo(text), expected)
+		return 0
+	case n < math.MinInt32, n > math.MaxInt32:
+		r.Fail("is %s, not between %d and %d", Echo(text), math.MinInt32, math.MaxInt32)
 		return 0
 	}
 	return int(n)
 }
 
-func isRange(err error) bool {
-	e, ok := err.(*strconv.NumError)
-	return err == strconv.ErrRange || ok && e.Err == strconv.ErrRange
-}
-
 // isNumber reports whether the text is a number in JSON.
 func isNumber(text string) bool {
-	s := scanner{data: []byte(text)}
+	s := scanner{cursor: cursor{data: []byte(text)}}
 	return s.number() && s.i == len(text)
 }
 

@@ -40,7 +40,7 @@ func (e *TooMuch) Error() string {
 // [*FieldError] for what RFC 7493 forbids and parsers read each in its own way: a name that an object has twice, a string that is
 // not UTF-8, or half of a surrogate pair. It stops at the first. It allocates next to nothing, but for objects with many members.
 func Scan(data []byte, l Limits) error {
-	s := scanner{data: data, limits: l}
+	s := scanner{cursor: cursor{data: data}, limits: l}
 	for s.next() {
 	}
 	if s.err != nil {
@@ -54,8 +54,7 @@ func Scan(data []byte, l Limits) error {
 
 // scanner is where a scan is in its text.
 type scanner struct {
-	data   []byte
-	i      int
+	cursor
 	limits Limits
 	values int
 	open   []container // from the outermost
@@ -172,11 +171,11 @@ func (s *scanner) member() bool {
 		return false
 	}
 	in.key = s.data[begin:s.i]
-	if name := in.key[1 : len(in.key)-1]; bytes.IndexByte(name, '\\') >= 0 {
-		if !in.names.add([]byte(unquote(in.key))) {
-			return s.fault("is given twice")
-		}
-	} else if !in.names.add(name) {
+	name := in.key[1 : len(in.key)-1]
+	if bytes.IndexByte(name, '\\') >= 0 {
+		name = []byte(unquote(in.key))
+	}
+	if !in.names.add(name) {
 		return s.fault("is given twice")
 	}
 	if s.space(); !s.at(':') {
@@ -282,9 +281,15 @@ func (s *scanner) word(w string) bool {
 	return true
 }
 
-func (s *scanner) space() {
-	for s.i < len(s.data) && isSpace(s.data[s.i]) {
-		s.i++
+// cursor is a place in a text.
+type cursor struct {
+	data []byte
+	i    int
+}
+
+func (c *cursor) space() {
+	for c.i < len(c.data) && isSpace(c.data[c.i]) {
+		c.i++
 	}
 }
 
