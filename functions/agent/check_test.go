@@ -1,12 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"errors"
-	"net"
+	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
+
+	"a2alambda/localtest/process"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
@@ -14,16 +15,7 @@ import (
 // serveAgent runs the agent as a local server, and returns its URL.
 func serveAgent(t *testing.T, env ...string) string {
 	t.Helper()
-	cmd := command(t, append(env, "PORT=0")...)
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+	for lines := process.Lines(t, command(t, append(env, "PORT=0")...)); lines.Scan(); {
 		if _, url, ok := strings.Cut(lines.Text(), "A2A endpoint: "); ok {
 			return url
 		}
@@ -36,12 +28,11 @@ func serveAgent(t *testing.T, env ...string) string {
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	url := serveAgent(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free
+	port, err := process.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	receiver := l.Addr().String()
-	l.Close()
+	receiver := fmt.Sprint("127.0.0.1:", port)
 	cmd := command(t)
 	cmd.Args = append(cmd.Args, "check", "-need", "stream,resume,cancel,push", "-long", "5s", "-listen", receiver, "-push", "http://"+receiver+"/", url)
 	if out, err := cmd.CombinedOutput(); err != nil {

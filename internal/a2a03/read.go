@@ -32,7 +32,7 @@ func sendRequest(r *protojson.Reader, roles []string) *a2a.SendMessageRequest {
 	for name := range r.Members(paramsFields) {
 		switch name {
 		case "message":
-			req.Message = message(r, roles)
+			req.Message = message(r, messageFields, roles, "parts", part)
 		case "configuration":
 			req.Config = sendConfig(r)
 		case "metadata":
@@ -63,9 +63,12 @@ func sendConfig(r *protojson.Reader) *a2a.SendMessageConfig {
 	return c
 }
 
-func message(r *protojson.Reader, roles []string) *a2a.Message {
+// message reads a message, whose parts are in the field with that name.
+func message(
+	r *protojson.Reader, fields protojson.Fields, roles []string, parts string, part func(*protojson.Reader) *a2a.Part,
+) *a2a.Message {
 	m := new(a2a.Message)
-	for name := range r.Members(messageFields) {
+	for name := range r.Members(fields) {
 		switch name {
 		case "messageId":
 			m.ID = r.String()
@@ -75,7 +78,7 @@ func message(r *protojson.Reader, roles []string) *a2a.Message {
 			m.TaskID = a2a.TaskID(r.String())
 		case "role":
 			m.Role = toRole(r.Enum(roles))
-		case "parts":
+		case parts:
 			for range r.Elements() {
 				m.Parts = append(m.Parts, part(r))
 			}

@@ -39,7 +39,7 @@ func sendBody(r *protojson.Reader) *a2a.SendMessageRequest {
 	for name := range r.Members(bodyFields) {
 		switch name {
 		case "message", "request":
-			if m := protoMessage(r); req.Message == nil || name == "message" {
+			if m := message(r, protoMessageFields, roles, "content", protoPart); req.Message == nil || name == "message" {
 				req.Message = m
 			}
 		case "configuration":
@@ -66,7 +66,7 @@ func hasParts(r *protojson.Reader) bool {
 }
 
 func bodyConfig(r *protojson.Reader) *a2a.SendMessageConfig {
-	c := &a2a.SendMessageConfig{ReturnImmediately: true} // false is not sent: clients leave out blocking where they mean that
+	c := &a2a.SendMessageConfig{ReturnImmediately: true} // blocking, if false, is not sent
 	for name := range r.Members(bodyConfigFields) {
 		switch name {
 		case "acceptedOutputModes":
@@ -83,33 +83,6 @@ func bodyConfig(r *protojson.Reader) *a2a.SendMessageConfig {
 		}
 	}
 	return c
-}
-
-func protoMessage(r *protojson.Reader) *a2a.Message {
-	m := new(a2a.Message)
-	for name := range r.Members(protoMessageFields) {
-		switch name {
-		case "messageId":
-			m.ID = r.String()
-		case "contextId":
-			m.ContextID = r.String()
-		case "taskId":
-			m.TaskID = a2a.TaskID(r.String())
-		case "role":
-			m.Role = toRole(r.Enum(roles))
-		case "content":
-			for range r.Elements() {
-				m.Parts = append(m.Parts, protoPart(r))
-			}
-		case "metadata":
-			m.Metadata = r.Object()
-		case "extensions":
-			m.Extensions = protojson.Strings[string](r)
-		case "referenceTaskIds":
-			m.ReferenceTasks = protojson.Strings[a2a.TaskID](r)
-		}
-	}
-	return m
 }
 
 func protoPart(r *protojson.Reader) *a2a.Part {

@@ -101,12 +101,12 @@ func (j *jsonResponder) respond(o operation) error {
 }
 
 func (j *jsonResponder) fail(err error) {
-	status, _, body := j.failure(err)
+	status, _, body := j.encodeFailure(err)
 	j.write(status, body)
 }
 
-// failure is the binding's failure of an error, with its body encoded.
-func (j *jsonResponder) failure(err error) (status int, field string, body []byte) {
+// encodeFailure is the binding's failure for an error, with the body encoded.
+func (j *jsonResponder) encodeFailure(err error) (status int, field string, body []byte) {
 	f := j.explain(err)
 	observationOf(j.r).failed = &f.kind
 	status, field, v := j.q.binding.failure(j.q.dialect, f)

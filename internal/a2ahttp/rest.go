@@ -64,7 +64,7 @@ func (rest) failure(d *dialect.Dialect, f failure) (status int, field string, bo
 
 // route is a path of the binding, without what may be before it: a tenant (1.0) or v1 (0.3).
 type route struct {
-	path       []string          // segments; in braces the name of a parameter, before what the segment ends with
+	path       []string          // segments: "{id}:cancel" is any that ends in :cancel, after the id
 	operations map[string]string // by the verb
 }
 

@@ -101,7 +101,7 @@ func (s *sseResponder) end(err error) error {
 // HTTP has a status for the error, as always over HTTP+JSON, all clients see that, and the answer is
 // JSON.
 func (s *sseResponder) fail(err error) {
-	status, field, body := s.failure(err)
+	status, field, body := s.encodeFailure(err)
 	if !s.begun && status != http.StatusOK {
 		s.write(status, body)
 		return
@@ -121,7 +121,7 @@ func (s *sseResponder) begin() {
 	}
 	s.begun = true
 	h := s.w.Header()
-	h.Set("Content-Type", "text/event-stream; charset=utf-8") // what else it could be, some clients guess
+	h.Set("Content-Type", "text/event-stream; charset=utf-8") // without it, some clients guess
 	h.Set("Cache-Control", "no-store, no-transform")
 	h.Set("X-Accel-Buffering", "no") // nginx and its kin buffer otherwise
 	s.flush, s.room = http.NewResponseController(s.w).Flush, s.newRoom()

@@ -48,6 +48,15 @@ func newBrowser(t *testing.T) *browser {
 	return startBrowser(t)
 }
 
+// visit starts the browser of a test, which shows the agent at a URL, with the focus where messages are written.
+func visit(t *testing.T, url string) *browser {
+	t.Helper()
+	b := newBrowser(t)
+	b.open(url + "/")
+	b.focus("Message to the agent", false)
+	return b
+}
+
 // another starts one more, with nothing in it that the first one knows.
 func (b *browser) another() *browser {
 	b.t.Helper()

@@ -101,9 +101,7 @@ func TestPageAccessible(t *testing.T) {
 func TestPageHeard(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
-	b := newBrowser(t)
-	b.open(servePage(t, x).URL + "/")
-	b.focus("Message to the agent", false)
+	b := visit(t, servePage(t, x).URL)
 	b.send("Go")
 	said := `[...document.querySelectorAll('#said p')].map((p) => p.textContent)`
 	for _, piece := range strings.SplitAfter("One two three. Four **five** six. Sev", " ") {
@@ -139,9 +137,7 @@ func TestPageHeard(t *testing.T) {
 func TestPageRightToLeft(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
-	b := newBrowser(t)
-	b.open(servePage(t, x).URL + "/")
-	b.focus("Message to the agent", false)
+	b := visit(t, servePage(t, x).URL)
 	b.send("שלום")
 	x.artifact(t, "תשובה", a2a.NewTextPart("# כותרת\n\nשלום **עולם**\n\n- אחד\n\nHello"))
 	b.wait(`document.querySelectorAll('.artifact .prose > *').length === 4`)

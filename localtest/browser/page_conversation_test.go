@@ -21,9 +21,7 @@ func TestPageReload(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
 	base := servePage(t, x).URL
-	b := newBrowser(t)
-	b.open(base + "/")
-	b.focus("Message to the agent", false)
+	b := visit(t, base)
 	b.send("First")
 	x.status(t, a2a.TaskStateCompleted)
 	b.wait(state + ` === 'Completed'`)
@@ -60,9 +58,7 @@ func TestPageHistory(t *testing.T) {
 	t.Parallel()
 	agent := newPaced(t)
 	base := servePage(t, agent.demo()).URL
-	b := newBrowser(t)
-	b.open(base + "/")
-	b.focus("Message to the agent", false)
+	b := visit(t, base)
 	b.send("One")
 	agent.step(t, 4)
 	b.wait(state + ` === 'Completed'`)
@@ -124,9 +120,7 @@ func TestPageRecent(t *testing.T) {
 func TestPageKilled(t *testing.T) {
 	t.Parallel()
 	s, url := stack.New(t, stack.Config{Agent: emulator.Config{Overtime: client.Patience}, Worker: emulator.Config{Overtime: client.Patience}})
-	b := newBrowser(t)
-	b.open(url + "/")
-	b.focus("Message to the agent", false)
+	b := visit(t, url)
 	b.send("Stream me a response!")
 	b.wait(numbers + ` === '1 2'`)
 	if err := s.Agent.Kill(runner(t, s)); err != nil {

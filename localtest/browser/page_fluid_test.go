@@ -15,9 +15,7 @@ func TestPageMany(t *testing.T) {
 	t.Parallel()
 	const chunks, lines = 20_000, 1000
 	x := newScripted(t)
-	b := newBrowser(t)
-	b.open(servePage(t, x).URL + "/")
-	b.focus("Message to the agent", false)
+	b := visit(t, servePage(t, x).URL)
 	b.send("Go")
 	var all []string
 	var want strings.Builder
@@ -47,9 +45,7 @@ func TestPageMany(t *testing.T) {
 func TestPageManyStates(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
-	b := newBrowser(t)
-	b.open(servePage(t, x).URL + "/")
-	b.focus("Message to the agent", false)
+	b := visit(t, servePage(t, x).URL)
 	b.send("Go")
 	x.say(t, func(ec *a2asrv.ExecutorContext) (events []a2a.Event) {
 		for i := range 2000 {

@@ -130,9 +130,7 @@ func TestPageLostCancel(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
 	server, base := serveRefusing(t, x)
-	b := newBrowser(t)
-	b.open(base + "/")
-	b.focus("Message to the agent", false)
+	b := visit(t, base)
 
 	b.send("One")
 	x.status(t, a2a.TaskStateWorking)

@@ -16,9 +16,7 @@ const answer = `[...document.querySelectorAll('.artifact .prose')].at(-1)?.inner
 func TestPageMarkdown(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
-	b := newBrowser(t)
-	b.open(servePage(t, x).URL + "/")
-	b.focus("Message to the agent", false)
+	b := visit(t, servePage(t, x).URL)
 	for name, test := range map[string]struct{ text, want string }{
 		"emphasis":      {"a *b* **c** ~~d~~ `e` 5*3*2 snake_case_name", `<p>a <em>b</em> <strong>c</strong> <s>d</s> <code>e</code> 5<em>3</em>2 snake_case_name</p>`},
 		"headings":      {"# One\n\n## Two\n\n### Three", `<h5>One</h5><h5>Two</h5><h6>Three</h6>`},
@@ -73,9 +71,7 @@ func jsonText(s string) string {
 func TestPageHalfWritten(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
-	b := newBrowser(t)
-	b.open(servePage(t, x).URL + "/")
-	b.focus("Message to the agent", false)
+	b := visit(t, servePage(t, x).URL)
 	b.send("Go")
 	const text = "# Title\n\nSome **bold** and *slanted* and `code` text, a [link](https://example.com) too.\n- one\n- **two**\n\n" +
 		"1. first\n2. second\n\n| a | b |\n|---|---|\n| 1 | **2** |\n\n```go\nx := 1\n```\n\n> said\n\nAn end"
@@ -114,9 +110,7 @@ func TestPageHalfWritten(t *testing.T) {
 func TestPageCopy(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
-	b := newBrowser(t)
-	b.open(servePage(t, x).URL + "/")
-	b.focus("Message to the agent", false)
+	b := visit(t, servePage(t, x).URL)
 	b.send("Go")
 	x.artifact(t, "answer", a2a.NewTextPart("```sh\ngo run ./functions/agent\n```"))
 	b.wait(`$text('.copy') === 'Copy'`)

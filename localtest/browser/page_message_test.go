@@ -23,9 +23,7 @@ func TestPageSending(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"not now"}}`))
 	})
-	b := newBrowser(t)
-	b.open(base + "/")
-	b.focus("Message to the agent", false)
+	b := visit(t, base)
 	b.send("Hello")
 	<-arrived
 	b.becomes(`[$all('.said'), `+state+`]`, `[["Hello\nSending …"],"Sending"]`)
@@ -100,9 +98,7 @@ func TestPageUnsent(t *testing.T) {
 		arrived <- struct{}{}
 		<-r.Context().Done()
 	})
-	b := newBrowser(t)
-	b.open(base + "/")
-	b.focus("Message to the agent", false)
+	b := visit(t, base)
 	b.send("Hello")
 	<-arrived
 	server.refuse("", nil)

@@ -16,9 +16,7 @@ func TestPageSilence(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
 	way := routeTo(t, servePage(t, x).URL)
-	b := newBrowser(t)
-	b.open(way.url() + "/")
-	b.focus("Message to the agent", false)
+	b := visit(t, way.url())
 	b.send("Hello")
 	x.chunks(t, "One ")
 	b.wait(numbers + ` === '1 2'`)
@@ -36,9 +34,7 @@ func TestPageAbsence(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
 	way := routeTo(t, servePage(t, x).URL)
-	b := newBrowser(t)
-	b.open(way.url() + "/")
-	b.focus("Message to the agent", false)
+	b := visit(t, way.url())
 	b.send("Hello")
 	x.chunks(t, "One ")
 	b.wait(numbers + ` === '1 2'`)
@@ -68,9 +64,7 @@ func TestPageOverloaded(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
 	server, base := serveRefusing(t, x)
-	b := newBrowser(t)
-	b.open(base + "/")
-	b.focus("Message to the agent", false)
+	b := visit(t, base)
 	for i, answer := range []http.HandlerFunc{
 		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) },
 		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
@@ -132,9 +126,7 @@ func TestPageComments(t *testing.T) {
 	const task = `{"jsonrpc":"2.0","id":1,"result":{"task":{"id":"t","contextId":"c","status":{"state":"TASK_STATE_WORKING","timestamp":"2026-01-02T03:04:05Z"}}}}`
 	const end = `{"jsonrpc":"2.0","id":1,"result":{"statusUpdate":{"taskId":"t","contextId":"c","status":{"state":"TASK_STATE_COMPLETED","timestamp":"2026-01-02T03:04:06Z"}}}}`
 	const text = ": ping\n\nid: 1\n: ping\ndata: " + task + "\n\n: ping\n: ping\nretry: 1000\n\r\n: ping\r\nid:2\r\ndata:" + end + "\r\n\r\n: the end\n"
-	b := newBrowser(t)
-	b.open(base + "/")
-	b.focus("Message to the agent", false)
+	b := visit(t, base)
 	for length := 1; length < len(text); length = length*2 + 1 {
 		server.refuse("SendStreamingMessage", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/event-stream")

@@ -54,9 +54,7 @@ func TestPageParts(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
 	s := servePage(t, x)
-	b := newBrowser(t)
-	b.open(s.URL + "/")
-	b.focus("Message to the agent", false)
+	b := visit(t, s.URL)
 	b.send("Show me")
 	page := `<script>document.title='no'</script>`
 	x.artifact(t, "files",

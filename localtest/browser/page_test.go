@@ -221,9 +221,7 @@ func TestPageServed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			base := start(t)
-			b := newBrowser(t)
-			b.open(base + "/")
-			b.focus("Message to the agent", false)
+			b := visit(t, base)
 			b.send("Stream me a response!")
 			b.wait(state + ` === 'Completed'`)
 			b.equal(`$all('.artifact .parts')`, `["Your query 'Stream me a response!' has been processed successfully!"]`)
@@ -279,9 +277,7 @@ func TestPageArtifacts(t *testing.T) {
 	t.Parallel()
 	x := teller{newPaced(t)}
 	s := servePage(t, x)
-	b := newBrowser(t)
-	b.open(s.URL + "/")
-	b.focus("Message to the agent", false)
+	b := visit(t, s.URL)
 	b.send("Tell me a story")
 	x.step(t, 2)
 	b.wait(`$text('.artifact .parts') === 'Once'`)

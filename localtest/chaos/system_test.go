@@ -48,25 +48,18 @@ func start(t *testing.T, c config) *system {
 	endpoint := dynamodblocal.Endpoint(t)
 	client, table := dynamodblocal.Table(t)
 	s := &system{log: dynamolog.New(client, table)}
-	proxy := func(seed uint64) (*faults.Proxy, *httptest.Server) {
-		p, err := faults.New(endpoint, seed)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p, httptest.NewServer(p)
-	}
-	var ofAgent, ofWorkers *httptest.Server
-	s.agentDB, ofAgent = proxy(c.seed)
-	s.workersDB, ofWorkers = proxy(c.seed + 1)
+	var ofAgent, ofWorkers string
+	s.agentDB, ofAgent = faults.Start(t, endpoint, c.seed)
+	s.workersDB, ofWorkers = faults.Start(t, endpoint, c.seed+1)
 
 	changes := slices.Concat(talkative, c.changes)
 	agent, worker := build(t, "agent", changes...), build(t, "worker", changes...)
 	s.Stack, s.agent = stack.New(t, stack.Config{
-		Agent:    emulator.Config{Binary: agent, Timeout: c.timeout, Env: []string{"AWS_ENDPOINT_URL_DYNAMODB=" + ofAgent.URL}},
+		Agent:    emulator.Config{Binary: agent, Timeout: c.timeout, Env: []string{"AWS_ENDPOINT_URL_DYNAMODB=" + ofAgent}},
 		Worker:   emulator.Config{Binary: worker, Timeout: lasting},
 		Sweeper:  emulator.Config{Timeout: time.Minute},
 		Invoke:   emulator.LambdaConfig{Deliver: c.deliver},
-		DynamoDB: ofWorkers.URL,
+		DynamoDB: ofWorkers,
 		Table:    table,
 	})
 	var err error
@@ -82,8 +75,6 @@ func start(t *testing.T, c config) *system {
 		s.second.Close()
 		s.Stack.Close()
 		other.Close()
-		ofAgent.Close()
-		ofWorkers.Close()
 	})
 	t.Cleanup(s.close)
 	return s

@@ -12,8 +12,21 @@ import (
 	"a2alambda/internal/sse"
 )
 
-// HTTP is what all calls are sent with. It keeps connections for as many streams as run at once.
-var HTTP = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100, DisableCompression: true}}
+// Transport is what all calls are sent with. It keeps connections for as many streams as run at once.
+var Transport = &http.Transport{MaxIdleConnsPerHost: 100, DisableCompression: true}
+
+// Bearer is a transport that shows a token, as another one's.
+type Bearer struct {
+	Token string
+	Next  http.RoundTripper
+}
+
+// RoundTrip sends a copy of r with the token.
+func (b Bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+b.Token)
+	return b.Next.RoundTrip(r)
+}
 
 // Answer is a response in one piece.
 type Answer struct {
@@ -41,6 +54,11 @@ func Request(method, params string) string {
 
 // Send sends a request, with headers as name, value, name, value. A body is JSON.
 func Send(ctx context.Context, method, url, body string, headers ...string) (*http.Response, error) {
+	return Through(ctx, Transport, method, url, body, headers...)
+}
+
+// Through is [Send] by another transport, which may sign requests.
+func Through(ctx context.Context, transport http.RoundTripper, method, url, body string, headers ...string) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -51,19 +69,19 @@ func Send(ctx context.Context, method, url, body string, headers ...string) (*ht
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	return HTTP.Do(r)
+	return (&http.Client{Transport: transport}).Do(r)
 }
 
 // Do sends a request as [Send] does, and returns the answer, whatever its status is.
 func Do(ctx context.Context, method, url, body string, headers ...string) (Answer, error) {
-	resp, err := Send(ctx, method, url, body, headers...)
+	return Read(Send(ctx, method, url, body, headers...))
+}
+
+// Read reads an answer to its end.
+func Read(resp *http.Response, err error) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	return answer(resp)
-}
-
-func answer(resp *http.Response) (Answer, error) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	return Answer{resp.StatusCode, resp.Header, string(body)}, err
@@ -99,7 +117,7 @@ func NewStream(resp *http.Response, err error) (*Stream, error) {
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
-		a, err := answer(resp)
+		a, err := Read(resp, nil)
 		if err != nil {
 			return nil, err
 		}

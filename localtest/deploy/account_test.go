@@ -1,10 +1,7 @@
 package deploy_test
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -17,16 +14,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
+	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/ministack"
 )
 
@@ -36,34 +32,8 @@ type key struct{ id, secret string }
 var root = key{ministack.Key, ministack.Key}
 
 // signer is a transport that signs requests to a service.
-type signer struct {
-	key
-	service string
-	next    http.RoundTripper
-}
-
-func (s signer) RoundTrip(r *http.Request) (*http.Response, error) {
-	var body []byte
-	if r.Body != nil {
-		var err error
-		body, err = io.ReadAll(r.Body)
-		r.Body.Close()
-		if err != nil {
-			return nil, err
-		}
-	}
-	r = r.Clone(r.Context())
-	r.Body, r.ContentLength = http.NoBody, int64(len(body))
-	if len(body) > 0 {
-		r.Body = io.NopCloser(bytes.NewReader(body))
-	}
-	sum := sha256.Sum256(body)
-	keys := aws.Credentials{AccessKeyID: s.id, SecretAccessKey: s.secret}
-	err := v4.NewSigner().SignHTTP(r.Context(), keys, r, hex.EncodeToString(sum[:]), s.service, ministack.Region, time.Now())
-	if err != nil {
-		return nil, err
-	}
-	return s.next.RoundTrip(r)
+func signer(k key, service string, next http.RoundTripper) http.RoundTripper {
+	return emulator.Signer{AccessKey: k.id, Secret: k.secret, Service: service, Next: next}
 }
 
 // account is an AWS account, asked as its root user.
@@ -82,7 +52,7 @@ func (a account) query(ctx context.Context, service, version, action string, par
 		return err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := (&http.Client{Transport: signer{root, service, http.DefaultTransport}}).Do(req)
+	resp, err := (&http.Client{Transport: signer(root, service, http.DefaultTransport)}).Do(req)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package deploy_test
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,19 +9,9 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2aclient"
 	"github.com/a2aproject/a2a-go/v2/a2aclient/agentcard"
+
+	agent "a2alambda/localtest/client"
 )
-
-// bearer is a transport that sends a token.
-type bearer struct {
-	token string
-	next  http.RoundTripper
-}
-
-func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+b.token)
-	return b.next.RoundTrip(r)
-}
 
 // client is the Go SDK's, of a deployed agent whose card it has read.
 type client struct {
@@ -114,19 +103,9 @@ func describe(e a2a.Event) string {
 // status returns what a list of tasks is answered with, under a URL with a slash at the end: a status and a body.
 func status(t testing.TB, url string, transport http.RoundTripper) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"tasks", nil)
+	a, err := agent.Read(agent.Through(t.Context(), transport, http.MethodGet, url+"tasks", "", "A2A-Version", "1.0"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("A2A-Version", "1.0")
-	resp, err := (&http.Client{Transport: transport}).Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(body)
+	return a.Status, a.Body
 }

@@ -27,6 +27,8 @@ import (
 	"a2alambda/localtest/deploy"
 	"a2alambda/localtest/ministack"
 	"a2alambda/localtest/samlocal"
+
+	agent "a2alambda/localtest/client"
 )
 
 var full = flag.Bool("full", false, "deploy each Auth both for trying it out and for production, and lint with each set of parameters: some minutes")
@@ -136,9 +138,9 @@ func (d *deployment) test(t *testing.T, env string, auths []string) {
 func (d *deployment) caller(auth string) http.RoundTripper {
 	switch auth {
 	case "iam":
-		return signer{d.allowed, "lambda", d.account}
+		return signer(d.allowed, "lambda", d.account)
 	case "oidc":
-		return bearer{d.issuer.Token(map[string]any{"sub": "alice", "aud": "agent"}), d.account}
+		return agent.Bearer{Token: d.issuer.Token(map[string]any{"sub": "alice", "aud": "agent"}), Next: d.account}
 	}
 	return d.account
 }
@@ -178,10 +180,10 @@ func (d *deployment) refused(t *testing.T, s *stack, c *client, auth string) {
 		want      int
 	}{
 		{"iam", "who does not sign", d.account, http.StatusForbidden},
-		{"iam", "who is not allowed", signer{d.nobody, "lambda", d.account}, http.StatusForbidden},
-		{"iam", "who signs with another's secret", signer{key{d.allowed.id, d.nobody.secret}, "lambda", d.account}, http.StatusForbidden},
+		{"iam", "who is not allowed", signer(d.nobody, "lambda", d.account), http.StatusForbidden},
+		{"iam", "who signs with another's secret", signer(key{d.allowed.id, d.nobody.secret}, "lambda", d.account), http.StatusForbidden},
 		{"oidc", "who has no token", d.account, http.StatusUnauthorized},
-		{"oidc", "who has a token for others", bearer{d.issuer.Token(map[string]any{"sub": "alice", "aud": "others"}), d.account}, http.StatusUnauthorized},
+		{"oidc", "who has a token for others", agent.Bearer{Token: d.issuer.Token(map[string]any{"sub": "alice", "aud": "others"}), Next: d.account}, http.StatusUnauthorized},
 	} {
 		if try.auth == auth {
 			if got, body := status(t, c.url, try.as); got != try.want {
@@ -201,8 +203,8 @@ func (d *deployment) api(t *testing.T, s *stack, auth string) {
 	}
 	as := d.caller(auth)
 	if auth == "iam" {
-		as = signer{d.allowed, "execute-api", d.account}
-		for who, as := range map[string]http.RoundTripper{"who does not sign": d.account, "who is not allowed": signer{d.nobody, "execute-api", d.account}} {
+		as = signer(d.allowed, "execute-api", d.account)
+		for who, as := range map[string]http.RoundTripper{"who does not sign": d.account, "who is not allowed": signer(d.nobody, "execute-api", d.account)} {
 			if got, body := status(t, url, as); got != http.StatusForbidden {
 				t.Errorf("iam: %s gets %d %s from the API", who, got, body)
 			}

@@ -2,7 +2,6 @@ package deploy_test
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +19,8 @@ import (
 	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
 	"a2alambda/localtest/ministack"
+
+	agent "a2alambda/localtest/client"
 )
 
 // runbook returns the commands of a section of docs/operations.md, as they stand there.
@@ -127,17 +128,12 @@ func (s *stack) rotate(t *testing.T, c *client) {
 // keys returns the ids of the published keys.
 func (s *stack) keys(t testing.TB, c *client) (ids []string) {
 	t.Helper()
-	resp, err := (&http.Client{Transport: s.account}).Get(c.url + ".well-known/jwks.json")
+	a, err := agent.Read(agent.Through(t.Context(), s.account, http.MethodGet, c.url+".well-known/jwks.json", ""))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range regexp.MustCompile(`"kid":"([^"]+)"`).FindAllSubmatch(body, -1) {
-		ids = append(ids, string(m[1]))
+	for _, m := range regexp.MustCompile(`"kid":"([^"]+)"`).FindAllStringSubmatch(a.Body, -1) {
+		ids = append(ids, m[1])
 	}
 	return ids
 }

@@ -3,23 +3,14 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
 
 	"a2alambda/internal/auth/authtest"
+	"a2alambda/localtest/client"
 	"a2alambda/localtest/emulator"
 )
-
-// bearer sends requests with a token.
-type bearer string
-
-func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+string(b))
-	return http.DefaultTransport.RoundTrip(r)
-}
 
 // TestCallers has the deployed agent tell callers apart, by the tokens of an issuer and by the signatures that its function URL
 // verifies: nobody gets in without, and each sees their own tasks only.
@@ -29,7 +20,7 @@ func TestCallers(t *testing.T) {
 		t.Parallel()
 		issuer := authtest.NewIssuer(t)
 		token := func(sub, audience string) http.RoundTripper {
-			return bearer(issuer.Token(map[string]any{"sub": sub, "aud": audience}))
+			return client.Bearer{Token: issuer.Token(map[string]any{"sub": sub, "aud": audience}), Next: http.DefaultTransport}
 		}
 		s := newSystem(t, options{auth: []string{"AUTH=oidc", "OIDC_ISSUER=" + issuer.URL, "OIDC_AUDIENCE=agent"}})
 		testCallers(t, s, "openIdConnect", token("alice", "agent"), token("alice", "agent"), token("bob", "agent"), map[string]http.RoundTripper{
@@ -54,24 +45,11 @@ func TestCallers(t *testing.T) {
 // testCallers has alice, who comes in two ways, and bob call the system, and those who are refused, by what they are told.
 func testCallers(t *testing.T, s *system, scheme string, alice, aliceAgain, bob http.RoundTripper, refused map[string]http.RoundTripper) {
 	call := func(as http.RoundTripper, verb, path, body string) (status int, challenge, answer string) {
-		req, err := http.NewRequestWithContext(t.Context(), verb, s.url+path, strings.NewReader(body))
+		a, err := client.Read(client.Through(t.Context(), as, verb, s.url+path, body, "A2A-Version", "1.0"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if body != "" {
-			req.Header.Set("Content-Type", "application/json")
-		}
-		req.Header.Set("A2A-Version", "1.0")
-		resp, err := (&http.Client{Transport: as}).Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		data, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp.StatusCode, resp.Header.Get("WWW-Authenticate"), string(data)
+		return a.Status, a.Header.Get("WWW-Authenticate"), a.Body
 	}
 	const ask = `{"message":{"messageId":"m-1","role":"ROLE_USER","parts":[{"data":1}]}}`
 	status, _, answer := call(alice, "POST", "/message:send", ask)

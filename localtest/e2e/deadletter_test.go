@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"a2alambda/localtest/emulator"
 )
 
 // TestFailedWake checks that the log says which tasks the push function has failed to look at. What Lambda writes to the dead-letter queue
@@ -17,20 +15,12 @@ func TestFailedWake(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	config := deployedFunctions(t)["push"]
-	config.Name, config.Log, config.Env = "push", io.MultiWriter(&log, t.Output()), append(config.Env, "TABLE_NAME=none")
-	function, err := emulator.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	invoke, err := emulator.NewLambda(emulator.LambdaConfig{Functions: []*emulator.Emulator{function}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	config.Log, config.Env = io.MultiWriter(&log, t.Output()), append(config.Env, "TABLE_NAME=none")
 	record := func(task string) string {
 		return `{"eventName":"MODIFY","dynamodb":{"Keys":{"pk":{"S":"` + task + `"},"sk":{"S":"H"}},"NewImage":{"p":{"N":"1"}}}}`
 	}
-	err = invoke.Call("push", []byte(`{"Records":[`+record("task-1")+`,`+record("task-2")+`]}`))
-	if function.Close(); err == nil {
+	err := hooked{"push": config}.start(t).call(t, "push", `{"Records":[`+record("task-1")+`,`+record("task-2")+`]}`)
+	if err == nil {
 		t.Fatal("the function has not failed")
 	}
 	for line := range strings.Lines(log.String()) {

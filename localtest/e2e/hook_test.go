@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -27,26 +28,51 @@ import (
 // hooked are functions that the hook checks, by name.
 type hooked map[string]emulator.Config
 
-// checkedBy runs the real hook on functions, and returns what it has told CodeDeploy, and its log.
-func (functions hooked) checkedBy(t *testing.T, event string) (told, log string) {
+// running are functions that can be invoked.
+type running struct {
+	*emulator.Lambda
+	functions []*emulator.Emulator
+}
+
+// start starts the functions for the test.
+func (functions hooked) start(t *testing.T) *running {
 	t.Helper()
-	config := emulator.LambdaConfig{Log: t.Output()}
-	var names []string
+	r := new(running)
 	for name, c := range functions {
-		c.Name, c.Log = name, t.Output()
+		c.Name = name
+		if c.Log == nil {
+			c.Log = t.Output()
+		}
 		f, err := emulator.New(c)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { f.Close() })
-		config.Functions, names = append(config.Functions, f), append(names, name)
+		r.functions = append(r.functions, f)
 	}
-	invoke, err := emulator.NewLambda(config)
-	if err != nil {
+	var err error
+	if r.Lambda, err = emulator.NewLambda(emulator.LambdaConfig{Functions: r.functions, Log: t.Output()}); err != nil {
 		t.Fatal(err)
 	}
+	return r
+}
+
+// call invokes a function, and ends them all, so that what they print is whole.
+func (r *running) call(t *testing.T, function, event string) error {
+	err := r.Call(function, []byte(event))
+	for _, f := range r.functions {
+		f.Close()
+	}
+	return err
+}
+
+// checkedBy runs the real hook on functions, and returns what it has told CodeDeploy, and its log.
+func (functions hooked) checkedBy(t *testing.T, event string) (told, log string) {
+	t.Helper()
+	invoke := functions.start(t)
 	lambda := httptest.NewServer(invoke)
 	t.Cleanup(lambda.Close)
+	names := slices.Collect(maps.Keys(functions))
 	var mu sync.Mutex
 	codedeploy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -58,18 +84,10 @@ func (functions hooked) checkedBy(t *testing.T, event string) (told, log string)
 	t.Cleanup(codedeploy.Close)
 
 	var printed bytes.Buffer
-	hook, err := emulator.New(emulator.Config{Name: "hook", Binary: stack.Function(t, "hook"), Log: &printed, Timeout: 20 * time.Second, Overtime: client.Patience, Env: []string{
+	hook := hooked{"hook": {Binary: stack.Function(t, "hook"), Log: &printed, Timeout: 20 * time.Second, Overtime: client.Patience, Env: []string{
 		"FUNCTIONS=" + strings.Join(names, " "), "AWS_ENDPOINT_URL_LAMBDA=" + lambda.URL, "AWS_ENDPOINT_URL_CODEDEPLOY=" + codedeploy.URL,
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	caller, err := emulator.NewLambda(emulator.LambdaConfig{Functions: []*emulator.Emulator{hook}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = caller.Call("hook", []byte(strings.ReplaceAll(event, "HERE", codedeploy.URL)))
-	if hook.Close(); err != nil {
+	}}}.start(t)
+	if err := hook.call(t, "hook", strings.ReplaceAll(event, "HERE", codedeploy.URL)); err != nil {
 		t.Fatalf("the hook failed: %v\n%s", err, printed.String())
 	}
 	mu.Lock()

@@ -3,7 +3,6 @@ package e2e
 import (
 	"crypto/rand"
 	"fmt"
-	"net/http/httptest"
 	"regexp"
 	"testing"
 
@@ -26,15 +25,9 @@ func TestTwoProcesses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			proxy, err := faults.New(dynamodblocal.Endpoint(t), 1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			store := httptest.NewServer(proxy)
-			t.Cleanup(store.Close)
-			t.Cleanup(proxy.Close)
+			proxy, url := faults.Start(t, dynamodblocal.Endpoint(t), 1)
 			_, table := dynamodblocal.Table(t)
-			env := []string{"TABLE_NAME=" + table, "AWS_ENDPOINT_URL_DYNAMODB=" + store.URL}
+			env := []string{"TABLE_NAME=" + table, "AWS_ENDPOINT_URL_DYNAMODB=" + url}
 			urls := []string{localserver.Start(t, env...), localserver.Start(t, env...)}
 			proxy.Set(rates)
 			defer proxy.Set(faults.Rates{})

@@ -1,8 +1,8 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,24 +12,14 @@ import (
 	apigateway "github.com/aws/aws-lambda-go/events"
 
 	"a2alambda/localtest/client"
-	"a2alambda/localtest/emulator"
 )
 
 // TestRestAPICallers has the agent, with AUTH=iam, serve signed requests of a REST API: each principal its own tasks.
 func TestRestAPICallers(t *testing.T) {
 	t.Parallel()
 	config := deployedFunctions(t)["agent"]
-	config.Name, config.Env = "agent", append(config.Env, "AUTH=iam")
-	agent, err := emulator.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer agent.Close()
-	invoke, err := emulator.NewLambda(emulator.LambdaConfig{Functions: []*emulator.Emulator{agent}, Log: t.Output()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	lambda := httptest.NewServer(invoke)
+	config.Env = append(config.Env, "AUTH=iam")
+	lambda := httptest.NewServer(hooked{"agent": config}.start(t))
 	defer lambda.Close()
 	captured, err := os.ReadFile("../../internal/functionurl/testdata/rest.json")
 	if err != nil {
@@ -48,13 +38,9 @@ func TestRestAPICallers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := http.Post(lambda.URL+"/2015-03-31/functions/agent/invocations", "application/json", bytes.NewReader(payload))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
+		a, err := client.Do(t.Context(), http.MethodPost, lambda.URL+"/2015-03-31/functions/agent/invocations", string(payload))
 		var got apigateway.APIGatewayProxyResponse
-		if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
+		if err := errors.Join(err, json.Unmarshal([]byte(a.Body), &got)); err != nil {
 			t.Fatal(err)
 		}
 		return got.StatusCode, got.Body

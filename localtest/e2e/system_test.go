@@ -112,12 +112,7 @@ func newSystem(t testing.TB, o options) *system {
 // lambda returns the endpoint of Lambda, once that has started.
 func (s *system) lambda() string {
 	<-s.started
-	for _, v := range s.Env {
-		if endpoint, ok := strings.CutPrefix(v, "AWS_ENDPOINT_URL_LAMBDA="); ok {
-			return endpoint
-		}
-	}
-	return ""
+	return s.InvokeURL
 }
 
 // warm makes the agent have so many instances.

@@ -46,25 +46,14 @@ func TestStream(t *testing.T) {
 
 func TestRequest(t *testing.T) {
 	f := start(t, emulator.Config{})
-	r, err := http.NewRequest("PATCH", f.url+"/echo?a=1&a=%2F", strings.NewReader("\x00\xff"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := newRequest(t, "PATCH", f.url+"/echo?a=1&a=%2F", "\x00\xff")
 	r.Header.Add("X-Header", "1")
 	r.Header.Add("x-header", "2")
 	r.Header.Set("Cookie", "a=1; b=2")
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	response, body := do(t, http.DefaultClient, r)
 	want := "PATCH /echo?a=1&a=%2F\nhost emulatedfunctionurl.lambda-url.us-east-1.on.aws\nheader [\"1,2\"]\ncookie [\"a=1; b=2\"]\nbody 2 \"\\x00\\xff\"\n"
 	cookies := response.Header["Set-Cookie"]
-	if response.StatusCode != 418 || string(body) != want || !slices.Equal(cookies, []string{"One=set", "Two=set"}) || response.Header.Get("Content-Type") != "text/plain" {
+	if response.StatusCode != 418 || body != want || !slices.Equal(cookies, []string{"One=set", "Two=set"}) || response.Header.Get("Content-Type") != "text/plain" {
 		t.Errorf("status %d, headers %q, body\n%s", response.StatusCode, response.Header, body)
 	}
 	if got := f.text(t, "/base"); got != f.url+"/" {
@@ -76,16 +65,10 @@ func TestBigBodies(t *testing.T) {
 	f := start(t, emulator.Config{})
 	post := func(contentType string, body []byte) (int, string) {
 		t.Helper()
-		response, err := http.Post(f.url+"/sum", contentType, bytes.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer response.Body.Close()
-		b, err := io.ReadAll(response.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return response.StatusCode, string(b)
+		r := newRequest(t, "POST", f.url+"/sum", string(body))
+		r.Header.Set("Content-Type", contentType)
+		response, b := do(t, http.DefaultClient, r)
+		return response.StatusCode, b
 	}
 	text := bytes.Repeat([]byte("{\"a\":1}\n"), 5<<20/8)
 	binary := bytes.Repeat([]byte{0, 1, 2, 0xff}, 4<<20/4)

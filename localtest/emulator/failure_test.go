@@ -133,13 +133,9 @@ func TestRuntimeAPI(t *testing.T) {
 		"invocation/" + response.Header.Get("X-Amzn-Requestid") + "/error":    `403 InvalidStateTransition`,
 		"invocation/" + response.Header.Get("X-Amzn-Requestid") + "/response": `403 InvalidStateTransition`,
 	} {
-		answer, err := http.Post(api+path, "application/json", strings.NewReader("{}"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer answer.Body.Close()
+		answer, body := do(t, http.DefaultClient, newRequest(t, "POST", api+path, "{}"))
 		var report struct{ ErrorType string }
-		if err := json.NewDecoder(answer.Body).Decode(&report); err != nil {
+		if err := json.Unmarshal([]byte(body), &report); err != nil {
 			t.Fatal(err)
 		}
 		if got := strconv.Itoa(answer.StatusCode) + " " + report.ErrorType; got != want {

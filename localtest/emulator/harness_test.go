@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -91,15 +92,40 @@ func (f *function) get(t testing.TB, path string) *http.Response {
 	return response
 }
 
+// do sends a request and returns all of the answer.
+func do(t testing.TB, client *http.Client, r *http.Request) (*http.Response, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	response, err := client.Do(r.WithContext(ctx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, string(body)
+}
+
+func newRequest(t testing.TB, method, url, body string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // text requests a path and returns all of a successful response.
 func (f *function) text(t testing.TB, path string) string {
 	t.Helper()
-	response := f.get(t, path)
-	b, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != 200 {
-		t.Fatalf("GET %s: status %d, body %q, %v", path, response.StatusCode, b, err)
+	response, body := do(t, http.DefaultClient, newRequest(t, "GET", f.url+path, ""))
+	if response.StatusCode != 200 {
+		t.Fatalf("GET %s: status %d, body %q", path, response.StatusCode, body)
 	}
-	return string(b)
+	return body
 }
 
 // want fails unless a request has this answer, cut short or not.

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -58,18 +59,18 @@ func (e *Emulator) caller(r *http.Request, body []byte) (key string, ok bool) {
 			signed.Header[name] = slices.Clone(r.Header[name])
 		}
 	}
-	if err := sign(signed, body, claim[1], caller.Secret, at); err != nil {
+	if err := sign(signed, body, claim[1], caller.Secret, "lambda", at); err != nil {
 		return "", false
 	}
 	own := authorization.FindStringSubmatch(signed.Header.Get("Authorization"))
 	return claim[1], own != nil && own[2] == claim[2] && own[3] == claim[3]
 }
 
-// sign signs a request to a function URL.
-func sign(r *http.Request, body []byte, key, secret string, at time.Time) error {
+// sign signs a request.
+func sign(r *http.Request, body []byte, key, secret, service string, at time.Time) error {
 	sum := sha256.Sum256(body)
 	credentials := aws.Credentials{AccessKeyID: key, SecretAccessKey: secret}
-	return v4.NewSigner().SignHTTP(r.Context(), credentials, r, hex.EncodeToString(sum[:]), "lambda", region, at)
+	return v4.NewSigner().SignHTTP(r.Context(), credentials, r, hex.EncodeToString(sum[:]), service, region, at)
 }
 
 // iam is what the event says of a caller.
@@ -94,10 +95,11 @@ func forbid(w http.ResponseWriter) {
 	fmt.Fprint(w, `{"Message":"Forbidden. For troubleshooting Function URL authorization issues, see: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"}`)
 }
 
-// Signer is a transport that signs requests to a function URL, for a caller.
+// Signer is a transport that signs requests, for a caller.
 type Signer struct {
-	AccessKey string
-	Secret    string
+	AccessKey, Secret string
+	Service           string            // "" means "lambda", a function URL's
+	Next              http.RoundTripper // nil means [http.DefaultTransport]
 }
 
 // RoundTrip sends a signed copy of r.
@@ -117,8 +119,8 @@ func (s Signer) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.Body = http.NoBody
 	}
 	r.ContentLength = int64(len(body))
-	if err := sign(r, body, s.AccessKey, s.Secret, time.Now()); err != nil {
+	if err := sign(r, body, s.AccessKey, s.Secret, cmp.Or(s.Service, "lambda"), time.Now()); err != nil {
 		return nil, fmt.Errorf("emulator: sign: %w", err)
 	}
-	return http.DefaultTransport.RoundTrip(r)
+	return cmp.Or(s.Next, http.DefaultTransport).RoundTrip(r)
 }

@@ -2,7 +2,6 @@ package emulator_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -26,32 +25,6 @@ var callers = map[string]emulator.Caller{
 
 func signer(key string) *http.Client {
 	return &http.Client{Transport: emulator.Signer{AccessKey: key, Secret: callers[key].Secret}}
-}
-
-// do sends a request and returns all of the answer.
-func do(t *testing.T, client *http.Client, r *http.Request) (*http.Response, string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	response, err := client.Do(r.WithContext(ctx))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response, string(body)
-}
-
-func newRequest(t *testing.T, method, url, body string) *http.Request {
-	t.Helper()
-	r, err := http.NewRequest(method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
 }
 
 func TestSigned(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package faults makes DynamoDB misbehave: its proxy, with given probabilities,
-// refuses, forgets to answer and takes its time, and it can be cut off.
+// Package faults makes DynamoDB misbehave: its proxy, with given probabilities, refuses, forgets to
+// answer and takes its time, and it can be cut off.
 package faults
 
 import (
@@ -10,16 +10,17 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 )
 
-// Rates are probabilities from 0 to 1. A request has one fault at most, so their
-// sum is 1 at most.
+// Rates are probabilities from 0 to 1. A request has one fault at most, so their sum is 1 at most.
 type Rates struct {
 	Throttle float64 // ProvisionedThroughputExceededException, and nothing is done
 	Fail     float64 // InternalServerError (500), and nothing is done
@@ -55,8 +56,8 @@ type cut struct {
 	done bool          // the requests are done after all
 }
 
-// New returns a proxy for the endpoint, which misbehaves not before
-// [Proxy.Set]. The seed decides which of the requests get which fault.
+// New returns a proxy for the endpoint, which misbehaves not before [Proxy.Set]. The seed decides
+// which of the requests get which fault.
 func New(endpoint string, seed uint64) (*Proxy, error) {
 	target, err := url.Parse(endpoint)
 	if err != nil {
@@ -64,15 +65,26 @@ func New(endpoint string, seed uint64) (*Proxy, error) {
 	}
 	return &Proxy{
 		target: target,
-		// A body that the transport decompressed would not have the checksum
-		// that X-Amz-Crc32 says.
+		// A body that the transport decompressed would not have the checksum that X-Amz-Crc32 says.
 		transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100},
 		random:    rand.New(rand.NewPCG(seed, 0)),
 	}, nil
 }
 
-// Set changes the rates for the requests that come from now on. Zero rates are
-// calm.
+// Start serves a proxy for the endpoint, for a test.
+func Start(tb testing.TB, endpoint string, seed uint64) (p *Proxy, url string) {
+	tb.Helper()
+	p, err := New(endpoint, seed)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	server := httptest.NewServer(p)
+	tb.Cleanup(server.Close)
+	tb.Cleanup(p.Close)
+	return p, server.URL
+}
+
+// Set changes the rates for the requests that come from now on. Zero rates are calm.
 func (p *Proxy) Set(r Rates) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,8 +98,7 @@ func (p *Proxy) Counts() Counts {
 	return p.counts
 }
 
-// Cut holds the requests that come from now on, as a network can, until
-// [Proxy.Mend].
+// Cut holds the requests that come from now on, as a network can, until [Proxy.Mend].
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -106,8 +117,8 @@ func (p *Proxy) Held() []string {
 	return slices.Clone(p.cut.held)
 }
 
-// Mend ends a cut: the requests that were held are done now, whether their
-// clients still wait or not, or, if lost is set, never; later ones get through.
+// Mend ends a cut: the requests that were held are done now, whether their clients still wait or
+// not, or, if lost is set, never; later ones get through.
 func (p *Proxy) Mend(lost bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,8 +129,7 @@ func (p *Proxy) Mend(lost bool) {
 	}
 }
 
-// hold returns when no cut holds the request any more, and whether it is to be
-// done.
+// hold returns when no cut holds the request any more, and whether it is to be done.
 func (p *Proxy) hold(r *http.Request) bool {
 	p.mu.Lock()
 	c := p.cut
@@ -135,8 +145,7 @@ func (p *Proxy) hold(r *http.Request) bool {
 	return c.done
 }
 
-// Close drops the requests that are held, and ends the idle connections to the
-// endpoint.
+// Close drops the requests that are held, and ends the idle connections to the endpoint.
 func (p *Proxy) Close() {
 	p.Mend(true)
 	p.transport.CloseIdleConnections()
@@ -209,8 +218,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	respond(w, status, answer)
 }
 
-// forward has the endpoint do the request, which is sent even when its client
-// has gone: no client can call back what it has sent.
+// forward has the endpoint do the request, which is sent even when its client has gone: no client
+// can call back what it has sent.
 func (p *Proxy) forward(r *http.Request, body []byte) (http.Header, int, []byte, error) {
 	out := r.Clone(context.WithoutCancel(r.Context()))
 	out.URL.Scheme, out.URL.Host = p.target.Scheme, p.target.Host
@@ -236,8 +245,8 @@ func refuse(w http.ResponseWriter, status int, kind string) {
 	respond(w, status, body)
 }
 
-// respond answers with a body and its checksum, without which the SDK warns of a
-// wrong one. DynamoDB Local leaves it out of errors.
+// respond answers with a body and its checksum, without which the SDK warns of a wrong one.
+// DynamoDB Local leaves it out of errors.
 func respond(w http.ResponseWriter, status int, body []byte) {
 	if w.Header().Get("X-Amz-Crc32") == "" {
 		w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))

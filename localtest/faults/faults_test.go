@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"a2alambda/localtest/client"
 	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/faults"
 )
@@ -30,21 +30,17 @@ type harness struct {
 
 func start(t *testing.T, seed uint64) *harness {
 	t.Helper()
-	endpoint := dynamodblocal.Endpoint(t)
-	proxy, err := faults.New(endpoint, seed)
+	h := &harness{direct: dynamodblocal.Client(t), table: fmt.Sprint("faults", time.Now().UnixNano())}
+	proxy, err := faults.New(dynamodblocal.Endpoint(t), seed)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(proxy)
-	t.Cleanup(server.Close)
+	h.Proxy, h.server = proxy, httptest.NewServer(proxy)
+	t.Cleanup(h.server.Close)
 	t.Cleanup(proxy.Close)
-	h := &harness{Proxy: proxy, server: server, direct: dynamodblocal.Client(t), table: fmt.Sprint("faults", time.Now().UnixNano())}
-	h.through = dynamodb.New(dynamodb.Options{
-		Region:           "us-east-1",
-		BaseEndpoint:     aws.String(server.URL),
-		Credentials:      credentials.NewStaticCredentialsProvider("local", "local", ""),
-		RetryMaxAttempts: 1,
-	})
+	options := h.direct.Options()
+	options.BaseEndpoint, options.RetryMaxAttempts = &h.server.URL, 1
+	h.through = dynamodb.New(options)
 	_, err = h.through.CreateTable(t.Context(), &dynamodb.CreateTableInput{
 		TableName:            &h.table,
 		KeySchema:            []types.KeySchemaElement{{AttributeName: aws.String("k"), KeyType: types.KeyTypeHash}},
@@ -183,11 +179,12 @@ func TestCut(t *testing.T) {
 				_, err := h.through.PutItem(ctx, &dynamodb.PutItemInput{TableName: &h.table, Item: item("a", "1")})
 				gone <- err
 			}()
-			for deadline := time.Now().Add(30 * time.Second); !slices.Equal(h.Held(), []string{"PutItem"}); time.Sleep(time.Millisecond) {
-				if time.Now().After(deadline) {
-					t.Fatalf("held: %q", h.Held())
+			client.Await(t, time.Millisecond, func() string {
+				if held := h.Held(); !slices.Equal(held, []string{"PutItem"}) {
+					return fmt.Sprintf("held: %q", held)
 				}
-			}
+				return ""
+			})
 			leave()
 			if err := <-gone; err == nil {
 				t.Error("the request was answered")

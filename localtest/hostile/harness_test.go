@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,8 +30,6 @@ const allowed = "127.0.0.2/32"
 // system is the deployed system, each function in its cell.
 type system struct {
 	*stack.Stack
-	push   *emulator.Emulator // not fed by a stream: the tests wake it
-	pusher *emulator.Lambda
 	url    string
 	cells  *hostile.Cells
 	log    *dynamolog.Log
@@ -95,23 +91,9 @@ func newSystem(t *testing.T, agent, worker string) *system {
 		}
 	}
 	c.Agent, c.Worker, c.Sweeper = function("agent", agent), function("worker", worker), function("sweeper", "a2alambda/functions/sweeper")
+	c.Push, c.NoStream = function("push", "a2alambda/functions/push"), true // the tests wake it
 	s.Stack, s.url = stack.New(t, c)
-	push := function("push", "a2alambda/functions/push")
-	invoke := httptest.NewUnstartedServer(nil)
-	push.Env = slices.Concat(push.Env, s.Env, []string{"AWS_ENDPOINT_URL_LAMBDA=http://" + invoke.Listener.Addr().String()})
-	var err error
-	if s.push, err = emulator.New(push); err != nil {
-		t.Fatal(err)
-	}
-	if s.pusher, err = emulator.NewLambda(emulator.LambdaConfig{Functions: []*emulator.Emulator{s.push}, Log: logs}); err != nil {
-		t.Fatal(err)
-	}
-	invoke.Config.Handler = s.pusher
-	invoke.Start()
 	t.Cleanup(func() {
-		s.push.Close()
-		s.pusher.Close()
-		invoke.Close()
 		s.Close()
 		if err := s.cells.Close(); err != nil {
 			t.Error(err)
@@ -122,7 +104,7 @@ func newSystem(t *testing.T, agent, worker string) *system {
 
 // functions are those that are watched.
 func (s *system) functions() map[string]*emulator.Emulator {
-	return map[string]*emulator.Emulator{"agent": s.Agent, "worker": s.Worker, "sweeper": s.Sweeper, "push": s.push}
+	return map[string]*emulator.Emulator{"agent": s.Agent, "worker": s.Worker, "sweeper": s.Sweeper, "push": s.Push}
 }
 
 func pids(e *emulator.Emulator) (pids []int) {
@@ -273,13 +255,7 @@ func (s *system) rest(t *testing.T, method, path, body string) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var endpoint string
-	for _, e := range s.Env {
-		if value, ok := strings.CutPrefix(e, "AWS_ENDPOINT_URL_LAMBDA="); ok {
-			endpoint = value
-		}
-	}
-	a, err := client.Do(t.Context(), http.MethodPost, endpoint+"/2015-03-31/functions/agent/invocations", string(event))
+	a, err := client.Do(t.Context(), http.MethodPost, s.InvokeURL+"/2015-03-31/functions/agent/invocations", string(event))
 	var got struct {
 		StatusCode int
 		Body       string
@@ -292,4 +268,4 @@ func (s *system) rest(t *testing.T, method, path, body string) answer {
 }
 
 // wakePush invokes the push function, as the table's stream and the sweeper do.
-func (s *system) wakePush(event []byte) error { return s.pusher.Call("push", event) }
+func (s *system) wakePush(event []byte) error { return s.Invoke.Call("push", event) }

@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
 	"regexp"
-	"strings"
 	"testing"
 
 	"a2alambda/localtest"
@@ -61,14 +59,7 @@ func Start(tb testing.TB, env ...string) *Account {
 
 // Environ is this process's environment with the account in place of the developer's: what AWS's own tools need to use it.
 func (m *Account) Environ() []string {
-	var env []string
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "AWS_") {
-			env = append(env, v)
-		}
-	}
-	return append(env, "AWS_ENDPOINT_URL="+m.Endpoint, "AWS_ACCESS_KEY_ID="+Key, "AWS_SECRET_ACCESS_KEY="+Key,
-		"AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "AWS_CONFIG_FILE="+os.DevNull, "AWS_EC2_METADATA_DISABLED=true",
+	return append(process.Environ(), "AWS_ENDPOINT_URL="+m.Endpoint, "AWS_ACCESS_KEY_ID="+Key, "AWS_SECRET_ACCESS_KEY="+Key,
 		"AWS_DEFAULT_REGION="+Region)
 }
 

@@ -2,11 +2,13 @@
 package process
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -109,6 +111,16 @@ func (o *Output) String() string {
 	return o.buf.String()
 }
 
+// Environ is this process's environment without the developer's AWS account.
+func Environ() (env []string) {
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "AWS_") {
+			env = append(env, v)
+		}
+	}
+	return append(env, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "AWS_CONFIG_FILE="+os.DevNull, "AWS_EC2_METADATA_DISABLED=true")
+}
+
 // FreePort returns a port that nobody listens on now.
 func FreePort() (int, error) {
 	l, err := net.Listen("tcp", ":0")
@@ -117,6 +129,23 @@ func FreePort() (int, error) {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// Lines starts a command, which is killed at the end of the test at the latest, and returns the lines that it prints.
+func Lines(tb testing.TB, cmd *exec.Cmd) *bufio.Scanner {
+	tb.Helper()
+	stdout, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		tb.Fatalf("%s: %v", cmd, err)
+	}
+	tb.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // unless the test has
+	})
+	return bufio.NewScanner(stdout)
 }
 
 // Run runs a command and returns its stdout. Where it fails, so does the test.

@@ -1,18 +1,18 @@
 package recipes
 
 import (
-	"bufio"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"a2alambda/localtest"
 	"a2alambda/localtest/localserver"
+	"a2alambda/localtest/process"
 )
 
 // TestPushRecipe runs the receiver of docs/clients.md, and the command that has a task tell it of its events.
@@ -27,35 +27,21 @@ func TestPushRecipe(t *testing.T) {
 	if m == nil {
 		t.Fatal("there is no recipe")
 	}
-	free, err := net.Listen("tcp", "localhost:0")
+	free, err := process.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, port, _ := net.SplitHostPort(free.Addr().String())
-	free.Close()
+	port := strconv.Itoa(free)
 	file := filepath.Join(t.TempDir(), "receiver.py")
 	if err := os.WriteFile(file, []byte(strings.ReplaceAll(m[1], "8080", port)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	receiver := exec.CommandContext(t.Context(), localtest.Setup(t, "python1"), file)
-	stdout, err := receiver.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := receiver.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = receiver.Process.Kill()
-		_ = receiver.Wait()
-	}()
-
+	lines := process.Lines(t, exec.CommandContext(t.Context(), localtest.Setup(t, "python1"), file))
 	script := strings.ReplaceAll(strings.ReplaceAll(m[2], "http://localhost:10000", localserver.Start(t)), "8080", port)
 	out, err := exec.CommandContext(t.Context(), "sh", "-c", script).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "TASK_STATE_SUBMITTED") {
 		t.Fatalf("%v: %s", err, out)
 	}
-	lines := bufio.NewScanner(stdout)
 	for n := 1; n <= 6; n++ {
 		if !lines.Scan() {
 			t.Fatal("the receiver has ended")

@@ -1,7 +1,6 @@
 package recipes
 
 import (
-	"bufio"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 
 	"a2alambda/localtest"
 	"a2alambda/localtest/localserver"
+	"a2alambda/localtest/process"
 )
 
 // recipeBlock is a recipe in a document: its name, and its code.
@@ -119,15 +119,8 @@ func runRecipe(t *testing.T, cmd *exec.Cmd) (out string, whole time.Duration) {
 	t.Helper()
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
 	var start time.Time
-	lines := bufio.NewScanner(stdout)
+	lines := process.Lines(t, cmd)
 	for lines.Scan() {
 		out += lines.Text() + "\n"
 		switch {

@@ -144,14 +144,6 @@ func network(tb testing.TB, name string) (gateway string) {
 // environ is the environment without the developer's AWS account, and with what makes a small, static binary. With credentials,
 // false ones too, sam local would begin by asking AWS whose they are; without, it makes some up for the functions.
 func environ() []string {
-	var env []string
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "AWS_") {
-			env = append(env, v)
-		}
-	}
-	return append(env,
-		"AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "AWS_CONFIG_FILE="+os.DevNull, "AWS_EC2_METADATA_DISABLED=true",
-		"AWS_DEFAULT_REGION=us-east-1",
+	return append(process.Environ(), "AWS_DEFAULT_REGION=us-east-1",
 		"SAM_CLI_TELEMETRY=0", "CGO_ENABLED=0", "GOFLAGS=-tags=lambda.norpc '-ldflags=-s -w'")
 }

@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -32,15 +31,7 @@ func TestServe(t *testing.T) {
 	cmd.SysProcAttr = process.OwnGroup()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Process.Kill()
-	lines := bufio.NewScanner(stdout)
+	lines := process.Lines(t, cmd)
 	url := ""
 	for url == "" && lines.Scan() {
 		url, _ = strings.CutPrefix(lines.Text(), "Function URL: ")
@@ -53,7 +44,8 @@ func TestServe(t *testing.T) {
 	}
 	drained := make(chan struct{})
 	go func() {
-		io.Copy(io.Discard, stdout)
+		for lines.Scan() {
+		}
 		close(drained)
 	}()
 

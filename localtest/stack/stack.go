@@ -21,9 +21,10 @@ var Memory = map[string]int{"agent": 512, "worker": 512, "sweeper": 256, "push":
 type Config struct {
 	// The functions. Their Binary is required; Start sets their names, and adds to their environment variables.
 	Agent, Worker, Sweeper emulator.Config
-	// Push is the push function, which the table's stream feeds. Without a Binary there is neither: a stream makes DynamoDB
-	// Local slow.
-	Push emulator.Config
+	// Push is the push function, which the table's stream feeds, unless NoStream is set. Without a Binary there is neither: a
+	// stream makes DynamoDB Local slow.
+	Push     emulator.Config
+	NoStream bool
 	// Invoke is how they invoke each other. Start sets its functions.
 	Invoke emulator.LambdaConfig
 	// DynamoDB is the endpoint of the functions' DynamoDB, and Table a table there, which exists. Both are required.
@@ -35,6 +36,7 @@ type Stack struct {
 	Agent, Worker, Sweeper *emulator.Emulator
 	Push                   *emulator.Emulator // nil if there is none
 	Invoke                 *emulator.Lambda
+	InvokeURL              string // of Invoke, for AWS_ENDPOINT_URL_LAMBDA
 	// Env is the environment that the functions have in common.
 	Env []string
 
@@ -49,12 +51,13 @@ func Start(c Config) (*Stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stack: %w", err)
 	}
-	s := &Stack{Env: []string{
+	invoke := "http://" + listener.Addr().String()
+	s := &Stack{InvokeURL: invoke, Env: []string{
 		"TABLE_NAME=" + c.Table,
 		"WORKER_FUNCTION_NAME=worker",
 		"PUSH_FUNCTION_NAME=push",
 		"AWS_ENDPOINT_URL_DYNAMODB=" + c.DynamoDB,
-		"AWS_ENDPOINT_URL_LAMBDA=http://" + listener.Addr().String(),
+		"AWS_ENDPOINT_URL_LAMBDA=" + invoke,
 		"AWS_NEW_RETRIES_2026=true",
 		"PAGE=true",
 		"SERVICE_NAME=stack",
@@ -89,7 +92,7 @@ func Start(c Config) (*Stack, error) {
 	}
 	s.server = &http.Server{Handler: s.Invoke}
 	go s.server.Serve(listener)
-	if s.Push != nil {
+	if s.Push != nil && !c.NoStream {
 		var ctx context.Context
 		ctx, s.endStream = context.WithCancel(context.Background())
 		call := func(payload []byte) error { return s.Invoke.Call("push", payload) }
@@ -117,7 +120,7 @@ func (s *Stack) Sweep() error {
 
 // Close ends the functions, whatever they do, and waits for their end.
 func (s *Stack) Close() error {
-	if s.Push != nil {
+	if s.stream != nil {
 		s.endStream()
 	}
 	for _, f := range s.functions() {

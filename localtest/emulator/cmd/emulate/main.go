@@ -102,34 +102,35 @@ func describe(o emulator.Observation) string {
 type faults struct {
 	function                          *emulator.Emulator
 	killAfter, freezeAfter, freezeFor time.Duration
-	timers                            sync.Map // by request: of type [2]*time.Timer
+	over                              sync.Map // by request: of type chan struct{}
 }
 
-// observe begins to wait when an invocation does, and ends with it. An instance that has ended its invocation meanwhile is left alone.
+// observe begins to wait when an invocation does, and ends with it.
 func (f *faults) observe(o emulator.Observation) {
-	after := func(d time.Duration, do func()) *time.Timer {
-		if d == 0 {
-			return nil
-		}
-		return time.AfterFunc(d, do)
-	}
 	switch o.Moment {
 	case emulator.Delivered:
-		f.timers.Store(o.Request, [2]*time.Timer{
-			after(f.killAfter, func() { _ = f.function.Kill(o.Instance) }),
-			after(f.freezeAfter, func() {
+		over := make(chan struct{})
+		f.over.Store(o.Request, over)
+		after := func(d time.Duration, do func()) {
+			select {
+			case <-time.After(d):
+				do()
+			case <-over:
+			}
+		}
+		if f.killAfter > 0 {
+			go after(f.killAfter, func() { _ = f.function.Kill(o.Instance) })
+		}
+		if f.freezeAfter > 0 {
+			go after(f.freezeAfter, func() {
 				if f.function.Freeze(o.Instance) == nil {
 					time.Sleep(f.freezeFor)
 					_ = f.function.Thaw(o.Instance)
 				}
-			}),
-		})
-	case emulator.Ended:
-		timers, _ := f.timers.LoadAndDelete(o.Request)
-		for _, t := range timers.([2]*time.Timer) {
-			if t != nil {
-				t.Stop()
-			}
+			})
 		}
+	case emulator.Ended:
+		over, _ := f.over.LoadAndDelete(o.Request)
+		close(over.(chan struct{}))
 	}
 }
