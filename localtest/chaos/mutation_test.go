@@ -14,17 +14,19 @@ import (
 // Builds that are broken on purpose.
 var (
 	// emitFirst shows events before they are in the log.
-	emitFirst = change{"internal/tasklog/appender.go", "		if err := a.append(b); err != nil {\n", `		early := make([]Event, len(b.Events))
-		for i, data := range b.Events {
-			early[i] = Event{Seq: b.First + int64(i), JSON: data}
+	emitFirst = change{"internal/tasklog/appender.go", "		if err := a.append(next, entries); err != nil {\n", `		early := make([]Event, len(entries))
+		for i, e := range entries {
+			early[i] = Event{Seq: next + int64(i), JSON: e.JSON}
 		}
 		a.cfg.Tap.Publish(early)
-		if err := a.append(b); err != nil {
+		if err := a.append(next, entries); err != nil {
 `}
 	// noFence appends whatever is there already.
-	noFence = change{"internal/dynamolog/dynamolog.go",
-		`"attribute_not_exists(#pk) OR #n = :none AND #w = :w"`,
-		`"attribute_not_exists(#pk) OR attribute_exists(#pk) OR #n = :none AND #w = :w"`}
+	noFence = change{"internal/dynamolog/lease.go",
+		`when("attribute_not_exists(?) OR ? = ? AND (? = ? OR ? < ?)",
+		attrPK, attrCount,`,
+		`when("attribute_not_exists(?) OR attribute_exists(?) OR ? = ? AND (? = ? OR ? < ?)",
+		attrPK, attrPK, attrCount,`}
 )
 
 // TestMutations brings about, in a stream, what the rules of a log are for: without them the checker complains, and with them it does
