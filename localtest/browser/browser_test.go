@@ -164,6 +164,15 @@ func (b *browser) takeFaults() []string {
 	return faults
 }
 
+// checkClean checks that the page was at no fault, and asked for nothing elsewhere.
+func (b *browser) checkClean(base string) {
+	b.t.Helper()
+	if faults := b.takeFaults(); len(faults) > 0 {
+		b.t.Errorf("the page was at fault: %q", faults)
+	}
+	b.checkRequests(base)
+}
+
 // checkRequests checks that all requests of the page went to the base URL.
 func (b *browser) checkRequests(base string) {
 	b.t.Helper()
