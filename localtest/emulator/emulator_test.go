@@ -289,7 +289,7 @@ func stopped(t testing.TB, pid int) bool {
 
 func checkGone(t testing.TB, pid int) {
 	t.Helper()
-	if err := syscall.Kill(pid, 0); err != syscall.ESRCH {
+	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
 		t.Errorf("process %d: %v, want it gone", pid, err)
 	}
 }
