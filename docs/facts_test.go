@@ -21,7 +21,7 @@ import (
 //
 //	15 s <!-- internal/run: LeaseTime = 15 * time.Second -->            a declaration of the code, with its value
 //	One order. <!-- TestChaos, localtest/chaos -->                      a test that fails when it no longer holds
-//	23 ms <!-- bench: a2alambda, DynamoDB Local 23 53 -->               what the results of the benchmark say, without a table's lines
+//	23 ms <!-- bench: a2alambda, DynamoDB Local delay of a token, ms 23 53 --> what the results of the benchmark say, without a table's lines
 //	14 days <!-- template.yaml: MessageRetentionPeriod: 1209600 -->     a line of a file that is not Go
 //	15 minutes <!-- AWS -->                                             nothing of ours: a limit, a price or a default of AWS
 var (

@@ -7,11 +7,10 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// The SDK's conversions come with gRPC, which is half of a function's binary. These here convert as
-// those do.
+// The SDK's conversions come with gRPC, which is half of a function's binary. These do the same.
 
-// wrapped is metadata of a data part that had no object, the only data that 0.3 knows: the part has
-// it as member "value".
+// wrapped is the metadata of a data part whose data are no object, which 0.3 does not know: the part
+// has an object instead, with the data as member "value".
 const wrapped = "data_part_compat"
 
 // fromPushConfig returns the configuration as 0.3 has it.
@@ -45,7 +44,7 @@ func fromRole(r a2a.MessageRole) legacy.MessageRole {
 	return legacy.MessageRoleUnspecified
 }
 
-// each returns what f makes of the members; of none, nil.
+// each returns what f makes of each member, and nil if there is none.
 func each[From, To any, S ~[]From](s S, f func(From) To) []To {
 	if len(s) == 0 {
 		return nil

@@ -81,11 +81,11 @@ var HTTPJSON = &dialect.Dialect{
 	Detailed: true,
 }
 
-// maxProtoBytes is how much JSON a task may have that is answered in this dialect: the SDK writes
-// "<" in six bytes, several times over.
+// maxProtoBytes is how many bytes of JSON a task may have in an answer over HTTP+JSON: the SDK
+// encodes it several times over, with six bytes for each "<".
 const maxProtoBytes = 8 << 20
 
-// protoResult encodes a task if there is the memory for it.
+// protoResult encodes a task, if it is not too long.
 func protoResult[T any](t *a2a.Task, encode func(T) ([]byte, error)) ([]byte, error) {
 	if tasklog.SizeOf(t).Bytes > maxProtoBytes {
 		return nil, a2a.NewError(a2a.ErrUnsupportedOperation, fmt.Sprintf("the task %s has more than the %d MB that an answer in HTTP+JSON of 0.3 "+

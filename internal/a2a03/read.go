@@ -32,7 +32,7 @@ func sendRequest(r *protojson.Reader, roles []string) *a2a.SendMessageRequest {
 	for name := range r.Members(paramsFields) {
 		switch name {
 		case "message":
-			req.Message = message(r, roles)
+			req.Message = message(r, messageFields, roles, "parts", part)
 		case "configuration":
 			req.Config = sendConfig(r)
 		case "metadata":
@@ -63,9 +63,12 @@ func sendConfig(r *protojson.Reader) *a2a.SendMessageConfig {
 	return c
 }
 
-func message(r *protojson.Reader, roles []string) *a2a.Message {
+// message reads a message, whose parts are in the field with that name.
+func message(
+	r *protojson.Reader, fields protojson.Fields, roles []string, parts string, part func(*protojson.Reader) *a2a.Part,
+) *a2a.Message {
 	m := new(a2a.Message)
-	for name := range r.Members(messageFields) {
+	for name := range r.Members(fields) {
 		switch name {
 		case "messageId":
 			m.ID = r.String()
@@ -75,7 +78,7 @@ func message(r *protojson.Reader, roles []string) *a2a.Message {
 			m.TaskID = a2a.TaskID(r.String())
 		case "role":
 			m.Role = toRole(r.Enum(roles))
-		case "parts":
+		case parts:
 			for range r.Elements() {
 				m.Parts = append(m.Parts, part(r))
 			}
@@ -101,11 +104,11 @@ func toRole(name string) a2a.MessageRole {
 	return a2a.MessageRoleUnspecified
 }
 
-// kinds are those of parts, which are the names of the fields with their contents, too.
+// kinds are the kinds of parts, and the names of the fields with their contents.
 var kinds = []string{"text", "file", "data"}
 
-// kind returns that of a part that is to be read. Clients that leave it out are taken at the
-// content that they send.
+// kind returns the kind of the part that is read next. If the client has left it out, the content
+// decides.
 func kind(r *protojson.Reader) string {
 	again := r.Again()
 	kind, contents := "", []string(nil)

@@ -10,8 +10,8 @@ import (
 	"a2alambda/internal/protojson"
 )
 
-// The bodies of HTTP+JSON. Specification 0.3, 7.1 shows that to send a message with the objects of
-// JSON-RPC; its servers take, and its SDKs send, what the version's protocol buffers have.
+// The bodies of HTTP+JSON. Specification 0.3, 7.1 shows the objects of JSON-RPC in the one that
+// sends a message. But what the SDKs send, and their servers take, is the protocol buffers' JSON.
 
 var (
 	bodyFields         = protojson.FieldsOf("message", "request", "configuration", "metadata")
@@ -25,12 +25,12 @@ var (
 	namedConfigFields = protojson.FieldsOf("pushNotificationConfig")
 )
 
-// roles are those of the protocol buffers, in the order of their numbers, and those of JSON-RPC.
+// roles are the roles of the protocol buffers, in the order of their numbers, and of JSON-RPC.
 var roles = slices.Concat(protojson.Roles, []string{"user", "agent"})
 
-// sendBody reads the body of message:send: with a message that has parts, MessageSendParams, and
-// else the protocol buffers' SendMessageRequest. Some clients call its message request, as the
-// protocol buffers do, others message, as the specification does.
+// sendBody reads the body of message:send. If the message has parts, the body is MessageSendParams,
+// else the protocol buffers' SendMessageRequest. Its message is called request in the protocol
+// buffers, and message in the specification; clients do either.
 func sendBody(r *protojson.Reader) *a2a.SendMessageRequest {
 	if hasParts(r) {
 		return sendRequest(r, roles)
@@ -39,7 +39,7 @@ func sendBody(r *protojson.Reader) *a2a.SendMessageRequest {
 	for name := range r.Members(bodyFields) {
 		switch name {
 		case "message", "request":
-			if m := protoMessage(r); req.Message == nil || name == "message" {
+			if m := message(r, protoMessageFields, roles, "content", protoPart); req.Message == nil || name == "message" {
 				req.Message = m
 			}
 		case "configuration":
@@ -51,7 +51,7 @@ func sendBody(r *protojson.Reader) *a2a.SendMessageRequest {
 	return req
 }
 
-// hasParts reports whether the message in the body that is to be read has parts, as in JSON-RPC.
+// hasParts reports whether the message in the body, which is read next, has parts, as in JSON-RPC.
 func hasParts(r *protojson.Reader) bool {
 	defer r.Again()()
 	has := false
@@ -66,7 +66,7 @@ func hasParts(r *protojson.Reader) bool {
 }
 
 func bodyConfig(r *protojson.Reader) *a2a.SendMessageConfig {
-	c := &a2a.SendMessageConfig{ReturnImmediately: true} // false is not sent: clients leave out blocking where they mean that
+	c := &a2a.SendMessageConfig{ReturnImmediately: true} // blocking, if false, is not sent
 	for name := range r.Members(bodyConfigFields) {
 		switch name {
 		case "acceptedOutputModes":
@@ -83,33 +83,6 @@ func bodyConfig(r *protojson.Reader) *a2a.SendMessageConfig {
 		}
 	}
 	return c
-}
-
-func protoMessage(r *protojson.Reader) *a2a.Message {
-	m := new(a2a.Message)
-	for name := range r.Members(protoMessageFields) {
-		switch name {
-		case "messageId":
-			m.ID = r.String()
-		case "contextId":
-			m.ContextID = r.String()
-		case "taskId":
-			m.TaskID = a2a.TaskID(r.String())
-		case "role":
-			m.Role = toRole(r.Enum(roles))
-		case "content":
-			for range r.Elements() {
-				m.Parts = append(m.Parts, protoPart(r))
-			}
-		case "metadata":
-			m.Metadata = r.Object()
-		case "extensions":
-			m.Extensions = protojson.Strings[string](r)
-		case "referenceTaskIds":
-			m.ReferenceTasks = protojson.Strings[a2a.TaskID](r)
-		}
-	}
-	return m
 }
 
 func protoPart(r *protojson.Reader) *a2a.Part {
@@ -171,8 +144,8 @@ func readProtoFile(r *protojson.Reader, p *a2a.Part) {
 	}
 }
 
-// createPushBody reads a configuration: the request to create one, as the protocol buffers have it,
-// or the configuration itself.
+// createPushBody reads the request to create a configuration, as the protocol buffers have it, or
+// the configuration itself.
 func createPushBody(r *protojson.Reader) *a2a.PushConfig {
 	c := new(a2a.PushConfig)
 	found, id := false, ""
@@ -201,8 +174,7 @@ func createPushBody(r *protojson.Reader) *a2a.PushConfig {
 	return c
 }
 
-// listBody reads the request to list tasks, which has the fields of that of 1.0. Its state canceled
-// has another name.
+// listBody reads the request to list tasks, which is the one of 1.0 but for the name of a state.
 func listBody(r *protojson.Reader) *a2a.ListTasksRequest {
 	r.States = slices.Concat(protojson.States, []string{"TASK_STATE_CANCELLED"})
 	req := r.ListTasksRequest()

@@ -7,8 +7,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// wrapTask returns the task with all of its data parts as 0.3 knows them: see wrap. It does not
-// change t.
+// wrapTask returns the task with its data parts as 0.3 knows them: see wrap. It does not change t.
 func wrapTask(t *a2a.Task) *a2a.Task {
 	c := *t
 	c.Status = wrapStatus(t.Status)
@@ -17,7 +16,7 @@ func wrapTask(t *a2a.Task) *a2a.Task {
 	return &c
 }
 
-// wrapEvent returns the event with all of its data parts as 0.3 knows them.
+// wrapEvent returns the event with its data parts as 0.3 knows them.
 func wrapEvent(event a2a.Event) a2a.Event {
 	switch e := event.(type) {
 	case *a2a.Task:
@@ -59,14 +58,15 @@ func wrapArtifact(a *a2a.Artifact) *a2a.Artifact {
 	return &c
 }
 
-// isBare reports whether the part has data that are no object.
+// isBare reports whether the part has data that are not an object.
 func isBare(p *a2a.Part) bool {
 	data, isData := p.Content.(a2a.Data)
 	_, isObject := data.Value.(map[string]any)
 	return isData && !isObject
 }
 
-// wrap returns the part: an object with the data as its value, if they are none. Metadata say so.
+// wrap returns the part. If its data are not an object, they become a member of one, and the part's
+// metadata say so.
 func wrap(p *a2a.Part) *a2a.Part {
 	if !isBare(p) {
 		return p

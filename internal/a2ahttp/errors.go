@@ -28,7 +28,7 @@ var kinds = []kind{
 	{a2a.ErrExtendedCardNotConfigured, -32007, http.StatusBadRequest, "FAILED_PRECONDITION", "ExtendedAgentCardNotConfiguredError"},
 	{a2a.ErrExtensionSupportRequired, -32008, http.StatusBadRequest, "FAILED_PRECONDITION", "ExtensionSupportRequiredError"},
 	{a2a.ErrVersionNotSupported, -32009, http.StatusBadRequest, "FAILED_PRECONDITION", "VersionNotSupportedError"},
-	// Not the specification's, which leaves these to HTTP: the codes are those of the Go SDK.
+	// The specification leaves these to HTTP. The codes are the Go SDK's.
 	{a2a.ErrUnauthenticated, -31401, http.StatusUnauthorized, "UNAUTHENTICATED", "UnauthenticatedError"},
 	{a2a.ErrUnauthorized, -31403, http.StatusForbidden, "PERMISSION_DENIED", "UnauthorizedError"},
 }
@@ -67,7 +67,7 @@ var errNoMemory = a2a.NewError(a2a.ErrUnsupportedOperation,
 	"the server has not enough memory left for this request: try again later, or ask for less")
 
 // explain returns what the client is told of err, and sets the headers that say it too. An error
-// that is not the protocol's is an internal one: its cause is logged, and not told.
+// that is not the protocol's is an internal one: its cause goes to the log, not to the client.
 func (j *jsonResponder) explain(err error) failure {
 	if errors.Is(err, memory.ErrFull) {
 		err = &httpError{errNoMemory, http.StatusServiceUnavailable, "Retry-After", "1"}

@@ -15,8 +15,8 @@ import (
 const lastID = "Last-Event-ID"
 
 // oneValued are the headers that have one value. Of several values the last counts, or, where true,
-// they have to be the same. A client library may add a header to that of its caller, and a proxy to
-// that of a client. Then a server sees two lines, and Lambda one line with both.
+// they have to be the same. A client library may add a line to its caller's, and a proxy to the
+// client's. Then a server sees two lines, and Lambda one line with both.
 var oneValued = map[string]bool{lastID: false, "Content-Type": false, a2a.SvcParamVersion: true, "Authorization": true}
 
 // singleValued leaves one value in the headers that have one, so that a request is the same at

@@ -186,7 +186,7 @@ func TestCancelRunning(t *testing.T) {
 }
 
 // TestCancelRacesCompletion cancels tasks around the moment of their completion: whichever wins,
-// everybody is told the same, and it stays so.
+// all clients see the same, and it stays so.
 func TestCancelRacesCompletion(t *testing.T) {
 	outcomes := map[string]int{}
 	for i := range 60 {
@@ -358,8 +358,7 @@ func TestHandOver(t *testing.T) {
 	})
 }
 
-// TestOrphan leaves a task without a holder: whoever reads it, and else the sweeper, has it
-// resumed.
+// TestOrphan leaves a task without a holder: its next reader has it resumed, or else the sweeper.
 func TestOrphan(t *testing.T) {
 	for _, finder := range []string{"get", "subscribe", "message", "sweep"} {
 		t.Run(finder, func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"a2alambda/internal/trace"
 )
 
-// slow is how long a stream may take to begin. What takes longer is counted: an alarm on a
+// slow is how long a stream may take to begin. Those that take longer are counted: an alarm on a
 // percentile is not evaluated where there are few streams.
 const slow = 2 * time.Second
 

@@ -25,10 +25,10 @@ import (
 type request struct {
 	binding binding // with what an answer repeats of the request
 	dialect *dialect.Dialect
-	// operation is its name in 1.0.
+	// operation is the operation's name in 1.0.
 	operation string
 	caller    server.Caller
-	// params are those of JSON-RPC, or, over HTTP+JSON, what JSON-RPC would have for them.
+	// params are what JSON-RPC has, or, over HTTP+JSON, what it would have.
 	params *protojson.Reader
 	// notification says that the client wants no answer: see [notified].
 	notification bool
@@ -38,16 +38,13 @@ type request struct {
 type binding interface {
 	// name returns what the agent card calls the binding.
 	name() string
-	// decode returns the request. With an error it returns what is known of the request by then,
-	// since the answer depends on it: the operation may be "", the dialect is 1.0 unless the
-	// request has another.
+	// decode returns the request. With an error it returns what it knows by then, since the answer
+	// depends on it: the operation may be "", and the dialect is 1.0 if nothing says otherwise.
 	decode(h *handler, r *http.Request) (request, error)
-	// result returns the content type of a result, and what surrounds its JSON there and in a
-	// stream.
+	// result returns the content type of a result, and what surrounds its JSON, also in a stream.
 	result(*dialect.Dialect) (contentType, before, after string)
-	// failure returns how an error is answered: the status of a response, which is 200 if HTTP has
-	// none for it; the field of a stream's event before its data; and what is encoded as the body,
-	// or as the data.
+	// failure returns how to answer with an error: the status of a response, 200 if HTTP has none
+	// for the error; the field before the data in a stream's event; and the body, or the data.
 	failure(*dialect.Dialect, failure) (status int, field string, body any)
 }
 
@@ -64,7 +61,7 @@ const (
 	bodyMemory = 12
 )
 
-// errGone says that a client has gone away before its request was there. Nobody can be answered.
+// errGone says that the client has gone away before all of its request had come.
 var errGone = errors.New("the client has gone")
 
 // readRequest authenticates the caller, and returns its name and the body of the request.
@@ -127,8 +124,8 @@ func versionOf(r *http.Request) (string, error) {
 	return v, nil
 }
 
-// extensionsHeader returns the header in which the client names extensions, and is told which are
-// active.
+// extensionsHeader returns the header in which the client names extensions, and the server the
+// active ones.
 func extensionsHeader(r *http.Request) string {
 	if len(r.Header.Values(a2a.SvcParamExtensions)) == 0 {
 		return extensions03
@@ -136,9 +133,9 @@ func extensionsHeader(r *http.Request) string {
 	return a2a.SvcParamExtensions
 }
 
-// newCaller returns the caller, who has the name and speaks the version. Those extensions are
-// active which the client asks for and the agent has (specification 4.6). It returns an error if
-// the client does without one that the agent requires.
+// newCaller returns the caller, as it is known to the server. The extensions that the client asks
+// for and the agent has are active (specification 4.6). It returns an error if the client does
+// without one that the agent requires.
 func (h *handler) newCaller(r *http.Request, owner, version string) (server.Caller, error) {
 	header := extensionsHeader(r)
 	var asked []string

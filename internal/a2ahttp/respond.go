@@ -14,11 +14,10 @@ import (
 
 // responder answers one request.
 type responder interface {
-	// respond has the operation serve the request, and answers with what comes of it. It returns an
-	// error that is not told yet.
+	// respond has the operation serve the request, and answers with the outcome. It returns an error
+	// that the client does not know yet.
 	respond(operation) error
-	// fail answers with an error, as the whole answer or, if something was sent already, as its
-	// end.
+	// fail answers with an error, as the whole answer or, if a stream has begun, as its end.
 	fail(error)
 }
 
@@ -35,10 +34,10 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, b binding) {
 		}
 	}()
 	q, err := b.decode(h, r)
+	seen.operation = q.operation
 	if errors.Is(err, errGone) {
 		return
 	}
-	seen.operation = q.operation
 	if q.notification {
 		w = &notified{ResponseWriter: w}
 	}
@@ -60,9 +59,8 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, b binding) {
 	}
 }
 
-// onlyReadsStreams reports whether the client names streams among what it accepts, and no JSON: RFC
-// 9110, 12.5.1. Where nobody knows the operation that such a client asks for, it has asked for a
-// stream.
+// onlyReadsStreams reports whether the client accepts streams, and no JSON: RFC 9110, 12.5.1. If it
+// asks for an operation that nobody knows, it has asked for a stream.
 func onlyReadsStreams(r *http.Request) bool {
 	accept := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
 	return strings.Contains(accept, "text/event-stream") && !strings.Contains(accept, "json") && !strings.Contains(accept, "*/*")
@@ -103,13 +101,12 @@ func (j *jsonResponder) respond(o operation) error {
 }
 
 func (j *jsonResponder) fail(err error) {
-	status, _, body := j.failure(err)
+	status, _, body := j.encodeFailure(err)
 	j.write(status, body)
 }
 
-// failure returns how an error is answered, as the binding does, but for the body, which is
-// encoded.
-func (j *jsonResponder) failure(err error) (status int, field string, body []byte) {
+// encodeFailure is the binding's failure for an error, with the body encoded.
+func (j *jsonResponder) encodeFailure(err error) (status int, field string, body []byte) {
 	f := j.explain(err)
 	observationOf(j.r).failed = &f.kind
 	status, field, v := j.q.binding.failure(j.q.dialect, f)
@@ -127,9 +124,9 @@ func (j *jsonResponder) write(status int, body []byte) {
 	_, _ = j.w.Write(append(body, '\n'))
 }
 
-// errorType returns the content type of an error: that of a result, but for clients that accept
-// application/json and do not name the type of 1.0. Up to 2.4.0, the Go SDK is one, and reads the
-// error of nothing else.
+// errorType returns the content type of an error: the one of a result, or application/json for
+// clients that accept it and do not name the type of 1.0. Up to 2.4.0, the Go SDK is such a client,
+// and reads errors of no other type.
 func (j *jsonResponder) errorType() string {
 	const plain = "application/json"
 	contentType, _, _ := j.q.binding.result(j.q.dialect)
@@ -143,8 +140,7 @@ func (j *jsonResponder) errorType() string {
 	return contentType
 }
 
-// newRoom returns the function of [Config.Room] for the answer, or nil where there may be any
-// number of bytes.
+// newRoom returns the function of [Config.Room] for the answer, or nil if no answer is too long.
 func (j *jsonResponder) newRoom() func(piece []byte) (left int) {
 	if j.Room == nil {
 		return nil
@@ -156,8 +152,8 @@ func (j *jsonResponder) newRoom() func(piece []byte) (left int) {
 var errTooLong = a2a.NewError(a2a.ErrUnsupportedOperation, "the answer is longer than the 6 MB that can be sent in one piece here: "+
 	"ask for less, with historyLength or pageSize, get the task with GetTask, or use the agent's function URL, which streams")
 
-// notified is the response to a notification, a request without an id, which is not answered:
-// JSON-RPC 2.0, 4.1. Only what HTTP itself has to say of it, by its status, is said.
+// notified is the response to a notification, a request without an id. It has no body, but where HTTP
+// has a status for an error: JSON-RPC 2.0, 4.1.
 type notified struct {
 	http.ResponseWriter
 	begun, said bool

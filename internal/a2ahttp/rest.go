@@ -35,8 +35,7 @@ func (rest) result(d *dialect.Dialect) (contentType, before, after string) {
 	return "application/json", "", ""
 }
 
-// failure names the event of an error as two of the three SDKs expect it; the third takes it by its
-// data.
+// failure names the event of an error as two of the three SDKs expect it; the third ignores the name.
 func (rest) failure(d *dialect.Dialect, f failure) (status int, field string, body any) {
 	status = cmp.Or(f.status, f.kind.status)
 	type restError struct {
@@ -65,12 +64,12 @@ func (rest) failure(d *dialect.Dialect, f failure) (status int, field string, bo
 
 // route is a path of the binding, without what may be before it: a tenant (1.0) or v1 (0.3).
 type route struct {
-	path       []string          // segments; in braces the name of a parameter, before what the segment ends with
+	path       []string          // segments: "{id}:cancel" is any that ends in :cancel, after the id
 	operations map[string]string // by the verb
 }
 
-// routes are those of both versions (specification 1.0, 5.3 and 11.3; 0.3, 3.5.6; the protocol
-// buffers have GET for subscribing). 0.3 has another path for the card.
+// routes are the same in both versions (specification 1.0, 5.3 and 11.3; 0.3, 3.5.6; GET for
+// subscribing is in the protocol buffers), but that 0.3 has one more path for the card.
 var (
 	routes = []route{
 		{[]string{"message:send"}, map[string]string{"POST": "SendMessage"}},
@@ -114,8 +113,8 @@ func (r route) match(segments []string) (parameters map[string]string, ok bool) 
 	return parameters, true
 }
 
-// find returns the route of a path, and its parameters. Paths of 0.3 begin with v1; for a client of
-// 1.0 v1 is a tenant.
+// find returns the dialect and the route of a path, and its parameters. Paths of 0.3 begin with v1,
+// which is a tenant to a client of 1.0.
 func find(segments []string, version string) (*dialect.Dialect, route, map[string]string) {
 	if segments[0] == "v1" && version != dialect.V1.Version {
 		for _, r := range routes03 {
@@ -177,8 +176,8 @@ func (b rest) decode(h *handler, r *http.Request) (request, error) {
 	return q, err
 }
 
-// restParams returns the params as JSON-RPC would have them: of the path's parameters, and the body
-// or the query.
+// restParams returns the params as JSON-RPC would have them, from the path, and the body or the
+// query.
 func restParams(r *http.Request, d *dialect.Dialect, parameters map[string]string, body []byte) (*protojson.Reader, error) {
 	given := map[string][]byte{}
 	for name, value := range parameters {
@@ -204,25 +203,25 @@ func restParams(r *http.Request, d *dialect.Dialect, parameters map[string]strin
 var queryFields = protojson.FieldsOf("tenant", "contextId", "status", "pageToken", "pageSize", "historyLength", "includeArtifacts",
 	"statusTimestampAfter", "lastUpdatedAfter")
 
-// addQuery adds what is in a query to what is given. What is not a parameter is none of ours.
+// addQuery adds the parameters in a query to those that are given. It ignores all others.
 func addQuery(given map[string][]byte, query string) error {
 	values, err := url.ParseQuery(query)
 	if err != nil {
 		return a2a.NewError(a2a.ErrInvalidRequest, "the query is not one of a URL, or too long")
 	}
-	asked := map[string]bool{}
+	found := map[string]bool{}
 	for key, values := range values {
 		name, known := queryFields.Name(key)
 		if name == "lastUpdatedAfter" {
 			name = "statusTimestampAfter"
 		}
-		if !known || given[name] != nil && !asked[name] { // the path counts
+		if !known || given[name] != nil && !found[name] { // the path counts
 			continue
 		}
-		if asked[name] || len(values) > 1 {
+		if found[name] || len(values) > 1 {
 			return server.Invalid(name, "is given twice")
 		}
-		asked[name] = true
+		found[name] = true
 		value := values[0]
 		given[name], _ = json.Marshal(value)
 		switch name {

@@ -48,8 +48,7 @@ func (b rpc) failure(d *dialect.Dialect, f failure) (status int, field string, b
 	}{"2.0", b.id, e}
 }
 
-// methods03 are the operations' names in 0.3 (specification 0.3, 3.5.6), with those in 1.0, which
-// are the methods of 1.0.
+// methods03 are the methods of 0.3 (specification 0.3, 3.5.6), with the methods of 1.0 that they are.
 var methods03 = map[string]string{
 	"message/send":                        "SendMessage",
 	"message/stream":                      "SendStreamingMessage",
@@ -75,8 +74,7 @@ func operationOf(method string) (string, *dialect.Dialect) {
 	return "", dialect.V1
 }
 
-// maxRequestID is the most bytes in the id of a request, as it is sent: each answer, and each frame
-// of a stream, repeats it.
+// maxRequestID is the most bytes in the JSON of a request's id. Each frame of a stream repeats it.
 const maxRequestID = 256
 
 // requestObject is a JSON-RPC 2.0 request object.
@@ -166,8 +164,7 @@ func (b rpc) decode(h *handler, r *http.Request) (request, error) {
 // isID reports whether the JSON value may be the id of a request.
 func isID(id []byte) bool { return !strings.ContainsAny(string(id[:1]), "{[tf") }
 
-// bodyError returns the error for a body that is not to be decoded: one of the params, if they are
-// what is wrong.
+// bodyError returns what a client is told of a scan's error: it may be about the params.
 func bodyError(err error) error {
 	field := (*protojson.FieldError)(nil)
 	if !errors.As(err, &field) {

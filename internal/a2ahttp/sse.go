@@ -33,8 +33,7 @@ const mostUnsent = 1 << 20
 // leftForEnd is how many bytes are kept for the event that says why a stream ends early.
 const leftForEnd = 2 << 10
 
-// errSilence is why a stream waits for its next event no longer: it has been silent for as long as
-// it may be.
+// errSilence ends the wait for a stream's next event, if it takes too long.
 var errSilence = errors.New("the stream is silent")
 
 // respond writes the events of the operation's stream as they get into the log, until its end. It
@@ -99,10 +98,10 @@ func (s *sseResponder) end(err error) error {
 // fail answers with an error. In a stream that has begun it is the last event. Before that it is
 // the only event (specification 0.3, 3.3.1 and 7.2; 1.0, 9.4.2): most clients that ask for a stream
 // over JSON-RPC read nothing else, and some show no error at all for an answer in JSON. But where
-// HTTP has a status for the error, as always over HTTP+JSON, that tells all clients, and the answer
-// is JSON.
+// HTTP has a status for the error, as always over HTTP+JSON, all clients see that, and the answer is
+// JSON.
 func (s *sseResponder) fail(err error) {
-	status, field, body := s.failure(err)
+	status, field, body := s.encodeFailure(err)
 	if !s.begun && status != http.StatusOK {
 		s.write(status, body)
 		return
@@ -122,7 +121,7 @@ func (s *sseResponder) begin() {
 	}
 	s.begun = true
 	h := s.w.Header()
-	h.Set("Content-Type", "text/event-stream; charset=utf-8") // what else it could be, some clients guess
+	h.Set("Content-Type", "text/event-stream; charset=utf-8") // without it, some clients guess
 	h.Set("Cache-Control", "no-store, no-transform")
 	h.Set("X-Accel-Buffering", "no") // nginx and its kin buffer otherwise
 	s.flush, s.room = http.NewResponseController(s.w).Flush, s.newRoom()
@@ -165,7 +164,7 @@ func (s *sseResponder) events(events ...tasklog.Event) error {
 var errStreamTooLong = a2a.NewError(a2a.ErrUnsupportedOperation, "the stream is longer than the 6 MB that can be sent in one piece here: "+
 	"get the task with GetTask and historyLength, or go on from the last event at the agent's function URL, which streams")
 
-// comment writes a comment, and further lines that are not of an event. No empty line follows: some
+// comment writes a comment, and further lines that belong to no event. No empty line follows: some
 // clients take that for the end of an event, whatever came before.
 func (s *sseResponder) comment(text string, lines ...string) {
 	s.buf = append(append(append(s.buf[:0], ": "...), text...), '\n')
@@ -175,7 +174,7 @@ func (s *sseResponder) comment(text string, lines ...string) {
 	s.send()
 }
 
-// send writes what is in the buffer. Where a response can't be flushed, it is answered as a whole.
+// send writes the buffer. Where a response can't be flushed, it is sent as a whole at the end.
 func (s *sseResponder) send() {
 	if _, err := s.w.Write(s.buf); err != nil {
 		s.broken = true

@@ -25,7 +25,7 @@ import (
 	"a2alambda/internal/a2ahttp"
 	"a2alambda/internal/auth"
 	"a2alambda/internal/demoagent"
-	"a2alambda/internal/functionurl"
+	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
@@ -49,20 +49,9 @@ func handlerAndRunner(l tasklog.Store, logs io.Writer, x a2asrv.AgentExecutor) (
 }
 
 func configOf(l tasklog.Store, logs io.Writer, x a2asrv.AgentExecutor) a2ahttp.Config {
-	logger := slog.New(slog.NewTextHandler(logs, nil))
-	var runner *run.Runner
-	runner = run.New(run.Config{Store: l, Executor: x, Logger: logger, Invoke: func(_ context.Context, id a2a.TaskID) error {
-		go func() { _ = runner.Work(context.Background(), id) }()
-		return nil
-	}})
-	return a2ahttp.Config{
-		Server: server.New(server.Config{
-			Store: l, Runner: runner, Retention: 24 * time.Hour, Card: demoagent.Card(), Push: pushOf(l),
-		}),
-		Auth:    auth.None(),
-		BaseURL: functionurl.BaseURL,
-		Logger:  logger,
-	}
+	c := hosttest.New(l, x, slog.New(slog.NewTextHandler(logs, nil)))
+	c.Server.Retention, c.Server.Push = 24*time.Hour, pushOf(l)
+	return c
 }
 
 // variants are the transcripts of servers that are not like the others.

@@ -72,7 +72,7 @@ func (k *signingKey) SignPayload(payload []byte, _ jose.SignatureAlgorithm) ([]b
 		return k.private.Sign(nil, payload, crypto.Hash(0))
 	}
 	digest := sha256.Sum256(payload)
-	signature, err := k.private.Sign(nil, digest[:], crypto.SHA256) // without randomness, ECDSA is as in RFC 6979
+	signature, err := k.private.Sign(nil, digest[:], crypto.SHA256) // ECDSA is as in RFC 6979
 	if _, ok := k.private.(*ecdsa.PrivateKey); !ok || err != nil {
 		return signature, err
 	}

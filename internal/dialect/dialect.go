@@ -22,7 +22,7 @@ type Dialect struct {
 	Lenient           bool
 	SendRequest       func(*protojson.Reader) *a2a.SendMessageRequest
 	GetRequest        func(*protojson.Reader) *a2a.GetTaskRequest
-	ListRequest       func(*protojson.Reader) *a2a.ListTasksRequest // nil where the dialect has no such operation
+	ListRequest       func(*protojson.Reader) *a2a.ListTasksRequest // nil if there is no such operation
 	CancelRequest     func(*protojson.Reader) *a2a.CancelTaskRequest
 	SubscribeRequest  func(*protojson.Reader) *a2a.SubscribeToTaskRequest
 	CreatePushRequest func(*protojson.Reader) *a2a.PushConfig

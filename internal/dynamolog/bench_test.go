@@ -6,32 +6,33 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
 )
 
 // batch returns n statuses of a task.
-func batch(n int) (events [][]byte) {
+func batch(n int) (entries []tasklog.Entry) {
 	h, _ := tasklogtest.NewTask()
 	for i := range n {
-		events = append(events, tasklogtest.StatusEvent(h, a2a.TaskStateWorking, fmt.Sprint("Working on step ", i)))
+		entries = append(entries, tasklogtest.Status(h, a2a.TaskStateWorking, fmt.Sprint("Working on step ", i)))
 	}
-	return events
+	return entries
 }
 
 func BenchmarkDeflate(b *testing.B) {
 	for _, n := range []int{1, 10, 1000} {
 		b.Run(fmt.Sprint("events=", n), func(b *testing.B) {
-			events := batch(n)
+			entries := batch(n)
 			b.ReportAllocs()
 			for b.Loop() {
-				b.SetBytes(int64(len(deflate(events))))
+				b.SetBytes(int64(len(deflate(entries))))
 			}
 		})
 	}
 }
 
-// TestBytes holds an event to the bytes that it takes in the table, where each KB of a batch is a write unit. A message's id is
-// 36 bytes as text, of which some 14 are random.
+// TestBytes holds an event to the bytes that it takes in the table, where each KB of a batch is a
+// write unit. A message's id is 36 bytes as text, of which some 14 are random.
 func TestBytes(t *testing.T) {
 	for n, budget := range map[int]int{
 		1:    260, // with the ids of the task, which later events repeat

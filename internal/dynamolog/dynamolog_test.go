@@ -9,11 +9,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -49,7 +51,7 @@ func with(c *dynamodb.Client, around middleware.FinalizeMiddleware) *dynamodb.Cl
 func TestLog(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
-	tasklogtest.Test(t, func(*testing.T) tasklog.Log { return dynamolog.New(client, table) })
+	tasklogtest.Test(t, func(*testing.T) tasklog.Store { return dynamolog.New(client, table) })
 	pushtest.Test(t, func(*testing.T) pushtest.Store { return pushes(dynamolog.New(client, table)) })
 }
 
@@ -84,7 +86,7 @@ func TestLogFaults(t *testing.T) {
 		}
 		return next.HandleFinalize(ctx, in)
 	}))
-	tasklogtest.Test(t, func(*testing.T) tasklog.Log { return dynamolog.New(faulty, table) })
+	tasklogtest.Test(t, func(*testing.T) tasklog.Store { return dynamolog.New(faulty, table) })
 	pushtest.Test(t, func(*testing.T) pushtest.Store { return pushes(dynamolog.New(faulty, table)) })
 	for kind, n := range faults {
 		if n == 0 {
@@ -104,141 +106,246 @@ func serverError(text string) error {
 // TestUnreachable checks that errors of the store are told, and are none of the log's own.
 func TestUnreachable(t *testing.T) {
 	client, table := newTable(t)
-	down := with(client, middleware.FinalizeMiddlewareFunc("down", func(
-		context.Context, middleware.FinalizeInput, middleware.FinalizeHandler,
+	var down atomic.Bool
+	l := dynamolog.New(with(client, middleware.FinalizeMiddlewareFunc("down", func(
+		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
 	) (out middleware.FinalizeOutput, md middleware.Metadata, err error) {
-		return out, md, errors.New("no route")
-	}))
-	l := dynamolog.New(down, table)
-	h, first := tasklogtest.NewTask()
-	b := tasklog.Batch{ID: h.ID, Writer: "w", First: 2, Events: [][]byte{first}, Expires: h.Expires}
-	_, readErr := l.Read(t.Context(), h.ID, 0, 1)
-	_, loadErr := l.Load(t.Context(), h.ID)
-	for name, err := range map[string]error{
-		"Create":       l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first),
-		"Append":       l.Append(t.Context(), b),
-		"SetStatus":    l.SetStatus(t.Context(), h.ID, tasklog.Status{}),
-		"SaveSnapshot": l.SaveSnapshot(t.Context(), h, "w", 1, func(yield func([]byte, error) bool) { yield(first, nil) }),
-		"Read":         readErr,
-		"Load":         loadErr,
+		if down.Load() {
+			return out, md, errors.New("no route")
+		}
+		return next.HandleFinalize(ctx, in)
+	})), table)
+	h, first, lease := create(t, l)
+	seen := load(t, l, h.ID)
+	other, _ := tasklogtest.NewTask()
+	down.Store(true)
+	ctx := t.Context()
+	for _, call := range []struct {
+		name string
+		do   func() error
+	}{
+		{"Create", func() error { _, err := l.Create(ctx, other, first, by("w")); return err }},
+		{"Acquire", func() error { _, err := l.Acquire(ctx, seen, by("x")); return err }},
+		{"Load", func() error { _, err := l.Load(ctx, h.ID); return err }},
+		{"Lease", func() error { _, err := l.Lease(ctx, h.ID); return err }},
+		{"Read", func() error { _, _, err := l.Read(ctx, h.ID, 0, 1); return err }},
+		{"Poll", func() error { _, _, err := l.Poll(ctx, h.ID, 1); return err }},
+		{"RequestCancel", func() error { return l.RequestCancel(ctx, h) }},
+		{"Append", func() error { return lease.Append(ctx, 2, []tasklog.Entry{first}) }},
+		{"Renew", func() error { _, err := lease.Renew(ctx, time.Now()); return err }},
+		{"Asked", func() error { _, err := lease.Asked(ctx); return err }},
+		{"SaveSnapshot", func() error { return lease.SaveSnapshot(ctx, 1, tasklog.SnapshotLines(seen.Task)) }},
+		{"List", func() error { return l.List(ctx, tasklog.Filter{}, tasklog.Position{}, nil) }},
+		{"Count", func() error { _, err := l.Count(ctx, tasklog.Filter{}); return err }},
+		{"Unfinished", func() error { return l.Unfinished(ctx, nil) }},
+		{"Settle", func() error { return l.Settle(ctx, seen) }},
+		{"Secret", func() error { _, err := l.Secret(ctx); return err }},
+		{"Release", func() error { return lease.Release(ctx) }},
 	} {
+		err := call.do()
 		if err == nil || !strings.HasPrefix(err.Error(), "dynamolog: ") || !strings.Contains(err.Error(), "no route") {
-			t.Errorf("%s: got %v", name, err)
+			t.Errorf("%s: got %v", call.name, err)
 		}
 		for _, own := range []error{tasklog.ErrNotFound, tasklog.ErrExists, tasklog.ErrConflict} {
 			if errors.Is(err, own) {
-				t.Errorf("%s: %v is %v", name, err, own)
+				t.Errorf("%s: %v is %v", call.name, err, own)
 			}
 		}
 	}
-	if _, err := dynamolog.New(client, table).Load(t.Context(), h.ID); !errors.Is(err, tasklog.ErrNotFound) {
+	down.Store(false)
+	if _, err := l.Load(ctx, other.ID); !errors.Is(err, tasklog.ErrNotFound) {
 		t.Errorf("something was created: %v", err)
 	}
 }
 
-// TestStatus checks that the head follows the log and never goes back.
-func TestStatus(t *testing.T) {
-	client, table := newTable(t)
-	l := dynamolog.New(client, table)
+// by returns the claim of a writer to a lease that lasts for the test.
+func by(writer string) tasklog.Claim {
+	return tasklog.Claim{Writer: writer, Until: time.Now().Add(time.Minute)}
+}
+
+// create creates a task whose lease is held.
+func create(t *testing.T, l tasklog.Log) (tasklog.Head, tasklog.Entry, tasklog.Lease) {
+	t.Helper()
 	h, first := tasklogtest.NewTask()
-	if err := l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first); err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now()
-	for _, s := range []tasklog.Status{
-		{State: a2a.TaskStateWorking, Time: now, Seq: 2},
-		{State: a2a.TaskStateCompleted, Time: now, Seq: 9},
-		{State: a2a.TaskStateWorking, Time: now, Seq: 5},
-	} {
-		if err := l.SetStatus(t.Context(), h.ID, s); err != nil {
+	lease, err := l.Create(t.Context(), h, first, by("w"))
+	must(t, err)
+	return h, first, lease
+}
+
+func load(t *testing.T, l tasklog.Log, id a2a.TaskID) *tasklog.Snapshot {
+	t.Helper()
+	s, err := l.Load(t.Context(), id)
+	must(t, err)
+	return s
+}
+
+// in returns a status, to be appended.
+func in(h tasklog.Head, s a2a.TaskState) []tasklog.Entry {
+	return []tasklog.Entry{tasklogtest.Status(h, s, "")}
+}
+
+// must fails the test at the first error among errs.
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	for _, err := range errs {
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := l.SetStatus(t.Context(), "none", tasklog.Status{State: a2a.TaskStateWorking, Seq: 2}); err != nil {
-		t.Fatal(err)
+}
+
+// TestStatus has the head told of a state later than of the next one: it does not go back. A task that
+// is gone gets no head.
+func TestStatus(t *testing.T) {
+	client, table := newTable(t)
+	held, updates := make(chan struct{}), atomic.Int32{}
+	l := dynamolog.New(with(client, middleware.FinalizeMiddlewareFunc("late", func(
+		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+	) (middleware.FinalizeOutput, middleware.Metadata, error) {
+		if awsmiddleware.GetOperationName(ctx) == "UpdateItem" && updates.Add(1) == 1 {
+			<-held
+		}
+		return next.HandleFinalize(ctx, in)
+	})), table)
+	h, _, lease := create(t, l)
+	head := func() string {
+		out, err := client.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &table, Key: map[string]types.AttributeValue{
+			"pk": &types.AttributeValueMemberS{Value: string(h.ID)}, "sk": &types.AttributeValueMemberS{Value: "H"},
+		}})
+		must(t, err)
+		if out.Item == nil {
+			return ""
+		}
+		return fmt.Sprint(out.Item["s"].(*types.AttributeValueMemberS).Value, " ", out.Item["seq"].(*types.AttributeValueMemberN).Value)
 	}
-	out, err := client.Scan(t.Context(), &dynamodb.ScanInput{TableName: &table})
-	if err != nil {
-		t.Fatal(err)
+	must(t, lease.Append(t.Context(), 2, in(h, a2a.TaskStateWorking)))
+	must(t, lease.Append(t.Context(), 3, in(h, a2a.TaskStateCompleted)))
+	for updates.Load() < 2 || head() == "TASK_STATE_SUBMITTED 1" {
+		time.Sleep(time.Millisecond)
 	}
-	if len(out.Items) != 1 {
-		t.Fatalf("%d items, want the head alone", len(out.Items))
-	}
-	got := fmt.Sprint(out.Items[0]["s"].(*types.AttributeValueMemberS).Value, " ", out.Items[0]["seq"].(*types.AttributeValueMemberN).Value)
-	if got != "TASK_STATE_COMPLETED 9" {
+	close(held)
+	lease.Close()
+	if got := head(); got != "TASK_STATE_COMPLETED 3" {
 		t.Errorf("head has %s", got)
+	}
+
+	h, _, lease = create(t, l)
+	_, err := client.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: map[string]types.AttributeValue{
+		"pk": &types.AttributeValueMemberS{Value: string(h.ID)}, "sk": &types.AttributeValueMemberS{Value: "H"},
+	}})
+	must(t, err, lease.Append(t.Context(), 2, in(h, a2a.TaskStateWorking)))
+	lease.Close()
+	if got := head(); got != "" {
+		t.Errorf("a task that is gone has %s", got)
 	}
 }
 
-// TestCost holds the log to its price: what a write costs does not grow with the task, and a long task is loaded from
-// its snapshot.
+// TestCost holds the log to its price: what a write costs does not grow with the task, and a long task
+// is loaded from its snapshot.
 func TestCost(t *testing.T) {
 	client, table := newTable(t)
 	client, cost := dynamodblocal.NewMeter(client)
 	l := dynamolog.New(client, table)
-	h, first := tasklogtest.NewTask()
-	if err := l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first); err != nil {
-		t.Fatal(err)
-	}
+	h, first, lease := create(t, l)
 	if u := cost.Units(); u.Requests != 1 || u.Write > 3 {
 		t.Errorf("creating a task: %d requests, %v write units, want 1 and, with the indexes, 3", u.Requests, u.Write)
 	}
 
 	fold := tasklog.NewFold(nil, 0)
-	fold.Add(tasklog.Event{Seq: 1, JSON: first})
+	fold.Add(tasklog.Event{Seq: 1, JSON: first.JSON})
 	const n = 10_000
-	for _, writer := range []string{"first", "second", "third"} {
+	for _, next := range []string{"second", "third", ""} {
 		cost.Reset()
-		a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Log: l, Head: h, Writer: writer, Fold: fold})
+		a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Lease: lease, Fold: fold})
 		for i := range n {
-			if err := a.Add(tasklog.Entry{JSON: tasklogtest.StatusEvent(h, a2a.TaskStateWorking, "event "+strconv.Itoa(i)), State: a2a.TaskStateWorking}); err != nil {
-				t.Fatal(err)
-			}
+			must(t, a.Add(tasklogtest.Status(h, a2a.TaskStateWorking, "event "+strconv.Itoa(i))))
 		}
-		if err := a.Close(); err != nil {
-			t.Fatal(err)
-		}
+		must(t, a.Close())
+		lease.Close()
 		u := cost.Units()
 		t.Logf("%d events: %d requests, %.3f write units an event", n, u.Requests, u.Write/n)
 		if perEvent := u.Write / n; perEvent > 0.15 {
 			t.Errorf("%.3f write units an event, want 0.15 at most, however long the task is", perEvent)
 		}
+		if next != "" {
+			var err error
+			lease, err = l.Acquire(t.Context(), load(t, l, h.ID), by(next))
+			must(t, err)
+		}
 	}
 
 	cost.Reset()
-	s, err := l.Load(t.Context(), h.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := load(t, l, h.ID)
 	if s.Seq != 3*n+1 || len(s.Task.History) != 3*n {
 		t.Errorf("loaded %d events, %d messages", s.Seq, len(s.Task.History))
 	}
 	t.Logf("loading: %d requests, %v read units", cost.Units().Requests, cost.Units().Read)
 }
 
-// waiting returns a task that waits for input.
-func waiting(t *testing.T, l *dynamolog.Log) *tasklog.Snapshot {
-	t.Helper()
-	h, first := tasklogtest.NewTask()
-	const state = a2a.TaskStateInputRequired
-	b := tasklog.Batch{ID: h.ID, Writer: "w", First: 2, Expires: h.Expires, State: state, Events: [][]byte{tasklogtest.StatusEvent(h, state, "")}}
-	s, err := (*tasklog.Snapshot)(nil), errors.Join(l.Create(t.Context(), h, "w", time.Now().Add(time.Minute), first), l.Append(t.Context(), b),
-		l.SetStatus(t.Context(), h.ID, tasklog.Status{State: state, Time: time.Now(), Seq: 2}))
-	if err == nil {
-		s, err = l.Load(t.Context(), h.ID)
+// TestLeaseCost holds what a holder does to its price.
+func TestLeaseCost(t *testing.T) {
+	client, table := newTable(t)
+	client, cost := dynamodblocal.NewMeter(client)
+	l := dynamolog.New(client, table)
+	check := func(what string, write, read float64, errs ...error) {
+		t.Helper()
+		must(t, errs...)
+		if u := cost.Units(); u.Write != write || u.Read != read {
+			t.Errorf("%s: %v write units, %v read units, want %v and %v", what, u.Write, u.Read, write, read)
+		}
+		cost.Reset()
 	}
-	if err != nil {
-		t.Fatal(err)
+	h, _, lease := create(t, l)
+	cost.Reset()
+	check("an append without state", 1, 0, lease.Append(t.Context(), 2, []tasklog.Entry{tasklogtest.EntryOf(
+		a2a.NewArtifactEvent(a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}, a2a.NewTextPart("text")))}))
+	_, err := lease.Renew(t.Context(), by("").Until)
+	check("a renewal", 1, 0, err)
+	_, err = lease.Asked(t.Context())
+	check("asking", 0, 0.5, err)
+	must(t, lease.Append(t.Context(), 3, in(h, a2a.TaskStateWorking)))
+	lease.Close()
+	check("an append with a new state", 4, 0)
+	check("an append in the same state", 1, 0, lease.Append(t.Context(), 4, in(h, a2a.TaskStateWorking)))
+
+	_, err = l.Load(t.Context(), h.ID)
+	check("loading", 0, 1, err)
+	_, err = l.Lease(t.Context(), h.ID)
+	check("asking who holds the lease", 0, 1, err)
+	end := time.Now().Add(-time.Hour)
+	acquire := func(what string, write float64) {
+		t.Helper()
+		s := load(t, l, h.ID)
+		cost.Reset()
+		end = end.Add(time.Second) // which moves the task in the index of unfinished ones, for two units
+		lease, err = l.Acquire(t.Context(), s, tasklog.Claim{Writer: what, Until: end})
+		check(what, write, 0, err)
 	}
-	return s
+	acquire("acquiring the lease of a holder", 5)
+	acquire("acquiring the lease of a holder that has crashed", 5)
+	check("releasing", 1, 0, lease.Release(t.Context()))
+	acquire("acquiring a lease that was released", 4)
+	must(t, lease.Append(t.Context(), 5, in(h, a2a.TaskStateInputRequired)))
+	lease.Close()
+	check("the end of a turn", 5, 0)
+	acquire("acquiring the lease for the next turn", 3)
 }
 
-// TestHalfAcquired has somebody come halfway to the lease of a task that waits. Whoever settles the task does not meet it again, and
-// the other, should it still live, does not get the lease.
+// waiting returns a task that waits for input.
+func waiting(t *testing.T, l *dynamolog.Log) (*tasklog.Snapshot, tasklog.Lease) {
+	t.Helper()
+	h, _, lease := create(t, l)
+	must(t, lease.Append(t.Context(), 2, in(h, a2a.TaskStateInputRequired)))
+	lease.Close()
+	return load(t, l, h.ID), lease
+}
+
+// TestHalfAcquired has somebody come halfway to the lease of a task that waits. Whoever settles the task
+// does not meet it again, and the other, should it still live, does not get the lease.
 func TestHalfAcquired(t *testing.T) {
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)
-	s := waiting(t, l)
+	s, _ := waiting(t, l)
 	requests := 0
 	halfway := with(client, middleware.FinalizeMiddlewareFunc("halfway", func(
 		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
@@ -249,7 +356,7 @@ func TestHalfAcquired(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if err := l.Running(ctx, func(id a2a.TaskID) bool {
+			if err := l.Unfinished(ctx, func(id a2a.TaskID) bool {
 				if id == s.Head.ID {
 					t.Error("it is still found")
 				}
@@ -260,27 +367,135 @@ func TestHalfAcquired(t *testing.T) {
 		}
 		return next.HandleFinalize(ctx, in)
 	}))
-	if _, err := dynamolog.New(halfway, table).Acquire(t.Context(), s, "slow", time.Now().Add(time.Minute)); err != tasklog.ErrConflict {
+	if _, err := dynamolog.New(halfway, table).Acquire(t.Context(), s, by("slow")); !errors.Is(err, tasklog.ErrConflict) {
 		t.Errorf("acquired: %v", err)
 	}
-	now, err := l.Load(t.Context(), s.Head.ID)
-	if err != nil || now.Busy() {
-		t.Fatalf("it is %+v, %v", now, err)
+	now := load(t, l, s.Head.ID)
+	if now.Busy() {
+		t.Fatalf("it is %+v", now)
 	}
-	if _, err := l.Acquire(t.Context(), now, "next", time.Now().Add(time.Minute)); err != nil {
-		t.Error(err)
-	}
+	_, err := l.Acquire(t.Context(), now, by("next"))
+	must(t, err)
 }
 
-// TestRenewAfterNobody checks that a holder does not get back a lease that was given to nobody.
+// TestRenewAfterNobody checks that a holder does not get back a lease that was left to a worker.
 func TestRenewAfterNobody(t *testing.T) {
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)
-	s := waiting(t, l)
-	if _, err := l.Acquire(t.Context(), s, "", time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := l.Renew(t.Context(), s.Head, "w", time.Now().Add(time.Minute)); err != tasklog.ErrConflict {
+	s, lease := waiting(t, l)
+	_, err := l.Acquire(t.Context(), s, tasklog.Claim{Writer: "x"})
+	must(t, err)
+	if _, err := lease.Renew(t.Context(), time.Now().Add(time.Minute)); !errors.Is(err, tasklog.ErrConflict) {
 		t.Errorf("renewed: %v", err)
 	}
 }
+
+// before returns a client like c, which does something before its nth request.
+func before(c *dynamodb.Client, nth int32, do func(context.Context) error) *dynamodb.Client {
+	var n atomic.Int32
+	return with(c, middleware.FinalizeMiddlewareFunc("before", func(
+		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+	) (out middleware.FinalizeOutput, md middleware.Metadata, err error) {
+		if n.Add(1) == nth {
+			if err := do(ctx); err != nil {
+				return out, md, err
+			}
+		}
+		return next.HandleFinalize(ctx, in)
+	}))
+}
+
+// TestDoubt has somebody doubt a holder that has not put its message into the log, while others do
+// something between the requests of it: nobody gets the lease without the place in the log, and
+// nobody is kept from it for good.
+func TestDoubt(t *testing.T) {
+	client, table := newTable(t)
+	l := dynamolog.New(client, table)
+	for nth := range int32(4) {
+		// begin returns a task that waits, and whose next holder has not appended anything.
+		begin := func(t *testing.T) (tasklog.Head, *tasklog.Snapshot, tasklog.Lease) {
+			s, _ := waiting(t, l)
+			holder, err := l.Acquire(t.Context(), s, by("holder"))
+			must(t, err)
+			return s.Head, load(t, l, s.Head.ID), holder
+		}
+		doubt := func(t *testing.T, s *tasklog.Snapshot, do func(context.Context) error) (tasklog.Lease, error) {
+			lease, err := dynamolog.New(before(client, nth+1, do), table).Acquire(t.Context(), s, by("doubter"))
+			if err != nil && !errors.Is(err, tasklog.ErrConflict) && !errors.Is(err, errDied) {
+				t.Fatal(err)
+			}
+			return lease, err
+		}
+		t.Run(fmt.Sprint("another doubts before request ", nth), func(t *testing.T) {
+			h, s, _ := begin(t)
+			var other tasklog.Lease
+			otherErr := errors.New("did not come")
+			lease, err := doubt(t, s, func(ctx context.Context) error {
+				other, otherErr = l.Acquire(ctx, s, by("other"))
+				return nil
+			})
+			if (err == nil) == (otherErr == nil) {
+				t.Fatalf("one got %v, the other %v", err, otherErr)
+			}
+			if err != nil {
+				lease = other
+			}
+			must(t, lease.Append(t.Context(), 3, in(h, a2a.TaskStateSubmitted)))
+		})
+		t.Run(fmt.Sprint("the holder appends before request ", nth), func(t *testing.T) {
+			h, s, holder := begin(t)
+			appended := errors.New("did not come")
+			lease, err := doubt(t, s, func(ctx context.Context) error {
+				appended = holder.Append(ctx, 3, in(h, a2a.TaskStateSubmitted))
+				return nil
+			})
+			if (err == nil) == (appended == nil) {
+				t.Fatalf("the doubter got %v, the holder %v", err, appended)
+			}
+			if err != nil {
+				_, err = holder.Renew(t.Context(), time.Now().Add(time.Minute))
+				must(t, err, holder.Append(t.Context(), 4, in(h, a2a.TaskStateWorking)))
+			} else {
+				must(t, lease.Append(t.Context(), 3, in(h, a2a.TaskStateSubmitted)))
+			}
+		})
+		t.Run(fmt.Sprint("the holder renews before request ", nth), func(t *testing.T) {
+			h, s, holder := begin(t)
+			lease, err := doubt(t, s, func(ctx context.Context) error {
+				_, _ = holder.Renew(ctx, time.Now().Add(2*time.Minute))
+				return nil
+			})
+			if err != nil {
+				lease = holder
+			}
+			must(t, lease.Append(t.Context(), 3, in(h, a2a.TaskStateSubmitted)))
+		})
+		t.Run(fmt.Sprint("the doubter dies before request ", nth), func(t *testing.T) {
+			h, s, holder := begin(t)
+			_, err := doubt(t, s, func(context.Context) error { return errDied })
+			if err == nil {
+				return // it needs no such request
+			}
+			if _, err = holder.Renew(t.Context(), time.Now().Add(time.Millisecond)); errors.Is(err, tasklog.ErrConflict) {
+				err = nil // the doubter has the lease
+			}
+			must(t, err)
+			time.Sleep(2 * time.Millisecond)
+			tries := 0
+			for {
+				tries++
+				lease, err := l.Acquire(t.Context(), load(t, l, h.ID), by(string(a2a.NewTaskID())))
+				if errors.Is(err, tasklog.ErrConflict) && tries < 10 {
+					continue
+				}
+				must(t, err, lease.Append(t.Context(), 3, in(h, a2a.TaskStateSubmitted)))
+				break
+			}
+			if tries > 1 {
+				t.Logf("%d tries", tries)
+			}
+		})
+	}
+}
+
+var errDied = errors.New("died")

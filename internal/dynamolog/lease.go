@@ -2,6 +2,7 @@ package dynamolog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"iter"
@@ -64,68 +65,84 @@ func leaseOf(head, lease item) tasklog.LeaseInfo {
 
 // Acquire implements [tasklog.Log]. It costs two write units and one in the index, and one more for a fence.
 func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, c tasklog.Claim) (tasklog.Lease, error) {
-	epoch, err := l.acquire(ctx, s, c)
-	if err != nil {
+	next := s.Next(c)
+	if err := l.acquire(ctx, s, next, c); err != nil {
 		return nil, fmt.Errorf("dynamolog: acquiring lease: %w", err)
 	}
-	return l.newLease(s, c, epoch), nil
+	return l.newLease(s, c, next.Epoch), nil
 }
 
-func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, c tasklog.Claim) (epoch int64, err error) {
-	next := s.Next(c)
-	if c.Until.IsZero() {
-		next.Until = time.Now()
-	}
+func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim) error {
+	// Of a lease that has not ended, the place in the log comes first: a holder that has filled it meanwhile keeps its lease.
 	doubted := s.Busy() && s.Lease.Holder != c.Writer
 	if doubted {
-		// The place in the log first, and then the lease: a holder who has filled the place meanwhile keeps its lease.
-		if next.Epoch, err = l.fence(ctx, s, c.Writer, next.Epoch); err != nil {
-			return 0, err
+		if err := l.fence(ctx, s, c.Writer, next.Epoch); err != nil {
+			return err
 		}
 	}
 	// The head before the lease: if this fails halfway, the task is looked at in vain, and not overlooked.
-	_, _, err = l.update(ctx, s.Head.ID, skHead, write().
+	now, updated, err := l.update(ctx, s.Head.ID, skHead, write().
 		set(attrRunning, str(shard(s.Head.ID))).set(attrLook, num(look(c))).
 		set(attrSeq, num(s.Seq)).set(attrEpoch, num(next.Epoch)).
-		when("attribute_exists(?) AND ? <= ?", attrPK, attrSeq, num(s.Seq)))
+		when("attribute_exists(?) AND ? <= ? AND (attribute_not_exists(?) OR ? <= ?)",
+			attrPK, attrSeq, num(s.Seq), attrEpoch, attrEpoch, num(next.Epoch)))
 	if err != nil {
-		return 0, err
+		return err
 	}
-	acquired, err := l.giveLease(ctx, s, next, c.Request)
-	if err != nil {
-		return 0, err
+	if !updated && now == nil {
+		return tasklog.ErrNotFound
 	}
-	if !acquired {
-		return 0, tasklog.ErrConflict
+	given, err := l.giveLease(ctx, s, next, c)
+	switch {
+	case err != nil:
+		return err
+	case !given && doubted:
+		// The fence must not keep out whoever has the lease: only those before the one in s.
+		_, _, err = l.update(ctx, s.Head.ID, skBatch(s.Seq+1), write().set(attrEpoch, num(s.Lease.Epoch-1)).
+			when("? = ? AND ? = ?", attrWriter, str(c.Writer), attrCount, num(0)))
+		return errors.Join(tasklog.ErrConflict, err)
+	case !given:
+		return tasklog.ErrConflict
+	case doubted || !s.Fenced() || s.Lease.Holder == c.Writer:
+		return nil
 	}
-	if doubted || !s.Fenced() || s.Lease.Holder == c.Writer {
-		return next.Epoch, nil
+	if err = l.fence(ctx, s, c.Writer, next.Epoch); errors.Is(err, tasklog.ErrConflict) && !c.Until.IsZero() {
+		// The holder before had not crashed: it has appended since. Or somebody crashed who had doubted its lease. The lease is
+		// given back, to be taken with what is known now.
+		_, _, _ = l.update(ctx, s.Head.ID, skLease, write().set(attrUntil, num(time.Now().Add(-time.Millisecond).UnixMilli())).
+			when("? = ? AND ? = ?", attrWriter, str(c.Writer), attrEpoch, num(next.Epoch)))
 	}
-	fenced, err := l.fence(ctx, s, c.Writer, next.Epoch)
-	if err == nil && fenced == next.Epoch {
-		return next.Epoch, nil
+	return err
+}
+
+// fence reserves the place after the last event in s for the writer, as of an epoch: nobody of an earlier epoch can append
+// there. It returns ErrConflict if the place has events, or somebody else has been there as of that epoch.
+func (l *Log) fence(ctx context.Context, s *tasklog.Snapshot, writer string, epoch int64) error {
+	existing, err := l.put(ctx, item{
+		attrPK:     str(string(s.Head.ID)),
+		attrSK:     str(skBatch(s.Seq + 1)),
+		attrCount:  num(0),
+		attrWriter: str(writer),
+		attrEpoch:  num(epoch),
+		attrTTL:    num(s.Head.Expires.Unix()),
+	}, write().when("attribute_not_exists(?) OR ? = ? AND ? < ?", attrPK, attrCount, num(0), attrEpoch, num(epoch)))
+	if err == nil && existing != nil && (existing.num(attrCount) > 0 || existing.str(attrWriter) != writer) {
+		err = tasklog.ErrConflict
 	}
-	if err == nil {
-		err = tasklog.ErrConflict // somebody else doubts this lease already
-	}
-	// The holder before had not crashed: it has appended since. The lease is given back, to be taken with what is known now.
-	_, _, _ = l.update(ctx, s.Head.ID, skLease, write().set(attrUntil, num(time.Now().Add(-time.Millisecond).UnixMilli())).
-		when("? = ? AND ? = ?", attrWriter, str(c.Writer), attrEpoch, num(next.Epoch)))
-	return 0, err
+	return err
 }
 
 // giveLease writes the lease that follows the one in s. It reports false if the lease is not the one in s any more, unless
 // the new one had been written before.
-func (l *Log) giveLease(
-	ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, r tasklog.Request,
-) (bool, error) {
+func (l *Log) giveLease(ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim) (bool, error) {
+	until := untilMillis(next.Until)
 	e := write().
-		set(attrWriter, str(next.Holder)).set(attrUntil, num(next.Until.UnixMilli())).
+		set(attrWriter, str(c.Writer)).set(attrUntil, num(until)).
 		set(attrEpoch, num(next.Epoch)).set(attrSeq, num(next.Seq)).
 		set(attrCrashes, num(int64(next.Crashes))).set(attrTTL, num(s.Head.Expires.Unix())).
 		when("attribute_not_exists(?) OR ? = ? AND ? = ?",
-			attrUntil, attrUntil, num(s.Lease.Until.UnixMilli()), attrEpoch, num(s.Lease.Epoch))
-	request, err := l.putRequest(ctx, s.Head, r, a2a.NewMessageID())
+			attrUntil, attrUntil, num(untilMillis(s.Lease.Until)), attrEpoch, num(s.Lease.Epoch))
+	request, err := l.putRequest(ctx, s.Head, c.Request, a2a.NewMessageID())
 	if err != nil {
 		return false, err
 	}
@@ -137,34 +154,16 @@ func (l *Log) giveLease(
 		}
 	}
 	now, updated, err := l.update(ctx, s.Head.ID, skLease, e)
-	done := now.str(attrWriter) == next.Holder && now.num(attrEpoch) == next.Epoch &&
-		now.num(attrUntil) == next.Until.UnixMilli()
+	done := now.str(attrWriter) == c.Writer && now.num(attrEpoch) == next.Epoch && now.num(attrUntil) == until
 	return updated || err == nil && done, err
 }
 
-// fence reserves the place after the last event in s for the writer, as of an epoch: nobody of an earlier epoch can append
-// there. If somebody of a later epoch has been there, who may have crashed, it is the one after that. It returns
-// ErrConflict if the place has events.
-func (l *Log) fence(ctx context.Context, s *tasklog.Snapshot, writer string, epoch int64) (fenced int64, err error) {
-	for {
-		existing, err := l.put(ctx, item{
-			attrPK:     str(string(s.Head.ID)),
-			attrSK:     str(skBatch(s.Seq + 1)),
-			attrCount:  num(0),
-			attrWriter: str(writer),
-			attrEpoch:  num(epoch),
-			attrTTL:    num(s.Head.Expires.Unix()),
-		}, write().when("attribute_not_exists(?) OR ? = ? AND ? < ?", attrPK, attrCount, num(0), attrEpoch, num(epoch)))
-		switch {
-		case err != nil:
-			return 0, err
-		case existing.num(attrCount) > 0:
-			return 0, tasklog.ErrConflict
-		case existing == nil, existing.str(attrWriter) == writer:
-			return epoch, nil
-		}
-		epoch = existing.num(attrEpoch) + 1
+// untilMillis returns the end of a lease as it is stored, 0 for one that was left to a worker.
+func untilMillis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
 	}
+	return t.UnixMilli()
 }
 
 // lease is a [tasklog.Lease].
@@ -175,6 +174,7 @@ type lease struct {
 	epoch  int64
 	push   atomic.Bool // the task has push notification configurations
 	cancel atomic.Bool // the holder knows that the task is to be canceled
+	over   atomic.Bool // it was released
 
 	// Of Append, which one goroutine calls at a time.
 	last, before end
@@ -204,7 +204,7 @@ func (h *lease) Append(ctx context.Context, first int64, entries []tasklog.Entry
 	if first <= base.seq {
 		base = h.before // it is the last append again
 	}
-	if first != base.seq+1 {
+	if first != base.seq+1 || h.over.Load() {
 		return tasklog.ErrConflict
 	}
 	now := end{base.seq + int64(len(entries)), base.size}
@@ -270,7 +270,7 @@ func (h *lease) tell(ctx context.Context, s a2a.TaskState, at time.Time, seq int
 	if tasklog.Final(s) && !s.Terminal() && h.cancel.Load() {
 		// The turn has ended in another way. The next one is not meant.
 		_, _, _ = h.log.update(ctx, h.head.ID, skLease,
-			write().remove(attrCancel).when("? = ?", attrWriter, str(h.writer)))
+			write().remove(attrCancel).when("attribute_not_exists(?) OR ? = ?", attrWriter, attrWriter, str(h.writer)))
 	}
 }
 
@@ -282,6 +282,13 @@ func statusOf(id a2a.TaskID, s a2a.TaskState, at time.Time, seq int64) *expressi
 
 // Renew implements [tasklog.Lease]. It costs one write unit.
 func (h *lease) Renew(ctx context.Context, until time.Time) (tasklog.Asked, error) {
+	if h.over.Load() {
+		return tasklog.Asked{}, tasklog.ErrConflict
+	}
+	return h.renew(ctx, until)
+}
+
+func (h *lease) renew(ctx context.Context, until time.Time) (tasklog.Asked, error) {
 	e := write().
 		set(attrWriter, str(h.writer)).set(attrUntil, num(until.UnixMilli())).set(attrTTL, num(h.head.Expires.Unix())).
 		setTo(attrEpoch, "if_not_exists(?, ?)", attrEpoch, num(1)).
@@ -343,7 +350,8 @@ func (h *lease) SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]b
 
 // Release implements [tasklog.Lease]. It costs one write unit.
 func (h *lease) Release(ctx context.Context) error {
-	_, err := h.Renew(ctx, released)
+	h.over.Store(true) // first: a renewal that is late does not take it back
+	_, err := h.renew(ctx, released)
 	return err
 }
 
@@ -380,10 +388,10 @@ func (l *Log) settle(ctx context.Context, s *tasklog.Snapshot) error {
 			return err // nil if there is a later turn, or no task any more
 		}
 		// Somebody has come halfway to the lease. It is given to nobody, so that it can't be taken any more as they know it.
-		next := s.Next(tasklog.Claim{})
-		next.Until = time.Now()
+		nobody := tasklog.Claim{Request: s.Last}
+		next := s.Next(nobody)
 		next.Epoch = now.num(attrEpoch)
-		taken, err := l.giveLease(ctx, s, next, s.Last)
+		taken, err := l.giveLease(ctx, s, next, nobody)
 		if err != nil || !taken {
 			return err
 		}

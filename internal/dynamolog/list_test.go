@@ -15,7 +15,7 @@ func TestListFarOff(t *testing.T) {
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)
 	h, first := tasklogtest.NewTask()
-	if err := l.Create(t.Context(), h, "w", time.Time{}, first); err != nil {
+	if _, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w"}); err != nil {
 		t.Fatal(err)
 	}
 	last := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)

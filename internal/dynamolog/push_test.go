@@ -26,62 +26,71 @@ import (
 
 func pushes(l *dynamolog.Log) pushtest.Store { return pushtest.Store{Store: l.Pushes(), Log: l} }
 
-// TestWakes checks which changes of the table wake the push function.
+// TestWakes checks which changes of the table wake the push function. A holder learns in the middle of
+// its run that its task has push notifications, and marks what it appends from then on.
 func TestWakes(t *testing.T) {
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)
-	// waking returns the items that wake by what is in them, after a change.
-	waking := func(changes ...error) string {
+	h, _, lease := create(t, l)
+	// check fails the test unless the changes were made, and these items of the task wake by what is in them.
+	check := func(what, want string, changes ...error) {
 		t.Helper()
-		for _, err := range changes {
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
+		must(t, changes...)
 		out, err := client.Scan(t.Context(), &dynamodb.ScanInput{TableName: &table})
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		var keys []string
 		for _, item := range out.Items {
-			if p, ok := item["p"].(*types.AttributeValueMemberN); ok && p.Value == "1" {
+			p, ok := item["p"].(*types.AttributeValueMemberN)
+			if ok && p.Value == "1" && item["pk"].(*types.AttributeValueMemberS).Value == string(h.ID) {
 				keys = append(keys, item["sk"].(*types.AttributeValueMemberS).Value)
 			}
 		}
 		slices.Sort(keys)
-		return strings.Join(keys, " ")
-	}
-	end := time.Now().Add(time.Minute)
-	renew := func(lease tasklog.Lease) error {
-		_, err := lease.Renew(t.Context(), end)
-		return err
-	}
-	check := func(what, got, want string) {
-		t.Helper()
-		if got != want {
+		if got := strings.Join(keys, " "); got != want {
 			t.Errorf("%s: these wake: %q, want %q", what, got, want)
 		}
 	}
+	renew := func() error {
+		_, err := lease.Renew(t.Context(), time.Now().Add(time.Minute))
+		return err
+	}
+	add := func(seq int64, s a2a.TaskState) error {
+		defer lease.Close()
+		return lease.Append(t.Context(), seq, in(h, s))
+	}
+	put := func() error { return l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://a")) }
+	const working, completed = a2a.TaskStateWorking, a2a.TaskStateCompleted
 
-	h, entry := tasklogtest.NewTask()
-	entry.State = ""
-	lease, err := l.Create(t.Context(), h, entry, tasklog.Claim{Writer: "w", Until: end})
-	check("without push notifications", waking(err, lease.Append(t.Context(), 2, []tasklog.Entry{entry}), renew(lease)), "")
-	check("a configuration", waking(l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://a"))), "H P#c")
-	_, err = l.Pushes().Claim(t.Context(), h.ID, "c", "x", end)
-	check("a claim", waking(err), "H")
-	check("the holder learns of it", waking(renew(lease)), "H")
-	check("the holder knows", waking(renew(lease)), "H L")
-	check("it goes on", waking(renew(lease)), "H")
-	check("an append", waking(lease.Append(t.Context(), 3, []tasklog.Entry{entry})), "E#000000000003 H")
-	entry.State, entry.Time = a2a.TaskStateCompleted, end
-	err = lease.Append(t.Context(), 4, []tasklog.Entry{entry})
-	lease.Close()
-	check("a status", waking(err), "E#000000000003 E#000000000004 H")
+	check("without push notifications", "", add(2, working), renew())
+	check("a configuration", "H P#c", put())
+	_, err := l.Pushes().Claim(t.Context(), h.ID, "c", "x", time.Now().Add(time.Minute))
+	check("a claim", "H", err)
+	check("an append by a holder that does not know", "H", add(3, working))
+	_, err = lease.Asked(t.Context())
+	check("it learns of it", "H", err)
+	check("an append by a holder that knows", "E#000000000004 H", add(4, working))
+	check("a renewal, for what was appended before", "E#000000000004 H L", renew())
+	check("it goes on", "E#000000000004 H", renew())
+	check("the end", "E#000000000004 E#000000000005 H", add(5, completed))
 
-	h, _ = tasklogtest.NewTask()
-	_, err = l.Create(t.Context(), h, entry, tasklog.Claim{Writer: "w", Until: end, Push: true})
-	check("from the beginning", waking(err), "E#000000000003 E#000000000004 H H")
+	h, _, lease = create(t, l)
+	check("learned of by a renewal", "H P#c", put(), renew())
+	check("and the next", "H L P#c", renew())
+	check("an append", "E#000000000002 H L P#c", add(2, working))
+
+	h, _, lease = create(t, l)
+	must(t, put())
+	lease, err = l.Acquire(t.Context(), load(t, l, h.ID), by("next"))
+	check("learned of by loading", "H P#c", err)
+	check("an append", "E#000000000002 H P#c", add(2, working))
+
+	var first tasklog.Entry
+	h, first = tasklogtest.NewTask()
+	c := by("w")
+	c.Push = true
+	lease, err = l.Create(t.Context(), h, first, c)
+	check("from the beginning", "H", err)
+	check("an append", "E#000000000002 H", add(2, working))
 }
 
 func TestWoken(t *testing.T) {

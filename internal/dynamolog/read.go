@@ -33,7 +33,7 @@ func (l *Log) Read(
 
 func (l *Log) read(
 	ctx context.Context, id a2a.TaskID, after int64, limit int,
-) (events []tasklog.Event, full bool, err error) {
+) (events []tasklog.Event, more bool, err error) {
 	// Start from the append that holds event number after, which may be the one that ends the task: it is the last that
 	// begins there or before. Event 1 is in the head.
 	start := item{}
@@ -57,33 +57,42 @@ func (l *Log) read(
 		return nil, false, tasklog.ErrNotFound
 	}
 
-	size := 0
+	size, beyond := 0, false
 	next := first(start)
 	add := func(it item) (more bool, err error) {
 		if first(it) != next {
 			return false, nil // see poll
 		}
 		next = last(it) + 1
+		if beyond = it.num(attrCount) > 0 && (len(events) == limit || size >= tasklog.ReadBytes); beyond {
+			return false, nil
+		}
 		all, err := l.events(ctx, it)
 		if err != nil {
 			return false, err
 		}
 		for _, e := range all {
-			if e.Seq > after && len(events) < limit && size < tasklog.ReadBytes {
-				events = append(events, e)
-				size += len(e.JSON)
+			if e.Seq <= after {
+				continue
 			}
+			if beyond = len(events) == limit || size >= tasklog.ReadBytes; beyond {
+				return false, nil
+			}
+			events = append(events, e)
+			size += len(e.JSON)
 		}
-		return len(events) < limit && size < tasklog.ReadBytes && !ends(it), nil
+		return !ends(it), nil
 	}
-	more, err := add(start)
+	more, err = add(start)
 	var from item // where the next page starts; nil at first
 	batches := 1
 	for more && err == nil {
 		// As many batches as it takes if they are like those before, and no page of 1 MB for a few events. Of the first page
 		// nothing is known yet if it follows the head, whose one event says little.
 		most := (limit-len(events))*batches/int(max(1, next-first(start))) + 1
-		if batches == 1 && first(start) == 1 {
+		if size >= tasklog.ReadBytes {
+			most = 1 // is there another?
+		} else if batches == 1 && first(start) == 1 {
 			most = min(most, firstBatches)
 		}
 		var page *queried
@@ -101,7 +110,7 @@ func (l *Log) read(
 	if err != nil {
 		return nil, false, err
 	}
-	return events, len(events) >= limit || size >= tasklog.ReadBytes, nil
+	return events, beyond, nil
 }
 
 // Load implements [tasklog.Log]. It reads backwards from the end to the last snapshot.

@@ -1,14 +1,11 @@
-// Package memlog keeps task logs in the memory of one process. It is what a local run uses, and the reference for
-// what package tasklog asks of a log.
+// Package memlog keeps task logs in the memory of one process. It is what a local run uses, and the
+// reference for what package tasklog asks of a log.
 package memlog
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"iter"
-	"slices"
 	"sync"
 	"time"
 
@@ -212,35 +209,6 @@ func (l *Log) RequestCancel(_ context.Context, h tasklog.Head) error {
 	return nil
 }
 
-// Unfinished implements [tasklog.Index].
-func (l *Log) Unfinished(_ context.Context, yield func(a2a.TaskID) bool) error {
-	l.mu.Lock()
-	var unfinished []*task
-	for id, t := range l.tasks {
-		if !t.final && l.get(id) != nil {
-			unfinished = append(unfinished, t)
-		}
-	}
-	slices.SortFunc(unfinished, func(a, b *task) int { return a.look.Compare(b.look) })
-	l.mu.Unlock()
-	for _, t := range unfinished {
-		if !yield(t.head.ID) {
-			break
-		}
-	}
-	return nil
-}
-
-// Settle implements [tasklog.Index].
-func (l *Log) Settle(_ context.Context, s *tasklog.Snapshot) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if t := l.get(s.Head.ID); t != nil && t.lease.Epoch == s.Lease.Epoch && int64(len(t.events)) == s.Seq {
-		t.final = true
-	}
-	return nil
-}
-
 // pollEvents is how many events a Poll returns at most.
 const pollEvents = 1000
 
@@ -290,62 +258,6 @@ func (l *Log) Lease(_ context.Context, id a2a.TaskID) (tasklog.LeaseInfo, error)
 	return t.lease, nil
 }
 
-// List implements [tasklog.Index]. It looks at every task.
-func (l *Log) List(ctx context.Context, f tasklog.Filter, after tasklog.Position, yield func(tasklog.Position) bool) error {
-	found, err := l.find(ctx, f)
-	if err != nil {
-		return err
-	}
-	for _, p := range found {
-		if (after == tasklog.Position{} || compare(after, p) < 0) && !yield(p) {
-			break
-		}
-	}
-	return nil
-}
-
-// Count implements [tasklog.Index].
-func (l *Log) Count(ctx context.Context, f tasklog.Filter) (int, error) {
-	found, err := l.find(ctx, f)
-	return len(found), err
-}
-
-// find returns the tasks that match the filter, in the order of a list.
-func (l *Log) find(ctx context.Context, f tasklog.Filter) ([]tasklog.Position, error) {
-	l.mu.Lock()
-	var ids []a2a.TaskID
-	for id, t := range l.tasks {
-		if t.head.Scope == f.Scope && (f.ContextID == "" || t.head.ContextID == f.ContextID) {
-			ids = append(ids, id)
-		}
-	}
-	l.mu.Unlock()
-	var found []tasklog.Position
-	for _, id := range ids {
-		s, err := l.Load(ctx, id)
-		if errors.Is(err, tasklog.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		p := tasklog.Position{ID: id}
-		if t := s.Task.Status.Timestamp; t != nil {
-			p.Time = t.Truncate(time.Millisecond)
-		}
-		if (f.State == "" || s.Task.Status.State == f.State) && !p.Time.Before(f.Since) {
-			found = append(found, p)
-		}
-	}
-	slices.SortFunc(found, compare)
-	return found, nil
-}
-
-// compare orders positions as a list does.
-func compare(a, b tasklog.Position) int {
-	return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(b.ID, a.ID))
-}
-
 // Load implements [tasklog.Log].
 func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
 	l.mu.Lock()
@@ -371,7 +283,8 @@ func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) 
 	return s, err
 }
 
-// Secret implements [tasklog.Store]. It is the process's, as the tasks are: in the next one, the same message has another id.
+// Secret implements [tasklog.Store]. It is the process's, as the tasks are: in the next one, the
+// same message has another id.
 func (l *Log) Secret(context.Context) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

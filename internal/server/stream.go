@@ -25,8 +25,8 @@ type Stream struct {
 	err    error // why the stream has ended; set before done is closed
 }
 
-// newStream returns a stream of what walk shows the tap, and the error of its end. cancel ends the
-// walk.
+// newStream returns the stream of what walk shows the tap. It ends with walk, and with its error.
+// cancel ends the walk early.
 func newStream(
 	task a2a.TaskInfo, first tasklog.Event, tap *tasklog.Tap, cancel context.CancelFunc, walk func() error,
 ) *Stream {
@@ -53,8 +53,8 @@ func (s *Stream) Next(ctx context.Context) ([]tasklog.Event, error) {
 	return events, err
 }
 
-// Close must be called when nobody reads the stream any more. It ends a subscription; for a run it
-// waits. After it nothing of the stream is left.
+// Close must be called when nobody reads the stream any more. It ends following a log, and waits for
+// the end of a run. After it nothing of the stream is left.
 func (s *Stream) Close() {
 	s.cancel()
 	<-s.done

@@ -61,7 +61,8 @@ func create(tb testing.TB, s tasklog.Store, h tasklog.Head, first tasklog.Entry)
 	return lease, fold
 }
 
-// appender returns an appender to a new task whose appends are recorded, and a function that adds a status.
+// appender returns an appender to a new task whose appends are recorded, and a function that adds a
+// status.
 func appender(t *testing.T, r *recorder, gap time.Duration, tap bool) (
 	a *tasklog.Appender, add func(a2a.TaskState), cfg tasklog.AppenderConfig,
 ) {

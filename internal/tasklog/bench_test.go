@@ -50,7 +50,8 @@ func fold(tb testing.TB, events []tasklog.Event) {
 	}
 }
 
-// appendAll takes the events after the first the way of a run in memory: into the log, to the fold and to a client.
+// appendAll takes the events after the first the way of a run in memory: into the log, to the fold
+// and to a client.
 func appendAll(tb testing.TB, h tasklog.Head, events []tasklog.Event) {
 	l := new(memlog.Log)
 	lease, f := create(tb, l, h, tasklog.Entry{JSON: events[0].JSON})

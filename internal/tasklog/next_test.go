@@ -12,8 +12,8 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// What follows is how a journal of what agents do will be kept, and its waits. It shows that the contract has room for
-// them: a store adds methods, and changes none.
+// What follows is how a journal of what agents do will be kept, and its waits. It shows that the
+// contract has room for them: a store adds methods, and changes none.
 
 type journalLog interface {
 	tasklog.Log
@@ -27,8 +27,8 @@ type journalLease interface {
 	tasklog.Lease
 	// Record puts steps at a place of the journal.
 	Record(ctx context.Context, place int64, steps []step) error
-	// Suspend ends the lease, and makes the task due then. It does nothing, and returns false, if the task was waken since
-	// it had been so often.
+	// Suspend ends the lease, and makes the task due then. It does nothing, and returns false, if
+	// the task was woken more often than wake times.
 	Suspend(ctx context.Context, due time.Time, wake int64) (bool, error)
 }
 

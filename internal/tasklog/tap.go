@@ -15,7 +15,7 @@ const maxTapBytes = 4 << 20
 // Tap is a live view of a log: it shows one reader the events, in order, once they are in the log.
 // Publishing never waits for the reader, however slow it is.
 type Tap struct {
-	ctx context.Context // that the log is read with
+	ctx context.Context // to read the log with
 	log Reader
 	id  a2a.TaskID
 
@@ -120,7 +120,7 @@ func (t *Tap) Reach(last int64) {
 	}
 }
 
-// End tells the reader that nothing more will come.
+// End says that nothing more will come.
 func (t *Tap) End() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -136,8 +136,8 @@ func testAppendTwice(t *testing.T, s tasklog.Store) {
 	checkLoad(t, s, h, append(all, next...))
 }
 
-// testConcurrentAppenders has several take the lease from each other, and append: all that they were told is done is in
-// the log, once, and in the order of each.
+// testConcurrentAppenders has several take the lease from each other, and append: all that they
+// were told is done is in the log, once, and in the order of each.
 func testConcurrentAppenders(t *testing.T, s tasklog.Store) {
 	const writers, each = 6, 10
 	h, _, _ := mustCreate(t, s)

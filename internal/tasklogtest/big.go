@@ -42,7 +42,8 @@ func testBigMessage(t *testing.T, s tasklog.Store) {
 	}
 }
 
-// testReadBytes checks that a Read of many long events returns some of them, and says that there are more.
+// testReadBytes checks that a Read of many long events returns some of them, and says that there
+// are more.
 func testReadBytes(t *testing.T, s tasklog.Store) {
 	h, first, lease := mustCreate(t, s)
 	all := []tasklog.Entry{first}
@@ -115,8 +116,8 @@ func testSnapshot(t *testing.T, s tasklog.Store) {
 	checkLoad(t, s, h, all)
 }
 
-// testDigits stores numbers that a float64 would change, and others, and has the task with all of their digits, out of
-// its events and out of a snapshot.
+// testDigits stores numbers that a float64 would change, and others, and has the task with all of
+// their digits, out of its events and out of a snapshot.
 func testDigits(t *testing.T, s tasklog.Store) {
 	h, _, lease := mustCreate(t, s)
 	numbers := map[string]any{
@@ -139,8 +140,8 @@ func testDigits(t *testing.T, s tasklog.Store) {
 	check("out of a snapshot")
 }
 
-// testSize checks that a log knows how large it is, whatever was saved of it, and that a poll does not return all of one
-// that deflates to nearly nothing.
+// testSize checks that a log knows how large it is, whatever was saved of it, and that a poll does
+// not return all of one that deflates to nearly nothing.
 func testSize(t *testing.T, s tasklog.Store) {
 	h, first := NewTask()
 	first.Values = 7

@@ -13,14 +13,15 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// How many keys of the index the tasks of one owner are listed under, and how many all unfinished tasks: those of package
-// dynamolog.
+// How many keys of the index the tasks of one owner are listed under, and how many all unfinished
+// tasks: those of package dynamolog.
 const (
 	listShards       = 4
 	unfinishedShards = 8
 )
 
-// spread returns a number less than n that follows from the id, as package dynamolog spreads tasks over keys.
+// spread returns a number less than n that follows from the id, as package dynamolog spreads tasks
+// over keys.
 func spread(id a2a.TaskID, n uint32) int {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(id))
@@ -30,12 +31,13 @@ func spread(id a2a.TaskID, n uint32) int {
 // ErrThrottled is what a call gets that finds no write unit in a [Bucket].
 var ErrThrottled = errors.New("throttled: a key has no write units left")
 
-// Bucket refuses writes as DynamoDB does: by the partition key, those of the index included. A fault that strikes calls at
-// random never shows that all calls go to one key; this does. Its zero value refuses all.
+// Bucket refuses writes as DynamoDB does: by the partition key, those of the index included. A
+// fault that strikes calls at random never shows that all calls go to one key; this does. Its zero
+// value refuses all.
 type Bucket struct {
-	// Rate is how many write units each key gets in a second, and Burst how many it can have gathered. DynamoDB's are 1,000,
-	// and some minutes' worth. A call takes one unit from each of its keys, and an append one for each KB of its JSON from
-	// its task's.
+	// Rate is how many write units each key gets in a second, and Burst how many it can have
+	// gathered. DynamoDB's are 1,000, and some minutes' worth. A call takes one unit from each of
+	// its keys, and an append one for each KB of its JSON from its task's.
 	Rate, Burst float64
 
 	mu     sync.Mutex
@@ -48,8 +50,8 @@ type tokens struct {
 	last time.Time // when left was right
 }
 
-// Store returns the store with the bucket before it. A call that finds too little in one of its keys gets ErrThrottled,
-// takes nothing, and does nothing. Reads need nothing.
+// Store returns the store with the bucket before it. A call that finds too little in one of its
+// keys gets ErrThrottled, takes nothing, and does nothing. Reads need nothing.
 func (b *Bucket) Store(s tasklog.Store) tasklog.Store {
 	return tasklog.Hooked(s, tasklog.Hooks{Before: b.before, After: b.after})
 }

@@ -27,8 +27,8 @@ func evenly(each int, owner func(i int) string) (tasks []tasklog.Head) {
 	return tasks
 }
 
-// TestBucketHotKey has as many tasks begin at the same time, of one owner, or each of another. All have the same chance
-// with a coin; but the tasks of one owner are listed under few keys.
+// TestBucketHotKey has as many tasks begin at the same time, of one owner, or each of another. All
+// have the same chance with a coin; but the tasks of one owner are listed under few keys.
 func TestBucketHotKey(t *testing.T) {
 	const each = 10
 	for name, test := range map[string]struct {
@@ -70,8 +70,8 @@ func TestBucketHotKey(t *testing.T) {
 	}
 }
 
-// TestBucketKeys checks what takes units from which keys: a refused call takes none, a state that does not change none of
-// the index, and a long event many of its task.
+// TestBucketKeys checks what takes units from which keys: a refused call takes none, a state that
+// does not change none of the index, and a long event many of its task.
 func TestBucketKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bucket := &Bucket{Rate: 1, Burst: 100}

@@ -17,10 +17,12 @@ type Fault struct {
 	Op string
 	// Nth is which of them it strikes, from 1; 0 for each.
 	Nth int
-	// Done says that a call is struck once it is done; else before, and then nothing is done if Do returns an error.
+	// Done says that a call is struck once it is done; else before, and then nothing is done if Do
+	// returns an error.
 	Done bool
-	// Do returns what the call returns instead, or nil for what it returns anyway. It may wait, count, or panic. If it is
-	// nil, the instance dies: this call and all later ones return ErrDead, and no later one is done.
+	// Do returns what the call returns instead, or nil for what it returns anyway. It may wait,
+	// count, or panic. If it is nil, the instance dies: this call and all later ones return
+	// ErrDead, and no later one is done.
 	Do func(context.Context, tasklog.Op) error
 }
 
@@ -77,8 +79,8 @@ func Fails(err error) func(context.Context, tasklog.Op) error {
 	return func(context.Context, tasklog.Op) error { return err }
 }
 
-// StopsUntil returns what a fault does that stops a call until the channel is closed, or its context is done. It sends to
-// reached, which may be nil, that it is there.
+// StopsUntil returns what a fault does that stops a call until the channel is closed, or its
+// context is done. It sends to reached, which may be nil, that it is there.
 func StopsUntil(released <-chan struct{}, reached chan<- struct{}) func(context.Context, tasklog.Op) error {
 	return func(ctx context.Context, _ tasklog.Op) error {
 		if reached != nil {

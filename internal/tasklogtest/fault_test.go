@@ -53,7 +53,8 @@ func TestFaultDead(t *testing.T) {
 	}
 }
 
-// TestFaultStops stops a call, while others go on, and lets another one wait for as long as its context.
+// TestFaultStops stops a call, while others go on, and lets another one wait for as long as its
+// context.
 func TestFaultStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reached, released := make(chan struct{}), make(chan struct{})

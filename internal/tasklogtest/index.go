@@ -21,8 +21,8 @@ func unfinished(t *testing.T, s tasklog.Store, h tasklog.Head) bool {
 	return found
 }
 
-// checkIndex fails the test unless the index shows the task, which is alone in its context, in that state, and as
-// unfinished or not.
+// checkIndex fails the test unless the index shows the task, which is alone in its context, in that
+// state, and as unfinished or not.
 func checkIndex(t *testing.T, s tasklog.Store, h tasklog.Head, state a2a.TaskState, isUnfinished bool) {
 	t.Helper()
 	if got := unfinished(t, s, h); got != isUnfinished {
@@ -74,7 +74,8 @@ func testUnfinished(t *testing.T, s tasklog.Store) {
 	lease.Close()
 	checkIndex(t, s, h, a2a.TaskStateInputRequired, false)
 
-	// The append that ended a turn is repeated in the next turn, whose holder has not told the index anything yet.
+	// The append that ended a turn is repeated in the next turn, whose holder has not told the
+	// index anything yet.
 	late := mustAcquire(t, s, h.ID, by("four"))
 	must(t, late.Append(t.Context(), 7, working(h, "")), late.Append(t.Context(), 8, waits))
 	next := mustAcquire(t, s, h.ID, by("five"))
@@ -115,7 +116,8 @@ func testSettle(t *testing.T, s tasklog.Store, h tasklog.Head) {
 	checkIndex(t, s, h, a2a.TaskStateCompleted, false)
 }
 
-// testUnfinishedOrder checks the order of tasks that share a key of the index: there, every store can keep it.
+// testUnfinishedOrder checks the order of tasks that share a key of the index: there, every store
+// can keep it.
 func testUnfinishedOrder(t *testing.T, s tasklog.Store) {
 	now := time.Now().Truncate(time.Millisecond)
 	var order []a2a.TaskID

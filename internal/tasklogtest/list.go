@@ -42,9 +42,9 @@ func testList(t *testing.T, s tasklog.Store) {
 		if i%3 == 0 {
 			state = a2a.TaskStateWorking
 		}
-		want = append(want, add(mine, begin.Add(time.Duration(i/2)*1500*time.Millisecond), state)) // some at the same time
+		want = append(want, add(mine, begin.Add(time.Duration(i/2)*15*time.Second), state)) // some at the same time
 		for _, other := range others {
-			add(other, begin.Add(time.Duration(i)*time.Second), state)
+			add(other, begin.Add(time.Duration(i)*10*time.Second), state)
 		}
 	}
 	expired, first := NewTask()
@@ -55,7 +55,7 @@ func testList(t *testing.T, s tasklog.Store) {
 	working := func(p tasklog.Position) bool {
 		return slices.IndexFunc(want, func(w tasklog.Position) bool { return w.ID == p.ID })%3 == 0
 	}
-	since := begin.Add(3 * time.Second)
+	since := begin.Add(30 * time.Second) // the index may lag by some seconds, but not by fifteen
 	for name, test := range map[string]struct {
 		filter tasklog.Filter
 		keep   func(tasklog.Position) bool

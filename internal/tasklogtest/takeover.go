@@ -41,7 +41,8 @@ func testCrashes(t *testing.T, s tasklog.Store) {
 	acquire(by("eleven"), 1)
 }
 
-// testConcurrentAcquire has many acquire one lease: one of them gets it, and nobody else can append.
+// testConcurrentAcquire has many acquire one lease: one of them gets it, and nobody else can
+// append.
 func testConcurrentAcquire(t *testing.T, s tasklog.Store) {
 	for round := range 20 {
 		h, first, former := mustCreate(t, s)
@@ -83,7 +84,8 @@ func testConcurrentAcquire(t *testing.T, s tasklog.Store) {
 	}
 }
 
-// testFormerHolder has holders crash, or stand still for long, before and after they have appended something.
+// testFormerHolder has holders crash, or stand still for long, before and after they have appended
+// something.
 func testFormerHolder(t *testing.T, s tasklog.Store) {
 	h, first, old := mustCreate(t, s)
 	two := working(h, "two")
@@ -118,8 +120,8 @@ func testFormerHolder(t *testing.T, s tasklog.Store) {
 	must(t, last.Append(t.Context(), 7, working(h, "in time")))
 }
 
-// testNotCrashed tries to take the lease of a holder that is at work: nothing is given, and the next try, with what is
-// known then, is at once good.
+// testNotCrashed tries to take the lease of a holder that is at work: nothing is given, and the
+// next try, with what is known then, is at once good.
 func testNotCrashed(t *testing.T, s tasklog.Store) {
 	h, first, old := mustCreate(t, s)
 	seen := mustLoad(t, s, h.ID)
@@ -182,8 +184,9 @@ func testReleased(t *testing.T, s tasklog.Store) {
 	checkLoad(t, s, h, append(all, end...))
 }
 
-// testTakeover takes a task over from a writer that goes on appending, paced as an appender is: from then on it is
-// refused, and the log has all that it was told was appended, and then what the new writer appended.
+// testTakeover takes a task over from a writer that goes on appending, paced as an appender is:
+// from then on it is refused, and the log has all that it was told was appended, and then what the
+// new writer appended.
 func testTakeover(t *testing.T, s tasklog.Store) {
 	for round := range 10 {
 		h, _, old := mustCreate(t, s)

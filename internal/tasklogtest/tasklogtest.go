@@ -1,5 +1,5 @@
-// Package tasklogtest tests that a [tasklog.Store] keeps its contract, and does harm to stores for the tests of their
-// users. Every implementation passes the same tests.
+// Package tasklogtest tests that a [tasklog.Store] keeps its contract, and does harm to stores for
+// the tests of their users. Every implementation passes the same tests.
 package tasklogtest
 
 import (
@@ -18,7 +18,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Test runs all tests. Open returns the store under test; the stores it returns may share their tasks.
+// Test runs all tests. Open returns the store under test; the stores it returns may share their
+// tasks.
 func Test(t *testing.T, open func(t *testing.T) tasklog.Store) {
 	tests := []struct {
 		name  string
@@ -196,7 +197,8 @@ func checkEvents(t *testing.T, events []tasklog.Event, after int64, want []taskl
 	}
 }
 
-// checkRead fails the test unless Read returns the events after number after of all that there are: limit at most.
+// checkRead fails the test unless Read returns the events after number after of all that there are:
+// limit at most.
 func checkRead(t *testing.T, s tasklog.Store, h tasklog.Head, after, limit int, all []tasklog.Entry) {
 	t.Helper()
 	events, more, err := s.Read(t.Context(), h.ID, int64(after), limit)
@@ -240,7 +242,8 @@ func checkLoad(t *testing.T, s tasklog.Store, h tasklog.Head, events []tasklog.E
 	}
 }
 
-// checkLease fails the test unless Load, Poll and Lease all say that the lease is as wanted. It returns the snapshot.
+// checkLease fails the test unless Load, Poll and Lease all say that the lease is as wanted. It
+// returns the snapshot.
 func checkLease(t *testing.T, s tasklog.Store, h tasklog.Head, want tasklog.LeaseInfo) *tasklog.Snapshot {
 	t.Helper()
 	snapshot := mustLoad(t, s, h.ID)

@@ -34,6 +34,7 @@ func TestCheckURL(t *testing.T) {
 		{"", "https://xn--bcher-kva.example/", ""},
 		{"", "http://example.com/", "url must be https"},
 		{"", "http://8.8.8.8/", "url must be https"},
+		{"", "http://[::ffff:8.8.8.8]/", "url must be https"},
 		{"", "ftp://example.com/", "url must be https"},
 		{"", "example.com/hook", "url must be https"},
 		{"", "//example.com/hook", "url must be https"},

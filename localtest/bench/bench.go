@@ -2,24 +2,23 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"a2alambda/localtest"
-	"a2alambda/localtest/bench/internal/load"
 	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
 )
 
-// measurement is one part of the benchmark.
+// measurement is one part of the benchmark. It says in the section what it measures, and adds samples.
 type measurement struct {
 	name string
-	run  func(context.Context, *bench) (section, error)
+	run  func(context.Context, *bench, *section) error
 }
 
 // measurements are all, in the order of the report.
@@ -31,68 +30,41 @@ var measurements = []measurement{
 	{"recovery", measureRecovery},
 	{"cold", measureCold},
 	{"page", measurePage},
-	{"size", measureSize},
 	{"cost", measureCost},
-}
-
-// section is what the report has of a measurement.
-type section struct {
-	name  string // the measurement's
-	title string
-	text  string // what was measured, in a sentence or two
-	table table
-	notes []string // sentences below the table
-
-	samples []series
-	plot    *plot // nil if there is none
-	targets []target
-}
-
-// series are the samples of one quantity, as they were taken.
-type series struct {
-	System string    `json:"system"`
-	What   string    `json:"what"`
-	Unit   string    `json:"unit"`
-	Values []float64 `json:"values"`
-}
-
-// target is something to be reached, and whether it was.
-type target struct {
-	text string // with the figure
-	held bool
 }
 
 // effort says how much is measured.
 type effort struct {
 	name string
-	// rounds is how often all systems are measured in turn, and streams how many short streams there are in a round.
+	// rounds is how often all systems are measured in turn, and streams how many short streams
+	// there are in a round.
 	rounds, streams int
 	// clients are the numbers of streams at once, beginning with 1.
 	clients []int
-	// lengths are those of the long streams, in events.
+	// lengths are how many events the long streams have.
 	lengths []int
 	// patience is how long a stream may take. A system that takes longer is left out from there on.
 	patience time.Duration
 	// tokens is how many tokens are streamed.
 	tokens int
-	// replayed is the length of the task that is replayed, in events.
-	replayed int
-	// pageChunks is how many chunks the page shows as they come, and pageReplayed how many are replayed to it.
+	// pageChunks is how many chunks the page shows as they come, and pageReplayed how many it gets
+	// at once.
 	pageChunks, pageReplayed int
-	// others is how often a stream is followed, resumed, canceled and so on from another instance.
-	others int
-	// cutOffs is how many runs are cut off, all at the same time: it takes up to the 15 seconds of a lease until they go on.
+	// resumes is how many streams are resumed after a kill.
+	resumes int
+	// cutOffs is how many runs are taken over, all at the same time: each waits for the 15 seconds
+	// of a lease.
 	cutOffs int
 }
 
 var (
 	full = effort{
 		name: "full", rounds: 3, streams: 100, clients: []int{1, 8, 64}, lengths: []int{10, 1000, 10_000, 100_000},
-		patience: 40 * time.Second, tokens: 500, replayed: 10_000, pageChunks: 5000, pageReplayed: 20_000, others: 20, cutOffs: 16,
+		patience: 40 * time.Second, tokens: 500, pageChunks: 5000, pageReplayed: 20_000, resumes: 20, cutOffs: 16,
 	}
 	quick = effort{
 		name: "quick", rounds: 1, streams: 50, clients: []int{1, 8}, lengths: []int{10, 1000, 10_000},
-		patience: 5 * time.Second, tokens: 50, replayed: 10_000, pageChunks: 1000, pageReplayed: 20_000, others: 5, cutOffs: 4,
+		patience: 5 * time.Second, tokens: 50, pageChunks: 1000, pageReplayed: 20_000, resumes: 5, cutOffs: 4,
 	}
 )
 
@@ -104,17 +76,20 @@ type bench struct {
 	systems  []*system // those that can be had
 	binary   string    // of the Go systems
 	engine   *dynamodblocal.Engine
-	profiles string   // directory of CPU profiles, or ""
 	log      *os.File // what the systems print; a temporary file
 	keepLog  bool
-	prices   prices
 	progress io.Writer
 	begin    time.Time
 }
 
+// pythonServer is the tutorial's server, whose agent takes orders. Its listener is file 3.
+//
+//go:embed tutorial_server.py
+var pythonServer string
+
 // open gets what the systems need.
-func open(ctx context.Context, c config, progress io.Writer) (b *bench, err error) {
-	b = &bench{effort: c.effort, prices: c.prices, progress: progress, begin: time.Now(), step: "setup"}
+func open(ctx context.Context, e effort, progress io.Writer) (b *bench, err error) {
+	b = &bench{effort: e, progress: progress, begin: time.Now(), step: "setup"}
 	defer func() {
 		if err != nil {
 			b.close()
@@ -122,14 +97,6 @@ func open(ctx context.Context, c config, progress io.Writer) (b *bench, err erro
 	}()
 	if b.log, err = os.CreateTemp("", "bench-*.log"); err != nil {
 		return nil, err
-	}
-	if c.profiles != "" {
-		if b.profiles, err = filepath.Abs(c.profiles); err != nil {
-			return nil, err
-		}
-		if err := os.MkdirAll(b.profiles, 0o755); err != nil {
-			return nil, err
-		}
 	}
 	b.say("building the functions")
 	if b.binary, err = emulator.Build(ctx, "a2alambda/localtest/bench/internal/function"); err != nil {
@@ -160,7 +127,7 @@ func (b *bench) close() {
 	}
 }
 
-// say tells of progress.
+// say shows progress.
 func (b *bench) say(format string, args ...any) {
 	fmt.Fprintf(b.progress, "%5.0fs  %-9s %s\n", time.Since(b.begin).Seconds(), b.step, fmt.Sprintf(format, args...))
 }
@@ -173,11 +140,11 @@ func (b *bench) leaveOut(format string, args ...any) {
 	}
 }
 
-// inTurn calls f for each of the systems in each round, in the order of the systems, so that whatever else the machine does
-// meets all alike.
-func (b *bench) inTurn(ctx context.Context, rounds int, all []*system, f func(*system) error) error {
+// inTurn calls f for each of the systems in each round, in the order of the systems, so that
+// whatever else the machine does meets all alike.
+func (b *bench) inTurn(ctx context.Context, rounds int, f func(*system) error) error {
 	for round := range rounds {
-		for _, s := range all {
+		for _, s := range b.systems {
 			b.say("round %d of %d: %s", round+1, rounds, s.name)
 			if err := f(s); err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
@@ -198,11 +165,10 @@ func names() (all []string) {
 }
 
 // choose returns the measurements of these names, comma-separated, or all if there are none.
-func choose(only string) ([]measurement, error) {
+func choose(only string) (chosen []measurement, err error) {
 	if only == "" {
 		return measurements, nil
 	}
-	var chosen []measurement
 	for name := range strings.SplitSeq(only, ",") {
 		i := slices.Index(names(), name)
 		if i < 0 {
@@ -212,6 +178,3 @@ func choose(only string) ([]measurement, error) {
 	}
 	return chosen, nil
 }
-
-// tutorial is the order of the tutorial's task.
-var tutorial = load.Order{Tutorial: true}

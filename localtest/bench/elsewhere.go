@@ -2,250 +2,207 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"sync"
+	"math/rand/v2"
 	"time"
 
+	"a2alambda/internal/sse"
 	"a2alambda/localtest/bench/internal/load"
+	"a2alambda/localtest/client"
+	"a2alambda/localtest/emulator"
 )
 
-// rowsTable is the head of tables that have a quantity a row.
-var rowsTable = []string{"", "", "p50", "p99", "× the limit", "a2a-go ÷ this"}
-
-// addRow adds the row of a quantity, and its samples. The limit's and a2a-go's samples may be nil.
-func (s *section) addRow(system, what, unit string, samples, limit, peer []float64) {
-	p50 := percentile(samples, 50)
-	median := func(samples []float64) float64 {
-		if len(samples) == 0 {
-			return 0
-		}
-		return percentile(samples, 50)
-	}
-	s.table.add(system, what+", "+unit, figure(p50), figure(percentile(samples, 99)), ratio(p50, median(limit)), ratio(median(peer), p50))
-	s.samples = append(s.samples, series{system, what, unit, samples})
-}
-
 // measureElsewhere measures what clients get from an instance that does not run their task.
-func measureElsewhere(ctx context.Context, b *bench) (section, error) {
-	s := section{
-		title: "From another instance",
-		text: fmt.Sprintf("A subscriber's lag is from the moment at which the agent made an event, in the instance that runs the task, to its arrival. Resumed is a stream whose client "+
-			"has gone away, whose instance is killed then, and which the client asks for again with the last event that it has seen: the time from the "+
-			"request to the first event that was missed. Replayed is a task of %s events that has ended.", figure(float64(b.replayed))),
-		table: table{head: rowsTable},
-		notes: []string{"a2a-go shows a task only in the process that runs it: there it is measured, by HTTP. It replays nothing. The limit's replay is its stream."},
-	}
-	for _, pace := range []struct {
-		what           string
-		order          load.Order
-		rounds, atOnce int
-	}{
-		{"lag, 50 events a second", load.Order{Events: b.tokens + 2, EveryMS: 20}, 1, 1},
-		{"lag, 1 event a second", load.Order{Events: 3 + b.others/2, EveryMS: 1000}, 1, 8},
-	} {
-		b.say("%s", pace.what)
-		ours, theirs, err := b.lags(ctx, pace.order, pace.atOnce)
+func measureElsewhere(ctx context.Context, b *bench, s *section) error {
+	s.title = "From another instance"
+	s.text = "A subscriber's lag is from the moment at which the agent made an event, in the instance that runs the task, to its arrival. " +
+		"Resumed is a stream whose client has gone away, whose instance is killed then, and which the client asks for again with the last " +
+		"event that it has seen: the time from the request to the first event that was missed."
+	s.notes = []string{"a2a-go shows a task only in the process that runs it: there it is measured, by HTTP."}
+	for _, name := range []string{dynamoName, peerName + byHTTP} {
+		b.say("lag: %s", name)
+		lags, err := b.lags(ctx, b.named(name))
 		if err != nil {
-			return s, fmt.Errorf("%s: %w", pace.what, err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
-		s.addRow(dynamoName, pace.what, "ms", ours, nil, theirs)
-		s.addRow(peerServerName, pace.what, "ms", theirs, nil, theirs)
+		s.add(name, "lag, 50 events a second", "ms", lags...)
 	}
-	b.say("resumed after a kill")
-	resumed, err := b.resumptions(ctx)
-	if err != nil {
-		return s, fmt.Errorf("resuming: %w", err)
-	}
-	s.addRow(dynamoName, "resumed after a kill", "ms", resumed, nil, nil)
-	replays := map[string][]float64{}
-	all := b.named(limitName, memoryServerName, dynamoName, dynamoSlowName)
-	err = b.inTurn(ctx, 1, all, func(system *system) error {
-		rates, err := b.replays(ctx, system)
-		replays[system.name] = rates
-		return err
-	})
-	if err != nil {
-		return s, err
-	}
-	for _, system := range all {
-		s.addRow(system.name, "replayed", "µs per event", replays[system.name], replays[limitName], nil)
-	}
-	return s, nil
-}
-
-// named returns the systems with these names.
-func (b *bench) named(names ...string) (all []*system) {
-	for _, name := range names {
-		for _, s := range b.systems {
-			if s.name == name {
-				all = append(all, s)
-			}
+	for i := range b.resumes {
+		b.say("resumed after a kill, %d of %d", i+1, b.resumes)
+		took, err := b.resume(ctx)
+		if err != nil {
+			return fmt.Errorf("resuming: %w", err)
 		}
+		s.add(dynamoName, "resumed after a kill", "ms", ms(took))
 	}
-	return all
+	return nil
 }
 
-// lags returns the lags of subscribers to tasks, so many at once: to this project's in another instance, and to a2a-go's in the
-// same process.
-func (b *bench) lags(ctx context.Context, o load.Order, atOnce int) (ours, theirs []float64, err error) {
-	r, _, err := b.startStack(ctx, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer r.close()
-	if err := r.warm(ctx, 2*atOnce); err != nil {
-		return nil, nil, err
-	}
-	if ours, err = r.lags(ctx, o, atOnce); err != nil {
-		return nil, nil, err
-	}
-	peer, err := b.named(peerServerName)[0].run(ctx, 1)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer peer.close()
-	theirs, err = peer.lags(ctx, o, atOnce)
-	return ours, theirs, err
-}
-
-func (r *running) lags(ctx context.Context, o load.Order, atOnce int) (all []float64, err error) {
-	var mu sync.Mutex
-	err = r.together(atOnce, func() error {
-		var delays []float64
-		var err error
-		for range 5 { // a subscriber that comes too late tries again, with a longer task
-			if delays, err = r.lag(ctx, o); err == nil || ctx.Err() != nil {
-				break
-			}
-			o.Events *= 2
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		all = append(all, delays...)
-		return err
-	})
-	return all, err
-}
-
-// lag returns the lags of a subscriber to a new task.
-func (r *running) lag(ctx context.Context, o load.Order) ([]float64, error) {
-	original, id, err := r.begun(ctx, o)
+// lags returns the lags of a subscriber to a task. One that comes too late tries again, with a
+// longer task.
+func (b *bench) lags(ctx context.Context, system *system) (all []float64, err error) {
+	r, err := system.run(ctx, 2)
 	if err != nil {
 		return nil, err
 	}
-	defer original.drop()
-	subscriber := r.live(ctx, subscribe(id), "")
-	defer subscriber.drop()
-	delays, err := subscriber.delays()
-	if _, originalErr := original.delays(); err == nil {
-		err = originalErr
+	defer r.close()
+	for n := b.tokens; n < 1000*b.tokens; n *= 2 {
+		original, id, err := r.begin(ctx, load.Order{Events: n + 2, EveryMS: 20})
+		if err != nil {
+			return nil, err
+		}
+		defer original.Close()
+		go original.Until("no event has this")
+		all = nil
+		subscriber, err := r.subscribe(ctx, id)
+		for err == nil {
+			var e sse.Event
+			if e, err = subscriber.Next(); err == nil {
+				if d, ok := delay(e); ok {
+					all = append(all, ms(d))
+				}
+			}
+		}
+		if subscriber != nil {
+			subscriber.Close()
+		}
+		if ctx.Err() != nil || err == io.EOF && len(all) > n/2 {
+			return all, ctx.Err()
+		}
 	}
-	if n := o.Events - 2; err == nil && (len(delays) < n/2 || len(delays) == 0) {
-		err = fmt.Errorf("of %d events the subscriber saw %d", n, len(delays))
-	}
-	return delays, err
+	return nil, errors.New("subscribers come too late")
 }
 
-// delays reads the stream to its end, and returns how much later than they were made its events came, in ms.
-func (l *live) delays() (all []float64, err error) {
+// begin opens the stream of an order, and returns it with the id of the task after its first event.
+func (r *running) begin(ctx context.Context, o load.Order) (s *client.Stream, id string, err error) {
+	if s, err = r.open(ctx, o); err != nil {
+		return nil, "", err
+	}
+	first, err := s.Next()
+	var body struct {
+		Result struct{ Task struct{ ID string } }
+	}
+	if err == nil && (json.Unmarshal([]byte(first.Data), &body) != nil || body.Result.Task.ID == "") {
+		err = fmt.Errorf("the stream begins with %s", first.Data)
+	}
+	if err != nil {
+		s.Close()
+		return nil, "", err
+	}
+	return s, body.Result.Task.ID, nil
+}
+
+// subscribe asks for the events of a task, with lastEventID for those after it.
+func (r *running) subscribe(ctx context.Context, id string, lastEventID ...string) (*client.Stream, error) {
+	var headers []string
+	for _, last := range lastEventID {
+		headers = append(headers, "Last-Event-ID", last)
+	}
+	return client.Open(ctx, r.url, "SubscribeToTask", fmt.Sprintf(`{"id":%q}`, id), headers...)
+}
+
+// next returns the next event, whole tasks left out, that was made after some time.
+func next(s *client.Stream, after time.Time) (sse.Event, error) {
 	for {
-		f, err := l.next()
-		if err == io.EOF {
-			return all, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if made, ok := load.Stamp(f.data); ok && !f.task() {
-			all = append(all, ms(f.at.Sub(made)))
+		e, err := s.Next()
+		if made, ok := load.Stamp(e.Data); err != nil || ok && made.After(after) && !isTask(e) {
+			return e, err
 		}
 	}
 }
 
-// resumptions returns how long clients wait that come back after the death of their instance.
-func (b *bench) resumptions(ctx context.Context) (all []float64, err error) {
-	for range b.others {
-		took, err := b.resumption(ctx)
-		if err != nil {
-			return nil, err
+// holder returns the id of the one instance that has an invocation.
+func (r *running) holder() (id string, err error) {
+	for _, i := range r.agent.Instances() {
+		if i.State == emulator.Busy && id == "" {
+			id = i.ID
+		} else if i.State == emulator.Busy {
+			err = errors.New("several instances are busy")
 		}
-		all = append(all, took)
 	}
-	return all, nil
+	return id, err
 }
 
-func (b *bench) resumption(ctx context.Context) (float64, error) {
-	r, s, err := b.startStack(ctx, 0)
+// resume returns how long a client waits that comes back after the death of its instance.
+func (b *bench) resume(ctx context.Context) (took time.Duration, err error) {
+	r, err := b.named(dynamoName).run(ctx, 2)
 	if err != nil {
 		return 0, err
 	}
 	defer r.close()
-	if err := r.warm(ctx, 2); err != nil {
-		return 0, err
-	}
-	original, id, err := r.begun(ctx, load.Order{Events: 1000, EveryMS: 20})
+	original, id, err := r.begin(ctx, load.Order{Events: 1000, EveryMS: 20})
 	if err != nil {
 		return 0, err
 	}
-	var last frame
+	var last sse.Event
 	for range 10 {
-		if last, err = original.next(); err != nil {
+		if last, err = original.Next(); err != nil {
 			return 0, err
 		}
 	}
-	original.drop()
-	select { // the run goes on: these events are missed
-	case <-time.After(300 * time.Millisecond):
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-	if err := kill(s.Agent); err != nil {
+	original.Close()
+	time.Sleep(300 * time.Millisecond) // the run goes on: these events are missed
+	holder, err := r.holder()
+	if err := errors.Join(err, r.agent.Kill(holder)); err != nil {
 		return 0, err
 	}
 	begin := time.Now()
-	again := r.live(ctx, subscribe(id), last.id)
-	defer again.drop()
-	for {
-		f, err := again.next()
-		if err != nil {
-			return 0, err
-		}
-		if !f.task() {
-			return ms(f.at.Sub(begin)), nil
-		}
+	again, err := r.subscribe(ctx, id, last.ID)
+	if err != nil {
+		return 0, err
 	}
+	defer again.Close()
+	e, err := next(again, time.Time{})
+	return e.At.Sub(begin), err
 }
 
-// replays returns the times for an event, in µs, of replaying a task.
-func (b *bench) replays(ctx context.Context, s *system) (all []float64, err error) {
-	o := load.Order{Events: b.replayed}
-	r, err := s.run(ctx, 1)
+// measureRecovery measures what the death of an instance costs a run.
+func measureRecovery(ctx context.Context, b *bench, s *section) error {
+	s.title = "Taken over"
+	s.text = "From the death of the instance that runs a task to the next event at a subscriber: the lease that has to end lasts 15 s."
+	b.say("%d at once", b.cutOffs)
+	return together(b.cutOffs, func() error {
+		took, err := b.takeover(ctx)
+		if err == nil {
+			s.add(dynamoName, "taken over", "ms", ms(took))
+		}
+		return err
+	})
+}
+
+// takeover kills the instance that runs a task, and returns how long a subscriber waits for the
+// next event.
+func (b *bench) takeover(ctx context.Context) (time.Duration, error) {
+	r, err := b.startStack(ctx)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	defer r.close()
-	original, id, err := r.begun(ctx, o)
+	original, id, err := r.begin(ctx, load.Order{Events: 1000, EveryMS: 100})
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	if _, err := original.delays(); err != nil {
-		return nil, err
+	defer original.Close()
+	holder, err := r.holder()
+	if err != nil {
+		return 0, err
 	}
-	for range 5 {
-		body, last, want := subscribe(id), "1", o.Events
-		if s.name == limitName { // keeps nothing, and streams it again
-			body, last = r.send(o), ""
-		}
-		n := 0
-		t, err := r.open(ctx, body, last, func(frame) { n++ })
-		if err == nil && n != want {
-			err = fmt.Errorf("%d events of %d were replayed", n, want)
-		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, ms(t.whole)*1000/float64(n))
+	subscriber, err := r.subscribe(ctx, id, "1")
+	if err != nil {
+		return 0, err
 	}
-	return all, nil
+	defer subscriber.Close()
+	if _, err := next(subscriber, time.Time{}); err != nil {
+		return 0, err
+	}
+	time.Sleep(rand.N(5 * time.Second)) // at any moment of the lease's renewals
+	if err := r.agent.Kill(holder); err != nil {
+		return 0, err
+	}
+	killed := time.Now()
+	e, err := next(subscriber, killed)
+	return e.At.Sub(killed), err
 }

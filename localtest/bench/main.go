@@ -1,11 +1,16 @@
-// Command bench measures this project beside what a user would pick instead, and beside the limit: a Lambda handler that only
-// encodes and writes. All of it in one run on one machine, by the same client. Run it in the repository, on Linux, on a machine
-// that does nothing else:
+// Command bench measures this project beside what a user would take instead, and beside the limit:
+// a Lambda handler that only encodes and writes. All of it in one run on one machine, by the same
+// client. Run it in the repository, on Linux, on a machine that does nothing else:
 //
 //	go run ./localtest/bench
 //
-// It leaves a table (results.md), the samples (samples.json) and plots in localtest/bench/results, and tells at the end which of
-// the targets hold.
+// It leaves all figures (results.md), the samples (samples.json) and a plot (length.svg) in
+// localtest/bench/results, and prints at the end which of the targets hold.
+//
+// To read it, begin with the list of measurements (bench.go): each is a function that adds samples
+// to a section. What it measures are systems (systems.go), all run from one program
+// (internal/function) with one agent (internal/load). Whatever is made of the samples is in
+// report.go.
 package main
 
 import (
@@ -25,19 +30,14 @@ type config struct {
 	out    string // directory of the results
 	page   string // document whose section is rewritten, or ""
 	only   string // names of measurements, comma-separated; "" is all
-	// profiles is a directory for CPU profiles of the functions, or "".
-	profiles string
-	prices   prices
 }
 
 func main() {
-	c := config{effort: full, prices: reported}
+	c := config{effort: full}
 	quickly := flag.Bool("quick", false, "less than two minutes, with fewer samples")
 	document := flag.Bool("docs", false, "rewrite the section of "+performance+" that shows the results")
 	flag.StringVar(&c.out, "out", "localtest/bench/results", "`directory` of the results")
 	flag.StringVar(&c.only, "only", "", "measure only these `names`, comma-separated: "+strings.Join(names(), ", "))
-	flag.StringVar(&c.profiles, "cpuprofiles", "", "`directory` that gets a CPU profile of each longer stream of a function; it slows them down")
-	c.prices.flags()
 	flag.Parse()
 	if *quickly {
 		c.effort = quick
@@ -65,24 +65,23 @@ func measure(ctx context.Context, c config, progress, out io.Writer) error {
 			return err
 		}
 	}
-	b, err := open(ctx, c, progress)
+	b, err := open(ctx, c.effort, progress)
 	if err != nil {
 		return err
 	}
 	defer b.close()
-	r := &report{Machine: describe(ctx), Effort: c.effort.name}
+	r := &report{Made: made(c.effort)}
 	for _, m := range chosen {
 		b.step = m.name
-		s, err := m.run(ctx, b)
-		if err != nil {
+		s := &section{Name: m.name}
+		if err := m.run(ctx, b, s); err != nil {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 			b.keepLog = true
 			return fmt.Errorf("%s: %w (what the systems printed is in %s)", m.name, err, b.log.Name())
 		}
-		s.name = m.name
-		r.sections = append(r.sections, s)
+		r.Sections = append(r.Sections, s)
 	}
 	r.LeftOut = b.leftOut
 	if err := r.write(c.out); err != nil {
@@ -93,6 +92,8 @@ func measure(ctx context.Context, c config, progress, out io.Writer) error {
 			return err
 		}
 	}
-	r.printTargets(out)
+	for _, t := range r.targets() {
+		fmt.Fprintln(out, strings.ReplaceAll(t, "*", ""))
+	}
 	return nil
 }

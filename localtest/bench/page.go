@@ -2,199 +2,181 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
-	"iter"
-	"log/slog"
-	"net"
-	"net/http"
-	"strings"
-	"time"
+	"sync"
 
-	"github.com/a2aproject/a2a-go/v2/a2a"
-	"github.com/a2aproject/a2a-go/v2/a2asrv"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/tracing"
 	"github.com/chromedp/chromedp"
 
-	"a2alambda/internal/a2ahttp"
-	"a2alambda/internal/auth"
-	"a2alambda/internal/demoagent"
-	"a2alambda/internal/functionurl"
-	"a2alambda/internal/memlog"
-	"a2alambda/internal/page"
-	"a2alambda/internal/run"
-	"a2alambda/internal/server"
 	"a2alambda/localtest"
+	"a2alambda/localtest/bench/internal/load"
 )
 
 const (
-	longTask     = 50.0 // ms from which on a task is long: https://www.w3.org/TR/longtasks-1/
-	chunkSeconds = 200  // chunks a second that are streamed
+	pageName = "page"
+	longTask = 50.0 // ms from which on a task is long: https://www.w3.org/TR/longtasks-1/
 )
 
-// measurePage measures what the page costs its reader's browser, by the browser's own trace: Chromium's, without a head.
-func measurePage(ctx context.Context, b *bench) (section, error) {
+// measurePage measures what the page costs its reader's browser, by the browser's own trace:
+// Chromium's, without a head.
+func measurePage(ctx context.Context, b *bench, s *section) error {
+	s.title = "The page"
+	s.text = fmt.Sprintf("An answer of %s chunks of Markdown, 200 a second, shown as it comes; one of %s chunks as fast as it comes; and that "+
+		"one again, from the reload of the page to its last event. In memory, in Chromium without a head or a GPU. Tasks are those of the "+
+		"page's main thread, in the browser's own trace, of its processor's time: over 50 ms a reader notices.",
+		figure(float64(b.pageChunks)), figure(float64(b.pageReplayed)))
 	chromium, err := localtest.Install(ctx, "chromium")
 	if err != nil {
-		return section{}, err
+		return err
 	}
-	base, end, err := servePage(b)
+	r, err := b.named(memoryName + byHTTP).start(ctx)
 	if err != nil {
-		return section{}, err
+		return err
 	}
-	defer end()
+	defer r.close()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true), chromedp.WindowSize(1280, 900))
 	ctx, cancel := chromedp.NewExecAllocator(ctx, options...)
 	defer cancel()
-	trace := newTrace()
-	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithListener(trace.listen))
+	t := &trace{ended: make(chan bool, 1)}
+	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithListener(t.listen))
 	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.Navigate(base+"/")); err != nil {
-		return section{}, err
-	}
 
-	b.say("%d chunks, %d a second", b.pageChunks, chunkSeconds)
-	live, liveTasks, err := traced(ctx, trace, func() (float64, error) {
-		return whole(ctx, fmt.Sprintf(`(() => {
-			document.querySelector('#message').value = '%d %d';
-			document.querySelector('#composer').requestSubmit();
-		})()`, b.pageChunks, time.Second.Microseconds()/chunkSeconds))
-	})
-	if err != nil {
-		return section{}, err
+	add := func(name, script string) error {
+		b.say("%s", name)
+		whole, longest, err := t.run(ctx, script)
+		s.add(pageName, name+", whole", "ms", whole)
+		s.add(pageName, name+", longest task", "ms", longest)
+		return err
 	}
-	b.say("%d chunks at once", b.pageReplayed)
-	if err := chromedp.Do(ctx, chromedp.Navigate(base+"/#new"), chromedp.Reload()); err != nil {
-		return section{}, err
+	for _, sent := range []struct {
+		name  string
+		order load.Order
+	}{
+		{"streamed", load.Order{Events: b.pageChunks + 2, EveryMS: 5, Passage: true}},
+		{"at once", load.Order{Events: b.pageReplayed + 2, Passage: true}},
+	} {
+		if err := chromedp.Do(ctx, chromedp.Navigate(r.url+"/#new"), chromedp.Reload()); err != nil {
+			return err
+		}
+		if err := add(sent.name, fmt.Sprintf(`document.querySelector('#message').value = %q;
+			document.querySelector('#composer').requestSubmit();`, sent.order)); err != nil {
+			return err
+		}
 	}
-	burst, burstTasks, err := traced(ctx, trace, func() (float64, error) {
-		return whole(ctx, fmt.Sprintf(`(() => {
-			document.querySelector('#message').value = '%d 0';
-			document.querySelector('#composer').requestSubmit();
-		})()`, b.pageReplayed))
-	})
-	if err != nil {
-		return section{}, err
-	}
-	var replays, replayTasks []float64
 	for range b.rounds {
-		b.say("%d chunks replayed", b.pageReplayed)
-		_, tasks, err := traced(ctx, trace, func() (float64, error) {
-			if err := chromedp.Do(ctx, chromedp.Reload()); err != nil {
-				return 0, err
-			}
-			took, err := whole(ctx, "undefined")
-			replays = append(replays, took)
-			return took, err
-		})
-		if err != nil {
-			return section{}, err
-		}
-		replayTasks = append(replayTasks, tasks...)
-	}
-
-	s := section{
-		title: "The page",
-		text: fmt.Sprintf("An answer of %d chunks of Markdown, %d a second, shown as it comes; one of %d chunks as fast as it comes; and that one again, "+
-			"from the reload of the page to its last event. In memory, in Chromium without a head or a GPU. Tasks are those of the page's main thread, in "+
-			"the browser's own trace, in milliseconds of its processor's time: over 50 ms a reader notices.", b.pageChunks, chunkSeconds, b.pageReplayed),
-		table: table{head: []string{"", "whole, ms", "longest task, ms", "p99", "tasks over 50 ms"}},
-	}
-	add := func(name string, whole, tasks []float64) {
-		s.table.add(name, figure(percentile(whole, 50)), figure(percentile(tasks, 100)), figure(percentile(tasks, 99)), fmt.Sprint(over(tasks)))
-		s.samples = append(s.samples, series{"page", name + ", whole", "ms", whole}, series{"page", name + ", longest task", "ms", []float64{percentile(tasks, 100)}})
-	}
-	add("streamed", []float64{live}, liveTasks)
-	add("at once", []float64{burst}, burstTasks)
-	add("replayed", replays, replayTasks)
-	fastest := percentile(replays, 50)
-	s.targets = []target{
-		{fmt.Sprintf("%d chunks, %d a second, make no task longer than 50 ms (%s)", b.pageChunks, chunkSeconds, figure(percentile(liveTasks, 100))), over(liveTasks) == 0},
-		{fmt.Sprintf("%d chunks are replayed in a second (%s ms)", b.pageReplayed, figure(fastest)), fastest <= 1000},
-	}
-	return s, nil
-}
-
-func over(tasks []float64) (n int) {
-	for _, t := range tasks {
-		if t > longTask {
-			n++
+		if err := add("replayed", ""); err != nil {
+			return err
 		}
 	}
-	return n
+	return nil
 }
 
-// whole runs a script on the page, and returns when the page shows that the task has ended, in ms: since the script ran or, where it does
-// nothing, since the page was asked for.
-func whole(ctx context.Context, script string) (float64, error) {
-	return chromedp.Run(ctx, chromedp.Evaluate[float64](fmt.Sprintf(`(() => {
-		const script = %q;
-		const begin = script === 'undefined' ? 0 : performance.now();
-		%s;
-		return new Promise((resolve) => {
-			const look = () => document.querySelector('.order')?.textContent ? resolve(performance.now() - begin) : setTimeout(look, 20);
-			look();
-		});
-	})()`, script, script), chromedp.EvalAwaitPromise))
+// trace gathers what the browser says of its own work: https://chromedevtools.github.io/devtools-protocol/tot/Tracing/
+type trace struct {
+	mu     sync.Mutex
+	events []traceEvent
+	ended  chan bool // whether the trace has lost data
 }
 
-// servePage serves the page with an agent that writes Markdown.
-func servePage(b *bench) (base string, end func(), err error) {
-	log := new(memlog.Log)
-	logger := slog.New(slog.NewTextHandler(b.log, nil))
-	runner := &run.Runner{Log: log, Executor: writer{}, Logger: logger}
-	runner.Invoke = func(ctx context.Context, id a2a.TaskID) error { return runner.Work(context.WithoutCancel(ctx), id) }
-	handler := a2ahttp.New(a2ahttp.Config{
-		Server: &server.Server{Log: log, Runner: runner, Retention: time.Hour, Card: demoagent.Card()},
-		Auth:   auth.None(), BaseURL: functionurl.BaseURL, Page: page.New(), Logger: logger,
-	})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, err
-	}
-	s := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
-	go func() { _ = s.Serve(l) }()
-	return "http://" + l.Addr().String(), func() { s.Close() }, nil
+type traceEvent struct {
+	Name    string  `json:"name"`
+	Thread  int     `json:"tid"`
+	Process int     `json:"pid"`
+	CPU     float64 `json:"tdur"` // µs
+	Args    struct {
+		Name any `json:"name"`
+	} `json:"args"`
 }
 
-// writer is an agent that writes so many chunks of Markdown, one every so many microseconds: its message is these two numbers.
-type writer struct{}
-
-// passage is what it writes, again and again, a word at a time.
-const passage = "## What came of it\n\nThe **first** run took a second, and the next `one` took half of it, as [was said](https://example.com).\n\n" +
-	"- a point that is made\n- and another, *with* a twist\n\n| run | took |\n|---|--:|\n| first | 1 s |\n| next | 0.5 s |\n\n" +
-	"```go\nfor i := range runs {\n\tmeasure(i)\n}\n```\n\n"
-
-func (writer) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	return func(yield func(a2a.Event, error) bool) {
-		var chunks, every int
-		if _, err := fmt.Sscan(ec.Message.Parts[0].Text(), &chunks, &every); err != nil {
-			yield(nil, err)
-			return
-		}
-		if !yield(a2a.NewSubmittedTask(ec, ec.Message), nil) {
-			return
-		}
-		words := strings.SplitAfter(passage, " ")
-		begin := time.Now()
-		for i := range chunks {
-			select {
-			case <-time.After(time.Until(begin.Add(time.Duration(i*every) * time.Microsecond))):
-			case <-ctx.Done():
-				yield(nil, context.Cause(ctx))
-				return
-			}
-			e := a2a.NewArtifactUpdateEvent(ec, "answer", a2a.NewTextPart(words[i%len(words)]))
-			e.LastChunk = i == chunks-1
-			if !yield(e, nil) {
-				return
+func (t *trace) listen(event any) {
+	switch e := event.(type) {
+	case *tracing.EventDataCollected:
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		for _, value := range e.Value {
+			var event traceEvent
+			if err := json.Unmarshal(value, &event); err == nil {
+				t.events = append(t.events, event)
 			}
 		}
-		yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
+	case *tracing.EventTracingComplete:
+		t.ended <- e.DataLossOccurred
 	}
 }
 
-func (writer) Cancel(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	return func(yield func(a2a.Event, error) bool) {
-		yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCanceled, nil), nil)
+// run runs a script on the page or, if it is empty, reloads the page. It returns how long it takes
+// until the page shows that the task has ended, and the longest task of the page's main thread
+// meanwhile, in ms.
+func (t *trace) run(ctx context.Context, script string) (whole, longest float64, err error) {
+	t.mu.Lock()
+	t.events = nil
+	t.mu.Unlock()
+	begin := "performance.now()"
+	if script == "" {
+		begin = "0" // when the page was asked for
 	}
+	if err := t.switched(ctx, true); err != nil {
+		return 0, 0, err
+	}
+	if script == "" {
+		err = chromedp.Do(ctx, chromedp.Reload())
+	}
+	if err == nil {
+		whole, err = chromedp.Run(ctx, chromedp.Evaluate[float64](fmt.Sprintf(`(() => {
+			const begin = %s;
+			%s
+			return new Promise((resolve) => {
+				const look = () => document.querySelector('.order')?.textContent ? resolve(performance.now() - begin) : setTimeout(look, 20);
+				look();
+			});
+		})()`, begin, script), chromedp.EvalAwaitPromise))
+	}
+	if err := errors.Join(err, t.switched(ctx, false)); err != nil {
+		return 0, 0, err
+	}
+	select {
+	case lost := <-t.ended:
+		if lost {
+			return 0, 0, errors.New("the browser's trace is not whole")
+		}
+	case <-ctx.Done():
+		return 0, 0, context.Cause(ctx)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	type thread struct{ process, thread int }
+	pages := map[thread]bool{}
+	for _, e := range t.events {
+		if e.Name == "thread_name" && e.Args.Name == "CrRendererMain" {
+			pages[thread{e.Process, e.Thread}] = true
+		}
+	}
+	for _, e := range t.events {
+		if e.Name == "ThreadControllerImpl::RunTask" && pages[thread{e.Process, e.Thread}] {
+			longest = max(longest, e.CPU/1000)
+		}
+	}
+	if longest == 0 {
+		err = errors.New("the browser's trace has no tasks of the page")
+	}
+	return whole, longest, err
+}
+
+// switched begins the trace, or ends it.
+func (t *trace) switched(ctx context.Context, on bool) error {
+	return chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, _ *chromedp.Target) (err error) {
+		if on {
+			_, err = chromedp.Call(ctx, tracing.Start, tracing.StartParams{TraceConfig: &tracing.TraceConfig{
+				RecordMode:         tracing.TraceConfigRecordModeRecordUntilFull,
+				IncludedCategories: []string{"toplevel", "__metadata"}, ExcludedCategories: []string{"*"},
+			}})
+		} else {
+			_, err = chromedp.Call(ctx, tracing.End, cdp.Empty{})
+		}
+		return err
+	}))
 }

@@ -10,24 +10,17 @@ import (
 	"strings"
 )
 
-// plot is a drawing of lines over a plane, or of spans along an axis. The scales are logarithmic, so values must be above 0.
+// plot is a drawing of lines over a plane. The scales are logarithmic, so values must be above 0.
 type plot struct {
 	title string
-	x, y  string // labels of the axes, with units; spans have no y
+	x, y  string // labels of the axes, with units
 	lines []line
-	spans []span
 }
 
 // line is a system's values.
 type line struct {
-	system *system
+	name   string       // the system's
 	points [][2]float64 // x and y, by ascending x
-}
-
-// span is from a system's p50 to its p99.
-type span struct {
-	system   *system
-	p50, p99 float64
 }
 
 const (
@@ -46,16 +39,16 @@ const style = `text{font:12px system-ui,sans-serif;fill:#57606a}.title{font-size
 	`path{fill:none!important;stroke-width:2}circle{stroke:none!important}.http{stroke-dasharray:5 3}text.ours,text.limit,text.peer{stroke:none}text.peer{fill:#57606a}` +
 	`@media(prefers-color-scheme:dark){text,text.peer{fill:#9ea7b3}.ours{stroke:#58a6ff;fill:#58a6ff}.limit{stroke:#f0883e;fill:#f0883e}}`
 
-// class is how a system is drawn.
-func (s *system) class() string {
+// class is how the line is drawn.
+func (l line) class() string {
 	kind := "peer"
 	switch {
-	case s.ours:
+	case strings.HasPrefix(l.name, "a2alambda"):
 		kind = "ours"
-	case s.name == limitName:
+	case l.name == limitName:
 		kind = "limit"
 	}
-	if s.server {
+	if strings.HasSuffix(l.name, byHTTP) {
 		kind += " http"
 	}
 	return kind
@@ -64,7 +57,7 @@ func (s *system) class() string {
 // axis maps the logarithm of values to pixels.
 type axis struct{ low, high, from, to float64 }
 
-// newAxis returns an axis whose ends are the powers of ten around the values, or, if near, their halves.
+// newAxis returns an axis that ends a little beyond the values.
 func newAxis(values []float64, from, to float64) axis {
 	return axis{math.Log10(slices.Min(values)) - 0.1, math.Log10(slices.Max(values)) + 0.1, from, to}
 }
@@ -73,18 +66,10 @@ func (a axis) at(v float64) float64 {
 	return a.from + (math.Log10(v)-a.low)/(a.high-a.low)*(a.to-a.from)
 }
 
-// ticks returns the round values on the axis: powers of ten, and where these are few, their double and quintuple.
+// ticks returns the powers of ten on the axis.
 func (a axis) ticks() (ticks []float64) {
-	steps := []float64{1}
-	if a.high-a.low < 2.5 {
-		steps = []float64{1, 2, 5}
-	}
-	for e := math.Floor(a.low); e <= a.high; e++ {
-		for _, step := range steps {
-			if v := step * math.Pow(10, e); math.Log10(v) >= a.low && math.Log10(v) <= a.high {
-				ticks = append(ticks, v)
-			}
-		}
+	for e := math.Ceil(a.low); e <= a.high; e++ {
+		ticks = append(ticks, math.Pow(10, e))
 	}
 	return ticks
 }
@@ -92,54 +77,28 @@ func (a axis) ticks() (ticks []float64) {
 // svg draws the plot.
 func (p *plot) svg() []byte {
 	var b bytes.Buffer
-	height := plotTop + axisHeight + planeSize
-	if p.lines == nil {
-		height = plotTop + axisHeight + len(p.spans)*lineHeight
-	}
+	const height = plotTop + axisHeight + planeSize
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="%s"><style>%s</style>`+"\n",
 		plotWidth, height, html.EscapeString(p.title), style)
 	text(&b, margin, 24, "title", "start", p.title)
-	bottom := float64(height - axisHeight)
-	if p.lines == nil {
-		p.drawSpans(&b, bottom)
-	} else {
-		p.drawLines(&b, bottom)
-	}
-	b.WriteString("</svg>\n")
-	return b.Bytes()
-}
-
-func (p *plot) drawSpans(b *bytes.Buffer, bottom float64) {
-	var values []float64
-	for _, s := range p.spans {
-		values = append(values, s.p50, s.p99)
-	}
-	x := newAxis(values, labelWidth, plotWidth-margin)
-	p.drawX(b, x, bottom)
-	for i, s := range p.spans {
-		y := plotTop + (float64(i)+0.5)*lineHeight
-		text(b, labelWidth-10, y+4, s.system.class(), "end", s.system.name)
-		fmt.Fprintf(b, `<path class="%s" d="M%.1f %.1fH%.1f"/>`+"\n", s.system.class(), x.at(s.p50), y, x.at(s.p99))
-		fmt.Fprintf(b, `<circle class="%s" cx="%.1f" cy="%.1f" r="4"><title>%s to %s</title></circle>`+"\n",
-			s.system.class(), x.at(s.p50), y, figure(s.p50), figure(s.p99))
-	}
-}
-
-func (p *plot) drawLines(b *bytes.Buffer, bottom float64) {
 	var xs, ys []float64
 	for _, l := range p.lines {
 		for _, point := range l.points {
 			xs, ys = append(xs, point[0]), append(ys, point[1])
 		}
 	}
-	x := newAxis(xs, margin+40, plotWidth-labelWidth)
-	y := newAxis(ys, bottom, plotTop)
-	p.drawX(b, x, bottom)
-	for _, v := range y.ticks() {
-		fmt.Fprintf(b, `<path class="grid" d="M%.1f %.1fH%.1f"/>`+"\n", x.from, y.at(v), x.to)
-		text(b, x.from-6, y.at(v)+4, "", "end", round(v))
+	const bottom = height - axisHeight
+	x, y := newAxis(xs, margin+40, plotWidth-labelWidth), newAxis(ys, bottom, plotTop)
+	for _, v := range x.ticks() {
+		fmt.Fprintf(&b, `<path class="grid" d="M%.1f %dV%d"/>`+"\n", x.at(v), plotTop, bottom)
+		text(&b, x.at(v), bottom+16, "", "middle", figure(v))
 	}
-	text(b, margin, plotTop-6, "", "start", p.y)
+	text(&b, (x.from+x.to)/2, bottom+34, "", "middle", p.x)
+	for _, v := range y.ticks() {
+		fmt.Fprintf(&b, `<path class="grid" d="M%.1f %.1fH%.1f"/>`+"\n", x.from, y.at(v), x.to)
+		text(&b, x.from-6, y.at(v)+4, "", "end", figure(v))
+	}
+	text(&b, margin, plotTop-6, "", "start", p.y)
 
 	// The names are at the ends of the lines, moved down where they would cover each other.
 	ends := slices.Clone(p.lines)
@@ -151,29 +110,15 @@ func (p *plot) drawLines(b *bytes.Buffer, bottom float64) {
 		for i, point := range l.points {
 			path += fmt.Sprintf("%c%.1f %.1f", "ML"[min(i, 1)], x.at(point[0]), y.at(point[1]))
 		}
-		fmt.Fprintf(b, `<path class="%s" d="%s"/>`+"\n", l.system.class(), path)
+		fmt.Fprintf(&b, `<path class="%s" d="%s"/>`+"\n", l.class(), path)
 		end := last(l)
-		fmt.Fprintf(b, `<circle class="%s" cx="%.1f" cy="%.1f" r="3"/>`+"\n", l.system.class(), x.at(end[0]), y.at(end[1]))
+		fmt.Fprintf(&b, `<circle class="%s" cx="%.1f" cy="%.1f" r="3"/>`+"\n", l.class(), x.at(end[0]), y.at(end[1]))
 		at := max(y.at(end[1])+4, free)
 		free = at + lineHeight - 4
-		text(b, x.at(end[0])+8, at, l.system.class(), "start", l.system.name)
+		text(&b, x.at(end[0])+8, at, l.class(), "start", l.name)
 	}
-}
-
-func (p *plot) drawX(b *bytes.Buffer, x axis, bottom float64) {
-	for _, v := range x.ticks() {
-		fmt.Fprintf(b, `<path class="grid" d="M%.1f %dV%.1f"/>`+"\n", x.at(v), plotTop, bottom)
-		text(b, x.at(v), bottom+16, "", "middle", round(v))
-	}
-	text(b, (x.from+x.to)/2, bottom+34, "", "middle", p.x)
-}
-
-// round writes the value of a tick.
-func round(v float64) string {
-	if v < 1 {
-		return fmt.Sprintf("%.2g", v)
-	}
-	return strings.TrimSuffix(figure(v), ".0")
+	b.WriteString("</svg>\n")
+	return b.Bytes()
 }
 
 // text writes a text with its class and anchor.

@@ -4,20 +4,166 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
+	"time"
 )
 
 // report is the outcome of a run.
 type report struct {
-	Machine machine  `json:"machine"`
-	Effort  string   `json:"effort"`
-	LeftOut []string `json:"leftOut"`
+	Made     string     `json:"made"`
+	LeftOut  []string   `json:"leftOut"`
+	Sections []*section `json:"sections"`
+}
 
-	sections []section
+// section is what the report has of a measurement.
+type section struct {
+	Name  string `json:"name"` // the measurement's
+	title string
+	text  string   // what was measured, in a sentence or two
+	notes []string // sentences below the table
+	plot  *plot    // nil if there is none
+
+	mu     sync.Mutex
+	Series []*series `json:"series"`
+}
+
+// series are the samples of one quantity of a system, as they were taken.
+type series struct {
+	System string    `json:"system"`
+	What   string    `json:"what"`
+	Unit   string    `json:"unit"`
+	Values []float64 `json:"values"`
+}
+
+// add adds samples.
+func (s *section) add(system, what, unit string, values ...float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.find(system, what)
+	if one == nil {
+		one = &series{System: system, What: what, Unit: unit}
+		s.Series = append(s.Series, one)
+	}
+	one.Values = append(one.Values, values...)
+}
+
+func (s *section) find(system, what string) *series {
+	for _, one := range s.Series {
+		if one.System == system && one.What == what {
+			return one
+		}
+	}
+	return nil
+}
+
+// median returns the median of the samples of a quantity, or 0 if there are none.
+func (s *section) median(system, what string) float64 {
+	if one := s.find(system, what); one != nil {
+		return percentile(one.Values, 50)
+	}
+	return 0
+}
+
+// table returns all quantities, one after the other, each of all systems.
+func (s *section) table() string {
+	rows := [][]string{{"", "", "p50", "p99", "× the limit", "a2a-go ÷ this"}}
+	var done []string
+	for _, first := range s.Series {
+		if slices.Contains(done, first.What) {
+			continue
+		}
+		done = append(done, first.What)
+		for _, one := range s.Series {
+			if one.What != first.What {
+				continue
+			}
+			p50, p99 := percentile(one.Values, 50), none
+			if len(one.Values) > 1 {
+				p99 = figure(percentile(one.Values, 99))
+			}
+			peer := s.median(peerName, one.What)
+			if peer == 0 || strings.HasSuffix(one.System, byHTTP) {
+				peer = s.median(peerName+byHTTP, one.What)
+			}
+			rows = append(rows, []string{one.System, one.What + ", " + one.Unit, figure(p50), p99,
+				ratio(p50, s.median(limitName, one.What)), ratio(peer, p50)})
+		}
+	}
+	return table(rows)
+}
+
+// made says when, how and where the results are made.
+func made(e effort) string {
+	cpu := "an unknown CPU"
+	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		if _, rest, found := strings.Cut(string(info), "model name\t: "); found {
+			cpu, _, _ = strings.Cut(rest, "\n")
+		}
+	}
+	return fmt.Sprintf("`go run ./localtest/bench` of %s, %s: %s, %d cores, %s/%s, %s; client and systems share the machine",
+		time.Now().UTC().Format(time.DateOnly), e.name, cpu, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+}
+
+// legend says what the systems are.
+const legend = "- *limit*: a Lambda handler (`lambdaurl`) that only encodes each event, and writes together what has gathered while " +
+	"the write before was under way; it stores nothing\n" +
+	"- *a2a-go*: the Go SDK's own server (2.4.0), in memory; *tutorial's Python*: its server (a2a-sdk 0.2.8, uvicorn), in memory\n" +
+	"- *+ 5 ms*: each call to the store takes 5 ms longer, as in a region\n" +
+	"- *HTTP*: a server without a Lambda; all others are behind the same emulator of one\n" +
+	"- *× the limit*: how many times the limit's time; *a2a-go ÷ this*: how many times this row's time a2a-go takes\n\n"
+
+// write puts results.md, samples.json and the plot into the directory.
+func (r *report) write(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	// A series a line, so that a change of one shows as such.
+	data = []byte(strings.ReplaceAll(string(data), `{"system"`, "\n"+`{"system"`) + "\n")
+	files := map[string][]byte{"samples.json": data, "results.md": []byte(r.markdown())}
+	for _, s := range r.Sections {
+		if s.plot != nil {
+			files[s.Name+".svg"] = s.plot.svg()
+		}
+	}
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// markdown returns all results, for a file beside the plot and the samples.
+func (r *report) markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Results\n\n%s. [All samples](samples.json).\n\n"+legend, r.Made)
+	for _, s := range r.Sections {
+		fmt.Fprintf(&b, "## %s\n\n%s\n\n", s.title, s.text)
+		if s.plot != nil {
+			fmt.Fprintf(&b, "![%s](%s)\n\n", s.plot.title, s.Name+".svg")
+		}
+		b.WriteString(s.table() + "\n")
+		for _, note := range s.notes {
+			b.WriteString(note + "\n\n")
+		}
+	}
+	if targets := r.targets(); len(targets) > 0 {
+		b.WriteString("## Targets\n\n- " + strings.Join(targets, "\n- ") + "\n\n")
+	}
+	for _, s := range r.LeftOut {
+		fmt.Fprintf(&b, "Left out: %s\n\n", s)
+	}
+	return b.String()
 }
 
 // performance is the document that has a summary, by its path from the root of the repository.
@@ -29,179 +175,77 @@ const (
 	pageEnd   = "<!-- bench: end -->"
 )
 
-// legend tells what the systems are.
-const legend = "- *limit*: a Lambda handler (`lambdaurl`) that only encodes each event and writes it\n" +
-	"- *a2a-go*: the Go SDK's own server (2.4.0), in memory; *tutorial's Python*: its server (a2a-sdk 0.2.8, uvicorn), in memory\n" +
-	"- *+ 5 ms*: each call to the store takes so much longer, as in a region\n" +
-	"- *HTTP*: a server without a Lambda; all others are behind the same emulator of one\n" +
-	"- *× the limit*: how many times the limit's time; *a2a-go ÷ this*: how many times this row's time a2a-go takes\n\n"
-
-// write puts results.md, samples.json and the plots into the directory. What was there of an earlier run is replaced.
-func (r *report) write(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	type samples struct {
-		Measurement string `json:"measurement"`
-		series
-	}
-	all := struct {
-		*report
-		Samples []samples `json:"samples"`
-	}{report: r}
-	for _, s := range r.sections {
-		for _, series := range s.samples {
-			all.Samples = append(all.Samples, samples{s.name, series})
-		}
-		if s.plot != nil {
-			if err := os.WriteFile(filepath.Join(dir, s.name+".svg"), s.plot.svg(), 0o644); err != nil {
-				return err
-			}
-		}
-	}
-	data, err := json.Marshal(all)
-	if err != nil {
-		return err
-	}
-	// A series a line, so that a change of one shows as such.
-	data = []byte(strings.ReplaceAll(string(data), `{"measurement"`, "\n"+`{"measurement"`))
-	if err := os.WriteFile(filepath.Join(dir, "samples.json"), append(data, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, "results.md"), []byte(r.markdown()), 0o644)
-}
-
-// made tells when, how and where the results were made.
-func (r *report) made() string {
-	m := r.Machine
-	return fmt.Sprintf("`go run ./localtest/bench` of %s, %s: %s, %d cores, %s, %s; client and systems share the machine",
-		m.Time.Format("2006-01-02"), r.Effort, m.CPU, m.Cores, m.OS, m.Go)
-}
-
-// markdown returns all results, for a file beside the plots and samples.
-func (r *report) markdown() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "# Results\n\n%s. [All samples](samples.json).\n\n"+legend, r.made())
-	for _, s := range r.sections {
-		fmt.Fprintf(&b, "## %s\n\n%s\n\n", s.title, s.text)
-		if s.plot != nil {
-			fmt.Fprintf(&b, "![%s](%s)\n\n", s.plot.title, s.name+".svg")
-		}
-		b.WriteString(s.table.markdown() + "\n")
-		for _, note := range s.notes {
-			b.WriteString(note + "\n\n")
-		}
-	}
-	if targets := r.targets(); len(targets) > 0 {
-		b.WriteString("## Targets\n\n")
-		for _, t := range targets {
-			b.WriteString("- " + t.String() + "\n")
-		}
-		b.WriteString("\n")
-	}
-	for _, s := range r.LeftOut {
-		fmt.Fprintf(&b, "Left out: %s\n\n", s)
-	}
-	return b.String()
-}
-
-// summaryPlot is the section whose plot the summary has.
-const summaryPlot = "length"
-
 // summarySystems are the columns of the summary, and summaryRows its rows: medians of samples.
 var (
 	summarySystems = []string{limitName, peerName, memoryName, dynamoName}
-	summaryRows    = []struct {
-		title, section, what string
-		ours                 string // who has the samples, if that is no system: they are this project's, on DynamoDB
-	}{
-		{"first byte of a stream, ms", "first", "first byte, 1 at once", ""},
-		{"a stream of 10,000 events, ms", "length", "whole stream, 10,000 events", ""},
-		{"a token's delay, ms", "tokens", "delay of a token", ""},
-		{"an event's delay at another instance, ms", "elsewhere", "lag, 50 events a second", ""},
-		{"stream resumed after a kill: its first missed event, ms", "elsewhere", "resumed after a kill", ""},
-		{"run taken over after a kill: its next event, ms", "recovery", "taken over", ""},
-		{"a million of the tutorial's tasks, $", "cost", "price of a million", "tutorial's task, streamed"},
+	summaryRows    = []struct{ title, section, what string }{
+		{"first byte of a stream, ms", "first", "first byte, 1 at once"},
+		{"a stream of 10,000 events, ms", "length", "whole stream, 10,000 events"},
+		{"a token's delay, ms", "tokens", "delay of a token"},
+		{"an event's delay at another instance, ms", "elsewhere", "lag, 50 events a second"},
+		{"stream resumed after a kill: its first missed event, ms", "elsewhere", "resumed after a kill"},
+		{"run taken over after a kill: its next event, ms", "recovery", "taken over"},
+		{"a million of the tutorial's tasks, $", "cost", "a million of the tutorial's tasks, streamed"},
 	}
 )
 
-// summary returns the most important results, for a document. dir is the way to the plots and to all results.
+// summary returns the most important results, for a document. dir is the way to all results.
 func (r *report) summary(dir string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s. Medians; –: a system does not have that, or takes too long. [All results](%s).\n\n",
-		r.made(), path.Join(dir, "results.md"))
-	for _, s := range r.sections {
-		if s.name == summaryPlot {
-			fmt.Fprintf(&b, "![%s](%s)\n\n", s.plot.title, path.Join(dir, s.name+".svg"))
+		r.Made, path.Join(dir, "results.md"))
+	for _, s := range r.Sections {
+		if s.plot != nil {
+			fmt.Fprintf(&b, "![%s](%s)\n\n", s.plot.title, path.Join(dir, s.Name+".svg"))
 		}
 	}
-	all := table{head: append([]string{""}, summarySystems...)}
+	rows := [][]string{append([]string{""}, summarySystems...)}
 	for _, row := range summaryRows {
 		cells, measured := []string{row.title}, false
 		for _, system := range summarySystems {
-			cell, name := none, system
-			if row.ours != "" {
-				name = map[string]string{dynamoName: row.ours}[system]
-			}
-			if samples := r.samples(row.section, name, row.what); len(samples) > 0 {
-				cell, measured = figure(percentile(samples, 50)), true
+			cell := none
+			if v := r.section(row.section).median(system, row.what); v > 0 {
+				cell, measured = figure(v), true
 			}
 			cells = append(cells, cell)
 		}
 		if measured {
-			all.add(cells...)
+			rows = append(rows, cells)
 		}
 	}
-	b.WriteString(all.markdown())
+	b.WriteString(table(rows))
 	if targets := r.targets(); len(targets) > 0 {
-		b.WriteString("\nTargets:\n\n")
-		for _, t := range targets {
-			b.WriteString("- " + t.String() + "\n")
-		}
+		b.WriteString("\nTargets:\n\n- " + strings.Join(targets, "\n- ") + "\n")
 	}
 	return b.String()
 }
 
-// samples returns those of a quantity, or nil if it was not measured.
-func (r *report) samples(section, system, what string) []float64 {
-	for _, s := range r.sections {
-		for _, series := range s.samples {
-			if s.name == section && series.System == system && series.What == what {
-				return series.Values
-			}
+// section returns the section of a measurement: an empty one if it was not measured.
+func (r *report) section(name string) *section {
+	for _, s := range r.Sections {
+		if s.Name == name {
+			return s
 		}
 	}
-	return nil
+	return new(section)
 }
 
-// rewrite replaces the summary in a document by that of these results, which are in dir.
+// rewrite replaces the summary in a document by the summary of these results, which are in dir.
 func (r *report) rewrite(page, dir string) error {
 	before, after, err := splitPage(page)
 	if err != nil {
 		return err
 	}
-	way, err := linkTo(dir, page)
-	if err != nil {
+	from, err1 := filepath.Abs(filepath.Dir(page))
+	to, err2 := filepath.Abs(dir)
+	way, err3 := filepath.Rel(from, to)
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
-	return os.WriteFile(page, []byte(before+"\n\n"+r.summary(way)+"\n"+after), 0o644)
+	return os.WriteFile(page, []byte(before+"\n\n"+r.summary(filepath.ToSlash(way))+"\n"+after), 0o644)
 }
 
-// linkTo returns the way from a document to a directory, as a link has it.
-func linkTo(dir, page string) (string, error) {
-	from, err := filepath.Abs(filepath.Dir(page))
-	if err != nil {
-		return "", err
-	}
-	to, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
-	}
-	way, err := filepath.Rel(from, to)
-	return filepath.ToSlash(way), err
-}
-
-// splitPage returns what is before and after the summary in a document, with the lines that mark them.
+// splitPage returns what is before and after the summary in a document, with the marking lines.
 func splitPage(page string) (before, after string, err error) {
 	text, err := os.ReadFile(page)
 	if err != nil {
@@ -213,25 +257,4 @@ func splitPage(page string) (before, after string, err error) {
 		return "", "", errors.New(page + " has no place for the results, between the lines\n" + pageBegin + "\n" + pageEnd)
 	}
 	return before + pageBegin, pageEnd + after, nil
-}
-
-func (t target) String() string {
-	if t.held {
-		return "reached: " + t.text
-	}
-	return "**missed**: " + t.text
-}
-
-func (r *report) targets() (all []target) {
-	for _, s := range r.sections {
-		all = append(all, s.targets...)
-	}
-	return all
-}
-
-// printTargets tells which targets were reached.
-func (r *report) printTargets(w io.Writer) {
-	for _, t := range r.targets() {
-		fmt.Fprintln(w, strings.ReplaceAll(t.String(), "*", ""))
-	}
 }

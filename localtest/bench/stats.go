@@ -8,8 +8,12 @@ import (
 	"time"
 )
 
-// percentile returns the least of the samples that p percent of them don't exceed (nearest rank). There must be one at least.
+// percentile returns the least of the samples that p percent of them don't exceed (nearest rank),
+// or 0 if there are none.
 func percentile(samples []float64, p float64) float64 {
+	if len(samples) == 0 {
+		return 0
+	}
 	sorted := slices.Sorted(slices.Values(samples))
 	rank := int(math.Ceil(p / 100 * float64(len(sorted))))
 	return sorted[min(max(rank, 1), len(sorted))-1]
@@ -35,12 +39,7 @@ func figure(v float64) string {
 	return s
 }
 
-// p50p99 writes the two.
-func p50p99(samples []float64) string {
-	return figure(percentile(samples, 50)) + " – " + figure(percentile(samples, 99))
-}
-
-// ratio writes a / b.
+// ratio writes a / b. One that is 0 was not measured.
 func ratio(a, b float64) string {
 	if a == 0 || b == 0 {
 		return none
@@ -51,21 +50,14 @@ func ratio(a, b float64) string {
 // none is in a cell that has no value.
 const none = "–"
 
-// table is a Markdown table. The first column is text, the others are figures.
-type table struct {
-	head []string
-	rows [][]string
-}
-
-func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
-
-func (t *table) markdown() string {
+// table writes a Markdown table. The first column is text, the others are figures.
+func table(rows [][]string) string {
 	var b strings.Builder
-	row := func(cells []string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
-	row(t.head)
-	b.WriteString("|---" + strings.Repeat("|--:", len(t.head)-1) + "|\n")
-	for _, r := range t.rows {
-		row(r)
+	for i, cells := range rows {
+		b.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+		if i == 0 {
+			b.WriteString("|---" + strings.Repeat("|--:", len(cells)-1) + "|\n")
+		}
 	}
 	return b.String()
 }

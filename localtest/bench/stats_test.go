@@ -42,12 +42,3 @@ func TestFigure(t *testing.T) {
 		}
 	}
 }
-
-func TestTable(t *testing.T) {
-	table := table{head: []string{"", "ms"}}
-	table.add("a", "1")
-	table.add("b", none)
-	if got, want := table.markdown(), "|  | ms |\n|---|--:|\n| a | 1 |\n| b | – |\n"; got != want {
-		t.Errorf("got\n%swant\n%s", got, want)
-	}
-}

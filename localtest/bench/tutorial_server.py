@@ -10,12 +10,8 @@ from a2a.server.agent_execution import AgentExecutor
 from a2a.server.apps import A2AStarletteApplication
 from a2a.server.request_handlers import DefaultRequestHandler
 from a2a.server.tasks import InMemoryTaskStore, TaskUpdater
-from a2a.types import AgentCapabilities, AgentCard, Part, TaskArtifactUpdateEvent, TaskState, TextPart
+from a2a.types import AgentCapabilities, AgentCard, TaskArtifactUpdateEvent, TaskState
 from a2a.utils import new_agent_text_message, new_task, new_text_artifact
-
-
-def part(text):
-    return Part(root=TextPart(text=text))
 
 
 class Executor(AgentExecutor):
@@ -24,21 +20,6 @@ class Executor(AgentExecutor):
         await event_queue.enqueue_event(task)
         updater = TaskUpdater(event_queue, task.id, task.contextId)
         order = json.loads(context.get_user_input())
-        if order.get('tutorial'):
-            await self.tutorial(updater, task, context.get_user_input())
-        else:
-            await self.carry_out(event_queue, updater, task, order)
-        await updater.complete()
-
-    async def say(self, updater, task, text):
-        await updater.update_status(TaskState.working, new_agent_text_message(text, task.contextId, task.id))
-
-    async def tutorial(self, updater, task, query):
-        for text in ('Starting to process your request...', 'Analyzing your query...', 'Generating response...'):
-            await self.say(updater, task, text)
-        await updater.add_artifact([part(f"Your query '{query}' has been processed successfully!")], name='streaming_result')
-
-    async def carry_out(self, event_queue, updater, task, order):
         begin, every = time.monotonic(), order.get('everyMs', 0) / 1000
         for n in range(2, order['events']):
             if every:
@@ -51,7 +32,9 @@ class Executor(AgentExecutor):
                     TaskArtifactUpdateEvent(artifact=artifact, append=n > 2, contextId=task.contextId, taskId=task.id)
                 )
             else:
-                await self.say(updater, task, text.ljust(100, '.'))
+                message = new_agent_text_message(text.ljust(100, '.'), task.contextId, task.id)
+                await updater.update_status(TaskState.working, message)
+        await updater.complete()
 
     async def cancel(self, context, event_queue):
         task = context.current_task

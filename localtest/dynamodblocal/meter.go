@@ -20,6 +20,7 @@ type Meter struct {
 // Units are what DynamoDB bills on demand. A write unit is 1 KB written, a read unit 4 KB read with strong consistency.
 type Units struct {
 	Requests    int
+	Writes      int // of the requests
 	Read, Write float64
 }
 
@@ -41,6 +42,7 @@ func (m *Meter) add(u Units) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.units.Requests += u.Requests
+	m.units.Writes += u.Writes
 	m.units.Read += u.Read
 	m.units.Write += u.Write
 }
@@ -64,11 +66,12 @@ func (m *Meter) handle(
 ) (out middleware.InitializeOutput, md middleware.Metadata, err error) {
 	const total = types.ReturnConsumedCapacityTotal
 	var consistent *bool // of a read
+	u := Units{Requests: 1}
 	switch p := in.Parameters.(type) {
 	case *dynamodb.PutItemInput:
-		p.ReturnConsumedCapacity = total
+		u.Writes, p.ReturnConsumedCapacity = 1, total
 	case *dynamodb.UpdateItemInput:
-		p.ReturnConsumedCapacity = total
+		u.Writes, p.ReturnConsumedCapacity = 1, total
 	case *dynamodb.QueryInput:
 		p.ReturnConsumedCapacity, consistent = total, p.ConsistentRead
 	case *dynamodb.GetItemInput:
@@ -81,7 +84,6 @@ func (m *Meter) handle(
 		least = 1
 	}
 	out, md, err = next.HandleInitialize(ctx, in)
-	u := Units{Requests: 1}
 	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
 		u.Write = 1 // or more, if the item there is larger than 1 KB; most are not
 	}

@@ -1,6 +1,7 @@
-// Command function runs all that the benchmark measures in Go, as a Lambda function or, where there is no Lambda, as an HTTP
-// server at the listener that it inherits as file 3: this project's packages, wired as functions/agent and functions/worker do
-// it, the SDK's own server, and a handler that only writes.
+// Command function runs all that the benchmark measures in Go, as a Lambda function or, where there
+// is no Lambda, as an HTTP server at the listener that it inherits as file 3: this project's
+// packages, wired as functions/agent and functions/worker do it, the SDK's own server, and a
+// handler that only writes.
 //
 // The environment:
 //
@@ -8,7 +9,6 @@
 //	STORE_LATENCY         what each call to the log takes longer, such as 5ms. Of memory and dynamodb.
 //	TABLE_NAME            as in functions/agent. Of dynamodb and worker.
 //	WORKER_FUNCTION_NAME  as in functions/agent. Of dynamodb and worker.
-//	CPU_PROFILES          a directory that gets a CPU profile of each stream of 100 ms and more.
 package main
 
 import (
@@ -16,16 +16,29 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"time"
 
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdaurl"
 
+	"a2alambda/internal/a2ahttp"
+	"a2alambda/internal/auth"
+	"a2alambda/internal/demoagent"
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/lambdaenv"
+	"a2alambda/internal/memlog"
+	"a2alambda/internal/page"
+	"a2alambda/internal/push"
+	"a2alambda/internal/run"
+	"a2alambda/internal/server"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/webhook"
 	"a2alambda/localtest/bench/internal/load"
 )
 
@@ -42,33 +55,36 @@ func serve(ctx context.Context) error {
 	}
 	switch mode := os.Getenv("MODE"); mode {
 	case "limit":
-		return start(limit(load.Executor{}), lambdaurlWrap)
+		return start(limit(load.Executor{}), lambdaurl.Wrap)
 	case "a2a-go":
-		return start(peer(load.Executor{}), lambdaurlWrap)
+		return start(a2asrv.NewJSONRPCHandler(a2asrv.NewHandler(load.Executor{})), flushed)
 	case "memory":
-		return start(ours(inMemory(latency)), functionurlHandler)
+		l := new(memlog.Log)
+		return start(ours(run.Config{
+			Store: l, Executor: load.Executor{}, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+			Invoke: func(context.Context, a2a.TaskID) error { return nil },
+		}, l.Pushes(), latency), functionurl.Handler)
 	case "dynamodb", "worker":
-		runner, table, err := lambdaenv.NewRunner(ctx, os.Getenv("TABLE_NAME"), os.Getenv("WORKER_FUNCTION_NAME"), load.Executor{})
+		table, err := lambdaenv.Open(ctx, os.Getenv("TABLE_NAME"))
+		if err != nil {
+			return err
+		}
+		runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), load.Executor{}, lambdaenv.NewLogger(""))
 		if err != nil {
 			return err
 		}
 		if mode == "worker" {
 			lambda.Start(func(ctx context.Context, job lambdaenv.Job) error { return runner.Work(ctx, job.TaskID) })
 		}
-		if latency > 0 {
-			runner.Log = slowTable{slow{runner.Log, latency}, table}
-		}
-		return start(ours(runner, table.Pushes()), functionurlHandler)
+		return start(ours(runner.Config, table.Log.Pushes(), latency), functionurl.Handler)
 	default:
 		return fmt.Errorf("MODE is %q", mode)
 	}
 }
 
-// start serves a handler for ever: as a Lambda function of the shape that wrap makes, or at a listener.
-func start(h http.Handler, wrap func(http.Handler) any) error {
-	if dir := os.Getenv("CPU_PROFILES"); dir != "" {
-		h = profiled(h, dir)
-	}
+// start serves a handler for ever: as a Lambda function of the shape that wrap makes, or at a
+// listener.
+func start[Function any](h http.Handler, wrap func(http.Handler) Function) error {
 	if os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" {
 		lambda.Start(wrap(h))
 	}
@@ -79,6 +95,32 @@ func start(h http.Handler, wrap func(http.Handler) any) error {
 	return http.Serve(l, h)
 }
 
-func lambdaurlWrap(h http.Handler) any { return lambdaurl.Wrap(flushable(h)) }
+// flushed is lambdaurl.Wrap with a writer that can be flushed, as the SDK's server demands. What is
+// written there goes out at once anyway.
+func flushed(h http.Handler) any {
+	return lambdaurl.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(flusher{w}, r) }))
+}
 
-func functionurlHandler(h http.Handler) any { return functionurl.Handler(h) }
+type flusher struct{ http.ResponseWriter }
+
+func (flusher) Flush() {}
+
+// ours returns the handler of functions/agent. The latency is added to each call to the store.
+func ours(c run.Config, pushes push.Store, latency time.Duration) http.Handler {
+	if latency > 0 {
+		c.Store = tasklog.Hooked(c.Store, tasklog.Hooks{Before: func(context.Context, tasklog.Op) error {
+			time.Sleep(latency)
+			return nil
+		}})
+	}
+	return a2ahttp.New(a2ahttp.Config{
+		Server: server.New(server.Config{
+			Store: c.Store, Runner: run.New(c), Retention: 24 * time.Hour, Card: demoagent.Card(),
+			Push: &server.Push{Store: pushes, Check: webhook.Guard{}.Check},
+		}),
+		BaseURL: functionurl.BaseURL,
+		Auth:    auth.None(),
+		Page:    page.New(),
+		Logger:  c.Logger,
+	})
+}

@@ -1,4 +1,5 @@
-// Package load has the agent that the benchmark has every system run: it says as much, and as fast, as its client orders.
+// Package load has the agent that every system of the benchmark runs: it says as much, and as fast,
+// as its client orders.
 package load
 
 import (
@@ -12,28 +13,19 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
-
-	"a2alambda/internal/demoagent"
 )
 
 // Order is what a client wants, as JSON in the text of its message.
 type Order struct {
-	// Tutorial is the task of the tutorial's agent without its delays: six events. The other fields don't matter then.
-	Tutorial bool `json:"tutorial,omitempty"`
-	// Events is how many there are to be, the task at the beginning and the completed status at the end included: two or more.
-	Events int `json:"events,omitempty"`
+	// Events is how many there are to be, two or more: the task is the first, and the completed
+	// status the last.
+	Events int `json:"events"`
 	// EveryMS is the time from one event to the next, in milliseconds. 0 is as fast as it goes.
 	EveryMS int `json:"everyMs,omitempty"`
-	// Tokens makes the events short chunks of an artifact. Else they are working statuses with a text of 100 bytes.
-	Tokens bool `json:"tokens,omitempty"`
-}
-
-// Count returns how many events the order brings.
-func (o Order) Count() int {
-	if o.Tutorial {
-		return 6
-	}
-	return o.Events
+	// Tokens makes the events short chunks of an artifact, and Passage words of Markdown in one.
+	// Else they are working statuses with a text of 100 bytes.
+	Tokens  bool `json:"tokens,omitempty"`
+	Passage bool `json:"passage,omitempty"`
 }
 
 // String returns the text of the message.
@@ -45,66 +37,44 @@ func (o Order) String() string {
 	return string(data)
 }
 
-// textBytes is how long the text of a status is.
-const textBytes = 100
+const (
+	textBytes = 100         // of a status
+	stampMark = " made at " // goes before the time at which an event was made, and after its number
+)
 
-// stampMark is before the time at which an event was made, and the event's number before it.
-const stampMark = " made at "
-
-// stamp returns the text of event n, which tells when it was made.
+// stamp returns the text of event n, which says when it was made.
 func stamp(n int) string {
 	return fmt.Sprint("Event ", n, stampMark, time.Now().UnixNano(), " ")
 }
 
-// Stamp finds in a frame when its event was made.
-func Stamp(frame []byte) (time.Time, bool) {
-	_, rest, found := strings.Cut(string(frame), stampMark)
+// Stamp finds in an event's JSON when it was made.
+func Stamp(event string) (time.Time, bool) {
+	_, rest, found := strings.Cut(event, stampMark)
 	digits, _, end := strings.Cut(rest, " ")
 	ns, err := strconv.ParseInt(digits, 10, 64)
 	return time.Unix(0, ns), found && end && err == nil
 }
+
+// words are what an artifact in Markdown consists of.
+var words = strings.SplitAfter("## What came of it\n\nThe **first** run took a second, and the next `one` took half of it, as "+
+	"[was said](https://example.com).\n\n- a point that is made\n- and another, *with* a twist\n\n| run | took |\n|---|--:|\n| first | 1 s |\n"+
+	"| next | 0.5 s |\n\n```go\nfor i := range runs {\n\tmeasure(i)\n}\n```\n\n", " ")
 
 // Executor carries orders out. It is an [a2asrv.AgentExecutor] and a run.Resumer.
 type Executor struct{}
 
 // Execute implements [a2asrv.AgentExecutor].
 func (Executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	o, err := order(ec.Message)
-	if err == nil && o.Tutorial {
-		tutorial := demoagent.New()
-		tutorial.Delay = 0
-		return (&demoagent.Executor{Stream: tutorial.Stream}).Execute(ctx, ec)
-	}
-	return func(yield func(a2a.Event, error) bool) {
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		if ec.StoredTask != nil || yield(a2a.NewSubmittedTask(ec, ec.Message), nil) {
-			o.carryOut(ctx, ec, 2, yield)
-		}
-	}
+	return carryOut(ctx, ec, 1)
 }
 
-// Resume implements run.Resumer, for orders of statuses: the last one in the task tells its number.
+// Resume implements run.Resumer, for orders of statuses: the last one in the task says its number.
 func (Executor) Resume(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	return func(yield func(a2a.Event, error) bool) {
-		o, err := order(ec.Message)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		next := 2
-		if m := ec.StoredTask.Status.Message; m != nil {
-			var last int
-			if _, err := fmt.Sscanf(m.Parts[0].Text(), "Event %d", &last); err != nil {
-				yield(nil, fmt.Errorf("load: the last status is not of an order: %w", err))
-				return
-			}
-			next = last + 1
-		}
-		o.carryOut(ctx, ec, next, yield)
+	last := 1
+	if m := ec.StoredTask.Status.Message; m != nil {
+		_, _ = fmt.Sscanf(m.Parts[0].Text(), "Event %d", &last)
 	}
+	return carryOut(ctx, ec, last+1)
 }
 
 // Cancel implements [a2asrv.AgentExecutor].
@@ -114,43 +84,49 @@ func (Executor) Cancel(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[
 	}
 }
 
-func order(m *a2a.Message) (o Order, err error) {
-	if len(m.Parts) == 0 {
-		return o, fmt.Errorf("load: the message has no order")
-	}
-	if err := json.Unmarshal([]byte(m.Parts[0].Text()), &o); err != nil {
-		return o, fmt.Errorf("load: the message is no order: %w", err)
-	}
-	return o, nil
-}
-
 // carryOut yields the events from number next on.
-func (o Order) carryOut(ctx context.Context, ec *a2asrv.ExecutorContext, next int, yield func(a2a.Event, error) bool) {
-	begin, every := time.Now(), time.Duration(o.EveryMS)*time.Millisecond
-	var artifact a2a.ArtifactID
-	for n := next; n < o.Events; n++ {
-		if every > 0 {
-			select {
-			case <-time.After(time.Until(begin.Add(time.Duration(n-next+1) * every))):
-			case <-ctx.Done():
-				yield(nil, context.Cause(ctx))
+func carryOut(ctx context.Context, ec *a2asrv.ExecutorContext, next int) iter.Seq2[a2a.Event, error] {
+	return func(yield func(a2a.Event, error) bool) {
+		var o Order
+		if err := json.Unmarshal([]byte(ec.Message.Parts[0].Text()), &o); err != nil {
+			yield(nil, fmt.Errorf("load: the message is no order: %w", err))
+			return
+		}
+		begin, every := time.Now(), time.Duration(o.EveryMS)*time.Millisecond
+		var artifact a2a.ArtifactID
+		for n := next; n <= o.Events; n++ {
+			if every > 0 && n > 1 && n < o.Events {
+				select {
+				case <-time.After(time.Until(begin.Add(time.Duration(n-max(next, 2)+1) * every))):
+				case <-ctx.Done():
+					yield(nil, context.Cause(ctx))
+					return
+				}
+			}
+			var e a2a.Event
+			text := stamp(n)
+			if o.Passage {
+				text = words[n%len(words)]
+			}
+			switch {
+			case n == 1:
+				e = a2a.NewSubmittedTask(ec, ec.Message)
+			case n == o.Events:
+				e = a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil)
+			case !o.Tokens && !o.Passage:
+				text += strings.Repeat(".", max(0, textBytes-len(text)))
+				e = a2a.NewStatusUpdateEvent(ec, a2a.TaskStateWorking, a2a.NewMessage(a2a.MessageRoleAgent, a2a.NewTextPart(text)))
+			case artifact == "":
+				first := a2a.NewArtifactEvent(ec, a2a.NewTextPart(text))
+				artifact, e = first.Artifact.ID, first
+			default:
+				chunk := a2a.NewArtifactUpdateEvent(ec, artifact, a2a.NewTextPart(text))
+				chunk.LastChunk = n == o.Events-1
+				e = chunk
+			}
+			if !yield(e, nil) {
 				return
 			}
 		}
-		var e a2a.Event
-		switch text := stamp(n); {
-		case !o.Tokens:
-			text += strings.Repeat(".", max(0, textBytes-len(text)))
-			e = a2a.NewStatusUpdateEvent(ec, a2a.TaskStateWorking, a2a.NewMessage(a2a.MessageRoleAgent, a2a.NewTextPart(text)))
-		case artifact == "":
-			first := a2a.NewArtifactEvent(ec, a2a.NewTextPart(text))
-			artifact, e = first.Artifact.ID, first
-		default:
-			e = a2a.NewArtifactUpdateEvent(ec, artifact, a2a.NewTextPart(text))
-		}
-		if !yield(e, nil) {
-			return
-		}
 	}
-	yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
 }
