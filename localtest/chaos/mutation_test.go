@@ -46,9 +46,9 @@ func TestMutations(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), agent.Patience)
 			defer cancel()
-			s := &scene{T: t, record: &record{name: "message"}, system: start(t, config{seed: 1, changes: tt.changes, timeout: 2 * patience})}
+			s := &scene{T: t, record: &record{name: "message"}, system: start(t, config{seed: 1, changes: tt.changes, timeout: 2 * agent.Patience})}
 			go s.sweep(ctx)
 			tt.scenario(ctx, s)
 			s.close()
@@ -64,9 +64,6 @@ func TestMutations(t *testing.T) {
 		})
 	}
 }
-
-// patience is how long what must come may take.
-const patience = 3 * time.Minute
 
 // scene is a system with one task.
 type scene struct {
