@@ -131,7 +131,7 @@ func serve(f *emulator.Emulator, end func() error) *running {
 	s := httptest.NewServer(f)
 	return &running{url: s.URL, agent: f, close: func() {
 		end()
-		client.HTTP.CloseIdleConnections() // another server may get the port
+		client.Transport.CloseIdleConnections() // another server may get the port
 		s.Close()
 	}}
 }
@@ -184,6 +184,6 @@ func startServer(ctx context.Context, cmd *exec.Cmd) (*running, error) {
 	}
 	return &running{url: "http://" + l.Addr().String(), close: func() {
 		p.Kill()
-		client.HTTP.CloseIdleConnections() // another server may get the port
+		client.Transport.CloseIdleConnections() // another server may get the port
 	}}, nil
 }
