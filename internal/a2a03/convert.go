@@ -26,32 +26,21 @@ func fromPushConfig(c *a2a.PushConfig) *legacy.TaskPushConfig {
 }
 
 // fromState returns the state's name in 0.3: TASK_STATE_INPUT_REQUIRED is input-required.
-func fromState(s a2a.TaskState) legacy.TaskState {
+func fromState(s a2a.TaskState) string {
 	if s == a2a.TaskStateUnspecified {
-		return legacy.TaskStateUnspecified
+		return string(legacy.TaskStateUnspecified)
 	}
 	name := strings.TrimPrefix(string(s), "TASK_STATE_")
-	return legacy.TaskState(strings.ReplaceAll(strings.ToLower(name), "_", "-"))
+	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
 }
 
-func fromRole(r a2a.MessageRole) legacy.MessageRole {
+// fromRole returns the role's name in 0.3, which has none for another than these two.
+func fromRole(r a2a.MessageRole) string {
 	switch r {
 	case a2a.MessageRoleAgent:
-		return legacy.MessageRoleAgent
+		return string(legacy.MessageRoleAgent)
 	case a2a.MessageRoleUser:
-		return legacy.MessageRoleUser
+		return string(legacy.MessageRoleUser)
 	}
-	return legacy.MessageRoleUnspecified
-}
-
-// each returns what f makes of each member, and nil if there is none.
-func each[From, To any, S ~[]From](s S, f func(From) To) []To {
-	if len(s) == 0 {
-		return nil
-	}
-	to := make([]To, len(s))
-	for i := range s {
-		to[i] = f(s[i])
-	}
-	return to
+	return string(legacy.MessageRoleUnspecified)
 }

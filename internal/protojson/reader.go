@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -15,7 +16,7 @@ type Reader struct {
 	// Stored takes what an agent may have had stored: any name of an enum, any number in what has no schema, and null in an array,
 	// which is left out.
 	Stored bool
-	// States are the names of the states of a task, if not [States].
+	// States are the names of the states of a task: [States], but for a client that has others.
 	States []string
 	// Nulls yields members that are null, too.
 	Nulls bool
@@ -28,7 +29,7 @@ type Reader struct {
 }
 
 // NewReader returns a reader of the text.
-func NewReader(text []byte) *Reader { return &Reader{data: text} }
+func NewReader(text []byte) *Reader { return &Reader{States: States, data: text} }
 
 // Err returns the first error, or nil.
 func (r *Reader) Err() error {
@@ -59,12 +60,13 @@ func (r *Reader) Again() func() {
 	return func() { r.i, r.Given = i, given }
 }
 
-// Fields are the names of a message's fields.
+// Fields are the names of a message's fields, in the order in which [Reader.Fill] takes what they are read into.
 type Fields map[string]field
 
 type field struct {
-	name string // in camelCase
-	bit  uint64 // of the message's fields, that of this one
+	name  string // in camelCase
+	bit   uint64 // one of its own among the message's fields
+	place int    // in the order, or -1: it is known, and not read
 }
 
 // FieldsOf returns fields of these names, which are in camelCase. They are also known by the names that protocol buffers have for
@@ -80,10 +82,20 @@ func FieldsOf(camel ...string) Fields {
 			}
 			snake.WriteByte(c)
 		}
-		fields[name] = field{name, 1 << i}
+		fields[name] = field{name, 1 << i, i}
 		fields[snake.String()] = fields[name]
 	}
 	return fields
+}
+
+// Only returns the fields, of which those of these names are read, in this order.
+func (f Fields) Only(camel ...string) Fields {
+	only := Fields{}
+	for name, field := range f {
+		field.place = slices.Index(camel, field.name)
+		only[name] = field
+	}
+	return only
 }
 
 // Name returns the name, in camelCase, of the field of that name.
@@ -92,10 +104,20 @@ func (f Fields) Name(of string) (name string, known bool) {
 	return found.name, known
 }
 
-// Members reads an object: it yields the names of those fields, in camelCase, that the object has and that are not null, each
-// at its value. Who does not read a value skips it. Other members are skipped.
-func (r *Reader) Members(fields Fields) iter.Seq[string] {
-	return func(yield func(string) bool) {
+// Fill reads an object: the value of each field into what the target at its place points at, as [Read] does. A target may be a
+// func(), too, which is called at the value. A field whose place is beyond the targets is not read.
+func (r *Reader) Fill(fields Fields, targets ...any) {
+	for _, place := range r.Members(fields) {
+		if place >= 0 && place < len(targets) {
+			r.value(targets[place])
+		}
+	}
+}
+
+// Members reads an object: it yields the names, in camelCase, and the places of those fields that the object has and that are not
+// null, each at its value. A value that is not read then is skipped, and so are other members.
+func (r *Reader) Members(fields Fields) iter.Seq2[string, int] {
+	return func(yield func(string, int) bool) {
 		if r.err != nil || !r.begin('{', "an object") {
 			return
 		}
@@ -114,7 +136,7 @@ func (r *Reader) Members(fields Fields) iter.Seq[string] {
 			case !known || r.data[r.i] == 'n' && !r.Nulls || seen[0]&f.bit != 0:
 			case seen[1]&f.bit != 0:
 				r.Fail("is given twice")
-			case !yield(f.name):
+			case !yield(f.name, f.place):
 				return
 			default:
 				seen[1] |= f.bit
@@ -130,7 +152,7 @@ func (r *Reader) Members(fields Fields) iter.Seq[string] {
 }
 
 // given yields the fields that are given, of the first object, and returns which these were, and that no others have been yet.
-func (r *Reader) given(fields Fields, yield func(string) bool) (seen [2]uint64) {
+func (r *Reader) given(fields Fields, yield func(string, int) bool) (seen [2]uint64) {
 	given := r.Given
 	r.Given = nil
 	for name, value := range given {
@@ -141,7 +163,7 @@ func (r *Reader) given(fields Fields, yield func(string) bool) (seen [2]uint64) 
 		seen[0] |= f.bit
 		data, i := r.data, r.i
 		r.data, r.i = value, 0
-		yield(f.name)
+		yield(f.name, f.place)
 		r.data, r.i = data, i
 		if r.err != nil {
 			r.err.in("." + f.name)

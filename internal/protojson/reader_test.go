@@ -16,7 +16,7 @@ import (
 func read(text string, lenient bool) (*a2a.SendMessageRequest, error) {
 	r := protojson.NewReader([]byte(text))
 	r.Lenient = lenient
-	req := r.SendMessageRequest()
+	req := protojson.Read[a2a.SendMessageRequest](r)
 	return req, r.Err()
 }
 
@@ -148,14 +148,14 @@ func TestOtherCases(t *testing.T) {
 func TestGiven(t *testing.T) {
 	r := protojson.NewReader([]byte(`{"tenant":7,"metadata":{"tenant":"m"},"configuration":{"taskPushNotificationConfig":{"tenant":"c"}}}`))
 	r.Given = map[string][]byte{"tenant": []byte(`"path"`), "other": []byte(`1`)}
-	req := r.SendMessageRequest()
+	req := protojson.Read[a2a.SendMessageRequest](r)
 	if r.Err() != nil || req.Tenant != "path" || req.Metadata["tenant"] != "m" || req.Config.PushConfig.Tenant != "c" {
 		t.Errorf("%s, %v", marshal(req), r.Err())
 	}
 	r = protojson.NewReader([]byte(`{}`))
 	r.Given = map[string][]byte{"historyLength": []byte(`"few"`)}
 	r.Lenient = true
-	if r.GetTaskRequest(); r.Err() == nil || r.Err().Error() != `historyLength is "few", not a whole number` {
+	if protojson.Read[a2a.GetTaskRequest](r); r.Err() == nil || r.Err().Error() != `historyLength is "few", not a whole number` {
 		t.Error(r.Err())
 	}
 }
@@ -166,7 +166,7 @@ func TestTime(t *testing.T) {
 		"2026-01-02T03:04:05.678+02:00": "2026-01-02T01:04:05.678Z", "2026-01-02 03:04:05Z": "", "yesterday": "", "": "", "2026-01-02T03:04:05": "",
 	} {
 		r := protojson.NewReader([]byte(`{"statusTimestampAfter":"` + text + `"}`))
-		req := r.ListTasksRequest()
+		req := protojson.Read[a2a.ListTasksRequest](r)
 		switch {
 		case want == "" && (r.Err() == nil || r.Err().Error() != `statusTimestampAfter is "`+text+`", not a time such as 2026-01-01T00:00:00Z`):
 			t.Errorf("%s: %v", text, r.Err())

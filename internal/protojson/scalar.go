@@ -21,15 +21,6 @@ func (r *Reader) String() string {
 	return unquote(r.quoted())
 }
 
-// Strings reads an array of strings.
-func Strings[S ~string](r *Reader) []S {
-	list := []S{}
-	for range r.Elements() {
-		list = append(list, S(r.String()))
-	}
-	return list
-}
-
 // Bool reads a boolean.
 func (r *Reader) Bool() bool {
 	if r.err == nil && r.data[r.i] != 't' && r.data[r.i] != 'f' {

@@ -3,7 +3,6 @@ package tasklog
 import (
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
@@ -22,20 +21,20 @@ func Encode(e a2a.Event) ([]byte, error) {
 	switch e := e.(type) {
 	case *a2a.TaskStatusUpdateEvent:
 		wrapped = struct {
-			StatusUpdate statusUpdateJSON `json:"statusUpdate"`
-		}{statusUpdateJSON{e.ContextID, e.TaskID, e.Metadata, jsonOfStatus(e.Status)}}
+			StatusUpdate protojson.StatusUpdate `json:"statusUpdate"`
+		}{protojson.V1.StatusUpdate(e)}
 	case *a2a.TaskArtifactUpdateEvent:
 		wrapped = struct {
-			ArtifactUpdate artifactUpdateJSON `json:"artifactUpdate"`
-		}{artifactUpdateJSON{e.Append, jsonOfArtifact(e.Artifact), e.ContextID, e.LastChunk, e.TaskID, e.Metadata}}
+			ArtifactUpdate protojson.ArtifactUpdate `json:"artifactUpdate"`
+		}{protojson.V1.ArtifactUpdate(e)}
 	case *a2a.Task:
 		wrapped = struct {
-			Task *taskJSON `json:"task"`
-		}{jsonOfTask(e)}
+			Task *protojson.Task `json:"task"`
+		}{protojson.V1.Task(e)}
 	case *a2a.Message:
 		wrapped = struct {
-			Message *messageJSON `json:"message"`
-		}{jsonOfMessage(e)}
+			Message *protojson.Message `json:"message"`
+		}{protojson.V1.Message(e)}
 	default:
 		wrapped = a2a.StreamResponse{Event: e}
 	}
@@ -43,16 +42,16 @@ func Encode(e a2a.Event) ([]byte, error) {
 }
 
 // EncodeTask returns the JSON of the Task object, with timestamps as in [Encode].
-func EncodeTask(t *a2a.Task) ([]byte, error) { return jsonline.Marshal(jsonOfTask(t)) }
+func EncodeTask(t *a2a.Task) ([]byte, error) { return jsonline.Marshal(protojson.V1.Task(t)) }
 
 // EncodeParts returns the JSON of a list of parts as it is in what [Encode] returns.
 func EncodeParts(parts a2a.ContentParts) ([]byte, error) {
-	return jsonline.Marshal(each(parts, jsonOfPart))
+	return jsonline.Marshal(protojson.V1.Parts(parts))
 }
 
 // EncodedSize returns the length of the message's JSON in what Encode returns.
 func EncodedSize(m *a2a.Message) (int, error) {
-	data, err := jsonline.Marshal(jsonOfMessage(m))
+	data, err := jsonline.Marshal(protojson.V1.Message(m))
 	return len(data), err
 }
 
@@ -133,12 +132,4 @@ func Decode(data []byte) (a2a.Event, error) {
 		return nil, fmt.Errorf("decoding event: %w", err)
 	}
 	return event, nil
-}
-
-// Timestamp returns the time as specification 5.6.1 wants it: UTC, to the millisecond; "" for nil.
-func Timestamp(t *time.Time) string {
-	if t == nil {
-		return ""
-	}
-	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }
