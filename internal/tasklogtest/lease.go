@@ -90,6 +90,17 @@ func testLeaseBeforeRenewal(t *testing.T, s tasklog.Store) {
 
 	h, first = NewTask()
 	one, err = s.Create(t.Context(), h, first, tasklog.Claim{Writer: "one", Until: end})
+	must(t, err, s.RequestCancel(t.Context(), h))
+	if asked, err := one.Asked(t.Context()); err != nil || !asked.Cancel {
+		t.Errorf("got %+v, %v", asked, err)
+	}
+	endTurn(t, one, h, 2)
+	if seen := mustLoad(t, s, h.ID); seen.Lease.Cancel || seen.Busy() {
+		t.Errorf("after a turn whose holder knew that it was to cancel: %+v", seen.Lease)
+	}
+
+	h, first = NewTask()
+	one, err = s.Create(t.Context(), h, first, tasklog.Claim{Writer: "one", Until: end})
 	must(t, err, one.Release(t.Context()))
 	if seen := mustLoad(t, s, h.ID); !seen.Lease.Released || seen.Busy() {
 		t.Errorf("a lease that was released, and never renewed: %+v", seen.Lease)

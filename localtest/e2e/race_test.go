@@ -25,9 +25,9 @@ func TestTwoProcesses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			proxy, url := faults.Start(t, dynamodblocal.Endpoint(t), 1)
+			proxy, store := faults.Start(t, dynamodblocal.Endpoint(t), 1)
 			_, table := dynamodblocal.Table(t)
-			env := []string{"TABLE_NAME=" + table, "AWS_ENDPOINT_URL_DYNAMODB=" + url}
+			env := []string{"TABLE_NAME=" + table, "AWS_ENDPOINT_URL_DYNAMODB=" + store.URL}
 			urls := []string{localserver.Start(t, env...), localserver.Start(t, env...)}
 			proxy.Set(rates)
 			defer proxy.Set(faults.Rates{})
