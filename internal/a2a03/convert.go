@@ -27,9 +27,6 @@ func fromPushConfig(c *a2a.PushConfig) *legacy.TaskPushConfig {
 
 // fromState returns the state's name in 0.3: TASK_STATE_INPUT_REQUIRED is input-required.
 func fromState(s a2a.TaskState) string {
-	if s == a2a.TaskStateUnspecified {
-		return string(legacy.TaskStateUnspecified)
-	}
 	name := strings.TrimPrefix(string(s), "TASK_STATE_")
 	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
 }

@@ -27,16 +27,20 @@ import (
 var JSONRPC = &dialect.Dialect{
 	Version:           "0.3",
 	SendRequest:       sendParams,
-	GetRequest:        getRequest,
-	CancelRequest:     cancelRequest,
-	SubscribeRequest:  subscribeRequest,
+	GetRequest:        onTask(func(p taskParams) a2a.GetTaskRequest { return a2a.GetTaskRequest{ID: p.id, HistoryLength: p.length} }),
+	CancelRequest:     onTask(func(p taskParams) a2a.CancelTaskRequest { return a2a.CancelTaskRequest{ID: p.id, Metadata: p.metadata} }),
+	SubscribeRequest:  onTask(func(p taskParams) a2a.SubscribeToTaskRequest { return a2a.SubscribeToTaskRequest{ID: p.id} }),
 	CreatePushRequest: createPushRequest,
-	GetPushRequest:    getPushRequest,
-	ListPushRequest:   listPushRequest,
-	DeletePushRequest: deletePushRequest,
-	SendResult:        EncodeTask,
-	TaskResult:        EncodeTask,
-	PushResult:        func(c *a2a.PushConfig) ([]byte, error) { return json.Marshal(fromPushConfig(c)) },
+	GetPushRequest: onTask(func(p taskParams) a2a.GetTaskPushConfigRequest {
+		return a2a.GetTaskPushConfigRequest{TaskID: p.id, ID: p.config}
+	}),
+	ListPushRequest: onTask(func(p taskParams) a2a.ListTaskPushConfigRequest { return a2a.ListTaskPushConfigRequest{TaskID: p.id} }),
+	DeletePushRequest: onTask(func(p taskParams) a2a.DeleteTaskPushConfigRequest {
+		return a2a.DeleteTaskPushConfigRequest{TaskID: p.id, ID: p.config}
+	}),
+	SendResult: EncodeTask,
+	TaskResult: EncodeTask,
+	PushResult: func(c *a2a.PushConfig) ([]byte, error) { return json.Marshal(fromPushConfig(c)) },
 	PushListResult: func(configs []*a2a.PushConfig) ([]byte, error) {
 		list := make([]*legacy.TaskPushConfig, len(configs))
 		for i, c := range configs {

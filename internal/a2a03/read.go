@@ -183,40 +183,12 @@ type taskParams struct {
 	config   string // the id of a push notification configuration
 }
 
-func taskOf(r *protojson.Reader) (t taskParams) {
-	r.Fill(queryFields, &t.id, &t.length, &t.metadata, &t.config)
-	return t
-}
-
-// getRequest reads TaskQueryParams.
-func getRequest(r *protojson.Reader) *a2a.GetTaskRequest {
-	t := taskOf(r)
-	return &a2a.GetTaskRequest{ID: t.id, HistoryLength: t.length}
-}
-
-// cancelRequest reads TaskIdParams.
-func cancelRequest(r *protojson.Reader) *a2a.CancelTaskRequest {
-	t := taskOf(r)
-	return &a2a.CancelTaskRequest{ID: t.id, Metadata: t.metadata}
-}
-
-// subscribeRequest reads TaskIdParams.
-func subscribeRequest(r *protojson.Reader) *a2a.SubscribeToTaskRequest {
-	return &a2a.SubscribeToTaskRequest{ID: taskOf(r).id}
-}
-
-// getPushRequest reads GetTaskPushNotificationConfigParams.
-func getPushRequest(r *protojson.Reader) *a2a.GetTaskPushConfigRequest {
-	t := taskOf(r)
-	return &a2a.GetTaskPushConfigRequest{TaskID: t.id, ID: t.config}
-}
-
-// listPushRequest reads ListTaskPushNotificationConfigParams.
-func listPushRequest(r *protojson.Reader) *a2a.ListTaskPushConfigRequest {
-	return &a2a.ListTaskPushConfigRequest{TaskID: taskOf(r).id}
-}
-
-// deletePushRequest reads DeleteTaskPushNotificationConfigParams.
-func deletePushRequest(r *protojson.Reader) *a2a.DeleteTaskPushConfigRequest {
-	return (*a2a.DeleteTaskPushConfigRequest)(getPushRequest(r))
+// onTask returns what reads a request on a task: any of its params, of which it needs some.
+func onTask[T any](request func(taskParams) T) func(*protojson.Reader) *T {
+	return func(r *protojson.Reader) *T {
+		var p taskParams
+		r.Fill(queryFields, &p.id, &p.length, &p.metadata, &p.config)
+		req := request(p)
+		return &req
+	}
 }

@@ -82,9 +82,15 @@ func (r *Reader) Bytes() []byte {
 	return raw
 }
 
-// Enum reads a name of an enum, whose names are in the order of their numbers.
+// Enum reads a name of an enum, whose names are in the order of their numbers. For the SDK it is "" if it says that there is none.
 func (r *Reader) Enum(names []string) string {
 	if r.err != nil {
+		return ""
+	}
+	if r.Stored {
+		if name := r.String(); name != names[0] {
+			return name
+		}
 		return ""
 	}
 	expected := func() string {
@@ -106,8 +112,11 @@ func (r *Reader) Enum(names []string) string {
 		r.unexpected(expected())
 		return ""
 	}
-	if n < 0 {
+	switch {
+	case n < 0:
 		r.Fail("is %s, not %s", name, expected())
+		return ""
+	case isUnspecified(names[n]):
 		return ""
 	}
 	return names[n]

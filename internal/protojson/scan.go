@@ -15,8 +15,12 @@ import (
 	"unicode/utf8"
 )
 
-// ErrSyntax is what a text is that is not JSON.
-var ErrSyntax = errors.New("not JSON")
+// What is wrong with a text as a whole.
+var (
+	ErrSyntax        = errors.New("not JSON")
+	ErrTooManyValues = errors.New("too many values")
+	ErrTooDeep       = errors.New("nested too deep")
+)
 
 // Limits is how much a text may hold.
 type Limits struct {
@@ -24,20 +28,8 @@ type Limits struct {
 	Depth  int // levels of arrays and objects
 }
 
-// TooMuch is the error of a text that holds more than its limits.
-type TooMuch struct {
-	Depth bool // too deep; else too many values
-}
-
-func (e *TooMuch) Error() string {
-	if e.Depth {
-		return "nested too deep"
-	}
-	return "too many values"
-}
-
-// Scan looks through a JSON text. It returns an error that is [ErrSyntax] if it is none, a [*TooMuch] if it holds too much, and a
-// [*FieldError] for what RFC 7493 forbids and parsers read each in its own way: a name that an object has twice, a string that is
+// Scan looks through a JSON text. It returns an error that is [ErrSyntax] if it is none, [ErrTooManyValues] or [ErrTooDeep] if it
+// holds more than its limits, and a [*FieldError] for what RFC 7493 forbids and parsers read each in its own way: a name that an object has twice, a string that is
 // not UTF-8, or half of a surrogate pair. It stops at the first. It allocates next to nothing, but for objects with many members.
 func Scan(data []byte, l Limits) error {
 	s := scanner{cursor: cursor{data: data}, limits: l}
@@ -104,12 +96,12 @@ func (s *scanner) next() bool {
 		return s.fail(s.syntax())
 	}
 	if s.values++; s.values > s.limits.Values {
-		return s.fail(&TooMuch{})
+		return s.fail(ErrTooManyValues)
 	}
 	switch c := s.data[s.i]; {
 	case c == '{' || c == '[':
 		if len(s.open) == s.limits.Depth {
-			return s.fail(&TooMuch{Depth: true})
+			return s.fail(ErrTooDeep)
 		}
 		s.push(c == '{')
 		s.i++

@@ -79,12 +79,8 @@ func TestScanLimits(t *testing.T) {
 		`["",` + strings.Repeat(`"x",`, 9) + `{}`: "too many values",
 	} {
 		err := protojson.Scan([]byte(text), limits)
-		tooMuch := (*protojson.TooMuch)(nil)
 		if want == "" && err != nil || want != "" && (err == nil || err.Error() != want) {
 			t.Errorf("%.50q: %v, want %q", text, err, want)
-		}
-		if errors.As(err, &tooMuch) && tooMuch.Depth != strings.Contains(want, "deep") {
-			t.Errorf("%.50q: %+v", text, tooMuch)
 		}
 	}
 }

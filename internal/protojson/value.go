@@ -36,9 +36,9 @@ func (r *Reader) value(target any) {
 	case *a2a.ArtifactID:
 		*v = a2a.ArtifactID(r.String())
 	case *a2a.MessageRole:
-		*v = a2a.MessageRole(r.enum(Roles))
+		*v = a2a.MessageRole(r.Enum(Roles))
 	case *a2a.TaskState:
-		*v = a2a.TaskState(r.enum(r.States))
+		*v = a2a.TaskState(r.Enum(r.States))
 	case *bool:
 		*v = r.Bool()
 	case *int:
@@ -76,17 +76,4 @@ func (r *Reader) value(target any) {
 			panic("nothing reads a " + reflect.TypeOf(target).String()) // fmt would have targets escape
 		}
 	}
-}
-
-// enum reads a name, which for the SDK is "" if it is the first. An agent may have had others stored.
-func (r *Reader) enum(names []string) (name string) {
-	if r.Stored {
-		name = r.String()
-	} else {
-		name = r.Enum(names)
-	}
-	if name == names[0] {
-		return ""
-	}
-	return name
 }
