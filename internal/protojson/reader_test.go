@@ -10,6 +10,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/protojson"
+	"a2alambda/internal/tasklogtest"
 )
 
 // read reads a request to send a message.
@@ -196,18 +197,13 @@ func TestNumbers(t *testing.T) {
 // TestEvents checks that events are read as the SDK's types read them, but for numbers, and what an agent may have stored can be
 // read again.
 func TestEvents(t *testing.T) {
-	message := &a2a.Message{ID: "m", Role: a2a.MessageRoleAgent, Parts: a2a.ContentParts{
-		a2a.NewTextPart("x"), a2a.NewRawPart([]byte{0, 255}), a2a.NewDataPart(map[string]any{"a": []any{1.0, nil}}), a2a.NewFileURLPart("u", "t"),
-	}}
-	artifact := &a2a.Artifact{ID: "a", Name: "n", Description: "d", Parts: message.Parts, Metadata: map[string]any{"k": 1.0}, Extensions: []string{"e"}}
-	status := a2a.TaskStatus{State: a2a.TaskStateWorking, Message: message}
-	for _, event := range []a2a.Event{
-		message, &a2a.Task{}, &a2a.TaskStatusUpdateEvent{}, &a2a.TaskArtifactUpdateEvent{Artifact: &a2a.Artifact{}},
-		&a2a.Task{ID: "t", ContextID: "c", Status: status, Artifacts: []*a2a.Artifact{artifact}, History: []*a2a.Message{message}, Metadata: map[string]any{}},
-		&a2a.TaskStatusUpdateEvent{TaskID: "t", ContextID: "c", Status: status, Metadata: map[string]any{"k": "v"}},
-		&a2a.TaskArtifactUpdateEvent{TaskID: "t", ContextID: "c", Artifact: artifact, Append: true, LastChunk: true, Metadata: map[string]any{"k": "v"}},
-		&a2a.Message{Role: "ROLE_OF_ITS_OWN"}, &a2a.Task{Status: a2a.TaskStatus{State: "TASK_STATE_OF_ITS_OWN"}},
-	} {
+	full := []a2a.Event{new(a2a.Message), new(a2a.Task), new(a2a.TaskStatusUpdateEvent), new(a2a.TaskArtifactUpdateEvent)}
+	for _, event := range full {
+		tasklogtest.Fill(event)
+	}
+	for _, event := range append(full, &a2a.Task{}, &a2a.TaskStatusUpdateEvent{}, &a2a.TaskArtifactUpdateEvent{Artifact: &a2a.Artifact{}},
+		&a2a.Task{Metadata: map[string]any{}}, &a2a.Message{Role: "ROLE_OF_ITS_OWN"}, &a2a.Task{Status: a2a.TaskStatus{State: "TASK_STATE_OF_ITS_OWN"}},
+	) {
 		data, err := json.Marshal(a2a.StreamResponse{Event: event})
 		if err != nil {
 			t.Fatal(err)
