@@ -27,20 +27,16 @@ import (
 var JSONRPC = &dialect.Dialect{
 	Version:           "0.3",
 	SendRequest:       sendParams,
-	GetRequest:        onTask(func(p taskParams) a2a.GetTaskRequest { return a2a.GetTaskRequest{ID: p.id, HistoryLength: p.length} }),
-	CancelRequest:     onTask(func(p taskParams) a2a.CancelTaskRequest { return a2a.CancelTaskRequest{ID: p.id, Metadata: p.metadata} }),
-	SubscribeRequest:  onTask(func(p taskParams) a2a.SubscribeToTaskRequest { return a2a.SubscribeToTaskRequest{ID: p.id} }),
+	GetRequest:        onTask(func(q *a2a.GetTaskRequest, p taskParams) { q.ID, q.HistoryLength = p.id, p.length }),
+	CancelRequest:     onTask(func(q *a2a.CancelTaskRequest, p taskParams) { q.ID, q.Metadata = p.id, p.metadata }),
+	SubscribeRequest:  onTask(func(q *a2a.SubscribeToTaskRequest, p taskParams) { q.ID = p.id }),
 	CreatePushRequest: createPushRequest,
-	GetPushRequest: onTask(func(p taskParams) a2a.GetTaskPushConfigRequest {
-		return a2a.GetTaskPushConfigRequest{TaskID: p.id, ID: p.config}
-	}),
-	ListPushRequest: onTask(func(p taskParams) a2a.ListTaskPushConfigRequest { return a2a.ListTaskPushConfigRequest{TaskID: p.id} }),
-	DeletePushRequest: onTask(func(p taskParams) a2a.DeleteTaskPushConfigRequest {
-		return a2a.DeleteTaskPushConfigRequest{TaskID: p.id, ID: p.config}
-	}),
-	SendResult: EncodeTask,
-	TaskResult: EncodeTask,
-	PushResult: func(c *a2a.PushConfig) ([]byte, error) { return json.Marshal(fromPushConfig(c)) },
+	GetPushRequest:    onTask(func(q *a2a.GetTaskPushConfigRequest, p taskParams) { q.TaskID, q.ID = p.id, p.config }),
+	ListPushRequest:   onTask(func(q *a2a.ListTaskPushConfigRequest, p taskParams) { q.TaskID = p.id }),
+	DeletePushRequest: onTask(func(q *a2a.DeleteTaskPushConfigRequest, p taskParams) { q.TaskID, q.ID = p.id, p.config }),
+	SendResult:        EncodeTask,
+	TaskResult:        EncodeTask,
+	PushResult:        func(c *a2a.PushConfig) ([]byte, error) { return json.Marshal(fromPushConfig(c)) },
 	PushListResult: func(configs []*a2a.PushConfig) ([]byte, error) {
 		list := make([]*legacy.TaskPushConfig, len(configs))
 		for i, c := range configs {

@@ -50,7 +50,7 @@ func sendConfig(r *protojson.Reader) *a2a.SendMessageConfig {
 // message reads a message, whose parts are in the fifth of the fields.
 func message(r *protojson.Reader, fields protojson.Fields, roles []string, part func(*protojson.Reader) *a2a.Part) *a2a.Message {
 	m := new(a2a.Message)
-	role := func() { m.Role = toRole(r.Enum(roles)) }
+	role := func() { m.Role = roleOf[r.Enum(roles)] }
 	parts := func() {
 		for range r.Elements() {
 			m.Parts = append(m.Parts, part(r))
@@ -58,17 +58,6 @@ func message(r *protojson.Reader, fields protojson.Fields, roles []string, part 
 	}
 	r.Fill(fields, &m.ID, &m.ContextID, &m.TaskID, role, parts, &m.Metadata, &m.Extensions, &m.ReferenceTasks)
 	return m
-}
-
-// toRole returns the role of a name in JSON-RPC, or in the protocol buffers.
-func toRole(name string) a2a.MessageRole {
-	switch strings.ToLower(strings.TrimPrefix(name, "ROLE_")) {
-	case "user":
-		return a2a.MessageRoleUser
-	case "agent":
-		return a2a.MessageRoleAgent
-	}
-	return a2a.MessageRoleUnspecified
 }
 
 // kinds are the kinds of parts, and the names of the fields with their contents.
@@ -183,12 +172,13 @@ type taskParams struct {
 	config   string // the id of a push notification configuration
 }
 
-// onTask returns what reads a request on a task: any of its params, of which it needs some.
-func onTask[T any](request func(taskParams) T) func(*protojson.Reader) *T {
+// onTask returns what reads a request on a task. All have the same params, of which each uses some.
+func onTask[T any](use func(*T, taskParams)) func(*protojson.Reader) *T {
 	return func(r *protojson.Reader) *T {
 		var p taskParams
 		r.Fill(queryFields, &p.id, &p.length, &p.metadata, &p.config)
-		req := request(p)
-		return &req
+		req := new(T)
+		use(req, p)
+		return req
 	}
 }

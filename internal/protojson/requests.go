@@ -1,6 +1,10 @@
 package protojson
 
-import "github.com/a2aproject/a2a-go/v2/a2a"
+import (
+	"reflect"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+)
 
 // requestFields are those of all requests but those to send a message and to create a push notification configuration: none has a
 // name for what another calls otherwise.
@@ -20,9 +24,9 @@ var (
 	authFields   = FieldsOf("scheme", "credentials")
 )
 
-// fillRequest reads a request, or an object that only requests have. It reports whether the target is one. The page size of the
-// request to list tasks is at least 1, or 0 if the client names none.
-func (r *Reader) fillRequest(target any) bool {
+// request reads a request, or an object that only requests have. The page size of the request to list tasks is at least 1, or 0 if
+// the client names none.
+func (r *Reader) request(target any) {
 	switch v := target.(type) {
 	case *a2a.SendMessageRequest:
 		r.Fill(sendFields, &v.Tenant, &v.Message, &v.Config, &v.Metadata)
@@ -52,7 +56,6 @@ func (r *Reader) fillRequest(target any) bool {
 	case *a2a.ListTaskPushConfigRequest:
 		r.Fill(listPushFields, &v.Tenant, &v.TaskID, &v.PageSize, &v.PageToken)
 	default:
-		return false
+		panic("nothing reads a " + reflect.TypeOf(target).String()) // fmt would have all targets escape
 	}
-	return true
 }
