@@ -17,26 +17,23 @@ import (
 
 // newMessage returns a message with all fields, and a part with data that are null besides.
 func newMessage(role a2a.MessageRole) *a2a.Message {
-	m := new(a2a.Message)
-	tasklogtest.Fill(m)
+	m := tasklogtest.Full[a2a.Message]()
 	m.Role, m.Parts = role, append(m.Parts, a2a.NewDataPart(nil))
 	return m
 }
 
 func events() []a2a.Event {
-	task, update := new(a2a.Task), new(a2a.TaskArtifactUpdateEvent)
-	tasklogtest.Fill(task)
-	tasklogtest.Fill(update)
+	task := tasklogtest.Full[a2a.Task]()
 	task.Artifacts = append(task.Artifacts, new(a2a.Artifact))
 	all := []a2a.Event{
-		&a2a.Task{}, &a2a.TaskStatusUpdateEvent{}, &a2a.TaskArtifactUpdateEvent{}, &a2a.Message{}, newMessage(a2a.MessageRoleUser), task, update,
+		&a2a.Task{}, &a2a.TaskStatusUpdateEvent{}, &a2a.TaskArtifactUpdateEvent{}, &a2a.Message{}, newMessage(a2a.MessageRoleUser), task,
+		tasklogtest.Full[a2a.TaskArtifactUpdateEvent](),
 	}
 	for _, state := range []a2a.TaskState{
 		a2a.TaskStateUnspecified, a2a.TaskStateCanceled, a2a.TaskStateCompleted, a2a.TaskStateFailed, a2a.TaskStateInputRequired,
 		a2a.TaskStateRejected, a2a.TaskStateSubmitted, a2a.TaskStateWorking, a2a.TaskStateAuthRequired,
 	} {
-		e := new(a2a.TaskStatusUpdateEvent)
-		tasklogtest.Fill(e)
+		e := tasklogtest.Full[a2a.TaskStatusUpdateEvent]()
 		e.Status.State, e.Status.Message = state, newMessage(a2a.MessageRoleUnspecified)
 		all = append(all, e)
 	}

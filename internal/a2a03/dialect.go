@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	legacy "github.com/a2aproject/a2a-go/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2apb/v0/pbjson"
 
@@ -38,11 +37,7 @@ var JSONRPC = &dialect.Dialect{
 	TaskResult:        EncodeTask,
 	PushResult:        func(c *a2a.PushConfig) ([]byte, error) { return json.Marshal(fromPushConfig(c)) },
 	PushListResult: func(configs []*a2a.PushConfig) ([]byte, error) {
-		list := make([]*legacy.TaskPushConfig, len(configs))
-		for i, c := range configs {
-			list[i] = fromPushConfig(c)
-		}
-		return json.Marshal(list)
+		return json.Marshal(protojson.Each(configs, fromPushConfig))
 	},
 	Nothing:     "null",
 	EventResult: func(stored []byte) ([]byte, error) { return eventResult(stored, encodeEvent) },

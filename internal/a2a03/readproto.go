@@ -52,13 +52,13 @@ func sendBody(r *protojson.Reader) *a2a.SendMessageRequest {
 func hasParts(r *protojson.Reader) bool {
 	defer r.Again()()
 	has := false
-	for name := range r.Members(bodyFields) {
-		if name == "message" && r.Kind() == "an object" {
+	r.Fill(bodyFields, func() {
+		if r.Kind() == "an object" {
 			for name := range r.Members(protoMessageFields) {
 				has = has || name == "parts"
 			}
 		}
-	}
+	})
 	return has
 }
 

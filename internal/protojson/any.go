@@ -8,12 +8,8 @@ import (
 
 // Object reads an object without a schema, as [Reader.Any] does.
 func (r *Reader) Object() map[string]any {
-	if r.err != nil {
-		return nil
-	}
-	if r.space(); r.data[r.i] != '{' {
+	if r.err == nil && r.Kind() != "an object" {
 		r.unexpected("an object")
-		return nil
 	}
 	object, _ := r.Any().(map[string]any)
 	return object

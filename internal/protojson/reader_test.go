@@ -197,13 +197,11 @@ func TestNumbers(t *testing.T) {
 // TestEvents checks that events are read as the SDK's types read them, but for numbers, and what an agent may have stored can be
 // read again.
 func TestEvents(t *testing.T) {
-	full := []a2a.Event{new(a2a.Message), new(a2a.Task), new(a2a.TaskStatusUpdateEvent), new(a2a.TaskArtifactUpdateEvent)}
-	for _, event := range full {
-		tasklogtest.Fill(event)
-	}
-	for _, event := range append(full, &a2a.Task{}, &a2a.TaskStatusUpdateEvent{}, &a2a.TaskArtifactUpdateEvent{Artifact: &a2a.Artifact{}},
+	for _, event := range []a2a.Event{
+		tasklogtest.Full[a2a.Message](), tasklogtest.Full[a2a.Task](), tasklogtest.Full[a2a.TaskStatusUpdateEvent](), tasklogtest.Full[a2a.TaskArtifactUpdateEvent](),
+		&a2a.Task{}, &a2a.TaskStatusUpdateEvent{}, &a2a.TaskArtifactUpdateEvent{Artifact: &a2a.Artifact{}},
 		&a2a.Task{Metadata: map[string]any{}}, &a2a.Message{Role: "ROLE_OF_ITS_OWN"}, &a2a.Task{Status: a2a.TaskStatus{State: "TASK_STATE_OF_ITS_OWN"}},
-	) {
+	} {
 		data, err := json.Marshal(a2a.StreamResponse{Event: event})
 		if err != nil {
 			t.Fatal(err)

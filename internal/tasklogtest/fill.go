@@ -7,9 +7,13 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// Fill sets every field of an event, so that a field that the SDK gets one day is seen to be missing.
-// Its lists of parts have one of each kind, and data that are no object.
-func Fill(e a2a.Event) { fill(reflect.ValueOf(e).Elem()) }
+// Full returns an event of that type with a value in every field, so that a field that the SDK gets
+// one day is seen to be missing. Its lists of parts have one of each kind, and data that are no object.
+func Full[E any]() *E {
+	e := new(E)
+	fill(reflect.ValueOf(e).Elem())
+	return e
+}
 
 func fill(v reflect.Value) {
 	switch v.Kind() {
