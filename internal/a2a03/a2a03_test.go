@@ -29,12 +29,9 @@ func events() []a2a.Event {
 		&a2a.Task{}, &a2a.TaskStatusUpdateEvent{}, &a2a.TaskArtifactUpdateEvent{}, &a2a.Message{}, newMessage(a2a.MessageRoleUser), task,
 		tasklogtest.Full[a2a.TaskArtifactUpdateEvent](),
 	}
-	for _, state := range []a2a.TaskState{
-		a2a.TaskStateUnspecified, a2a.TaskStateCanceled, a2a.TaskStateCompleted, a2a.TaskStateFailed, a2a.TaskStateInputRequired,
-		a2a.TaskStateRejected, a2a.TaskStateSubmitted, a2a.TaskStateWorking, a2a.TaskStateAuthRequired,
-	} {
+	for _, state := range append([]string{""}, protojson.States[1:]...) {
 		e := tasklogtest.Full[a2a.TaskStatusUpdateEvent]()
-		e.Status.State, e.Status.Message = state, newMessage(a2a.MessageRoleUnspecified)
+		e.Status.State, e.Status.Message = a2a.TaskState(state), newMessage(a2a.MessageRoleUnspecified)
 		all = append(all, e)
 	}
 	return all
@@ -82,7 +79,7 @@ func TestRequestsAreAsTheSDKHasThem(t *testing.T) {
 		{Message: &old.Message{Role: "user", Parts: old.ContentParts{old.TextPart{}}}, Config: &old.MessageSendConfig{Blocking: &yes, PushConfig: &old.PushConfig{Auth: &old.PushAuthInfo{}}}},
 	} {
 		r := protojson.NewReader([]byte(asJSON(t, p)))
-		got := sendParams(r)
+		got := sendParams(r, roles)
 		if err := r.Err(); err != nil {
 			t.Fatal(err)
 		}

@@ -31,6 +31,9 @@ func fromState(s a2a.TaskState) string {
 	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
 }
 
+// roles are the names of the roles in JSON-RPC.
+var roles = []string{"user", "agent"}
+
 // roleOf has the roles by their names in JSON-RPC and in the protocol buffers.
 var roleOf = map[string]a2a.MessageRole{
 	"user": a2a.MessageRoleUser, "ROLE_USER": a2a.MessageRoleUser, "agent": a2a.MessageRoleAgent, "ROLE_AGENT": a2a.MessageRoleAgent,

@@ -25,7 +25,7 @@ import (
 // JSONRPC is 0.3 in JSON-RPC.
 var JSONRPC = &dialect.Dialect{
 	Version:           "0.3",
-	SendRequest:       sendParams,
+	SendRequest:       func(r *protojson.Reader) *a2a.SendMessageRequest { return sendParams(r, roles) },
 	GetRequest:        onTask(func(q *a2a.GetTaskRequest, p taskParams) { q.ID, q.HistoryLength = p.id, p.length }),
 	CancelRequest:     onTask(func(q *a2a.CancelTaskRequest, p taskParams) { q.ID, q.Metadata = p.id, p.metadata }),
 	SubscribeRequest:  onTask(func(q *a2a.SubscribeToTaskRequest, p taskParams) { q.ID = p.id }),

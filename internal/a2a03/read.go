@@ -24,12 +24,8 @@ var (
 	setPushFields = taskFields.Only("taskId", "pushNotificationConfig")
 )
 
-// sendParams reads MessageSendParams.
-func sendParams(r *protojson.Reader) *a2a.SendMessageRequest {
-	return sendRequest(r, []string{"user", "agent"})
-}
-
-func sendRequest(r *protojson.Reader, roles []string) *a2a.SendMessageRequest {
+// sendParams reads MessageSendParams, with roles of these names.
+func sendParams(r *protojson.Reader, roles []string) *a2a.SendMessageRequest {
 	req := new(a2a.SendMessageRequest)
 	r.Fill(paramsFields,
 		func() { req.Message = message(r, messageFields, roles, part) },
@@ -172,7 +168,7 @@ type taskParams struct {
 	config   string // the id of a push notification configuration
 }
 
-// onTask returns what reads a request on a task. All have the same params, of which each uses some.
+// onTask returns the reader of a request on a task. All take the same params; each uses some.
 func onTask[T any](use func(*T, taskParams)) func(*protojson.Reader) *T {
 	return func(r *protojson.Reader) *T {
 		var p taskParams

@@ -7,7 +7,8 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// Roles and States are the names of the enums, in the order of their numbers: specification 1.0, 4.1.3 and 4.1.5.
+// Roles and States are the names of the enums, in the order of their numbers: specification 1.0,
+// 4.1.3 and 4.1.5.
 var (
 	Roles  = []string{"ROLE_UNSPECIFIED", "ROLE_USER", "ROLE_AGENT"}
 	States = []string{
@@ -28,7 +29,7 @@ var (
 	eventFields          = FieldsOf("task", "message", "statusUpdate", "artifactUpdate")
 )
 
-// object reads one of the objects that tasks and events consist of, or another.
+// object reads one of the objects that tasks and events consist of, or else what request reads.
 func (r *Reader) object(target any) {
 	switch v := target.(type) {
 	case *a2a.Message:

@@ -51,7 +51,8 @@ func TestReadsAsTheSDK(t *testing.T) {
 	}
 }
 
-// TestLenient reads what parsers of protocol buffers' JSON take besides what is printed: as what is printed, or else not at all.
+// TestLenient reads what parsers of protocol buffers' JSON take besides what is printed: as what is
+// printed, or else not at all.
 func TestLenient(t *testing.T) {
 	part := func(field string) string { return `{"message":{"parts":[{` + field + `}]}}` }
 	length := func(n string) string { return `{"configuration":{"historyLength":` + n + `}}` }
@@ -177,7 +178,8 @@ func TestTime(t *testing.T) {
 	}
 }
 
-// TestNumbers checks that numbers come out as they went in, and are of another type than float64 only where that would change them.
+// TestNumbers checks that numbers come out as they went in, and are of another type than float64
+// only where that would change them.
 func TestNumbers(t *testing.T) {
 	for text, kept := range map[string]bool{
 		"0": false, "-0": false, "1": false, "1.0": false, "1e2": false, "1E+2": false, "0.1": false, "0.30": false, "1e-7": false, "123456789012345": false,
@@ -194,8 +196,8 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// TestEvents checks that events are read as the SDK's types read them, but for numbers, and what an agent may have stored can be
-// read again.
+// TestEvents checks that events are read as the SDK's types read them, but for numbers, and what an
+// agent may have stored can be read again.
 func TestEvents(t *testing.T) {
 	for _, event := range []a2a.Event{
 		tasklogtest.Full[a2a.Message](), tasklogtest.Full[a2a.Task](), tasklogtest.Full[a2a.TaskStatusUpdateEvent](), tasklogtest.Full[a2a.TaskArtifactUpdateEvent](),
@@ -230,8 +232,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// FuzzRead reads any text that a scan lets through, which panics for nothing, and what is read of a text that the SDK prints is what
-// was printed.
+// FuzzRead reads any text that a scan lets through, which panics for nothing, and what is read of a
+// text that the SDK prints is what was printed.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(everything), true)
 	f.Add([]byte(`{"message":{"parts":[{"raw":"-_8"},null],"role":1}}`), false)

@@ -6,8 +6,9 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// requestFields are those of all requests but those to send a message and to create a push notification configuration: none has a
-// name for what another calls otherwise.
+// requestFields are the fields of all requests together, but for SendMessage and
+// CreateTaskPushNotificationConfig. No two requests have a field of the same name that means
+// something else.
 var (
 	requestFields = FieldsOf("tenant", "id", "taskId", "metadata", "historyLength", "contextId", "status", "pageSize", "pageToken",
 		"statusTimestampAfter", "includeArtifacts")
@@ -24,8 +25,8 @@ var (
 	authFields   = FieldsOf("scheme", "credentials")
 )
 
-// request reads a request, or an object that only requests have. The page size of the request to list tasks is at least 1, or 0 if
-// the client names none.
+// request reads a request, or an object that only requests have. The page size of ListTasks is at
+// least 1, or 0 if none is named.
 func (r *Reader) request(target any) {
 	switch v := target.(type) {
 	case *a2a.SendMessageRequest:

@@ -11,11 +11,10 @@ import (
 
 // String reads a string.
 func (r *Reader) String() string {
-	if r.err != nil {
-		return ""
-	}
-	if r.data[r.i] != '"' {
+	if r.err == nil && r.data[r.i] != '"' {
 		r.unexpected("a string")
+	}
+	if r.err != nil {
 		return ""
 	}
 	return unquote(r.quoted())
@@ -82,7 +81,8 @@ func (r *Reader) Bytes() []byte {
 	return raw
 }
 
-// Enum reads a name of an enum, whose names are in the order of their numbers. For the SDK it is "" if it says that there is none.
+// Enum reads a name of an enum, whose names are in the order of their numbers. An unspecified one
+// is "", as the SDK has it.
 func (r *Reader) Enum(names []string) string {
 	if r.err != nil {
 		return ""

@@ -1,9 +1,10 @@
-// Package protojson reads JSON as the JSON of protocol buffers is read, into the SDK's types, field by field and in one pass:
-// https://protobuf.dev/programming-guides/json/. Errors name the field, as message.parts[2].raw, and say what it is and what is
-// expected.
+// Package protojson reads JSON as the JSON of protocol buffers is read, into the SDK's types, field
+// by field and in one pass: https://protobuf.dev/programming-guides/json/. It writes tasks and
+// events for both versions of the protocol. Errors name the field, as message.parts[2].raw, and say
+// what it is and what is expected.
 //
-// What a stranger sends is looked through by [Scan] before any of it is decoded: it is I-JSON (RFC 7493), and not more than the reader
-// of it is ready for.
+// [Scan] looks through what a stranger sends before any of it is decoded: it must be I-JSON (RFC
+// 7493), within limits.
 package protojson
 
 import (
@@ -11,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -28,9 +30,11 @@ type Limits struct {
 	Depth  int // levels of arrays and objects
 }
 
-// Scan looks through a JSON text. It returns an error that is [ErrSyntax] if it is none, [ErrTooManyValues] or [ErrTooDeep] if it
-// holds more than its limits, and a [*FieldError] for what RFC 7493 forbids and parsers read each in its own way: a name that an object has twice, a string that is
-// not UTF-8, or half of a surrogate pair. It stops at the first. It allocates next to nothing, but for objects with many members.
+// Scan looks through a JSON text. It returns an error that is [ErrSyntax] if it is none,
+// [ErrTooManyValues] or [ErrTooDeep] if it holds more than its limits, and a [*FieldError] for what
+// RFC 7493 forbids and parsers read each in its own way: a name that an object has twice, a string
+// that is not UTF-8, or half of a surrogate pair. It stops at the first. It allocates next to
+// nothing, but for objects with many members.
 func Scan(data []byte, l Limits) error {
 	s := scanner{cursor: cursor{data: data}, limits: l}
 	for s.next() {
@@ -71,10 +75,8 @@ type names struct {
 func (n *names) add(name []byte) bool {
 	const few = 12
 	if n.many == nil {
-		for _, other := range n.few {
-			if bytes.Equal(other, name) {
-				return false
-			}
+		if slices.ContainsFunc(n.few, func(other []byte) bool { return bytes.Equal(other, name) }) {
+			return false
 		}
 		if n.few = append(n.few, name); len(n.few) > few {
 			n.many = map[string]struct{}{}
@@ -89,8 +91,8 @@ func (n *names) add(name []byte) bool {
 	return len(n.many) > before
 }
 
-// next scans a value, up to its end if it is a scalar, and to its first member if it is not; and all ends after it. It reports
-// whether there is more.
+// next scans a value, up to its end if it is a scalar, and to its first member if it is not; and
+// all ends after it. It reports whether there is more.
 func (s *scanner) next() bool {
 	if s.space(); s.i == len(s.data) {
 		return s.fail(s.syntax())
@@ -138,11 +140,7 @@ func (s *scanner) next() bool {
 
 // push opens a container. What an earlier one at its level has allocated is used again.
 func (s *scanner) push(object bool) {
-	if len(s.open) < cap(s.open) {
-		s.open = s.open[:len(s.open)+1]
-	} else {
-		s.open = append(s.open, container{})
-	}
+	s.open = slices.Grow(s.open, 1)[:len(s.open)+1]
 	in := &s.open[len(s.open)-1]
 	*in = container{object: object, names: names{few: in.names.few[:0]}}
 }

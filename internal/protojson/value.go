@@ -6,7 +6,8 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// Read reads a value of the type T: a request of 1.0, or a type that is in one.
+// Read reads a value of the type T: a request of 1.0, or any type that a request, a task or an
+// event has in it.
 func Read[T any](r *Reader) *T {
 	v := new(T)
 	r.value(v)

@@ -10,9 +10,10 @@ import (
 	"a2alambda/internal/protojson"
 )
 
-// Encode returns the JSON of a StreamResponse that holds the event, on one line (see package jsonline), with timestamps as
-// specification 5.6.1 wants them: UTC, to the millisecond. It returns an error for an event that [Decode] would not take: a log
-// that held one could never be read again.
+// Encode returns the JSON of a StreamResponse that holds the event, on one line (see package
+// jsonline), with timestamps as specification 5.6.1 wants them: UTC, to the millisecond. It returns
+// an error for an event that [Decode] would not take: a log that held one could never be read
+// again.
 func Encode(e a2a.Event) ([]byte, error) {
 	var wrapped any
 	var err error
@@ -59,8 +60,8 @@ func EncodedSize(m *a2a.Message) (int, error) {
 	return len(data), err
 }
 
-// HasContent reports whether the part has a content, also in JSON: none of the SDK's types of content may be nil, a URL may not be
-// empty, and data may not be null.
+// HasContent reports whether the part has a content, also in JSON: none of the SDK's types of
+// content may be nil, a URL may not be empty, and data may not be null.
 func HasContent(p *a2a.Part) bool {
 	if p == nil {
 		return false
@@ -121,7 +122,8 @@ func checkParts(parts a2a.ContentParts) error {
 	return nil
 }
 
-// Decode is the inverse of [Encode]. Numbers in metadata and data parts that a float64 would change are of type [json.Number].
+// Decode is the inverse of [Encode]. Numbers in metadata and data parts that a float64 would change
+// are of type [json.Number].
 func Decode(data []byte) (a2a.Event, error) {
 	event, err := protojson.Event(data)
 	if err != nil {

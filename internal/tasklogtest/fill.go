@@ -8,7 +8,8 @@ import (
 )
 
 // Full returns an event of that type with a value in every field, so that a field that the SDK gets
-// one day is seen to be missing. Its lists of parts have one of each kind, and data that are no object.
+// one day is seen to be missing. Its lists of parts have one of each kind, and data that are no
+// object.
 func Full[E any]() *E {
 	e := new(E)
 	fill(reflect.ValueOf(e).Elem())
