@@ -46,7 +46,7 @@ func sendConfig(r *protojson.Reader) *a2a.SendMessageConfig {
 // message reads a message, whose parts are in the fifth of the fields.
 func message(r *protojson.Reader, fields protojson.Fields, roles []string, part func(*protojson.Reader) *a2a.Part) *a2a.Message {
 	m := new(a2a.Message)
-	role := func() { m.Role = roleOf[r.Enum(roles)] }
+	role := func() { m.Role = toRole[r.Enum(roles)] }
 	parts := func() {
 		for range r.Elements() {
 			m.Parts = append(m.Parts, part(r))
