@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -137,7 +138,10 @@ func TestUnreachable(t *testing.T) {
 		{"SaveSnapshot", func() error { return lease.SaveSnapshot(ctx, 1, tasklog.SnapshotLines(seen.Task)) }},
 		{"List", func() error { return l.List(ctx, tasklog.Filter{}, tasklog.Position{}, nil) }},
 		{"Count", func() error { _, err := l.Count(ctx, tasklog.Filter{}); return err }},
-		{"Unfinished", func() error { return l.Unfinished(ctx, nil) }},
+		{"Due", func() error { _, _, err := l.Due(ctx, 0, time.Now(), "", 1); return err }},
+		{"Postpone", func() error { _, err := l.Postpone(ctx, tasklog.Look{ID: h.ID}, time.Now()); return err }},
+		{"Places", func() error { _, err := l.Places(ctx); return err }},
+		{"SavePlace", func() error { return l.SavePlace(ctx, 0, "", "x") }},
 		{"Settle", func() error { return l.Settle(ctx, seen) }},
 		{"Secret", func() error { _, err := l.Secret(ctx); return err }},
 		{"Release", func() error { return lease.Release(ctx) }},
@@ -356,13 +360,8 @@ func TestHalfAcquired(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if err := l.Unfinished(ctx, func(id a2a.TaskID) bool {
-				if id == s.Head.ID {
-					t.Error("it is still found")
-				}
-				return true
-			}); err != nil {
-				t.Error(err)
+			if ids, err := tasklogtest.Unfinished(ctx, l); err != nil || slices.Contains(ids, s.Head.ID) {
+				t.Errorf("it is still found, or %v", err)
 			}
 		}
 		return next.HandleFinalize(ctx, in)

@@ -6,21 +6,16 @@ import (
 	"fmt"
 	"hash/fnv"
 	"iter"
-	"math/rand/v2"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/tasklog"
 )
-
-// shards is over how many keys of the index the unfinished tasks are spread: DynamoDB writes 1,000 units a second to one.
-const shards = 8
 
 // statusLag is how long the head may be behind when a status comes again in the same state.
 const statusLag = 5 * time.Second
@@ -28,8 +23,9 @@ const statusLag = 5 * time.Second
 // released is the end of a lease that its holder gave up: long ago, which tells it from one whose holder crashed.
 var released = time.UnixMilli(1)
 
-// shard returns the key of the task in the index of unfinished tasks.
-func shard(id a2a.TaskID) string { return strconv.Itoa(spread(id, shards)) }
+// shard returns the key of the task in the index of unfinished tasks. There are several, since DynamoDB writes 1,000 units a
+// second to one.
+func shard(id a2a.TaskID) string { return strconv.Itoa(spread(id, tasklog.Shards)) }
 
 // spread returns a number less than n that follows from the id.
 func spread(id a2a.TaskID, n uint32) int {
@@ -59,7 +55,7 @@ func leaseOf(head, lease item) tasklog.LeaseInfo {
 		l.Released = l.Until.Equal(released)
 	}
 	_, l.Cancel = lease[attrCancel]
-	l.Crashes = int(lease.num(attrCrashes))
+	l.Crashes, l.Asked = int(lease.num(attrCrashes)), int(head.num(attrAsked))
 	return l
 }
 
@@ -83,7 +79,7 @@ func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.Lea
 	// The head before the lease: if this fails halfway, the task is looked at in vain, and not overlooked.
 	now, updated, err := l.update(ctx, s.Head.ID, skHead, write().
 		set(attrRunning, str(shard(s.Head.ID))).set(attrLook, num(look(c))).
-		set(attrSeq, num(s.Seq)).set(attrEpoch, num(next.Epoch)).
+		set(attrSeq, num(s.Seq)).set(attrEpoch, num(next.Epoch)).remove(attrAsked).
 		when("attribute_exists(?) AND ? <= ? AND (attribute_not_exists(?) OR ? <= ?)",
 			attrPK, attrSeq, num(s.Seq), attrEpoch, attrEpoch, num(next.Epoch)))
 	if err != nil {
@@ -396,47 +392,5 @@ func (l *Log) settle(ctx context.Context, s *tasklog.Snapshot) error {
 			return err
 		}
 		epoch = next.Epoch
-	}
-}
-
-// Unfinished implements [tasklog.Index].
-func (l *Log) Unfinished(ctx context.Context, yield func(a2a.TaskID) bool) error {
-	begin := rand.IntN(shards) // who stops early has not always seen the same
-	for i := range shards {
-		key := strconv.Itoa((begin + i) % shards)
-		for it, err := range l.running(ctx, write().when("? = ?", attrRunning, str(key))) {
-			if err != nil {
-				return fmt.Errorf("dynamolog: finding unfinished tasks: %w", err)
-			}
-			if !yield(a2a.TaskID(it.str(attrPK))) {
-				return nil
-			}
-		}
-	}
-	return nil
-}
-
-// running reads the index of unfinished tasks, where its keys meet the condition.
-func (l *Log) running(ctx context.Context, keys *expression) iter.Seq2[item, error] {
-	pages := dynamodb.NewQueryPaginator(l.client, &dynamodb.QueryInput{
-		TableName:                 &l.table,
-		IndexName:                 aws.String(indexRunning),
-		KeyConditionExpression:    &keys.condition,
-		ExpressionAttributeNames:  keys.names,
-		ExpressionAttributeValues: keys.values,
-	})
-	return func(yield func(item, error) bool) {
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			for _, it := range page.Items {
-				if !yield(it, nil) {
-					return
-				}
-			}
-		}
 	}
 }
