@@ -88,7 +88,11 @@ func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.Lea
 	if !updated && now == nil {
 		return tasklog.ErrNotFound
 	}
-	given, err := l.giveLease(ctx, s, next, c)
+	request, err := l.putRequest(ctx, s.Head, c.Request, a2a.NewMessageID())
+	if err != nil {
+		return err
+	}
+	given, err := l.giveLease(ctx, s, next, c, request)
 	switch {
 	case err != nil:
 		return err
@@ -129,8 +133,10 @@ func (l *Log) fence(ctx context.Context, s *tasklog.Snapshot, writer string, epo
 }
 
 // giveLease writes the lease that follows the one in s. It reports false if the lease is not the one in s any more, unless
-// the new one had been written before.
-func (l *Log) giveLease(ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim) (bool, error) {
+// the new one had been written before. The request is the attributes of the claim's; nil leaves those of the lease.
+func (l *Log) giveLease(
+	ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim, request item,
+) (bool, error) {
 	until := untilMillis(next.Until)
 	e := write().
 		set(attrWriter, str(c.Writer)).set(attrUntil, num(until)).
@@ -138,14 +144,10 @@ func (l *Log) giveLease(ctx context.Context, s *tasklog.Snapshot, next tasklog.L
 		set(attrCrashes, num(int64(next.Crashes))).set(attrTTL, num(s.Head.Expires.Unix())).
 		when("attribute_not_exists(?) OR ? = ? AND ? = ?",
 			attrUntil, attrUntil, num(untilMillis(s.Lease.Until)), attrEpoch, num(s.Lease.Epoch))
-	request, err := l.putRequest(ctx, s.Head, c.Request, a2a.NewMessageID())
-	if err != nil {
-		return false, err
-	}
 	for _, name := range requestAttrs {
 		if v, ok := request[name]; ok {
 			e.set(name, v)
-		} else {
+		} else if request != nil {
 			e.remove(name)
 		}
 	}
@@ -384,10 +386,13 @@ func (l *Log) settle(ctx context.Context, s *tasklog.Snapshot) error {
 			return err // nil if there is a later turn, or no task any more
 		}
 		// Somebody has come halfway to the lease. It is given to nobody, so that it can't be taken any more as they know it.
-		nobody := tasklog.Claim{Request: s.Last}
-		next := s.Next(nobody)
+		next := s.Next(tasklog.Claim{})
 		next.Epoch = now.num(attrEpoch)
-		taken, err := l.giveLease(ctx, s, next, nobody)
+		var request item
+		if s.Lease.Epoch == 1 { // that is in the head, which is what there is now
+			request = now
+		}
+		taken, err := l.giveLease(ctx, s, next, tasklog.Claim{}, request)
 		if err != nil || !taken {
 			return err
 		}

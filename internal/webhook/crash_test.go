@@ -14,6 +14,7 @@ import (
 
 	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
 	"a2alambda/internal/webhook"
 )
 

@@ -50,7 +50,6 @@ var Needs = slices.Concat(
 
 		{"SweeperFunction", "dynamodb:GetItem", "table", []string{"dynamolog.Places"}, ""},
 		{"SweeperFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.heldBatch"}, ""},
-		{"SweeperFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putPart"}, ""},
 		{"SweeperFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"SweeperFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
 		{"SweeperFunction", "dynamodb:Query", "table/index/running", []string{"dynamolog.due"}, ""},
