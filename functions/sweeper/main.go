@@ -75,7 +75,7 @@ func serve(ctx context.Context) error {
 		line.Count("settled", int64(tasks.Settled))
 		line.Count("left", int64(tasks.Left+deliveries.Left))
 		line.Count("behind", int64(tasks.Behind+deliveries.Behind))
-		line.Took("oldestMs", max(tasks.Oldest, deliveries.Oldest))
+		line.Count("oldestMs", max(tasks.Oldest, deliveries.Oldest).Milliseconds())
 		line.Took("sweepMs", time.Since(begun))
 		line.Usage(used)
 		line.Log(ctx, logger, telemetry.Sweep)
