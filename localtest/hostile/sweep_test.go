@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -54,10 +55,11 @@ func (s *swept) sum(field string) (n int) {
 }
 
 // TestSweepMany has the sweeper, with the memory and the minute that it has in a deployment, meet 20,000 tasks that are due.
-// The orphans among them, which are the youngest, are more than a sweep may ask for. In three sweeps all are looked at, and
+// The orphans among them, which are the youngest, are more than a sweep may ask for, and some have large messages. In three sweeps all are looked at, and
 // each orphan is asked for once.
 func TestSweepMany(t *testing.T) {
-	const healthy, orphans = 15_000, 5_000
+	const healthy, small, large = 15_000, 4_900, 100
+	const orphans = small + large
 	db, table := dynamodblocal.Table(t)
 	l := dynamolog.New(db, table)
 	h, first := tasklogtest.NewTask()
@@ -84,11 +86,21 @@ func TestSweepMany(t *testing.T) {
 	if _, err := dynamodblocal.Tasks(t.Context(), db, table, healthy, items, nil); err != nil {
 		t.Fatal(err)
 	}
-	ids, err := dynamodblocal.Tasks(t.Context(), db, table, orphans, items[:1], func(n int, it dynamodblocal.Item) {
+	ids, err := dynamodblocal.Tasks(t.Context(), db, table, small, items[:1], func(n int, it dynamodblocal.Item) {
 		it["cr"] = dynamodblocal.Number(now.Unix() - 60 + int64(n)/100)
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i := range large { // half of them larger than what the sweeper loads
+		h, _ := tasklogtest.NewTask()
+		m := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(strings.Repeat("text ", 250_000*(1+i%2*12))))
+		first := tasklogtest.EntryOf(a2a.NewSubmittedTask(a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}, m))
+		_, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Until: now.Add(-time.Minute)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, string(h.ID))
 	}
 
 	cells := hostile.NewCells(t.TempDir())
