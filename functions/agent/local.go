@@ -165,8 +165,13 @@ func (l *local) work(_ context.Context, id a2a.TaskID) error {
 // sweep recovers runs that were cut off, and delivers what is due, now and then.
 func (l *local) sweep(ctx context.Context) {
 	for {
-		_, err := l.runner.Sweep(ctx)
-		_, pushErr := push.Sweep(ctx, l.pushes, l.deliver)
+		var err, pushErr error
+		var rounds sync.WaitGroup
+		round, end := context.WithTimeout(ctx, sweepEvery)
+		rounds.Go(func() { _, err = l.runner.Sweep(round) })
+		rounds.Go(func() { _, pushErr = push.Sweep(round, l.pushes, l.deliver) })
+		rounds.Wait()
+		end()
 		if err = errors.Join(err, pushErr); err != nil && ctx.Err() == nil {
 			l.runner.Logger.Error("sweep failed", "error", err)
 		}

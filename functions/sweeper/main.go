@@ -11,13 +11,14 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"sync"
 	"time"
 
-	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/push"
+	"a2alambda/internal/sweep"
 	"a2alambda/internal/telemetry"
 	"a2alambda/internal/usage"
 )
@@ -52,23 +53,33 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	pushes := table.Log.Pushes()
-	// The sweeper may not read what dynamolog.Log.Reach reads.
 	check := func(ctx context.Context) error {
-		return pushes.Due(ctx, func(a2a.TaskID, string) bool { return false })
+		_, _, err := pushes.Due(ctx, 0, time.Now(), "", 1) // by the index, which nobody else reads
+		return err
 	}
 	lambda.Start(lambdaenv.WithCheck(check, func(ctx context.Context, _ json.RawMessage) (any, error) {
 		used, begun := new(telemetry.Usage), time.Now()
 		ctx = telemetry.With(ctx, used)
-		n, err := runner.Sweep(ctx)
-		due, pushErr := push.Sweep(ctx, pushes, invoke)
-		err = errors.Join(err, pushErr)
+		// Side by side: neither waits for what the other has to do.
+		var tasks, deliveries sweep.Report
+		var err, pushErr error
+		var rounds sync.WaitGroup
+		rounds.Go(func() { tasks, err = runner.Sweep(ctx) })
+		rounds.Go(func() { deliveries, pushErr = push.Sweep(ctx, pushes, invoke) })
+		rounds.Wait()
 		line := new(telemetry.Line)
-		line.Count("running", int64(n))
-		line.Count("due", int64(due))
+		line.Count("running", int64(tasks.Looked))
+		line.Count("due", int64(deliveries.Looked))
+		line.Count("asked", int64(tasks.Asked))
+		line.Count("pushesAsked", int64(deliveries.Asked))
+		line.Count("settled", int64(tasks.Settled))
+		line.Count("left", int64(tasks.Left+deliveries.Left))
+		line.Count("behind", int64(tasks.Behind+deliveries.Behind))
+		line.Count("oldestMs", max(tasks.Oldest, deliveries.Oldest).Milliseconds())
 		line.Took("sweepMs", time.Since(begun))
 		line.Usage(used)
 		line.Log(ctx, logger, telemetry.Sweep)
-		return nil, err
+		return nil, errors.Join(err, pushErr)
 	}))
 	return nil
 }

@@ -26,8 +26,8 @@ import (
 // taskOf returns the id of the task that the handlers' message with that id begins.
 func taskOf(t *testing.T, l *memlog.Log) a2a.TaskID {
 	t.Helper()
-	var ids []a2a.TaskID
-	if err := l.Unfinished(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true }); err != nil || len(ids) != 1 {
+	ids, err := tasklogtest.Unfinished(t.Context(), l)
+	if err != nil || len(ids) != 1 {
 		t.Fatalf("unfinished tasks: %v, %v; want one", ids, err)
 	}
 	return ids[0]
@@ -199,8 +199,7 @@ func TestCancelRacesCompletion(t *testing.T) {
 			time.Sleep(time.Duration(i) * 6 * time.Millisecond)
 			synctest.Wait()
 			var got string
-			var ids []a2a.TaskID
-			_ = l.Unfinished(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true })
+			ids, _ := tasklogtest.Unfinished(t.Context(), l)
 			if len(ids) > 0 {
 				got = answer(t, instance(), rpc("CancelTask", `{"id":%q}`, ids[0]))
 			}
@@ -381,8 +380,8 @@ func TestOrphan(t *testing.T) {
 				case "message":
 					answer(t, h, rpc("SendMessage", `{"message":{"messageId":"n","taskId":%q,"role":"ROLE_USER","parts":[{"text":"x"}]}}`, id))
 				case "sweep":
-					if n, err := runner.Sweep(t.Context()); n != 1 || err != nil {
-						t.Errorf("swept %d, %v", n, err)
+					if swept, err := runner.Sweep(t.Context()); swept.Looked != 1 || swept.Asked != 1 || err != nil {
+						t.Errorf("swept %+v, %v", swept, err)
 					}
 				}
 				time.Sleep(5 * time.Second)
@@ -412,8 +411,7 @@ func TestTakenOver(t *testing.T) {
 		time.Sleep(1500 * time.Millisecond)
 
 		_, runner := handlerAndRunner(l, t.Output(), slow(time.Second))
-		var ids []a2a.TaskID
-		_ = l.Unfinished(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true })
+		ids, _ := tasklogtest.Unfinished(t.Context(), l)
 		for _, id := range ids {
 			s, err := l.Load(t.Context(), id)
 			if err != nil {

@@ -8,7 +8,7 @@
 //	L             the lease, and what its holder is asked; not there before the first renewal
 //	P#<id>        a push notification configuration, and how far its delivery has come; see push.go
 //
-// One item is of no task: the table's secret, see secret.go.
+// Items of no task are the table's secret, see secret.go, and the places of the sweeps, see looks.go.
 //
 // Putting E#<seq> if it is absent is what keeps one order among many writers; where a fence is, only its writer may. Reading
 // the range E#… to L backwards begins with the lease, the head and the newest events; reading it forwards from the next
@@ -33,13 +33,18 @@ import (
 //
 // Retries of throttled and failed requests are the client's.
 type Log struct {
+	looks
 	client *dynamodb.Client
 	table  string
 	secret secret
 }
 
 // New returns the log in the table. It sends nothing yet.
-func New(client *dynamodb.Client, table string) *Log { return &Log{client: client, table: table} }
+func New(client *dynamodb.Client, table string) *Log {
+	l := &Log{client: client, table: table}
+	l.looks = looks{log: l}
+	return l
+}
 
 // Reach returns an error if the table can't be read. It reads what is never there, for a read unit at most.
 func (l *Log) Reach(ctx context.Context) error {

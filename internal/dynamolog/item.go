@@ -40,6 +40,7 @@ const (
 	attrRunning     = "run" // S: key of the index; there while the task is running
 	attrContext     = "ctx" // S: context id
 	attrLook        = "cr"  // N: when the sweeper is to look at the task, in seconds since 1970
+	attrAsked       = "as"  // N: how often that was postponed since the lease was given, if it was; also on configurations
 	attrOwner       = "o"   // S: owner
 	attrTenant      = "te"  // S: tenant
 	attrList        = "li"  // S: key of the index of an owner's tasks

@@ -6,21 +6,16 @@ import (
 	"fmt"
 	"hash/fnv"
 	"iter"
-	"math/rand/v2"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/tasklog"
 )
-
-// shards is over how many keys of the index the unfinished tasks are spread: DynamoDB writes 1,000 units a second to one.
-const shards = 8
 
 // statusLag is how long the head may be behind when a status comes again in the same state.
 const statusLag = 5 * time.Second
@@ -28,8 +23,9 @@ const statusLag = 5 * time.Second
 // released is the end of a lease that its holder gave up: long ago, which tells it from one whose holder crashed.
 var released = time.UnixMilli(1)
 
-// shard returns the key of the task in the index of unfinished tasks.
-func shard(id a2a.TaskID) string { return strconv.Itoa(spread(id, shards)) }
+// shard returns the key of the task in the index of unfinished tasks. There are several, since DynamoDB writes 1,000 units a
+// second to one.
+func shard(id a2a.TaskID) string { return strconv.Itoa(spread(id, tasklog.Shards)) }
 
 // spread returns a number less than n that follows from the id.
 func spread(id a2a.TaskID, n uint32) int {
@@ -59,7 +55,7 @@ func leaseOf(head, lease item) tasklog.LeaseInfo {
 		l.Released = l.Until.Equal(released)
 	}
 	_, l.Cancel = lease[attrCancel]
-	l.Crashes = int(lease.num(attrCrashes))
+	l.Crashes, l.Asked = int(lease.num(attrCrashes)), int(head.num(attrAsked))
 	return l
 }
 
@@ -84,7 +80,7 @@ func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.Lea
 	// The head before the lease: if this fails halfway, the task is looked at in vain, and not overlooked.
 	now, updated, err := l.update(ctx, s.Head.ID, skHead, write().
 		set(attrRunning, str(shard(s.Head.ID))).set(attrLook, num(look(c))).
-		set(attrSeq, num(s.Seq)).set(attrEpoch, num(next.Epoch)).
+		set(attrSeq, num(s.Seq)).set(attrEpoch, num(next.Epoch)).remove(attrAsked).
 		when("attribute_exists(?) AND ? <= ? AND (attribute_not_exists(?) OR ? <= ?)",
 			attrPK, attrSeq, num(s.Seq), attrEpoch, attrEpoch, num(next.Epoch)))
 	if err != nil {
@@ -93,7 +89,11 @@ func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.Lea
 	if !updated && now == nil {
 		return tasklog.ErrNotFound
 	}
-	given, err := l.giveLease(ctx, s, next, c)
+	request, err := l.putRequest(ctx, s.Head, c.Request, a2a.NewMessageID())
+	if err != nil {
+		return err
+	}
+	given, err := l.giveLease(ctx, s, next, c, request)
 	switch {
 	case err != nil:
 		return err
@@ -134,8 +134,10 @@ func (l *Log) fence(ctx context.Context, s *tasklog.Snapshot, writer string, epo
 }
 
 // giveLease writes the lease that follows the one in s. It reports false if the lease is not the one in s any more, unless
-// the new one had been written before.
-func (l *Log) giveLease(ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim) (bool, error) {
+// the new one had been written before. The request is the attributes of the claim's; nil leaves those of the lease.
+func (l *Log) giveLease(
+	ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim, request item,
+) (bool, error) {
 	until := untilMillis(next.Until)
 	e := write().
 		set(attrWriter, str(c.Writer)).set(attrUntil, num(until)).
@@ -143,14 +145,10 @@ func (l *Log) giveLease(ctx context.Context, s *tasklog.Snapshot, next tasklog.L
 		set(attrCrashes, num(int64(next.Crashes))).set(attrTTL, num(s.Head.Expires.Unix())).
 		when("attribute_not_exists(?) OR ? = ? AND ? = ?",
 			attrUntil, attrUntil, num(untilMillis(s.Lease.Until)), attrEpoch, num(s.Lease.Epoch))
-	request, err := l.putRequest(ctx, s.Head, c.Request, a2a.NewMessageID())
-	if err != nil {
-		return false, err
-	}
 	for _, name := range requestAttrs {
 		if v, ok := request[name]; ok {
 			e.set(name, v)
-		} else {
+		} else if request != nil {
 			e.remove(name)
 		}
 	}
@@ -394,55 +392,16 @@ func (l *Log) settle(ctx context.Context, s *tasklog.Snapshot) error {
 			return err // nil if there is a later turn, or no task any more
 		}
 		// Somebody has come halfway to the lease. It is given to nobody, so that it can't be taken any more as they know it.
-		nobody := tasklog.Claim{Request: s.Last}
-		next := s.Next(nobody)
+		next := s.Next(tasklog.Claim{})
 		next.Epoch = now.num(attrEpoch)
-		taken, err := l.giveLease(ctx, s, next, nobody)
+		var request item
+		if s.Lease.Epoch == 1 { // that is in the head, which is what there is now
+			request = now
+		}
+		taken, err := l.giveLease(ctx, s, next, tasklog.Claim{}, request)
 		if err != nil || !taken {
 			return err
 		}
 		epoch = next.Epoch
-	}
-}
-
-// Unfinished implements [tasklog.Index].
-func (l *Log) Unfinished(ctx context.Context, yield func(a2a.TaskID) bool) error {
-	begin := rand.IntN(shards) // who stops early has not always seen the same
-	for i := range shards {
-		key := strconv.Itoa((begin + i) % shards)
-		for it, err := range l.running(ctx, write().when("? = ?", attrRunning, str(key))) {
-			if err != nil {
-				return fmt.Errorf("dynamolog: finding unfinished tasks: %w", err)
-			}
-			if !yield(a2a.TaskID(it.str(attrPK))) {
-				return nil
-			}
-		}
-	}
-	return nil
-}
-
-// running reads the index of unfinished tasks, where its keys meet the condition.
-func (l *Log) running(ctx context.Context, keys *expression) iter.Seq2[item, error] {
-	pages := dynamodb.NewQueryPaginator(l.client, &dynamodb.QueryInput{
-		TableName:                 &l.table,
-		IndexName:                 aws.String(indexRunning),
-		KeyConditionExpression:    &keys.condition,
-		ExpressionAttributeNames:  keys.names,
-		ExpressionAttributeValues: keys.values,
-	})
-	return func(yield func(item, error) bool) {
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			for _, it := range page.Items {
-				if !yield(it, nil) {
-					return
-				}
-			}
-		}
 	}
 }

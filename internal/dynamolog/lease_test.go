@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -93,13 +94,8 @@ func TestHalfAcquired(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if err := l.Unfinished(ctx, func(id a2a.TaskID) bool {
-				if id == s.Head.ID {
-					t.Error("it is still found")
-				}
-				return true
-			}); err != nil {
-				t.Error(err)
+			if ids, err := tasklogtest.Unfinished(ctx, l); err != nil || slices.Contains(ids, s.Head.ID) {
+				t.Errorf("it is still found, or %v", err)
 			}
 		}
 		return next.HandleFinalize(ctx, in)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -68,13 +67,19 @@ func Woken(e events.DynamoDBEvent) []a2a.TaskID {
 	return ids
 }
 
-func pushShard(id a2a.TaskID) string { return "push-" + shard(id) }
+// pushLooks begins the keys of configurations in the index.
+const pushLooks = "push-"
+
+func pushShard(id a2a.TaskID) string { return pushLooks + shard(id) }
 
 // Pushes is a [push.Store] in the table of a log.
-type Pushes struct{ log *Log }
+type Pushes struct {
+	looks
+	log *Log
+}
 
 // Pushes returns the push notification configurations in the table.
-func (l *Log) Pushes() *Pushes { return &Pushes{l} }
+func (l *Log) Pushes() *Pushes { return &Pushes{looks{l, pushLooks}, l} }
 
 // Put implements [push.Store]. It costs one write unit, and two more unless h.Push is set.
 func (s *Pushes) Put(ctx context.Context, h tasklog.Head, c push.Config) error {
@@ -170,22 +175,6 @@ func (s *Pushes) Delete(ctx context.Context, id a2a.TaskID, config string) error
 	return nil
 }
 
-// Due implements [push.Store], by the index.
-func (s *Pushes) Due(ctx context.Context, yield func(id a2a.TaskID, config string) bool) error {
-	for i := range shards {
-		due := write().when("? = ?", attrRunning, str("push-"+strconv.Itoa(i))).when("? <= ?", attrLook, num(time.Now().Unix()))
-		for it, err := range s.log.running(ctx, due) {
-			if err != nil {
-				return fmt.Errorf("dynamolog: finding due deliveries: %w", err)
-			}
-			if !yield(a2a.TaskID(it.str(attrPK)), it.str(attrSK)[len(skPush):]) {
-				return nil
-			}
-		}
-	}
-	return nil
-}
-
 // claim is a [push.Claim].
 type claim struct {
 	log    *Log
@@ -201,10 +190,10 @@ func (s *Pushes) Claim(ctx context.Context, id a2a.TaskID, config, writer string
 	for {
 		now, claimed, err := s.log.update(ctx, id, skPush+config, write().
 			set(attrWriter, str(writer)).set(attrRunning, str(pushShard(id))).set(attrLook, num(until.Unix())).
-			remove(attrPush, attrAgain).
+			remove(attrPush, attrAgain, attrAsked).
 			when("attribute_exists(?) AND attribute_not_exists(?)", attrPK, attrGivenUp).
-			when("attribute_not_exists(?) OR ? <= ? OR ? = ?",
-				attrLook, attrLook, num(time.Now().Unix()), attrWriter, str(writer)))
+			when("attribute_not_exists(?) OR ? <= ? OR ? = ? OR attribute_exists(?)",
+				attrLook, attrLook, num(time.Now().Unix()), attrWriter, str(writer), attrAsked))
 		told := false
 		switch {
 		case err != nil:

@@ -68,25 +68,6 @@ func compare(a, b tasklog.Position) int {
 	return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(b.ID, a.ID))
 }
 
-// Unfinished implements [tasklog.Index].
-func (l *Log) Unfinished(_ context.Context, yield func(a2a.TaskID) bool) error {
-	l.mu.Lock()
-	var unfinished []*task
-	for id, t := range l.tasks {
-		if !t.final && l.get(id) != nil {
-			unfinished = append(unfinished, t)
-		}
-	}
-	slices.SortFunc(unfinished, func(a, b *task) int { return a.look.Compare(b.look) })
-	l.mu.Unlock()
-	for _, t := range unfinished {
-		if !yield(t.head.ID) {
-			break
-		}
-	}
-	return nil
-}
-
 // Settle implements [tasklog.Index].
 func (l *Log) Settle(_ context.Context, s *tasklog.Snapshot) error {
 	l.mu.Lock()

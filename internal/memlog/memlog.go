@@ -19,6 +19,7 @@ type Log struct {
 	mu     sync.Mutex
 	tasks  map[a2a.TaskID]*task
 	pushes map[pushKey]*delivery
+	places [2]places // of the sweeps: of tasks, and of configurations
 	swept  time.Time // when expired tasks were last looked for
 	secret []byte    // nil before it is asked for
 }
@@ -34,7 +35,7 @@ type task struct {
 	claimant    string    // the writer that the lease was given to
 	fence       int64     // the first epoch that can append
 	seen        bool      // the holder was told that the task is to be canceled
-	look        time.Time // when it was to be looked at
+	look        time.Time // when it is to be looked at, to the second
 
 	// writers[n] is who appended event n, if an append began with it.
 	writers map[int64]string
@@ -74,7 +75,7 @@ func (l *Log) Create(_ context.Context, h tasklog.Head, first tasklog.Entry, c t
 		writers: map[int64]string{1: c.Writer},
 		fold:    tasklog.NewFold(nil, 0),
 		lease:   tasklog.LeaseInfo{Epoch: 1, Seq: 1, Until: c.Until},
-		look:    c.Until, claimant: c.Writer,
+		look:    lookAt(c), claimant: c.Writer,
 	}
 	if !c.Until.IsZero() {
 		t.lease.Holder = c.Writer
@@ -104,7 +105,7 @@ func (l *Log) Acquire(_ context.Context, s *tasklog.Snapshot, c tasklog.Claim) (
 	if s.Fenced() {
 		t.fence = next.Epoch
 	}
-	t.lease, t.claimant, t.last, t.look = next, c.Writer, c.Request, c.Until
+	t.lease, t.claimant, t.last, t.look = next, c.Writer, c.Request, lookAt(c)
 	t.seen, t.final = false, false
 	t.head.Push = t.head.Push || c.Push
 	return held, nil

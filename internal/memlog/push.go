@@ -22,10 +22,12 @@ func (l *Log) Pushes() *Pushes { return &Pushes{l} }
 // delivery is a push notification configuration.
 type delivery struct {
 	push.Config
-	writer  string    // the holder of the claim, if it is claimed
-	due     time.Time // when the claim ends, or delivery is to be tried again; zero if neither
-	again   bool      // the holder must look at the log again
-	givenUp bool
+	writer string    // the holder of the claim, if it is claimed
+	due    time.Time // when the claim ends, or delivery is to be tried again; zero if neither
+	again  bool      // the holder must look at the log again
+	// postponed is when the sweeper looks at it the next time, if it is due and was asked for; zero if not.
+	postponed time.Time
+	givenUp   bool
 }
 
 type pushKey struct {
@@ -74,24 +76,6 @@ func (s *Pushes) Delete(_ context.Context, id a2a.TaskID, config string) error {
 	return nil
 }
 
-// Due implements [push.Store].
-func (s *Pushes) Due(_ context.Context, yield func(id a2a.TaskID, config string) bool) error {
-	s.log.mu.Lock()
-	var due []pushKey
-	for k, d := range s.log.pushes {
-		if !d.due.IsZero() && !time.Now().Before(d.due) {
-			due = append(due, k)
-		}
-	}
-	s.log.mu.Unlock()
-	for _, k := range due {
-		if !yield(k.task, k.id) {
-			break
-		}
-	}
-	return nil
-}
-
 // Claim implements [push.Store].
 func (s *Pushes) Claim(_ context.Context, id a2a.TaskID, config, writer string, until time.Time) (push.Claim, error) {
 	s.log.mu.Lock()
@@ -106,7 +90,7 @@ func (s *Pushes) Claim(_ context.Context, id a2a.TaskID, config, writer string, 
 		d.again = d.writer != ""
 		return nil, nil
 	}
-	d.writer, d.due, d.again = writer, until, false
+	d.writer, d.due, d.again, d.postponed = writer, until, false, time.Time{}
 	return &claim{s.log, d.Config, writer}, nil
 }
 

@@ -35,13 +35,18 @@ func total() int64 {
 // Account is what a request has charged, until it is closed. It is safe for concurrent use.
 type Account struct {
 	charged map[string]int64 // by what it is for; guarded by process.mu; nil when closed
+	used    int64            // the sum
+	most    int64            // of used
 }
 
 type accountKey struct{}
 
 // Open returns a context with a new account, which the caller must close.
-func Open(ctx context.Context) (context.Context, *Account) {
-	a := &Account{map[string]int64{}}
+func Open(ctx context.Context) (context.Context, *Account) { return OpenUpTo(ctx, math.MaxInt64) }
+
+// OpenUpTo is Open, but the account can't be charged more than that many bytes, for who does much of it at the same time.
+func OpenUpTo(ctx context.Context, most int64) (context.Context, *Account) {
+	a := &Account{charged: map[string]int64{}, most: most}
 	return context.WithValue(ctx, accountKey{}, a), a
 }
 
@@ -73,10 +78,11 @@ func Charge(ctx context.Context, what string, bytes int64) error {
 	switch {
 	case a.charged == nil || more <= 0:
 		return nil
-	case process.used+more > all:
+	case process.used+more > all, a.used+more > a.most:
 		return ErrFull
 	}
 	a.charged[what] = bytes
+	a.used += more
 	process.used += more
 	return nil
 }

@@ -11,9 +11,10 @@ import (
 
 // Hooked returns the store with hooks around its methods and those of its claims, by names such as
 // "Push.Put" and "Push.Claim.Save".
-func Hooked(s Store, h tasklog.Hooks) Store { return hooked{s, h} }
+func Hooked(s Store, h tasklog.Hooks) Store { return hooked{tasklog.HookedLooks(s, h, "Push."), s, h} }
 
 type hooked struct {
+	tasklog.Looks
 	store Store
 	hooks tasklog.Hooks
 }
@@ -40,10 +41,6 @@ func (h hooked) Claim(ctx context.Context, id a2a.TaskID, config, writer string,
 		return nil, err
 	}
 	return hookedClaim{c, h.hooks, id}, nil
-}
-
-func (h hooked) Due(ctx context.Context, yield func(id a2a.TaskID, config string) bool) error {
-	return h.hooks.Call(ctx, op("Due", ""), func() error { return h.store.Due(ctx, yield) })
 }
 
 type hookedClaim struct {

@@ -56,7 +56,7 @@ type Progress struct {
 
 // Store stores configurations, and how far their delivery has come. It is safe for concurrent use,
 // by several processes where it is stored outside of the process. Reads are strongly consistent,
-// except those of Due. An error that is none of this package's means that the store could not be
+// except those of [tasklog.Looks]. An error that is none of this package's means that the store could not be
 // asked; a write that failed with one may still have been done, and can be repeated. Errors may be
 // wrapped.
 type Store interface {
@@ -79,10 +79,9 @@ type Store interface {
 	// claim recognizable.
 	Claim(ctx context.Context, id a2a.TaskID, config, writer string, until time.Time) (Claim, error)
 
-	// Due calls yield with the configurations that are due, until it returns false: those whose
-	// claim has ended and was not released, and those that were released with a time which has
-	// come. It may find one late, or once more.
-	Due(ctx context.Context, yield func(id a2a.TaskID, config string) bool) error
+	// Looks are those at configurations whose claim has ended and was not released, and at those that were released with a
+	// time which has come. One that was postponed can be claimed at once all the same.
+	tasklog.Looks
 }
 
 // Claim is the right to deliver a configuration, which one holder has until a time. It is also an

@@ -126,11 +126,9 @@ func release(t *testing.T, c push.Claim, p push.Progress, due time.Time, want bo
 func wantDue(t *testing.T, s Store, c push.Config, want bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		due := false
-		must(t, s.Due(t.Context(), func(id a2a.TaskID, config string) bool {
-			due = due || id == c.TaskID && config == c.ID
-			return true
-		}))
+		looks, err := tasklogtest.Due(t.Context(), s, time.Now(), 100)
+		must(t, err)
+		due := slices.ContainsFunc(looks, func(l tasklog.Look) bool { return l.ID == c.TaskID && l.Config == c.ID })
 		if due == want {
 			return
 		}
@@ -249,6 +247,29 @@ func testPutOff(t *testing.T, s Store) {
 	held := claim(t, s, c, "x")
 	wantDue(t, s, c, false)
 	release(t, held, at(1), time.Time{}, true)
+
+	// Postponed, it is not due, and can be claimed all the same, once.
+	c = put(t, s)
+	release(t, claim(t, s, c, "w"), at(1), seconds(-1), true)
+	wantDue(t, s, c, true)
+	looks, err := tasklogtest.Due(t.Context(), s, time.Now(), 100)
+	must(t, err)
+	for _, l := range looks {
+		if l.ID == c.TaskID {
+			_, err := s.Postpone(t.Context(), l, seconds(60))
+			must(t, err)
+			moved, err := s.Postpone(t.Context(), l, seconds(90))
+			if must(t, err); moved {
+				t.Error("it was postponed twice")
+			}
+		}
+	}
+	wantDue(t, s, c, false)
+	held = claim(t, s, c, "x")
+	refused(t, s, c, "y")
+	release(t, held, at(1), time.Time{}, false) // it was refused to y
+	release(t, held, at(1), seconds(60), true)
+	refused(t, s, c, "z")
 
 	c = put(t, s)
 	release(t, claim(t, s, c, "w"), at(1), seconds(-1), true)

@@ -9,8 +9,9 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
-	"a2alambda/internal/fanout"
+	"a2alambda/internal/memory"
 	"a2alambda/internal/protojson"
+	"a2alambda/internal/sweep"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/telemetry"
 )
@@ -22,9 +23,6 @@ const (
 
 	// queued is how long a worker that was asked for may take to begin, before it is asked for again.
 	queued = 10 * time.Second
-
-	// sweepMargin is how long before its deadline a sweep looks at no more tasks.
-	sweepMargin = 5 * time.Second
 )
 
 // Resume runs a task that nobody runs: one that was left to a worker, or one whose run was cut off. It returns nil if there
@@ -95,30 +93,53 @@ func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
 
 func justNow(t *time.Time) bool { return t != nil && time.Since(*t) < queued }
 
-// sweepAtOnce is how many tasks a sweep looks at at the same time.
-const sweepAtOnce = 16
+const (
+	// maxAsked is how many workers a sweep asks for at most. Tasks beyond it stay due.
+	maxAsked = 2000
 
-// Sweep has a worker see to the tasks that are unfinished by the index, and that nobody runs. It goes on after an error, and
-// returns all of them, and how many tasks it has looked at. Another sweep looks at those that it had no time for.
-func (r *Runner) Sweep(ctx context.Context) (n int, err error) {
-	looking := fanout.New(sweepAtOnce)
-	deadline, limited := ctx.Deadline()
-	err = r.Store.Unfinished(ctx, func(id a2a.TaskID) bool {
-		n++
-		looking.Go(id, func() error {
-			// No task is loaded here: they may be long, and many. A worker sees what there is to do.
-			lease, err := r.Store.Lease(ctx, id)
-			if err == nil && lease.Expired() {
-				err = r.Invoke(ctx, id)
-			}
-			if errors.Is(err, tasklog.ErrNotFound) {
-				return nil
-			}
+	// sweepLoads is how much memory a task may take that the sweeper loads itself: as many as it looks at at the same time
+	// have to have room in its function.
+	sweepLoads = 4 << 20
+
+	// gone is when a task is to be looked at again that has expired: the table has deleted it by then.
+	gone = 30 * 24 * time.Hour
+)
+
+// Sweep has a worker see to the tasks that are unfinished by the index, and that nobody runs. Those that have ended, and of
+// whose end the index was not told, it settles. See [sweep.Run].
+func (r *Runner) Sweep(ctx context.Context) (sweep.Report, error) {
+	return sweep.Run(ctx, r.Store, maxAsked, r.look)
+}
+
+// look looks at a task that nobody holds by its lease.
+func (r *Runner) look(ctx context.Context, round *sweep.Sweep, l tasklog.Look) error {
+	loading, account := memory.OpenUpTo(ctx, sweepLoads)
+	defer account.Close()
+	s, err := r.Store.Load(loading, l.ID)
+	var lease tasklog.LeaseInfo
+	switch {
+	case errors.Is(err, memory.ErrFull): // a worker has more
+		lease, err = r.Store.Lease(ctx, l.ID)
+	case err != nil:
+	case s.Busy():
+		return nil
+	case tasklog.Final(s.Task.Status.State):
+		if err := r.Store.Settle(ctx, s); err != nil {
 			return err
-		})
-		return ctx.Err() == nil && (!limited || time.Until(deadline) > sweepMargin)
-	})
-	return n, errors.Join(looking.Wait(), err)
+		}
+		round.Settled()
+		return nil
+	default:
+		lease = s.Lease
+	}
+	if errors.Is(err, tasklog.ErrNotFound) {
+		_, err = r.Store.Postpone(ctx, l, time.Now().Add(gone))
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	return round.Ask(ctx, l, sweep.Next(lease.Asked), func(ctx context.Context) error { return r.Invoke(ctx, l.ID) })
 }
 
 // Cancel cancels a task that nobody runs. It returns [tasklog.ErrConflict] if s is no longer how the task is.

@@ -34,9 +34,10 @@ type Hooks struct {
 
 // Hooked returns the store with hooks around its methods and those of its leases: to wake who waits for a change, to
 // count, and to do harm in tests.
-func Hooked(s Store, h Hooks) Store { return hooked{s, h} }
+func Hooked(s Store, h Hooks) Store { return hooked{HookedLooks(s, h, ""), s, h} }
 
 type hooked struct {
+	Looks
 	store Store
 	hooks Hooks
 }
@@ -126,10 +127,6 @@ func (h hooked) List(ctx context.Context, f Filter, after Position, yield func(P
 
 func (h hooked) Count(ctx context.Context, f Filter) (int, error) {
 	return Get(ctx, h.hooks, Op{Name: "Count", Scope: f.Scope}, func() (int, error) { return h.store.Count(ctx, f) })
-}
-
-func (h hooked) Unfinished(ctx context.Context, yield func(a2a.TaskID) bool) error {
-	return h.hooks.Call(ctx, Op{Name: "Unfinished"}, func() error { return h.store.Unfinished(ctx, yield) })
 }
 
 func (h hooked) Settle(ctx context.Context, s *Snapshot) error {

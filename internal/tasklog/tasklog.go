@@ -137,6 +137,8 @@ type LeaseInfo struct {
 	Cancel bool
 	// Crashes is how many holders before this one, in a row, crashed without having appended anything.
 	Crashes int
+	// Asked is how often the look at the task was postponed since the lease was given. See [Looks].
+	Asked int
 }
 
 // Expired reports whether the lease has ended.
@@ -223,7 +225,7 @@ type Log interface {
 	// created before. Repeating it with the same writer is no error, and gives the same lease.
 	Create(ctx context.Context, h Head, first Entry, c Claim) (Lease, error)
 
-	// Acquire gives the lease that follows the one in s, and makes the task one of those that [Index.Unfinished] finds.
+	// Acquire gives the lease that follows the one in s, and makes the task one of those that [Index] has looked at.
 	// Nobody who held the lease before can append after it. It returns ErrConflict if the lease is no longer the one in s,
 	// or the log has grown. If the lease in s has not ended, it is taken nonetheless: the caller knows that its holder
 	// has not put the message of its turn into the log, and should have. A request to cancel stays. Repeating it with the
@@ -298,12 +300,12 @@ type Index interface {
 	// Count returns how many tasks List would show from the newest on.
 	Count(ctx context.Context, f Filter) (int, error)
 
-	// Unfinished calls yield with the tasks that have not reached a final state, until it returns false. Those that were
-	// to be looked at first come first: when their lease ends as it was given, or, if they were left to a worker, at once.
-	Unfinished(ctx context.Context, yield func(a2a.TaskID) bool) error
+	// Looks are those at the tasks that have not reached a final state: when their lease ends as it was given, or, if they
+	// were left to a worker, at once.
+	Looks
 
-	// Settle tells the index what it has missed of a task that is in a final state and not busy, so that Unfinished no
-	// longer finds it. If somebody has acquired the task since, it does nothing.
+	// Settle tells the index what it has missed of a task that is in a final state and not busy, so that nobody looks at it
+	// any more. If somebody has acquired the task since, it does nothing.
 	Settle(ctx context.Context, s *Snapshot) error
 }
 

@@ -17,7 +17,7 @@ import (
 // tasks: those of package dynamolog.
 const (
 	listShards       = 4
-	unfinishedShards = 8
+	unfinishedShards = tasklog.Shards
 )
 
 // spread returns a number less than n that follows from the id, as package dynamolog spreads tasks

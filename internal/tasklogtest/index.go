@@ -1,6 +1,7 @@
 package tasklogtest
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -10,15 +11,44 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
+// Due returns all looks that are due by then, shard by shard, read in pages of that size.
+func Due(ctx context.Context, s tasklog.Looks, by time.Time, page int) (all []tasklog.Look, err error) {
+	for shard := range tasklog.Shards {
+		for place, more := tasklog.Place(""), true; more; {
+			var looks []tasklog.Look
+			if looks, more, err = s.Due(ctx, shard, by, place, page); err != nil {
+				return nil, err
+			}
+			if all = append(all, looks...); len(looks) > 0 {
+				place = looks[len(looks)-1].Place
+			}
+		}
+	}
+	return all, nil
+}
+
+func mustDue(t *testing.T, s tasklog.Looks, by time.Time, page int) []tasklog.Look {
+	t.Helper()
+	all, err := Due(t.Context(), s, by, page)
+	must(t, err)
+	return all
+}
+
+// Unfinished returns all tasks that are unfinished by the index, whenever they are to be looked at.
+func Unfinished(ctx context.Context, s tasklog.Looks) (ids []a2a.TaskID, err error) {
+	all, err := Due(ctx, s, time.Now().AddDate(100, 0, 0), 1000)
+	for _, l := range all {
+		ids = append(ids, l.ID)
+	}
+	return ids, err
+}
+
 // unfinished reports whether the index shows the task as unfinished.
 func unfinished(t *testing.T, s tasklog.Store, h tasklog.Head) bool {
 	t.Helper()
-	found := false
-	must(t, s.Unfinished(t.Context(), func(id a2a.TaskID) bool {
-		found = id == h.ID
-		return !found
-	}))
-	return found
+	ids, err := Unfinished(t.Context(), s)
+	must(t, err)
+	return slices.Contains(ids, h.ID)
 }
 
 // checkIndex fails the test unless the index shows the task, which is alone in its context, in that
@@ -147,22 +177,109 @@ func testUnfinishedOrder(t *testing.T, s tasklog.Store) {
 	lease.Close()
 
 	want := []a2a.TaskID{order[2], order[1], order[5], order[3], order[0], order[4]}
-	var got []a2a.TaskID
-	must(t, s.Unfinished(t.Context(), func(id a2a.TaskID) bool {
-		if slices.Contains(order, id) {
-			got = append(got, id)
-		}
-		return true
-	}))
+	got, err := Unfinished(t.Context(), s)
+	must(t, err)
+	got = slices.DeleteFunc(got, func(id a2a.TaskID) bool { return !slices.Contains(order, id) })
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)
 	}
-	first := 0
-	must(t, s.Unfinished(t.Context(), func(a2a.TaskID) bool {
-		first++
-		return false
-	}))
-	if first != 1 {
-		t.Errorf("%d tasks after it was told to stop", first)
+	// Only one of them is due, and so are some of other tests.
+	isDue := func(by time.Time, id a2a.TaskID) bool {
+		return slices.ContainsFunc(mustDue(t, s, by, 3), func(l tasklog.Look) bool { return l.ID == id })
 	}
+	if !isDue(now.Add(time.Second), order[2]) || isDue(now.Add(time.Second), order[1]) || !isDue(now.Add(10*time.Minute), order[1]) {
+		t.Error("it is not due what should be")
+	}
+}
+
+// testPostponed checks that of those who saw a look one moves it, and that it begins anew with the next lease.
+func testPostponed(t *testing.T, s tasklog.Store) {
+	h, first := NewTask()
+	_, err := s.Create(t.Context(), h, first, tasklog.Claim{Writer: "w"}) // left to a worker
+	must(t, err)
+	look := func(by time.Time) (found tasklog.Look) {
+		t.Helper()
+		for _, l := range mustDue(t, s, by, 100) {
+			if l.ID == h.ID {
+				found = l
+			}
+		}
+		return found
+	}
+	seen := look(time.Now())
+	if seen.Held || seen.ID == "" || time.Since(seen.Due) > time.Minute {
+		t.Fatalf("it is %+v", seen)
+	}
+	next := time.Now().Add(10 * time.Minute).Truncate(time.Second)
+	for i, want := range []bool{true, false} {
+		moved, err := s.Postpone(t.Context(), seen, next)
+		must(t, err)
+		if moved != want && i > 0 { // of the first, the answer may be lost
+			t.Errorf("postponed the time %d: %t", i+1, moved)
+		}
+	}
+	if l := look(time.Now().Add(5 * time.Minute)); l.ID != "" {
+		t.Errorf("it was postponed, and is due: %+v", l)
+	}
+	if l := look(next); !l.Due.Equal(next) {
+		t.Errorf("it is due %v, want %v", l.Due, next)
+	}
+	lease, err := s.Lease(t.Context(), h.ID)
+	must(t, err)
+	if lease.Asked != 1 || mustLoad(t, s, h.ID).Lease.Asked != 1 {
+		t.Errorf("it was asked for %d times, want 1", lease.Asked)
+	}
+
+	end := time.Now().Add(time.Minute).Truncate(time.Second)
+	held, err := s.Acquire(t.Context(), mustLoad(t, s, h.ID), tasklog.Claim{Writer: "x", Until: end})
+	must(t, err)
+	_, err = held.Renew(t.Context(), end.Add(time.Minute))
+	must(t, err)
+	if l := look(end); !l.Due.Equal(end) || !l.Held {
+		t.Errorf("it was acquired and renewed: %+v, want it held, and due %v", l, end)
+	}
+	if lease, err = s.Lease(t.Context(), h.ID); err != nil || lease.Asked != 0 {
+		t.Errorf("it was asked for %d times since it was acquired, %v", lease.Asked, err)
+	}
+	must(t, held.Append(t.Context(), 2, in(h, a2a.TaskStateCompleted)))
+	held.Close()
+	if moved, err := s.Postpone(t.Context(), tasklog.Look{ID: h.ID, Due: end}, next); moved || err != nil {
+		t.Errorf("postponed though it has ended: %t, %v", moved, err)
+	}
+}
+
+// testPlaces checks that a place is kept, and that a sweep does not set another back.
+func testPlaces(t *testing.T, s tasklog.Store) {
+	at := func() tasklog.Place {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			places, err := s.Places(t.Context())
+			must(t, err)
+			if places[5] == "" && places[7] != "" || time.Now().After(end) {
+				return places[7]
+			}
+		}
+	}
+	save := func(before, now tasklog.Place) { t.Helper(); must(t, s.SavePlace(t.Context(), 7, before, now)) }
+	places, err := s.Places(t.Context())
+	must(t, err)
+	if places[7] != "" {
+		save(places[7], "")
+	}
+	save("", "one")
+	save("", "late")
+	if got := at(); got != "one" {
+		t.Errorf("the place is %q, want the first", got)
+	}
+	save("one", "two")
+	save("one", "late")
+	if got := at(); got != "two" {
+		t.Errorf("the place is %q, want the second", got)
+	}
+	save("two", "")
+	save("", "three")
+	if got := at(); got != "three" {
+		t.Errorf("the place is %q, want the third", got)
+	}
+	save("three", "")
 }

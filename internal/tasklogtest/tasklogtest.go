@@ -57,6 +57,8 @@ func Test(t *testing.T, open func(t *testing.T) tasklog.Store) {
 		{"Poll", testPoll, true},
 		{"Unfinished", testUnfinished, true},
 		{"UnfinishedOrder", testUnfinishedOrder, false},
+		{"Postponed", testPostponed, true},
+		{"Places", testPlaces, true},
 		{"List", testList, false},
 		{"Secret", testSecret, false},
 	}

@@ -14,6 +14,7 @@ import (
 
 	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
 	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/faults"
@@ -95,8 +96,7 @@ func (s *system) sweep(ctx context.Context) {
 // settle returns when no task is unfinished by the index any more, which the sweeper sees to.
 func (s *system) settle(ctx context.Context) error {
 	for {
-		var running []a2a.TaskID
-		err := s.log.Unfinished(ctx, func(id a2a.TaskID) bool { running = append(running, id); return true })
+		running, err := tasklogtest.Unfinished(ctx, s.log)
 		if err == nil && len(running) == 0 {
 			return nil
 		}

@@ -76,10 +76,18 @@ func (m *Meter) handle(
 		p.ReturnConsumedCapacity, consistent = total, p.ConsistentRead
 	case *dynamodb.GetItemInput:
 		p.ReturnConsumedCapacity, consistent = total, p.ConsistentRead
+	case *dynamodb.BatchGetItemInput: // dynamolog's are eventually consistent, and of one table
+		p.ReturnConsumedCapacity = total
 	default:
 		return out, md, fmt.Errorf("dynamodblocal: the meter has no price for %T", p)
 	}
 	least := 0.5
+	if batch, ok := in.Parameters.(*dynamodb.BatchGetItemInput); ok {
+		// An item that is not there costs as one that is small.
+		for _, of := range batch.RequestItems {
+			least = 0.5 * float64(len(of.Keys))
+		}
+	}
 	if consistent != nil && *consistent {
 		least = 1
 	}
@@ -95,6 +103,8 @@ func (m *Meter) handle(
 			u.Write = *r.ConsumedCapacity.CapacityUnits
 		case *dynamodb.QueryOutput:
 			u.Read = max(least, *r.ConsumedCapacity.CapacityUnits)
+		case *dynamodb.BatchGetItemOutput:
+			u.Read = max(least, *r.ConsumedCapacity[0].CapacityUnits)
 		case *dynamodb.GetItemOutput:
 			u.Read = max(least, *r.ConsumedCapacity.CapacityUnits)
 		}

@@ -42,7 +42,10 @@ var fields = map[string]map[string]string{
 		"config!": `"[\w-]+"`, "end": `"(put off|given up|left|lost)"`, "pushes": count, "pushFailures": `1`, "deliveryMs!": number,
 		"task!": id, "trace": traceID,
 	},
-	telemetry.Sweep: {"running": count, "due": count, "sweepMs!": number},
+	telemetry.Sweep: {
+		"running": count, "asked": count, "settled": count, "due": count, "pushesAsked": count, "left": count, "behind": count,
+		"oldestMs": count, "sweepMs!": number,
+	},
 }
 
 const (

@@ -1,0 +1,206 @@
+package dynamolog_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go/middleware"
+
+	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/run"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
+	"a2alambda/localtest/dynamodblocal"
+)
+
+// sweeper is a runner that sweeps, and whom it asks for.
+type sweeper struct {
+	*run.Runner
+	mu    sync.Mutex
+	asked []string
+}
+
+func newSweeper(client *dynamodb.Client, table string) *sweeper {
+	s := new(sweeper)
+	s.Runner = run.New(run.Config{
+		Store: dynamolog.New(client, table), Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Invoke: func(_ context.Context, id a2a.TaskID) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.asked = append(s.asked, string(id))
+			return nil
+		},
+	})
+	return s
+}
+
+// items returns those of a task whose holder has renewed its lease.
+func items(t *testing.T, client *dynamodb.Client, table string) []dynamodblocal.Item {
+	t.Helper()
+	l := dynamolog.New(client, table)
+	h, _, lease := create(t, l)
+	_, err := lease.Renew(t.Context(), time.Now().Add(time.Hour))
+	must(t, err)
+	var all []dynamodblocal.Item
+	for _, sk := range []string{"H", "L"} {
+		it, err := dynamodblocal.Read(t.Context(), client, table, string(h.ID), sk)
+		must(t, err)
+		all = append(all, it)
+	}
+	must(t, lease.Append(t.Context(), 2, in(h, a2a.TaskStateCompleted)))
+	lease.Close()
+	return all
+}
+
+// due returns what makes the first leases of tasks end then.
+func due(at time.Time) func(int, dynamodblocal.Item) {
+	return func(_ int, it dynamodblocal.Item) {
+		if _, head := it["run"]; head {
+			it["cr"], it["u"] = dynamodblocal.Number(at.Unix()), dynamodblocal.Number(at.UnixMilli())
+		}
+	}
+}
+
+// TestSweepCost holds a sweep to its price: what is not due costs nothing, however much it is; a task that runs costs half a
+// read unit and its share of the index, and no write.
+func TestSweepCost(t *testing.T) {
+	t.Parallel()
+	client, table := newTable(t)
+	whole := items(t, client, table)
+	metered, cost := dynamodblocal.NewMeter(client)
+	sweep := func(looked int) dynamodblocal.Units {
+		t.Helper()
+		cost.Reset()
+		s := newSweeper(metered, table)
+		report, err := s.Sweep(t.Context())
+		if must(t, err); report.Looked != looked || len(s.asked) > 0 {
+			t.Errorf("%+v, %d asked for, want %d looked at, and none asked for", report, len(s.asked), looked)
+		}
+		return cost.Units()
+	}
+	none := sweep(0)
+	for _, n := range []int{300, 3000} {
+		_, err := dynamodblocal.Tasks(t.Context(), client, table, n, whole[:1], due(time.Now().Add(time.Hour)))
+		must(t, err)
+		if got := sweep(0); got != none {
+			t.Errorf("with %d tasks that are not due: %+v, want %+v as with none", n, got, none)
+		}
+	}
+	t.Logf("a sweep of nothing: %+v", none)
+	for _, n := range []int{200, 2000} {
+		client, table := newTable(t)
+		_, err := dynamodblocal.Tasks(t.Context(), client, table, n, whole, due(time.Now().Add(-time.Hour)))
+		must(t, err)
+		metered, cost := dynamodblocal.NewMeter(client)
+		report, err := newSweeper(metered, table).Sweep(t.Context())
+		u := cost.Units()
+		if must(t, err); report.Looked != n || report.Asked != 0 {
+			t.Errorf("%+v", report)
+		}
+		each := (u.Read - none.Read) / float64(n)
+		t.Logf("%d that run: %+v, %.3f read units each", n, u, each)
+		if each > 0.55 || u.Write != 0 {
+			t.Errorf("%d that run: %.3f read units each, want 0.55 at most, and %v write units, want none", n, each, u.Write)
+		}
+	}
+}
+
+// TestSweepSettles has the index not been told of the end of tasks: the sweeper does it, and asks nobody. Those that
+// are too large for it are a worker's, and those that have expired are nobody's.
+func TestSweepSettles(t *testing.T) {
+	t.Parallel()
+	client, table := newTable(t)
+	l := dynamolog.New(client, table)
+	s := newSweeper(client, table)
+	// as makes the head of a task as if nobody had told it of the end.
+	as := func(h tasklog.Head, change func(dynamodblocal.Item)) {
+		t.Helper()
+		it, err := dynamodblocal.Read(t.Context(), client, table, string(h.ID), "H")
+		must(t, err)
+		it["run"], it["cr"] = dynamodblocal.String("3"), dynamodblocal.Number(time.Now().Add(-time.Minute).Unix())
+		change(it)
+		_, err = client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: it})
+		must(t, err)
+	}
+	ended := func(state a2a.TaskState, texts ...string) tasklog.Head {
+		t.Helper()
+		h, _, lease := create(t, l)
+		first := int64(2)
+		for _, text := range texts {
+			must(t, lease.Append(t.Context(), first, []tasklog.Entry{tasklogtest.Status(h, a2a.TaskStateWorking, text)}))
+			first++
+		}
+		must(t, lease.Append(t.Context(), first, in(h, state)))
+		lease.Close()
+		return h
+	}
+	text := string(slices.Repeat([]byte("text "), 400_000))
+	completed, waits, large := ended(a2a.TaskStateCompleted), ended(a2a.TaskStateInputRequired), ended(a2a.TaskStateCompleted, text)
+	expired := ended(a2a.TaskStateWorking)
+	for _, h := range []tasklog.Head{completed, waits, large} {
+		as(h, func(it dynamodblocal.Item) {
+			it["s"], it["seq"] = dynamodblocal.String("TASK_STATE_SUBMITTED"), dynamodblocal.Number(1)
+		})
+	}
+	as(expired, func(it dynamodblocal.Item) { it["x"] = dynamodblocal.Number(time.Now().Unix() - 1) })
+	report, err := s.Sweep(t.Context())
+	must(t, err)
+	if report.Looked != 4 || report.Settled != 2 || report.Asked != 1 || !slices.Equal(s.asked, []string{string(large.ID)}) {
+		t.Errorf("%+v, asked for %v, want two settled, and %s asked for", report, s.asked, large.ID)
+	}
+	for _, h := range []tasklog.Head{completed, waits} {
+		n, err := l.Count(t.Context(), tasklog.Filter{Scope: h.Scope, ContextID: h.ContextID, State: load(t, l, h.ID).Task.Status.State})
+		if err != nil || n != 1 {
+			t.Errorf("listed in its state: %d, %v", n, err)
+		}
+	}
+	left, err := tasklogtest.Unfinished(t.Context(), l)
+	must(t, err)
+	if slices.Contains(left, completed.ID) || slices.Contains(left, waits.ID) || !slices.Contains(left, large.ID) {
+		t.Errorf("unfinished are %v", left)
+	}
+	if report, err := s.Sweep(t.Context()); err != nil || report.Looked != 0 {
+		t.Errorf("at once again: %+v, %v", report, err)
+	}
+}
+
+// TestSweepShardFails has one shard not be readable: the others are swept, and the error is told.
+func TestSweepShardFails(t *testing.T) {
+	t.Parallel()
+	client, table := newTable(t)
+	ids, err := dynamodblocal.Tasks(t.Context(), client, table, 100, items(t, client, table)[:1], due(time.Now().Add(-time.Minute)))
+	must(t, err)
+	o := client.Options()
+	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("shard", func(
+			ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
+		) (out middleware.InitializeOutput, md middleware.Metadata, err error) {
+			if q, ok := in.Parameters.(*dynamodb.QueryInput); ok && q.IndexName != nil {
+				for _, v := range q.ExpressionAttributeValues {
+					if v, ok := v.(*types.AttributeValueMemberS); ok && v.Value == "3" {
+						return out, md, errors.New("no such shard")
+					}
+				}
+			}
+			return next.HandleInitialize(ctx, in)
+		}), middleware.Before)
+	})
+	s := newSweeper(dynamodb.New(o), table)
+	report, err := s.Sweep(t.Context())
+	if err == nil || report.Asked != len(s.asked) || report.Asked < 70 || report.Asked == 100 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	s = newSweeper(client, table)
+	if rest, err := s.Sweep(t.Context()); err != nil || rest.Asked != len(ids)-report.Asked {
+		t.Errorf("when it can be read: %+v, %v, want the other %d", rest, err, len(ids)-report.Asked)
+	}
+}

@@ -1,0 +1,278 @@
+package run_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/memlog"
+	"a2alambda/internal/run"
+	"a2alambda/internal/sweep"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
+)
+
+// queue creates tasks that are left to workers.
+func queue(t *testing.T, l tasklog.Store, n int) (ids []a2a.TaskID) {
+	t.Helper()
+	for range n {
+		h, first := tasklogtest.NewTask()
+		if _, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w"}); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, h.ID)
+	}
+	return ids
+}
+
+// asking is a runner whose workers never come, and how often each was asked for.
+type asking struct {
+	*run.Runner
+	mu    sync.Mutex
+	times map[a2a.TaskID]int
+}
+
+func newAsking(l tasklog.Store) *asking {
+	a := &asking{Runner: runner(l, io.Discard, nil), times: map[a2a.TaskID]int{}}
+	a.Invoke = func(_ context.Context, id a2a.TaskID) error {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.times[id]++
+		return nil
+	}
+	return a
+}
+
+// round sweeps for a minute at most, as the sweeper does.
+func (a *asking) round(t *testing.T) (sweep.Report, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	report, err := a.Sweep(ctx)
+	if ctx.Err() != nil {
+		t.Error("the sweep did not end in time")
+	}
+	return report, err
+}
+
+// TestSweepAsksLessAndLess has no worker come for a thousand tasks: of ten sweeps, each a minute after the other, some ask for
+// it, and not all for all at the same time. Later they are asked for each quarter of an hour.
+func TestSweepAsksLessAndLess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		ids := queue(t, l, 1000)
+		a := newAsking(l)
+		var asked []int
+		for range 10 {
+			report, err := a.round(t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			asked = append(asked, report.Asked)
+			time.Sleep(time.Minute)
+		}
+		for _, id := range ids {
+			if n := a.times[id]; n < 3 || n > 6 {
+				t.Errorf("asked for %d times in ten minutes, want 3 to 6", n)
+				break
+			}
+		}
+		if asked[0] != 1000 || asked[1] != 1000 || asked[8] == 1000 || asked[9] == 1000 {
+			t.Errorf("the sweeps asked for %v", asked)
+		}
+		for range 20 {
+			time.Sleep(time.Minute)
+			if _, err := a.round(t); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, id := range ids {
+			if n := a.times[id]; n < 5 || n > 9 {
+				t.Errorf("asked for %d times in half an hour, want 5 to 9", n)
+				break
+			}
+		}
+		// Somebody takes one, and crashes: it is found at once.
+		s, err := l.Load(t.Context(), ids[0])
+		if err == nil {
+			_, err = l.Acquire(t.Context(), s, tasklog.Claim{Writer: "x", Until: time.Now().Add(run.LeaseTime)})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := a.times[ids[0]]
+		time.Sleep(time.Minute)
+		if _, err := a.round(t); err != nil || a.times[ids[0]] != before+1 {
+			t.Errorf("it was taken, and asked for %d times more, %v", a.times[ids[0]]-before, err)
+		}
+	})
+}
+
+// TestSweepAsksForSoMany has more tasks wait for workers than a sweep may ask for: what is left is asked for by the next ones.
+func TestSweepAsksForSoMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		ids := queue(t, l, 5000)
+		a := newAsking(l)
+		for i, want := range []int{2000, 2000, 1000} {
+			report, err := a.round(t)
+			if err != nil || report.Asked != want || report.Asked+report.Left != report.Looked {
+				t.Errorf("sweep %d: %+v, %v, want %d asked for", i+1, report, err, want)
+			}
+			time.Sleep(time.Second)
+		}
+		for _, id := range ids {
+			if a.times[id] != 1 {
+				t.Fatalf("asked for %d times", a.times[id])
+			}
+		}
+	})
+}
+
+// TestSweepGoesOn has sweeps be short of time: each ends before its deadline, and goes on where the last one stopped, so that
+// all are looked at, the youngest included, and none twice before all others were.
+func TestSweepGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		h, first := tasklogtest.NewTask()
+		ids := queue(t, l, 500)
+		loads := map[a2a.TaskID]int{}
+		var mu sync.Mutex
+		a := newAsking(tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Load", Do: func(_ context.Context, op tasklog.Op) error {
+			mu.Lock()
+			loads[op.ID]++
+			mu.Unlock()
+			time.Sleep(time.Second)
+			return errThrottled // so that they stay due
+		}}))
+		looked := 0
+		for i := range 3 {
+			report, err := a.round(t)
+			if err == nil || (report.Behind == 1) != (i < 2) {
+				t.Errorf("sweep %d: %+v, %v", i+1, report, err)
+			}
+			looked += report.Looked
+			// One that becomes due meanwhile has its turn at the end.
+			if _, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if looked != 501 || len(loads) != 501 {
+			t.Errorf("%d looks at %d tasks in three sweeps, want 501", looked, len(loads))
+		}
+		for _, id := range append(ids, h.ID) {
+			if loads[id] != 1 {
+				t.Errorf("a task was looked at %d times", loads[id])
+			}
+		}
+	})
+}
+
+// TestSweepTwice has two sweepers at once: each task is asked for once, and what they store about where they stopped does no harm.
+func TestSweepTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		ids := queue(t, l, 300)
+		a := newAsking(tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Load", Do: func(context.Context, tasklog.Op) error {
+			time.Sleep(time.Second)
+			return nil
+		}}))
+		for minute := range 2 {
+			var both sync.WaitGroup
+			for range 2 {
+				both.Go(func() {
+					if _, err := a.round(t); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			both.Wait()
+			for _, n := range a.times {
+				if minute == 0 && n > 1 {
+					t.Fatal("both have asked for a task")
+				}
+			}
+			if minute == 0 && len(a.times) == len(ids) {
+				t.Error("they had time for all")
+			}
+		}
+		if len(a.times) != len(ids) {
+			t.Errorf("%d of %d were asked for", len(a.times), len(ids))
+		}
+	})
+}
+
+// TestSweepInvokeFails has nobody to ask, at once or after a long time: the sweep sees to all else, and ends in time.
+func TestSweepInvokeFails(t *testing.T) {
+	for name, invoke := range map[string]func(context.Context, a2a.TaskID) error{
+		"fails": func(context.Context, a2a.TaskID) error { return errThrottled },
+		"hangs": func(ctx context.Context, _ a2a.TaskID) error { <-ctx.Done(); return ctx.Err() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := new(memlog.Log)
+				queue(t, l, 500)
+				loads := 0
+				var mu sync.Mutex
+				a := newAsking(tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Load", Do: func(context.Context, tasklog.Op) error {
+					mu.Lock()
+					defer mu.Unlock()
+					loads++
+					return nil
+				}}))
+				works := a.Invoke
+				a.Invoke = invoke
+				report, err := a.round(t)
+				if err == nil || report.Looked != 500 || loads != 500 || report.Asked != 0 || report.Left < 400 {
+					t.Errorf("%d loaded, %+v, %v", loads, report, err)
+				}
+				a.Invoke = works
+				if report, err = a.round(t); err != nil || report.Asked < 400 {
+					t.Errorf("when it works again: %+v, %v", report, err)
+				}
+				time.Sleep(time.Minute)
+				if report, err = a.round(t); err != nil || len(a.times) != 500 {
+					t.Errorf("a minute later: %d asked for, %+v, %v", len(a.times), report, err)
+				}
+			})
+		})
+	}
+}
+
+// TestSweepHealthy has tasks that run, that wait for a time far away, and one that has expired: nobody is asked for, and what
+// is not due is not looked at.
+func TestSweepHealthy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		for _, c := range []struct{ until, renewed time.Duration }{{run.LeaseTime, 10 * time.Minute}, {30 * time.Minute, 0}} {
+			h, first := tasklogtest.NewTask()
+			lease, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Until: time.Now().Add(c.until)})
+			if err == nil && c.renewed > 0 {
+				_, err = lease.Renew(t.Context(), time.Now().Add(c.renewed))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		a := newAsking(l)
+		var unread error
+		a.Store = tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Load", Do: func(context.Context, tasklog.Op) error {
+			unread = errors.New("a task was loaded")
+			return nil
+		}})
+		time.Sleep(time.Minute)
+		if report, err := a.round(t); err != nil || report.Looked != 1 || len(a.times) != 0 || unread != nil {
+			t.Errorf("%+v, %v, %d asked for, %v", report, err, len(a.times), unread)
+		}
+		time.Sleep(29 * time.Minute) // the time has come, and the other's holder is gone
+		if report, err := a.round(t); err != nil || report.Looked != 2 || report.Asked != 2 || report.Oldest < 19*time.Minute {
+			t.Errorf("%+v, %v", report, err)
+		}
+	})
+}
