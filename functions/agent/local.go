@@ -142,11 +142,11 @@ func (l *local) begin(job func()) {
 	})
 }
 
-// deliver delivers a push notification configuration in the background.
-func (l *local) deliver(_ context.Context, id a2a.TaskID, config string) error {
+// deliver delivers push notification configurations in the background.
+func (l *local) deliver(_ context.Context, refs ...push.Ref) error {
 	l.begin(func() {
-		if err := l.deliverer.Deliver(context.Background(), id, config); err != nil {
-			l.runner.Logger.Error("delivery failed", "task", id, "config", config, "error", err)
+		if err := l.deliverer.Deliver(context.Background(), refs...); err != nil {
+			l.runner.Logger.Error("delivery failed", "configs", refs, "error", err)
 		}
 	})
 	return nil
@@ -166,7 +166,7 @@ func (l *local) work(_ context.Context, id a2a.TaskID) error {
 func (l *local) sweep(ctx context.Context) {
 	for {
 		_, err := l.runner.Sweep(ctx)
-		_, pushErr := push.Sweep(ctx, l.pushes, l.deliver)
+		_, pushErr := push.Sweep(ctx, l.pushes, push.Gather(l.deliver))
 		if err = errors.Join(err, pushErr); err != nil && ctx.Err() == nil {
 			l.runner.Logger.Error("sweep failed", "error", err)
 		}
