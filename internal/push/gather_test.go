@@ -58,7 +58,8 @@ func TestGather(t *testing.T) {
 		if err := ask(ctx, "a", "c"); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
-		time.Sleep(time.Second) // it is asked for all the same
+		time.Sleep(2 * time.Second) // it is asked for all the same
+		synctest.Wait()
 		if len(asked) != 121 {
 			t.Errorf("%d configurations in the end", len(asked))
 		}
