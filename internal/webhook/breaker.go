@@ -23,8 +23,8 @@ const (
 	// trialTime is how long others wait for what a trial finds out.
 	trialTime = timeout + 5*time.Second
 
-	// slowFor is how long wake-ups send nothing to a host that has not answered in the
-	// time of one.
+	// slowFor is how long wake-ups send nothing to a host that has not answered breakAfter of their
+	// configurations in a row in their time.
 	slowFor = time.Minute
 
 	// ownTry is how many times in a row a configuration is put off before it is tried whatever the
@@ -69,14 +69,18 @@ func (h *hosts) of(raw string) *host {
 }
 
 // host is a breaker: while a host gives no answers, few requests wait for them. An answer is one
-// whatever it says: a webhook that refuses an event is put off for itself, and costs no time.
+// whatever it says: a webhook that refuses an event is put off for itself, and costs no time. A request
+// without an answer says nothing of a host that has answered others since it began.
 type host struct {
 	mu      sync.Mutex
 	answers chan struct{}     // closed after an answer, until there is none in time
 	silent  map[push.Ref]bool // that got no answer since the last one, until the breaker opens
 	opened  int               // how often it has opened since the last answer; 0 if it is closed
 	retry   time.Time         // when a trial may begin, if it is open
+	late    map[push.Ref]bool // that got no answer in a wake-up since the last one that was in time
 	slow    time.Time         // until when wake-ups send nothing
+	last    time.Time         // when it answered
+	quick   time.Time         // when it answered in a wake-up's time
 }
 
 // answering returns a channel that is closed if, or once, the host answers.
@@ -116,10 +120,11 @@ func (h *host) open() bool {
 func (h *host) answered(after time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.silent, h.opened = nil, 0
-	h.slow = time.Time{}
-	if after >= firstTry {
-		h.slow = time.Now().Add(slowFor)
+	h.silent, h.opened, h.last = nil, 0, time.Now()
+	if after < firstTry {
+		h.late, h.slow, h.quick = nil, time.Time{}, h.last
+	} else if len(h.late) >= breakAfter {
+		h.slow = h.last.Add(slowFor)
 	}
 	select {
 	case <-h.answers:
@@ -128,28 +133,39 @@ func (h *host) answered(after time.Duration) {
 	}
 }
 
-// late tells the breaker that a wake-up got no answer in its time: others may get one in theirs.
-func (h *host) late() {
+// wasLate tells the breaker that a wake-up got no answer in its time: others may get one in theirs. The
+// rest of the wake-up does not try.
+func (h *host) wasLate(ref push.Ref, begun time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.slow = time.Now().Add(slowFor)
+	if !h.quick.Before(begun) {
+		return
+	}
 	h.doubt()
+	if len(h.late) < breakAfter {
+		add(&h.late, ref)
+	}
+	wait := patience
+	if len(h.late) == breakAfter {
+		wait = slowFor
+	}
+	h.slow = time.Now().Add(wait)
 }
 
 // failed tells the breaker that a configuration got no answer.
-func (h *host) failed(ref push.Ref, trial bool) {
+func (h *host) failed(ref push.Ref, begun time.Time, trial bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if !h.last.Before(begun) {
+		return
+	}
 	h.doubt()
 	switch {
 	case trial:
 	case h.opened > 0:
 		return // it began before, or was an own try
 	default:
-		if h.silent == nil {
-			h.silent = make(map[push.Ref]bool)
-		}
-		if h.silent[ref] = true; len(h.silent) < breakAfter {
+		if add(&h.silent, ref); len(h.silent) < breakAfter {
 			return
 		}
 		h.silent = nil
@@ -165,4 +181,11 @@ func (h *host) doubt() {
 		h.answers = make(chan struct{})
 	default:
 	}
+}
+
+func add(to *map[push.Ref]bool, ref push.Ref) {
+	if *to == nil {
+		*to = make(map[push.Ref]bool)
+	}
+	(*to)[ref] = true
 }

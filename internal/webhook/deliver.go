@@ -23,20 +23,26 @@ var (
 	errLater = errors.New("out of time")
 )
 
+// limits are those of a delivery.
+type limits struct {
+	wakeUp bool      // it is of one
+	stop   time.Time // when no request may begin any more; zero if there is no limit
+	share  time.Time // when none may if one was accepted, as others wait; zero if there is no limit
+}
+
 // delivery is a delivery under way.
 type delivery struct {
 	*Deliverer
 	push.Config // its Progress is newer than what is stored
 	claim       push.Claim
 	host        *host
-	wakeUp      bool          // it is of one
 	trial       bool          // the host's breaker waits for what comes of it
 	fold        *tasklog.Fold // what is sent in 0.3; nil in 1.0
 	saved       time.Time     // when progress was saved
-	stop        time.Time     // when no request may begin any more; zero if there is no limit
-	end         string        // how the delivery ended, if not with the log's last event
-	breaker     string        // "open" or "slow", if that was the reason
-	sent        int           // requests that were accepted
+	limits
+	end     string // how the delivery ended, if not with the log's last event
+	breaker string // "open" or "slow", if that was the reason
+	sent    int    // requests that were accepted
 	// endless says that an answer had no end: for others the delivery does not wait.
 	endless bool
 }
@@ -44,7 +50,7 @@ type delivery struct {
 // deliver claims a configuration and delivers it to the end of the log, or leaves the rest, for which
 // the caller asks for another invocation. It returns an error of the store as it is: the claim ends by
 // itself then, and the configuration is due.
-func (d *Deliverer) deliver(ctx context.Context, ref push.Ref, wakeUp bool, stop time.Time) (left bool, err error) {
+func (d *Deliverer) deliver(ctx context.Context, ref push.Ref, l limits) (left bool, err error) {
 	usage := new(telemetry.Usage)
 	ctx = telemetry.With(ctx, usage)
 	now := time.Now()
@@ -56,7 +62,7 @@ func (d *Deliverer) deliver(ctx context.Context, ref push.Ref, wakeUp bool, stop
 	defer account.Close()
 	run := delivery{
 		Deliverer: d, Config: claim.Config(), claim: claim, host: d.hosts.of(claim.Config().Push.URL),
-		wakeUp: wakeUp, saved: now, stop: stop,
+		limits: l, saved: now,
 	}
 	left, err = run.begin(ctx)
 	if errors.Is(err, memory.ErrFull) {
@@ -179,7 +185,8 @@ func (d *delivery) send(ctx context.Context, seq int64, encode func() ([]byte, e
 // ready returns nil when a request may begin.
 func (d *delivery) ready(ctx context.Context) error {
 	now := time.Now()
-	if !d.stop.IsZero() && !now.Before(d.stop) {
+	over := func(end time.Time) bool { return !end.IsZero() && !now.Before(end) }
+	if over(d.stop) || over(d.share) && d.sent > 0 { // reading alone may take longer than its share
 		return errLater
 	}
 	if now.Sub(d.saved) >= saveEvery { // before that, more than claimMargin of the claim is left

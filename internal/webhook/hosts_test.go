@@ -20,8 +20,12 @@ func byName(after time.Duration) func(r *http.Request, _ int64) (*http.Response,
 		if strings.HasPrefix(r.URL.Host, "hangs") {
 			return hang(r)
 		}
-		time.Sleep(after)
-		return status(http.StatusOK), nil
+		select {
+		case <-time.After(after):
+			return status(http.StatusOK), nil
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
 	}
 }
 
@@ -221,6 +225,71 @@ func TestSharedHost(t *testing.T) {
 		got := w.hook.requests(good)
 		if numbers(got) != "1" || got[0].at.Sub(begun) > 14*time.Minute {
 			t.Fatalf("the healthy one got %v", got)
+		}
+	})
+}
+
+// TestOneHangsAtItsHost has one webhook hang at a host where others answer: these are served by the
+// wake-up, and by the next.
+func TestOneHangsAtItsHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(r *http.Request, _ int64) (*http.Response, error) {
+			if strings.HasPrefix(r.URL.Path, "/hangs") {
+				return hang(r)
+			}
+			return status(http.StatusOK), nil
+		})
+		for i := range 5 {
+			hanging, good := fmt.Sprintf("%shangs/%d", url, i), fmt.Sprintf("%sgood/%d", url, i)
+			begun := time.Now()
+			must(t, w.Wake(t.Context(), w.task(t, 1, hanging).ID, w.task(t, 1, good).ID))
+			if got := w.hook.requests(good); numbers(got) != "1" || got[0].at != begun {
+				t.Errorf("wake-up %d: the healthy one got %s", i, numbers(got))
+			}
+		}
+	})
+}
+
+// TestAnswersBesideHanging has webhooks hang in an invocation at a host that answers others meanwhile: its
+// breaker stays closed, and what comes next is served at once.
+func TestAnswersBesideHanging(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(r *http.Request, _ int64) (*http.Response, error) {
+			if strings.HasPrefix(r.URL.Path, "/hangs") {
+				return hang(r)
+			}
+			time.Sleep(100 * time.Millisecond)
+			return status(http.StatusOK), nil
+		})
+		refs := []push.Ref{{TaskID: w.task(t, 1, url+"good").ID, ID: "c"}}
+		for i := range 3 {
+			refs = append(refs, push.Ref{TaskID: w.task(t, 1, fmt.Sprintf("%shangs/%d", url, i)).ID, ID: "c"})
+		}
+		must(t, w.Deliver(t.Context(), refs...))
+		must(t, w.Wake(t.Context(), w.task(t, 1, url+"next").ID))
+		w.hook.want(url+"good", "1")
+		w.hook.want(url+"next", "1")
+	})
+}
+
+// TestShare has a webhook of many slow events among others at its host: they take turns.
+func TestShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, byName(2*time.Second))
+		var refs []push.Ref
+		for i := range 20 {
+			refs = append(refs, push.Ref{TaskID: w.task(t, 100, fmt.Sprintf("%s%d", url, i)).ID, ID: "c"})
+		}
+		begun := time.Now()
+		must(t, w.Deliver(t.Context(), refs...))
+		for i := range refs {
+			if got := w.hook.requests(fmt.Sprintf("%s%d", url, i)); len(got) == 0 || got[0].at.Sub(begun) > 40*time.Second {
+				t.Errorf("webhook %d has waited too long: %s", i, numbers(got))
+			}
+		}
+		must(t, w.work(t.Context())...)
+		for i := range refs {
+			w.hook.want(fmt.Sprintf("%s%d", url, i), upTo(100))
 		}
 	})
 }

@@ -71,17 +71,18 @@ func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 	// Not sent: it says that the request may be repeated if the connection turns out to be closed.
 	req.Header["Idempotency-Key"] = nil
 
+	ref := push.Ref{TaskID: d.TaskID, ID: d.ID}
 	resp, err := d.config.Client.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if limited.Err() != nil && d.wakeUp {
-			d.host.late()
+			d.host.wasLate(ref, begun)
 			return errLater
 		}
 		if !errors.Is(err, ErrBlocked) {
-			d.host.failed(push.Ref{TaskID: d.TaskID, ID: d.ID}, d.trial)
+			d.host.failed(ref, begun, d.trial)
 			d.trial = false
 		}
 		if limited.Err() != nil {

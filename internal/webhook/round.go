@@ -30,7 +30,6 @@ type round struct {
 	*Deliverer
 	wakeUp bool
 	stop   time.Time     // when no request may begin any more; zero if there is no limit
-	share  time.Duration // how long each delivery begins requests; zero if there is no limit
 	tasks  *fanout.Group // looked at
 	all    *fanout.Group // the deliveries
 	places lane          // for all
@@ -47,9 +46,9 @@ func newLane(any, doubt int) *lane {
 	return &lane{make(chan struct{}, any), make(chan struct{}, doubt)}
 }
 
-func (d *Deliverer) round(wakeUp bool, stop time.Time, share time.Duration) *round {
+func (d *Deliverer) round(wakeUp bool, stop time.Time) *round {
 	return &round{
-		Deliverer: d, wakeUp: wakeUp, stop: stop, share: share,
+		Deliverer: d, wakeUp: wakeUp, stop: stop,
 		tasks: fanout.New(lookAtOnce), all: fanout.New(-1),
 		places: *newLane(atOnce, atOnce), lanes: make(map[*host]*lane),
 	}
@@ -80,11 +79,7 @@ func (r *round) begin(ctx context.Context, c push.Config) {
 // deliverInTurn delivers once there is a place.
 func (r *round) deliverInTurn(ctx context.Context, ref push.Ref, h *host) (left bool, err error) {
 	defer r.enter(h)()
-	stop := r.stop
-	if end := time.Now().Add(r.share); r.share > 0 && (stop.IsZero() || end.Before(stop)) {
-		stop = end
-	}
-	return r.deliver(ctx, ref, r.wakeUp, stop)
+	return r.deliver(ctx, ref, limits{wakeUp: r.wakeUp, stop: r.stop, share: time.Now().Add(share)})
 }
 
 // enter waits for a place, and returns what gives it back.

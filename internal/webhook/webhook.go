@@ -48,10 +48,10 @@
 // # When a host hangs
 //
 // Of an invocation's deliveries, few are at one host, until that has answered. If a host does not
-// answer a wake-up in time, wake-ups leave what is for it to others, for a minute. If it does not
-// answer three configurations in a row, though they had time, its breaker opens: deliveries are put
-// off without a request, for half a minute at first. Then one is a trial. An answer closes the breaker.
-// A breaker is a process's own. Others see the time until which a delivery was put off.
+// answer three configurations in a row in a wake-up's time, wake-ups leave what is for it to others,
+// for a minute. If it does not answer three in a row though they had time, its breaker opens:
+// deliveries are put off without a request, for half a minute at first. Then one is a trial. An answer
+// closes the breaker. It is a process's own. Others see until when a delivery was put off.
 //
 // Hosts may be shared by tenants. So an answer is one whatever its status, and a configuration that
 // was put off three times in a row is tried all the same, which is after ten minutes at most. If it is
@@ -160,7 +160,7 @@ func New(c Config) *Deliverer {
 // Wake leaves the rest to further invocations. An error is never a webhook's: the store could not be
 // asked, and Wake has to be called again.
 func (d *Deliverer) Wake(ctx context.Context, ids ...a2a.TaskID) error {
-	r := d.round(true, d.stop(ctx, time.Now().Add(patience)), 0)
+	r := d.round(true, d.until(ctx, time.Now().Add(patience)))
 	for _, id := range ids {
 		r.tasks.Go(id, func() error { return r.look(ctx, id) })
 	}
@@ -187,15 +187,15 @@ func (r *round) look(ctx context.Context, id a2a.TaskID) error {
 // [push.ErrGivenUp] if delivery is given up, or was before. For one of several that is given up, it
 // asks for an invocation that is about it alone.
 func (d *Deliverer) Deliver(ctx context.Context, refs ...push.Ref) error {
-	stop := d.stop(ctx, time.Time{})
+	stop := d.until(ctx, time.Time{})
 	if len(refs) == 1 {
-		left, err := d.deliver(ctx, refs[0], false, stop)
+		left, err := d.deliver(ctx, refs[0], limits{stop: stop})
 		if left {
 			d.invoked(ctx, refs[0], d.config.Invoke(ctx, refs[0]))
 		}
 		return err
 	}
-	r := d.round(false, stop, share)
+	r := d.round(false, stop)
 	for _, ref := range refs {
 		r.tasks.Go(ref.TaskID, func() error {
 			// The host has to be known before there is a claim, for that does not wait.
@@ -209,9 +209,9 @@ func (d *Deliverer) Deliver(ctx context.Context, refs ...push.Ref) error {
 	return r.wait()
 }
 
-// stop returns when the last request may begin: well before the end of ctx, and not after the given
+// until returns when the last request may begin: well before the end of ctx, and not after the given
 // time unless that is zero. It returns zero if there is no limit.
-func (d *Deliverer) stop(ctx context.Context, at time.Time) time.Time {
+func (d *Deliverer) until(ctx context.Context, at time.Time) time.Time {
 	if end, ok := ctx.Deadline(); ok {
 		if last := end.Add(-claimMargin); at.IsZero() || last.Before(at) {
 			return last
