@@ -142,11 +142,11 @@ func (l *local) begin(job func()) {
 	})
 }
 
-// deliver delivers a push notification configuration in the background.
-func (l *local) deliver(_ context.Context, id a2a.TaskID, config string) error {
+// deliver delivers push notification configurations in the background.
+func (l *local) deliver(_ context.Context, refs ...push.Ref) error {
 	l.begin(func() {
-		if err := l.deliverer.Deliver(context.Background(), id, config); err != nil {
-			l.runner.Logger.Error("delivery failed", "task", id, "config", config, "error", err)
+		if err := l.deliverer.Deliver(context.Background(), refs...); err != nil {
+			l.runner.Logger.Error("delivery failed", "configs", refs, "error", err)
 		}
 	})
 	return nil
@@ -169,7 +169,7 @@ func (l *local) sweep(ctx context.Context) {
 		var rounds sync.WaitGroup
 		round, end := context.WithTimeout(ctx, sweepEvery)
 		rounds.Go(func() { _, err = l.runner.Sweep(round) })
-		rounds.Go(func() { _, pushErr = push.Sweep(round, l.pushes, l.deliver) })
+		rounds.Go(func() { _, pushErr = push.Sweep(round, l.pushes, push.Gather(l.deliver)) })
 		rounds.Wait()
 		end()
 		if err = errors.Join(err, pushErr); err != nil && ctx.Err() == nil {

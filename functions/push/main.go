@@ -1,6 +1,7 @@
 // Command push is the Lambda function that delivers push notifications. It is fed by the table's
-// stream, and invoked asynchronously with {"taskId":"…","configId":"…"} for a configuration whose
-// delivery was put off or left. An event that comes twice does nothing twice.
+// stream, and invoked asynchronously with {"taskId":"…","configId":"…","jobs":[…]} for a configuration
+// whose delivery was put off or left, and further ones of that form. An event that comes twice does
+// nothing twice.
 //
 // It fails if the table can't be asked, and in an asynchronous invocation when delivery is given
 // up, for that event to go to the dead-letter queue.
@@ -49,7 +50,7 @@ func serve() error {
 	if err != nil {
 		return err
 	}
-	invoke, err := table.InvokePush(os.Getenv("PUSH_FUNCTION_NAME"))
+	invoke, err := table.InvokePushes(os.Getenv("PUSH_FUNCTION_NAME"))
 	if err != nil {
 		return err
 	}
@@ -62,8 +63,8 @@ func serve() error {
 		if err := json.Unmarshal(event, &job); err != nil {
 			return nil, err
 		}
-		if job.TaskID != "" && job.ConfigID != "" {
-			return nil, d.Deliver(ctx, job.TaskID, job.ConfigID)
+		if refs := job.Pushes(); len(refs) > 0 {
+			return nil, d.Deliver(ctx, refs...)
 		}
 		var stream events.DynamoDBEvent
 		if err := json.Unmarshal(event, &stream); err != nil {

@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/push"
 	"a2alambda/internal/run"
 	"a2alambda/internal/telemetry"
 )
@@ -115,14 +116,31 @@ func (t *Table) Runner(worker string, executor a2asrv.AgentExecutor, logger *slo
 	}), nil
 }
 
-// InvokePush returns what invokes the push function, a Lambda function, to deliver a configuration.
+// InvokePush returns what invokes the push function, a Lambda function, to deliver a configuration,
+// together with others that are asked for at the same time.
 func (t *Table) InvokePush(function string) (func(ctx context.Context, id a2a.TaskID, config string) error, error) {
+	invoke, err := t.InvokePushes(function)
+	if err != nil {
+		return nil, err
+	}
+	return push.Gather(invoke), nil
+}
+
+// InvokePushes returns what invokes the push function once, to deliver configurations.
+func (t *Table) InvokePushes(function string) (func(ctx context.Context, refs ...push.Ref) error, error) {
 	if function == "" {
 		return nil, errors.New("lambdaenv: PUSH_FUNCTION_NAME is not set")
 	}
 	send := sender(t.cfg, function)
-	return func(ctx context.Context, id a2a.TaskID, config string) error {
-		return send(ctx, Job{TaskID: id, ConfigID: config})
+	return func(ctx context.Context, refs ...push.Ref) error {
+		var jobs []Job
+		for _, r := range refs {
+			jobs = append(jobs, Job{TaskID: r.TaskID, ConfigID: r.ID})
+		}
+		// The first is where it is if it is alone: a function of a former version delivers it, at least.
+		job := jobs[0]
+		job.Jobs = jobs[1:]
+		return send(ctx, job)
 	}, nil
 }
 
@@ -140,6 +158,19 @@ type Job struct {
 	TaskID a2a.TaskID `json:"taskId"`
 	// ConfigID is that of a push notification configuration. A worker gets none.
 	ConfigID string `json:"configId,omitempty"`
+	// Jobs are further ones, for the push function.
+	Jobs []Job `json:"jobs,omitempty"`
+}
+
+// Pushes returns the configurations that the push function is to deliver. There are none in an event
+// that is none of its jobs.
+func (j Job) Pushes() (refs []push.Ref) {
+	for _, one := range append([]Job{j}, j.Jobs...) {
+		if one.TaskID != "" && one.ConfigID != "" {
+			refs = append(refs, push.Ref{TaskID: one.TaskID, ID: one.ConfigID})
+		}
+	}
+	return refs
 }
 
 // sender returns a function that invokes the Lambda function asynchronously.

@@ -99,8 +99,8 @@ func crash(t *testing.T, operations int, after, goesOn bool) (ended bool) {
 	})
 	one := webhook.New(webhook.Config{
 		Log: tasklog.Hooked(w.store, hooks), Store: push.Hooked(w.pushes, hooks), Client: &http.Client{Transport: send}, Logger: w.logger,
-		Invoke: func(ctx context.Context, id a2a.TaskID, config string) error {
-			return hooks.Call(ctx, tasklog.Op{Name: "invoke"}, func() error { return w.invoke(ctx, id, config) })
+		Invoke: func(ctx context.Context, refs ...push.Ref) error {
+			return hooks.Call(ctx, tasklog.Op{Name: "invoke"}, func() error { return w.invoke(ctx, refs...) })
 		},
 	})
 	var wg sync.WaitGroup

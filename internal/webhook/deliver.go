@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -22,70 +23,105 @@ var (
 	errLater = errors.New("out of time")
 )
 
+// limits are those of a delivery.
+type limits struct {
+	wakeUp bool      // it is of one
+	stop   time.Time // when no request may begin any more; zero if there is no limit
+	share  time.Time // when none may if one was accepted, as others wait; zero if there is no limit
+}
+
 // delivery is a delivery under way.
 type delivery struct {
 	*Deliverer
 	push.Config // its Progress is newer than what is stored
 	claim       push.Claim
-	body        func(context.Context, tasklog.Event) ([]byte, error)
-	saved       time.Time // when progress was saved
-	stop        time.Time // when no request may begin any more; zero if there is no limit
-	end         string    // how the delivery ended, if not with the log's last event
-	sent        int       // events
+	host        *host
+	trial       bool          // the host's breaker waits for what comes of it
+	fold        *tasklog.Fold // what is sent in 0.3; nil in 1.0
+	saved       time.Time     // when progress was saved
+	limits
+	end     string // how the delivery ended, if not with the log's last event
+	breaker string // "open" or "slow", if that was the reason
+	sent    int    // requests that were accepted
 	// endless says that an answer had no end: for others the delivery does not wait.
 	endless bool
 }
 
-// deliver claims a configuration and delivers it to the end of the log. It returns an error of the
-// store as it is: the claim ends by itself then, and the configuration is due.
-func (d *Deliverer) deliver(ctx context.Context, id a2a.TaskID, config string, stop time.Time) error {
+// deliver claims a configuration and delivers it to the end of the log, or leaves the rest, for which
+// the caller asks for another invocation. It returns an error of the store as it is: the claim ends by
+// itself then, and the configuration is due.
+func (d *Deliverer) deliver(ctx context.Context, ref push.Ref, l limits) (left bool, err error) {
 	usage := new(telemetry.Usage)
 	ctx = telemetry.With(ctx, usage)
 	now := time.Now()
-	claim, err := d.config.Store.Claim(ctx, id, config, a2a.NewMessageID(), now.Add(claimTime))
+	claim, err := d.config.Store.Claim(ctx, ref.TaskID, ref.ID, a2a.NewMessageID(), now.Add(claimTime))
 	if err != nil || claim == nil {
-		return err
+		return false, err
 	}
 	ctx, account := memory.Open(ctx)
 	defer account.Close()
-	run := delivery{Deliverer: d, Config: claim.Config(), claim: claim, saved: now, stop: stop}
-	err = run.deliver(ctx)
+	run := delivery{
+		Deliverer: d, Config: claim.Config(), claim: claim, host: d.hosts.of(claim.Config().Push.URL),
+		limits: l, saved: now,
+	}
+	left, err = run.begin(ctx)
 	if errors.Is(err, memory.ErrFull) {
 		run.end = "left" // others have it now: the sweeper asks again
 		_, err = claim.Release(ctx, run.Progress, time.Now().Add(claimTime))
 	}
 	run.report(ctx, now, usage, err)
 	if errors.Is(err, push.ErrConflict) {
-		return nil // it was deleted or replaced, or this instance stood still for longer than its claim lasted
+		return false, nil // it was deleted or replaced, or this instance stood still for longer than its claim lasted
 	}
-	return err
+	return left, err
 }
 
+// begin delivers if the host's breaker permits it, and reports whether something is left.
+func (d *delivery) begin(ctx context.Context) (left bool, err error) {
+	slow, wait, trial := d.host.admit(d.wakeUp)
+	d.trial = trial
+	ownTry := d.Failures%(ownTry+1) == ownTry
+	switch {
+	case slow, wait > 0 && ownTry && d.wakeUp:
+		d.breaker = "slow"
+		return d.leave(ctx)
+	case wait > 0 && !ownTry:
+		d.breaker = "open"
+		return false, d.wait(ctx, wait)
+	}
+	err = d.deliver(ctx)
+	var failed *failure
+	switch {
+	case errors.As(err, &failed):
+		return false, d.putOff(ctx, failed)
+	case errors.Is(err, errLater):
+		return d.leave(ctx)
+	}
+	return false, err
+}
+
+// deliver returns a [failure] if the webhook does not accept something, or errLater.
 func (d *delivery) deliver(ctx context.Context) error {
-	var err error
-	if d.body, err = d.bodies(ctx); err != nil {
-		return err
+	after := d.After
+	if d.Version == "0.3" {
+		d.fold, after = tasklog.NewFold(nil, 0), 0
 	}
 	for {
 		saved := d.saved
-		events, more, err := d.read(ctx, d.After, readAtOnce)
+		events, more, err := d.read(ctx, after, readAtOnce)
 		if err != nil && !errors.Is(err, tasklog.ErrNotFound) {
 			return err
 		}
-		for _, e := range events {
-			err := d.send(ctx, e)
-			var failed *failure
-			switch {
-			case err == nil:
-				d.Progress = push.Progress{After: e.Seq}
-				d.sent++
-			case errors.As(err, &failed):
-				return d.putOff(ctx, failed)
-			case errors.Is(err, errLater):
-				return d.leave(ctx)
-			default:
-				return err
-			}
+		if len(events) > 0 {
+			after = events[len(events)-1].Seq
+		}
+		if d.fold != nil {
+			err = d.sendStates(ctx, events, more)
+		} else {
+			err = d.sendEvents(ctx, events)
+		}
+		if err != nil {
+			return err
 		}
 		// Saving has forgotten those who were refused before. What they came for is not read yet.
 		if more || d.saved != saved {
@@ -105,17 +141,22 @@ func (d *delivery) deliver(ctx context.Context) error {
 func (d *delivery) read(ctx context.Context, after int64, limit int) ([]tasklog.Event, bool, error) {
 	reading <- struct{}{}
 	defer func() { <-reading }()
-	return d.config.Log.Read(ctx, d.TaskID, after, limit)
+	events, more, err := d.config.Log.Read(ctx, d.TaskID, after, limit)
+	var bytes int64
+	for _, e := range events {
+		bytes += int64(len(e.JSON))
+	}
+	if full := memory.Charge(ctx, "events", bytes); full != nil {
+		return nil, false, full
+	}
+	return events, more, err
 }
 
-// send sends an event, with all its tries. A [failure] is the webhook's.
-func (d *delivery) send(ctx context.Context, e tasklog.Event) error {
+// send sends what encode makes, as of the event, with all its tries.
+func (d *delivery) send(ctx context.Context, seq int64, encode func() ([]byte, error)) error {
 	reading <- struct{}{}
-	body, err := d.body(ctx, e)
+	body, err := encode()
 	<-reading
-	if errors.Is(err, memory.ErrFull) {
-		return err
-	}
 	if err != nil {
 		return &failure{text: "encoding: " + err.Error(), lasts: true} // not the webhook's
 	}
@@ -123,9 +164,14 @@ func (d *delivery) send(ctx context.Context, e tasklog.Event) error {
 		if err := d.ready(ctx); err != nil {
 			return err
 		}
-		err := d.post(ctx, e.Seq, body)
+		err := d.post(ctx, seq, body)
+		if err == nil {
+			d.Progress = push.Progress{After: seq}
+			d.sent++
+			return nil
+		}
 		var failed *failure
-		if !errors.As(err, &failed) || failed.lasts || try == len(pauses) {
+		if !errors.As(err, &failed) || failed.lasts || try == len(pauses) || d.host.open() {
 			return err
 		}
 		select {
@@ -139,7 +185,8 @@ func (d *delivery) send(ctx context.Context, e tasklog.Event) error {
 // ready returns nil when a request may begin.
 func (d *delivery) ready(ctx context.Context) error {
 	now := time.Now()
-	if !d.stop.IsZero() && !now.Before(d.stop) {
+	over := func(end time.Time) bool { return !end.IsZero() && !now.Before(end) }
+	if over(d.stop) || over(d.share) && d.sent > 0 { // reading alone may take longer than its share
 		return errLater
 	}
 	if now.Sub(d.saved) >= saveEvery { // before that, more than claimMargin of the claim is left
@@ -159,13 +206,28 @@ func (d *delivery) save(ctx context.Context) error {
 }
 
 // leave leaves the rest to another invocation.
-func (d *delivery) leave(ctx context.Context) error {
+func (d *delivery) leave(ctx context.Context) (left bool, err error) {
 	d.end = "left"
-	if _, err := d.claim.Release(ctx, d.Progress, time.Now()); err != nil {
-		return err
+	_, err = d.claim.Release(ctx, d.Progress, time.Now())
+	return err == nil, err
+}
+
+// wait puts the delivery off, without a request, until the host's breaker permits one, and ever longer
+// if that happens again. Those that wait come back one after the other.
+func (d *delivery) wait(ctx context.Context, wait time.Duration) error {
+	d.end = "put off"
+	now := time.Now()
+	d.count(now)
+	half := backOff(d.Failures) / 2
+	_, err := d.claim.Release(ctx, d.Progress, now.Add(max(wait, half)+rand.N(half)))
+	return err
+}
+
+// count counts a failure.
+func (d *delivery) count(now time.Time) {
+	if d.Failures++; d.Failures == 1 {
+		d.Since = now
 	}
-	d.invoke(ctx, d.TaskID, d.ID)
-	return nil
 }
 
 // report logs the line of a delivery that has ended.
@@ -177,6 +239,7 @@ func (d *delivery) report(ctx context.Context, begun time.Time, usage *telemetry
 		d.end = "lost"
 	}
 	line.Text("end", d.end)
+	line.Text("breaker", d.breaker)
 	line.Count("pushes", int64(d.sent))
 	if d.end == "put off" || d.end == "given up" {
 		line.Count("pushFailures", 1)
@@ -189,9 +252,7 @@ func (d *delivery) report(ctx context.Context, begun time.Time, usage *telemetry
 // putOff is what comes of a failure: another try later, or the end.
 func (d *delivery) putOff(ctx context.Context, failed *failure) error {
 	now := time.Now()
-	if d.Failures++; d.Failures == 1 {
-		d.Since = now
-	}
+	d.count(now)
 	log := d.config.Logger.With("task", d.TaskID, "config", d.ID, "event", d.After+1, "failures", d.Failures, "error", failed.Error())
 	if failed.gone || now.Sub(d.Since) >= giveUpAfter {
 		if err := d.claim.GiveUp(ctx, d.Progress); err != nil {

@@ -177,6 +177,7 @@ func (g Guard) transport(scheme string) *http.Transport {
 		// An instance that was frozen wakes up with connections that the other side has closed.
 		IdleConnTimeout:        45 * time.Second,
 		MaxIdleConns:           100,
+		MaxIdleConnsPerHost:    hostAtOnce,
 		MaxResponseHeaderBytes: 64 << 10,
 		DisableCompression:     true,
 	}

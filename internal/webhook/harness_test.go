@@ -128,12 +128,9 @@ type world struct {
 	log    *bytes.Buffer
 
 	mu   sync.Mutex
-	jobs []cfg
-}
+	jobs [][]push.Ref
 
-type cfg struct {
-	task a2a.TaskID
-	id   string
+	invoking time.Duration // how long asking for an invocation takes
 }
 
 func newWorld(t *testing.T, answer func(r *http.Request, seq int64) (*http.Response, error)) *world {
@@ -152,10 +149,11 @@ func (w *world) use(client *http.Client) {
 	w.Deliverer = webhook.New(webhook.Config{Log: w.store, Store: w.pushes, Client: client, Logger: w.logger, Invoke: w.invoke})
 }
 
-func (w *world) invoke(_ context.Context, id a2a.TaskID, config string) error {
+func (w *world) invoke(_ context.Context, refs ...push.Ref) error {
+	time.Sleep(w.invoking)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.jobs = append(w.jobs, cfg{id, config})
+	w.jobs = append(w.jobs, refs)
 	return nil
 }
 
@@ -195,7 +193,7 @@ func (w *world) work(ctx context.Context) (errs []error) {
 			return errs
 		}
 		for _, j := range jobs {
-			if err := w.Deliver(ctx, j.task, j.id); err != nil {
+			if err := w.Deliver(ctx, j...); err != nil {
 				errs = append(errs, err)
 			}
 		}
@@ -205,7 +203,7 @@ func (w *world) work(ctx context.Context) (errs []error) {
 // sweep is what the sweeper does each minute, and what comes of it.
 func (w *world) sweep(t *testing.T) error {
 	t.Helper()
-	_, err := push.Sweep(t.Context(), w.pushes, w.invoke)
+	_, err := push.Sweep(t.Context(), w.pushes, push.Gather(w.invoke))
 	must(t, err)
 	return errors.Join(w.work(t.Context())...)
 }

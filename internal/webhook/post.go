@@ -12,9 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"a2alambda/internal/a2a03"
-	"a2alambda/internal/memory"
-	"a2alambda/internal/tasklog"
+	"a2alambda/internal/push"
 )
 
 const (
@@ -38,64 +36,18 @@ type failure struct {
 
 func (f *failure) Error() string { return f.text }
 
-// maxTaskBytes is how much JSON the Task has that a webhook of 0.3 gets. A longer one is cut, see
-// [tasklog.Cut]: GetTask has all of it.
-const maxTaskBytes = 4 << 20
-
-// bodies returns what makes the body of a request of an event. It is to be called with the events
-// after d.After, in order.
-//
-// In 1.0 the body is the StreamResponse (specification 4.3.3). In 0.3 it is the whole Task as of
-// the event (specification 0.3, 9.5); that takes the log from its beginning, and memory.
-func (d *delivery) bodies(ctx context.Context) (func(context.Context, tasklog.Event) ([]byte, error), error) {
-	if d.Version != "0.3" {
-		return func(_ context.Context, e tasklog.Event) ([]byte, error) { return tasklog.Shown(e.JSON) }, nil
-	}
-	fold := tasklog.NewFold(nil, 0)
-	// add charges for the event before it is decoded: one of few bytes may take a lot of memory.
-	add := func(ctx context.Context, e tasklog.Event) error {
-		size := fold.Size().Plus(tasklog.EstimateSize(e.JSON))
-		size.Bytes /= 2 // a body is no longer than maxTaskBytes
-		if err := memory.Charge(ctx, "task", size.Memory()); err != nil {
-			return err
-		}
-		fold.Add(e)
-		return nil
-	}
-	for fold.Seq() < d.After {
-		events, _, err := d.read(ctx, fold.Seq(), int(min(readAtOnce, d.After-fold.Seq())))
-		if err != nil && !errors.Is(err, tasklog.ErrNotFound) {
-			return nil, err
-		}
-		if len(events) == 0 {
-			break // the task has expired
-		}
-		for _, e := range events {
-			if err := add(ctx, e); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return func(ctx context.Context, e tasklog.Event) ([]byte, error) {
-		if err := add(ctx, e); err != nil {
-			return nil, err
-		}
-		task, err := fold.Task()
-		if err != nil {
-			return nil, err
-		}
-		tasklog.Cut(task, tasklog.Size{Bytes: maxTaskBytes, Values: tasklog.MaxValues})
-		tasklog.JoinTexts(task)
-		return a2a03.EncodeTask(task)
-	}, nil
-}
-
-// post sends one request. Any answer but a 2xx is a [failure], and so is no answer within the time.
+// post sends one request, and tells the host's breaker what came of it. Any answer but a 2xx is a
+// [failure], and so is no answer within the time; that is errLater in a wake-up.
 //
 // The headers: the token, under the names that the servers of the Python and JavaScript SDKs and of
 // the Go SDK use; authentication; the client's trace; and our own: the event's number.
 func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
-	limited, cancel := context.WithTimeout(ctx, timeout)
+	limit := timeout
+	if d.wakeUp {
+		limit = firstTry
+	}
+	begun := time.Now()
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	req, err := http.NewRequestWithContext(limited, http.MethodPost, d.Push.URL, bytes.NewReader(body))
 	if err != nil {
@@ -119,10 +71,19 @@ func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 	// Not sent: it says that the request may be repeated if the connection turns out to be closed.
 	req.Header["Idempotency-Key"] = nil
 
+	ref := push.Ref{TaskID: d.TaskID, ID: d.ID}
 	resp, err := d.config.Client.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if limited.Err() != nil && d.wakeUp {
+			d.host.wasLate(ref, begun)
+			return errLater
+		}
+		if !errors.Is(err, ErrBlocked) {
+			d.host.failed(ref, begun, d.trial)
+			d.trial = false
 		}
 		if limited.Err() != nil {
 			return &failure{text: "no answer within " + timeout.String(), lasts: true}
@@ -135,6 +96,7 @@ func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 		return &failure{text: text, lasts: errors.Is(err, ErrBlocked)}
 	}
 	defer resp.Body.Close()
+	d.host.answered(time.Since(begun))
 	if !d.endless {
 		enough := time.AfterFunc(answerTime, cancel)
 		_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)

@@ -40,9 +40,27 @@
 // # Time and memory
 //
 // One invocation is woken for many tasks, and the table's stream waits for its end. So it begins
-// requests for some seconds only. The rest of a configuration is left to an invocation of its own,
-// which has all the time that the function has: a slow webhook delays only its own events. Few
-// deliveries read at the same time, and each is charged for its memory (package memory).
+// requests for some seconds only, and waits for each answer for some seconds only. The rest of a
+// configuration is left to another invocation, which has all the time that the function has, and
+// shares it with others that are left: a slow webhook delays only its own events. Few deliveries read
+// at the same time, and each is charged for its memory (package memory).
+//
+// # When a host hangs
+//
+// Of an invocation's deliveries, few are at one host, until that has answered. If a host does not
+// answer three configurations in a row in a wake-up's time, wake-ups leave what is for it to others,
+// for a minute. If it does not answer three in a row though they had time, its breaker opens:
+// deliveries are put off without a request, for half a minute at first. Then one is a trial. An answer
+// closes the breaker. It is a process's own. Others see until when a delivery was put off.
+//
+// Hosts may be shared by tenants. So an answer is one whatever its status, and a configuration that
+// was put off three times in a row is tried all the same, which is after ten minutes at most. If it is
+// answered, it is put off no more.
+//
+// # Behind
+//
+// In 0.3 each request has the whole Task. So a webhook that is behind gets the newest one only, and
+// those that ended a turn: X-A2A-Event-Id goes up by more than one. In 1.0 it gets each event.
 //
 // # Where requests may go
 //
@@ -56,18 +74,20 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
-	"a2alambda/internal/fanout"
 	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
 )
 
 const (
-	// timeout is how long a webhook may take to answer.
-	timeout = 10 * time.Second
+	// timeout is how long a webhook may take to answer. In a wake-up, for which others wait, it is
+	// firstTry.
+	timeout  = 10 * time.Second
+	firstTry = 3 * time.Second
 
 	// claimTime is how long a claim lasts if it is not renewed, and so how long a configuration
 	// stays alone after its holder crashed. claimMargin of it is left when a request begins.
@@ -80,11 +100,11 @@ const (
 	// patience is how long a wake-up begins requests: others wait for its end.
 	patience = 5 * time.Second
 
-	// atOnce is how many deliveries one wake-up has under way. Each has up to tasklog.ReadBytes in
-	// hand, or one event.
-	atOnce = 16
+	// share is how long each of several deliveries of an invocation begins requests: the next one at
+	// its host waits for its end.
+	share = 30 * time.Second
 
-	// readingAtOnce is how many of them read the log at the same time, or make the body of a
+	// readingAtOnce is how many deliveries read the log at the same time, or make the body of a
 	// request: for a moment, that takes several times what they have in hand.
 	readingAtOnce = 3
 
@@ -118,68 +138,80 @@ type Config struct {
 	Logger *slog.Logger
 	// Invoke asks for another invocation that calls [Deliverer.Deliver]. It may be lost: then the
 	// sweeper asks again.
-	Invoke func(ctx context.Context, id a2a.TaskID, config string) error
+	Invoke func(ctx context.Context, refs ...push.Ref) error
 }
 
 // Deliverer delivers. It is safe for concurrent use.
-type Deliverer struct{ config Config }
+type Deliverer struct {
+	config Config
+	later  func(ctx context.Context, id a2a.TaskID, config string) error // Invoke, for many at a time
+	hosts  hosts
+}
 
 // New returns a deliverer. It panics if something is missing.
 func New(c Config) *Deliverer {
 	if c.Log == nil || c.Store == nil || c.Client == nil || c.Logger == nil || c.Invoke == nil {
 		panic("webhook: a deliverer needs all that is in its Config")
 	}
-	return &Deliverer{c}
+	return &Deliverer{config: c, later: push.Gather(c.Invoke), hosts: hosts{known: make(map[string]*host)}}
 }
 
-// Wake delivers what is new of the tasks. Some seconds later it leaves the rest to further
-// invocations. An error is never a webhook's: the store could not be asked, and Wake has to be
-// called again.
+// Wake delivers what is new of the tasks. A webhook gets little time to answer, and some seconds later
+// Wake leaves the rest to further invocations. An error is never a webhook's: the store could not be
+// asked, and Wake has to be called again.
 func (d *Deliverer) Wake(ctx context.Context, ids ...a2a.TaskID) error {
-	stop := d.stop(ctx, time.Now().Add(patience))
-	looking, delivering := fanout.New(atOnce), fanout.New(atOnce)
+	r := d.round(true, d.until(ctx, time.Now().Add(patience)))
 	for _, id := range ids {
-		looking.Go(id, func() error {
-			configs, err := d.config.Store.List(ctx, id)
-			for _, c := range configs {
-				delivering.Go(id, func() error { return d.wake(ctx, c, stop) })
-			}
-			return err
-		})
+		r.tasks.Go(id, func() error { return r.look(ctx, id) })
 	}
-	return errors.Join(looking.Wait(), delivering.Wait())
+	return r.wait()
 }
 
-// wake delivers what is new of a configuration.
-func (d *Deliverer) wake(ctx context.Context, c push.Config, stop time.Time) error {
-	news, _, err := d.config.Log.Read(ctx, c.TaskID, c.After, 1)
-	if errors.Is(err, tasklog.ErrNotFound) || err == nil && len(news) == 0 {
-		return nil // the next append wakes again
-	}
-	if err != nil {
-		return err
-	}
-	err = d.deliver(ctx, c.TaskID, c.ID, stop)
-	switch {
-	case errors.Is(err, errJustGivenUp):
-		// An invocation of its own is to fail with that: this one is about others too.
-		d.invoke(ctx, c.TaskID, c.ID)
-		return nil
-	case errors.Is(err, push.ErrGivenUp):
-		return nil
+// look delivers a task's configurations for which there is something new.
+func (r *round) look(ctx context.Context, id a2a.TaskID) error {
+	configs, err := r.config.Store.List(ctx, id)
+	for _, c := range configs {
+		news, _, readErr := r.config.Log.Read(ctx, id, c.After, 1)
+		switch {
+		case errors.Is(readErr, tasklog.ErrNotFound): // it has expired
+		case readErr != nil:
+			err = errors.Join(err, readErr)
+		case len(news) > 0: // else the next append wakes again
+			r.begin(ctx, c)
+		}
 	}
 	return err
 }
 
-// Deliver delivers a configuration that is due, for as long as ctx allows. It returns
-// [push.ErrGivenUp] if delivery is given up, or was before.
-func (d *Deliverer) Deliver(ctx context.Context, id a2a.TaskID, config string) error {
-	return d.deliver(ctx, id, config, d.stop(ctx, time.Time{}))
+// Deliver delivers configurations that are due, for as long as ctx allows. Of one alone it returns
+// [push.ErrGivenUp] if delivery is given up, or was before. For one of several that is given up, it
+// asks for an invocation that is about it alone.
+func (d *Deliverer) Deliver(ctx context.Context, refs ...push.Ref) error {
+	stop := d.until(ctx, time.Time{})
+	if len(refs) == 1 {
+		left, err := d.deliver(ctx, refs[0], limits{stop: stop})
+		if left {
+			d.invoked(ctx, refs[0], d.config.Invoke(ctx, refs[0]))
+		}
+		return err
+	}
+	r := d.round(false, stop)
+	for _, ref := range refs {
+		r.tasks.Go(ref.TaskID, func() error {
+			// The host has to be known before there is a claim, for that does not wait.
+			configs, err := d.config.Store.List(ctx, ref.TaskID)
+			if i := slices.IndexFunc(configs, func(c push.Config) bool { return c.ID == ref.ID }); i >= 0 {
+				r.begin(ctx, configs[i])
+			}
+			return err
+		})
+	}
+	return r.wait()
 }
 
-// stop returns when the last request may begin: well before the end of ctx, and not after the given
+// until returns when the last request may begin: well before the end of ctx, and not after the given
 // time unless that is zero. It returns zero if there is no limit.
-func (d *Deliverer) stop(ctx context.Context, at time.Time) time.Time {
+func (d *Deliverer) until(ctx context.Context, at time.Time) time.Time {
 	if end, ok := ctx.Deadline(); ok {
 		if last := end.Add(-claimMargin); at.IsZero() || last.Before(at) {
 			return last
@@ -188,8 +220,9 @@ func (d *Deliverer) stop(ctx context.Context, at time.Time) time.Time {
 	return at
 }
 
-func (d *Deliverer) invoke(ctx context.Context, id a2a.TaskID, config string) {
-	if err := d.config.Invoke(ctx, id, config); err != nil { // the sweeper will
-		d.config.Logger.ErrorContext(ctx, "invoking delivery", "task", id, "config", config, "error", err)
+// invoked logs what came of asking for an invocation. If it was not taken, the sweeper asks again.
+func (d *Deliverer) invoked(ctx context.Context, ref push.Ref, err error) {
+	if err != nil {
+		d.config.Logger.ErrorContext(ctx, "invoking delivery", "task", ref.TaskID, "config", ref.ID, "error", err)
 	}
 }

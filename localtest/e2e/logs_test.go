@@ -39,7 +39,7 @@ var fields = map[string]map[string]string{
 		"state": taskState, "events": count, "task!": id, "context!": id, "trace": traceID,
 	},
 	telemetry.Delivery: {
-		"config!": `"[\w-]+"`, "end": `"(put off|given up|left|lost)"`, "pushes": count, "pushFailures": `1`, "deliveryMs!": number,
+		"config!": `"[\w-]+"`, "end": `"(put off|given up|left|lost)"`, "breaker": `"(open|slow)"`, "pushes": count, "pushFailures": `1`, "deliveryMs!": number,
 		"task!": id, "trace": traceID,
 	},
 	telemetry.Sweep: {

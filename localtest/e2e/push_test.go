@@ -60,7 +60,8 @@ func newReceiver(t *testing.T, private string) *receiver {
 			r.of[req.URL.Path] = of
 		}
 		of.requests++
-		if err == nil && (seq < 1 || seq > of.last+1 || req.Header.Get("X-A2A-Notification-Token") != "token") {
+		newest := strings.HasSuffix(req.URL.Path, "/0") // in 0.3, what is behind gets the newest Task
+		if err == nil && (seq < 1 || seq > of.last+1 && !newest || req.Header.Get("X-A2A-Notification-Token") != "token") {
 			r.errs = append(r.errs, fmt.Sprintf("%s got event %d after %d: %v", req.URL.Path, seq, of.last, req.Header))
 		}
 		n := of.requests

@@ -1,0 +1,67 @@
+package push_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/push"
+)
+
+// TestGather has many ask at a time: one goes at once, and the others together, each with the error of
+// what it was in.
+func TestGather(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sizes []int
+		asked := map[push.Ref]int{}
+		fails := errors.New("throttled")
+		ask := push.Gather(func(_ context.Context, refs ...push.Ref) error {
+			sizes = append(sizes, len(refs)) // one at a time: -race sees to it
+			for _, r := range refs {
+				asked[r]++
+			}
+			time.Sleep(time.Second)
+			if len(sizes) == 2 {
+				return fails
+			}
+			return nil
+		})
+		var mu sync.Mutex
+		var group sync.WaitGroup
+		failed := 0
+		for i := range 120 {
+			group.Go(func() {
+				if i > 0 {
+					time.Sleep(time.Millisecond)
+				}
+				if err := ask(t.Context(), a2a.TaskID(fmt.Sprint(i)), "c"); err != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					if failed++; !errors.Is(err, fails) {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		group.Wait()
+		if fmt.Sprint(sizes) != "[1 50 50 19]" || len(asked) != 120 || failed != push.GatherMost {
+			t.Errorf("%v, %d configurations, %d failed", sizes, len(asked), failed)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := ask(ctx, "a", "c"); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		time.Sleep(2 * time.Second) // it is asked for all the same
+		synctest.Wait()
+		if len(asked) != 121 {
+			t.Errorf("%d configurations in the end", len(asked))
+		}
+	})
+}

@@ -1,0 +1,80 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/a2a03"
+	"a2alambda/internal/memory"
+	"a2alambda/internal/tasklog"
+)
+
+// maxTaskBytes is how much JSON the Task has that a webhook of 0.3 gets. A longer one is cut, see
+// [tasklog.Cut]: GetTask has all of it.
+const maxTaskBytes = 4 << 20
+
+// sendEvents sends each event, as a StreamResponse (specification 4.3.3).
+func (d *delivery) sendEvents(ctx context.Context, events []tasklog.Event) error {
+	for _, e := range events {
+		if err := d.send(ctx, e.Seq, func() ([]byte, error) { return tasklog.Shown(e.JSON) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendStates adds events to the fold, which begins with the log, and sends the whole Task
+// (specification 0.3, 9.5) as of the log's newest event, unless there are more, and as of those that
+// end a turn. A Task for each event would be a number of bytes that grows with the square of theirs.
+func (d *delivery) sendStates(ctx context.Context, events []tasklog.Event, more bool) error {
+	for _, e := range events {
+		// Before the event is decoded: one of few bytes may take a lot of memory.
+		size := d.fold.Size().Plus(tasklog.EstimateSize(e.JSON))
+		size.Bytes /= 2 // a body is no longer than maxTaskBytes
+		if err := memory.Charge(ctx, "task", size.Memory()); err != nil {
+			return err
+		}
+		if d.fold.Add(e); endsTurn(e) {
+			if err := d.sendState(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if more {
+		return d.ready(ctx) // reading takes its time, too
+	}
+	return d.sendState(ctx)
+}
+
+// sendState sends the Task, if that was not delivered.
+func (d *delivery) sendState(ctx context.Context) error {
+	if d.fold.Seq() <= d.After {
+		return nil
+	}
+	return d.send(ctx, d.fold.Seq(), func() ([]byte, error) {
+		task, err := d.fold.Task()
+		if err != nil {
+			return nil, err
+		}
+		tasklog.Cut(task, tasklog.Size{Bytes: maxTaskBytes, Values: tasklog.MaxValues})
+		tasklog.JoinTexts(task)
+		return a2a03.EncodeTask(task)
+	})
+}
+
+// endsTurn reports whether the event has a final state.
+func endsTurn(e tasklog.Event) bool {
+	if !bytes.Contains(e.JSON, []byte("TASK_STATE_")) {
+		return false
+	}
+	event, _ := tasklog.Decode(e.JSON) // what can't be decoded, the fold reports
+	switch e := event.(type) {
+	case *a2a.TaskStatusUpdateEvent:
+		return tasklog.Final(e.Status.State)
+	case *a2a.Task:
+		return tasklog.Final(e.Status.State)
+	}
+	return false
+}

@@ -1,0 +1,114 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"a2alambda/internal/fanout"
+	"a2alambda/internal/push"
+)
+
+const (
+	// atOnce is how many deliveries a round has under way at hosts that answer, and as many at others;
+	// lookAtOnce is how many tasks it looks at. Each delivery has up to tasklog.ReadBytes in hand, or
+	// one event, and is charged for them.
+	atOnce     = 64
+	lookAtOnce = 16
+
+	// hostAtOnce of them are at the same host, and doubtAtOnce if it has not answered yet, or not the
+	// last time: more that hang would take the places of others.
+	hostAtOnce  = 16
+	doubtAtOnce = 4
+)
+
+// round is what one invocation delivers. A delivery first waits for a place at its host, without
+// having claimed anything, and then for one of all: so nobody waits for another's host. Hosts that
+// are not known to answer have places of their own, for those that hang keep them.
+type round struct {
+	*Deliverer
+	wakeUp bool
+	stop   time.Time     // when no request may begin any more; zero if there is no limit
+	tasks  *fanout.Group // looked at
+	all    *fanout.Group // the deliveries
+	places lane          // for all
+
+	mu    sync.Mutex
+	lanes map[*host]*lane
+}
+
+// lane has places: any are for deliveries at hosts that answer, doubt for others. At one host, each
+// delivery takes one of any, and one of doubt unless the host answers.
+type lane struct{ any, doubt chan struct{} }
+
+func newLane(any, doubt int) *lane {
+	return &lane{make(chan struct{}, any), make(chan struct{}, doubt)}
+}
+
+func (d *Deliverer) round(wakeUp bool, stop time.Time) *round {
+	return &round{
+		Deliverer: d, wakeUp: wakeUp, stop: stop,
+		tasks: fanout.New(lookAtOnce), all: fanout.New(-1),
+		places: *newLane(atOnce, atOnce), lanes: make(map[*host]*lane),
+	}
+}
+
+// wait waits for all deliveries.
+func (r *round) wait() error { return errors.Join(r.tasks.Wait(), r.all.Wait()) }
+
+// begin delivers a configuration in the background.
+func (r *round) begin(ctx context.Context, c push.Config) {
+	ref := push.Ref{TaskID: c.TaskID, ID: c.ID}
+	r.all.Go(c.TaskID, func() error {
+		left, err := r.deliverInTurn(ctx, ref, r.hosts.of(c.Push.URL))
+		switch {
+		case left:
+			r.invoked(ctx, ref, r.later(ctx, ref.TaskID, ref.ID))
+		case errors.Is(err, errJustGivenUp):
+			// An invocation of its own is to fail with that: this one is about others too.
+			r.invoked(ctx, ref, r.config.Invoke(ctx, ref))
+			return nil
+		case errors.Is(err, push.ErrGivenUp):
+			return nil
+		}
+		return err
+	})
+}
+
+// deliverInTurn delivers once there is a place.
+func (r *round) deliverInTurn(ctx context.Context, ref push.Ref, h *host) (left bool, err error) {
+	defer r.enter(h)()
+	return r.deliver(ctx, ref, limits{wakeUp: r.wakeUp, stop: r.stop, share: time.Now().Add(share)})
+}
+
+// enter waits for a place, and returns what gives it back.
+func (r *round) enter(h *host) (leave func()) {
+	r.mu.Lock()
+	l := r.lanes[h]
+	if l == nil {
+		l = newLane(hostAtOnce, doubtAtOnce)
+		r.lanes[h] = l
+	}
+	r.mu.Unlock()
+	l.any <- struct{}{}
+	answers := h.answering()
+	// Who waits for a place in doubt is freed by the first answer. Where both are there, select would
+	// choose at random.
+	select {
+	case <-answers:
+	default:
+		select {
+		case <-answers:
+		case l.doubt <- struct{}{}:
+			select {
+			case <-answers:
+				<-l.doubt
+			case r.places.doubt <- struct{}{}:
+				return func() { <-r.places.doubt; <-l.doubt; <-l.any }
+			}
+		}
+	}
+	r.places.any <- struct{}{}
+	return func() { <-r.places.any; <-l.any }
+}
