@@ -39,6 +39,8 @@ func meter(
 		p.ReturnConsumedCapacity = total
 	case *dynamodb.GetItemInput:
 		p.ReturnConsumedCapacity = total
+	case *dynamodb.BatchGetItemInput:
+		p.ReturnConsumedCapacity = total
 	case *dynamodb.QueryInput:
 		p.ReturnConsumedCapacity = total
 	}
@@ -77,6 +79,10 @@ func units(result any) (read, write float64) {
 		write = of(r.ConsumedCapacity)
 	case *dynamodb.GetItemOutput:
 		read = of(r.ConsumedCapacity)
+	case *dynamodb.BatchGetItemOutput:
+		for _, c := range r.ConsumedCapacity {
+			read += of(&c)
+		}
 	case *dynamodb.QueryOutput:
 		read = of(r.ConsumedCapacity)
 	}

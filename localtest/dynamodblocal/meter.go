@@ -76,6 +76,8 @@ func (m *Meter) handle(
 		p.ReturnConsumedCapacity, consistent = total, p.ConsistentRead
 	case *dynamodb.GetItemInput:
 		p.ReturnConsumedCapacity, consistent = total, p.ConsistentRead
+	case *dynamodb.BatchGetItemInput:
+		p.ReturnConsumedCapacity = total
 	default:
 		return out, md, fmt.Errorf("dynamodblocal: the meter has no price for %T", p)
 	}
@@ -97,6 +99,14 @@ func (m *Meter) handle(
 			u.Read = max(least, *r.ConsumedCapacity.CapacityUnits)
 		case *dynamodb.GetItemOutput:
 			u.Read = max(least, *r.ConsumedCapacity.CapacityUnits)
+		case *dynamodb.BatchGetItemOutput:
+			// Each item is billed by itself. A read is never strongly consistent here, and items are small.
+			for _, keys := range in.Parameters.(*dynamodb.BatchGetItemInput).RequestItems {
+				u.Read += least * float64(len(keys.Keys))
+			}
+			for _, keys := range r.UnprocessedKeys {
+				u.Read -= least * float64(len(keys.Keys))
+			}
 		}
 	}
 	m.add(u)
