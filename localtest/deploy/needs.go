@@ -24,7 +24,7 @@ var Needs = slices.Concat(
 		{"AgentFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
 		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putPart"}, ""},
 		{"AgentFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
-		{"AgentFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
+		{"AgentFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		{"AgentFunction", "dynamodb:DeleteItem", "table", []string{"dynamolog.Delete"}, ""},
 		{"AgentFunction", "dynamodb:Query", "table/index/owner", []string{"dynamolog.listQuery"}, ""},
 		{"AgentFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, ""},
@@ -33,7 +33,7 @@ var Needs = slices.Concat(
 		{"WorkerFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
 		{"WorkerFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putPart"}, ""},
 		{"WorkerFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
-		{"WorkerFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
+		{"WorkerFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		// run.Earlier, of which only some agents ask for the conversation before a task.
 		{"WorkerFunction", "dynamodb:Query", "table/index/owner", []string{"dynamolog.listQuery"}, ""},
 		{"WorkerFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, ""},
@@ -41,7 +41,7 @@ var Needs = slices.Concat(
 
 		{"PushFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head"}, ""},
 		{"PushFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
-		{"PushFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
+		{"PushFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		{"PushFunction", "lambda:InvokeFunction", "push", []string{"lambdaenv.sender"}, ""},
 		// https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html
 		{"PushFunction", "dynamodb:DescribeStream", "table/stream/*", []string{"Lambda: PushEventSource"}, ""},
@@ -50,7 +50,7 @@ var Needs = slices.Concat(
 		{"PushFunction", "dynamodb:ListStreams", "table/stream/*", []string{"Lambda: PushEventSource"}, ""},
 		{"PushFunction", "sqs:SendMessage", "FailedPushes", []string{"Lambda: PushEventSource, EventInvokeConfig"}, ""},
 
-		{"SweeperFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
+		{"SweeperFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		{"SweeperFunction", "dynamodb:Query", "table/index/running", []string{"dynamolog.running"}, ""},
 		{"SweeperFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, ""},
 		{"SweeperFunction", "lambda:InvokeFunction", "push", []string{"lambdaenv.sender"}, ""},
