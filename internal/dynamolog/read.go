@@ -134,8 +134,9 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (then *a2a.Task
 	var snapshot int64
 	var size tasklog.Size
 	var from item
-	for limit := int32(firstPage); ; limit = 0 {
-		page, err := l.query(ctx, id, skBatch(0), skLease, from, false, limit)
+	begin := skBatch(0)
+	for limit, done := int32(firstPage), false; !done; limit = 0 {
+		page, err := l.query(ctx, id, begin, skLease, from, false, limit)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -149,23 +150,31 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (then *a2a.Task
 			}
 			head, items = items[0], items[1:]
 			snapshot = head.num(attrSnapshotSeq)
+			begin = skBatch(snapshot + 1) // of the next page, which has nothing that is in the snapshot
 			if err := charge(ctx, items, head); err != nil {
 				return nil, nil, err
 			}
 		}
-		done := page.LastEvaluatedKey == nil
+		if from = page.LastEvaluatedKey; from == nil {
+			done = true
+			if limit == 0 && snapshot > 0 && !begins(batches, items, snapshot+1) {
+				// The snapshot is of the middle of an append, or the log has not grown since.
+				page, err := l.query(ctx, id, skBatch(0), skBatch(snapshot), nil, false, 1)
+				if err != nil {
+					return nil, nil, err
+				}
+				items = append(items, page.Items...)
+			}
+		}
 		for _, it := range items {
 			if last(it) > snapshot {
 				batches = append(batches, it)
-			} else if _, done = it[attrBytes]; done { // else it is a fence
-				size = sizeOf(it)
+				done = done || first(it) <= snapshot+1
+			} else if _, sized := it[attrBytes]; sized { // else it is a fence
+				size, done = sizeOf(it), true
 				break
 			}
 		}
-		if done {
-			break
-		}
-		from = page.LastEvaluatedKey
 	}
 
 	fold := tasklog.NewFold(nil, 0)
@@ -292,6 +301,12 @@ func (l *Log) loadBefore(ctx context.Context, id a2a.TaskID, seq int64) (*a2a.Ta
 		}
 	}
 	return fold.Task()
+}
+
+// begins reports whether the batches, newest first, begin at event seq.
+func begins(batches, more []item, seq int64) bool {
+	all := append(batches, more...)
+	return len(all) > 0 && first(all[len(all)-1]) == seq && last(all[len(all)-1]) >= seq
 }
 
 // charge charges what the task is going to take, by the last of its batches, or by its head, to the account of the request.

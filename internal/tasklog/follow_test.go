@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,13 +64,13 @@ type following struct {
 	followers *tasklog.Followers
 	head      tasklog.Head
 	lease     tasklog.Lease
-	orphaned  int
+	orphaned  atomic.Int32
 	next      int64
 }
 
 func newFollowing(t *testing.T) *following {
 	f := &following{T: t, log: &polls{Log: new(memlog.Log)}, next: 2}
-	f.followers = tasklog.NewFollowers(f.log, func(context.Context, a2a.TaskID) { f.orphaned++ })
+	f.followers = tasklog.NewFollowers(f.log, func(context.Context, a2a.TaskID) { f.orphaned.Add(1) })
 	head, first := tasklogtest.NewTask()
 	f.head = head
 	f.head.Expires = time.Now().Add(24 * time.Hour)
@@ -201,7 +202,8 @@ func TestFollowTalk(t *testing.T) {
 	follows(t, func(t *testing.T, f *following) {
 		w := f.follow(nil)
 		stop := make(chan struct{})
-		go func() {
+		var talk sync.WaitGroup
+		talk.Go(func() {
 			for {
 				select {
 				case <-stop:
@@ -210,9 +212,10 @@ func TestFollowTalk(t *testing.T) {
 					f.append(working)
 				}
 			}
-		}()
+		})
 		fresh, stale, longest := f.log.count(10 * time.Second)
 		close(stop)
+		talk.Wait()
 		if n := fresh + stale; n < 110 || n > 140 || fresh > 15 || longest > 1100*time.Millisecond {
 			t.Errorf("in 10 s, the log was read %d times, %d of them fresh, after %v at most", n, fresh, longest)
 		}
@@ -273,8 +276,8 @@ func TestFollowStale(t *testing.T) {
 				if got := a.shown(t); got != "[2]" {
 					t.Errorf("shown within a second: %s", got)
 				}
-				if f.orphaned > 0 || a.ended() || b.ended() {
-					t.Errorf("told orphaned %d times, ended: %t, %t", f.orphaned, a.ended(), b.ended())
+				if f.orphaned.Load() > 0 || a.ended() || b.ended() {
+					t.Errorf("told orphaned %d times, ended: %t, %t", f.orphaned.Load(), a.ended(), b.ended())
 				}
 				f.append(completed)
 				time.Sleep(1100 * time.Millisecond)
@@ -296,11 +299,11 @@ func TestFollowOrphan(t *testing.T) {
 		canceler := f.follow(func(c *tasklog.FollowConfig) { c.UntilOrphaned = true })
 		for _, want := range []struct {
 			after time.Duration
-			told  int
-		}{{9900 * time.Millisecond, 0}, {1300 * time.Millisecond, 1}, {4 * time.Second, 1}, {4 * time.Second, 2}, {time.Minute, 4}} {
+			told  int32
+		}{{9900 * time.Millisecond, 0}, {1300 * time.Millisecond, 1}, {3 * time.Second, 1}, {5 * time.Second, 2}, {50 * time.Second, 4}} {
 			time.Sleep(want.after)
-			if f.orphaned != want.told || a.ended() || b.ended() || canceler.ended() != (want.told > 0) {
-				t.Errorf("%v later it was told %d times, want %d; ended: %t, %t, %t", want.after, f.orphaned, want.told, a.ended(), b.ended(), canceler.ended())
+			if f.orphaned.Load() != want.told || a.ended() || b.ended() || canceler.ended() != (want.told > 0) {
+				t.Errorf("%v later it was told %d times, want %d; ended: %t, %t, %t", want.after, f.orphaned.Load(), want.told, a.ended(), b.ended(), canceler.ended())
 			}
 		}
 		seen := f.follow(nil) // joins the walk, and has seen to the task
@@ -308,14 +311,14 @@ func TestFollowOrphan(t *testing.T) {
 			w.cancel()
 			<-w.done
 		}
-		told := f.orphaned
+		told := f.orphaned.Load()
 		seen = f.follow(nil)
 		time.Sleep(4 * time.Second)
-		if f.orphaned != told {
+		if f.orphaned.Load() != told {
 			t.Error("told at once to one who knew it")
 		}
 		time.Sleep(4 * time.Second)
-		if f.orphaned != told+1 {
+		if f.orphaned.Load() != told+1 {
 			t.Error("not told later")
 		}
 		seen.cancel()
@@ -344,6 +347,7 @@ func TestFollowWaits(t *testing.T) {
 		if !leaving.ended() || stays.ended() {
 			t.Errorf("at the next final state, ended: %t, %t", leaving.ended(), stays.ended())
 		}
+		time.Sleep(5 * time.Second)
 		if fresh, stale, _ := f.log.count(10 * time.Second); fresh > 13 || stale > 0 {
 			t.Errorf("in 10 s, the log was read %d times, and %d times stale", fresh, stale)
 		}
