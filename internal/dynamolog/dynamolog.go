@@ -6,6 +6,7 @@
 //	E#<seq>       an append: the events from number seq on, deflated; or a fence, with no event
 //	H             the head, with event 1
 //	L             the lease, and what its holder is asked; not there before the first renewal
+//	S#<seq>       the ref of the snapshot as of event seq
 //	P#<id>        a push notification configuration, and how far its delivery has come; see push.go
 //
 // Items of no task are the table's secret, see secret.go, and the places of the sweeps, see looks.go.
@@ -37,6 +38,7 @@ type Log struct {
 	client *dynamodb.Client
 	table  string
 	secret secret
+	asker  asker
 }
 
 // New returns the log in the table. It sends nothing yet.

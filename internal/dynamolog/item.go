@@ -47,7 +47,7 @@ const (
 	attrPosition    = "po"  // S: place in that index: time of the state and id, see position
 	attrExpires     = "x"   // N: when the task expires, in seconds since 1970
 	attrSnapshotSeq = "sn"  // N: the snapshot's last event
-	attrSnapshotRef = "sr"  // S: the ref of the snapshot's parts
+	attrSnapshotRef = "sr"  // S: the ref of the snapshot's parts; also on what names a snapshot
 )
 
 const (
@@ -55,6 +55,9 @@ const (
 	skLease    = "L"
 	skBatchEnd = "E$" // after every batch
 )
+
+// skSnapshot returns the sort key of what names the snapshot as of event seq.
+func skSnapshot(seq int64) string { return fmt.Sprintf("S#%012d", seq) }
 
 // skBatch returns the sort key of the batch that begins with event seq.
 func skBatch(seq int64) string { return fmt.Sprintf("E#%012d", seq) }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/tasklog"
 )
@@ -306,16 +305,13 @@ func (h *lease) renew(ctx context.Context, until time.Time) (tasklog.Asked, erro
 	return h.asked(now)
 }
 
-// Asked implements [tasklog.Lease]. It costs half a read unit.
+// Asked implements [tasklog.Lease]. It costs half a read unit. Those who ask within some milliseconds share one request.
 func (h *lease) Asked(ctx context.Context) (tasklog.Asked, error) {
-	out, err := h.log.client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &h.log.table,
-		Key:       item{attrPK: str(string(h.head.ID)), attrSK: str(skLease)},
-	})
+	it, err := h.log.ask(ctx, h.head.ID)
 	if err != nil {
-		return tasklog.Asked{}, fmt.Errorf("dynamolog: reading lease: %w", err)
+		return tasklog.Asked{}, fmt.Errorf("dynamolog: asking: %w", err)
 	}
-	return h.asked(out.Item)
+	return h.asked(it)
 }
 
 // asked returns what the lease item asks of the holder.
@@ -336,11 +332,19 @@ func (h *lease) asked(it item) (tasklog.Asked, error) {
 	return tasklog.Asked{Cancel: cancel}, nil
 }
 
-// SaveSnapshot implements [tasklog.Lease]. The parts of the snapshot before stay until they expire, so that nobody loses
-// what they are reading.
+// SaveSnapshot implements [tasklog.Lease]. The snapshots before stay until they expire, so that nobody loses what they are
+// reading, and for LoadAt. It costs two write units more than the snapshot's bytes.
 func (h *lease) SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]byte, error]) error {
 	r := "snapshot." + ref(seq, h.writer)
 	if err := h.log.putLines(ctx, h.head.ID, h.head.Expires, r, lines); err != nil {
+		return fmt.Errorf("dynamolog: saving snapshot: %w", err)
+	}
+	if _, err := h.log.put(ctx, item{
+		attrPK:          str(string(h.head.ID)),
+		attrSK:          str(skSnapshot(seq)),
+		attrSnapshotRef: str(r),
+		attrTTL:         num(h.head.Expires.Unix()),
+	}, write().when("attribute_not_exists(?)", attrPK)); err != nil {
 		return fmt.Errorf("dynamolog: saving snapshot: %w", err)
 	}
 	_, _, err := h.log.update(ctx, h.head.ID, skHead, write().set(attrSnapshotSeq, num(seq)).set(attrSnapshotRef, str(r)).

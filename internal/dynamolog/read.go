@@ -2,8 +2,12 @@ package dynamolog
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -115,23 +119,26 @@ func (l *Log) read(
 
 // Load implements [tasklog.Log]. It reads backwards from the end to the last snapshot.
 func (l *Log) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
-	s, err := l.load(ctx, id)
+	_, s, err := l.load(ctx, id, math.MaxInt64)
 	if err != nil {
 		return nil, fmt.Errorf("dynamolog: loading: %w", err)
 	}
 	return s, nil
 }
 
-func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
+// load returns the task as of its last event, or if there are events after number at, as of that, apart from what is known of
+// the task now.
+func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (then *a2a.Task, now *tasklog.Snapshot, err error) {
 	var head, lease item
 	var batches []item // newest first
 	var snapshot int64
 	var size tasklog.Size
 	var from item
-	for limit := int32(firstPage); ; limit = 0 {
-		page, err := l.query(ctx, id, skBatch(0), skLease, from, false, limit)
+	begin := skBatch(0)
+	for limit, done := int32(firstPage), false; !done; limit = 0 {
+		page, err := l.query(ctx, id, begin, skLease, from, false, limit)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		items := page.Items
 		if head == nil {
@@ -139,45 +146,66 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 				lease, items = items[0], items[1:]
 			}
 			if len(items) == 0 || items[0].str(attrSK) != skHead || expired(items[0]) {
-				return nil, tasklog.ErrNotFound
+				return nil, nil, tasklog.ErrNotFound
 			}
 			head, items = items[0], items[1:]
 			snapshot = head.num(attrSnapshotSeq)
+			begin = skBatch(snapshot + 1) // of the next page, which has nothing that is in the snapshot
 			if err := charge(ctx, items, head); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
-		done := page.LastEvaluatedKey == nil
+		if from = page.LastEvaluatedKey; from == nil {
+			done = true
+			if limit == 0 && snapshot > 0 && !begins(batches, items, snapshot+1) {
+				// The snapshot is of the middle of an append, or the log has not grown since.
+				page, err := l.query(ctx, id, skBatch(0), skBatch(snapshot), nil, false, 1)
+				if err != nil {
+					return nil, nil, err
+				}
+				items = append(items, page.Items...)
+			}
+		}
 		for _, it := range items {
 			if last(it) > snapshot {
 				batches = append(batches, it)
-			} else if _, done = it[attrBytes]; done { // else it is a fence
-				size = sizeOf(it)
+				done = done || first(it) <= snapshot+1
+			} else if _, sized := it[attrBytes]; sized { // else it is a fence
+				size, done = sizeOf(it), true
 				break
 			}
 		}
-		if done {
-			break
-		}
-		from = page.LastEvaluatedKey
 	}
 
 	fold := tasklog.NewFold(nil, 0)
 	if snapshot > 0 {
 		task, err := l.snapshot(ctx, id, head.str(attrSnapshotRef))
 		if err != nil {
-			return nil, fmt.Errorf("snapshot as of event %d: %w", snapshot, err)
+			return nil, nil, fmt.Errorf("snapshot as of event %d: %w", snapshot, err)
 		}
 		fold = tasklog.NewFold(task, snapshot)
 	} else {
 		batches = append(batches, head)
 	}
+	known := snapshot <= at // then follows from the snapshot
+	if !known {
+		at = math.MaxInt64
+	}
+	var later tasklog.Event // the last after number at
+	var status a2a.TaskStatus
 	for _, it := range slices.Backward(batches) {
 		events, err := l.events(ctx, it)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		for _, e := range events {
+		for i, e := range events {
+			if e.Seq > at {
+				later = events[len(events)-1]
+				if s, t := tasklog.LastStatus(events[i:]); s != "" {
+					status = a2a.TaskStatus{State: s, Timestamp: &t}
+				}
+				break
+			}
 			if e.Seq > fold.Seq() {
 				fold.Add(e)
 			}
@@ -197,22 +225,88 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 			Expires:   time.Unix(head.num(attrExpires), 0).UTC(),
 			Push:      head.num(attrPush) == 1,
 		},
-		Seq:   fold.Seq(),
+		Seq:   max(fold.Seq(), later.Seq),
 		Size:  size,
 		Lease: leaseOf(head, lease),
 	}
-	var err error
 	if s.Task, err = fold.Task(); err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	if known {
+		then = s.Task
+	}
+	if later.Seq > 0 {
+		if s.Task = tasklog.Bare(then); status.State != "" {
+			s.Task.Status = status
+		}
 	}
 	if s.First, err = l.request(ctx, id, head); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s.Last = s.First
 	if lease.num(attrEpoch) > 1 { // else the first holder has renewed it, who began the task
 		s.Last, err = l.request(ctx, id, lease)
 	}
-	return s, err
+	return then, s, err
+}
+
+// LoadAt implements [tasklog.Log]. If the newest snapshot is of a later event, it loads the task as it is now, and then the
+// former one from an older snapshot.
+func (l *Log) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (then *a2a.Task, now *tasklog.Snapshot, err error) {
+	then, now, err = l.load(ctx, id, seq)
+	if err == nil {
+		now.Task = tasklog.Bare(now.Task)
+		if then == nil {
+			then, err = l.loadBefore(ctx, id, seq)
+		}
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("dynamolog: loading as of event %d: %w", seq, err)
+	}
+	return then, now, nil
+}
+
+// readAtOnce is how many events are read at once to load a task as it was.
+const readAtOnce = 5000
+
+// loadBefore returns the task as of an event, before which there may be a snapshot that is not the newest.
+func (l *Log) loadBefore(ctx context.Context, id a2a.TaskID, seq int64) (*a2a.Task, error) {
+	fold := tasklog.NewFold(nil, 0)
+	page, err := l.query(ctx, id, skSnapshot(0), skSnapshot(seq), nil, false, 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(page.Items) > 0 {
+		it := page.Items[0]
+		from, err := strconv.ParseInt(strings.TrimPrefix(it.str(attrSK), "S#"), 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		task, err := l.snapshot(ctx, id, it.str(attrSnapshotRef))
+		if err != nil {
+			return nil, fmt.Errorf("snapshot as of event %d: %w", from, err)
+		}
+		fold = tasklog.NewFold(task, from)
+	}
+	for fold.Seq() < seq {
+		events, _, err := l.read(ctx, id, fold.Seq(), int(min(readAtOnce, seq-fold.Seq())))
+		if err != nil {
+			return nil, err
+		}
+		if len(events) == 0 {
+			return nil, errors.New("the log is shorter than it was")
+		}
+		for _, e := range events {
+			fold.Add(e)
+		}
+	}
+	return fold.Task()
+}
+
+// begins reports whether the batches, newest first, begin at event seq.
+func begins(batches, more []item, seq int64) bool {
+	all := append(batches, more...)
+	return len(all) > 0 && first(all[len(all)-1]) == seq && last(all[len(all)-1]) >= seq
 }
 
 // charge charges what the task is going to take, by the last of its batches, or by its head, to the account of the request.
@@ -227,19 +321,23 @@ func charge(ctx context.Context, batches []item, head item) error {
 	return memory.Charge(ctx, head.str(attrPK), sizeOf(last).Memory())
 }
 
-// Poll implements [tasklog.Log]. It costs one read unit while nothing is new.
-func (l *Log) Poll(ctx context.Context, id a2a.TaskID, after int64) ([]tasklog.Event, tasklog.LeaseInfo, error) {
-	events, lease, err := l.poll(ctx, id, after)
+// Poll implements [tasklog.Log]. It costs one read unit while nothing is new, and half of one if it is stale.
+func (l *Log) Poll(ctx context.Context, id a2a.TaskID, after int64, stale bool) (tasklog.Polled, error) {
+	polled, err := l.poll(ctx, id, after, stale)
 	if err != nil {
-		return nil, tasklog.LeaseInfo{}, fmt.Errorf("dynamolog: polling: %w", err)
+		return tasklog.Polled{}, fmt.Errorf("dynamolog: polling: %w", err)
 	}
-	return events, lease, nil
+	return polled, nil
 }
 
-func (l *Log) poll(ctx context.Context, id a2a.TaskID, after int64) (events []tasklog.Event, _ tasklog.LeaseInfo, err error) {
-	page, err := l.query(ctx, id, skBatch(after+1), skLease, nil, true, 0)
+func (l *Log) poll(ctx context.Context, id a2a.TaskID, after int64, stale bool) (p tasklog.Polled, err error) {
+	read := l.query
+	if stale {
+		read = l.queryStale
+	}
+	page, err := read(ctx, id, skBatch(after+1), skLease, nil, true, 0)
 	if err != nil {
-		return nil, tasklog.LeaseInfo{}, err
+		return p, err
 	}
 	items, head, lease := page.Items, item(nil), item(nil)
 	if n := len(items); n > 0 && items[n-1].str(attrSK) == skLease {
@@ -248,32 +346,36 @@ func (l *Log) poll(ctx context.Context, id a2a.TaskID, after int64) (events []ta
 	if n := len(items); n > 0 && items[n-1].str(attrSK) == skHead {
 		items, head = items[:n-1], items[n-1]
 	} else if head, err = l.head(ctx, id); err != nil { // it is on a later page, or nowhere
-		return nil, tasklog.LeaseInfo{}, err
+		return p, err
 	}
 	if expired(head) {
-		return nil, tasklog.LeaseInfo{}, tasklog.ErrNotFound
+		return p, tasklog.ErrNotFound
 	}
 	if after == 0 {
 		items = slices.Insert(items, 0, head)
 	}
+	p.Lease, p.More = leaseOf(head, lease), page.LastEvaluatedKey != nil
 	size := 0
 	for _, it := range items {
-		if first(it) != after+int64(len(events))+1 || size >= tasklog.ReadBytes {
+		if first(it) != after+int64(len(p.Events))+1 {
 			break // a query may miss an item that is put while it runs, and see one that is put later
+		}
+		if p.More = p.More || size >= tasklog.ReadBytes; size >= tasklog.ReadBytes {
+			break
 		}
 		batch, err := l.events(ctx, it)
 		if err != nil {
-			return nil, tasklog.LeaseInfo{}, err
+			return p, err
 		}
 		for _, e := range batch {
 			size += len(e.JSON)
 		}
-		events = append(events, batch...)
+		p.Events = append(p.Events, batch...)
 		if ends(it) {
 			break
 		}
 	}
-	return events, leaseOf(head, lease), nil
+	return p, nil
 }
 
 // Lease implements [tasklog.Log]. It costs one read unit.
@@ -322,6 +424,17 @@ type queried struct {
 // query reads a page of the items of a task whose sort keys lie between from and to, both included; start is the
 // LastEvaluatedKey of the page before, limit the most items, or 0.
 func (l *Log) query(ctx context.Context, id a2a.TaskID, from, to string, start item, forward bool, limit int32) (*queried, error) {
+	return l.readPage(ctx, id, from, to, start, forward, limit, true)
+}
+
+// queryStale is query for half the price: what it reads may be of some time ago.
+func (l *Log) queryStale(ctx context.Context, id a2a.TaskID, from, to string, start item, forward bool, limit int32) (*queried, error) {
+	return l.readPage(ctx, id, from, to, start, forward, limit, false)
+}
+
+func (l *Log) readPage(
+	ctx context.Context, id a2a.TaskID, from, to string, start item, forward bool, limit int32, consistent bool,
+) (*queried, error) {
 	e := write()
 	key := e.text("? = ? AND ? BETWEEN ? AND ?", attrPK, str(string(id)), attrSK, str(from), str(to))
 	in := &dynamodb.QueryInput{
@@ -331,7 +444,7 @@ func (l *Log) query(ctx context.Context, id a2a.TaskID, from, to string, start i
 		ExpressionAttributeValues: e.values,
 		ExclusiveStartKey:         start,
 		ScanIndexForward:          &forward,
-		ConsistentRead:            aws.Bool(true),
+		ConsistentRead:            &consistent,
 	}
 	if limit > 0 {
 		in.Limit = &limit

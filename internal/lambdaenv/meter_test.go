@@ -76,6 +76,12 @@ func TestMeter(t *testing.T) {
 			return err
 		}, []answer{consumed(0.5)}, "GetItem+", `,"readUnits":0.5`},
 		{func(ctx context.Context) error {
+			_, err := client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
+				"t": {Keys: []map[string]types.AttributeValue{key}},
+			}})
+			return err
+		}, []answer{{200, `{"ConsumedCapacity":[{"TableName":"t","CapacityUnits":1.5}]}`}}, "BatchGetItem+", `,"readUnits":1.5`},
+		{func(ctx context.Context) error {
 			_, err := client.Query(ctx, &dynamodb.QueryInput{TableName: table})
 			return err
 		}, []answer{consumed(8.5)}, "Query+", `,"readUnits":8.5`},

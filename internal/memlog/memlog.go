@@ -214,15 +214,15 @@ func (l *Log) RequestCancel(_ context.Context, h tasklog.Head) error {
 const pollEvents = 1000
 
 // Poll implements [tasklog.Log].
-func (l *Log) Poll(_ context.Context, id a2a.TaskID, after int64) ([]tasklog.Event, tasklog.LeaseInfo, error) {
+func (l *Log) Poll(_ context.Context, id a2a.TaskID, after int64, _ bool) (tasklog.Polled, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.get(id)
 	if t == nil {
-		return nil, tasklog.LeaseInfo{}, tasklog.ErrNotFound
+		return tasklog.Polled{}, tasklog.ErrNotFound
 	}
-	events, _ := t.read(after, pollEvents)
-	return events, t.lease, nil
+	events, more := t.read(after, pollEvents)
+	return tasklog.Polled{Events: events, More: more, Lease: t.lease}, nil
 }
 
 // Read implements [tasklog.Log].
@@ -282,6 +282,32 @@ func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) 
 	s.Task, err = t.fold.Task()
 	s.Seq = t.fold.Seq()
 	return s, err
+}
+
+// LoadAt implements [tasklog.Log].
+func (l *Log) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*a2a.Task, *tasklog.Snapshot, error) {
+	now, err := l.Load(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	l.mu.Lock()
+	t := l.get(id)
+	if t == nil {
+		l.mu.Unlock()
+		return nil, nil, tasklog.ErrNotFound
+	}
+	events := t.events[:min(seq, now.Seq)]
+	l.mu.Unlock()
+	fold := tasklog.NewFold(nil, 0)
+	for _, e := range events {
+		fold.Add(e)
+	}
+	then, err := fold.Task()
+	if err != nil {
+		return nil, nil, err
+	}
+	now.Task = tasklog.Bare(now.Task)
+	return then, now, nil
 }
 
 // Secret implements [tasklog.Store]. It is the process's, as the tasks are: in the next one, the

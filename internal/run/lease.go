@@ -20,7 +20,8 @@ const (
 	// renewAfter is the age at which a lease is renewed.
 	renewAfter = 5 * time.Second
 
-	// askEvery is how often a holder asks what somebody wants of it.
+	// askEvery is how often a holder asks what somebody wants of it. All runs of a process ask at the same time, so that the
+	// store can read for all of them at once.
 	askEvery = 300 * time.Millisecond
 
 	// renewWithin is how long a renewal may take, or asking: a holder whose request hangs has to look at its clock.
@@ -56,16 +57,20 @@ func (u *until) check() error {
 // keepLease renews the lease until ctx is done, and interrupts the executor when the task is to be canceled. If the lease is
 // lost, it stops the run.
 func (r *Run) keepLease(ctx context.Context, interrupt context.CancelCauseFunc) {
-	tick := time.NewTicker(askEvery)
+	tick := time.NewTimer(r.runner.untilAsk())
 	defer tick.Stop()
 	var again time.Time // when the next renewal may be tried
 	for {
+		renewing := false
 		select {
 		case <-ctx.Done():
 			return
+		case <-r.asked:
+			renewing = true // a renewal says for sure what is asked
 		case <-tick.C:
+			tick.Reset(r.runner.untilAsk())
+			renewing = r.lease.left() < LeaseTime-renewAfter && time.Now().After(again)
 		}
-		renewing := r.lease.left() < LeaseTime-renewAfter && time.Now().After(again)
 		asked, err := r.ask(ctx, renewing)
 		switch {
 		case errors.Is(err, tasklog.ErrConflict), errors.Is(err, tasklog.ErrNotFound):
@@ -82,6 +87,15 @@ func (r *Run) keepLease(ctx context.Context, interrupt context.CancelCauseFunc) 
 			interrupt(errCanceled)
 		}
 	}
+}
+
+// untilAsk returns how long it is until the runs of this process ask the next time.
+func (r *Runner) untilAsk() time.Duration {
+	d := askEvery - time.Since(r.begun)%askEvery
+	if d < askEvery/10 {
+		d += askEvery // it was that time just now
+	}
+	return d
 }
 
 // ask returns what is asked of the run, and renews its lease if it is time for that. A renewal does not end with ctx: one

@@ -91,6 +91,17 @@ func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
 	return r.Invoke(ctx, s.Head.ID)
 }
 
+// orphaned sees to a task that somebody follows, and whose lease has ended.
+func (r *Runner) orphaned(ctx context.Context, id a2a.TaskID) {
+	s, err := r.Store.Load(ctx, id)
+	if err != nil {
+		return // it is tried again
+	}
+	if err := r.Recover(ctx, s); err != nil {
+		r.Logger.ErrorContext(ctx, "recovering task", "task", id, "error", err)
+	}
+}
+
 func justNow(t *time.Time) bool { return t != nil && time.Since(*t) < queued }
 
 const (

@@ -93,14 +93,22 @@ type Config struct {
 }
 
 // Runner runs an executor.
-type Runner struct{ Config }
+type Runner struct {
+	Config
+	// Followers are those who follow tasks in this process.
+	Followers *tasklog.Followers
+	running   running
+	begun     time.Time // what the times follow from at which runs ask
+}
 
 // New returns a runner. It panics if something is missing.
 func New(c Config) *Runner {
 	if c.Store == nil || c.Logger == nil || c.Invoke == nil {
 		panic("run: a runner needs a store, a logger, and a way to ask for a worker")
 	}
-	return &Runner{c}
+	r := &Runner{Config: c, begun: time.Now()}
+	r.Followers = tasklog.NewFollowers(c.Store, r.orphaned)
+	return r
 }
 
 // resumer returns the executor if it can resume, or nil.
@@ -171,6 +179,8 @@ type Run struct {
 
 	seen observation
 
+	asked chan struct{} // holds one token when something new is asked of the run
+
 	done chan struct{}
 	err  error // set before done is closed
 }
@@ -192,7 +202,7 @@ func (r *Runner) Start(ctx context.Context, t Turn, a Audience) *Run {
 // newRun returns the run of a turn, which has not begun.
 func (r *Runner) newRun(t Turn) *Run {
 	run := &Run{
-		runner: r, turn: t, gap: r.Gap, usage: t.usage, done: make(chan struct{}),
+		runner: r, turn: t, gap: r.Gap, usage: t.usage, asked: make(chan struct{}, 1), done: make(chan struct{}),
 		size: t.Size, count: t.Fold.Seq(), artifacts: artifactsOf(t.Context.StoredTask),
 	}
 	if run.usage == nil {
@@ -224,6 +234,8 @@ func (r *Run) Task() (*a2a.Task, error) {
 
 func (r *Run) run(ctx context.Context) {
 	defer close(r.done)
+	defer r.runner.running.add(r)()
+	defer r.runner.Followers.Running(r.turn.Head.ID)()
 	deadline, limited := ctx.Deadline()
 	ctx, r.stop = context.WithCancelCause(telemetry.With(context.WithoutCancel(ctx), r.usage))
 	defer r.report(ctx)
@@ -284,7 +296,11 @@ func (r *Run) run(ctx context.Context) {
 // open makes an appender that goes on where the log is.
 func (r *Run) open(ctx context.Context) {
 	a := tasklog.NewAppender(ctx, tasklog.AppenderConfig{
-		Lease: r.turn.Lease, Fold: r.turn.Fold, Gap: r.gap, Tap: r.Tap, Check: r.lease.check,
+		Lease: r.turn.Lease, Fold: r.turn.Fold, Gap: r.gap, Check: r.lease.check,
+		Appended: func(events []tasklog.Event) {
+			r.Tap.Publish(events)
+			r.runner.Followers.Appended(r.turn.Head.ID, events)
+		},
 	})
 	context.AfterFunc(a.Failed(), func() { r.stop(context.Cause(a.Failed())) })
 	r.appender = a

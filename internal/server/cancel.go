@@ -51,19 +51,14 @@ func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRe
 // interrupt asks whoever runs the task to cancel it, and waits until the task has reached a final state, or has got another
 // holder or none.
 func (s *Server) interrupt(ctx context.Context, snapshot *tasklog.Snapshot) error {
-	if err := s.Store.RequestCancel(ctx, snapshot.Head); err != nil {
+	if err := s.Runner.RequestCancel(ctx, snapshot.Head); err != nil {
 		return err
-	}
-	state := snapshot.Task.Status.State
-	if tasklog.Final(state) {
-		state = a2a.TaskStateSubmitted // it is about to be: the holder has the next message in hand
 	}
 	ctx, cancel := context.WithDeadline(ctx, snapshot.Lease.Until)
 	defer cancel()
-	_, err := tasklog.Follow(ctx, tasklog.FollowConfig{
-		Log: s.Store, ID: snapshot.Head.ID, After: snapshot.Seq, State: state,
-		Orphaned:   cancel,
-		UntilFinal: true,
+	_, err := s.follow(ctx, snapshot, tasklog.FollowConfig{
+		UntilFinal: true, UntilOrphaned: true,
+		Leaving: true, // if it is in a final state, the holder has the next message in hand
 	})
 	return err
 }

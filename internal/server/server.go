@@ -172,6 +172,27 @@ func answered(t *a2a.Task, historyLength *int) (*a2a.Task, error) {
 
 // load returns a task of the scope, or [a2a.ErrTaskNotFound].
 func (s *Server) load(ctx context.Context, scope tasklog.Scope, id a2a.TaskID) (*tasklog.Snapshot, error) {
+	return s.loaded(ctx, scope, id, func() (*tasklog.Snapshot, error) { return s.Store.Load(ctx, id) })
+}
+
+// loadAt is [tasklog.Log]'s LoadAt for a task of the scope; it returns [a2a.ErrTaskNotFound] for others.
+func (s *Server) loadAt(
+	ctx context.Context, scope tasklog.Scope, id a2a.TaskID, seq int64,
+) (then *a2a.Task, now *tasklog.Snapshot, err error) {
+	now, err = s.loaded(ctx, scope, id, func() (now *tasklog.Snapshot, err error) {
+		then, now, err = s.Store.LoadAt(ctx, id, seq)
+		return now, err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return then, now, nil
+}
+
+// loaded returns what load returns if that is a task of the scope, else [a2a.ErrTaskNotFound].
+func (s *Server) loaded(
+	ctx context.Context, scope tasklog.Scope, id a2a.TaskID, load func() (*tasklog.Snapshot, error),
+) (*tasklog.Snapshot, error) {
 	if id == "" {
 		return nil, Invalid("id", "is required")
 	}
@@ -183,7 +204,7 @@ func (s *Server) load(ctx context.Context, scope tasklog.Scope, id a2a.TaskID) (
 	if len(scope.Tenant) > maxID || !k.mayOwn(scope, id) {
 		return nil, a2a.ErrTaskNotFound
 	}
-	snapshot, err := s.Store.Load(ctx, id)
+	snapshot, err := load()
 	if errors.Is(err, tasklog.ErrNotFound) || err == nil && snapshot.Head.Scope != scope {
 		return nil, a2a.ErrTaskNotFound
 	}
@@ -201,12 +222,7 @@ func (s *Server) recover(ctx context.Context, snapshot *tasklog.Snapshot) {
 func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Task, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
-	_, err := tasklog.Follow(ctx, tasklog.FollowConfig{
-		Log: s.Store, ID: snapshot.Head.ID, After: snapshot.Seq, State: snapshot.Task.Status.State,
-		Orphaned:   func() { s.orphaned(ctx, snapshot.Head.ID) },
-		UntilFinal: true,
-	})
-	if err != nil {
+	if _, err := s.follow(ctx, snapshot, tasklog.FollowConfig{UntilFinal: true}); err != nil {
 		return nil, err
 	}
 	now, err := s.Store.Load(context.WithoutCancel(ctx), snapshot.Head.ID)
@@ -219,11 +235,16 @@ func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Ta
 	return now.Task, nil
 }
 
-// orphaned is called by a follower whose task is orphaned.
-func (s *Server) orphaned(ctx context.Context, id a2a.TaskID) {
-	if snapshot, err := s.Store.Load(ctx, id); err == nil {
+// follow follows the task from the snapshot on, and sees to it if it is orphaned.
+func (s *Server) follow(
+	ctx context.Context, snapshot *tasklog.Snapshot, c tasklog.FollowConfig,
+) (a2a.TaskState, error) {
+	if snapshot.Lease.Epoch > 0 { // else nothing is known of it
 		s.recover(ctx, snapshot)
 	}
+	c.ID, c.After, c.State = snapshot.Head.ID, snapshot.Seq, snapshot.Task.Status.State
+	c.Lease = snapshot.Lease
+	return s.Runner.Followers.Follow(ctx, c)
 }
 
 // reserve is how long before the end of its invocation a request that only reads comes to its end.

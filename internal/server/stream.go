@@ -78,27 +78,39 @@ const textNoMore = "the task has ended and has no more events"
 // the task as of that event. To a client that has seen the last event of an ended task it says
 // [ErrSeen]. The stream ends with ctx.
 func (s *Server) SubscribeToTask(ctx context.Context, c Caller, req *a2a.SubscribeToTaskRequest) (*Stream, error) {
+	if c.Seen != nil {
+		return s.resume(ctx, c, req)
+	}
 	snapshot, err := s.load(ctx, c.scope(req.Tenant), req.ID)
 	if err != nil {
 		return nil, err
 	}
-	s.recover(ctx, snapshot)
-	ended := snapshot.Task.Status.State.Terminal()
-	switch {
-	case c.Seen != nil && *c.Seen > snapshot.Seq:
-		return nil, Invalid("Last-Event-ID", "is beyond the last event of the task")
-	case c.Seen != nil && *c.Seen == snapshot.Seq && ended:
-		return nil, ErrSeen
-	case c.Seen != nil:
-		return s.streamFrom(ctx, snapshot, *c.Seen, nil, false)
-	case ended:
+	if snapshot.Task.Status.State.Terminal() {
 		return nil, a2a.NewError(a2a.ErrUnsupportedOperation, textNoMore)
 	}
 	first, err := frame(snapshot.Task, snapshot.Seq, nil)
 	if err != nil {
 		return nil, err
 	}
-	return s.follow(ctx, snapshot, first, false), nil
+	return s.streamAfter(ctx, snapshot, first, false), nil
+}
+
+// resume is SubscribeToTask for a client that names the last event that it has seen.
+func (s *Server) resume(ctx context.Context, c Caller, req *a2a.SubscribeToTaskRequest) (*Stream, error) {
+	then, now, err := s.loadAt(ctx, c.scope(req.Tenant), req.ID, max(*c.Seen, 1))
+	switch {
+	case err != nil:
+		return nil, err
+	case *c.Seen > now.Seq:
+		return nil, Invalid("Last-Event-ID", "is beyond the last event of the task")
+	case *c.Seen == now.Seq && now.Task.Status.State.Terminal():
+		return nil, ErrSeen
+	}
+	first, err := frame(then, max(*c.Seen, 1), nil)
+	if err != nil {
+		return nil, err
+	}
+	return s.streamAfter(ctx, now, first, false), nil
 }
 
 // join streams the turn that the message has begun, from the event that the client has seen, or
@@ -107,20 +119,19 @@ func (s *Server) SubscribeToTask(ctx context.Context, c Caller, req *a2a.Subscri
 func (s *Server) join(
 	ctx context.Context, snapshot *tasklog.Snapshot, m *a2a.Message, historyLength *int, seen *int64,
 ) (*Stream, error) {
-	s.recover(ctx, snapshot)
 	switch {
 	case seen != nil && *seen == snapshot.Seq && tasklog.Final(snapshot.Task.Status.State):
 		return nothing(ctx, snapshot), nil
-	case seen != nil && *seen <= snapshot.Seq:
-		return s.streamFrom(ctx, snapshot, *seen, historyLength, true)
-	case m.TaskID == "":
-		return s.streamFrom(ctx, snapshot, 1, historyLength, true)
+	case seen != nil && *seen < snapshot.Seq:
+		return s.joinAfter(ctx, snapshot, *seen, historyLength)
+	case m.TaskID == "" && (seen == nil || *seen > snapshot.Seq):
+		return s.joinAfter(ctx, snapshot, 1, historyLength)
 	}
 	first, err := frame(snapshot.Task, snapshot.Seq, historyLength)
 	if err != nil {
 		return nil, err
 	}
-	return s.follow(ctx, snapshot, first, true), nil
+	return s.streamAfter(ctx, snapshot, first, true), nil
 }
 
 // nothing is the stream for a client that has seen all of it.
@@ -130,53 +141,67 @@ func nothing(ctx context.Context, snapshot *tasklog.Snapshot) *Stream {
 	return newStream(snapshot.Task.TaskInfo(), first, tap, func() {}, func() error { return nil })
 }
 
-// readAtOnce is how many events are read from a log at once.
-const readAtOnce = 5000
-
-// streamFrom streams the task as of event last, or as of the first, and what follows: see follow. A
-// stream until the final state does not begin with one that the task has left since, which would
-// look like its end.
-func (s *Server) streamFrom(
-	ctx context.Context, snapshot *tasklog.Snapshot, last int64, historyLength *int, untilFinal bool,
+// joinAfter streams the task as of event last, or as of the first, and what follows to the end of
+// its turn: see streamAfter. It does not begin with a final state that the task has left since,
+// which would look like the end.
+func (s *Server) joinAfter(
+	ctx context.Context, snapshot *tasklog.Snapshot, last int64, historyLength *int,
 ) (*Stream, error) {
-	fold := tasklog.NewFold(nil, 0)
-	var task *a2a.Task
-	for last = max(last, 1); fold.Seq() < last; {
-		events, _, err := s.Store.Read(ctx, snapshot.Head.ID, fold.Seq(), int(min(readAtOnce, last-fold.Seq())))
-		if errors.Is(err, tasklog.ErrNotFound) {
-			return nil, a2a.ErrTaskNotFound
-		}
-		if err != nil {
-			return nil, err
-		}
-		if len(events) == 0 {
-			return nil, errors.New("the log is shorter than it was")
-		}
-		for _, e := range events {
-			fold.Add(e)
-		}
-		if fold.Seq() < last {
-			continue
-		}
-		if task, err = fold.Task(); err != nil {
-			return nil, err
-		}
-		if untilFinal && tasklog.Final(task.Status.State) && last < snapshot.Seq {
-			last++
-		}
+	last = max(last, 1)
+	then, now, err := s.taskAt(ctx, snapshot, last)
+	if errors.Is(err, tasklog.ErrNotFound) {
+		return nil, a2a.ErrTaskNotFound
 	}
-	first, err := frame(task, last, historyLength)
+	if err == nil && tasklog.Final(then.Status.State) && last < now.Seq {
+		last++
+		then, err = s.next(ctx, now.Head.ID, then, last)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return s.follow(ctx, snapshot, first, untilFinal), nil
+	first, err := frame(then, last, historyLength)
+	if err != nil {
+		return nil, err
+	}
+	return s.streamAfter(ctx, now, first, true), nil
 }
 
-// follow streams what comes after the first frame, and ends with the task, or if untilFinal is set,
-// with its turn.
-func (s *Server) follow(ctx context.Context, snapshot *tasklog.Snapshot, first tasklog.Event, untilFinal bool) *Stream {
+// taskAt returns the task of the snapshot as of an event before, and what is known of it now, without
+// its task, which is let go of before another is read.
+func (s *Server) taskAt(
+	ctx context.Context, snapshot *tasklog.Snapshot, seq int64,
+) (*a2a.Task, *tasklog.Snapshot, error) {
+	if seq == snapshot.Seq {
+		return snapshot.Task, snapshot, nil
+	}
+	snapshot.Task = tasklog.Bare(snapshot.Task)
+	if seq == 1 { // event 1 is the task
+		then, err := s.next(ctx, snapshot.Head.ID, nil, 1)
+		return then, snapshot, err
+	}
+	return s.Store.LoadAt(ctx, snapshot.Head.ID, seq)
+}
+
+// next returns the task after event seq. Then is the task before it, nil before the first.
+func (s *Server) next(ctx context.Context, id a2a.TaskID, then *a2a.Task, seq int64) (*a2a.Task, error) {
+	events, _, err := s.Store.Read(ctx, id, seq-1, 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(events) == 0 {
+		return nil, errors.New("the log is shorter than it was")
+	}
+	fold := tasklog.NewFold(then, seq-1)
+	fold.Add(events[0])
+	return fold.Task()
+}
+
+// streamAfter streams what comes after the first frame, and ends with the task, or if untilFinal is
+// set, with its turn.
+func (s *Server) streamAfter(ctx context.Context, snapshot *tasklog.Snapshot, first tasklog.Event, untilFinal bool) *Stream {
 	tap := tasklog.NewTap(ctx, s.Store, snapshot.Head.ID, first.Seq)
 	ctx, cancel := within(ctx)
+	snapshot.Task = tasklog.Bare(snapshot.Task) // it is in the first frame
 	return newStream(snapshot.Task.TaskInfo(), first, tap, cancel, func() error {
 		return s.show(ctx, snapshot, tap, untilFinal)
 	})
@@ -211,13 +236,8 @@ func (s *Server) goOn(ctx context.Context, id a2a.TaskID, tap *tasklog.Tap) erro
 // show shows a tap the events of the log, until the task has ended, or if untilFinal is set, its
 // turn.
 func (s *Server) show(ctx context.Context, snapshot *tasklog.Snapshot, tap *tasklog.Tap, untilFinal bool) error {
-	id := snapshot.Head.ID
 	tap.Reach(snapshot.Seq)
-	state, err := tasklog.Follow(ctx, tasklog.FollowConfig{
-		Log: s.Store, ID: id, After: snapshot.Seq, State: snapshot.Task.Status.State, UntilFinal: untilFinal,
-		Show:     tap.Publish,
-		Orphaned: func() { s.orphaned(ctx, id) },
-	})
+	state, err := s.follow(ctx, snapshot, tasklog.FollowConfig{Tap: tap, UntilFinal: untilFinal})
 	switch {
 	case err != nil || state.Terminal() || untilFinal && tasklog.Final(state):
 		return err

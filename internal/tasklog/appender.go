@@ -38,8 +38,8 @@ type AppenderConfig struct {
 	// Gap is the least time between two appends, but for a short burst and for a final event, which never wait. Events
 	// that come meanwhile gather. Zero means that nothing ever waits but for the append before it.
 	Gap time.Duration
-	// Tap, if set, gets the events once they are in the log.
-	Tap *Tap
+	// Appended, if set, is called with events once they are in the log.
+	Appended func([]Event)
 	// Check, if set, is called before each append; its error ends the appender. A holder that was frozen past the end of
 	// its lease notices so before anybody can say it.
 	Check func() error
@@ -132,7 +132,9 @@ func (a *Appender) run() {
 			events[i] = Event{Seq: next, JSON: e.JSON}
 			next++
 		}
-		a.cfg.Tap.Publish(events)
+		if a.cfg.Appended != nil {
+			a.cfg.Appended(events)
+		}
 		keep.add(events)
 		if keep.due() {
 			keep.save(func(seq int64, lines iter.Seq2[[]byte, error]) error {

@@ -64,15 +64,16 @@ func create(tb testing.TB, s tasklog.Store, h tasklog.Head, first tasklog.Entry)
 // appender returns an appender to a new task whose appends are recorded, and a function that adds a
 // status.
 func appender(t *testing.T, r *recorder, gap time.Duration, tap bool) (
-	a *tasklog.Appender, add func(a2a.TaskState), cfg tasklog.AppenderConfig,
+	a *tasklog.Appender, add func(a2a.TaskState), shown *tasklog.Tap,
 ) {
 	t.Helper()
 	h, first := tasklogtest.NewTask()
 	s := r.store()
+	cfg := tasklog.AppenderConfig{Gap: gap}
 	cfg.Lease, cfg.Fold = create(t, s, h, first)
-	cfg.Gap = gap
 	if tap {
-		cfg.Tap = tasklog.NewTap(t.Context(), s, h.ID, 1)
+		shown = tasklog.NewTap(t.Context(), s, h.ID, 1)
+		cfg.Appended = shown.Publish
 	}
 	a = tasklog.NewAppender(t.Context(), cfg)
 	r.start = time.Now()
@@ -81,7 +82,7 @@ func appender(t *testing.T, r *recorder, gap time.Duration, tap bool) (
 		if err := a.Add(tasklogtest.Status(h, state, "")); err != nil {
 			t.Error(err)
 		}
-	}, cfg
+	}, shown
 }
 
 // shownNow returns what the tap has to show, without waiting.
@@ -163,10 +164,10 @@ func TestAppenderTriesAgain(t *testing.T) {
 			}
 			return nil
 		}}
-		a, add, cfg := appender(t, l, 0, true)
+		a, add, tap := appender(t, l, 0, true)
 		add(working)
 		synctest.Wait()
-		if events := shownNow(t, cfg.Tap); len(events) != 0 {
+		if events := shownNow(t, tap); len(events) != 0 {
 			t.Fatal("an event was shown before it was in the log")
 		}
 		add(completed)
@@ -174,7 +175,7 @@ func TestAppenderTriesAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkAppends(t, l, "350ms 2-2 WORKING", "350ms 3-3 COMPLETED")
-		if events := shownNow(t, cfg.Tap); len(events) != 2 { // nothing is lost of what came after Next had given up
+		if events := shownNow(t, tap); len(events) != 2 { // nothing is lost of what came after Next had given up
 			t.Errorf("%d events were shown at once, want 2", len(events))
 		}
 	})
@@ -186,7 +187,7 @@ func TestAppenderGivesUp(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			l := &recorder{fail: func() error { return failure }}
-			a, add, cfg := appender(t, l, 0, true)
+			a, add, tap := appender(t, l, 0, true)
 			add(working)
 			<-a.Failed().Done()
 			if err := context.Cause(a.Failed()); !errors.Is(err, failure) {
@@ -202,7 +203,7 @@ func TestAppenderGivesUp(t *testing.T) {
 			if err := a.Close(); !errors.Is(err, failure) {
 				t.Errorf("Close: %v", err)
 			}
-			if events := shownNow(t, cfg.Tap); len(events) != 0 {
+			if events := shownNow(t, tap); len(events) != 0 {
 				t.Error("an event was shown that is not in the log")
 			}
 		})
@@ -236,7 +237,7 @@ func TestTapSlowReader(t *testing.T) {
 	h, first := tasklogtest.NewTask()
 	lease, fold := create(t, s, h, first)
 	tap := tasklog.NewTap(t.Context(), s, h.ID, 1)
-	a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Lease: lease, Fold: fold, Tap: tap})
+	a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Lease: lease, Fold: fold, Appended: tap.Publish})
 	text := strings.Repeat("x", 200_000)
 	for range n { // 12 MB, before the first is taken
 		if err := a.Add(tasklogtest.Status(h, working, text)); err != nil {

@@ -56,7 +56,7 @@ func appendAll(tb testing.TB, h tasklog.Head, events []tasklog.Event) {
 	l := new(memlog.Log)
 	lease, f := create(tb, l, h, tasklog.Entry{JSON: events[0].JSON})
 	tap := tasklog.NewTap(tb.Context(), l, h.ID, 1)
-	a := tasklog.NewAppender(tb.Context(), tasklog.AppenderConfig{Lease: lease, Fold: f, Tap: tap})
+	a := tasklog.NewAppender(tb.Context(), tasklog.AppenderConfig{Lease: lease, Fold: f, Appended: tap.Publish})
 	for _, e := range events[1:] {
 		if err := a.Add(tasklog.Entry{JSON: e.JSON, State: working}); err != nil {
 			tb.Fatal(err)

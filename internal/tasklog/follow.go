@@ -3,114 +3,138 @@ package tasklog
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-const (
-	// A follower polls pollFirst after an event, and then less and less often: pollMost while the task is running,
-	// pollIdle while it waits for the client.
-	pollFirst = 80 * time.Millisecond
-	pollMost  = 200 * time.Millisecond
-	pollIdle  = time.Second
-
-	// pollFailed is how seldom it polls a log that can't be read.
-	pollFailed = 2 * time.Second
-
-	// idleFor is how long a follower stays with a task that waits for the client.
-	idleFor = time.Minute
-
-	// A follower says that its task is orphaned at once, again orphanedFirst later, and then less and less often, so that
-	// those who wait for a busy system don't make it busier.
-	orphanedFirst = 5 * time.Second
-	orphanedMost  = time.Minute
-)
-
-// FollowConfig says what [Follow] follows, and how.
+// FollowConfig says what [Followers.Follow] follows, and how.
 type FollowConfig struct {
-	Log Poller
-	ID  a2a.TaskID
-	// After is the number of the last event known, and State the state that it left the task in. After is 0, or the last that
-	// a Load, a Poll, or a Read to the end has returned.
+	ID a2a.TaskID
+	// After is the number of the last event known, State the state that it left the task in, and Lease
+	// the lease as it was then. After is 0, or the last that a Load, a Poll, or a Read to the end has
+	// returned. If the lease had ended, the caller has seen to the task. A lease that is zero is not
+	// known: then the log is polled at once.
 	After int64
 	State a2a.TaskState
-	// Show gets the events, in order. It may be nil.
-	Show func([]Event)
-	// Orphaned is called when the lease of an unfinished task has ended, and again while it stays so. It may be nil.
-	Orphaned func()
+	Lease LeaseInfo
+	// Tap gets the events. It may be nil.
+	Tap *Tap
 	// UntilFinal ends following also when the task waits for the client.
 	UntilFinal bool
+	// UntilOrphaned ends following also when the lease of the unfinished task has ended.
+	UntilOrphaned bool
+	// Leaving says that the task is about to leave its state: another one is waited for.
+	Leaving bool
 }
 
-// Follow shows the events of a log as they come, whoever appends them, until the task has ended, or has waited for the client
-// for a minute, or ctx is done. It returns the state that the last event left the task in, and the error that the log could
-// not be read with, for as long as an append is retried; not that of ctx.
-func Follow(ctx context.Context, c FollowConfig) (a2a.TaskState, error) {
-	var failing, orphaned, idle time.Time
-	interval, again := pollFirst, orphanedFirst
-	for {
-		if c.State.Terminal() || c.UntilFinal && Final(c.State) {
-			return c.State, nil
+// waits reports whether the task waits for the client.
+func (c *FollowConfig) waits() bool { return Final(c.State) && !c.Leaving }
+
+// ends reports whether the state ends following.
+func (c *FollowConfig) ends() bool { return c.waits() && (c.State.Terminal() || c.UntilFinal) }
+
+// Followers lets many follow tasks. Those who follow the same task share what is read of its log: it
+// is read for them once. Those who follow a task that is run in the same process get its events from
+// there.
+type Followers struct {
+	log      Poller
+	orphaned func(context.Context, a2a.TaskID)
+
+	mu      sync.Mutex // before that of a walk
+	walks   map[a2a.TaskID]*walk
+	running map[a2a.TaskID]int
+}
+
+// NewFollowers returns followers of the tasks in a log. Orphaned is called when the lease of an
+// unfinished task has ended that is followed, and again while it stays so. It may be nil.
+func NewFollowers(log Poller, orphaned func(context.Context, a2a.TaskID)) *Followers {
+	return &Followers{
+		log: log, orphaned: orphaned, walks: map[a2a.TaskID]*walk{}, running: map[a2a.TaskID]int{},
+	}
+}
+
+// Follow shows a tap the events of a log as they come, whoever appends them, until the task has ended,
+// or has waited for the client for a minute, or ctx is done. It returns the state that the last event
+// left the task in, and the error that the log could not be read with, for as long as an append is
+// retried; not that of ctx. Nothing of it is left when it returns.
+func (f *Followers) Follow(ctx context.Context, c FollowConfig) (a2a.TaskState, error) {
+	if c.ends() {
+		return c.State, nil
+	}
+	m := &member{FollowConfig: c, done: make(chan struct{})}
+	w := f.join(ctx, m)
+	select {
+	case <-m.done:
+	case <-ctx.Done():
+	}
+	f.leave(w, m)
+	return m.State, m.err
+}
+
+// join lets a member walk along the log of its task with those who do already.
+func (f *Followers) join(ctx context.Context, m *member) *walk {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w := f.walks[m.ID]
+	if w == nil {
+		w = newWalk(f, m)
+		f.walks[m.ID] = w
+		ctx, w.stop = context.WithCancel(context.WithoutCancel(ctx))
+		defer func() { go w.run(ctx) }()
+	} else if f.running[m.ID] == 0 {
+		w.hurry()
+	}
+	w.join(m)
+	return w
+}
+
+// leave lets a member go. With the last one the walk ends.
+func (f *Followers) leave(w *walk, m *member) {
+	f.mu.Lock()
+	last := w.leave(m)
+	if last && f.walks[m.ID] == w {
+		delete(f.walks, m.ID)
+	}
+	f.mu.Unlock()
+	if last {
+		w.stop()
+		<-w.done
+	}
+}
+
+// Running says that a run of the task, in this process, is going to tell what it appends, until done is
+// called: those who follow the task read its log less often.
+func (f *Followers) Running(id a2a.TaskID) (done func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.running[id]++
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.running[id]--; f.running[id] == 0 {
+			delete(f.running, id)
 		}
-		events, lease, err := c.Log.Poll(ctx, c.ID, c.After)
-		now := time.Now()
-		if err == nil {
-			failing = time.Time{}
+		if w := f.walks[id]; w != nil {
+			w.hurry()
 		}
-		switch {
-		case ctx.Err() != nil:
-			return c.State, nil
-		case errors.Is(err, ErrNotFound):
-			return c.State, err
-		case err != nil:
-			if failing.IsZero() {
-				failing = now
-			} else if now.Sub(failing) > retryFor {
-				return c.State, err
-			}
-		case len(events) > 0:
-			idle, orphaned = time.Time{}, time.Time{}
-			interval, again = pollFirst, orphanedFirst
-			c.After = events[len(events)-1].Seq
-			if s := lastState(events); s != "" {
-				c.State = s
-			}
-			if c.Show != nil {
-				c.Show(events)
-			}
-			continue // there may be more
-		case Final(c.State):
-			if idle.IsZero() {
-				idle = now
-			} else if now.Sub(idle) > idleFor {
-				return c.State, nil
-			}
-		default:
-			if lease.Expired() && c.Orphaned != nil && now.After(orphaned) {
-				orphaned = now.Add(again - again/10 + rand.N(again/5))
-				again = min(2*again, orphanedMost)
-				c.Orphaned()
-			}
-		}
-		most := pollMost
-		switch {
-		case err != nil:
-			most = pollFailed
-		case Final(c.State):
-			most = pollIdle
-		}
-		// Jittered by a tenth, so that followers who began together don't stay together.
-		wait := time.NewTimer(interval - interval/10 + rand.N(interval/5))
-		interval = min(interval*3/2, most)
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-			wait.Stop()
-			return c.State, nil
-		}
+	}
+}
+
+func (f *Followers) isRunning(id a2a.TaskID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.running[id] > 0
+}
+
+// Appended shows the followers of a task events that were appended in this process, in order.
+func (f *Followers) Appended(id a2a.TaskID, events []Event) {
+	f.mu.Lock()
+	w := f.walks[id]
+	f.mu.Unlock()
+	if w != nil && !w.show(events) {
+		w.hurry() // there are events before them
 	}
 }
 

@@ -92,6 +92,17 @@ func (h hooked) Load(ctx context.Context, id a2a.TaskID) (*Snapshot, error) {
 	return Get(ctx, h.hooks, Op{Name: "Load", ID: id}, func() (*Snapshot, error) { return h.store.Load(ctx, id) })
 }
 
+func (h hooked) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (then *a2a.Task, now *Snapshot, err error) {
+	now, err = Get(ctx, h.hooks, Op{Name: "LoadAt", ID: id}, func() (now *Snapshot, err error) {
+		then, now, err = h.store.LoadAt(ctx, id, seq)
+		return now, err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return then, now, nil
+}
+
 func (h hooked) Lease(ctx context.Context, id a2a.TaskID) (LeaseInfo, error) {
 	return Get(ctx, h.hooks, Op{Name: "Lease", ID: id}, func() (LeaseInfo, error) { return h.store.Lease(ctx, id) })
 }
@@ -109,15 +120,8 @@ func (h hooked) Read(ctx context.Context, id a2a.TaskID, after int64, limit int)
 	return events, more && err == nil, err
 }
 
-func (h hooked) Poll(ctx context.Context, id a2a.TaskID, after int64) (events []Event, lease LeaseInfo, err error) {
-	lease, err = Get(ctx, h.hooks, Op{Name: "Poll", ID: id}, func() (lease LeaseInfo, err error) {
-		events, lease, err = h.store.Poll(ctx, id, after)
-		return lease, err
-	})
-	if err != nil {
-		return nil, LeaseInfo{}, err
-	}
-	return events, lease, nil
+func (h hooked) Poll(ctx context.Context, id a2a.TaskID, after int64, stale bool) (Polled, error) {
+	return Get(ctx, h.hooks, Op{Name: "Poll", ID: id}, func() (Polled, error) { return h.store.Poll(ctx, id, after, stale) })
 }
 
 func (h hooked) List(ctx context.Context, f Filter, after Position, yield func(Position) bool) error {

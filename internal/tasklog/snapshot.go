@@ -92,6 +92,12 @@ func (k *keeper) settle(wait bool) {
 	k.later = nil
 }
 
+// Bare returns the task with its ids and its state only.
+func Bare(t *a2a.Task) *a2a.Task {
+	status := a2a.TaskStatus{State: t.Status.State, Timestamp: t.Status.Timestamp}
+	return &a2a.Task{ID: t.ID, ContextID: t.ContextID, Status: status}
+}
+
 // maxLineParts is how many parts of an artifact are in one line of a snapshot.
 const maxLineParts = 1000
 

@@ -235,6 +235,11 @@ type Log interface {
 	// Load returns the task as of its last event. It returns ErrNotFound if there is no such task.
 	Load(ctx context.Context, id a2a.TaskID) (*Snapshot, error)
 
+	// LoadAt returns the task as it was after event number seq, or after the last if there are not so many, and what Load
+	// returns now, but with a task that has only its ids and its state: no task is in memory twice. Seq is 1 or more. From the
+	// newest snapshot on that is no later than seq, it reads what Load would. It returns ErrNotFound if there is no such task.
+	LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (then *a2a.Task, now *Snapshot, err error)
+
 	// Lease says who holds the lease. It costs little, however long the log is. It returns ErrNotFound if there is no such
 	// task.
 	Lease(ctx context.Context, id a2a.TaskID) (LeaseInfo, error)
@@ -258,7 +263,20 @@ type Poller interface {
 	// Poll returns the events after event number after, and says who holds the lease. It is the cheap way to follow a log:
 	// after is 0, or the last that a Poll, a Load, or a Read to the end has returned. It may return only some of the events
 	// if they are many. It returns ErrNotFound if there is no such task.
-	Poll(ctx context.Context, id a2a.TaskID, after int64) ([]Event, LeaseInfo, error)
+	//
+	// A stale poll costs less, and may be of some time ago, mostly less than a second: it may miss events, show a lease that
+	// is no longer the last, and not find a task that was just created. The events that it returns are those of the log.
+	Poll(ctx context.Context, id a2a.TaskID, after int64, stale bool) (Polled, error)
+}
+
+// Polled is what a Poll has found.
+type Polled struct {
+	// Events are in order, without gaps.
+	Events []Event
+	// More says that there are others after them.
+	More bool
+	// Lease is the last that was given.
+	Lease LeaseInfo
 }
 
 // Lease is the right to append to a task's log. It is safe for concurrent use, but for two appends at a time. Its methods

@@ -88,11 +88,12 @@ func testExpired(t *testing.T, s tasklog.Store) {
 func checkNotFound(t *testing.T, s tasklog.Store, id a2a.TaskID) {
 	t.Helper()
 	_, loading := s.Load(t.Context(), id)
+	_, _, loadingAt := s.LoadAt(t.Context(), id, 5)
 	_, leasing := s.Lease(t.Context(), id)
 	_, _, reading := s.Read(t.Context(), id, 0, 10)
 	_, _, readingOn := s.Read(t.Context(), id, 5, 10)
-	_, _, polling := s.Poll(t.Context(), id, 0)
-	for i, err := range []error{loading, leasing, reading, readingOn, polling} {
+	_, polling := s.Poll(t.Context(), id, 0, false)
+	for i, err := range []error{loading, loadingAt, leasing, reading, readingOn, polling} {
 		if !errors.Is(err, tasklog.ErrNotFound) {
 			t.Errorf("read %d: got %v, want ErrNotFound", i, err)
 		}
@@ -216,7 +217,7 @@ func testAppender(t *testing.T, s tasklog.Store) {
 	h, first, lease := mustCreate(t, s)
 	fold := foldOf([]tasklog.Entry{first})
 	tap := tasklog.NewTap(t.Context(), s, h.ID, 1)
-	a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Lease: lease, Fold: fold, Gap: 5 * time.Millisecond, Tap: tap})
+	a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Lease: lease, Fold: fold, Gap: 5 * time.Millisecond, Appended: tap.Publish})
 	all := []tasklog.Entry{first}
 	go func() {
 		for _, e := range numbered(h, 0, n) {

@@ -1,6 +1,7 @@
 package tasklogtest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"reflect"
@@ -107,6 +108,7 @@ func testSnapshot(t *testing.T, s tasklog.Store) {
 	checkLoad(t, s, h, all)
 	save(len(all))
 	checkLoad(t, s, h, all)
+	checkLoadAt(t, s, h, all)
 
 	lease = mustAcquire(t, s, h.ID, by("other"))
 	entries := working(h, "d")
@@ -114,6 +116,39 @@ func testSnapshot(t *testing.T, s tasklog.Store) {
 	all = append(all, entries...)
 	save(len(all))
 	checkLoad(t, s, h, all)
+	entries = append(working(h, "e"), in(h, a2a.TaskStateInputRequired)...)
+	must(t, lease.Append(t.Context(), int64(len(all))+1, entries))
+	all = append(all, entries...)
+	checkLoadAt(t, s, h, all)
+}
+
+// checkLoadAt fails the test unless LoadAt returns the task as it was after each of the events, and what Load returns.
+func checkLoadAt(t *testing.T, s tasklog.Store, h tasklog.Head, events []tasklog.Entry) {
+	t.Helper()
+	end := mustLoad(t, s, h.ID)
+	for seq := 1; seq <= len(events)+2; seq++ {
+		want, err := foldOf(events[:min(seq, len(events))]).Task()
+		must(t, err)
+		then, now, err := s.LoadAt(t.Context(), h.ID, int64(seq))
+		must(t, err)
+		wantJSON, err := tasklog.EncodeTask(want)
+		must(t, err)
+		gotJSON, err := tasklog.EncodeTask(then)
+		must(t, err)
+		if !bytes.Equal(gotJSON, wantJSON) {
+			t.Fatalf("loaded task as of event %d (%d bytes) %.400s\nwant (%d bytes) %.400s", seq, len(gotJSON), gotJSON, len(wantJSON), wantJSON)
+		}
+		task := now.Task
+		if len(task.History)+len(task.Artifacts) > 0 || task.Status.State != end.Task.Status.State || task.ID != h.ID || task.ContextID != h.ContextID ||
+			!task.Status.Timestamp.Equal(*end.Task.Status.Timestamp) {
+			t.Fatalf("loaded as of event %d, the task is %+v now, want %+v", seq, task, end.Task)
+		}
+		got, want2 := *now, *end
+		got.Task, want2.Task = nil, nil
+		if !reflect.DeepEqual(got, want2) {
+			t.Fatalf("loaded as of event %d: %+v, want %+v", seq, got, want2)
+		}
+	}
 }
 
 // testDigits stores numbers that a float64 would change, and others, and has the task with all of
@@ -171,8 +206,9 @@ func testSize(t *testing.T, s tasklog.Store) {
 	check(7)
 	next, polls := int64(0), 0
 	for next < 7 {
-		events, _, err := s.Poll(t.Context(), h.ID, next)
+		polled, err := s.Poll(t.Context(), h.ID, next, false)
 		must(t, err)
+		events := polled.Events
 		bytes := 0
 		for _, e := range events {
 			next++
@@ -183,6 +219,9 @@ func testSize(t *testing.T, s tasklog.Store) {
 		}
 		if polls++; len(events) == 0 || bytes > tasklog.ReadBytes+2<<20 {
 			t.Fatalf("a poll after event %d brought %d events of %d bytes", next, len(events), bytes)
+		}
+		if polled.More != (next < 7) {
+			t.Errorf("after event %d of 7 there are more: %t", next, polled.More)
 		}
 	}
 	if polls < 2 {

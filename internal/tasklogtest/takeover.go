@@ -3,6 +3,7 @@ package tasklogtest
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -231,19 +232,26 @@ func testTakeover(t *testing.T, s tasklog.Store) {
 }
 
 func testPoll(t *testing.T, s tasklog.Store) {
-	if _, _, err := s.Poll(t.Context(), "none", 0); !errors.Is(err, tasklog.ErrNotFound) {
-		t.Errorf("got %v, want ErrNotFound", err)
+	for _, stale := range []bool{false, true} {
+		if _, err := s.Poll(t.Context(), "none", 0, stale); !errors.Is(err, tasklog.ErrNotFound) {
+			t.Errorf("stale: %t: got %v, want ErrNotFound", stale, err)
+		}
 	}
 	h, first, lease := mustCreate(t, s)
 	all := []tasklog.Entry{first}
 	var got []tasklog.Event
 	poll := func(holder string) {
 		t.Helper()
-		events, info, err := s.Poll(t.Context(), h.ID, int64(len(got)))
+		old, err := s.Poll(t.Context(), h.ID, int64(len(got)), true)
 		must(t, err)
-		got = append(got, events...)
-		if info.Holder != holder {
-			t.Errorf("%q holds the lease, want %q", info.Holder, holder)
+		polled, err := s.Poll(t.Context(), h.ID, int64(len(got)), false)
+		must(t, err)
+		if n := len(old.Events); n > len(polled.Events) || !reflect.DeepEqual(old.Events, polled.Events[:n:n]) && n > 0 {
+			t.Errorf("a stale poll found %v, and then the log has %v", old.Events, polled.Events)
+		}
+		got = append(got, polled.Events...)
+		if polled.Lease.Holder != holder || polled.More {
+			t.Errorf("%q holds the lease, want %q; more is %t, want false", polled.Lease.Holder, holder, polled.More)
 		}
 	}
 	poll("creator")
@@ -263,7 +271,7 @@ func testPoll(t *testing.T, s tasklog.Store) {
 	all = append(all, entries...)
 	poll("next")
 	checkEvents(t, got, 0, all)
-	events, _, err := s.Poll(t.Context(), h.ID, 0)
+	polled, err := s.Poll(t.Context(), h.ID, 0, false)
 	must(t, err)
-	checkEvents(t, events, 0, all)
+	checkEvents(t, polled.Events, 0, all)
 }

@@ -249,14 +249,14 @@ func checkLoad(t *testing.T, s tasklog.Store, h tasklog.Head, events []tasklog.E
 func checkLease(t *testing.T, s tasklog.Store, h tasklog.Head, want tasklog.LeaseInfo) *tasklog.Snapshot {
 	t.Helper()
 	snapshot := mustLoad(t, s, h.ID)
-	events, polled, err := s.Poll(t.Context(), h.ID, snapshot.Seq)
+	polled, err := s.Poll(t.Context(), h.ID, snapshot.Seq, false)
 	must(t, err)
 	alone, err := s.Lease(t.Context(), h.ID)
 	must(t, err)
-	if len(events) != 0 {
-		t.Fatalf("polled %d events after the last", len(events))
+	if len(polled.Events) != 0 {
+		t.Fatalf("polled %d events after the last", len(polled.Events))
 	}
-	for method, got := range map[string]tasklog.LeaseInfo{"Load": snapshot.Lease, "Poll": polled, "Lease": alone} {
+	for method, got := range map[string]tasklog.LeaseInfo{"Load": snapshot.Lease, "Poll": polled.Lease, "Lease": alone} {
 		sameEnd := got.Until.Equal(want.Until) || want.Until.IsZero() && got.Expired()
 		got.Until = want.Until
 		if !sameEnd || got != want {

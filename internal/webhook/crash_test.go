@@ -10,8 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/a2aproject/a2a-go/v2/a2a"
-
 	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"

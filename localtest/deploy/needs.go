@@ -20,18 +20,20 @@ type Need struct {
 var Needs = slices.Concat(
 	logs("AgentFunction", "WorkerFunction", "PushFunction", "SweeperFunction", "HookFunction"),
 	[]Need{
-		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.Asked", "dynamolog.readSecret"}, ""},
+		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.readSecret"}, ""},
+		{"AgentFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
 		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putPart"}, ""},
 		{"AgentFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
-		{"AgentFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
+		{"AgentFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		{"AgentFunction", "dynamodb:DeleteItem", "table", []string{"dynamolog.Delete"}, ""},
 		{"AgentFunction", "dynamodb:Query", "table/index/owner", []string{"dynamolog.listQuery"}, ""},
 		{"AgentFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, ""},
 
-		{"WorkerFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.Asked"}, ""},
+		{"WorkerFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head"}, ""},
+		{"WorkerFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
 		{"WorkerFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putPart"}, ""},
 		{"WorkerFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
-		{"WorkerFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
+		{"WorkerFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		// run.Earlier, of which only some agents ask for the conversation before a task.
 		{"WorkerFunction", "dynamodb:Query", "table/index/owner", []string{"dynamolog.listQuery"}, ""},
 		{"WorkerFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, ""},
@@ -39,7 +41,7 @@ var Needs = slices.Concat(
 
 		{"PushFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head"}, ""},
 		{"PushFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
-		{"PushFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
+		{"PushFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		{"PushFunction", "lambda:InvokeFunction", "push", []string{"lambdaenv.sender"}, ""},
 		// https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html
 		{"PushFunction", "dynamodb:DescribeStream", "table/stream/*", []string{"Lambda: PushEventSource"}, ""},
@@ -51,7 +53,7 @@ var Needs = slices.Concat(
 		{"SweeperFunction", "dynamodb:GetItem", "table", []string{"dynamolog.Places"}, ""},
 		{"SweeperFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.heldBatch"}, ""},
 		{"SweeperFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
-		{"SweeperFunction", "dynamodb:Query", "table", []string{"dynamolog.query"}, ""},
+		{"SweeperFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		{"SweeperFunction", "dynamodb:Query", "table/index/running", []string{"dynamolog.due"}, ""},
 		{"SweeperFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, ""},
 		{"SweeperFunction", "lambda:InvokeFunction", "push", []string{"lambdaenv.sender"}, ""},

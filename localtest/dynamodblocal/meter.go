@@ -103,10 +103,13 @@ func (m *Meter) handle(
 			u.Write = *r.ConsumedCapacity.CapacityUnits
 		case *dynamodb.QueryOutput:
 			u.Read = max(least, *r.ConsumedCapacity.CapacityUnits)
-		case *dynamodb.BatchGetItemOutput:
-			u.Read = max(least, *r.ConsumedCapacity[0].CapacityUnits)
 		case *dynamodb.GetItemOutput:
 			u.Read = max(least, *r.ConsumedCapacity.CapacityUnits)
+		case *dynamodb.BatchGetItemOutput:
+			u.Read = least
+			for _, of := range r.UnprocessedKeys {
+				u.Read -= 0.5 * float64(len(of.Keys))
+			}
 		}
 	}
 	m.add(u)

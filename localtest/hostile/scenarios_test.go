@@ -302,7 +302,7 @@ func (s *system) resumed(t *testing.T, task string) {
 		if lease.Epoch <= 1 {
 			return "the task is not resumed"
 		}
-		_, err = tasklog.Follow(t.Context(), tasklog.FollowConfig{Log: s.log, ID: a2a.TaskID(task), After: lease.Seq, State: a2a.TaskStateWorking})
+		_, err = tasklog.NewFollowers(s.log, nil).Follow(t.Context(), tasklog.FollowConfig{ID: a2a.TaskID(task), After: lease.Seq, State: a2a.TaskStateWorking})
 		if err != nil {
 			t.Fatal(err)
 		}

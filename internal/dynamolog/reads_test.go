@@ -1,0 +1,274 @@
+package dynamolog_test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go/middleware"
+
+	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
+	"a2alambda/localtest/dynamodblocal"
+)
+
+// grown makes a task with n events, by an appender with its snapshots. A task that talks keeps all that was said; one that does
+// not has an artifact that each event replaces.
+//
+// An append waits until a snapshot is saved that has begun, since nobody waits for what is said here.
+func grown(t *testing.T, s tasklog.Store, n int, talks bool) (tasklog.Head, tasklog.Lease) {
+	t.Helper()
+	var saving sync.Mutex
+	h, first, lease := create(t, tasklog.Hooked(s, tasklog.Hooks{
+		Before: func(_ context.Context, op tasklog.Op) error {
+			switch op.Name {
+			case "Lease.SaveSnapshot":
+				saving.Lock()
+			case "Lease.Append":
+				saving.Lock()
+				defer saving.Unlock()
+			}
+			return nil
+		},
+		After: func(_ context.Context, op tasklog.Op, err error) error {
+			if op.Name == "Lease.SaveSnapshot" {
+				saving.Unlock()
+			}
+			return err
+		},
+	}))
+	fold := tasklog.NewFold(nil, 0)
+	fold.Add(tasklog.Event{Seq: 1, JSON: first.JSON})
+	const together = 100 // events
+	appended := make(chan int, together)
+	a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Lease: lease, Fold: fold, Appended: func(events []tasklog.Event) {
+		appended <- len(events)
+	}})
+	info := a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}
+	artifact := a2a.NewArtifactEvent(info, a2a.NewTextPart("0"))
+	for i := 1; i < n; i++ {
+		artifact.Artifact.Parts = a2a.ContentParts{a2a.NewTextPart(strconv.Itoa(i))}
+		artifact.Append = talks && i > 1
+		must(t, a.Add(tasklogtest.EntryOf(artifact)))
+		for waiting := together; i%together == 0 && waiting > 0; {
+			waiting -= <-appended
+		}
+	}
+	must(t, a.Close())
+	lease.Close()
+	return h, lease
+}
+
+// TestReadSlopes has what reads a task cost the same at 10,000 and at 100,000 events, where the task is of one size; and where the
+// task grows with its log, has resuming cost what loading does.
+func TestReadSlopes(t *testing.T) {
+	t.Parallel()
+	client, table := newTable(t)
+	client, cost := dynamodblocal.NewMeter(client)
+	l := dynamolog.New(client, table)
+	const n = 10_000
+	for _, talks := range []bool{false, true} {
+		units := map[string][]float64{}
+		for _, n := range []int{n, 10 * n} {
+			h, lease := grown(t, l, n, talks)
+			end := int64(n)
+			loadAt := func(seq int64) error {
+				then, now, err := l.LoadAt(t.Context(), h.ID, seq)
+				if err == nil && (now.Seq != end || then.Artifacts[0].Parts[len(then.Artifacts[0].Parts)-1].Text() != strconv.Itoa(int(seq)-1)) {
+					t.Errorf("loaded as of event %d of %d: %v", seq, now.Seq, then.Artifacts[0].Parts)
+				}
+				return err
+			}
+			for _, op := range []struct {
+				name string
+				do   func() error
+			}{
+				{"Poll", func() error { _, err := l.Poll(t.Context(), h.ID, end, false); return err }},
+				{"stale Poll", func() error { _, err := l.Poll(t.Context(), h.ID, end, true); return err }},
+				{"Read at the end", func() error { _, _, err := l.Read(t.Context(), h.ID, end-10, 100); return err }},
+				{"Read in the middle", func() error { _, _, err := l.Read(t.Context(), h.ID, end/2, 100); return err }},
+				{"Lease", func() error { _, err := l.Lease(t.Context(), h.ID); return err }},
+				{"Asked", func() error { _, err := lease.Asked(t.Context()); return err }},
+				{"Load", func() error { _, err := l.Load(t.Context(), h.ID); return err }},
+				{"LoadAt 10 before the end", func() error { return loadAt(end - 10) }},
+				{"LoadAt before the last snapshot", func() error { return loadAt(end - 9000) }},
+				{"LoadAt in the middle", func() error { return loadAt(end / 2) }},
+			} {
+				cost.Reset()
+				must(t, op.do())
+				u := cost.Units()
+				t.Logf("%s, %d events, talks %t: %d requests, %v read units", op.name, n, talks, u.Requests, u.Read)
+				units[op.name] = append(units[op.name], u.Read)
+				if u.Write > 0 {
+					t.Errorf("%s: %v write units", op.name, u.Write)
+				}
+			}
+		}
+		for op, of := range units {
+			// The log after the last snapshot has up to 256 KB of JSON, and there may be little of it, or much.
+			if !talks && (of[1] > of[0]+4 || of[0] < 0.5) {
+				t.Errorf("%s costs %v read units at %d events, and %v at ten times as many", op, of[0], n, of[1])
+			}
+		}
+		for i := range 2 {
+			if at, all := units["LoadAt 10 before the end"][i], units["Load"][i]; at > all+2 {
+				t.Errorf("resuming 10 events before the end costs %v read units, and loading %v", at, all)
+			}
+		}
+	}
+}
+
+// TestAskedTogether has the holders in a process ask at once what is asked of them: each pays for its own lease, and they share
+// their requests.
+func TestAskedTogether(t *testing.T) {
+	t.Parallel()
+	client, table := newTable(t)
+	client, cost := dynamodblocal.NewMeter(client)
+	l := dynamolog.New(client, table)
+	var heads []tasklog.Head
+	var leases []tasklog.Lease
+	for range 200 {
+		h, _, lease := create(t, l)
+		heads, leases = append(heads, h), append(leases, lease)
+	}
+	must(t, l.RequestCancel(t.Context(), heads[3]))
+	former := leases[5]
+	_, err := l.Acquire(t.Context(), load(t, l, heads[5].ID), by("next"))
+	must(t, err)
+	for _, test := range []struct{ holders, requests int }{{1, 1}, {10, 1}, {200, 2}} {
+		cost.Reset()
+		var group sync.WaitGroup
+		begin := make(chan struct{})
+		for i, lease := range leases[:test.holders] {
+			group.Go(func() {
+				<-begin
+				asked, err := lease.Asked(t.Context())
+				if lease == former {
+					if !errors.Is(err, tasklog.ErrConflict) {
+						t.Errorf("a former holder got %v", err)
+					}
+				} else if err != nil || asked.Cancel != (i == 3) {
+					t.Errorf("holder %d got %+v, %v", i, asked, err)
+				}
+			})
+		}
+		close(begin)
+		group.Wait()
+		u := cost.Units()
+		t.Logf("%d holders: %d requests, %v read units", test.holders, u.Requests, u.Read)
+		// On a machine that is busy, some come too late for the first request.
+		if u.Requests < test.requests || u.Requests > 1+test.holders/10 || u.Read != float64(test.holders)/2 {
+			t.Errorf("%d holders: %d requests, %v read units, want %d and %v", test.holders, u.Requests, u.Read, test.requests, float64(test.holders)/2)
+		}
+	}
+}
+
+// TestAskedFaults has requests that ask for several holders fail, be answered in part, and be given up.
+func TestAskedFaults(t *testing.T) {
+	t.Parallel()
+	client, table := newTable(t)
+	var fault atomic.Pointer[func(context.Context, *dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error)]
+	o := client.Options()
+	o.APIOptions = append(o.APIOptions, func(s *middleware.Stack) error {
+		return s.Initialize.Add(middleware.InitializeMiddlewareFunc("fault", func(
+			ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
+		) (out middleware.InitializeOutput, md middleware.Metadata, err error) {
+			ask, isAsk := in.Parameters.(*dynamodb.BatchGetItemInput)
+			if do := fault.Load(); isAsk && do != nil {
+				out.Result, err = (*do)(ctx, ask)
+				return out, md, err
+			}
+			return next.HandleInitialize(ctx, in)
+		}), middleware.After)
+	})
+	l := dynamolog.New(dynamodb.New(o), table)
+	a, _, leaseA := create(t, l)
+	b, _, leaseB := create(t, l)
+	must(t, l.RequestCancel(t.Context(), a), l.RequestCancel(t.Context(), b))
+	// ask lets both ask, A with a context, and returns their errors.
+	ask := func(ctx context.Context, do func(context.Context, *dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error)) (errA, errB error) {
+		if fault.Store(nil); do != nil {
+			fault.Store(&do)
+		}
+		var group sync.WaitGroup
+		one := func(ctx context.Context, lease tasklog.Lease, err *error) {
+			group.Go(func() {
+				var asked tasklog.Asked
+				if asked, *err = lease.Asked(ctx); *err == nil && !asked.Cancel {
+					t.Error("a holder did not learn that its task is to be canceled")
+				}
+			})
+		}
+		one(ctx, leaseA, &errA)
+		one(t.Context(), leaseB, &errB)
+		group.Wait()
+		return errA, errB
+	}
+
+	down := errors.New("no route")
+	errA, errB := ask(t.Context(), func(context.Context, *dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error) {
+		return nil, down
+	})
+	if !errors.Is(errA, down) || !errors.Is(errB, down) {
+		t.Errorf("of a request that fails: %v, %v", errA, errB)
+	}
+	errA, errB = ask(t.Context(), func(_ context.Context, in *dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error) {
+		out := &dynamodb.BatchGetItemOutput{UnprocessedKeys: map[string]types.KeysAndAttributes{}}
+		for _, key := range in.RequestItems[table].Keys {
+			if id := key["pk"].(*types.AttributeValueMemberS).Value; id == string(a.ID) {
+				out.UnprocessedKeys[table] = types.KeysAndAttributes{Keys: []map[string]types.AttributeValue{key}}
+			} else {
+				key["c"] = &types.AttributeValueMemberN{Value: "1"}
+				out.Responses = map[string][]map[string]types.AttributeValue{table: {key}}
+			}
+		}
+		return out, nil
+	})
+	if errA == nil || errors.Is(errA, tasklog.ErrConflict) || errB != nil {
+		t.Errorf("of a request that is answered for B only: %v, %v", errA, errB)
+	}
+	if errA, errB = ask(t.Context(), nil); errA != nil || errB != nil {
+		t.Errorf("when they ask again: %v, %v", errA, errB)
+	}
+
+	gone, leave := context.WithCancel(t.Context())
+	errA, errB = ask(gone, func(ctx context.Context, _ *dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error) {
+		if leave(); ctx.Err() != nil {
+			t.Error("a request ended with one of those who wait for it")
+		}
+		return nil, down
+	})
+	if !errors.Is(errA, context.Canceled) && !errors.Is(errA, down) || !errors.Is(errB, down) {
+		t.Errorf("of a request that A has left: %v, %v", errA, errB)
+	}
+	reached, ended := make(chan struct{}), make(chan struct{})
+	hangs := func(ctx context.Context, _ *dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error) {
+		close(reached)
+		<-ctx.Done()
+		close(ended)
+		return nil, ctx.Err()
+	}
+	do := hangs
+	fault.Store((*func(context.Context, *dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error))(&do))
+	hanging, leave := context.WithCancel(t.Context())
+	go func() {
+		<-reached
+		leave()
+	}()
+	if _, err := leaseA.Asked(hanging); !errors.Is(err, context.Canceled) {
+		t.Errorf("of a request that was left: %v", err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		t.Error("a request goes on that nobody waits for")
+	}
+}

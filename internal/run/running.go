@@ -1,0 +1,61 @@
+package run
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/tasklog"
+)
+
+// running are the runs of this process. Its zero value has none.
+type running struct {
+	mu   sync.Mutex
+	runs map[a2a.TaskID]map[*Run]bool // a run that was superseded may still be there
+}
+
+// add adds a run, until remove is called.
+func (r *running) add(run *Run) (remove func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.runs == nil {
+		r.runs = make(map[a2a.TaskID]map[*Run]bool)
+	}
+	id := run.turn.Head.ID
+	if r.runs[id] == nil {
+		r.runs[id] = make(map[*Run]bool)
+	}
+	r.runs[id][run] = true
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if delete(r.runs[id], run); len(r.runs[id]) == 0 {
+			delete(r.runs, id)
+		}
+	}
+}
+
+// of returns the runs of a task.
+func (r *running) of(id a2a.TaskID) []*Run {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.runs[id]))
+}
+
+// RequestCancel asks whoever runs the task to cancel it. A run in this process looks at once what is asked of it; another one
+// learns of it when it asks the next time.
+func (r *Runner) RequestCancel(ctx context.Context, h tasklog.Head) error {
+	if err := r.Store.RequestCancel(ctx, h); err != nil {
+		return err
+	}
+	for _, run := range r.running.of(h.ID) {
+		select {
+		case run.asked <- struct{}{}:
+		default: // it is about to look
+		}
+	}
+	return nil
+}

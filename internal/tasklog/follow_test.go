@@ -1,0 +1,454 @@
+package tasklog_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/memlog"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
+)
+
+// polls is a log that counts how it is polled, and can show an older state of itself to stale polls.
+type polls struct {
+	*memlog.Log
+	mu           sync.Mutex
+	fresh, stale int
+	last         time.Time                      // of the last fresh one
+	longest      time.Duration                  // between two fresh ones
+	old          func() (tasklog.Polled, error) // what stale polls find; nil for what is so
+	err          error
+}
+
+func (p *polls) Poll(ctx context.Context, id a2a.TaskID, after int64, stale bool) (tasklog.Polled, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return tasklog.Polled{}, p.err
+	}
+	if stale {
+		p.stale++
+		if p.old != nil {
+			return p.old()
+		}
+	} else {
+		p.longest = max(p.longest, time.Since(p.last))
+		p.fresh, p.last = p.fresh+1, time.Now()
+	}
+	return p.Log.Poll(ctx, id, after, stale)
+}
+
+// count returns how often the log was polled in the time d.
+func (p *polls) count(d time.Duration) (fresh, stale int, longest time.Duration) {
+	p.mu.Lock()
+	p.fresh, p.stale, p.longest, p.last = 0, 0, 0, time.Now()
+	p.mu.Unlock()
+	time.Sleep(d)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.fresh, p.stale, p.longest
+}
+
+// following is a task, those who follow it, and what they are shown.
+type following struct {
+	*testing.T
+	log       *polls
+	followers *tasklog.Followers
+	head      tasklog.Head
+	lease     tasklog.Lease
+	orphaned  atomic.Int32
+	next      int64
+}
+
+func newFollowing(t *testing.T) *following {
+	f := &following{T: t, log: &polls{Log: new(memlog.Log)}, next: 2}
+	f.followers = tasklog.NewFollowers(f.log, func(context.Context, a2a.TaskID) { f.orphaned.Add(1) })
+	head, first := tasklogtest.NewTask()
+	f.head = head
+	f.head.Expires = time.Now().Add(24 * time.Hour)
+	var err error
+	if f.lease, err = f.log.Create(t.Context(), f.head, first, tasklog.Claim{Writer: "w", Until: time.Now().Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// append appends statuses, and returns them.
+func (f *following) append(states ...a2a.TaskState) (events []tasklog.Event) {
+	f.Helper()
+	var entries []tasklog.Entry
+	for i, state := range states {
+		entries = append(entries, tasklogtest.Status(f.head, state, ""))
+		events = append(events, tasklog.Event{Seq: f.next + int64(i), JSON: entries[i].JSON})
+	}
+	if err := f.lease.Append(f.Context(), f.next, entries); err != nil {
+		f.Fatal(err)
+	}
+	f.next += int64(len(states))
+	return events
+}
+
+// follower is one who follows.
+type follower struct {
+	tap    *tasklog.Tap
+	cancel context.CancelFunc
+	done   chan struct{}
+	state  a2a.TaskState
+	err    error
+}
+
+// follow begins to follow the task from what is now, as changed.
+func (f *following) follow(change func(*tasklog.FollowConfig)) *follower {
+	f.Helper()
+	s, err := f.log.Load(f.Context(), f.head.ID)
+	if err != nil {
+		f.Fatal(err)
+	}
+	c := tasklog.FollowConfig{ID: f.head.ID, After: s.Seq, State: s.Task.Status.State, Lease: s.Lease}
+	if change != nil {
+		change(&c)
+	}
+	ctx, cancel := context.WithCancel(f.Context())
+	w := &follower{tap: tasklog.NewTap(ctx, f.log, f.head.ID, c.After), cancel: cancel, done: make(chan struct{})}
+	c.Tap = w.tap
+	go func() {
+		defer close(w.done)
+		w.state, w.err = f.followers.Follow(ctx, c)
+	}()
+	synctest.Wait()
+	return w
+}
+
+// shown returns the numbers of the events that it was shown since the last call.
+func (w *follower) shown(t *testing.T) string {
+	t.Helper()
+	synctest.Wait()
+	seqs := []int64{}
+	for _, e := range shownNow(t, w.tap) {
+		seqs = append(seqs, e.Seq)
+	}
+	return fmt.Sprint(seqs)
+}
+
+func (w *follower) ended() bool {
+	synctest.Wait()
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func follows(t *testing.T, test func(*testing.T, *following)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(t, newFollowing(t)) })
+}
+
+// TestFollowTogether has many follow a task at once: each is shown what comes after the place where it began, and the log is
+// read as often as for one.
+func TestFollowTogether(t *testing.T) {
+	follows(t, func(t *testing.T, f *following) {
+		f.append(working)
+		var all []*follower
+		for i := range 100 {
+			all = append(all, f.follow(nil))
+			time.Sleep(time.Duration(i) * time.Millisecond)
+			if i == 50 {
+				f.append(working)
+			}
+		}
+		late := f.follow(func(c *tasklog.FollowConfig) { c.After, c.State = 1, a2a.TaskStateSubmitted })
+		time.Sleep(time.Second)
+		for i, w := range all {
+			want := "[]"
+			if i <= 50 {
+				want = "[3]"
+			}
+			if got := w.shown(t); got != want {
+				t.Errorf("follower %d was shown %s, want %s", i, got, want)
+			}
+		}
+		if got := late.shown(t); got != "[2 3]" {
+			t.Errorf("one who had seen less than the others was shown %s", got)
+		}
+		fresh, stale, longest := f.log.count(10 * time.Second)
+		if n := fresh + stale; n < 40 || n > 60 || fresh < 10 || fresh > 17 || longest > 1100*time.Millisecond {
+			t.Errorf("in 10 s, the log was read %d times, %d of them fresh, after %v at most", n, fresh, longest)
+		}
+		f.append(working, completed)
+		time.Sleep(time.Second)
+		for i, w := range append(all, late) {
+			if got := w.shown(t); got != "[4 5]" || !w.ended() || w.state != completed || w.err != nil {
+				t.Errorf("follower %d was shown %s, and ended: %s, %v", i, got, w.state, w.err)
+			}
+		}
+		if fresh, stale, _ := f.log.count(time.Minute); fresh+stale != 0 {
+			t.Errorf("after the last follower the log was read %d times", fresh+stale)
+		}
+	})
+}
+
+// TestFollowTalk follows a task that talks: after events the log is not read again at once, and mostly for half the price.
+func TestFollowTalk(t *testing.T) {
+	follows(t, func(t *testing.T, f *following) {
+		w := f.follow(nil)
+		stop := make(chan struct{})
+		var talk sync.WaitGroup
+		talk.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(50 * time.Millisecond):
+					f.append(working)
+				}
+			}
+		})
+		fresh, stale, longest := f.log.count(10 * time.Second)
+		close(stop)
+		talk.Wait()
+		if n := fresh + stale; n < 110 || n > 140 || fresh > 15 || longest > 1100*time.Millisecond {
+			t.Errorf("in 10 s, the log was read %d times, %d of them fresh, after %v at most", n, fresh, longest)
+		}
+		time.Sleep(time.Second)
+		if events := shownNow(t, w.tap); int64(len(events)) != f.next-2 {
+			t.Errorf("%d events were shown, want %d", len(events), f.next-2)
+		}
+		w.cancel()
+		<-w.done
+	})
+}
+
+// TestFollowRun follows a task that is run in the same process: its events are shown as they are appended, and the log is read
+// once a second. What somebody else has appended before them is read.
+func TestFollowRun(t *testing.T) {
+	follows(t, func(t *testing.T, f *following) {
+		done := f.followers.Running(f.head.ID)
+		w := f.follow(nil)
+		time.Sleep(10 * time.Second)
+		f.followers.Appended(f.head.ID, f.append(working))
+		if got := w.shown(t); got != "[2]" {
+			t.Errorf("shown at once: %s", got)
+		}
+		if fresh, stale, _ := f.log.count(10 * time.Second); fresh+stale > 12 || fresh < 9 {
+			t.Errorf("in 10 s, the log was read %d times, %d of them fresh", fresh+stale, fresh)
+		}
+		f.append(working)
+		f.followers.Appended(f.head.ID, f.append(working))
+		time.Sleep(100 * time.Millisecond)
+		if got := w.shown(t); got != "[3 4]" {
+			t.Errorf("shown after what somebody else has appended: %s", got)
+		}
+		done()
+		f.append(completed)
+		time.Sleep(100 * time.Millisecond)
+		if got := w.shown(t); got != "[5]" || !w.ended() {
+			t.Errorf("shown after the run: %s", got)
+		}
+		f.followers.Appended("another", []tasklog.Event{{Seq: 1}}) // which nobody follows
+	})
+}
+
+// TestFollowStale has stale polls show what was long ago: nothing is concluded from that.
+func TestFollowStale(t *testing.T) {
+	for name, old := range map[string]func() (tasklog.Polled, error){
+		"a lease that has ended": func() (tasklog.Polled, error) {
+			return tasklog.Polled{Lease: tasklog.LeaseInfo{Epoch: 1, Holder: "w", Until: time.Now().Add(-time.Second)}}, nil
+		},
+		"no task": func() (tasklog.Polled, error) { return tasklog.Polled{}, tasklog.ErrNotFound },
+	} {
+		t.Run(name, func(t *testing.T) {
+			follows(t, func(t *testing.T, f *following) {
+				f.log.old = old
+				a, b := f.follow(nil), f.follow(func(c *tasklog.FollowConfig) { c.UntilOrphaned = true })
+				time.Sleep(5 * time.Second)
+				f.append(working)
+				time.Sleep(1100 * time.Millisecond)
+				if got := a.shown(t); got != "[2]" {
+					t.Errorf("shown within a second: %s", got)
+				}
+				if f.orphaned.Load() > 0 || a.ended() || b.ended() {
+					t.Errorf("told orphaned %d times, ended: %t, %t", f.orphaned.Load(), a.ended(), b.ended())
+				}
+				f.append(completed)
+				time.Sleep(1100 * time.Millisecond)
+				if !a.ended() || !b.ended() || a.err != nil {
+					t.Errorf("ended: %t, %t; %v", a.ended(), b.ended(), a.err)
+				}
+			})
+		})
+	}
+}
+
+// TestFollowOrphan follows a task whose lease ends: that is told at once, and then less and less often, once for all.
+func TestFollowOrphan(t *testing.T) {
+	follows(t, func(t *testing.T, f *following) {
+		if _, err := f.lease.Renew(t.Context(), time.Now().Add(10*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		a, b := f.follow(nil), f.follow(nil)
+		canceler := f.follow(func(c *tasklog.FollowConfig) { c.UntilOrphaned = true })
+		for _, want := range []struct {
+			after time.Duration
+			told  int32
+		}{{9900 * time.Millisecond, 0}, {1300 * time.Millisecond, 1}, {3 * time.Second, 1}, {5 * time.Second, 2}, {50 * time.Second, 4}} {
+			time.Sleep(want.after)
+			if f.orphaned.Load() != want.told || a.ended() || b.ended() || canceler.ended() != (want.told > 0) {
+				t.Errorf("%v later it was told %d times, want %d; ended: %t, %t, %t", want.after, f.orphaned.Load(), want.told, a.ended(), b.ended(), canceler.ended())
+			}
+		}
+		seen := f.follow(nil) // joins the walk, and has seen to the task
+		for _, w := range []*follower{a, b, seen} {
+			w.cancel()
+			<-w.done
+		}
+		told := f.orphaned.Load()
+		seen = f.follow(nil)
+		time.Sleep(4 * time.Second)
+		if f.orphaned.Load() != told {
+			t.Error("told at once to one who knew it")
+		}
+		time.Sleep(4 * time.Second)
+		if f.orphaned.Load() != told+1 {
+			t.Error("not told later")
+		}
+		seen.cancel()
+		<-seen.done
+	})
+}
+
+// TestFollowWaits follows a task that waits for its client: for a minute, or not at all, or until it goes on.
+func TestFollowWaits(t *testing.T) {
+	follows(t, func(t *testing.T, f *following) {
+		f.append(a2a.TaskStateInputRequired)
+		final := func(c *tasklog.FollowConfig) { c.UntilFinal = true }
+		if w := f.follow(final); !w.ended() || w.state != a2a.TaskStateInputRequired {
+			t.Error("one who follows until a final state stays in one")
+		}
+		stays := f.follow(nil)
+		leaving := f.follow(func(c *tasklog.FollowConfig) { c.UntilFinal, c.Leaving = true, true })
+		time.Sleep(50 * time.Second)
+		if leaving.ended() || stays.ended() {
+			t.Error("ended before a minute")
+		}
+		f.append(a2a.TaskStateSubmitted)
+		time.Sleep(time.Second)
+		f.append(a2a.TaskStateInputRequired)
+		time.Sleep(time.Second)
+		if !leaving.ended() || stays.ended() {
+			t.Errorf("at the next final state, ended: %t, %t", leaving.ended(), stays.ended())
+		}
+		time.Sleep(5 * time.Second)
+		if fresh, stale, _ := f.log.count(10 * time.Second); fresh > 13 || stale > 0 {
+			t.Errorf("in 10 s, the log was read %d times, and %d times stale", fresh, stale)
+		}
+		time.Sleep(53 * time.Second)
+		if !stays.ended() || stays.err != nil || stays.state != a2a.TaskStateInputRequired {
+			t.Errorf("after a minute, ended: %t, %s, %v", stays.ended(), stays.state, stays.err)
+		}
+	})
+}
+
+// TestFollowTrouble follows a log that can't be read for some time, and for too long.
+func TestFollowTrouble(t *testing.T) {
+	follows(t, func(t *testing.T, f *following) {
+		trouble := func(err error) {
+			f.log.mu.Lock()
+			defer f.log.mu.Unlock()
+			f.log.err = err
+		}
+		unknown := f.follow(func(c *tasklog.FollowConfig) { c.After, c.State, c.Lease = 0, "", tasklog.LeaseInfo{} })
+		if got := unknown.shown(t); got != "[1]" {
+			t.Errorf("of a task of which nothing is known, it is shown at once: %s", got)
+		}
+		w := f.follow(nil)
+		down := errors.New("down")
+		for range 3 {
+			trouble(down)
+			time.Sleep(15 * time.Second)
+			trouble(nil)
+			time.Sleep(5 * time.Second)
+		}
+		if w.ended() {
+			t.Errorf("ended with %v", w.err)
+		}
+		trouble(down)
+		time.Sleep(30 * time.Second)
+		if !w.ended() || !errors.Is(w.err, down) || !unknown.ended() {
+			t.Errorf("ended: %t, %v", w.ended(), w.err)
+		}
+		trouble(nil)
+		w = f.follow(nil)
+		time.Sleep(25 * time.Hour)
+		if !w.ended() || !errors.Is(w.err, tasklog.ErrNotFound) {
+			t.Errorf("when the task had expired, ended: %t, %v", w.ended(), w.err)
+		}
+	})
+}
+
+// TestFollowRace has followers come and go while events are appended, here and elsewhere: each is shown all, once, in order.
+func TestFollowRace(t *testing.T) {
+	follows(t, func(t *testing.T, f *following) {
+		const n = 200
+		var group sync.WaitGroup
+		for i := range 50 {
+			group.Go(func() {
+				time.Sleep(time.Duration(i) * 7 * time.Millisecond)
+				s, err := f.log.Load(f.Context(), f.head.ID)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				ctx, cancel := context.WithCancel(f.Context())
+				if i%5 == 0 {
+					ctx, cancel = context.WithTimeout(f.Context(), time.Duration(i)*11*time.Millisecond)
+				}
+				defer cancel()
+				tap := tasklog.NewTap(ctx, f.log, f.head.ID, s.Seq)
+				state, err := f.followers.Follow(ctx, tasklog.FollowConfig{
+					ID: f.head.ID, After: s.Seq, State: s.Task.Status.State, Lease: s.Lease, Tap: tap,
+				})
+				if err != nil || i%5 != 0 && state != completed {
+					t.Errorf("follower %d ended: %s, %v", i, state, err)
+				}
+				tap.End()
+				var seqs []int64
+				for {
+					events, err := tap.Next(context.Background())
+					if err != nil {
+						break
+					}
+					for _, e := range events {
+						seqs = append(seqs, e.Seq)
+					}
+				}
+				for j, seq := range seqs {
+					if seq != s.Seq+int64(j)+1 {
+						t.Errorf("follower %d began at %d and was shown %v", i, s.Seq, seqs)
+						break
+					}
+				}
+				if i%5 != 0 && s.Seq+int64(len(seqs)) != n {
+					t.Errorf("follower %d was not shown the end: %d after %d", i, len(seqs), s.Seq)
+				}
+			})
+		}
+		for f.next < n {
+			time.Sleep(5 * time.Millisecond)
+			if events := f.append(working); f.next%3 != 0 {
+				f.followers.Appended(f.head.ID, events)
+			}
+		}
+		f.append(completed)
+		group.Wait()
+	})
+}

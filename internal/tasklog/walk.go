@@ -1,0 +1,288 @@
+package tasklog
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+)
+
+const (
+	// A log is polled pollFirst after an event, and then less and less often: pollMost while the task is running, pollIdle
+	// while it waits for the client, or is run in this process, which tells its followers.
+	pollFirst = 80 * time.Millisecond
+	pollMost  = 200 * time.Millisecond
+	pollIdle  = time.Second
+
+	// pollFresh is the most time between two polls that are strongly consistent. Those between them cost half.
+	pollFresh = time.Second
+
+	// pollFailed is how seldom a log is polled that can't be read.
+	pollFailed = 2 * time.Second
+
+	// idleFor is how long a follower stays with a task that waits for the client.
+	idleFor = time.Minute
+
+	// A task is told to be orphaned at once, again orphanedFirst later, and then less and less often, so that those who wait
+	// for a busy system don't make it busier.
+	orphanedFirst = 5 * time.Second
+	orphanedMost  = time.Minute
+)
+
+// walk reads the log of a task as it grows, for all who follow it.
+type walk struct {
+	followers *Followers
+	id        a2a.TaskID
+	stop      context.CancelFunc
+	done      chan struct{} // closed when it has ended
+	sooner    chan struct{} // holds one token when the log is to be polled soon
+
+	// Of the goroutine.
+	interval time.Duration // until the next poll
+	fresh    time.Time     // when the last poll that was strongly consistent began
+	unsure   bool          // the next one has to be
+	before   int64         // the last event at the last poll
+	orphaned time.Time     // when the task is told to be orphaned again
+	again    time.Duration
+
+	mu      sync.Mutex
+	members map[*member]struct{}
+	seq     int64         // the last event that was shown
+	state   a2a.TaskState // that it left the task in
+}
+
+// member is one who follows. After and State are as of the last event that it was shown; they, and what follows, are guarded
+// by walk.mu until done is closed.
+type member struct {
+	FollowConfig
+	done    chan struct{}
+	err     error
+	failing time.Time // since when the log can't be read
+	idle    time.Time // since when the task waits for the client
+}
+
+func newWalk(f *Followers, m *member) *walk {
+	w := &walk{
+		followers: f, id: m.ID, done: make(chan struct{}), sooner: make(chan struct{}, 1),
+		interval: pollFirst, fresh: time.Now(), again: orphanedFirst, before: m.After,
+		members: map[*member]struct{}{}, seq: m.After, state: m.State,
+	}
+	if m.Lease.Epoch == 0 {
+		w.interval, w.unsure = 0, true
+	} else if m.Lease.Expired() {
+		w.orphanedNow(w.fresh)
+	}
+	return w
+}
+
+func (w *walk) join(m *member) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.members[m] = struct{}{}
+	if m.After < w.seq { // what has come since, it reads from the log
+		m.After, m.State, m.Leaving = w.seq, w.state, false
+		if m.Tap != nil {
+			m.Tap.Reach(w.seq)
+		}
+		if m.ends() {
+			w.end(m, nil)
+		}
+	}
+}
+
+// leave reports whether nobody is left.
+func (w *walk) leave(m *member) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.members, m)
+	return len(w.members) == 0
+}
+
+// end ends following for a member. w.mu is held.
+func (w *walk) end(m *member, err error) {
+	m.err = err
+	close(m.done)
+	delete(w.members, m)
+}
+
+// hurry has the log polled soon.
+func (w *walk) hurry() {
+	select {
+	case w.sooner <- struct{}{}:
+	default:
+	}
+}
+
+func (w *walk) run(ctx context.Context) {
+	defer close(w.done)
+	for w.wait(ctx) {
+		begun := time.Now()
+		stale := !w.unsure && begun.Sub(w.fresh)+w.interval*3/2 < pollFresh
+		w.mu.Lock()
+		after := w.seq
+		w.mu.Unlock()
+		if after > w.before {
+			w.before, w.orphaned, w.again = after, time.Time{}, orphanedFirst
+		}
+		polled, err := w.followers.log.Poll(ctx, w.id, after, stale)
+		if ctx.Err() != nil {
+			return
+		}
+		if !stale {
+			w.fresh = begun
+		}
+		w.unsure = stale && errors.Is(err, ErrNotFound) // it may just have been created
+		if w.unsure {
+			w.interval = 0
+			continue
+		}
+		news := err == nil && len(polled.Events) > 0
+		if news {
+			w.show(polled.Events)
+		}
+		// An old read ends nothing.
+		decides := err == nil && !stale && !news
+		if w.look(err, decides, decides && polled.Lease.Expired()) && time.Now().After(w.orphaned) {
+			w.orphanedNow(time.Now())
+			if w.followers.orphaned != nil {
+				w.followers.orphaned(ctx, w.id)
+			}
+		}
+		switch {
+		case news && polled.More:
+			w.interval = 0
+		case news:
+			w.interval = pollFirst
+		default:
+			w.interval = min(max(w.interval, pollFirst)*3/2, w.most(err))
+		}
+	}
+}
+
+// orphanedNow says that the task was orphaned now, and seen to.
+func (w *walk) orphanedNow(now time.Time) {
+	w.orphaned = now.Add(w.again - w.again/10 + rand.N(w.again/5))
+	w.again = min(2*w.again, orphanedMost)
+}
+
+// wait waits for the time of the next poll. It reports false when ctx is done.
+func (w *walk) wait(ctx context.Context) bool {
+	// Jittered by a tenth, so that walks that began together don't stay together.
+	end := time.Now().Add(w.interval - w.interval/10 + rand.N(w.interval/5+1))
+	for {
+		timer := time.NewTimer(time.Until(end))
+		select {
+		case <-timer.C:
+			return true
+		case <-w.sooner:
+			timer.Stop()
+			if soon := time.Now().Add(pollFirst); soon.Before(end) {
+				end, w.interval = soon, pollFirst
+			}
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		}
+	}
+}
+
+// most returns the longest time between two polls.
+func (w *walk) most(err error) time.Duration {
+	if err != nil {
+		return pollFailed
+	}
+	if w.followers.isRunning(w.id) {
+		return pollIdle
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for m := range w.members {
+		if !m.waits() {
+			return pollMost
+		}
+	}
+	return pollIdle
+}
+
+// show shows events to the members, but those that they have seen. It reports false if there are events before them that they
+// have not seen; then it shows none.
+func (w *walk) show(events []Event) bool {
+	state := lastState(events) // before the lock, since it takes time
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if events[0].Seq > w.seq+1 {
+		return false
+	}
+	all := len(events)
+	if events = eventsAfter(events, w.seq); len(events) == 0 {
+		return true
+	}
+	if len(events) < all {
+		state = lastState(events)
+	}
+	w.seq = events[len(events)-1].Seq
+	if state != "" {
+		w.state = state
+	}
+	for m := range w.members {
+		unseen, now := eventsAfter(events, m.After), state
+		if len(unseen) == 0 {
+			continue
+		}
+		if len(unseen) < len(events) {
+			now = lastState(unseen)
+		}
+		m.After, m.Leaving, m.idle = w.seq, false, time.Time{}
+		if now != "" {
+			m.State = now
+		}
+		m.Tap.Publish(unseen)
+		if m.ends() {
+			w.end(m, nil)
+		}
+	}
+	return true
+}
+
+// eventsAfter returns those of the events, which are in order, that come after number seq.
+func eventsAfter(events []Event, seq int64) []Event {
+	return events[min(max(0, seq-events[0].Seq+1), int64(len(events))):]
+}
+
+// look ends following for those who have waited long enough, after a poll with an error, or one that decides that, and says
+// whether the lease has ended. It reports whether the task is orphaned, for others than those who stop then.
+func (w *walk) look(err error, decides, expired bool) (orphaned bool) {
+	now := time.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for m := range w.members {
+		switch {
+		case errors.Is(err, ErrNotFound):
+			w.end(m, err)
+		case err != nil && m.failing.IsZero():
+			m.failing = now
+		case err != nil:
+			if now.Sub(m.failing) > retryFor {
+				w.end(m, err)
+			}
+		case !decides:
+			m.failing = time.Time{}
+		case m.waits() && m.idle.IsZero():
+			m.failing, m.idle = time.Time{}, now
+		case m.waits():
+			m.failing = time.Time{}
+			if now.Sub(m.idle) > idleFor {
+				w.end(m, nil)
+			}
+		case expired && m.UntilOrphaned:
+			w.end(m, nil)
+		default:
+			m.failing = time.Time{}
+			orphaned = orphaned || expired
+		}
+	}
+	return orphaned
+}

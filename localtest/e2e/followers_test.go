@@ -1,0 +1,156 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"a2alambda/internal/hosttest"
+	"a2alambda/internal/server"
+	"a2alambda/localtest/dynamodblocal"
+)
+
+// talker returns an agent that says something as often as a run appends, until the channel is closed.
+func talker(end <-chan struct{}) a2asrv.AgentExecutor {
+	return hosttest.Executor(func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+		first := a2a.NewArtifactEvent(ec, a2a.NewTextPart("token"))
+		yield(first, nil)
+		for tick := time.Tick(50 * time.Millisecond); ; {
+			select {
+			case <-end:
+				yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
+				return
+			case <-tick:
+			}
+			yield(a2a.NewArtifactUpdateEvent(ec, first.Artifact.ID, a2a.NewTextPart(time.Now().Format(time.RFC3339Nano))), nil)
+		}
+	})
+}
+
+// begin sends a message, and returns the stream and the id of its task.
+func begin(t *testing.T, s *server.Server, text string) (*server.Stream, a2a.TaskID) {
+	t.Helper()
+	stream, err := s.SendStreamingMessage(t.Context(), server.Caller{}, ask(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var task struct{ Task struct{ ID a2a.TaskID } }
+	if err := json.Unmarshal(stream.First.JSON, &task); err != nil {
+		t.Fatal(err)
+	}
+	return stream, task.Task.ID
+}
+
+// followers has n clients of a server follow the task.
+func followers(t *testing.T, s *server.Server, id a2a.TaskID, n int) (streams []*server.Stream) {
+	t.Helper()
+	for range n {
+		stream, err := s.SubscribeToTask(t.Context(), server.Caller{}, &a2a.SubscribeToTaskRequest{ID: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams = append(streams, stream)
+	}
+	return streams
+}
+
+// drain reads the stream of a talker in the background. It returns a channel that gets, when the stream has ended, how long
+// after they were said its events came.
+func drain(t *testing.T, s *server.Stream) <-chan []time.Duration {
+	done := make(chan []time.Duration, 1)
+	go func() {
+		var lags []time.Duration
+		defer func() { done <- lags }()
+		defer s.Close()
+		for {
+			events, err := s.Next(t.Context())
+			if err != nil {
+				if !errors.Is(err, io.EOF) {
+					t.Error(err)
+				}
+				return
+			}
+			for _, e := range events {
+				var update struct {
+					ArtifactUpdate struct {
+						Artifact struct{ Parts []struct{ Text string } }
+					}
+				}
+				if err := json.Unmarshal(e.JSON, &update); err != nil {
+					t.Error(err)
+				}
+				for _, p := range update.ArtifactUpdate.Artifact.Parts {
+					if said, err := time.Parse(time.RFC3339Nano, p.Text); err == nil {
+						lags = append(lags, time.Since(said))
+					}
+				}
+			}
+		}
+	}()
+	return done
+}
+
+// TestPriceOfFollowers measures the followers of a task that talks: in another process than the run, one and fifty, and in the
+// same one.
+func TestPriceOfFollowers(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		n      int
+		same   bool    // they are in the process that runs the task
+		budget float64 // read units a second, of all
+	}{
+		{"one", 1, false, 8},
+		{"fifty", 50, false, 8},
+		{"in the process of the run", 50, true, 8},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			client, table := dynamodblocal.Table(t)
+			var metered *dynamodb.Client
+			metered, meter := dynamodblocal.NewMeter(client)
+			end := make(chan struct{})
+			runs := newServer(t, client, table, talker(end))
+			reads := newServer(t, metered, table, nil)
+			if test.same {
+				runs = newServer(t, metered, table, talker(end))
+				reads = runs
+			}
+			running, id := begin(t, runs, "talk")
+			first := drain(t, running)
+			var ended []<-chan []time.Duration
+			for _, s := range followers(t, reads, id, test.n) {
+				ended = append(ended, drain(t, s))
+			}
+			const over = 3 * time.Second
+			meter.Reset()
+			begun := time.Now()
+			time.Sleep(over)
+			u, d := meter.Units(), time.Since(begun).Seconds()
+			close(end)
+			var lags []time.Duration
+			for _, c := range append(ended, first) {
+				of := <-c
+				if len(of) < 20 {
+					t.Errorf("a follower got %d events", len(of))
+				}
+				if c != first {
+					lags = append(lags, of...)
+				}
+			}
+			slices.Sort(lags)
+			perSecond := u.Read / d
+			t.Logf("%d followers: %d requests, %d of them writes, %.1f read units a second; events came %v late, and %v at most", test.n,
+				u.Requests, u.Writes, perSecond, lags[len(lags)/2].Round(time.Millisecond), lags[len(lags)-1].Round(time.Millisecond))
+			if perSecond > test.budget || perSecond < 0.5 {
+				t.Errorf("%d followers cost %.1f read units a second, want %v at most, and 0.5 to be believed", test.n, perSecond, test.budget)
+			}
+		})
+	}
+}
