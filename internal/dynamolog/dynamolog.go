@@ -31,7 +31,7 @@ import (
 
 // Log is a [tasklog.Store] in a DynamoDB table. See [Schema] for what the table must be.
 //
-// Retries of throttled and failed requests are the client's.
+// Retries of throttled and failed requests are the client's, but for what throttle.go says.
 type Log struct {
 	client *dynamodb.Client
 	table  string
@@ -39,7 +39,9 @@ type Log struct {
 }
 
 // New returns the log in the table. It sends nothing yet.
-func New(client *dynamodb.Client, table string) *Log { return &Log{client: client, table: table} }
+func New(client *dynamodb.Client, table string) *Log {
+	return &Log{client: patient(client), table: table}
+}
 
 // Reach returns an error if the table can't be read. It reads what is never there, for a read unit at most.
 func (l *Log) Reach(ctx context.Context) error {
@@ -99,7 +101,7 @@ func (l *Log) create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c
 		item[attrPush] = num(1)
 	}
 	body := deflate([]tasklog.Entry{first})
-	if err := l.putBody(ctx, item, h.Expires, ref(1, c.Writer), maxHeadBody, body); err != nil {
+	if err := l.putBody(ctx, item, h.Expires, ref(1, c.Writer), maxHeadBody, body, new(parts)); err != nil {
 		return false, err
 	}
 	existing, err := l.put(ctx, item, write().when("attribute_not_exists(?)", attrPK))

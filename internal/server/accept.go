@@ -48,6 +48,7 @@ type begun struct {
 func (s *Server) accept(
 	ctx context.Context, c Caller, req *a2a.SendMessageRequest, forWorker bool,
 ) (*begun, *tasklog.Snapshot, error) {
+	ctx = tasklog.GiveUpSoon(ctx) // a client that is refused now can come again, and the tasks that are running cannot
 	r, err := s.request(c, req, forWorker)
 	if err != nil {
 		return nil, nil, err

@@ -183,7 +183,7 @@ func (s *Server) load(ctx context.Context, scope tasklog.Scope, id a2a.TaskID) (
 	if len(scope.Tenant) > maxID || !k.mayOwn(scope, id) {
 		return nil, a2a.ErrTaskNotFound
 	}
-	snapshot, err := s.Store.Load(ctx, id)
+	snapshot, err := s.Store.Load(tasklog.GiveUpSoon(ctx), id)
 	if errors.Is(err, tasklog.ErrNotFound) || err == nil && snapshot.Head.Scope != scope {
 		return nil, a2a.ErrTaskNotFound
 	}

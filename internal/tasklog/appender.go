@@ -19,14 +19,22 @@ const (
 	// maxPendingBytes is how far an executor may be ahead of the store before it has to wait.
 	maxPendingBytes = 8 << 20
 
-	// appendWithin is how long one try of an append may take.
+	// appendWithin is how long one try of an append may take, and appendMB how much longer for each MB of it: three times
+	// what it takes at 1 MB a second, which is what one partition of DynamoDB takes.
 	appendWithin = 6 * time.Second
+	appendMB     = 3 * time.Second
 
-	// A failed append is tried again for retryFor, less and less often.
+	// A failed append is tried again for retryFor, and that much longer for each MB, less and less often.
 	retryFor   = 20 * time.Second
 	retryFirst = 50 * time.Millisecond
 	retryMost  = 2 * time.Second
 )
+
+// AppendWithin is how long one try of an append of so many bytes may take.
+func AppendWithin(bytes int) time.Duration { return appendWithin + longer(bytes) }
+
+// longer returns how much longer so many bytes may take than few.
+func longer(bytes int) time.Duration { return time.Duration(bytes>>20) * appendMB }
 
 // ErrClosed is what Add returns once the appender takes no more events.
 var ErrClosed = errors.New("appender is closed")
@@ -191,7 +199,11 @@ func (a *Appender) take() []Entry {
 
 // append writes the entries, and tries again what may pass: any error but a conflict.
 func (a *Appender) append(first int64, entries []Entry) error {
-	deadline, wait := time.Now().Add(retryFor), retryFirst
+	bytes := 0
+	for _, e := range entries {
+		bytes += len(e.JSON)
+	}
+	deadline, wait := time.Now().Add(retryFor+longer(bytes)), retryFirst
 	var err error
 	for {
 		if a.cfg.Check != nil {
@@ -202,7 +214,7 @@ func (a *Appender) append(first int64, entries []Entry) error {
 				return errors.Join(over, err)
 			}
 		}
-		ctx, cancel := context.WithTimeout(a.ctx, appendWithin)
+		ctx, cancel := context.WithTimeout(a.ctx, AppendWithin(bytes))
 		err = a.cfg.Lease.Append(ctx, first, entries)
 		cancel()
 		if err == nil || errors.Is(err, ErrConflict) || time.Now().Add(wait).After(deadline) {
