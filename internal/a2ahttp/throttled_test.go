@@ -104,7 +104,7 @@ func TestThrottled(t *testing.T) {
 	}
 }
 
-// TestThrottledStream has the store be busy for a minute while a stream is under way. The stream ends
+// TestThrottledStream has the store be busy for two minutes while a stream is under way. The stream ends
 // early, in the words of a stream that is to be opened again, and not with an error. The client that
 // does so gets the rest, without a gap.
 func TestThrottledStream(t *testing.T) {
@@ -112,7 +112,7 @@ func TestThrottledStream(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
-				full := func() bool { at := time.Since(start); return at > 1500*time.Millisecond && at < time.Minute }
+				full := func() bool { at := time.Since(start); return at > 1500*time.Millisecond && at < 2*time.Minute }
 				l := tasklogtest.Faulty(new(memlog.Log), tasklogtest.Fault{Op: op, Do: func(context.Context, tasklog.Op) error {
 					if full() {
 						return tasklogtest.ErrThrottled
@@ -123,7 +123,7 @@ func TestThrottledStream(t *testing.T) {
 				h := handlerOf(l, &logs, slow(time.Second))
 				call := streamCall
 				if op == "Poll" { // the task is run by another request, for a long time
-					h = handlerOf(l, &logs, slow(40*time.Second))
+					h = handlerOf(l, &logs, slow(50*time.Second))
 					go do(t.Context(), h, streamCall, 0)
 					synctest.Wait()
 				}
@@ -135,7 +135,7 @@ func TestThrottledStream(t *testing.T) {
 				if got := logs.String(); !strings.Contains(got, "throttled=1") || strings.Contains(got, "error=InternalError") {
 					t.Errorf("logged %s", got)
 				}
-				time.Sleep(2 * time.Minute)
+				time.Sleep(4 * time.Minute)
 				last := 0
 				for _, line := range lines {
 					if strings.HasPrefix(line, "id: ") {

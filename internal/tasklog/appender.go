@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -28,6 +29,12 @@ const (
 	retryFor   = 20 * time.Second
 	retryFirst = 50 * time.Millisecond
 	retryMost  = 2 * time.Second
+
+	// A throttled append is tried again for longer, and more often: what is refused costs nothing, and those who begin tasks
+	// meanwhile, and give up soon, take what is left of the store in between. Where they want four times of what it has,
+	// every fourth try succeeds. Pauses differ, so that those who were refused together don't come again together.
+	throttledFor  = time.Minute
+	throttledMost = time.Second
 )
 
 // AppendWithin is how long one try of an append of so many bytes may take.
@@ -203,7 +210,7 @@ func (a *Appender) append(first int64, entries []Entry) error {
 	for _, e := range entries {
 		bytes += len(e.JSON)
 	}
-	deadline, wait := time.Now().Add(retryFor+longer(bytes)), retryFirst
+	begun, wait := time.Now(), retryFirst
 	var err error
 	for {
 		if a.cfg.Check != nil {
@@ -217,11 +224,15 @@ func (a *Appender) append(first int64, entries []Entry) error {
 		ctx, cancel := context.WithTimeout(a.ctx, AppendWithin(bytes))
 		err = a.cfg.Lease.Append(ctx, first, entries)
 		cancel()
-		if err == nil || errors.Is(err, ErrConflict) || time.Now().Add(wait).After(deadline) {
+		pause, most, within := wait, retryMost, retryFor
+		if errors.Is(err, ErrThrottled) {
+			pause, most, within = wait/2+rand.N(wait), throttledMost, throttledFor
+		}
+		if err == nil || errors.Is(err, ErrConflict) || time.Since(begun)+pause > within+longer(bytes) {
 			return err
 		}
-		time.Sleep(wait)
-		wait = min(2*wait, retryMost)
+		time.Sleep(pause)
+		wait = min(2*wait, most)
 	}
 }
 
