@@ -151,3 +151,40 @@ func TestOverload(t *testing.T) {
 		})
 	}
 }
+
+// TestJoinsWhereNothingBegins has the store be too busy for new tasks. A message that is sent again joins its task as ever, also
+// one whose task began although it was refused; another is refused.
+func TestJoinsWhereNothingBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		full, done := false, false
+		refuse := func(context.Context, tasklog.Op) error {
+			if full {
+				return tasklogtest.ErrThrottled
+			}
+			return nil
+		}
+		lose := func(ctx context.Context, op tasklog.Op) error {
+			if done {
+				return tasklogtest.ErrThrottled
+			}
+			return nil
+		}
+		l := tasklogtest.Faulty(new(memlog.Log), tasklogtest.Fault{Op: "Create", Do: refuse},
+			tasklogtest.Fault{Op: "Create", Done: true, Do: lose})
+		s := instance(l, l, asker{})
+		first, lost, other := message("", "done"), message("", "done"), message("", "done")
+		task := send(t, s, copyOf(first), a2a.TaskStateCompleted)
+		done = true
+		begun := send(t, s, copyOf(lost), a2a.TaskStateCompleted)
+		full = true
+		if again := send(t, s, copyOf(first), a2a.TaskStateCompleted); again.ID != task.ID {
+			t.Errorf("it joined %s, and not %s", again.ID, task.ID)
+		}
+		if again := send(t, s, copyOf(lost), a2a.TaskStateCompleted); again.ID != begun.ID {
+			t.Errorf("it joined %s, and not %s", again.ID, begun.ID)
+		}
+		if _, err := s.SendMessage(t.Context(), caller, other); !errors.Is(err, tasklog.ErrThrottled) {
+			t.Errorf("another: %v", err)
+		}
+	})
+}
