@@ -1,3 +1,11 @@
+// Package a2a03 speaks A2A 0.3, in its two dialects: [JSONRPC] and [HTTPJSON].
+//
+// In JSON-RPC 0.3 has objects of its own, which are read in read.go and written in json.go.
+// HTTP+JSON has the version's protocol buffers in JSON instead: their requests are read in
+// readproto.go, and the SDK writes the results. All of them are the same tasks and events as in 1.0
+// but for two things. 0.3 knows only objects as data: others are wrapped in one (wrap.go). And it
+// says of an event whether the stream of a message ends with it. Timestamps are those of 1.0: UTC,
+// to the millisecond.
 package a2a03
 
 import (
@@ -5,7 +13,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	legacy "github.com/a2aproject/a2a-go/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2apb/v0/pbjson"
 
@@ -18,32 +25,22 @@ import (
 // JSONRPC is 0.3 in JSON-RPC.
 var JSONRPC = &dialect.Dialect{
 	Version:           "0.3",
-	SendRequest:       sendParams,
-	GetRequest:        getRequest,
-	CancelRequest:     cancelRequest,
-	SubscribeRequest:  subscribeRequest,
+	SendRequest:       func(r *protojson.Reader) *a2a.SendMessageRequest { return sendParams(r, roles) },
+	GetRequest:        onTask(func(q *a2a.GetTaskRequest, p taskParams) { q.ID, q.HistoryLength = p.id, p.length }),
+	CancelRequest:     onTask(func(q *a2a.CancelTaskRequest, p taskParams) { q.ID, q.Metadata = p.id, p.metadata }),
+	SubscribeRequest:  onTask(func(q *a2a.SubscribeToTaskRequest, p taskParams) { q.ID = p.id }),
 	CreatePushRequest: createPushRequest,
-	GetPushRequest:    getPushRequest,
-	ListPushRequest:   listPushRequest,
-	DeletePushRequest: deletePushRequest,
+	GetPushRequest:    onTask(func(q *a2a.GetTaskPushConfigRequest, p taskParams) { q.TaskID, q.ID = p.id, p.config }),
+	ListPushRequest:   onTask(func(q *a2a.ListTaskPushConfigRequest, p taskParams) { q.TaskID = p.id }),
+	DeletePushRequest: onTask(func(q *a2a.DeleteTaskPushConfigRequest, p taskParams) { q.TaskID, q.ID = p.id, p.config }),
 	SendResult:        EncodeTask,
 	TaskResult:        EncodeTask,
 	PushResult:        func(c *a2a.PushConfig) ([]byte, error) { return json.Marshal(fromPushConfig(c)) },
 	PushListResult: func(configs []*a2a.PushConfig) ([]byte, error) {
-		list := make([]*legacy.TaskPushConfig, len(configs))
-		for i, c := range configs {
-			list[i] = fromPushConfig(c)
-		}
-		return json.Marshal(list)
+		return json.Marshal(protojson.Each(configs, fromPushConfig))
 	},
-	Nothing: "null",
-	EventResult: func(stored []byte) ([]byte, error) {
-		event, err := decodeShown(stored)
-		if err != nil {
-			return nil, err
-		}
-		return encodeEvent(event)
-	},
+	Nothing:     "null",
+	EventResult: func(stored []byte) ([]byte, error) { return eventResult(stored, encodeEvent) },
 }
 
 // HTTPJSON is 0.3 in HTTP+JSON: that version's protocol buffers in JSON, which are not what its
@@ -66,19 +63,8 @@ var HTTPJSON = &dialect.Dialect{
 	PushResult:        pbjson.ToProtoPushConfigResponse,
 	PushListResult:    pbjson.ToProtoListPushConfigsResponse,
 	Nothing:           "{}",
-	EventResult: func(stored []byte) ([]byte, error) {
-		event, err := decodeShown(stored)
-		if err != nil {
-			return nil, err
-		}
-		data, err := pbjson.ToProtoStreamEvent(wrapEvent(event))
-		if s, ok := event.(*a2a.TaskStatusUpdateEvent); err == nil && ok && tasklog.Final(s.Status.State) && !s.Status.State.Terminal() {
-			// The SDK takes only terminal states for the last.
-			data = append(bytes.TrimSuffix(data, []byte("}}")), `,"final":true}}`...)
-		}
-		return data, err
-	},
-	Detailed: true,
+	EventResult:       func(stored []byte) ([]byte, error) { return eventResult(stored, protoEvent) },
+	Detailed:          true,
 }
 
 // maxProtoBytes is how many bytes of JSON a task may have in an answer over HTTP+JSON: the SDK
@@ -109,11 +95,23 @@ func listResult(list *a2a.ListTasksResponse, _ bool) ([]byte, error) {
 	return jsonline.Marshal(encoded)
 }
 
-// decodeShown decodes an event of the log as clients are shown it.
-func decodeShown(stored []byte) (a2a.Event, error) {
+// eventResult encodes an event of the log as clients are shown it.
+func eventResult(stored []byte, encode func(a2a.Event) ([]byte, error)) ([]byte, error) {
 	event, err := tasklog.Decode(stored)
+	if err != nil {
+		return nil, err
+	}
 	if t, ok := event.(*a2a.Task); ok {
 		tasklog.JoinTexts(t)
 	}
-	return event, err
+	return encode(event)
+}
+
+func protoEvent(event a2a.Event) ([]byte, error) {
+	data, err := pbjson.ToProtoStreamEvent(wrapEvent(event))
+	if s, ok := event.(*a2a.TaskStatusUpdateEvent); err == nil && ok && tasklog.Final(s.Status.State) && !s.Status.State.Terminal() {
+		// The SDK takes only terminal states for the last.
+		data = append(bytes.TrimSuffix(data, []byte("}}")), `,"final":true}}`...)
+	}
+	return data, err
 }

@@ -17,7 +17,7 @@ var (
 	bodyFields         = protojson.FieldsOf("message", "request", "configuration", "metadata")
 	bodyConfigFields   = protojson.FieldsOf("acceptedOutputModes", "blocking", "historyLength", "pushNotification")
 	protoMessageFields = protojson.FieldsOf("messageId", "contextId", "taskId", "role", "content", "metadata", "extensions",
-		"referenceTaskIds", "parts") // which are not read
+		"referenceTaskIds", "parts") // parts are skipped
 	protoPartFields   = protojson.FieldsOf("text", "file", "data", "metadata")
 	protoFileFields   = protojson.FieldsOf("fileWithBytes", "fileWithUri", "mimeType", "name")
 	protoDataFields   = protojson.FieldsOf("data")
@@ -25,21 +25,21 @@ var (
 	namedConfigFields = protojson.FieldsOf("pushNotificationConfig")
 )
 
-// roles are the roles of the protocol buffers, in the order of their numbers, and of JSON-RPC.
-var roles = slices.Concat(protojson.Roles, []string{"user", "agent"})
+// protoRoles are the roles of the protocol buffers, in the order of their numbers, and of JSON-RPC.
+var protoRoles = slices.Concat(protojson.Roles, roles)
 
 // sendBody reads the body of message:send. If the message has parts, the body is MessageSendParams,
 // else the protocol buffers' SendMessageRequest. Its message is called request in the protocol
 // buffers, and message in the specification; clients do either.
 func sendBody(r *protojson.Reader) *a2a.SendMessageRequest {
 	if hasParts(r) {
-		return sendRequest(r, roles)
+		return sendParams(r, protoRoles)
 	}
 	req := new(a2a.SendMessageRequest)
 	var other *a2a.Message
 	r.Fill(bodyFields,
-		func() { req.Message = message(r, protoMessageFields, roles, protoPart) },
-		func() { other = message(r, protoMessageFields, roles, protoPart) },
+		func() { req.Message = message(r, protoMessageFields, protoRoles, protoPart) },
+		func() { other = message(r, protoMessageFields, protoRoles, protoPart) },
 		func() { req.Config = bodyConfig(r) },
 		&req.Metadata)
 	if req.Message == nil {
@@ -52,13 +52,13 @@ func sendBody(r *protojson.Reader) *a2a.SendMessageRequest {
 func hasParts(r *protojson.Reader) bool {
 	defer r.Again()()
 	has := false
-	for name := range r.Members(bodyFields) {
-		if name == "message" && r.Kind() == "an object" {
+	r.Fill(bodyFields, func() {
+		if r.Kind() == "an object" {
 			for name := range r.Members(protoMessageFields) {
 				has = has || name == "parts"
 			}
 		}
-	}
+	})
 	return has
 }
 
@@ -104,7 +104,7 @@ func protoPart(r *protojson.Reader) *a2a.Part {
 	return p
 }
 
-// decodeTwice returns what the bytes are, which some clients encode twice, in the words of JSON-RPC first.
+// decodeTwice decodes bytes once more if it can: some clients encode them twice, as base64 text first.
 func decodeTwice(raw []byte) []byte {
 	if twice, err := base64.StdEncoding.DecodeString(string(raw)); err == nil && len(raw) > 0 {
 		return twice
