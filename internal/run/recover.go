@@ -24,11 +24,6 @@ const (
 	// queued is how long a worker that was asked for may take to begin, before it is asked for again.
 	queued = 10 * time.Second
 
-	// A worker that a busy store refuses tries again for busyFor, each busyPause, or half as long again: whoever asked for it
-	// asks again much later.
-	busyFor   = time.Minute
-	busyPause = 700 * time.Millisecond
-
 	// sweepMargin is how long before its deadline a sweep looks at no more tasks.
 	sweepMargin = 5 * time.Second
 )
@@ -54,6 +49,13 @@ func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
 		}
 	}
 }
+
+const (
+	// A worker that a busy store refuses tries again for busyFor, each busyPause, or half as long again: whoever asked for it
+	// asks again much later.
+	busyFor   = time.Minute
+	busyPause = 700 * time.Millisecond
+)
 
 // resume is Resume, tried once.
 func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usage) (*Run, error) {
