@@ -9,6 +9,7 @@ import (
 
 	"a2alambda/internal/auth"
 	"a2alambda/internal/memory"
+	"a2alambda/internal/tasklog"
 )
 
 // kinds are the errors of the protocol in the words of its bindings: specification 1.0, 5.4, 9.5
@@ -41,9 +42,10 @@ type kind struct {
 	name   string // what some clients of 0.3 know it by
 }
 
-// unavailable says that nobody can find out now who is calling. It is no fault of this server, so
-// the metrics have it apart from errors that are. The code is the first of those that JSON-RPC
-// leaves to servers (specification 5.1).
+// unavailable says that what a request needs can't be had now: an issuer, to find out who is
+// calling, or a store that is not busy. It is no fault of this server, so the metrics have it apart
+// from errors that are. The code is the first of those that JSON-RPC leaves to servers
+// (specification 5.1).
 var unavailable = kind{a2a.ErrServerError, -32000, http.StatusServiceUnavailable, "UNAVAILABLE", "UnavailableError"}
 
 // failure is what a client is told of an error.
@@ -66,11 +68,19 @@ func (e *httpError) Error() string { return e.err.Error() }
 var errNoMemory = a2a.NewError(a2a.ErrUnsupportedOperation,
 	"the server has not enough memory left for this request: try again later, or ask for less")
 
+const textBusy = "the store of tasks is busy: try again in some seconds"
+
 // explain returns what the client is told of err, and sets the headers that say it too. An error
 // that is not the protocol's is an internal one: its cause goes to the log, not to the client.
 func (j *jsonResponder) explain(err error) failure {
 	if errors.Is(err, memory.ErrFull) {
 		err = &httpError{errNoMemory, http.StatusServiceUnavailable, "Retry-After", "1"}
+	}
+	if errors.Is(err, tasklog.ErrThrottled) {
+		observationOf(j.r).throttled = true
+		j.w.Header().Set("Retry-After", "2")
+		e := a2a.Error{Err: unavailable.err}
+		return failure{unavailable, textBusy, []*errordetails.Typed{e.ErrorInfo()}, http.StatusServiceUnavailable}
 	}
 	if e := (*httpError)(nil); errors.As(err, &e) {
 		if e.header != "" {

@@ -38,6 +38,8 @@ type observation struct {
 	usage  *telemetry.Usage
 	trace  trace.Trace
 	failed *kind // the error that it was answered with; of several, the last
+	// throttled says that it was refused, or its stream ended early, because the store is busy.
+	throttled bool
 
 	operation string // by its name in 1.0; "" where it is none of the protocol's
 	version   string // of the protocol
@@ -110,6 +112,9 @@ func (o *observation) line() *telemetry.Line {
 		line.Text("error", o.failed.name)
 		line.Count("code", int64(o.failed.code))
 		line.Count("errors", 1)
+	}
+	if o.throttled {
+		line.Count("throttled", 1)
 	}
 	line.Count("events", int64(o.events))
 	if !o.firstByte.IsZero() {

@@ -7,8 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"iter"
+	"math/rand/v2"
 	"strconv"
 	"sync"
 	"time"
@@ -80,33 +82,119 @@ func inflate(body []byte) ([][]byte, error) {
 
 // putBody gives the item its body: within it if that is not longer than most, else in parts, which it writes at once, so that
 // they are there before whatever refers to them.
-func (l *Log) putBody(ctx context.Context, it item, expires time.Time, ref string, most int, body []byte) error {
+func (l *Log) putBody(
+	ctx context.Context, it item, expires time.Time, ref string, most int, body []byte, have *parts,
+) error {
 	if len(body) <= most {
 		it[attrBody] = bin(body)
 		return nil
 	}
 	it[attrParts] = str(ref)
-	return l.putParts(ctx, a2a.TaskID(it.str(attrPK)), expires, ref, body)
+	return l.putParts(ctx, a2a.TaskID(it.str(attrPK)), expires, ref, body, have)
 }
 
-func (l *Log) putParts(ctx context.Context, id a2a.TaskID, expires time.Time, ref string, body []byte) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+// parts are those of one body that are in the table, so that putting it again puts only the others. Its zero value has none.
+type parts struct {
+	mu    sync.Mutex
+	ref   string
+	there map[int]uint64 // by their number, a hash of what they hold
+}
+
+var partSeed = maphash.MakeSeed()
+
+// of makes them the parts of the body with the ref.
+func (p *parts) of(ref string) {
+	if p.ref != ref {
+		p.ref, p.there = ref, make(map[int]uint64)
+	}
+}
+
+func (p *parts) has(i int, part []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	hash, there := p.there[i]
+	return there && hash == maphash.Bytes(partSeed, part)
+}
+
+func (p *parts) add(i int, part []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.there[i] = maphash.Bytes(partSeed, part)
+}
+
+func (p *parts) none() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.there) == 0
+}
+
+// putParts puts those parts of a body that are not there. After an error it begins no others, but waits for those under way:
+// a part that is given up may be written nonetheless, and paid for twice.
+func (l *Log) putParts(
+	ctx context.Context, id a2a.TaskID, expires time.Time, ref string, body []byte, have *parts,
+) error {
+	have.of(ref)
+	ctx, cancel := context.WithTimeout(ctx, tasklog.AppendWithin(len(body)))
+	defer cancel()
+	failed := make(chan error, partsAtOnce)
 	slots := make(chan struct{}, partsAtOnce)
 	var wg sync.WaitGroup
-	for i := 0; len(body) > 0; i++ {
+	for i := 0; len(body) > 0 && len(failed) == 0; i++ {
 		part := body[:min(len(body), maxPart)]
 		body = body[len(part):]
+		if have.has(i, part) {
+			continue
+		}
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			if err := l.putPart(ctx, id, expires, ref, i, part); err != nil {
-				cancel(err)
+			err := l.insist(ctx, func(ctx context.Context) error { return l.putPart(ctx, id, expires, ref, i, part) }, have.none)
+			if err == nil {
+				have.add(i, part)
+				return
+			}
+			select {
+			case failed <- err:
+			default:
 			}
 		})
 	}
 	wg.Wait()
-	return context.Cause(ctx)
+	select {
+	case err := <-failed:
+		return err
+	default:
+		return nil
+	}
+}
+
+const (
+	// partWithin is how long one try of a part may take.
+	partWithin = 6 * time.Second
+
+	// partPause is how long a throttled part waits at least before it is tried again; at most, half as long again.
+	partPause = 250 * time.Millisecond
+
+	// partSoon is how many tries the parts of a body have that gives up soon, and of which none is there.
+	partSoon = 3
+)
+
+// insist calls put, which puts a part, until DynamoDB takes it or ctx is done. The SDK, which waits for longer from try to try
+// and gives up at the fourth, is not meant for items that each take a third of what a partition can take in a second.
+func (l *Log) insist(ctx context.Context, put func(context.Context) error, none func() bool) error {
+	for tried := 1; ; tried++ {
+		try, cancel := context.WithTimeout(context.WithValue(ctx, partKey{}, true), partWithin)
+		err := put(try)
+		cancel()
+		if !errors.Is(err, tasklog.ErrThrottled) || tasklog.GivesUpSoon(ctx) && tried >= partSoon && none() {
+			return err
+		}
+		select {
+		case <-time.After(partPause + rand.N(partPause/2)):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 func (l *Log) putPart(ctx context.Context, id a2a.TaskID, expires time.Time, ref string, i int, part []byte) error {
@@ -117,8 +205,8 @@ func (l *Log) putPart(ctx context.Context, id a2a.TaskID, expires time.Time, ref
 	return err
 }
 
-// parts returns the body whose parts have the ref.
-func (l *Log) parts(ctx context.Context, id a2a.TaskID, ref string) ([]byte, error) {
+// joined returns the body whose parts have the ref.
+func (l *Log) joined(ctx context.Context, id a2a.TaskID, ref string) ([]byte, error) {
 	return io.ReadAll(&partReader{ctx: ctx, log: l, id: id, ref: ref})
 }
 
@@ -232,7 +320,7 @@ func (l *Log) events(ctx context.Context, it item) ([]tasklog.Event, error) {
 	body := it.bin(attrBody)
 	if ref := it.str(attrParts); ref != "" {
 		var err error
-		if body, err = l.parts(ctx, a2a.TaskID(it.str(attrPK)), ref); err != nil {
+		if body, err = l.joined(ctx, a2a.TaskID(it.str(attrPK)), ref); err != nil {
 			return nil, err
 		}
 	}

@@ -32,7 +32,7 @@ import (
 
 // Log is a [tasklog.Store] in a DynamoDB table. See [Schema] for what the table must be.
 //
-// Retries of throttled and failed requests are the client's.
+// Retries of throttled and failed requests are the client's, but for what throttle.go says.
 type Log struct {
 	looks
 	client *dynamodb.Client
@@ -43,7 +43,7 @@ type Log struct {
 
 // New returns the log in the table. It sends nothing yet.
 func New(client *dynamodb.Client, table string) *Log {
-	l := &Log{client: client, table: table}
+	l := &Log{client: patient(client), table: table}
 	l.looks = looks{log: l}
 	return l
 }
@@ -106,7 +106,7 @@ func (l *Log) create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c
 		item[attrPush] = num(1)
 	}
 	body := deflate([]tasklog.Entry{first})
-	if err := l.putBody(ctx, item, h.Expires, ref(1, c.Writer), maxHeadBody, body); err != nil {
+	if err := l.putBody(ctx, item, h.Expires, ref(1, c.Writer), maxHeadBody, body, new(parts)); err != nil {
 		return false, err
 	}
 	existing, err := l.put(ctx, item, write().when("attribute_not_exists(?)", attrPK))

@@ -176,6 +176,7 @@ type lease struct {
 
 	// Of Append, which one goroutine calls at a time.
 	last, before end
+	parts        parts         // of the last append that was put in parts
 	state        a2a.TaskState // that the head was told last
 	told         time.Time
 
@@ -242,7 +243,7 @@ func (h *lease) append(
 	if h.push.Load() {
 		item[attrPush] = num(1)
 	}
-	err := h.log.putBody(ctx, item, h.head.Expires, ref(first, h.writer), maxBatchBody, deflate(entries))
+	err := h.log.putBody(ctx, item, h.head.Expires, ref(first, h.writer), maxBatchBody, deflate(entries), &h.parts)
 	if err != nil {
 		return fmt.Errorf("dynamolog: appending: %w", err)
 	}

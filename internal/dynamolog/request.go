@@ -45,7 +45,7 @@ func (l *Log) putRequest(ctx context.Context, h tasklog.Head, r tasklog.Request,
 	}
 	ref := "request." + name
 	it[attrRequestRef] = str(ref)
-	return it, l.putParts(ctx, h.ID, h.Expires, ref, body)
+	return it, l.putParts(ctx, h.ID, h.Expires, ref, body, new(parts))
 }
 
 // request returns what putRequest has put into a head or lease.
@@ -54,7 +54,7 @@ func (l *Log) request(ctx context.Context, id a2a.TaskID, it item) (tasklog.Requ
 	body := it.bin(attrRequest)
 	if ref := it.str(attrRequestRef); ref != "" {
 		var err error
-		if body, err = l.parts(ctx, id, ref); err != nil {
+		if body, err = l.joined(ctx, id, ref); err != nil {
 			return r, err
 		}
 	}

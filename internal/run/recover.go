@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -31,42 +32,62 @@ const (
 func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
 	usage := new(telemetry.Usage)
 	ctx = telemetry.With(ctx, usage)
-	for {
-		s, err := r.Store.Load(ctx, id)
-		if errors.Is(err, tasklog.ErrNotFound) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		begun := s.Lease.Holder != ""
+	for end := time.Now().Add(busyFor); ; {
+		run, err := r.resume(ctx, id, usage)
 		switch {
-		case begun && s.Busy():
-			return nil, nil
-		case tasklog.Final(s.Task.Status.State):
-			return nil, r.Store.Settle(ctx, s)
+		case errors.Is(err, tasklog.ErrConflict): // somebody was faster
+		case errors.Is(err, tasklog.ErrThrottled) && time.Now().Before(end):
+			select {
+			case <-time.After(busyPause + rand.N(busyPause/2)):
+			case <-ctx.Done():
+				return nil, err
+			}
+		default:
+			return run, err
 		}
-		mode := Execute
-		switch {
-		case s.Lease.Cancel:
-			mode = Cancel
-		case begun && s.Seq > 1: // else nothing was said yet
-			mode = Resume
-		}
-		t, err := r.takeOver(ctx, s, mode)
-		if errors.Is(err, tasklog.ErrConflict) {
-			continue // somebody was faster
-		}
-		if err != nil {
-			return nil, err
-		}
-		t.usage, t.recovered = usage, begun && !s.Lease.Released
-		crashed := begun && r.resumer() == nil || s.CrashedIdle() && s.Lease.Crashes+1 >= maxCrashes
-		if crashed && mode != Cancel {
-			return nil, r.interrupted(ctx, t)
-		}
-		return r.Start(ctx, t, Nobody), nil
 	}
+}
+
+const (
+	// A worker that a busy store refuses tries again for busyFor, each busyPause, or half as long again: whoever asked for it
+	// asks again much later.
+	busyFor   = time.Minute
+	busyPause = 700 * time.Millisecond
+)
+
+// resume is Resume, tried once.
+func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usage) (*Run, error) {
+	s, err := r.Store.Load(ctx, id)
+	if errors.Is(err, tasklog.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	begun := s.Lease.Holder != ""
+	switch {
+	case begun && s.Busy():
+		return nil, nil
+	case tasklog.Final(s.Task.Status.State):
+		return nil, r.Store.Settle(ctx, s)
+	}
+	mode := Execute
+	switch {
+	case s.Lease.Cancel:
+		mode = Cancel
+	case begun && s.Seq > 1: // else nothing was said yet
+		mode = Resume
+	}
+	t, err := r.takeOver(ctx, s, mode)
+	if err != nil {
+		return nil, err
+	}
+	t.usage, t.recovered = usage, begun && !s.Lease.Released
+	crashed := begun && r.resumer() == nil || s.CrashedIdle() && s.Lease.Crashes+1 >= maxCrashes
+	if crashed && mode != Cancel {
+		return nil, r.interrupted(ctx, t)
+	}
+	return r.Start(ctx, t, Nobody), nil
 }
 
 // Work is what a worker does: it resumes the task, if there is something to run, and waits for the end. It is no error if

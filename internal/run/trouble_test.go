@@ -122,3 +122,46 @@ func TestStandsStill(t *testing.T) {
 		})
 	}
 }
+
+// TestBusyWorker has the store be too busy for half a minute to give a worker the lease of an
+// orphaned task, and to settle one that has ended: the worker tries again by itself.
+func TestBusyWorker(t *testing.T) {
+	for name, states := range map[string][]a2a.TaskState{
+		"Acquire": nil, "Settle": {a2a.TaskStateCompleted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := new(memlog.Log)
+				h := orphan(t, l, states...)
+				start, settled := time.Now(), 0
+				busy := tasklogtest.Faulty(l, tasklogtest.Fault{Op: name, Do: func(context.Context, tasklog.Op) error {
+					if time.Since(start) < 30*time.Second {
+						return tasklogtest.ErrThrottled
+					}
+					settled++
+					return nil
+				}})
+				done := resumer{executor(func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+					yield(status(ec, a2a.TaskStateCompleted), nil)
+				})}
+				if err := runner(busy, io.Discard, done).Work(t.Context(), h.ID); err != nil {
+					t.Fatal(err)
+				}
+				if s, err := l.Load(t.Context(), h.ID); err != nil || s.Task.Status.State != a2a.TaskStateCompleted || settled != 1 {
+					t.Errorf("the task is %+v, %v; %s was done %d times", s, err, name, settled)
+				}
+				if took := time.Since(start); took > 32*time.Second {
+					t.Errorf("it took %v", took)
+				}
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) { // and not for ever
+		l := new(memlog.Log)
+		h := orphan(t, l)
+		busy := tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Acquire", Do: tasklogtest.Fails(tasklogtest.ErrThrottled)})
+		if err := runner(busy, io.Discard, executor(nil)).Work(t.Context(), h.ID); !errors.Is(err, tasklog.ErrThrottled) {
+			t.Errorf("got %v", err)
+		}
+	})
+}

@@ -48,6 +48,7 @@ type begun struct {
 func (s *Server) accept(
 	ctx context.Context, c Caller, req *a2a.SendMessageRequest, forWorker bool,
 ) (*begun, *tasklog.Snapshot, error) {
+	ctx = tasklog.GiveUpSoon(ctx) // a client that is refused now can come again, and the tasks that are running cannot
 	r, err := s.request(c, req, forWorker)
 	if err != nil {
 		return nil, nil, err
@@ -126,8 +127,9 @@ func (r *request) begin(
 }
 
 // leave leaves a turn that has not begun, or may have been accepted, to a worker: else nobody could have the task before the
-// writer's lease ends. If it fails, the sweeper finds the turn.
-func (s *Server) leave(ctx context.Context, id a2a.TaskID, writer string) {
+// writer's lease ends. If it fails, the sweeper finds the turn. It returns the task as it was before, or nil if it is not there, or
+// can't be read.
+func (s *Server) leave(ctx context.Context, id a2a.TaskID, writer string) *tasklog.Snapshot {
 	ctx = context.WithoutCancel(ctx)
 	snapshot, err := s.Store.Load(ctx, id)
 	if err == nil && snapshot.Lease.Holder == writer {
@@ -138,6 +140,7 @@ func (s *Server) leave(ctx context.Context, id a2a.TaskID, writer string) {
 	if err != nil && !errors.Is(err, tasklog.ErrNotFound) {
 		s.Runner.Logger.ErrorContext(ctx, "leaving turn", "task", id, "error", err)
 	}
+	return snapshot
 }
 
 // create begins a task with the message. The id of the task follows from the message, so that a retry comes to the same task: from
@@ -163,8 +166,15 @@ func (r *request) create(ctx context.Context) (*begun, *tasklog.Snapshot, error)
 	for generation := 0; ; {
 		m.TaskID = id(generation)
 		b, err := r.createAs(ctx)
+		if err == nil {
+			return b, nil, nil
+		}
 		if !errors.Is(err, tasklog.ErrExists) {
-			return b, nil, err
+			there := r.leave(ctx, m.TaskID, r.claim.Writer) // it may be there
+			if errors.Is(err, tasklog.ErrThrottled) && there != nil && !r.outlived(there.Task) {
+				return nil, there, nil // a store that is too busy to begin a task has room for those that have begun
+			}
+			return nil, nil, err
 		}
 		var existing *tasklog.Snapshot
 		generation, existing, err = r.latest(ctx, generation, id)
@@ -235,9 +245,6 @@ func (r *request) createAs(ctx context.Context) (*begun, error) {
 	// A client that goes away, and sends the message again elsewhere, leaves nothing halfway.
 	lease, err := r.Store.Create(context.WithoutCancel(ctx), h, first, r.claim)
 	if err != nil {
-		if !errors.Is(err, tasklog.ErrExists) {
-			r.leave(ctx, h.ID, r.claim.Writer) // it may be there
-		}
 		return nil, err
 	}
 	return r.begin(h, lease, tasklog.NewFold(nil, 0), first.Size(), tasklog.Event{Seq: 1, JSON: data}, nil), nil

@@ -172,7 +172,7 @@ func answered(t *a2a.Task, historyLength *int) (*a2a.Task, error) {
 
 // load returns a task of the scope, or [a2a.ErrTaskNotFound].
 func (s *Server) load(ctx context.Context, scope tasklog.Scope, id a2a.TaskID) (*tasklog.Snapshot, error) {
-	return s.loaded(ctx, scope, id, func() (*tasklog.Snapshot, error) { return s.Store.Load(ctx, id) })
+	return s.loaded(ctx, scope, id, func() (*tasklog.Snapshot, error) { return s.Store.Load(tasklog.GiveUpSoon(ctx), id) })
 }
 
 // loadAt is [tasklog.Log]'s LoadAt for a task of the scope; it returns [a2a.ErrTaskNotFound] for others.
@@ -180,7 +180,7 @@ func (s *Server) loadAt(
 	ctx context.Context, scope tasklog.Scope, id a2a.TaskID, seq int64,
 ) (then *a2a.Task, now *tasklog.Snapshot, err error) {
 	now, err = s.loaded(ctx, scope, id, func() (now *tasklog.Snapshot, err error) {
-		then, now, err = s.Store.LoadAt(ctx, id, seq)
+		then, now, err = s.Store.LoadAt(tasklog.GiveUpSoon(ctx), id, seq)
 		return now, err
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -19,14 +20,28 @@ const (
 	// maxPendingBytes is how far an executor may be ahead of the store before it has to wait.
 	maxPendingBytes = 8 << 20
 
-	// appendWithin is how long one try of an append may take.
+	// appendWithin is how long one try of an append may take, and appendMB how much longer for each MB of it: three times
+	// what it takes at 1 MB a second, which is what one partition of DynamoDB takes.
 	appendWithin = 6 * time.Second
+	appendMB     = 3 * time.Second
 
-	// A failed append is tried again for retryFor, less and less often.
+	// A failed append is tried again for retryFor, and that much longer for each MB, less and less often.
 	retryFor   = 20 * time.Second
 	retryFirst = 50 * time.Millisecond
 	retryMost  = 2 * time.Second
+
+	// A throttled append is tried again for longer, and more often: what is refused costs nothing, and those who begin tasks
+	// meanwhile, and give up soon, take what is left of the store in between. Where they want four times of what it has,
+	// every fourth try succeeds. Pauses differ, so that those who were refused together don't come again together.
+	throttledFor  = time.Minute
+	throttledMost = time.Second
 )
+
+// AppendWithin is how long one try of an append of so many bytes may take.
+func AppendWithin(bytes int) time.Duration { return appendWithin + longer(bytes) }
+
+// longer returns how much longer so many bytes may take than few.
+func longer(bytes int) time.Duration { return time.Duration(bytes>>20) * appendMB }
 
 // ErrClosed is what Add returns once the appender takes no more events.
 var ErrClosed = errors.New("appender is closed")
@@ -193,7 +208,11 @@ func (a *Appender) take() []Entry {
 
 // append writes the entries, and tries again what may pass: any error but a conflict.
 func (a *Appender) append(first int64, entries []Entry) error {
-	deadline, wait := time.Now().Add(retryFor), retryFirst
+	bytes := 0
+	for _, e := range entries {
+		bytes += len(e.JSON)
+	}
+	begun, wait := time.Now(), retryFirst
 	var err error
 	for {
 		if a.cfg.Check != nil {
@@ -204,14 +223,18 @@ func (a *Appender) append(first int64, entries []Entry) error {
 				return errors.Join(over, err)
 			}
 		}
-		ctx, cancel := context.WithTimeout(a.ctx, appendWithin)
+		ctx, cancel := context.WithTimeout(a.ctx, AppendWithin(bytes))
 		err = a.cfg.Lease.Append(ctx, first, entries)
 		cancel()
-		if err == nil || errors.Is(err, ErrConflict) || time.Now().Add(wait).After(deadline) {
+		pause, most, within := wait, retryMost, retryFor
+		if errors.Is(err, ErrThrottled) {
+			pause, most, within = wait/2+rand.N(wait), throttledMost, throttledFor
+		}
+		if err == nil || errors.Is(err, ErrConflict) || time.Since(begun)+pause > within+longer(bytes) {
 			return err
 		}
-		time.Sleep(wait)
-		wait = min(2*wait, retryMost)
+		time.Sleep(pause)
+		wait = min(2*wait, most)
 	}
 }
 

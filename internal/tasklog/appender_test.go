@@ -210,6 +210,57 @@ func TestAppenderGivesUp(t *testing.T) {
 	}
 }
 
+// TestAppenderThrottled has the store be busy: what a running task says is tried again for longer than what fails in another
+// way, at least once a second and a half.
+func TestAppenderThrottled(t *testing.T) {
+	for busy, want := range map[time.Duration]bool{50 * time.Second: true, 70 * time.Second: false} {
+		synctest.Test(t, func(t *testing.T) {
+			var l *recorder
+			tried, last := time.Time{}, time.Duration(0)
+			l = &recorder{fail: func() error {
+				if !tried.IsZero() {
+					last = max(last, time.Since(tried))
+				}
+				tried = time.Now()
+				if time.Since(l.start) < busy {
+					return fmt.Errorf("appending: %w", tasklog.ErrThrottled)
+				}
+				return nil
+			}}
+			a, add, _ := appender(t, l, 0, false)
+			add(completed)
+			if err := a.Close(); (err == nil) != want || !want && !errors.Is(err, tasklog.ErrThrottled) {
+				t.Errorf("after %v: %v", time.Since(l.start), err)
+			}
+			if last > 1500*time.Millisecond {
+				t.Errorf("it was not tried for %v", last)
+			}
+		})
+	}
+}
+
+// TestAppenderTakesItsTime checks that a long append may take longer than a short one.
+func TestAppenderTakesItsTime(t *testing.T) {
+	for bytes, most := range map[int]time.Duration{1000: 6 * time.Second, 6 << 20: 24 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			h, first := tasklogtest.NewTask()
+			var took time.Duration
+			s := tasklogtest.Faulty(new(memlog.Log), tasklogtest.Fault{Op: "Lease.Append", Nth: 1, Do: func(ctx context.Context, _ tasklog.Op) error {
+				start := time.Now()
+				<-ctx.Done()
+				took = time.Since(start)
+				return ctx.Err()
+			}})
+			lease, fold := create(t, s, h, first)
+			a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Lease: lease, Fold: fold})
+			entry := tasklogtest.Status(h, completed, strings.Repeat("x", bytes))
+			if err := errors.Join(a.Add(entry), a.Close()); err != nil || took != most {
+				t.Errorf("%d bytes: %v, after %v", bytes, err, took)
+			}
+		})
+	}
+}
+
 // TestAppenderWaits checks that an executor cannot run away from the store.
 func TestAppenderWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -36,7 +36,23 @@ var (
 	// ErrConflict means that the task is not as the caller has seen it, or that the caller does not hold its lease any
 	// more: it must look again, or stop.
 	ErrConflict = errors.New("somebody else writes to the task")
+
+	// ErrThrottled means that the store refuses calls for their number, and has refused this one also when it was tried
+	// again. The same call succeeds later.
+	ErrThrottled = errors.New("the store is busy")
 )
+
+type givesUpSoon struct{}
+
+// GiveUpSoon returns a context whose calls a store tries again for about a second at most when it is throttled, not for
+// some seconds. It is for what nobody relies on yet, and whose caller can be told to come again: so what is left of a busy
+// store goes to the tasks that are running. They must not get this context.
+func GiveUpSoon(ctx context.Context) context.Context {
+	return context.WithValue(ctx, givesUpSoon{}, true)
+}
+
+// GivesUpSoon reports whether ctx comes from [GiveUpSoon].
+func GivesUpSoon(ctx context.Context) bool { return ctx.Value(givesUpSoon{}) != nil }
 
 // Event is one entry of a task's log.
 type Event struct {
@@ -218,8 +234,8 @@ func (s *Snapshot) Next(c Claim) LeaseInfo {
 // process.
 //
 // Reads are strongly consistent, but where it is said otherwise: they show every event whose append has returned. An
-// error that is none of this package's means that the store could not be asked; a write that failed so may still have
-// been done, and can be repeated. Errors may be wrapped.
+// error that is none of this package's means that the store could not be asked; a write that failed so, or that was
+// throttled, may still have been done, and can be repeated. Errors may be wrapped.
 type Log interface {
 	// Create stores a new task and its event 1, in one step, and gives the lease. It returns ErrExists if the task was
 	// created before. Repeating it with the same writer is no error, and gives the same lease.

@@ -2,7 +2,7 @@ package tasklogtest
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"hash/fnv"
 	"strconv"
 	"sync"
@@ -29,7 +29,7 @@ func spread(id a2a.TaskID, n uint32) int {
 }
 
 // ErrThrottled is what a call gets that finds no write unit in a [Bucket].
-var ErrThrottled = errors.New("throttled: a key has no write units left")
+var ErrThrottled = fmt.Errorf("%w: a key has no write units left", tasklog.ErrThrottled)
 
 // Bucket refuses writes as DynamoDB does: by the partition key, those of the index included. A
 // fault that strikes calls at random never shows that all calls go to one key; this does. Its zero

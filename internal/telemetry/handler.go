@@ -12,7 +12,7 @@ const Namespace = "a2alambda"
 // metrics are the fields of each message that are metrics, and their units. No field means the same in two messages, but for those
 // that add up.
 var metrics = map[string]map[string]string{
-	Request:  {"requestMs": "Milliseconds", "firstByteMs": "Milliseconds", "slowStreams": "Count", "errors": "Count"},
+	Request:  {"requestMs": "Milliseconds", "firstByteMs": "Milliseconds", "slowStreams": "Count", "throttled": "Count", "errors": "Count"},
 	Run:      {"runMs": "Milliseconds", "events": "Count", "cancels": "Count", "handOvers": "Count", "recoveries": "Count", "failures": "Count"},
 	Delivery: {"deliveryMs": "Milliseconds", "pushes": "Count", "pushFailures": "Count"},
 	Sweep:    {},

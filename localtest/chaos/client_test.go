@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,12 +30,14 @@ const (
 // record is what all clients of a task saw.
 type record struct {
 	name string
+	hot  bool // the store is only busy: that is told, and is no internal error
 
 	mu       sync.Mutex
 	id       a2a.TaskID // of the task, once known
 	sessions []*Session
 	tasks    [][]byte // that were answered to other calls
 	wrong    []error  // what no client may be told
+	busy     int      // how often a client was told that the store is busy
 	reading  sync.WaitGroup
 }
 
@@ -105,6 +108,9 @@ func (c *client) call(ctx context.Context, method, params string, fine ...int) (
 }
 
 func (c *client) result(call string, a agent.Answer, err error, fine []int) (json.RawMessage, error) {
+	if err == nil && a.Status == http.StatusServiceUnavailable {
+		c.refused(call, a)
+	}
 	if err != nil || a.Status == http.StatusTooManyRequests || a.Status >= 500 {
 		return nil, errElsewhere
 	}
@@ -120,9 +126,19 @@ func (c *client) result(call string, a agent.Answer, err error, fine []int) (jso
 	return r.Result, nil
 }
 
+// refused notes an answer that says to come again.
+func (c *client) refused(call string, a agent.Answer) {
+	if a.Header.Get("Retry-After") == "" || !strings.Contains(a.Body, "busy") {
+		c.complain(fmt.Errorf("%s: %s: %v", c.name, call, a))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy++
+}
+
 // failed notes an error that a client should not get.
 func (c *client) failed(call string, r reply, fine []int) {
-	if r.Error.Code != codeInternal && !slices.Contains(fine, r.Error.Code) {
+	if (r.Error.Code != codeInternal || c.hot) && !slices.Contains(fine, r.Error.Code) {
 		c.complain(fmt.Errorf("%s: %s: error %d, %s", c.name, call, r.Error.Code, r.Error.Message))
 	}
 }

@@ -62,6 +62,7 @@ var changes = map[string]change{
 	"RestoredTable":        {"arn:aws:dynamodb:us-east-1:111122223333:table/restored/stream/2026-01-02T03:04:05.678", ""},
 	"Settings":             {"MAX_TOKENS=100", ""},
 	"WarmWriteUnits":       {"5000", ""},
+	"WarmReadUnits":        {"20000", ""},
 	"Rollout":              {"Linear10PercentEvery3Minutes", ""},
 	"Release":              {"1a2b3c-1", ""},
 }

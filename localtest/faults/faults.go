@@ -1,5 +1,5 @@
 // Package faults makes DynamoDB misbehave: its proxy, with given probabilities, refuses, forgets to
-// answer and takes its time, and it can be cut off.
+// answer and takes its time, it can be cut off, and it can refuse what is too much for a key.
 package faults
 
 import (
@@ -34,7 +34,7 @@ const MaxDelay = 800 * time.Millisecond
 // Counts is how many requests there were, by their fault.
 type Counts struct {
 	Requests                   int // in all
-	Throttle, Fail, Lose, Late int
+	Throttle, Fail, Lose, Late int // Throttle with those that a bucket has refused
 }
 
 // Proxy passes requests on to a DynamoDB endpoint, with faults.
@@ -46,6 +46,7 @@ type Proxy struct {
 	random *rand.Rand
 	rates  Rates
 	counts Counts
+	bucket *Bucket
 	cut    *cut // not nil after Cut
 }
 
@@ -91,6 +92,14 @@ func (p *Proxy) Set(r Rates) {
 	p.rates = r
 }
 
+// Limit has the bucket refuse writes from now on, or, if it is nil, nothing. A request may have another
+// fault besides.
+func (p *Proxy) Limit(b *Bucket) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.bucket = b
+}
+
 // Counts returns the faults so far.
 func (p *Proxy) Counts() Counts {
 	p.mu.Lock()
@@ -129,13 +138,18 @@ func (p *Proxy) Mend(lost bool) {
 	}
 }
 
+// operation returns what is asked for, such as PutItem.
+func operation(r *http.Request) string {
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	return operation
+}
+
 // hold returns when no cut holds the request any more, and whether it is to be done.
 func (p *Proxy) hold(r *http.Request) bool {
 	p.mu.Lock()
 	c := p.cut
 	if c != nil {
-		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-		c.held = append(c.held, operation)
+		c.held = append(c.held, operation(r))
 	}
 	p.mu.Unlock()
 	if c == nil {
@@ -157,10 +171,15 @@ type fault struct {
 	before, after              time.Duration // of doing it
 }
 
-func (p *Proxy) next() (f fault) {
+func (p *Proxy) next(r *http.Request, body []byte) (f fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.counts.Requests++
+	if p.bucket != nil && !p.bucket.takes(operation(r), body) {
+		p.counts.Throttle++
+		f.throttle = true
+		return f
+	}
 	x := p.random.Float64()
 	hit := func(rate float64, count *int) bool {
 		was := x
@@ -193,7 +212,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !p.hold(r) {
 		panic(http.ErrAbortHandler)
 	}
-	f := p.next()
+	f := p.next(r, body)
 	switch {
 	case f.throttle:
 		refuse(w, http.StatusBadRequest, "ProvisionedThroughputExceededException")

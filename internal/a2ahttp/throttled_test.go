@@ -1,0 +1,152 @@
+package a2ahttp_test
+
+import (
+	"bytes"
+	"context"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"a2alambda/internal/a2ahttp"
+	"a2alambda/internal/memlog"
+	"a2alambda/internal/push"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
+)
+
+const busy = "the store of tasks is busy: try again in some seconds"
+
+// TestThrottled has a busy store refuse all that an operation asks of it. In each version and
+// binding the client gets status 503, when to come again, and an error that says so; also where the
+// answer would be a stream. The request's line in the log has it apart from an internal error.
+func TestThrottled(t *testing.T) {
+	full := false
+	hooks := tasklog.Hooks{Before: func(context.Context, tasklog.Op) error {
+		if full {
+			return tasklogtest.ErrThrottled
+		}
+		return nil
+	}}
+	l := new(memlog.Log)
+	var logs bytes.Buffer
+	c := configOf(tasklog.Hooked(l, hooks), &logs, slow(0))
+	c.Server.Push = pushOf(l)
+	c.Server.Push.Store = push.Hooked(l.Pushes(), hooks)
+	h := a2ahttp.New(c)
+	id := idIn(answer(t, h, sendCall))
+	full = true
+	const (
+		message   = `{"message":{"messageId":"n","role":"ROLE_USER","parts":[{"text":"x"}]}}`
+		message03 = `{"message":{"kind":"message","messageId":"n","role":"user","parts":[{"kind":"text","text":"x"}]}}`
+		rest03    = `{"message":{"messageId":"n","role":"ROLE_USER","content":[{"text":"x"}]}}`
+	)
+	named, config := `{"id":"`+id+`"}`, `{"taskId":"`+id+`","id":"c"}`
+	config03 := `{"id":"` + id + `","pushNotificationConfigId":"c"}`
+	for _, call := range []string{
+		"1.0 SendMessage " + message,
+		"1.0 SendStreamingMessage " + message,
+		"1.0 GetTask " + named,
+		"1.0 ListTasks {}",
+		"1.0 CancelTask " + named,
+		"1.0 SubscribeToTask " + named,
+		"1.0 CreateTaskPushNotificationConfig " + `{"taskId":"` + id + `","url":"https://example.com/"}`,
+		"1.0 GetTaskPushNotificationConfig " + config,
+		"1.0 ListTaskPushNotificationConfigs " + `{"taskId":"` + id + `"}`,
+		"1.0 DeleteTaskPushNotificationConfig " + config,
+		"0.3 message/send " + message03,
+		"0.3 message/stream " + message03,
+		"0.3 tasks/get " + named,
+		"0.3 tasks/cancel " + named,
+		"0.3 tasks/resubscribe " + named,
+		"0.3 tasks/pushNotificationConfig/set " + `{"taskId":"` + id + `","pushNotificationConfig":{"url":"https://example.com/"}}`,
+		"0.3 tasks/pushNotificationConfig/get " + named,
+		"0.3 tasks/pushNotificationConfig/list " + named,
+		"0.3 tasks/pushNotificationConfig/delete " + config03,
+		"POST /message:send " + message,
+		"POST /message:stream " + message,
+		"GET /tasks",
+		"GET /tasks/" + id,
+		"POST /tasks/" + id + ":cancel",
+		"GET /tasks/" + id + ":subscribe",
+		"GET /tasks/" + id + "/pushNotificationConfigs",
+		"DELETE /tasks/" + id + "/pushNotificationConfigs/c",
+		"POST /v1/message:send " + rest03,
+		"POST /v1/message:stream " + rest03,
+		"GET /v1/tasks/" + id,
+		"GET /v1/tasks/" + id + ":subscribe",
+	} {
+		verb, rest, _ := strings.Cut(call, " ")
+		name, body, _ := strings.Cut(rest, " ")
+		path, version := name, "1.0"
+		if strings.HasPrefix(name, "/v1") {
+			version = "0.3"
+		}
+		if !strings.HasPrefix(name, "/") {
+			path, version, verb = "/", verb, "POST"
+			body = `{"jsonrpc":"2.0","id":"my id","method":"` + name + `","params":` + body + `}`
+		}
+		r := httptest.NewRequestWithContext(t.Context(), verb, path, strings.NewReader(body))
+		r.Header.Set("A2A-Version", version)
+		logs.Reset()
+		w := serve(h, r)
+		got := w.Body.String()
+		if w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Header().Get("Content-Type"), "json") ||
+			!strings.Contains(got, busy) || path == "/" && (!strings.Contains(got, `"my id"`) || !strings.Contains(got, "-32000")) {
+			t.Errorf("%s: %d %v %s", call, w.Code, w.Header(), got)
+		}
+		line := logs.String()
+		if !strings.Contains(line, "error=UnavailableError") || !strings.Contains(line, "throttled=1") || strings.Contains(line+got, "Internal") {
+			t.Errorf("%s: logged %s, answered %s", call, line, got)
+		}
+	}
+}
+
+// TestThrottledStream has the store be busy for two minutes while a stream is under way. The stream ends
+// early, in the words of a stream that is to be opened again, and not with an error. The client that
+// does so gets the rest, without a gap.
+func TestThrottledStream(t *testing.T) {
+	for name, op := range map[string]string{"who runs it": "Lease.Append", "who follows it": "Poll"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				full := func() bool { at := time.Since(start); return at > 1500*time.Millisecond && at < 2*time.Minute }
+				l := tasklogtest.Faulty(new(memlog.Log), tasklogtest.Fault{Op: op, Do: func(context.Context, tasklog.Op) error {
+					if full() {
+						return tasklogtest.ErrThrottled
+					}
+					return nil
+				}})
+				var logs bytes.Buffer
+				h := handlerOf(l, &logs, slow(time.Second))
+				call := streamCall
+				if op == "Poll" { // the task is run by another request, for a long time
+					h = handlerOf(l, &logs, slow(50*time.Second))
+					go do(t.Context(), h, streamCall, 0)
+					synctest.Wait()
+				}
+				w := do(t.Context(), h, call, 0)
+				lines := slices.DeleteFunc(w.frames(), func(s string) bool { return s == ": ping" })
+				if n := len(lines); n < 4 || lines[n-2] != ": "+busy || lines[n-1] != "retry: 5000" || strings.Contains(strings.Join(lines, ""), "error") {
+					t.Errorf("got %q", lines)
+				}
+				if got := logs.String(); !strings.Contains(got, "throttled=1") || strings.Contains(got, "error=InternalError") {
+					t.Errorf("logged %s", got)
+				}
+				time.Sleep(4 * time.Minute)
+				last := 0
+				for _, line := range lines {
+					if strings.HasPrefix(line, "id: ") {
+						last++
+					}
+				}
+				rest := do(t.Context(), h, call, last).frames()
+				if !slices.Contains(rest, "data COMPLETED") {
+					t.Errorf("then %q", rest)
+				}
+			})
+		})
+	}
+}

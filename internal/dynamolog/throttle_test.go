@@ -1,0 +1,388 @@
+package dynamolog_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/push"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
+)
+
+// request is what DynamoDB is asked for, as it is sent.
+type request struct {
+	op   string
+	Item map[string]map[string]any
+	size int // of the body
+}
+
+// sort returns the item's sort key.
+func (r request) sort() string {
+	s, _ := r.Item["sk"]["S"].(string)
+	return s
+}
+
+// answerer is an HTTP client that answers as an empty DynamoDB does, but where refuse, if it is not nil, returns a status and
+// the code of an error.
+type answerer struct {
+	refuse func(request) (status int, code string)
+
+	mu   sync.Mutex
+	puts map[string]int // items that were put, by sort key, and how often
+	sent []request
+}
+
+func (a *answerer) Do(r *http.Request) (*http.Response, error) {
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	q := request{size: len(data)}
+	_, q.op, _ = strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	if q.op == "PutItem" {
+		if err := json.Unmarshal(data, &q); err != nil {
+			return nil, err
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sent = append(a.sent, q)
+	status, code := http.StatusOK, ""
+	if a.refuse != nil {
+		status, code = a.refuse(q)
+	}
+	body := "{}"
+	switch {
+	case status != http.StatusOK:
+		body = fmt.Sprintf(`{"__type":"com.amazonaws.dynamodb.v20120810#%s","message":"too many"}`, code)
+	case q.op == "PutItem":
+		if a.puts == nil {
+			a.puts = make(map[string]int)
+		}
+		a.puts[q.sort()]++
+	}
+	return &http.Response{
+		StatusCode: status, Request: r, ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}},
+		Body:   io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
+	}, nil
+}
+
+// log returns a log whose requests are answered by a, tried again as in the functions.
+func (a *answerer) log(t *testing.T) *dynamolog.Log {
+	t.Setenv("AWS_NEW_RETRIES_2026", "true")
+	return dynamolog.New(dynamodb.New(dynamodb.Options{
+		Region: "us-east-1", HTTPClient: a, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
+		DisableValidateResponseChecksum: true,
+	}), "table")
+}
+
+// busy refuses all.
+func busy(request) (int, string) {
+	return http.StatusBadRequest, "ProvisionedThroughputExceededException"
+}
+
+// TestThrottledError has DynamoDB refuse every operation, for its load or for another reason.
+func TestThrottledError(t *testing.T) {
+	for _, test := range []struct {
+		status    int
+		code      string
+		throttled bool
+	}{
+		{400, "ProvisionedThroughputExceededException", true},
+		{400, "ThrottlingException", true},
+		{400, "RequestLimitExceeded", true},
+		{400, "LimitExceededException", true},
+		{503, "ServiceUnavailable", true},
+		{500, "InternalServerError", false},
+		{400, "ValidationException", false},
+		{400, "AccessDeniedException", false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			a := new(answerer)
+			l := a.log(t)
+			h, first, lease := create(t, l)
+			_, _, other := create(t, l)
+			a.refuse = func(request) (int, string) { return test.status, test.code }
+			s := &tasklog.Snapshot{Head: h, Task: &a2a.Task{ID: h.ID}, Seq: 1, Lease: tasklog.LeaseInfo{Epoch: 1, Seq: 1}}
+			ctx := t.Context()
+			one := func(a2a.TaskID) bool { return true }
+			for name, call := range map[string]func() error{
+				"Create":        func() error { _, err := l.Create(ctx, h, first, by("x")); return err },
+				"Acquire":       func() error { _, err := l.Acquire(ctx, s, by("x")); return err },
+				"Load":          func() error { _, err := l.Load(ctx, h.ID); return err },
+				"Lease":         func() error { _, err := l.Lease(ctx, h.ID); return err },
+				"Read":          func() error { _, _, err := l.Read(ctx, h.ID, 0, 1); return err },
+				"Poll":          func() error { _, _, err := l.Poll(ctx, h.ID, 1); return err },
+				"RequestCancel": func() error { return l.RequestCancel(ctx, h) },
+				"Append":        func() error { return lease.Append(ctx, 2, in(h, a2a.TaskStateWorking)) },
+				"Renew":         func() error { _, err := lease.Renew(ctx, time.Now().Add(time.Minute)); return err },
+				"Asked":         func() error { _, err := lease.Asked(ctx); return err },
+				"Release":       func() error { return other.Release(ctx) },
+				"List": func() error {
+					return l.List(ctx, tasklog.Filter{}, tasklog.Position{}, func(tasklog.Position) bool { return true })
+				},
+				"Count":      func() error { _, err := l.Count(ctx, tasklog.Filter{}); return err },
+				"Unfinished": func() error { return l.Unfinished(ctx, one) },
+				"Settle":     func() error { return l.Settle(ctx, s) },
+				"Secret":     func() error { _, err := l.Secret(ctx); return err },
+				"Push.List":  func() error { _, err := l.Pushes().List(ctx, h.ID); return err },
+				"Push.Put":   func() error { return l.Pushes().Put(ctx, h, push.Config{TaskID: h.ID, ID: "x", Expires: h.Expires}) },
+			} {
+				if err := call(); err == nil || errors.Is(err, tasklog.ErrThrottled) != test.throttled {
+					t.Errorf("%s, %s: %v", test.code, name, err)
+				}
+			}
+		})
+	}
+}
+
+// TestGivesUpSoon checks how often what is throttled is tried again, and for how long: what begins a task gives up after a
+// second, what a running task writes does not.
+func TestGivesUpSoon(t *testing.T) {
+	for _, test := range []struct {
+		ctx   func(context.Context) context.Context
+		tries int
+		most  time.Duration
+	}{
+		{tasklog.GiveUpSoon, 2, time.Second},
+		{func(ctx context.Context) context.Context { return ctx }, 4, 7 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			a := &answerer{refuse: busy}
+			l := a.log(t)
+			h, first := tasklogtest.NewTask()
+			for _, call := range []func(context.Context) error{
+				func(ctx context.Context) error { _, err := l.Create(ctx, h, first, by("x")); return err },
+				func(ctx context.Context) error { _, err := l.Load(ctx, h.ID); return err },
+			} {
+				a.sent = nil
+				begun := time.Now()
+				if err := call(test.ctx(t.Context())); !errors.Is(err, tasklog.ErrThrottled) {
+					t.Errorf("got %v", err)
+				}
+				if took := time.Since(begun); len(a.sent) != test.tries || took > test.most {
+					t.Errorf("%d tries in %v, want %d in %v", len(a.sent), took, test.tries, test.most)
+				}
+			}
+		})
+	}
+}
+
+// TestQuotas has hundreds of tasks not begin, and as many reads fail. A running task's append is tried again nonetheless, as
+// often as ever, and what has no quota left is refused at once.
+func TestQuotas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := new(answerer)
+		l := a.log(t)
+		h, first, lease := create(t, l)
+		a.refuse = busy
+		soon := tasklog.GiveUpSoon(t.Context())
+		var begun time.Time
+		for range 300 {
+			other, _ := tasklogtest.NewTask()
+			begun = time.Now()
+			if _, err := l.Create(soon, other, first, by("x")); !errors.Is(err, tasklog.ErrThrottled) {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("the last was refused after %v", took)
+		}
+		for range 300 {
+			if _, _, err := l.Poll(t.Context(), h.ID, 1); !errors.Is(err, tasklog.ErrThrottled) {
+				t.Fatal(err)
+			}
+		}
+		refused := 0
+		a.refuse = func(q request) (int, string) {
+			if refused++; refused <= 3 {
+				return busy(q)
+			}
+			return http.StatusOK, ""
+		}
+		if err := lease.Append(t.Context(), 2, in(h, a2a.TaskStateWorking)); err != nil {
+			t.Errorf("after %d tries: %v", refused, err)
+		}
+		lease.Close()
+	})
+}
+
+// TestThrottledOutOfTime checks that a request whose time is over while it waits for its next try is throttled, too.
+func TestThrottledOutOfTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &answerer{refuse: busy}
+		l := a.log(t)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, err := l.Load(ctx, "x"); !errors.Is(err, tasklog.ErrThrottled) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// partition refuses what does not fit into so many write units a second, of which it has a second's worth at the start.
+type partition struct {
+	rate, left float64
+	last       time.Time
+	units      float64 // taken
+}
+
+func (p *partition) refuse(q request) (int, string) {
+	now := time.Now()
+	if p.last.IsZero() {
+		p.left, p.last = p.rate, now
+	}
+	p.left, p.last = min(p.rate, p.left+p.rate*now.Sub(p.last).Seconds()), now
+	units := 1.0
+	if body, ok := q.Item["b"]["B"].(string); ok { // in base64
+		units += float64(len(body) * 3 / 4 / 1024)
+	}
+	if units > p.left {
+		return busy(q)
+	}
+	p.left -= units
+	p.units += units
+	return http.StatusOK, ""
+}
+
+// incompressible returns a text of so many bytes that deflates little.
+func incompressible(n int) string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	random := rand.New(rand.NewPCG(1, 2))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = letters[random.IntN(len(letters))]
+	}
+	return string(b)
+}
+
+// TestLargeEventOnce has 6 MB be appended, as the first message of a task, and as an event, in a partition that takes 1,000
+// units a second and has no burst. Each part is written once.
+func TestLargeEventOnce(t *testing.T) {
+	h, _ := tasklogtest.NewTask()
+	text := a2a.NewTextPart(incompressible(8 << 20)) // 6 MB deflated
+	big := tasklogtest.EntryOf(a2a.NewArtifactEvent(a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}, text))
+	for name, write := range map[string]func(*testing.T, *dynamolog.Log) error{
+		"message": func(t *testing.T, l *dynamolog.Log) error {
+			first := tasklogtest.EntryOf(a2a.NewSubmittedTask(
+				a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}, a2a.NewMessage(a2a.MessageRoleUser, text)))
+			_, err := l.Create(tasklog.GiveUpSoon(t.Context()), h, first, by("x"))
+			return err
+		},
+		"event": func(t *testing.T, l *dynamolog.Log) error {
+			_, first := tasklogtest.NewTask()
+			lease, err := l.Create(t.Context(), h, first, by("x"))
+			must(t, err)
+			fold := tasklog.NewFold(nil, 0)
+			fold.Add(tasklog.Event{Seq: 1, JSON: first.JSON})
+			appender := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Lease: lease, Fold: fold})
+			must(t, appender.Add(big))
+			defer lease.Close()
+			return appender.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &partition{rate: 1000}
+				a := &answerer{refuse: p.refuse}
+				begun := time.Now()
+				if err := write(t, a.log(t)); err != nil {
+					t.Errorf("after %v and %v units: %v", time.Since(begun), p.units, err)
+				}
+				n := 0
+				for sort, times := range a.puts {
+					if strings.HasPrefix(sort, "A#snapshot") {
+						continue
+					}
+					n++
+					if times > 1 {
+						t.Errorf("%s was written %d times", sort, times)
+					}
+				}
+				t.Logf("%d items, %v units, %v, %d requests", n, p.units, time.Since(begun), len(a.sent))
+			})
+		})
+	}
+}
+
+// puts returns a middleware that asks do before each item is put, by its sort key.
+func puts(do func(sort string) error) middleware.FinalizeMiddleware {
+	return middleware.FinalizeMiddlewareFunc("puts", func(
+		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+	) (out middleware.FinalizeOutput, md middleware.Metadata, err error) {
+		q := request{}
+		if r, ok := in.Request.(*smithyhttp.Request); ok && r.GetStream() != nil {
+			var body []byte
+			if body, err = io.ReadAll(r.GetStream()); err == nil {
+				err = errors.Join(json.Unmarshal(body, &q), r.RewindStream())
+			}
+		}
+		if err == nil && q.Item != nil {
+			err = do(q.sort())
+		}
+		if err != nil {
+			return out, md, err
+		}
+		return next.HandleFinalize(ctx, in)
+	})
+}
+
+// TestPartsOnce has the third part of an append fail twice: the tries that follow write no other part again, and what is read
+// is what was appended.
+func TestPartsOnce(t *testing.T) {
+	client, table := newTable(t)
+	var mu sync.Mutex
+	tried := make(map[string]int)
+	l := dynamolog.New(with(client, puts(func(sort string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		tried[sort]++
+		if strings.HasPrefix(sort, "A#") && strings.HasSuffix(sort, "#0002") && tried[sort] <= 2 {
+			return errors.New("out of order")
+		}
+		return nil
+	})), table)
+	h, first, lease := create(t, l)
+	info := a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}
+	big := []tasklog.Entry{tasklogtest.EntryOf(a2a.NewArtifactEvent(info, a2a.NewTextPart(incompressible(3<<20))))}
+	for i := range 3 {
+		if err := lease.Append(t.Context(), 2, big); (err == nil) != (i == 2) {
+			t.Errorf("try %d: %v", i+1, err)
+		}
+	}
+	n := 0
+	for sort, times := range tried {
+		if strings.HasPrefix(sort, "A#") {
+			n++
+			if times != 1 && !strings.HasSuffix(sort, "#0002") {
+				t.Errorf("%s was written %d times", sort, times)
+			}
+		}
+	}
+	if n < 6 {
+		t.Errorf("%d parts: %v", n, tried)
+	}
+	events, _, err := l.Read(t.Context(), h.ID, 0, 10)
+	must(t, err)
+	if len(events) != 2 || string(events[0].JSON) != string(first.JSON) || string(events[1].JSON) != string(big[0].JSON) {
+		t.Errorf("%d events were read", len(events))
+	}
+}

@@ -1,0 +1,85 @@
+package faults_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
+	"a2alambda/localtest/dynamodblocal"
+	"a2alambda/localtest/faults"
+)
+
+// TestBucket has tasks of two owners begin and end where a key of a list takes little: those of one
+// owner are refused, those of the other are not, and what is written to none of the keys never is.
+func TestBucket(t *testing.T) {
+	client, table := dynamodblocal.Table(t)
+	proxy, server := faults.Start(t, dynamodblocal.Endpoint(t), 1)
+	options := client.Options()
+	options.BaseEndpoint, options.RetryMaxAttempts = &server.URL, 1
+	l := dynamolog.New(dynamodb.New(options), table)
+	bucket := new(faults.Bucket)
+	list := faults.Index{Key: "li", Others: []string{"po", "s", "ctx", "x"}, Rate: 1e-6}
+	bucket.Set(list)
+	create := func(owner string) (tasklog.Head, tasklog.Lease, error) {
+		h, first := tasklogtest.NewTask()
+		h.Scope.Owner = owner
+		lease, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Until: time.Now().Add(time.Minute)})
+		return h, lease, err
+	}
+	proxy.Limit(bucket)
+	if _, _, err := create("poor"); !errors.Is(err, tasklog.ErrThrottled) {
+		t.Errorf("a key without units: %v", err)
+	}
+	bucket = new(faults.Bucket)
+	list.Rate = 30
+	bucket.Set(list)
+	proxy.Limit(bucket)
+	// Thirty units of each of the list's four keys are there at first, and so many come in a second.
+	begun, done, refused := time.Now(), 0, 0
+	var head tasklog.Head
+	var lease tasklog.Lease
+	for range 300 {
+		h, lent, err := create("one")
+		switch {
+		case err == nil:
+			head, lease = h, lent
+			done++
+		case errors.Is(err, tasklog.ErrThrottled):
+			refused++
+		default:
+			t.Fatal(err)
+		}
+	}
+	if most := 120 * (1 + time.Since(begun).Seconds()); done < 60 || float64(done) > most || refused != bucket.Refused() {
+		t.Errorf("%d tasks have begun, at most %v should have; %d were refused, the bucket says %d", done, most, refused, bucket.Refused())
+	}
+	if _, _, err := create(fmt.Sprint("two")); err != nil {
+		t.Errorf("another owner: %v", err)
+	}
+	list.Rate = 1e-6
+	bucket.Set(list) // and what there was is gone
+	before := bucket.Refused()
+	artifact := tasklogtest.EntryOf(a2a.NewArtifactEvent(a2a.TaskInfo{TaskID: head.ID, ContextID: head.ContextID}, a2a.NewTextPart("x")))
+	if err := lease.Append(t.Context(), 2, []tasklog.Entry{artifact}); err != nil {
+		t.Errorf("an append that the list is not told of: %v", err)
+	}
+	if _, err := lease.Renew(t.Context(), time.Now().Add(time.Minute)); err != nil {
+		t.Errorf("a renewal: %v", err)
+	}
+	if bucket.Refused() != before {
+		t.Error("they were refused")
+	}
+	if err := l.Settle(t.Context(), &tasklog.Snapshot{
+		Head: head, Seq: 2, Task: &a2a.Task{ID: head.ID, Status: a2a.TaskStatus{State: a2a.TaskStateCompleted}},
+		Lease: tasklog.LeaseInfo{Epoch: 1, Seq: 1},
+	}); !errors.Is(err, tasklog.ErrThrottled) {
+		t.Errorf("a new place in the list: %v", err)
+	}
+}
