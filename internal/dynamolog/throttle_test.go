@@ -123,14 +123,13 @@ func TestThrottledError(t *testing.T) {
 			a.refuse = func(request) (int, string) { return test.status, test.code }
 			s := &tasklog.Snapshot{Head: h, Task: &a2a.Task{ID: h.ID}, Seq: 1, Lease: tasklog.LeaseInfo{Epoch: 1, Seq: 1}}
 			ctx := t.Context()
-			one := func(a2a.TaskID) bool { return true }
 			for name, call := range map[string]func() error{
 				"Create":        func() error { _, err := l.Create(ctx, h, first, by("x")); return err },
 				"Acquire":       func() error { _, err := l.Acquire(ctx, s, by("x")); return err },
 				"Load":          func() error { _, err := l.Load(ctx, h.ID); return err },
 				"Lease":         func() error { _, err := l.Lease(ctx, h.ID); return err },
 				"Read":          func() error { _, _, err := l.Read(ctx, h.ID, 0, 1); return err },
-				"Poll":          func() error { _, _, err := l.Poll(ctx, h.ID, 1); return err },
+				"Poll":          func() error { _, err := l.Poll(ctx, h.ID, 1, false); return err },
 				"RequestCancel": func() error { return l.RequestCancel(ctx, h) },
 				"Append":        func() error { return lease.Append(ctx, 2, in(h, a2a.TaskStateWorking)) },
 				"Renew":         func() error { _, err := lease.Renew(ctx, time.Now().Add(time.Minute)); return err },
@@ -139,12 +138,15 @@ func TestThrottledError(t *testing.T) {
 				"List": func() error {
 					return l.List(ctx, tasklog.Filter{}, tasklog.Position{}, func(tasklog.Position) bool { return true })
 				},
-				"Count":      func() error { _, err := l.Count(ctx, tasklog.Filter{}); return err },
-				"Unfinished": func() error { return l.Unfinished(ctx, one) },
-				"Settle":     func() error { return l.Settle(ctx, s) },
-				"Secret":     func() error { _, err := l.Secret(ctx); return err },
-				"Push.List":  func() error { _, err := l.Pushes().List(ctx, h.ID); return err },
-				"Push.Put":   func() error { return l.Pushes().Put(ctx, h, push.Config{TaskID: h.ID, ID: "x", Expires: h.Expires}) },
+				"Count":     func() error { _, err := l.Count(ctx, tasklog.Filter{}); return err },
+				"Due":       func() error { _, _, err := l.Due(ctx, 0, time.Now(), "", 1); return err },
+				"Postpone":  func() error { _, err := l.Postpone(ctx, tasklog.Look{ID: h.ID}, time.Now()); return err },
+				"Places":    func() error { _, err := l.Places(ctx); return err },
+				"SavePlace": func() error { return l.SavePlace(ctx, 0, "", "x") },
+				"Settle":    func() error { return l.Settle(ctx, s) },
+				"Secret":    func() error { _, err := l.Secret(ctx); return err },
+				"Push.List": func() error { _, err := l.Pushes().List(ctx, h.ID); return err },
+				"Push.Put":  func() error { return l.Pushes().Put(ctx, h, push.Config{TaskID: h.ID, ID: "x", Expires: h.Expires}) },
 			} {
 				if err := call(); err == nil || errors.Is(err, tasklog.ErrThrottled) != test.throttled {
 					t.Errorf("%s, %s: %v", test.code, name, err)

@@ -124,9 +124,8 @@ func TestOverload(t *testing.T) {
 					time.Sleep(pause)
 				}
 				time.Sleep(2 * time.Minute)
-				left := 0
-				if err := l.Unfinished(ctx, func(a2a.TaskID) bool { left++; return true }); err != nil || left > 0 {
-					t.Errorf("%d tasks are unfinished, %v", left, err)
+				if left, err := tasklogtest.Unfinished(ctx, l); err != nil || len(left) > 0 {
+					t.Errorf("%d tasks are unfinished, %v", len(left), err)
 				}
 				asking.Wait()
 				ended := map[a2a.TaskState]int{}
