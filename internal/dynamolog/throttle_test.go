@@ -209,7 +209,7 @@ func TestQuotas(t *testing.T) {
 			t.Errorf("the last was refused after %v", took)
 		}
 		for range 300 {
-			if _, _, err := l.Poll(t.Context(), h.ID, 1); !errors.Is(err, tasklog.ErrThrottled) {
+			if _, err := l.Poll(t.Context(), h.ID, 1, false); !errors.Is(err, tasklog.ErrThrottled) {
 				t.Fatal(err)
 			}
 		}
