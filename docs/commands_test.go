@@ -15,8 +15,9 @@ import (
 // aws is why no test here runs a command.
 const aws = "an AWS account"
 
-// commands says of each command that a document shows in a block of its own which test runs it, or what it needs that no test has.
-// A command is that of the first entry which it begins with, after its environment variables.
+// commands says of each command that a document shows in a block of its own which test runs it, or
+// what it needs that no test has. A command is that of the first entry which it begins with, after
+// its environment variables.
 var commands = []struct{ begins, shown string }{
 	{".ci/run", "the checks themselves"},
 	{"aws ", aws},
@@ -34,7 +35,8 @@ var commands = []struct{ begins, shown string }{
 	{"curl -N http://localhost:10000/message:stream", "TestTranscripts, internal/hosted"},
 }
 
-// TestShell checks that the shell can read each block of commands, and that each command is run by a test or says what it needs.
+// TestShell checks that the shell can read each block of commands, and that each command is run by
+// a test or says what it needs.
 func TestShell(t *testing.T) {
 	blocks := 0
 	for _, d := range documents(t) {
@@ -103,7 +105,8 @@ var (
 	control    = regexp.MustCompile(`^(?:for .*|do|done|fi|\}|\w+\(\) \{|:|rm .*|openssl .*|public\(\) .*|until .*|sleep 5; )\s*`)
 )
 
-// commandsIn returns the commands of a shell script, without what is put before them: variables and loops.
+// commandsIn returns the commands of a shell script, without what is put before them: variables and
+// loops.
 func commandsIn(script string) (all []string) {
 	script = regexp.MustCompile(`(?m)(^|\s)#.*$`).ReplaceAllString(script, "")
 	for _, line := range logicalLines(script) {
@@ -154,7 +157,8 @@ func logicalLines(script string) (lines []string) {
 // goCommand is a go command in a document.
 var goCommand = regexp.MustCompile(`go (run|test|vet|tool) ([^\n|&;` + "`" + `]*)`)
 
-// TestCommands finds go commands, also in the text, that name a package, a test or a flag that is not there.
+// TestCommands finds go commands, also in the text, that name a package, a test or a flag that is
+// not there.
 func TestCommands(t *testing.T) {
 	found := 0
 	for _, d := range documents(t) {

@@ -1,5 +1,5 @@
-// Package docs_test checks the documents: that their links lead somewhere, that their commands exist, and that what they promise is
-// what the code has.
+// Package docs_test checks the documents: that their links lead somewhere, that their commands
+// exist, and that what they promise is what the code has.
 package docs_test
 
 import (
@@ -106,7 +106,8 @@ func anchor(heading string) string {
 	}, heading)
 }
 
-// target returns the path and the fragment that a link in the document leads to, or false if that is not in the repository.
+// target returns the path and the fragment that a link in the document leads to, or false if that
+// is not in the repository.
 func (d *document) target(link string) (path, fragment string, ok bool) {
 	if strings.Contains(link, "://") || strings.HasPrefix(link, "mailto:") {
 		return "", "", false
@@ -152,7 +153,8 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// TestQuestions looks for the answers that a stranger wants: each is two clicks from the README at most.
+// TestQuestions looks for the answers that a stranger wants: each is two clicks from the README at
+// most.
 func TestQuestions(t *testing.T) {
 	all := documents(t)
 	reached := map[string]int{"README.md": 0} // clicks

@@ -87,8 +87,9 @@ func unlined(s string) string {
 	return strings.Join(strings.Fields(strings.ReplaceAll(s, "|", " ")), " ")
 }
 
-// TestQuantities finds durations, sizes and prices that do not say where they come from: in the same paragraph, row or point a comment
-// does, or a link. What changes no more, and what the benchmark writes, need not.
+// TestQuantities finds durations, sizes and prices that do not say where they come from: in the
+// same paragraph, row or point a comment does, or a link. What changes no more, and what the
+// benchmark writes, need not.
 func TestQuantities(t *testing.T) {
 	for _, d := range documents(t) {
 		if d.path == "CHANGELOG.md" || strings.HasPrefix(d.path, "localtest/") {
@@ -104,7 +105,8 @@ func TestQuantities(t *testing.T) {
 	}
 }
 
-// TestComments finds comments that begin a line: there they end the paragraph, and what follows is not read as Markdown.
+// TestComments finds comments that begin a line: there they end the paragraph, and what follows is
+// not read as Markdown.
 func TestComments(t *testing.T) {
 	for _, d := range documents(t) {
 		for _, line := range regexp.MustCompile(`(?m)^ *[,.;)].*$`).FindAllString(d.text, -1) {
@@ -123,8 +125,8 @@ func TestComments(t *testing.T) {
 	}
 }
 
-// checkFact checks that the Go code of a directory declares the name with the value, and that the words before a place of the document
-// say it, too.
+// checkFact checks that the Go code of a directory declares the name with the value, and that the
+// words before a place of the document say it, too.
 func checkFact(t *testing.T, d *document, at int, dir, name, value string) {
 	t.Helper()
 	if declared := declaration(t, dir, name); declared != value {
@@ -141,7 +143,8 @@ func checkFact(t *testing.T, d *document, at int, dir, name, value string) {
 	}
 }
 
-// declaration returns the value that a constant or variable has in a directory, as it is written there, or "".
+// declaration returns the value that a constant or variable has in a directory, as it is written
+// there, or "".
 func declaration(t *testing.T, dir, name string) (value string) {
 	t.Helper()
 	for _, file := range goFiles(t, dir, false) {
@@ -168,7 +171,8 @@ func declaration(t *testing.T, dir, name string) (value string) {
 	return value
 }
 
-// renderings returns how a document may write the value of a Go expression: a number, a size, a duration.
+// renderings returns how a document may write the value of a Go expression: a number, a size, a
+// duration.
 func renderings(t *testing.T, expression string) (all []string) {
 	t.Helper()
 	plain := expression
@@ -254,7 +258,8 @@ func goFiles(t *testing.T, dir string, tests bool) (files []string) {
 	return files
 }
 
-// TestNames finds tests, paths and environment variables that a document names and that are not there.
+// TestNames finds tests, paths and environment variables that a document names and that are not
+// there.
 func TestNames(t *testing.T) {
 	var source strings.Builder
 	tests := map[string]bool{}

@@ -75,7 +75,8 @@ func checkDeployment(args []string, out io.Writer) error {
 	return check.Run(ctx, c, out)
 }
 
-// signer returns what signs a request with AWS Signature Version 4, for the service and region that the host says.
+// signer returns what signs a request with AWS Signature Version 4, for the service and region that
+// the host says.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 func signer(ctx context.Context) (func(*http.Request, []byte) error, error) {
 	cfg, err := lambdaenv.Config(ctx)

@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	// headerTimeout and bodyTimeout are how long a client of a local server may take to send a request.
+	// headerTimeout and bodyTimeout are how long a client of a local server may take to send a
+	// request.
 	headerTimeout = 10 * time.Second
 	bodyTimeout   = 30 * time.Second
 
@@ -18,8 +19,9 @@ const (
 	healthPath = "/healthz"
 )
 
-// withHealth answers at healthPath that the server serves, and leaves the rest to the handler. It does not ask the store: a server
-// that is started anew because its store is gone is of no more use.
+// withHealth answers at healthPath that the server serves, and leaves the rest to the handler. It
+// does not ask the store: a server that is started anew because its store is gone is of no more
+// use.
 func withHealth(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -37,8 +39,8 @@ func withHealth(handler http.Handler) http.Handler {
 	})
 }
 
-// bodyWithin gives clients so long to send the body of a request. [http.Server.ReadTimeout] would end the streams of those who are
-// done with that, too.
+// bodyWithin gives clients so long to send the body of a request. [http.Server.ReadTimeout] would
+// end the streams of those who are done with that, too.
 func bodyWithin(limit time.Duration, handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 {

@@ -32,15 +32,16 @@ import (
 	"a2alambda/internal/webhook"
 )
 
-// sweepEvery is how often a local server looks for runs that were cut off and notifications that are due, as the sweeper does in a
-// deployment.
+// sweepEvery is how often a local server looks for runs that were cut off and notifications that
+// are due, as the sweeper does in a deployment.
 const sweepEvery = time.Minute
 
-// loopback is where a local server's webhooks may be, besides the public internet: on the same machine.
+// loopback is where a local server's webhooks may be, besides the public internet: on the same
+// machine.
 const loopback = "127.0.0.0/8,::1/128"
 
-// local is what surrounds the agent on a machine that is not Lambda: it is its own worker and sweeper, and delivers its push
-// notifications.
+// local is what surrounds the agent on a machine that is not Lambda: it is its own worker and
+// sweeper, and delivers its push notifications.
 type local struct {
 	runner    *run.Runner
 	pushes    push.Store
@@ -113,7 +114,8 @@ func reach(ctx context.Context, cfg aws.Config, log *dynamolog.Log, table string
 	return nil
 }
 
-// brief makes the lines of a local server's log short: the time of day, and the level only where something is wrong.
+// brief makes the lines of a local server's log short: the time of day, and the level only where
+// something is wrong.
 func brief(_ []string, a slog.Attr) slog.Attr {
 	switch {
 	case a.Key == slog.TimeKey:
@@ -193,8 +195,9 @@ func listen(address, port string) (net.Listener, error) {
 	return listener, nil
 }
 
-// serve serves the handler of an agent of this name until SIGINT or SIGTERM, and then until what is running has ended. A second
-// signal ends it at once. Who listens on this machine alone, serves this machine alone: see onlyLoopback.
+// serve serves the handler of an agent of this name until SIGINT or SIGTERM, and then until what is
+// running has ended. A second signal ends it at once. Who listens on this machine alone, serves
+// this machine alone: see onlyLoopback.
 func (l *local) serve(name, publicURL string, handler http.Handler, listener net.Listener) error {
 	handler = withHealth(handler)
 	at, host := listener.Addr().(*net.TCPAddr), "localhost"

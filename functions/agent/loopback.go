@@ -9,15 +9,17 @@ import (
 	"a2alambda/internal/functionurl"
 )
 
-// onlyLoopback lets those requests through that this machine's programs and pages send to the handler: by a name of this machine,
-// and, if a browser says which page sends them, from one that this machine serves. Pages from elsewhere get what is public of an
-// agent, its card and its keys, and answers to preflights, which say that they may ask; and nothing that is an operation.
+// onlyLoopback lets those requests through that this machine's programs and pages send to the
+// handler: by a name of this machine, and, if a browser says which page sends them, from one that
+// this machine serves. Pages from elsewhere get what is public of an agent, its card and its keys,
+// and answers to preflights, which say that they may ask; and nothing that is an operation.
 //
-// A local server lets anybody in and answers pages of any origin, as the deployed agent does. But all of the internet's pages are in
-// the browser on the same machine: any could run the agent there, with the machine's credentials and its webhooks, and read what it
-// says. Its origin gives it away; or, where a browser tells none, as for an image, the kind of request (Fetch Metadata,
-// https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header); or its Host, if its own name leads here by now (DNS rebinding), and
-// so it needs to tell no origin.
+// A local server lets anybody in and answers pages of any origin, as the deployed agent does. But
+// all of the internet's pages are in the browser on the same machine: any could run the agent
+// there, with the machine's credentials and its webhooks, and read what it says. Its origin gives
+// it away; or, where a browser tells none, as for an image, the kind of request (Fetch Metadata,
+// https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header); or its Host, if its own name leads
+// here by now (DNS rebinding), and so it needs to tell no origin.
 //
 // Who gives the agent a public URL wants it to be reached there, too. It may be "".
 func onlyLoopback(publicURL string, handler http.Handler) http.Handler {

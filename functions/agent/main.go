@@ -1,5 +1,5 @@
-// Command agent hosts an A2A agent: as a Lambda function behind a function URL or an API Gateway, or, anywhere else, as an
-// HTTP server at http://localhost:10000.
+// Command agent hosts an A2A agent: as a Lambda function behind a function URL or an API Gateway,
+// or, anywhere else, as an HTTP server at http://localhost:10000.
 //
 // usage.txt lists the environment.
 package main
@@ -143,7 +143,8 @@ func serve(ctx context.Context) error {
 	return nil
 }
 
-// cardSigner returns what signs the agent card, with a private key, and publishes another key besides. Either may be "".
+// cardSigner returns what signs the agent card, with a private key, and publishes another key
+// besides. Either may be "".
 func cardSigner(private, other string) (*agentcard.Signer, error) {
 	switch {
 	case private == "" && other != "":

@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// command returns the command that runs this test binary as the agent, with nothing but these variables in its environment.
+// command returns the command that runs this test binary as the agent, with nothing but these
+// variables in its environment.
 func command(t *testing.T, env ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(env, "BE_THE_AGENT=yes")
@@ -27,7 +28,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestRefusesToStart gives the agent settings that cannot be meant, and wants one sentence that names the setting.
+// TestRefusesToStart gives the agent settings that cannot be meant, and wants one sentence that
+// names the setting.
 func TestRefusesToStart(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "localhost:0")

@@ -1,10 +1,13 @@
-// Command hook is the Lambda function that a deployment asks whether the functions work: CodeDeploy before a new version of the agent gets
-// requests, and CloudFormation when a stack is created, which has no version before. It invokes the functions with an event that each
-// answers without doing anything. If one cannot start, because of a value that it does not take for example, or does not reach the table,
-// the new version never gets a request: CodeDeploy leaves the alias where it is, and CloudFormation takes back the rest. Why is in the
-// log, and of a stack that is created in its events, too.
+// Command hook is the Lambda function that a deployment asks whether the functions work: CodeDeploy
+// before a new version of the agent gets requests, and CloudFormation when a stack is created,
+// which has no version before. It invokes the functions with an event that each answers without
+// doing anything. If one cannot start, because of a value that it does not take for example, or
+// does not reach the table, the new version never gets a request: CodeDeploy leaves the alias where
+// it is, and CloudFormation takes back the rest. Why is in the log, and of a stack that is created
+// in its events, too.
 //
-// https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-hooks.html#appspec-hooks-lambda and
+// https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-hooks.html#appspec-hooks-lambda
+// and
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-custom-resources-lambda.html
 //
 // usage.txt lists the environment.
@@ -91,7 +94,8 @@ func (h *hook) handle(ctx context.Context, event json.RawMessage) (any, error) {
 	})
 }
 
-// resource is a custom resource that can be created only if the functions work. There is nothing to delete.
+// resource is a custom resource that can be created only if the functions work. There is nothing to
+// delete.
 func (h *hook) resource(ctx context.Context, e cfn.Event) (id string, data map[string]any, err error) {
 	if e.RequestType == cfn.RequestCreate {
 		err = h.check(ctx)

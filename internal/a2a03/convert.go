@@ -9,8 +9,8 @@ import (
 
 // The SDK's conversions come with gRPC, which is half of a function's binary. These do the same.
 
-// wrapped is the metadata of a data part whose data are no object, which 0.3 does not know: the part
-// has an object instead, with the data as member "value".
+// wrapped is the metadata of a data part whose data are no object, which 0.3 does not know: the
+// part has an object instead, with the data as member "value".
 const wrapped = "data_part_compat"
 
 // fromPushConfig returns the configuration as 0.3 has it.

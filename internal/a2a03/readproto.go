@@ -104,7 +104,8 @@ func protoPart(r *protojson.Reader) *a2a.Part {
 	return p
 }
 
-// decodeTwice decodes bytes once more if it can: some clients encode them twice, as base64 text first.
+// decodeTwice decodes bytes once more if it can: some clients encode them twice, as base64 text
+// first.
 func decodeTwice(raw []byte) []byte {
 	if twice, err := base64.StdEncoding.DecodeString(string(raw)); err == nil && len(raw) > 0 {
 		return twice

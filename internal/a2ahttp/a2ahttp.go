@@ -31,7 +31,8 @@ const (
 // Config is what a handler serves. All fields are required, but for those that say otherwise.
 type Config struct {
 	Server *server.Server
-	// Extended is the card for authenticated callers, as Server.Card is for all. If nil, there is none.
+	// Extended is the card for authenticated callers, as Server.Card is for all. If nil, there is
+	// none.
 	Extended *a2a.AgentCard
 	// Signer signs the cards. If nil, they have no signatures.
 	Signer *agentcard.Signer

@@ -12,8 +12,8 @@
 // the headers that keep them out of caches and let web pages read them (cors.go).
 //
 // The path decides who serves it (a2ahttp.go): the card and its keys (card.go), the page, or one of
-// the two bindings. A binding is a way to put the protocol's operations into HTTP: [rpc] and [rest].
-// All of what is in between is the same for both, in [handler.serve]:
+// the two bindings. A binding is a way to put the protocol's operations into HTTP: [rpc] and
+// [rest]. All of what is in between is the same for both, in [handler.serve]:
 //
 //  1. The binding decodes a [request]: who calls (package auth), which operation is meant, in which
 //     dialect, and with which params. A dialect is a version in a binding. It reads params and writes
@@ -29,8 +29,8 @@
 //
 // # Failing
 //
-// What goes wrong is an error until the last moment, and errors.go is the one place that says what a
-// client is told of it. It knows the protocol's errors, by errors.Is, and those that HTTP has a
+// What goes wrong is an error until the last moment, and errors.go is the one place that says what
+// a client is told of it. It knows the protocol's errors, by errors.Is, and those that HTTP has a
 // status for: who is not let in, a body that is too long, no memory. Any other error is an internal
 // one. Its text may say something of the system or of others, so it goes to the log, and the client
 // learns nothing but that.
@@ -44,12 +44,12 @@
 //
 // # Streams
 //
-// A stream walks along the log of a task ([server.Stream]). Each event becomes one frame: its number
-// in the log as id, so that Last-Event-ID is all that a client needs to go on at any instance, and
-// one line of data. All events that are there are sent together, up to a megabyte; a stream that is
-// silent for some seconds gets a comment, so that nobody takes it for dead. It ends with the task or
-// its turn. If it has to end before, because the invocation does, comments say so and when to
-// connect again: they are not an event, so a client's parser never sees them (sse.go).
+// A stream walks along the log of a task ([server.Stream]). Each event becomes one frame: its
+// number in the log as id, so that Last-Event-ID is all that a client needs to go on at any
+// instance, and one line of data. All events that are there are sent together, up to a megabyte; a
+// stream that is silent for some seconds gets a comment, so that nobody takes it for dead. It ends
+// with the task or its turn. If it has to end before, because the invocation does, comments say so
+// and when to connect again: they are not an event, so a client's parser never sees them (sse.go).
 //
 // # Bounds
 //
@@ -58,6 +58,6 @@
 // repeats of a request is cut. Where an answer has to be sent in one piece, as through a REST API
 // that buffers, its length is bounded too, and the error says how to get the rest.
 //
-// The behaviour on the wire is text: testdata holds transcripts, which TestTranscripts compares byte
-// for byte.
+// The behaviour on the wire is text: testdata holds transcripts, which TestTranscripts compares
+// byte for byte.
 package a2ahttp

@@ -14,8 +14,8 @@ import (
 
 // responder answers one request.
 type responder interface {
-	// respond has the operation serve the request, and answers with the outcome. It returns an error
-	// that the client does not know yet.
+	// respond has the operation serve the request, and answers with the outcome. It returns an
+	// error that the client does not know yet.
 	respond(operation) error
 	// fail answers with an error, as the whole answer or, if a stream has begun, as its end.
 	fail(error)
@@ -152,8 +152,8 @@ func (j *jsonResponder) newRoom() func(piece []byte) (left int) {
 var errTooLong = a2a.NewError(a2a.ErrUnsupportedOperation, "the answer is longer than the 6 MB that can be sent in one piece here: "+
 	"ask for less, with historyLength or pageSize, get the task with GetTask, or use the agent's function URL, which streams")
 
-// notified is the response to a notification, a request without an id. It has no body, but where HTTP
-// has a status for an error: JSON-RPC 2.0, 4.1.
+// notified is the response to a notification, a request without an id. It has no body, but where
+// HTTP has a status for an error: JSON-RPC 2.0, 4.1.
 type notified struct {
 	http.ResponseWriter
 	begun, said bool

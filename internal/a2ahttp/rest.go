@@ -35,7 +35,8 @@ func (rest) result(d *dialect.Dialect) (contentType, before, after string) {
 	return "application/json", "", ""
 }
 
-// failure names the event of an error as two of the three SDKs expect it; the third ignores the name.
+// failure names the event of an error as two of the three SDKs expect it; the third ignores the
+// name.
 func (rest) failure(d *dialect.Dialect, f failure) (status int, field string, body any) {
 	status = cmp.Or(f.status, f.kind.status)
 	type restError struct {

@@ -48,7 +48,8 @@ func (b rpc) failure(d *dialect.Dialect, f failure) (status int, field string, b
 	}{"2.0", b.id, e}
 }
 
-// methods03 are the methods of 0.3 (specification 0.3, 3.5.6), with the methods of 1.0 that they are.
+// methods03 are the methods of 0.3 (specification 0.3, 3.5.6), with the methods of 1.0 that they
+// are.
 var methods03 = map[string]string{
 	"message/send":                        "SendMessage",
 	"message/stream":                      "SendStreamingMessage",

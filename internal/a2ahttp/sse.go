@@ -98,8 +98,8 @@ func (s *sseResponder) end(err error) error {
 // fail answers with an error. In a stream that has begun it is the last event. Before that it is
 // the only event (specification 0.3, 3.3.1 and 7.2; 1.0, 9.4.2): most clients that ask for a stream
 // over JSON-RPC read nothing else, and some show no error at all for an answer in JSON. But where
-// HTTP has a status for the error, as always over HTTP+JSON, all clients see that, and the answer is
-// JSON.
+// HTTP has a status for the error, as always over HTTP+JSON, all clients see that, and the answer
+// is JSON.
 func (s *sseResponder) fail(err error) {
 	status, field, body := s.encodeFailure(err)
 	if !s.begun && status != http.StatusOK {

@@ -19,7 +19,8 @@ import (
 	"a2alambda/internal/auth/authtest"
 )
 
-// gap is longer than the least time between two questions to an issuer, and hour than the time that a key set is relied on.
+// gap is longer than the least time between two questions to an issuer, and hour than the time that
+// a key set is relied on.
 const (
 	gap  = 6 * time.Second
 	hour = time.Hour + time.Second
@@ -184,7 +185,8 @@ func TestIssuerDown(t *testing.T) {
 	b.asked(t, 1)
 }
 
-// A redirect to a URL that is not secure is not followed, from the discovery document as from the keys; others are.
+// A redirect to a URL that is not secure is not followed, from the discovery document as from the
+// keys; others are.
 func TestRedirects(t *testing.T) {
 	b := newBench(t)
 	const notSecure = "the redirect is not to a secure URL"

@@ -19,7 +19,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// algorithms are the signatures that are accepted: those that take the issuer's private key to make.
+// algorithms are the signatures that are accepted: those that take the issuer's private key to
+// make.
 var algorithms = []jose.SignatureAlgorithm{
 	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
 }
@@ -27,17 +28,20 @@ var algorithms = []jose.SignatureAlgorithm{
 // maxSubject is the longest subject in bytes (OpenID Connect Core 1.0, section 2).
 const maxSubject = 255
 
-// OIDC returns the scheme of bearer tokens (RFC 6750): JSON Web Tokens that issuer has signed for audience. issuer is
-// an https URL, exactly as in the tokens (http at this machine, for tests), with a discovery document (OpenID Connect
-// Discovery 1.0, section 4). It is asked first when the first token comes: starting does not depend on it.
+// OIDC returns the scheme of bearer tokens (RFC 6750): JSON Web Tokens that issuer has signed for
+// audience. issuer is an https URL, exactly as in the tokens (http at this machine, for tests),
+// with a discovery document (OpenID Connect Discovery 1.0, section 4). It is asked first when the
+// first token comes: starting does not depend on it.
 //
-// A token must have the claims iss, exp, sub and aud. Access tokens of Amazon Cognito have no aud: there, client_id is
-// the audience. If it has a type (typ in its header), that is JWT or at+jwt (RFC 9068, section 2.1): issuers sign other
-// things with the same keys, as logout+jwt, which are nobody's leave to come in. The owner is the subject, as of this
-// issuer: see [tasklog.Owner]. Clocks may differ by five minutes where a token is not valid yet, and not at all where it
-// has expired.
+// A token must have the claims iss, exp, sub and aud. Access tokens of Amazon Cognito have no aud:
+// there, client_id is the audience. If it has a type (typ in its header), that is JWT or at+jwt
+// (RFC 9068, section 2.1): issuers sign other things with the same keys, as logout+jwt, which are
+// nobody's leave to come in. The owner is the subject, as of this issuer: see [tasklog.Owner].
+// Clocks may differ by five minutes where a token is not valid yet, and not at all where it has
+// expired.
 //
-// While the issuer can't be reached and no known key fits, requests are refused with status 503, and logger is told why.
+// While the issuer can't be reached and no known key fits, requests are refused with status 503,
+// and logger is told why.
 func OIDC(issuer, audience string, logger *slog.Logger) (Scheme, error) {
 	if u, err := url.Parse(issuer); err != nil || !isSecure(u) || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(issuer, " \t") {
 		return nil, fmt.Errorf("auth: the issuer %q is no https URL", issuer)
@@ -103,7 +107,8 @@ func (s *tokens) Authenticate(r *http.Request) (string, error) {
 	return tasklog.Owner(s.issuer, subject), nil
 }
 
-// signatureCheck verifies type and signature of one token, and remembers why it couldn't: the verifier's error does not tell.
+// signatureCheck verifies type and signature of one token, and remembers why it couldn't: the
+// verifier's error does not tell.
 type signatureCheck struct {
 	keys        *keys
 	unavailable bool
@@ -124,8 +129,8 @@ func (c *signatureCheck) VerifySignature(ctx context.Context, token string) ([]b
 	return payload, err
 }
 
-// isAccess reports whether a header's typ may be that of a token which lets somebody in. It is a media type, whose "application/" may
-// be left out (RFC 7515, section 4.1.9).
+// isAccess reports whether a header's typ may be that of a token which lets somebody in. It is a
+// media type, whose "application/" may be left out (RFC 7515, section 4.1.9).
 func isAccess(typ any) bool {
 	name, _ := typ.(string)
 	name = strings.TrimPrefix(strings.ToLower(name), "application/")
@@ -142,7 +147,8 @@ func (s *tokens) Declare(card *a2a.AgentCard) {
 	)
 }
 
-// challenge is what a request without a token is told; one with a bad token is told more (RFC 6750, section 3).
+// challenge is what a request without a token is told; one with a bad token is told more (RFC 6750,
+// section 3).
 const challenge = `Bearer realm="a2a"`
 
 var b64token = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)

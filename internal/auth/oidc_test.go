@@ -74,7 +74,8 @@ func TestOwner(t *testing.T) {
 	}
 }
 
-// TestType checks what a token may be by its header. The issuer signs other things with the same key.
+// TestType checks what a token may be by its header. The issuer signs other things with the same
+// key.
 func TestType(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	scheme := newOIDC(t, issuer.URL)

@@ -1,6 +1,8 @@
-// Package bedrock is an agent that answers with a large language model on Amazon Bedrock, by ConverseStream
-// (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html), streaming the text as it comes. It
-// remembers the conversation, and knows nothing of HTTP or storage.
+// Package bedrock is an agent that answers with a large language model on Amazon Bedrock, by
+// ConverseStream
+// (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html),
+// streaming the text as it comes. It remembers the conversation, and knows nothing of HTTP or
+// storage.
 package bedrock
 
 import (
@@ -15,10 +17,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 )
 
-// Executor answers each message with a task of its own. It is an [a2asrv.AgentExecutor] and a run.Resumer. All fields are required
-// but System.
+// Executor answers each message with a task of its own. It is an [a2asrv.AgentExecutor] and a
+// run.Resumer. All fields are required but System.
 type Executor struct {
-	// Client is one of [NewClient]. Before an answer has begun, its retryer tries again what Bedrock was too busy for.
+	// Client is one of [NewClient]. Before an answer has begun, its retryer tries again what
+	// Bedrock was too busy for.
 	Client *bedrockruntime.Client
 	// Model is the id or the ARN of a model or an inference profile.
 	Model string
@@ -26,12 +29,13 @@ type Executor struct {
 	System string
 	// MaxTokens is the most tokens in an answer.
 	MaxTokens int32
-	// Earlier returns the tasks of the conversation so far that have ended, the last n at most, the oldest first.
+	// Earlier returns the tasks of the conversation so far that have ended, the last n at most, the
+	// oldest first.
 	Earlier func(ctx context.Context, n int) ([]*a2a.Task, error)
 }
 
-// answerID and answerName are those of the one artifact of a task. Its last chunk, which is empty, has the reason why the model
-// stopped and the tokens that were paid for in its metadata.
+// answerID and answerName are those of the one artifact of a task. Its last chunk, which is empty,
+// has the reason why the model stopped and the tokens that were paid for in its metadata.
 const (
 	answerID   = "answer"
 	answerName = "answer"
@@ -53,7 +57,8 @@ const (
 	textNoAnswer  = "The model stopped without finishing its answer."
 )
 
-// Execute implements [a2asrv.AgentExecutor]: a new task, working, the chunks of the answer, and how it ended.
+// Execute implements [a2asrv.AgentExecutor]: a new task, working, the chunks of the answer, and how
+// it ended.
 func (x *Executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
 	return func(yield func(a2a.Event, error) bool) {
 		if ec.StoredTask == nil && !yield(a2a.NewSubmittedTask(ec, ec.Message), nil) {
@@ -63,8 +68,8 @@ func (x *Executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter
 	}
 }
 
-// Resume implements run.Resumer: the model goes on from what it has said. It is asked to, as a user would: not all models take
-// the beginning of an answer to complete.
+// Resume implements run.Resumer: the model goes on from what it has said. It is asked to, as a user
+// would: not all models take the beginning of an answer to complete.
 func (x *Executor) Resume(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
 	return func(yield func(a2a.Event, error) bool) {
 		for _, a := range ec.StoredTask.Artifacts {
@@ -77,7 +82,8 @@ func (x *Executor) Resume(ctx context.Context, ec *a2asrv.ExecutorContext) iter.
 	}
 }
 
-// Cancel implements [a2asrv.AgentExecutor]. The call of the model has ended with the context of the run.
+// Cancel implements [a2asrv.AgentExecutor]. The call of the model has ended with the context of the
+// run.
 func (x *Executor) Cancel(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
 	return func(yield func(a2a.Event, error) bool) {
 		yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCanceled, nil), nil)

@@ -116,7 +116,8 @@ func (s *started) ends(want ...string) {
 	}
 }
 
-// TestAnswer checks that each piece of an answer is yielded when it comes, and what the model is asked.
+// TestAnswer checks that each piece of an answer is yielded when it comes, and what the model is
+// asked.
 func TestAnswer(t *testing.T) {
 	s := bedrocktest.NewServer(t)
 	x := newExecutor(s)
@@ -286,7 +287,8 @@ func TestErrorsBefore(t *testing.T) {
 	})
 }
 
-// TestInterrupted checks that the end of the context ends a call at once, however silent the model is.
+// TestInterrupted checks that the end of the context ends a call at once, however silent the model
+// is.
 func TestInterrupted(t *testing.T) {
 	for _, begun := range []bool{true, false} {
 		t.Run(fmt.Sprint("begun=", begun), func(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 )
 
-// What is remembered of a conversation: so many tasks at most, and so many bytes, some 16,000 tokens, which each question pays for
-// again.
+// What is remembered of a conversation: so many tasks at most, and so many bytes, some 16,000
+// tokens, which each question pays for again.
 const (
 	memoryTasks = 20
 	memoryBytes = 64 << 10
@@ -19,8 +19,9 @@ const (
 const goOn = "You were interrupted. Go on with your answer exactly where it breaks off, in the middle of a word if need be: " +
 	"begin with the next character, repeat nothing, and do not speak of the interruption."
 
-// conversation returns what the model is to answer: the earlier tasks, of which the last have precedence, the question, and what
-// has been said of the answer. The roles take turns, from the user to the user, and nobody says nothing, as Converse has it.
+// conversation returns what the model is to answer: the earlier tasks, of which the last have
+// precedence, the question, and what has been said of the answer. The roles take turns, from the
+// user to the user, and nobody says nothing, as Converse has it.
 func conversation(earlier []*a2a.Task, question, said string) []types.Message {
 	var messages []types.Message // the last first
 	if said = strings.TrimSpace(said); said != "" {
@@ -30,7 +31,8 @@ func conversation(earlier []*a2a.Task, question, said string) []types.Message {
 	left := memoryBytes
 	for _, t := range slices.Backward(earlier) {
 		asked, answered := questionIn(t), strings.TrimSpace(answerIn(t))
-		// What was withheld would be withheld again, with all that follows it. What failed has no answer.
+		// What was withheld would be withheld again, with all that follows it. What failed has no
+		// answer.
 		if t.Status.State == a2a.TaskStateRejected || asked == "" || answered == "" {
 			continue
 		}

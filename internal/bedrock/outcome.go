@@ -34,7 +34,8 @@ func status(ec *a2asrv.ExecutorContext, state a2a.TaskState, text string) a2a.Ev
 	return a2a.NewStatusUpdateEvent(ec, state, a2a.NewMessageForTask(a2a.MessageRoleAgent, ec, a2a.NewTextPart(text)))
 }
 
-// failure returns an error of a call, with what a client may know of it. begun says that the answer had begun.
+// failure returns an error of a call, with what a client may know of it. begun says that the answer
+// had begun.
 // https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html
 func failure(err error, begun bool) error {
 	var code string

@@ -1,7 +1,8 @@
 // Package check tries a deployment of this project as a client would, and tells what works there.
 //
-// It needs nothing but the URL: it sends messages to the agent, which costs what a few messages cost. A front door that answers in
-// one piece, as API Gateway and sam local do, cannot stream: that is told, and is no failure unless [Config.Need] says so.
+// It needs nothing but the URL: it sends messages to the agent, which costs what a few messages
+// cost. A front door that answers in one piece, as API Gateway and sam local do, cannot stream:
+// that is told, and is no failure unless [Config.Need] says so.
 package check
 
 import (
@@ -26,10 +27,11 @@ type Config struct {
 	Authorize func(r *http.Request, body []byte) error
 	// Message is what the agent is told. Its answer should take seconds. Default: the tutorial's.
 	Message string
-	// Push is a URL at which the deployment can post push notifications to this process, which receives them with Receiver.
-	// Without it they are not checked.
+	// Push is a URL at which the deployment can post push notifications to this process, which
+	// receives them with Receiver. Without it they are not checked.
 	Push string
-	// Receiver is where this process listens for them. Without it, only the acceptance of the configuration is checked.
+	// Receiver is where this process listens for them. Without it, only the acceptance of the
+	// configuration is checked.
 	Receiver net.Listener
 	// Long is how long a stream is held open, beyond the 30 s of API Gateway. Zero leaves it out.
 	Long time.Duration
@@ -83,7 +85,8 @@ func Names() (names []string) {
 // ErrFailed means that something does not work that has to.
 var ErrFailed = errors.New("the check failed")
 
-// Run checks, and prints a line for each check to out. It returns ErrFailed unless all that has to holds.
+// Run checks, and prints a line for each check to out. It returns ErrFailed unless all that has to
+// holds.
 func Run(ctx context.Context, c Config, out io.Writer) error {
 	for _, name := range c.Need {
 		if !slices.Contains(Names(), name) {

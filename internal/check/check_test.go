@@ -92,8 +92,8 @@ type readCloser struct{ *bytes.Buffer }
 
 func (readCloser) Close() error { return nil }
 
-// TestRun checks a server that is right, and servers that are each wrong in one way: what is wrong is found, and by the check of
-// that name.
+// TestRun checks a server that is right, and servers that are each wrong in one way: what is wrong
+// is found, and by the check of that name.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	resumed := func(r *http.Request) bool { return r.Header.Get("Last-Event-ID") != "" }

@@ -251,7 +251,8 @@ func (s *session) cancelOne(ctx context.Context) result {
 	return ok("canceled by a second connection, and the stream says so")
 }
 
-// refused sends a message that no agent takes, as a stream: the error is an event, since many clients show nothing of another answer.
+// refused sends a message that no agent takes, as a stream: the error is an event, since many
+// clients show nothing of another answer.
 func (s *session) refused(ctx context.Context) result {
 	params := send(newID(), s.Message)
 	params["message"].(map[string]any)["parts"] = []any{}

@@ -36,7 +36,8 @@ type session struct {
 // event is an event of a stream.
 type event struct{ sse.Event }
 
-// do sends a request, with credentials, and returns the response. The body of a response that is no stream is read by answer.
+// do sends a request, with credentials, and returns the response. The body of a response that is no
+// stream is read by answer.
 func (s *session) do(ctx context.Context, method, path string, body []byte, header ...string) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, s.URL+path, bytes.NewReader(body))
 	if err != nil {
@@ -161,7 +162,8 @@ func send(id, text string, more ...any) map[string]any {
 
 func newID() string { return a2a.NewMessageID() }
 
-// open opens a stream and calls see with each event, until it ends or see returns false. Comments are counted.
+// open opens a stream and calls see with each event, until it ends or see returns false. Comments
+// are counted.
 func (s *session) open(ctx context.Context, method string, params any, see func(event) bool, header ...string) (comments int, err error) {
 	resp, err := s.do(ctx, http.MethodPost, "", request(method, params), append(header, "Accept", "text/event-stream")...)
 	if err != nil {

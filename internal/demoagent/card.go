@@ -2,7 +2,8 @@ package demoagent
 
 import "github.com/a2aproject/a2a-go/v2/a2a"
 
-// Card returns the agent's card but for its interfaces: where it is reached is not the agent's to know.
+// Card returns the agent's card but for its interfaces: where it is reached is not the agent's to
+// know.
 func Card() *a2a.AgentCard {
 	return &a2a.AgentCard{
 		Name:               "Streaming Demo Agent",

@@ -1,5 +1,5 @@
-// Package demoagent is the streaming demo agent: it tells what it is doing, step by step, and then delivers a result. It
-// knows nothing of HTTP, AWS or storage.
+// Package demoagent is the streaming demo agent: it tells what it is doing, step by step, and then
+// delivers a result. It knows nothing of HTTP, AWS or storage.
 package demoagent
 
 import (
@@ -16,7 +16,8 @@ import (
 // Step is one thing the agent says.
 type Step struct {
 	Content string
-	// Done makes this the result, and NeedsInput a question to the user. Either is the last step of the turn.
+	// Done makes this the result, and NeedsInput a question to the user. Either is the last step of
+	// the turn.
 	Done, NeedsInput bool
 }
 
@@ -38,8 +39,8 @@ func New() *Agent {
 	}
 }
 
-// Stream answers one query, which may be empty, from the step after the first said ones on. It fails only with the cause of a
-// context that is done.
+// Stream answers one query, which may be empty, from the step after the first said ones on. It
+// fails only with the cause of a context that is done.
 func (a *Agent) Stream(ctx context.Context, query string, said int) iter.Seq2[Step, error] {
 	return func(yield func(Step, error) bool) {
 		if strings.TrimSpace(query) == "" {
@@ -65,8 +66,8 @@ func (a *Agent) Stream(ctx context.Context, query string, said int) iter.Seq2[St
 	}
 }
 
-// Executor tells the steps of an agent as A2A events. It is an [a2asrv.AgentExecutor], and a run.Resumer: the steps that
-// have been said are in the task.
+// Executor tells the steps of an agent as A2A events. It is an [a2asrv.AgentExecutor], and a
+// run.Resumer: the steps that have been said are in the task.
 type Executor struct {
 	// Stream is [Agent.Stream], or another agent's.
 	Stream func(ctx context.Context, query string, said int) iter.Seq2[Step, error]
@@ -75,8 +76,8 @@ type Executor struct {
 // resultName is the name of the artifact with the result.
 const resultName = "streaming_result"
 
-// Execute implements [a2asrv.AgentExecutor]: a new task, a working status for each step, then the artifact
-// streaming_result and completed; or input-required; or failed.
+// Execute implements [a2asrv.AgentExecutor]: a new task, a working status for each step, then the
+// artifact streaming_result and completed; or input-required; or failed.
 func (x *Executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
 	return func(yield func(a2a.Event, error) bool) {
 		if ec.StoredTask == nil && !yield(a2a.NewSubmittedTask(ec, ec.Message), nil) {

@@ -16,7 +16,8 @@ import (
 	"a2alambda/internal/demoagent"
 )
 
-// run returns what the executor yields for the message, a line an event, each with the time since the start.
+// run returns what the executor yields for the message, a line an event, each with the time since
+// the start.
 func run(ctx context.Context, x *demoagent.Executor, stored *a2a.Task, parts ...*a2a.Part) (lines []string) {
 	ec := &a2asrv.ExecutorContext{
 		TaskID: "t", ContextID: "c", StoredTask: stored,

@@ -27,8 +27,8 @@ func sent(t *testing.T, h http.HandlerFunc, ev json.RawMessage) []byte {
 	return b.Bytes()
 }
 
-// TestLongAnswer checks that no answer in one piece is longer than Lambda takes, however its body is encoded, and that Room says when
-// it would be.
+// TestLongAnswer checks that no answer in one piece is longer than Lambda takes, however its body
+// is encoded, and that Room says when it would be.
 func TestLongAnswer(t *testing.T) {
 	const most = 6 << 20
 	for _, name := range []string{"rest.json", "http.json"} {

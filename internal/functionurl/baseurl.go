@@ -16,8 +16,7 @@ func withBaseURL(ctx context.Context, base string) context.Context {
 	return context.WithValue(ctx, baseURLKey{}, base)
 }
 
-// BaseURL returns the URL at which a client reached the handler that got r. It
-// ends in "/".
+// BaseURL returns the URL at which a client reached the handler that got r. It ends in "/".
 //
 //	function URL      https://<domain>/
 //	REST API          https://<domain>/<stage>/
@@ -26,11 +25,10 @@ func withBaseURL(ctx context.Context, base string) context.Context {
 //	sam local         http://<Host>/
 //	any other server  http://<Host>/, or https where r came over TLS
 //
-// On Lambda nothing in it is the client's to choose: the domain comes from the
-// event's context. Elsewhere it is the Host header, which a client can forge,
-// so what is made of it must go back to that client only. X-Forwarded headers
-// are ignored. The base path under which a custom domain maps an API is what the
-// event's path has before what the route leaves open; an HTTP API's route
+// On Lambda nothing in it is the client's to choose: the domain comes from the event's context.
+// Elsewhere it is the Host header, which a client can forge, so what is made of it must go back to
+// that client only. X-Forwarded headers are ignored. The base path under which a custom domain maps
+// an API is what the event's path has before what the route leaves open; an HTTP API's route
 // $default does not tell, so there it is missing.
 func BaseURL(r *http.Request) string {
 	if base, ok := r.Context().Value(baseURLKey{}).(string); ok {
@@ -56,8 +54,7 @@ func restBase(ev *events.APIGatewayProxyRequest) string {
 	return gatewayBase(ev.RequestContext.DomainName, ev.RequestContext.Stage, ev.Headers)
 }
 
-// httpBase: SAM's local API calls every HTTP API's domain "localhost", without
-// the port.
+// httpBase: SAM's local API calls every HTTP API's domain "localhost", without the port.
 func httpBase(ev *events.APIGatewayV2HTTPRequest) string {
 	domain := ev.RequestContext.DomainName
 	if host := header(ev.Headers, "Host"); domain == "localhost" && host != "" {
@@ -66,9 +63,8 @@ func httpBase(ev *events.APIGatewayV2HTTPRequest) string {
 	return gatewayBase(domain, ev.RequestContext.Stage, ev.Headers)
 }
 
-// gatewayBase knows SAM's local API by a domain with a port, or one that is
-// this machine: its domain is the Host header, and its paths have no stage. It
-// sets X-Forwarded-Proto itself.
+// gatewayBase knows SAM's local API by a domain with a port, or one that is this machine: its
+// domain is the Host header, and its paths have no stage. It sets X-Forwarded-Proto itself.
 func gatewayBase(domain, stage string, headers map[string]string) string {
 	if strings.Contains(domain, ":") || IsLoopback(domain) {
 		if header(headers, "X-Forwarded-Proto") == "https" {

@@ -27,13 +27,12 @@ import (
 //     answered with the response of their kind, buffered;
 //   - any other event is an error, so that the invocation fails.
 //
-// A panic in h never ends the process. Where the client has seen nothing yet it
-// gets status 500 with a JSON-RPC internal error; a stream that has begun is
-// cut, and the runtime reports the invocation as failed. The panic is logged,
-// [http.ErrAbortHandler] excepted.
+// A panic in h never ends the process. Where the client has seen nothing yet it gets status 500
+// with a JSON-RPC internal error; a stream that has begun is cut, and the runtime reports the
+// invocation as failed. The panic is logged, [http.ErrAbortHandler] excepted.
 //
-// Event shapes: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
-// and https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+// Event shapes: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html and
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 func Handler(h http.Handler) func(context.Context, json.RawMessage) (any, error) {
 	return func(ctx context.Context, payload json.RawMessage) (any, error) {
 		var s shape
@@ -63,8 +62,7 @@ type shape struct {
 		HTTP       struct {
 			Method string `json:"method"`
 		} `json:"http"`
-		// ELB marks a load balancer's event: like a REST API's, but answered
-		// differently.
+		// ELB marks a load balancer's event: like a REST API's, but answered differently.
 		ELB json.RawMessage `json:"elb"`
 	} `json:"requestContext"`
 }

@@ -17,8 +17,7 @@ import (
 // badRequest is the body of status 400.
 const badRequest = "Bad Request\n"
 
-// proxyREST serves the event of a REST API, or of an HTTP API whose payload
-// format is 1.0.
+// proxyREST serves the event of a REST API, or of an HTTP API whose payload format is 1.0.
 func proxyREST(ctx context.Context, h http.Handler, payload json.RawMessage, httpAPI bool) (any, error) {
 	var ev events.APIGatewayProxyRequest
 	if err := json.Unmarshal(payload, &ev); err != nil {
@@ -55,7 +54,8 @@ func proxyHTTP(ctx context.Context, h http.Handler, payload json.RawMessage) (an
 	ev.RawPath = encoded(path, true)
 	rc := &ev.RequestContext
 	whole := func(w http.ResponseWriter, r *http.Request) {
-		// The adapter splits most headers at commas. Here as at the other doors, whoever reads a header knows if it is a list.
+		// The adapter splits most headers at commas. Here as at the other doors, whoever reads a
+		// header knows if it is a list.
 		for k, v := range ev.Headers {
 			if !strings.EqualFold(k, "Host") {
 				r.Header.Set(k, v)

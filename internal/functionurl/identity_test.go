@@ -25,7 +25,8 @@ func identity(key string, value any) func(map[string]any) {
 	return set(value, "requestContext", "identity", key)
 }
 
-// claimed is an edit: the client pretends to be somebody, by headers that look like the event's context.
+// claimed is an edit: the client pretends to be somebody, by headers that look like the event's
+// context.
 func claimed(ev map[string]any) {
 	for _, k := range []string{"headers", "multiValueHeaders"} {
 		if h, ok := ev[k].(map[string]any); ok {

@@ -47,9 +47,8 @@ func newRequest(ctx context.Context, ev *events.LambdaFunctionURLRequest) (*http
 	return r, nil
 }
 
-// asServed makes r look like a request that net/http's server read from a TLS
-// connection: the address has a port, the host is out of the headers, the URL
-// has no host.
+// asServed makes r look like a request that net/http's server read from a TLS connection: the
+// address has a port, the host is out of the headers, the URL has no host.
 func asServed(r *http.Request, host, sourceIP string) {
 	r.Host = host
 	r.Header.Del("Host")

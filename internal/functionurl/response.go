@@ -20,7 +20,8 @@ const bufferSize = 32 << 10
 // internalError is the whole body of a response whose handler panicked.
 const internalError = `{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"Internal error"}}`
 
-// ownHeader returns the headers of a response that is none of the handler's: no cache may keep it, and it is what it says it is.
+// ownHeader returns the headers of a response that is none of the handler's: no cache may keep it,
+// and it is what it says it is.
 func ownHeader(contentType string) http.Header {
 	return http.Header{"Content-Type": {contentType}, "Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"}}
 }
@@ -52,9 +53,8 @@ func newResponseWriter(method string, out io.Writer, begin func(int, http.Header
 
 func (w *responseWriter) Header() http.Header { return w.header }
 
-// WriteHeader fixes status and headers; what the handler does to its headers
-// afterwards has no effect. Informational responses can't be sent and are
-// ignored.
+// WriteHeader fixes status and headers; what the handler does to its headers afterwards has no
+// effect. Informational responses can't be sent and are ignored.
 func (w *responseWriter) WriteHeader(status int) {
 	if status < 100 || status > 999 {
 		panic(fmt.Sprintf("functionurl: invalid status %d", status))
@@ -72,8 +72,7 @@ func (w *responseWriter) freeze(status int) {
 	}
 }
 
-// Write fails when the reader of the response has gone, and after the handler
-// has returned.
+// Write fails when the reader of the response has gone, and after the handler has returned.
 func (w *responseWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -39,8 +39,9 @@ func stream(ctx context.Context, h http.Handler, payload json.RawMessage) (any, 
 			Body:       &body{pr, done},
 		}
 		for k, values := range header {
-			// Where requests must be signed, browsers' preflights never come here: Lambda answers them, and adds these
-			// headers to every response, as the URL's own CORS configuration says.
+			// Where requests must be signed, browsers' preflights never come here: Lambda answers
+			// them, and adds these headers to every response, as the URL's own CORS configuration
+			// says.
 			ofLambda := urlSigned(&ev) && strings.HasPrefix(k, "Access-Control-")
 			if k != "Set-Cookie" && !ofLambda {
 				response.Headers[k] = strings.Join(values, ", ")
@@ -55,8 +56,7 @@ func stream(ctx context.Context, h http.Handler, payload json.RawMessage) (any, 
 	return <-began, nil
 }
 
-// body is the response's body, read by the runtime. Its end means that the
-// handler has returned.
+// body is the response's body, read by the runtime. Its end means that the handler has returned.
 type body struct {
 	*io.PipeReader
 	done <-chan struct{}

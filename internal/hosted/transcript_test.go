@@ -12,8 +12,8 @@ import (
 	"a2alambda/internal/demoagent"
 )
 
-// TestTranscripts runs the commands of curl that documents show, and compares what they print with what is shown there: "…" stands for
-// what is left out, also of whole lines.
+// TestTranscripts runs the commands of curl that documents show, and compares what they print with
+// what is shown there: "…" stands for what is left out, also of whole lines.
 func TestTranscripts(t *testing.T) {
 	for _, test := range []struct {
 		document string

@@ -19,8 +19,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// New returns what serves the executor over the store, with the demo agent's card, for everybody. Its workers run in the
-// background.
+// New returns what serves the executor over the store, with the demo agent's card, for everybody.
+// Its workers run in the background.
 func New(s tasklog.Store, x a2asrv.AgentExecutor, logger *slog.Logger) a2ahttp.Config {
 	var runner *run.Runner
 	runner = run.New(run.Config{

@@ -1,13 +1,14 @@
 // Package jsonline writes JSON that is one line to every reader, and no longer than it has to be.
 //
-// A frame of Server-Sent Events ends where its reader sees the end of a line, and readers disagree on where that is. The
-// standard, Go's bufio and Java's BufferedReader know LF and CR. JavaScript before 2019 and Node's readline know U+2028 and
-// U+2029, too. Python's str.splitlines, and so the clients that read with httpx, Java's Scanner and .NET also know U+0085 and
-// the controls U+000B, U+000C and U+001C to U+001E. What stands in a string is escaped, then, if it is any control character
-// (C0, DEL, C1), U+2028 or U+2029.
+// A frame of Server-Sent Events ends where its reader sees the end of a line, and readers disagree
+// on where that is. The standard, Go's bufio and Java's BufferedReader know LF and CR. JavaScript
+// before 2019 and Node's readline know U+2028 and U+2029, too. Python's str.splitlines, and so the
+// clients that read with httpx, Java's Scanner and .NET also know U+0085 and the controls U+000B,
+// U+000C and U+001C to U+001E. What stands in a string is escaped, then, if it is any control
+// character (C0, DEL, C1), U+2028 or U+2029.
 //
-// Package encoding/json escapes <, > and & as well, six bytes for one, for those who put JSON into HTML. Nobody does here, and
-// what a caller sends is stored and sent at the length that it had.
+// Package encoding/json escapes <, > and & as well, six bytes for one, for those who put JSON into
+// HTML. Nobody does here, and what a caller sends is stored and sent at the length that it had.
 package jsonline
 
 import (
@@ -38,9 +39,9 @@ func (l *line) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Clean returns the same JSON value with the strings in it as this package writes them. What types that marshal themselves have
-// written needs it, and what was copied from a request. It returns data itself where nothing changes; it changes none of it.
-// Space between values stays as it is.
+// Clean returns the same JSON value with the strings in it as this package writes them. What types
+// that marshal themselves have written needs it, and what was copied from a request. It returns
+// data itself where nothing changes; it changes none of it. Space between values stays as it is.
 func Clean(data []byte) []byte {
 	if !slices.ContainsFunc(suspects, func(c byte) bool { return bytes.IndexByte(data, c) >= 0 }) {
 		return data // most of what goes out
@@ -82,7 +83,8 @@ func Clean(data []byte) []byte {
 	return append(clean, data[done:]...)
 }
 
-// suspects are the bytes of which one is in whatever is written otherwise: the backslash, DEL, and the first of C1 and of U+2028.
+// suspects are the bytes of which one is in whatever is written otherwise: the backslash, DEL, and
+// the first of C1 and of U+2028.
 var suspects = []byte{'\\', 0x7f, 0xc2, 0xe2}
 
 // ends reports whether the character, which is not ASCII, may end a line.
@@ -91,7 +93,8 @@ func ends(r rune) bool { return 0x80 <= r && r < 0xa0 || r == 0x2028 || r == 0x2
 // escape is the length of an escape such as \u003c.
 const escape = len(`\u003c`)
 
-// escapedHTML returns the character that the escape at the beginning of data stands for, if it is one of HTML's, or "".
+// escapedHTML returns the character that the escape at the beginning of data stands for, if it is
+// one of HTML's, or "".
 func escapedHTML(data []byte) string {
 	if len(data) < escape || data[1] != 'u' || data[2] != '0' || data[3] != '0' {
 		return ""

@@ -41,8 +41,9 @@ type marshaler struct{ s string }
 
 func (m marshaler) MarshalJSON() ([]byte, error) { return json.Marshal(m.s) }
 
-// TestMarshal encodes every character of the Basic Multilingual Plane: none of what anybody takes for the end of a line is left,
-// HTML's characters are themselves, and it is the same text when it is read.
+// TestMarshal encodes every character of the Basic Multilingual Plane: none of what anybody takes
+// for the end of a line is left, HTML's characters are themselves, and it is the same text when it
+// is read.
 func TestMarshal(t *testing.T) {
 	var all strings.Builder
 	for r := rune(0); r < 0x10000; r++ {

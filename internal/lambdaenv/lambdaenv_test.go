@@ -45,7 +45,8 @@ func TestWarm(t *testing.T) {
 	if n := requests.Load(); n != 1 || connections.Load() != 1 {
 		t.Errorf("the warming sent %d requests by %d connections, want one by one", n, connections.Load())
 	}
-	// The connection can be used again only a moment after its response has been read: who is faster opens another.
+	// The connection can be used again only a moment after its response has been read: who is
+	// faster opens another.
 	for end := time.Now().Add(10 * time.Second); ; {
 		before := connections.Load()
 		if err := table.Log.RequestCancel(t.Context(), tasklog.Head{ID: "task"}); err != nil {
@@ -79,7 +80,8 @@ func TestWarmGivesUp(t *testing.T) {
 	}
 }
 
-// TestSilence checks that a request that gets no answer is sent again, and nobody waits for the first for ever.
+// TestSilence checks that a request that gets no answer is sent again, and nobody waits for the
+// first for ever.
 func TestSilence(t *testing.T) {
 	var requests atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,6 +1,6 @@
-// Package memory keeps requests within the memory of the process: what one is about to take is charged to its account before, and refused
-// where it is not there. How much there is says the collector's limit (GOMEMLIMIT, [debug.SetMemoryLimit]); without one, nothing is
-// refused.
+// Package memory keeps requests within the memory of the process: what one is about to take is
+// charged to its account before, and refused where it is not there. How much there is says the
+// collector's limit (GOMEMLIMIT, [debug.SetMemoryLimit]); without one, nothing is refused.
 package memory
 
 import (
@@ -55,9 +55,10 @@ func (a *Account) Close() {
 	a.charged = nil
 }
 
-// Charge charges so many bytes for something to the account of the context. What is needed for the same again, such as a task that is
-// loaded once more, is charged once, by its most. It returns [ErrFull] if the bytes are not there; where the context has no open
-// account, if there are not so many in the whole process.
+// Charge charges so many bytes for something to the account of the context. What is needed for the
+// same again, such as a task that is loaded once more, is charged once, by its most. It returns
+// [ErrFull] if the bytes are not there; where the context has no open account, if there are not so
+// many in the whole process.
 func Charge(ctx context.Context, what string, bytes int64) error {
 	all := total()
 	if bytes > all {

@@ -1,5 +1,6 @@
-// Package page serves a page for browsers to talk to the agent: it shows the agent card, sends messages, and shows the events as they
-// come. The page speaks A2A 1.0 over JSON-RPC with the server that it came from, and with nobody else.
+// Package page serves a page for browsers to talk to the agent: it shows the agent card, sends
+// messages, and shows the events as they come. The page speaks A2A 1.0 over JSON-RPC with the
+// server that it came from, and with nobody else.
 package page
 
 import (
@@ -23,12 +24,13 @@ var scripts = []string{
 	"scroll.js", "card.js", "files.js", "list.js", "conversation.js", "main.js",
 }
 
-// New returns the handler of the page, for GET and HEAD. Style and script are in it, because a Lambda instance serves one request at a
-// time: one for the page, and not six.
+// New returns the handler of the page, for GET and HEAD. Style and script are in it, because a
+// Lambda instance serves one request at a time: one for the page, and not six.
 //
-// The Content-Security-Policy (https://www.w3.org/TR/CSP3/) lets these two run by their hashes, the page ask its own origin and show
-// the images, sound and film that messages and artifacts bring along, and nothing else; and it takes from the script the means to make
-// HTML of a text (https://www.w3.org/TR/trusted-types/).
+// The Content-Security-Policy (https://www.w3.org/TR/CSP3/) lets these two run by their hashes, the
+// page ask its own origin and show the images, sound and film that messages and artifacts bring
+// along, and nothing else; and it takes from the script the means to make HTML of a text
+// (https://www.w3.org/TR/trusted-types/).
 func New() http.Handler {
 	style := read("page.css")
 	var script strings.Builder

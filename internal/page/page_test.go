@@ -63,8 +63,9 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// Text never becomes HTML, nothing of the page is elsewhere, and no element has an event handler or a style of its own. Of the
-// library the page takes what it read, and none of the HTML that it can make.
+// Text never becomes HTML, nothing of the page is elsewhere, and no element has an event handler or
+// a style of its own. Of the library the page takes what it read, and none of the HTML that it can
+// make.
 func TestSource(t *testing.T) {
 	html := body(t, get(http.MethodGet))
 	library, err := os.ReadFile("lib/markdown-it.js")

@@ -5,12 +5,12 @@ import (
 	"log/slog"
 )
 
-// Namespace is that of the metrics in CloudWatch. Their one dimension is "service"; errors has a second, "error", and a third,
-// "executedVersion", where a published version of the function runs.
+// Namespace is that of the metrics in CloudWatch. Their one dimension is "service"; errors has a
+// second, "error", and a third, "executedVersion", where a published version of the function runs.
 const Namespace = "a2alambda"
 
-// metrics are the fields of each message that are metrics, and their units. No field means the same in two messages, but for those
-// that add up.
+// metrics are the fields of each message that are metrics, and their units. No field means the same
+// in two messages, but for those that add up.
 var metrics = map[string]map[string]string{
 	Request:  {"requestMs": "Milliseconds", "firstByteMs": "Milliseconds", "slowStreams": "Count", "errors": "Count"},
 	Run:      {"runMs": "Milliseconds", "events": "Count", "cancels": "Count", "handOvers": "Count", "recoveries": "Count", "failures": "Count"},
@@ -31,9 +31,10 @@ func unit(message, field string) (string, bool) {
 	return u, ok && known
 }
 
-// NewHandler returns a handler like next, but that this package's lines carry metrics of the service, which runs in a version of a Lambda
-// function (AWS_LAMBDA_FUNCTION_VERSION: a number, or $LATEST if it was not published), in CloudWatch's embedded
-// metric format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+// NewHandler returns a handler like next, but that this package's lines carry metrics of the
+// service, which runs in a version of a Lambda function (AWS_LAMBDA_FUNCTION_VERSION: a number, or
+// $LATEST if it was not published), in CloudWatch's embedded metric format:
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 // The handler next must write JSON, with a line's fields at its top.
 func NewHandler(next slog.Handler, service, version string) slog.Handler {
 	return &handler{next, service, version}

@@ -1,8 +1,9 @@
-// Package telemetry logs the system's work: one line for each request, run, delivery and sweep, with what it was, how it ended,
-// how long it took and what it cost. On Lambda the same line carries CloudWatch's metrics: see [NewHandler].
+// Package telemetry logs the system's work: one line for each request, run, delivery and sweep,
+// with what it was, how it ended, how long it took and what it cost. On Lambda the same line
+// carries CloudWatch's metrics: see [NewHandler].
 //
-// A line has ids, names, numbers and states, but nothing that people or agents say, no tokens and no credentials. A field that is 0
-// or empty is left out.
+// A line has ids, names, numbers and states, but nothing that people or agents say, no tokens and
+// no credentials. A field that is 0 or empty is left out.
 package telemetry
 
 import (
@@ -17,12 +18,13 @@ import (
 	"a2alambda/internal/trace"
 )
 
-// The messages of the lines. The fields of each are in docs/operations.md; times end in Ms: they are in milliseconds.
+// The messages of the lines. The fields of each are in docs/operations.md; times end in Ms: they
+// are in milliseconds.
 const (
 	// Request is for an HTTP request, when it has been answered.
 	Request = "request"
-	// Run is for a turn of a task in one invocation, at its end. A request that runs its task itself has both, which share
-	// the requestId; the units of either are not in the other.
+	// Run is for a turn of a task in one invocation, at its end. A request that runs its task
+	// itself has both, which share the requestId; the units of either are not in the other.
 	Run = "run"
 	// Delivery is for a delivery of push notifications to one webhook.
 	Delivery = "delivery"
@@ -50,7 +52,8 @@ func UsageOf(ctx context.Context) *Usage {
 	return u
 }
 
-// Add adds the cost of a request: its units, how often it was tried again, and how many of the tries were throttled.
+// Add adds the cost of a request: its units, how often it was tried again, and how many of the
+// tries were throttled.
 func (u *Usage) Add(read, write float64, retries, throttles int) {
 	if u == nil {
 		return

@@ -1,7 +1,8 @@
-// Package trace carries the trace that a request belongs to, as its client names it: https://www.w3.org/TR/trace-context/
+// Package trace carries the trace that a request belongs to, as its client names it:
+// https://www.w3.org/TR/trace-context/
 //
-// This system makes no spans of its own. It passes on what it got, unchanged, as the recommendation says for those who take no part
-// in a trace.
+// This system makes no spans of its own. It passes on what it got, unchanged, as the recommendation
+// says for those who take no part in a trace.
 package trace
 
 import (
@@ -15,13 +16,15 @@ const (
 	StateHeader  = "tracestate"
 )
 
-// maxState is how many bytes of tracestate are passed on at least, by the recommendation (3.3.1.5), and at most, here.
+// maxState is how many bytes of tracestate are passed on at least, by the recommendation (3.3.1.5),
+// and at most, here.
 const maxState = 512
 
 // maxRest is how many bytes a later version may have after its flags and a dash.
 const maxRest = 128
 
-// Trace is the place in a trace that a request came from. The zero value is that of a request without one.
+// Trace is the place in a trace that a request came from. The zero value is that of a request
+// without one.
 type Trace struct {
 	Parent string // the header traceparent, which is valid, or ""
 	State  string // the header tracestate; "" if there is none, or no Parent
@@ -45,8 +48,9 @@ func FromHeader(h http.Header) Trace {
 	return Trace{p, state}
 }
 
-// valid reports whether p is a traceparent: of version 00, or of a later one, which may go on after the flags. Ids of zeros only are
-// not valid. (A regular expression for it takes as long to compile as all else that the packages here do before main.)
+// valid reports whether p is a traceparent: of version 00, or of a later one, which may go on after
+// the flags. Ids of zeros only are not valid. (A regular expression for it takes as long to compile
+// as all else that the packages here do before main.)
 func valid(p string) bool {
 	const length = len("00-" + zeroTrace + "-" + zeroSpan + "-00")
 	if len(p) < length {

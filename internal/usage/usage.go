@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// Exit ends the process if the command line has anything: with the text and status 0 if it asks for help, else with a sentence and
-// status 2. It is called before anything is started.
+// Exit ends the process if the command line has anything: with the text and status 0 if it asks for
+// help, else with a sentence and status 2. It is called before anything is started.
 func Exit(text string) {
 	if status, ends := answer(text, os.Args[1:], os.Stdout, os.Stderr); ends {
 		os.Exit(status)

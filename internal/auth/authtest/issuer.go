@@ -45,7 +45,8 @@ func NewIssuer(tb testing.TB) *Issuer {
 	return i
 }
 
-// NewTLSIssuer is NewIssuer with an https URL. It returns its certificate, too: a file in PEM, for SSL_CERT_FILE.
+// NewTLSIssuer is NewIssuer with an https URL. It returns its certificate, too: a file in PEM, for
+// SSL_CERT_FILE.
 func NewTLSIssuer(tb testing.TB) (i *Issuer, certificate string) {
 	i = &Issuer{tb: tb}
 	server := httptest.NewTLSServer(i.handler())
@@ -131,8 +132,8 @@ func (i *Issuer) Asked() int {
 	return i.asked
 }
 
-// Token returns a token with the claims, signed with the present key. Unless they are among the claims, it has iss, iat
-// and exp, in an hour; a claim that is nil is left out.
+// Token returns a token with the claims, signed with the present key. Unless they are among the
+// claims, it has iss, iat and exp, in an hour; a claim that is nil is left out.
 func (i *Issuer) Token(claims map[string]any) string {
 	i.tb.Helper()
 	return i.TokenOfType("JWT", claims)

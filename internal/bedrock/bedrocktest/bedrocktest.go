@@ -1,5 +1,6 @@
-// Package bedrocktest imitates Amazon Bedrock's ConverseStream for tests: a server on this machine speaks its encoding,
-// application/vnd.amazon.eventstream (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html), and
+// Package bedrocktest imitates Amazon Bedrock's ConverseStream for tests: a server on this machine
+// speaks its encoding, application/vnd.amazon.eventstream
+// (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html), and
 // lets the test say what the model says, and when.
 package bedrocktest
 
