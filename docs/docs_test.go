@@ -1,5 +1,4 @@
-// Package docs_test checks the documents: that their links lead somewhere, that their commands
-// exist, and that what they promise is what the code has.
+// Package docs_test checks that the documents' links, commands, numbers and names are right.
 package docs_test
 
 import (
@@ -89,7 +88,7 @@ func parse(path, text string) *document {
 	return d
 }
 
-// blank keeps of code what is not a link's.
+// blank keeps only the length of code, in which a link is none.
 func blank(s string) string { return strings.Map(func(r rune) rune { return 'x' }, s) }
 
 // anchor returns the fragment that GitHub gives to a heading.
@@ -106,8 +105,8 @@ func anchor(heading string) string {
 	}, heading)
 }
 
-// target returns the path and the fragment that a link in the document leads to, or false if that
-// is not in the repository.
+// target returns the path and fragment of a link in the document, or false if it leaves the
+// repository.
 func (d *document) target(link string) (path, fragment string, ok bool) {
 	if strings.Contains(link, "://") || strings.HasPrefix(link, "mailto:") {
 		return "", "", false
@@ -136,7 +135,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestReadme keeps the README the product's face: one page.
+// TestReadme keeps the README to one page.
 func TestReadme(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
@@ -147,14 +146,13 @@ func TestReadme(t *testing.T) {
 		t.Errorf("it has %d words, more than %d: new text goes to docs/", n, most)
 	}
 	for i, line := range strings.Split(string(data), "\n") {
-		if n := len([]rune(link.ReplaceAllString(line, "](…)"))); n > 100 { // only a URL may make it longer
+		if n := len([]rune(link.ReplaceAllString(line, "](…)"))); n > 100 { // without URLs
 			t.Errorf("line %d has %d columns", i+1, n)
 		}
 	}
 }
 
-// TestQuestions looks for the answers that a stranger wants: each is two clicks from the README at
-// most.
+// TestQuestions checks that a stranger's questions are answered at most two clicks from the README.
 func TestQuestions(t *testing.T) {
 	all := documents(t)
 	reached := map[string]int{"README.md": 0} // clicks

@@ -17,7 +17,7 @@ import (
 	"testing"
 )
 
-// What can change says in a comment behind it where it comes from:
+// A fact that can change has a comment that says where it comes from:
 //
 //	15 s <!-- internal/run: LeaseTime = 15 * time.Second -->            a declaration of the code, with its value
 //	One order. <!-- TestChaos, localtest/chaos -->                      a test that fails when it no longer holds
@@ -32,7 +32,7 @@ var (
 	comment = regexp.MustCompile(`(?s)<!--.*?-->`)
 )
 
-// TestFacts finds numbers that no longer hold, and tests that are no more.
+// TestFacts finds numbers that no longer hold, and tests that no longer exist.
 func TestFacts(t *testing.T) {
 	results, err := os.ReadFile(filepath.Join(root, "localtest/bench/results/results.md"))
 	if err != nil {
@@ -51,7 +51,7 @@ func TestFacts(t *testing.T) {
 					t.Errorf("%s: %s has no %s", d.path, m[2], m[1])
 				}
 			} else if m := benched.FindStringSubmatch(c); m != nil {
-				if strings.HasPrefix(m[1], "written by ") || m[1] == "end" { // the part that the benchmark writes
+				if strings.HasPrefix(m[1], "written by ") || m[1] == "end" { // written by the benchmark
 					continue
 				}
 				figures++
@@ -75,10 +75,10 @@ func TestFacts(t *testing.T) {
 }
 
 var (
-	// quantity is a number that can change.
+	// quantity is a number with a unit.
 	quantity = regexp.MustCompile(`(?i)\b(?:\d[\d,.]*|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|half a) ` +
 		`(?:ms|s|KB|MB|seconds?|minutes|hours|days|read units|write units)\b`)
-	// item is where a paragraph, a row or a point of a list begins.
+	// item is where a paragraph, a row or a list's point begins.
 	item = regexp.MustCompile(`\n\n|\n *(?:[-*|]|\d+\.) `)
 )
 
@@ -87,9 +87,8 @@ func unlined(s string) string {
 	return strings.Join(strings.Fields(strings.ReplaceAll(s, "|", " ")), " ")
 }
 
-// TestQuantities finds durations, sizes and prices that do not say where they come from: in the
-// same paragraph, row or point a comment does, or a link. What changes no more, and what the
-// benchmark writes, need not.
+// TestQuantities finds durations, sizes and prices without a source: a comment or a link in the
+// same paragraph, row or point. The changelog and what the benchmark writes need none.
 func TestQuantities(t *testing.T) {
 	for _, d := range documents(t) {
 		if d.path == "CHANGELOG.md" || strings.HasPrefix(d.path, "localtest/") {
@@ -105,8 +104,8 @@ func TestQuantities(t *testing.T) {
 	}
 }
 
-// TestComments finds comments that begin a line: there they end the paragraph, and what follows is
-// not read as Markdown.
+// TestComments finds comments that begin a line: they end the paragraph, and what follows is not
+// read as Markdown.
 func TestComments(t *testing.T) {
 	for _, d := range documents(t) {
 		for _, line := range regexp.MustCompile(`(?m)^ *[,.;)].*$`).FindAllString(d.text, -1) {
@@ -125,8 +124,8 @@ func TestComments(t *testing.T) {
 	}
 }
 
-// checkFact checks that the Go code of a directory declares the name with the value, and that the
-// words before a place of the document say it, too.
+// checkFact checks that a directory's Go code declares the name with the value, and that the words
+// before a place of the document say it, too.
 func checkFact(t *testing.T, d *document, at int, dir, name, value string) {
 	t.Helper()
 	if declared := declaration(t, dir, name); declared != value {
@@ -143,8 +142,8 @@ func checkFact(t *testing.T, d *document, at int, dir, name, value string) {
 	}
 }
 
-// declaration returns the value that a constant or variable has in a directory, as it is written
-// there, or "".
+// declaration returns the value of a constant or variable in a directory, as its code has it, or
+// "".
 func declaration(t *testing.T, dir, name string) (value string) {
 	t.Helper()
 	for _, file := range goFiles(t, dir, false) {
@@ -171,7 +170,7 @@ func declaration(t *testing.T, dir, name string) (value string) {
 	return value
 }
 
-// renderings returns how a document may write the value of a Go expression: a number, a size, a
+// renderings returns the ways in which a document may write a Go expression: as a number, a size, a
 // duration.
 func renderings(t *testing.T, expression string) (all []string) {
 	t.Helper()
@@ -258,8 +257,7 @@ func goFiles(t *testing.T, dir string, tests bool) (files []string) {
 	return files
 }
 
-// TestNames finds tests, paths and environment variables that a document names and that are not
-// there.
+// TestNames finds names of tests, paths and environment variables that do not exist.
 func TestNames(t *testing.T) {
 	var source strings.Builder
 	tests := map[string]bool{}

@@ -12,7 +12,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite what follows from the code")
 
-// TestPackages compares the graph of packages in the architecture with the imports of the code.
+// TestPackages compares the architecture's graph of packages with the imports.
 func TestPackages(t *testing.T) {
 	const path = "docs/architecture.md"
 	const begin, end = "```text packages\n", "```\n"
@@ -55,7 +55,7 @@ func TestPackages(t *testing.T) {
 	t.Errorf("%s says\n%s\nbut the imports are (-update writes them)\n%s", path, got, want.String())
 }
 
-// TestEveryPackage checks that the architecture says of each package what it is for.
+// TestEveryPackage checks that the architecture says what each package is for.
 func TestEveryPackage(t *testing.T) {
 	text := documents(t)["docs/architecture.md"].text
 	for _, pattern := range []string{"functions/*", "internal/*"} {
@@ -72,7 +72,7 @@ func TestEveryPackage(t *testing.T) {
 	}
 }
 
-// TestBinaries checks that no function has code for tests in it.
+// TestBinaries checks that no function contains code for tests.
 func TestBinaries(t *testing.T) {
 	list := exec.Command("go", "list", "-deps", "./functions/...")
 	list.Dir = root

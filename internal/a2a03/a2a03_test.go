@@ -13,9 +13,9 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// The SDK's own conversions, which no function is to have in its binary, tell what is right.
+// The tests compare with the SDK's own conversions, which must not be in a function's binary.
 
-// newMessage returns a message with all fields, and a part with data that are null besides.
+// newMessage returns a message with all fields, and one more part with null data.
 func newMessage(role a2a.MessageRole) *a2a.Message {
 	m := tasklogtest.Full[a2a.Message]()
 	m.Role, m.Parts = role, append(m.Parts, a2a.NewDataPart(nil))

@@ -47,8 +47,8 @@ func rsaKey(t *testing.T, bits int) *rsa.PrivateKey {
 	return key
 }
 
-// rebuilt is what a verifier that parses the card rebuilds from secured with another description:
-// RFC 8785 of what is not empty.
+// rebuilt is what a verifier rebuilds from a parsed card, secured with another description: RFC
+// 8785 of all that is not empty.
 const rebuilt = `{"capabilities":{"streaming":true},"defaultInputModes":["text/plain","text/markdown","text/html","text/csv"],"defaultOutputModes":["text/plain","text/markdown"],` +
 	`"description":"größer als \"<&>\" \\ und 🌊","name":"Streaming Demo Agent",` +
 	`"securitySchemes":{"iam":{"httpAuthSecurityScheme":{"description":"signed","scheme":"AWS4-HMAC-SHA256"}},` +
@@ -73,8 +73,8 @@ func published(t *testing.T, s *Signer) (keys jose.JSONWebKeySet) {
 	return keys
 }
 
-// signed returns the signatures of a card's document, and what the last of them is over: the
-// document without signatures.
+// signed returns the signatures of a card's document, and the document without them, which the last
+// one is over.
 func signed(t *testing.T, data []byte) ([]a2a.AgentCardSignature, []byte) {
 	t.Helper()
 	var card a2a.AgentCard
@@ -93,9 +93,8 @@ func signed(t *testing.T, data []byte) ([]a2a.AgentCardSignature, []byte) {
 	return card.Signatures, raw
 }
 
-// TestSignatures verifies both signatures of a card, with the key that the signer publishes: the
-// first over what is left of it when it is parsed, the second over the document without the
-// signatures.
+// TestSignatures verifies both signatures of a card with the published key: the first over the
+// parsed card, the second over the document without signatures.
 func TestSignatures(t *testing.T) {
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -179,9 +178,8 @@ func publicDER(t *testing.T, key any) string {
 	return base64.StdEncoding.EncodeToString(der)
 }
 
-// TestTwoKeys changes the key that signs in three deployments. At each step a card that one version
-// has signed is verified with the keys that the other serves: while the alias moves, either
-// answers.
+// TestTwoKeys changes the signing key in three deployments. At each step, either version's keys
+// verify the other's card: while the alias moves, both answer.
 func TestTwoKeys(t *testing.T) {
 	former, next := ecdsaKey(t, elliptic.P256()), ecdsaKey(t, elliptic.P256())
 	version := func(signs, other *ecdsa.PrivateKey) *Signer {

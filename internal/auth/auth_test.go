@@ -96,7 +96,6 @@ func TestDeclare(t *testing.T) {
 			tt.scheme.Declare(card)
 			wantField(t, card, "securitySchemes", tt.schemes)
 			wantField(t, card, "securityRequirements", tt.requirements)
-
 			data, err := a2av0.NewStaticAgentCardProducer(card).(interface {
 				CardJSON(context.Context) ([]byte, error)
 			}).CardJSON(t.Context())
@@ -119,7 +118,7 @@ func TestDeclare(t *testing.T) {
 	}
 }
 
-// Declare leaves alone what other copies of a card share.
+// TestDeclareCopies checks that Declare does not change what copies of a card share.
 func TestDeclareCopies(t *testing.T) {
 	own := a2a.NamedSecuritySchemes{"own": a2a.MutualTLSSecurityScheme{}}
 	needs := make(a2a.SecurityRequirementsOptions, 0, 4)
@@ -143,7 +142,7 @@ func wantField(t *testing.T, object any, name, want string) {
 	sameJSON(t, name, fields[name], want)
 }
 
-// sameJSON fails unless v as JSON says the same as want. What is missing is null.
+// sameJSON fails unless v as JSON equals want. A missing value is null.
 func sameJSON(t *testing.T, what string, v any, want string) {
 	t.Helper()
 	data, err := json.Marshal(v)

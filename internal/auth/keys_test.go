@@ -19,8 +19,7 @@ import (
 	"a2alambda/internal/auth/authtest"
 )
 
-// gap is longer than the least time between two questions to an issuer, and hour than the time that
-// a key set is relied on.
+// gap is longer than refreshGap, and hour than maxAge.
 const (
 	gap  = 6 * time.Second
 	hour = time.Hour + time.Second
@@ -75,7 +74,7 @@ func (b *bench) asked(t *testing.T, n int) {
 	}
 }
 
-// unknown returns a token that is signed with a key that the issuer does not publish.
+// unknown returns a token signed with a key that the issuer does not publish.
 func unknown(t *testing.T, b *bench) string {
 	t.Helper()
 	other := authtest.NewIssuer(t)
@@ -92,7 +91,6 @@ func TestRotation(t *testing.T) {
 	b.good(t, first)
 	b.Rotate(jose.ES256)
 	second := b.alice()
-
 	// Known keys go on until the next question to the issuer.
 	b.passed += gap
 	b.good(t, first)
@@ -104,7 +102,7 @@ func TestRotation(t *testing.T) {
 	b.asked(t, 2)
 }
 
-// A key that nobody's token makes the scheme ask about is withdrawn as well.
+// TestWithdrawal checks that a withdrawn key ends even if every token has a known key.
 func TestWithdrawal(t *testing.T) {
 	b := newBench(t)
 	first := b.alice()
@@ -185,8 +183,8 @@ func TestIssuerDown(t *testing.T) {
 	b.asked(t, 1)
 }
 
-// A redirect to a URL that is not secure is not followed, from the discovery document as from the
-// keys; others are.
+// TestRedirects checks that redirects to URLs that are not secure are not followed, from the
+// discovery document and from the keys, and that others are.
 func TestRedirects(t *testing.T) {
 	b := newBench(t)
 	const notSecure = "the redirect is not to a secure URL"
@@ -215,7 +213,6 @@ func TestRedirects(t *testing.T) {
 		}
 		b.passed += gap
 	}
-
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.Break(nil)
 		http.Redirect(w, r, b.URL+"/keys", http.StatusFound)
@@ -234,7 +231,7 @@ func TestIssuerHangs(t *testing.T) {
 	b.refuses(t, b.alice(), unavailable)
 }
 
-// Known keys serve while the issuer is down, however old.
+// TestIssuerDownLater checks that known keys serve while the issuer is down, however old.
 func TestIssuerDownLater(t *testing.T) {
 	b := newBench(t)
 	good, bad := b.alice(), unknown(t, b)
@@ -248,7 +245,6 @@ func TestIssuerDownLater(t *testing.T) {
 	b.passed += hour
 	b.good(t, good)
 	b.refuses(t, bad, unavailable)
-
 	b.Break(nil)
 	b.passed += gap
 	b.good(t, good)
@@ -256,7 +252,7 @@ func TestIssuerDownLater(t *testing.T) {
 	b.refuses(t, bad, invalid("the token is not valid"))
 }
 
-// The issuer is asked once, whoever waits.
+// TestConcurrent checks that the issuer is asked once, however many requests wait.
 func TestConcurrent(t *testing.T) {
 	b := newBench(t)
 	for n := range 3 {
@@ -272,7 +268,7 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
-// Who has a known key does not wait for those who haven't.
+// TestKnownKeyDoesNotWait checks that a known key does not wait for an unknown one.
 func TestKnownKeyDoesNotWait(t *testing.T) {
 	b := newBench(t)
 	good, bad := b.alice(), unknown(t, b)
@@ -295,7 +291,7 @@ func TestKnownKeyDoesNotWait(t *testing.T) {
 	refused(t, <-over, unavailable)
 }
 
-// A request that is given up does not keep the keys from those after it.
+// TestCanceledRequest checks that a request that is given up still fetches the keys for others.
 func TestCanceledRequest(t *testing.T) {
 	b := newBench(t)
 	token := b.alice()

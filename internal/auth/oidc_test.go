@@ -47,7 +47,7 @@ func request(authorization ...string) *http.Request {
 	return r
 }
 
-// authenticate returns the subject that a token lets in.
+// authenticate returns the subject of a token that is accepted.
 func authenticate(s auth.Scheme, token string) (string, error) {
 	return subject(s, request("Bearer "+token))
 }
@@ -58,7 +58,7 @@ func subject(s auth.Scheme, r *http.Request) (string, error) {
 	return name, err
 }
 
-// TestOwner checks that a subject is a caller of its own at each issuer.
+// TestOwner checks that the same subject is another caller at another issuer.
 func TestOwner(t *testing.T) {
 	one, other := authtest.NewIssuer(t), authtest.NewIssuer(t)
 	var owners []string
@@ -74,8 +74,7 @@ func TestOwner(t *testing.T) {
 	}
 }
 
-// TestType checks what a token may be by its header. The issuer signs other things with the same
-// key.
+// TestType checks which typ a token may have: the issuer signs other things with the same key.
 func TestType(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	scheme := newOIDC(t, issuer.URL)
@@ -153,7 +152,7 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// Which headers hold a token.
+// TestAuthorization checks which headers hold a token.
 func TestAuthorization(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	scheme := newOIDC(t, issuer.URL)
@@ -196,7 +195,7 @@ func TestAuthorization(t *testing.T) {
 	}
 }
 
-// publicKey returns the issuer's key as everybody can read it.
+// publicKey returns the issuer's public key, also as its key set.
 func publicKey(t *testing.T, issuer *authtest.Issuer) (key *rsa.PublicKey, keySet []byte) {
 	t.Helper()
 	response, err := http.Get(issuer.URL + "/keys")
@@ -214,7 +213,7 @@ func publicKey(t *testing.T, issuer *authtest.Issuer) (key *rsa.PublicKey, keySe
 	return set.Keys[0].Key.(*rsa.PublicKey), keySet
 }
 
-// Tokens that somebody else has made, as well as one can.
+// TestForged checks tokens that somebody else has made.
 func TestForged(t *testing.T) {
 	issuer, other := authtest.NewIssuer(t), authtest.NewIssuer(t)
 	scheme := newOIDC(t, issuer.URL)
@@ -226,7 +225,6 @@ func TestForged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-
 	forged := map[string]string{
 		"tampered payload":                  parts[0] + "." + b64(payload) + "." + parts[2],
 		"tampered signature":                parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2])),
@@ -241,8 +239,7 @@ func TestForged(t *testing.T) {
 	}
 	other.Rotate(jose.ES256)
 	forged["unknown key id"] = other.Token(mallory)
-
-	// RS256's public key as the secret of HS256, in all forms in which a library might take it.
+	// RS256's public key as the secret of HS256, in each form in which a library might take it.
 	key, keySet := publicKey(t, issuer)
 	pkix, err := x509.MarshalPKIXPublicKey(key)
 	if err != nil {
@@ -261,7 +258,6 @@ func TestForged(t *testing.T) {
 		mac.Write([]byte(head))
 		forged["HS256 with "+name] = head + "." + b64(mac.Sum(nil))
 	}
-
 	// A token that brings its own key along.
 	own, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -280,7 +276,6 @@ func TestForged(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-
 	for name, token := range forged {
 		t.Run(name, func(t *testing.T) {
 			owner, err := authenticate(scheme, token)

@@ -43,7 +43,7 @@ func (s *session) card(ctx context.Context) result {
 	return ok("%s: %s%s%s", short(card.Name), strings.Join(s.interfaces, ", "), signed, elsewhere)
 }
 
-// caller looks whether who has no credentials is let in.
+// caller checks whether a caller without credentials is let in.
 func (s *session) caller(ctx context.Context) result {
 	stranger := *s
 	stranger.Authorize = nil
@@ -57,14 +57,14 @@ func (s *session) caller(ctx context.Context) result {
 	case refused && s.Authorize == nil:
 		return bad("it refuses callers without credentials (%s): give some", resp.Status)
 	case refused:
-		return ok("who has no credentials is refused: %s", resp.Status)
+		return ok("a caller without credentials is refused: %s", resp.Status)
 	case s.Authorize == nil:
 		return ok("anybody may call")
 	}
-	return bad("who has no credentials is let in: %s", resp.Status)
+	return bad("a caller without credentials is let in: %s", resp.Status)
 }
 
-// stream sends a message and compares when its events were made with when they came.
+// stream compares when the events of a stream were made with when they came.
 func (s *session) stream(ctx context.Context) result {
 	begin := time.Now()
 	events, err := s.follow(ctx, "SendStreamingMessage", send(s.message, s.Message))
@@ -106,7 +106,7 @@ func over(state string) bool {
 	return s.Terminal() || s == a2a.TaskStateInputRequired || s == a2a.TaskStateAuthRequired
 }
 
-// resume asks for what came after an event in the middle.
+// resume asks for the events after one in the middle.
 func (s *session) resume(ctx context.Context) result {
 	if len(s.events) < 3 {
 		return skip("there is no stream of three events to resume")
@@ -202,7 +202,7 @@ func (s *session) list(ctx context.Context) result {
 	}
 }
 
-// cancel cancels a task. The agent may be done before, so it tries more than once.
+// cancel cancels a task, in several attempts: the agent may be done before.
 func (s *session) cancel(ctx context.Context) (r result) {
 	if s.buffered {
 		return no("it takes a stream that comes as it is made")
@@ -215,7 +215,7 @@ func (s *session) cancel(ctx context.Context) (r result) {
 	return r
 }
 
-// cancelOne cancels a task whose stream is open, by another connection.
+// cancelOne cancels a task by a second connection while its stream is open.
 func (s *session) cancelOne(ctx context.Context) result {
 	ctx, end := context.WithTimeout(ctx, patience)
 	defer end()
@@ -251,8 +251,8 @@ func (s *session) cancelOne(ctx context.Context) result {
 	return ok("canceled by a second connection, and the stream says so")
 }
 
-// refused sends a message that no agent takes, as a stream: the error is an event, since many
-// clients show nothing of another answer.
+// refused streams a message that no agent takes. The error must be an event, since many clients
+// show nothing of another answer.
 func (s *session) refused(ctx context.Context) result {
 	params := send(newID(), s.Message)
 	params["message"].(map[string]any)["parts"] = []any{}

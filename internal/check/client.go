@@ -29,15 +29,15 @@ type session struct {
 	message    string   // the id of the first message
 	interfaces []string // the bindings that the card names
 	events     []event  // of the first stream
-	task       string   // that it is about
+	task       string   // its task
 	buffered   bool     // streams come in one piece
 }
 
 // event is an event of a stream.
 type event struct{ sse.Event }
 
-// do sends a request, with credentials, and returns the response. The body of a response that is no
-// stream is read by answer.
+// do sends a request, with credentials, and returns the response. If that is no stream, answer
+// reads its body.
 func (s *session) do(ctx context.Context, method, path string, body []byte, header ...string) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, s.URL+path, bytes.NewReader(body))
 	if err != nil {
@@ -109,7 +109,7 @@ func (s *session) call(ctx context.Context, method string, params any, header ..
 	return &r, nil
 }
 
-// task is what the checks look at of a Task, a status update, or what wraps one.
+// task has the fields of a Task that the checks read.
 type task struct {
 	ID     string `json:"id"`
 	Status status `json:"status"`
@@ -128,12 +128,12 @@ type streamResponse struct {
 	} `json:"statusUpdate"`
 }
 
-// state returns the status that the event brings, if it brings one, and the id of its task.
+// state returns the status in the event, if any, and the id of its task.
 func (e event) state() (s status, id string) {
 	var r struct {
 		Result streamResponse `json:"result"`
 	}
-	_ = json.Unmarshal([]byte(e.Data), &r) // what it is no event of has no state
+	_ = json.Unmarshal([]byte(e.Data), &r) // another event has no state
 	switch {
 	case r.Result.Task != nil:
 		return r.Result.Task.Status, r.Result.Task.ID
@@ -162,8 +162,8 @@ func send(id, text string, more ...any) map[string]any {
 
 func newID() string { return a2a.NewMessageID() }
 
-// open opens a stream and calls see with each event, until it ends or see returns false. Comments
-// are counted.
+// open opens a stream and calls see with each event, until it ends or see returns false. It counts
+// the stream's comments.
 func (s *session) open(ctx context.Context, method string, params any, see func(event) bool, header ...string) (comments int, err error) {
 	resp, err := s.do(ctx, http.MethodPost, "", request(method, params), append(header, "Accept", "text/event-stream")...)
 	if err != nil {

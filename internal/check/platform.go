@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// headers looks whether what a cache and a browser must know arrives.
+// headers checks the headers for caches and browsers.
 func (s *session) headers(ctx context.Context) result {
 	resp, err := s.do(ctx, http.MethodPost, "", request("GetTask", map[string]any{"id": newID()}))
 	if err != nil {
@@ -24,7 +24,7 @@ func (s *session) headers(ctx context.Context) result {
 	return ok("answers are not to be cached, nor guessed at")
 }
 
-// preflight asks as a browser does on behalf of a page of another origin.
+// preflight asks as a browser does for a page of another origin.
 func (s *session) preflight(ctx context.Context) result {
 	stranger := *s
 	stranger.Authorize = nil
@@ -47,13 +47,13 @@ func (s *session) preflight(ctx context.Context) result {
 	return ok("pages of other origins may call")
 }
 
-// size sends more than a request may have.
+// size sends a request that is too long.
 func (s *session) size(ctx context.Context) result {
 	const tooMuch = 7 << 20
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	resp, err := s.do(ctx, http.MethodPost, "", request("GetTask", map[string]any{"id": strings.Repeat("x", tooMuch)}))
-	if err != nil { // the answer may come before all is sent, and is lost then
+	if err != nil { // the answer may come too early, and get lost
 		return no("a request of 7 MB breaks off: %v", err)
 	}
 	_, _ = answer(resp)
@@ -112,7 +112,7 @@ func (s *session) push(ctx context.Context) result {
 	}
 }
 
-// long follows a task that waits for its client, for longer than API Gateway lets an answer take.
+// long follows a task that waits for its client, for longer than API Gateway allows.
 func (s *session) long(ctx context.Context) result {
 	switch {
 	case s.Long == 0:
@@ -140,7 +140,7 @@ func (s *session) long(ctx context.Context) result {
 	case limited.Err() == nil:
 		return no("the stream ended after %v (%v)", held, err)
 	case comments == 0:
-		return bad("in %v of silence no comment came: what waits takes the connection for dead", held)
+		return bad("in %v of silence no comment came: clients take the connection for dead", held)
 	default:
 		return ok("a silent stream stood for %v, with %d comments", held, comments)
 	}

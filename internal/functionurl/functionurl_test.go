@@ -51,8 +51,8 @@ func set(value any, path ...string) func(map[string]any) {
 	}
 }
 
-// describe answers with everything a handler can see of its request, but for
-// the headers that the events differ in.
+// describe answers with all that a handler sees of its request, without the headers in which the
+// events differ.
 func describe(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -78,8 +78,7 @@ func describe(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "body %d %q\n", r.ContentLength, body)
 }
 
-// answer invokes h with an event and returns the body of its response,
-// whatever kind that is, and its status.
+// answer invokes h with any event and returns the response's status and body.
 func answer(t testing.TB, h http.HandlerFunc, ev json.RawMessage) (int, string) {
 	t.Helper()
 	out, err := functionurl.Handler(h)(context.Background(), ev)
@@ -216,7 +215,7 @@ func TestBadRequest(t *testing.T) {
 	}
 }
 
-// wantNosniff checks that the response to an event says that it is what it says it is.
+// wantNosniff checks that the response to an event forbids guessing its type.
 func wantNosniff(t *testing.T, h http.HandlerFunc, ev json.RawMessage) {
 	t.Helper()
 	out, err := functionurl.Handler(h)(t.Context(), ev)
@@ -237,7 +236,7 @@ func wantNosniff(t *testing.T, h http.HandlerFunc, ev json.RawMessage) {
 	}
 }
 
-// TestPanicNosniff has a handler panic before its response begins, at each door.
+// TestPanicNosniff has a handler panic before its response begins, at each front door.
 func TestPanicNosniff(t *testing.T) {
 	for _, name := range []string{"function-url.json", "rest.json", "http.json"} {
 		wantNosniff(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, event(t, name))

@@ -22,15 +22,15 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Issuer is a server, at this machine, that publishes a discovery document and one key.
+// Issuer is a local server that publishes a discovery document and one key.
 type Issuer struct {
-	URL string // what its tokens have as iss
+	URL string // the iss of its tokens
 
 	tb     testing.TB
 	mu     sync.Mutex // guards what follows
 	key    jose.JSONWebKey
 	alg    jose.SignatureAlgorithm
-	keys   int // so many were there
+	keys   int // how many there have been
 	asked  int
 	broken http.HandlerFunc // answers instead, if it is not nil
 }
@@ -45,8 +45,8 @@ func NewIssuer(tb testing.TB) *Issuer {
 	return i
 }
 
-// NewTLSIssuer is NewIssuer with an https URL. It returns its certificate, too: a file in PEM, for
-// SSL_CERT_FILE.
+// NewTLSIssuer is NewIssuer with an https URL. It also returns the path of the issuer's
+// certificate, in PEM, for SSL_CERT_FILE.
 func NewTLSIssuer(tb testing.TB) (i *Issuer, certificate string) {
 	i = &Issuer{tb: tb}
 	server := httptest.NewTLSServer(i.handler())
@@ -118,22 +118,22 @@ func (i *Issuer) Rotate(alg jose.SignatureAlgorithm) {
 	i.key = jose.JSONWebKey{Key: private, KeyID: fmt.Sprintf("key-%d", i.keys), Algorithm: string(alg), Use: "sig"}
 }
 
-// Break lets h answer all requests to the issuer from now on; nil mends it.
+// Break has h answer all requests to the issuer from now on; nil ends that.
 func (i *Issuer) Break(h http.HandlerFunc) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.broken = h
 }
 
-// Asked returns how many times the keys were fetched.
+// Asked returns how often the keys were fetched.
 func (i *Issuer) Asked() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.asked
 }
 
-// Token returns a token with the claims, signed with the present key. Unless they are among the
-// claims, it has iss, iat and exp, in an hour; a claim that is nil is left out.
+// Token returns a token with the claims, signed with the current key. By default it has iss, iat,
+// and an exp in an hour. A claim that is nil is left out.
 func (i *Issuer) Token(claims map[string]any) string {
 	i.tb.Helper()
 	return i.TokenOfType("JWT", claims)
