@@ -153,7 +153,6 @@ func logicalLines(script string) (lines []string) {
 	return append(lines, line.String())
 }
 
-// goCommand is a go command in a document.
 var goCommand = regexp.MustCompile(`go (run|test|vet|tool) ([^\n|&;` + "`" + `]*)`)
 
 // TestCommands finds go commands, also in the text, whose package, test or flag does not exist.
@@ -202,11 +201,7 @@ func checkWords(t *testing.T, path, command, dir string, words []string) {
 	t.Helper()
 	var source strings.Builder
 	for _, f := range append(goFiles(t, dir, false), goFiles(t, dir, true)...) {
-		data, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		source.Write(data)
+		source.WriteString(read(t, f))
 	}
 	for i, w := range words {
 		name, isFlag := strings.CutPrefix(w, "-")

@@ -12,10 +12,8 @@ import (
 	"unicode"
 )
 
-// root is the way to the root of the repository.
 const root = ".."
 
-// document is a Markdown file.
 type document struct {
 	path    string // from the root
 	text    string // without its code blocks
@@ -24,7 +22,6 @@ type document struct {
 	links   []string // as they stand there
 }
 
-// block is a fenced block of code.
 type block struct{ info, code string }
 
 var (
@@ -67,6 +64,16 @@ func documents(t *testing.T) map[string]*document {
 	return all
 }
 
+// read returns the text of a file of the repository.
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(root, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
 func parse(path, text string) *document {
 	d := &document{path: path}
 	for _, m := range fence.FindAllStringSubmatch(text, -1) {
@@ -88,7 +95,7 @@ func parse(path, text string) *document {
 	return d
 }
 
-// blank keeps only the length of code, in which a link is none.
+// blank hides a link inside code.
 func blank(s string) string { return strings.Map(func(r rune) rune { return 'x' }, s) }
 
 // anchor returns the fragment that GitHub gives to a heading.
@@ -137,15 +144,12 @@ func TestLinks(t *testing.T) {
 
 // TestReadme keeps the README to one page.
 func TestReadme(t *testing.T) {
-	data, err := os.ReadFile(filepath.Join(root, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := read(t, "README.md")
 	const most = 1500
-	if n := len(strings.Fields(string(data))); n > most {
+	if n := len(strings.Fields(text)); n > most {
 		t.Errorf("it has %d words, more than %d: new text goes to docs/", n, most)
 	}
-	for i, line := range strings.Split(string(data), "\n") {
+	for i, line := range strings.Split(text, "\n") {
 		if n := len([]rune(link.ReplaceAllString(line, "](…)"))); n > 100 { // without URLs
 			t.Errorf("line %d has %d columns", i+1, n)
 		}

@@ -34,10 +34,7 @@ var (
 
 // TestFacts finds numbers that no longer hold, and tests that no longer exist.
 func TestFacts(t *testing.T) {
-	results, err := os.ReadFile(filepath.Join(root, "localtest/bench/results/results.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	results := unlined(read(t, "localtest/bench/results/results.md"))
 	facts, tests, figures := 0, 0, 0
 	for _, d := range documents(t) {
 		for _, at := range comment.FindAllStringIndex(d.text, -1) {
@@ -55,13 +52,12 @@ func TestFacts(t *testing.T) {
 					continue
 				}
 				figures++
-				if !strings.Contains(unlined(string(results)), unlined(m[1])) {
+				if !strings.Contains(results, unlined(m[1])) {
 					t.Errorf("%s: the results of the benchmark do not say %q", d.path, m[1])
 				}
 			} else if m := written.FindStringSubmatch(c); m != nil {
 				facts++
-				data, err := os.ReadFile(filepath.Join(root, m[1]))
-				if err != nil || !strings.Contains(string(data), m[2]) {
+				if !strings.Contains(read(t, m[1]), m[2]) {
 					t.Errorf("%s: %s does not say %q", d.path, m[1], m[2])
 				}
 			} else if c != "<!-- AWS -->" {
@@ -148,7 +144,7 @@ func declaration(t *testing.T, dir, name string) (value string) {
 	t.Helper()
 	for _, file := range goFiles(t, dir, false) {
 		fset := token.NewFileSet()
-		f, err := parser.ParseFile(fset, file, nil, 0)
+		f, err := parser.ParseFile(fset, file, read(t, file), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,22 +223,17 @@ func thousands(n int64) string {
 	return s
 }
 
-// testsIn returns the names of the tests in a directory.
 func testsIn(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	for _, file := range goFiles(t, dir, true) {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`).FindAllStringSubmatch(string(data), -1) {
+		for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`).FindAllStringSubmatch(read(t, file), -1) {
 			names = append(names, m[1])
 		}
 	}
 	return names
 }
 
-// goFiles returns the Go files of a directory: its tests, or the others.
+// goFiles returns a directory's Go files, from the root: its tests, or the others.
 func goFiles(t *testing.T, dir string, tests bool) (files []string) {
 	t.Helper()
 	all, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
@@ -251,7 +242,7 @@ func goFiles(t *testing.T, dir string, tests bool) (files []string) {
 	}
 	for _, f := range all {
 		if strings.HasSuffix(f, "_test.go") == tests {
-			files = append(files, f)
+			files = append(files, filepath.Join(dir, filepath.Base(f)))
 		}
 	}
 	return files

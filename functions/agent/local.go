@@ -134,7 +134,6 @@ func (l *local) keep(config run.Config, tasks tasklog.Store, pushes push.Store, 
 	l.runner = run.New(config)
 }
 
-// begin runs a job in the background.
 func (l *local) begin(job func()) {
 	l.running.Add(1)
 	l.jobs.Go(func() {
@@ -143,7 +142,6 @@ func (l *local) begin(job func()) {
 	})
 }
 
-// deliver delivers a push notification configuration in the background.
 func (l *local) deliver(_ context.Context, id a2a.TaskID, config string) error {
 	l.begin(func() {
 		if err := l.deliverer.Deliver(context.Background(), id, config); err != nil {
@@ -153,7 +151,6 @@ func (l *local) deliver(_ context.Context, id a2a.TaskID, config string) error {
 	return nil
 }
 
-// work runs a task in the background.
 func (l *local) work(_ context.Context, id a2a.TaskID) error {
 	l.begin(func() {
 		if err := l.runner.Work(context.Background(), id); err != nil {
@@ -179,7 +176,6 @@ func (l *local) sweep(ctx context.Context) {
 	}
 }
 
-// listen listens at the address, on the port.
 func listen(address, port string) (net.Listener, error) {
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return nil, fmt.Errorf("PORT is %q, not the number of a port", port)

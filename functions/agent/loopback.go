@@ -49,7 +49,6 @@ func onlyLoopback(publicURL string, handler http.Handler) http.Handler {
 	})
 }
 
-// isPublic reports whether any page may send the request.
 func isPublic(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:

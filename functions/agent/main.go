@@ -64,7 +64,7 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	card, extended := agent.Card, agent.Extended
-	scheme, err := callers()
+	scheme, err := authScheme()
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	guard, err := webhooks()
+	guard, err := pushGuard()
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	browsers, err := forBrowsers()
+	browsers, err := browserPage()
 	if err != nil {
 		return err
 	}
@@ -179,8 +179,8 @@ func joinWindow(text string) (time.Duration, error) {
 	return window, nil
 }
 
-// forBrowsers returns the page for browsers, or nil if PAGE is false.
-func forBrowsers() (http.Handler, error) {
+// browserPage returns the page for browsers, or nil if PAGE is false.
+func browserPage() (http.Handler, error) {
 	value := cmp.Or(os.Getenv("PAGE"), strconv.FormatBool(!onLambda()))
 	switch wanted, err := strconv.ParseBool(value); {
 	case err != nil:
@@ -191,8 +191,7 @@ func forBrowsers() (http.Handler, error) {
 	return nil, nil
 }
 
-// webhooks returns where push notifications may go.
-func webhooks() (webhook.Guard, error) {
+func pushGuard() (webhook.Guard, error) {
 	allowed := os.Getenv("PUSH_ALLOWED_CIDRS")
 	if allowed == "" && !onLambda() && functionurl.IsLoopback(strings.ToLower(address())) {
 		allowed = loopback // for a remote client this would open what is private to the machine
@@ -204,13 +203,12 @@ func webhooks() (webhook.Guard, error) {
 	return guard, nil
 }
 
-// address returns where a local server listens.
 func address() string { return cmp.Or(os.Getenv("ADDRESS"), "localhost") }
 
 func onLambda() bool { return os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" }
 
-// callers returns the scheme that authenticates callers.
-func callers() (auth.Scheme, error) {
+// authScheme returns the scheme that authenticates callers.
+func authScheme() (auth.Scheme, error) {
 	samLocal := os.Getenv("AWS_SAM_LOCAL") == "true" // it verifies no signatures, and sets no AUTH
 	mode, issuer := os.Getenv("AUTH"), os.Getenv("OIDC_ISSUER")
 	switch {

@@ -13,7 +13,6 @@ import (
 // gets an object instead, with the data as member "value".
 const wrapped = "data_part_compat"
 
-// fromPushConfig returns 0.3's form of the configuration.
 func fromPushConfig(c *a2a.PushConfig) *legacy.TaskPushConfig {
 	converted := &legacy.TaskPushConfig{
 		Config: legacy.PushConfig{ID: c.ID, Token: c.Token, URL: c.URL},
@@ -31,7 +30,6 @@ func fromState(s a2a.TaskState) string {
 	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
 }
 
-// roles are the names of the roles in JSON-RPC.
 var roles = []string{"user", "agent"}
 
 // roleOf has the roles by their names in JSON-RPC and in protocol buffers.

@@ -134,7 +134,6 @@ func readFile(r *protojson.Reader, p *a2a.Part, fields protojson.Fields, raw fun
 	}
 }
 
-// createPushRequest reads a TaskPushNotificationConfig.
 func createPushRequest(r *protojson.Reader) *a2a.PushConfig {
 	c := new(a2a.PushConfig)
 	r.Fill(setPushFields, &c.TaskID, func() { readPush(r, c) })
@@ -159,7 +158,6 @@ func readPush(r *protojson.Reader, c *a2a.PushConfig) {
 	})
 }
 
-// taskParams are the params of operations on a task.
 type taskParams struct {
 	id       a2a.TaskID
 	length   *int

@@ -78,7 +78,6 @@ func post(ctx context.Context, body string) *http.Request {
 	return httptest.NewRequestWithContext(ctx, "POST", "/", strings.NewReader(body))
 }
 
-// slow returns the agent with another delay.
 func slow(delay time.Duration) *demoagent.Executor {
 	demo := demoagent.New()
 	demo.Delay = delay
@@ -207,7 +206,6 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// panicking returns a store that panics when a task is created.
 func panicking() tasklog.Store {
 	return tasklogtest.Faulty(new(memlog.Log), tasklogtest.Fault{Op: "Create", Do: func(context.Context, tasklog.Op) error { panic("no such thing") }})
 }

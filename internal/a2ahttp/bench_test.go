@@ -68,10 +68,8 @@ func benchmarkStream(b *testing.B, h http.Handler, n int) {
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(n), "µs/event")
 }
 
-// streamCall03 is streamCall in 0.3.
 const streamCall03 = `{"jsonrpc":"2.0","id":1,"method":"message/stream","params":{"message":{"kind":"message","messageId":"m","role":"user","parts":[{"kind":"text","text":"hello"}]}}}`
 
-// counter is a response that counts its frames.
 type counter struct {
 	header http.Header
 	frames int

@@ -15,7 +15,6 @@ func (h *handler) card(w http.ResponseWriter, r *http.Request) {
 	h.document(w, r, data, err)
 }
 
-// jwks serves the public keys of the card's signatures.
 func (h *handler) jwks(w http.ResponseWriter, r *http.Request) {
 	data, err := h.Signer.JWKS()
 	h.document(w, r, data, err)

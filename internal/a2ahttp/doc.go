@@ -16,13 +16,12 @@
 // [rest]. The steps are the same for both, in [handler.serve]:
 //
 //  1. The binding decodes a [request]: who calls (package auth), which operation is meant, in which
-//     dialect, and with which params. A dialect is a version in a binding. It reads params and writes
-//     results; packages dialect and a2a03 hold the three that there are. The request is whole then,
-//     and does not change any more. Where it can't be decoded, the binding returns what it knows so
-//     far and an error, because the error's answer depends on it: it repeats a JSON-RPC id, and has
-//     the shape of a version.
-//  2. The operation decides what answers: a [jsonResponder], or for the two operations that stream a
-//     [sseResponder].
+//     dialect, and with which params. A dialect is a version in a binding: it reads params and
+//     writes results. Packages dialect and a2a03 have the three dialects. The request does not
+//     change any more. If it can't be decoded, the binding returns an error and what it knows so
+//     far, because the answer depends on that: it repeats a JSON-RPC id, and has a version's shape.
+//  2. The operation decides what answers: a [jsonResponder], or an [sseResponder] for the two
+//     operations that stream.
 //  3. The responder has the operation (operation.go) decode its params and call the server, and
 //     writes the result, or the events of the stream as they come.
 //  4. Whatever goes wrong, the same responder is asked to fail.

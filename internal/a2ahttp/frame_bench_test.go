@@ -14,7 +14,6 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// discard is a response that nobody reads.
 type discard struct{ header http.Header }
 
 func (d discard) Header() http.Header       { return d.header }

@@ -164,7 +164,6 @@ func TestLinesOfAnyReader(t *testing.T) {
 	}
 }
 
-// countTexts counts the strings in a JSON value that are the text.
 func countTexts(v any) (n int) {
 	switch v := v.(type) {
 	case string:

@@ -56,14 +56,12 @@ func do(ctx context.Context, h http.Handler, body string, last int) *timeline {
 	return w
 }
 
-// serve returns the handler's answer to the request.
 func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w
 }
 
-// answer returns the body of a request to the handler.
 func answer(t *testing.T, h http.Handler, body string) string {
 	return serve(h, post(t.Context(), body)).Body.String()
 }
@@ -74,7 +72,6 @@ var wholeStream = []string{
 	"id: 5", "data", "id: 6", "data COMPLETED",
 }
 
-// frames returns the lines without the times.
 func (w *timeline) frames() (lines []string) {
 	for _, line := range w.lines {
 		_, line, _ = strings.Cut(line, " ")
@@ -114,7 +111,6 @@ func TestSubscribe(t *testing.T) {
 	})
 }
 
-// lastAt returns the time of the last line.
 func (w *timeline) lastAt(t *testing.T) time.Duration {
 	t.Helper()
 	at, _, _ := strings.Cut(w.lines[len(w.lines)-1], " ")
@@ -159,7 +155,6 @@ func TestSubscribeToIdle(t *testing.T) {
 	})
 }
 
-// idIn returns the id of the task in an answer.
 func idIn(body string) string {
 	_, rest, _ := strings.Cut(body, `"id":"`)
 	id, _, _ := strings.Cut(rest, `"`)

@@ -55,7 +55,6 @@ type observation struct {
 
 type observationKey struct{}
 
-// observationOf returns the observation of the request.
 func observationOf(r *http.Request) *observation {
 	o, _ := r.Context().Value(observationKey{}).(*observation)
 	return o
@@ -122,7 +121,6 @@ func (o *observation) line() *telemetry.Line {
 	return line
 }
 
-// sent notes that events of a stream were sent.
 func (o *observation) sent(events []tasklog.Event) {
 	if o.firstByte.IsZero() {
 		o.firstByte = time.Now()
@@ -131,7 +129,6 @@ func (o *observation) sent(events []tasklog.Event) {
 	o.last = events
 }
 
-// statusWriter remembers the status of a response.
 type statusWriter struct {
 	http.ResponseWriter
 	status int // 0 until it is known

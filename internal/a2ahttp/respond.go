@@ -21,7 +21,6 @@ type responder interface {
 	fail(error)
 }
 
-// serve answers a request in a binding.
 func (h *handler) serve(w http.ResponseWriter, r *http.Request, b binding) {
 	w.Header().Set("Vary", varies)
 	seen := observationOf(r)
@@ -117,7 +116,6 @@ func (j *jsonResponder) encodeFailure(err error) (status int, field string, body
 	return status, field, body
 }
 
-// write writes an error as the response.
 func (j *jsonResponder) write(status int, body []byte) {
 	j.w.Header().Set("Content-Type", j.errorType())
 	j.w.WriteHeader(status)

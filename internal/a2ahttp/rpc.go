@@ -153,7 +153,6 @@ func (b rpc) decode(h *handler, r *http.Request) (request, error) {
 	return q, err
 }
 
-// isID reports whether the JSON value may be the id of a request.
 func isID(id []byte) bool { return !strings.ContainsAny(string(id[:1]), "{[tf") }
 
 // bodyError returns a scan's error as a client sees it. It may be about the params.

@@ -20,7 +20,6 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// byHeader takes the caller's name from the header Owner.
 type byHeader struct{}
 
 func (byHeader) Authenticate(r *http.Request) (string, error) { return r.Header.Get("Owner"), nil }

@@ -113,7 +113,6 @@ func (s *sseResponder) fail(err error) {
 	s.send()
 }
 
-// begin begins the stream, if it has not begun.
 func (s *sseResponder) begin() {
 	if s.begun {
 		return

@@ -35,7 +35,6 @@ import (
 
 var update = flag.Bool("update", false, "write the responses into the transcripts")
 
-// handlerOf returns a handler of the executor over the store.
 func handlerOf(l tasklog.Store, logs io.Writer, x a2asrv.AgentExecutor) http.Handler {
 	h, _ := handlerAndRunner(l, logs, x)
 	return h
@@ -78,7 +77,6 @@ type known struct{ *memlog.Log }
 
 func (known) Secret(context.Context) ([]byte, error) { return make([]byte, tasklog.SecretBytes), nil }
 
-// byToken takes the caller's name from the bearer token.
 type byToken struct{}
 
 func (byToken) Declare(*a2a.AgentCard) {}

@@ -118,7 +118,9 @@ func (c *Cards) make(d document) ([]byte, error) {
 		for _, object := range withSkills(pure) {
 			object["securityRequirements"] = inProtoJSON(object["securityRequirements"])
 		}
-		first, err := c.Signer.sign(parsed(pure), d.base)
+		// The Python and JavaScript SDKs verify a parsed card of 1.0, and drop what is empty.
+		parsed, _ := nonempty(pure).(map[string]any)
+		first, err := c.Signer.sign(parsed, d.base)
 		if err != nil {
 			return nil, err
 		}

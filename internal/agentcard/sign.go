@@ -91,13 +91,6 @@ func (s *Signer) JWKS() ([]byte, error) {
 	return json.Marshal(jose.JSONWebKeySet{Keys: s.published})
 }
 
-// parsed returns what the Python and JavaScript SDKs verify of a card of 1.0 that they have parsed:
-// they drop what is empty.
-func parsed(card map[string]any) map[string]any {
-	kept, _ := nonempty(card).(map[string]any)
-	return kept
-}
-
 // nonempty returns a JSON value without its empty strings, arrays, objects and nulls, or nil if it
 // is empty itself.
 func nonempty(value any) any {

@@ -63,7 +63,6 @@ func (s *Signer) AlsoPublish(key string) error {
 	return nil
 }
 
-// publicKey returns the key in its published form.
 func publicKey(key any) (jose.JSONWebKey, error) {
 	var algorithm jose.SignatureAlgorithm
 	switch k := key.(type) {

@@ -27,7 +27,6 @@ const (
 
 var unavailable = auth.Error{Status: 503, Message: "tokens can't be checked at the moment, try again later"}
 
-// bench is a scheme, its issuer, its clock and its log.
 type bench struct {
 	auth.Scheme
 	*authtest.Issuer
@@ -38,13 +37,9 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{Issuer: authtest.NewIssuer(t)}
-	s, err := auth.OIDC(b.URL, "agent", slog.New(slog.NewTextHandler(&b.log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.Scheme = s
+	b.Scheme = must(auth.OIDC(b.URL, "agent", slog.New(slog.NewTextHandler(&b.log, nil))))
 	began := time.Now()
-	auth.SetClock(s, func() time.Time { return began.Add(b.passed) })
+	auth.SetClock(b.Scheme, func() time.Time { return began.Add(b.passed) })
 	return b
 }
 
@@ -66,7 +61,6 @@ func (b *bench) refuses(t *testing.T, token string, want auth.Error) {
 	refused(t, err, want)
 }
 
-// asked fails unless the keys were fetched n times.
 func (b *bench) asked(t *testing.T, n int) {
 	t.Helper()
 	if got := b.Asked(); got != n {

@@ -26,21 +26,23 @@ import (
 
 const bare = `Bearer realm="a2a"`
 
-// invalid is the refusal of a token.
 func invalid(description string) auth.Error {
 	return auth.Error{Status: 401, Challenge: bare + `, error="invalid_token", error_description="` + description + `"`, Message: description}
 }
 
 func newOIDC(t *testing.T, issuer string) auth.Scheme {
 	t.Helper()
-	s, err := auth.OIDC(issuer, "agent", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return must(auth.OIDC(issuer, "agent", slog.New(slog.DiscardHandler)))
 }
 
-// request returns a request with these Authorization headers.
+// must returns v. No call that it is for should fail.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 func request(authorization ...string) *http.Request {
 	r := httptest.NewRequest("POST", "/", nil)
 	r.Header["Authorization"] = authorization
@@ -108,7 +110,7 @@ func TestTokens(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		claims claims
-		want   string // the owner, or why there is none
+		want   string // the owner, or the error
 		ok     bool
 	}{
 		{"good", claims{"sub": "alice", "aud": "agent"}, "alice", true},
@@ -198,14 +200,9 @@ func TestAuthorization(t *testing.T) {
 // publicKey returns the issuer's public key, also as its key set.
 func publicKey(t *testing.T, issuer *authtest.Issuer) (key *rsa.PublicKey, keySet []byte) {
 	t.Helper()
-	response, err := http.Get(issuer.URL + "/keys")
-	if err != nil {
-		t.Fatal(err)
-	}
+	response := must(http.Get(issuer.URL + "/keys"))
 	defer response.Body.Close()
-	if keySet, err = io.ReadAll(response.Body); err != nil {
-		t.Fatal(err)
-	}
+	keySet = must(io.ReadAll(response.Body))
 	var set jose.JSONWebKeySet
 	if err := json.Unmarshal(keySet, &set); err != nil {
 		t.Fatal(err)
@@ -221,10 +218,7 @@ func TestForged(t *testing.T) {
 	parts := strings.Split(good, ".")
 	b64 := base64.RawURLEncoding.EncodeToString
 	mallory := map[string]any{"iss": issuer.URL, "sub": "mallory", "aud": "agent", "exp": time.Now().Add(time.Hour).Unix()}
-	payload, err := json.Marshal(mallory)
-	if err != nil {
-		t.Fatal(err)
-	}
+	payload := must(json.Marshal(mallory))
 	forged := map[string]string{
 		"tampered payload":                  parts[0] + "." + b64(payload) + "." + parts[2],
 		"tampered signature":                parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2])),
@@ -241,10 +235,7 @@ func TestForged(t *testing.T) {
 	forged["unknown key id"] = other.Token(mallory)
 	// RS256's public key as the secret of HS256, in each form in which a library might take it.
 	key, keySet := publicKey(t, issuer)
-	pkix, err := x509.MarshalPKIXPublicKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pkix := must(x509.MarshalPKIXPublicKey(key))
 	for name, secret := range map[string][]byte{
 		"PEM":     pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pkix}),
 		"PKIX":    pkix,
@@ -259,22 +250,11 @@ func TestForged(t *testing.T) {
 		forged["HS256 with "+name] = head + "." + b64(mac.Sum(nil))
 	}
 	// A token that brings its own key along.
-	own, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
+	own := must(rsa.GenerateKey(rand.Reader, 2048))
 	for name, id := range map[string]string{"embedded key": "", "embedded key, the same id": "key-1"} {
-		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: own, KeyID: id}}, &jose.SignerOptions{EmbedJWK: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		signed, err := signer.Sign(payload)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if forged[name], err = signed.CompactSerialize(); err != nil {
-			t.Fatal(err)
-		}
+		key := jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: own, KeyID: id}}
+		signer := must(jose.NewSigner(key, &jose.SignerOptions{EmbedJWK: true}))
+		forged[name] = must(must(signer.Sign(payload)).CompactSerialize())
 	}
 	for name, token := range forged {
 		t.Run(name, func(t *testing.T) {

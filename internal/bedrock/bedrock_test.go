@@ -87,7 +87,6 @@ func describe(event a2a.Event, err error) string {
 	return "error: " + err.Error()
 }
 
-// next checks what is yielded next.
 func (s *started) next(want ...string) {
 	s.t.Helper()
 	for _, w := range want {
@@ -102,7 +101,6 @@ func (s *started) next(want ...string) {
 	}
 }
 
-// ends checks what is yielded up to the end.
 func (s *started) ends(want ...string) {
 	s.t.Helper()
 	s.next(want...)

@@ -17,7 +17,7 @@ func NewClient(cfg aws.Config) *bedrockruntime.Client {
 // buffered sends bodies from memory, and ignores that they are closed. The SDK closes a body as
 // soon as the response begins. If net/http has not yet seen the end of the body, it takes that for
 // an error and cuts the connection: an answer that begins at once would break off. (smithy-go
-// v1.28.8, transport/http/internal/io: WriteTo of what is closed returns EOF.)
+// v1.28.8, transport/http/internal/io: WriteTo of a closed body returns EOF.)
 type buffered struct{ client aws.HTTPClient }
 
 func (b buffered) Do(r *http.Request) (*http.Response, error) {

@@ -15,7 +15,6 @@ const (
 	memoryBytes = 64 << 10
 )
 
-// goOn asks for the rest of an answer that was cut off.
 const goOn = "You were interrupted. Go on with your answer exactly where it breaks off, in the middle of a word if need be: " +
 	"begin with the next character, repeat nothing, and do not speak of the interruption."
 
@@ -48,7 +47,6 @@ func message(role types.ConversationRole, text string) types.Message {
 	return types.Message{Role: role, Content: []types.ContentBlock{&types.ContentBlockMemberText{Value: text}}}
 }
 
-// questionIn returns what the user has said in a task.
 func questionIn(t *a2a.Task) string {
 	var said []string
 	for _, m := range t.History {

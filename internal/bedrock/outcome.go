@@ -14,7 +14,6 @@ import (
 
 var errCut = errors.New("bedrock: the stream ended before the answer did")
 
-// end returns the event that ends a task when its model has stopped.
 func (x *Executor) end(ec *a2asrv.ExecutorContext, stop types.StopReason) a2a.Event {
 	switch stop {
 	case types.StopReasonEndTurn, types.StopReasonStopSequence:

@@ -41,7 +41,6 @@ type Config struct {
 	Client *http.Client
 }
 
-// outcome is how a check ended.
 type outcome string
 
 const (
@@ -51,7 +50,6 @@ const (
 	none   outcome = "-" // not tried
 )
 
-// result is what a check tells.
 type result struct {
 	outcome outcome
 	text    string
@@ -69,7 +67,7 @@ var checks = []struct {
 }{
 	{"card", (*session).card}, {"caller", (*session).caller}, {"stream", (*session).stream}, {"resume", (*session).resume},
 	{"retry", (*session).retry}, {"get", (*session).get}, {"list", (*session).list}, {"cancel", (*session).cancel},
-	{"refused", (*session).refused}, {"unknown", (*session).unknown}, {"v0.3", (*session).legacy}, {"http+json", (*session).rest},
+	{"refused", (*session).refused}, {"unknown", (*session).unknown}, {"v0.3", (*session).v03}, {"http+json", (*session).rest},
 	{"headers", (*session).headers}, {"preflight", (*session).preflight}, {"size", (*session).size}, {"push", (*session).push},
 	{"long", (*session).long},
 }

@@ -117,7 +117,7 @@ func (s *session) resume(ctx context.Context) result {
 		return bad("%v", err)
 	}
 	if len(events) > 0 && events[0].ID == s.events[n-1].ID {
-		events = events[1:] // the task as of that event
+		events = events[1:] // the task after that event
 	}
 	same := func(a, b event) bool { return a.ID == b.ID && a.Data == b.Data }
 	if want := s.events[n:]; !slices.EqualFunc(events, want, same) {
@@ -137,20 +137,15 @@ func ids(events []event) string {
 	return strings.Join(all, " ")
 }
 
-// retry sends the first message again.
 func (s *session) retry(ctx context.Context) result {
 	if s.task == "" {
 		return skip("there is no task")
 	}
-	r, err := s.call(ctx, "SendMessage", send(s.message, s.Message))
-	if err == nil {
-		err = r.err()
-	}
-	if err != nil {
+	var got streamResponse
+	if err := s.result(ctx, &got, "SendMessage", send(s.message, s.Message)); err != nil {
 		return bad("%v", err)
 	}
-	var got streamResponse
-	if json.Unmarshal(r.Result, &got); got.Task == nil || got.Task.ID != s.task {
+	if got.Task == nil || got.Task.ID != s.task {
 		return bad("the same message again has begun another task")
 	}
 	return ok("the same message again is the same task")
@@ -160,16 +155,12 @@ func (s *session) get(ctx context.Context) result {
 	if s.task == "" {
 		return skip("there is no task")
 	}
-	r, err := s.call(ctx, "GetTask", map[string]any{"id": s.task})
-	if err == nil {
-		err = r.err()
-	}
-	if err != nil {
+	var got task
+	if err := s.result(ctx, &got, "GetTask", map[string]any{"id": s.task}); err != nil {
 		return bad("%v", err)
 	}
-	var got task
-	if json.Unmarshal(r.Result, &got); got.ID != s.task || !over(got.Status.State) {
-		return bad("the task is %s", short(string(r.Result)))
+	if got.ID != s.task || !over(got.Status.State) {
+		return bad("the task is %+v", got)
 	}
 	return ok("%s", got.Status.State)
 }
@@ -179,15 +170,10 @@ func (s *session) list(ctx context.Context) result {
 		return skip("there is no task")
 	}
 	for {
-		r, err := s.call(ctx, "ListTasks", map[string]any{"pageSize": 50})
-		if err == nil {
-			err = r.err()
-		}
-		if err != nil {
+		var got struct{ Tasks []task }
+		if err := s.result(ctx, &got, "ListTasks", map[string]any{"pageSize": 50}); err != nil {
 			return bad("%v", err)
 		}
-		var got struct{ Tasks []task }
-		_ = json.Unmarshal(r.Result, &got)
 		if slices.ContainsFunc(got.Tasks, func(t task) bool { return t.ID == s.task }) {
 			return ok("it has the task, among %d on its first page", len(got.Tasks))
 		}
@@ -278,20 +264,16 @@ func (s *session) unknown(ctx context.Context) result {
 	return ok("a task that never was is not found")
 }
 
-func (s *session) legacy(ctx context.Context) result {
+func (s *session) v03(ctx context.Context) result {
 	if s.task == "" {
 		return skip("there is no task")
 	}
-	r, err := s.call(ctx, "tasks/get", map[string]any{"id": s.task}, "A2A-Version", "")
-	if err == nil {
-		err = r.err()
-	}
-	if err != nil {
+	var got struct{ ID, Kind string }
+	if err := s.result(ctx, &got, "tasks/get", map[string]any{"id": s.task}, "A2A-Version", ""); err != nil {
 		return bad("%v", err)
 	}
-	var got struct{ ID, Kind string }
-	if json.Unmarshal(r.Result, &got); got.Kind != "task" || got.ID != s.task {
-		return bad("tasks/get is answered with %s", short(string(r.Result)))
+	if got.Kind != "task" || got.ID != s.task {
+		return bad("tasks/get is answered with %+v", got)
 	}
 	return ok("tasks/get has the task")
 }

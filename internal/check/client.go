@@ -33,7 +33,6 @@ type session struct {
 	buffered   bool     // streams come in one piece
 }
 
-// event is an event of a stream.
 type event struct{ sse.Event }
 
 // do sends a request, with credentials, and returns the response. If that is no stream, answer
@@ -60,13 +59,11 @@ func (s *session) do(ctx context.Context, method, path string, body []byte, head
 	return s.Client.Do(r)
 }
 
-// answer returns the body of a response.
 func answer(resp *http.Response) ([]byte, error) {
 	defer resp.Body.Close()
 	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 }
 
-// reply is a JSON-RPC response.
 type reply struct {
 	Result json.RawMessage `json:"result"`
 	Error  *struct {
@@ -90,7 +87,6 @@ func request(method string, params any) []byte {
 	return body
 }
 
-// call calls a method of JSON-RPC.
 func (s *session) call(ctx context.Context, method string, params any, header ...string) (*reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -107,6 +103,18 @@ func (s *session) call(ctx context.Context, method string, params any, header ..
 		return nil, fmt.Errorf("%s is answered with %s and no JSON: %s", method, resp.Status, short(string(body)))
 	}
 	return &r, nil
+}
+
+// result calls a method of JSON-RPC, and decodes its result into got.
+func (s *session) result(ctx context.Context, got any, method string, params any, header ...string) error {
+	r, err := s.call(ctx, method, params, header...)
+	if err == nil {
+		err = r.err()
+	}
+	if err == nil {
+		err = json.Unmarshal(r.Result, got)
+	}
+	return err
 }
 
 // task has the fields of a Task that the checks read.
@@ -151,7 +159,6 @@ func (e event) err() error {
 	return r.err()
 }
 
-// send returns the params of a message.
 func send(id, text string, more ...any) map[string]any {
 	params := map[string]any{"message": map[string]any{"messageId": id, "role": "ROLE_USER", "parts": []any{map[string]any{"text": text}}}}
 	for i := 0; i < len(more); i += 2 {
@@ -194,7 +201,6 @@ func (s *session) follow(ctx context.Context, method string, params any, header 
 	return events, err
 }
 
-// short returns the beginning of a text, on one line.
 func short(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	if r := []rune(text); len(r) > 120 {

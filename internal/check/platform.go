@@ -47,7 +47,6 @@ func (s *session) preflight(ctx context.Context) result {
 	return ok("pages of other origins may call")
 }
 
-// size sends a request that is too long.
 func (s *session) size(ctx context.Context) result {
 	const tooMuch = 7 << 20
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -92,11 +91,7 @@ func (s *session) push(ctx context.Context) result {
 		defer server.Close()
 	}
 	config := map[string]any{"taskPushNotificationConfig": map[string]any{"url": s.Push, "token": token}, "returnImmediately": true}
-	r, err := s.call(ctx, "SendMessage", send(newID(), s.Message, "configuration", config))
-	if err == nil {
-		err = r.err()
-	}
-	if err != nil {
+	if err := s.result(ctx, new(any), "SendMessage", send(newID(), s.Message, "configuration", config)); err != nil {
 		return bad("%v", err)
 	}
 	if s.Receiver == nil {
@@ -120,15 +115,11 @@ func (s *session) long(ctx context.Context) result {
 	case s.buffered:
 		return no("it takes a stream that comes as it is made")
 	}
-	r, err := s.call(ctx, "SendMessage", send(newID(), " "))
-	if err == nil {
-		err = r.err()
-	}
-	if err != nil {
+	var got streamResponse
+	if err := s.result(ctx, &got, "SendMessage", send(newID(), " ")); err != nil {
 		return bad("%v", err)
 	}
-	var got streamResponse
-	if json.Unmarshal(r.Result, &got); got.Task == nil || got.Task.Status.State != "TASK_STATE_INPUT_REQUIRED" {
+	if got.Task == nil || got.Task.Status.State != "TASK_STATE_INPUT_REQUIRED" {
 		return skip("the agent does not ask for input when it is told nothing")
 	}
 	defer s.call(context.WithoutCancel(ctx), "CancelTask", map[string]any{"id": got.Task.ID})

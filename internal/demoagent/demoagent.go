@@ -72,7 +72,6 @@ type Executor struct {
 	Stream func(ctx context.Context, query string, said int) iter.Seq2[Step, error]
 }
 
-// resultName is the name of the artifact with the result.
 const resultName = "streaming_result"
 
 // Execute implements [a2asrv.AgentExecutor]: a new task, a working status for each step, then the
@@ -155,7 +154,6 @@ func message(ec *a2asrv.ExecutorContext, text string) *a2a.Message {
 	return a2a.NewMessageForTask(a2a.MessageRoleAgent, ec, a2a.NewTextPart(text))
 }
 
-// text returns the text parts of the message, a line each.
 func text(m *a2a.Message) string {
 	var lines []string
 	for _, p := range m.Parts {

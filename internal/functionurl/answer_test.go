@@ -51,7 +51,7 @@ func TestLongAnswer(t *testing.T) {
 				if len(answer) > most {
 					t.Errorf("%s: %d bytes of %s are sent as %d", name, len(body), what, len(answer))
 				}
-				if left >= 0 && refused && what != "binary" { // a JSON body is none
+				if left >= 0 && refused && what != "binary" { // JSON never is
 					t.Errorf("%s: there was room for %d bytes of %s, which are refused", name, len(body), what)
 				}
 				if refused && (!bytes.Contains(answer, []byte("no-store")) || !bytes.Contains(answer, []byte("nosniff"))) {

@@ -14,7 +14,6 @@ import (
 	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
 )
 
-// badRequest is the body of status 400.
 const badRequest = "Bad Request\n"
 
 // proxyREST serves the event of a REST API, or of an HTTP API whose payload format is 1.0.
@@ -42,7 +41,6 @@ func proxyREST(ctx context.Context, h http.Handler, payload json.RawMessage, htt
 	return response, nil
 }
 
-// proxyHTTP serves the event of an HTTP API, payload format 2.0.
 func proxyHTTP(ctx context.Context, h http.Handler, payload json.RawMessage) (any, error) {
 	var ev events.APIGatewayV2HTTPRequest
 	if err := json.Unmarshal(payload, &ev); err != nil {
@@ -127,17 +125,16 @@ func buffered(h http.Handler, host, sourceIP string) http.Handler {
 		done := make(chan error, 1)
 		go serve(h, newResponseWriter(r.Method, &body, func(s int, h http.Header) { status, header = s, h }), r,
 			func(err error) { done <- err })
+		instead := ""
 		if err := <-done; err != nil {
-			status = http.StatusInternalServerError
-			header = ownHeader("application/json")
-			body.Reset()
-			body.WriteString(internalError)
+			instead = internalError
+		} else if sentLen(header, body.Bytes()) > maxAnswer {
+			instead = tooLong
 		}
-		if sentLen(header, body.Bytes()) > maxAnswer {
-			status = http.StatusInternalServerError
-			header = ownHeader("application/json")
+		if instead != "" {
+			status, header = http.StatusInternalServerError, ownHeader("application/json")
 			body.Reset()
-			body.WriteString(tooLong)
+			body.WriteString(instead)
 		}
 		maps.Copy(w.Header(), header)
 		w.WriteHeader(status)

@@ -34,7 +34,6 @@ func IAMUser(r *http.Request) string {
 	return id
 }
 
-// urlSigned reports whether a function URL's authentication is AWS_IAM.
 func urlSigned(ev *events.LambdaFunctionURLRequest) bool {
 	return ev.RequestContext.Authorizer != nil && ev.RequestContext.Authorizer.IAM != nil
 }

@@ -19,7 +19,6 @@ func signedBy(user string) func(map[string]any) {
 	}}, "requestContext", "authorizer")
 }
 
-// identity is an edit: it sets a field of a REST API's identity.
 func identity(key string, value any) func(map[string]any) {
 	return set(value, "requestContext", "identity", key)
 }

@@ -2,6 +2,7 @@ package functionurl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -191,7 +192,8 @@ func serve(h http.Handler, w *responseWriter, r *http.Request, end func(error)) 
 			return
 		}
 		// A nil value means that h ended the goroutine.
-		if v := recover(); v != http.ErrAbortHandler {
+		v := recover()
+		if err, _ := v.(error); !errors.Is(err, http.ErrAbortHandler) {
 			slog.ErrorContext(ctx, "HTTP handler panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 		}
 		end(w.fail())

@@ -22,7 +22,6 @@ import (
 	"a2alambda/internal/functionurl"
 )
 
-// begin invokes h with a function URL's event.
 func begin(t testing.TB, h http.HandlerFunc, edits ...func(map[string]any)) *events.LambdaFunctionURLStreamingResponse {
 	t.Helper()
 	out, err := functionurl.Handler(h)(t.Context(), event(t, "function-url.json", edits...))
@@ -44,7 +43,7 @@ func chunks(body io.Reader) (all []string, err error) {
 		if n > 0 {
 			all = append(all, string(p[:n]))
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all, nil
 		}
 		if err != nil {
@@ -66,7 +65,6 @@ func noGoroutines(t *testing.T) {
 	}
 }
 
-// captureLog collects what is logged during the test.
 func captureLog(t *testing.T) *bytes.Buffer {
 	var b bytes.Buffer
 	old := slog.Default()
@@ -103,7 +101,7 @@ func TestStreamFlushes(t *testing.T) {
 				t.Errorf("read %q, %v; want %q", p[:n], err, want)
 			}
 		}
-		if n, err := response.Body.Read(p); n != 0 || err != io.EOF {
+		if n, err := response.Body.Read(p); n != 0 || !errors.Is(err, io.EOF) {
 			t.Errorf("at the end: %d, %v", n, err)
 		}
 		noGoroutines(t)
@@ -204,7 +202,7 @@ func TestStreamHead(t *testing.T) {
 		}, status: 201},
 		{name: "no content", h: func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusNoContent)
-			if _, err := io.WriteString(w, "x"); err != http.ErrBodyNotAllowed {
+			if _, err := io.WriteString(w, "x"); !errors.Is(err, http.ErrBodyNotAllowed) {
 				t.Errorf("write to a 204: %v", err)
 			}
 		}, status: 204},

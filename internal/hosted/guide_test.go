@@ -50,7 +50,6 @@ func TestGuide(t *testing.T) {
 	}
 }
 
-// serve serves an agent in memory, and returns its URL.
 func serve(t *testing.T, x a2asrv.AgentExecutor) string {
 	host := hosttest.New(new(memlog.Log), x, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	host.Server.Card = Card()
@@ -59,7 +58,6 @@ func serve(t *testing.T, x a2asrv.AgentExecutor) string {
 	return s.URL
 }
 
-// host serves an agent in memory, and returns a client of it.
 func host(t *testing.T, x a2asrv.AgentExecutor) *a2aclient.Client {
 	url := serve(t, x) + "/"
 	client, err := a2aclient.NewFromEndpoints(t.Context(), []*a2a.AgentInterface{a2a.NewAgentInterface(url, a2a.TransportProtocolJSONRPC)})

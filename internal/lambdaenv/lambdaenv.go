@@ -142,7 +142,6 @@ type Job struct {
 	ConfigID string `json:"configId,omitempty"`
 }
 
-// sender returns a function that invokes the Lambda function asynchronously.
 func sender(cfg aws.Config, function string) func(context.Context, Job) error {
 	client := sync.OnceValue(func() *lambda.Client { return lambda.NewFromConfig(cfg) })
 	return func(ctx context.Context, job Job) error {

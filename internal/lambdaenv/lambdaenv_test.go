@@ -33,11 +33,7 @@ func TestWarm(t *testing.T) {
 	}
 	s.Start()
 	defer s.Close()
-	lambda(t, s.URL)
-	table, err := lambdaenv.Open(t.Context(), "tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
+	table := open(t, s.URL)
 	if n := connections.Load(); n != 0 {
 		t.Errorf("%d connections before the warming", n)
 	}
@@ -68,11 +64,7 @@ func TestWarmGivesUp(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	defer silent.Close()
-	lambda(t, silent.URL)
-	table, err := lambdaenv.Open(t.Context(), "tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
+	table := open(t, silent.URL)
 	begin := time.Now()
 	lambdaenv.Warm(t.Context(), table.Log)
 	if d := time.Since(begin); d > 5*time.Second {
@@ -93,11 +85,7 @@ func TestSilence(t *testing.T) {
 		w.Write([]byte("{}"))
 	}))
 	defer s.Close()
-	lambda(t, s.URL)
-	table, err := lambdaenv.Open(t.Context(), "tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
+	table := open(t, s.URL)
 	if err := table.Log.RequestCancel(t.Context(), tasklog.Head{ID: "task"}); err != nil || requests.Load() != 2 {
 		t.Errorf("after %d requests: %v", requests.Load(), err)
 	}
@@ -129,6 +117,17 @@ func TestRoots(t *testing.T) {
 			t.Errorf("%s: SSL_CERT_DIR is %q, want %q", test.name, got, test.want)
 		}
 	}
+}
+
+// open returns a table at the endpoint.
+func open(t *testing.T, endpoint string) *lambdaenv.Table {
+	t.Helper()
+	lambda(t, endpoint)
+	table, err := lambdaenv.Open(t.Context(), "tasks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
 }
 
 // lambda sets a function's environment, with DynamoDB at the endpoint.

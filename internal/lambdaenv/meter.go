@@ -13,7 +13,6 @@ import (
 	"a2alambda/internal/telemetry"
 )
 
-// throttled recognizes throttling errors.
 var throttled = retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
 
 // addMeter adds each request's cost to the usage in its context.
@@ -60,7 +59,6 @@ func meter(
 	return out, md, err
 }
 
-// units returns the units that a request has consumed.
 func units(result any) (read, write float64) {
 	of := func(c *types.ConsumedCapacity) float64 {
 		if c == nil || c.CapacityUnits == nil {

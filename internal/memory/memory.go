@@ -17,7 +17,6 @@ var ErrFull = errors.New("not enough memory")
 // base is what a process needs without requests: code, connections, Go's runtime.
 const base = 48 << 20
 
-// process has what all accounts have charged.
 var process struct {
 	mu   sync.Mutex
 	used int64

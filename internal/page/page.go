@@ -67,7 +67,6 @@ func New() http.Handler {
 	})
 }
 
-// hash returns the CSP source for an inline style or script.
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"

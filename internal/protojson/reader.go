@@ -202,7 +202,6 @@ func (r *Reader) Elements() iter.Seq[int] {
 	}
 }
 
-// begin reads an opening bracket.
 func (r *Reader) begin(bracket byte, expected string) bool {
 	if r.space(); r.data[r.i] != bracket {
 		r.unexpected(expected)
@@ -225,7 +224,6 @@ func (r *Reader) more(bracket byte) bool {
 	return true
 }
 
-// unexpected fails because the value is of another kind than expected.
 func (r *Reader) unexpected(expected string) {
 	r.Fail("is %s, not %s", r.Kind(), expected)
 }
@@ -261,7 +259,6 @@ func (r *Reader) scalar() []byte {
 	return r.data[begin:r.i]
 }
 
-// skip reads a value of any kind.
 func (r *Reader) skip() {
 	for depth := 0; ; {
 		switch r.data[r.i] {

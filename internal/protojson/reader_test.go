@@ -13,7 +13,6 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// read reads a request to send a message.
 func read(text string, lenient bool) (*a2a.SendMessageRequest, error) {
 	r := protojson.NewReader([]byte(text))
 	r.Lenient = lenient

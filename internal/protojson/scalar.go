@@ -56,7 +56,6 @@ func (r *Reader) Int32() int {
 	return int(n)
 }
 
-// isNumber reports whether the text is a number in JSON.
 func isNumber(text string) bool {
 	s := scanner{cursor: cursor{data: []byte(text)}}
 	return s.number() && s.i == len(text)
@@ -122,7 +121,6 @@ func (r *Reader) Enum(names []string) string {
 	return names[n]
 }
 
-// isUnspecified reports whether the name of an enum says that there is none.
 func isUnspecified(name string) bool { return strings.HasSuffix(name, "_UNSPECIFIED") }
 
 // Time reads a time in the form of RFC 3339.

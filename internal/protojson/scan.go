@@ -47,7 +47,6 @@ func Scan(data []byte, l Limits) error {
 	return nil
 }
 
-// scanner is the state of a scan.
 type scanner struct {
 	cursor
 	limits Limits
@@ -64,7 +63,6 @@ type container struct {
 	names  names
 }
 
-// names are the names of an object's members.
 type names struct {
 	few  [][]byte            // while there are few
 	many map[string]struct{} // nil before
@@ -174,7 +172,6 @@ func (s *scanner) member() bool {
 	return true
 }
 
-// text scans a string.
 func (s *scanner) text() bool {
 	for s.i++; s.i < len(s.data); {
 		switch c := s.data[s.i]; {
@@ -270,7 +267,6 @@ func (s *scanner) word(w string) bool {
 	return true
 }
 
-// cursor is a place in a text.
 type cursor struct {
 	data []byte
 	i    int
@@ -284,7 +280,6 @@ func (c *cursor) space() {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
 
-// at reports whether c is next.
 func (s *scanner) at(c byte) bool { return s.i < len(s.data) && s.data[s.i] == c }
 
 func (s *scanner) fail(err error) bool {

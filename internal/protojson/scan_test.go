@@ -58,7 +58,6 @@ func TestScan(t *testing.T) {
 	}
 }
 
-// members returns n members of an object.
 func members(n int) string {
 	all := make([]string, n)
 	for i := range all {

@@ -23,7 +23,6 @@ func List[T any](r *Reader) []T {
 	return list
 }
 
-// value reads a value into the target.
 func (r *Reader) value(target any) {
 	switch v := target.(type) {
 	case func():

@@ -18,10 +18,8 @@ var metrics = map[string]map[string]string{
 	Sweep:    {},
 }
 
-// storeMetrics are the metrics of all messages.
 var storeMetrics = map[string]string{"readUnits": "Count", "writeUnits": "Count", "retries": "Count", "throttles": "Count"}
 
-// unit returns the unit of a field, if it is a metric.
 func unit(message, field string) (string, bool) {
 	own, known := metrics[message]
 	if u, ok := own[field]; ok {
@@ -31,9 +29,9 @@ func unit(message, field string) (string, bool) {
 	return u, ok && known
 }
 
-// NewHandler returns a handler like next that adds metrics to this package's lines, in CloudWatch's
-// embedded metric format. service runs in a version of a Lambda function
-// (AWS_LAMBDA_FUNCTION_VERSION: a number, or $LATEST if it is not published).
+// NewHandler returns a handler like next that adds the service's metrics to this package's lines.
+// version is the Lambda function's (AWS_LAMBDA_FUNCTION_VERSION: a number, or $LATEST if it is not
+// published). The metrics are in CloudWatch's embedded metric format:
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 // The handler next must write JSON, with a line's fields at the top level.
 func NewHandler(next slog.Handler, service, version string) slog.Handler {

@@ -38,11 +38,14 @@ type Issuer struct {
 // NewIssuer returns an issuer with an RS256 key. It ends with the test.
 func NewIssuer(tb testing.TB) *Issuer {
 	i := &Issuer{tb: tb}
-	server := httptest.NewServer(i.handler())
-	tb.Cleanup(server.Close)
+	i.begin(httptest.NewServer(i.handler()))
+	return i
+}
+
+func (i *Issuer) begin(server *httptest.Server) {
+	i.tb.Cleanup(server.Close)
 	i.URL = server.URL
 	i.Rotate(jose.RS256)
-	return i
 }
 
 // NewTLSIssuer is NewIssuer with an https URL. It also returns the path of the issuer's
@@ -50,9 +53,7 @@ func NewIssuer(tb testing.TB) *Issuer {
 func NewTLSIssuer(tb testing.TB) (i *Issuer, certificate string) {
 	i = &Issuer{tb: tb}
 	server := httptest.NewTLSServer(i.handler())
-	tb.Cleanup(server.Close)
-	i.URL = server.URL
-	i.Rotate(jose.RS256)
+	i.begin(server)
 	certificate = filepath.Join(tb.TempDir(), "issuer.pem")
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	if err := os.WriteFile(certificate, block, 0o600); err != nil {
@@ -146,10 +147,13 @@ func (i *Issuer) TokenOfType(typ any, claims map[string]any) string {
 	all := map[string]any{"iss": i.URL, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}
 	maps.Copy(all, claims)
 	maps.DeleteFunc(all, func(_ string, v any) bool { return v == nil })
-	payload, err := json.Marshal(all)
-	if err != nil {
-		i.tb.Fatal("authtest: token: ", err)
+	check := func(err error) {
+		if err != nil {
+			i.tb.Fatal("authtest: token: ", err)
+		}
 	}
+	payload, err := json.Marshal(all)
+	check(err)
 	i.mu.Lock()
 	key := jose.SigningKey{Algorithm: i.alg, Key: i.key}
 	i.mu.Unlock()
@@ -158,16 +162,10 @@ func (i *Issuer) TokenOfType(typ any, claims map[string]any) string {
 		options = options.WithHeader(jose.HeaderType, typ)
 	}
 	signer, err := jose.NewSigner(key, options)
-	if err != nil {
-		i.tb.Fatal("authtest: token: ", err)
-	}
+	check(err)
 	signed, err := signer.Sign(payload)
-	if err != nil {
-		i.tb.Fatal("authtest: token: ", err)
-	}
+	check(err)
 	token, err := signed.CompactSerialize()
-	if err != nil {
-		i.tb.Fatal("authtest: token: ", err)
-	}
+	check(err)
 	return token
 }

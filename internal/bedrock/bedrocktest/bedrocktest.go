@@ -185,7 +185,6 @@ func (c *Call) writeFrame(frame []byte) {
 	})
 }
 
-// frame returns a message of the type event or exception.
 func frame(e *eventstream.Encoder, messageType, name string, payload any) []byte {
 	var m eventstream.Message
 	m.Headers.Set(":"+messageType+"-type", eventstream.StringValue(name))
