@@ -124,7 +124,10 @@ func (r *Reader) Members(fields Fields) iter.Seq2[string, int] {
 		if r.err != nil || !r.begin('{', "an object") {
 			return
 		}
-		seen := r.given(fields, yield)
+		var seen [2]uint64
+		if r.Given != nil { // to range over a nil map costs, too
+			seen = r.given(fields, yield)
+		}
 		for r.err == nil && r.more('}') {
 			key := r.quoted()
 			r.space()
