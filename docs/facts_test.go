@@ -19,11 +19,13 @@ import (
 
 // A fact that can change has a comment that says where it comes from:
 //
-//	15 s <!-- internal/run: LeaseTime = 15 * time.Second -->            a declaration of the code, with its value
-//	One order. <!-- TestChaos, localtest/chaos -->                      a test that fails when it no longer holds
-//	23 ms <!-- bench: a2alambda, DynamoDB Local delay of a token, ms 23 53 --> what the results of the benchmark say, without a table's lines
-//	14 days <!-- template.yaml: MessageRetentionPeriod: 1209600 -->     a line of a file that is not Go
-//	15 minutes <!-- AWS -->                                             nothing of ours: a limit, a price or a default of AWS
+//	15 s <!-- internal/run: LeaseTime = 15 * time.Second -->        a declaration, with its value
+//	One order. <!-- TestChaos, localtest/chaos -->                  a test that fails otherwise
+//	23 ms <!-- bench: DynamoDB Local delay of a token, ms 23 -->    results of the benchmark
+//	14 days <!-- template.yaml: MessageRetentionPeriod: 1209600 --> a line of another file
+//	15 minutes <!-- AWS -->                                         a limit, price or default of AWS
+//
+// The results are searched without the lines of tables.
 var (
 	fact    = regexp.MustCompile(`<!--\s+([a-z0-9/]+): (\w+) = (.+?)\s+-->`)
 	shownBy = regexp.MustCompile(`<!--\s+((?:Test|Fuzz|Benchmark)\w+), ([a-z0-9/]+)\s+-->`)

@@ -64,7 +64,7 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	card, extended := agent.Card, agent.Extended
-	scheme, err := authScheme()
+	scheme, err := callers()
 	if err != nil {
 		return err
 	}
@@ -207,8 +207,8 @@ func address() string { return cmp.Or(os.Getenv("ADDRESS"), "localhost") }
 
 func onLambda() bool { return os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" }
 
-// authScheme returns the scheme that authenticates callers.
-func authScheme() (auth.Scheme, error) {
+// callers returns the scheme that authenticates callers, by AUTH.
+func callers() (auth.Scheme, error) {
 	samLocal := os.Getenv("AWS_SAM_LOCAL") == "true" // it verifies no signatures, and sets no AUTH
 	mode, issuer := os.Getenv("AUTH"), os.Getenv("OIDC_ISSUER")
 	switch {

@@ -32,8 +32,8 @@ func fromState(s a2a.TaskState) string {
 
 var roles = []string{"user", "agent"}
 
-// toRole and fromRole translate roles' names. JSON-RPC and protocol buffers each have their own, and
-// none for another role.
+// toRole and fromRole translate roles' names. JSON-RPC and protocol buffers each have their own,
+// and none for another role.
 var (
 	toRole = map[string]a2a.MessageRole{
 		"user": a2a.MessageRoleUser, "ROLE_USER": a2a.MessageRoleUser, "agent": a2a.MessageRoleAgent, "ROLE_AGENT": a2a.MessageRoleAgent,

@@ -62,8 +62,7 @@ func isBare(p *a2a.Part) bool {
 	return isData && !isObject
 }
 
-// wrap returns the part. Data that are not an object become a member of one, and the metadata say
-// so.
+// wrap returns the part. Data that are no object become a member of one; the metadata say so.
 func wrap(p *a2a.Part) *a2a.Part {
 	if !isBare(p) {
 		return p

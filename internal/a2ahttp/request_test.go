@@ -34,7 +34,7 @@ func noter(requests *[]string) hosttest.Executor {
 }
 
 // TestRequest checks that executors get the client's trace, metadata and extensions, in the
-// request's own invocation and in a worker, and in each turn those of its message. Webhooks get the
+// request's own invocation and in a worker, and in each turn from its message. Webhooks get the
 // trace.
 func TestRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -91,7 +91,7 @@ func TestShownTexts(t *testing.T) {
 	one("message/send", rpc("0.3", "message/send", fmt.Sprintf(message03, 2)))
 	one("POST /message:send", ask("POST", "/message:send", "1.0", fmt.Sprintf(message, 3)))
 	one("POST /v1/message:send", ask("POST", "/v1/message:send", "0.3", fmt.Sprintf(message03h, 4)))
-	// The second turn's stream begins with the task as the first turn left it.
+	// The stream of the second turn begins with the task.
 	follow := `{"message":{"role":"ROLE_USER","messageId":"m-5","taskId":"` + id + `","parts":[{"text":"go on"}]}}`
 	streamed := rpc("1.0", "SendStreamingMessage", follow)
 	one("first frame", strings.Split(streamed, "\n\n")[0])

@@ -20,7 +20,7 @@ import (
 	"github.com/gowebpki/jcs"
 )
 
-// must returns v. No call that it is for should fail.
+// must returns v, and panics if there is an error.
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -38,8 +38,8 @@ func ecdsaKey(curve elliptic.Curve) *ecdsa.PrivateKey {
 
 func rsaKey(bits int) *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, bits)) }
 
-// rebuilt is what a verifier rebuilds from a parsed card, secured with another description: RFC
-// 8785 of all that is not empty.
+// rebuilt is what a verifier rebuilds when it has parsed the card of secured, with another
+// description: RFC 8785 of all that is not empty.
 const rebuilt = `{"capabilities":{"streaming":true},"defaultInputModes":["text/plain","text/markdown","text/html","text/csv"],"defaultOutputModes":["text/plain","text/markdown"],` +
 	`"description":"größer als \"<&>\" \\ und 🌊","name":"Streaming Demo Agent",` +
 	`"securitySchemes":{"iam":{"httpAuthSecurityScheme":{"description":"signed","scheme":"AWS4-HMAC-SHA256"}},` +

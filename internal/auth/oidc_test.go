@@ -35,7 +35,7 @@ func newOIDC(t *testing.T, issuer string) auth.Scheme {
 	return must(auth.OIDC(issuer, "agent", slog.New(slog.DiscardHandler)))
 }
 
-// must returns v. No call that it is for should fail.
+// must returns v, and panics if there is an error.
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)

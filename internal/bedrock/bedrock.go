@@ -29,7 +29,7 @@ type Executor struct {
 	System string
 	// MaxTokens is the most tokens in an answer.
 	MaxTokens int32
-	// Earlier returns the last n ended tasks of the conversation, the oldest first.
+	// Earlier returns the last ended tasks of the conversation, n at most, the oldest first.
 	Earlier func(ctx context.Context, n int) ([]*a2a.Task, error)
 }
 
@@ -88,7 +88,7 @@ func (x *Executor) Cancel(_ context.Context, ec *a2asrv.ExecutorContext) iter.Se
 	}
 }
 
-// answer yields the rest of an answer of which said is known.
+// answer yields an answer, without its beginning if some of it was said before.
 func (x *Executor) answer(ctx context.Context, ec *a2asrv.ExecutorContext, said string, yield func(a2a.Event, error) bool) {
 	question, ok := textOf(ec.Message.Parts)
 	if !ok {

@@ -112,7 +112,7 @@ func said(t *a2a.Task) (n int) {
 	return n
 }
 
-// stream yields what follows the first said steps.
+// stream yields the events after the first said steps.
 func (x *Executor) stream(ctx context.Context, ec *a2asrv.ExecutorContext, said int, yield func(a2a.Event, error) bool) {
 	status := func(state a2a.TaskState, text string) bool {
 		return yield(a2a.NewStatusUpdateEvent(ec, state, message(ec, text)), nil)

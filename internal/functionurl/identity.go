@@ -20,7 +20,7 @@ func withIAMUser(ctx context.Context, id string) context.Context {
 //	user                      AIDA…
 //	assumed role              AROA…:<session name>
 //	root user                 <account>
-//	Cognito identity pool     <region>:<UUID>, the identity's id; by a function URL AROA…:<session name>
+//	Cognito identity pool     <region>:<UUID>; by a function URL AROA…:<session name>
 //
 // AWS has verified it. It comes from the event's context, never from a header:
 // authorizer.iam.userId of a function URL and an HTTP API, and identity.user of a REST API. All

@@ -65,7 +65,7 @@ func (r *Reader) Any() any {
 	return f
 }
 
-// same reports whether f, which was read from the text, is the same number if it is printed.
+// same reports whether f, read from the text and printed again, is the same number.
 func same(f float64, text string) bool {
 	if len(text) <= 15 && !strings.ContainsAny(text, "eE") {
 		return true // a float64 keeps 15 digits
