@@ -21,7 +21,6 @@ var tiny = effort{
 	pageChunks: 20, pageReplayed: 100, resumes: 1,
 }
 
-// TestBench measures everything, a little.
 func TestBench(t *testing.T) {
 	localtest.Setup(t, "dynamodb")
 	localtest.Setup(t, "python02")
@@ -65,7 +64,8 @@ func TestBench(t *testing.T) {
 		limitName, memoryName, memoryName + slower, dynamoName, dynamoName + slower, peerName, memoryName + byHTTP, peerName + byHTTP,
 		"tutorial's Python" + byHTTP,
 	} {
-		// Two rows of first byte for each number of clients, one of long streams, one of tokens.
+		// A number of clients has two rows of first bytes; long streams have one, and tokens have
+		// one.
 		if n := strings.Count(text, "\n| "+name+" | "); n < 6 {
 			t.Errorf("%s has %d rows", name, n)
 		}
@@ -107,7 +107,7 @@ func read(t *testing.T, path string) string {
 	return string(b)
 }
 
-// wellFormed checks that a picture is XML, all in one svg element.
+// wellFormed checks that a picture is XML: one svg element.
 func wellFormed(t *testing.T, svg []byte) {
 	t.Helper()
 	var root struct {
@@ -179,7 +179,6 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// TestSummary checks what a document has of a report, and what the section's own table has.
 func TestSummary(t *testing.T) {
 	first := &section{Name: "first"}
 	const one, eight = "first byte, 1 at once", "first byte, 8 at once"
@@ -222,8 +221,6 @@ Targets:
 	}
 }
 
-// TestPage checks that the results have a place in the project's document, and that it says how
-// they got there.
 func TestPage(t *testing.T) {
 	before, _, err := splitPage("../../" + performance)
 	if err != nil {

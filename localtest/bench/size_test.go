@@ -11,10 +11,9 @@ import (
 	"a2alambda/localtest/emulator"
 )
 
-// TestSizes holds the functions to the size of their zip, x86_64, which Lambda fetches and unpacks
-// before each cold start. A budget is a tenth above what was measured, for other versions of Go.
-// What it is for: a package that is in a binary only because another one imports it, such as gRPC,
-// is half of one.
+// TestSizes holds the functions to the size of their zip for x86_64, which Lambda fetches and
+// unpacks before each cold start. A budget is the measured size and a tenth, for other versions of
+// Go. It shows when an import brings in a large package: gRPC would be half of a binary.
 func TestSizes(t *testing.T) {
 	for pkg, budget := range map[string]float64{ // MB of 10⁶ bytes
 		"functions/agent":   6.2,
@@ -37,7 +36,7 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// sizes returns the size of a file, and of a zip with it, in MB of 10⁶ bytes.
+// sizes returns the size of a file, and of a zip that contains it, in MB of 10⁶ bytes.
 func sizes(t *testing.T, path string) (plain, zipped float64) {
 	t.Helper()
 	file, err := os.ReadFile(path)
