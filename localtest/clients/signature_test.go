@@ -11,7 +11,6 @@ import (
 	"a2alambda/localtest/localserver"
 )
 
-// TestCardSignature has the Python SDK verify the signature of the card.
 func TestCardSignature(t *testing.T) {
 	t.Parallel()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
