@@ -118,12 +118,14 @@ func (s *stack) deploy(t testing.TB, parameters ...string) (string, error) {
 	t.Helper()
 	args := []string{"deploy", "--config-file", config(t), "--config-env", s.env, "--stack-name", s.name, "--template-file", s.template,
 		"--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar", "--parameter-overrides"}
-	// The first to deploy in an account makes a bucket, which the SAM CLI does not do twice at a time.
+	// The first deployment in an account makes a bucket, which the SAM CLI must not do twice at
+	// once.
 	s.bucket.Lock()
 	defer s.bucket.Unlock()
 	for _, p := range parameters {
 		name, value, _ := strings.Cut(p, "=")
-		args = append(args, fmt.Sprintf(`%s="%s"`, name, value)) // without the quotation marks sam takes no empty value
+		// Without quotation marks sam takes no empty value.
+		args = append(args, fmt.Sprintf(`%s="%s"`, name, value))
 	}
 	return s.sam(t, args...)
 }

@@ -11,8 +11,8 @@ import (
 	"a2alambda/localtest/deploy"
 )
 
-// TestDeployerPolicy checks that the policy of who deploys is one that IAM takes, that it has all services that the template needs, and
-// that only what can't be named beforehand is allowed on everything.
+// TestDeployerPolicy checks that IAM accepts the policy for deployments, that it has all services
+// that the template needs, and that it has * only for resources without a predictable name.
 func TestDeployerPolicy(t *testing.T) {
 	text, err := os.ReadFile("../../docs/deployer-policy.json")
 	if err != nil {
@@ -35,7 +35,7 @@ func TestDeployerPolicy(t *testing.T) {
 	if err := json.Compact(&compact, text); err != nil {
 		t.Fatal(err)
 	}
-	if compact.Len() > 6144 { // of a managed policy
+	if compact.Len() > 6144 { // a managed policy's limit
 		t.Errorf("the policy has %d characters", compact.Len())
 	}
 	list := func(v any) (all []string) {
