@@ -14,7 +14,8 @@ import (
 	"a2alambda/localtest/client"
 )
 
-// TestRestAPICallers has the agent, with AUTH=iam, serve signed requests of a REST API: each principal its own tasks.
+// TestRestAPICallers has the agent, with AUTH=iam, serve a REST API's signed requests: each
+// principal has tasks of its own.
 func TestRestAPICallers(t *testing.T) {
 	t.Parallel()
 	config := deployedFunctions(t)["agent"]
