@@ -37,7 +37,7 @@ func TestObserver(t *testing.T) {
 	if err := f.Kill(first.ID); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = io.ReadAll(response.Body) // it is cut when the observer has been told
+	_, _ = io.ReadAll(response.Body) // the cut comes after the observer's call
 
 	mu.Lock()
 	defer mu.Unlock()

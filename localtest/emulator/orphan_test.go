@@ -53,7 +53,7 @@ func TestKilledEmulator(t *testing.T) {
 	}
 }
 
-// runs reports whether a process is there, and no zombie that awaits its adopter.
+// runs reports whether a process runs, and is no zombie.
 func runs(pid string) bool {
 	stat, err := os.ReadFile("/proc/" + pid + "/stat")
 	if err != nil {
