@@ -12,8 +12,8 @@ import (
 	"a2alambda/localtest/process"
 )
 
-// Start builds the agent and serves it on localhost until the test ends. It returns its base URL, without a slash
-// at the end. Each env is "NAME=value" and adds to this process's environment.
+// Start builds the agent, and serves it on localhost until the test ends. It returns the base URL,
+// without a slash at the end. Each env is "NAME=value", in addition to this process's environment.
 func Start(tb testing.TB, env ...string) (baseURL string) {
 	tb.Helper()
 	p, baseURL := start(tb, env...)
@@ -21,7 +21,7 @@ func Start(tb testing.TB, env ...string) (baseURL string) {
 	return baseURL
 }
 
-// StartOIDC is Start with AUTH=oidc. It returns also what makes tokens for a subject.
+// StartOIDC is Start with AUTH=oidc. token makes a token for a subject.
 func StartOIDC(tb testing.TB) (baseURL string, token func(subject string) string) {
 	tb.Helper()
 	issuer := authtest.NewIssuer(tb)
@@ -29,7 +29,7 @@ func StartOIDC(tb testing.TB) (baseURL string, token func(subject string) string
 		func(subject string) string { return issuer.Token(map[string]any{"sub": subject, "aud": "agent"}) }
 }
 
-// start is Start for a test that ends the process.
+// start is Start for a test that ends the process itself.
 func start(tb testing.TB, env ...string) (p *process.Process, baseURL string) {
 	tb.Helper()
 	binary := filepath.Join(tb.TempDir(), "agent")

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestReadme runs the agent as the README does, and compares what it prints with what is shown there, which may leave out lines.
+// TestReadme runs the agent as in the README, and compares its output with the README, which may
+// leave out lines.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../README.md")

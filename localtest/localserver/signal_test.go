@@ -10,8 +10,8 @@ import (
 	"a2alambda/localtest/client"
 )
 
-// TestSignal checks that a local server says where it is and what to try, and that a stream that runs when the server is told
-// to end goes on to its own end.
+// TestSignal checks that a local server prints where it is and what to try, and that a running
+// stream continues to its end after the signal.
 func TestSignal(t *testing.T) {
 	t.Parallel()
 	p, url := start(t, "TABLE_NAME=")
