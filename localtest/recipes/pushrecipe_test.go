@@ -15,7 +15,8 @@ import (
 	"a2alambda/localtest/process"
 )
 
-// TestPushRecipe runs the receiver of docs/clients.md, and the command that has a task tell it of its events.
+// TestPushRecipe runs the receiver of docs/clients.md, and the command that registers it for a
+// task.
 func TestPushRecipe(t *testing.T) {
 	t.Parallel()
 	document, err := os.ReadFile("../../docs/clients.md")
