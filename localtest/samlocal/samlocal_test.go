@@ -28,7 +28,7 @@ import (
 	"a2alambda/localtest/samlocal"
 )
 
-// TestSAMLocal runs the functions as they are deployed, built by sam, in containers.
+// TestSAMLocal runs the deployed functions, built by sam, in containers.
 func TestSAMLocal(t *testing.T) {
 	t.Parallel()
 	invoked := make(chan invocation, 10)
@@ -43,16 +43,17 @@ func TestSAMLocal(t *testing.T) {
 	t.Run("push", func(t *testing.T) { t.Parallel(); testSAMPush(t, sam) })
 }
 
-// invocation is a request to Lambda.
 type invocation struct{ path, kind, payload string }
 
-// testSAMAPI asks the agent, which answers buffered. The tasks are in DynamoDB: an agent in another process has the same.
+// testSAMAPI calls the agent, which answers in one piece. Its tasks are in DynamoDB, where a second
+// process finds them.
 func testSAMAPI(t *testing.T, sam *samlocal.SAM) {
 	_, table := dynamodblocal.Table(t)
 	api := sam.StartAPI(t, table)
 	other := localserver.Start(t, "TABLE_NAME="+table, "AWS_ENDPOINT_URL_DYNAMODB="+dynamodblocal.Endpoint(t))
 
-	t.Run("check", func(t *testing.T) { // it answers in one piece, which is no failure
+	// It answers in one piece, which is no failure.
+	t.Run("check", func(t *testing.T) {
 		var out strings.Builder
 		err := check.Run(t.Context(), check.Config{URL: api, Need: []string{"card", "resume", "retry", "list", "refused"}}, &out)
 		if t.Logf("%s", &out); err != nil {
@@ -103,7 +104,7 @@ func testSAMAPI(t *testing.T, sam *samlocal.SAM) {
 	})
 }
 
-// newServer returns a server over the table whose worker never comes.
+// newServer returns a server over the table. Its worker never comes.
 func newServer(t *testing.T, client *dynamodb.Client, table string) *server.Server {
 	l := dynamolog.New(client, table)
 	return server.New(server.Config{Store: l, Retention: time.Hour, Card: demoagent.Card(), Runner: run.New(run.Config{
@@ -112,7 +113,7 @@ func newServer(t *testing.T, client *dynamodb.Client, table string) *server.Serv
 	})})
 }
 
-// leave puts a task into the table that is left to a worker.
+// leave makes a task that is left to a worker.
 func leave(t *testing.T, s *server.Server) a2a.TaskID {
 	t.Helper()
 	req := &a2a.SendMessageRequest{
@@ -126,7 +127,6 @@ func leave(t *testing.T, s *server.Server) a2a.TaskID {
 	return task.ID
 }
 
-// testSAMWorker has the worker run a task to its end.
 func testSAMWorker(t *testing.T, sam *samlocal.SAM) {
 	db, table := dynamodblocal.Table(t)
 	s := newServer(t, db, table)
@@ -143,7 +143,6 @@ func testSAMWorker(t *testing.T, sam *samlocal.SAM) {
 	}
 }
 
-// testSAMPush has the push function find nothing to deliver.
 func testSAMPush(t *testing.T, sam *samlocal.SAM) {
 	_, table := dynamodblocal.Table(t)
 	for _, event := range []string{
@@ -156,7 +155,8 @@ func testSAMPush(t *testing.T, sam *samlocal.SAM) {
 	}
 }
 
-// testSAMSweeper has the sweeper find the one of two tasks whose run was cut off, and the one of two push notifications that is due.
+// testSAMSweeper has one task of two whose run was cut off, and one delivery of two that is due.
+// The sweeper must find both.
 func testSAMSweeper(t *testing.T, sam *samlocal.SAM, invoked <-chan invocation) {
 	db, table := dynamodblocal.Table(t)
 	s := newServer(t, db, table)
@@ -191,7 +191,7 @@ func testSAMSweeper(t *testing.T, sam *samlocal.SAM, invoked <-chan invocation) 
 	for len(invoked) > 0 {
 		got = append(got, <-invoked)
 	}
-	// To sam local the stack's name is "local".
+	// In sam local the stack's name is "local".
 	want := []invocation{
 		{"POST /2015-03-31/functions/local-worker/invocations", "Event", fmt.Sprintf(`{"taskId":%q}`, lost)},
 		{"POST /2015-03-31/functions/local-push/invocations", "Event", `{"taskId":"task","configId":"due"}`},
