@@ -8,7 +8,6 @@ import (
 	"a2alambda/localtest/deploy"
 )
 
-// TestEmulatedMemory checks that the emulated functions have as much memory as the deployed ones.
 func TestEmulatedMemory(t *testing.T) {
 	tm := deploy.Read(t)
 	for name, memory := range Memory {
@@ -22,7 +21,6 @@ func TestEmulatedMemory(t *testing.T) {
 	}
 }
 
-// TestStreamFilter compares the filter of the emulated stream with that of the deployed one.
 func TestStreamFilter(t *testing.T) {
 	events, err := deploy.Read(t).Properties("PushEventSource", deploy.Parameters{"Auth": "none"})
 	if err != nil {
