@@ -34,6 +34,16 @@ func Setup(tb testing.TB, part string) string {
 	return out
 }
 
+// Must ends the test if one of the errors is not nil.
+func Must(tb testing.TB, errs ...error) {
+	tb.Helper()
+	for _, err := range errs {
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
 func install(ctx context.Context, part string) (out, progress string, err error) {
 	if runtime.GOOS != "linux" {
 		return "", "", errors.New("localtest: this needs Linux, for example in a virtual machine")

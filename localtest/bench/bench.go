@@ -15,8 +15,7 @@ import (
 	"a2alambda/localtest/emulator"
 )
 
-// measurement is a part of the benchmark. It says in the section what it measures, and adds
-// samples.
+// measurement is a part of the benchmark. It adds samples to a section, and says what they are.
 type measurement struct {
 	name string
 	run  func(context.Context, *bench, *section) error

@@ -27,17 +27,11 @@ func TestBench(t *testing.T) {
 	localtest.Setup(t, "chromium")
 	dir := t.TempDir()
 	page := filepath.Join(dir, "docs", "performance.md")
-	if err := os.MkdirAll(filepath.Dir(page), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(page, []byte("before\n"+pageBegin+"\nold\n"+pageEnd+"\nafter\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, os.MkdirAll(filepath.Dir(page), 0o755))
+	localtest.Must(t, os.WriteFile(page, []byte("before\n"+pageBegin+"\nold\n"+pageEnd+"\nafter\n"), 0o644))
 	var targets bytes.Buffer
 	results := filepath.Join(dir, "results")
-	if err := measure(t.Context(), config{effort: tiny, out: results, page: page}, t.Output(), &targets); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, measure(t.Context(), config{effort: tiny, out: results, page: page}, t.Output(), &targets))
 	if !strings.Contains(targets.String(), "first byte, in memory, takes") {
 		t.Errorf("the targets are\n%s", &targets)
 	}
@@ -64,8 +58,7 @@ func TestBench(t *testing.T) {
 		limitName, memoryName, memoryName + slower, dynamoName, dynamoName + slower, peerName, memoryName + byHTTP, peerName + byHTTP,
 		"tutorial's Python" + byHTTP,
 	} {
-		// A number of clients has two rows of first bytes; long streams have one, and tokens have
-		// one.
+		// Two rows of first bytes, one of long streams and one of tokens, for a number of clients.
 		if n := strings.Count(text, "\n| "+name+" | "); n < 6 {
 			t.Errorf("%s has %d rows", name, n)
 		}
@@ -75,9 +68,7 @@ func TestBench(t *testing.T) {
 	}
 
 	var got report
-	if err := json.Unmarshal([]byte(read(t, filepath.Join(results, "samples.json"))), &got); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, json.Unmarshal([]byte(read(t, filepath.Join(results, "samples.json"))), &got))
 	if strings.Contains(got.Made, "unknown") || !strings.Contains(text, got.Made) {
 		t.Errorf("the machine is %s", got.Made)
 	}
@@ -101,9 +92,7 @@ func TestBench(t *testing.T) {
 func read(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	return string(b)
 }
 
@@ -223,9 +212,7 @@ Targets:
 
 func TestPage(t *testing.T) {
 	before, _, err := splitPage("../../" + performance)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	if want := "go run ./localtest/bench -docs"; strings.Count(before, want) < 2 {
 		t.Errorf("%s does not name the command %q before the results", performance, want)
 	}

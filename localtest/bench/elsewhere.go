@@ -68,7 +68,7 @@ func (b *bench) lags(ctx context.Context, system *system) (all []float64, err er
 		if subscriber != nil {
 			subscriber.Close()
 		}
-		if ctx.Err() != nil || err == io.EOF && len(all) > n/2 {
+		if ctx.Err() != nil || errors.Is(err, io.EOF) && len(all) > n/2 {
 			return all, ctx.Err()
 		}
 	}
@@ -171,8 +171,7 @@ func measureRecovery(ctx context.Context, b *bench, s *section) error {
 	})
 }
 
-// takeover kills the instance that runs a task. It returns how long a subscriber waits for an
-// event.
+// takeover kills a task's instance. It returns how long a subscriber waits for an event.
 func (b *bench) takeover(ctx context.Context) (time.Duration, error) {
 	r, err := b.startStack(ctx)
 	if err != nil {

@@ -3,11 +3,11 @@ package main
 import (
 	"archive/zip"
 	"bytes"
-	"errors"
 	"os"
 	"path"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/emulator"
 )
 
@@ -24,9 +24,7 @@ func TestSizes(t *testing.T) {
 		t.Run(path.Base(pkg), func(t *testing.T) {
 			t.Parallel()
 			binary, err := emulator.Build(t.Context(), "a2alambda/"+pkg)
-			if err != nil {
-				t.Fatal(err)
-			}
+			localtest.Must(t, err)
 			plain, zipped := sizes(t, binary)
 			t.Logf("%.1f MB, zip %.2f MB", plain, zipped)
 			if zipped > budget || zipped > plain || zipped < 1 {
@@ -40,18 +38,12 @@ func TestSizes(t *testing.T) {
 func sizes(t *testing.T, path string) (plain, zipped float64) {
 	t.Helper()
 	file, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	var out bytes.Buffer
 	z := zip.NewWriter(&out)
 	w, err := z.Create("bootstrap")
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	_, err = w.Write(file)
-	if err := errors.Join(err, z.Close()); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err, z.Close())
 	return float64(len(file)) / 1e6, float64(out.Len()) / 1e6
 }

@@ -36,9 +36,9 @@ func (r *running) stream(ctx context.Context, o load.Order, seen func(sse.Event)
 	for n := 0; ; n++ {
 		e, err := s.Next()
 		switch {
-		case err == io.EOF && n == o.Events && strings.Contains(strings.ToLower(last.Data), "completed"):
+		case errors.Is(err, io.EOF) && n == o.Events && strings.Contains(strings.ToLower(last.Data), "completed"):
 			return first, time.Since(begin), nil
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return 0, 0, fmt.Errorf("order %v got %d events, the last being %s", o, n, last.Data)
 		case err != nil:
 			return 0, 0, err

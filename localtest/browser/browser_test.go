@@ -108,9 +108,7 @@ func (b *browser) tab() *browser {
 	var cancel context.CancelFunc
 	other.ctx, cancel = chromedp.NewContext(b.ctx, chromedp.WithListener(other.listen), chromedp.WithNewWindow(false))
 	b.t.Cleanup(cancel)
-	if err := chromedp.Do(other.ctx); err != nil {
-		b.t.Fatal(err)
-	}
+	localtest.Must(b.t, chromedp.Do(other.ctx))
 	other.do(chromedp.EmulateViewport(1280, 900))
 	return other
 }
@@ -204,9 +202,7 @@ func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, client.Patience)
 	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
-		b.t.Fatal(err)
-	}
+	localtest.Must(b.t, chromedp.Do(ctx, steps...))
 }
 
 // open opens the page at the URL, and waits until it shows an agent.

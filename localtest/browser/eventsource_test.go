@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 )
 
@@ -19,14 +20,10 @@ func TestEventSource(t *testing.T) {
 
 	sent, err := client.NewStream(client.Send(t.Context(), http.MethodPost, s.URL+"/message:stream",
 		`{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"Stream me a response!"}]}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	defer sent.Close()
 	first, err := sent.Next()
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	id := client.TaskIn(t, first.Data)
 
 	b.equal(fmt.Sprintf(`(() => {

@@ -21,9 +21,7 @@ const rich = "# Title\n\nSome **bold** text, `code`, and a [link](https://exampl
 func TestPageAccessible(t *testing.T) {
 	t.Parallel()
 	script, err := os.ReadFile(localtest.Setup(t, "axe"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	x := newScripted(t)
 	server, base := serveRefusing(t, x)
 	b := newBrowser(t)

@@ -8,6 +8,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/chromedp/chromedp"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/stack"
@@ -116,17 +117,14 @@ func TestPageRecent(t *testing.T) {
 	b.becomes(`$all('#recent a')`, `["What should I process?\nwaits for you\n`+eval[string](b, `$text('#recent time')`)+`"]`)
 }
 
-// TestPageKilled kills the instance that runs a task in the middle of its answer: the page finds
-// the rest.
+// TestPageKilled kills the instance that runs a task: the page finds the rest of the answer.
 func TestPageKilled(t *testing.T) {
 	t.Parallel()
 	s, url := stack.New(t, stack.Config{Agent: emulator.Config{Overtime: client.Patience}, Worker: emulator.Config{Overtime: client.Patience}})
 	b := visit(t, url)
 	b.send("Stream me a response!")
 	b.wait(numbers + ` === '1 2'`)
-	if err := s.Agent.Kill(runner(t, s)); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, s.Agent.Kill(runner(t, s)))
 	b.wait(state + ` === 'Completed'`)
 	b.equal(`[$all('.artifact .parts'), `+order+`]`,
 		`[["Your query 'Stream me a response!' has been processed successfully!"],"Events 1 to 6, in order: none missing, none twice."]`)

@@ -10,8 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// TestPageMany shows an answer of 20,000 chunks once, live and replayed, in at most a row per
-// chunk.
+// TestPageMany shows 20,000 chunks once, live and replayed, in at most a row per chunk.
 func TestPageMany(t *testing.T) {
 	t.Parallel()
 	const chunks, lines = 20_000, 1000

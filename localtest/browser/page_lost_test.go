@@ -11,6 +11,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/localserver"
 )
@@ -109,9 +110,7 @@ func TestPageLostCard(t *testing.T) {
 	behind, tokens := localserver.StartOIDC(t)
 	token := tokens("alice")
 	to, err := url.Parse(behind)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	server, base := serveRefusingOf(t, httputil.NewSingleHostReverseProxy(to))
 	b := newBrowser(t)
 	b.open(base + "/")
@@ -125,8 +124,7 @@ func TestPageLostCard(t *testing.T) {
 	b.becomes(`[$all('.skill h3').join(), $text('#recent-note')]`, `["Streaming Response Generator,Input Request","None yet."]`)
 }
 
-// TestPageLostCancel loses the answers to CancelTask: before the task is canceled, after, and
-// always.
+// TestPageLostCancel loses answers to CancelTask: before the task is canceled, after, and always.
 func TestPageLostCancel(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)

@@ -86,8 +86,7 @@ func (b *browser) messageIDs() (ids []string) {
 	return ids
 }
 
-// TestPageUnsent reloads the page while the server may or may not have a message: the page sends it
-// again, and there is one task.
+// TestPageUnsent reloads the page while a message is on its way: it is sent again, and is one task.
 func TestPageUnsent(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)

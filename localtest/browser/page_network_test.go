@@ -15,16 +15,23 @@ import (
 // link is what the page says about its first task's connection.
 const link = `$text('.link')`
 
-// TestPageSilence lets a connection die unnoticed: after two and a half keep-alives the page
-// resumes.
-func TestPageSilence(t *testing.T) {
-	t.Parallel()
+// talkOver begins a conversation, whose first two events come over a route.
+func talkOver(t *testing.T) (scripted, *route, *browser) {
+	t.Helper()
 	x := newScripted(t)
 	way := routeTo(t, servePage(t, x).URL)
 	b := visit(t, way.url())
 	b.send("Hello")
 	x.chunks(t, "One ")
 	b.wait(numbers + ` === '1 2'`)
+	return x, way, b
+}
+
+// TestPageSilence lets a connection die unnoticed: after two and a half keep-alives the page
+// resumes.
+func TestPageSilence(t *testing.T) {
+	t.Parallel()
+	x, way, b := talkOver(t)
 	way.die()
 	x.chunks(t, "two")
 	b.wait(numbers + ` === '1 2 3'`)
@@ -38,12 +45,7 @@ func TestPageSilence(t *testing.T) {
 // goes on when the network is back.
 func TestPageAbsence(t *testing.T) {
 	t.Parallel()
-	x := newScripted(t)
-	way := routeTo(t, servePage(t, x).URL)
-	b := visit(t, way.url())
-	b.send("Hello")
-	x.chunks(t, "One ")
-	b.wait(numbers + ` === '1 2'`)
+	x, way, b := talkOver(t)
 	way.leave()
 	b.becomes(`[`+link+`, `+state+`]`, `["Connection lost. Trying again …","Working"]`)
 	way.refused(t, 7)
@@ -126,8 +128,8 @@ func TestPageHidden(t *testing.T) {
 	}
 }
 
-// TestPageComments reads streams with and without a blank line after a comment, in pieces of all
-// lengths.
+// TestPageComments reads comments with and without a blank line after them, in pieces of any
+// length.
 func TestPageComments(t *testing.T) {
 	t.Parallel()
 	server, base := serveRefusing(t, newScripted(t))

@@ -15,6 +15,8 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/chromedp/cdproto/dom"
 	"github.com/chromedp/chromedp"
+
+	"a2alambda/localtest"
 )
 
 func raw(data []byte, name, mediaType string) *a2a.Part {
@@ -26,9 +28,7 @@ func raw(data []byte, name, mediaType string) *a2a.Part {
 func picture(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 30, 20))); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, png.Encode(&b, image.NewGray(image.Rect(0, 0, 30, 20))))
 	return b.Bytes()
 }
 
@@ -99,9 +99,7 @@ func TestPageAttach(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name string, data []byte) string {
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, os.WriteFile(path, data, 0o600))
 		return path
 	}
 	choose := func(files ...string) {

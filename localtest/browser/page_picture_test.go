@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -65,7 +66,5 @@ func (b *browser) picture(file string) {
 	if err == nil {
 		err = os.WriteFile(file, png, 0o666)
 	}
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	localtest.Must(b.t, err)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 )
 
@@ -119,9 +120,7 @@ type route struct {
 func routeTo(t *testing.T, url string) *route {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	n := &route{listener: l, to: strings.TrimPrefix(url, "http://"), links: map[net.Conn]net.Conn{}}
 	go n.serve()
 	t.Cleanup(func() {

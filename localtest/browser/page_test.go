@@ -265,8 +265,7 @@ func TestPageToken(t *testing.T) {
 	b.checkRequests(base)
 }
 
-// TestPageArtifacts shows that text grows chunk by chunk across a cut connection, and that files
-// can be saved.
+// TestPageArtifacts shows that text grows across a cut connection, and that files can be saved.
 func TestPageArtifacts(t *testing.T) {
 	t.Parallel()
 	x := teller{newPaced(t)}

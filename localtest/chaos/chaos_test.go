@@ -22,8 +22,7 @@ var (
 )
 
 const (
-	// frozen is how long an instance is frozen: longer than a lease, so another takes over its
-	// task.
+	// frozen is how long an instance is frozen: more than a lease, so another takes over its task.
 	frozen = 17 * time.Second
 
 	// recovery is how long after the chaos the last task may end: a lease, a whole task, and

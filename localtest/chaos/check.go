@@ -20,8 +20,7 @@ type Session struct {
 	Frames []Frame
 }
 
-// Frame is a server-sent event: an event of the log. The first one of a session is the task as of
-// that event.
+// Frame is an event of the log or, as the first of a session, the task as of that event.
 type Frame struct {
 	ID   int64
 	JSON []byte // a StreamResponse, as in the log

@@ -103,8 +103,7 @@ func dieBeforeAppend(ctx context.Context, s *scene) {
 	sender.streams(ctx, "", true)
 }
 
-// appendLate freezes an instance with an append in hand. The append is done after a worker's
-// takeover.
+// appendLate freezes an instance with an append in hand, which is done after a worker's takeover.
 func appendLate(ctx context.Context, s *scene) {
 	instance, streamed := s.cutOff(ctx, s.client("sender", s.agent))
 	if err := s.Agent.Freeze(instance); err != nil {

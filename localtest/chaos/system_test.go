@@ -40,8 +40,7 @@ type config struct {
 	deliver func(emulator.Event) int
 }
 
-// lasting is how long an invocation of the second agent, or of the worker, may last: longer than
-// frozen.
+// lasting limits an invocation of the second agent, or of the worker. It is more than frozen.
 const lasting = 30 * time.Second
 
 func start(t *testing.T, c config) *system {

@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"testing"
 	"time"
+
+	"a2alambda/localtest"
 )
 
 // Patience is how long a test waits for what must come.
@@ -21,9 +23,7 @@ const Patience = 3 * time.Minute
 func Receiver(tb testing.TB, handler http.HandlerFunc) (url string) {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.2:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: handler}}
 	s.Start()
 	tb.Cleanup(s.Close)
@@ -53,9 +53,7 @@ const (
 // Body returns the body of an answer, which must have status 200 and the Content-Type.
 func Body(tb testing.TB, wantType string, a Answer, err error) string {
 	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	if got := a.Header.Get("Content-Type"); a.Status != 200 || got != wantType {
 		tb.Fatalf("got %d, %s, want 200 and %s:\n%s", a.Status, got, wantType, a.Body)
 	}
@@ -75,9 +73,7 @@ func Follow(tb testing.TB, url, method, params string, headers ...string) *Strea
 	ctx, cancel := context.WithTimeout(tb.Context(), Patience)
 	tb.Cleanup(cancel)
 	s, err := Open(ctx, url, method, params, headers...)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	tb.Cleanup(func() { s.Close() })
 	return s
 }
@@ -92,8 +88,7 @@ func ByID(task string) string { return fmt.Sprintf(`{"id":%q}`, task) }
 
 var task = regexp.MustCompile(`"result":{(?:"task":{|"kind":"task",)?"id":"([^"]+)"|^{"task":{"id":"([^"]+)"`)
 
-// TaskIn returns the id of the task that is the result, or the first result, in an answer of either
-// version and binding.
+// TaskIn returns the id of the first task in an answer of either version and binding.
 func TaskIn(tb testing.TB, answer string) string {
 	tb.Helper()
 	m := task.FindStringSubmatch(answer)
@@ -116,9 +111,7 @@ var changing = regexp.MustCompile(`"(id|taskId|contextId|messageId|artifactId|ti
 func Same(tb testing.TB, body, file string) {
 	tb.Helper()
 	want, err := os.ReadFile(file)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	if got := changing.ReplaceAllString(body, `"$1":"…"`); got != string(want) {
 		tb.Fatalf("got\n%swant, as in %s,\n%s", got, file, want)
 	}

@@ -17,6 +17,7 @@ import (
 	pb "github.com/a2aproject/a2a-go/v2/a2apb/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/localserver"
 )
@@ -113,17 +114,13 @@ func TestCards(t *testing.T) {
 	delete(fields, "SecurityRequirements")
 	delete(fields, "security_requirements")
 	plain, err := json.Marshal(fields)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 
 	dir := t.TempDir()
 	var names, files []string
 	write := func(name string, card []byte) {
 		file := filepath.Join(dir, fmt.Sprint(len(files), ".json"))
-		if err := os.WriteFile(file, card, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, os.WriteFile(file, card, 0o644))
 		names, files = append(names, name), append(files, file)
 	}
 	for _, f := range cardForms {
@@ -142,9 +139,7 @@ func TestCards(t *testing.T) {
 	for _, r := range readers {
 		for i, file := range files {
 			data, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
+			localtest.Must(t, err)
 			read, err := r.read(data)
 			fmt.Fprintf(&table[i], "  %s: %s\n", r.name, inWords(read, err))
 		}

@@ -97,14 +97,10 @@ func output(t *testing.T, c program, args ...string) string {
 func compare(t *testing.T, got, file string) {
 	t.Helper()
 	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, os.WriteFile(file, []byte(got), 0o644))
 	}
 	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	if got != string(want) {
 		t.Errorf("got\n%s\nwant, as in %s,\n%s", got, file, want)
 	}

@@ -24,6 +24,7 @@ import (
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
+	"a2alambda/localtest"
 )
 
 // form is a way to write the stream of a message.
@@ -168,13 +169,9 @@ func (f form) verdict(saw string) string {
 // goStream streams a message with the Go SDK 2, and describes the result.
 func goStream(t *testing.T, url string) string {
 	card, err := agentcard.DefaultResolver.Resolve(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	client, err := a2aclient.NewFromCard(t.Context(), card)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	m := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("hello"))
 	m.TaskID = "unknown"
 	saw := "events"
@@ -194,13 +191,9 @@ func goStream(t *testing.T, url string) string {
 // oldGoStream is goStream with the Go SDK 0.3.
 func oldGoStream(t *testing.T, url string) string {
 	card, err := oldcard.DefaultResolver.Resolve(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	client, err := oldclient.NewFromCard(t.Context(), card)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	m := old.NewMessage(old.MessageRoleUser, old.TextPart{Text: "hello"})
 	m.TaskID = "unknown"
 	saw := "events"

@@ -15,6 +15,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2aclient/agentcard"
 	"github.com/a2aproject/a2a-go/v2/a2acompat/a2av0"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/localserver"
 )
@@ -57,17 +58,13 @@ type goClient struct {
 
 func newGoClient(t *testing.T, url, version string, binding a2a.TransportProtocol, token string) *goClient {
 	card, err := agentcard.DefaultResolver.Resolve(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	card.SupportedInterfaces = slices.DeleteFunc(card.SupportedInterfaces, func(i *a2a.AgentInterface) bool {
 		return string(i.ProtocolVersion) != version || i.ProtocolBinding != binding
 	})
 	client, err := a2aclient.NewFromCard(t.Context(), card,
 		a2av0.WithJSONRPCTransport(a2av0.JSONRPCTransportConfig{}), a2av0.WithRESTTransport(a2av0.RESTTransportConfig{}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	ctx := a2aclient.AttachServiceParams(t.Context(), a2aclient.ServiceParams{"Authorization": {"Bearer " + token}})
 	c := &goClient{Client: client, t: t, ctx: ctx, context: a2a.NewContextID()}
 	line := []string{"card: " + card.Name}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
 )
 
@@ -179,9 +180,7 @@ func series(t *testing.T, text string) (samples []sample) {
 			return otherwise
 		}
 		value, err := strconv.ParseFloat(m[2], 64)
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		from := number(4, 0)
 		for dated := from; dated <= number(5, from); dated++ {
 			for range number(3, 1) {
@@ -205,8 +204,7 @@ func TestAlarms(t *testing.T) {
 		rings          bool
 		from           int // the latest minute in which the alarm starts
 	}{
-		// A stream that dies at 900 seconds: its date is its beginning, and it is known 16 minutes
-		// later.
+		// A stream dies at 900 seconds: its date is its beginning, it is known 16 minutes later.
 		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm", "Errors 1@10/16;", true, 27},
 		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm", "Errors 1@10/16; Errors 0@0-119;", true, 27},
 		// An error at once is seen within a canary of five minutes.
@@ -250,8 +248,7 @@ func TestAlarms(t *testing.T) {
 			for _, further := range []int{0, 2} {
 				states := a.states(series(t, c.series), 180, further)
 				if name == "SweeperSilentAlarm" {
-					// Outside of these minutes the sweeper has no metrics, which means that it does
-					// not run.
+					// Outside of these minutes there are no metrics, as if the sweeper did not run.
 					states = states[13:120]
 				}
 				first := slices.Index(states, "ALARM")
@@ -290,18 +287,14 @@ func TestAlarms(t *testing.T) {
 func TestAlarmsTell(t *testing.T) {
 	tm := deploy.Read(t)
 	preference, err := json.Marshal(tm.Resources["AgentFunction"].Properties["DeploymentPreference"])
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	const version = `{"Fn::GetAtt":["AgentFunction.Version","Version"]}`
 	for name, r := range tm.Resources {
 		if r.Type != "AWS::CloudWatch::Alarm" {
 			continue
 		}
 		data, err := json.Marshal(r.Properties)
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		takesBack := strings.Contains(string(preference), `{"Ref":"`+name+`"}`)
 		if of := strings.Contains(strings.ReplaceAll(string(data), `["AgentFunction","Version.Version"]`, `["AgentFunction.Version","Version"]`), version); of != takesBack {
 			t.Errorf("%s takes a version back: %t; it is a version's own: %t", name, takesBack, of)

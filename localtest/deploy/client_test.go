@@ -10,6 +10,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2aclient"
 	"github.com/a2aproject/a2a-go/v2/a2aclient/agentcard"
 
+	"a2alambda/localtest"
 	agent "a2alambda/localtest/client"
 )
 
@@ -37,9 +38,7 @@ func newClient(t testing.TB, url string, transport http.RoundTripper) *client {
 		direct.SupportedInterfaces = append(direct.SupportedInterfaces, &there)
 	}
 	c.Client, err = a2aclient.NewFromCard(t.Context(), &direct, a2aclient.WithJSONRPCTransport(c.http))
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	return c
 }
 
@@ -70,15 +69,11 @@ func (c *client) later(t testing.TB, config a2a.SendMessageConfig) *a2a.Task {
 	t.Helper()
 	config.ReturnImmediately = true
 	sent, err := c.SendMessage(t.Context(), &a2a.SendMessageRequest{Message: text("Stream me a response!"), Config: &config})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	id := sent.(*a2a.Task).ID
 	var last a2a.Event
 	for event, err := range c.SubscribeToTask(t.Context(), &a2a.SubscribeToTaskRequest{ID: id}) {
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		last = event
 	}
 	task, err := c.GetTask(t.Context(), &a2a.GetTaskRequest{ID: id})
@@ -104,8 +99,6 @@ func describe(e a2a.Event) string {
 func status(t testing.TB, url string, transport http.RoundTripper) (int, string) {
 	t.Helper()
 	a, err := agent.Read(agent.Through(t.Context(), transport, http.MethodGet, url+"tasks", "", "A2A-Version", "1.0"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	return a.Status, a.Body
 }

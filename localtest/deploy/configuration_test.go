@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
 )
 
@@ -18,9 +19,7 @@ var reference = regexp.MustCompile(`"Ref":"(\w+)"|\$\{(\w+)\}|"(?:Condition":|Fn
 func parametersIn(t *testing.T, tm *deploy.Template, value any, found map[string]bool) {
 	t.Helper()
 	text, err := json.Marshal(value)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	for _, m := range reference.FindAllStringSubmatch(string(text), -1) {
 		if name := m[1] + m[2]; name != "" {
 			_, found[name] = tm.Parameters[name]

@@ -1,5 +1,4 @@
-// Package deploy_test deploys template.yaml to an emulated AWS account, and checks what
-// CloudFormation makes of it.
+// Package deploy_test deploys template.yaml to an emulated AWS account, and checks the stack.
 package deploy_test
 
 import (
@@ -21,6 +20,7 @@ import (
 
 	"a2alambda/internal/auth/authtest"
 	"a2alambda/internal/check"
+	"a2alambda/localtest"
 	"a2alambda/localtest/ministack"
 	"a2alambda/localtest/samlocal"
 
@@ -195,8 +195,7 @@ func (d *deployment) api(t *testing.T, s *stack, auth string) {
 	}
 }
 
-// enforced takes a permission away from the agent. The agent then fails, so the account enforces
-// the roles' policies.
+// enforced takes a permission away: the agent must fail, as the account enforces policies.
 func (d *deployment) enforced(t *testing.T, s *stack, auth string) {
 	t.Helper()
 	policy := map[string]string{
@@ -205,9 +204,7 @@ func (d *deployment) enforced(t *testing.T, s *stack, auth string) {
 	}
 	iam := func(action string) {
 		t.Helper()
-		if err := d.query(t.Context(), "iam", "2010-05-08", action, policy, new(struct{})); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, d.query(t.Context(), "iam", "2010-05-08", action, policy, new(struct{})))
 	}
 	c := newClient(t, s.outputs(t)["AgentUrl"], d.caller(auth))
 	iam("PutRolePolicy")
@@ -242,8 +239,7 @@ func (d *deployment) refuse(t *testing.T, s *stack) {
 	}
 }
 
-// takeBack deploys a value with which no function can start, as only the functions can tell: the
-// hook refuses the version.
+// takeBack deploys a value that only the functions know to be wrong: the hook refuses the version.
 func (d *deployment) takeBack(t *testing.T, s *stack, auth string) {
 	t.Helper()
 	before := s.version(t)
@@ -267,9 +263,7 @@ func (d *deployment) delete(t *testing.T, s *stack) {
 		t.Fatalf("sam delete: %v\n%s", err, out)
 	}
 	list, err := d.lambda().ListFunctions(t.Context(), &lambda.ListFunctionsInput{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	for _, f := range list.Functions {
 		if strings.HasPrefix(aws.ToString(f.FunctionName), s.name) {
 			t.Errorf("%s is left of the stack", aws.ToString(f.FunctionName))

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
 )
 
@@ -15,9 +16,7 @@ import (
 // that the template needs, and that it has * only for resources without a predictable name.
 func TestDeployerPolicy(t *testing.T) {
 	text, err := os.ReadFile("../../docs/deployer-policy.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	var policy struct {
 		Version   string
 		Statement []struct {
@@ -28,13 +27,9 @@ func TestDeployerPolicy(t *testing.T) {
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&policy); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, d.Decode(&policy))
 	var compact bytes.Buffer
-	if err := json.Compact(&compact, text); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, json.Compact(&compact, text))
 	if compact.Len() > 6144 { // a managed policy's limit
 		t.Errorf("the policy has %d characters", compact.Len())
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
 )
 
@@ -51,13 +52,11 @@ Resources:
   Queue: {Type: "AWS::SQS::Queue", Properties: {QueueName: !Ref Name}}
 `
 
-// TestFaultsAreFound checks that the faults are found which TestChanges and TestPermissions look
+// TestFaultsAreFound proves that TestChanges and TestPermissions find the faults that they look
 // for.
 func TestFaultsAreFound(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "template.yaml")
-	if err := os.WriteFile(path, []byte(faulty), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, os.WriteFile(path, []byte(faulty), 0o600))
 	template := deploy.Expand(t, path, deploy.Parameters{})[0]
 	stack := func(p deploy.Parameters) *deploy.Stack { return stackOf(t, template, p) }
 	a, b := stack(nil), stack(deploy.Parameters{"Model": "b"})

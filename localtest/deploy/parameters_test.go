@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
 )
 
@@ -24,9 +25,7 @@ var repeated = regexp.MustCompile(`\{(.+?)\*(\d+)\}`)
 func readParameters(t testing.TB) (all []given) {
 	t.Helper()
 	text, err := os.ReadFile("testdata/parameters.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	says := ""
 	for line := range strings.Lines(string(text)) {
 		list, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "  ")
@@ -70,8 +69,7 @@ func TestParameters(t *testing.T) {
 	}
 }
 
-// refuseAll asks CloudFormation for a change set for each refused case, or, without -full, for each
-// tenth.
+// refuseAll asks CloudFormation for a change set per refused case: each tenth, or all with -full.
 func (s *stack) refuseAll(t *testing.T) {
 	t.Helper()
 	for i, b := range readParameters(t) {

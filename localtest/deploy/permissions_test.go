@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
 )
 
@@ -65,12 +66,10 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-// notDeployed are functions with requests that no deployed function makes: the template makes the
-// table.
+// notDeployed are functions that no deployed function calls: the template makes the table.
 var notDeployed = []string{"dynamolog.Schema", "dynamolog.CreateTable"}
 
-// TestCallers compares the callers in Needs with the source: each function that makes a request,
-// and which.
+// TestCallers compares the callers in Needs with the requests that functions in the source make.
 func TestCallers(t *testing.T) {
 	named, made := map[string]bool{}, map[string]bool{}
 	for _, n := range deploy.Needs {
@@ -98,9 +97,7 @@ func TestCallers(t *testing.T) {
 			}
 			return nil
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 	}
 	for what := range named {
 		if !made[what] {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"a2alambda/localtest"
 	agent "a2alambda/localtest/client"
 	"a2alambda/localtest/deploy"
 	"a2alambda/localtest/localserver"
@@ -30,6 +31,7 @@ func properties(t *testing.T, tm *deploy.Template, resource string, p deploy.Par
 
 // TestRestAPI checks that with Auth iam the REST API admits only signed requests, limits requests,
 // and leads to the alias.
+// alias.
 func TestRestAPI(t *testing.T) {
 	tm := deploy.Read(t)
 	for signed, p := range map[bool]deploy.Parameters{false: {"Auth": "none", "RestApi": "yes"}, true: {"Auth": "iam", "RestApi": "logged"}} {
@@ -99,9 +101,7 @@ func TestPreflight(t *testing.T) {
 	t.Parallel()
 	tm := deploy.Read(t)
 	resp, err := agent.Do(t.Context(), http.MethodOptions, localserver.Start(t, "TABLE_NAME=")+"/", "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	list := func(s string) []string {
 		fields := strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\'' })
 		slices.Sort(fields)

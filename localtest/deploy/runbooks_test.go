@@ -28,9 +28,7 @@ import (
 func runbook(t testing.TB, section string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(deploy.Root(t), "docs", "operations.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	_, text, found := strings.Cut(string(data), "\n## "+section+"\n")
 	text, _, _ = strings.Cut(text, "\n## ")
 	var commands []string
@@ -50,12 +48,8 @@ func (s *stack) run(t testing.TB, commands string) string {
 	programs := t.TempDir()
 	sam := fmt.Sprintf("#!/bin/bash\n# deploy --config-env prod …\nexec %s deploy --config-file %s --config-env %s --stack-name %s --template-file %s "+
 		"--no-confirm-changeset --no-fail-on-empty-changeset \"${@:4}\"\n", localtest.Setup(t, "sam"), config(t), s.env, s.name, s.template)
-	if err := os.WriteFile(filepath.Join(programs, "sam"), []byte(sam), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(localtest.Setup(t, "aws"), filepath.Join(programs, "aws")); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, os.WriteFile(filepath.Join(programs, "sam"), []byte(sam), 0o700))
+	localtest.Must(t, os.Symlink(localtest.Setup(t, "aws"), filepath.Join(programs, "aws")))
 	cmd := exec.CommandContext(t.Context(), "bash", "-euc", commands)
 	cmd.Dir = filepath.Dir(s.template)
 	cmd.Env = append(s.Environ(), "SAM_CLI_TELEMETRY=0", "SAM_CLI_POLL_DELAY=1", "STACK="+s.name, "REGION="+ministack.Region,
@@ -132,9 +126,7 @@ func (s *stack) rotate(t *testing.T, c *client) {
 func (s *stack) keys(t testing.TB, c *client) (ids []string) {
 	t.Helper()
 	a, err := agent.Read(agent.Through(t.Context(), s.account, http.MethodGet, c.url+".well-known/jwks.json", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	for _, m := range regexp.MustCompile(`"kid":"([^"]+)"`).FindAllStringSubmatch(a.Body, -1) {
 		ids = append(ids, m[1])
 	}
@@ -145,9 +137,7 @@ func (s *stack) keys(t testing.TB, c *client) (ids []string) {
 func (s *stack) has(t testing.TB, table string, id a2a.TaskID) bool {
 	t.Helper()
 	out, err := s.dynamodb().Scan(t.Context(), &dynamodb.ScanInput{TableName: &table})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	return slices.ContainsFunc(out.Items, func(item map[string]types.AttributeValue) bool {
 		key, ok := item["pk"].(*types.AttributeValueMemberS)
 		return ok && key.Value == string(id)

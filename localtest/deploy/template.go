@@ -61,9 +61,7 @@ func Expand(tb testing.TB, file string, sets ...Parameters) []*Template {
 	for _, source := range expanded.Templates {
 		source = named.ReplaceAll(source, []byte("${1}"))
 		t := &Template{source: source, createOnly: expanded.CreateOnly}
-		if err := json.Unmarshal(source, t); err != nil {
-			tb.Fatal(err)
-		}
+		localtest.Must(tb, json.Unmarshal(source, t))
 		templates = append(templates, t)
 	}
 	return templates
@@ -87,9 +85,7 @@ func Lint(tb testing.TB, templates ...json.RawMessage) [][]Finding {
 func ask(tb testing.TB, what string, question, answer any) {
 	tb.Helper()
 	asked, err := json.Marshal(question)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	python := filepath.Join(filepath.Dir(localtest.Setup(tb, "sam")), "python")
 	cmd := exec.CommandContext(tb.Context(), python, "-c", samScript, what)
 	var stderr strings.Builder
@@ -123,8 +119,7 @@ type Resource struct {
 	uses []string // the resources that it refers to or depends on, sorted
 }
 
-// Stack evaluates the template with parameters. An unknown function, or a reference to nothing, is
-// an error.
+// Stack evaluates the template. An unknown function, or a reference to nothing, is an error.
 func (t *Template) Stack(p Parameters) (s *Stack, err error) {
 	e, err := newEvaluator(t, p)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
 )
 
@@ -66,8 +67,7 @@ var changes = map[string]change{
 	"Release":              {"1a2b3c-1", ""},
 }
 
-// changesOf returns a change of each parameter of the template, from changes, or to another allowed
-// value.
+// changesOf returns a change of each parameter, from changes or to another allowed value.
 func changesOf(t testing.TB, template *deploy.Template) map[string]change {
 	t.Helper()
 	all := map[string]change{}
@@ -192,8 +192,7 @@ var replaced = map[string]string{
 	"NewVersionInternalErrorsAlarm": "it watches one version",
 }
 
-// kept are the types that must survive every change of parameters: they have data, or others know
-// their names.
+// kept are types that survive every change: they have data, or others know their names.
 var kept = []string{"AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::Lambda::Function", "AWS::Lambda::Alias", "AWS::Lambda::Url", "AWS::IAM::Role"}
 
 // TestChanges compares the stack before and after each change of a parameter, and between each Auth
@@ -230,9 +229,7 @@ func TestChanges(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(ofParameters)) {
 		before, after := ofParameters[name].beforeAndAfter(name)
 		from, err := template.Stack(before)
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		to := stackOf(t, template, after)
 		check(fmt.Sprintf("%s from %v", name, before), from, to)
 		check(fmt.Sprintf("%s back to %v", name, before), to, from)
@@ -251,9 +248,7 @@ func TestChanges(t *testing.T) {
 	}
 	const golden = "testdata/changes.txt"
 	if *update {
-		if err := os.WriteFile(golden, []byte(text.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, os.WriteFile(golden, []byte(text.String()), 0o644))
 	}
 	want, err := os.ReadFile(golden)
 	if err != nil || string(want) != text.String() {

@@ -68,8 +68,7 @@ func TestCancel(t *testing.T) {
 			var s *system
 			var original, subscriber *stream
 			var task, reply string
-			// The agent ends after three seconds. On a busy machine the cancellation may come too
-			// late.
+			// On a busy machine the cancellation may come after the agent's three seconds.
 			for range 5 {
 				s = newSystem(t, options{})
 				s.warm(t, 3)
@@ -163,8 +162,9 @@ func TestSameMessage(t *testing.T) {
 	}
 }
 
-// TestNextTurn checks that a subscriber to a task in state input-required sees the next turn, which
-// another instance runs.
+// TestNextTurn checks that the subscriber to a waiting task sees the next turn, which another
+// instance runs.
+// instance.
 func TestNextTurn(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, options{})

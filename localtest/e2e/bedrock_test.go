@@ -10,6 +10,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/bedrock/bedrocktest"
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 )
 
@@ -33,9 +34,7 @@ func asking(conversation, question string) string {
 func (s *system) answer(t *testing.T, id string) (text string, state a2a.TaskState) {
 	t.Helper()
 	snapshot, err := s.log.Load(t.Context(), a2a.TaskID(id))
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	for _, a := range snapshot.Task.Artifacts {
 		for _, p := range a.Parts {
 			text += p.Text()
@@ -44,8 +43,7 @@ func (s *system) answer(t *testing.T, id string) (text string, state a2a.TaskSta
 	return text, snapshot.Task.Status.State
 }
 
-// TestBedrock configures the deployed system by environment variables only, to host the Bedrock
-// agent.
+// TestBedrock hosts the Bedrock agent in the deployed system, by environment variables only.
 func TestBedrock(t *testing.T) {
 	t.Parallel()
 	t.Run("conversation", func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"a2alambda/internal/auth/authtest"
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/emulator"
 )
@@ -47,9 +48,7 @@ func TestCallers(t *testing.T) {
 func testCallers(t *testing.T, s *system, scheme string, alice, aliceAgain, bob http.RoundTripper, refused map[string]http.RoundTripper) {
 	call := func(as http.RoundTripper, verb, path, body string) (status int, challenge, answer string) {
 		a, err := client.Read(client.Through(t.Context(), as, verb, s.url+path, body, "A2A-Version", "1.0"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		return a.Status, a.Header.Get("WWW-Authenticate"), a.Body
 	}
 	const ask = `{"message":{"messageId":"m-1","role":"ROLE_USER","parts":[{"data":1}]}}`

@@ -10,6 +10,7 @@ import (
 
 	"a2alambda/internal/auth/authtest"
 	"a2alambda/internal/check"
+	"a2alambda/localtest"
 	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/stack"
 )
@@ -35,9 +36,7 @@ func TestCheck(t *testing.T) {
 		t.Parallel()
 		s := newSystem(t, options{webhooks: "127.0.0.0/8", givenUp: func(emulator.Event) {}})
 		receiver, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		defer receiver.Close()
 		checkSystem(t, check.Config{
 			URL: s.url, Long: 15 * time.Second, Need: append([]string{"push"}, streams...),

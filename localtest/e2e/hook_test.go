@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
@@ -43,16 +44,13 @@ func (functions hooked) start(t *testing.T) *running {
 			c.Log = t.Output()
 		}
 		f, err := emulator.New(c)
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		t.Cleanup(func() { f.Close() })
 		r.functions = append(r.functions, f)
 	}
 	var err error
-	if r.Lambda, err = emulator.NewLambda(emulator.LambdaConfig{Functions: r.functions, Log: t.Output()}); err != nil {
-		t.Fatal(err)
-	}
+	r.Lambda, err = emulator.NewLambda(emulator.LambdaConfig{Functions: r.functions, Log: t.Output()})
+	localtest.Must(t, err)
 	return r
 }
 
@@ -94,8 +92,7 @@ func (functions hooked) checkedBy(t *testing.T, event string) (told, log string)
 	return told, printed.String()
 }
 
-// deployedFunctions returns the functions over a table, as they are deployed, with the permissions
-// of the template.
+// deployedFunctions returns the functions over a table, with the permissions of the template.
 func deployedFunctions(t *testing.T) hooked {
 	t.Helper()
 	_, table := dynamodblocal.Table(t)
@@ -171,13 +168,9 @@ func TestHookRefusesValues(t *testing.T) {
 	t.Parallel()
 	key := func(curve elliptic.Curve, marshal func(*ecdsa.PrivateKey) ([]byte, error), kind string) string {
 		k, err := ecdsa.GenerateKey(curve, rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		der, err := marshal(k)
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 	}
 	pkcs8 := func(k *ecdsa.PrivateKey) ([]byte, error) { return x509.MarshalPKCS8PrivateKey(k) }

@@ -19,6 +19,7 @@ import (
 
 	"a2alambda/internal/auth/authtest"
 	"a2alambda/internal/telemetry"
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/process"
@@ -195,8 +196,8 @@ func TestLogs(t *testing.T) {
 			path, webhook.URL+"/"+path+"?x="+secret, secret, secret)
 	}
 
-	// An instance is killed in the middle of a run. The sweeper finds the task when the lease has
-	// ended, after 15 seconds.
+	// An instance is killed. After 15 seconds, when the lease has ended, the sweeper finds the
+	// task.
 	lost := a2a.TaskID(client.TaskIn(t, do(token, "SendMessage", params(`,"configuration":{"returnImmediately":true}`))))
 	client.Await(t, 10*time.Millisecond, func() string {
 		snapshot, err := s.log.Load(t.Context(), lost)
@@ -205,9 +206,7 @@ func TestLogs(t *testing.T) {
 		}
 		return fmt.Sprintf("the worker does not run the task: %+v, %v", snapshot, err)
 	})
-	if err := s.Worker.Kill(busy(t, s.Worker)); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, s.Worker.Kill(busy(t, s.Worker)))
 
 	var group sync.WaitGroup
 	group.Go(func() { do(token, "SendStreamingMessage", params("")) }) // ends in a hand-over
@@ -239,9 +238,7 @@ func TestLogs(t *testing.T) {
 	sweeping := time.NewTicker(time.Second)
 	defer sweeping.Stop()
 	for end := time.Now().Add(client.Patience); !strings.Contains(printed.String(), `"recoveries":1`) && time.Now().Before(end); <-sweeping.C {
-		if err := s.Sweep(); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, s.Sweep())
 	}
 	printed.await(t,
 		`"message":"request","operation":"SendStreamingMessage","version":"1.0","binding":"JSONRPC","task":.*"firstByteMs":.*"writeUnits":`,

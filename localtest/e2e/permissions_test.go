@@ -58,8 +58,8 @@ func permittedLambda(t testing.TB, endpoint func() string, function string) (gua
 	})
 }
 
-// guard returns a service that passes on what a function needs, and refuses the rest. describe
-// returns a request's action and resource.
+// guard returns a service for a function's needs only. describe returns a request's action and
+// resource.
 func guard(
 	t testing.TB, function string, endpoint func() string, describe func(*http.Request, []byte) (action, on string),
 ) (guarded string) {
@@ -101,8 +101,7 @@ func guard(
 	return server.URL
 }
 
-// uncalled returns the calls that nobody has made. It leaves out the hook's and those to models,
-// which these tests do not see.
+// uncalled returns the calls that nobody made, without those that these tests cannot see.
 func uncalled() []string {
 	var all []string
 	for _, n := range deploy.Needs {

@@ -21,6 +21,7 @@ import (
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
+	"a2alambda/localtest"
 	"a2alambda/localtest/dynamodblocal"
 )
 
@@ -52,9 +53,7 @@ func readAll(t testing.TB, s *server.Stream) (n int) {
 		if errors.Is(err, io.EOF) {
 			return n
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		n += len(events)
 	}
 }
@@ -85,9 +84,7 @@ func TestPriceOfTask(t *testing.T) {
 			client, table := dynamodblocal.Table(t)
 			client, meter := dynamodblocal.NewMeter(client)
 			s, err := newServer(t, client, table, test.executor).SendStreamingMessage(t.Context(), server.Caller{}, ask("Stream me a response!"))
-			if err != nil {
-				t.Fatal(err)
-			}
+			localtest.Must(t, err)
 			if n := readAll(t, s); n != test.events {
 				t.Errorf("the task had %d events, want %d", n, test.events)
 			}
@@ -131,9 +128,7 @@ func TestPriceOfAnswer(t *testing.T) {
 
 	meter.Reset()
 	list, err := s.ListTasks(t.Context(), server.Caller{}, &a2a.ListTasksRequest{PageSize: page})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	u := meter.Units()
 	t.Logf("a page of %d: %d requests, %v read units", len(list.Tasks), u.Requests, u.Read)
 	if len(list.Tasks) != page || u.Read > listBudget || u.Read < page/2 || u.Write > 0 {
@@ -157,19 +152,13 @@ func TestPriceOfSubscriber(t *testing.T) {
 		<-quiet
 		yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
 	})).SendStreamingMessage(t.Context(), server.Caller{}, ask(message.String()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	var task struct{ Task struct{ ID a2a.TaskID } }
-	if err := json.Unmarshal(running.First.JSON, &task); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, json.Unmarshal(running.First.JSON, &task))
 
 	metered, meter := dynamodblocal.NewMeter(client)
 	s, err := newServer(t, metered, table, nil).SubscribeToTask(t.Context(), server.Caller{}, &a2a.SubscribeToTaskRequest{ID: task.Task.ID})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	await := func(requests int) {
 		for end := time.Now().Add(time.Minute); meter.Units().Requests < requests; time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(end) {

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"a2alambda/internal/push"
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/emulator"
 )
@@ -122,9 +123,7 @@ func (s *system) hook(t *testing.T, task, url string) {
 			Push: a2a.PushConfig{TaskID: snapshot.Head.ID, ID: "hook", URL: url, Token: "token"},
 		})
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 }
 
 // passTime makes the deliveries due that wait for another try, as if minutes had passed.
@@ -272,8 +271,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// TestWebhookGone checks that delivery ends when a webhook is gone, and that the log names the
-// webhook.
+// TestWebhookGone checks that delivery to a lost webhook ends, and that the log names the webhook.
 func TestWebhookGone(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t, "")

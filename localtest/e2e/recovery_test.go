@@ -7,12 +7,12 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
-	"a2alambda/localtest/emulator"
 )
 
-// In these tests a worker runs a task: from its beginning, or after its run was cut off. The stream
-// of events is the same as without that.
+// In these tests a worker runs a task, from its beginning or after a cut. No client sees a
+// difference.
 
 // sendAndReturn sends the tutorial's message with returnImmediately, and returns the task's id.
 func sendAndReturn(t *testing.T, s *system, p protocol) string {
@@ -69,9 +69,7 @@ func TestReturnImmediately(t *testing.T) {
 			}
 			wantWhole(t, s, id)
 			snapshot, err := s.log.Load(t.Context(), a2a.TaskID(id))
-			if err != nil {
-				t.Fatal(err)
-			}
+			localtest.Must(t, err)
 			if n := snapshot.Lease.Epoch; n != 2 { // 1 is the first
 				t.Errorf("the lease is in epoch %d: the task was run more than once", n)
 			}
@@ -82,11 +80,6 @@ func TestReturnImmediately(t *testing.T) {
 // TestCutOff ends the instance that runs a task, in the middle. The lease lasts 15 seconds.
 func TestCutOff(t *testing.T) {
 	t.Parallel()
-	kill := func(t *testing.T, f *emulator.Emulator) {
-		if err := f.Kill(busy(t, f)); err != nil {
-			t.Fatal(err)
-		}
-	}
 	t.Run("with a subscriber", func(t *testing.T) {
 		t.Parallel()
 		s := newSystem(t, options{})
@@ -97,9 +90,7 @@ func TestCutOff(t *testing.T) {
 		id := original.task(t)
 		subscriber := s.follow(t, v03.subscribe, client.ByID(id), "1")
 		original.take(t, 1)
-		if err := s.Agent.Kill(runs); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, s.Agent.Kill(runs))
 		original.rest(t, true)
 		subscriber.rest(t, false)
 		if !strings.HasPrefix(subscriber.String(), original.String()) {
@@ -113,12 +104,10 @@ func TestCutOff(t *testing.T) {
 		s := newSystem(t, options{})
 		original := s.follow(t, v03.stream, v03.tutorial(), "")
 		original.take(t, 3)
-		kill(t, s.Agent)
+		localtest.Must(t, s.Agent.Kill(busy(t, s.Agent)))
 		original.rest(t, true)
 		client.Await(t, time.Second, func() string {
-			if err := s.Sweep(); err != nil {
-				t.Fatal(err)
-			}
+			localtest.Must(t, s.Sweep())
 			if len(s.jobs) > 0 {
 				return ""
 			}
@@ -133,7 +122,7 @@ func TestCutOff(t *testing.T) {
 		id := sendAndReturn(t, s, v03)
 		subscriber := s.follow(t, v03.subscribe, client.ByID(id), "1")
 		subscriber.take(t, 3)
-		kill(t, s.Worker)
+		localtest.Must(t, s.Worker.Kill(busy(t, s.Worker)))
 		subscriber.rest(t, false)
 		client.Same(t, subscriber.String(), "testdata/stream.txt")
 		wantWhole(t, s, id)
@@ -145,15 +134,11 @@ func TestCutOff(t *testing.T) {
 		original := s.follow(t, v03.stream, v03.tutorial(), "")
 		original.take(t, 2)
 		runs := busy(t, s.Agent)
-		if err := s.Agent.Freeze(runs); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, s.Agent.Freeze(runs))
 		id := original.task(t)
 		subscriber := s.follow(t, v03.subscribe, client.ByID(id), "1")
 		subscriber.rest(t, false)
-		if err := s.Agent.Thaw(runs); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, s.Agent.Thaw(runs))
 		original.rest(t, false)
 		if !strings.HasPrefix(subscriber.String(), original.String()) {
 			t.Errorf("the stream that stood still showed\n%sits subscriber saw\n%s", original, subscriber)
@@ -163,8 +148,7 @@ func TestCutOff(t *testing.T) {
 	})
 }
 
-// TestDeadline limits an invocation to two seconds, where the agent takes three, and to five more
-// for a clean end.
+// TestDeadline gives an invocation two of the agent's three seconds, and five for a clean end.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	short := options{agentTimeout: 7 * time.Second, workerTimeout: 7 * time.Second}

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"a2alambda/internal/dynamolog"
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
@@ -51,14 +52,13 @@ type system struct {
 
 type options struct {
 	agentTimeout, workerTimeout time.Duration
-	// deliver says how often the nth event for the worker is delivered, counted from 0. Nil means
-	// once.
+	// deliver says how often the nth event for the worker is delivered, from 0. Nil means once.
 	deliver func(n int) int
 	// webhooks, if set, is the network (CIDR) where webhooks are allowed. It adds the push function
 	// and the table's stream. givenUp gets the failed events of that function.
 	webhooks string
 	givenUp  func(emulator.Event)
-	// auth are environment variables that say who may call the agent. callers are the callers that
+	// auth are environment variables that say who may call the agent. callers are the callers who
 	// sign requests.
 	auth    []string
 	callers map[string]emulator.Caller
@@ -130,9 +130,7 @@ func (s *system) warm(t testing.TB, instances int) {
 				return err
 			})
 		}
-		if err := group.Wait(); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, group.Wait())
 	}
 }
 
@@ -209,9 +207,7 @@ func (s *system) follow(t testing.TB, method, params, last string) *stream {
 	ctx, cancel := context.WithTimeout(t.Context(), client.Patience)
 	t.Cleanup(cancel)
 	st, err := s.open(ctx, method, params, last)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	return st
 }
 

@@ -16,14 +16,13 @@ const (
 	// headers and cookies, eight NUL bytes, the body.
 	streamType = "application/vnd.awslambda.http-integration-response"
 
-	// maxPrelude is the longest prelude, maxBuffered the longest answer that is no stream, in
-	// bytes.
+	// maxPrelude is the longest prelude, maxBuffered the longest answer in one piece, in bytes.
 	maxPrelude  = 1 << 20
 	maxBuffered = 6 << 20
 )
 
-// client is the other end of the function URL. Writing to it never fails: Lambda ignores a client
-// that has gone.
+// client is the other end of the function URL. Writing to it never fails: Lambda ignores that a
+// client has gone.
 type client struct {
 	w     http.ResponseWriter
 	inv   *invocation

@@ -163,8 +163,8 @@ func (e *Emulator) Freeze(id string) error {
 	return nil
 }
 
-// Thaw lets an instance go on after Freeze. It is an error if the invocation has ended meanwhile,
-// or the instance has died.
+// Thaw ends a Freeze. It is an error if the invocation has ended meanwhile, or the instance has
+// died.
 func (e *Emulator) Thaw(id string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -185,8 +185,7 @@ func (e *Emulator) find(id string) *instance {
 	return e.instances[n]
 }
 
-// Close kills all instances, and waits for their end. Running requests are cut, and later ones get
-// status 503.
+// Close kills all instances and waits. Running requests are cut, later ones get status 503.
 func (e *Emulator) Close() error {
 	e.mu.Lock()
 	e.closed = true

@@ -135,9 +135,7 @@ func TestFrozen(t *testing.T) {
 	count := filepath.Join(t.TempDir(), "count")
 	size := func() int64 {
 		info, err := os.Stat(count)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		return info.Size()
 	}
 	f.text(t, "/background?count="+url.QueryEscape(count))
@@ -175,9 +173,7 @@ func TestKill(t *testing.T) {
 	g.pass(t, 200)
 	line(t, response.Body)
 	first := f.Instances()[0]
-	if err := f.Kill(first.ID); err != nil {
-		t.Fatal(err)
-	}
+	must(t, f.Kill(first.ID))
 	if rest, err := io.ReadAll(response.Body); len(rest) > 0 || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("after the kill: %q, %v", rest, err)
 	}
@@ -188,14 +184,10 @@ func TestKill(t *testing.T) {
 	}
 
 	// First a frozen one that the emulator kills, then one that it does not.
-	if err := f.Kill(f.Instances()[0].ID); err != nil {
-		t.Fatal(err)
-	}
+	must(t, f.Kill(f.Instances()[0].ID))
 	third := f.text(t, "/pid")
 	pid, _ := strconv.Atoi(third)
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	must(t, syscall.Kill(pid, syscall.SIGKILL))
 	if fourth := f.text(t, "/pid"); second == third || third == fourth {
 		t.Errorf("processes %s, %s, %s", second, third, fourth)
 	}
@@ -211,9 +203,7 @@ func TestFreezeBusy(t *testing.T) {
 	line(t, response.Body)
 	i := f.Instances()[0]
 	for range 2 { // a second time changes nothing
-		if err := f.Freeze(i.ID); err != nil {
-			t.Fatal(err)
-		}
+		must(t, f.Freeze(i.ID))
 	}
 	if !stopped(t, i.PID) {
 		t.Fatal("the process runs")
@@ -221,15 +211,11 @@ func TestFreezeBusy(t *testing.T) {
 	if got := f.text(t, "/pid"); got == strconv.Itoa(i.PID) {
 		t.Error("the frozen instance answered")
 	}
-	if err := f.Thaw(i.ID); err != nil {
-		t.Fatal(err)
-	}
+	must(t, f.Thaw(i.ID))
 	g.pass(t, 200)
 	line(t, response.Body)
 
-	if err := f.Freeze(i.ID); err != nil {
-		t.Fatal(err)
-	}
+	must(t, f.Freeze(i.ID))
 	if rest, err := io.ReadAll(response.Body); len(rest) > 0 || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("at the deadline: %q, %v", rest, err)
 	}
@@ -278,13 +264,9 @@ func TestClientGone(t *testing.T) {
 	f, g := start(t, emulator.Config{}), newGate(t)
 	ctx, leave := context.WithCancel(t.Context())
 	r, err := http.NewRequestWithContext(ctx, "GET", f.url+g.path(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	line(t, response.Body)
 	leave()
 	response.Body.Close()
@@ -318,9 +300,7 @@ func TestClose(t *testing.T) {
 	if len(all) != 2 {
 		t.Fatalf("instances: %v", all)
 	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, f.Close())
 	for _, i := range all {
 		checkGone(t, i.PID)
 	}
@@ -369,9 +349,7 @@ func BenchmarkStream(b *testing.B) {
 		b.Run(fmt.Sprintf("events=%d", n), func(b *testing.B) {
 			for b.Loop() {
 				response, err := http.Get(f.url + "/events?n=" + strconv.Itoa(n))
-				if err != nil {
-					b.Fatal(err)
-				}
+				must(b, err)
 				got, err := io.Copy(io.Discard, response.Body)
 				response.Body.Close()
 				if err != nil || got < int64(290*n) {

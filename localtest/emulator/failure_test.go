@@ -134,9 +134,7 @@ func TestRuntimeAPI(t *testing.T) {
 	} {
 		answer, body := do(t, http.DefaultClient, newRequest(t, "POST", api+path, "{}"))
 		var report struct{ ErrorType string }
-		if err := json.Unmarshal([]byte(body), &report); err != nil {
-			t.Fatal(err)
-		}
+		must(t, json.Unmarshal([]byte(body), &report))
 		if got := strconv.Itoa(answer.StatusCode) + " " + report.ErrorType; got != want {
 			t.Errorf("%s: %s, want %s", path, got, want)
 		}

@@ -48,13 +48,10 @@ func (b *lockedBuffer) String() string {
 func testFunction(t testing.TB, c emulator.Config) *emulator.Emulator {
 	t.Helper()
 	var err error
-	if c.Binary, err = emulator.Build(context.Background(), "a2alambda/localtest/emulator/internal/testfunction"); err != nil {
-		t.Fatal(err)
-	}
+	c.Binary, err = emulator.Build(context.Background(), "a2alambda/localtest/emulator/internal/testfunction")
+	must(t, err)
 	e, err := emulator.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return e
 }
 
@@ -82,15 +79,19 @@ func (f *function) get(t testing.TB, path string) *http.Response {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	r, err := http.NewRequestWithContext(ctx, "GET", f.url+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { response.Body.Close() })
 	return response
+}
+
+// must ends the test on an error.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // do sends a request and returns the whole answer.
@@ -99,23 +100,17 @@ func do(t testing.TB, client *http.Client, r *http.Request) (*http.Response, str
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	response, err := client.Do(r.WithContext(ctx))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return response, string(body)
 }
 
 func newRequest(t testing.TB, method, url, body string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequest(method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return r
 }
 
@@ -199,9 +194,7 @@ func line(t testing.TB, body io.Reader) string {
 func stopped(t testing.TB, pid int) bool {
 	t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	_, state, _ := strings.Cut(string(stat), ") ")
 	return strings.HasPrefix(state, "T")
 }

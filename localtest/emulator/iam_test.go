@@ -54,9 +54,7 @@ func TestSigned(t *testing.T) {
 		AccountID  string
 		Authorizer struct{ IAM map[string]string }
 	}
-	if err := json.Unmarshal([]byte(body), &got); err != nil {
-		t.Fatal(err)
-	}
+	must(t, json.Unmarshal([]byte(body), &got))
 	who, _ := json.Marshal(got.Authorizer.IAM)
 	want := `{"accessKey":"AKIDALICE","accountId":"111122223333","callerId":"AIDAALICE","userArn":"arn:aws:iam::111122223333:user/alice","userId":"AIDAALICE"}`
 	if string(who) != want || got.AccountID != "000000000000" {
@@ -74,9 +72,7 @@ func TestForbidden(t *testing.T) {
 		hash := sha256.Sum256([]byte("body"))
 		err := v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: "AKIDALICE", SecretAccessKey: callers["AKIDALICE"].Secret}, r,
 			hex.EncodeToString(hash[:]), service, region, time.Now().Add(-ago))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		return r
 	}
 	good := func() *http.Request { return signed("lambda", "us-east-1", 0) }

@@ -137,13 +137,6 @@ func (l *Lambda) Call(function string, payload []byte) error {
 	return f.invoke(inv, new(result))
 }
 
-func (e *Emulator) retries() int {
-	if e.config.NoRetries {
-		return 0
-	}
-	return defaultRetries
-}
-
 // run invokes f until it succeeds, or the event is given up.
 func (l *Lambda) run(f *Emulator, ev Event) {
 	throttled := l.config.RetryDelay
@@ -158,7 +151,7 @@ func (l *Lambda) run(f *Emulator, ev Event) {
 		delay := throttled
 		if errors.Is(err, errThrottled) || errors.Is(err, errClosed) {
 			throttled = min(2*throttled, maxThrottleDelay)
-		} else if failures++; failures > f.retries() {
+		} else if failures++; f.config.NoRetries || failures > defaultRetries {
 			l.config.DeadLetter(ev, RetriesExhausted)
 			return
 		} else {

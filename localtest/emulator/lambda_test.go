@@ -99,9 +99,8 @@ func startLambda(t testing.TB, c emulator.LambdaConfig) *system {
 		s.dead <- ev
 	}
 	var err error
-	if s.Lambda, err = emulator.NewLambda(c); err != nil {
-		t.Fatal(err)
-	}
+	s.Lambda, err = emulator.NewLambda(c)
+	must(t, err)
 	server := httptest.NewServer(s)
 	t.Cleanup(func() {
 		for _, f := range c.Functions {
@@ -132,9 +131,7 @@ func (s *system) invoke(function string, kind types.InvocationType, payload []by
 func (s *system) send(t testing.TB, function string, payload []byte) (requestID string) {
 	t.Helper()
 	out, err := s.invoke(function, types.InvocationTypeEvent, payload)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if out.StatusCode != 202 || len(out.Payload) > 0 || out.FunctionError != nil {
 		t.Fatalf("%+v", out)
 	}
@@ -165,9 +162,7 @@ func TestSend(t *testing.T) {
 	}
 	c.answer <- 200
 	c3.answer <- 200
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, s.Close())
 	for _, i := range worker.Instances() {
 		if i.State != emulator.Frozen {
 			t.Errorf("closed, and there is %v", i)
@@ -343,9 +338,7 @@ func TestRequestResponse(t *testing.T) {
 			go func() { (<-w.calls).answer <- tt.status }()
 		}
 		out, err := s.invoke("worker", "", w.payload(1))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		id, _ := middleware.GetRequestIDMetadata(out.ResultMetadata)
 		got := strings.ReplaceAll(string(out.Payload), id, "ID")
 		if out.StatusCode != 200 || aws.ToString(out.FunctionError) != tt.functionError || got != tt.payloadLike {

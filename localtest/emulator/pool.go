@@ -52,8 +52,8 @@ func (e *Emulator) dispatch(inv *invocation) (*instance, error) {
 			}
 			return nil, errInit
 		}
-		// A frozen instance that died before, or while it woke up, has not read the event: another
-		// one gets it.
+		// The instance died while it was frozen or woke up, before it read the event: another one
+		// gets it.
 	}
 }
 
@@ -109,8 +109,7 @@ func (e *Emulator) setState(i *instance, s State) {
 	i.state = s
 }
 
-// park freezes an instance, which is then free for the next invocation. Both happen under one lock,
-// so that no Thaw wakes it.
+// park freezes an instance, and adds it to the idle ones under the same lock: no Thaw wakes it.
 func (e *Emulator) park(i *instance) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

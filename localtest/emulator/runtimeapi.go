@@ -30,8 +30,7 @@ type invocation struct {
 	over      chan struct{} // closed when the answer is read: then it is acknowledged
 }
 
-// answer is the instance's request to .../response or .../error. Its body may last as long as the
-// invocation.
+// answer is a request to .../response or .../error. Its body may last as long as the invocation.
 type answer struct {
 	*http.Request
 	failed bool

@@ -12,8 +12,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// ServeHTTP is the function URL: one request is one invocation. It returns when the invocation is
-// over, even if the client has gone.
+// ServeHTTP is the function URL. It returns at the invocation's end, even if the client has gone.
 func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// A deadline stays with the connection: this lifts the last request's.
 	http.NewResponseController(w).SetWriteDeadline(time.Time{})

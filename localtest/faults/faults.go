@@ -218,8 +218,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	respond(w, status, answer)
 }
 
-// forward sends the request to the endpoint, even if the client has gone: a client cannot call back
-// what it has sent.
+// forward sends the request even if the client has gone: a client cannot call back what it sent.
 func (p *Proxy) forward(r *http.Request, body []byte) (http.Header, int, []byte, error) {
 	out := r.Clone(context.WithoutCancel(r.Context()))
 	out.URL.Scheme, out.URL.Host = p.target.Scheme, p.target.Host

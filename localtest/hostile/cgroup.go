@@ -30,8 +30,8 @@ var filesystems = map[string]filesystem{
 	"cgroup v2": {"/sys/fs/cgroup", "cgroup.controllers", "memory.max", "memory.swap.max", "0", "memory.peak", "memory.events"},
 }
 
-// NewCells makes the cells' directories; dir is for scripts. The caller must call [Cells.Close]
-// when the instances have ended.
+// NewCells makes the cells; dir is for scripts. The caller must call [Cells.Close] after the
+// instances.
 func NewCells(dir string) *Cells {
 	for kernel, fs := range filesystems {
 		if _, err := os.Stat(filepath.Join(fs.mount, fs.mark)); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/dynamolog"
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
@@ -57,7 +58,7 @@ func (q *quiet) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// newSystem starts the system. An agent or worker of "" is the function as it is deployed.
+// newSystem starts the system. agent and worker are the packages of those functions.
 func newSystem(t *testing.T, agent, worker string) *system {
 	t.Helper()
 	s := &system{cells: hostile.NewCells(t.TempDir())}
@@ -79,12 +80,9 @@ func newSystem(t *testing.T, agent, worker string) *system {
 	}
 	function := func(name, pkg string) emulator.Config {
 		binary, err := emulator.Build(t.Context(), pkg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if binary, err = s.cells.Wrap(name, binary, stack.Memory[name]); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
+		binary, err = s.cells.Wrap(name, binary, stack.Memory[name])
+		localtest.Must(t, err)
 		return emulator.Config{
 			Name: name, Binary: binary, Memory: stack.Memory[name], Overtime: client.Patience, Log: logs, NoRetries: true,
 			Env: []string{"PUSH_ALLOWED_CIDRS=" + allowed},
@@ -178,9 +176,7 @@ func (s *system) do(t *testing.T, method, path, version, body string, headers ..
 		headers = append(headers, "A2A-Version", version)
 	}
 	resp, err := client.Send(ctx, method, s.url+path, body, headers...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	defer resp.Body.Close()
 	a := answer{status: resp.StatusCode}
 	chunk := make([]byte, 32<<10)
@@ -253,9 +249,7 @@ func (s *system) rest(t *testing.T, method, path, body string) answer {
 		"httpMethod": method, "path": path, "body": body, "headers": map[string]string{"content-type": "application/json"},
 		"requestContext": map[string]any{"stage": "live", "domainName": "api.example.com", "identity": map[string]string{"sourceIp": "192.0.2.1"}},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	a, err := client.Do(t.Context(), http.MethodPost, s.InvokeURL+"/2015-03-31/functions/agent/invocations", string(event))
 	var got struct {
 		StatusCode int

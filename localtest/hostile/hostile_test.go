@@ -35,8 +35,7 @@ func text(s string) string { return `[{"text":"` + s + `"}]` }
 // noText are parts that the demo agent answers at once: it asks for a text.
 const noText = `[{"data":{}}]`
 
-// large are parts, and further members of a message, at the limit of a request's bytes or values,
-// or just above.
+// large are parts, and further members of a message, at or just above a limit of bytes or values.
 var large = []struct {
 	name        string
 	parts, more func() string
@@ -188,8 +187,7 @@ func TestHostile(t *testing.T) {
 
 var all = flag.Bool("all", false, "send each message by each operation, not only by one of them, and try what takes minutes")
 
-// followUps sends a message to a task as often as the task takes it, and then calls each method on
-// the task.
+// followUps continues a task for as long as it may, and then calls each method on the task.
 func (s *system) followUps(t *testing.T, parts, more string) {
 	task, n := s.waiting(t), 0
 	for {

@@ -13,6 +13,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/tasklog"
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 )
 
@@ -97,8 +98,7 @@ func (s *system) pushes(t *testing.T) {
 	if err := s.wakePush(streamed(t, tasks)); err != nil {
 		t.Error(err)
 	}
-	// If the push function lacked time or memory, it left the rest to another invocation. The
-	// sweeper makes those.
+	// What the push function had no time or memory for, it left for the sweeper's invocations.
 	for i, task := range tasks {
 		for n := range 5 {
 			want := 4 // the last two messages, and the agent's texts
@@ -112,9 +112,7 @@ func (s *system) pushes(t *testing.T) {
 				if events >= want {
 					return ""
 				}
-				if err := s.wakePush(fmt.Appendf(nil, `{"taskId":"%s","configId":"c%d"}`, task, n)); err != nil {
-					t.Fatal(err)
-				}
+				localtest.Must(t, s.wakePush(fmt.Appendf(nil, `{"taskId":"%s","configId":"c%d"}`, task, n)))
 				return fmt.Sprintf("/%d/%d has got %d events, want %d", i, n, events, want)
 			})
 		}
@@ -142,9 +140,7 @@ func (s *system) lostWorkers(t *testing.T) {
 		}
 	}
 	s.lost.Store(false)
-	if err := s.Sweep(); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, s.Sweep())
 	for _, task := range tasks {
 		s.await(t, task, "INPUT_REQUIRED")
 	}
@@ -289,20 +285,14 @@ func (s *system) begun(t *testing.T, says string) string {
 func (s *system) resumed(t *testing.T, task string) {
 	t.Helper()
 	client.Await(t, 500*time.Millisecond, func() string {
-		if err := s.Sweep(); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, s.Sweep())
 		lease, err := s.log.Lease(t.Context(), a2a.TaskID(task))
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		if lease.Epoch <= 1 {
 			return "the task is not resumed"
 		}
 		_, err = tasklog.Follow(t.Context(), tasklog.FollowConfig{Log: s.log, ID: a2a.TaskID(task), After: lease.Seq, State: a2a.TaskStateWorking})
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		return ""
 	})
 }

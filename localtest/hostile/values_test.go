@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 )
 
@@ -73,8 +74,6 @@ func streamed(t *testing.T, tasks []string) []byte {
 		}})
 	}
 	event, err := json.Marshal(map[string]any{"Records": records})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	return event
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 )
 
@@ -25,9 +26,7 @@ func get(t *testing.T, url, host, site string) (status int, body string) {
 		headers = append(headers, "Sec-Fetch-Site", site)
 	}
 	a, err := client.Do(t.Context(), http.MethodGet, url, "", headers...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	if a.Header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("%s: %v", url, a.Header)
 	}
@@ -90,8 +89,7 @@ func ownAddress() string {
 	return ""
 }
 
-// TestSlowRequest begins requests and never ends them, in the headers and in the body. The server
-// must end the wait for both.
+// TestSlowRequest never ends its requests, in headers and body. The server must not wait for ever.
 func TestSlowRequest(t *testing.T) {
 	t.Parallel()
 	url := Start(t, "TABLE_NAME=")
@@ -103,17 +101,13 @@ func TestSlowRequest(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
-			if err != nil {
-				t.Fatal(err)
-			}
+			localtest.Must(t, err)
 			defer conn.Close()
 			if _, err := io.WriteString(conn, half); err != nil {
 				t.Fatal(err)
 			}
 			// This time passes only in a failure.
-			if err := conn.SetReadDeadline(time.Now().Add(3 * time.Minute)); err != nil {
-				t.Fatal(err)
-			}
+			localtest.Must(t, conn.SetReadDeadline(time.Now().Add(3*time.Minute)))
 			text, err := io.ReadAll(bufio.NewReader(conn))
 			if err != nil || what == "body" && !strings.HasPrefix(string(text), "HTTP/1.1 408 ") {
 				t.Errorf("after %v the connection ended with %q, %v", time.Since(begun), text, err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"a2alambda/internal/auth/authtest"
+	"a2alambda/localtest"
 	"a2alambda/localtest/process"
 )
 
@@ -35,9 +36,7 @@ func start(tb testing.TB, env ...string) (p *process.Process, baseURL string) {
 	binary := filepath.Join(tb.TempDir(), "agent")
 	process.Run(tb, exec.Command("go", "build", "-o", binary, "a2alambda/functions/agent"))
 	port, err := process.FreePort()
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	cmd := exec.Command(binary)
 	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", port))
 	cmd.Env = append(cmd.Env, env...)

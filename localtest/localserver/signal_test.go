@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 )
 
@@ -30,13 +31,9 @@ func TestSignal(t *testing.T) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		if ids += e.ID + " "; ids == "1 2 " {
-			if err := p.Process.Signal(syscall.SIGTERM); err != nil {
-				t.Fatal(err)
-			}
+			localtest.Must(t, p.Process.Signal(syscall.SIGTERM))
 		}
 	}
 	if ids != "1 2 3 4 5 6 " {

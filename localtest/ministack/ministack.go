@@ -39,9 +39,7 @@ func Start(tb testing.TB, env ...string) *Account {
 	tb.Helper()
 	python := localtest.Setup(tb, "ministack")
 	port, err := process.FreePort()
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	dir := tb.TempDir()
 	m := &Account{Endpoint: fmt.Sprintf("http://127.0.0.1:%d", port)}
 	cmd := exec.Command(python, "-c", script)
@@ -58,8 +56,7 @@ func Start(tb testing.TB, env ...string) *Account {
 	return m
 }
 
-// Environ is this process's environment with this account's endpoint and credentials, for AWS's
-// tools.
+// Environ is this process's environment, for AWS's tools to use this account.
 func (m *Account) Environ() []string {
 	return append(process.Environ(), "AWS_ENDPOINT_URL="+m.Endpoint, "AWS_ACCESS_KEY_ID="+Key, "AWS_SECRET_ACCESS_KEY="+Key,
 		"AWS_DEFAULT_REGION="+Region)

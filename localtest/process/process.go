@@ -25,8 +25,8 @@ type Process struct {
 	Err    error         // from Wait; set before Done is closed
 }
 
-// Start starts a server, and returns when a GET of the URL gets any answer. On an error the server
-// is ended.
+// Start starts a server, and returns when a GET of the URL gets any answer. An error ends the
+// server.
 func Start(ctx context.Context, cmd *exec.Cmd, url string) (*Process, error) {
 	p := &Process{Cmd: cmd, Done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &p.Output, &p.Output

@@ -109,21 +109,15 @@ func start(t *testing.T, name string, up upstream, change func(string) string) s
 			continue
 		}
 		text, err := os.ReadFile("testdata/" + p.recipe)
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		free, err := process.FreePort()
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		addr := fmt.Sprint("127.0.0.1:", free)
 		_, port, _ := net.SplitHostPort(up.addr)
 		dir := t.TempDir()
 		recipe := filepath.Join(dir, p.recipe)
 		changed := strings.NewReplacer("127.0.0.1:10000", up.addr, `"10000"`, `"`+port+`"`, "127.0.0.1:8080", addr).Replace(change(string(text)))
-		if err := os.WriteFile(recipe, []byte(changed), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, os.WriteFile(recipe, []byte(changed), 0o644))
 		cmd := p.command(dir, recipe, addr)
 		running, err := process.Start(t.Context(), cmd, "http://"+addr)
 		if err != nil {
@@ -210,8 +204,7 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// TestPolls gets a task through each proxy before and after its end: no cache may give an old
-// answer.
+// TestPolls gets a task through each proxy before and after its end: no cache gives an old answer.
 func TestPolls(t *testing.T) {
 	t.Parallel()
 	for _, p := range proxies {

@@ -35,9 +35,7 @@ var recipes = []struct {
 func recipesIn(t *testing.T, section string) map[string]string {
 	t.Helper()
 	document, err := os.ReadFile("../../docs/clients.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	_, text, _ := strings.Cut(string(document), "\n## "+section+"\n")
 	text, _, _ = strings.Cut(text, "\n## ")
 	code := map[string]string{}
@@ -61,17 +59,13 @@ func recipe(t *testing.T, n int, code, url string) *exec.Cmd {
 	r := recipes[n]
 	home := t.TempDir()
 	file := filepath.Join(home, r.file)
-	if err := os.WriteFile(file, []byte(strings.ReplaceAll(code, "http://localhost:10000", url)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, os.WriteFile(file, []byte(strings.ReplaceAll(code, "http://localhost:10000", url)), 0o600))
 	command := slices.Clone(r.command)
 	switch r.part {
 	case "python1":
 		command[0] = localtest.Setup(t, r.part)
 	case "js1":
-		if err := os.Symlink(localtest.Setup(t, r.part), filepath.Join(home, "node_modules")); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, os.Symlink(localtest.Setup(t, r.part), filepath.Join(home, "node_modules")))
 	}
 	cmd := exec.CommandContext(t.Context(), command[0], append(command[1:], file)...)
 	if !r.module {
@@ -113,8 +107,7 @@ func TestRecipes(t *testing.T) {
 
 const artifactText = "Your query 'Stream me a response!' has been processed successfully!"
 
-// runRecipe runs a recipe. It returns its output, and the time from the agent's first status to the
-// artifact.
+// runRecipe returns the output, and the time from the agent's first status to the artifact.
 func runRecipe(t *testing.T, cmd *exec.Cmd) (out string, whole time.Duration) {
 	t.Helper()
 	var stderr strings.Builder

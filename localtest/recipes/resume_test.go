@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/localserver"
@@ -98,9 +99,7 @@ type cutter struct {
 func newCutter(t *testing.T, agent string, cuts []string, kill func()) *cutter {
 	t.Helper()
 	target, err := url.Parse(agent)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	c := &cutter{cuts: cuts}
 	var once sync.Once
 	proxy := &httputil.ReverseProxy{

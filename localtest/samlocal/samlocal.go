@@ -1,5 +1,4 @@
-// Package samlocal builds template.yaml with the SAM CLI, and runs its functions with sam local in
-// containers.
+// Package samlocal builds template.yaml and runs its functions in containers, with the SAM CLI.
 package samlocal
 
 import (
@@ -38,14 +37,10 @@ func Build(tb testing.TB, endpoint string, lambda http.Handler) *SAM {
 	s := &SAM{program: localtest.Setup(tb, "sam"), network: "a2alambda-" + strings.ToLower(rand.Text())}
 	localtest.Setup(tb, "image")
 	dynamo, err := url.Parse(endpoint)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	gateway := network(tb, s.network)
 	listener, err := net.Listen("tcp", net.JoinHostPort(gateway, "0"))
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	api := &httptest.Server{Listener: listener, Config: &http.Server{Handler: lambda}}
 	api.Start()
 	tb.Cleanup(api.Close)
@@ -76,28 +71,21 @@ func here(tb testing.TB, root string) (path string) {
 	tb.Helper()
 	const deployed = "Architectures: [arm64]"
 	data, err := os.ReadFile(filepath.Join(root, "template.yaml"))
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	if strings.Count(string(data), deployed) != 1 {
 		tb.Fatalf("template.yaml does not say %q, once", deployed)
 	}
 	here := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
 	path = filepath.Join(tb.TempDir(), "template.yaml")
-	if err := os.WriteFile(path, []byte(strings.Replace(string(data), deployed, "Architectures: ["+here+"]", 1)), 0o600); err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, os.WriteFile(path, []byte(strings.Replace(string(data), deployed, "Architectures: ["+here+"]", 1)), 0o600))
 	return path
 }
 
-// StartAPI serves the API over the table until the test ends. It returns the base URL, without a
-// slash at the end.
+// StartAPI serves the API over the table for the test. The base URL has no slash at the end.
 func (s *SAM) StartAPI(tb testing.TB, table string) (baseURL string) {
 	tb.Helper()
 	port, err := process.FreePort()
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	baseURL = fmt.Sprintf("http://127.0.0.1:%d", port)
 	p, err := process.Start(tb.Context(), s.local(tb, table, "start-api", "--port", fmt.Sprint(port), "--warm-containers", "EAGER"),
 		baseURL+"/.well-known/agent-card.json")
@@ -108,8 +96,7 @@ func (s *SAM) StartAPI(tb testing.TB, table string) (baseURL string) {
 	return baseURL
 }
 
-// Invoke invokes a function, by its name in the template, over the table. Event and result are
-// JSON.
+// Invoke invokes a function of the template over the table. Event and result are JSON.
 func (s *SAM) Invoke(tb testing.TB, table, function, event string) (result string) {
 	tb.Helper()
 	cmd := s.local(tb, table, "invoke", function, "--event", "-")
@@ -122,19 +109,12 @@ func (s *SAM) local(tb testing.TB, table string, args ...string) *exec.Cmd {
 	env := maps.Clone(s.env)
 	env["TABLE_NAME"] = table
 	vars, err := json.Marshal(map[string]any{"Parameters": env}) // for all functions
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	file := filepath.Join(tb.TempDir(), "vars.json")
-	if err := os.WriteFile(file, vars, 0o600); err != nil {
-		tb.Fatal(err)
-	}
-	return s.command(append(append([]string{"local"}, args...),
-		"--template", s.template, "--env-vars", file, "--docker-network", s.network, "--skip-pull-image")...)
-}
-
-func (s *SAM) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(s.program, append(args, "--config-file", filepath.Join(s.root, "samconfig.toml"))...)
+	localtest.Must(tb, os.WriteFile(file, vars, 0o600))
+	cmd := exec.Command(s.program, append(append([]string{"local"}, args...),
+		"--template", s.template, "--env-vars", file, "--docker-network", s.network, "--skip-pull-image",
+		"--config-file", filepath.Join(s.root, "samconfig.toml"))...)
 	cmd.Dir, cmd.Env = s.root, environ()
 	return cmd
 }

@@ -22,6 +22,7 @@ import (
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/localserver"
@@ -45,8 +46,7 @@ func TestSAMLocal(t *testing.T) {
 
 type invocation struct{ path, kind, payload string }
 
-// testSAMAPI calls the agent, which answers in one piece. Its tasks are in DynamoDB, where a second
-// process finds them.
+// testSAMAPI calls the agent, which answers in one piece. A second process has the same tasks.
 func testSAMAPI(t *testing.T, sam *samlocal.SAM) {
 	_, table := dynamodblocal.Table(t)
 	api := sam.StartAPI(t, table)
@@ -66,9 +66,7 @@ func testSAMAPI(t *testing.T, sam *samlocal.SAM) {
 			Name, URL    string
 			Capabilities struct{ Streaming bool }
 		}
-		if err := json.Unmarshal([]byte(client.Body(t, client.JSON, a, err)), &card); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, json.Unmarshal([]byte(client.Body(t, client.JSON, a, err)), &card))
 		if card.Name != "Streaming Demo Agent" || card.URL != api+"/" || !card.Capabilities.Streaming {
 			t.Errorf("the card says %+v, want the demo agent's, streaming, at %s/", card, api)
 		}
@@ -135,9 +133,7 @@ func testSAMWorker(t *testing.T, sam *samlocal.SAM) {
 		t.Errorf("the worker returned %s", got)
 	}
 	task, err := s.GetTask(t.Context(), server.Caller{}, &a2a.GetTaskRequest{ID: id})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	if task.Status.State != a2a.TaskStateCompleted || len(task.History) != 4 || len(task.Artifacts) != 1 {
 		t.Errorf("got %+v, want it completed, with the message, three steps and the result", task)
 	}
@@ -155,17 +151,15 @@ func testSAMPush(t *testing.T, sam *samlocal.SAM) {
 	}
 }
 
-// testSAMSweeper has one task of two whose run was cut off, and one delivery of two that is due.
-// The sweeper must find both.
+// testSAMSweeper has one of two runs cut off, and one of two deliveries due. The sweeper finds
+// both.
 func testSAMSweeper(t *testing.T, sam *samlocal.SAM, invoked <-chan invocation) {
 	db, table := dynamodblocal.Table(t)
 	s := newServer(t, db, table)
 	lost, running := leave(t, s), leave(t, s)
 	for id, until := range map[a2a.TaskID]time.Time{lost: time.Now(), running: time.Now().Add(time.Hour)} {
 		snapshot, err := s.Store.Load(t.Context(), id)
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		if _, err := s.Store.Acquire(t.Context(), snapshot, tasklog.Claim{Writer: "w", Until: until}); err != nil {
 			t.Fatal(err)
 		}
@@ -180,9 +174,7 @@ func testSAMSweeper(t *testing.T, sam *samlocal.SAM, invoked <-chan invocation) 
 		if err == nil {
 			_, err = claim.Release(t.Context(), push.Progress{}, due)
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 	}
 	if got := sam.Invoke(t, table, "SweeperFunction", "{}"); got != "null" {
 		t.Errorf("the sweeper returned %s", got)

@@ -137,8 +137,7 @@ curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"m
 	return nil
 }
 
-// functionEnv returns the variables of this process that functions get. The addresses are left out:
-// the stack sets those.
+// functionEnv returns the variables for functions, without addresses: the stack sets those.
 func functionEnv(all []string) []string {
 	ours := func(name string) bool {
 		return slices.Contains([]string{"TABLE_NAME", "WORKER_FUNCTION_NAME", "PUSH_FUNCTION_NAME", "PORT", "TIMEOUT"}, name) ||

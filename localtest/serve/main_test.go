@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/process"
@@ -23,9 +24,7 @@ import (
 // its end, and then everything ends.
 func TestServe(t *testing.T) {
 	binary, err := emulator.Build(t.Context(), "a2alambda/localtest/serve")
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	cmd := exec.CommandContext(t.Context(), binary)
 	cmd.Env = append(os.Environ(), "PORT=0")
 	// Its own group, so that a signal reaches it as from a terminal. It ends with the test in any
@@ -80,9 +79,7 @@ func TestServe(t *testing.T) {
 			break
 		}
 		if events = append(events, e.Data); len(events) == 2 {
-			if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
-				t.Fatal(err)
-			}
+			localtest.Must(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGINT))
 		}
 	}
 	if len(events) != 6 || !strings.Contains(events[5], `"completed"`) {

@@ -19,8 +19,7 @@ var Memory = map[string]int{"agent": 512, "worker": 512, "sweeper": 256, "push":
 
 // Config says what a stack consists of.
 type Config struct {
-	// The functions. Their Binary is required. Start sets their names, and adds environment
-	// variables.
+	// The functions; their Binary is required. Start sets their names, and adds to their Env.
 	Agent, Worker, Sweeper emulator.Config
 	// Push is the push function. The table's stream invokes it, unless NoStream is set. Without a
 	// Binary there is no stream, which makes DynamoDB Local slow.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
 )
 
@@ -23,9 +24,7 @@ func TestEmulatedMemory(t *testing.T) {
 
 func TestStreamFilter(t *testing.T) {
 	events, err := deploy.Read(t).Properties("PushEventSource", deploy.Parameters{"Auth": "none"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	filters := events["FilterCriteria"].(map[string]any)["Filters"].([]any)
 	if len(filters) != 1 || filters[0].(map[string]any)["Pattern"] != Filter {
 		t.Errorf("template.yaml has the filters %v, not %s", filters, Filter)

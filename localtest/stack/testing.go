@@ -4,6 +4,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
 )
@@ -12,9 +13,7 @@ import (
 func Function(tb testing.TB, name string) string {
 	tb.Helper()
 	binary, err := emulator.Build(tb.Context(), "a2alambda/functions/"+name)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	return binary
 }
 
@@ -41,9 +40,7 @@ func New(tb testing.TB, c Config) (s *Stack, url string) {
 		}
 	}
 	s, err := Start(c)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	server := httptest.NewServer(s.Agent)
 	tb.Cleanup(func() {
 		s.Close()

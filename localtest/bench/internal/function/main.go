@@ -6,7 +6,7 @@
 // The environment:
 //
 //	MODE                  limit, a2a-go, memory, dynamodb or worker.
-//	STORE_LATENCY         what each call to the log takes longer, such as 5ms. Of memory and dynamodb.
+//	STORE_LATENCY         delay of each call to the log, such as 5ms. Of memory and dynamodb.
 //	TABLE_NAME            as in functions/agent. Of dynamodb and worker.
 //	WORKER_FUNCTION_NAME  as in functions/agent. Of dynamodb and worker.
 package main

@@ -1,5 +1,4 @@
-// Package load has the agent that every system of the benchmark runs: its client orders how much it
-// says, and how fast.
+// Package load has the agent of all systems: its client orders how much it says, and how fast.
 package load
 
 import (

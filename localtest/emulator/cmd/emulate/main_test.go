@@ -78,8 +78,8 @@ func get(t *testing.T, url string) (string, error) {
 	return string(body), err
 }
 
-// run runs a script in the repository's root until the test ends. It returns the function URL that
-// the script prints.
+// run runs a script in the repository's root for the test. It returns the function URL in the
+// output.
 func run(t *testing.T, script string) (url string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

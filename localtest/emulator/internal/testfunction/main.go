@@ -160,8 +160,7 @@ func sum(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%d %x", n, h.Sum(nil))
 }
 
-// background appends to the file named "count" for as long as the process runs. It answers when it
-// has begun.
+// background answers, and appends to the file named "count" for as long as the process runs.
 func background(w http.ResponseWriter, r *http.Request) {
 	f, err := os.Create(r.FormValue("count"))
 	if err != nil {
