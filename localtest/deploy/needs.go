@@ -12,7 +12,7 @@ type Need struct {
 	On       string // see places
 	// By are the callers: Go functions, as package.name, or a service of AWS.
 	By []string
-	// The template's condition under which it is called; empty for always.
+	// When is the template's condition under which it is called; empty for always.
 	When string
 }
 

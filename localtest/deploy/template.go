@@ -42,7 +42,7 @@ type Template struct {
 	}
 
 	source json.RawMessage
-	// Of each type, the properties that cannot be updated: a new value makes a new resource.
+	// createOnly has, by type, the properties that cannot be updated: a new value makes a new resource.
 	createOnly map[string][]string
 }
 

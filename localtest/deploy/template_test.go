@@ -40,7 +40,7 @@ func bases() []deploy.Parameters {
 // change is a change of a parameter from its default, or from its value in with, to another value.
 type change struct {
 	value string
-	// Other parameters, before and after the change: "Name=value", separated by spaces.
+	// with has other parameters, before and after the change: "Name=value", separated by spaces.
 	with string
 }
 

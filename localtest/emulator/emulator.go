@@ -26,14 +26,14 @@ import (
 type Config struct {
 	Name   string // of the function; "" means "function"
 	Binary string // the function's executable; required
-	// Its environment variables, as "NAME=value". It gets none of the emulator's own.
+	// Env are its environment variables, as "NAME=value". It gets none of the emulator's own.
 	Env     []string
 	Timeout time.Duration // of an invocation; 0 means Lambda's maximum, 15 minutes
-	// MB that the function reads in its environment; 0 means 512. Nothing enforces it.
+	// Memory is in MB, for the function to read in its environment. 0 means 512. Nothing enforces it.
 	Memory int
-	// How long an invocation lives after its deadline, where the machine is slower than Lambda.
+	// Overtime is how long an invocation lives after its deadline, if the machine is slow.
 	Overtime     time.Duration
-	MaxInstances int       // requests beyond so many get status 429; 0 means 100
+	MaxInstances int       // more requests at once get status 429; 0 means 100
 	NoRetries    bool      // an asynchronous invocation that fails is not tried again
 	Log          io.Writer // gets what instances print, and why they were killed; nil discards it
 

@@ -7,11 +7,11 @@ type Moment string
 
 const (
 	Started Moment = "started" // the instance's process has been started
-	// It asks for an event. The first time, this ends its initialization.
+	// Asked: it asks for an event. The first time, this ends its initialization.
 	Asked     Moment = "asked"
 	Delivered Moment = "delivered" // it gets an invocation's event
 	Begun     Moment = "begun"     // it has sent the header of its answer
-	// A piece of the answer has come; of an HTTP response, a piece of its body.
+	// Chunk: a piece of the answer has come; of an HTTP response, a piece of its body.
 	Chunk Moment = "chunk"
 	Ended Moment = "ended" // the invocation is over, and the instance frozen or dead
 )
