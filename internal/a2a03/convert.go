@@ -34,15 +34,11 @@ func fromState(s a2a.TaskState) string {
 // roles are the names of the roles in JSON-RPC.
 var roles = []string{"user", "agent"}
 
-// roleOf has the roles by their names in JSON-RPC and in the protocol buffers.
-var roleOf = map[string]a2a.MessageRole{
-	"user": a2a.MessageRoleUser, "ROLE_USER": a2a.MessageRoleUser, "agent": a2a.MessageRoleAgent, "ROLE_AGENT": a2a.MessageRoleAgent,
-}
-
-// fromRole returns the role's name in JSON-RPC, which has none for another than these two.
-func fromRole(r a2a.MessageRole) string {
-	if r != a2a.MessageRoleUser && r != a2a.MessageRoleAgent {
-		return ""
+// toRole and fromRole translate the names of roles: JSON-RPC and the protocol buffers each have
+// their own, and no name for any other role.
+var (
+	toRole = map[string]a2a.MessageRole{
+		"user": a2a.MessageRoleUser, "ROLE_USER": a2a.MessageRoleUser, "agent": a2a.MessageRoleAgent, "ROLE_AGENT": a2a.MessageRoleAgent,
 	}
-	return strings.ToLower(strings.TrimPrefix(string(r), "ROLE_"))
-}
+	fromRole = map[a2a.MessageRole]string{a2a.MessageRoleUser: "user", a2a.MessageRoleAgent: "agent"}
+)

@@ -46,7 +46,7 @@ func sendConfig(r *protojson.Reader) *a2a.SendMessageConfig {
 // message reads a message, whose parts are in the fifth of the fields.
 func message(r *protojson.Reader, fields protojson.Fields, roles []string, part func(*protojson.Reader) *a2a.Part) *a2a.Message {
 	m := new(a2a.Message)
-	role := func() { m.Role = roleOf[r.Enum(roles)] }
+	role := func() { m.Role = toRole[r.Enum(roles)] }
 	parts := func() {
 		for range r.Elements() {
 			m.Parts = append(m.Parts, part(r))
@@ -112,24 +112,15 @@ func part(r *protojson.Reader) *a2a.Part {
 
 // readFile reads a file, which has its content in one of two fields: as bytes, or at a URI.
 func readFile(r *protojson.Reader, p *a2a.Part, fields protojson.Fields, raw func() []byte, bytes, uri string) {
-	for name := range r.Members(fields) {
-		switch name {
-		case "mimeType":
-			p.MediaType = r.String()
-			continue
-		case "name":
-			p.Filename = r.String()
-			continue
-		}
+	only := func() {
 		if p.Content != nil {
 			r.Fail("is there beside the other: a file has either %s or %s", bytes, uri)
 		}
-		if name == bytes {
-			p.Content = a2a.Raw(raw())
-		} else {
-			p.Content = a2a.URL(r.String())
-		}
 	}
+	r.Fill(fields,
+		func() { only(); p.Content = a2a.Raw(raw()) },
+		func() { only(); p.Content = a2a.URL(r.String()) },
+		&p.MediaType, &p.Filename)
 	if p.Content == nil {
 		r.Fail("has neither %s nor %s", bytes, uri)
 	}

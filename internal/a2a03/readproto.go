@@ -75,28 +75,23 @@ func bodyConfig(r *protojson.Reader) *a2a.SendMessageConfig {
 
 func protoPart(r *protojson.Reader) *a2a.Part {
 	p := new(a2a.Part)
-	for name := range r.Members(protoPartFields) {
-		if name == "metadata" {
-			p.Metadata = r.Object()
-			continue
-		}
+	only := func() {
 		if p.Content != nil {
 			r.Fail("is there beside another: a part has one of %s", strings.Join(kinds, ", "))
 		}
-		switch name {
-		case "text":
-			p.Content = a2a.Text(r.String())
-		case "file":
-			readFile(r, p, protoFileFields, func() []byte { return decodeTwice(r.Bytes()) }, "fileWithBytes", "fileWithUri")
-		case "data":
-			for range r.Members(protoDataFields) {
-				p.Content = a2a.Data{Value: r.Any()}
-			}
-			if p.Content == nil {
-				r.FailAt("data", "is required")
-			}
+	}
+	raw := func() []byte { return decodeTwice(r.Bytes()) }
+	data := func() {
+		only()
+		r.Fill(protoDataFields, func() { p.Content = a2a.Data{Value: r.Any()} })
+		if p.Content == nil {
+			r.FailAt("data", "is required")
 		}
 	}
+	r.Fill(protoPartFields,
+		func() { only(); p.Content = a2a.Text(r.String()) },
+		func() { only(); readFile(r, p, protoFileFields, raw, "fileWithBytes", "fileWithUri") },
+		data, &p.Metadata)
 	if p.Content == nil {
 		r.Fail("has none of %s", strings.Join(kinds, ", "))
 	}

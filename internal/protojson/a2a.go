@@ -53,33 +53,18 @@ func (r *Reader) object(target any) {
 
 func (r *Reader) part(p *a2a.Part) {
 	content := "" // the name of the field
-	for name := range r.Members(partFields) {
-		switch name {
-		case "metadata":
-			p.Metadata = r.Object()
-			continue
-		case "filename":
-			p.Filename = r.String()
-			continue
-		case "mediaType":
-			p.MediaType = r.String()
-			continue
-		}
+	only := func(name string) {
 		if content != "" {
 			r.Fail("is there beside %s: a part has one of text, raw, url and data", content)
-			continue
 		}
-		switch content = name; name {
-		case "text":
-			p.Content = a2a.Text(r.String())
-		case "raw":
-			p.Content = a2a.Raw(r.Bytes())
-		case "url":
-			p.Content = a2a.URL(r.String())
-		case "data":
-			p.Content = a2a.Data{Value: r.Any()}
-		}
+		content = name
 	}
+	r.Fill(partFields,
+		func() { only("text"); p.Content = a2a.Text(r.String()) },
+		func() { only("raw"); p.Content = a2a.Raw(r.Bytes()) },
+		func() { only("url"); p.Content = a2a.URL(r.String()) },
+		func() { only("data"); p.Content = a2a.Data{Value: r.Any()} },
+		&p.Metadata, &p.Filename, &p.MediaType)
 	if content == "" {
 		r.Fail("has none of text, raw, url and data that is not null")
 	}

@@ -107,9 +107,9 @@ func (f Fields) Name(of string) (name string, known bool) {
 	return found.name, known
 }
 
-// Fill reads an object: each field into the target at its place, as Rows.Scan of
-// database/sql does with columns. A target is a pointer to a type that [Read] knows, or a func(),
-// which is called to read the value. Fields beyond the targets are skipped.
+// Fill reads an object: each field into the target at its place, as Rows.Scan of database/sql does
+// with columns. A target is a pointer to a type that [Read] knows, or a func(), which is called to
+// read the value. Fields beyond the targets are skipped.
 func (r *Reader) Fill(fields Fields, targets ...any) {
 	for _, place := range r.Members(fields) {
 		if place >= 0 && place < len(targets) {
@@ -126,7 +126,10 @@ func (r *Reader) Members(fields Fields) iter.Seq2[string, int] {
 		if r.err != nil || !r.begin('{', "an object") {
 			return
 		}
-		seen := r.given(fields, yield)
+		var seen [2]uint64
+		if r.Given != nil { // to range over a nil map costs, too
+			seen = r.given(fields, yield)
+		}
 		for r.err == nil && r.more('}') {
 			key := r.quoted()
 			r.space()
