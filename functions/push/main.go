@@ -3,8 +3,8 @@
 // whose delivery was put off or left, and further ones of that form. An event that comes twice does
 // nothing twice.
 //
-// It fails if the table can't be asked, and in an asynchronous invocation when delivery is given
-// up, for that event to go to the dead-letter queue.
+// It fails if it can't reach the table, and in an asynchronous invocation if it gives a delivery
+// up: then the event goes to the dead-letter queue.
 //
 // usage.txt lists the environment.
 package main
