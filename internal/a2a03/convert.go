@@ -25,33 +25,20 @@ func fromPushConfig(c *a2a.PushConfig) *legacy.TaskPushConfig {
 	return converted
 }
 
-// fromState returns the state's name in 0.3: TASK_STATE_INPUT_REQUIRED is input-required.
-func fromState(s a2a.TaskState) legacy.TaskState {
-	if s == a2a.TaskStateUnspecified {
-		return legacy.TaskStateUnspecified
-	}
+// fromState returns the state's name in JSON-RPC: TASK_STATE_INPUT_REQUIRED is input-required.
+func fromState(s a2a.TaskState) string {
 	name := strings.TrimPrefix(string(s), "TASK_STATE_")
-	return legacy.TaskState(strings.ReplaceAll(strings.ToLower(name), "_", "-"))
+	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
 }
 
-func fromRole(r a2a.MessageRole) legacy.MessageRole {
-	switch r {
-	case a2a.MessageRoleAgent:
-		return legacy.MessageRoleAgent
-	case a2a.MessageRoleUser:
-		return legacy.MessageRoleUser
-	}
-	return legacy.MessageRoleUnspecified
-}
+// roles are the names of the roles in JSON-RPC.
+var roles = []string{"user", "agent"}
 
-// each returns what f makes of each member, and nil if there is none.
-func each[From, To any, S ~[]From](s S, f func(From) To) []To {
-	if len(s) == 0 {
-		return nil
+// toRole and fromRole translate the names of roles: JSON-RPC and the protocol buffers each have
+// their own, and no name for any other role.
+var (
+	toRole = map[string]a2a.MessageRole{
+		"user": a2a.MessageRoleUser, "ROLE_USER": a2a.MessageRoleUser, "agent": a2a.MessageRoleAgent, "ROLE_AGENT": a2a.MessageRoleAgent,
 	}
-	to := make([]To, len(s))
-	for i := range s {
-		to[i] = f(s[i])
-	}
-	return to
-}
+	fromRole = map[a2a.MessageRole]string{a2a.MessageRoleUser: "user", a2a.MessageRoleAgent: "agent"}
+)

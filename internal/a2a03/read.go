@@ -20,25 +20,17 @@ var (
 	pushFields    = protojson.FieldsOf("id", "url", "token", "authentication")
 	authFields    = protojson.FieldsOf("schemes", "credentials")
 	taskFields    = protojson.FieldsOf("id", "historyLength", "metadata", "pushNotificationConfig", "pushNotificationConfigId", "taskId")
+	queryFields   = taskFields.Only("id", "historyLength", "metadata", "pushNotificationConfigId")
+	setPushFields = taskFields.Only("taskId", "pushNotificationConfig")
 )
 
-// sendParams reads MessageSendParams.
-func sendParams(r *protojson.Reader) *a2a.SendMessageRequest {
-	return sendRequest(r, []string{"user", "agent"})
-}
-
-func sendRequest(r *protojson.Reader, roles []string) *a2a.SendMessageRequest {
+// sendParams reads MessageSendParams, with roles of these names.
+func sendParams(r *protojson.Reader, roles []string) *a2a.SendMessageRequest {
 	req := new(a2a.SendMessageRequest)
-	for name := range r.Members(paramsFields) {
-		switch name {
-		case "message":
-			req.Message = message(r, messageFields, roles, "parts", part)
-		case "configuration":
-			req.Config = sendConfig(r)
-		case "metadata":
-			req.Metadata = r.Object()
-		}
-	}
+	r.Fill(paramsFields,
+		func() { req.Message = message(r, messageFields, roles, part) },
+		func() { req.Config = sendConfig(r) },
+		&req.Metadata)
 	if req.Message != nil && req.Config != nil && req.Config.PushConfig != nil {
 		req.Config.PushConfig.TaskID = req.Message.TaskID
 	}
@@ -47,61 +39,21 @@ func sendRequest(r *protojson.Reader, roles []string) *a2a.SendMessageRequest {
 
 func sendConfig(r *protojson.Reader) *a2a.SendMessageConfig {
 	c := new(a2a.SendMessageConfig)
-	for name := range r.Members(configFields) {
-		switch name {
-		case "acceptedOutputModes":
-			c.AcceptedOutputModes = protojson.Strings[string](r)
-		case "blocking":
-			c.ReturnImmediately = !r.Bool()
-		case "historyLength":
-			c.HistoryLength = r.Length()
-		case "pushNotificationConfig":
-			c.PushConfig = new(a2a.PushConfig)
-			readPush(r, c.PushConfig)
-		}
-	}
+	r.Fill(configFields, &c.AcceptedOutputModes, func() { c.ReturnImmediately = !r.Bool() }, &c.HistoryLength, func() { c.PushConfig = push(r) })
 	return c
 }
 
-// message reads a message, whose parts are in the field with that name.
-func message(
-	r *protojson.Reader, fields protojson.Fields, roles []string, parts string, part func(*protojson.Reader) *a2a.Part,
-) *a2a.Message {
+// message reads a message, whose parts are in the fifth of the fields.
+func message(r *protojson.Reader, fields protojson.Fields, roles []string, part func(*protojson.Reader) *a2a.Part) *a2a.Message {
 	m := new(a2a.Message)
-	for name := range r.Members(fields) {
-		switch name {
-		case "messageId":
-			m.ID = r.String()
-		case "contextId":
-			m.ContextID = r.String()
-		case "taskId":
-			m.TaskID = a2a.TaskID(r.String())
-		case "role":
-			m.Role = toRole(r.Enum(roles))
-		case parts:
-			for range r.Elements() {
-				m.Parts = append(m.Parts, part(r))
-			}
-		case "metadata":
-			m.Metadata = r.Object()
-		case "extensions":
-			m.Extensions = protojson.Strings[string](r)
-		case "referenceTaskIds":
-			m.ReferenceTasks = protojson.Strings[a2a.TaskID](r)
+	role := func() { m.Role = toRole[r.Enum(roles)] }
+	parts := func() {
+		for range r.Elements() {
+			m.Parts = append(m.Parts, part(r))
 		}
 	}
+	r.Fill(fields, &m.ID, &m.ContextID, &m.TaskID, role, parts, &m.Metadata, &m.Extensions, &m.ReferenceTasks)
 	return m
-}
-
-// toRole returns the role of a name in JSON-RPC, or in the protocol buffers.
-func toRole(name string) a2a.MessageRole {
-	switch strings.ToLower(strings.TrimPrefix(name, "ROLE_")) {
-	case "user":
-		return a2a.MessageRoleUser
-	case "agent":
-		return a2a.MessageRoleAgent
-	}
-	return a2a.MessageRoleUnspecified
 }
 
 // kinds are the kinds of parts, and the names of the fields with their contents.
@@ -146,7 +98,7 @@ func part(r *protojson.Reader) *a2a.Part {
 		case name == "text":
 			p.Content = a2a.Text(r.String())
 		case name == "file":
-			readFile(r, p)
+			readFile(r, p, fileFields, r.Bytes, "bytes", "uri")
 		case name == "data":
 			p.Content = a2a.Data{Value: r.Object()}
 		}
@@ -158,123 +110,62 @@ func part(r *protojson.Reader) *a2a.Part {
 	return p
 }
 
-func readFile(r *protojson.Reader, p *a2a.Part) {
-	for name := range r.Members(fileFields) {
-		switch name {
-		case "mimeType":
-			p.MediaType = r.String()
-			continue
-		case "name":
-			p.Filename = r.String()
-			continue
-		}
+// readFile reads a file, which has its content in one of two fields: as bytes, or at a URI.
+func readFile(r *protojson.Reader, p *a2a.Part, fields protojson.Fields, raw func() []byte, bytes, uri string) {
+	only := func() {
 		if p.Content != nil {
-			r.Fail("is there beside the other: a file has either bytes or uri")
-		}
-		if name == "bytes" {
-			p.Content = a2a.Raw(r.Bytes())
-		} else {
-			p.Content = a2a.URL(r.String())
+			r.Fail("is there beside the other: a file has either %s or %s", bytes, uri)
 		}
 	}
+	r.Fill(fields,
+		func() { only(); p.Content = a2a.Raw(raw()) },
+		func() { only(); p.Content = a2a.URL(r.String()) },
+		&p.MediaType, &p.Filename)
 	if p.Content == nil {
-		r.Fail("has neither bytes nor uri")
+		r.Fail("has neither %s nor %s", bytes, uri)
 	}
 }
 
 // createPushRequest reads a TaskPushNotificationConfig.
 func createPushRequest(r *protojson.Reader) *a2a.PushConfig {
 	c := new(a2a.PushConfig)
-	for name := range r.Members(taskFields) {
-		switch name {
-		case "taskId":
-			c.TaskID = a2a.TaskID(r.String())
-		case "pushNotificationConfig":
-			readPush(r, c)
-		}
-	}
+	r.Fill(setPushFields, &c.TaskID, func() { readPush(r, c) })
+	return c
+}
+
+func push(r *protojson.Reader) *a2a.PushConfig {
+	c := new(a2a.PushConfig)
+	readPush(r, c)
 	return c
 }
 
 // readPush reads a PushNotificationConfig, with one scheme at most.
 func readPush(r *protojson.Reader, c *a2a.PushConfig) {
-	for name := range r.Members(pushFields) {
-		switch name {
-		case "id":
-			c.ID = r.String()
-		case "url":
-			c.URL = r.String()
-		case "token":
-			c.Token = r.String()
-		case "authentication":
-			c.Auth = new(a2a.PushAuthInfo)
-			for name := range r.Members(authFields) {
-				switch name {
-				case "schemes":
-					if schemes := protojson.Strings[string](r); len(schemes) > 0 {
-						c.Auth.Scheme = schemes[0]
-					}
-				case "credentials":
-					c.Auth.Credentials = r.String()
-				}
+	r.Fill(pushFields, &c.ID, &c.URL, &c.Token, func() {
+		c.Auth = new(a2a.PushAuthInfo)
+		r.Fill(authFields, func() {
+			if schemes := protojson.List[string](r); len(schemes) > 0 {
+				c.Auth.Scheme = schemes[0]
 			}
-		}
-	}
+		}, &c.Auth.Credentials)
+	})
 }
 
 // taskParams is what the params of operations on a task say.
 type taskParams struct {
-	id       string
+	id       a2a.TaskID
 	length   *int
 	metadata map[string]any
 	config   string // the id of a push notification configuration
 }
 
-func taskOf(r *protojson.Reader) (t taskParams) {
-	for name := range r.Members(taskFields) {
-		switch name {
-		case "id":
-			t.id = r.String()
-		case "historyLength":
-			t.length = r.Length()
-		case "metadata":
-			t.metadata = r.Object()
-		case "pushNotificationConfigId":
-			t.config = r.String()
-		}
+// onTask returns the reader of a request on a task. All take the same params; each uses some.
+func onTask[T any](use func(*T, taskParams)) func(*protojson.Reader) *T {
+	return func(r *protojson.Reader) *T {
+		var p taskParams
+		r.Fill(queryFields, &p.id, &p.length, &p.metadata, &p.config)
+		req := new(T)
+		use(req, p)
+		return req
 	}
-	return t
-}
-
-// getRequest reads TaskQueryParams.
-func getRequest(r *protojson.Reader) *a2a.GetTaskRequest {
-	t := taskOf(r)
-	return &a2a.GetTaskRequest{ID: a2a.TaskID(t.id), HistoryLength: t.length}
-}
-
-// cancelRequest reads TaskIdParams.
-func cancelRequest(r *protojson.Reader) *a2a.CancelTaskRequest {
-	t := taskOf(r)
-	return &a2a.CancelTaskRequest{ID: a2a.TaskID(t.id), Metadata: t.metadata}
-}
-
-// subscribeRequest reads TaskIdParams.
-func subscribeRequest(r *protojson.Reader) *a2a.SubscribeToTaskRequest {
-	return &a2a.SubscribeToTaskRequest{ID: a2a.TaskID(taskOf(r).id)}
-}
-
-// getPushRequest reads GetTaskPushNotificationConfigParams.
-func getPushRequest(r *protojson.Reader) *a2a.GetTaskPushConfigRequest {
-	t := taskOf(r)
-	return &a2a.GetTaskPushConfigRequest{TaskID: a2a.TaskID(t.id), ID: t.config}
-}
-
-// listPushRequest reads ListTaskPushNotificationConfigParams.
-func listPushRequest(r *protojson.Reader) *a2a.ListTaskPushConfigRequest {
-	return &a2a.ListTaskPushConfigRequest{TaskID: a2a.TaskID(taskOf(r).id)}
-}
-
-// deletePushRequest reads DeleteTaskPushNotificationConfigParams.
-func deletePushRequest(r *protojson.Reader) *a2a.DeleteTaskPushConfigRequest {
-	return (*a2a.DeleteTaskPushConfigRequest)(getPushRequest(r))
 }

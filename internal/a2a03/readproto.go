@@ -16,8 +16,8 @@ import (
 var (
 	bodyFields         = protojson.FieldsOf("message", "request", "configuration", "metadata")
 	bodyConfigFields   = protojson.FieldsOf("acceptedOutputModes", "blocking", "historyLength", "pushNotification")
-	protoMessageFields = protojson.FieldsOf("messageId", "contextId", "taskId", "role", "content", "parts", "metadata", "extensions",
-		"referenceTaskIds")
+	protoMessageFields = protojson.FieldsOf("messageId", "contextId", "taskId", "role", "content", "metadata", "extensions",
+		"referenceTaskIds", "parts") // parts are skipped
 	protoPartFields   = protojson.FieldsOf("text", "file", "data", "metadata")
 	protoFileFields   = protojson.FieldsOf("fileWithBytes", "fileWithUri", "mimeType", "name")
 	protoDataFields   = protojson.FieldsOf("data")
@@ -25,28 +25,25 @@ var (
 	namedConfigFields = protojson.FieldsOf("pushNotificationConfig")
 )
 
-// roles are the roles of the protocol buffers, in the order of their numbers, and of JSON-RPC.
-var roles = slices.Concat(protojson.Roles, []string{"user", "agent"})
+// protoRoles are the roles of the protocol buffers, in the order of their numbers, and of JSON-RPC.
+var protoRoles = slices.Concat(protojson.Roles, roles)
 
 // sendBody reads the body of message:send. If the message has parts, the body is MessageSendParams,
 // else the protocol buffers' SendMessageRequest. Its message is called request in the protocol
 // buffers, and message in the specification; clients do either.
 func sendBody(r *protojson.Reader) *a2a.SendMessageRequest {
 	if hasParts(r) {
-		return sendRequest(r, roles)
+		return sendParams(r, protoRoles)
 	}
 	req := new(a2a.SendMessageRequest)
-	for name := range r.Members(bodyFields) {
-		switch name {
-		case "message", "request":
-			if m := message(r, protoMessageFields, roles, "content", protoPart); req.Message == nil || name == "message" {
-				req.Message = m
-			}
-		case "configuration":
-			req.Config = bodyConfig(r)
-		case "metadata":
-			req.Metadata = r.Object()
-		}
+	var other *a2a.Message
+	r.Fill(bodyFields,
+		func() { req.Message = message(r, protoMessageFields, protoRoles, protoPart) },
+		func() { other = message(r, protoMessageFields, protoRoles, protoPart) },
+		func() { req.Config = bodyConfig(r) },
+		&req.Metadata)
+	if req.Message == nil {
+		req.Message = other
 	}
 	return req
 }
@@ -55,60 +52,46 @@ func sendBody(r *protojson.Reader) *a2a.SendMessageRequest {
 func hasParts(r *protojson.Reader) bool {
 	defer r.Again()()
 	has := false
-	for name := range r.Members(bodyFields) {
-		if name == "message" && r.Kind() == "an object" {
+	r.Fill(bodyFields, func() {
+		if r.Kind() == "an object" {
 			for name := range r.Members(protoMessageFields) {
 				has = has || name == "parts"
 			}
 		}
-	}
+	})
 	return has
 }
 
 func bodyConfig(r *protojson.Reader) *a2a.SendMessageConfig {
 	c := &a2a.SendMessageConfig{ReturnImmediately: true} // blocking, if false, is not sent
-	for name := range r.Members(bodyConfigFields) {
-		switch name {
-		case "acceptedOutputModes":
-			c.AcceptedOutputModes = protojson.Strings[string](r)
-		case "blocking":
-			c.ReturnImmediately = !r.Bool()
-		case "historyLength":
-			if n := r.Int32(); n != 0 { // which is none
-				c.HistoryLength = &n
-			}
-		case "pushNotification":
-			c.PushConfig = new(a2a.PushConfig)
-			readPush(r, c.PushConfig)
+	length := func() {
+		if n := r.Int32(); n != 0 { // which is none
+			c.HistoryLength = &n
 		}
 	}
+	r.Fill(bodyConfigFields, &c.AcceptedOutputModes, func() { c.ReturnImmediately = !r.Bool() }, length, func() { c.PushConfig = push(r) })
 	return c
 }
 
 func protoPart(r *protojson.Reader) *a2a.Part {
 	p := new(a2a.Part)
-	for name := range r.Members(protoPartFields) {
-		if name == "metadata" {
-			p.Metadata = r.Object()
-			continue
-		}
+	only := func() {
 		if p.Content != nil {
 			r.Fail("is there beside another: a part has one of %s", strings.Join(kinds, ", "))
 		}
-		switch name {
-		case "text":
-			p.Content = a2a.Text(r.String())
-		case "file":
-			readProtoFile(r, p)
-		case "data":
-			for range r.Members(protoDataFields) {
-				p.Content = a2a.Data{Value: r.Any()}
-			}
-			if p.Content == nil {
-				r.FailAt("data", "is required")
-			}
+	}
+	raw := func() []byte { return decodeTwice(r.Bytes()) }
+	data := func() {
+		only()
+		r.Fill(protoDataFields, func() { p.Content = a2a.Data{Value: r.Any()} })
+		if p.Content == nil {
+			r.FailAt("data", "is required")
 		}
 	}
+	r.Fill(protoPartFields,
+		func() { only(); p.Content = a2a.Text(r.String()) },
+		func() { only(); readFile(r, p, protoFileFields, raw, "fileWithBytes", "fileWithUri") },
+		data, &p.Metadata)
 	if p.Content == nil {
 		r.Fail("has none of %s", strings.Join(kinds, ", "))
 	}
@@ -116,32 +99,12 @@ func protoPart(r *protojson.Reader) *a2a.Part {
 	return p
 }
 
-func readProtoFile(r *protojson.Reader, p *a2a.Part) {
-	for name := range r.Members(protoFileFields) {
-		switch name {
-		case "mimeType":
-			p.MediaType = r.String()
-			continue
-		case "name":
-			p.Filename = r.String()
-			continue
-		}
-		if p.Content != nil {
-			r.Fail("is there beside the other: a file has either fileWithBytes or fileWithUri")
-		}
-		if name == "fileWithUri" {
-			p.Content = a2a.URL(r.String())
-			continue
-		}
-		raw := r.Bytes()
-		if twice, err := base64.StdEncoding.DecodeString(string(raw)); err == nil && len(raw) > 0 {
-			raw = twice // as some clients encode them, in the words of JSON-RPC first
-		}
-		p.Content = a2a.Raw(raw)
+// decodeTwice decodes bytes once more if it can: some clients encode them twice, as base64 text first.
+func decodeTwice(raw []byte) []byte {
+	if twice, err := base64.StdEncoding.DecodeString(string(raw)); err == nil && len(raw) > 0 {
+		return twice
 	}
-	if p.Content == nil {
-		r.Fail("has neither fileWithBytes nor fileWithUri")
-	}
+	return raw
 }
 
 // createPushBody reads the request to create a configuration, as the protocol buffers have it, or
@@ -149,22 +112,8 @@ func readProtoFile(r *protojson.Reader, p *a2a.Part) {
 func createPushBody(r *protojson.Reader) *a2a.PushConfig {
 	c := new(a2a.PushConfig)
 	found, id := false, ""
-	for name := range r.Members(createFields) {
-		switch name {
-		case "taskId":
-			c.TaskID = a2a.TaskID(r.String())
-		case "configId":
-			id = r.String()
-		case "config":
-			for range r.Members(namedConfigFields) {
-				found = true
-				readPush(r, c)
-			}
-		case "pushNotificationConfig":
-			found = true
-			readPush(r, c)
-		}
-	}
+	config := func() { found = true; readPush(r, c) }
+	r.Fill(createFields, &c.TaskID, &id, func() { r.Fill(namedConfigFields, config) }, config)
 	if !found {
 		r.FailAt("config.pushNotificationConfig", "is required")
 	}
@@ -177,7 +126,7 @@ func createPushBody(r *protojson.Reader) *a2a.PushConfig {
 // listBody reads the request to list tasks, which is the one of 1.0 but for the name of a state.
 func listBody(r *protojson.Reader) *a2a.ListTasksRequest {
 	r.States = slices.Concat(protojson.States, []string{"TASK_STATE_CANCELLED"})
-	req := r.ListTasksRequest()
+	req := protojson.Read[a2a.ListTasksRequest](r)
 	if req.Status == "TASK_STATE_CANCELLED" {
 		req.Status = a2a.TaskStateCanceled
 	}

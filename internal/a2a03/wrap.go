@@ -5,14 +5,16 @@ import (
 	"slices"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/protojson"
 )
 
 // wrapTask returns the task with its data parts as 0.3 knows them: see wrap. It does not change t.
 func wrapTask(t *a2a.Task) *a2a.Task {
 	c := *t
-	c.Status = wrapStatus(t.Status)
-	c.History = each(t.History, wrapMessage)
-	c.Artifacts = each(t.Artifacts, wrapArtifact)
+	c.Status.Message = wrapMessage(t.Status.Message)
+	c.History = protojson.Each(t.History, wrapMessage)
+	c.Artifacts = protojson.Each(t.Artifacts, wrapArtifact)
 	return &c
 }
 
@@ -23,7 +25,7 @@ func wrapEvent(event a2a.Event) a2a.Event {
 		return wrapTask(e)
 	case *a2a.TaskStatusUpdateEvent:
 		c := *e
-		c.Status = wrapStatus(e.Status)
+		c.Status.Message = wrapMessage(e.Status.Message)
 		return &c
 	case *a2a.TaskArtifactUpdateEvent:
 		c := *e
@@ -35,17 +37,12 @@ func wrapEvent(event a2a.Event) a2a.Event {
 	return event
 }
 
-func wrapStatus(s a2a.TaskStatus) a2a.TaskStatus {
-	s.Message = wrapMessage(s.Message)
-	return s
-}
-
 func wrapMessage(m *a2a.Message) *a2a.Message {
 	if m == nil || !slices.ContainsFunc(m.Parts, isBare) {
 		return m
 	}
 	c := *m
-	c.Parts = each(m.Parts, wrap)
+	c.Parts = protojson.Each(m.Parts, wrap)
 	return &c
 }
 
@@ -54,7 +51,7 @@ func wrapArtifact(a *a2a.Artifact) *a2a.Artifact {
 		return a
 	}
 	c := *a
-	c.Parts = each(a.Parts, wrap)
+	c.Parts = protojson.Each(a.Parts, wrap)
 	return &c
 }
 

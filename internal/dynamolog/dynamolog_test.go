@@ -2,13 +2,10 @@ package dynamolog_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,7 +36,8 @@ func newTable(t *testing.T) (client *dynamodb.Client, table string) {
 	return dynamodblocal.Table(t)
 }
 
-// with returns a client like c that has the middleware around each attempt of a request, and many quick attempts.
+// with returns a client like c that has the middleware around each attempt of a request, and many
+// quick attempts.
 func with(c *dynamodb.Client, around middleware.FinalizeMiddleware) *dynamodb.Client {
 	o := c.Options()
 	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
@@ -58,7 +56,8 @@ func TestLog(t *testing.T) {
 	pushtest.Test(t, func(*testing.T) pushtest.Store { return pushes(dynamolog.New(client, table)) })
 }
 
-// TestLogFaults passes the same tests at a DynamoDB that throttles, fails, and loses acknowledgements.
+// TestLogFaults passes the same tests at a DynamoDB that throttles, fails, and loses
+// acknowledgements.
 func TestLogFaults(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
@@ -200,8 +199,8 @@ func must(t *testing.T, errs ...error) {
 	}
 }
 
-// TestStatus has the head told of a state later than of the next one: it does not go back. A task that
-// is gone gets no head.
+// TestStatus has the head told of a state later than of the next one: it does not go back. A task
+// that is gone gets no head.
 func TestStatus(t *testing.T) {
 	client, table := newTable(t)
 	held, updates := make(chan struct{}), atomic.Int32{}
@@ -246,8 +245,8 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// TestCost holds the log to its price: what a write costs does not grow with the task, and a long task
-// is loaded from its snapshot.
+// TestCost holds the log to its price: what a write costs does not grow with the task, and a long
+// task is loaded from its snapshot.
 func TestCost(t *testing.T) {
 	client, table := newTable(t)
 	client, cost := dynamodblocal.NewMeter(client)
@@ -287,246 +286,3 @@ func TestCost(t *testing.T) {
 	}
 	t.Logf("loading: %d requests, %v read units", cost.Units().Requests, cost.Units().Read)
 }
-
-// TestLeaseCost holds what a holder does to its price.
-func TestLeaseCost(t *testing.T) {
-	client, table := newTable(t)
-	client, cost := dynamodblocal.NewMeter(client)
-	l := dynamolog.New(client, table)
-	check := func(what string, write, read float64, errs ...error) {
-		t.Helper()
-		must(t, errs...)
-		if u := cost.Units(); u.Write != write || u.Read != read {
-			t.Errorf("%s: %v write units, %v read units, want %v and %v", what, u.Write, u.Read, write, read)
-		}
-		cost.Reset()
-	}
-	h, _, lease := create(t, l)
-	cost.Reset()
-	check("an append without state", 1, 0, lease.Append(t.Context(), 2, []tasklog.Entry{tasklogtest.EntryOf(
-		a2a.NewArtifactEvent(a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}, a2a.NewTextPart("text")))}))
-	_, err := lease.Renew(t.Context(), by("").Until)
-	check("a renewal", 1, 0, err)
-	_, err = lease.Asked(t.Context())
-	check("asking", 0, 0.5, err)
-	must(t, lease.Append(t.Context(), 3, in(h, a2a.TaskStateWorking)))
-	lease.Close()
-	check("an append with a new state", 4, 0)
-	check("an append in the same state", 1, 0, lease.Append(t.Context(), 4, in(h, a2a.TaskStateWorking)))
-
-	_, err = l.Load(t.Context(), h.ID)
-	check("loading", 0, 1, err)
-	_, err = l.Lease(t.Context(), h.ID)
-	check("asking who holds the lease", 0, 1, err)
-	end := time.Now().Add(-time.Hour)
-	acquire := func(what string, write float64) {
-		t.Helper()
-		s := load(t, l, h.ID)
-		cost.Reset()
-		end = end.Add(time.Second) // which moves the task in the index of unfinished ones, for two units
-		lease, err = l.Acquire(t.Context(), s, tasklog.Claim{Writer: what, Until: end})
-		check(what, write, 0, err)
-	}
-	acquire("acquiring the lease of a holder", 5)
-	acquire("acquiring the lease of a holder that has crashed", 5)
-	check("releasing", 1, 0, lease.Release(t.Context()))
-	acquire("acquiring a lease that was released", 4)
-	must(t, lease.Append(t.Context(), 5, in(h, a2a.TaskStateInputRequired)))
-	lease.Close()
-	check("the end of a turn", 5, 0)
-	acquire("acquiring the lease for the next turn", 3)
-}
-
-// waiting returns a task that waits for input.
-func waiting(t *testing.T, l *dynamolog.Log) (*tasklog.Snapshot, tasklog.Lease) {
-	t.Helper()
-	h, _, lease := create(t, l)
-	must(t, lease.Append(t.Context(), 2, in(h, a2a.TaskStateInputRequired)))
-	lease.Close()
-	return load(t, l, h.ID), lease
-}
-
-// TestHalfAcquired has somebody come halfway to the lease of a task that waits. Whoever settles the task
-// does not meet it again, and the other, should it still live, does not get the lease.
-func TestHalfAcquired(t *testing.T) {
-	client, table := newTable(t)
-	l := dynamolog.New(client, table)
-	s, _ := waiting(t, l)
-	requests := 0
-	halfway := with(client, middleware.FinalizeMiddlewareFunc("halfway", func(
-		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
-	) (middleware.FinalizeOutput, middleware.Metadata, error) {
-		if requests++; requests == 2 {
-			for range 2 {
-				if err := l.Settle(ctx, s); err != nil {
-					t.Error(err)
-				}
-			}
-			if ids, err := tasklogtest.Unfinished(ctx, l); err != nil || slices.Contains(ids, s.Head.ID) {
-				t.Errorf("it is still found, or %v", err)
-			}
-		}
-		return next.HandleFinalize(ctx, in)
-	}))
-	if _, err := dynamolog.New(halfway, table).Acquire(t.Context(), s, by("slow")); !errors.Is(err, tasklog.ErrConflict) {
-		t.Errorf("acquired: %v", err)
-	}
-	now := load(t, l, s.Head.ID)
-	if now.Busy() {
-		t.Fatalf("it is %+v", now)
-	}
-	_, err := l.Acquire(t.Context(), now, by("next"))
-	must(t, err)
-}
-
-// TestSettleKeepsRequest settles a task that somebody has come halfway to the lease of: what is kept of the request that began
-// its last turn stays, wherever it was.
-func TestSettleKeepsRequest(t *testing.T) {
-	client, table := newTable(t)
-	l := dynamolog.New(client, table)
-	big, _ := json.Marshal(map[string]string{"k": strings.Repeat("x", 100_000)})
-	request := tasklog.Request{Extensions: []string{"urn:a"}, Metadata: big}
-	h, first := tasklogtest.NewTask()
-	claim := tasklog.Claim{Writer: "one", Until: time.Now().Add(time.Minute), Request: request}
-	lease, err := l.Create(t.Context(), h, first, claim)
-	must(t, err)
-	for turn := range 2 {
-		must(t, lease.Append(t.Context(), int64(turn)+2, in(h, a2a.TaskStateInputRequired)))
-		lease.Close()
-		s := load(t, l, h.ID)
-		broken := before(client, 2, func(context.Context) error { return errors.New("dead") })
-		if _, err := dynamolog.New(broken, table).Acquire(t.Context(), s, by("halfway")); err == nil {
-			t.Fatal("acquired")
-		}
-		must(t, l.Settle(t.Context(), s))
-		now := load(t, l, h.ID)
-		if now.Lease.Epoch <= s.Lease.Epoch || !reflect.DeepEqual(now.Last, request) {
-			t.Errorf("after turn %d: epoch %d, then %d; the request has %d bytes", turn+1, s.Lease.Epoch, now.Lease.Epoch, len(now.Last.Metadata))
-		}
-		claim.Writer = "two"
-		lease, err = l.Acquire(t.Context(), now, claim)
-		must(t, err)
-	}
-}
-
-// TestRenewAfterNobody checks that a holder does not get back a lease that was left to a worker.
-func TestRenewAfterNobody(t *testing.T) {
-	client, table := newTable(t)
-	l := dynamolog.New(client, table)
-	s, lease := waiting(t, l)
-	_, err := l.Acquire(t.Context(), s, tasklog.Claim{Writer: "x"})
-	must(t, err)
-	if _, err := lease.Renew(t.Context(), time.Now().Add(time.Minute)); !errors.Is(err, tasklog.ErrConflict) {
-		t.Errorf("renewed: %v", err)
-	}
-}
-
-// before returns a client like c, which does something before its nth request.
-func before(c *dynamodb.Client, nth int32, do func(context.Context) error) *dynamodb.Client {
-	var n atomic.Int32
-	return with(c, middleware.FinalizeMiddlewareFunc("before", func(
-		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
-	) (out middleware.FinalizeOutput, md middleware.Metadata, err error) {
-		if n.Add(1) == nth {
-			if err := do(ctx); err != nil {
-				return out, md, err
-			}
-		}
-		return next.HandleFinalize(ctx, in)
-	}))
-}
-
-// TestDoubt has somebody doubt a holder that has not put its message into the log, while others do
-// something between the requests of it: nobody gets the lease without the place in the log, and
-// nobody is kept from it for good.
-func TestDoubt(t *testing.T) {
-	client, table := newTable(t)
-	l := dynamolog.New(client, table)
-	for nth := range int32(4) {
-		// begin returns a task that waits, and whose next holder has not appended anything.
-		begin := func(t *testing.T) (tasklog.Head, *tasklog.Snapshot, tasklog.Lease) {
-			s, _ := waiting(t, l)
-			holder, err := l.Acquire(t.Context(), s, by("holder"))
-			must(t, err)
-			return s.Head, load(t, l, s.Head.ID), holder
-		}
-		doubt := func(t *testing.T, s *tasklog.Snapshot, do func(context.Context) error) (tasklog.Lease, error) {
-			lease, err := dynamolog.New(before(client, nth+1, do), table).Acquire(t.Context(), s, by("doubter"))
-			if err != nil && !errors.Is(err, tasklog.ErrConflict) && !errors.Is(err, errDied) {
-				t.Fatal(err)
-			}
-			return lease, err
-		}
-		t.Run(fmt.Sprint("another doubts before request ", nth), func(t *testing.T) {
-			h, s, _ := begin(t)
-			var other tasklog.Lease
-			otherErr := errors.New("did not come")
-			lease, err := doubt(t, s, func(ctx context.Context) error {
-				other, otherErr = l.Acquire(ctx, s, by("other"))
-				return nil
-			})
-			if (err == nil) == (otherErr == nil) {
-				t.Fatalf("one got %v, the other %v", err, otherErr)
-			}
-			if err != nil {
-				lease = other
-			}
-			must(t, lease.Append(t.Context(), 3, in(h, a2a.TaskStateSubmitted)))
-		})
-		t.Run(fmt.Sprint("the holder appends before request ", nth), func(t *testing.T) {
-			h, s, holder := begin(t)
-			appended := errors.New("did not come")
-			lease, err := doubt(t, s, func(ctx context.Context) error {
-				appended = holder.Append(ctx, 3, in(h, a2a.TaskStateSubmitted))
-				return nil
-			})
-			if (err == nil) == (appended == nil) {
-				t.Fatalf("the doubter got %v, the holder %v", err, appended)
-			}
-			if err != nil {
-				_, err = holder.Renew(t.Context(), time.Now().Add(time.Minute))
-				must(t, err, holder.Append(t.Context(), 4, in(h, a2a.TaskStateWorking)))
-			} else {
-				must(t, lease.Append(t.Context(), 3, in(h, a2a.TaskStateSubmitted)))
-			}
-		})
-		t.Run(fmt.Sprint("the holder renews before request ", nth), func(t *testing.T) {
-			h, s, holder := begin(t)
-			lease, err := doubt(t, s, func(ctx context.Context) error {
-				_, _ = holder.Renew(ctx, time.Now().Add(2*time.Minute))
-				return nil
-			})
-			if err != nil {
-				lease = holder
-			}
-			must(t, lease.Append(t.Context(), 3, in(h, a2a.TaskStateSubmitted)))
-		})
-		t.Run(fmt.Sprint("the doubter dies before request ", nth), func(t *testing.T) {
-			h, s, holder := begin(t)
-			_, err := doubt(t, s, func(context.Context) error { return errDied })
-			if err == nil {
-				return // it needs no such request
-			}
-			if _, err = holder.Renew(t.Context(), time.Now().Add(time.Millisecond)); errors.Is(err, tasklog.ErrConflict) {
-				err = nil // the doubter has the lease
-			}
-			must(t, err)
-			time.Sleep(2 * time.Millisecond)
-			tries := 0
-			for {
-				tries++
-				lease, err := l.Acquire(t.Context(), load(t, l, h.ID), by(string(a2a.NewTaskID())))
-				if errors.Is(err, tasklog.ErrConflict) && tries < 10 {
-					continue
-				}
-				must(t, err, lease.Append(t.Context(), 3, in(h, a2a.TaskStateSubmitted)))
-				break
-			}
-			if tries > 1 {
-				t.Logf("%d tries", tries)
-			}
-		})
-	}
-}
-
-var errDied = errors.New("died")

@@ -59,7 +59,8 @@ func leaseOf(head, lease item) tasklog.LeaseInfo {
 	return l
 }
 
-// Acquire implements [tasklog.Log]. It costs two write units and one in the index, and one more for a fence.
+// Acquire implements [tasklog.Log]. It costs two write units and one in the index, or two there if the task was
+// unfinished, and one more for a fence.
 func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, c tasklog.Claim) (tasklog.Lease, error) {
 	next := s.Next(c)
 	if err := l.acquire(ctx, s, next, c); err != nil {
@@ -319,14 +320,19 @@ func (h *lease) Asked(ctx context.Context) (tasklog.Asked, error) {
 
 // asked returns what the lease item asks of the holder.
 func (h *lease) asked(it item) (tasklog.Asked, error) {
-	if it.num(attrEpoch) > h.epoch { // who held it before may still be there: the read may be an old one
+	switch epoch := max(1, it.num(attrEpoch)); {
+	case epoch > h.epoch:
 		return tasklog.Asked{}, tasklog.ErrConflict
+	case epoch < h.epoch: // the read is an old one: this was asked of the holder before
+		return tasklog.Asked{}, nil
 	}
 	if _, push := it[attrTell]; push {
 		h.push.Store(true)
 	}
 	_, cancel := it[attrCancel]
-	h.cancel.Store(cancel)
+	if cancel {
+		h.cancel.Store(true) // and an old read does not take it back
+	}
 	return tasklog.Asked{Cancel: cancel}, nil
 }
 

@@ -9,7 +9,8 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// TestListFarOff lists tasks by times of more than 13 digits of milliseconds, of which the index has no more.
+// TestListFarOff lists tasks by times of more than 13 digits of milliseconds, of which the index
+// has no more.
 func TestListFarOff(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)

@@ -26,13 +26,14 @@ import (
 
 func pushes(l *dynamolog.Log) pushtest.Store { return pushtest.Store{Store: l.Pushes(), Log: l} }
 
-// TestWakes checks which changes of the table wake the push function. A holder learns in the middle of
-// its run that its task has push notifications, and marks what it appends from then on.
+// TestWakes checks which changes of the table wake the push function. A holder learns in the middle
+// of its run that its task has push notifications, and marks what it appends from then on.
 func TestWakes(t *testing.T) {
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)
 	h, _, lease := create(t, l)
-	// check fails the test unless the changes were made, and these items of the task wake by what is in them.
+	// check fails the test unless the changes were made, and these items of the task wake by what
+	// is in them.
 	check := func(what, want string, changes ...error) {
 		t.Helper()
 		must(t, changes...)

@@ -17,8 +17,9 @@ import (
 	"a2alambda/localtest/dynamodblocal"
 )
 
-// TestSecret has eight processes ask a new table for its secret at once, whose requests fail, or are done and not acknowledged: all
-// have the same, which is in the table, and never expires. Other tables have others.
+// TestSecret has eight processes ask a new table for its secret at once, whose requests fail, or
+// are done and not acknowledged: all have the same, which is in the table, and never expires. Other
+// tables have others.
 func TestSecret(t *testing.T) {
 	t.Parallel()
 	direct, table := newTable(t)

@@ -2,33 +2,36 @@ package protojson
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 )
 
-// Reader reads the values of a JSON text one after another. The text must be valid. After an error, which stays, values are zero.
+// Reader reads the values of a JSON text one after another. The text must be valid. After an error,
+// which stays, values are zero.
 type Reader struct {
-	// Lenient takes what parsers of protocol buffers' JSON take besides what its printers print: bytes in any base64, enums by number,
-	// integers in strings.
+	// Lenient takes all that parsers of protocol buffers' JSON take, also what no printer prints:
+	// bytes in any base64, enums by number, integers in strings.
 	Lenient bool
-	// Stored takes what an agent may have had stored: any name of an enum, any number in what has no schema, and null in an array,
-	// which is left out.
+	// Stored takes what agents may have stored: any name of an enum, any number where there is no
+	// schema, and null in an array, which is left out.
 	Stored bool
-	// States are the names of the states of a task, if not [States].
+	// States are the names of the states of a task: [States], but for a client that has others.
 	States []string
 	// Nulls yields members that are null, too.
 	Nulls bool
-	// Given are fields of the first object that is read, in JSON. Its own members of these names don't count.
+	// Given are fields of the first object that is read, in JSON. They count, and not its own
+	// members of these names.
 	Given map[string][]byte
 
-	data []byte
-	i    int
-	err  *FieldError
+	cursor
+	err *FieldError
 }
 
 // NewReader returns a reader of the text.
-func NewReader(text []byte) *Reader { return &Reader{data: text} }
+func NewReader(text []byte) *Reader { return &Reader{States: States, cursor: cursor{data: text}} }
 
 // Err returns the first error, or nil.
 func (r *Reader) Err() error {
@@ -38,14 +41,14 @@ func (r *Reader) Err() error {
 	return r.err
 }
 
-// Fail makes the problem that of the value that is being read, if there is none before.
+// Fail says what is wrong with the value that is being read. The first error stays.
 func (r *Reader) Fail(problem string, args ...any) {
 	if r.err == nil {
 		r.err = &FieldError{Problem: fmt.Sprintf(problem, args...)}
 	}
 }
 
-// FailAt makes the problem that of a field of the object that is being read, if there is none before.
+// FailAt says what is wrong with a field of the object that is being read. The first error stays.
 func (r *Reader) FailAt(field, problem string, args ...any) {
 	if r.err == nil {
 		r.Fail(problem, args...)
@@ -53,22 +56,24 @@ func (r *Reader) FailAt(field, problem string, args ...any) {
 	}
 }
 
-// Again returns what has the value that is next read a second time.
+// Again returns a func() that goes back to the value that is next now.
 func (r *Reader) Again() func() {
 	i, given := r.i, r.Given
 	return func() { r.i, r.Given = i, given }
 }
 
-// Fields are the names of a message's fields.
+// Fields are the fields of a message by name. Their order is the order of the targets of
+// [Reader.Fill].
 type Fields map[string]field
 
 type field struct {
-	name string // in camelCase
-	bit  uint64 // of the message's fields, that of this one
+	name  string // in camelCase
+	bit   uint64 // no other field of the message has it
+	place int    // in the order, or -1: it is known, and not read
 }
 
-// FieldsOf returns fields of these names, which are in camelCase. They are also known by the names that protocol buffers have for
-// them, in snake_case.
+// FieldsOf returns fields of these names, which are in camelCase. Each is known in snake_case, too,
+// as protocol buffers name it.
 func FieldsOf(camel ...string) Fields {
 	fields := Fields{}
 	for i, name := range camel {
@@ -80,10 +85,20 @@ func FieldsOf(camel ...string) Fields {
 			}
 			snake.WriteByte(c)
 		}
-		fields[name] = field{name, 1 << i}
+		fields[name] = field{name, 1 << i, i}
 		fields[snake.String()] = fields[name]
 	}
 	return fields
+}
+
+// Only returns the same fields, of which only those of these names are read, in this order.
+func (f Fields) Only(camel ...string) Fields {
+	only := Fields{}
+	for name, field := range f {
+		field.place = slices.Index(camel, field.name)
+		only[name] = field
+	}
+	return only
 }
 
 // Name returns the name, in camelCase, of the field of that name.
@@ -92,14 +107,29 @@ func (f Fields) Name(of string) (name string, known bool) {
 	return found.name, known
 }
 
-// Members reads an object: it yields the names of those fields, in camelCase, that the object has and that are not null, each
-// at its value. Who does not read a value skips it. Other members are skipped.
-func (r *Reader) Members(fields Fields) iter.Seq[string] {
-	return func(yield func(string) bool) {
+// Fill reads an object: each field into the target at its place, as Rows.Scan of database/sql does
+// with columns. A target is a pointer to a type that [Read] knows, or a func(), which is called to
+// read the value. Fields beyond the targets are skipped.
+func (r *Reader) Fill(fields Fields, targets ...any) {
+	for _, place := range r.Members(fields) {
+		if place >= 0 && place < len(targets) {
+			r.value(targets[place])
+		}
+	}
+}
+
+// Members reads an object: it yields the name, in camelCase, and the place of each field that is
+// there and not null, at its value. If the value is not read then, it is skipped. Members that are
+// no fields are skipped, too.
+func (r *Reader) Members(fields Fields) iter.Seq2[string, int] {
+	return func(yield func(string, int) bool) {
 		if r.err != nil || !r.begin('{', "an object") {
 			return
 		}
-		seen := r.given(fields, yield)
+		var seen [2]uint64
+		if r.Given != nil { // to range over a nil map costs, too
+			seen = r.given(fields, yield)
+		}
 		for r.err == nil && r.more('}') {
 			key := r.quoted()
 			r.space()
@@ -114,7 +144,7 @@ func (r *Reader) Members(fields Fields) iter.Seq[string] {
 			case !known || r.data[r.i] == 'n' && !r.Nulls || seen[0]&f.bit != 0:
 			case seen[1]&f.bit != 0:
 				r.Fail("is given twice")
-			case !yield(f.name):
+			case !yield(f.name, f.place):
 				return
 			default:
 				seen[1] |= f.bit
@@ -129,8 +159,9 @@ func (r *Reader) Members(fields Fields) iter.Seq[string] {
 	}
 }
 
-// given yields the fields that are given, of the first object, and returns which these were, and that no others have been yet.
-func (r *Reader) given(fields Fields, yield func(string) bool) (seen [2]uint64) {
+// given yields the fields that are given for the first object. It returns their bits, and no
+// others, as Members needs them.
+func (r *Reader) given(fields Fields, yield func(string, int) bool) (seen [2]uint64) {
 	given := r.Given
 	r.Given = nil
 	for name, value := range given {
@@ -141,7 +172,7 @@ func (r *Reader) given(fields Fields, yield func(string) bool) (seen [2]uint64) 
 		seen[0] |= f.bit
 		data, i := r.data, r.i
 		r.data, r.i = value, 0
-		yield(f.name)
+		yield(f.name, f.place)
 		r.data, r.i = data, i
 		if r.err != nil {
 			r.err.in("." + f.name)
@@ -151,7 +182,8 @@ func (r *Reader) given(fields Fields, yield func(string) bool) (seen [2]uint64) 
 	return seen
 }
 
-// Elements reads an array: it yields the index of each element, at its value, which may not be null.
+// Elements reads an array: it yields the index of each element, at its value, which may not be
+// null.
 func (r *Reader) Elements() iter.Seq[int] {
 	return func(yield func(int) bool) {
 		if r.err != nil || !r.begin('[', "an array") {
@@ -204,28 +236,14 @@ func (r *Reader) unexpected(expected string) {
 	r.Fail("is %s, not %s", r.Kind(), expected)
 }
 
+var kinds = map[byte]string{
+	'{': "an object", '[': "an array", '"': "a string", 'n': "null", 't': "a boolean", 'f': "a boolean",
+}
+
 // Kind returns what the next value is, with its article.
 func (r *Reader) Kind() string {
 	r.space()
-	switch r.data[r.i] {
-	case '{':
-		return "an object"
-	case '[':
-		return "an array"
-	case '"':
-		return "a string"
-	case 'n':
-		return "null"
-	case 't', 'f':
-		return "a boolean"
-	}
-	return "a number"
-}
-
-func (r *Reader) space() {
-	for r.i < len(r.data) && isSpace(r.data[r.i]) {
-		r.i++
-	}
+	return cmp.Or(kinds[r.data[r.i]], "a number")
 }
 
 // quoted reads a string, and returns it as it is.

@@ -5,9 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"iter"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -19,32 +16,9 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"a2alambda/internal/memlog"
-	"a2alambda/internal/run"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
-	"a2alambda/internal/trace"
 )
-
-// executor is what an agent does, as a function.
-type executor func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool)
-
-func (x executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	return func(yield func(a2a.Event, error) bool) { x(ctx, ec, yield) }
-}
-
-func (x executor) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	panic("not called")
-}
-
-// canceler is an executor that has something to say when it is canceled.
-type canceler struct {
-	executor
-	cancel executor
-}
-
-func (c canceler) Cancel(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	return c.cancel.Execute(ctx, ec)
-}
 
 // TestCancel checks that a canceled task is canceled, whatever its executor says to it.
 func TestCancel(t *testing.T) {
@@ -98,103 +72,6 @@ func TestCancel(t *testing.T) {
 			})
 		})
 	}
-}
-
-// runner returns a runner that loses all that it asks of workers.
-func runner(l tasklog.Store, logs io.Writer, x a2asrv.AgentExecutor) *run.Runner {
-	return run.New(run.Config{
-		Store: l, Executor: x, Logger: slog.New(slog.NewTextHandler(logs, nil)),
-		Invoke: func(context.Context, a2a.TaskID) error { return nil },
-	})
-}
-
-var request = tasklog.Request{Trace: trace.Parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")}
-
-// create creates a task, and returns its turn.
-func create(t *testing.T, l tasklog.Store, h tasklog.Head, first tasklog.Entry) run.Turn {
-	t.Helper()
-	until := time.Now().Add(run.LeaseTime)
-	lease, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Until: until, Request: request})
-	if err != nil {
-		t.Fatal(err)
-	}
-	fold := tasklog.NewFold(nil, 0)
-	fold.Add(tasklog.Event{Seq: 1, JSON: first.JSON})
-	return run.Turn{
-		Head: h, Request: request, Lease: lease, Until: until, Fold: fold, Size: first.Size(),
-		Context: &a2asrv.ExecutorContext{
-			TaskID: h.ID, ContextID: h.ContextID,
-			Message: a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("hello")),
-		},
-	}
-}
-
-// start starts a turn of a new task.
-func start(
-	t *testing.T, ctx context.Context, l tasklog.Store, logs io.Writer, x a2asrv.AgentExecutor,
-) (*run.Run, tasklog.Head) {
-	t.Helper()
-	h, first := tasklogtest.NewTask()
-	return runner(l, logs, x).Start(ctx, create(t, l, h, first), run.Reader), h
-}
-
-// orphan returns a task whose holder has crashed after it had brought the states.
-func orphan(t *testing.T, l tasklog.Store, states ...a2a.TaskState) tasklog.Head {
-	t.Helper()
-	h, first := tasklogtest.NewTask()
-	lease := create(t, l, h, first).Lease
-	for i, s := range states {
-		if err := lease.Append(t.Context(), int64(i)+2, []tasklog.Entry{tasklogtest.Status(h, s, "")}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	time.Sleep(run.LeaseTime)
-	return h
-}
-
-// describe returns the events of a task in the log after the first, one a line.
-func describe(t *testing.T, l tasklog.Reader, id a2a.TaskID) (lines []string) {
-	t.Helper()
-	events, _, err := l.Read(t.Context(), id, 1, 100_000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range events {
-		event, err := tasklog.Decode(e.JSON)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var line string
-		switch e := event.(type) {
-		case *a2a.Task:
-			line = fmt.Sprint("task ", e.Status.State)
-		case *a2a.TaskStatusUpdateEvent:
-			line = string(e.Status.State)
-			if m := e.Status.Message; m != nil {
-				line += ": " + m.Parts[0].Text()
-			}
-			if e.Status.Timestamp == nil {
-				line += " without time"
-			}
-		case *a2a.TaskArtifactUpdateEvent:
-			line = "artifact " + e.Artifact.Parts[0].Text()
-		}
-		if info := event.TaskInfo(); info.TaskID != id {
-			line += fmt.Sprint(" of task ", info.TaskID)
-		}
-		lines = append(lines, strings.TrimPrefix(line, "TASK_STATE_"))
-	}
-	return lines
-}
-
-const (
-	failed     = "FAILED: The agent failed to process this message."
-	unfinished = "FAILED: The agent stopped before the task was finished."
-	outOfTime  = "FAILED: The agent ran out of time."
-)
-
-func status(ec *a2asrv.ExecutorContext, s a2a.TaskState) *a2a.TaskStatusUpdateEvent {
-	return a2a.NewStatusUpdateEvent(ec, s, nil)
 }
 
 // TestOutcomes checks what becomes of a task, whatever its executor does.
@@ -387,8 +264,8 @@ func TestGoesOnWithoutClient(t *testing.T) {
 	})
 }
 
-// TestIgnoresContext has an executor that notices nothing: it is left to itself, and nothing that it
-// yields counts any more.
+// TestIgnoresContext has an executor that notices nothing: it is left to itself, and nothing that
+// it yields counts any more.
 func TestIgnoresContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -416,88 +293,6 @@ func TestIgnoresContext(t *testing.T) {
 		}
 		if !strings.Contains(logs.String(), "ignores") {
 			t.Errorf("logged %s", &logs)
-		}
-	})
-}
-
-// resumer is an executor that can resume.
-type resumer struct{ executor }
-
-func (x resumer) Resume(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	return func(yield func(a2a.Event, error) bool) {
-		_ = yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateWorking, a2a.NewMessageForTask(a2a.MessageRoleAgent, ec,
-			a2a.NewTextPart("resumed after "+string(ec.StoredTask.Status.State)))), nil) &&
-			yield(status(ec, a2a.TaskStateCompleted), nil)
-	}
-}
-
-// TestThawed freezes a run for longer than its lease, while another instance takes its task over:
-// when it wakes up, it appends nothing, also if it has not been told yet.
-func TestThawed(t *testing.T) {
-	for _, canResume := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
-			l := new(memlog.Log)
-			var thaws atomic.Pointer[time.Time]
-			thaws.Store(new(time.Time))
-			wait := func(context.Context, tasklog.Op) error {
-				time.Sleep(time.Until(*thaws.Load()))
-				return nil
-			}
-			frozen := tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Lease.Append", Do: wait},
-				tasklogtest.Fault{Op: "Lease.Renew", Do: wait}, tasklogtest.Fault{Op: "Lease.Asked", Do: wait})
-			var x a2asrv.AgentExecutor = executor(
-				func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
-					yield(status(ec, a2a.TaskStateWorking), nil)
-					time.Sleep(20 * time.Second)
-					yield(status(ec, a2a.TaskStateCompleted), nil)
-				})
-			want := []string{"WORKING", "FAILED: The agent was interrupted and cannot resume."}
-			if canResume {
-				x = resumer{x.(executor)}
-				want = []string{"WORKING", "WORKING: resumed after TASK_STATE_WORKING", "COMPLETED"}
-			}
-			old, h := start(t, t.Context(), frozen, new(bytes.Buffer), x)
-			time.Sleep(time.Second)
-			thaw := time.Now().Add(18 * time.Second)
-			thaws.Store(&thaw)
-			time.Sleep(16 * time.Second)
-			next, err := runner(l, io.Discard, x).Resume(t.Context(), h.ID)
-			if err != nil || (next != nil) != canResume {
-				t.Fatalf("resuming: %v, %v", next, err)
-			}
-			if next != nil {
-				if err := next.Wait(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := old.Wait(); !run.Superseded(err) {
-				t.Errorf("the run that was frozen ended with %v", err)
-			}
-			if got := describe(t, l, h.ID); !slices.Equal(got, want) {
-				t.Errorf("got %q, want %q", got, want)
-			}
-		})
-	}
-}
-
-// TestCutOffAtOnce has a run cut off before its executor has said anything: it begins anew.
-func TestCutOffAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := new(memlog.Log)
-		h := orphan(t, l)
-		r := runner(l, io.Discard, resumer{
-			func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
-				if ec.StoredTask != nil || ec.Message == nil {
-					t.Errorf("executed with %+v", ec)
-				}
-				yield(status(ec, a2a.TaskStateCompleted), nil)
-			},
-		})
-		if err := r.Work(t.Context(), h.ID); err != nil {
-			t.Fatal(err)
-		}
-		if got := describe(t, l, h.ID); !slices.Equal(got, []string{"COMPLETED"}) {
-			t.Errorf("got %q", got)
 		}
 	})
 }

@@ -3,7 +3,6 @@ package tasklog
 import (
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
@@ -11,53 +10,58 @@ import (
 	"a2alambda/internal/protojson"
 )
 
-// Encode returns the JSON of a StreamResponse that holds the event, on one line (see package jsonline), with timestamps as
-// specification 5.6.1 wants them: UTC, to the millisecond. It returns an error for an event that [Decode] would not take: a log
-// that held one could never be read again.
+// Encode returns the JSON of a StreamResponse that holds the event, on one line (see package
+// jsonline), with timestamps as specification 5.6.1 wants them: UTC, to the millisecond. It returns
+// an error for an event that [Decode] would not take: a log that held one could never be read
+// again.
 func Encode(e a2a.Event) ([]byte, error) {
-	if err := check(e); err != nil {
-		return nil, err
-	}
 	var wrapped any
+	var err error
 	switch e := e.(type) {
 	case *a2a.TaskStatusUpdateEvent:
+		err = checkMessage(e.Status.Message)
 		wrapped = struct {
-			StatusUpdate statusUpdateJSON `json:"statusUpdate"`
-		}{statusUpdateJSON{e.ContextID, e.TaskID, e.Metadata, jsonOfStatus(e.Status)}}
+			StatusUpdate protojson.StatusUpdate `json:"statusUpdate"`
+		}{protojson.V1.StatusUpdate(e)}
 	case *a2a.TaskArtifactUpdateEvent:
+		err = checkParts(e.Artifact.Parts)
 		wrapped = struct {
-			ArtifactUpdate artifactUpdateJSON `json:"artifactUpdate"`
-		}{artifactUpdateJSON{e.Append, jsonOfArtifact(e.Artifact), e.ContextID, e.LastChunk, e.TaskID, e.Metadata}}
+			ArtifactUpdate protojson.ArtifactUpdate `json:"artifactUpdate"`
+		}{protojson.V1.ArtifactUpdate(e)}
 	case *a2a.Task:
+		err = checkTask(e)
 		wrapped = struct {
-			Task *taskJSON `json:"task"`
-		}{jsonOfTask(e)}
+			Task *protojson.Task `json:"task"`
+		}{protojson.V1.Task(e)}
 	case *a2a.Message:
 		wrapped = struct {
-			Message *messageJSON `json:"message"`
-		}{jsonOfMessage(e)}
+			Message *protojson.Message `json:"message"`
+		}{protojson.V1.Message(e)}
 	default:
 		wrapped = a2a.StreamResponse{Event: e}
+	}
+	if err != nil {
+		return nil, err
 	}
 	return jsonline.Marshal(wrapped)
 }
 
 // EncodeTask returns the JSON of the Task object, with timestamps as in [Encode].
-func EncodeTask(t *a2a.Task) ([]byte, error) { return jsonline.Marshal(jsonOfTask(t)) }
+func EncodeTask(t *a2a.Task) ([]byte, error) { return jsonline.Marshal(protojson.V1.Task(t)) }
 
 // EncodeParts returns the JSON of a list of parts as it is in what [Encode] returns.
 func EncodeParts(parts a2a.ContentParts) ([]byte, error) {
-	return jsonline.Marshal(each(parts, jsonOfPart))
+	return jsonline.Marshal(protojson.V1.Parts(parts))
 }
 
 // EncodedSize returns the length of the message's JSON in what Encode returns.
 func EncodedSize(m *a2a.Message) (int, error) {
-	data, err := jsonline.Marshal(jsonOfMessage(m))
+	data, err := jsonline.Marshal(protojson.V1.Message(m))
 	return len(data), err
 }
 
-// HasContent reports whether the part has a content, also in JSON: none of the SDK's types of content may be nil, a URL may not be
-// empty, and data may not be null.
+// HasContent reports whether the part has a content, also in JSON: none of the SDK's types of
+// content may be nil, a URL may not be empty, and data may not be null.
 func HasContent(p *a2a.Part) bool {
 	if p == nil {
 		return false
@@ -87,27 +91,19 @@ func isNull(v any) bool {
 	return err == nil && string(data) == "null"
 }
 
-// check returns an error for an event with a part that has no content.
-func check(e a2a.Event) error {
-	switch e := e.(type) {
-	case *a2a.TaskStatusUpdateEvent:
-		return checkMessage(e.Status.Message)
-	case *a2a.TaskArtifactUpdateEvent:
-		return checkParts(e.Artifact.Parts)
-	case *a2a.Task:
-		for _, a := range e.Artifacts {
-			if err := checkParts(a.Parts); err != nil {
-				return err
-			}
+// checkTask returns an error for a task with a part that has no content.
+func checkTask(t *a2a.Task) error {
+	for _, a := range t.Artifacts {
+		if err := checkParts(a.Parts); err != nil {
+			return err
 		}
-		for _, m := range e.History {
-			if err := checkMessage(m); err != nil {
-				return err
-			}
-		}
-		return checkMessage(e.Status.Message)
 	}
-	return nil
+	for _, m := range t.History {
+		if err := checkMessage(m); err != nil {
+			return err
+		}
+	}
+	return checkMessage(t.Status.Message)
 }
 
 func checkMessage(m *a2a.Message) error {
@@ -126,19 +122,12 @@ func checkParts(parts a2a.ContentParts) error {
 	return nil
 }
 
-// Decode is the inverse of [Encode]. Numbers in metadata and data parts that a float64 would change are of type [json.Number].
+// Decode is the inverse of [Encode]. Numbers in metadata and data parts that a float64 would change
+// are of type [json.Number].
 func Decode(data []byte) (a2a.Event, error) {
 	event, err := protojson.Event(data)
 	if err != nil {
 		return nil, fmt.Errorf("decoding event: %w", err)
 	}
 	return event, nil
-}
-
-// Timestamp returns the time as specification 5.6.1 wants it: UTC, to the millisecond; "" for nil.
-func Timestamp(t *time.Time) string {
-	if t == nil {
-		return ""
-	}
-	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }

@@ -1,3 +1,4 @@
+// Package browser has a browser use the agent's page: Chromium, without a window, by keyboard.
 package browser
 
 import (
@@ -6,18 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
@@ -162,6 +160,15 @@ func (b *browser) takeFaults() []string {
 	faults := b.faults
 	b.faults = nil
 	return faults
+}
+
+// checkClean checks that the page was at no fault, and asked for nothing elsewhere.
+func (b *browser) checkClean(base string) {
+	b.t.Helper()
+	if faults := b.takeFaults(); len(faults) > 0 {
+		b.t.Errorf("the page was at fault: %q", faults)
+	}
+	b.checkRequests(base)
 }
 
 // checkRequests checks that all requests of the page went to the base URL.
@@ -360,31 +367,11 @@ func (b *browser) focus(name string, backwards bool) {
 	b.t.Fatalf("the keyboard does not get to %q, only to %q", name, seen)
 }
 
-// front shows the tab, and hides the others.
-func (b *browser) front() {
-	b.t.Helper()
-	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		_, err := chromedp.Call(ctx, page.BringToFront, cdp.Empty{})
-		return err
-	}))
-}
-
 // online has the browser believe that there is a network, or that there is none.
 func (b *browser) online(is bool) {
 	b.t.Helper()
 	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 		_, err := chromedp.Call(ctx, network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: !is, DownloadThroughput: -1, UploadThroughput: -1})
-		return err
-	}))
-}
-
-// paste pastes what is in the clipboard at the focus.
-func (b *browser) paste() {
-	b.t.Helper()
-	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		_, err := chromedp.Call(ctx, input.DispatchKeyEvent, input.DispatchKeyEventParams{
-			Type: input.DispatchKeyEventTypeKeyDown, Key: "v", Code: "KeyV", WindowsVirtualKeyCode: 'V', Modifiers: 2, Commands: []string{"paste"},
-		})
 		return err
 	}))
 }
@@ -399,38 +386,3 @@ func (b *browser) scheme(name string) {
 		return err
 	}))
 }
-
-// picture saves what is in the window.
-func (b *browser) picture(file string) {
-	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, client.Patience)
-	defer cancel()
-	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
-	if err == nil {
-		err = os.WriteFile(file, png, 0o666)
-	}
-	if err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-// pale returns the texts on the page whose contrast is less than 4.5 to 1: https://www.w3.org/TR/WCAG22/#contrast-minimum
-const pale = `(() => {
-	const channels = (color) => color.match(/[\d.]+/g).map(Number);
-	const luminance = (color) => {
-		const [r, g, b] = channels(color).map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
-		return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-	};
-	const background = (e) => {
-		const color = e ? getComputedStyle(e).backgroundColor : 'rgb(255, 255, 255)';
-		return channels(color)[3] === 0 ? background(e.parentElement) : color;
-	};
-	const shown = [...document.body.querySelectorAll('*')].filter((e) => e.checkVisibility() &&
-		[...e.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.data.trim()));
-	if (!shown.length) return ['nothing is shown'];
-	return shown.flatMap((e) => {
-		const [dark, light] = [luminance(getComputedStyle(e).color), luminance(background(e))].sort((a, b) => a - b);
-		const ratio = (light + 0.05) / (dark + 0.05);
-		return ratio < 4.5 ? [e.innerText + ': ' + ratio.toFixed(1)] : [];
-	});
-})()`

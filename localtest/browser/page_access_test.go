@@ -144,3 +144,24 @@ func TestPageRightToLeft(t *testing.T) {
 	directions := `[...document.querySelectorAll('.said .text, .artifact .name, .artifact .prose > *, .recent .title')].map((e) => getComputedStyle(e).direction)`
 	b.becomes(directions, `["rtl","rtl","rtl","rtl","rtl","rtl","ltr"]`)
 }
+
+// pale returns the texts on the page whose contrast is less than 4.5 to 1: https://www.w3.org/TR/WCAG22/#contrast-minimum
+const pale = `(() => {
+	const channels = (color) => color.match(/[\d.]+/g).map(Number);
+	const luminance = (color) => {
+		const [r, g, b] = channels(color).map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+		return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+	};
+	const background = (e) => {
+		const color = e ? getComputedStyle(e).backgroundColor : 'rgb(255, 255, 255)';
+		return channels(color)[3] === 0 ? background(e.parentElement) : color;
+	};
+	const shown = [...document.body.querySelectorAll('*')].filter((e) => e.checkVisibility() &&
+		[...e.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.data.trim()));
+	if (!shown.length) return ['nothing is shown'];
+	return shown.flatMap((e) => {
+		const [dark, light] = [luminance(getComputedStyle(e).color), luminance(background(e))].sort((a, b) => a - b);
+		const ratio = (light + 0.05) / (dark + 0.05);
+		return ratio < 4.5 ? [e.innerText + ': ' + ratio.toFixed(1)] : [];
+	});
+})()`

@@ -1,11 +1,13 @@
 package browser
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 )
 
@@ -119,4 +121,15 @@ func TestPageCopy(t *testing.T) {
 	b.focus("Message to the agent", false)
 	b.paste()
 	b.becomes(`document.activeElement.value`, `"go run ./functions/agent"`)
+}
+
+// paste pastes what is in the clipboard at the focus.
+func (b *browser) paste() {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, input.DispatchKeyEvent, input.DispatchKeyEventParams{
+			Type: input.DispatchKeyEventTypeKeyDown, Key: "v", Code: "KeyV", WindowsVirtualKeyCode: 'V', Modifiers: 2, Commands: []string{"paste"},
+		})
+		return err
+	}))
 }

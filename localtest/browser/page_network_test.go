@@ -1,11 +1,15 @@
 package browser
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
 )
 
 // link is what the page says of the connection of its first task.
@@ -145,4 +149,13 @@ func TestPageComments(t *testing.T) {
 	if faults := b.takeFaults(); len(faults) > 0 {
 		t.Errorf("the page was at fault: %q", faults)
 	}
+}
+
+// front shows the tab, and hides the others.
+func (b *browser) front() {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, page.BringToFront, cdp.Empty{})
+		return err
+	}))
 }

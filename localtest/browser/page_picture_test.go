@@ -1,8 +1,12 @@
 package browser
 
 import (
+	"context"
+	"os"
 	"strings"
 	"testing"
+
+	"a2alambda/localtest/client"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/chromedp/chromedp"
@@ -49,5 +53,19 @@ func TestPagePictures(t *testing.T) {
 		b.scheme(scheme)
 		b.wait(`document.querySelector('#composer').getBoundingClientRect().top >= document.querySelector('#tasks').getBoundingClientRect().bottom`)
 		b.picture("../../docs/" + file)
+	}
+}
+
+// picture saves what is in the window.
+func (b *browser) picture(file string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, client.Patience)
+	defer cancel()
+	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err == nil {
+		err = os.WriteFile(file, png, 0o666)
+	}
+	if err != nil {
+		b.t.Fatal(err)
 	}
 }

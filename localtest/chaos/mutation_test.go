@@ -14,17 +14,19 @@ import (
 // Builds that are broken on purpose.
 var (
 	// emitFirst shows events before they are in the log.
-	emitFirst = change{"internal/tasklog/appender.go", "		if err := a.append(b); err != nil {\n", `		early := make([]Event, len(b.Events))
-		for i, data := range b.Events {
-			early[i] = Event{Seq: b.First + int64(i), JSON: data}
+	emitFirst = change{"internal/tasklog/appender.go", "		if err := a.append(next, entries); err != nil {\n", `		early := make([]Event, len(entries))
+		for i, e := range entries {
+			early[i] = Event{Seq: next + int64(i), JSON: e.JSON}
 		}
 		a.cfg.Tap.Publish(early)
-		if err := a.append(b); err != nil {
+		if err := a.append(next, entries); err != nil {
 `}
 	// noFence appends whatever is there already.
-	noFence = change{"internal/dynamolog/dynamolog.go",
-		`"attribute_not_exists(#pk) OR #n = :none AND #w = :w"`,
-		`"attribute_not_exists(#pk) OR attribute_exists(#pk) OR #n = :none AND #w = :w"`}
+	noFence = change{"internal/dynamolog/lease.go",
+		`when("attribute_not_exists(?) OR ? = ? AND (? = ? OR ? < ?)",
+		attrPK, attrCount,`,
+		`when("attribute_not_exists(?) OR attribute_exists(?) OR ? = ? AND (? = ? OR ? < ?)",
+		attrPK, attrPK, attrCount,`}
 )
 
 // TestMutations brings about, in a stream, what the rules of a log are for: without them the checker complains, and with them it does
@@ -44,9 +46,9 @@ func TestMutations(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), agent.Patience)
 			defer cancel()
-			s := &scene{T: t, record: &record{name: "message"}, system: start(t, config{seed: 1, changes: tt.changes, timeout: 2 * patience})}
+			s := &scene{T: t, record: &record{name: "message"}, system: start(t, config{seed: 1, changes: tt.changes, timeout: 2 * agent.Patience})}
 			go s.sweep(ctx)
 			tt.scenario(ctx, s)
 			s.close()
@@ -62,9 +64,6 @@ func TestMutations(t *testing.T) {
 		})
 	}
 }
-
-// patience is how long what must come may take.
-const patience = 3 * time.Minute
 
 // scene is a system with one task.
 type scene struct {

@@ -49,18 +49,18 @@ func start(t *testing.T, c config) *system {
 	endpoint := dynamodblocal.Endpoint(t)
 	client, table := dynamodblocal.Table(t)
 	s := &system{log: dynamolog.New(client, table)}
-	var ofAgent, ofWorkers string
+	var ofAgent, ofWorkers *httptest.Server
 	s.agentDB, ofAgent = faults.Start(t, endpoint, c.seed)
 	s.workersDB, ofWorkers = faults.Start(t, endpoint, c.seed+1)
 
 	changes := slices.Concat(talkative, c.changes)
 	agent, worker := build(t, "agent", changes...), build(t, "worker", changes...)
 	s.Stack, s.agent = stack.New(t, stack.Config{
-		Agent:    emulator.Config{Binary: agent, Timeout: c.timeout, Env: []string{"AWS_ENDPOINT_URL_DYNAMODB=" + ofAgent}},
+		Agent:    emulator.Config{Binary: agent, Timeout: c.timeout, Env: []string{"AWS_ENDPOINT_URL_DYNAMODB=" + ofAgent.URL}},
 		Worker:   emulator.Config{Binary: worker, Timeout: lasting},
 		Sweeper:  emulator.Config{Timeout: time.Minute},
 		Invoke:   emulator.LambdaConfig{Deliver: c.deliver},
-		DynamoDB: ofWorkers,
+		DynamoDB: ofWorkers.URL,
 		Table:    table,
 	})
 	var err error

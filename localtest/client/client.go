@@ -67,6 +67,10 @@ func Through(ctx context.Context, transport http.RoundTripper, method, url, body
 		r.Header.Set("Content-Type", "application/json")
 	}
 	for i := 0; i < len(headers); i += 2 {
+		if headers[i] == "Host" { // which Go has elsewhere
+			r.Host = headers[i+1]
+			continue
+		}
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	return (&http.Client{Transport: transport}).Do(r)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"testing"
@@ -12,6 +15,19 @@ import (
 
 // Patience is how long a test waits for what must come: a failure takes so long.
 const Patience = 3 * time.Minute
+
+// Receiver serves webhooks at 127.0.0.2, where functions may be allowed to send them while the machine's other addresses are not.
+func Receiver(tb testing.TB, handler http.HandlerFunc) (url string) {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: handler}}
+	s.Start()
+	tb.Cleanup(s.Close)
+	return s.URL
+}
 
 // Await waits until there is nothing missing any more, which it asks for every so often. It ends the test when Patience is over.
 func Await(tb testing.TB, every time.Duration, missing func() string) {

@@ -2,7 +2,7 @@ package deploy_test
 
 import (
 	"encoding/json"
-	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -160,45 +160,31 @@ func (a alarm) point(samples []sample, from, to, now int) (float64, bool) {
 
 const quota = 1000 // of the account, in the series
 
+var sampleText = regexp.MustCompile(`(\w+) ([\d.]+)(?:\*(\d+))?@(\d+)(?:-(\d+))?(?:/(\d+))?`)
+
 // series reads samples: "Errors 1@0/16" is one of value 1, dated minute 0 and seen in minute 16; "Errors 0@0-60/1" is one in each minute,
-// seen a minute later; "streams*1000@5" are a thousand.
+// seen a minute later; "streams 1*1000@5" are a thousand.
 func series(t *testing.T, text string) (samples []sample) {
 	t.Helper()
-	for line := range strings.SplitSeq(text, ";") {
-		if strings.TrimSpace(line) == "" {
-			continue
+	all := sampleText.FindAllStringSubmatch(text, -1)
+	if len(all) != strings.Count(text, "@") {
+		t.Fatalf("these are no samples: %s", text)
+	}
+	for _, m := range all {
+		number := func(i, otherwise int) int {
+			if n, err := strconv.Atoi(m[i]); err == nil {
+				return n
+			}
+			return otherwise
 		}
-		var metric, what string
-		if _, err := fmt.Sscan(line, &metric, &what); err != nil {
-			t.Fatalf("%q: %v", line, err)
-		}
-		value, when, _ := strings.Cut(what, "@")
-		value, times, many := strings.Cut(value, "*")
-		n := 1
-		if many {
-			n, _ = strconv.Atoi(times)
-		}
-		v, err := strconv.ParseFloat(value, 64)
+		value, err := strconv.ParseFloat(m[2], 64)
 		if err != nil {
-			t.Fatalf("%q: %v", line, err)
+			t.Fatal(err)
 		}
-		when, lateness, _ := strings.Cut(when, "/")
-		late := 1
-		if lateness != "" {
-			late, _ = strconv.Atoi(lateness)
-		}
-		first, last, isRange := strings.Cut(when, "-")
-		from, err := strconv.Atoi(first)
-		if err != nil {
-			t.Fatalf("%q: %v", line, err)
-		}
-		to := from
-		if isRange {
-			to, _ = strconv.Atoi(last)
-		}
-		for dated := from; dated <= to; dated++ {
-			for range n {
-				samples = append(samples, sample{metric, dated, dated + late, v})
+		from := number(4, 0)
+		for dated := from; dated <= number(5, from); dated++ {
+			for range number(3, 1) {
+				samples = append(samples, sample{m[1], dated, dated + number(6, 1), value})
 			}
 		}
 	}

@@ -11,46 +11,24 @@ import (
 	"a2alambda/localtest/deploy"
 )
 
+// reference finds what a value refers to, as JSON: resources and parameters, and conditions.
+var reference = regexp.MustCompile(`"Ref":"(\w+)"|\$\{(\w+)\}|"(?:Condition":|Fn::If":\[)"(\w+)"`)
+
 // parametersIn adds the parameters that a value refers to, itself or by its conditions.
-func parametersIn(tm *deploy.Template, value any, found map[string]bool) {
-	name := func(s string) {
-		if _, ok := tm.Parameters[s]; ok {
-			found[s] = true
-		}
+func parametersIn(t *testing.T, tm *deploy.Template, value any, found map[string]bool) {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
 	}
-	switch v := value.(type) {
-	case []any:
-		for _, e := range v {
-			parametersIn(tm, e, found)
-		}
-	case map[string]any:
-		for key, e := range v {
-			switch arg := e.(type) {
-			case string:
-				switch key {
-				case "Ref":
-					name(arg)
-				case "Condition":
-					parametersIn(tm, tm.Conditions[arg], found)
-				case "Fn::Sub":
-					for _, m := range substituted.FindAllStringSubmatch(arg, -1) {
-						name(m[1])
-					}
-				}
-			case []any:
-				if key == "Fn::If" {
-					parametersIn(tm, tm.Conditions[arg[0].(string)], found)
-				}
-				if text, ok := arg[0].(string); ok && key == "Fn::Sub" {
-					parametersIn(tm, map[string]any{"Fn::Sub": text}, found)
-				}
-			}
-			parametersIn(tm, e, found)
+	for _, m := range reference.FindAllStringSubmatch(string(text), -1) {
+		if name := m[1] + m[2]; name != "" {
+			_, found[name] = tm.Parameters[name]
+		} else if condition, ok := tm.Conditions[m[3]]; ok { // else it is a policy's
+			parametersIn(t, tm, condition, found)
 		}
 	}
 }
-
-var substituted = regexp.MustCompile(`\$\{(\w+)\}`)
 
 // TestConfigurationIsComplete checks that a change of any parameter that the agent's function has makes a new version of it: the
 // parameter is in AgentConfiguration. It is so of all parameters that the permissions depend on, too, whose policies are named by it.
@@ -68,18 +46,18 @@ func TestConfigurationIsComplete(t *testing.T) {
 		}
 		delete(properties, p)
 	}
-	parametersIn(tm, any(properties), needed)
+	parametersIn(t, tm, any(properties), needed)
 	for _, policy := range []string{"AgentPolicy", "WorkerPolicy", "PushPolicy", "SweeperPolicy"} {
 		p := tm.Resources[policy].Properties
 		if name, _ := json.Marshal(p["PolicyName"]); !strings.Contains(string(name), "${AgentConfiguration}") {
 			t.Errorf("%s is named %s", policy, name)
 		}
-		parametersIn(tm, p["PolicyDocument"], needed)
+		parametersIn(t, tm, p["PolicyDocument"], needed)
 	}
-	parametersIn(tm, any(tm.Resources["AgentConfiguration"].Properties["Content"]), has)
+	parametersIn(t, tm, any(tm.Resources["AgentConfiguration"].Properties["Content"]), has)
 	var missing []string
-	for p := range needed {
-		if !has[p] {
+	for p, is := range needed {
+		if is && !has[p] {
 			missing = append(missing, p)
 		}
 	}

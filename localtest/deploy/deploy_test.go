@@ -8,9 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -23,8 +20,6 @@ import (
 
 	"a2alambda/internal/auth/authtest"
 	"a2alambda/internal/check"
-	"a2alambda/localtest"
-	"a2alambda/localtest/deploy"
 	"a2alambda/localtest/ministack"
 	"a2alambda/localtest/samlocal"
 
@@ -33,16 +28,14 @@ import (
 
 var full = flag.Bool("full", false, "deploy each Auth both for trying it out and for production, and lint with each set of parameters: some minutes")
 
-// patience is how long a test waits for what must come: a failure takes so long.
-const patience = 3 * time.Minute
-
 // TestDeploy deploys the template as sam has built it with the SAM CLI, and the sections of samconfig.toml, and has clients use
 // what is there then: card, stream, a task of the worker, its push notification, and who is refused. Then it changes a parameter, is
 // refused wrong ones, by CloudFormation's rules or by the hook, and deletes the stack.
 func TestDeploy(t *testing.T) {
+	_, built := samlocal.Template(t)
 	issuer, certificate := authtest.NewTLSIssuer(t)
 	d := &deployment{
-		built:   build(t),
+		built:   built,
 		account: account{ministack.Start(t, "SSL_CERT_FILE="+certificate)},
 		issuer:  issuer,
 	}
@@ -58,21 +51,6 @@ func TestDeploy(t *testing.T) {
 			d.test(t, env, auths)
 		})
 	}
-}
-
-// build has sam build the template, for this machine's processor, and returns the path of what it built.
-func build(t testing.TB) string {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), "build")
-	cmd := exec.CommandContext(t.Context(), localtest.Setup(t, "sam"), "build", "--build-dir", dir,
-		"--template-file", samlocal.TemplateHere(t, deploy.Root(t)), "--base-dir", deploy.Root(t))
-	cmd.Dir = deploy.Root(t)
-	cmd.Env = append(os.Environ(), "SAM_CLI_TELEMETRY=0", "AWS_DEFAULT_REGION="+ministack.Region,
-		"CGO_ENABLED=0", "GOFLAGS=-tags=lambda.norpc '-ldflags=-s -w'")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("sam build: %v\n%s", err, out)
-	}
-	return filepath.Join(dir, "template.yaml")
 }
 
 // deployment is what the stacks of a test have in common.
@@ -343,7 +321,7 @@ func (r *receiver) wait(t testing.TB, id a2a.TaskID) {
 		if got != id {
 			t.Errorf("a push notification tells of %s, want %s", got, id)
 		}
-	case <-time.After(patience):
+	case <-time.After(agent.Patience):
 		t.Fatalf("no push notification of %s", id)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
 	"a2alambda/localtest/ministack"
+	"a2alambda/localtest/samlocal"
 
 	agent "a2alambda/localtest/client"
 )
@@ -69,7 +70,8 @@ func (s *stack) run(t testing.TB, commands string) string {
 // TestRunbooks does what docs/operations.md says to restore the table, and back; and with -full to rotate the key that signs the card.
 // That nobody writes to the table meanwhile is not seen: ministack does not heed a table's policy.
 func TestRunbooks(t *testing.T) {
-	s := &stack{account: account{ministack.Start(t)}, name: "runbooks", env: "dev", template: build(t), bucket: new(sync.Mutex)}
+	_, built := samlocal.Template(t)
+	s := &stack{account: account{ministack.Start(t)}, name: "runbooks", env: "dev", template: built, bucket: new(sync.Mutex)}
 	if out, err := s.deploy(t, "Auth=none"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

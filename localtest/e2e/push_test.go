@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -51,11 +50,7 @@ const total = 6
 func newReceiver(t *testing.T, private string) *receiver {
 	t.Helper()
 	r := &receiver{of: map[string]*received{}}
-	l, err := net.Listen("tcp", "127.0.0.2:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	r.url = client.Receiver(t, func(w http.ResponseWriter, req *http.Request) {
 		seq, _ := strconv.ParseInt(req.Header.Get("X-A2A-Event-Id"), 10, 64)
 		body, err := io.ReadAll(req.Body)
 		r.mu.Lock()
@@ -91,10 +86,7 @@ func newReceiver(t *testing.T, private string) *receiver {
 		if seq >= of.last {
 			of.last, of.body = seq, body
 		}
-	})}}
-	s.Start()
-	t.Cleanup(s.Close)
-	r.url = s.URL
+	})
 	return r
 }
 

@@ -1,3 +1,5 @@
+// Package e2e tests the system as it is deployed, end to end: its functions on emulated Lambda, over DynamoDB Local, each allowed
+// what it needs and no more.
 package e2e
 
 import (

@@ -88,7 +88,7 @@ func (c *client) stream(a answer) error {
 			c.w.Write(chunk[:n])
 			controller.Flush()
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -14,7 +14,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -273,24 +272,6 @@ func TestFreezeAtTheEnd(t *testing.T) {
 	}
 	if i := f.Instances()[0]; i.State != emulator.Frozen || !stopped(t, i.PID) {
 		t.Errorf("%v runs", i)
-	}
-}
-
-// stopped reports whether a process is stopped.
-func stopped(t testing.TB, pid int) bool {
-	t.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, state, _ := strings.Cut(string(stat), ") ")
-	return strings.HasPrefix(state, "T")
-}
-
-func checkGone(t testing.TB, pid int) {
-	t.Helper()
-	if err := syscall.Kill(pid, 0); err != syscall.ESRCH {
-		t.Errorf("process %d: %v, want it gone", pid, err)
 	}
 }
 

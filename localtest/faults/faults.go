@@ -72,7 +72,7 @@ func New(endpoint string, seed uint64) (*Proxy, error) {
 }
 
 // Start serves a proxy for the endpoint, for a test.
-func Start(tb testing.TB, endpoint string, seed uint64) (p *Proxy, url string) {
+func Start(tb testing.TB, endpoint string, seed uint64) (*Proxy, *httptest.Server) {
 	tb.Helper()
 	p, err := New(endpoint, seed)
 	if err != nil {
@@ -81,7 +81,7 @@ func Start(tb testing.TB, endpoint string, seed uint64) (p *Proxy, url string) {
 	server := httptest.NewServer(p)
 	tb.Cleanup(server.Close)
 	tb.Cleanup(p.Close)
-	return p, server.URL
+	return p, server
 }
 
 // Set changes the rates for the requests that come from now on. Zero rates are calm.

@@ -31,17 +31,11 @@ type harness struct {
 func start(t *testing.T, seed uint64) *harness {
 	t.Helper()
 	h := &harness{direct: dynamodblocal.Client(t), table: fmt.Sprint("faults", time.Now().UnixNano())}
-	proxy, err := faults.New(dynamodblocal.Endpoint(t), seed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.Proxy, h.server = proxy, httptest.NewServer(proxy)
-	t.Cleanup(h.server.Close)
-	t.Cleanup(proxy.Close)
+	h.Proxy, h.server = faults.Start(t, dynamodblocal.Endpoint(t), seed)
 	options := h.direct.Options()
 	options.BaseEndpoint, options.RetryMaxAttempts = &h.server.URL, 1
 	h.through = dynamodb.New(options)
-	_, err = h.through.CreateTable(t.Context(), &dynamodb.CreateTableInput{
+	_, err := h.through.CreateTable(t.Context(), &dynamodb.CreateTableInput{
 		TableName:            &h.table,
 		KeySchema:            []types.KeySchemaElement{{AttributeName: aws.String("k"), KeyType: types.KeyTypeHash}},
 		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: aws.String("k"), AttributeType: types.ScalarAttributeTypeS}},

@@ -191,7 +191,7 @@ func (s *system) do(t *testing.T, method, path, version, body string, headers ..
 		}
 		a.rest = append(a.rest, chunk[:n]...)
 		a.rest = a.rest[max(0, len(a.rest)-4096):]
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

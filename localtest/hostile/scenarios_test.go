@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -62,19 +60,13 @@ func (s *system) pages(t *testing.T) {
 func (s *system) pushes(t *testing.T) {
 	var mu sync.Mutex
 	got, most := map[string]int{}, 0
-	l, err := net.Listen("tcp", "127.0.0.2:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	receiver := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	receiver := client.Receiver(t, func(_ http.ResponseWriter, r *http.Request) {
 		n, _ := io.Copy(io.Discard, r.Body)
 		mu.Lock()
 		defer mu.Unlock()
 		got[r.URL.Path]++
 		most = max(most, int(n))
-	})}}
-	receiver.Start()
-	defer receiver.Close()
+	})
 	long := `,"metadata":{"k":"` + strings.Repeat("<", 5_500_000) + `"}`
 	objects := `[{"data":` + many(19_000, `{"a":{}}`) + `}]`
 	var tasks []string
@@ -83,7 +75,7 @@ func (s *system) pushes(t *testing.T) {
 		if i == 2 {
 			parts, more = objects, ""
 		}
-		config := func(n int) string { return fmt.Sprintf(`{"id":"c%d","url":"%s/%d/%d"}`, n, receiver.URL, i, n) }
+		config := func(n int) string { return fmt.Sprintf(`{"id":"c%d","url":"%s/%d/%d"}`, n, receiver, i, n) }
 		a := s.rpc(t, "SendMessage", `{"configuration":{"historyLength":0,"taskPushNotificationConfig":`+config(0)+`},"message":`+message("", parts, more)+`}`)
 		task := taskIn(t, a)
 		tasks = append(tasks, task)

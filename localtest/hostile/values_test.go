@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"a2alambda/localtest/client"
 )
 
 // pagesOfValues lists tasks that have few bytes and many values: eight that a page of 4 MB has room for, before as many that have all
@@ -39,22 +39,16 @@ func (s *system) pagesOfValues(t *testing.T) {
 // pushesOfValues has the push function deliver tasks of few bytes and many values, all of them at once, to webhooks of 0.3, which get the
 // whole task.
 func (s *system) pushesOfValues(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.2:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var got atomic.Int64
-	receiver := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	receiver := client.Receiver(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		got.Add(1)
-	})}}
-	receiver.Start()
-	defer receiver.Close()
+	})
 	var tasks []string
 	for range 4 {
 		task := s.waiting(t)
 		for n := range 10 {
-			s.rpc(t, "tasks/pushNotificationConfig/set", fmt.Sprintf(`{"taskId":"%s","pushNotificationConfig":{"id":"c%d","url":"%s"}}`, task, n, receiver.URL))
+			s.rpc(t, "tasks/pushNotificationConfig/set", fmt.Sprintf(`{"taskId":"%s","pushNotificationConfig":{"id":"c%d","url":"%s"}}`, task, n, receiver))
 		}
 		for range 2 {
 			s.rpc(t, "SendMessage", `{"configuration":{"historyLength":0},"message":`+message(task, `[{"data":{"k":`+many(49_900, `{"":{}}`)+`}}]`, "")+`}`)

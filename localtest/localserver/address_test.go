@@ -16,29 +16,21 @@ import (
 // get asks the agent for a path as for another host, or, if site is set, as a browser does for a page of that kind.
 func get(t *testing.T, url, host, site string) (status int, body string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var headers []string
 	if host != "" {
-		r.Host = host
+		headers = []string{"Host", host}
 	}
 	if site != "" {
-		r.Header.Set("Sec-Fetch-Site", site)
+		headers = append(headers, "Sec-Fetch-Site", site)
 	}
-	resp, err := http.DefaultClient.Do(r)
+	a, err := client.Do(t.Context(), http.MethodGet, url, "", headers...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
+	if a.Header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("%s: %v", url, a.Header)
 	}
-	if resp.Header.Get("X-Content-Type-Options") != "nosniff" {
-		t.Errorf("%s: %v", url, resp.Header)
-	}
-	return resp.StatusCode, string(text)
+	return a.Status, a.Body
 }
 
 // TestAddress checks where a local server listens, and to whom: on this machine, to its own programs and pages; at another address,

@@ -1,3 +1,4 @@
+// Package recipes runs the recipes of docs/clients.md as they stand there.
 package recipes
 
 import (

@@ -52,16 +52,24 @@ func Build(tb testing.TB, endpoint string, lambda http.Handler) *SAM {
 		"AWS_ENDPOINT_URL_LAMBDA":   api.URL,
 	}
 
-	s.root = process.Run(tb, exec.Command("go", "list", "-m", "-f", "{{.Dir}}"))
-	dir := filepath.Join(tb.TempDir(), "build")
-	s.template = filepath.Join(dir, "template.yaml")
-	process.Run(tb, s.command("build", "--build-dir", dir, "--template-file", TemplateHere(tb, s.root), "--base-dir", s.root))
+	s.root, s.template = Template(tb)
 	return s
 }
 
-// TemplateHere returns a copy of the template.yaml in a directory, but that its functions are for this machine's processor, which those
-// that are deployed are not: sam local runs no others.
-func TemplateHere(tb testing.TB, root string) (path string) {
+// Template has sam build template.yaml, in the root of the repository, and returns the path of what it built. Its functions are for this
+// machine's processor, which those that are deployed are not: sam local runs no others.
+func Template(tb testing.TB) (root, built string) {
+	tb.Helper()
+	root = process.Run(tb, exec.Command("go", "list", "-m", "-f", "{{.Dir}}"))
+	dir := filepath.Join(tb.TempDir(), "build")
+	cmd := exec.Command(localtest.Setup(tb, "sam"), "build", "--build-dir", dir, "--template-file", here(tb, root), "--base-dir", root)
+	cmd.Dir, cmd.Env = root, environ()
+	process.Run(tb, cmd)
+	return root, filepath.Join(dir, "template.yaml")
+}
+
+// here returns a copy of template.yaml for this machine's processor.
+func here(tb testing.TB, root string) (path string) {
 	tb.Helper()
 	const deployed = "Architectures: [arm64]"
 	data, err := os.ReadFile(filepath.Join(root, "template.yaml"))

@@ -90,7 +90,7 @@ func TestServe(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("the command: %v\n%s", err, &stderr)
 	}
-	if err := syscall.Kill(-cmd.Process.Pid, 0); err != syscall.ESRCH {
+	if err := syscall.Kill(-cmd.Process.Pid, 0); !errors.Is(err, syscall.ESRCH) {
 		t.Errorf("its process group: %v, want it gone", err)
 	}
 }
