@@ -2,10 +2,13 @@ package dynamolog_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
+	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -202,5 +205,35 @@ func TestSweepShardFails(t *testing.T) {
 	s = newSweeper(client, table)
 	if rest, err := s.Sweep(t.Context()); err != nil || rest.Asked != len(ids)-report.Asked {
 		t.Errorf("when it can be read: %+v, %v, want the other %d", rest, err, len(ids)-report.Asked)
+	}
+}
+
+// TestSettleKeepsRequest settles a task that somebody has come halfway to the lease of: what is kept of the request that began
+// its last turn stays, wherever it was.
+func TestSettleKeepsRequest(t *testing.T) {
+	client, table := newTable(t)
+	l := dynamolog.New(client, table)
+	big, _ := json.Marshal(map[string]string{"k": strings.Repeat("x", 100_000)})
+	request := tasklog.Request{Extensions: []string{"urn:a"}, Metadata: big}
+	h, first := tasklogtest.NewTask()
+	claim := tasklog.Claim{Writer: "one", Until: time.Now().Add(time.Minute), Request: request}
+	lease, err := l.Create(t.Context(), h, first, claim)
+	must(t, err)
+	for turn := range 2 {
+		must(t, lease.Append(t.Context(), int64(turn)+2, in(h, a2a.TaskStateInputRequired)))
+		lease.Close()
+		s := load(t, l, h.ID)
+		broken := before(client, 2, func(context.Context) error { return errors.New("dead") })
+		if _, err := dynamolog.New(broken, table).Acquire(t.Context(), s, by("halfway")); err == nil {
+			t.Fatal("acquired")
+		}
+		must(t, l.Settle(t.Context(), s))
+		now := load(t, l, h.ID)
+		if now.Lease.Epoch <= s.Lease.Epoch || !reflect.DeepEqual(now.Last, request) {
+			t.Errorf("after turn %d: epoch %d, then %d; the request has %d bytes", turn+1, s.Lease.Epoch, now.Lease.Epoch, len(now.Last.Metadata))
+		}
+		claim.Writer = "two"
+		lease, err = l.Acquire(t.Context(), now, claim)
+		must(t, err)
 	}
 }

@@ -96,6 +96,8 @@ func (b *Bucket) units(op tasklog.Op) map[string]float64 {
 		}
 		units[string(op.ID)] = float64((bytes + 1023) / 1024)
 		index = state != "" && state != b.states[op.ID]
+	case "Postpone":
+		units["unfinished/"+strconv.Itoa(spread(op.ID, unfinishedShards))] = 2
 	case "Lease.Renew", "Lease.Release", "Lease.SaveSnapshot", "RequestCancel":
 	default:
 		return nil
