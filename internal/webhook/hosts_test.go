@@ -196,6 +196,46 @@ func TestAnswersKeepItClosed(t *testing.T) {
 	})
 }
 
+// TestOwnTry has a breaker be open whenever a configuration is due, as others get no answer: it is put
+// off three times, and then tried all the same.
+func TestOwnTry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const good = url + "good"
+		w := newWorld(t, func(r *http.Request, _ int64) (*http.Response, error) {
+			if r.URL.Path == "/good" {
+				return status(http.StatusOK), nil
+			}
+			return hang(r)
+		})
+		bad := 0
+		deliver := func(url string) push.Ref {
+			t.Helper()
+			ref := push.Ref{TaskID: w.task(t, 1, url).ID, ID: "c"}
+			must(t, w.Deliver(t.Context(), ref))
+			return ref
+		}
+		hangs := func() {
+			t.Helper()
+			deliver(fmt.Sprintf("%sbad/%d", url, bad))
+			bad++
+		}
+		for range 3 {
+			hangs()
+		}
+		ref := deliver(good)
+		for range 2 {
+			time.Sleep(5 * time.Minute)
+			hangs() // as the trial
+			must(t, w.Deliver(t.Context(), ref))
+		}
+		w.hook.want(good, "")
+		time.Sleep(5 * time.Minute)
+		hangs()
+		must(t, w.Deliver(t.Context(), ref))
+		w.hook.want(good, "1")
+	})
+}
+
 // TestSharedHost has a tenant whose webhooks hang, more of them each minute, at a host where another
 // has one that works: it gets its event within ten minutes and some sweeps, and the next ones.
 func TestSharedHost(t *testing.T) {
