@@ -132,13 +132,17 @@ func (r *Runner) Sweep(ctx context.Context) (n int, err error) {
 	return n, errors.Join(looking.Wait(), err)
 }
 
-// Cancel cancels a task that nobody runs. It returns [tasklog.ErrConflict] if s is no longer how the task is.
-func (r *Runner) Cancel(ctx context.Context, s *tasklog.Snapshot) error {
+// Cancel cancels a task that nobody runs, and returns it. It returns [tasklog.ErrConflict] if s is no longer how the task is.
+func (r *Runner) Cancel(ctx context.Context, s *tasklog.Snapshot) (*a2a.Task, error) {
 	t, err := r.takeOver(ctx, s, Cancel)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return r.Start(ctx, t, Nobody).Wait()
+	run := r.Start(ctx, t, Nobody)
+	if err := run.Wait(); err != nil {
+		return nil, err
+	}
+	return run.Task()
 }
 
 // interrupted fails a task whose run was cut off.

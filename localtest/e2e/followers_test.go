@@ -42,11 +42,7 @@ func begin(t *testing.T, s *server.Server, text string) (*server.Stream, a2a.Tas
 	if err != nil {
 		t.Fatal(err)
 	}
-	var task struct{ Task struct{ ID a2a.TaskID } }
-	if err := json.Unmarshal(stream.First.JSON, &task); err != nil {
-		t.Fatal(err)
-	}
-	return stream, task.Task.ID
+	return stream, stream.Task.TaskID
 }
 
 // followers has n clients of a server follow the task.
