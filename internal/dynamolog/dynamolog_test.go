@@ -133,7 +133,7 @@ func TestUnreachable(t *testing.T) {
 		{"Read", func() error { _, _, err := l.Read(ctx, h.ID, 0, 1); return err }},
 		{"Poll", func() error { _, err := l.Poll(ctx, h.ID, 1, false); return err }},
 		{"stale Poll", func() error { _, err := l.Poll(ctx, h.ID, 1, true); return err }},
-		{"LoadAt", func() error { _, _, err := l.LoadAt(ctx, h.ID, 1); return err }},
+		{"LoadAt", func() error { _, err := l.LoadAt(ctx, h.ID, 1); return err }},
 		{"RequestCancel", func() error { return l.RequestCancel(ctx, h) }},
 		{"Append", func() error { return lease.Append(ctx, 2, []tasklog.Entry{first}) }},
 		{"Renew", func() error { _, err := lease.Renew(ctx, time.Now()); return err }},

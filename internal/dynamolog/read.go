@@ -119,16 +119,16 @@ func (l *Log) read(
 
 // Load implements [tasklog.Log]. It reads backwards from the end to the last snapshot.
 func (l *Log) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
-	_, s, err := l.load(ctx, id, math.MaxInt64)
+	past, err := l.load(ctx, id, math.MaxInt64)
 	if err != nil {
 		return nil, fmt.Errorf("dynamolog: loading: %w", err)
 	}
-	return s, nil
+	return past.Now, nil
 }
 
-// load returns the task as of its last event, or if there are events after number at, as of that, apart from what is known of
-// the task now.
-func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (then *a2a.Task, now *tasklog.Snapshot, err error) {
+// load returns the task as of event number at, if the newest snapshot is not of a later one; else Past.Task is nil, and the one
+// of now is whole.
+func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past, error) {
 	var head, lease item
 	var batches []item // newest first
 	var snapshot int64
@@ -138,7 +138,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (then *a2a.Task
 	for limit, done := int32(firstPage), false; !done; limit = 0 {
 		page, err := l.query(ctx, id, begin, skLease, from, false, limit)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		items := page.Items
 		if head == nil {
@@ -146,13 +146,13 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (then *a2a.Task
 				lease, items = items[0], items[1:]
 			}
 			if len(items) == 0 || items[0].str(attrSK) != skHead || expired(items[0]) {
-				return nil, nil, tasklog.ErrNotFound
+				return nil, tasklog.ErrNotFound
 			}
 			head, items = items[0], items[1:]
 			snapshot = head.num(attrSnapshotSeq)
 			begin = skBatch(snapshot + 1) // of the next page, which has nothing that is in the snapshot
 			if err := charge(ctx, items, head); err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 		}
 		if from = page.LastEvaluatedKey; from == nil {
@@ -161,7 +161,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (then *a2a.Task
 				// The snapshot is of the middle of an append, or the log has not grown since.
 				page, err := l.query(ctx, id, skBatch(0), skBatch(snapshot), nil, false, 1)
 				if err != nil {
-					return nil, nil, err
+					return nil, err
 				}
 				items = append(items, page.Items...)
 			}
@@ -181,7 +181,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (then *a2a.Task
 	if snapshot > 0 {
 		task, err := l.snapshot(ctx, id, head.str(attrSnapshotRef))
 		if err != nil {
-			return nil, nil, fmt.Errorf("snapshot as of event %d: %w", snapshot, err)
+			return nil, fmt.Errorf("snapshot as of event %d: %w", snapshot, err)
 		}
 		fold = tasklog.NewFold(task, snapshot)
 	} else {
@@ -191,18 +191,24 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (then *a2a.Task
 	if !known {
 		at = math.MaxInt64
 	}
-	var later tasklog.Event // the last after number at
-	var status a2a.TaskStatus
+	past, bytes := new(tasklog.Past), 0
+	seq, status := int64(0), a2a.TaskStatus{} // of the events after number at
 	for _, it := range slices.Backward(batches) {
 		events, err := l.events(ctx, it)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		for i, e := range events {
 			if e.Seq > at {
-				later = events[len(events)-1]
+				seq = last(it)
 				if s, t := tasklog.LastStatus(events[i:]); s != "" {
 					status = a2a.TaskStatus{State: s, Timestamp: &t}
+				}
+				if bytes < tasklog.ReadBytes {
+					past.Later = append(past.Later, events[i:]...)
+				}
+				for _, e := range events[i:] {
+					bytes += len(e.JSON)
 				}
 				break
 			}
@@ -225,45 +231,47 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (then *a2a.Task
 			Expires:   time.Unix(head.num(attrExpires), 0).UTC(),
 			Push:      head.num(attrPush) == 1,
 		},
-		Seq:   max(fold.Seq(), later.Seq),
+		Seq:   max(fold.Seq(), seq),
 		Size:  size,
 		Lease: leaseOf(head, lease),
 	}
-	if s.Task, err = fold.Task(); err != nil {
-		return nil, nil, err
+	task, err := fold.Task()
+	if err != nil {
+		return nil, err
 	}
-	if known {
-		then = s.Task
+	if s.Task = task; known {
+		past.Task = task
 	}
-	if later.Seq > 0 {
-		if s.Task = tasklog.Bare(then); status.State != "" {
+	if seq > 0 {
+		if s.Task = tasklog.Bare(task); status.State != "" {
 			s.Task.Status = status
 		}
 	}
 	if s.First, err = l.request(ctx, id, head); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	s.Last = s.First
 	if lease.num(attrEpoch) > 1 { // else the first holder has renewed it, who began the task
 		s.Last, err = l.request(ctx, id, lease)
 	}
-	return then, s, err
+	past.Now = s
+	return past, err
 }
 
 // LoadAt implements [tasklog.Log]. If the newest snapshot is of a later event, it loads the task as it is now, and then the
 // former one from an older snapshot.
-func (l *Log) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (then *a2a.Task, now *tasklog.Snapshot, err error) {
-	then, now, err = l.load(ctx, id, seq)
+func (l *Log) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*tasklog.Past, error) {
+	past, err := l.load(ctx, id, seq)
 	if err == nil {
-		now.Task = tasklog.Bare(now.Task)
-		if then == nil {
-			then, err = l.loadBefore(ctx, id, seq)
+		past.Now.Task = tasklog.Bare(past.Now.Task)
+		if past.Task == nil {
+			past.Task, err = l.loadBefore(ctx, id, seq)
 		}
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("dynamolog: loading as of event %d: %w", seq, err)
+		return nil, fmt.Errorf("dynamolog: loading as of event %d: %w", seq, err)
 	}
-	return then, now, nil
+	return past, nil
 }
 
 // readAtOnce is how many events are read at once to load a task as it was.

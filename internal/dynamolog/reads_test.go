@@ -81,11 +81,13 @@ func TestReadSlopes(t *testing.T) {
 			h, lease := grown(t, l, n, talks)
 			end := int64(n)
 			loadAt := func(seq int64) error {
-				then, now, err := l.LoadAt(t.Context(), h.ID, seq)
-				if err == nil && (now.Seq != end || then.Artifacts[0].Parts[len(then.Artifacts[0].Parts)-1].Text() != strconv.Itoa(int(seq)-1)) {
-					t.Errorf("loaded as of event %d of %d: %v", seq, now.Seq, then.Artifacts[0].Parts)
+				past, err := l.LoadAt(t.Context(), h.ID, seq)
+				must(t, err)
+				parts := past.Task.Artifacts[0].Parts
+				if past.Now.Seq != end || parts[len(parts)-1].Text() != strconv.Itoa(int(seq)-1) {
+					t.Errorf("loaded as of event %d of %d: %v", seq, past.Now.Seq, parts)
 				}
-				return err
+				return nil
 			}
 			for _, op := range []struct {
 				name string

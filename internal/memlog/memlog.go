@@ -285,18 +285,19 @@ func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) 
 }
 
 // LoadAt implements [tasklog.Log].
-func (l *Log) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*a2a.Task, *tasklog.Snapshot, error) {
+func (l *Log) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*tasklog.Past, error) {
 	now, err := l.Load(ctx, id)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	l.mu.Lock()
 	t := l.get(id)
 	if t == nil {
 		l.mu.Unlock()
-		return nil, nil, tasklog.ErrNotFound
+		return nil, tasklog.ErrNotFound
 	}
 	events := t.events[:min(seq, now.Seq)]
+	later, _ := t.read(seq, int(max(0, now.Seq-seq)))
 	l.mu.Unlock()
 	fold := tasklog.NewFold(nil, 0)
 	for _, e := range events {
@@ -304,10 +305,10 @@ func (l *Log) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*a2a.Task, 
 	}
 	then, err := fold.Task()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	now.Task = tasklog.Bare(now.Task)
-	return then, now, nil
+	return &tasklog.Past{Task: then, Later: later, Now: now}, nil
 }
 
 // Secret implements [tasklog.Store]. It is the process's, as the tasks are: in the next one, the

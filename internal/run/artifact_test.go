@@ -87,7 +87,7 @@ func TestFirstChunk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.Cancel(t.Context(), snapshot); err != nil {
+		if _, err := r.Cancel(t.Context(), snapshot); err != nil {
 			t.Fatal(err)
 		}
 		events, _, err := l.Read(t.Context(), h.ID, 1, 1000)

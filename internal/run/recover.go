@@ -174,13 +174,17 @@ func (r *Runner) look(ctx context.Context, round *sweep.Sweep, l tasklog.Look) e
 	return round.Ask(ctx, l, sweep.Next(lease.Asked), func(ctx context.Context) error { return r.Invoke(ctx, l.ID) })
 }
 
-// Cancel cancels a task that nobody runs. It returns [tasklog.ErrConflict] if s is no longer how the task is.
-func (r *Runner) Cancel(ctx context.Context, s *tasklog.Snapshot) error {
+// Cancel cancels a task that nobody runs, and returns it. It returns [tasklog.ErrConflict] if s is no longer how the task is.
+func (r *Runner) Cancel(ctx context.Context, s *tasklog.Snapshot) (*a2a.Task, error) {
 	t, err := r.takeOver(ctx, s, Cancel)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return r.Start(ctx, t, Nobody).Wait()
+	run := r.Start(ctx, t, Nobody)
+	if err := run.Wait(); err != nil {
+		return nil, err
+	}
+	return run.Task()
 }
 
 // interrupted fails a task whose run was cut off.

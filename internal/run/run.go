@@ -23,7 +23,7 @@
 //
 // # Files
 //
-// run.go has the life of a run, lease.go its lease, execute.go the calls of the executor, event.go what an executor may say,
+// run.go has the life of a run, lease.go its lease, running.go the runs of a process, execute.go the calls of the executor, event.go what an executor may say,
 // recover.go what becomes of tasks that nobody runs, earlier.go the conversation before a task, and observe.go its log line.
 //
 // Nothing of a run outlives [Run.Wait]: after the answer, Lambda freezes the instance.

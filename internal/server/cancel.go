@@ -35,7 +35,11 @@ func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRe
 		case ctx.Err() != nil:
 			return answered(snapshot.Task, nil) // asked, and not done yet
 		case !snapshot.Busy():
-			err = s.Runner.Cancel(ctx, snapshot)
+			var task *a2a.Task
+			task, err = s.Runner.Cancel(ctx, snapshot)
+			if err == nil && task.Status.State == a2a.TaskStateCanceled {
+				return answered(task, nil)
+			}
 			if run.Superseded(err) {
 				err = nil // somebody else was faster: look again
 			}

@@ -178,15 +178,17 @@ func (s *Server) load(ctx context.Context, scope tasklog.Scope, id a2a.TaskID) (
 // loadAt is [tasklog.Log]'s LoadAt for a task of the scope; it returns [a2a.ErrTaskNotFound] for others.
 func (s *Server) loadAt(
 	ctx context.Context, scope tasklog.Scope, id a2a.TaskID, seq int64,
-) (then *a2a.Task, now *tasklog.Snapshot, err error) {
-	now, err = s.loaded(ctx, scope, id, func() (now *tasklog.Snapshot, err error) {
-		then, now, err = s.Store.LoadAt(tasklog.GiveUpSoon(ctx), id, seq)
-		return now, err
+) (past *tasklog.Past, err error) {
+	_, err = s.loaded(ctx, scope, id, func() (*tasklog.Snapshot, error) {
+		if past, err = s.Store.LoadAt(tasklog.GiveUpSoon(ctx), id, seq); err != nil {
+			return nil, err
+		}
+		return past.Now, nil
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return then, now, nil
+	return past, nil
 }
 
 // loaded returns what load returns if that is a task of the scope, else [a2a.ErrTaskNotFound].
@@ -222,6 +224,9 @@ func (s *Server) recover(ctx context.Context, snapshot *tasklog.Snapshot) {
 func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Task, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
+	if tasklog.Final(snapshot.Task.Status.State) {
+		return snapshot.Task, nil
+	}
 	if _, err := s.follow(ctx, snapshot, tasklog.FollowConfig{UntilFinal: true}); err != nil {
 		return nil, err
 	}

@@ -92,25 +92,26 @@ func (s *Server) SubscribeToTask(ctx context.Context, c Caller, req *a2a.Subscri
 	if err != nil {
 		return nil, err
 	}
-	return s.streamAfter(ctx, snapshot, first, false), nil
+	return s.streamAfter(ctx, snapshot, first, nil, false), nil
 }
 
 // resume is SubscribeToTask for a client that names the last event that it has seen.
 func (s *Server) resume(ctx context.Context, c Caller, req *a2a.SubscribeToTaskRequest) (*Stream, error) {
-	then, now, err := s.loadAt(ctx, c.scope(req.Tenant), req.ID, max(*c.Seen, 1))
+	last := max(*c.Seen, 1)
+	past, err := s.loadAt(ctx, c.scope(req.Tenant), req.ID, last)
 	switch {
 	case err != nil:
 		return nil, err
-	case *c.Seen > now.Seq:
+	case *c.Seen > past.Now.Seq:
 		return nil, Invalid("Last-Event-ID", "is beyond the last event of the task")
-	case *c.Seen == now.Seq && now.Task.Status.State.Terminal():
+	case *c.Seen == past.Now.Seq && past.Now.Task.Status.State.Terminal():
 		return nil, ErrSeen
 	}
-	first, err := frame(then, max(*c.Seen, 1), nil)
+	first, err := frame(past.Task, last, nil)
 	if err != nil {
 		return nil, err
 	}
-	return s.streamAfter(ctx, now, first, false), nil
+	return s.streamAfter(ctx, past.Now, first, past.Later, false), nil
 }
 
 // join streams the turn that the message has begun, from the event that the client has seen, or
@@ -131,7 +132,7 @@ func (s *Server) join(
 	if err != nil {
 		return nil, err
 	}
-	return s.streamAfter(ctx, snapshot, first, true), nil
+	return s.streamAfter(ctx, snapshot, first, nil, true), nil
 }
 
 // nothing is the stream for a client that has seen all of it.
@@ -148,58 +149,70 @@ func (s *Server) joinAfter(
 	ctx context.Context, snapshot *tasklog.Snapshot, last int64, historyLength *int,
 ) (*Stream, error) {
 	last = max(last, 1)
-	then, now, err := s.taskAt(ctx, snapshot, last)
+	past, err := s.past(ctx, snapshot, last)
 	if errors.Is(err, tasklog.ErrNotFound) {
 		return nil, a2a.ErrTaskNotFound
 	}
-	if err == nil && tasklog.Final(then.Status.State) && last < now.Seq {
+	if err == nil && tasklog.Final(past.Task.Status.State) && last < past.Now.Seq {
 		last++
-		then, err = s.next(ctx, now.Head.ID, then, last)
+		past.Task, past.Later, err = s.next(ctx, past.Now.Head.ID, past.Task, last, 1)
 	}
 	if err != nil {
 		return nil, err
 	}
-	first, err := frame(then, last, historyLength)
+	first, err := frame(past.Task, last, historyLength)
 	if err != nil {
 		return nil, err
 	}
-	return s.streamAfter(ctx, now, first, true), nil
+	return s.streamAfter(ctx, past.Now, first, past.Later, true), nil
 }
 
-// taskAt returns the task of the snapshot as of an event before, and what is known of it now, without
-// its task, which is let go of before another is read.
-func (s *Server) taskAt(
-	ctx context.Context, snapshot *tasklog.Snapshot, seq int64,
-) (*a2a.Task, *tasklog.Snapshot, error) {
+// past returns the task of the snapshot as of an event before. The one of the snapshot is let go of
+// before.
+func (s *Server) past(ctx context.Context, snapshot *tasklog.Snapshot, seq int64) (past *tasklog.Past, err error) {
+	past = &tasklog.Past{Task: snapshot.Task, Now: snapshot}
 	if seq == snapshot.Seq {
-		return snapshot.Task, snapshot, nil
+		return past, nil
 	}
 	snapshot.Task = tasklog.Bare(snapshot.Task)
 	if seq == 1 { // event 1 is the task
-		then, err := s.next(ctx, snapshot.Head.ID, nil, 1)
-		return then, snapshot, err
+		past.Task, past.Later, err = s.next(ctx, snapshot.Head.ID, nil, 1, readAtOnce)
+		return past, err
 	}
 	return s.Store.LoadAt(ctx, snapshot.Head.ID, seq)
 }
 
-// next returns the task after event seq. Then is the task before it, nil before the first.
-func (s *Server) next(ctx context.Context, id a2a.TaskID, then *a2a.Task, seq int64) (*a2a.Task, error) {
-	events, _, err := s.Store.Read(ctx, id, seq-1, 1)
+// readAtOnce is how many events are read from the beginning of a log at once.
+const readAtOnce = 1000
+
+// next reads some events from number seq on. It returns the task as of event seq, and the events
+// after it. Then is the task before it, nil before the first.
+func (s *Server) next(
+	ctx context.Context, id a2a.TaskID, then *a2a.Task, seq int64, limit int,
+) (*a2a.Task, []tasklog.Event, error) {
+	events, _, err := s.Store.Read(ctx, id, seq-1, limit)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(events) == 0 {
-		return nil, errors.New("the log is shorter than it was")
+		return nil, nil, errors.New("the log is shorter than it was")
 	}
 	fold := tasklog.NewFold(then, seq-1)
 	fold.Add(events[0])
-	return fold.Task()
+	task, err := fold.Task()
+	return task, events[1:], err
 }
 
 // streamAfter streams what comes after the first frame, and ends with the task, or if untilFinal is
-// set, with its turn.
-func (s *Server) streamAfter(ctx context.Context, snapshot *tasklog.Snapshot, first tasklog.Event, untilFinal bool) *Stream {
+// set, with its turn. Later are events after it that have been read.
+func (s *Server) streamAfter(
+	ctx context.Context, snapshot *tasklog.Snapshot, first tasklog.Event, later []tasklog.Event, untilFinal bool,
+) *Stream {
 	tap := tasklog.NewTap(ctx, s.Store, snapshot.Head.ID, first.Seq)
+	if n := snapshot.Seq - first.Seq; int64(len(later)) > n {
+		later = later[:max(n, 0)] // those that have come since, it is shown by a follower
+	}
+	tap.Publish(later)
 	ctx, cancel := within(ctx)
 	snapshot.Task = tasklog.Bare(snapshot.Task) // it is in the first frame
 	return newStream(snapshot.Task.TaskInfo(), first, tap, cancel, func() error {

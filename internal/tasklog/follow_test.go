@@ -452,3 +452,29 @@ func TestFollowRace(t *testing.T) {
 		group.Wait()
 	})
 }
+
+// TestTapReach has a tap be told of events that it was not shown: it shows what it has, and then reads the others.
+func TestTapReach(t *testing.T) {
+	follows(t, func(t *testing.T, f *following) {
+		tap := tasklog.NewTap(t.Context(), f.log, f.head.ID, 1)
+		first := f.append(working, working)
+		f.append(working, working)
+		tap.Publish(first)
+		tap.Reach(5)
+		tap.Publish(f.append(completed))
+		tap.End()
+		var shown []int64
+		for {
+			events, err := tap.Next(t.Context())
+			if err != nil {
+				break
+			}
+			for _, e := range events {
+				shown = append(shown, e.Seq)
+			}
+		}
+		if got := fmt.Sprint(shown); got != "[2 3 4 5 6]" {
+			t.Errorf("shown %s", got)
+		}
+	})
+}

@@ -92,15 +92,8 @@ func (h hooked) Load(ctx context.Context, id a2a.TaskID) (*Snapshot, error) {
 	return Get(ctx, h.hooks, Op{Name: "Load", ID: id}, func() (*Snapshot, error) { return h.store.Load(ctx, id) })
 }
 
-func (h hooked) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (then *a2a.Task, now *Snapshot, err error) {
-	now, err = Get(ctx, h.hooks, Op{Name: "LoadAt", ID: id}, func() (now *Snapshot, err error) {
-		then, now, err = h.store.LoadAt(ctx, id, seq)
-		return now, err
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return then, now, nil
+func (h hooked) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*Past, error) {
+	return Get(ctx, h.hooks, Op{Name: "LoadAt", ID: id}, func() (*Past, error) { return h.store.LoadAt(ctx, id, seq) })
 }
 
 func (h hooked) Lease(ctx context.Context, id a2a.TaskID) (LeaseInfo, error) {

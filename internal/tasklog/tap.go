@@ -24,9 +24,9 @@ type Tap struct {
 	mu     sync.Mutex
 	shown  int64   // number of the last event given to the reader
 	last   int64   // number of the last event in the log
-	queue  []Event // shown+1 … last, or empty if behind
+	queue  []Event // shown+1 … last, or if behind, the first of them, which may be none
 	size   int     // bytes in queue
-	behind bool    // the queue was given up: read the log up to last
+	behind bool    // after the queue, the log is to be read up to last
 	ended  bool
 }
 
@@ -58,11 +58,13 @@ func (t *Tap) Next(ctx context.Context) ([]Event, error) {
 // take returns what there is now, which may be nothing.
 func (t *Tap) take() ([]Event, error) {
 	t.mu.Lock()
-	if !t.behind {
+	if n := len(t.queue); n > 0 || !t.behind {
 		defer t.mu.Unlock()
 		events := t.queue
-		t.queue, t.size, t.shown = nil, 0, t.last
-		if t.ended && len(events) == 0 {
+		t.queue, t.size = nil, 0
+		if n > 0 {
+			t.shown = events[n-1].Seq
+		} else if t.ended {
 			return nil, io.EOF
 		}
 		return events, nil
@@ -99,13 +101,16 @@ func (t *Tap) Publish(events []Event) {
 		return
 	}
 	t.last = events[len(events)-1].Seq
+	size := t.size
 	for _, e := range events {
-		t.size += len(e.JSON)
+		size += len(e.JSON)
 	}
-	if t.behind || t.size > maxTapBytes && len(t.queue) > 0 {
+	switch {
+	case t.behind: // they are read from the log
+	case size > maxTapBytes && len(t.queue) > 0:
 		t.behind, t.queue, t.size = true, nil, 0
-	} else {
-		t.queue = append(t.queue, events...)
+	default:
+		t.queue, t.size = append(t.queue, events...), size
 	}
 	t.signal()
 }

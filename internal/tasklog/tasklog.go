@@ -196,6 +196,16 @@ type Snapshot struct {
 	Lease LeaseInfo
 }
 
+// Past is a task as it was.
+type Past struct {
+	Task *a2a.Task
+	// Later are the events that came next, in order, as far as they were read with it: ReadBytes of them, but for the last
+	// append.
+	Later []Event
+	// Now is what Load returns, but with a task that has only its ids and its state: no task is in memory twice.
+	Now *Snapshot
+}
+
 // Busy reports whether somebody holds the lease and may append. That may also be so in a final state: the holder of the
 // next turn is about to append.
 func (s *Snapshot) Busy() bool { return !s.over() && !s.Lease.Expired() }
@@ -251,10 +261,10 @@ type Log interface {
 	// Load returns the task as of its last event. It returns ErrNotFound if there is no such task.
 	Load(ctx context.Context, id a2a.TaskID) (*Snapshot, error)
 
-	// LoadAt returns the task as it was after event number seq, or after the last if there are not so many, and what Load
-	// returns now, but with a task that has only its ids and its state: no task is in memory twice. Seq is 1 or more. From the
-	// newest snapshot on that is no later than seq, it reads what Load would. It returns ErrNotFound if there is no such task.
-	LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (then *a2a.Task, now *Snapshot, err error)
+	// LoadAt returns the task as it was after event number seq, or after the last if there are not so many. Seq is 1 or more. It
+	// reads as much as Load, unless there is a later snapshot: then also from the one before seq on. It returns ErrNotFound if
+	// there is no such task.
+	LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*Past, error)
 
 	// Lease says who holds the lease. It costs little, however long the log is. It returns ErrNotFound if there is no such
 	// task.

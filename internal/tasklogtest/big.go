@@ -129,8 +129,12 @@ func checkLoadAt(t *testing.T, s tasklog.Store, h tasklog.Head, events []tasklog
 	for seq := 1; seq <= len(events)+2; seq++ {
 		want, err := foldOf(events[:min(seq, len(events))]).Task()
 		must(t, err)
-		then, now, err := s.LoadAt(t.Context(), h.ID, int64(seq))
+		past, err := s.LoadAt(t.Context(), h.ID, int64(seq))
 		must(t, err)
+		then, now := past.Task, past.Now
+		if n := len(past.Later); n > 0 {
+			checkEvents(t, past.Later, int64(seq), events[seq:seq+n])
+		}
 		wantJSON, err := tasklog.EncodeTask(want)
 		must(t, err)
 		gotJSON, err := tasklog.EncodeTask(then)

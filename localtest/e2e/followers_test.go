@@ -42,11 +42,7 @@ func begin(t *testing.T, s *server.Server, text string) (*server.Stream, a2a.Tas
 	if err != nil {
 		t.Fatal(err)
 	}
-	var task struct{ Task struct{ ID a2a.TaskID } }
-	if err := json.Unmarshal(stream.First.JSON, &task); err != nil {
-		t.Fatal(err)
-	}
-	return stream, task.Task.ID
+	return stream, stream.Task.TaskID
 }
 
 // followers has n clients of a server follow the task.
@@ -152,5 +148,37 @@ func TestPriceOfFollowers(t *testing.T) {
 				t.Errorf("%d followers cost %.1f read units a second, want %v at most, and 0.5 to be believed", test.n, perSecond, test.budget)
 			}
 		})
+	}
+}
+
+// TestPriceOfAsking measures what runs that are silent cost, which ask what is asked of them: those of one process share their
+// requests.
+func TestPriceOfAsking(t *testing.T) {
+	for _, test := range []struct{ runs, requests int }{{1, 4}, {10, 15}, {200, 70}} { // a second, at most
+		client, table := dynamodblocal.Table(t)
+		client, meter := dynamodblocal.NewMeter(client)
+		end := make(chan struct{})
+		s := newServer(t, client, table, hosttest.Executor(func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+			<-end
+			yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
+		}))
+		var streams []*server.Stream
+		for range test.runs {
+			stream, _ := begin(t, s, "wait")
+			streams = append(streams, stream)
+		}
+		meter.Reset()
+		begun := time.Now()
+		time.Sleep(3 * time.Second)
+		u, d := meter.Units(), time.Since(begun).Seconds()
+		close(end)
+		for _, stream := range streams {
+			readAll(t, stream)
+		}
+		requests, read := float64(u.Requests-u.Writes)/d, u.Read/d
+		t.Logf("%d runs: %.1f requests a second, and %.1f read units", test.runs, requests, read)
+		if most := 1.8 * float64(test.runs); requests > float64(test.requests) || read > most || read < most/10 {
+			t.Errorf("%d runs: %.1f requests a second, and %.1f read units, want %d and %.1f at most", test.runs, requests, read, test.requests, most)
+		}
 	}
 }

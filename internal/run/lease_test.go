@@ -1,0 +1,80 @@
+package run_test
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
+
+	"a2alambda/internal/memlog"
+	"a2alambda/internal/run"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
+)
+
+// waiter is an agent that is silent until its context ends.
+var waiter = executor(func(ctx context.Context, _ *a2asrv.ExecutorContext, _ func(a2a.Event, error) bool) { <-ctx.Done() })
+
+// TestAskTogether has the runs of a process, which began at different times, ask at the same times what is asked of them, and each
+// as often as one alone.
+func TestAskTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		asked := map[time.Time]int{}
+		l := tasklog.Hooked(new(memlog.Log), tasklog.Hooks{Before: func(_ context.Context, op tasklog.Op) error {
+			if mu.Lock(); op.Name == "Lease.Asked" || op.Name == "Lease.Renew" {
+				asked[time.Now()]++
+			}
+			mu.Unlock()
+			return nil
+		}})
+		var logs bytes.Buffer
+		r := runner(l, &logs, canceler{waiter, func(context.Context, *a2asrv.ExecutorContext, func(a2a.Event, error) bool) {}})
+		const n = 50
+		var runs []*run.Run
+		var heads []tasklog.Head
+		for range n {
+			time.Sleep(17 * time.Millisecond)
+			h, first := tasklogtest.NewTask()
+			runs, heads = append(runs, r.Start(t.Context(), create(t, l, h, first), run.Reader)), append(heads, h)
+		}
+		time.Sleep(time.Second)
+		mu.Lock()
+		clear(asked)
+		mu.Unlock()
+		time.Sleep(30 * time.Second)
+		mu.Lock()
+		times, all := len(asked), 0
+		for _, of := range asked {
+			all += of
+		}
+		mu.Unlock()
+		if times < 99 || times > 101 || all != times*n {
+			t.Errorf("in 30 s, %d runs asked %d times, at %d times", n, all, times)
+		}
+
+		// Whoever asks for something in the same process tells the run: it need not wait for its time.
+		time.Sleep(10 * time.Millisecond)
+		for i, h := range heads {
+			begun := time.Now()
+			if err := r.RequestCancel(t.Context(), h); err != nil {
+				t.Fatal(err)
+			}
+			if err := runs[i].Wait(); err != nil {
+				t.Fatal(err)
+			}
+			if task, err := runs[i].Task(); err != nil || task.Status.State != a2a.TaskStateCanceled || time.Since(begun) > 0 {
+				t.Errorf("run %d is %v, %v, after %v", i, task.Status.State, err, time.Since(begun))
+			}
+		}
+		h, _ := tasklogtest.NewTask() // which nobody runs
+		if err := r.RequestCancel(t.Context(), h); err != nil {
+			t.Error(err)
+		}
+	})
+}
