@@ -188,3 +188,40 @@ func TestJoinsWhereNothingBegins(t *testing.T) {
 		}
 	})
 }
+
+// TestGivesUpSoon checks what gives up soon where the store is throttled: all that a client can ask for again, and nothing of a
+// run, which nobody can.
+func TestGivesUpSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		soon := map[string]map[bool]bool{}
+		l := tasklog.Hooked(new(memlog.Log), tasklog.Hooks{Before: func(ctx context.Context, op tasklog.Op) error {
+			mu.Lock()
+			defer mu.Unlock()
+			name := op.Name
+			if name == "Lease.Append" {
+				name = string(op.Entries[0].State)
+			}
+			if soon[name] == nil {
+				soon[name] = map[bool]bool{}
+			}
+			soon[name][tasklog.GivesUpSoon(ctx)] = true
+			return nil
+		}})
+		s := instance(l, l, brief{})
+		task := send(t, s, message("", "ask"), a2a.TaskStateInputRequired)
+		send(t, s, message(task.ID, "x"), a2a.TaskStateCompleted)
+		if _, err := s.ListTasks(t.Context(), caller, new(a2a.ListTasksRequest)); err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]bool{
+			"Create": true, "Acquire": true, "Load": true, "List": true, string(a2a.TaskStateSubmitted): true,
+			string(a2a.TaskStateInputRequired): false, string(a2a.TaskStateWorking): false, string(a2a.TaskStateCompleted): false,
+			"Lease.Asked": false,
+		} {
+			if got := soon[name]; len(got) != 1 || !got[want] {
+				t.Errorf("%s: %v, want %v", name, got, want)
+			}
+		}
+	})
+}

@@ -12,7 +12,7 @@ import (
 	"a2alambda/localtest/faults"
 )
 
-var hotDuration = flag.Duration("chaos.hot", 8*time.Second, "how long hot keys refuse what is too much for them, and new tasks begin")
+var hotDuration = flag.Duration("chaos.hot", 6*time.Second, "how long hot keys refuse what is too much for them, and new tasks begin")
 
 // TestHotKeys has many clients of one owner begin tasks, several times as many as the keys of its list and those of the
 // unfinished tasks take. Clients are told that the store is busy, and come again; each task that was accepted comes to its
