@@ -43,8 +43,8 @@ func (brief) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[
 // after the load has ended none is unfinished.
 func TestOverload(t *testing.T) {
 	const (
-		rate     = 10.0 // write units a second of a key
-		perTask  = 4.5  // units of the list, on average of the three kinds of tasks below
+		rate     = 10.0     // write units a second of a key
+		perTask  = 13.0 / 3 // units of the list, on average of the three kinds of tasks below
 		lasting  = 30 * time.Second
 		capacity = 4 * rate / perTask // tasks a second, over the list's four keys
 	)
