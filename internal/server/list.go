@@ -57,6 +57,7 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 	case len(req.ContextID) > maxID:
 		return nil, Invalid("contextId", "is longer than %d bytes", maxID)
 	}
+	ctx = tasklog.GiveUpSoon(ctx)
 	if err := errors.Join(checkTenant(req.Tenant), checkHistoryLength("historyLength", req.HistoryLength)); err != nil {
 		return nil, err
 	}

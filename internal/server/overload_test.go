@@ -43,8 +43,8 @@ func (brief) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[
 // after the load has ended none is unfinished.
 func TestOverload(t *testing.T) {
 	const (
-		rate     = 10.0 // write units a second of a key
-		perTask  = 4.5  // units of the list, on average of the three kinds of tasks below
+		rate     = 10.0     // write units a second of a key
+		perTask  = 13.0 / 3 // units of the list, on average of the three kinds of tasks below
 		lasting  = 30 * time.Second
 		capacity = 4 * rate / perTask // tasks a second, over the list's four keys
 	)
@@ -184,6 +184,43 @@ func TestJoinsWhereNothingBegins(t *testing.T) {
 		}
 		if _, err := s.SendMessage(t.Context(), caller, other); !errors.Is(err, tasklog.ErrThrottled) {
 			t.Errorf("another: %v", err)
+		}
+	})
+}
+
+// TestGivesUpSoon checks what gives up soon where the store is throttled: all that a client can ask for again, and nothing of a
+// run, which nobody can.
+func TestGivesUpSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		soon := map[string]map[bool]bool{}
+		l := tasklog.Hooked(new(memlog.Log), tasklog.Hooks{Before: func(ctx context.Context, op tasklog.Op) error {
+			mu.Lock()
+			defer mu.Unlock()
+			name := op.Name
+			if name == "Lease.Append" {
+				name = string(op.Entries[0].State)
+			}
+			if soon[name] == nil {
+				soon[name] = map[bool]bool{}
+			}
+			soon[name][tasklog.GivesUpSoon(ctx)] = true
+			return nil
+		}})
+		s := instance(l, l, brief{})
+		task := send(t, s, message("", "ask"), a2a.TaskStateInputRequired)
+		send(t, s, message(task.ID, "x"), a2a.TaskStateCompleted)
+		if _, err := s.ListTasks(t.Context(), caller, new(a2a.ListTasksRequest)); err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]bool{
+			"Create": true, "Acquire": true, "Load": true, "List": true, string(a2a.TaskStateSubmitted): true,
+			string(a2a.TaskStateInputRequired): false, string(a2a.TaskStateWorking): false, string(a2a.TaskStateCompleted): false,
+			"Lease.Asked": false,
+		} {
+			if got := soon[name]; len(got) != 1 || !got[want] {
+				t.Errorf("%s: %v, want %v", name, got, want)
+			}
 		}
 	})
 }

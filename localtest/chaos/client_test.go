@@ -126,7 +126,7 @@ func (c *client) result(call string, a agent.Answer, err error, fine []int) (jso
 
 // refused notes an answer that says to come again.
 func (c *client) refused(call string, a agent.Answer) {
-	if a.Header.Get("Retry-After") == "" || !strings.Contains(a.Body, "busy") {
+	if c.hot && (a.Header.Get("Retry-After") == "" || !strings.Contains(a.Body, "busy")) {
 		c.complain(fmt.Errorf("%s: %s: %v", c.name, call, a))
 	}
 	c.mu.Lock()

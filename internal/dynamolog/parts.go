@@ -1,0 +1,130 @@
+package dynamolog
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"a2alambda/internal/tasklog"
+)
+
+const (
+	// partsAtOnce bounds the requests under way for one body.
+	partsAtOnce = 4
+
+	// partWithin is how long one try of a part may take.
+	partWithin = 6 * time.Second
+
+	// partPause is how long a throttled part waits at least before it is tried again; at most, half as long again.
+	partPause = 250 * time.Millisecond
+
+	// partSoon is how many tries the parts of a body have that gives up soon, and of which none is there.
+	partSoon = 3
+)
+
+// parts are those of one body that are in the table, so that putting it again puts only the others. Its zero value has none.
+type parts struct {
+	mu    sync.Mutex
+	ref   string
+	there map[int]uint64 // by their number, a hash of what they hold
+}
+
+var partSeed = maphash.MakeSeed()
+
+// of makes them the parts of the body with the ref.
+func (p *parts) of(ref string) {
+	if p.ref != ref {
+		p.ref, p.there = ref, make(map[int]uint64)
+	}
+}
+
+func (p *parts) has(i int, part []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	hash, there := p.there[i]
+	return there && hash == maphash.Bytes(partSeed, part)
+}
+
+func (p *parts) add(i int, part []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.there[i] = maphash.Bytes(partSeed, part)
+}
+
+func (p *parts) none() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.there) == 0
+}
+
+// putParts puts those parts of a body that are not there. After an error it begins no others, but waits for those under way:
+// a part that is given up may be written nonetheless, and paid for twice.
+func (l *Log) putParts(
+	ctx context.Context, id a2a.TaskID, expires time.Time, ref string, body []byte, have *parts,
+) error {
+	have.of(ref)
+	ctx, cancel := context.WithTimeout(ctx, tasklog.AppendWithin(len(body)))
+	defer cancel()
+	failed := make(chan error, partsAtOnce)
+	slots := make(chan struct{}, partsAtOnce)
+	var wg sync.WaitGroup
+	for i := 0; len(body) > 0 && len(failed) == 0; i++ {
+		part := body[:min(len(body), maxPart)]
+		body = body[len(part):]
+		if have.has(i, part) {
+			continue
+		}
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			err := insist(ctx, func(ctx context.Context) error { return l.putPart(ctx, id, expires, ref, i, part) }, have.none)
+			if err == nil {
+				have.add(i, part)
+				return
+			}
+			select {
+			case failed <- err:
+			default:
+			}
+		})
+	}
+	wg.Wait()
+	select {
+	case err := <-failed:
+		return err
+	default:
+		return nil
+	}
+}
+
+// insist calls put, which puts a part, until DynamoDB takes it or ctx is done. The SDK, which waits for longer from try to try
+// and gives up at the fourth, is not meant for items that each take a third of what a partition can take in a second.
+func insist(ctx context.Context, put func(context.Context) error, none func() bool) error {
+	for tried := 1; ; tried++ {
+		try, cancel := context.WithTimeout(context.WithValue(ctx, partKey{}, true), partWithin)
+		err := put(try)
+		cancel()
+		if !errors.Is(err, tasklog.ErrThrottled) || tasklog.GivesUpSoon(ctx) && tried >= partSoon && none() {
+			return err
+		}
+		select {
+		case <-time.After(partPause + rand.N(partPause/2)):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+func (l *Log) putPart(ctx context.Context, id a2a.TaskID, expires time.Time, ref string, i int, part []byte) error {
+	_, err := l.client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &l.table,
+		Item:      item{attrPK: str(string(id)), attrSK: str(skPart(ref, i)), attrTTL: num(expires.Unix()), attrBody: bin(part)},
+	})
+	return err
+}
