@@ -108,7 +108,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		http.SetCookie(w, &http.Cookie{Name: name, Value: "set"})
 	}
 	w.Header().Set("Content-Type", "text/plain")
-	w.Header().Set("Content-Length", "3") // too long by intent; no client sees it
+	w.Header().Set("Content-Length", "3") // wrong on purpose; no client sees it
 	w.WriteHeader(http.StatusTeapot)
 	fmt.Fprintf(w, "%s %s\nhost %s\nheader %q\ncookie %q\nbody %d %q\n", r.Method, r.RequestURI, r.Host, r.Header["X-Header"], r.Header["Cookie"], r.ContentLength, body)
 }
