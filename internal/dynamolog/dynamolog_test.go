@@ -41,7 +41,7 @@ func newTable(t *testing.T) (client *dynamodb.Client, table string) {
 func with(c *dynamodb.Client, around middleware.FinalizeMiddleware) *dynamodb.Client {
 	o := c.Options()
 	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts, o.MaxBackoff, o.RateLimiter = 12, 5*time.Millisecond, ratelimit.None
+		o.MaxAttempts, o.MaxBackoff, o.RateLimiter = 20, 5*time.Millisecond, ratelimit.None
 	})
 	o.APIOptions = append(o.APIOptions, func(s *middleware.Stack) error {
 		return s.Finalize.Insert(around, "Retry", middleware.After)
