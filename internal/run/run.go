@@ -23,8 +23,9 @@
 //
 // # Files
 //
-// run.go has the life of a run, lease.go its lease, running.go the runs of a process, execute.go the calls of the executor, event.go what an executor may say,
-// recover.go what becomes of tasks that nobody runs, earlier.go the conversation before a task, and observe.go its log line.
+// run.go has the life of a run, lease.go its lease, running.go the runs of a process, execute.go the calls of the
+// executor, event.go what an executor may say, recover.go what becomes of tasks that nobody runs, earlier.go the
+// conversation before a task, and observe.go its log line.
 //
 // Nothing of a run outlives [Run.Wait]: after the answer, Lambda freezes the instance.
 package run
