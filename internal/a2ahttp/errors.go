@@ -42,10 +42,9 @@ type kind struct {
 	name   string // by which some clients of 0.3 know it
 }
 
-// unavailable says that what a request needs can't be had now: an issuer, to find out who is
-// calling, or a store that is not busy. It is no fault of this server, so the metrics have it apart
-// from errors that are. The code is the first of those that JSON-RPC leaves to servers
-// (specification 5.1).
+// unavailable says that a request needs what is not there now: an issuer, to authenticate the caller,
+// or a store that is not busy. It is no fault of this server, so the metrics count it apart from
+// internal errors. The code is the first that JSON-RPC leaves to servers (specification 5.1).
 var unavailable = kind{a2a.ErrServerError, -32000, http.StatusServiceUnavailable, "UNAVAILABLE", "UnavailableError"}
 
 // failure is what a client learns of an error.
@@ -70,8 +69,8 @@ var errNoMemory = a2a.NewError(a2a.ErrUnsupportedOperation,
 
 const textBusy = "the store of tasks is busy: try again in some seconds"
 
-// explain returns what the client is told of err, and sets the headers that say it too. An error
-// that is not the protocol's is an internal one: its cause goes to the log, not to the client.
+// explain returns what the client learns of err, and sets the headers that belong to it. An error
+// that is not the protocol's is internal: its cause goes to the log only.
 func (j *jsonResponder) explain(err error) failure {
 	if errors.Is(err, memory.ErrFull) {
 		err = &httpError{errNoMemory, http.StatusServiceUnavailable, "Retry-After", "1"}

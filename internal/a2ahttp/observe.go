@@ -37,8 +37,8 @@ type observation struct {
 	begun  time.Time
 	usage  *telemetry.Usage
 	trace  trace.Trace
-	failed *kind // the error that it was answered with; of several, the last
-	// throttled says that it was refused, or its stream ended early, because the store is busy.
+	failed *kind // the error in the answer; of several, the last
+	// throttled says that the store was too busy for the request, or for the rest of its stream.
 	throttled bool
 
 	operation string // its name in 1.0; "" if the protocol has no such operation

@@ -132,10 +132,11 @@ func TestThrottledStream(t *testing.T) {
 				if n := len(lines); n < 4 || lines[n-2] != ": "+busy || lines[n-1] != "retry: 5000" || strings.Contains(strings.Join(lines, ""), "error") {
 					t.Errorf("got %q", lines)
 				}
+				time.Sleep(4 * time.Minute)
+				synctest.Wait()
 				if got := logs.String(); !strings.Contains(got, "throttled=1") || strings.Contains(got, "error=InternalError") {
 					t.Errorf("logged %s", got)
 				}
-				time.Sleep(4 * time.Minute)
 				last := 0
 				for _, line := range lines {
 					if strings.HasPrefix(line, "id: ") {

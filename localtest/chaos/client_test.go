@@ -35,9 +35,9 @@ type record struct {
 	mu       sync.Mutex
 	id       a2a.TaskID // of the task, once known
 	sessions []*Session
-	tasks    [][]byte // that were answered to other calls
-	wrong    []error  // what no client may be told
-	busy     int      // how often a client was told that the store is busy
+	tasks    [][]byte // answers to other calls
+	wrong    []error  // errors that no client may get
+	busy     int      // answers that said that the store is busy
 	reading  sync.WaitGroup
 }
 
@@ -124,7 +124,7 @@ func (c *client) result(call string, a agent.Answer, err error, fine []int) (jso
 	return r.Result, nil
 }
 
-// refused notes an answer that says to come again.
+// refused records an answer that says to come again.
 func (c *client) refused(call string, a agent.Answer) {
 	if c.hot && (a.Header.Get("Retry-After") == "" || !strings.Contains(a.Body, "busy")) {
 		c.complain(fmt.Errorf("%s: %s: %v", c.name, call, a))
@@ -134,7 +134,7 @@ func (c *client) refused(call string, a agent.Answer) {
 	c.busy++
 }
 
-// failed notes an error that a client should not get.
+// failed records an error that no client should get.
 func (c *client) failed(call string, r reply, fine []int) {
 	if (r.Error.Code != codeInternal || c.hot) && !slices.Contains(fine, r.Error.Code) {
 		c.complain(fmt.Errorf("%s: %s: error %d, %s", c.name, call, r.Error.Code, r.Error.Message))

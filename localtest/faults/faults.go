@@ -1,5 +1,5 @@
-// Package faults makes DynamoDB misbehave: its proxy, with given probabilities, refuses, forgets to
-// answer and takes its time, it can be cut off, and it can refuse what is too much for a key.
+// Package faults makes DynamoDB fail. Its proxy refuses requests, loses answers and is slow, with
+// given probabilities; it can be cut off, and it can refuse writes that are too many for a key.
 package faults
 
 import (
@@ -139,13 +139,13 @@ func (p *Proxy) Mend(lost bool) {
 	}
 }
 
-// operation returns what is asked for, such as PutItem.
+// operation returns the operation that is asked for, such as PutItem.
 func operation(r *http.Request) string {
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	return operation
 }
 
-// hold returns when no cut holds the request any more, and whether it is to be done.
+// hold waits until no cut holds the request. It reports whether to do the request.
 func (p *Proxy) hold(r *http.Request) bool {
 	p.mu.Lock()
 	c := p.cut
