@@ -119,7 +119,7 @@ func fold(log []tasklog.Event) (asOf []string, err error) {
 	return asOf, nil
 }
 
-// canonical returns one form of all JSON texts that mean the same, or "" for other texts.
+// canonical returns one form of all JSON texts that mean the same, or "" for invalid JSON.
 func canonical(text []byte) string {
 	var v any
 	if json.Unmarshal(text, &v) != nil {
