@@ -195,6 +195,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 			ContextID: head.str(attrContext),
 			Scope:     tasklog.Scope{Owner: head.str(attrOwner), Tenant: head.str(attrTenant)},
 			Expires:   time.Unix(head.num(attrExpires), 0).UTC(),
+			Begins:    head.num(attrBegins) == 1,
 			Push:      head.num(attrPush) == 1,
 		},
 		Seq:   fold.Seq(),

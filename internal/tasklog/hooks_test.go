@@ -45,8 +45,7 @@ func TestHooked(t *testing.T) {
 	args := map[reflect.Type]reflect.Value{}
 	for _, arg := range []any{
 		h, first, claim, snapshot, h.ID, int64(2), 10, tasklog.Filter{}, tasklog.Position{}, time.Now().Add(time.Hour),
-		[]tasklog.Entry{tasklogtest.Status(h, working, "")}, func(tasklog.Position) bool { return true },
-		func(a2a.TaskID) bool { return true }, tasklog.SnapshotLines(snapshot.Task),
+		[]tasklog.Entry{tasklogtest.Status(h, working, "")}, h.Scope, h.ContextID, func(a2a.TaskID) bool { return true }, tasklog.SnapshotLines(snapshot.Task),
 	} {
 		args[reflect.TypeOf(arg)] = reflect.ValueOf(arg)
 	}
