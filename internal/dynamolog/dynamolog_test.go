@@ -247,6 +247,47 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestRefusedStatus has DynamoDB refuse the final status of a task for longer than one request is retried. The index has it
+// once the lease is closed, unless its invocation had to end before.
+func TestRefusedStatus(t *testing.T) {
+	client, table := newTable(t)
+	var left, refused atomic.Int32
+	l := dynamolog.New(with(client, middleware.FinalizeMiddlewareFunc("refuse", func(
+		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+	) (out middleware.FinalizeOutput, md middleware.Metadata, err error) {
+		if awsmiddleware.GetOperationName(ctx) == "UpdateItem" && left.Add(-1) >= 0 {
+			refused.Add(1)
+			return out, md, &types.ProvisionedThroughputExceededException{Message: aws.String("slow down")}
+		}
+		return next.HandleFinalize(ctx, in)
+	})), table)
+	unfinished := func(h tasklog.Head) (found bool) {
+		must(t, l.Unfinished(t.Context(), func(id a2a.TaskID) bool {
+			found = id == h.ID
+			return !found
+		}))
+		return found
+	}
+	h, _, lease := create(t, l)
+	left.Store(30)
+	must(t, lease.Append(t.Context(), 2, in(h, a2a.TaskStateCompleted)))
+	lease.Close(t.Context())
+	if unfinished(h) || refused.Load() != 30 {
+		t.Errorf("it is unfinished, after %d refusals", refused.Load())
+	}
+
+	h, _, lease = create(t, l)
+	left.Store(1 << 30)
+	must(t, lease.Append(t.Context(), 2, in(h, a2a.TaskStateCompleted)))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	lease.Close(ctx)
+	left.Store(0)
+	if !unfinished(h) {
+		t.Error("it was told beyond the end")
+	}
+}
+
 // TestCost holds the log to its price: what a write costs does not grow with the task, and a long
 // task is loaded from its snapshot.
 func TestCost(t *testing.T) {
