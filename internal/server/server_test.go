@@ -222,18 +222,18 @@ func TestRoomForMessages(t *testing.T) {
 
 // late is a store whose index is late: it lists tasks that are not in the state any more.
 type late struct {
-	*memlog.Log
+	*sick
 	loads *atomic.Int32
 }
 
 func (l late) List(ctx context.Context, f tasklog.Filter, after tasklog.Position, limit int) (tasklog.Page, error) {
 	f.State = ""
-	return l.Log.List(ctx, f, after, limit)
+	return l.sick.List(ctx, f, after, limit)
 }
 
 func (l late) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
 	l.loads.Add(1)
-	return l.Log.Load(ctx, id)
+	return l.sick.Load(ctx, id)
 }
 
 // TestPageLooks checks that a page loads a bounded number of tasks, be they as the filter wants them or not, and says where
