@@ -4,59 +4,35 @@ import (
 	"encoding/json"
 	"reflect"
 	"testing"
-	"time"
 
 	old "github.com/a2aproject/a2a-go/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2acompat/a2av0"
 
 	"a2alambda/internal/protojson"
+	"a2alambda/internal/tasklogtest"
 )
 
 // The SDK's own conversions, which no function is to have in its binary, tell what is right.
 
-// moment is one that both encode alike: those of the SDK are in any zone and to the nanosecond.
-var moment = time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
-
-// parts are one of each kind, with and without metadata.
-func parts() a2a.ContentParts {
-	raw := a2a.NewRawPart([]byte("\x00raw"))
-	raw.Filename, raw.MediaType, raw.Metadata = "a.bin", "application/octet-stream", map[string]any{"k": "v"}
-	list := a2a.NewDataPart([]any{1.0, "two"})
-	list.Metadata = map[string]any{"k": "v"}
-	return a2a.ContentParts{
-		a2a.NewTextPart("text"), raw, a2a.NewFileURLPart("https://files.example/a", "text/plain"),
-		a2a.NewDataPart(map[string]any{"a": map[string]any{"b": 1.0}}), list, a2a.NewDataPart("a string"), a2a.NewDataPart(nil),
-	}
-}
-
+// newMessage returns a message with all fields, and a part with data that are null besides.
 func newMessage(role a2a.MessageRole) *a2a.Message {
-	return &a2a.Message{
-		ID: "m", ContextID: "c", Extensions: []string{"https://extension.example"}, Metadata: map[string]any{"k": "v"}, Parts: parts(),
-		ReferenceTasks: []a2a.TaskID{"t1", "t2"}, Role: role, TaskID: "t",
-	}
+	m := tasklogtest.Full[a2a.Message]()
+	m.Role, m.Parts = role, append(m.Parts, a2a.NewDataPart(nil))
+	return m
 }
 
 func events() []a2a.Event {
-	artifact := &a2a.Artifact{ID: "a", Description: "d", Extensions: []string{"e"}, Metadata: map[string]any{"k": "v"}, Name: "n", Parts: parts()}
+	task := tasklogtest.Full[a2a.Task]()
+	task.Artifacts = append(task.Artifacts, new(a2a.Artifact))
 	all := []a2a.Event{
-		&a2a.Task{}, &a2a.TaskStatusUpdateEvent{}, &a2a.TaskArtifactUpdateEvent{}, &a2a.Message{},
-		newMessage(a2a.MessageRoleUser),
-		&a2a.Task{
-			ID: "t", ContextID: "c", Metadata: map[string]any{"k": "v"}, Artifacts: []*a2a.Artifact{artifact, {}},
-			History: []*a2a.Message{newMessage(a2a.MessageRoleUser), newMessage(a2a.MessageRoleAgent)},
-			Status:  a2a.TaskStatus{Message: newMessage(a2a.MessageRoleAgent), State: a2a.TaskStateWorking, Timestamp: &moment},
-		},
-		&a2a.TaskArtifactUpdateEvent{TaskID: "t", ContextID: "c", Artifact: artifact, Append: true, LastChunk: true, Metadata: map[string]any{"k": "v"}},
+		&a2a.Task{}, &a2a.TaskStatusUpdateEvent{}, &a2a.TaskArtifactUpdateEvent{}, &a2a.Message{}, newMessage(a2a.MessageRoleUser), task,
+		tasklogtest.Full[a2a.TaskArtifactUpdateEvent](),
 	}
-	for _, state := range []a2a.TaskState{
-		a2a.TaskStateUnspecified, a2a.TaskStateCanceled, a2a.TaskStateCompleted, a2a.TaskStateFailed, a2a.TaskStateInputRequired,
-		a2a.TaskStateRejected, a2a.TaskStateSubmitted, a2a.TaskStateWorking, a2a.TaskStateAuthRequired,
-	} {
-		all = append(all, &a2a.TaskStatusUpdateEvent{
-			TaskID: "t", ContextID: "c", Metadata: map[string]any{"k": "v"},
-			Status: a2a.TaskStatus{State: state, Timestamp: &moment, Message: newMessage(a2a.MessageRoleUnspecified)},
-		})
+	for _, state := range append([]string{""}, protojson.States[1:]...) {
+		e := tasklogtest.Full[a2a.TaskStatusUpdateEvent]()
+		e.Status.State, e.Status.Message = a2a.TaskState(state), newMessage(a2a.MessageRoleUnspecified)
+		all = append(all, e)
 	}
 	return all
 }
@@ -103,7 +79,7 @@ func TestRequestsAreAsTheSDKHasThem(t *testing.T) {
 		{Message: &old.Message{Role: "user", Parts: old.ContentParts{old.TextPart{}}}, Config: &old.MessageSendConfig{Blocking: &yes, PushConfig: &old.PushConfig{Auth: &old.PushAuthInfo{}}}},
 	} {
 		r := protojson.NewReader([]byte(asJSON(t, p)))
-		got := sendParams(r)
+		got := sendParams(r, roles)
 		if err := r.Err(); err != nil {
 			t.Fatal(err)
 		}

@@ -25,22 +25,20 @@ func fromPushConfig(c *a2a.PushConfig) *legacy.TaskPushConfig {
 	return converted
 }
 
-// fromState returns the state's name in 0.3: TASK_STATE_INPUT_REQUIRED is input-required.
+// fromState returns the state's name in JSON-RPC: TASK_STATE_INPUT_REQUIRED is input-required.
 func fromState(s a2a.TaskState) string {
-	if s == a2a.TaskStateUnspecified {
-		return string(legacy.TaskStateUnspecified)
-	}
 	name := strings.TrimPrefix(string(s), "TASK_STATE_")
 	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
 }
 
-// fromRole returns the role's name in 0.3, which has none for another than these two.
-func fromRole(r a2a.MessageRole) string {
-	switch r {
-	case a2a.MessageRoleAgent:
-		return string(legacy.MessageRoleAgent)
-	case a2a.MessageRoleUser:
-		return string(legacy.MessageRoleUser)
+// roles are the names of the roles in JSON-RPC.
+var roles = []string{"user", "agent"}
+
+// toRole and fromRole translate the names of roles: JSON-RPC and the protocol buffers each have
+// their own, and no name for any other role.
+var (
+	toRole = map[string]a2a.MessageRole{
+		"user": a2a.MessageRoleUser, "ROLE_USER": a2a.MessageRoleUser, "agent": a2a.MessageRoleAgent, "ROLE_AGENT": a2a.MessageRoleAgent,
 	}
-	return string(legacy.MessageRoleUnspecified)
-}
+	fromRole = map[a2a.MessageRole]string{a2a.MessageRoleUser: "user", a2a.MessageRoleAgent: "agent"}
+)

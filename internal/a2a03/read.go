@@ -24,12 +24,8 @@ var (
 	setPushFields = taskFields.Only("taskId", "pushNotificationConfig")
 )
 
-// sendParams reads MessageSendParams.
-func sendParams(r *protojson.Reader) *a2a.SendMessageRequest {
-	return sendRequest(r, []string{"user", "agent"})
-}
-
-func sendRequest(r *protojson.Reader, roles []string) *a2a.SendMessageRequest {
+// sendParams reads MessageSendParams, with roles of these names.
+func sendParams(r *protojson.Reader, roles []string) *a2a.SendMessageRequest {
 	req := new(a2a.SendMessageRequest)
 	r.Fill(paramsFields,
 		func() { req.Message = message(r, messageFields, roles, part) },
@@ -50,7 +46,7 @@ func sendConfig(r *protojson.Reader) *a2a.SendMessageConfig {
 // message reads a message, whose parts are in the fifth of the fields.
 func message(r *protojson.Reader, fields protojson.Fields, roles []string, part func(*protojson.Reader) *a2a.Part) *a2a.Message {
 	m := new(a2a.Message)
-	role := func() { m.Role = toRole(r.Enum(roles)) }
+	role := func() { m.Role = toRole[r.Enum(roles)] }
 	parts := func() {
 		for range r.Elements() {
 			m.Parts = append(m.Parts, part(r))
@@ -58,17 +54,6 @@ func message(r *protojson.Reader, fields protojson.Fields, roles []string, part 
 	}
 	r.Fill(fields, &m.ID, &m.ContextID, &m.TaskID, role, parts, &m.Metadata, &m.Extensions, &m.ReferenceTasks)
 	return m
-}
-
-// toRole returns the role of a name in JSON-RPC, or in the protocol buffers.
-func toRole(name string) a2a.MessageRole {
-	switch strings.ToLower(strings.TrimPrefix(name, "ROLE_")) {
-	case "user":
-		return a2a.MessageRoleUser
-	case "agent":
-		return a2a.MessageRoleAgent
-	}
-	return a2a.MessageRoleUnspecified
 }
 
 // kinds are the kinds of parts, and the names of the fields with their contents.
@@ -127,24 +112,15 @@ func part(r *protojson.Reader) *a2a.Part {
 
 // readFile reads a file, which has its content in one of two fields: as bytes, or at a URI.
 func readFile(r *protojson.Reader, p *a2a.Part, fields protojson.Fields, raw func() []byte, bytes, uri string) {
-	for name := range r.Members(fields) {
-		switch name {
-		case "mimeType":
-			p.MediaType = r.String()
-			continue
-		case "name":
-			p.Filename = r.String()
-			continue
-		}
+	only := func() {
 		if p.Content != nil {
 			r.Fail("is there beside the other: a file has either %s or %s", bytes, uri)
 		}
-		if name == bytes {
-			p.Content = a2a.Raw(raw())
-		} else {
-			p.Content = a2a.URL(r.String())
-		}
 	}
+	r.Fill(fields,
+		func() { only(); p.Content = a2a.Raw(raw()) },
+		func() { only(); p.Content = a2a.URL(r.String()) },
+		&p.MediaType, &p.Filename)
 	if p.Content == nil {
 		r.Fail("has neither %s nor %s", bytes, uri)
 	}
@@ -183,40 +159,13 @@ type taskParams struct {
 	config   string // the id of a push notification configuration
 }
 
-func taskOf(r *protojson.Reader) (t taskParams) {
-	r.Fill(queryFields, &t.id, &t.length, &t.metadata, &t.config)
-	return t
-}
-
-// getRequest reads TaskQueryParams.
-func getRequest(r *protojson.Reader) *a2a.GetTaskRequest {
-	t := taskOf(r)
-	return &a2a.GetTaskRequest{ID: t.id, HistoryLength: t.length}
-}
-
-// cancelRequest reads TaskIdParams.
-func cancelRequest(r *protojson.Reader) *a2a.CancelTaskRequest {
-	t := taskOf(r)
-	return &a2a.CancelTaskRequest{ID: t.id, Metadata: t.metadata}
-}
-
-// subscribeRequest reads TaskIdParams.
-func subscribeRequest(r *protojson.Reader) *a2a.SubscribeToTaskRequest {
-	return &a2a.SubscribeToTaskRequest{ID: taskOf(r).id}
-}
-
-// getPushRequest reads GetTaskPushNotificationConfigParams.
-func getPushRequest(r *protojson.Reader) *a2a.GetTaskPushConfigRequest {
-	t := taskOf(r)
-	return &a2a.GetTaskPushConfigRequest{TaskID: t.id, ID: t.config}
-}
-
-// listPushRequest reads ListTaskPushNotificationConfigParams.
-func listPushRequest(r *protojson.Reader) *a2a.ListTaskPushConfigRequest {
-	return &a2a.ListTaskPushConfigRequest{TaskID: taskOf(r).id}
-}
-
-// deletePushRequest reads DeleteTaskPushNotificationConfigParams.
-func deletePushRequest(r *protojson.Reader) *a2a.DeleteTaskPushConfigRequest {
-	return (*a2a.DeleteTaskPushConfigRequest)(getPushRequest(r))
+// onTask returns the reader of a request on a task. All take the same params; each uses some.
+func onTask[T any](use func(*T, taskParams)) func(*protojson.Reader) *T {
+	return func(r *protojson.Reader) *T {
+		var p taskParams
+		r.Fill(queryFields, &p.id, &p.length, &p.metadata, &p.config)
+		req := new(T)
+		use(req, p)
+		return req
+	}
 }

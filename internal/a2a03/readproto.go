@@ -17,7 +17,7 @@ var (
 	bodyFields         = protojson.FieldsOf("message", "request", "configuration", "metadata")
 	bodyConfigFields   = protojson.FieldsOf("acceptedOutputModes", "blocking", "historyLength", "pushNotification")
 	protoMessageFields = protojson.FieldsOf("messageId", "contextId", "taskId", "role", "content", "metadata", "extensions",
-		"referenceTaskIds", "parts") // which are not read
+		"referenceTaskIds", "parts") // parts are skipped
 	protoPartFields   = protojson.FieldsOf("text", "file", "data", "metadata")
 	protoFileFields   = protojson.FieldsOf("fileWithBytes", "fileWithUri", "mimeType", "name")
 	protoDataFields   = protojson.FieldsOf("data")
@@ -25,21 +25,21 @@ var (
 	namedConfigFields = protojson.FieldsOf("pushNotificationConfig")
 )
 
-// roles are the roles of the protocol buffers, in the order of their numbers, and of JSON-RPC.
-var roles = slices.Concat(protojson.Roles, []string{"user", "agent"})
+// protoRoles are the roles of the protocol buffers, in the order of their numbers, and of JSON-RPC.
+var protoRoles = slices.Concat(protojson.Roles, roles)
 
 // sendBody reads the body of message:send. If the message has parts, the body is MessageSendParams,
 // else the protocol buffers' SendMessageRequest. Its message is called request in the protocol
 // buffers, and message in the specification; clients do either.
 func sendBody(r *protojson.Reader) *a2a.SendMessageRequest {
 	if hasParts(r) {
-		return sendRequest(r, roles)
+		return sendParams(r, protoRoles)
 	}
 	req := new(a2a.SendMessageRequest)
 	var other *a2a.Message
 	r.Fill(bodyFields,
-		func() { req.Message = message(r, protoMessageFields, roles, protoPart) },
-		func() { other = message(r, protoMessageFields, roles, protoPart) },
+		func() { req.Message = message(r, protoMessageFields, protoRoles, protoPart) },
+		func() { other = message(r, protoMessageFields, protoRoles, protoPart) },
 		func() { req.Config = bodyConfig(r) },
 		&req.Metadata)
 	if req.Message == nil {
@@ -52,13 +52,13 @@ func sendBody(r *protojson.Reader) *a2a.SendMessageRequest {
 func hasParts(r *protojson.Reader) bool {
 	defer r.Again()()
 	has := false
-	for name := range r.Members(bodyFields) {
-		if name == "message" && r.Kind() == "an object" {
+	r.Fill(bodyFields, func() {
+		if r.Kind() == "an object" {
 			for name := range r.Members(protoMessageFields) {
 				has = has || name == "parts"
 			}
 		}
-	}
+	})
 	return has
 }
 
@@ -75,28 +75,23 @@ func bodyConfig(r *protojson.Reader) *a2a.SendMessageConfig {
 
 func protoPart(r *protojson.Reader) *a2a.Part {
 	p := new(a2a.Part)
-	for name := range r.Members(protoPartFields) {
-		if name == "metadata" {
-			p.Metadata = r.Object()
-			continue
-		}
+	only := func() {
 		if p.Content != nil {
 			r.Fail("is there beside another: a part has one of %s", strings.Join(kinds, ", "))
 		}
-		switch name {
-		case "text":
-			p.Content = a2a.Text(r.String())
-		case "file":
-			readFile(r, p, protoFileFields, func() []byte { return decodeTwice(r.Bytes()) }, "fileWithBytes", "fileWithUri")
-		case "data":
-			for range r.Members(protoDataFields) {
-				p.Content = a2a.Data{Value: r.Any()}
-			}
-			if p.Content == nil {
-				r.FailAt("data", "is required")
-			}
+	}
+	raw := func() []byte { return decodeTwice(r.Bytes()) }
+	data := func() {
+		only()
+		r.Fill(protoDataFields, func() { p.Content = a2a.Data{Value: r.Any()} })
+		if p.Content == nil {
+			r.FailAt("data", "is required")
 		}
 	}
+	r.Fill(protoPartFields,
+		func() { only(); p.Content = a2a.Text(r.String()) },
+		func() { only(); readFile(r, p, protoFileFields, raw, "fileWithBytes", "fileWithUri") },
+		data, &p.Metadata)
 	if p.Content == nil {
 		r.Fail("has none of %s", strings.Join(kinds, ", "))
 	}
@@ -104,7 +99,7 @@ func protoPart(r *protojson.Reader) *a2a.Part {
 	return p
 }
 
-// decodeTwice returns what the bytes are, which some clients encode twice, in the words of JSON-RPC first.
+// decodeTwice decodes bytes once more if it can: some clients encode them twice, as base64 text first.
 func decodeTwice(raw []byte) []byte {
 	if twice, err := base64.StdEncoding.DecodeString(string(raw)); err == nil && len(raw) > 0 {
 		return twice

@@ -12,7 +12,7 @@ import (
 // wrapTask returns the task with its data parts as 0.3 knows them: see wrap. It does not change t.
 func wrapTask(t *a2a.Task) *a2a.Task {
 	c := *t
-	c.Status = wrapStatus(t.Status)
+	c.Status.Message = wrapMessage(t.Status.Message)
 	c.History = protojson.Each(t.History, wrapMessage)
 	c.Artifacts = protojson.Each(t.Artifacts, wrapArtifact)
 	return &c
@@ -25,7 +25,7 @@ func wrapEvent(event a2a.Event) a2a.Event {
 		return wrapTask(e)
 	case *a2a.TaskStatusUpdateEvent:
 		c := *e
-		c.Status = wrapStatus(e.Status)
+		c.Status.Message = wrapMessage(e.Status.Message)
 		return &c
 	case *a2a.TaskArtifactUpdateEvent:
 		c := *e
@@ -35,11 +35,6 @@ func wrapEvent(event a2a.Event) a2a.Event {
 		return wrapMessage(e)
 	}
 	return event
-}
-
-func wrapStatus(s a2a.TaskStatus) a2a.TaskStatus {
-	s.Message = wrapMessage(s.Message)
-	return s
 }
 
 func wrapMessage(m *a2a.Message) *a2a.Message {

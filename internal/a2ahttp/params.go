@@ -25,13 +25,12 @@ const (
 // decoded.
 func scan(body []byte, deep int) error {
 	err := protojson.Scan(body, protojson.Limits{Values: maxValues, Depth: maxDepth + deep})
-	tooMuch := (*protojson.TooMuch)(nil)
 	switch {
 	case errors.Is(err, protojson.ErrSyntax):
 		return a2a.NewError(a2a.ErrParseError, "the body is "+err.Error())
-	case errors.As(err, &tooMuch) && tooMuch.Depth:
+	case errors.Is(err, protojson.ErrTooDeep):
 		return server.Invalid("params", "are nested more than %d levels deep", maxDepth)
-	case errors.As(err, &tooMuch):
+	case errors.Is(err, protojson.ErrTooManyValues):
 		return server.Invalid("params", "are in a request of more than %d JSON values", maxValues)
 	}
 	return err

@@ -90,20 +90,12 @@ var requestFields = protojson.FieldsOf("jsonrpc", "id", "method", "params")
 func readRequestObject(body []byte) (o requestObject, err error) {
 	r := protojson.NewReader(body)
 	r.Nulls = true
-	for name := range r.Members(requestFields) {
-		switch name {
-		case "jsonrpc":
-			o.version = r.String()
-		case "method":
-			o.method = r.String()
-		case "id":
-			o.id = r.Raw()
-		case "params":
-			if r.Kind() != "null" {
-				o.params = r.Raw()
-			}
+	params := func() {
+		if r.Kind() != "null" {
+			o.params = r.Raw()
 		}
 	}
+	r.Fill(requestFields, &o.version, func() { o.id = r.Raw() }, &o.method, params)
 	return o, r.Err()
 }
 

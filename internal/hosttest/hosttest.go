@@ -3,6 +3,7 @@ package hosttest
 
 import (
 	"context"
+	"iter"
 	"log/slog"
 	"time"
 
@@ -33,4 +34,17 @@ func New(s tasklog.Store, x a2asrv.AgentExecutor, logger *slog.Logger) a2ahttp.C
 		Server:  server.New(server.Config{Store: s, Runner: runner, Retention: time.Hour, Card: demoagent.Card()}),
 		BaseURL: functionurl.BaseURL, Auth: auth.None(), Logger: logger,
 	}
+}
+
+// Executor is what an agent does, as a function. It has nothing to say when it is canceled.
+type Executor func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool)
+
+// Execute implements [a2asrv.AgentExecutor].
+func (x Executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return func(yield func(a2a.Event, error) bool) { x(ctx, ec, yield) }
+}
+
+// Cancel implements [a2asrv.AgentExecutor].
+func (x Executor) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
+	return func(func(a2a.Event, error) bool) {}
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// Roles and States are the names of the enums, in the order of their numbers: specification 1.0, 4.1.3 and 4.1.5.
+// Roles and States are the names of the enums, in the order of their numbers: specification 1.0,
+// 4.1.3 and 4.1.5.
 var (
 	Roles  = []string{"ROLE_UNSPECIFIED", "ROLE_USER", "ROLE_AGENT"}
 	States = []string{
@@ -28,8 +29,8 @@ var (
 	eventFields          = FieldsOf("task", "message", "statusUpdate", "artifactUpdate")
 )
 
-// fillObject reads one of the objects that tasks and events consist of. It reports whether the target is one.
-func (r *Reader) fillObject(target any) bool {
+// object reads one of the objects that tasks and events consist of, or else what request reads.
+func (r *Reader) object(target any) {
 	switch v := target.(type) {
 	case *a2a.Message:
 		r.Fill(messageFields, &v.ID, &v.ContextID, &v.TaskID, &v.Role, &v.Parts, &v.Metadata, &v.Extensions, &v.ReferenceTasks)
@@ -46,40 +47,24 @@ func (r *Reader) fillObject(target any) bool {
 	case *a2a.TaskArtifactUpdateEvent:
 		r.Fill(artifactUpdateFields, &v.TaskID, &v.ContextID, &v.Artifact, &v.Append, &v.LastChunk, &v.Metadata)
 	default:
-		return false
+		r.request(target)
 	}
-	return true
 }
 
 func (r *Reader) part(p *a2a.Part) {
 	content := "" // the name of the field
-	for name := range r.Members(partFields) {
-		switch name {
-		case "metadata":
-			p.Metadata = r.Object()
-			continue
-		case "filename":
-			p.Filename = r.String()
-			continue
-		case "mediaType":
-			p.MediaType = r.String()
-			continue
-		}
+	only := func(name string) {
 		if content != "" {
 			r.Fail("is there beside %s: a part has one of text, raw, url and data", content)
-			continue
 		}
-		switch content = name; name {
-		case "text":
-			p.Content = a2a.Text(r.String())
-		case "raw":
-			p.Content = a2a.Raw(r.Bytes())
-		case "url":
-			p.Content = a2a.URL(r.String())
-		case "data":
-			p.Content = a2a.Data{Value: r.Any()}
-		}
+		content = name
 	}
+	r.Fill(partFields,
+		func() { only("text"); p.Content = a2a.Text(r.String()) },
+		func() { only("raw"); p.Content = a2a.Raw(r.Bytes()) },
+		func() { only("url"); p.Content = a2a.URL(r.String()) },
+		func() { only("data"); p.Content = a2a.Data{Value: r.Any()} },
+		&p.Metadata, &p.Filename, &p.MediaType)
 	if content == "" {
 		r.Fail("has none of text, raw, url and data that is not null")
 	}

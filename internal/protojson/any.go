@@ -8,19 +8,16 @@ import (
 
 // Object reads an object without a schema, as [Reader.Any] does.
 func (r *Reader) Object() map[string]any {
-	if r.err != nil {
-		return nil
-	}
-	if r.space(); r.data[r.i] != '{' {
+	if r.err == nil && r.Kind() != "an object" {
 		r.unexpected("an object")
-		return nil
 	}
 	object, _ := r.Any().(map[string]any)
 	return object
 }
 
-// Any reads a value without a schema: nil, or a bool, string, float64, []any or map[string]any. A number that a float64 would
-// change, as a large integer, is a [json.Number] with all of its digits.
+// Any reads a value without a schema: nil, or a bool, string, float64, []any or map[string]any. A
+// number that a float64 would change, as a large integer, is a [json.Number] with all of its
+// digits.
 func (r *Reader) Any() any {
 	if r.err != nil {
 		return nil
@@ -68,7 +65,8 @@ func (r *Reader) Any() any {
 	return f
 }
 
-// same reports whether f, printed as a number that is read as f again, is the number in the text, which is read as f.
+// same reports whether f, printed as a number that is read as f again, is the number in the text,
+// which is read as f.
 func same(f float64, text string) bool {
 	if len(text) <= 15 && !strings.ContainsAny(text, "eE") {
 		return true // so many digits a float64 keeps
@@ -78,7 +76,8 @@ func same(f float64, text string) bool {
 	return digits == printed && exponent == printedExponent
 }
 
-// decimal returns a number as 0.digits times ten to the power of the exponent, without zeros at the ends of the digits.
+// decimal returns a number as 0.digits times ten to the power of the exponent, without zeros at the
+// ends of the digits.
 func decimal(number string) (digits string, exponent int) {
 	number = strings.TrimPrefix(number, "-")
 	if mantissa, power, ok := strings.Cut(strings.ToLower(number), "e"); ok {

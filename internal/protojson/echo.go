@@ -14,7 +14,8 @@ type FieldError struct {
 
 func (e *FieldError) Error() string { return strings.TrimSpace(e.Field + " " + e.Problem) }
 
-// in puts what the field is in before its path: the name of a member after a dot, or an index in brackets.
+// in puts what the field is in before its path: the name of a member after a dot, or an index in
+// brackets.
 func (e *FieldError) in(step string) {
 	if e.Field != "" && e.Field[0] != '[' {
 		e.Field = "." + e.Field
@@ -24,9 +25,10 @@ func (e *FieldError) in(step string) {
 	}
 }
 
-// A client is told at most 200 bytes of what it has sent, three times: 0.3 has an error's message in two places, and the details have
-// the field and the problem once more. No error has both, a long path and a value that is not what is expected: paths are long by the
-// client's own names, of whose values nothing is expected.
+// A client is told at most 200 bytes of what it has sent, three times: 0.3 has an error's message
+// in two places, and the details have the field and the problem once more. No error has both, a
+// long path and a value that is not what is expected: paths are long by the client's own names, of
+// whose values nothing is expected.
 const (
 	maxEcho = 64
 	maxPath = len("configuration.taskPushNotificationConfig.authentication.credentials") // as long as one without such names may be
@@ -35,7 +37,8 @@ const (
 // Echo returns, in quotes, so much of what a client has sent as an error may tell it.
 func Echo(s string) string { return strconv.Quote(Cut(s, maxEcho)) }
 
-// Cut returns the string, with at most n bytes of it and an ellipsis if it is longer. It does not cut through a rune.
+// Cut returns the string, with at most n bytes of it and an ellipsis if it is longer. It does not
+// cut through a rune.
 func Cut(s string, n int) string {
 	if len(s) <= n {
 		return s

@@ -2,34 +2,36 @@ package protojson
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
 	"strings"
 )
 
-// Reader reads the values of a JSON text one after another. The text must be valid. After an error, which stays, values are zero.
+// Reader reads the values of a JSON text one after another. The text must be valid. After an error,
+// which stays, values are zero.
 type Reader struct {
-	// Lenient takes what parsers of protocol buffers' JSON take besides what its printers print: bytes in any base64, enums by number,
-	// integers in strings.
+	// Lenient takes all that parsers of protocol buffers' JSON take, also what no printer prints:
+	// bytes in any base64, enums by number, integers in strings.
 	Lenient bool
-	// Stored takes what an agent may have had stored: any name of an enum, any number in what has no schema, and null in an array,
-	// which is left out.
+	// Stored takes what agents may have stored: any name of an enum, any number where there is no
+	// schema, and null in an array, which is left out.
 	Stored bool
 	// States are the names of the states of a task: [States], but for a client that has others.
 	States []string
 	// Nulls yields members that are null, too.
 	Nulls bool
-	// Given are fields of the first object that is read, in JSON. Its own members of these names don't count.
+	// Given are fields of the first object that is read, in JSON. They count, and not its own
+	// members of these names.
 	Given map[string][]byte
 
-	data []byte
-	i    int
-	err  *FieldError
+	cursor
+	err *FieldError
 }
 
 // NewReader returns a reader of the text.
-func NewReader(text []byte) *Reader { return &Reader{States: States, data: text} }
+func NewReader(text []byte) *Reader { return &Reader{States: States, cursor: cursor{data: text}} }
 
 // Err returns the first error, or nil.
 func (r *Reader) Err() error {
@@ -39,14 +41,14 @@ func (r *Reader) Err() error {
 	return r.err
 }
 
-// Fail makes the problem that of the value that is being read, if there is none before.
+// Fail says what is wrong with the value that is being read. The first error stays.
 func (r *Reader) Fail(problem string, args ...any) {
 	if r.err == nil {
 		r.err = &FieldError{Problem: fmt.Sprintf(problem, args...)}
 	}
 }
 
-// FailAt makes the problem that of a field of the object that is being read, if there is none before.
+// FailAt says what is wrong with a field of the object that is being read. The first error stays.
 func (r *Reader) FailAt(field, problem string, args ...any) {
 	if r.err == nil {
 		r.Fail(problem, args...)
@@ -54,23 +56,24 @@ func (r *Reader) FailAt(field, problem string, args ...any) {
 	}
 }
 
-// Again returns what has the value that is next read a second time.
+// Again returns a func() that goes back to the value that is next now.
 func (r *Reader) Again() func() {
 	i, given := r.i, r.Given
 	return func() { r.i, r.Given = i, given }
 }
 
-// Fields are the names of a message's fields, in the order in which [Reader.Fill] takes what they are read into.
+// Fields are the fields of a message by name. Their order is the order of the targets of
+// [Reader.Fill].
 type Fields map[string]field
 
 type field struct {
 	name  string // in camelCase
-	bit   uint64 // one of its own among the message's fields
+	bit   uint64 // no other field of the message has it
 	place int    // in the order, or -1: it is known, and not read
 }
 
-// FieldsOf returns fields of these names, which are in camelCase. They are also known by the names that protocol buffers have for
-// them, in snake_case.
+// FieldsOf returns fields of these names, which are in camelCase. Each is known in snake_case, too,
+// as protocol buffers name it.
 func FieldsOf(camel ...string) Fields {
 	fields := Fields{}
 	for i, name := range camel {
@@ -88,7 +91,7 @@ func FieldsOf(camel ...string) Fields {
 	return fields
 }
 
-// Only returns the fields, of which those of these names are read, in this order.
+// Only returns the same fields, of which only those of these names are read, in this order.
 func (f Fields) Only(camel ...string) Fields {
 	only := Fields{}
 	for name, field := range f {
@@ -104,8 +107,9 @@ func (f Fields) Name(of string) (name string, known bool) {
 	return found.name, known
 }
 
-// Fill reads an object: the value of each field into what the target at its place points at, as [Read] does. A target may be a
-// func(), too, which is called at the value. A field whose place is beyond the targets is not read.
+// Fill reads an object: each field into the target at its place, as Rows.Scan of database/sql does
+// with columns. A target is a pointer to a type that [Read] knows, or a func(), which is called to
+// read the value. Fields beyond the targets are skipped.
 func (r *Reader) Fill(fields Fields, targets ...any) {
 	for _, place := range r.Members(fields) {
 		if place >= 0 && place < len(targets) {
@@ -114,14 +118,18 @@ func (r *Reader) Fill(fields Fields, targets ...any) {
 	}
 }
 
-// Members reads an object: it yields the names, in camelCase, and the places of those fields that the object has and that are not
-// null, each at its value. A value that is not read then is skipped, and so are other members.
+// Members reads an object: it yields the name, in camelCase, and the place of each field that is
+// there and not null, at its value. If the value is not read then, it is skipped. Members that are
+// no fields are skipped, too.
 func (r *Reader) Members(fields Fields) iter.Seq2[string, int] {
 	return func(yield func(string, int) bool) {
 		if r.err != nil || !r.begin('{', "an object") {
 			return
 		}
-		seen := r.given(fields, yield)
+		var seen [2]uint64
+		if r.Given != nil { // to range over a nil map costs, too
+			seen = r.given(fields, yield)
+		}
 		for r.err == nil && r.more('}') {
 			key := r.quoted()
 			r.space()
@@ -151,7 +159,8 @@ func (r *Reader) Members(fields Fields) iter.Seq2[string, int] {
 	}
 }
 
-// given yields the fields that are given, of the first object, and returns which these were, and that no others have been yet.
+// given yields the fields that are given for the first object. It returns their bits, and no
+// others, as Members needs them.
 func (r *Reader) given(fields Fields, yield func(string, int) bool) (seen [2]uint64) {
 	given := r.Given
 	r.Given = nil
@@ -173,7 +182,8 @@ func (r *Reader) given(fields Fields, yield func(string, int) bool) (seen [2]uin
 	return seen
 }
 
-// Elements reads an array: it yields the index of each element, at its value, which may not be null.
+// Elements reads an array: it yields the index of each element, at its value, which may not be
+// null.
 func (r *Reader) Elements() iter.Seq[int] {
 	return func(yield func(int) bool) {
 		if r.err != nil || !r.begin('[', "an array") {
@@ -226,28 +236,14 @@ func (r *Reader) unexpected(expected string) {
 	r.Fail("is %s, not %s", r.Kind(), expected)
 }
 
+var kinds = map[byte]string{
+	'{': "an object", '[': "an array", '"': "a string", 'n': "null", 't': "a boolean", 'f': "a boolean",
+}
+
 // Kind returns what the next value is, with its article.
 func (r *Reader) Kind() string {
 	r.space()
-	switch r.data[r.i] {
-	case '{':
-		return "an object"
-	case '[':
-		return "an array"
-	case '"':
-		return "a string"
-	case 'n':
-		return "null"
-	case 't', 'f':
-		return "a boolean"
-	}
-	return "a number"
-}
-
-func (r *Reader) space() {
-	for r.i < len(r.data) && isSpace(r.data[r.i]) {
-		r.i++
-	}
+	return cmp.Or(kinds[r.data[r.i]], "a number")
 }
 
 // quoted reads a string, and returns it as it is.

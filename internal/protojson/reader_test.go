@@ -10,6 +10,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/protojson"
+	"a2alambda/internal/tasklogtest"
 )
 
 // read reads a request to send a message.
@@ -50,7 +51,8 @@ func TestReadsAsTheSDK(t *testing.T) {
 	}
 }
 
-// TestLenient reads what parsers of protocol buffers' JSON take besides what is printed: as what is printed, or else not at all.
+// TestLenient reads what parsers of protocol buffers' JSON take besides what is printed: as what is
+// printed, or else not at all.
 func TestLenient(t *testing.T) {
 	part := func(field string) string { return `{"message":{"parts":[{` + field + `}]}}` }
 	length := func(n string) string { return `{"configuration":{"historyLength":` + n + `}}` }
@@ -176,7 +178,8 @@ func TestTime(t *testing.T) {
 	}
 }
 
-// TestNumbers checks that numbers come out as they went in, and are of another type than float64 only where that would change them.
+// TestNumbers checks that numbers come out as they went in, and are of another type than float64
+// only where that would change them.
 func TestNumbers(t *testing.T) {
 	for text, kept := range map[string]bool{
 		"0": false, "-0": false, "1": false, "1.0": false, "1e2": false, "1E+2": false, "0.1": false, "0.30": false, "1e-7": false, "123456789012345": false,
@@ -193,20 +196,13 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// TestEvents checks that events are read as the SDK's types read them, but for numbers, and what an agent may have stored can be
-// read again.
+// TestEvents checks that events are read as the SDK's types read them, but for numbers, and what an
+// agent may have stored can be read again.
 func TestEvents(t *testing.T) {
-	message := &a2a.Message{ID: "m", Role: a2a.MessageRoleAgent, Parts: a2a.ContentParts{
-		a2a.NewTextPart("x"), a2a.NewRawPart([]byte{0, 255}), a2a.NewDataPart(map[string]any{"a": []any{1.0, nil}}), a2a.NewFileURLPart("u", "t"),
-	}}
-	artifact := &a2a.Artifact{ID: "a", Name: "n", Description: "d", Parts: message.Parts, Metadata: map[string]any{"k": 1.0}, Extensions: []string{"e"}}
-	status := a2a.TaskStatus{State: a2a.TaskStateWorking, Message: message}
 	for _, event := range []a2a.Event{
-		message, &a2a.Task{}, &a2a.TaskStatusUpdateEvent{}, &a2a.TaskArtifactUpdateEvent{Artifact: &a2a.Artifact{}},
-		&a2a.Task{ID: "t", ContextID: "c", Status: status, Artifacts: []*a2a.Artifact{artifact}, History: []*a2a.Message{message}, Metadata: map[string]any{}},
-		&a2a.TaskStatusUpdateEvent{TaskID: "t", ContextID: "c", Status: status, Metadata: map[string]any{"k": "v"}},
-		&a2a.TaskArtifactUpdateEvent{TaskID: "t", ContextID: "c", Artifact: artifact, Append: true, LastChunk: true, Metadata: map[string]any{"k": "v"}},
-		&a2a.Message{Role: "ROLE_OF_ITS_OWN"}, &a2a.Task{Status: a2a.TaskStatus{State: "TASK_STATE_OF_ITS_OWN"}},
+		tasklogtest.Full[a2a.Message](), tasklogtest.Full[a2a.Task](), tasklogtest.Full[a2a.TaskStatusUpdateEvent](), tasklogtest.Full[a2a.TaskArtifactUpdateEvent](),
+		&a2a.Task{}, &a2a.TaskStatusUpdateEvent{}, &a2a.TaskArtifactUpdateEvent{Artifact: &a2a.Artifact{}},
+		&a2a.Task{Metadata: map[string]any{}}, &a2a.Message{Role: "ROLE_OF_ITS_OWN"}, &a2a.Task{Status: a2a.TaskStatus{State: "TASK_STATE_OF_ITS_OWN"}},
 	} {
 		data, err := json.Marshal(a2a.StreamResponse{Event: event})
 		if err != nil {
@@ -236,8 +232,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// FuzzRead reads any text that a scan lets through, which panics for nothing, and what is read of a text that the SDK prints is what
-// was printed.
+// FuzzRead reads any text that a scan lets through, which panics for nothing, and what is read of a
+// text that the SDK prints is what was printed.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(everything), true)
 	f.Add([]byte(`{"message":{"parts":[{"raw":"-_8"},null],"role":1}}`), false)

@@ -1,9 +1,14 @@
 package protojson
 
-import "github.com/a2aproject/a2a-go/v2/a2a"
+import (
+	"reflect"
 
-// requestFields are those of all requests but those to send a message and to create a push notification configuration: none has a
-// name for what another calls otherwise.
+	"github.com/a2aproject/a2a-go/v2/a2a"
+)
+
+// requestFields are the fields of all requests together, but for SendMessage and
+// CreateTaskPushNotificationConfig. No two requests have a field of the same name that means
+// something else.
 var (
 	requestFields = FieldsOf("tenant", "id", "taskId", "metadata", "historyLength", "contextId", "status", "pageSize", "pageToken",
 		"statusTimestampAfter", "includeArtifacts")
@@ -20,9 +25,9 @@ var (
 	authFields   = FieldsOf("scheme", "credentials")
 )
 
-// fillRequest reads a request, or an object that only requests have. It reports whether the target is one. The page size of the
-// request to list tasks is at least 1, or 0 if the client names none.
-func (r *Reader) fillRequest(target any) bool {
+// request reads a request, or an object that only requests have. The page size of ListTasks is at
+// least 1, or 0 if none is named.
+func (r *Reader) request(target any) {
 	switch v := target.(type) {
 	case *a2a.SendMessageRequest:
 		r.Fill(sendFields, &v.Tenant, &v.Message, &v.Config, &v.Metadata)
@@ -52,7 +57,6 @@ func (r *Reader) fillRequest(target any) bool {
 	case *a2a.ListTaskPushConfigRequest:
 		r.Fill(listPushFields, &v.Tenant, &v.TaskID, &v.PageSize, &v.PageToken)
 	default:
-		return false
+		panic("nothing reads a " + reflect.TypeOf(target).String()) // fmt would have all targets escape
 	}
-	return true
 }

@@ -11,11 +11,10 @@ import (
 
 // String reads a string.
 func (r *Reader) String() string {
-	if r.err != nil {
-		return ""
-	}
-	if r.data[r.i] != '"' {
+	if r.err == nil && r.data[r.i] != '"' {
 		r.unexpected("a string")
+	}
+	if r.err != nil {
 		return ""
 	}
 	return unquote(r.quoted())
@@ -45,36 +44,21 @@ func (r *Reader) Int32() int {
 		r.unexpected(expected)
 		return 0
 	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil && r.Lenient && isNumber(text) {
-		var f float64
-		if f, err = strconv.ParseFloat(text, 64); err == nil && f != math.Trunc(f) {
-			err = strconv.ErrSyntax
-		}
-		n = int64(max(math.MinInt64/2, min(f, math.MaxInt64/2)))
-		if f != 0 && math.Abs(f) > math.MaxInt32+1 {
-			err = strconv.ErrRange
-		}
-	}
-	switch {
-	case err == nil && (n < math.MinInt32 || n > math.MaxInt32), isNumber(text) && isRange(err):
-		r.Fail("is %s, not between %d and %d", Echo(text), math.MinInt32, math.MaxInt32)
-		return 0
-	case err != nil || !isNumber(text):
+	n, _ := strconv.ParseFloat(text, 64) // beyond its range it is infinite
+	switch whole := n == math.Trunc(n) || math.Abs(n) > math.MaxInt32+1; {
+	case !isNumber(text), !whole, !r.Lenient && strings.ContainsAny(text, ".eE"):
 		r.Fail("is %s, not %s", Echo(text), expected)
+		return 0
+	case n < math.MinInt32, n > math.MaxInt32:
+		r.Fail("is %s, not between %d and %d", Echo(text), math.MinInt32, math.MaxInt32)
 		return 0
 	}
 	return int(n)
 }
 
-func isRange(err error) bool {
-	e, ok := err.(*strconv.NumError)
-	return err == strconv.ErrRange || ok && e.Err == strconv.ErrRange
-}
-
 // isNumber reports whether the text is a number in JSON.
 func isNumber(text string) bool {
-	s := scanner{data: []byte(text)}
+	s := scanner{cursor: cursor{data: []byte(text)}}
 	return s.number() && s.i == len(text)
 }
 
@@ -97,9 +81,16 @@ func (r *Reader) Bytes() []byte {
 	return raw
 }
 
-// Enum reads a name of an enum, whose names are in the order of their numbers.
+// Enum reads a name of an enum, whose names are in the order of their numbers. An unspecified one
+// is "", as the SDK has it.
 func (r *Reader) Enum(names []string) string {
 	if r.err != nil {
+		return ""
+	}
+	if r.Stored {
+		if name := r.String(); name != names[0] {
+			return name
+		}
 		return ""
 	}
 	expected := func() string {
@@ -121,8 +112,11 @@ func (r *Reader) Enum(names []string) string {
 		r.unexpected(expected())
 		return ""
 	}
-	if n < 0 {
+	switch {
+	case n < 0:
 		r.Fail("is %s, not %s", name, expected())
+		return ""
+	case isUnspecified(names[n]):
 		return ""
 	}
 	return names[n]

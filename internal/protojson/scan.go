@@ -1,9 +1,10 @@
-// Package protojson reads JSON as the JSON of protocol buffers is read, into the SDK's types, field by field and in one pass:
-// https://protobuf.dev/programming-guides/json/. Errors name the field, as message.parts[2].raw, and say what it is and what is
-// expected.
+// Package protojson reads JSON as the JSON of protocol buffers is read, into the SDK's types, field
+// by field and in one pass: https://protobuf.dev/programming-guides/json/. It writes tasks and
+// events for both versions of the protocol. Errors name the field, as message.parts[2].raw, and say
+// what it is and what is expected.
 //
-// What a stranger sends is looked through by [Scan] before any of it is decoded: it is I-JSON (RFC 7493), and not more than the reader
-// of it is ready for.
+// [Scan] looks through what a stranger sends before any of it is decoded: it must be I-JSON (RFC
+// 7493), within limits.
 package protojson
 
 import (
@@ -11,12 +12,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
-// ErrSyntax is what a text is that is not JSON.
-var ErrSyntax = errors.New("not JSON")
+// What is wrong with a text as a whole.
+var (
+	ErrSyntax        = errors.New("not JSON")
+	ErrTooManyValues = errors.New("too many values")
+	ErrTooDeep       = errors.New("nested too deep")
+)
 
 // Limits is how much a text may hold.
 type Limits struct {
@@ -24,23 +30,13 @@ type Limits struct {
 	Depth  int // levels of arrays and objects
 }
 
-// TooMuch is the error of a text that holds more than its limits.
-type TooMuch struct {
-	Depth bool // too deep; else too many values
-}
-
-func (e *TooMuch) Error() string {
-	if e.Depth {
-		return "nested too deep"
-	}
-	return "too many values"
-}
-
-// Scan looks through a JSON text. It returns an error that is [ErrSyntax] if it is none, a [*TooMuch] if it holds too much, and a
-// [*FieldError] for what RFC 7493 forbids and parsers read each in its own way: a name that an object has twice, a string that is
-// not UTF-8, or half of a surrogate pair. It stops at the first. It allocates next to nothing, but for objects with many members.
+// Scan looks through a JSON text. It returns an error that is [ErrSyntax] if it is none,
+// [ErrTooManyValues] or [ErrTooDeep] if it holds more than its limits, and a [*FieldError] for what
+// RFC 7493 forbids and parsers read each in its own way: a name that an object has twice, a string
+// that is not UTF-8, or half of a surrogate pair. It stops at the first. It allocates next to
+// nothing, but for objects with many members.
 func Scan(data []byte, l Limits) error {
-	s := scanner{data: data, limits: l}
+	s := scanner{cursor: cursor{data: data}, limits: l}
 	for s.next() {
 	}
 	if s.err != nil {
@@ -54,8 +50,7 @@ func Scan(data []byte, l Limits) error {
 
 // scanner is where a scan is in its text.
 type scanner struct {
-	data   []byte
-	i      int
+	cursor
 	limits Limits
 	values int
 	open   []container // from the outermost
@@ -80,10 +75,8 @@ type names struct {
 func (n *names) add(name []byte) bool {
 	const few = 12
 	if n.many == nil {
-		for _, other := range n.few {
-			if bytes.Equal(other, name) {
-				return false
-			}
+		if slices.ContainsFunc(n.few, func(other []byte) bool { return bytes.Equal(other, name) }) {
+			return false
 		}
 		if n.few = append(n.few, name); len(n.few) > few {
 			n.many = map[string]struct{}{}
@@ -98,19 +91,19 @@ func (n *names) add(name []byte) bool {
 	return len(n.many) > before
 }
 
-// next scans a value, up to its end if it is a scalar, and to its first member if it is not; and all ends after it. It reports
-// whether there is more.
+// next scans a value, up to its end if it is a scalar, and to its first member if it is not; and
+// all ends after it. It reports whether there is more.
 func (s *scanner) next() bool {
 	if s.space(); s.i == len(s.data) {
 		return s.fail(s.syntax())
 	}
 	if s.values++; s.values > s.limits.Values {
-		return s.fail(&TooMuch{})
+		return s.fail(ErrTooManyValues)
 	}
 	switch c := s.data[s.i]; {
 	case c == '{' || c == '[':
 		if len(s.open) == s.limits.Depth {
-			return s.fail(&TooMuch{Depth: true})
+			return s.fail(ErrTooDeep)
 		}
 		s.push(c == '{')
 		s.i++
@@ -147,11 +140,7 @@ func (s *scanner) next() bool {
 
 // push opens a container. What an earlier one at its level has allocated is used again.
 func (s *scanner) push(object bool) {
-	if len(s.open) < cap(s.open) {
-		s.open = s.open[:len(s.open)+1]
-	} else {
-		s.open = append(s.open, container{})
-	}
+	s.open = slices.Grow(s.open, 1)[:len(s.open)+1]
 	in := &s.open[len(s.open)-1]
 	*in = container{object: object, names: names{few: in.names.few[:0]}}
 }
@@ -172,11 +161,11 @@ func (s *scanner) member() bool {
 		return false
 	}
 	in.key = s.data[begin:s.i]
-	if name := in.key[1 : len(in.key)-1]; bytes.IndexByte(name, '\\') >= 0 {
-		if !in.names.add([]byte(unquote(in.key))) {
-			return s.fault("is given twice")
-		}
-	} else if !in.names.add(name) {
+	name := in.key[1 : len(in.key)-1]
+	if bytes.IndexByte(name, '\\') >= 0 {
+		name = []byte(unquote(in.key))
+	}
+	if !in.names.add(name) {
 		return s.fault("is given twice")
 	}
 	if s.space(); !s.at(':') {
@@ -282,9 +271,15 @@ func (s *scanner) word(w string) bool {
 	return true
 }
 
-func (s *scanner) space() {
-	for s.i < len(s.data) && isSpace(s.data[s.i]) {
-		s.i++
+// cursor is a place in a text.
+type cursor struct {
+	data []byte
+	i    int
+}
+
+func (c *cursor) space() {
+	for c.i < len(c.data) && isSpace(c.data[c.i]) {
+		c.i++
 	}
 }
 

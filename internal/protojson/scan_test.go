@@ -3,6 +3,7 @@ package protojson_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -61,14 +62,9 @@ func TestScan(t *testing.T) {
 func members(n int) string {
 	all := make([]string, n)
 	for i := range all {
-		all[i] = `"n` + strings.Repeat("0", 3-len(itoa(i))) + itoa(i) + `":0`
+		all[i] = fmt.Sprintf(`"n%d":0`, i)
 	}
-	return strings.ReplaceAll(strings.Join(all, ","), `"n050"`, `"n50"`)
-}
-
-func itoa(i int) string {
-	data, _ := json.Marshal(i)
-	return string(data)
+	return strings.Join(all, ",")
 }
 
 func TestScanLimits(t *testing.T) {
@@ -83,18 +79,14 @@ func TestScanLimits(t *testing.T) {
 		`["",` + strings.Repeat(`"x",`, 9) + `{}`: "too many values",
 	} {
 		err := protojson.Scan([]byte(text), limits)
-		tooMuch := (*protojson.TooMuch)(nil)
 		if want == "" && err != nil || want != "" && (err == nil || err.Error() != want) {
 			t.Errorf("%.50q: %v, want %q", text, err, want)
-		}
-		if errors.As(err, &tooMuch) && tooMuch.Depth != strings.Contains(want, "deep") {
-			t.Errorf("%.50q: %+v", text, tooMuch)
 		}
 	}
 }
 
-// FuzzScan has the scan and the standard library agree on what is JSON, and all that is read of a text that has been scanned be what
-// the standard library reads.
+// FuzzScan has the scan and the standard library agree on what is JSON, and all that is read of a
+// text that has been scanned be what the standard library reads.
 func FuzzScan(f *testing.F) {
 	for _, text := range []string{
 		`{"a":[1,-0.5e+10,"x\u00e9\ud83d\ude00",true,null,{}]}`, `[12345678901234567890,1e400,0.1,1E2,-0]`, `{"a":1,"a":2}`, `"\ud83d"`, "\"\xff\"", `01`, `"\u00zz"`,
@@ -127,13 +119,8 @@ func FuzzScan(f *testing.F) {
 
 // equal reports whether two values are the same but for numbers that keep their digits.
 func equal(got, want any) bool {
-	a, errA := json.Marshal(got)
-	b, errB := json.Marshal(want)
-	if errA != nil || errB != nil {
-		return false
-	}
-	var x, y any
-	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && marshal(x) == marshal(y)
+	var again any
+	return json.Unmarshal([]byte(marshal(got)), &again) == nil && marshal(again) == marshal(want)
 }
 
 func marshal(v any) string {

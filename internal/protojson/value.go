@@ -1,13 +1,13 @@
 package protojson
 
 import (
-	"reflect"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// Read reads a value of the type T: a request of 1.0, or a type that is in one.
+// Read reads a value of the type T: a request of 1.0, or any type that a request, a task or an
+// event has in it.
 func Read[T any](r *Reader) *T {
 	v := new(T)
 	r.value(v)
@@ -36,9 +36,9 @@ func (r *Reader) value(target any) {
 	case *a2a.ArtifactID:
 		*v = a2a.ArtifactID(r.String())
 	case *a2a.MessageRole:
-		*v = a2a.MessageRole(r.enum(Roles))
+		*v = a2a.MessageRole(r.Enum(Roles))
 	case *a2a.TaskState:
-		*v = a2a.TaskState(r.enum(r.States))
+		*v = a2a.TaskState(r.Enum(r.States))
 	case *bool:
 		*v = r.Bool()
 	case *int:
@@ -72,21 +72,6 @@ func (r *Reader) value(target any) {
 	case **a2a.PushAuthInfo:
 		*v = Read[a2a.PushAuthInfo](r)
 	default:
-		if !r.fillObject(target) && !r.fillRequest(target) {
-			panic("nothing reads a " + reflect.TypeOf(target).String()) // fmt would have targets escape
-		}
+		r.object(target)
 	}
-}
-
-// enum reads a name, which for the SDK is "" if it is the first. An agent may have had others stored.
-func (r *Reader) enum(names []string) (name string) {
-	if r.Stored {
-		name = r.String()
-	} else {
-		name = r.Enum(names)
-	}
-	if name == names[0] {
-		return ""
-	}
-	return name
 }

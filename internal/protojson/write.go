@@ -6,13 +6,14 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// The SDK's types marshal themselves, part by part and list by list: each level copies what is below it, with six bytes for each <,
-// and a time comes out as it is, in any zone and to the nanosecond. What is here has the same fields in the same order, and is
-// encoded in one go: package tasklog compares it with the SDK's for 1.0, and package a2a03 for the JSON-RPC of 0.3.
+// The SDK's types marshal themselves, part by part and list by list: each level copies what is
+// below it, with six bytes for each <, and a time comes out as it is, in any zone and to the
+// nanosecond. These types have the same fields in the same order, and are encoded in one go. Tests
+// in packages tasklog (1.0) and a2a03 (0.3 in JSON-RPC) compare them with the SDK's.
 type (
 	// Task is the Task object.
 	Task struct {
-		Kind      string         `json:"kind,omitempty"` // of 0.3, as all kinds
+		Kind      string         `json:"kind,omitempty"` // 0.3 only, like every Kind
 		ID        a2a.TaskID     `json:"id"`
 		Artifacts []*artifact    `json:"artifacts,omitempty"`
 		ContextID string         `json:"contextId"`
@@ -58,7 +59,7 @@ type (
 		Raw       any            `json:"raw,omitempty"`  // an [a2a.Raw]
 		Data      any            `json:"data,omitempty"`
 		URL       a2a.URL        `json:"url,omitempty"`
-		File      any            `json:"file,omitempty"` // of 0.3
+		File      any            `json:"file,omitempty"` // 0.3 only
 		Filename  string         `json:"filename,omitempty"`
 		MediaType string         `json:"mediaType,omitempty"`
 		Metadata  map[string]any `json:"metadata,omitempty"`
@@ -78,7 +79,7 @@ type (
 	}
 )
 
-// Form is how a version of the protocol writes what another writes differently.
+// Form is what one version of the protocol writes differently from the other.
 type Form struct {
 	Kinds bool // objects say what they are, and a list of parts is never null
 	State func(a2a.TaskState) string

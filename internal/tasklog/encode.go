@@ -10,24 +10,26 @@ import (
 	"a2alambda/internal/protojson"
 )
 
-// Encode returns the JSON of a StreamResponse that holds the event, on one line (see package jsonline), with timestamps as
-// specification 5.6.1 wants them: UTC, to the millisecond. It returns an error for an event that [Decode] would not take: a log
-// that held one could never be read again.
+// Encode returns the JSON of a StreamResponse that holds the event, on one line (see package
+// jsonline), with timestamps as specification 5.6.1 wants them: UTC, to the millisecond. It returns
+// an error for an event that [Decode] would not take: a log that held one could never be read
+// again.
 func Encode(e a2a.Event) ([]byte, error) {
-	if err := check(e); err != nil {
-		return nil, err
-	}
 	var wrapped any
+	var err error
 	switch e := e.(type) {
 	case *a2a.TaskStatusUpdateEvent:
+		err = checkMessage(e.Status.Message)
 		wrapped = struct {
 			StatusUpdate protojson.StatusUpdate `json:"statusUpdate"`
 		}{protojson.V1.StatusUpdate(e)}
 	case *a2a.TaskArtifactUpdateEvent:
+		err = checkParts(e.Artifact.Parts)
 		wrapped = struct {
 			ArtifactUpdate protojson.ArtifactUpdate `json:"artifactUpdate"`
 		}{protojson.V1.ArtifactUpdate(e)}
 	case *a2a.Task:
+		err = checkTask(e)
 		wrapped = struct {
 			Task *protojson.Task `json:"task"`
 		}{protojson.V1.Task(e)}
@@ -37,6 +39,9 @@ func Encode(e a2a.Event) ([]byte, error) {
 		}{protojson.V1.Message(e)}
 	default:
 		wrapped = a2a.StreamResponse{Event: e}
+	}
+	if err != nil {
+		return nil, err
 	}
 	return jsonline.Marshal(wrapped)
 }
@@ -55,8 +60,8 @@ func EncodedSize(m *a2a.Message) (int, error) {
 	return len(data), err
 }
 
-// HasContent reports whether the part has a content, also in JSON: none of the SDK's types of content may be nil, a URL may not be
-// empty, and data may not be null.
+// HasContent reports whether the part has a content, also in JSON: none of the SDK's types of
+// content may be nil, a URL may not be empty, and data may not be null.
 func HasContent(p *a2a.Part) bool {
 	if p == nil {
 		return false
@@ -86,27 +91,19 @@ func isNull(v any) bool {
 	return err == nil && string(data) == "null"
 }
 
-// check returns an error for an event with a part that has no content.
-func check(e a2a.Event) error {
-	switch e := e.(type) {
-	case *a2a.TaskStatusUpdateEvent:
-		return checkMessage(e.Status.Message)
-	case *a2a.TaskArtifactUpdateEvent:
-		return checkParts(e.Artifact.Parts)
-	case *a2a.Task:
-		for _, a := range e.Artifacts {
-			if err := checkParts(a.Parts); err != nil {
-				return err
-			}
+// checkTask returns an error for a task with a part that has no content.
+func checkTask(t *a2a.Task) error {
+	for _, a := range t.Artifacts {
+		if err := checkParts(a.Parts); err != nil {
+			return err
 		}
-		for _, m := range e.History {
-			if err := checkMessage(m); err != nil {
-				return err
-			}
-		}
-		return checkMessage(e.Status.Message)
 	}
-	return nil
+	for _, m := range t.History {
+		if err := checkMessage(m); err != nil {
+			return err
+		}
+	}
+	return checkMessage(t.Status.Message)
 }
 
 func checkMessage(m *a2a.Message) error {
@@ -125,7 +122,8 @@ func checkParts(parts a2a.ContentParts) error {
 	return nil
 }
 
-// Decode is the inverse of [Encode]. Numbers in metadata and data parts that a float64 would change are of type [json.Number].
+// Decode is the inverse of [Encode]. Numbers in metadata and data parts that a float64 would change
+// are of type [json.Number].
 func Decode(data []byte) (a2a.Event, error) {
 	event, err := protojson.Event(data)
 	if err != nil {

@@ -97,11 +97,8 @@ func (m *meter) message(msg *a2a.Message) {
 	}
 	m.bytes(`{"messageId":"","contextId":"","taskId":"","role":"","parts":},`, msg.ID, msg.ContextID, string(msg.TaskID), string(msg.Role))
 	m.parts(msg.Parts)
-	m.list(msg.Extensions)
-	for _, r := range msg.ReferenceTasks {
-		m.bytes(`"",`, string(r))
-		m.Values++
-	}
+	list(m, msg.Extensions)
+	list(m, msg.ReferenceTasks)
 	m.metadata(msg.Metadata)
 }
 
@@ -111,7 +108,7 @@ func (m *meter) artifact(a *a2a.Artifact) {
 	}
 	m.bytes(`{"artifactId":"","name":"","description":"","parts":},`, string(a.ID), a.Name, a.Description)
 	m.parts(a.Parts)
-	m.list(a.Extensions)
+	list(m, a.Extensions)
 	m.metadata(a.Metadata)
 }
 
@@ -142,10 +139,10 @@ func (m *meter) parts(parts a2a.ContentParts) {
 	}
 }
 
-func (m *meter) list(values []string) {
+func list[S ~string](m *meter, values []S) {
 	m.Values += int64(len(values))
 	for _, v := range values {
-		m.bytes(`"",`, v)
+		m.bytes(`"",`, string(v))
 	}
 }
 

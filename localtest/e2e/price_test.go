@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"iter"
 	"log/slog"
 	"strings"
 	"testing"
@@ -18,6 +17,7 @@ import (
 
 	"a2alambda/internal/demoagent"
 	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/hosttest"
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
@@ -60,17 +60,6 @@ func readAll(t testing.TB, s *server.Stream) (n int) {
 	}
 }
 
-// executor is what an agent does, as a function.
-type executor func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool)
-
-func (x executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	return func(yield func(a2a.Event, error) bool) { x(ctx, ec, yield) }
-}
-
-func (x executor) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	return func(func(a2a.Event, error) bool) {}
-}
-
 func TestPriceOfTask(t *testing.T) {
 	t.Parallel()
 	const tokens, every = 500, 20 * time.Millisecond
@@ -81,7 +70,7 @@ func TestPriceOfTask(t *testing.T) {
 		budget   float64 // write units
 	}{
 		{"the tutorial's", demoagent.NewExecutor(), 5, 13}, // 12, and 13 if its last two events are not written together
-		{"500 tokens, 50 a second", executor(func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+		{"500 tokens, 50 a second", hosttest.Executor(func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 			first := a2a.NewArtifactEvent(ec, a2a.NewTextPart("token"))
 			yield(first, nil)
 			begin := time.Now()
@@ -125,7 +114,7 @@ func TestPriceOfAnswer(t *testing.T) {
 	)
 	client, table := dynamodblocal.Table(t)
 	client, meter := dynamodblocal.NewMeter(client)
-	s := newServer(t, client, table, executor(func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+	s := newServer(t, client, table, hosttest.Executor(func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 		for range 3 {
 			yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateWorking, a2a.NewMessage(a2a.MessageRoleAgent, a2a.NewTextPart("Working."))), nil)
 		}
@@ -167,7 +156,7 @@ func TestPriceOfSubscriber(t *testing.T) {
 	for range 100 {
 		message.WriteString(rand.Text())
 	}
-	running, err := newServer(t, client, table, executor(func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+	running, err := newServer(t, client, table, hosttest.Executor(func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 		<-quiet
 		yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
 	})).SendStreamingMessage(t.Context(), server.Caller{}, ask(message.String()))

@@ -27,7 +27,8 @@ func TestTwoProcesses(t *testing.T) {
 			t.Parallel()
 			proxy, store := faults.Start(t, dynamodblocal.Endpoint(t), 1)
 			_, table := dynamodblocal.Table(t)
-			env := []string{"TABLE_NAME=" + table, "AWS_ENDPOINT_URL_DYNAMODB=" + store.URL}
+			// With the usual three attempts, one request in a thousand would fail for good, and the test with one of its.
+			env := []string{"TABLE_NAME=" + table, "AWS_ENDPOINT_URL_DYNAMODB=" + store.URL, "AWS_MAX_ATTEMPTS=10"}
 			urls := []string{localserver.Start(t, env...), localserver.Start(t, env...)}
 			proxy.Set(rates)
 			defer proxy.Set(faults.Rates{})

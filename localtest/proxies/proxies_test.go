@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"log/slog"
 	"net"
 	"net/http"
@@ -31,16 +30,14 @@ import (
 )
 
 // stepper says a step whenever it is told to.
-type stepper struct{ steps chan string }
-
-func (s stepper) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	return func(yield func(a2a.Event, error) bool) {
+func stepper(steps <-chan string) hosttest.Executor {
+	return func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 		for {
 			select {
 			case <-ctx.Done():
 				yield(nil, ctx.Err())
 				return
-			case step, more := <-s.steps:
+			case step, more := <-steps:
 				state := a2a.TaskStateWorking
 				if !more {
 					state, step = a2a.TaskStateCompleted, "done"
@@ -54,10 +51,6 @@ func (s stepper) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.S
 	}
 }
 
-func (stepper) Cancel(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	return func(func(a2a.Event, error) bool) {}
-}
-
 // upstream is an agent behind a proxy.
 type upstream struct {
 	steps chan string
@@ -66,14 +59,14 @@ type upstream struct {
 }
 
 func newUpstream(t *testing.T) upstream {
-	x := stepper{make(chan string)}
-	handler := a2ahttp.New(hosttest.New(new(memlog.Log), x, slog.New(slog.DiscardHandler)))
+	steps := make(chan string)
+	handler := a2ahttp.New(hosttest.New(new(memlog.Log), stepper(steps), slog.New(slog.DiscardHandler)))
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context()))) // it outlives its connection
 	}))
 	crash := s.CloseClientConnections
 	t.Cleanup(crash)
-	return upstream{x.steps, crash, strings.TrimPrefix(s.URL, "http://")}
+	return upstream{steps, crash, strings.TrimPrefix(s.URL, "http://")}
 }
 
 // proxies are how each is started in the foreground, with its recipe in a file, in a directory of its own.
