@@ -9,7 +9,8 @@
 //	S#<seq>       the ref of the snapshot as of event seq
 //	P#<id>        a push notification configuration, and how far its delivery has come; see push.go
 //
-// Items of no task are the table's secret, see secret.go, and the places of the sweeps, see looks.go.
+// Items of no task are those that say which tasks a context has, see context.go; the table's secret, see secret.go; and
+// the places of the sweeps, see looks.go.
 //
 // Putting E#<seq> if it is absent is what keeps one order among many writers; where a fence is, only its writer may. Reading
 // the range E#… to L backwards begins with the lease, the head and the newest events; reading it forwards from the next
@@ -35,15 +36,17 @@ import (
 // Retries of throttled and failed requests are the client's, but for what throttle.go says.
 type Log struct {
 	looks
-	client *dynamodb.Client
-	table  string
-	secret secret
-	asker  asker
+	client   *dynamodb.Client
+	table    string
+	lag      time.Duration // statusLag; tests have another
+	examined int
+	secret   secret
+	asker    asker
 }
 
 // New returns the log in the table. It sends nothing yet.
 func New(client *dynamodb.Client, table string) *Log {
-	l := &Log{client: patient(client), table: table}
+	l := &Log{client: patient(client), table: table, lag: statusLag, examined: examined}
 	l.looks = looks{log: l}
 	return l
 }
@@ -56,15 +59,21 @@ func (l *Log) Reach(ctx context.Context) error {
 	return nil
 }
 
-// Create implements [tasklog.Log]. It costs one write unit per KB, in one put unless the event is big.
+// Create implements [tasklog.Log]. It costs one write unit per KB, those of the indexes, and one for the context.
 func (l *Log) Create(
 	ctx context.Context, h tasklog.Head, first tasklog.Entry, c tasklog.Claim,
 ) (tasklog.Lease, error) {
-	created, err := l.create(ctx, h, first, c)
+	// First: what is in the log is found by its context, too.
+	inContext, err := l.putInContext(ctx, h, first.Time, c.Writer)
+	created := false
+	if err == nil {
+		created, err = l.create(ctx, h, first, c)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("dynamolog: creating task: %w", err)
 	}
 	if !created {
+		l.deleteInContext(ctx, inContext)
 		return nil, tasklog.ErrExists
 	}
 	h.Push = c.Push
@@ -84,10 +93,13 @@ func (l *Log) create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c
 		attrState:    str(string(a2a.TaskStateSubmitted)),
 		attrSeq:      num(1),
 		attrRunning:  str(shard(h.ID)),
-		attrList:     str(listKey(h.Scope, listShard(h.ID))),
+		attrList:     str(listKey(h.Scope, listShard(h.Scope, h.ID))),
 		attrPosition: str(position(tasklog.Position{Time: first.Time, ID: h.ID})),
 	}
 	putSize(item, first.Size())
+	if h.Begins {
+		item[attrBegins] = num(1)
+	}
 	if h.Scope.Owner != "" {
 		item[attrOwner] = str(h.Scope.Owner)
 	}

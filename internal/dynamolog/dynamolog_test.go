@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -139,7 +140,8 @@ func TestUnreachable(t *testing.T) {
 		{"Renew", func() error { _, err := lease.Renew(ctx, time.Now()); return err }},
 		{"Asked", func() error { _, err := lease.Asked(ctx); return err }},
 		{"SaveSnapshot", func() error { return lease.SaveSnapshot(ctx, 1, tasklog.SnapshotLines(seen.Task)) }},
-		{"List", func() error { return l.List(ctx, tasklog.Filter{}, tasklog.Position{}, nil) }},
+		{"List", func() error { _, err := l.List(ctx, tasklog.Filter{}, tasklog.Position{}, 1); return err }},
+		{"InContext", func() error { _, err := l.InContext(ctx, h.Scope, h.ContextID, 1); return err }},
 		{"Count", func() error { _, err := l.Count(ctx, tasklog.Filter{}); return err }},
 		{"Due", func() error { _, _, err := l.Due(ctx, 0, time.Now(), "", 1); return err }},
 		{"Postpone", func() error { _, err := l.Postpone(ctx, tasklog.Look{ID: h.ID}, time.Now()); return err }},
@@ -214,6 +216,7 @@ func TestStatus(t *testing.T) {
 		}
 		return next.HandleFinalize(ctx, in)
 	})), table)
+	l.SetLag(0)
 	h, _, lease := create(t, l)
 	head := func() string {
 		out, err := client.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &table, Key: map[string]types.AttributeValue{
@@ -226,12 +229,15 @@ func TestStatus(t *testing.T) {
 		return fmt.Sprint(out.Item["s"].(*types.AttributeValueMemberS).Value, " ", out.Item["seq"].(*types.AttributeValueMemberN).Value)
 	}
 	must(t, lease.Append(t.Context(), 2, in(h, a2a.TaskStateWorking)))
+	for updates.Load() < 1 {
+		time.Sleep(time.Millisecond)
+	}
 	must(t, lease.Append(t.Context(), 3, in(h, a2a.TaskStateCompleted)))
 	for updates.Load() < 2 || head() == "TASK_STATE_SUBMITTED 1" {
 		time.Sleep(time.Millisecond)
 	}
 	close(held)
-	lease.Close()
+	lease.Close(t.Context())
 	if got := head(); got != "TASK_STATE_COMPLETED 3" {
 		t.Errorf("head has %s", got)
 	}
@@ -241,9 +247,48 @@ func TestStatus(t *testing.T) {
 		"pk": &types.AttributeValueMemberS{Value: string(h.ID)}, "sk": &types.AttributeValueMemberS{Value: "H"},
 	}})
 	must(t, err, lease.Append(t.Context(), 2, in(h, a2a.TaskStateWorking)))
-	lease.Close()
+	lease.Close(t.Context())
 	if got := head(); got != "" {
 		t.Errorf("a task that is gone has %s", got)
+	}
+}
+
+// TestRefusedStatus has DynamoDB refuse the final status of a task for longer than one request is retried. The index has it
+// once the lease is closed, unless its invocation had to end before.
+func TestRefusedStatus(t *testing.T) {
+	client, table := newTable(t)
+	var left, refused atomic.Int32
+	l := dynamolog.New(with(client, middleware.FinalizeMiddlewareFunc("refuse", func(
+		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+	) (out middleware.FinalizeOutput, md middleware.Metadata, err error) {
+		if awsmiddleware.GetOperationName(ctx) == "UpdateItem" && left.Add(-1) >= 0 {
+			refused.Add(1)
+			return out, md, &types.ProvisionedThroughputExceededException{Message: aws.String("slow down")}
+		}
+		return next.HandleFinalize(ctx, in)
+	})), table)
+	unfinished := func(h tasklog.Head) bool {
+		ids, err := tasklogtest.Unfinished(t.Context(), l)
+		must(t, err)
+		return slices.Contains(ids, h.ID)
+	}
+	h, _, lease := create(t, l)
+	left.Store(30)
+	must(t, lease.Append(t.Context(), 2, in(h, a2a.TaskStateCompleted)))
+	lease.Close(t.Context())
+	if unfinished(h) || refused.Load() != 30 {
+		t.Errorf("it is unfinished, after %d refusals", refused.Load())
+	}
+
+	h, _, lease = create(t, l)
+	left.Store(1 << 30)
+	must(t, lease.Append(t.Context(), 2, in(h, a2a.TaskStateCompleted)))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	lease.Close(ctx)
+	left.Store(0)
+	if !unfinished(h) {
+		t.Error("it was told beyond the end")
 	}
 }
 
@@ -254,8 +299,8 @@ func TestCost(t *testing.T) {
 	client, cost := dynamodblocal.NewMeter(client)
 	l := dynamolog.New(client, table)
 	h, first, lease := create(t, l)
-	if u := cost.Units(); u.Requests != 1 || u.Write > 3 {
-		t.Errorf("creating a task: %d requests, %v write units, want 1 and, with the indexes, 3", u.Requests, u.Write)
+	if u := cost.Units(); u.Requests != 2 || u.Write > 4 {
+		t.Errorf("creating a task: %d requests, %v write units, want 2 and, with the indexes and the context, 4", u.Requests, u.Write)
 	}
 
 	fold := tasklog.NewFold(nil, 0)
@@ -268,7 +313,7 @@ func TestCost(t *testing.T) {
 			must(t, a.Add(tasklogtest.Status(h, a2a.TaskStateWorking, "event "+strconv.Itoa(i))))
 		}
 		must(t, a.Close())
-		lease.Close()
+		lease.Close(t.Context())
 		u := cost.Units()
 		t.Logf("%d events: %d requests, %.3f write units an event", n, u.Requests, u.Write/n)
 		if perEvent := u.Write / n; perEvent > 0.15 {

@@ -39,6 +39,7 @@ const (
 	// On heads only.
 	attrRunning     = "run" // S: key of the index; there while the task is running
 	attrContext     = "ctx" // S: context id
+	attrBegins      = "bc"  // N: 1 if the context began with the task
 	attrLook        = "cr"  // N: when the sweeper is to look at the task, in seconds since 1970
 	attrAsked       = "as"  // N: how often that was postponed since the lease was given, if it was; also on configurations
 	attrOwner       = "o"   // S: owner

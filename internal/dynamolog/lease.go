@@ -7,7 +7,6 @@ import (
 	"hash/fnv"
 	"iter"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,9 +14,6 @@ import (
 
 	"a2alambda/internal/tasklog"
 )
-
-// statusLag is how long the head may be behind when a status comes again in the same state.
-const statusLag = 5 * time.Second
 
 // released is the end of a lease that its holder gave up: long ago, which tells it from one whose holder crashed.
 var released = time.UnixMilli(1)
@@ -77,11 +73,16 @@ func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.Lea
 		}
 	}
 	// The head before the lease: if this fails halfway, the task is looked at in vain, and not overlooked.
-	now, updated, err := l.update(ctx, s.Head.ID, skHead, write().
+	e := write().
 		set(attrRunning, str(shard(s.Head.ID))).set(attrLook, num(look(c))).
 		set(attrSeq, num(s.Seq)).set(attrEpoch, num(next.Epoch)).remove(attrAsked).
 		when("attribute_exists(?) AND ? <= ? AND (attribute_not_exists(?) OR ? <= ?)",
-			attrPK, attrSeq, num(s.Seq), attrEpoch, attrEpoch, num(next.Epoch)))
+			attrPK, attrSeq, num(s.Seq), attrEpoch, attrEpoch, num(next.Epoch))
+	if t := s.Task.Status; t.State != a2a.TaskStateSubmitted && t.Timestamp != nil && time.Since(*t.Timestamp) < longAgo {
+		// What a holder that crashed had not told yet. If it had, this changes nothing, and costs nothing.
+		e.set(attrState, str(string(t.State))).set(attrPosition, str(position(tasklog.Position{Time: *t.Timestamp, ID: s.Head.ID})))
+	}
+	now, updated, err := l.update(ctx, s.Head.ID, skHead, e)
 	if err != nil {
 		return err
 	}
@@ -176,11 +177,9 @@ type lease struct {
 
 	// Of Append, which one goroutine calls at a time.
 	last, before end
-	parts        parts         // of the last append that was put in parts
-	state        a2a.TaskState // that the head was told last
-	told         time.Time
+	parts        parts // of the last append that was put in parts
 
-	telling sync.WaitGroup // those of tell
+	teller *teller
 }
 
 // end is how far a log has come.
@@ -193,11 +192,12 @@ func (l *Log) newLease(s *tasklog.Snapshot, c tasklog.Claim, epoch int64) *lease
 	h := &lease{log: l, head: s.Head, writer: c.Writer, epoch: epoch}
 	h.push.Store(s.Head.Push || c.Push)
 	h.last = end{s.Seq, s.Size}
+	h.teller = newTeller(l.lag, h.tell)
 	return h
 }
 
-// Append implements [tasklog.Lease]. It costs one write unit per KB of deflated events, and one and those of the index for
-// a state that the head has not been told for some seconds.
+// Append implements [tasklog.Lease]. It costs one write unit per KB of deflated events. The head is told of a state, for
+// one more and those of the index, as a [teller] does.
 func (h *lease) Append(ctx context.Context, first int64, entries []tasklog.Entry) error {
 	base := h.last
 	if first <= base.seq {
@@ -219,9 +219,8 @@ func (h *lease) Append(ctx context.Context, first int64, entries []tasklog.Entry
 	}
 	h.before, h.last = base, now
 	// What begins a turn is no news: a client that waits for its end is about to be told more.
-	if state != "" && state != a2a.TaskStateSubmitted && (state != h.state || time.Since(h.told) > statusLag) {
-		h.state, h.told = state, time.Now()
-		h.telling.Go(func() { h.tell(context.WithoutCancel(ctx), state, at, now.seq) })
+	if state != "" && state != a2a.TaskStateSubmitted {
+		h.teller.add(ctx, status{state, at, now.seq})
 	}
 	return nil
 }
@@ -257,26 +256,6 @@ func (h *lease) append(
 		return tasklog.ErrConflict
 	}
 	return nil
-}
-
-// tell tells the head of a state. It does not hold up the next append, and the log is already right if it fails.
-func (h *lease) tell(ctx context.Context, s a2a.TaskState, at time.Time, seq int64) {
-	e := statusOf(h.head.ID, s, at, seq).when("attribute_exists(?) AND ? < ?", attrPK, attrSeq, num(seq))
-	if tasklog.Final(s) {
-		e.remove(attrRunning)
-	}
-	_, _, _ = h.log.update(ctx, h.head.ID, skHead, e)
-	if tasklog.Final(s) && !s.Terminal() && h.cancel.Load() {
-		// The turn has ended in another way. The next one is not meant.
-		_, _, _ = h.log.update(ctx, h.head.ID, skLease,
-			write().remove(attrCancel).when("attribute_not_exists(?) OR ? = ?", attrWriter, attrWriter, str(h.writer)))
-	}
-}
-
-// statusOf returns what a head says of the state that came with an event.
-func statusOf(id a2a.TaskID, s a2a.TaskState, at time.Time, seq int64) *expression {
-	return write().set(attrState, str(string(s))).set(attrSeq, num(seq)).
-		set(attrPosition, str(position(tasklog.Position{Time: at, ID: id})))
 }
 
 // Renew implements [tasklog.Lease]. It costs one write unit.
@@ -360,12 +339,13 @@ func (h *lease) SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]b
 // Release implements [tasklog.Lease]. It costs one write unit.
 func (h *lease) Release(ctx context.Context) error {
 	h.over.Store(true) // first: a renewal that is late does not take it back
+	h.teller.flush()   // whoever acquires the lease next keeps out what comes later
 	_, err := h.renew(ctx, released)
 	return err
 }
 
 // Close implements [tasklog.Lease].
-func (h *lease) Close() { h.telling.Wait() }
+func (h *lease) Close(ctx context.Context) { h.teller.close(ctx) }
 
 // RequestCancel implements [tasklog.Log]. It costs one write unit.
 func (l *Log) RequestCancel(ctx context.Context, h tasklog.Head) error {
@@ -390,7 +370,7 @@ func (l *Log) settle(ctx context.Context, s *tasklog.Snapshot) error {
 		at = *t
 	}
 	for epoch := s.Lease.Epoch; ; {
-		e := statusOf(s.Head.ID, s.Task.Status.State, at, s.Seq).remove(attrRunning).
+		e := statusOf(s.Head.ID, status{s.Task.Status.State, at, s.Seq}).remove(attrRunning).
 			when("? <= ? AND (attribute_not_exists(?) OR ? <= ?)", attrSeq, num(s.Seq), attrEpoch, attrEpoch, num(epoch))
 		now, settled, err := l.update(ctx, s.Head.ID, skHead, e)
 		if err != nil || settled || now.num(attrSeq) > s.Seq || now.num(attrEpoch) <= epoch {

@@ -42,7 +42,7 @@ func TestLeaseCost(t *testing.T) {
 	_, err = lease.Asked(t.Context())
 	check("asking", 0, 0.5, err)
 	must(t, lease.Append(t.Context(), 3, in(h, a2a.TaskStateWorking)))
-	lease.Close()
+	lease.Close(t.Context())
 	check("an append with a new state", 4, 0)
 	check("an append in the same state", 1, 0, lease.Append(t.Context(), 4, in(h, a2a.TaskStateWorking)))
 
@@ -59,12 +59,12 @@ func TestLeaseCost(t *testing.T) {
 		lease, err = l.Acquire(t.Context(), s, tasklog.Claim{Writer: what, Until: end})
 		check(what, write, 0, err)
 	}
-	acquire("acquiring the lease of a holder", 5)
+	acquire("acquiring the lease of a holder that has not told its last status", 7)
 	acquire("acquiring the lease of a holder that has crashed", 5)
 	check("releasing", 1, 0, lease.Release(t.Context()))
 	acquire("acquiring a lease that was released", 4)
 	must(t, lease.Append(t.Context(), 5, in(h, a2a.TaskStateInputRequired)))
-	lease.Close()
+	lease.Close(t.Context())
 	check("the end of a turn", 5, 0)
 	acquire("acquiring the lease for the next turn", 3)
 }
@@ -74,7 +74,7 @@ func waiting(t *testing.T, l *dynamolog.Log) (*tasklog.Snapshot, tasklog.Lease) 
 	t.Helper()
 	h, _, lease := create(t, l)
 	must(t, lease.Append(t.Context(), 2, in(h, a2a.TaskStateInputRequired)))
-	lease.Close()
+	lease.Close(t.Context())
 	return load(t, l, h.ID), lease
 }
 
@@ -252,7 +252,7 @@ func TestOldAnswer(t *testing.T) {
 		t.Fatalf("asked is %+v, %v", asked, err)
 	}
 	must(t, lease.Append(t.Context(), 2, in(h, a2a.TaskStateInputRequired))) // too late
-	lease.Close()
+	lease.Close(t.Context())
 	next, err := l.Acquire(t.Context(), load(t, l, h.ID), by("next"))
 	must(t, err)
 	if asked, err := next.Asked(t.Context()); err != nil || asked.Cancel {

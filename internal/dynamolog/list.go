@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -18,13 +20,22 @@ import (
 )
 
 const (
-	// listShards is over how many keys of the index the tasks of an owner are spread: where callers have no names, everybody's
-	// tasks are those of one owner, and DynamoDB writes 1,000 units a second to a key.
+	// listShards is over how many keys of the index the tasks of an owner are spread, and manyShards where callers have no
+	// names, so that everybody's tasks are those of one owner. DynamoDB writes 1,000 units a second to a key.
 	listShards = 4
+	manyShards = 16
 
-	// listPage is how many entries of the index are read at once.
-	listPage = 100
+	// examined is how many entries of the index a page of a list looks at, at most, and a count: some 40 read units.
+	examined = 2000
 )
+
+// shardsOf returns over how many keys the tasks of the scope are spread. A process of a former version knows of less.
+func shardsOf(s tasklog.Scope) int {
+	if s.Owner == "" {
+		return manyShards
+	}
+	return listShards
+}
 
 // listKey returns the key of a shard of the owner's tasks in the index.
 func listKey(s tasklog.Scope, shard int) string {
@@ -33,7 +44,7 @@ func listKey(s tasklog.Scope, shard int) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16]) + "." + strconv.Itoa(shard)
 }
 
-func listShard(id a2a.TaskID) int { return spread(id, listShards) }
+func listShard(s tasklog.Scope, id a2a.TaskID) int { return spread(id, uint32(shardsOf(s))) }
 
 // position returns p as the index sorts it: its time, and the id.
 func position(p tasklog.Position) string { return millis(p.Time) + "#" + string(p.ID) }
@@ -50,77 +61,161 @@ func parsePosition(s string) tasklog.Position {
 	return tasklog.Position{Time: time.UnixMilli(n), ID: a2a.TaskID(id)}
 }
 
-// List implements [tasklog.Index], by the index. It costs half a read unit for each shard, or for each 4 KB, some 25 tasks, if
-// they are more; what the filter leaves out is paid for, too.
-func (l *Log) List(ctx context.Context, f tasklog.Filter, after tasklog.Position, yield func(tasklog.Position) bool) error {
-	var readers [listShards]*listReader
-	for i := range readers {
-		readers[i] = &listReader{log: l, query: l.listQuery(f, i, after), after: position(after)}
+// List implements [tasklog.Index], by the index. It costs half a read unit for each shard, or for each 4 KB that it looks at,
+// some 25 tasks, if they are more; what the filter leaves out is paid for, too. It looks at 2,000 tasks at most, for some 40
+// units, or twice as many where context ids are long.
+func (l *Log) List(ctx context.Context, f tasklog.Filter, after tasklog.Position, limit int) (tasklog.Page, error) {
+	page, err := l.list(ctx, f, after, limit)
+	if err != nil {
+		return tasklog.Page{}, fmt.Errorf("dynamolog: listing: %w", err)
 	}
-	for {
-		var next *listReader // the one whose first entry is the newest
-		for _, r := range readers {
-			first, err := r.first(ctx)
-			if err != nil {
-				return fmt.Errorf("dynamolog: listing: %w", err)
-			}
-			if first != "" && (next == nil || first > next.entries[0]) {
-				next = r
-			}
+	return page, nil
+}
+
+func (l *Log) list(ctx context.Context, f tasklog.Filter, after tasklog.Position, limit int) (tasklog.Page, error) {
+	page := tasklog.Page{Looked: after}
+	readers := l.readers(f, after)
+	// Each shard has its part of what is asked for, and some more, as ids fall. If that was not enough, most is left out by
+	// the filter, and larger requests are the cheaper ones.
+	each := limit/len(readers)*3/2 + 10
+	for left := l.examined; ; each *= 8 {
+		n, err := l.readShards(ctx, readers, each, left)
+		if err != nil {
+			return tasklog.Page{}, err
 		}
-		if next == nil || !yield(parsePosition(next.entries[0])) {
-			return nil
+		left -= n
+		to := readers.to()
+		for {
+			p := readers.take()
+			if p == "" {
+				break
+			}
+			if page.More = len(page.Found) == limit; page.More {
+				return page, nil
+			}
+			page.Looked = parsePosition(p)
+			page.Found = append(page.Found, page.Looked)
 		}
-		next.entries = next.entries[1:]
+		switch {
+		case to == "":
+			return page, nil
+		case left < len(readers):
+			page.Looked, page.More = parsePosition(to), true
+			return page, nil
+		}
 	}
+}
+
+// Count implements [tasklog.Index]. It reads as much as a List, and counts all it can among the 2,000 tasks that it looks at.
+func (l *Log) Count(ctx context.Context, f tasklog.Filter) (int, error) {
+	readers := l.readers(f, tasklog.Position{})
+	for _, r := range readers {
+		r.query.Select = types.SelectCount
+	}
+	for left := l.examined; left >= len(readers) && readers.to() != ""; {
+		n, err := l.readShards(ctx, readers, left, left)
+		if err != nil {
+			return 0, fmt.Errorf("dynamolog: counting: %w", err)
+		}
+		left -= n
+	}
+	n := 0
+	for _, r := range readers {
+		n += r.count
+	}
+	return n, nil
 }
 
 // listReader reads a shard of a list.
 type listReader struct {
-	log     *Log
-	query   *dynamodb.QueryInput // nil when all is read
-	after   string               // the position that was shown last, which is not shown again
-	entries []string             // positions that are read and not yet taken
+	query   *dynamodb.QueryInput
+	after   string   // the position that was shown last, which is not shown again
+	down    string   // the position down to which the shard is read; "" when all is read
+	entries []string // positions that are read and not yet taken
+	count   int      // of the tasks that were found
 }
 
-// first returns the position of the next entry, or "".
-func (r *listReader) first(ctx context.Context) (string, error) {
-	for len(r.entries) == 0 && r.query != nil {
-		page, err := r.log.client.Query(ctx, r.query)
-		if err != nil {
-			return "", err
-		}
-		for _, it := range page.Items {
-			if p := item(it).str(attrPosition); p != r.after {
-				r.entries = append(r.entries, p)
-			}
-		}
-		if r.query.ExclusiveStartKey = page.LastEvaluatedKey; page.LastEvaluatedKey == nil {
-			r.query = nil
-		}
+// listReaders read the shards of a list.
+type listReaders []*listReader
+
+func (l *Log) readers(f tasklog.Filter, after tasklog.Position) (all listReaders) {
+	r := listReader{}
+	if after != (tasklog.Position{}) {
+		r.after = position(after)
 	}
-	if len(r.entries) == 0 {
-		return "", nil
+	for i := range shardsOf(f.Scope) {
+		r := r
+		r.query, r.down = l.listQuery(f, i, after), ":" // greater than every position
+		all = append(all, &r)
 	}
-	return r.entries[0], nil
+	return all
 }
 
-// Count implements [tasklog.Index]. It reads all of the owner's entries since f.Since.
-func (l *Log) Count(ctx context.Context, f tasklog.Filter) (int, error) {
-	n := 0
-	for i := range listShards {
-		q := l.listQuery(f, i, tasklog.Position{})
-		q.Select, q.Limit = types.SelectCount, nil
-		pages := dynamodb.NewQueryPaginator(l.client, q)
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
+// readShards reads on where entries are missing, in all shards at the same time: some entries in each, and no more in all than
+// are left, of which there is one for each. It returns how many it has looked at.
+func (l *Log) readShards(ctx context.Context, readers listReaders, each, left int) (int, error) {
+	var missing listReaders
+	for _, r := range readers {
+		if r.down != "" && len(r.entries) == 0 {
+			missing = append(missing, r)
+		}
+	}
+	looked, errs := make([]int, len(missing)), make([]error, len(missing))
+	var reading sync.WaitGroup
+	for i, r := range missing {
+		r.query.Limit = aws.Int32(int32(min(each, left/len(missing))))
+		reading.Go(func() {
+			page, err := l.client.Query(ctx, r.query)
 			if err != nil {
-				return 0, fmt.Errorf("dynamolog: counting: %w", err)
+				errs[i] = err
+				return
 			}
-			n += int(page.Count)
+			looked[i] = int(page.ScannedCount)
+			r.add(page)
+		})
+	}
+	reading.Wait()
+	n := 0
+	for _, looked := range looked {
+		n += looked
+	}
+	return n, errors.Join(errs...)
+}
+
+// add adds what was read.
+func (r *listReader) add(page *dynamodb.QueryOutput) {
+	for _, it := range page.Items {
+		if p := item(it).str(attrPosition); p != r.after {
+			r.entries = append(r.entries, p)
 		}
 	}
-	return n, nil
+	r.count += int(page.Count)
+	r.query.ExclusiveStartKey, r.down = page.LastEvaluatedKey, item(page.LastEvaluatedKey).str(attrPosition)
+}
+
+// to returns the position down to which all shards are read, "" if they are read to the end.
+func (all listReaders) to() string {
+	to := ""
+	for _, r := range all {
+		to = max(to, r.down)
+	}
+	return to
+}
+
+// take takes the newest entry, if all that are newer are read too. Else it returns "".
+func (all listReaders) take() string {
+	var next *listReader
+	for _, r := range all {
+		if len(r.entries) > 0 && (next == nil || r.entries[0] > next.entries[0]) {
+			next = r
+		}
+	}
+	if next == nil || next.entries[0] < all.to() {
+		return ""
+	}
+	p := next.entries[0]
+	next.entries = next.entries[1:]
+	return p
 }
 
 // listQuery returns the query for a shard of a list, from the position on.
@@ -131,7 +226,7 @@ func (l *Log) listQuery(f tasklog.Filter, shard int, after tasklog.Position) *dy
 	}
 	since := f.Since
 	if !since.IsZero() {
-		since = since.Add(-statusLag)
+		since = since.Add(-2 * statusLag) // a state may be told so late after the one before, which may have waited as long
 	}
 	e := write()
 	key := e.text("? = ? AND ? BETWEEN ? AND ?",
@@ -151,6 +246,5 @@ func (l *Log) listQuery(f tasklog.Filter, shard int, after tasklog.Position) *dy
 		ExpressionAttributeNames:  e.names,
 		ExpressionAttributeValues: e.values,
 		ScanIndexForward:          aws.Bool(false),
-		Limit:                     aws.Int32(listPage),
 	}
 }

@@ -33,9 +33,8 @@ func TestListFarOff(t *testing.T) {
 		{since: last, after: tasklog.Position{Time: last, ID: "x"}},
 	} {
 		f := tasklog.Filter{Scope: h.Scope, Since: test.since}
-		got := 0
-		err := l.List(t.Context(), f, test.after, func(tasklog.Position) bool { got++; return true })
-		if err != nil || got != test.want {
+		page, err := l.List(t.Context(), f, test.after, 9)
+		if got := len(page.Found); err != nil || got != test.want || page.More {
 			t.Errorf("since %v, after %v: %d tasks, %v; want %d", test.since, test.after, got, err, test.want)
 		}
 		if test.after.ID != "" {
@@ -43,6 +42,42 @@ func TestListFarOff(t *testing.T) {
 		}
 		if n, err := l.Count(t.Context(), f); err != nil || n != test.want {
 			t.Errorf("since %v: counted %d, %v; want %d", test.since, n, err, test.want)
+		}
+	}
+}
+
+// TestListBounded reads lists of which each page looks at few tasks: all are found, once, in order, and counted as far as
+// they are looked at.
+func TestListBounded(t *testing.T) {
+	t.Parallel()
+	client, table := newTable(t)
+	for name, keys := range map[string]int{"o": 4, "": 16} {
+		o := &owner{client, table, tasklog.Scope{Owner: name}, keys}
+		now := time.Now().Truncate(time.Second)
+		o.fill(t, "many", 99, now)
+		o.fill(t, "rare", 2, now.Add(-30*time.Second))
+		l := dynamolog.New(client, table)
+		l.SetExamined(32)
+		for contextID, want := range map[string]int{"": 103, "many": 100, "rare": 3} {
+			f := tasklog.Filter{Scope: o.scope, ContextID: contextID}
+			var found []tasklog.Position
+			pages, after := 0, tasklog.Position{}
+			for more := true; more; pages++ {
+				page, err := l.List(t.Context(), f, after, 7)
+				must(t, err)
+				found, after, more = append(found, page.Found...), page.Looked, page.More
+			}
+			if len(found) != want || pages < 103/32 {
+				t.Errorf("owner %q, context %q: %d tasks on %d pages, want %d", name, contextID, len(found), pages, want)
+			}
+			for i := range found[1:] {
+				if a, b := found[i], found[i+1]; a.Time.Before(b.Time) || a.ID == b.ID {
+					t.Errorf("%v is before %v", a, b)
+				}
+			}
+		}
+		if n, err := l.Count(t.Context(), tasklog.Filter{Scope: o.scope}); n != 32 || err != nil {
+			t.Errorf("counted %d, %v; want 32, of which it counts", n, err)
 		}
 	}
 }

@@ -60,7 +60,7 @@ func items(t *testing.T, client *dynamodb.Client, table string) []dynamodblocal.
 		all = append(all, it)
 	}
 	must(t, lease.Append(t.Context(), 2, in(h, a2a.TaskStateCompleted)))
-	lease.Close()
+	lease.Close(t.Context())
 	return all
 }
 
@@ -143,7 +143,7 @@ func TestSweepSettles(t *testing.T) {
 			first++
 		}
 		must(t, lease.Append(t.Context(), first, in(h, state)))
-		lease.Close()
+		lease.Close(t.Context())
 		return h
 	}
 	text := string(slices.Repeat([]byte("text "), 400_000))
@@ -221,7 +221,7 @@ func TestSettleKeepsRequest(t *testing.T) {
 	must(t, err)
 	for turn := range 2 {
 		must(t, lease.Append(t.Context(), int64(turn)+2, in(h, a2a.TaskStateInputRequired)))
-		lease.Close()
+		lease.Close(t.Context())
 		s := load(t, l, h.ID)
 		broken := before(client, 2, func(context.Context) error { return errors.New("dead") })
 		if _, err := dynamolog.New(broken, table).Acquire(t.Context(), s, by("halfway")); err == nil {

@@ -79,7 +79,7 @@ func TestLargeEventOnce(t *testing.T) {
 			fold.Add(tasklog.Event{Seq: 1, JSON: first.JSON})
 			appender := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Lease: lease, Fold: fold})
 			must(t, appender.Add(big))
-			defer lease.Close()
+			defer lease.Close(t.Context())
 			return appender.Close()
 		},
 	} {

@@ -56,7 +56,7 @@ func TestWakes(t *testing.T) {
 		return err
 	}
 	add := func(seq int64, s a2a.TaskState) error {
-		defer lease.Close()
+		defer lease.Close(t.Context())
 		return lease.Append(t.Context(), seq, in(h, s))
 	}
 	put := func() error { return l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://a")) }

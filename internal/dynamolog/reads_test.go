@@ -63,7 +63,7 @@ func grown(t *testing.T, s tasklog.Store, n int, talks bool) (tasklog.Head, task
 		}
 	}
 	must(t, a.Close())
-	lease.Close()
+	lease.Close(t.Context())
 	return h, lease
 }
 

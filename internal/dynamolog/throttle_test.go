@@ -132,18 +132,17 @@ func TestThrottledError(t *testing.T) {
 				"Renew":         func() error { _, err := lease.Renew(ctx, time.Now().Add(time.Minute)); return err },
 				"Asked":         func() error { _, err := lease.Asked(ctx); return err },
 				"Release":       func() error { return other.Release(ctx) },
-				"List": func() error {
-					return l.List(ctx, tasklog.Filter{}, tasklog.Position{}, func(tasklog.Position) bool { return true })
-				},
-				"Count":     func() error { _, err := l.Count(ctx, tasklog.Filter{}); return err },
-				"Due":       func() error { _, _, err := l.Due(ctx, 0, time.Now(), "", 1); return err },
-				"Postpone":  func() error { _, err := l.Postpone(ctx, tasklog.Look{ID: h.ID}, time.Now()); return err },
-				"Places":    func() error { _, err := l.Places(ctx); return err },
-				"SavePlace": func() error { return l.SavePlace(ctx, 0, "", "x") },
-				"Settle":    func() error { return l.Settle(ctx, s) },
-				"Secret":    func() error { _, err := l.Secret(ctx); return err },
-				"Push.List": func() error { _, err := l.Pushes().List(ctx, h.ID); return err },
-				"Push.Put":  func() error { return l.Pushes().Put(ctx, h, push.Config{TaskID: h.ID, ID: "x", Expires: h.Expires}) },
+				"List":          func() error { _, err := l.List(ctx, tasklog.Filter{}, tasklog.Position{}, 1); return err },
+				"InContext":     func() error { _, err := l.InContext(ctx, h.Scope, h.ContextID, 1); return err },
+				"Count":         func() error { _, err := l.Count(ctx, tasklog.Filter{}); return err },
+				"Due":           func() error { _, _, err := l.Due(ctx, 0, time.Now(), "", 1); return err },
+				"Postpone":      func() error { _, err := l.Postpone(ctx, tasklog.Look{ID: h.ID}, time.Now()); return err },
+				"Places":        func() error { _, err := l.Places(ctx); return err },
+				"SavePlace":     func() error { return l.SavePlace(ctx, 0, "", "x") },
+				"Settle":        func() error { return l.Settle(ctx, s) },
+				"Secret":        func() error { _, err := l.Secret(ctx); return err },
+				"Push.List":     func() error { _, err := l.Pushes().List(ctx, h.ID); return err },
+				"Push.Put":      func() error { return l.Pushes().Put(ctx, h, push.Config{TaskID: h.ID, ID: "x", Expires: h.Expires}) },
 			} {
 				if err := call(); err == nil || errors.Is(err, tasklog.ErrThrottled) != test.throttled {
 					t.Errorf("%s, %s: %v", test.code, name, err)
@@ -220,7 +219,7 @@ func TestQuotas(t *testing.T) {
 		if err := lease.Append(t.Context(), 2, in(h, a2a.TaskStateWorking)); err != nil {
 			t.Errorf("after %d tries: %v", refused, err)
 		}
-		lease.Close()
+		lease.Close(t.Context())
 	})
 }
 

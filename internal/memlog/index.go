@@ -13,20 +13,25 @@ import (
 )
 
 // List implements [tasklog.Index]. It looks at every task.
-func (l *Log) List(ctx context.Context, f tasklog.Filter, after tasklog.Position, yield func(tasklog.Position) bool) error {
+func (l *Log) List(ctx context.Context, f tasklog.Filter, after tasklog.Position, limit int) (tasklog.Page, error) {
 	found, err := l.find(ctx, f)
 	if err != nil {
-		return err
+		return tasklog.Page{}, err
 	}
-	for _, p := range found {
-		if (after == tasklog.Position{} || compare(after, p) < 0) && !yield(p) {
-			break
-		}
+	if after != (tasklog.Position{}) {
+		found = slices.DeleteFunc(found, func(p tasklog.Position) bool { return compare(after, p) >= 0 })
 	}
-	return nil
+	page := tasklog.Page{Found: found, Looked: after}
+	if page.More = len(found) > limit; page.More {
+		page.Found = found[:limit]
+	}
+	if n := len(page.Found); n > 0 {
+		page.Looked = page.Found[n-1]
+	}
+	return page, nil
 }
 
-// Count implements [tasklog.Index].
+// Count implements [tasklog.Index]. It looks at every task.
 func (l *Log) Count(ctx context.Context, f tasklog.Filter) (int, error) {
 	found, err := l.find(ctx, f)
 	return len(found), err
@@ -66,6 +71,24 @@ func (l *Log) find(ctx context.Context, f tasklog.Filter) ([]tasklog.Position, e
 // compare orders positions as a list does.
 func compare(a, b tasklog.Position) int {
 	return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(b.ID, a.ID))
+}
+
+// InContext implements [tasklog.Index]. It looks at every task.
+func (l *Log) InContext(_ context.Context, s tasklog.Scope, contextID string, limit int) ([]a2a.TaskID, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var found []*task
+	for id, t := range l.tasks {
+		if t.head.Scope == s && t.head.ContextID == contextID && l.get(id) != nil {
+			found = append(found, t)
+		}
+	}
+	slices.SortFunc(found, func(a, b *task) int { return b.number - a.number })
+	var ids []a2a.TaskID
+	for _, t := range found[:min(limit, len(found))] {
+		ids = append(ids, t.head.ID)
+	}
+	return ids, nil
 }
 
 // Settle implements [tasklog.Index].

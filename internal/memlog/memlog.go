@@ -18,6 +18,7 @@ import (
 type Log struct {
 	mu     sync.Mutex
 	tasks  map[a2a.TaskID]*task
+	number int // of the tasks that were created
 	pushes map[pushKey]*delivery
 	places [2]places // of the sweeps: of tasks, and of configurations
 	swept  time.Time // when expired tasks were last looked for
@@ -26,6 +27,7 @@ type Log struct {
 
 type task struct {
 	head        tasklog.Head
+	number      int // the order in which tasks were created
 	first, last tasklog.Request
 	events      []tasklog.Event
 	size        tasklog.Size
@@ -68,8 +70,9 @@ func (l *Log) Create(_ context.Context, h tasklog.Head, first tasklog.Entry, c t
 		l.tasks = make(map[a2a.TaskID]*task)
 	}
 	h.Push = c.Push
+	l.number++
 	t := &task{
-		head: h, first: c.Request, last: c.Request,
+		head: h, number: l.number, first: c.Request, last: c.Request,
 		events:  []tasklog.Event{{Seq: 1, JSON: first.JSON}},
 		size:    first.Size(),
 		writers: map[int64]string{1: c.Writer},
@@ -198,7 +201,7 @@ func (h lease) Release(context.Context) error {
 }
 
 // Close implements [tasklog.Lease].
-func (lease) Close() {}
+func (lease) Close(context.Context) {}
 
 // RequestCancel implements [tasklog.Log].
 func (l *Log) RequestCancel(_ context.Context, h tasklog.Head) error {

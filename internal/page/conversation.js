@@ -185,7 +185,7 @@ async function loadContext(pageToken) {
   };
   try {
     const params = { contextId: context, pageSize: 20, includeArtifacts: true, pageToken };
-    const page = await read(pageToken ? 'earlier' : 'newest', (signal) => call('ListTasks', params, signal), away);
+    const page = await readPage(pageToken ? 'earlier' : 'newest', params, away);
     if (!page) return;
     above(() => {
       (page.tasks ?? []).forEach(place);
@@ -193,7 +193,7 @@ async function loadContext(pageToken) {
     });
     conversation.more = page.nextPageToken;
     $('earlier').hidden = !conversation.more;
-    if (!conversation.tasks.length) $('opening').textContent = words.gone;
+    if (!conversation.tasks.length) $('opening').textContent = conversation.more ? words.notNewest : words.gone;
     $('opening').hidden = conversation.tasks.length > 0;
     resend();
     remember();

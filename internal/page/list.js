@@ -29,13 +29,31 @@ function trouble(what, message) {
   drawRecent();
 }
 
+// emptyPages is how many pages without tasks are read before the reader is asked whether to go on: the server looks at so many tasks
+// for each, whatever the filter.
+const emptyPages = 20;
+
+// readPage returns a page of tasks, the first that has some.
+function readPage(kind, params, away) {
+  let { pageToken } = params;
+  let empty = 0;
+  const ask = async (signal) => {
+    for (;;) {
+      const page = await call('ListTasks', { ...params, pageToken }, signal);
+      if (page.tasks?.length || !page.nextPageToken || ++empty >= emptyPages) return page;
+      pageToken = page.nextPageToken;
+    }
+  };
+  return read(kind, ask, away);
+}
+
 // showRecent asks for the newest tasks, or, with a page token, for older ones.
 async function showRecent(pageToken) {
   const state = $('filter-state').value;
   const params = { pageSize: 30, historyLength: 20, pageToken };
   if (state) params.status = `TASK_STATE_${state.toUpperCase().replaceAll('-', '_')}`;
   try {
-    const page = await read('list', (signal) => call('ListTasks', params, signal), ({ message }) => trouble('list', message));
+    const page = await readPage('list', params, ({ message }) => trouble('list', message));
     if (!page) return;
     for (const { id, contextId, status, history } of page.tasks ?? []) {
       const begin = history?.find((message) => message.role === 'ROLE_USER' && firstWords(message));
@@ -60,7 +78,7 @@ function drawRecent() {
   const shown = all.filter((c) => (!filter || c.title.toLowerCase().includes(filter)) && (!state || c.states.has(state)));
   const focused = document.activeElement?.dataset.context;
   $('recent').replaceChildren(...shown.map(recentConversation));
-  $('recent-note').textContent = troubles.list || troubles.card || (shown.length ? '' : all.length ? words.noneSuch : words.none);
+  $('recent-note').textContent = troubles.list || troubles.card || (shown.length ? '' : all.length ? words.noneSuch : nextPage ? words.noneNewest : words.none);
   if (focused) $('recent').querySelector(`[data-context="${CSS.escape(focused)}"]`)?.focus();
   retitle();
 }

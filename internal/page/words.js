@@ -55,6 +55,8 @@ const words = {
   opening: 'Opening the conversation …',
   gone: 'This conversation is not here. It may have expired, or be another caller’s.',
   earlier: 'Earlier messages',
+  notNewest: 'This conversation is not among the newest. “Earlier messages” looks further back.',
+  noneNewest: 'None among the newest. “Older” looks further back.',
   conversationOf: (agent) => `Conversation with ${agent}`,
 
   // A message on its way.

@@ -421,7 +421,7 @@ func testHead(t *testing.T, s Store) {
 	must(t, s.Put(t.Context(), h, NewConfig(h, "c", "https://example.com")))
 	wantPush(h, true)
 	must(t, lease.Append(t.Context(), 2, []tasklog.Entry{tasklogtest.Status(h, a2a.TaskStateWorking, "")}))
-	lease.Close()
+	lease.Close(t.Context())
 	wantPush(h, true)
 
 	h, first := tasklogtest.NewTask()

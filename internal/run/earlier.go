@@ -13,8 +13,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// remembered is how far back [Earlier] looks. A store may have to look at all tasks of the caller since then to find those of a
-// context.
+// remembered is how far back [Earlier] looks.
 const remembered = 7 * 24 * time.Hour
 
 // maxEarlier is how much JSON the tasks have together that [Earlier] returns, and how many values, which take far more memory.
@@ -31,25 +30,20 @@ const loadAtOnce = 4
 type runKey struct{}
 
 // Earlier returns to an executor, whose context ctx is, the conversation before its task: the last tasks of the same caller,
-// tenant and context, n at most, and of them 16 MB and 100,000 values, the oldest first. Those that go on are not among them, nor those
-// without a change for a week. The store may show a task here a moment late.
+// tenant and context, by when they were created, n at most, and of them 16 MB and 100,000 values, the oldest first. Those that
+// go on are not among them, nor those without a change for a week. Where the context began with the task, nothing is read.
 func Earlier(ctx context.Context, n int) ([]*a2a.Task, error) {
 	r, _ := ctx.Value(runKey{}).(*Run)
-	if r == nil {
-		return nil, nil // the executor runs elsewhere
+	if r == nil || r.turn.Head.Begins && r.turn.Context.StoredTask == nil {
+		return nil, nil // the executor runs elsewhere, or nobody knew of the context before
 	}
 	h, l := r.turn.Head, r.runner.Store
-	filter := tasklog.Filter{Scope: h.Scope, ContextID: h.ContextID, Since: time.Now().Add(-remembered)}
-	var ids []a2a.TaskID
-	err := l.List(ctx, filter, tasklog.Position{}, func(p tasklog.Position) bool {
-		if p.ID != h.ID {
-			ids = append(ids, p.ID)
-		}
-		return len(ids) < n
-	})
+	ids, err := l.InContext(ctx, h.Scope, h.ContextID, n+1)
 	if err != nil {
 		return nil, err
 	}
+	ids = slices.DeleteFunc(ids, func(id a2a.TaskID) bool { return id == h.ID })
+	ids = ids[:min(n, len(ids))]
 	var tasks []*a2a.Task // the last first
 	var size tasklog.Size
 	for full := false; len(ids) > 0 && !full; ids = ids[min(loadAtOnce, len(ids)):] {
@@ -69,7 +63,12 @@ func Earlier(ctx context.Context, n int) ([]*a2a.Task, error) {
 	return tasks, nil
 }
 
-// loadEnded loads the tasks, at the same time, and returns those that have ended. Those for which there is no memory are left out.
+// recent reports whether the task has changed within the time that is remembered.
+func recent(t *a2a.Task) bool {
+	return t.Status.Timestamp != nil && time.Since(*t.Status.Timestamp) <= remembered
+}
+
+// loadEnded loads the tasks, at the same time, and returns those that have ended, and not long ago. Those for which there is no memory are left out.
 func loadEnded(ctx context.Context, l tasklog.Log, ids []a2a.TaskID) ([]*a2a.Task, error) {
 	tasks, errs := make([]*a2a.Task, len(ids)), make([]error, len(ids))
 	ctx, account := memory.Open(ctx)
@@ -82,7 +81,7 @@ func loadEnded(ctx context.Context, l tasklog.Log, ids []a2a.TaskID) ([]*a2a.Tas
 			case errors.Is(err, tasklog.ErrNotFound), errors.Is(err, memory.ErrFull): // it has expired, or is too long
 			case err != nil:
 				errs[i] = err
-			case s.Task.Status.State.Terminal():
+			case s.Task.Status.State.Terminal() && recent(s.Task):
 				tasks[i] = s.Task
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,6 +87,41 @@ func TestEarlier(t *testing.T) {
 			t.Errorf("after a week, got %s", got)
 		}
 	})
+}
+
+// TestEarlierBegins checks that an executor whose task begins the context has nothing looked up, before another turn.
+func TestEarlierBegins(t *testing.T) {
+	for _, test := range []struct {
+		begins, continued bool
+		want              int32
+	}{{true, false, 0}, {true, true, 1}, {false, false, 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			var looked atomic.Int32
+			l := tasklogtest.Faulty(new(memlog.Log), tasklogtest.Fault{Op: "InContext", Do: func(context.Context, tasklog.Op) error {
+				looked.Add(1)
+				return nil
+			}})
+			h, first := tasklogtest.NewTask()
+			h.Begins = test.begins
+			turn := create(t, l, h, first)
+			if test.continued {
+				turn.Context.StoredTask = &a2a.Task{ID: h.ID, ContextID: h.ContextID}
+			}
+			r := runner(l, io.Discard, executor(
+				func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+					if tasks, err := run.Earlier(ctx, 9); len(tasks) > 0 || err != nil {
+						t.Errorf("got %v, %v", tasks, err)
+					}
+					yield(status(ec, a2a.TaskStateCompleted), nil)
+				}))
+			if err := r.Start(t.Context(), turn, run.Nobody).Wait(); err != nil {
+				t.Fatal(err)
+			}
+			if got := looked.Load(); got != test.want {
+				t.Errorf("%+v: looked %d times", test, got)
+			}
+		})
+	}
 }
 
 // TestEarlierElsewhere checks that an executor that runs on another server has no conversation.

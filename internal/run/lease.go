@@ -27,6 +27,9 @@ const (
 	// renewWithin is how long a renewal may take, or asking: a holder whose request hangs has to look at its clock.
 	renewWithin = 3 * time.Second
 
+	// closeMargin is how long before the deadline of its invocation a run no longer waits for the index to be told.
+	closeMargin = time.Second
+
 	// renewAgain is how long after a renewal that failed the next is tried, at least: a store in trouble is asked less, not more.
 	renewAgain = time.Second
 )
@@ -52,6 +55,16 @@ func (u *until) check() error {
 		return errSuperseded
 	}
 	return nil
+}
+
+// closeLease closes a lease, in time for the deadline of its invocation, which may be zero for none.
+func closeLease(ctx context.Context, l tasklog.Lease, deadline time.Time) {
+	if ctx = context.WithoutCancel(ctx); !deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-closeMargin))
+		defer cancel()
+	}
+	l.Close(ctx)
 }
 
 // keepLease renews the lease until ctx is done, and interrupts the executor when the task is to be canceled. If the lease is

@@ -201,7 +201,8 @@ func (r *Runner) interrupted(ctx context.Context, t Turn) (err error) {
 		return err
 	}
 	a := tasklog.NewAppender(ctx, tasklog.AppenderConfig{Lease: t.Lease, Fold: t.Fold})
-	defer t.Lease.Close()
+	deadline, _ := ctx.Deadline()
+	defer closeLease(ctx, t.Lease, deadline)
 	return errors.Join(a.Add(tasklog.NewEntry(event, data)), a.Close())
 }
 

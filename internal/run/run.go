@@ -286,7 +286,7 @@ func (r *Run) run(ctx context.Context) {
 	if handOver && r.err == nil {
 		r.handOver(ctx)
 	}
-	r.turn.Lease.Close()
+	closeLease(ctx, r.turn.Lease, deadline)
 	if joined := (interface{ Unwrap() []error })(nil); errors.Is(r.err, errSuperseded) && errors.As(r.err, &joined) {
 		// Nobody else is told the cause: others go on with the task.
 		r.runner.Logger.ErrorContext(ctx, "lease lost while the log could not be written", "task", r.turn.Head.ID, "error", r.err)

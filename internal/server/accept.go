@@ -157,7 +157,8 @@ func (r *request) create(ctx context.Context) (*begun, *tasklog.Snapshot, error)
 		return nil, nil, err
 	}
 	seed := []string{m.ContextID, m.ID, string(parts)}
-	if m.ContextID == "" {
+	begins := m.ContextID == ""
+	if begins {
 		m.ContextID = k.id(r.scope, append(seed, "context")...)
 	}
 	id := func(generation int) a2a.TaskID {
@@ -165,7 +166,7 @@ func (r *request) create(ctx context.Context) (*begun, *tasklog.Snapshot, error)
 	}
 	for generation := 0; ; {
 		m.TaskID = id(generation)
-		b, err := r.createAs(ctx)
+		b, err := r.createAs(ctx, begins && generation == 0) // later ones have the first's context
 		if err == nil {
 			return b, nil, nil
 		}
@@ -228,12 +229,13 @@ func (s *Server) outlived(t *a2a.Task) bool {
 	return s.JoinWindow < 0 || time.Since(*ended) > cmp.Or(s.JoinWindow, DefaultJoinWindow)
 }
 
-// createAs creates the task that the message names.
-func (r *request) createAs(ctx context.Context) (*begun, error) {
+// createAs creates the task that the message names, with which its context may begin.
+func (r *request) createAs(ctx context.Context, begins bool) (*begun, error) {
 	now := time.Now()
 	h := tasklog.Head{
 		ID: r.message.TaskID, ContextID: r.message.ContextID, Scope: r.scope,
-		Expires: now.Truncate(time.Second).Add(r.Retention), Push: r.claim.Push,
+		Expires: now.Truncate(time.Second).Add(r.Retention), Begins: begins,
+		Push: r.claim.Push,
 	}
 	task := a2a.NewSubmittedTask(a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}, r.message)
 	task.Status.Timestamp = &now

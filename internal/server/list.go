@@ -23,6 +23,9 @@ const (
 	defaultPage = 50
 	maxPage     = 100
 
+	// looksPerPage is how often a page looks for tasks, if those that were found are not as the index has them.
+	looksPerPage = 2
+
 	// loadAtOnce is how many tasks of a page are loaded at the same time, each of which is in memory as a whole until it is trimmed.
 	loadAtOnce = 8
 )
@@ -36,10 +39,10 @@ const (
 	maxPageValues = 100_000
 )
 
-// page is what a page token says. It belongs to the list that it comes from, and shows nothing that the list has not.
+// page is what a page token says. It belongs to the list that it comes from, and shows nothing that is not the caller's.
 type page struct {
-	Time  int64      `json:"t"` // of the last task shown, in milliseconds since 1970
-	ID    a2a.TaskID `json:"i"` // of the last task shown
+	Time  int64      `json:"t"` // of the last task looked at, in milliseconds since 1970
+	ID    a2a.TaskID `json:"i"` // of the last task looked at
 	Total int        `json:"n"`
 	Seal  []byte     `json:"s"` // see keyed.seal
 }
@@ -47,6 +50,9 @@ type page struct {
 // ListTasks implements specification 3.1.4. The tasks are in the order in which they reached their states; those on a page by the
 // times that they show. Each task is shown once at most; one that changes meanwhile is at the beginning of the list, where the
 // next reader finds it. TotalSize is counted for the first page, and stays.
+//
+// What a page reads is bounded, whatever the filter: see [tasklog.Index]. So it may have fewer tasks than were asked for, or none,
+// and a token; and TotalSize is of the newest tasks alone, if there are too many to look at.
 func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequest) (*a2a.ListTasksResponse, error) {
 	size := cmp.Or(req.PageSize, defaultPage) // who asks for none is refused where the request is decoded
 	switch {
@@ -73,30 +79,22 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 	if err != nil {
 		return nil, err
 	}
+	look := s.alive(filter)
 
 	list := &a2a.ListTasksResponse{Tasks: []*a2a.Task{}, TotalSize: from.Total, PageSize: size}
 	var at tasklog.Position
 	if from.ID != "" {
 		at = tasklog.Position{Time: time.UnixMilli(from.Time), ID: from.ID}
 	}
-	more, full, used := true, false, tasklog.Size{}
-	for more && len(list.Tasks) < size {
-		var found []tasklog.Position
-		missing := size - len(list.Tasks)
-		more = false
-		err := s.Store.List(ctx, filter, at, func(p tasklog.Position) bool {
-			if len(found) == missing {
-				more = true // there is one more
-				return false
-			}
-			found = append(found, p)
-			return true
-		})
+	more, used := true, tasklog.Size{}
+	for looks := 0; more && len(list.Tasks) < size && looks < looksPerPage; looks++ {
+		found, err := s.Store.List(ctx, look, at, size-len(list.Tasks))
 		if err != nil {
 			return nil, err
 		}
-		for i := 0; i < len(found) && !full; i += loadAtOnce {
-			few := found[i:min(i+loadAtOnce, len(found))]
+		full := false
+		for i := 0; i < len(found.Found) && !full; i += loadAtOnce {
+			few := found.Found[i:min(i+loadAtOnce, len(found.Found))]
 			tasks, err := s.loadAll(ctx, few, filter, req, used)
 			if err != nil {
 				return nil, err
@@ -110,8 +108,11 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 			full = len(tasks) < len(few)
 		}
 		if full {
-			more = true
 			break
+		}
+		more = found.More
+		if at = found.Looked; len(found.Found) == 0 {
+			break // it has looked at all that it may
 		}
 	}
 	if more {
@@ -119,6 +120,15 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 	}
 	slices.SortStableFunc(list.Tasks, func(a, b *a2a.Task) int { return statusTime(b).Compare(statusTime(a)) })
 	return list, nil
+}
+
+// alive returns the filter without the tasks that have expired for certain, which the index keeps for some time: none lives longer
+// than since the status that is older than that.
+func (s *Server) alive(f tasklog.Filter) tasklog.Filter {
+	if begin := time.Now().Add(-s.Retention); f.Since.Before(begin) {
+		f.Since = begin
+	}
+	return f
 }
 
 // states are those of the specification, 4.1.3.
@@ -230,7 +240,7 @@ func statusTime(t *a2a.Task) time.Time {
 // page returns what the token says, or the first page of the list.
 func (s *Server) page(ctx context.Context, k keyed, token string, f tasklog.Filter) (page, error) {
 	if token == "" {
-		n, err := s.Store.Count(ctx, f)
+		n, err := s.Store.Count(ctx, s.alive(f))
 		return page{Total: n}, err
 	}
 	var p page

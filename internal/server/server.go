@@ -80,7 +80,7 @@ func (s *Server) SendMessage(ctx context.Context, c Caller, req *a2a.SendMessage
 	case joined != nil:
 		task, err = s.await(ctx, joined)
 	case immediately:
-		begun.turn.Lease.Close()
+		begun.turn.Lease.Close(ctx)
 		id := begun.turn.Head.ID
 		if err := s.Runner.Invoke(ctx, id); err != nil { // the sweeper will
 			s.Runner.Logger.ErrorContext(ctx, "invoking worker", "task", id, "error", err)

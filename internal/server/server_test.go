@@ -220,6 +220,51 @@ func TestRoomForMessages(t *testing.T) {
 	}
 }
 
+// late is a store whose index is late: it lists tasks that are not in the state any more.
+type late struct {
+	*sick
+	loads *atomic.Int32
+}
+
+func (l late) List(ctx context.Context, f tasklog.Filter, after tasklog.Position, limit int) (tasklog.Page, error) {
+	f.State = ""
+	return l.sick.List(ctx, f, after, limit)
+}
+
+func (l late) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
+	l.loads.Add(1)
+	return l.sick.Load(ctx, id)
+}
+
+// TestPageLooks checks that a page loads a bounded number of tasks, be they as the filter wants them or not, and says where
+// the list goes on.
+func TestPageLooks(t *testing.T) {
+	s, l := newServer()
+	const n, size = 30, 5
+	for range n {
+		send(t, s, message("", "x"), a2a.TaskStateInputRequired)
+	}
+	loads := new(atomic.Int32)
+	s.Store = late{l, loads}
+	pages := 0
+	for token := ""; pages == 0 || token != ""; pages++ {
+		loads.Store(0)
+		list, err := s.ListTasks(t.Context(), caller, &a2a.ListTasksRequest{
+			PageSize: size, Status: a2a.TaskStateCompleted, PageToken: token,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := loads.Load(); n != 2*size || len(list.Tasks) > 0 {
+			t.Errorf("a page has %d tasks of %d that were loaded, want none of %d", len(list.Tasks), n, 2*size)
+		}
+		token = list.NextPageToken
+	}
+	if pages != n/size/2 {
+		t.Errorf("the list has %d pages", pages)
+	}
+}
+
 // TestPageBytes checks that a page of a list ends when it has 4 MB, that none is empty, and that all tasks are on one.
 func TestPageBytes(t *testing.T) {
 	s, _ := newServer()

@@ -117,9 +117,14 @@ func (h hooked) Poll(ctx context.Context, id a2a.TaskID, after int64, stale bool
 	return Get(ctx, h.hooks, Op{Name: "Poll", ID: id}, func() (Polled, error) { return h.store.Poll(ctx, id, after, stale) })
 }
 
-func (h hooked) List(ctx context.Context, f Filter, after Position, yield func(Position) bool) error {
+func (h hooked) List(ctx context.Context, f Filter, after Position, limit int) (Page, error) {
 	op := Op{Name: "List", Scope: f.Scope}
-	return h.hooks.Call(ctx, op, func() error { return h.store.List(ctx, f, after, yield) })
+	return Get(ctx, h.hooks, op, func() (Page, error) { return h.store.List(ctx, f, after, limit) })
+}
+
+func (h hooked) InContext(ctx context.Context, s Scope, contextID string, limit int) ([]a2a.TaskID, error) {
+	op := Op{Name: "InContext", Scope: s}
+	return Get(ctx, h.hooks, op, func() ([]a2a.TaskID, error) { return h.store.InContext(ctx, s, contextID, limit) })
 }
 
 func (h hooked) Count(ctx context.Context, f Filter) (int, error) {
@@ -166,7 +171,7 @@ func (h hookedLease) SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq
 	return h.hooks.Call(ctx, h.named("SaveSnapshot"), func() error { return h.lease.SaveSnapshot(ctx, seq, lines) })
 }
 
-func (h hookedLease) Close() { h.lease.Close() }
+func (h hookedLease) Close(ctx context.Context) { h.lease.Close(ctx) }
 
 func (h hookedLease) Release(ctx context.Context) error {
 	return h.hooks.Call(ctx, h.named("Release"), func() error { return h.lease.Release(ctx) })

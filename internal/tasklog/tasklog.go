@@ -78,6 +78,8 @@ type Head struct {
 	Scope     Scope
 	// Expires is when the life of the task and of all its events ends, to the second: from then on it is not found.
 	Expires time.Time
+	// Begins says that the context began with this task: nobody could name its id before. See [Index.InContext].
+	Begins bool
 	// Push says that the task has push notification configurations, or has had some. [Log.Load] fills it in.
 	Push bool
 }
@@ -308,8 +310,8 @@ type Polled struct {
 // Lease is the right to append to a task's log. It is safe for concurrent use, but for two appends at a time. Its methods
 // return ErrConflict once somebody else has the lease.
 type Lease interface {
-	// Append puts events, of which there is at least one, at number first and after, all or none, and then tells the index
-	// of the state that they bring. first is the number that follows the last event. Repeating it is no error, if it was the
+	// Append puts events, of which there is at least one, at number first and after, all or none. The index is told of the
+	// state that they bring, later: see [Index]. first is the number that follows the last event. Repeating it is no error, if it was the
 	// last append. A terminal state is always that of the last event: nothing is appended after it.
 	Append(ctx context.Context, first int64, entries []Entry) error
 
@@ -328,21 +330,32 @@ type Lease interface {
 	// and Renew return ErrConflict.
 	Release(ctx context.Context) error
 
-	// Close waits until the index has been told what was appended, or could not be told. Nothing is done with the lease
-	// after it. If it was not released, and its turn goes on, it ends by itself.
-	Close()
+	// Close tells the index what it has not been told yet, and waits until it has been told what was appended. What can't
+	// be told is tried again, for 20 s at most: until then, or until ctx is done. Nothing is done with the lease after it.
+	// If it was not released, and its turn goes on, it ends by itself.
+	Close(ctx context.Context)
 }
 
-// Index finds tasks without their ids. It may lag behind the logs, by some seconds.
+// Index finds tasks without their ids. It lags behind the logs: a task that begins is in it at once, a state in which a turn
+// ends as soon as it can be told, and any other state at the earliest 5 s after the one before, if no other has followed it
+// by then. So a list may show the state before for so long, and a list of those in a state may leave the task out.
+//
+// What a call reads does not grow with the tasks that there are.
 type Index interface {
-	// List calls yield with the tasks that match the filter, newest status first, from the place after the position on, or
-	// from the newest if that is zero, until yield returns false. It may show tasks that the filter no longer lets pass,
-	// and a position that has been another's for some seconds. A task that changes while the list is read moves to its
-	// beginning: a caller that has read on misses it there.
-	List(ctx context.Context, f Filter, after Position, yield func(Position) bool) error
+	// List returns the first tasks, limit at most, that match the filter, newest status first: those after the position, or
+	// from the newest on, if that is zero. A store in which looking costs something looks at no more than some thousands,
+	// and may find fewer than there are, or none: then there is more after the position up to which it has looked. It may
+	// show tasks that the filter no longer lets pass, and a position that has been another's for some seconds. A task that
+	// changes while the list is read moves to its beginning: a caller that has read on misses it there.
+	List(ctx context.Context, f Filter, after Position, limit int) (Page, error)
 
-	// Count returns how many tasks List would show from the newest on.
+	// Count returns how many tasks there are that List would show. If there are more than some thousands to look at, it
+	// counts among the newest of them.
 	Count(ctx context.Context, f Filter) (int, error)
+
+	// InContext returns the last tasks that were created in a context, limit at most, the newest first. It does not lag. It
+	// may return tasks that have expired, or were never there.
+	InContext(ctx context.Context, s Scope, contextID string, limit int) ([]a2a.TaskID, error)
 
 	// Looks are those at the tasks that have not reached a final state: when their lease ends as it was given, or, if they
 	// were left to a worker, at once.
@@ -351,6 +364,16 @@ type Index interface {
 	// Settle tells the index what it has missed of a task that is in a final state and not busy, so that nobody looks at it
 	// any more. If somebody has acquired the task since, it does nothing.
 	Settle(ctx context.Context, s *Snapshot) error
+}
+
+// Page is a part of a list.
+type Page struct {
+	// Found are the tasks, newest status first.
+	Found []Position
+	// Looked is the position up to which the list was looked at.
+	Looked Position
+	// More says whether there may be more after it.
+	More bool
 }
 
 // Store is all that a store of tasks does.

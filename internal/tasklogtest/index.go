@@ -64,11 +64,12 @@ func checkIndex(t *testing.T, s tasklog.Store, h tasklog.Head, state a2a.TaskSta
 		f := tasklog.Filter{Scope: h.Scope, ContextID: h.ContextID, State: listed}
 		n, err := s.Count(t.Context(), f)
 		must(t, err)
+		all, err := All(t.Context(), s, f)
+		must(t, err)
 		var ids []a2a.TaskID
-		must(t, s.List(t.Context(), f, tasklog.Position{}, func(p tasklog.Position) bool {
+		for _, p := range all {
 			ids = append(ids, p.ID)
-			return true
-		}))
+		}
 		if want := listed == state; n == 1 != want || slices.Contains(ids, h.ID) != want || len(ids) != n {
 			t.Errorf("the task is %s; %d are counted as %s, and listed are %v", state, n, listed, ids)
 		}
@@ -88,7 +89,7 @@ func testUnfinished(t *testing.T, s tasklog.Store) {
 	if mustLoad(t, s, h.ID).Busy() {
 		t.Error("a task that waits for input is busy")
 	}
-	lease.Close()
+	lease.Close(t.Context())
 	checkIndex(t, s, h, a2a.TaskStateInputRequired, false)
 
 	lease = mustAcquire(t, s, h.ID, by("two"))
@@ -96,12 +97,12 @@ func testUnfinished(t *testing.T, s tasklog.Store) {
 		t.Error("a task that was acquired for its next turn is finished, or not busy")
 	}
 	must(t, lease.Append(t.Context(), 4, working(h, "")), lease.Release(t.Context()))
-	lease.Close()
+	lease.Close(t.Context())
 	checkIndex(t, s, h, a2a.TaskStateWorking, true)
 	lease = mustAcquire(t, s, h.ID, by("three"))
 	must(t, lease.Append(t.Context(), 5, working(h, "")),
 		lease.Append(t.Context(), 6, waits), lease.Append(t.Context(), 6, waits))
-	lease.Close()
+	lease.Close(t.Context())
 	checkIndex(t, s, h, a2a.TaskStateInputRequired, false)
 
 	// The append that ended a turn is repeated in the next turn, whose holder has not told the
@@ -110,8 +111,8 @@ func testUnfinished(t *testing.T, s tasklog.Store) {
 	must(t, late.Append(t.Context(), 7, working(h, "")), late.Append(t.Context(), 8, waits))
 	next := mustAcquire(t, s, h.ID, by("five"))
 	must(t, next.Append(t.Context(), 9, working(h, "")), late.Append(t.Context(), 8, waits))
-	late.Close()
-	next.Close()
+	late.Close(t.Context())
+	next.Close(t.Context())
 	checkIndex(t, s, h, a2a.TaskStateWorking, true)
 	next = mustAcquire(t, s, h.ID, by("six"))
 	endTurn(t, next, h, 10)
@@ -134,12 +135,12 @@ func testSettle(t *testing.T, s tasklog.Store, h tasklog.Head) {
 
 	lease, err := s.Acquire(t.Context(), after, by("eight"))
 	must(t, err, lease.Append(t.Context(), 11, working(h, "")))
-	lease.Close()
+	lease.Close(t.Context())
 	must(t, s.Settle(t.Context(), after))
 	checkIndex(t, s, h, a2a.TaskStateWorking, true)
 	lease = mustAcquire(t, s, h.ID, by("nine"))
 	must(t, lease.Append(t.Context(), 12, in(h, a2a.TaskStateCompleted)))
-	lease.Close()
+	lease.Close(t.Context())
 	must(t, s.Settle(t.Context(), after))
 	checkIndex(t, s, h, a2a.TaskStateCompleted, false)
 	must(t, s.Settle(t.Context(), mustLoad(t, s, h.ID)))
@@ -174,7 +175,7 @@ func testUnfinishedOrder(t *testing.T, s tasklog.Store) {
 	must(t, err, released.Release(t.Context()))                   // nor does this
 	mustAcquire(t, s, moved.ID, after(40*time.Minute))
 	must(t, lease.Append(t.Context(), 2, in(ended, a2a.TaskStateCompleted)))
-	lease.Close()
+	lease.Close(t.Context())
 
 	want := []a2a.TaskID{order[2], order[1], order[5], order[3], order[0], order[4]}
 	got, err := Unfinished(t.Context(), s)
@@ -242,7 +243,7 @@ func testPostponed(t *testing.T, s tasklog.Store) {
 		t.Errorf("it was asked for %d times since it was acquired, %v", lease.Asked, err)
 	}
 	must(t, held.Append(t.Context(), 2, in(h, a2a.TaskStateCompleted)))
-	held.Close()
+	held.Close(t.Context())
 	if moved, err := s.Postpone(t.Context(), tasklog.Look{ID: h.ID, Due: end}, next); moved || err != nil {
 		t.Errorf("postponed though it has ended: %t, %v", moved, err)
 	}

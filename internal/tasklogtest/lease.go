@@ -133,7 +133,7 @@ func testLeftToWorker(t *testing.T, s tasklog.Store) {
 	refused(t, "leaving to a worker what somebody else has left", err)
 	message := in(h, a2a.TaskStateSubmitted)
 	must(t, left.Append(t.Context(), 3, message), left.Append(t.Context(), 3, message), again.Append(t.Context(), 3, message))
-	left.Close()
+	left.Close(t.Context())
 	seen = checkLease(t, s, h, tasklog.LeaseInfo{Epoch: 3, Seq: 2})
 	if !unfinished(t, s, h) || seen.Busy() || seen.Seq != 3 {
 		t.Errorf("a turn that was left to a worker: unfinished is %t, busy is %t", unfinished(t, s, h), seen.Busy())

@@ -178,7 +178,7 @@ func testReleased(t *testing.T, s tasklog.Store) {
 	}
 	end := in(h, a2a.TaskStateInputRequired)
 	must(t, lease.Append(t.Context(), 5, end))
-	lease.Close()
+	lease.Close(t.Context())
 	if seen := mustLoad(t, s, h.ID); seen.Busy() {
 		t.Error("a task that waits for input is busy")
 	}

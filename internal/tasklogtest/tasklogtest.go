@@ -60,6 +60,7 @@ func Test(t *testing.T, open func(t *testing.T) tasklog.Store) {
 		{"Postponed", testPostponed, true},
 		{"Places", testPlaces, true},
 		{"List", testList, false},
+		{"InContext", testInContext, true},
 		{"Secret", testSecret, false},
 	}
 	for _, test := range tests {
@@ -183,7 +184,7 @@ func mustAcquire(t *testing.T, s tasklog.Store, id a2a.TaskID, c tasklog.Claim) 
 func endTurn(t *testing.T, l tasklog.Lease, h tasklog.Head, seq int64) {
 	t.Helper()
 	must(t, l.Append(t.Context(), seq, in(h, a2a.TaskStateInputRequired)))
-	l.Close()
+	l.Close(t.Context())
 }
 
 // checkEvents fails the test unless events are those of want, which follow number after.

@@ -17,6 +17,7 @@ import (
 	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/page"
+	"a2alambda/internal/tasklog"
 	"a2alambda/localtest/client"
 )
 
@@ -69,7 +70,11 @@ func (p paced) demo() *demoagent.Executor {
 }
 
 func servePage(t *testing.T, x a2asrv.AgentExecutor) *httptest.Server {
-	host := hosttest.New(new(memlog.Log), x, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	return servePageOf(t, new(memlog.Log), x)
+}
+
+func servePageOf(t *testing.T, l tasklog.Store, x a2asrv.AgentExecutor) *httptest.Server {
+	host := hosttest.New(l, x, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	host.Page = page.New()
 	s := httptest.NewServer(a2ahttp.New(host))
 	t.Cleanup(s.Close)

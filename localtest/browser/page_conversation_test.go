@@ -1,13 +1,17 @@
 package browser
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/chromedp/chromedp"
 
+	"a2alambda/internal/memlog"
+	"a2alambda/internal/tasklog"
 	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/emulator"
@@ -115,6 +119,58 @@ func TestPageRecent(t *testing.T) {
 	eval[chromedp.Void](b, `(() => { const e = document.querySelector('#filter'); e.value = ''; e.dispatchEvent(new Event('input')) })()`)
 	eval[chromedp.Void](b, `(() => { const e = document.querySelector('#filter-state'); e.value = 'input-required'; e.dispatchEvent(new Event('change')) })()`)
 	b.becomes(`$all('#recent a')`, `["What should I process?\nwaits for you\n`+eval[string](b, `$text('#recent time')`)+`"]`)
+}
+
+// sparse is a store that looks at one task for each page of a list, as one with very many tasks seems to.
+type sparse struct{ *memlog.Log }
+
+func (s sparse) List(ctx context.Context, f tasklog.Filter, after tasklog.Position, limit int) (tasklog.Page, error) {
+	page, err := s.Log.List(ctx, tasklog.Filter{Scope: f.Scope}, after, 1)
+	if err != nil {
+		return page, err
+	}
+	found, err := s.Log.List(ctx, f, after, 1)
+	if len(found.Found) == 0 || !slices.Equal(page.Found, found.Found) {
+		page.Found = nil
+	}
+	return page, err
+}
+
+// TestPageSparse finds what is behind empty pages of the list: by itself if they are few, and else if the user asks.
+func TestPageSparse(t *testing.T) {
+	t.Parallel()
+	quick := newPaced(t)
+	close(quick.next) // no step waits
+	base := servePageOf(t, sparse{new(memlog.Log)}, quick.demo()).URL
+	say := func(i int, text string) {
+		client.Result(t, base, "SendMessage", fmt.Sprintf(
+			`{"message":{"role":"ROLE_USER","messageId":"m%d","contextId":"c%d","parts":[{"text":%q}]}}`, i, i, text))
+	}
+	say(0, " ") // nothing to process
+	for i := range 12 {
+		say(i+1, "quick")
+	}
+	b := newBrowser(t)
+	b.open(base + "/")
+	filter := func(state string) {
+		eval[chromedp.Void](b, `(() => { const e = document.querySelector('#filter-state'); e.value = '`+state+`'; e.dispatchEvent(new Event('change')) })()`)
+	}
+	filter("input-required")
+	b.becomes(`$all('#recent .title')`, `["What should I process?"]`)
+	for i := range 20 {
+		say(i+20, "quick")
+	}
+	filter("completed")
+	b.becomes(`$all('#recent .title').length > 0`, `true`)
+	filter("input-required")
+	b.becomes(`[$all('#recent .title'), $text('#recent-note')]`, `[[],"None among the newest. “Older” looks further back."]`)
+	b.activate("Older", false)
+	b.becomes(`$all('#recent .title')`, `["What should I process?"]`)
+
+	b.open(base + "/#context=c0")
+	b.becomes(`$text('#opening')`, `"This conversation is not among the newest. “Earlier messages” looks further back."`)
+	b.activate("Earlier messages", false)
+	b.wait(`document.body.textContent.includes('What should I process?')`)
 }
 
 // TestPageKilled kills the instance that runs a task: the page finds the rest of the answer.

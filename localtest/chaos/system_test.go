@@ -119,7 +119,8 @@ func (s *system) list(ctx context.Context, records []*record) error {
 	var errs []error
 	places := map[a2a.TaskID]int{}
 	var before tasklog.Position
-	err := s.log.List(ctx, tasklog.Filter{}, tasklog.Position{}, func(p tasklog.Position) bool {
+	all, err := tasklogtest.All(ctx, s.log, tasklog.Filter{})
+	for _, p := range all {
 		if places[p.ID]++; before.ID != "" && before.Time.Before(p.Time) {
 			errs = append(errs, fmt.Errorf("list: task %s of %v comes after %s of %v", p.ID, p.Time, before.ID, before.Time))
 		}
@@ -128,8 +129,7 @@ func (s *system) list(ctx context.Context, records []*record) error {
 		if err != nil || !task.Task.Status.State.Terminal() || !task.Task.Status.Timestamp.Equal(p.Time) {
 			errs = append(errs, fmt.Errorf("list: task %s has the place of %v and is %+v, %v", p.ID, p.Time, task, err))
 		}
-		return true
-	})
+	}
 	n, countErr := s.log.Count(ctx, tasklog.Filter{})
 	if n != len(places) {
 		errs = append(errs, fmt.Errorf("list: %d tasks listed, %d counted", len(places), n))

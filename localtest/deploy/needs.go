@@ -27,7 +27,7 @@ var Needs = slices.Concat(
 		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putPart"}, ""},
 		{"AgentFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"AgentFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
-		{"AgentFunction", "dynamodb:DeleteItem", "table", []string{"dynamolog.Delete"}, ""},
+		{"AgentFunction", "dynamodb:DeleteItem", "table", []string{"dynamolog.Delete", "dynamolog.deleteInContext"}, ""},
 		{"AgentFunction", "dynamodb:Query", "table/index/owner", []string{"dynamolog.listQuery"}, ""},
 		{"AgentFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, ""},
 

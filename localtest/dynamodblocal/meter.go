@@ -74,6 +74,8 @@ func (m *Meter) handle(
 		u.Writes, p.ReturnConsumedCapacity = 1, total
 	case *dynamodb.UpdateItemInput:
 		u.Writes, p.ReturnConsumedCapacity = 1, total
+	case *dynamodb.DeleteItemInput:
+		u.Writes, p.ReturnConsumedCapacity = 1, total
 	case *dynamodb.QueryInput:
 		p.ReturnConsumedCapacity, consistent = total, p.ConsistentRead
 	case *dynamodb.GetItemInput:
@@ -103,6 +105,8 @@ func (m *Meter) handle(
 			u.Write = *r.ConsumedCapacity.CapacityUnits
 		case *dynamodb.UpdateItemOutput:
 			u.Write = *r.ConsumedCapacity.CapacityUnits
+		case *dynamodb.DeleteItemOutput:
+			u.Write = max(1, *r.ConsumedCapacity.CapacityUnits)
 		case *dynamodb.QueryOutput:
 			u.Read = max(least, *r.ConsumedCapacity.CapacityUnits)
 		case *dynamodb.GetItemOutput:

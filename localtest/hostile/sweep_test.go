@@ -82,7 +82,7 @@ func TestSweepMany(t *testing.T) {
 	if err := lease.Append(t.Context(), 2, []tasklog.Entry{tasklogtest.Status(h, a2a.TaskStateCompleted, "")}); err != nil {
 		t.Fatal(err)
 	}
-	lease.Close()
+	lease.Close(t.Context())
 	if _, err := dynamodblocal.Tasks(t.Context(), db, table, healthy, items, nil); err != nil {
 		t.Fatal(err)
 	}

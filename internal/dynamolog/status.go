@@ -1,0 +1,185 @@
+package dynamolog
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/tasklog"
+)
+
+const (
+	// statusLag is the least time between two states that a head is told, but for one in which a turn ends: each takes two
+	// write units from a key of the owner's list, and most tasks bring several in a few seconds.
+	statusLag = 5 * time.Second
+
+	// A final state that could not be told is told again for finalFor, less and less often, as a [tasklog.Appender] does
+	// with events: the sweeper has to look at a task that is unfinished by its head.
+	finalFor   = 20 * time.Second
+	finalFirst = 50 * time.Millisecond
+	finalMost  = 2 * time.Second
+
+	// tellWithin is how long one try may take.
+	tellWithin = 6 * time.Second
+
+	// longAgo is how old a status is whose time says nothing: the agent gave one of its own. Its task is listed by when the
+	// head was told, or lists would leave it out as one that has expired.
+	longAgo = time.Hour
+)
+
+// status is what a head is told of a state.
+type status struct {
+	state a2a.TaskState
+	at    time.Time // when the task got it
+	seq   int64     // of the event that brought it
+}
+
+// statusOf returns what a head says of the status.
+func statusOf(id a2a.TaskID, s status) *expression {
+	return write().set(attrState, str(string(s.state))).set(attrSeq, num(s.seq)).
+		set(attrPosition, str(position(tasklog.Position{Time: s.at, ID: id})))
+}
+
+// tell tells the head of a status, and the lease that a request to cancel has had its chance. The log is already right if it
+// fails.
+func (h *lease) tell(ctx context.Context, s status) error {
+	if now := time.Now(); now.Sub(s.at) > longAgo {
+		s.at = now
+	}
+	e := statusOf(h.head.ID, s).when("attribute_exists(?) AND ? < ?", attrPK, attrSeq, num(s.seq))
+	if tasklog.Final(s.state) {
+		e.remove(attrRunning)
+	}
+	_, _, err := h.log.update(ctx, h.head.ID, skHead, e)
+	if tasklog.Final(s.state) && !s.state.Terminal() && h.cancel.Load() {
+		// The turn has ended in another way. The next one is not meant.
+		_, _, errLease := h.log.update(ctx, h.head.ID, skLease,
+			write().remove(attrCancel).when("attribute_not_exists(?) OR ? = ?", attrWriter, attrWriter, str(h.writer)))
+		err = errors.Join(err, errLease)
+	}
+	return err
+}
+
+// teller tells a head of the states of its task, while the next events are appended. A final state is told at once, until it
+// is told. Any other waits until statusLag after the last that was told, and is not told if another comes meanwhile.
+type teller struct {
+	lag  time.Duration
+	tell func(context.Context, status) error
+
+	stopped context.Context // done when nothing is to be told any more
+	stop    context.CancelFunc
+	telling sync.WaitGroup
+
+	mu      sync.Mutex
+	told    time.Time // when something was told last
+	pending *status   // what waits, or nil
+	ctx     context.Context
+	timer   *time.Timer
+	over    bool // a final state has come, or the lease is closed: nothing waits any more
+}
+
+// newTeller returns the teller of a lease. What its task is in was told when the lease was acquired.
+func newTeller(lag time.Duration, tell func(context.Context, status) error) *teller {
+	t := &teller{lag: lag, tell: tell, told: time.Now()}
+	t.stopped, t.stop = context.WithCancel(context.Background())
+	return t
+}
+
+// add has the head told of the status, in requests with the values of ctx.
+func (t *teller) add(ctx context.Context, s status) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if tasklog.Final(s.state) {
+		t.over = true
+		t.cancel()
+		t.telling.Go(func() { t.retry(ctx, s) })
+		return
+	}
+	t.over = false
+	t.wait(ctx, s)
+}
+
+// wait has the status told when its time has come. t.mu is held.
+func (t *teller) wait(ctx context.Context, s status) {
+	t.pending, t.ctx = &s, ctx
+	if t.timer == nil {
+		t.telling.Add(1)
+		t.timer = time.AfterFunc(time.Until(t.told.Add(t.lag)), t.due)
+	}
+}
+
+// cancel has nothing wait any more, and returns what has waited, or nil. t.mu is held.
+func (t *teller) cancel() *status {
+	s := t.pending
+	if t.pending = nil; t.timer != nil && t.timer.Stop() {
+		t.telling.Done()
+	}
+	t.timer = nil
+	return s
+}
+
+// due tells what waits.
+func (t *teller) due() {
+	defer t.telling.Done()
+	t.mu.Lock()
+	s, ctx := t.pending, t.ctx
+	if s != nil {
+		t.pending, t.timer, t.told = nil, nil, time.Now()
+	}
+	t.mu.Unlock()
+	if s == nil {
+		return
+	}
+	if t.try(ctx, *s) != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.pending == nil && !t.over {
+			t.wait(ctx, *s)
+		}
+	}
+}
+
+// retry tells a final status until it is told.
+func (t *teller) retry(ctx context.Context, s status) {
+	end := time.Now().Add(finalFor)
+	for pause := finalFirst; t.try(ctx, s) != nil && time.Now().Add(pause).Before(end); pause = min(2*pause, finalMost) {
+		select {
+		case <-time.After(pause/2 + rand.N(pause)): // those that were refused together come apart
+		case <-t.stopped.Done():
+			return
+		}
+	}
+}
+
+// try tells the status, once.
+func (t *teller) try(ctx context.Context, s status) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellWithin)
+	defer cancel()
+	defer context.AfterFunc(t.stopped, cancel)()
+	return t.tell(ctx, s)
+}
+
+// flush tells what waits.
+func (t *teller) flush() {
+	t.mu.Lock()
+	ctx, s := t.ctx, t.cancel()
+	t.mu.Unlock()
+	if s != nil {
+		_ = t.try(ctx, *s)
+	}
+}
+
+// close tells what waits, and waits for what is being told, until ctx is done.
+func (t *teller) close(ctx context.Context) {
+	defer t.stop()
+	defer context.AfterFunc(ctx, t.stop)()
+	t.mu.Lock()
+	t.over = true
+	t.mu.Unlock()
+	t.flush()
+	t.telling.Wait()
+}
