@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/tasklog"
@@ -44,9 +43,9 @@ func TestHooked(t *testing.T) {
 
 	args := map[reflect.Type]reflect.Value{}
 	for _, arg := range []any{
-		h, first, claim, snapshot, h.ID, int64(2), 10, tasklog.Filter{}, tasklog.Position{}, time.Now().Add(time.Hour),
+		h, first, claim, snapshot, h.ID, int64(2), tasklog.Filter{}, tasklog.Position{}, time.Now().Add(time.Hour),
 		[]tasklog.Entry{tasklogtest.Status(h, working, "")}, func(tasklog.Position) bool { return true },
-		func(a2a.TaskID) bool { return true }, tasklog.SnapshotLines(snapshot.Task),
+		tasklog.SnapshotLines(snapshot.Task), tasklog.Look{ID: h.ID}, tasklog.Place(""), 3,
 	} {
 		args[reflect.TypeOf(arg)] = reflect.ValueOf(arg)
 	}
