@@ -7,13 +7,12 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// The SDK's conversions come with gRPC, which is half of a function's binary. These do the same.
+// The SDK's conversions need gRPC, which is half of a function's binary. These do the same.
 
-// wrapped is the metadata of a data part whose data are no object, which 0.3 does not know: the part
-// has an object instead, with the data as member "value".
+// wrapped marks, in its metadata, a data part whose data are no object. 0.3 does not know these: it
+// gets an object instead, with the data as member "value".
 const wrapped = "data_part_compat"
 
-// fromPushConfig returns the configuration as 0.3 has it.
 func fromPushConfig(c *a2a.PushConfig) *legacy.TaskPushConfig {
 	converted := &legacy.TaskPushConfig{
 		Config: legacy.PushConfig{ID: c.ID, Token: c.Token, URL: c.URL},
@@ -31,11 +30,10 @@ func fromState(s a2a.TaskState) string {
 	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
 }
 
-// roles are the names of the roles in JSON-RPC.
 var roles = []string{"user", "agent"}
 
-// toRole and fromRole translate the names of roles: JSON-RPC and the protocol buffers each have
-// their own, and no name for any other role.
+// toRole and fromRole translate roles' names. JSON-RPC and protocol buffers each have their own,
+// and none for another role.
 var (
 	toRole = map[string]a2a.MessageRole{
 		"user": a2a.MessageRoleUser, "ROLE_USER": a2a.MessageRoleUser, "agent": a2a.MessageRoleAgent, "ROLE_AGENT": a2a.MessageRoleAgent,

@@ -9,7 +9,7 @@ import (
 	"a2alambda/internal/protojson"
 )
 
-// wrapTask returns the task with its data parts as 0.3 knows them: see wrap. It does not change t.
+// wrapTask returns a copy of the task with its data parts in 0.3's form: see wrap.
 func wrapTask(t *a2a.Task) *a2a.Task {
 	c := *t
 	c.Status.Message = wrapMessage(t.Status.Message)
@@ -18,7 +18,7 @@ func wrapTask(t *a2a.Task) *a2a.Task {
 	return &c
 }
 
-// wrapEvent returns the event with its data parts as 0.3 knows them.
+// wrapEvent returns the event with its data parts in 0.3's form.
 func wrapEvent(event a2a.Event) a2a.Event {
 	switch e := event.(type) {
 	case *a2a.Task:
@@ -62,8 +62,7 @@ func isBare(p *a2a.Part) bool {
 	return isData && !isObject
 }
 
-// wrap returns the part. If its data are not an object, they become a member of one, and the part's
-// metadata say so.
+// wrap returns the part. Data that are no object become a member of one; the metadata say so.
 func wrap(p *a2a.Part) *a2a.Part {
 	if !isBare(p) {
 		return p

@@ -7,8 +7,8 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// Roles and States are the names of the enums, in the order of their numbers: specification 1.0,
-// 4.1.3 and 4.1.5.
+// Roles and States are the enums' names, in the order of their numbers: specification 1.0, 4.1.3
+// and 4.1.5.
 var (
 	Roles  = []string{"ROLE_UNSPECIFIED", "ROLE_USER", "ROLE_AGENT"}
 	States = []string{
@@ -29,7 +29,7 @@ var (
 	eventFields          = FieldsOf("task", "message", "statusUpdate", "artifactUpdate")
 )
 
-// object reads one of the objects that tasks and events consist of, or else what request reads.
+// object reads an object that is part of tasks and events, or else calls request.
 func (r *Reader) object(target any) {
 	switch v := target.(type) {
 	case *a2a.Message:
@@ -70,7 +70,7 @@ func (r *Reader) part(p *a2a.Part) {
 	}
 }
 
-// Event returns the event of a StreamResponse that was stored.
+// Event returns the event of a stored StreamResponse.
 func Event(data []byte) (a2a.Event, error) {
 	var events []a2a.Event
 	r, err := stored(data)
@@ -91,7 +91,7 @@ func Event(data []byte) (a2a.Event, error) {
 	return events[0], nil
 }
 
-// Metadata returns an object without a schema that was stored.
+// Metadata returns a stored object without a schema.
 func Metadata(data []byte) (map[string]any, error) {
 	r, err := stored(data)
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
