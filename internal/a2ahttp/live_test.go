@@ -26,11 +26,20 @@ import (
 // taskOf returns the id of the one unfinished task.
 func taskOf(t *testing.T, l *memlog.Log) a2a.TaskID {
 	t.Helper()
-	ids, err := tasklogtest.Unfinished(t.Context(), l)
-	if err != nil || len(ids) != 1 {
-		t.Fatalf("unfinished tasks: %v, %v; want one", ids, err)
+	ids := unfinished(t, l)
+	if len(ids) != 1 {
+		t.Fatalf("unfinished tasks: %v, want one", ids)
 	}
 	return ids[0]
+}
+
+func unfinished(t *testing.T, l *memlog.Log) []a2a.TaskID {
+	t.Helper()
+	ids, err := tasklogtest.Unfinished(t.Context(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids
 }
 
 func rpc(method, format string, args ...any) string {
@@ -195,7 +204,7 @@ func TestCancelRacesCompletion(t *testing.T) {
 			time.Sleep(time.Duration(i) * 6 * time.Millisecond)
 			synctest.Wait()
 			var got string
-			ids, _ := tasklogtest.Unfinished(t.Context(), l)
+			ids := unfinished(t, l)
 			if len(ids) > 0 {
 				got = answer(t, instance(), rpc("CancelTask", `{"id":%q}`, ids[0]))
 			}
@@ -400,8 +409,7 @@ func TestTakenOver(t *testing.T) {
 		wg.Go(func() { alone = answer(t, handlerOf(l, t.Output(), slow(time.Second)), other) })
 		time.Sleep(1500 * time.Millisecond)
 		_, runner := handlerAndRunner(l, t.Output(), slow(time.Second))
-		ids, _ := tasklogtest.Unfinished(t.Context(), l)
-		for _, id := range ids {
+		for _, id := range unfinished(t, l) {
 			s, err := l.Load(t.Context(), id)
 			if err != nil {
 				t.Fatal(err)
