@@ -12,11 +12,12 @@ import (
 	"a2alambda/internal/check"
 )
 
-// aws is why no test here runs a command.
+// aws is the reason why no test runs a command.
 const aws = "an AWS account"
 
-// commands says of each command that a document shows in a block of its own which test runs it, or what it needs that no test has.
-// A command is that of the first entry which it begins with, after its environment variables.
+// commands says which test runs a command that a document shows in a block, or what the command
+// needs that no test has. The first entry counts that begins the command, without its environment
+// variables.
 var commands = []struct{ begins, shown string }{
 	{".ci/run", "the checks themselves"},
 	{"aws ", aws},
@@ -34,7 +35,8 @@ var commands = []struct{ begins, shown string }{
 	{"curl -N http://localhost:10000/message:stream", "TestTranscripts, internal/hosted"},
 }
 
-// TestShell checks that the shell can read each block of commands, and that each command is run by a test or says what it needs.
+// TestShell checks that the shell can read each block of commands, and that each command is run by
+// a test or says what it needs.
 func TestShell(t *testing.T) {
 	blocks := 0
 	for _, d := range documents(t) {
@@ -81,7 +83,7 @@ func checkCommand(t *testing.T, path, command string) {
 	}
 }
 
-// typed returns the commands that somebody has typed after the prompts in what a terminal shows.
+// typed returns the commands after the prompts in what a terminal shows.
 func typed(terminal string) string {
 	var b strings.Builder
 	open := false
@@ -103,7 +105,7 @@ var (
 	control    = regexp.MustCompile(`^(?:for .*|do|done|fi|\}|\w+\(\) \{|:|rm .*|openssl .*|public\(\) .*|until .*|sleep 5; )\s*`)
 )
 
-// commandsIn returns the commands of a shell script, without what is put before them: variables and loops.
+// commandsIn returns the commands of a shell script, without variables and loops before them.
 func commandsIn(script string) (all []string) {
 	script = regexp.MustCompile(`(?m)(^|\s)#.*$`).ReplaceAllString(script, "")
 	for _, line := range logicalLines(script) {
@@ -122,7 +124,7 @@ func commandsIn(script string) (all []string) {
 	return all
 }
 
-// logicalLines splits a script at the line ends that are neither in quotes nor after a backslash.
+// logicalLines splits a script at line ends that are neither in quotes nor after a backslash.
 func logicalLines(script string) (lines []string) {
 	var line strings.Builder
 	var quote rune
@@ -151,10 +153,9 @@ func logicalLines(script string) (lines []string) {
 	return append(lines, line.String())
 }
 
-// goCommand is a go command in a document.
 var goCommand = regexp.MustCompile(`go (run|test|vet|tool) ([^\n|&;` + "`" + `]*)`)
 
-// TestCommands finds go commands, also in the text, that name a package, a test or a flag that is not there.
+// TestCommands finds go commands, also in the text, whose package, test or flag does not exist.
 func TestCommands(t *testing.T) {
 	found := 0
 	for _, d := range documents(t) {
@@ -191,20 +192,16 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// goFlags are those of go test itself that the documents use, and whether a value follows.
+// goFlags are the flags of go test in the documents, and whether they have a value.
 var goFlags = map[string]bool{"v": false, "run": true, "bench": true, "benchtime": true, "timeout": true, "count": false, "race": false,
 	"fuzz": true, "fuzztime": true, "args": false}
 
-// checkWords looks for the tests and the flags that a command names.
+// checkWords checks the tests and flags that a command names.
 func checkWords(t *testing.T, path, command, dir string, words []string) {
 	t.Helper()
 	var source strings.Builder
 	for _, f := range append(goFiles(t, dir, false), goFiles(t, dir, true)...) {
-		data, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		source.Write(data)
+		source.WriteString(read(t, f))
 	}
 	for i, w := range words {
 		name, isFlag := strings.CutPrefix(w, "-")

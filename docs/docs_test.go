@@ -1,5 +1,4 @@
-// Package docs_test checks the documents: that their links lead somewhere, that their commands exist, and that what they promise is
-// what the code has.
+// Package docs_test checks that the documents' links, commands, numbers and names are right.
 package docs_test
 
 import (
@@ -13,10 +12,8 @@ import (
 	"unicode"
 )
 
-// root is the way to the root of the repository.
 const root = ".."
 
-// document is a Markdown file.
 type document struct {
 	path    string // from the root
 	text    string // without its code blocks
@@ -25,7 +22,6 @@ type document struct {
 	links   []string // as they stand there
 }
 
-// block is a fenced block of code.
 type block struct{ info, code string }
 
 var (
@@ -68,6 +64,16 @@ func documents(t *testing.T) map[string]*document {
 	return all
 }
 
+// read returns the text of a file of the repository.
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(root, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
 func parse(path, text string) *document {
 	d := &document{path: path}
 	for _, m := range fence.FindAllStringSubmatch(text, -1) {
@@ -89,7 +95,7 @@ func parse(path, text string) *document {
 	return d
 }
 
-// blank keeps of code what is not a link's.
+// blank hides a link inside code.
 func blank(s string) string { return strings.Map(func(r rune) rune { return 'x' }, s) }
 
 // anchor returns the fragment that GitHub gives to a heading.
@@ -106,7 +112,8 @@ func anchor(heading string) string {
 	}, heading)
 }
 
-// target returns the path and the fragment that a link in the document leads to, or false if that is not in the repository.
+// target returns the path and fragment of a link in the document, or false if it leaves the
+// repository.
 func (d *document) target(link string) (path, fragment string, ok bool) {
 	if strings.Contains(link, "://") || strings.HasPrefix(link, "mailto:") {
 		return "", "", false
@@ -135,24 +142,21 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestReadme keeps the README the product's face: one page.
+// TestReadme keeps the README to one page.
 func TestReadme(t *testing.T) {
-	data, err := os.ReadFile(filepath.Join(root, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := read(t, "README.md")
 	const most = 1500
-	if n := len(strings.Fields(string(data))); n > most {
+	if n := len(strings.Fields(text)); n > most {
 		t.Errorf("it has %d words, more than %d: new text goes to docs/", n, most)
 	}
-	for i, line := range strings.Split(string(data), "\n") {
-		if n := len([]rune(link.ReplaceAllString(line, "](…)"))); n > 100 { // only a URL may make it longer
+	for i, line := range strings.Split(text, "\n") {
+		if n := len([]rune(link.ReplaceAllString(line, "](…)"))); n > 100 { // without URLs
 			t.Errorf("line %d has %d columns", i+1, n)
 		}
 	}
 }
 
-// TestQuestions looks for the answers that a stranger wants: each is two clicks from the README at most.
+// TestQuestions checks that a stranger's questions are answered at most two clicks from the README.
 func TestQuestions(t *testing.T) {
 	all := documents(t)
 	reached := map[string]int{"README.md": 0} // clicks

@@ -17,13 +17,15 @@ import (
 	"testing"
 )
 
-// What can change says in a comment behind it where it comes from:
+// A fact that can change has a comment that says where it comes from:
 //
-//	15 s <!-- internal/run: LeaseTime = 15 * time.Second -->            a declaration of the code, with its value
-//	One order. <!-- TestChaos, localtest/chaos -->                      a test that fails when it no longer holds
-//	23 ms <!-- bench: a2alambda, DynamoDB Local delay of a token, ms 23 53 --> what the results of the benchmark say, without a table's lines
-//	14 days <!-- template.yaml: MessageRetentionPeriod: 1209600 -->     a line of a file that is not Go
-//	15 minutes <!-- AWS -->                                             nothing of ours: a limit, a price or a default of AWS
+//	15 s <!-- internal/run: LeaseTime = 15 * time.Second -->        a declaration, with its value
+//	One order. <!-- TestChaos, localtest/chaos -->                  a test that fails otherwise
+//	23 ms <!-- bench: DynamoDB Local delay of a token, ms 23 -->    results of the benchmark
+//	14 days <!-- template.yaml: MessageRetentionPeriod: 1209600 --> a line of another file
+//	15 minutes <!-- AWS -->                                         a limit, price or default of AWS
+//
+// The results are searched without the lines of tables.
 var (
 	fact    = regexp.MustCompile(`<!--\s+([a-z0-9/]+): (\w+) = (.+?)\s+-->`)
 	shownBy = regexp.MustCompile(`<!--\s+((?:Test|Fuzz|Benchmark)\w+), ([a-z0-9/]+)\s+-->`)
@@ -32,12 +34,9 @@ var (
 	comment = regexp.MustCompile(`(?s)<!--.*?-->`)
 )
 
-// TestFacts finds numbers that no longer hold, and tests that are no more.
+// TestFacts finds numbers that no longer hold, and tests that no longer exist.
 func TestFacts(t *testing.T) {
-	results, err := os.ReadFile(filepath.Join(root, "localtest/bench/results/results.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	results := unlined(read(t, "localtest/bench/results/results.md"))
 	facts, tests, figures := 0, 0, 0
 	for _, d := range documents(t) {
 		for _, at := range comment.FindAllStringIndex(d.text, -1) {
@@ -51,17 +50,16 @@ func TestFacts(t *testing.T) {
 					t.Errorf("%s: %s has no %s", d.path, m[2], m[1])
 				}
 			} else if m := benched.FindStringSubmatch(c); m != nil {
-				if strings.HasPrefix(m[1], "written by ") || m[1] == "end" { // the part that the benchmark writes
+				if strings.HasPrefix(m[1], "written by ") || m[1] == "end" { // written by the benchmark
 					continue
 				}
 				figures++
-				if !strings.Contains(unlined(string(results)), unlined(m[1])) {
+				if !strings.Contains(results, unlined(m[1])) {
 					t.Errorf("%s: the results of the benchmark do not say %q", d.path, m[1])
 				}
 			} else if m := written.FindStringSubmatch(c); m != nil {
 				facts++
-				data, err := os.ReadFile(filepath.Join(root, m[1]))
-				if err != nil || !strings.Contains(string(data), m[2]) {
+				if !strings.Contains(read(t, m[1]), m[2]) {
 					t.Errorf("%s: %s does not say %q", d.path, m[1], m[2])
 				}
 			} else if c != "<!-- AWS -->" {
@@ -75,10 +73,10 @@ func TestFacts(t *testing.T) {
 }
 
 var (
-	// quantity is a number that can change.
+	// quantity is a number with a unit.
 	quantity = regexp.MustCompile(`(?i)\b(?:\d[\d,.]*|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|half a) ` +
 		`(?:ms|s|KB|MB|seconds?|minutes|hours|days|read units|write units)\b`)
-	// item is where a paragraph, a row or a point of a list begins.
+	// item is where a paragraph, a row or a list's point begins.
 	item = regexp.MustCompile(`\n\n|\n *(?:[-*|]|\d+\.) `)
 )
 
@@ -87,8 +85,8 @@ func unlined(s string) string {
 	return strings.Join(strings.Fields(strings.ReplaceAll(s, "|", " ")), " ")
 }
 
-// TestQuantities finds durations, sizes and prices that do not say where they come from: in the same paragraph, row or point a comment
-// does, or a link. What changes no more, and what the benchmark writes, need not.
+// TestQuantities finds durations, sizes and prices without a source: a comment or a link in the
+// same paragraph, row or point. The changelog and what the benchmark writes need none.
 func TestQuantities(t *testing.T) {
 	for _, d := range documents(t) {
 		if d.path == "CHANGELOG.md" || strings.HasPrefix(d.path, "localtest/") {
@@ -104,7 +102,8 @@ func TestQuantities(t *testing.T) {
 	}
 }
 
-// TestComments finds comments that begin a line: there they end the paragraph, and what follows is not read as Markdown.
+// TestComments finds comments that begin a line: they end the paragraph, and what follows is not
+// read as Markdown.
 func TestComments(t *testing.T) {
 	for _, d := range documents(t) {
 		for _, line := range regexp.MustCompile(`(?m)^ *[,.;)].*$`).FindAllString(d.text, -1) {
@@ -123,8 +122,8 @@ func TestComments(t *testing.T) {
 	}
 }
 
-// checkFact checks that the Go code of a directory declares the name with the value, and that the words before a place of the document
-// say it, too.
+// checkFact checks that a directory's Go code declares the name with the value, and that the words
+// before a place of the document say it, too.
 func checkFact(t *testing.T, d *document, at int, dir, name, value string) {
 	t.Helper()
 	if declared := declaration(t, dir, name); declared != value {
@@ -141,12 +140,13 @@ func checkFact(t *testing.T, d *document, at int, dir, name, value string) {
 	}
 }
 
-// declaration returns the value that a constant or variable has in a directory, as it is written there, or "".
+// declaration returns the value of a constant or variable in a directory, as its code has it, or
+// "".
 func declaration(t *testing.T, dir, name string) (value string) {
 	t.Helper()
 	for _, file := range goFiles(t, dir, false) {
 		fset := token.NewFileSet()
-		f, err := parser.ParseFile(fset, file, nil, 0)
+		f, err := parser.ParseFile(fset, file, read(t, file), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +168,8 @@ func declaration(t *testing.T, dir, name string) (value string) {
 	return value
 }
 
-// renderings returns how a document may write the value of a Go expression: a number, a size, a duration.
+// renderings returns the ways in which a document may write a Go expression: as a number, a size, a
+// duration.
 func renderings(t *testing.T, expression string) (all []string) {
 	t.Helper()
 	plain := expression
@@ -224,22 +225,17 @@ func thousands(n int64) string {
 	return s
 }
 
-// testsIn returns the names of the tests in a directory.
 func testsIn(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	for _, file := range goFiles(t, dir, true) {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`).FindAllStringSubmatch(string(data), -1) {
+		for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`).FindAllStringSubmatch(read(t, file), -1) {
 			names = append(names, m[1])
 		}
 	}
 	return names
 }
 
-// goFiles returns the Go files of a directory: its tests, or the others.
+// goFiles returns a directory's Go files, from the root: its tests, or the others.
 func goFiles(t *testing.T, dir string, tests bool) (files []string) {
 	t.Helper()
 	all, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
@@ -248,13 +244,13 @@ func goFiles(t *testing.T, dir string, tests bool) (files []string) {
 	}
 	for _, f := range all {
 		if strings.HasSuffix(f, "_test.go") == tests {
-			files = append(files, f)
+			files = append(files, filepath.Join(dir, filepath.Base(f)))
 		}
 	}
 	return files
 }
 
-// TestNames finds tests, paths and environment variables that a document names and that are not there.
+// TestNames finds names of tests, paths and environment variables that do not exist.
 func TestNames(t *testing.T) {
 	var source strings.Builder
 	tests := map[string]bool{}

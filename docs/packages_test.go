@@ -12,18 +12,24 @@ import (
 
 var update = flag.Bool("update", false, "rewrite what follows from the code")
 
-// TestPackages compares the graph of packages in the architecture with the imports of the code.
-func TestPackages(t *testing.T) {
-	const path = "docs/architecture.md"
-	const begin, end = "```text packages\n", "```\n"
-	list := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./functions/...", "./internal/...")
-	list.Dir = root
-	out, err := list.Output()
+// list returns the output of go list.
+func list(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list"}, args...)...)
+	cmd.Dir = root
+	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return string(out)
+}
+
+// TestPackages compares the architecture's graph of packages with the imports.
+func TestPackages(t *testing.T) {
+	const path = "docs/architecture.md"
+	const begin, end = "```text packages\n", "```\n"
 	var want strings.Builder
-	for line := range strings.Lines(string(out)) {
+	for line := range strings.Lines(list(t, "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./functions/...", "./internal/...")) {
 		words := strings.Fields(line)
 		var imports []string
 		for _, w := range words[1:] {
@@ -34,11 +40,7 @@ func TestPackages(t *testing.T) {
 		line := fmt.Sprintf("%-30s %s", strings.TrimPrefix(words[0], "a2alambda/"), strings.Join(imports, " "))
 		fmt.Fprintln(&want, strings.TrimRight(line, " "))
 	}
-	text, err := os.ReadFile(filepath.Join(root, path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok := strings.Cut(string(text), begin)
+	before, rest, ok := strings.Cut(read(t, path), begin)
 	got, after, closed := strings.Cut(rest, end)
 	if !ok || !closed {
 		t.Fatalf("%s has no block that begins with %q", path, begin)
@@ -55,7 +57,7 @@ func TestPackages(t *testing.T) {
 	t.Errorf("%s says\n%s\nbut the imports are (-update writes them)\n%s", path, got, want.String())
 }
 
-// TestEveryPackage checks that the architecture says of each package what it is for.
+// TestEveryPackage checks that the architecture says what each package is for.
 func TestEveryPackage(t *testing.T) {
 	text := documents(t)["docs/architecture.md"].text
 	for _, pattern := range []string{"functions/*", "internal/*"} {
@@ -72,15 +74,9 @@ func TestEveryPackage(t *testing.T) {
 	}
 }
 
-// TestBinaries checks that no function has code for tests in it.
+// TestBinaries checks that no function contains code for tests.
 func TestBinaries(t *testing.T) {
-	list := exec.Command("go", "list", "-deps", "./functions/...")
-	list.Dir = root
-	out, err := list.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	packages := strings.Fields(string(out))
+	packages := strings.Fields(list(t, "-deps", "./functions/..."))
 	for _, p := range packages {
 		standard := strings.HasPrefix(p, "internal/")
 		if p == "testing" || strings.HasPrefix(p, "testing/") || strings.HasSuffix(p, "test") && !standard || strings.Contains(p, "/localtest") {

@@ -1,5 +1,5 @@
-// Package localtest gets the programs that the tests need, each at a pinned version: setup.sh, in this directory, does. It needs Linux.
-// The packages below run them.
+// Package localtest installs the programs that the tests need, each at a pinned version, with
+// setup.sh in this directory. It needs Linux. The packages below run the programs.
 package localtest
 
 import (
@@ -16,14 +16,14 @@ import (
 //go:embed setup.sh
 var setupScript string
 
-// Install gets a part of setup.sh, unless it is there, and returns what the script prints for it. An error is the
-// script's sentence on what is missing and how to get it.
+// Install installs a part of setup.sh, if it is missing, and returns what the script prints for it.
+// The error is the script's sentence on what is missing, and how to get it.
 func Install(ctx context.Context, part string) (string, error) {
 	out, _, err := install(ctx, part)
 	return out, err
 }
 
-// Setup is [Install] for a test: it ends the test where the part cannot be had.
+// Setup is [Install] for a test, which fails if the part is not available.
 func Setup(tb testing.TB, part string) string {
 	tb.Helper()
 	out, progress, err := install(tb.Context(), part)
@@ -32,6 +32,16 @@ func Setup(tb testing.TB, part string) string {
 		tb.Fatal(err)
 	}
 	return out
+}
+
+// Must ends the test if one of the errors is not nil.
+func Must(tb testing.TB, errs ...error) {
+	tb.Helper()
+	for _, err := range errs {
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
 }
 
 func install(ctx context.Context, part string) (out, progress string, err error) {

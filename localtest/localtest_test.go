@@ -9,7 +9,7 @@ import (
 	"a2alambda/localtest"
 )
 
-// TestInstallMissing has only the tools that any Linux has in the PATH: no Java, and no apt-get to get one.
+// TestInstallMissing has the tools of any Linux in the PATH: no Java, no apt-get to get one.
 func TestInstallMissing(t *testing.T) {
 	bin := t.TempDir()
 	for _, tool := range []string{"bash", "flock", "id", "mkdir"} {

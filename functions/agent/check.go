@@ -75,7 +75,8 @@ func checkDeployment(args []string, out io.Writer) error {
 	return check.Run(ctx, c, out)
 }
 
-// signer returns what signs a request with AWS Signature Version 4, for the service and region that the host says.
+// signer returns a function that signs requests with AWS Signature Version 4, for the host's
+// service and region.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 func signer(ctx context.Context) (func(*http.Request, []byte) error, error) {
 	cfg, err := lambdaenv.Config(ctx)
@@ -95,7 +96,7 @@ func signer(ctx context.Context) (func(*http.Request, []byte) error, error) {
 	}, nil
 }
 
-// signedFor returns the service and the region of a host such as id.lambda-url.eu-west-1.on.aws and
+// signedFor returns the service and region of a host such as id.lambda-url.eu-west-1.on.aws or
 // id.execute-api.eu-west-1.amazonaws.com.
 func signedFor(host string, cfg aws.Config) (service, region string) {
 	if labels := strings.Split(host, "."); len(labels) > 3 {

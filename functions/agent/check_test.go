@@ -40,7 +40,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestCheckRefuses gives it arguments that cannot be meant.
+// TestCheckRefuses gives it senseless arguments.
 func TestCheckRefuses(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{

@@ -1,25 +1,28 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"time"
 )
 
 const (
-	// headerTimeout and bodyTimeout are how long a client of a local server may take to send a request.
+	// headerTimeout and bodyTimeout limit how long a client of a local server may take to send a
+	// request.
 	headerTimeout = 10 * time.Second
 	bodyTimeout   = 30 * time.Second
 
-	// idleTimeout is how long a connection may be without a request.
+	// idleTimeout limits how long a connection may have no request.
 	idleTimeout = 2 * time.Minute
 
-	// healthPath is what a load balancer, or who starts the server, asks whether it serves.
+	// healthPath is where a load balancer, or a script that starts the server, asks whether it
+	// serves.
 	healthPath = "/healthz"
 )
 
-// withHealth answers at healthPath that the server serves, and leaves the rest to the handler. It does not ask the store: a server
-// that is started anew because its store is gone is of no more use.
+// withHealth answers at healthPath, and leaves other paths to the handler. It does not ask the
+// store: restarting the server does not bring the store back.
 func withHealth(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -37,8 +40,8 @@ func withHealth(handler http.Handler) http.Handler {
 	})
 }
 
-// bodyWithin gives clients so long to send the body of a request. [http.Server.ReadTimeout] would end the streams of those who are
-// done with that, too.
+// bodyWithin limits how long clients may take to send the body of a request.
+// [http.Server.ReadTimeout] would also end streams whose body has long come.
 func bodyWithin(limit time.Duration, handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 {
@@ -51,7 +54,7 @@ func bodyWithin(limit time.Duration, handler http.Handler) http.Handler {
 	})
 }
 
-// timedBody is a body that lifts the deadline when it has been read.
+// timedBody removes the deadline when the body has been read.
 type timedBody struct {
 	io.ReadCloser
 	conn *http.ResponseController
@@ -59,7 +62,7 @@ type timedBody struct {
 
 func (b *timedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		_ = b.conn.SetReadDeadline(time.Time{})
 	}
 	return n, err

@@ -16,7 +16,7 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// TestHealth checks that the health path answers whatever the Host header says, and leaves the rest alone.
+// TestHealth checks that the health path answers for any Host, and that other paths are left alone.
 func TestHealth(t *testing.T) {
 	h := onlyLoopback("", withHealth(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "in") })))
 	for _, host := range []string{"localhost", "10.0.0.1:8080", "agent.internal", ""} {
@@ -42,7 +42,8 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// TestBodyTimeout has a client stop in the middle of a body: it is told so, and its connection ends.
+// TestBodyTimeout has a client stop in the middle of a body: it gets an error, and its connection
+// ends.
 func TestBodyTimeout(t *testing.T) {
 	h := a2ahttp.New(hosttest.New(new(memlog.Log), nil, slog.New(slog.DiscardHandler)))
 	s := httptest.NewServer(bodyWithin(20*time.Millisecond, h))
@@ -72,7 +73,8 @@ func TestBodyTimeout(t *testing.T) {
 	}
 }
 
-// TestBodyInTime checks that a request whose body has come may take longer than the body may, and so may the next on its connection.
+// TestBodyInTime checks that the body's limit limits neither the request nor the next one on its
+// connection.
 func TestBodyInTime(t *testing.T) {
 	const limit = time.Second
 	s := httptest.NewServer(bodyWithin(limit, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

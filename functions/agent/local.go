@@ -32,23 +32,23 @@ import (
 	"a2alambda/internal/webhook"
 )
 
-// sweepEvery is how often a local server looks for runs that were cut off and notifications that are due, as the sweeper does in a
-// deployment.
+// sweepEvery is how often a local server looks for orphaned tasks and due notifications, as the
+// sweeper does in a deployment.
 const sweepEvery = time.Minute
 
-// loopback is where a local server's webhooks may be, besides the public internet: on the same machine.
+// loopback is where a local server's webhooks may be, besides the public internet: on this machine.
 const loopback = "127.0.0.0/8,::1/128"
 
-// local is what surrounds the agent on a machine that is not Lambda: it is its own worker and sweeper, and delivers its push
+// local hosts the agent outside Lambda: it is its own worker and sweeper, and delivers its push
 // notifications.
 type local struct {
 	runner    *run.Runner
 	pushes    push.Store
 	deliverer *webhook.Deliverer
-	store     string         // where the tasks are, for people
+	store     string         // where the tasks are, for people to read
 	window    time.Duration  // the server's JoinWindow
 	jobs      sync.WaitGroup // running workers and deliveries
-	running   atomic.Int64   // of those that work and deliver have begun
+	running   atomic.Int64   // how many have begun and not ended
 }
 
 // openLocal returns a runner whose log is in the table that the environment names, or in memory.
@@ -62,7 +62,7 @@ func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard webhook
 		l.keep(config, log, log.Pushes(), guard)
 		return l, nil
 	}
-	// A DynamoDB on this machine has no tables and accepts anybody.
+	// A DynamoDB on this machine has no tables and accepts any credentials.
 	endpoint := os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")
 	engine := endpoint != ""
 	var options []func(*awsconfig.LoadOptions) error
@@ -97,7 +97,7 @@ func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard webhook
 	return l, nil
 }
 
-// reach returns an error that says what is missing for the table to be used.
+// reach returns an error that says what is missing to use the table.
 func reach(ctx context.Context, cfg aws.Config, log *dynamolog.Log, table string) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
@@ -107,13 +107,13 @@ func reach(ctx context.Context, cfg aws.Config, log *dynamolog.Log, table string
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
 		return errors.New("TABLE_NAME needs AWS credentials, and there are none: set AWS_PROFILE, or leave out TABLE_NAME to keep tasks in memory")
 	}
-	if _, err := log.Secret(ctx); err != nil { // the first that a server needs of it
+	if _, err := log.Secret(ctx); err != nil { // a server's first read
 		return fmt.Errorf("table %s in %s cannot be used: %w", table, cfg.Region, err)
 	}
 	return nil
 }
 
-// brief makes the lines of a local server's log short: the time of day, and the level only where something is wrong.
+// brief shortens a local server's log: the time of day, and the level only if something is wrong.
 func brief(_ []string, a slog.Attr) slog.Attr {
 	switch {
 	case a.Key == slog.TimeKey:
@@ -124,7 +124,8 @@ func brief(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// keep makes l run its tasks in the store as the config says, and deliver their push notifications.
+// keep has l keep its tasks in the store, run them as config says, and deliver their push
+// notifications.
 func (l *local) keep(config run.Config, tasks tasklog.Store, pushes push.Store, guard webhook.Guard) {
 	l.deliverer = webhook.New(webhook.Config{
 		Log: tasks, Store: pushes, Client: guard.Client(), Logger: config.Logger, Invoke: l.deliver,
@@ -133,7 +134,6 @@ func (l *local) keep(config run.Config, tasks tasklog.Store, pushes push.Store, 
 	l.runner = run.New(config)
 }
 
-// begin runs a job in the background.
 func (l *local) begin(job func()) {
 	l.running.Add(1)
 	l.jobs.Go(func() {
@@ -142,7 +142,6 @@ func (l *local) begin(job func()) {
 	})
 }
 
-// deliver delivers a push notification configuration in the background.
 func (l *local) deliver(_ context.Context, id a2a.TaskID, config string) error {
 	l.begin(func() {
 		if err := l.deliverer.Deliver(context.Background(), id, config); err != nil {
@@ -152,7 +151,6 @@ func (l *local) deliver(_ context.Context, id a2a.TaskID, config string) error {
 	return nil
 }
 
-// work runs a task in the background.
 func (l *local) work(_ context.Context, id a2a.TaskID) error {
 	l.begin(func() {
 		if err := l.runner.Work(context.Background(), id); err != nil {
@@ -162,7 +160,7 @@ func (l *local) work(_ context.Context, id a2a.TaskID) error {
 	return nil
 }
 
-// sweep recovers runs that were cut off, and delivers what is due, now and then.
+// sweep recovers runs that were cut off, and delivers what is due, again and again.
 func (l *local) sweep(ctx context.Context) {
 	for {
 		_, err := l.runner.Sweep(ctx)
@@ -178,7 +176,6 @@ func (l *local) sweep(ctx context.Context) {
 	}
 }
 
-// listen listens at the address, on the port.
 func listen(address, port string) (net.Listener, error) {
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return nil, fmt.Errorf("PORT is %q, not the number of a port", port)
@@ -193,8 +190,9 @@ func listen(address, port string) (net.Listener, error) {
 	return listener, nil
 }
 
-// serve serves the handler of an agent of this name until SIGINT or SIGTERM, and then until what is running has ended. A second
-// signal ends it at once. Who listens on this machine alone, serves this machine alone: see onlyLoopback.
+// serve serves the handler of the named agent until SIGINT or SIGTERM, and then until running tasks
+// and deliveries have ended. A second signal ends it at once. A server that listens only on this
+// machine serves only this machine: see onlyLoopback.
 func (l *local) serve(name, publicURL string, handler http.Handler, listener net.Listener) error {
 	handler = withHealth(handler)
 	at, host := listener.Addr().(*net.TCPAddr), "localhost"
@@ -227,7 +225,7 @@ curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"m
 	stopped := make(chan error, 1)
 	go func() {
 		<-signalled.Done()
-		restore() // a second signal is deadly
+		restore() // a second signal ends the process
 		if n := requests.Load(); n > 0 {
 			fmt.Printf("\nWaiting for requests to end: %d are under way. Another Ctrl-C ends them at once.\n", n)
 		}
@@ -244,7 +242,7 @@ curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"m
 	return <-stopped
 }
 
-// retries says what becomes of a message that is sent again.
+// retries says what happens to a message that is sent again.
 func retries(window time.Duration) string {
 	if window < 0 {
 		return "A message sent again while its task goes on joins it (JOIN_WINDOW=0)"

@@ -9,17 +9,19 @@ import (
 	"a2alambda/internal/functionurl"
 )
 
-// onlyLoopback lets those requests through that this machine's programs and pages send to the handler: by a name of this machine,
-// and, if a browser says which page sends them, from one that this machine serves. Pages from elsewhere get what is public of an
-// agent, its card and its keys, and answers to preflights, which say that they may ask; and nothing that is an operation.
+// onlyLoopback lets only requests of this machine's programs and pages through. Their Host is a
+// name of this machine, and if a browser says which page sends them, this machine serves that page.
+// Other pages get only what is public of an agent, its card and its keys, and answers to
+// preflights.
 //
-// A local server lets anybody in and answers pages of any origin, as the deployed agent does. But all of the internet's pages are in
-// the browser on the same machine: any could run the agent there, with the machine's credentials and its webhooks, and read what it
-// says. Its origin gives it away; or, where a browser tells none, as for an image, the kind of request (Fetch Metadata,
-// https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header); or its Host, if its own name leads here by now (DNS rebinding), and
-// so it needs to tell no origin.
+// A local server lets anybody in and answers pages of any origin, as the deployed agent does. But a
+// browser on the same machine shows pages of the whole internet. Any of them could run the agent,
+// with the machine's credentials and its webhooks, and read its answers. Its Origin gives such a
+// page away. If the browser sends none, as for an image, the kind of request does (Fetch Metadata,
+// https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header). If the page's own name leads here
+// by now (DNS rebinding), so that it needs no Origin, the Host does.
 //
-// Who gives the agent a public URL wants it to be reached there, too. It may be "".
+// A public URL is another name of this machine. It may be "".
 func onlyLoopback(publicURL string, handler http.Handler) http.Handler {
 	public := ""
 	if u, err := url.Parse(publicURL); err == nil {
@@ -47,7 +49,6 @@ func onlyLoopback(publicURL string, handler http.Handler) http.Handler {
 	})
 }
 
-// isPublic reports whether the request is for what any page may have.
 func isPublic(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:

@@ -67,8 +67,8 @@ func TestOnlyLoopback(t *testing.T) {
 	}
 }
 
-// TestFromElsewhere checks what pages that this machine does not serve get: what is public, and no operation, however their browser
-// tells where they are from.
+// TestFromElsewhere checks that pages of other machines get what is public, and no operation, in
+// whatever way their browser shows their origin.
 func TestFromElsewhere(t *testing.T) {
 	h := onlyLoopback("", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "in") }))
 	const card = "/.well-known/agent-card.json"

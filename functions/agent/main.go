@@ -1,5 +1,5 @@
-// Command agent hosts an A2A agent: as a Lambda function behind a function URL or an API Gateway, or, anywhere else, as an
-// HTTP server at http://localhost:10000.
+// Command agent hosts an A2A agent: as a Lambda function behind a function URL or an API Gateway,
+// or elsewhere as an HTTP server at http://localhost:10000.
 //
 // usage.txt lists the environment.
 package main
@@ -73,7 +73,7 @@ func serve(ctx context.Context) error {
 		scheme.Declare(extended)
 	}
 	if len(card.SecuritySchemes) == 0 {
-		extended = nil // it is for callers who are known
+		extended = nil // it is for authenticated callers
 	}
 	days, err := strconv.Atoi(cmp.Or(os.Getenv("RETENTION_DAYS"), "30"))
 	if err != nil || days < 1 || days > maxRetention {
@@ -87,7 +87,7 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	guard, err := webhooks()
+	guard, err := pushGuard()
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	browsers, err := forBrowsers()
+	browsers, err := browserPage()
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func serve(ctx context.Context) error {
 		}))
 	}
 	if !onLambda() {
-		// First of all, because a port that is taken is the likeliest failure.
+		// First, because a taken port is the likeliest failure.
 		listener, err := listen(address(), cmp.Or(os.Getenv("PORT"), "10000"))
 		if err != nil {
 			return err
@@ -143,7 +143,8 @@ func serve(ctx context.Context) error {
 	return nil
 }
 
-// cardSigner returns what signs the agent card, with a private key, and publishes another key besides. Either may be "".
+// cardSigner returns the agent card's signer, with a private key, and publishes another public key.
+// Either may be "".
 func cardSigner(private, other string) (*agentcard.Signer, error) {
 	switch {
 	case private == "" && other != "":
@@ -163,7 +164,7 @@ func cardSigner(private, other string) (*agentcard.Signer, error) {
 	return signer, nil
 }
 
-// joinWindow returns the [server.Server]'s, of a duration that may be "".
+// joinWindow returns the [server.Server]'s window from a duration, which may be "".
 func joinWindow(text string) (time.Duration, error) {
 	if text == "" {
 		return server.DefaultJoinWindow, nil
@@ -178,8 +179,8 @@ func joinWindow(text string) (time.Duration, error) {
 	return window, nil
 }
 
-// forBrowsers returns the page, or nil if there is to be none.
-func forBrowsers() (http.Handler, error) {
+// browserPage returns the page for browsers, or nil if PAGE is false.
+func browserPage() (http.Handler, error) {
 	value := cmp.Or(os.Getenv("PAGE"), strconv.FormatBool(!onLambda()))
 	switch wanted, err := strconv.ParseBool(value); {
 	case err != nil:
@@ -190,11 +191,10 @@ func forBrowsers() (http.Handler, error) {
 	return nil, nil
 }
 
-// webhooks returns where push notifications may go.
-func webhooks() (webhook.Guard, error) {
+func pushGuard() (webhook.Guard, error) {
 	allowed := os.Getenv("PUSH_ALLOWED_CIDRS")
 	if allowed == "" && !onLambda() && functionurl.IsLoopback(strings.ToLower(address())) {
-		allowed = loopback // else others would reach through the agent what only this machine should
+		allowed = loopback // for a remote client this would open what is private to the machine
 	}
 	guard, err := webhook.ParseAllow(allowed)
 	if err != nil {
@@ -203,14 +203,13 @@ func webhooks() (webhook.Guard, error) {
 	return guard, nil
 }
 
-// address returns where a local server listens.
 func address() string { return cmp.Or(os.Getenv("ADDRESS"), "localhost") }
 
 func onLambda() bool { return os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" }
 
-// callers returns how callers are told apart.
+// callers returns the scheme that authenticates callers, by AUTH.
 func callers() (auth.Scheme, error) {
-	samLocal := os.Getenv("AWS_SAM_LOCAL") == "true" // which knows no signatures, and has no value for AUTH unless it is told
+	samLocal := os.Getenv("AWS_SAM_LOCAL") == "true" // it verifies no signatures, and sets no AUTH
 	mode, issuer := os.Getenv("AUTH"), os.Getenv("OIDC_ISSUER")
 	switch {
 	case mode != "oidc" && issuer == "" && os.Getenv("OIDC_AUDIENCE") != "":

@@ -11,7 +11,7 @@ import (
 	"a2alambda/internal/functionurl"
 )
 
-// public is the URL where clients find the agent, or the zero URL if that is wherever they reach it.
+// public is the URL where clients find the agent. The zero URL means: wherever they reach it.
 type public struct{ url.URL }
 
 // publicURL returns the public URL that the environment names. It may be "".
@@ -46,7 +46,8 @@ func (p public) base(r *http.Request) string {
 	return p.String() + "/"
 }
 
-// serve leaves out the path of the public URL, where a request has it: a CDN passes it on, other proxies don't.
+// serve removes the public URL's path from requests that have it: a CDN passes it on, other proxies
+// don't.
 func (p public) serve(handler http.Handler) http.Handler {
 	if p.Path == "" {
 		return handler

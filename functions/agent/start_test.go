@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// command returns the command that runs this test binary as the agent, with nothing but these variables in its environment.
+// command returns a command that runs this test binary as the agent, with only these variables.
 func command(t *testing.T, env ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(env, "BE_THE_AGENT=yes")
@@ -27,7 +27,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestRefusesToStart gives the agent settings that cannot be meant, and wants one sentence that names the setting.
+// TestRefusesToStart gives the agent senseless settings: each gets one sentence that names the
+// setting.
 func TestRefusesToStart(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "localhost:0")
@@ -36,7 +37,7 @@ func TestRefusesToStart(t *testing.T) {
 	}
 	t.Cleanup(func() { taken.Close() })
 	_, port, _ := net.SplitHostPort(taken.Addr().String())
-	// On no account may it ask for credentials beyond this machine.
+	// It must never ask for credentials outside of this machine.
 	const nobody = " AWS_EC2_METADATA_DISABLED=true AWS_REGION=us-east-1 AWS_CONFIG_FILE=/none AWS_SHARED_CREDENTIALS_FILE=/none"
 	for _, test := range []struct{ env, want string }{
 		{"PORT=" + port, "set PORT to another"},
@@ -73,7 +74,7 @@ func TestRefusesToStart(t *testing.T) {
 			}
 			cmd := command(t, env...)
 			var out bytes.Buffer
-			stdout, err := cmd.StdoutPipe() // where one that serves says so
+			stdout, err := cmd.StdoutPipe() // a server writes its URL there
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -96,7 +97,7 @@ func TestRefusesToStart(t *testing.T) {
 	}
 }
 
-// TestHelp asks each command for help, which must name every setting that its code reads.
+// TestHelp checks that each command's help names every setting that its code reads.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	cmd := command(t, "TABLE_NAME=t")

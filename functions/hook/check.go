@@ -14,19 +14,20 @@ import (
 )
 
 const (
-	// attempts is how often a function is invoked that Lambda has no instance for, or does not answer for.
+	// attempts is how often a function is invoked if Lambda has no instance for it, or does not
+	// answer.
 	attempts = 10
 
-	// pause is how long a function that does not reach the table is left alone: what it is allowed since seconds may not be known
-	// everywhere yet.
+	// pause is how long to wait when a function does not reach the table: permissions that were
+	// granted seconds ago may not be known everywhere yet.
 	pause = 5 * time.Second
 
-	// reserved is of the invocation's time, for telling what the check has found.
+	// reserved is the part of the invocation's time for reporting the result.
 	reserved = 10 * time.Second
 )
 
-// check invokes all functions at once, and logs what each has said. The error says which of them have not started, or do not reach the
-// table, and why.
+// check invokes all functions at once, and logs the answers. The error says which have not started,
+// or do not reach the table, and why.
 func (h *hook) check(ctx context.Context) error {
 	if len(h.functions) == 0 {
 		return errors.New("FUNCTIONS is empty")
@@ -51,7 +52,8 @@ func (h *hook) check(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// checkOne invokes a function until it has started and reaches the table, it says that it can't start, or there is no time left.
+// checkOne invokes a function until it has started and reaches the table, says that it can't start,
+// or time is up.
 func (h *hook) checkOne(ctx context.Context, function string) error {
 	for {
 		final, err := h.ask(ctx, function)
@@ -67,7 +69,7 @@ func (h *hook) checkOne(ctx context.Context, function string) error {
 	}
 }
 
-// ask invokes a function once, with the event that it answers without doing anything. An error is final if the function can't start.
+// ask invokes a function once with the check event. An error is final if the function can't start.
 func (h *hook) ask(ctx context.Context, function string) (final bool, err error) {
 	out, err := h.invoke.Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, Payload: []byte(lambdaenv.CheckEvent)})
 	if err != nil || out.FunctionError == nil {

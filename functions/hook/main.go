@@ -1,10 +1,13 @@
-// Command hook is the Lambda function that a deployment asks whether the functions work: CodeDeploy before a new version of the agent gets
-// requests, and CloudFormation when a stack is created, which has no version before. It invokes the functions with an event that each
-// answers without doing anything. If one cannot start, because of a value that it does not take for example, or does not reach the table,
-// the new version never gets a request: CodeDeploy leaves the alias where it is, and CloudFormation takes back the rest. Why is in the
-// log, and of a stack that is created in its events, too.
+// Command hook is the Lambda function that a deployment asks whether the functions work. CodeDeploy
+// asks before a new version of the agent gets requests, and CloudFormation when a stack is created,
+// which has no version before. It invokes each function with an event that the function answers
+// without doing anything. If one cannot start, because of a wrong value for example, or does not
+// reach the table, the new version never gets a request: CodeDeploy leaves the alias where it is,
+// and CloudFormation rolls the rest back. The log has the reason, and so have the events of a stack
+// that is created.
 //
-// https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-hooks.html#appspec-hooks-lambda and
+// https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-hooks.html#appspec-hooks-lambda
+// and
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-custom-resources-lambda.html
 //
 // usage.txt lists the environment.
@@ -44,7 +47,7 @@ func main() {
 	h := &hook{
 		functions: strings.Fields(os.Getenv("FUNCTIONS")),
 		invoke: invoking.NewFromConfig(cfg, func(o *invoking.Options) {
-			// An account that is busy is no reason to take a version back.
+			// A busy account is no reason to roll back.
 			o.Retryer = retry.AddWithMaxAttempts(retry.NewStandard(), attempts)
 		}),
 		tell: codedeploy.NewFromConfig(cfg),
@@ -60,7 +63,7 @@ type hook struct {
 	log       *slog.Logger
 }
 
-// handle answers CodeDeploy and CloudFormation. An error means that they could not be told.
+// handle answers CodeDeploy and CloudFormation. An error means that they did not get the result.
 func (h *hook) handle(ctx context.Context, event json.RawMessage) (any, error) {
 	var e struct {
 		RequestType  string // CloudFormation's
@@ -91,7 +94,8 @@ func (h *hook) handle(ctx context.Context, event json.RawMessage) (any, error) {
 	})
 }
 
-// resource is a custom resource that can be created only if the functions work. There is nothing to delete.
+// resource is a custom resource that is created only if the functions work. Deleting it does
+// nothing.
 func (h *hook) resource(ctx context.Context, e cfn.Event) (id string, data map[string]any, err error) {
 	if e.RequestType == cfn.RequestCreate {
 		err = h.check(ctx)

@@ -1,9 +1,9 @@
-// Command push is the Lambda function that delivers push notifications. It is fed by the table's
-// stream, and invoked asynchronously with {"taskId":"…","configId":"…"} for a configuration whose
-// delivery was put off or left. An event that comes twice does nothing twice.
+// Command push is the Lambda function that delivers push notifications. It gets the table's stream,
+// and asynchronous invocations with {"taskId":"…","configId":"…"} for a configuration whose
+// delivery was put off or left. An event that comes twice has no second effect.
 //
-// It fails if the table can't be asked, and in an asynchronous invocation when delivery is given
-// up, for that event to go to the dead-letter queue.
+// It fails if it can't reach the table, and in an asynchronous invocation if it gives a delivery
+// up: then the event goes to the dead-letter queue.
 //
 // usage.txt lists the environment.
 package main

@@ -1,6 +1,6 @@
-// Command sweeper is the Lambda function that finds tasks whose holder crashed, for a worker to
-// resume or end them, and push notifications that are due, for the push function to deliver them.
-// It is invoked each minute; what the event says does not matter.
+// Command sweeper is the Lambda function that finds orphaned tasks, for a worker to resume or end
+// them, and due push notifications, for the push function to deliver them. It is invoked each
+// minute, with any event.
 //
 // usage.txt lists the environment.
 package main

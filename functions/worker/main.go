@@ -1,6 +1,6 @@
-// Command worker is the Lambda function that runs tasks which no client waits for: those whose client wanted to return
-// immediately, and those whose run was cut off. It is invoked asynchronously with {"taskId":"…"}; an event that comes twice, or
-// for a task that somebody runs already, does nothing.
+// Command worker is the Lambda function that runs tasks without a waiting client: the client wanted
+// to return immediately, or the run was cut off. It is invoked asynchronously with {"taskId":"…"}.
+// An event that comes twice, or for a busy task, does nothing.
 //
 // usage.txt lists the environment.
 package main

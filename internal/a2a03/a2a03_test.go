@@ -13,9 +13,9 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// The SDK's own conversions, which no function is to have in its binary, tell what is right.
+// The tests compare with the SDK's own conversions, which must not be in a function's binary.
 
-// newMessage returns a message with all fields, and a part with data that are null besides.
+// newMessage returns a message with all fields, and one more part with null data.
 func newMessage(role a2a.MessageRole) *a2a.Message {
 	m := tasklogtest.Full[a2a.Message]()
 	m.Role, m.Parts = role, append(m.Parts, a2a.NewDataPart(nil))
@@ -50,11 +50,7 @@ func TestEventsAreAsTheSDKHasThem(t *testing.T) {
 		if e, ok := converted.(*old.TaskStatusUpdateEvent); ok && e.Status.State == old.TaskStateAuthRequired {
 			e.Final = true // where the SDK differs: encodeEvent says why
 		}
-		want, err := json.Marshal(converted)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !reflect.DeepEqual(value(t, got), value(t, want)) {
+		if want := asJSON(t, converted); !reflect.DeepEqual(value(t, got), value(t, []byte(want))) {
 			t.Errorf("%T:\n%s\nwant\n%s", event, got, want)
 		}
 	}

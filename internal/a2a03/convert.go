@@ -7,13 +7,12 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// The SDK's conversions come with gRPC, which is half of a function's binary. These do the same.
+// The SDK's conversions need gRPC, which is half of a function's binary. These do the same.
 
-// wrapped is the metadata of a data part whose data are no object, which 0.3 does not know: the part
-// has an object instead, with the data as member "value".
+// wrapped marks, in its metadata, a data part whose data are no object. 0.3 does not know these: it
+// gets an object instead, with the data as member "value".
 const wrapped = "data_part_compat"
 
-// fromPushConfig returns the configuration as 0.3 has it.
 func fromPushConfig(c *a2a.PushConfig) *legacy.TaskPushConfig {
 	converted := &legacy.TaskPushConfig{
 		Config: legacy.PushConfig{ID: c.ID, Token: c.Token, URL: c.URL},
@@ -31,18 +30,13 @@ func fromState(s a2a.TaskState) string {
 	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
 }
 
-// roles are the names of the roles in JSON-RPC.
 var roles = []string{"user", "agent"}
 
-// roleOf has the roles by their names in JSON-RPC and in the protocol buffers.
-var roleOf = map[string]a2a.MessageRole{
-	"user": a2a.MessageRoleUser, "ROLE_USER": a2a.MessageRoleUser, "agent": a2a.MessageRoleAgent, "ROLE_AGENT": a2a.MessageRoleAgent,
-}
-
-// fromRole returns the role's name in JSON-RPC, which has none for another than these two.
-func fromRole(r a2a.MessageRole) string {
-	if r != a2a.MessageRoleUser && r != a2a.MessageRoleAgent {
-		return ""
+// toRole and fromRole translate roles' names. JSON-RPC and protocol buffers each have their own,
+// and none for another role.
+var (
+	toRole = map[string]a2a.MessageRole{
+		"user": a2a.MessageRoleUser, "ROLE_USER": a2a.MessageRoleUser, "agent": a2a.MessageRoleAgent, "ROLE_AGENT": a2a.MessageRoleAgent,
 	}
-	return strings.ToLower(strings.TrimPrefix(string(r), "ROLE_"))
-}
+	fromRole = map[a2a.MessageRole]string{a2a.MessageRoleUser: "user", a2a.MessageRoleAgent: "agent"}
+)

@@ -12,7 +12,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-var form = &protojson.Form{Kinds: true, State: fromState, Role: fromRole, Part: fromPart}
+var form = &protojson.Form{Kinds: true, State: fromState, Role: func(r a2a.MessageRole) string { return fromRole[r] }, Part: fromPart}
 
 // EncodeTask returns the JSON of the Task object of 0.3.
 func EncodeTask(t *a2a.Task) ([]byte, error) { return jsonline.Marshal(form.Task(t)) }

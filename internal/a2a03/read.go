@@ -9,7 +9,7 @@ import (
 	"a2alambda/internal/protojson"
 )
 
-// The params of JSON-RPC, as specification 0.3, 6 and 7, has them.
+// The params of JSON-RPC: specification 0.3, 6 and 7.
 
 var (
 	paramsFields  = protojson.FieldsOf("message", "configuration", "metadata")
@@ -43,10 +43,10 @@ func sendConfig(r *protojson.Reader) *a2a.SendMessageConfig {
 	return c
 }
 
-// message reads a message, whose parts are in the fifth of the fields.
+// message reads a message. Its parts are the fifth field.
 func message(r *protojson.Reader, fields protojson.Fields, roles []string, part func(*protojson.Reader) *a2a.Part) *a2a.Message {
 	m := new(a2a.Message)
-	role := func() { m.Role = roleOf[r.Enum(roles)] }
+	role := func() { m.Role = toRole[r.Enum(roles)] }
 	parts := func() {
 		for range r.Elements() {
 			m.Parts = append(m.Parts, part(r))
@@ -56,11 +56,10 @@ func message(r *protojson.Reader, fields protojson.Fields, roles []string, part 
 	return m
 }
 
-// kinds are the kinds of parts, and the names of the fields with their contents.
+// kinds are the kinds of parts, and their contents' field names.
 var kinds = []string{"text", "file", "data"}
 
-// kind returns the kind of the part that is read next. If the client has left it out, the content
-// decides.
+// kind returns the kind of the next part. If the client left it out, the content decides.
 func kind(r *protojson.Reader) string {
 	again := r.Again()
 	kind, contents := "", []string(nil)
@@ -110,32 +109,22 @@ func part(r *protojson.Reader) *a2a.Part {
 	return p
 }
 
-// readFile reads a file, which has its content in one of two fields: as bytes, or at a URI.
+// readFile reads a file. Its content is in one of two fields: bytes or a URI.
 func readFile(r *protojson.Reader, p *a2a.Part, fields protojson.Fields, raw func() []byte, bytes, uri string) {
-	for name := range r.Members(fields) {
-		switch name {
-		case "mimeType":
-			p.MediaType = r.String()
-			continue
-		case "name":
-			p.Filename = r.String()
-			continue
-		}
+	only := func() {
 		if p.Content != nil {
 			r.Fail("is there beside the other: a file has either %s or %s", bytes, uri)
 		}
-		if name == bytes {
-			p.Content = a2a.Raw(raw())
-		} else {
-			p.Content = a2a.URL(r.String())
-		}
 	}
+	r.Fill(fields,
+		func() { only(); p.Content = a2a.Raw(raw()) },
+		func() { only(); p.Content = a2a.URL(r.String()) },
+		&p.MediaType, &p.Filename)
 	if p.Content == nil {
 		r.Fail("has neither %s nor %s", bytes, uri)
 	}
 }
 
-// createPushRequest reads a TaskPushNotificationConfig.
 func createPushRequest(r *protojson.Reader) *a2a.PushConfig {
 	c := new(a2a.PushConfig)
 	r.Fill(setPushFields, &c.TaskID, func() { readPush(r, c) })
@@ -160,7 +149,6 @@ func readPush(r *protojson.Reader, c *a2a.PushConfig) {
 	})
 }
 
-// taskParams is what the params of operations on a task say.
 type taskParams struct {
 	id       a2a.TaskID
 	length   *int
@@ -168,7 +156,7 @@ type taskParams struct {
 	config   string // the id of a push notification configuration
 }
 
-// onTask returns the reader of a request on a task. All take the same params; each uses some.
+// onTask returns the reader of a request on a task. All take the same params, and use some.
 func onTask[T any](use func(*T, taskParams)) func(*protojson.Reader) *T {
 	return func(r *protojson.Reader) *T {
 		var p taskParams

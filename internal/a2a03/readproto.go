@@ -10,8 +10,8 @@ import (
 	"a2alambda/internal/protojson"
 )
 
-// The bodies of HTTP+JSON. Specification 0.3, 7.1 shows the objects of JSON-RPC in the one that
-// sends a message. But what the SDKs send, and their servers take, is the protocol buffers' JSON.
+// The bodies of HTTP+JSON. Specification 0.3, 7.1 sends a message with the objects of JSON-RPC. But
+// the SDKs send, and their servers take, protocol buffers' JSON.
 
 var (
 	bodyFields         = protojson.FieldsOf("message", "request", "configuration", "metadata")
@@ -25,12 +25,12 @@ var (
 	namedConfigFields = protojson.FieldsOf("pushNotificationConfig")
 )
 
-// protoRoles are the roles of the protocol buffers, in the order of their numbers, and of JSON-RPC.
+// protoRoles are the roles of protocol buffers, in the order of their numbers, and of JSON-RPC.
 var protoRoles = slices.Concat(protojson.Roles, roles)
 
-// sendBody reads the body of message:send. If the message has parts, the body is MessageSendParams,
-// else the protocol buffers' SendMessageRequest. Its message is called request in the protocol
-// buffers, and message in the specification; clients do either.
+// sendBody reads the body of message:send. If the message has parts, that is MessageSendParams,
+// else protocol buffers' SendMessageRequest. Protocol buffers call its message request, the
+// specification message; clients use either.
 func sendBody(r *protojson.Reader) *a2a.SendMessageRequest {
 	if hasParts(r) {
 		return sendParams(r, protoRoles)
@@ -48,7 +48,7 @@ func sendBody(r *protojson.Reader) *a2a.SendMessageRequest {
 	return req
 }
 
-// hasParts reports whether the message in the body, which is read next, has parts, as in JSON-RPC.
+// hasParts reports whether the message in the next body has parts, as in JSON-RPC.
 func hasParts(r *protojson.Reader) bool {
 	defer r.Again()()
 	has := false
@@ -65,7 +65,7 @@ func hasParts(r *protojson.Reader) bool {
 func bodyConfig(r *protojson.Reader) *a2a.SendMessageConfig {
 	c := &a2a.SendMessageConfig{ReturnImmediately: true} // blocking, if false, is not sent
 	length := func() {
-		if n := r.Int32(); n != 0 { // which is none
+		if n := r.Int32(); n != 0 { // 0 is not sent
 			c.HistoryLength = &n
 		}
 	}
@@ -75,28 +75,23 @@ func bodyConfig(r *protojson.Reader) *a2a.SendMessageConfig {
 
 func protoPart(r *protojson.Reader) *a2a.Part {
 	p := new(a2a.Part)
-	for name := range r.Members(protoPartFields) {
-		if name == "metadata" {
-			p.Metadata = r.Object()
-			continue
-		}
+	only := func() {
 		if p.Content != nil {
 			r.Fail("is there beside another: a part has one of %s", strings.Join(kinds, ", "))
 		}
-		switch name {
-		case "text":
-			p.Content = a2a.Text(r.String())
-		case "file":
-			readFile(r, p, protoFileFields, func() []byte { return decodeTwice(r.Bytes()) }, "fileWithBytes", "fileWithUri")
-		case "data":
-			for range r.Members(protoDataFields) {
-				p.Content = a2a.Data{Value: r.Any()}
-			}
-			if p.Content == nil {
-				r.FailAt("data", "is required")
-			}
+	}
+	raw := func() []byte { return decodeTwice(r.Bytes()) }
+	data := func() {
+		only()
+		r.Fill(protoDataFields, func() { p.Content = a2a.Data{Value: r.Any()} })
+		if p.Content == nil {
+			r.FailAt("data", "is required")
 		}
 	}
+	r.Fill(protoPartFields,
+		func() { only(); p.Content = a2a.Text(r.String()) },
+		func() { only(); readFile(r, p, protoFileFields, raw, "fileWithBytes", "fileWithUri") },
+		data, &p.Metadata)
 	if p.Content == nil {
 		r.Fail("has none of %s", strings.Join(kinds, ", "))
 	}
@@ -104,7 +99,7 @@ func protoPart(r *protojson.Reader) *a2a.Part {
 	return p
 }
 
-// decodeTwice decodes bytes once more if it can: some clients encode them twice, as base64 text first.
+// decodeTwice decodes bytes once more if possible: some clients encode them twice, first as text.
 func decodeTwice(raw []byte) []byte {
 	if twice, err := base64.StdEncoding.DecodeString(string(raw)); err == nil && len(raw) > 0 {
 		return twice
@@ -112,8 +107,8 @@ func decodeTwice(raw []byte) []byte {
 	return raw
 }
 
-// createPushBody reads the request to create a configuration, as the protocol buffers have it, or
-// the configuration itself.
+// createPushBody reads the request to create a configuration in protocol buffers' form, or the
+// configuration itself.
 func createPushBody(r *protojson.Reader) *a2a.PushConfig {
 	c := new(a2a.PushConfig)
 	found, id := false, ""
@@ -128,7 +123,7 @@ func createPushBody(r *protojson.Reader) *a2a.PushConfig {
 	return c
 }
 
-// listBody reads the request to list tasks, which is the one of 1.0 but for the name of a state.
+// listBody reads the request to list tasks: 1.0's, except for the name of a state.
 func listBody(r *protojson.Reader) *a2a.ListTasksRequest {
 	r.States = slices.Concat(protojson.States, []string{"TASK_STATE_CANCELLED"})
 	req := protojson.Read[a2a.ListTasksRequest](r)

@@ -9,23 +9,23 @@ import (
 	"a2alambda/internal/protojson"
 )
 
-// wrapTask returns the task with its data parts as 0.3 knows them: see wrap. It does not change t.
+// wrapTask returns a copy of the task with its data parts in 0.3's form: see wrap.
 func wrapTask(t *a2a.Task) *a2a.Task {
 	c := *t
-	c.Status = wrapStatus(t.Status)
+	c.Status.Message = wrapMessage(t.Status.Message)
 	c.History = protojson.Each(t.History, wrapMessage)
 	c.Artifacts = protojson.Each(t.Artifacts, wrapArtifact)
 	return &c
 }
 
-// wrapEvent returns the event with its data parts as 0.3 knows them.
+// wrapEvent returns the event with its data parts in 0.3's form.
 func wrapEvent(event a2a.Event) a2a.Event {
 	switch e := event.(type) {
 	case *a2a.Task:
 		return wrapTask(e)
 	case *a2a.TaskStatusUpdateEvent:
 		c := *e
-		c.Status = wrapStatus(e.Status)
+		c.Status.Message = wrapMessage(e.Status.Message)
 		return &c
 	case *a2a.TaskArtifactUpdateEvent:
 		c := *e
@@ -35,11 +35,6 @@ func wrapEvent(event a2a.Event) a2a.Event {
 		return wrapMessage(e)
 	}
 	return event
-}
-
-func wrapStatus(s a2a.TaskStatus) a2a.TaskStatus {
-	s.Message = wrapMessage(s.Message)
-	return s
 }
 
 func wrapMessage(m *a2a.Message) *a2a.Message {
@@ -67,8 +62,7 @@ func isBare(p *a2a.Part) bool {
 	return isData && !isObject
 }
 
-// wrap returns the part. If its data are not an object, they become a member of one, and the part's
-// metadata say so.
+// wrap returns the part. Data that are no object become a member of one; the metadata say so.
 func wrap(p *a2a.Part) *a2a.Part {
 	if !isBare(p) {
 		return p

@@ -28,22 +28,23 @@ const (
 	keepAlive = 4 * time.Second
 )
 
-// Config is what a handler serves. All fields are required, but for those that say otherwise.
+// Config is what a handler serves. A field is required unless it says otherwise.
 type Config struct {
 	Server *server.Server
-	// Extended is the card for authenticated callers, as Server.Card is for all. If nil, there is none.
+	// Extended is the card for authenticated callers, as Server.Card is for everybody. It may be
+	// nil.
 	Extended *a2a.AgentCard
 	// Signer signs the cards. If nil, they have no signatures.
 	Signer *agentcard.Signer
-	// BaseURL returns the URL, ending in a slash, at which the client has reached the server.
+	// BaseURL returns the URL at which the client has reached the server. It ends in a slash.
 	BaseURL func(*http.Request) string
-	// Room returns a function that is called with each piece of an answer's body, and returns how
-	// many more bytes there may be. It returns nil where there may be any number: see
-	// [functionurl.Room]. If Room is nil, no answer is too long.
+	// Room returns a function to call with each piece of an answer's body. That function returns
+	// how many more bytes there may be. Where there is no limit, Room returns nil: see
+	// [functionurl.Room]. If Room itself is nil, no answer has a limit.
 	Room func(*http.Request) func(piece []byte) (left int)
 	// Auth finds out who is calling.
 	Auth auth.Scheme
-	// Page answers browsers that ask for the agent's URL itself. If nil, nothing does.
+	// Page answers browsers that ask for the agent's own URL. It may be nil.
 	Page   http.Handler
 	Logger *slog.Logger
 }
@@ -60,7 +61,7 @@ type handler struct {
 //	GET  /.well-known/jwks.json        the public keys of the card's signatures, if it has any
 //	GET  /                             the page, if there is one, for browsers
 //
-// All other paths are those of HTTP+JSON.
+// All other paths belong to HTTP+JSON.
 func New(c Config) http.Handler {
 	h := &handler{c, agentcard.New(agentcard.Config{
 		Public: c.Server.Card, Extended: c.Extended, PushNotifications: c.Server.Push != nil, Signer: c.Signer,
@@ -68,9 +69,9 @@ func New(c Config) http.Handler {
 	return singleValued(h.observed(uncached(cors(http.HandlerFunc(h.route)))))
 }
 
-// route serves a request by its path, without its empty and dot segments. A client that appends a
-// path to the agent's URL, which ends in a slash, asks for //message:send; behind API Gateway it
-// would not find its way back from a redirect.
+// route serves a request by its path, without empty and dot segments. A client that appends a path
+// to the agent's URL, which ends in a slash, asks for //message:send. It is served and not
+// redirected: behind API Gateway, a redirect would lead it to the wrong place.
 func (h *handler) route(w http.ResponseWriter, r *http.Request) {
 	path := segments(r.URL.EscapedPath())
 	switch p := strings.Join(path, "/"); {
@@ -85,8 +86,8 @@ func (h *handler) route(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// segments returns the segments of a path, without their escapes. If the path ends in a slash, the
-// last is empty: an id is missing there.
+// segments returns the segments of a path, unescaped. If the path ends in a slash, the last segment
+// is empty: an id is missing there.
 func segments(escaped string) (path []string) {
 	for s := range strings.SplitSeq(escaped, "/") {
 		s, _ := url.PathUnescape(s) // it is a path's
@@ -119,8 +120,8 @@ func (h *handler) serveRPC(w http.ResponseWriter, r *http.Request) {
 	h.serve(w, r, rpc{id: []byte("null")})
 }
 
-// acceptsHTML reports whether the client names HTML among what it accepts, as browsers do: RFC
-// 9110, 12.5.1. Other clients that get an agent's URL by mistake accept anything.
+// acceptsHTML reports whether the client names HTML in Accept, as browsers do (RFC 9110, 12.5.1).
+// Other clients that get an agent's URL by mistake accept anything.
 func acceptsHTML(r *http.Request) bool {
 	for accepted := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
 		mediaType, params, err := mime.ParseMediaType(accepted)
@@ -133,7 +134,7 @@ func acceptsHTML(r *http.Request) bool {
 	return false
 }
 
-// only returns the handler for requests with one of the verbs. All others get an error.
+// only restricts a handler to some verbs. A request with another gets an error.
 func only(handler http.HandlerFunc, verbs ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if slices.Contains(verbs, r.Method) {

@@ -30,8 +30,7 @@ const (
 	sendCall   = `{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"hello"}]}}}`
 )
 
-// timeline is a response writer that notes when each line of the body was flushed, without the
-// JSON.
+// timeline is a response writer that notes when each line was flushed, without the JSON.
 type timeline struct {
 	*httptest.ResponseRecorder
 	start time.Time
@@ -79,7 +78,6 @@ func post(ctx context.Context, body string) *http.Request {
 	return httptest.NewRequestWithContext(ctx, "POST", "/", strings.NewReader(body))
 }
 
-// slow returns the agent with another delay.
 func slow(delay time.Duration) *demoagent.Executor {
 	demo := demoagent.New()
 	demo.Delay = delay
@@ -110,7 +108,7 @@ func TestStreamIsKeptAlive(t *testing.T) {
 }
 
 // TestClientGone checks that a run outlives its client but not its request: when the handler
-// returns, the task is complete, and (which synctest checks) no goroutine is left.
+// returns, the task is complete, and no goroutine is left (synctest checks that).
 func TestClientGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -172,7 +170,7 @@ func TestStoreUnreachable(t *testing.T) {
 					t.Errorf("got %s", body)
 				}
 				if !test.plain {
-					body = strings.ReplaceAll(body, ": ping\n", "") // the appender tries for longer than a stream is silent
+					body = strings.ReplaceAll(body, ": ping\n", "") // it retries for that long
 					frames := strings.Split(strings.TrimSpace(body), "\n\n")
 					if len(frames) != 2 || !strings.Contains(frames[0], "SUBMITTED") || frames[1] != "data: "+internal {
 						t.Errorf("got %q, want the task and the error, and nothing that is not in the log", frames)
@@ -199,7 +197,7 @@ func TestBodyTooLong(t *testing.T) {
 	}
 }
 
-// TestPanic checks that a panic anywhere below is told as an error, in a stream as an event.
+// TestPanic checks that a panic below becomes an internal error.
 func TestPanic(t *testing.T) {
 	var logs bytes.Buffer
 	w := serve(handlerOf(panicking(), &logs, slow(0)), post(t.Context(), sendCall))
@@ -208,7 +206,6 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// panicking returns a store that panics when a task is created.
 func panicking() tasklog.Store {
 	return tasklogtest.Faulty(new(memlog.Log), tasklogtest.Fault{Op: "Create", Do: func(context.Context, tasklog.Op) error { panic("no such thing") }})
 }
@@ -228,7 +225,7 @@ func TestAgentPanic(t *testing.T) {
 }
 
 // TestSameErrorAtOnce has many requests fail with one error at the same time: under the race
-// detector it shows that telling it to one doesn't change it for another.
+// detector it shows that explaining it to one client does not change it for another.
 func TestSameErrorAtOnce(t *testing.T) {
 	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
 	id := idIn(answer(t, h, sendCall))

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
-	"iter"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,22 +14,12 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
+	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
 )
 
-// executor is an agent as a function, whose tasks nobody cancels.
-type executor func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool)
-
-func (x executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	return func(yield func(a2a.Event, error) bool) { x(ctx, ec, yield) }
-}
-
-func (executor) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	panic("not called")
-}
-
 // talker returns an executor that yields n working statuses and completes the task.
-func talker(n int) executor {
+func talker(n int) hosttest.Executor {
 	return func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 		if !yield(a2a.NewSubmittedTask(ec, ec.Message), nil) {
 			return
@@ -45,8 +34,7 @@ func talker(n int) executor {
 	}
 }
 
-// BenchmarkStream streams tasks of some length over HTTP, in memory: with this package, and with
-// the SDK's own server.
+// BenchmarkStream streams tasks over HTTP, in memory, with this package and with the SDK's server.
 func BenchmarkStream(b *testing.B) {
 	for _, n := range []int{10, 1000, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("ours/events=%d", n), func(b *testing.B) {
@@ -65,7 +53,7 @@ func benchmarkStream(b *testing.B, h http.Handler, n int) {
 	defer s.Close()
 	b.ReportAllocs()
 	for b.Loop() {
-		// A message of its own: the same again would be a retry, which is only replayed.
+		// Each message is another: a repeated one would be a retry, which is only replayed.
 		call := rpc("SendStreamingMessage", `{"message":{"messageId":%q,"role":"ROLE_USER","parts":[{"text":"hello"}]}}`, rand.Text())
 		r, err := http.Post(s.URL, "application/json", strings.NewReader(call))
 		if err != nil {
@@ -80,10 +68,8 @@ func benchmarkStream(b *testing.B, h http.Handler, n int) {
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(n), "µs/event")
 }
 
-// streamCall03 is streamCall in 0.3.
 const streamCall03 = `{"jsonrpc":"2.0","id":1,"method":"message/stream","params":{"message":{"kind":"message","messageId":"m","role":"user","parts":[{"kind":"text","text":"hello"}]}}}`
 
-// counter is a response that counts its frames.
 type counter struct {
 	header http.Header
 	frames int
@@ -98,8 +84,8 @@ func (c *counter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// BenchmarkMessage takes a message to an agent that is done at once, in memory: what is accepted,
-// stored and answered for every task.
+// BenchmarkMessage sends a message to an agent that is done at once, in memory: what every task
+// costs.
 func BenchmarkMessage(b *testing.B) {
 	for name, call := range map[string]string{"1.0": streamCall, "0.3": streamCall03} {
 		b.Run(name, func(b *testing.B) {

@@ -12,9 +12,9 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// TestEncodingFaults sends what parsers read each in its own way, everywhere in a request, in both
-// versions and bindings: it is refused, with the name of the field and in an answer to the request,
-// and nothing is begun.
+// TestEncodingFaults sends what parsers read differently, everywhere in a request, in both versions
+// and bindings. It is refused with the name of the field, in an answer to the request, and no task
+// begins.
 func TestEncodingFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -59,8 +59,8 @@ func TestEncodingFaults(t *testing.T) {
 	})
 }
 
-// TestEcho sends what is wrong and long wherever errors tell what came: they tell 200 bytes of it
-// at most, and no half of a rune.
+// TestEcho sends long wrong values wherever an error repeats what came. Errors repeat 200 bytes at
+// most, and no half of a rune.
 func TestEcho(t *testing.T) {
 	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
 	for _, rune := range []string{"x", "é", "😀", "\u2028"} {
@@ -120,7 +120,7 @@ func TestEcho(t *testing.T) {
 	}
 }
 
-// TestManyExtensions names as many extensions as a request may, and one more.
+// TestManyExtensions names as many extensions as a request may have, and more.
 func TestManyExtensions(t *testing.T) {
 	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
 	for n, want := range map[int]string{100: `"result"`, 101: "A2A-Extensions names more than 100 extensions", 500_000: "A2A-Extensions names more than 100 extensions"} {
@@ -132,8 +132,8 @@ func TestManyExtensions(t *testing.T) {
 	}
 }
 
-// TestPathsAtEveryDoor asks for paths as clients make them of the agent URL and a path behind it:
-// nobody is redirected.
+// TestPathsAtEveryDoor asks for paths that clients make by appending to the agent's URL. None is
+// redirected.
 func TestPathsAtEveryDoor(t *testing.T) {
 	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
 	const message, call = `{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"x"}]}}`, `{"jsonrpc":"2.0","id":1,"method":"ListTasks","params":{}}`

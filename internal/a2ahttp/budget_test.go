@@ -13,10 +13,10 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// TestAllocations holds the way of an event, from an agent that makes it to a client's connection,
-// in memory, to a number of allocations, which is the same on every machine (but not under the race
-// detector, which has pools forget). The agent's own are among them. A budget is what was measured
-// and a little more, for other versions of Go.
+// TestAllocations bounds the allocations for an event, from the agent to a client's connection, in
+// memory, the agent's own included. Their number is the same on every machine (but not under the
+// race detector, where pools forget). A budget is the measured number and a little more, for other
+// versions of Go.
 func TestAllocations(t *testing.T) {
 	const few, many = 200, 1200
 	for _, test := range []struct {
@@ -42,8 +42,8 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// TestMarkup holds the memory that a message of what HTML escapes takes, in all, to a few times its
-// length, which is what another message takes.
+// TestMarkup checks that a message of characters that HTML escapes takes at most three times the
+// memory of another message of its length.
 func TestMarkup(t *testing.T) {
 	const size = 1 << 20
 	for version, format := range map[string]string{

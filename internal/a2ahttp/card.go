@@ -10,19 +10,18 @@ import (
 
 // card serves the public card. Specification 1.0, 8.6: caching.
 func (h *handler) card(w http.ResponseWriter, r *http.Request) {
-	observationOf(r).operation = "GetAgentCard" // which the specification has no name for
+	observationOf(r).operation = "GetAgentCard" // our name: the specification has none
 	data, err := h.cards.PublicJSON(h.BaseURL(r))
 	h.document(w, r, data, err)
 }
 
-// jwks serves the public keys of the card's signatures.
 func (h *handler) jwks(w http.ResponseWriter, r *http.Request) {
 	data, err := h.Signer.JWKS()
 	h.document(w, r, data, err)
 }
 
-// document serves a document that everybody may see and keep for five minutes, and then ask for
-// again by its ETag. err says why there is none.
+// document serves a public document. Caches may keep it for five minutes, and then ask for it again
+// by its ETag. err says why there is none.
 func (h *handler) document(w http.ResponseWriter, r *http.Request, data []byte, err error) {
 	if err != nil {
 		h.Logger.ErrorContext(r.Context(), "request failed", "error", err)

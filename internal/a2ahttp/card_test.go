@@ -14,8 +14,8 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// TestSignedCard checks that the card has signatures, and there are public keys to verify them
-// with, if there is a signer.
+// TestSignedCard checks that with a signer the card has signatures, and the server their public
+// keys.
 func TestSignedCard(t *testing.T) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

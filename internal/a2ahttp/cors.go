@@ -7,11 +7,11 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// varies are the headers that make a difference to the answer at a URL.
+// varies are the request headers on which the answer depends.
 var varies = strings.Join([]string{"Authorization", a2a.SvcParamVersion, a2a.SvcParamExtensions, extensions03, lastID}, ", ")
 
-// uncached keeps answers out of caches: a task changes by the moment, and a cache may keep an answer
-// that does not forbid it (RFC 9111, 4.2.2). Documents that may be kept say so themselves.
+// uncached keeps answers out of caches: a task changes at any moment, and a cache may keep an
+// answer that does not forbid it (RFC 9111, 4.2.2). Documents that may be kept override it.
 func uncached(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -19,10 +19,11 @@ func uncached(handler http.Handler) http.Handler {
 	})
 }
 
-// cors lets pages of any origin call the handler: https://fetch.spec.whatwg.org/#http-cors-protocol.
-// Any header may come in, also those of a page's tracing, because a browser adds no credentials of
-// its own, such as cookies. The asterisk does not cover Authorization, and browsers before 2022 don't
-// know it, so the headers of the protocol are listed too. No browser guesses the type of an answer.
+// cors lets pages of any origin call the handler:
+// https://fetch.spec.whatwg.org/#http-cors-protocol. Any header may come in, also a page's tracing
+// headers, because a browser adds no credentials of its own, such as cookies. The asterisk does not
+// cover Authorization, and browsers before 2022 don't know it, so the protocol's headers are listed
+// too. "nosniff" keeps browsers from guessing the type of an answer.
 func cors(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -11,11 +11,12 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
+	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
 )
 
-// numbers returns an executor that notes the numbers that it gets, says them, and asks for input.
-func numbers(got *[]string) executor {
+// numbers returns an executor that notes the numbers it gets, says some, and asks for input.
+func numbers(got *[]string) hosttest.Executor {
 	return func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 		note := func(where string, v any) {
 			object, _ := v.(map[string]any)
@@ -34,8 +35,8 @@ func numbers(got *[]string) executor {
 }
 
 // TestDigits checks that an executor gets large integers with all of their digits, live, in a
-// worker and out of the log, and other numbers as float64; and that clients of both versions see
-// what was sent and said.
+// worker and out of the log, and other numbers as float64. Clients of both versions see them
+// unchanged.
 func TestDigits(t *testing.T) {
 	for name, immediately := range map[string]bool{"live": false, "in a worker": true} {
 		t.Run(name, func(t *testing.T) {
@@ -60,7 +61,7 @@ func TestDigits(t *testing.T) {
 				for _, call := range []string{
 					rpc("GetTask", `{"id":%q}`, id), fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"id":%q}}`, id),
 				} {
-					const twice, said = 4, 2 // messages with their metadata, and what the agent says
+					const twice, said = 4, 2 // messages with metadata; the agent's
 					if got := answer(t, h, call); strings.Count(got, `"large":12345678901234567890`) != twice+said {
 						t.Errorf("the client sees %s", got)
 					}

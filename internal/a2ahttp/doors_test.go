@@ -20,8 +20,7 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// door is a way for a request to come in. The headers are lines, of which several may have the same
-// name.
+// door is a front door. The headers are lines; several may have the same name.
 type door func(t *testing.T, h http.Handler, verb, target, body string, headers [][2]string) *httptest.ResponseRecorder
 
 var doors = map[string]door{
@@ -68,7 +67,7 @@ var doors = map[string]door{
 	},
 }
 
-// event is the door of an event in which the lines of a header are joined.
+// event is a front door whose events have the lines of a header joined.
 func event(domain string) door {
 	return func(t *testing.T, h http.Handler, verb, target, body string, headers [][2]string) *httptest.ResponseRecorder {
 		path, query, _ := strings.Cut(target, "?")
@@ -124,8 +123,8 @@ func invoke(t *testing.T, h http.Handler, e any) *httptest.ResponseRecorder {
 	return w
 }
 
-// TestHeadersOfOneValue sends headers of one value twice, in one line and in two, and has them
-// count the same at every door.
+// TestHeadersOfOneValue sends headers of one value twice, in one line and in two. They count the
+// same at every front door.
 func TestHeadersOfOneValue(t *testing.T) {
 	l := new(memlog.Log)
 	c := configOf(l, t.Output(), slow(0))
@@ -187,8 +186,8 @@ func TestHeadersOfOneValue(t *testing.T) {
 	}
 }
 
-// TestCaches checks for every operation, and for what is none, that no cache keeps the answer, be
-// it a result or an error, or if it may, which headers it depends on.
+// TestCaches checks, for every operation and for other requests, that no cache keeps the answer,
+// or, where one may, on which headers the answer depends.
 func TestCaches(t *testing.T) {
 	c := configOf(new(memlog.Log), t.Output(), slow(0))
 	c.Page = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Cache-Control", "no-cache") })

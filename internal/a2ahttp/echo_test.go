@@ -10,7 +10,7 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// everything is a request of an operation in a version and binding, with every string and list that
+// everything has a request for each operation, version and binding, with every string and list that
 // it may have.
 var everything = func() map[string][4]string { // verb, path, body, version
 	msg := `{"messageId":"m","contextId":"c","taskId":"t","role":"ROLE_USER","parts":[{"text":"x","mediaType":"text/plain","filename":"f","metadata":{"k":"v"}},{"raw":"AAAA","mediaType":"text/plain","filename":"f"},{"url":"https://e.example/x","mediaType":"text/plain","filename":"f"},{"data":{"k":"v"}}],"metadata":{"k":"v"},"extensions":["urn:a"],"referenceTaskIds":["r"]}`
@@ -48,8 +48,8 @@ var everything = func() map[string][4]string { // verb, path, body, version
 	return all
 }()
 
-// eachValue returns what emits the JSON with each of its values, in turn, replaced by others, and
-// each object with further names.
+// eachValue returns a function that replaces, one after the other, each value in the JSON by
+// others, and adds names to each object. It calls emit after each change.
 func eachValue(v any, with []any, emit func()) func(set func(any)) {
 	var walk func(v any, set func(any))
 	walk = func(v any, set func(any)) {
@@ -79,9 +79,9 @@ func eachValue(v any, with []any, emit func()) func(set func(any)) {
 	return func(set func(any)) { walk(v, set) }
 }
 
-// TestEchoOfEverything sends each request with each of its values replaced, in turn, by what is
-// long, to a task that is there. No error tells more than 200 bytes of it, no log line more, and no
-// credentials are in either.
+// TestEchoOfEverything sends each request with each of its values replaced by a long one, to a task
+// that exists. An error repeats at most 200 bytes of it, and so does a log line; neither has
+// credentials.
 func TestEchoOfEverything(t *testing.T) {
 	const secret = "hunter2"
 	long := strings.Repeat("Ω", 3000)
@@ -97,15 +97,14 @@ func TestEchoOfEverything(t *testing.T) {
 		if version != "" {
 			r.Header.Set("A2A-Version", version)
 		}
-		w := serve(h, r)
-		return w.Body.String()
+		return serve(h, r).Body.String()
 	}
 	_, task, _ := strings.Cut(send("POST", "/", "", rpc("SendMessage", `{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"x"}]}}`)), `"task":{"id":"`)
 	task, _, found := strings.Cut(task, `"`)
 	if !found {
 		t.Fatal("no task")
 	}
-	told := func(text string) int { // of the digits, those of the limits are the server's own
+	repeated := func(text string) int { // not the digits of limits
 		return max(strings.Count(text, "Ω")*len("Ω"), strings.Count(text, "7777")*4)
 	}
 	n := 0
@@ -122,14 +121,14 @@ func TestEchoOfEverything(t *testing.T) {
 			data, _ := json.Marshal(body)
 			logs.Reset()
 			got := send(request[0], of.Replace(request[1]), request[3], string(data))
-			if line := logs.String(); told(line) > 200 || strings.Contains(line, secret) {
+			if line := logs.String(); repeated(line) > 200 || strings.Contains(line, secret) {
 				t.Errorf("%s: logged %.700s", name, line)
 			}
 			if strings.Contains(got, secret) {
 				t.Errorf("%s: credentials: %.700s", name, got)
 			}
-			if id := `"id":"` + long[:250] + `"`; strings.Contains(got, `"error"`) && told(strings.Replace(got, id, "", 1)) > 200 {
-				t.Errorf("%s: %d bytes: %.700s", name, told(got), got)
+			if id := `"id":"` + long[:250] + `"`; strings.Contains(got, `"error"`) && repeated(strings.Replace(got, id, "", 1)) > 200 {
+				t.Errorf("%s: %d bytes: %.700s", name, repeated(got), got)
 			}
 		}
 		eachValue(body, with, emit)(func(v any) { body = v })

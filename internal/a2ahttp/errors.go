@@ -11,8 +11,8 @@ import (
 	"a2alambda/internal/memory"
 )
 
-// kinds are the errors of the protocol in the words of its bindings: specification 1.0, 5.4, 9.5
-// and 11.6. Any other error is of the first kind.
+// kinds are the protocol's errors, as its bindings write them: specification 1.0, 5.4, 9.5 and
+// 11.6. Any other error counts as the first kind.
 var kinds = []kind{
 	{a2a.ErrInternalError, -32603, http.StatusInternalServerError, "INTERNAL", "InternalError"},
 	{a2a.ErrParseError, -32700, http.StatusBadRequest, "INVALID_ARGUMENT", "JSONParseError"},
@@ -38,15 +38,15 @@ type kind struct {
 	code   int    // in JSON-RPC
 	status int    // in HTTP+JSON
 	grpc   string // the name of the status in google.rpc.Code
-	name   string // what some clients of 0.3 know it by
+	name   string // by which some clients of 0.3 know it
 }
 
-// unavailable says that nobody can find out now who is calling. It is no fault of this server, so
-// the metrics have it apart from errors that are. The code is the first of those that JSON-RPC
+// unavailable says that it is not possible now to authenticate the caller. It is no fault of this
+// server, so the metrics count it apart from internal errors. The code is the first that JSON-RPC
 // leaves to servers (specification 5.1).
 var unavailable = kind{a2a.ErrServerError, -32000, http.StatusServiceUnavailable, "UNAVAILABLE", "UnavailableError"}
 
-// failure is what a client is told of an error.
+// failure is what a client learns of an error.
 type failure struct {
 	kind    kind
 	message string
@@ -54,7 +54,7 @@ type failure struct {
 	status  int // of the response in any binding, or 0
 }
 
-// httpError is an error that HTTP has a status for, whatever the binding, and perhaps a header.
+// httpError is an error with an HTTP status in every binding, and perhaps a header.
 type httpError struct {
 	err           error
 	status        int
@@ -66,8 +66,8 @@ func (e *httpError) Error() string { return e.err.Error() }
 var errNoMemory = a2a.NewError(a2a.ErrUnsupportedOperation,
 	"the server has not enough memory left for this request: try again later, or ask for less")
 
-// explain returns what the client is told of err, and sets the headers that say it too. An error
-// that is not the protocol's is an internal one: its cause goes to the log, not to the client.
+// explain returns what the client learns of err, and sets the headers that belong to it. An error
+// that is not the protocol's is internal: its cause goes to the log only.
 func (j *jsonResponder) explain(err error) failure {
 	if errors.Is(err, memory.ErrFull) {
 		err = &httpError{errNoMemory, http.StatusServiceUnavailable, "Retry-After", "1"}
@@ -89,7 +89,7 @@ func (j *jsonResponder) explain(err error) failure {
 		}
 		detailed := a2a.Error{Err: k.err, Message: k.err.Error()}
 		if own := (*a2a.Error)(nil); errors.As(err, &own) {
-			detailed = *own // a copy: some errors are variables that all requests share
+			detailed = *own // a copy: requests share some errors
 		}
 		detailed.ErrorInfo()
 		return failure{kind: k, message: detailed.Error(), details: detailed.TypedDetails}
@@ -101,7 +101,7 @@ func (j *jsonResponder) explain(err error) failure {
 	return failure{kind: kinds[0], message: "Internal error", details: []*errordetails.Typed{internal.ErrorInfo()}}
 }
 
-// explainDenied is explain for a caller who is not let in.
+// explainDenied is explain for a caller that is not let in.
 func (j *jsonResponder) explainDenied(denied *auth.Error) (f failure) {
 	switch denied.Status {
 	case http.StatusServiceUnavailable:

@@ -14,7 +14,6 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// discard is a response that nobody reads.
 type discard struct{ header http.Header }
 
 func (d discard) Header() http.Header       { return d.header }
@@ -22,7 +21,7 @@ func (discard) WriteHeader(int)             {}
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 func (discard) FlushError() error           { return nil }
 
-// frames returns a stream to nobody in the dialect, and an event for it.
+// frames returns a stream in the dialect that nobody reads, and an event for it.
 func frames(b *testing.B, d *dialect.Dialect) (*sseResponder, tasklog.Event) {
 	h, _ := tasklogtest.NewTask()
 	r := httptest.NewRequestWithContext(context.WithValue(b.Context(), observationKey{}, new(observation)), "POST", "/", nil)

@@ -14,8 +14,8 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// FuzzRequest sends any request, beginning with those of the transcripts. Whatever it is, the
-// answer is well-formed, tells no internals, and is no fault of the server.
+// FuzzRequest sends any request, beginning with the transcripts'. The answer is always well-formed,
+// shows no internals, and is no fault of the server.
 func FuzzRequest(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -27,7 +27,7 @@ func FuzzRequest(f *testing.F) {
 			f.Fatal(err)
 		}
 		for i := 0; i < len(archive.Files); i += 2 {
-			// The ids in a transcript are those of its own run.
+			// An id in a transcript holds only in its own run.
 			text := named.ReplaceAllString(string(archive.Files[i].Data), "2dba5dbc-1cf6-8ea2-99ea-589d5dddfc17")
 			head, body, _ := strings.Cut(text, "\n\n")
 			line, headers, _ := strings.Cut(head, "\n")
@@ -38,7 +38,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, verb, target, headers string, body []byte) {
 		r, err := http.NewRequest(verb, "http://localhost:10000/"+strings.TrimPrefix(target, "/"), bytes.NewReader(body))
 		if err != nil {
-			t.Skip("no request that a server would have let through")
+			t.Skip("net/http would refuse it")
 		}
 		r = r.WithContext(t.Context())
 		for line := range strings.Lines(headers) {

@@ -11,16 +11,17 @@ import (
 	"a2alambda/internal/server"
 )
 
-// lastID is the header that names the last event that the client has seen: HTML standard, 9.2.4.
+// lastID is the header with the number of the last event that the client has seen: HTML standard,
+// 9.2.4.
 const lastID = "Last-Event-ID"
 
-// oneValued are the headers that have one value. Of several values the last counts, or, where true,
-// they have to be the same. A client library may add a line to its caller's, and a proxy to the
-// client's. Then a server sees two lines, and Lambda one line with both.
+// oneValued are the headers that have one value. Of several values the last counts; where true, all
+// have to be the same. A client library may add a line to its caller's, and a proxy another: a
+// server sees several lines, and Lambda joins them into one.
 var oneValued = map[string]bool{lastID: false, "Content-Type": false, a2a.SvcParamVersion: true, "Authorization": true}
 
-// singleValued leaves one value in the headers that have one, so that a request is the same at
-// every door. Values that contradict each other stay, in one line, and are refused later.
+// singleValued leaves one value in these headers, so that a request is the same at every front
+// door. Values that contradict each other stay, in one line, and are refused later.
 func singleValued(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name, same := range oneValued {
@@ -33,8 +34,8 @@ func singleValued(handler http.Handler) http.Handler {
 			case !same:
 				r.Header.Set(name, all[len(all)-1])
 			default:
-				// A single line stays as it is, but for repetitions: credentials of some schemes
-				// have commas of their own.
+				// A single line stays as it is unless it only repeats: credentials of some schemes
+				// contain commas.
 				if one := joined(all); len(lines) > 1 || one == all[0] {
 					r.Header.Set(name, one)
 				}
@@ -52,7 +53,7 @@ func joined(all []string) string {
 	return all[0]
 }
 
-// listed returns the members of a list, which may be in several lines: RFC 9110, 5.6.1. A comma in
+// listed returns the members of a list, which may be in several lines (RFC 9110, 5.6.1). A comma in
 // quotes separates nothing.
 func listed(lines []string) (all []string) {
 	for _, line := range lines {
@@ -72,8 +73,9 @@ func listed(lines []string) (all []string) {
 	return all
 }
 
-// lastEventID returns the number of the last event that the client says it has seen, or nil. It may
-// be in the query of a GET, since some stand-ins for a browser's EventSource can't set the header.
+// lastEventID returns the number of the last event that the client has seen, or nil if it does not
+// say. A GET may have it in the query, since some replacements for a browser's EventSource can't
+// set the header.
 func lastEventID(r *http.Request) (*int64, error) {
 	id := r.Header.Get(lastID)
 	if id == "" && r.Method == http.MethodGet {

@@ -17,15 +17,15 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"a2alambda/internal/a2ahttp"
+	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
 )
 
-// anyEnd is what anybody takes for the end of a line: Python's str.splitlines, Java's Scanner,
-// .NET, Node's readline.
+// anyEnd is all that some reader takes for the end of a line: Python's str.splitlines, Java's
+// Scanner, .NET, Node's readline.
 var anyEnd = regexp.MustCompile("\r\n|[\n\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029]")
 
-// oneLined says what is wrong with the lines of a stream for some reader of Server-Sent Events, or
-// "".
+// oneLined says how some reader of Server-Sent Events would misread the stream, or "".
 func oneLined(stream string) string {
 	if !utf8.ValidString(stream) {
 		return "it is not UTF-8"
@@ -57,11 +57,10 @@ func oneLined(stream string) string {
 	return ""
 }
 
-// ends is a text of everything that may end a line, of other controls, and of what HTML has for
-// itself.
+// ends has everything that may end a line, other controls, and the characters that HTML escapes.
 const ends = "a\n\r\v\f\x1c\x1d\x1e\x1f\x7f\u0080\u0085\u009f\u2028\u2029<&>b"
 
-// inJSON returns a JSON string as some clients write it: what JSON lets them, they leave as it is.
+// inJSON returns a JSON string as some clients write it: they escape only what they must.
 func inJSON(text string) string {
 	data, err := json.Marshal(text)
 	if err != nil {
@@ -70,8 +69,8 @@ func inJSON(text string) string {
 	return strings.NewReplacer(`\u2028`, "\u2028", `\u2029`, "\u2029", `\u003c`, "<", `\u003e`, ">", `\u0026`, "&", `\u007f`, "\x7f").Replace(string(data))
 }
 
-// parrot says what it hears, in all that an executor can say.
-var parrot executor = func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+// parrot repeats the text in every field that an executor can fill.
+var parrot hosttest.Executor = func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 	text := ec.Message.Parts[0].Text()
 	said := map[string]any{text: []any{text}}
 	m := a2a.NewMessageForTask(a2a.MessageRoleAgent, ec, a2a.NewTextPart(text), a2a.NewDataPart(said))
@@ -83,8 +82,8 @@ var parrot executor = func(_ context.Context, ec *a2asrv.ExecutorContext, yield 
 	_ = yield(status, nil) && yield(artifact, nil) && yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
 }
 
-// TestLinesOfAnyReader sends and says what may end a line, wherever a client or an agent can put a
-// text: no answer has it as it is, and each is the same text when it is read.
+// TestLinesOfAnyReader puts what may end a line wherever a client or an agent can put a text.
+// Answers have it escaped, and each reads back as the same text.
 func TestLinesOfAnyReader(t *testing.T) {
 	text := inJSON(ends)
 	said := `{` + text + `:[` + text + `]}`
@@ -165,7 +164,6 @@ func TestLinesOfAnyReader(t *testing.T) {
 	}
 }
 
-// countTexts counts the strings in a JSON value that are the text.
 func countTexts(v any) (n int) {
 	switch v := v.(type) {
 	case string:
@@ -184,9 +182,9 @@ func countTexts(v any) (n int) {
 	return n
 }
 
-// TestRefusedStream has streams refused for all that a stream can be refused for, before its first
-// event. Over JSON-RPC the error is the one event of a stream, unless HTTP has a status for it;
-// over HTTP+JSON it is an error of HTTP.
+// TestRefusedStream has streams refused before their first event, for every reason. Over JSON-RPC
+// the error is the stream's one event, unless HTTP has a status for it. Over HTTP+JSON it is an
+// HTTP error.
 func TestRefusedStream(t *testing.T) {
 	const unknown = "2dba5dbc-1cf6-8ea2-99ea-589d5dddfc17"
 	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
@@ -235,7 +233,6 @@ func TestRefusedStream(t *testing.T) {
 			t.Errorf("%s: status %d, %s, %s", test.name, w.Code, w.Header().Get("Content-Type"), w.Body)
 		}
 	}
-
 	// What HTTP has a status for.
 	c := configOf(new(memlog.Log), t.Output(), slow(0))
 	c.Auth = byToken{}
@@ -265,8 +262,8 @@ func TestRefusedStream(t *testing.T) {
 	}
 }
 
-// TestRefusedUnread checks that a client that reads nothing but streams is told in one what is
-// wrong with a request whose method nobody can know, and that all others are told in JSON.
+// TestRefusedUnread sends requests whose method is unknown. A client that reads only streams gets
+// the error in a stream, all others in JSON.
 func TestRefusedUnread(t *testing.T) {
 	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
 	for _, test := range []struct {
@@ -296,7 +293,7 @@ func TestRefusedUnread(t *testing.T) {
 	}
 }
 
-// TestPanicOfStream checks that a panic before the first event is told as others are.
+// TestPanicOfStream checks that a panic before the first event is a stream's only event.
 func TestPanicOfStream(t *testing.T) {
 	w := serve(handlerOf(panicking(), t.Output(), slow(0)), post(t.Context(), streamCall))
 	if w.Body.String() != "data: "+internalError+"\n\n" {

@@ -16,8 +16,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// fresh is a log whose tasks have histories and artifacts of their own each time that they are
-// loaded, and that counts how many of these are in memory.
+// fresh is a log that returns new histories and artifacts each time, and counts how many are in
+// memory.
 type fresh struct {
 	*memlog.Log
 
@@ -49,8 +49,8 @@ func (l *fresh) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, err
 	return s, nil
 }
 
-// TestListMemory checks that a page of tasks is not held in memory whole: what the client does not
-// ask for is forgotten as the tasks are loaded.
+// TestListMemory checks that a page of tasks is never whole in memory: what the client does not ask
+// for is dropped as the tasks are loaded.
 func TestListMemory(t *testing.T) {
 	l := &fresh{Log: new(memlog.Log)}
 	h := handlerOf(l, t.Output(), slow(0))

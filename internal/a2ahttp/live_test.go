@@ -20,25 +20,32 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// The tests here run one task over several handlers that share nothing but the log, as Lambda's
-// instances do, in fake time.
+// The tests here run one task over several handlers that share only the log, as Lambda's instances
+// do, in fake time.
 
-// taskOf returns the id of the task that the handlers' message with that id begins.
+// taskOf returns the id of the one unfinished task.
 func taskOf(t *testing.T, l *memlog.Log) a2a.TaskID {
 	t.Helper()
-	var ids []a2a.TaskID
-	if err := l.Unfinished(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true }); err != nil || len(ids) != 1 {
-		t.Fatalf("unfinished tasks: %v, %v; want one", ids, err)
+	ids := unfinished(t, l)
+	if len(ids) != 1 {
+		t.Fatalf("unfinished tasks: %v, want one", ids)
 	}
 	return ids[0]
+}
+
+func unfinished(t *testing.T, l *memlog.Log) (ids []a2a.TaskID) {
+	t.Helper()
+	if err := l.Unfinished(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true }); err != nil {
+		t.Fatal(err)
+	}
+	return ids
 }
 
 func rpc(method, format string, args ...any) string {
 	return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, method, fmt.Sprintf(format, args...))
 }
 
-// do sends a request to the handler, with Last-Event-ID if last is set, and returns when it has
-// been answered.
+// do sends a request, with Last-Event-ID if last is set, and returns after the answer.
 func do(ctx context.Context, h http.Handler, body string, last int) *timeline {
 	w := newTimeline()
 	r := post(ctx, body)
@@ -49,19 +56,22 @@ func do(ctx context.Context, h http.Handler, body string, last int) *timeline {
 	return w
 }
 
-// serve returns the handler's answer to the request.
 func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w
 }
 
-// answer returns the body of a request to the handler.
 func answer(t *testing.T, h http.Handler, body string) string {
 	return serve(h, post(t.Context(), body)).Body.String()
 }
 
-// frames returns the lines without the times.
+// wholeStream has the frames of the demo agent's first turn.
+var wholeStream = []string{
+	"id: 1", "data SUBMITTED", "id: 2", "data WORKING", "id: 3", "data WORKING", "id: 4", "data WORKING",
+	"id: 5", "data", "id: 6", "data COMPLETED",
+}
+
 func (w *timeline) frames() (lines []string) {
 	for _, line := range w.lines {
 		_, line, _ = strings.Cut(line, " ")
@@ -83,15 +93,13 @@ func TestSubscribe(t *testing.T) {
 		wg.Go(func() { resumed = do(t.Context(), instance(), rpc("SubscribeToTask", `{"id":%q}`, id), 1) })
 		wg.Wait()
 		late = do(t.Context(), instance(), rpc("SubscribeToTask", `{"id":%q}`, id), 2)
-
-		rest := []string{"id: 4", "data WORKING", "id: 5", "data", "id: 6", "data COMPLETED"}
 		for name, test := range map[string]struct {
 			got  *timeline
 			want []string
 		}{
-			"in the middle":       {now, append([]string{"id: 3", "data WORKING"}, rest...)},
-			"resumed after one":   {resumed, append([]string{"id: 1", "data SUBMITTED", "id: 2", "data WORKING", "id: 3", "data WORKING"}, rest...)},
-			"resumed when it was": {late, append([]string{"id: 2", "data WORKING", "id: 3", "data WORKING"}, rest...)},
+			"in the middle":       {now, wholeStream[4:]},
+			"resumed after one":   {resumed, wholeStream},
+			"resumed when it was": {late, wholeStream[2:]},
 		} {
 			if !slices.Equal(test.got.frames(), test.want) {
 				t.Errorf("%s: got %q, want %q", name, test.got.frames(), test.want)
@@ -103,7 +111,6 @@ func TestSubscribe(t *testing.T) {
 	})
 }
 
-// lastAt returns the time of the last line.
 func (w *timeline) lastAt(t *testing.T) time.Duration {
 	t.Helper()
 	at, _, _ := strings.Cut(w.lines[len(w.lines)-1], " ")
@@ -114,8 +121,8 @@ func (w *timeline) lastAt(t *testing.T) time.Duration {
 	return d
 }
 
-// TestSubscribeToIdle checks that a subscriber sees the next turn of a task that waits for its
-// client, and is let go if there is none.
+// TestSubscribeToIdle checks that a subscriber to a task that waits for its client sees the next
+// turn, and that its stream ends after a minute without one.
 func TestSubscribeToIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -123,7 +130,6 @@ func TestSubscribeToIdle(t *testing.T) {
 		const ask = `{"message":{"messageId":%q,"role":"ROLE_USER","parts":[{"data":1}]}}`
 		answer(t, instance(), rpc("SendMessage", ask, "one"))
 		id := idIn(answer(t, instance(), rpc("SendMessage", ask, "one")))
-
 		var w *timeline
 		var wg sync.WaitGroup
 		wg.Go(func() { w = do(t.Context(), instance(), rpc("SubscribeToTask", `{"id":%q}`, id), 0) })
@@ -138,7 +144,6 @@ func TestSubscribeToIdle(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
-
 		id = idIn(answer(t, instance(), rpc("SendMessage", ask, "two")))
 		w = do(t.Context(), instance(), rpc("SubscribeToTask", `{"id":%q}`, id), 0)
 		if d := w.lastAt(t); d < time.Minute || d > 65*time.Second {
@@ -150,7 +155,6 @@ func TestSubscribeToIdle(t *testing.T) {
 	})
 }
 
-// idIn returns the id of the task in an answer.
 func idIn(body string) string {
 	_, rest, _ := strings.Cut(body, `"id":"`)
 	id, _, _ := strings.Cut(rest, `"`)
@@ -160,7 +164,7 @@ func idIn(body string) string {
 func TestCancelRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
-		instance := func() http.Handler { return handlerOf(l, t.Output(), slow(time.Hour)) } // silent after its first step
+		instance := func() http.Handler { return handlerOf(l, t.Output(), slow(time.Hour)) }
 		var stream *timeline
 		var wg sync.WaitGroup
 		wg.Go(func() { stream = do(t.Context(), instance(), streamCall, 0) })
@@ -185,8 +189,8 @@ func TestCancelRunning(t *testing.T) {
 	})
 }
 
-// TestCancelRacesCompletion cancels tasks around the moment of their completion: whichever wins,
-// all clients see the same, and it stays so.
+// TestCancelRacesCompletion cancels tasks around the moment of their completion. Whichever wins,
+// all clients see the same, now and later.
 func TestCancelRacesCompletion(t *testing.T) {
 	outcomes := map[string]int{}
 	for i := range 60 {
@@ -199,8 +203,7 @@ func TestCancelRacesCompletion(t *testing.T) {
 			time.Sleep(time.Duration(i) * 6 * time.Millisecond)
 			synctest.Wait()
 			var got string
-			var ids []a2a.TaskID
-			_ = l.Unfinished(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true })
+			ids := unfinished(t, l)
 			if len(ids) > 0 {
 				got = answer(t, instance(), rpc("CancelTask", `{"id":%q}`, ids[0]))
 			}
@@ -225,7 +228,7 @@ func TestCancelRacesCompletion(t *testing.T) {
 }
 
 // TestReturnImmediately checks that the reply does not wait for the worker, which runs the task
-// once, however often it is asked.
+// once, however often the message comes.
 func TestReturnImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -256,7 +259,7 @@ func TestReturnImmediately(t *testing.T) {
 }
 
 // TestSendAgain sends one message to many instances at once, and again: it begins one task, until
-// it is long over.
+// that has been over for long.
 func TestSendAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -273,10 +276,7 @@ func TestSendAgain(t *testing.T) {
 		wg.Wait()
 		id := idIn(sent[0])
 		for i, w := range streams {
-			if want := []string{
-				"id: 1", "data SUBMITTED", "id: 2", "data WORKING", "id: 3", "data WORKING", "id: 4", "data WORKING",
-				"id: 5", "data", "id: 6", "data COMPLETED",
-			}; !slices.Equal(w.frames(), want) || !strings.Contains(w.first, id) {
+			if !slices.Equal(w.frames(), wholeStream) || !strings.Contains(w.first, id) {
 				t.Errorf("stream %d: %q", i, w.frames())
 			}
 		}
@@ -285,7 +285,6 @@ func TestSendAgain(t *testing.T) {
 				t.Errorf("sent: %s", got)
 			}
 		}
-
 		time.Sleep(9 * time.Minute)
 		if got := idIn(answer(t, instance(), sendCall)); got != id {
 			t.Error("sent again after nine minutes, the message began another task")
@@ -306,7 +305,7 @@ func TestSendAgain(t *testing.T) {
 	})
 }
 
-// TestTwoFollowUps sends two messages to a task that waits for one: one gets the turn, the other is
+// TestTwoFollowUps sends two messages to a task that waits for one. One gets the turn, the other is
 // refused.
 func TestTwoFollowUps(t *testing.T) {
 	for range 20 {
@@ -330,7 +329,7 @@ func TestTwoFollowUps(t *testing.T) {
 	}
 }
 
-// TestHandOver gives an invocation less time than the agent needs: the stream ends cleanly, and the
+// TestHandOver gives an invocation less time than the agent needs. The stream ends cleanly, and a
 // subscriber misses nothing.
 func TestHandOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -343,11 +342,9 @@ func TestHandOver(t *testing.T) {
 			"3s : the task goes on", "3s retry: 1000")
 		id := taskOf(t, l)
 		rest := do(t.Context(), instance(), rpc("SubscribeToTask", `{"id":%q}`, id), 3)
-		want := []string{"id: 3", "data WORKING", "id: 4", "data WORKING", "id: 5", "data", "id: 6", "data COMPLETED"}
-		if !slices.Equal(rest.frames(), want) {
+		if want := wholeStream[4:]; !slices.Equal(rest.frames(), want) {
 			t.Errorf("got %q, want %q", rest.frames(), want)
 		}
-
 		ctx, cancel = context.WithTimeout(t.Context(), 8*time.Second)
 		defer cancel()
 		r := serve(instance(), post(ctx, strings.Replace(sendCall, `"m"`, `"other"`, 1)))
@@ -358,7 +355,7 @@ func TestHandOver(t *testing.T) {
 	})
 }
 
-// TestOrphan leaves a task without a holder: its next reader has it resumed, or else the sweeper.
+// TestOrphan leaves an orphaned task: its next reader, or the sweeper, has it resumed.
 func TestOrphan(t *testing.T) {
 	for _, finder := range []string{"get", "subscribe", "message", "sweep"} {
 		t.Run(finder, func(t *testing.T) {
@@ -395,8 +392,8 @@ func TestOrphan(t *testing.T) {
 	}
 }
 
-// TestTakenOver takes a task from an instance that works on it: its stream goes on to the last
-// event, and a blocking send waits for the outcome all the same.
+// TestTakenOver takes a task from the instance that runs it. The stream still goes on to the last
+// event, and a blocking send still waits for the outcome.
 func TestTakenOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -410,11 +407,8 @@ func TestTakenOver(t *testing.T) {
 		var alone string
 		wg.Go(func() { alone = answer(t, handlerOf(l, t.Output(), slow(time.Second)), other) })
 		time.Sleep(1500 * time.Millisecond)
-
 		_, runner := handlerAndRunner(l, t.Output(), slow(time.Second))
-		var ids []a2a.TaskID
-		_ = l.Unfinished(t.Context(), func(id a2a.TaskID) bool { ids = append(ids, id); return true })
-		for _, id := range ids {
+		for _, id := range unfinished(t, l) {
 			s, err := l.Load(t.Context(), id)
 			if err != nil {
 				t.Fatal(err)
@@ -429,11 +423,8 @@ func TestTakenOver(t *testing.T) {
 			wg.Go(func() { _ = r.Wait() })
 		}
 		wg.Wait()
-		if want := []string{
-			"id: 1", "data SUBMITTED", "id: 2", "data WORKING", "id: 3", "data WORKING",
-			"id: 4", "data WORKING", "id: 5", "data", "id: 6", "data COMPLETED",
-		}; !slices.Equal(stream.frames(), want) {
-			t.Errorf("the stream was %q, want %q", stream.frames(), want)
+		if !slices.Equal(stream.frames(), wholeStream) {
+			t.Errorf("the stream was %q, want %q", stream.frames(), wholeStream)
 		}
 		for _, got := range []string{sent, alone} {
 			if !strings.Contains(got, "COMPLETED") || strings.Count(got, "Analyzing") != 1 || strings.Count(got, "Generating") != 1 {
@@ -443,8 +434,8 @@ func TestTakenOver(t *testing.T) {
 	})
 }
 
-// TestPushOfNextTurn checks that a configuration that comes with a later message is known to
-// whoever runs the turn, in another instance too.
+// TestPushOfNextTurn checks that whichever instance runs a turn knows the push configuration that
+// came with the turn's message.
 func TestPushOfNextTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)

@@ -11,8 +11,8 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// TestAnswerInOnePiece checks that where an answer may have so many bytes, a longer one is an error
-// that says what to do, in each binding and version, and a stream shows what there is room for.
+// TestAnswerInOnePiece checks that an answer beyond the limit is an error that says what to do, in
+// each binding and version, and that a stream shows the events that fit.
 func TestAnswerInOnePiece(t *testing.T) {
 	const most = 20_000
 	c := configOf(new(memlog.Log), t.Output(), slow(0))
@@ -55,7 +55,7 @@ func TestAnswerInOnePiece(t *testing.T) {
 			}
 		}
 	}
-	long := strings.Repeat("y", 9_000) // once in the artifact, and once more in what it is asked for
+	long := strings.Repeat("y", 9_000) // comes twice: in the message and in the artifact
 	body := ask("POST", "/", `{"jsonrpc":"2.0","id":1,"method":"SendStreamingMessage","params":{"message":{"messageId":"s","role":"ROLE_USER","parts":[{"text":"`+long+`"}]}}}`).Body.String()
 	events := strings.Split(strings.TrimSpace(body), "\n\n")
 	if last := events[len(events)-1]; len(events) < 4 || strings.Contains(last, "id:") ||
@@ -64,8 +64,7 @@ func TestAnswerInOnePiece(t *testing.T) {
 	}
 }
 
-// TestNoMemory checks that a request for which there is no memory is told so before it is worked
-// on.
+// TestNoMemory checks that a request that needs too much memory is refused before any work.
 func TestNoMemory(t *testing.T) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(64 << 20)) // 16 MB for requests
 	h := handlerOf(new(memlog.Log), t.Output(), slow(0))

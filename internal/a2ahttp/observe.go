@@ -14,11 +14,11 @@ import (
 	"a2alambda/internal/trace"
 )
 
-// slow is how long a stream may take to begin. Those that take longer are counted: an alarm on a
-// percentile is not evaluated where there are few streams.
+// slow is how long a stream may take to begin. Slower ones are counted, because CloudWatch does not
+// evaluate an alarm on a percentile where there are few streams.
 const slow = 2 * time.Second
 
-// observed logs a line for each request when it has been answered.
+// observed logs a line for each request after its answer.
 func (h *handler) observed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o := &observation{begun: time.Now(), usage: new(telemetry.Usage), trace: trace.FromHeader(r.Header)}
@@ -32,20 +32,20 @@ func (h *handler) observed(next http.Handler) http.Handler {
 	})
 }
 
-// observation is what there is to say of a request.
+// observation is what the log will say of a request.
 type observation struct {
 	begun  time.Time
 	usage  *telemetry.Usage
 	trace  trace.Trace
-	failed *kind // the error that it was answered with; of several, the last
+	failed *kind // the error in the answer; of several, the last
 
-	operation string // by its name in 1.0; "" where it is none of the protocol's
+	operation string // its name in 1.0; "" if the protocol has no such operation
 	version   string // of the protocol
 	binding   string
 
 	task    a2a.TaskID
 	context string
-	state   a2a.TaskState // the last that the client was told
+	state   a2a.TaskState // the last that the client has seen
 
 	// Of a stream.
 	firstByte time.Time
@@ -55,7 +55,6 @@ type observation struct {
 
 type observationKey struct{}
 
-// observationOf returns the observation of the request.
 func observationOf(r *http.Request) *observation {
 	o, _ := r.Context().Value(observationKey{}).(*observation)
 	return o
@@ -87,15 +86,14 @@ func (o *observation) about(v any) {
 	}
 }
 
-// aboutTask notes the id of a task that a client has named, if it looks like one: it may be
-// anything.
+// aboutTask notes a task's id from the client if it looks like an id: it may be anything.
 func (o *observation) aboutTask(id a2a.TaskID) {
 	if _, err := uuid.Parse(string(id)); err == nil && len(id) == len(uuid.UUID{}.String()) {
 		o.task = id
 	}
 }
 
-// line returns the line, but for the status.
+// line returns the line without the status.
 func (o *observation) line() *telemetry.Line {
 	line := new(telemetry.Line)
 	line.Text("operation", o.operation)
@@ -123,7 +121,6 @@ func (o *observation) line() *telemetry.Line {
 	return line
 }
 
-// sent notes that events of a stream were sent.
 func (o *observation) sent(events []tasklog.Event) {
 	if o.firstByte.IsZero() {
 		o.firstByte = time.Now()
@@ -132,7 +129,6 @@ func (o *observation) sent(events []tasklog.Event) {
 	o.last = events
 }
 
-// statusWriter remembers the status of a response.
 type statusWriter struct {
 	http.ResponseWriter
 	status int // 0 until it is known

@@ -15,37 +15,44 @@ import (
 type operation struct {
 	// result returns the JSON of the result.
 	result func(*handler, *http.Request, *request) ([]byte, error)
-	// stream returns the stream that the answer is.
+	// stream returns the stream to answer with.
 	stream func(*handler, *http.Request, *request) (*server.Stream, error)
 	// cache is the Cache-Control of a result, if it may be kept.
 	cache string
 }
 
-// operations are those of the protocol, by their names in 1.0.
+// operations are the protocol's, by their names in 1.0.
 var operations = map[string]operation{
-	"SendMessage":                      {result: sendMessage},
-	"SendStreamingMessage":             {stream: sendStreamingMessage},
-	"GetTask":                          {result: getTask},
-	"ListTasks":                        {result: listTasks},
-	"CancelTask":                       {result: cancelTask},
-	"SubscribeToTask":                  {stream: subscribeToTask},
-	"CreateTaskPushNotificationConfig": {result: createPushConfig},
-	"GetTaskPushNotificationConfig":    {result: getPushConfig},
-	"ListTaskPushNotificationConfigs":  {result: listPushConfigs},
-	"DeleteTaskPushNotificationConfig": {result: deletePushConfig},
-	"GetExtendedAgentCard":             {result: extendedCard, cache: "private, max-age=300"},
-}
-
-func sendMessage(h *handler, r *http.Request, q *request) ([]byte, error) {
-	return call(r, q, q.dialect.SendRequest, h.Server.SendMessage, q.dialect.SendResult)
-}
-
-func sendStreamingMessage(h *handler, r *http.Request, q *request) (*server.Stream, error) {
-	return open(r, q, q.dialect.SendRequest, h.Server.SendStreamingMessage)
-}
-
-func getTask(h *handler, r *http.Request, q *request) ([]byte, error) {
-	return call(r, q, q.dialect.GetRequest, h.Server.GetTask, q.dialect.TaskResult)
+	"SendMessage": {result: func(h *handler, r *http.Request, q *request) ([]byte, error) {
+		return call(r, q, q.dialect.SendRequest, h.Server.SendMessage, q.dialect.SendResult)
+	}},
+	"SendStreamingMessage": {stream: func(h *handler, r *http.Request, q *request) (*server.Stream, error) {
+		return open(r, q, q.dialect.SendRequest, h.Server.SendStreamingMessage)
+	}},
+	"GetTask": {result: func(h *handler, r *http.Request, q *request) ([]byte, error) {
+		return call(r, q, q.dialect.GetRequest, h.Server.GetTask, q.dialect.TaskResult)
+	}},
+	"ListTasks": {result: listTasks},
+	"CancelTask": {result: func(h *handler, r *http.Request, q *request) ([]byte, error) {
+		return call(r, q, q.dialect.CancelRequest, h.Server.CancelTask, q.dialect.TaskResult)
+	}},
+	"SubscribeToTask": {stream: func(h *handler, r *http.Request, q *request) (*server.Stream, error) {
+		return open(r, q, q.dialect.SubscribeRequest, h.Server.SubscribeToTask)
+	}},
+	"CreateTaskPushNotificationConfig": {result: func(h *handler, r *http.Request, q *request) ([]byte, error) {
+		return call(r, q, q.dialect.CreatePushRequest, h.Server.CreatePushConfig, q.dialect.PushResult)
+	}},
+	"GetTaskPushNotificationConfig": {result: func(h *handler, r *http.Request, q *request) ([]byte, error) {
+		return call(r, q, q.dialect.GetPushRequest, h.Server.GetPushConfig, q.dialect.PushResult)
+	}},
+	"ListTaskPushNotificationConfigs": {result: func(h *handler, r *http.Request, q *request) ([]byte, error) {
+		return call(r, q, q.dialect.ListPushRequest, h.Server.ListPushConfigs, q.dialect.PushListResult)
+	}},
+	"DeleteTaskPushNotificationConfig": {result: func(h *handler, r *http.Request, q *request) ([]byte, error) {
+		nothing := func(struct{}) ([]byte, error) { return []byte(q.dialect.Nothing), nil }
+		return call(r, q, q.dialect.DeletePushRequest, h.Server.DeletePushConfig, nothing)
+	}},
+	"GetExtendedAgentCard": {result: extendedCard, cache: "private, max-age=300"},
 }
 
 func listTasks(h *handler, r *http.Request, q *request) ([]byte, error) {
@@ -57,32 +64,6 @@ func listTasks(h *handler, r *http.Request, q *request) ([]byte, error) {
 	}
 	return call(r, q, decode, h.Server.ListTasks, func(list *a2a.ListTasksResponse) ([]byte, error) {
 		return q.dialect.ListResult(list, artifacts)
-	})
-}
-
-func cancelTask(h *handler, r *http.Request, q *request) ([]byte, error) {
-	return call(r, q, q.dialect.CancelRequest, h.Server.CancelTask, q.dialect.TaskResult)
-}
-
-func subscribeToTask(h *handler, r *http.Request, q *request) (*server.Stream, error) {
-	return open(r, q, q.dialect.SubscribeRequest, h.Server.SubscribeToTask)
-}
-
-func createPushConfig(h *handler, r *http.Request, q *request) ([]byte, error) {
-	return call(r, q, q.dialect.CreatePushRequest, h.Server.CreatePushConfig, q.dialect.PushResult)
-}
-
-func getPushConfig(h *handler, r *http.Request, q *request) ([]byte, error) {
-	return call(r, q, q.dialect.GetPushRequest, h.Server.GetPushConfig, q.dialect.PushResult)
-}
-
-func listPushConfigs(h *handler, r *http.Request, q *request) ([]byte, error) {
-	return call(r, q, q.dialect.ListPushRequest, h.Server.ListPushConfigs, q.dialect.PushListResult)
-}
-
-func deletePushConfig(h *handler, r *http.Request, q *request) ([]byte, error) {
-	return call(r, q, q.dialect.DeletePushRequest, h.Server.DeletePushConfig, func(struct{}) ([]byte, error) {
-		return []byte(q.dialect.Nothing), nil
 	})
 }
 
@@ -98,7 +79,7 @@ func extendedCard(h *handler, r *http.Request, q *request) ([]byte, error) {
 	return h.cards.ExtendedJSON(h.BaseURL(r), is03)
 }
 
-// call decodes the params, has the server serve them, and encodes what it returns.
+// call decodes the params, calls the server, and encodes the result.
 func call[Params, Result any](
 	r *http.Request, q *request,
 	decode func(*protojson.Reader) *Params,
@@ -118,7 +99,7 @@ func call[Params, Result any](
 	return encode(result)
 }
 
-// open decodes the params, and has the server open the stream that they ask for.
+// open decodes the params, and has the server open a stream.
 func open[Params any](
 	r *http.Request, q *request,
 	decode func(*protojson.Reader) *Params,

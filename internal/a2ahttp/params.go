@@ -12,17 +12,16 @@ import (
 
 const (
 	// maxDepth is how many levels deep the objects and arrays of params may be nested.
-	// [encoding/json] takes 10,000, but what a client sends is stored some levels deeper than it
-	// came: a task that was stored at the limit could never be read again.
+	// [encoding/json] takes 10,000, but a task wraps what a client sends in some more levels:
+	// stored at that limit, it could never be read again.
 	maxDepth = 500
 
-	// maxValues is how many values there may be in a body, whatever they are for: decoded, a small
-	// value takes a hundred times the bytes that it has in the body.
+	// maxValues is how many JSON values a body may have, whatever they are for: decoded, a small
+	// value takes a hundred times its bytes.
 	maxValues = 100_000
 )
 
-// scan returns an error if the body, in which the params are that many levels deep, is not to be
-// decoded.
+// scan returns an error if the body must not be decoded. Its params are deep levels below the top.
 func scan(body []byte, deep int) error {
 	err := protojson.Scan(body, protojson.Limits{Values: maxValues, Depth: maxDepth + deep})
 	switch {
@@ -36,8 +35,8 @@ func scan(body []byte, deep int) error {
 	return err
 }
 
-// newParams returns the reader of the params in a JSON object, which may be nil, and of those that
-// are given besides.
+// newParams returns the reader of the params: a JSON object, which may be nil, and those given
+// apart.
 func newParams(d *dialect.Dialect, object []byte, given map[string][]byte) *protojson.Reader {
 	if object == nil {
 		object = []byte("{}")
@@ -47,7 +46,7 @@ func newParams(d *dialect.Dialect, object []byte, given map[string][]byte) *prot
 	return r
 }
 
-// paramsError returns what a client is told of an error of the reader of its params.
+// paramsError returns an error of the params' reader as a client sees it.
 func paramsError(err error) error {
 	field := (*protojson.FieldError)(nil)
 	if !errors.As(err, &field) {

@@ -10,7 +10,7 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// TestDepth sends what is nested as deep as may be, which can be read again, and deeper, in every
+// TestDepth sends values nested as deep as allowed, which can be read again, and deeper, in every
 // dialect.
 func TestDepth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -30,8 +30,7 @@ func TestDepth(t *testing.T) {
 				nested := strings.Repeat("[", levels) + `"]"` + strings.Repeat("]", levels)
 				r := post(t.Context(), fmt.Sprintf(test.body, levels, nested))
 				r.URL.Path = test.path
-				w := serve(h, r)
-				return w
+				return serve(h, r)
 			}
 			const limit = 500
 			w := send(limit - test.around)
@@ -58,8 +57,7 @@ func TestDepth(t *testing.T) {
 	})
 }
 
-// TestValues sends as many values as may be, and one more, wherever they are in a body, in every
-// dialect.
+// TestValues sends as many values as allowed, and one more, anywhere in a body, in every dialect.
 func TestValues(t *testing.T) {
 	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
 	for name, test := range map[string]struct {

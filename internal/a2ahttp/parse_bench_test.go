@@ -9,9 +9,9 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// BenchmarkParse reads messages without an id, which are refused once they have been read: of as
-// many values as may be, of as many parts as may be, of a long text; and of far more values than
-// may be, which are refused before. All in both bindings and versions.
+// BenchmarkParse reads messages without an id, which are refused after reading: with as many values
+// or parts as allowed, or a long text. A body with far too many values is refused before. All in
+// both bindings and versions.
 func BenchmarkParse(b *testing.B) {
 	keys := func(n int) string {
 		var object strings.Builder

@@ -23,12 +23,12 @@ import (
 
 // request is a decoded request. It does not change after its binding has made it.
 type request struct {
-	binding binding // with what an answer repeats of the request
+	binding binding // has what an answer repeats, such as a JSON-RPC id
 	dialect *dialect.Dialect
 	// operation is the operation's name in 1.0.
 	operation string
 	caller    server.Caller
-	// params are what JSON-RPC has, or, over HTTP+JSON, what it would have.
+	// params are JSON-RPC's, or, over HTTP+JSON, what they would be there.
 	params *protojson.Reader
 	// notification says that the client wants no answer: see [notified].
 	notification bool
@@ -39,21 +39,22 @@ type binding interface {
 	// name returns what the agent card calls the binding.
 	name() string
 	// decode returns the request. With an error it returns what it knows by then, since the answer
-	// depends on it: the operation may be "", and the dialect is 1.0 if nothing says otherwise.
+	// depends on it: the operation may be "", and the dialect is 1.0 unless something else is
+	// known.
 	decode(h *handler, r *http.Request) (request, error)
 	// result returns the content type of a result, and what surrounds its JSON, also in a stream.
 	result(*dialect.Dialect) (contentType, before, after string)
 	// failure returns how to answer with an error: the status of a response, 200 if HTTP has none
-	// for the error; the field before the data in a stream's event; and the body, or the data.
+	// for the error; the field before the data of a stream's event; and the body, or the data.
 	failure(*dialect.Dialect, failure) (status int, field string, body any)
 }
 
 const (
-	// maxExtensions is how many extensions a request may name. A local server takes headers of a
-	// megabyte.
+	// maxExtensions is how many extensions a request may name: a local server takes a megabyte of
+	// headers.
 	maxExtensions = 100
 
-	// extensions03 is the header of 0.3 for what 1.0 calls A2A-Extensions.
+	// extensions03 is what 0.3 calls A2A-Extensions.
 	extensions03 = "X-A2A-Extensions"
 
 	// bodyMemory is about how many bytes of memory a request takes for each byte of its body: as it
@@ -61,10 +62,10 @@ const (
 	bodyMemory = 12
 )
 
-// errGone says that the client has gone away before all of its request had come.
+// errGone says that the client left before its whole request had come.
 var errGone = errors.New("the client has gone")
 
-// readRequest authenticates the caller, and returns its name and the body of the request.
+// readRequest authenticates the caller, and returns its name and the request's body.
 func (h *handler) readRequest(r *http.Request) (owner string, body []byte, err error) {
 	if owner, err = h.Auth.Authenticate(r); err != nil {
 		return "", nil, err
@@ -95,7 +96,7 @@ func (h *handler) readRequest(r *http.Request) (owner string, body []byte, err e
 	return owner, bytes.TrimPrefix(body, []byte("\ufeff")), nil
 }
 
-// isJSON reports whether the content type is application/json or another that is JSON, as
+// isJSON reports whether the content type is JSON: application/json, or another such as
 // application/a2a+json.
 func isJSON(contentType string) bool {
 	t, _, err := mime.ParseMediaType(contentType)
@@ -103,7 +104,7 @@ func isJSON(contentType string) bool {
 }
 
 // versionOf returns the protocol version that the client names in a header or a query parameter
-// (specification 3.6.1), or "" if it names none. The patch number doesn't count.
+// (specification 3.6.1), or "" if it names none. A patch number is ignored.
 func versionOf(r *http.Request) (string, error) {
 	v := strings.TrimSpace(r.Header.Get(a2a.SvcParamVersion))
 	if v == "" {
@@ -124,8 +125,8 @@ func versionOf(r *http.Request) (string, error) {
 	return v, nil
 }
 
-// extensionsHeader returns the header in which the client names extensions, and the server the
-// active ones.
+// extensionsHeader returns the header in which the client names extensions, and in which the answer
+// names the active ones.
 func extensionsHeader(r *http.Request) string {
 	if len(r.Header.Values(a2a.SvcParamExtensions)) == 0 {
 		return extensions03
@@ -133,9 +134,9 @@ func extensionsHeader(r *http.Request) string {
 	return a2a.SvcParamExtensions
 }
 
-// newCaller returns the caller, as it is known to the server. The extensions that the client asks
-// for and the agent has are active (specification 4.6). It returns an error if the client does
-// without one that the agent requires.
+// newCaller returns the caller as the server knows it. The extensions that the client names and the
+// agent has become active (specification 4.6). It is an error not to name an extension that the
+// agent requires.
 func (h *handler) newCaller(r *http.Request, owner, version string) (server.Caller, error) {
 	header := extensionsHeader(r)
 	var asked []string
@@ -147,7 +148,7 @@ func (h *handler) newCaller(r *http.Request, owner, version string) (server.Call
 		}
 	}
 	headers := r.Header.Clone()
-	headers.Del(extensions03) // the executor has them by their name in 1.0
+	headers.Del(extensions03) // the executor gets them under 1.0's name
 	c := server.Caller{Owner: owner, Version: version, Params: a2asrv.NewServiceParams(headers), Trace: observationOf(r).trace}
 	if len(asked) > 0 {
 		c.Params = c.Params.With(map[string][]string{a2a.SvcParamExtensions: asked})

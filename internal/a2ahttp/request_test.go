@@ -12,12 +12,13 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"a2alambda/internal/a2ahttp"
+	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
 )
 
-// noter returns an executor that notes what it gets of the requests of its turns, besides their
-// messages, and asks for input.
-func noter(requests *[]string) executor {
+// noter returns an executor that notes what else it gets of its turns' requests, and asks for
+// input.
+func noter(requests *[]string) hosttest.Executor {
 	return func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 		parent, _ := ec.ServiceParams.Get("traceparent")
 		state, _ := ec.ServiceParams.Get("tracestate")
@@ -32,9 +33,9 @@ func noter(requests *[]string) executor {
 	}
 }
 
-// TestRequest checks that executors get the trace, the metadata and the extensions that the client
-// names: in the request's own invocation, in a worker, and in each turn those of its message; and
-// that webhooks get the trace.
+// TestRequest checks that executors get the client's trace, metadata and extensions, in the
+// request's own invocation and in a worker, and in each turn from its message. Webhooks get the
+// trace.
 func TestRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent := func(n int) string { return fmt.Sprintf("00-%032x-%016x-01", n, n) }

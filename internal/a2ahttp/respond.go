@@ -14,14 +14,13 @@ import (
 
 // responder answers one request.
 type responder interface {
-	// respond has the operation serve the request, and answers with the outcome. It returns an error
-	// that the client does not know yet.
+	// respond runs the operation and answers with its outcome. It returns an error that the client
+	// has not seen yet.
 	respond(operation) error
-	// fail answers with an error, as the whole answer or, if a stream has begun, as its end.
+	// fail answers with an error: the whole answer or, once a stream has begun, its end.
 	fail(error)
 }
 
-// serve answers a request in a binding.
 func (h *handler) serve(w http.ResponseWriter, r *http.Request, b binding) {
 	w.Header().Set("Vary", varies)
 	seen := observationOf(r)
@@ -59,8 +58,8 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, b binding) {
 	}
 }
 
-// onlyReadsStreams reports whether the client accepts streams, and no JSON: RFC 9110, 12.5.1. If it
-// asks for an operation that nobody knows, it has asked for a stream.
+// onlyReadsStreams reports whether the client accepts streams and no JSON (RFC 9110, 12.5.1). Such
+// a client has asked for a stream, even by a method that nobody knows.
 func onlyReadsStreams(r *http.Request) bool {
 	accept := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
 	return strings.Contains(accept, "text/event-stream") && !strings.Contains(accept, "json") && !strings.Contains(accept, "*/*")
@@ -105,7 +104,7 @@ func (j *jsonResponder) fail(err error) {
 	j.write(status, body)
 }
 
-// encodeFailure is the binding's failure for an error, with the body encoded.
+// encodeFailure is the binding's failure for an error, with an encoded body.
 func (j *jsonResponder) encodeFailure(err error) (status int, field string, body []byte) {
 	f := j.explain(err)
 	observationOf(j.r).failed = &f.kind
@@ -117,16 +116,15 @@ func (j *jsonResponder) encodeFailure(err error) (status int, field string, body
 	return status, field, body
 }
 
-// write writes a response that is an error.
 func (j *jsonResponder) write(status int, body []byte) {
 	j.w.Header().Set("Content-Type", j.errorType())
 	j.w.WriteHeader(status)
 	_, _ = j.w.Write(append(body, '\n'))
 }
 
-// errorType returns the content type of an error: the one of a result, or application/json for
-// clients that accept it and do not name the type of 1.0. Up to 2.4.0, the Go SDK is such a client,
-// and reads errors of no other type.
+// errorType returns the content type of an error: a result's, or application/json for clients that
+// accept that and do not name 1.0's type. The Go SDK up to 2.4.0 is such a client, and reads errors
+// of no other type.
 func (j *jsonResponder) errorType() string {
 	const plain = "application/json"
 	contentType, _, _ := j.q.binding.result(j.q.dialect)
@@ -148,11 +146,11 @@ func (j *jsonResponder) newRoom() func(piece []byte) (left int) {
 	return j.Room(j.r)
 }
 
-// errTooLong is the answer in place of one that is too long to be sent in one piece.
+// errTooLong replaces an answer that is too long to be sent in one piece.
 var errTooLong = a2a.NewError(a2a.ErrUnsupportedOperation, "the answer is longer than the 6 MB that can be sent in one piece here: "+
 	"ask for less, with historyLength or pageSize, get the task with GetTask, or use the agent's function URL, which streams")
 
-// notified is the response to a notification, a request without an id. It has no body, but where HTTP
+// notified is the response to a notification, a request without an id. It has no body, unless HTTP
 // has a status for an error: JSON-RPC 2.0, 4.1.
 type notified struct {
 	http.ResponseWriter

@@ -35,7 +35,8 @@ func (rest) result(d *dialect.Dialect) (contentType, before, after string) {
 	return "application/json", "", ""
 }
 
-// failure names the event of an error as two of the three SDKs expect it; the third ignores the name.
+// failure calls an error's event "error", as two of the three SDKs expect. The third ignores the
+// name.
 func (rest) failure(d *dialect.Dialect, f failure) (status int, field string, body any) {
 	status = cmp.Or(f.status, f.kind.status)
 	type restError struct {
@@ -50,8 +51,8 @@ func (rest) failure(d *dialect.Dialect, f failure) (status int, field string, bo
 			Error restError `json:"error"`
 		}{e}
 	} else {
-		// 0.3 does not say what an error is. Each client looks for its own server's: the JavaScript
-		// SDK for code and message, the Python SDK for type and message, the Go SDK for error.
+		// 0.3 does not define errors. Each client looks for its own server's: the JavaScript SDK
+		// for code and message, the Python SDK for type and message, the Go SDK for error.
 		body = struct {
 			Code    int       `json:"code"`
 			Message string    `json:"message"`
@@ -62,14 +63,14 @@ func (rest) failure(d *dialect.Dialect, f failure) (status int, field string, bo
 	return status, "event: error\n", body
 }
 
-// route is a path of the binding, without what may be before it: a tenant (1.0) or v1 (0.3).
+// route is a path of the binding, without its prefix: a tenant (1.0) or v1 (0.3).
 type route struct {
-	path       []string          // segments: "{id}:cancel" is any that ends in :cancel, after the id
+	path       []string          // segments: "{id}:cancel" is an id and ":cancel"
 	operations map[string]string // by the verb
 }
 
-// routes are the same in both versions (specification 1.0, 5.3 and 11.3; 0.3, 3.5.6; GET for
-// subscribing is in the protocol buffers), but that 0.3 has one more path for the card.
+// routes are the same in both versions (specification 1.0, 5.3 and 11.3; 0.3, 3.5.6; the protocol
+// buffers have GET for subscribing), except that 0.3 has one more path for the card.
 var (
 	routes = []route{
 		{[]string{"message:send"}, map[string]string{"POST": "SendMessage"}},
@@ -113,8 +114,8 @@ func (r route) match(segments []string) (parameters map[string]string, ok bool) 
 	return parameters, true
 }
 
-// find returns the dialect and the route of a path, and its parameters. Paths of 0.3 begin with v1,
-// which is a tenant to a client of 1.0.
+// find returns a path's dialect, route and parameters. Paths of 0.3 begin with v1, which a client
+// of 1.0 could have as a tenant.
 func find(segments []string, version string) (*dialect.Dialect, route, map[string]string) {
 	if segments[0] == "v1" && version != dialect.V1.Version {
 		for _, r := range routes03 {
@@ -176,7 +177,7 @@ func (b rest) decode(h *handler, r *http.Request) (request, error) {
 	return q, err
 }
 
-// restParams returns the params as JSON-RPC would have them, from the path, and the body or the
+// restParams returns the params as JSON-RPC would have them, from the path and the body or the
 // query.
 func restParams(r *http.Request, d *dialect.Dialect, parameters map[string]string, body []byte) (*protojson.Reader, error) {
 	given := map[string][]byte{}
@@ -198,12 +199,12 @@ func restParams(r *http.Request, d *dialect.Dialect, parameters map[string]strin
 	return newParams(d, body, given), nil
 }
 
-// queryFields are what may be in a query: specification 1.0, 11.5. The Go SDK calls the time
-// lastUpdatedAfter.
+// queryFields are a query's parameters (specification 1.0, 11.5). lastUpdatedAfter is the Go SDK's
+// name for the time.
 var queryFields = protojson.FieldsOf("tenant", "contextId", "status", "pageToken", "pageSize", "historyLength", "includeArtifacts",
 	"statusTimestampAfter", "lastUpdatedAfter")
 
-// addQuery adds the parameters in a query to those that are given. It ignores all others.
+// addQuery adds a query's parameters to those given, and ignores unknown ones.
 func addQuery(given map[string][]byte, query string) error {
 	values, err := url.ParseQuery(query)
 	if err != nil {

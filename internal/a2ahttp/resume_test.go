@@ -18,8 +18,7 @@ var (
 	errorCode = regexp.MustCompile(`"code":(-?\d+)`)
 )
 
-// outcome describes an answer in short: its status, and the numbers of its events, or the code of
-// its error.
+// outcome is an answer in short: its status, and its events' numbers or its error's code.
 func outcome(w *httptest.ResponseRecorder) string {
 	got := fmt.Sprint(w.Code)
 	for _, id := range frameID.FindAllStringSubmatch(w.Body.String(), -1) {
@@ -31,14 +30,14 @@ func outcome(w *httptest.ResponseRecorder) string {
 	return got
 }
 
-// TestLastEventID goes through what a client may say that it has seen of a task that has ended with
-// event 6, and how it says so.
+// TestLastEventID tries what a client may say it has seen of a task that ended with event 6, in
+// each way to say it.
 func TestLastEventID(t *testing.T) {
 	const whole = "200 1 2 3 4 5 6"
 	for _, test := range []struct {
 		seen string // "" for nothing said
-		// Of a subscription: by GET, by POST, and over JSON-RPC, in both versions; and of the
-		// message, sent again.
+		// Outcomes of subscribing, in both versions, by GET, POST and JSON-RPC, and of sending the
+		// message again.
 		get, post, rpc, message string
 	}{
 		{"", "400 error 400", "400 error 400", "200 error -32004", whole},
@@ -50,7 +49,7 @@ func TestLastEventID(t *testing.T) {
 		{"4,", "200 4 5 6", "200 4 5 6", "200 4 5 6", "200 4 5 6"},
 		{"6", "204", "400 error 400", "200 error -32004", "200"},
 		{"4, 6", "204", "400 error 400", "200 error -32004", "200"},
-		{"7", "400 error 400", "400 error 400", "200 error -32602", whole}, // of another task, whose stream the client had before
+		{"7", "400 error 400", "400 error 400", "200 error -32602", whole}, // of another task
 		{"x", "400 error 400", "400 error 400", "200 error -32602", "200 error -32602"},
 		{"-1", "400 error 400", "400 error 400", "200 error -32602", "200 error -32602"},
 		{"+1", "400 error 400", "400 error 400", "200 error -32602", "200 error -32602"},
@@ -106,8 +105,8 @@ func TestLastEventID(t *testing.T) {
 	}
 }
 
-// TestLastEventIDInQuery checks that a GET may say in its query what a client has seen, in both
-// versions, and that the header wins.
+// TestLastEventIDInQuery checks that a GET may have the position in its query, in both versions,
+// and that the header wins.
 func TestLastEventIDInQuery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := handlerOf(new(memlog.Log), t.Output(), slow(time.Millisecond))
@@ -138,9 +137,8 @@ func TestLastEventIDInQuery(t *testing.T) {
 	})
 }
 
-// TestFollowUpAgain sends the message of a second turn again with what its client has seen of the
-// first: the stream does not begin with the state that the first turn ended in, which would look
-// like an end.
+// TestFollowUpAgain sends the message of a second turn again, with Last-Event-ID from the first
+// turn. The stream does not begin with the first turn's final state, which would look like an end.
 func TestFollowUpAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := handlerOf(new(memlog.Log), t.Output(), slow(time.Second))
@@ -162,8 +160,8 @@ func TestFollowUpAgain(t *testing.T) {
 	})
 }
 
-// TestLargeMessage sends messages that clients can't read back on one line: the first frame leaves
-// them out, unless it is asked for them, and GetTask has them.
+// TestLargeMessage sends messages too long for some clients to read back on one line. The first
+// frame leaves them out, unless the client asks for history, and GetTask has them.
 func TestLargeMessage(t *testing.T) {
 	for _, size := range []int{1000, 40_000, 1 << 20} {
 		synctest.Test(t, func(t *testing.T) {

@@ -22,7 +22,7 @@ import (
 
 // rpc is the JSON-RPC binding: specification 1.0, 9.
 type rpc struct {
-	id json.RawMessage // of the request, as the client has sent it, or null
+	id json.RawMessage // the request's, as the client sent it, or null
 }
 
 func (rpc) name() string { return string(a2a.TransportProtocolJSONRPC) }
@@ -48,7 +48,7 @@ func (b rpc) failure(d *dialect.Dialect, f failure) (status int, field string, b
 	}{"2.0", b.id, e}
 }
 
-// methods03 are the methods of 0.3 (specification 0.3, 3.5.6), with the methods of 1.0 that they are.
+// methods03 maps the methods of 0.3 (specification 0.3, 3.5.6) to operations.
 var methods03 = map[string]string{
 	"message/send":                        "SendMessage",
 	"message/stream":                      "SendStreamingMessage",
@@ -62,8 +62,8 @@ var methods03 = map[string]string{
 	"agent/getAuthenticatedExtendedCard":  "GetExtendedAgentCard",
 }
 
-// operationOf returns the operation of a method of either version, and its dialect. The operation
-// is "" if neither has the method.
+// operationOf returns the operation and the dialect of a method of either version. The operation of
+// an unknown method is "".
 func operationOf(method string) (string, *dialect.Dialect) {
 	if _, known := operations[method]; known {
 		return method, dialect.V1
@@ -86,7 +86,7 @@ type requestObject struct {
 
 var requestFields = protojson.FieldsOf("jsonrpc", "id", "method", "params")
 
-// readRequestObject reads a request object, up to an error.
+// readRequestObject reads a request object up to its first error.
 func readRequestObject(body []byte) (o requestObject, err error) {
 	r := protojson.NewReader(body)
 	r.Nulls = true
@@ -107,7 +107,7 @@ func (b rpc) decode(h *handler, r *http.Request) (request, error) {
 		return q, err
 	}
 	scanned := scan(body, 1)
-	if scanned != nil && !json.Valid(body) { // there is no id to be read
+	if scanned != nil && !json.Valid(body) { // so there is no id to read
 		return q, bodyError(scanned)
 	}
 	switch bytes.TrimLeft(body, " \t\r\n")[0] {
@@ -153,10 +153,9 @@ func (b rpc) decode(h *handler, r *http.Request) (request, error) {
 	return q, err
 }
 
-// isID reports whether the JSON value may be the id of a request.
 func isID(id []byte) bool { return !strings.ContainsAny(string(id[:1]), "{[tf") }
 
-// bodyError returns what a client is told of a scan's error: it may be about the params.
+// bodyError returns a scan's error as a client sees it. It may be about the params.
 func bodyError(err error) error {
 	field := (*protojson.FieldError)(nil)
 	if !errors.As(err, &field) {
@@ -169,9 +168,9 @@ func bodyError(err error) error {
 	return paramsError(&protojson.FieldError{Field: rest, Problem: field.Problem})
 }
 
-// unknownMethod returns the error for a method that the version does not have. A client that names
-// no version is taken to mean the one whose methods look alike: an empty version is 0.3 by the
-// specification, which has no names of 1.0.
+// unknownMethod returns the error for a method that the version does not have. An empty version is
+// 0.3 by the specification, which has no names of 1.0. So if the client names no version, the
+// method's look decides which methods the error lists.
 func unknownMethod(method, version string) error {
 	if version == "" {
 		version = dialect.V1.Version

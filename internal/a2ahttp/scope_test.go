@@ -20,14 +20,12 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// byHeader takes the header Owner for the name of the caller.
 type byHeader struct{}
 
 func (byHeader) Authenticate(r *http.Request) (string, error) { return r.Header.Get("Owner"), nil }
 func (byHeader) Declare(*a2a.AgentCard)                       {}
 
-// requests are, for each operation about a task, the params or the body, in which %[1]s is the
-// task.
+// requests are the params or the body of each operation about a task: %[1]s is the task.
 var requests = map[string]string{
 	"SendMessage":                      `{"tenant":%[2]q,"message":{"messageId":"m","taskId":%[1]q,"role":"ROLE_USER","parts":[{"text":"x"}]}}`,
 	"SendStreamingMessage":             `{"tenant":%[2]q,"message":{"messageId":"m","taskId":%[1]q,"role":"ROLE_USER","parts":[{"text":"x"}]}}`,
@@ -71,14 +69,14 @@ var requests = map[string]string{
 	"DELETE /v1/tasks/{taskId}/pushNotificationConfigs/{id}": "",
 }
 
-// withoutTask are the operations that are not about a task that exists.
+// withoutTask are the operations that need no task.
 var withoutTask = map[string]string{
 	"ListTasks": `{}`, "GET /tasks": "", "GET /v1/tasks": "",
 	"GetExtendedAgentCard": `{}`, "agent/getAuthenticatedExtendedCard": `{}`,
 	"GET /extendedAgentCard": "", "GET /v1/extendedAgentCard": "", "GET /v1/card": "",
 }
 
-// callAs has an owner call an operation with params, or a body, in which %[1]s is the task.
+// callAs calls an operation as an owner. In the params or the body, %[1]s is the task.
 func callAs(t *testing.T, h http.Handler, owner, o, body, task, tenant string) string {
 	if strings.Contains(body, "%") {
 		body = fmt.Sprintf(body+"%.0[2]s", task, tenant)
@@ -96,8 +94,8 @@ func callAs(t *testing.T, h http.Handler, owner, o, body, task, tenant string) s
 	return fmt.Sprint(w.Code, " ", w.Body)
 }
 
-// TestSecondCaller walks all operations as somebody who does not own the task, and as its owner for
-// another tenant: the answer is the same as for a task that never was, and costs the same.
+// TestSecondCaller tries all operations as a caller that does not own the task, and as the owner in
+// another tenant. The answer and its cost are the same as for a task that never was.
 func TestSecondCaller(t *testing.T) {
 	for _, o := range a2ahttp.Operations() {
 		_, about := requests[o]
@@ -122,13 +120,11 @@ func TestSecondCaller(t *testing.T) {
 		call := func(owner, o, task, tenant string) string {
 			return callAs(t, h, owner, o, requests[o]+withoutTask[o], task, tenant)
 		}
-
 		const ask = `{"message":{"messageId":%q,"role":"ROLE_USER","parts":[{"data":1}]},"configuration":{"taskPushNotificationConfig":{"id":"c","url":"https://example.com/"}}}`
 		begin := func(owner string) string {
 			r := post(t.Context(), rpc("SendMessage", ask, "m-1"))
 			r.Header.Set("Owner", owner)
-			w := serve(h, r)
-			return idIn(w.Body.String())
+			return idIn(serve(h, r).Body.String())
 		}
 		task := begin("alice")
 		if again := begin("alice"); again != task {
@@ -169,7 +165,7 @@ func TestSecondCaller(t *testing.T) {
 				t.Errorf("%s shows carol %s", o, got)
 			}
 		}
-		// To its owner the task is what it was.
+		// For its owner the task has not changed.
 		if got := call("alice", "GetTask", task, ""); !strings.Contains(got, "INPUT_REQUIRED") {
 			t.Errorf("alice's task is %s", got)
 		}
@@ -179,9 +175,9 @@ func TestSecondCaller(t *testing.T) {
 	})
 }
 
-// TestSamePrefix walks all operations as somebody who does not own the task, though it begins as
-// the ids of their own do: the answer is the same as for a task that never was, also to a message
-// that brings a configuration, of which the task has as many as it may.
+// TestSamePrefix tries all operations on a task of another owner whose id begins like the caller's
+// own ids. The answer is the same as for a task that never was, also to a message with a push
+// configuration, although the task has as many of these as it may.
 func TestSamePrefix(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := new(memlog.Log)
@@ -204,7 +200,6 @@ func TestSamePrefix(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-
 		walk := map[string][]string{
 			"SendMessage":                                  {`{"message":{"messageId":"m","taskId":%[1]q,"role":"ROLE_USER","parts":[{"text":"x"}]},"configuration":{"taskPushNotificationConfig":{"url":"https://example.com/"}}}`},
 			"SendStreamingMessage":                         {`{"message":{"messageId":"m","taskId":%[1]q,"role":"ROLE_USER","parts":[{"text":"x"}]},"configuration":{"taskPushNotificationConfig":{"url":"https://example.com/"}}}`},
@@ -233,8 +228,8 @@ func TestSamePrefix(t *testing.T) {
 	})
 }
 
-// TestNoCredentials walks what shows a configuration, in each version: nobody gets the credentials,
-// and everybody the token.
+// TestNoCredentials tries all that shows a configuration, in each version: nobody gets the
+// credentials, everybody the token.
 func TestNoCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := new(memlog.Log)

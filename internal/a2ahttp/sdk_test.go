@@ -29,7 +29,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// updater tells of a task's progress, in the manner of the SDKs' TaskUpdater.
+// updater reports a task's progress, like the SDKs' TaskUpdater.
 type updater struct {
 	ec    *a2asrv.ExecutorContext
 	yield func(a2a.Event, error) bool
@@ -43,9 +43,8 @@ func (u updater) status(state a2a.TaskState, text string, metadata map[string]an
 
 var loud = &a2a.AgentExtension{URI: "https://example.com/loud"}
 
-// clerk is an executor that uses what the SDK's own server offers: a task, a status with metadata,
-// artifacts of all kinds, in chunks and replaced, a question, the context of the call, the stored
-// task.
+// clerk is an executor that uses what the SDK's server offers: a task, a status with metadata,
+// artifacts of all kinds, in chunks and replaced, a question, the call's context, the stored task.
 type clerk struct {
 	cleaned chan string
 }
@@ -128,7 +127,7 @@ func (c *clerk) Cleanup(_ context.Context, ec *a2asrv.ExecutorContext, result a2
 	c.cleaned <- fmt.Sprint(result.(*a2a.Task).Status.State, " ", err)
 }
 
-// oldClerk is an executor for the server of the SDK's 0.3, which writes to a queue.
+// oldClerk is an executor for the SDK's 0.3 server: it writes to a queue.
 type oldClerk struct{}
 
 func (oldClerk) Execute(ctx context.Context, rc *legacysrv.RequestContext, queue eventqueue.Queue) error {
@@ -154,8 +153,7 @@ func (oldClerk) Cancel(ctx context.Context, rc *legacysrv.RequestContext, queue 
 	return queue.Write(ctx, legacy.NewStatusUpdateEvent(rc, legacy.TaskStateCanceled, nil))
 }
 
-// visit is what a client sees of a server, with ids by the order in which they appear, and without
-// times.
+// visit is what a client sees of a server, without times, and with ids in order of appearance.
 type visit struct {
 	t      *testing.T
 	client *a2aclient.Client
@@ -202,9 +200,9 @@ func (v *visit) see(what string, event a2a.Event, err error) {
 	}))
 }
 
-// strip takes away in what the servers differ: the times, whether the user's message knows its
-// task, and where in the history the question of the agent is that the user has answered (in ours
-// before the answer).
+// strip removes what differs between the servers: the times, whether the user's message knows its
+// task, and where the history has the question that the user has answered (ours: before the
+// answer).
 func strip(tree any) {
 	switch v := tree.(type) {
 	case map[string]any:
@@ -228,8 +226,7 @@ func strip(tree any) {
 	}
 }
 
-// stream sends a text, continuing a task if there is one, and gets the task afterwards. It returns
-// its id.
+// stream sends a text, to a task if there is one, then gets the task. It returns the task's id.
 func (v *visit) stream(text string, task a2a.TaskInfo) a2a.TaskInfo {
 	v.t.Helper()
 	m := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(text))
@@ -240,7 +237,7 @@ func (v *visit) stream(text string, task a2a.TaskInfo) a2a.TaskInfo {
 		Message: m, Tenant: "acme", Metadata: map[string]any{"asked": "nicely"},
 	}) {
 		if _, whole := event.(*a2a.Task); whole && m.TaskID != "" {
-			continue // in ours each stream begins with the task, as the specification has it (3.1.2)
+			continue // ours begins each stream with the task: specification 1.0, 3.1.2
 		}
 		v.see("stream", event, err)
 		task = event.TaskInfo()
@@ -258,8 +255,8 @@ func (v *visit) stream(text string, task a2a.TaskInfo) a2a.TaskInfo {
 	return task
 }
 
-// TestSDKExecutor has executors that were written for the SDK's own server work in it and in ours,
-// and clients of both see the same.
+// TestSDKExecutor runs executors written for the SDK's server in it and in ours. Clients see the
+// same.
 func TestSDKExecutor(t *testing.T) {
 	quiet := a2asrv.WithLogger(slog.New(slog.DiscardHandler))
 	servers := map[string]func(a2asrv.AgentExecutor) http.Handler{

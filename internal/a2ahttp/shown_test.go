@@ -3,7 +3,6 @@ package a2ahttp_test
 import (
 	"context"
 	"fmt"
-	"iter"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,41 +11,34 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
+	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
 )
 
-// speller says its answer in pieces of words, and then asks. When it is answered, it tells how many
-// pieces it sees of its own.
-type speller struct{}
-
-func (speller) Execute(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	return func(yield func(a2a.Event, error) bool) {
-		if ec.StoredTask != nil {
-			text := fmt.Sprint(len(ec.StoredTask.Artifacts[0].Parts), " pieces")
-			yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, a2a.NewMessage(a2a.MessageRoleAgent, a2a.NewTextPart(text))), nil)
+// speller answers in pieces of words, and then asks. In the next turn it says how many pieces it
+// sees.
+var speller hosttest.Executor = func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+	if ec.StoredTask != nil {
+		text := fmt.Sprint(len(ec.StoredTask.Artifacts[0].Parts), " pieces")
+		yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, a2a.NewMessage(a2a.MessageRoleAgent, a2a.NewTextPart(text))), nil)
+		return
+	}
+	for _, piece := range []string{"The", " quick", " fo", "x"} {
+		if !yield(a2a.NewArtifactUpdateEvent(ec, "answer", a2a.NewTextPart(piece)), nil) {
 			return
 		}
-		for _, piece := range []string{"The", " quick", " fo", "x"} {
-			if !yield(a2a.NewArtifactUpdateEvent(ec, "answer", a2a.NewTextPart(piece)), nil) {
-				return
-			}
-		}
-		described := a2a.NewTextPart("!")
-		described.Metadata = map[string]any{"tone": "loud"}
-		_ = yield(a2a.NewArtifactUpdateEvent(ec, "answer", described), nil) &&
-			yield(a2a.NewArtifactUpdateEvent(ec, "another", a2a.NewTextPart("PS")), nil) &&
-			yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateInputRequired, nil), nil)
 	}
+	described := a2a.NewTextPart("!")
+	described.Metadata = map[string]any{"tone": "loud"}
+	_ = yield(a2a.NewArtifactUpdateEvent(ec, "answer", described), nil) &&
+		yield(a2a.NewArtifactUpdateEvent(ec, "another", a2a.NewTextPart("PS")), nil) &&
+		yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateInputRequired, nil), nil)
 }
 
-func (speller) Cancel(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
-	return func(func(a2a.Event, error) bool) {}
-}
-
-// TestShownTexts checks that an answer that came in pieces is one text wherever its task is shown,
-// in each version and binding, and pieces in the events of its stream and to its executor.
+// TestShownTexts checks that an answer in pieces is one text wherever its task is shown, in each
+// version and binding, and pieces in its stream's events and for its executor.
 func TestShownTexts(t *testing.T) {
-	h := handlerOf(new(memlog.Log), t.Output(), speller{})
+	h := handlerOf(new(memlog.Log), t.Output(), speller)
 	ask := func(method, path, version, body string) string {
 		t.Helper()
 		r := httptest.NewRequest(method, path, strings.NewReader(body))
@@ -87,7 +79,7 @@ func TestShownTexts(t *testing.T) {
 	)
 	sent := rpc("1.0", "SendMessage", fmt.Sprintf(message, 1))
 	one("SendMessage", sent)
-	id := strings.Split(strings.Split(sent, `"id":"`)[1], `"`)[0]
+	id := idIn(sent)
 	named := fmt.Sprintf(`{"id":%q}`, id)
 	one("GetTask", rpc("1.0", "GetTask", named))
 	one("ListTasks", rpc("1.0", "ListTasks", `{"includeArtifacts":true}`))
@@ -99,7 +91,7 @@ func TestShownTexts(t *testing.T) {
 	one("message/send", rpc("0.3", "message/send", fmt.Sprintf(message03, 2)))
 	one("POST /message:send", ask("POST", "/message:send", "1.0", fmt.Sprintf(message, 3)))
 	one("POST /v1/message:send", ask("POST", "/v1/message:send", "0.3", fmt.Sprintf(message03h, 4)))
-	// All of the stream is one task, since the message has been sent before and its turn has ended.
+	// The stream of the second turn begins with the task.
 	follow := `{"message":{"role":"ROLE_USER","messageId":"m-5","taskId":"` + id + `","parts":[{"text":"go on"}]}}`
 	streamed := rpc("1.0", "SendStreamingMessage", follow)
 	one("first frame", strings.Split(streamed, "\n\n")[0])
@@ -110,10 +102,9 @@ func TestShownTexts(t *testing.T) {
 	if strings.Contains(events, "quick fox") || strings.Count(events, `"artifactUpdate"`) != 6 {
 		t.Errorf("the events are not as they came: %s", events)
 	}
-	id = strings.Split(strings.Split(events, `"id":"`)[1], `"`)[0]
+	id = idIn(events)
 	one("first frame of 0.3", strings.Split(rpc("0.3", "message/stream", fmt.Sprintf(
 		`{"message":{"kind":"message","role":"user","messageId":"m-7","taskId":%q,"parts":[{"kind":"text","text":"go on"}]}}`, id)), "\n\n")[0])
-	sent = rpc("1.0", "SendMessage", fmt.Sprintf(message, 8))
-	named = `{"id":"` + strings.Split(strings.Split(sent, `"id":"`)[1], `"`)[0] + `"}`
+	named = fmt.Sprintf(`{"id":%q}`, idIn(rpc("1.0", "SendMessage", fmt.Sprintf(message, 8))))
 	one("CancelTask", rpc("1.0", "CancelTask", named))
 }

@@ -30,14 +30,14 @@ type sseResponder struct {
 // mostUnsent is how many bytes of frames gather before they are sent.
 const mostUnsent = 1 << 20
 
-// leftForEnd is how many bytes are kept for the event that says why a stream ends early.
+// leftForEnd is how many bytes are reserved for the event that says why a stream ends early.
 const leftForEnd = 2 << 10
 
-// errSilence ends the wait for a stream's next event, if it takes too long.
+// errSilence ends a wait for the next event that takes too long.
 var errSilence = errors.New("the stream is silent")
 
-// respond writes the events of the operation's stream as they get into the log, until its end. It
-// returns when nothing of the stream is left, also if the client has gone away before.
+// respond writes the stream's events as they get into the log. It returns at the stream's end, or
+// when the client has gone.
 func (s *sseResponder) respond(o operation) error {
 	stream, err := o.stream(s.handler, s.r, s.q)
 	if errors.Is(err, server.ErrSeen) && s.r.Method == http.MethodGet {
@@ -63,7 +63,7 @@ func (s *sseResponder) respond(o operation) error {
 	return s.end(err)
 }
 
-// next writes the next events of the stream, or a comment if none come for a while.
+// next writes the next events, or a comment if none come for a while.
 func (s *sseResponder) next(stream *server.Stream) error {
 	wait, cancel := context.WithTimeoutCause(s.r.Context(), keepAlive, errSilence)
 	defer cancel()
@@ -81,7 +81,7 @@ func (s *sseResponder) next(stream *server.Stream) error {
 }
 
 // end returns the error that ends the stream, or nil. An early end is no error: comments say why,
-// and how long to wait before connecting again, in milliseconds.
+// and how many milliseconds to wait before connecting again.
 func (s *sseResponder) end(err error) error {
 	switch {
 	case errors.Is(err, io.EOF):
@@ -97,9 +97,8 @@ func (s *sseResponder) end(err error) error {
 
 // fail answers with an error. In a stream that has begun it is the last event. Before that it is
 // the only event (specification 0.3, 3.3.1 and 7.2; 1.0, 9.4.2): most clients that ask for a stream
-// over JSON-RPC read nothing else, and some show no error at all for an answer in JSON. But where
-// HTTP has a status for the error, as always over HTTP+JSON, all clients see that, and the answer is
-// JSON.
+// over JSON-RPC read nothing else, and some do not show an error in JSON at all. But if the error
+// has an HTTP status, as always over HTTP+JSON, the answer is JSON: all clients see the status.
 func (s *sseResponder) fail(err error) {
 	status, field, body := s.encodeFailure(err)
 	if !s.begun && status != http.StatusOK {
@@ -114,7 +113,6 @@ func (s *sseResponder) fail(err error) {
 	s.send()
 }
 
-// begin begins the stream, if it has not begun.
 func (s *sseResponder) begin() {
 	if s.begun {
 		return
@@ -164,7 +162,7 @@ func (s *sseResponder) events(events ...tasklog.Event) error {
 var errStreamTooLong = a2a.NewError(a2a.ErrUnsupportedOperation, "the stream is longer than the 6 MB that can be sent in one piece here: "+
 	"get the task with GetTask and historyLength, or go on from the last event at the agent's function URL, which streams")
 
-// comment writes a comment, and further lines that belong to no event. No empty line follows: some
+// comment writes a comment, and further lines that are no event. No empty line follows: some
 // clients take that for the end of an event, whatever came before.
 func (s *sseResponder) comment(text string, lines ...string) {
 	s.buf = append(append(append(s.buf[:0], ": "...), text...), '\n')
@@ -174,7 +172,7 @@ func (s *sseResponder) comment(text string, lines ...string) {
 	s.send()
 }
 
-// send writes the buffer. Where a response can't be flushed, it is sent as a whole at the end.
+// send writes the buffer. A response that can't be flushed is sent whole at the end.
 func (s *sseResponder) send() {
 	if _, err := s.w.Write(s.buf); err != nil {
 		s.broken = true

@@ -35,14 +35,12 @@ import (
 
 var update = flag.Bool("update", false, "write the responses into the transcripts")
 
-// handlerOf returns a handler of the executor over the store.
 func handlerOf(l tasklog.Store, logs io.Writer, x a2asrv.AgentExecutor) http.Handler {
 	h, _ := handlerAndRunner(l, logs, x)
 	return h
 }
 
-// handlerAndRunner returns the handler of an executor, whose worker runs in the background, and its
-// runner.
+// handlerAndRunner returns an executor's handler and its runner. Workers run in the background.
 func handlerAndRunner(l tasklog.Store, logs io.Writer, x a2asrv.AgentExecutor) (http.Handler, *run.Runner) {
 	c := configOf(l, logs, x)
 	return a2ahttp.New(c), c.Server.Runner
@@ -54,7 +52,7 @@ func configOf(l tasklog.Store, logs io.Writer, x a2asrv.AgentExecutor) a2ahttp.C
 	return c
 }
 
-// variants are the transcripts of servers that are not like the others.
+// variants configure the servers of some transcripts.
 var variants = map[string]func(*a2ahttp.Config){
 	"auth": func(c *a2ahttp.Config) {
 		c.Auth = byToken{}
@@ -74,12 +72,11 @@ var variants = map[string]func(*a2ahttp.Config){
 	"unsupported": func(c *a2ahttp.Config) { c.Server.Push = nil },
 }
 
-// known is a log whose secret is the same in each run: what is sorted by ids is in the same order.
+// known is a log whose secret is always the same, so that ids sort the same in each run.
 type known struct{ *memlog.Log }
 
 func (known) Secret(context.Context) ([]byte, error) { return make([]byte, tasklog.SecretBytes), nil }
 
-// byToken takes a bearer token for the name of the caller.
 type byToken struct{}
 
 func (byToken) Declare(*a2a.AgentCard) {}
@@ -97,8 +94,7 @@ func (byToken) Authenticate(r *http.Request) (string, error) {
 	}
 }
 
-// pushOf returns what a server with push notifications has, if the store can keep their
-// configurations.
+// pushOf returns a server's push configuration, if the store can keep clients' configurations.
 func pushOf(l tasklog.Store) *server.Push {
 	store, ok := l.(interface{ Pushes() *memlog.Pushes })
 	if !ok {
@@ -107,9 +103,9 @@ func pushOf(l tasklog.Store) *server.Push {
 	return &server.Push{Store: store.Pushes(), Check: webhook.Guard{}.Check}
 }
 
-// TestTranscripts sends the requests in testdata/*.txtar and compares the responses, byte for byte
-// but for ids and times that are made up anew in each run: those read <id 1>, <id 2>, … and <time>.
-// A request may use an id that was seen before. ETags count as ids.
+// TestTranscripts sends the requests in testdata/*.txtar and compares the responses byte for byte.
+// Ids and times are made anew in each run: they read <id 1>, <id 2>, … and <time>. A request may
+// use an id that came before. ETags count as ids.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -121,8 +117,7 @@ func TestTranscripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// In fake time, in which nothing takes any, so that there has to be some between the
-			// requests.
+			// In fake time nothing takes any time, so some has to pass between requests.
 			synctest.Test(t, func(t *testing.T) {
 				config := configOf(known{new(memlog.Log)}, t.Output(), slow(0))
 				if vary := variants[strings.TrimSuffix(filepath.Base(file), ".txtar")]; vary != nil {
@@ -151,7 +146,7 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
-// parseRequest makes a request of its method and path, headers, an empty line, and the body.
+// parseRequest makes a request from its text: method and path, headers, an empty line, the body.
 func parseRequest(t *testing.T, text string) *http.Request {
 	t.Helper()
 	head, body, _ := strings.Cut(text, "\n\n")
@@ -188,7 +183,7 @@ func describe(r *http.Response, body string) string {
 	return b.String()
 }
 
-// ids are the ids in a transcript, in the order in which they came.
+// ids are the ids of a transcript, in order of appearance.
 type ids []string
 
 var (

@@ -11,9 +11,9 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// TestIssuerUnreachable checks that a caller of whom it can't be told now who it is gets status 503
-// in each binding, and that log and metrics, by which an alarm tells that something is wrong here,
-// tell it from an internal error.
+// TestIssuerUnreachable checks that a caller gets status 503, in each binding, while it is not
+// possible to authenticate it, and that the log and the metrics, on which an alarm depends, do not
+// count this as an internal error.
 func TestIssuerUnreachable(t *testing.T) {
 	for path, body := range map[string]string{"/": sendCall, "/message:send": "{}", "/v1/message:send": "{}"} {
 		var logs bytes.Buffer
@@ -31,7 +31,7 @@ func TestIssuerUnreachable(t *testing.T) {
 	}
 }
 
-// TestNosniff checks that all that is answered says that it is what it says it is.
+// TestNosniff checks that every answer forbids guessing its type.
 func TestNosniff(t *testing.T) {
 	c := configOf(new(memlog.Log), t.Output(), slow(0))
 	c.Page = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<!doctype html>")) })

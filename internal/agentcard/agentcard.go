@@ -1,15 +1,15 @@
-// Package agentcard makes the documents in which an agent says what it is: its card, and the public
-// keys of the card's signatures.
+// Package agentcard makes the documents that describe an agent: its card, and the public keys of
+// the card's signatures.
 //
 // One document serves clients of both versions of the protocol. It is a card of 1.0, to which
-// [merge] adds the fields that 0.3 has elsewhere; parsers of each version ignore what they don't
-// know. Where two parsers of 1.0 would refuse each other's form of a field, there are both forms,
-// under names that only one of them reads: see [spellRequirements].
+// [merge] adds the fields that 0.3 has elsewhere. Parsers ignore the other version's fields. There
+// is a field of which two parsers of 1.0 refuse each other's form: it is there in both forms, under
+// names that only one of them reads (see [spellRequirements]).
 //
-// A card has two signatures (specification 1.0, 8.4), since there are two ways to verify one. A
-// client that has parsed the card knows only the fields of 1.0 and has dropped what is empty: the
-// first signature is over what is left then. A client that keeps the document verifies the second,
-// which is over all of it but the signatures. Both are RFC 8785's canonical JSON.
+// A card has two signatures (specification 1.0, 8.4), since clients verify it in two ways. A client
+// that has parsed the card knows only the fields of 1.0 and has dropped what is empty: the first
+// signature is over what is left then. A client that keeps the document verifies the second, over
+// all of it without the signatures. Both are over RFC 8785's canonical JSON.
 package agentcard
 
 import (
@@ -22,11 +22,11 @@ import (
 	"a2alambda/internal/jsonline"
 )
 
-// maxCards is how many cards are kept in memory. A server has one base URL or a few, but one that
-// is not on Lambda takes its own from the Host header, which clients choose.
+// maxCards is how many cards are kept in memory. On Lambda a server has few base URLs. Elsewhere
+// they come from the Host header, which clients choose.
 const maxCards = 64
 
-// Config says what an agent's cards are made of. Only Public is required.
+// Config is what an agent's cards consist of. Only Public is required.
 type Config struct {
 	// Public is the card for everybody, without interfaces.
 	Public *a2a.AgentCard
@@ -38,7 +38,7 @@ type Config struct {
 	Signer *Signer
 }
 
-// Cards makes the documents of an agent's cards, and keeps those that it has made.
+// Cards makes and keeps the documents of an agent's cards.
 type Cards struct {
 	Config
 	mu   sync.Mutex
@@ -55,14 +55,14 @@ type document struct {
 // New returns the cards of an agent.
 func New(c Config) *Cards { return &Cards{Config: c, made: map[document][]byte{}} }
 
-// PublicJSON returns the document of the public card, for clients of both versions that reach the
-// agent at the base URL, which ends in a slash.
+// PublicJSON returns the public card's document, for clients of both versions that reach the agent
+// at the base URL, which ends in a slash.
 func (c *Cards) PublicJSON(base string) ([]byte, error) {
 	return c.json(document{c.Public, true, base})
 }
 
-// ExtendedJSON returns the document of the extended card, which there must be, for clients of 1.0,
-// or with merged for those of 0.3.
+// ExtendedJSON returns the extended card's document, for clients of 1.0, or, merged, of 0.3. There
+// must be such a card.
 func (c *Cards) ExtendedJSON(base string, merged bool) ([]byte, error) {
 	return c.json(document{c.Extended, merged, base})
 }
@@ -87,7 +87,7 @@ func (c *Cards) json(d document) ([]byte, error) {
 // make makes the document, signed if there is a signer.
 func (c *Cards) make(d document) ([]byte, error) {
 	card := *d.card
-	card.Capabilities.Streaming = true // whatever the agent is
+	card.Capabilities.Streaming = true // every agent's events are streamed
 	card.Capabilities.ExtendedAgentCard = c.Extended != nil
 	card.Capabilities.PushNotifications = c.PushNotifications
 	card.SupportedInterfaces, card.Signatures = nil, nil
@@ -118,7 +118,9 @@ func (c *Cards) make(d document) ([]byte, error) {
 		for _, object := range withSkills(pure) {
 			object["securityRequirements"] = inProtoJSON(object["securityRequirements"])
 		}
-		first, err := c.Signer.sign(parsed(pure), d.base)
+		// The Python and JavaScript SDKs verify a parsed card of 1.0, and drop what is empty.
+		parsed, _ := nonempty(pure).(map[string]any)
+		first, err := c.Signer.sign(parsed, d.base)
 		if err != nil {
 			return nil, err
 		}

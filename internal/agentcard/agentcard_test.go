@@ -44,7 +44,7 @@ func public(t *testing.T, c Config) (map[string]any, []byte) {
 	return card, data
 }
 
-// TestCardOfBothVersions has the parsers of both versions read the one card.
+// TestCardOfBothVersions reads the one card with the parsers of both versions.
 func TestCardOfBothVersions(t *testing.T) {
 	card := secured()
 	_, data := public(t, Config{Public: card})
@@ -72,7 +72,6 @@ func TestCardOfBothVersions(t *testing.T) {
 			t.Errorf("%s: interfaces %q", name, interfaces)
 		}
 	}
-
 	var old legacy.AgentCard
 	if err := json.Unmarshal(data, &old); err != nil {
 		t.Fatal(err)
@@ -109,7 +108,6 @@ func TestExtendedCard(t *testing.T) {
 	if _, ok := card["capabilities"].(map[string]any)["extendedAgentCard"]; ok || card["supportsAuthenticatedExtendedCard"] != nil {
 		t.Errorf("the public card declares an extended one: %v", card)
 	}
-
 	c := Config{Public: demoagent.Card(), Extended: demoagent.ExtendedCard()}
 	card, _ = public(t, c)
 	all := map[string]map[string]any{"public": card}
@@ -140,8 +138,8 @@ func TestExtendedCard(t *testing.T) {
 	}
 }
 
-// TestCardsAreBounded checks that a card is made once, and that clients that make up Host headers
-// don't fill the memory.
+// TestCardsAreBounded checks that a card is made once, and that invented Host headers don't fill
+// the memory.
 func TestCardsAreBounded(t *testing.T) {
 	cards := New(Config{Public: demoagent.Card()})
 	made := func(base string) []byte {

@@ -5,12 +5,10 @@ import (
 	"maps"
 )
 
-// merge adds to a card of 1.0 the fields that 0.3 has elsewhere, so that clients of both versions
-// can read it.
+// merge adds to a card of 1.0 the fields that 0.3 has elsewhere.
 func merge(card map[string]any) error {
-	card["protocolVersion"] = "0.3.0" // the only one of 0.3, and its schema has three numbers
-	// The main interface is among the additional ones too, for completeness (specification 0.3,
-	// 5.6.2).
+	card["protocolVersion"] = "0.3.0" // 0.3's schema has three numbers
+	// The main interface is also an additional one, for completeness (specification 0.3, 5.6.2).
 	var interfaces []any
 	all, _ := card["supportedInterfaces"].([]any)
 	for _, i := range all {
@@ -22,7 +20,7 @@ func merge(card map[string]any) error {
 		}
 	}
 	card["additionalInterfaces"] = interfaces
-	// The SDK's type has no field for it: a task keeps the messages of all its states.
+	// The SDK's type has no such field. It is true: a task keeps the messages of all its states.
 	if capabilities, ok := card["capabilities"].(map[string]any); ok {
 		capabilities["stateTransitionHistory"] = true
 		if capabilities["extendedAgentCard"] == true {
@@ -42,8 +40,7 @@ func merge(card map[string]any) error {
 	return nil
 }
 
-// withSkills returns the objects of a card that may have security requirements: itself and its
-// skills.
+// withSkills returns the card and its skills: objects that may have security requirements.
 func withSkills(card map[string]any) []map[string]any {
 	all := []map[string]any{card}
 	skills, _ := card["skills"].([]any)
@@ -55,16 +52,16 @@ func withSkills(card map[string]any) []map[string]any {
 	return all
 }
 
-// spellRequirements writes the security requirements so that as many clients as possible can read
-// them, and all of them the card.
+// spellRequirements writes the security requirements so that all clients can read the card, and as
+// many as possible the requirements.
 //
-// The SDK for Go writes and reads the scopes of a scheme as an array, where ProtoJSON has an
-// object: {"list":[…]}. Each parser refuses the whole card for the other's form, so no form of the
-// field can have its own name, securityRequirements. Parsers of ProtoJSON also read a field by its
-// name in the protocol buffers, security_requirements: there they find their form. Go's parser
-// ignores the case of names, which ProtoJSON does not: it reads SecurityRequirements. A client that
-// looks for securityRequirements in the JSON itself finds only the fields of 0.3.
-// localtest/clients/testdata/cards.txt says which client reads what.
+// The Go SDK writes and reads a scheme's scopes as an array, where ProtoJSON has an object:
+// {"list":[…]}. Each parser refuses the whole card for the other's form, so the name
+// securityRequirements can't be used. Parsers of ProtoJSON also read a field by its protocol
+// buffers' name, security_requirements: there they find their form. Go's parser, unlike ProtoJSON,
+// ignores the case of names: it reads SecurityRequirements. A client that looks for
+// securityRequirements itself finds only the fields of 0.3. localtest/clients/testdata/cards.txt
+// says which client reads what.
 func spellRequirements(card map[string]any) {
 	for _, object := range withSkills(card) {
 		if requirements, ok := object["securityRequirements"]; ok {
@@ -74,7 +71,7 @@ func spellRequirements(card map[string]any) {
 	}
 }
 
-// inProtoJSON returns the security requirements that the SDK has written as ProtoJSON has them.
+// inProtoJSON converts the security requirements from the SDK's form to ProtoJSON's.
 func inProtoJSON(requirements any) (converted []any) {
 	all, _ := requirements.([]any)
 	for _, r := range all {
@@ -89,7 +86,7 @@ func inProtoJSON(requirements any) (converted []any) {
 	return converted
 }
 
-// addSecurity adds the security requirements of a card or a skill as 0.3 has them.
+// addSecurity adds 0.3's form of the security requirements of a card or a skill.
 func addSecurity(object map[string]any) {
 	var security []any
 	requirements, _ := object["securityRequirements"].([]any)
@@ -103,7 +100,7 @@ func addSecurity(object map[string]any) {
 	}
 }
 
-// schemeTypes are the types of security schemes in 0.3, by what they are wrapped in in 1.0.
+// schemeTypes are 0.3's types of security schemes, by the name of 1.0's wrapper.
 var schemeTypes = map[string]string{
 	"apiKeySecurityScheme":        "apiKey",
 	"httpAuthSecurityScheme":      "http",
@@ -112,8 +109,8 @@ var schemeTypes = map[string]string{
 	"openIdConnectSecurityScheme": "openIdConnect",
 }
 
-// addType adds to a security scheme its fields as 0.3 has them, not wrapped and with a type. It
-// reports false if there is no such type.
+// addType adds to a security scheme its fields in 0.3's form: without a wrapper, and with a type.
+// It reports false if there is no such type.
 func addType(scheme map[string]any) bool {
 	for wrapper, kind := range schemeTypes {
 		if fields, ok := scheme[wrapper].(map[string]any); ok {

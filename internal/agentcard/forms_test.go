@@ -14,10 +14,9 @@ import (
 	"a2alambda/internal/demoagent"
 )
 
-// TestFormsOfRequirements has parsers that read only one form of security requirements each, and
-// refuse a card with the other, read the card: the Go SDK's, for scopes that are an array, and that
-// of ProtoJSON, for an object that has a list. The clients in other languages are in localtest's
-// TestCards.
+// TestFormsOfRequirements reads the card with parsers that each refuse the other's form of security
+// requirements: the Go SDK's, with scopes in an array, and ProtoJSON's, with an object that has a
+// list. localtest's TestCards has the clients in other languages.
 func TestFormsOfRequirements(t *testing.T) {
 	card := demoagent.Card()
 	card.SecuritySchemes = a2a.NamedSecuritySchemes{
@@ -41,7 +40,6 @@ func TestFormsOfRequirements(t *testing.T) {
 		return names
 	}
 	want := [2][]map[string][]string{{{"bearer": {}}, {"oauth2": {"read", "write"}, "bearer": {}}}, {{"oauth2": {"read"}}}}
-
 	cards := New(Config{Public: card, Extended: card})
 	for _, merged := range []bool{true, false} { // a card of both versions, and one of 1.0 alone
 		data, err := cards.ExtendedJSON(base, merged)

@@ -15,10 +15,10 @@ import (
 	"github.com/gowebpki/jcs"
 )
 
-// JWKSPath is where the public keys of the signatures are, below the base URL.
+// JWKSPath is the path of the signatures' public keys, below the base URL.
 const JWKSPath = ".well-known/jwks.json"
 
-// Signer signs agent cards: specification 1.0, 8.4. Its signatures have no randomness, so all
+// Signer signs agent cards: specification 1.0, 8.4. Its signatures are deterministic, so all
 // instances serve the same bytes.
 type Signer struct {
 	key       signingKey
@@ -31,7 +31,7 @@ type signingKey struct {
 	public  jose.JSONWebKey
 }
 
-// sign returns the signature of a card's document, which has no signatures yet, for the base URL.
+// sign returns the signature of a card's document, still without signatures, for the base URL.
 func (s *Signer) sign(doc map[string]any, base string) (a2a.AgentCardSignature, error) {
 	data, err := json.Marshal(doc)
 	if err != nil {
@@ -66,7 +66,7 @@ func (k *signingKey) Algs() []jose.SignatureAlgorithm {
 	return []jose.SignatureAlgorithm{jose.SignatureAlgorithm(k.public.Algorithm)}
 }
 
-// SignPayload is RFC 7518, 3.3 and 3.4, and RFC 8037, 3.1.
+// SignPayload implements RFC 7518, 3.3 and 3.4, and RFC 8037, 3.1.
 func (k *signingKey) SignPayload(payload []byte, _ jose.SignatureAlgorithm) ([]byte, error) {
 	if _, ok := k.private.(ed25519.PrivateKey); ok {
 		return k.private.Sign(nil, payload, crypto.Hash(0))
@@ -91,15 +91,8 @@ func (s *Signer) JWKS() ([]byte, error) {
 	return json.Marshal(jose.JSONWebKeySet{Keys: s.published})
 }
 
-// parsed returns what the Python and JavaScript SDKs verify of a card of 1.0 that they have parsed:
-// they drop what is empty.
-func parsed(card map[string]any) map[string]any {
-	kept, _ := nonempty(card).(map[string]any)
-	return kept
-}
-
-// nonempty returns a JSON value without the empty strings, arrays, objects and nulls in it, and nil
-// if it is one itself.
+// nonempty returns a JSON value without its empty strings, arrays, objects and nulls, or nil if it
+// is empty itself.
 func nonempty(value any) any {
 	switch v := value.(type) {
 	case string:

@@ -20,35 +20,26 @@ import (
 	"github.com/gowebpki/jcs"
 )
 
-func privatePEM(t *testing.T, key crypto.PrivateKey) []byte {
-	t.Helper()
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+// must returns v, and panics if there is an error.
+func must[T any](v T, err error) T {
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	return v
 }
 
-func ecdsaKey(t *testing.T, curve elliptic.Curve) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(curve, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
+func privatePEM(key crypto.PrivateKey) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: must(x509.MarshalPKCS8PrivateKey(key))})
 }
 
-func rsaKey(t *testing.T, bits int) *rsa.PrivateKey {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, bits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
+func ecdsaKey(curve elliptic.Curve) *ecdsa.PrivateKey {
+	return must(ecdsa.GenerateKey(curve, rand.Reader))
 }
 
-// rebuilt is what a verifier that parses the card rebuilds from secured with another description:
-// RFC 8785 of what is not empty.
+func rsaKey(bits int) *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, bits)) }
+
+// rebuilt is what a verifier rebuilds when it has parsed the card of secured, with another
+// description: RFC 8785 of all that is not empty.
 const rebuilt = `{"capabilities":{"streaming":true},"defaultInputModes":["text/plain","text/markdown","text/html","text/csv"],"defaultOutputModes":["text/plain","text/markdown"],` +
 	`"description":"größer als \"<&>\" \\ und 🌊","name":"Streaming Demo Agent",` +
 	`"securitySchemes":{"iam":{"httpAuthSecurityScheme":{"description":"signed","scheme":"AWS4-HMAC-SHA256"}},` +
@@ -63,7 +54,6 @@ const rebuilt = `{"capabilities":{"streaming":true},"defaultInputModes":["text/p
 	`{"protocolBinding":"JSONRPC","protocolVersion":"0.3","url":"https://agent.example/"},` +
 	`{"protocolBinding":"HTTP+JSON","protocolVersion":"0.3","url":"https://agent.example/"}],"version":"1.0.0"}`
 
-// published returns the public keys that the signer publishes.
 func published(t *testing.T, s *Signer) (keys jose.JSONWebKeySet) {
 	t.Helper()
 	data, err := s.JWKS()
@@ -73,8 +63,8 @@ func published(t *testing.T, s *Signer) (keys jose.JSONWebKeySet) {
 	return keys
 }
 
-// signed returns the signatures of a card's document, and what the last of them is over: the
-// document without signatures.
+// signed returns the signatures of a card's document, and the document without them, which the last
+// one is over.
 func signed(t *testing.T, data []byte) ([]a2a.AgentCardSignature, []byte) {
 	t.Helper()
 	var card a2a.AgentCard
@@ -83,19 +73,11 @@ func signed(t *testing.T, data []byte) ([]a2a.AgentCardSignature, []byte) {
 		t.Fatal(err)
 	}
 	delete(object, "signatures")
-	raw, err := json.Marshal(object)
-	if err == nil {
-		raw, err = jcs.Transform(raw)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return card.Signatures, raw
+	return card.Signatures, must(jcs.Transform(must(json.Marshal(object))))
 }
 
-// TestSignatures verifies both signatures of a card, with the key that the signer publishes: the
-// first over what is left of it when it is parsed, the second over the document without the
-// signatures.
+// TestSignatures verifies both signatures of a card with the published key: the first over the
+// parsed card, the second over the document without signatures.
 func TestSignatures(t *testing.T) {
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -104,17 +86,13 @@ func TestSignatures(t *testing.T) {
 	card := secured()
 	card.Description = `größer als "<&>" \ und 🌊`
 	for algorithm, key := range map[jose.SignatureAlgorithm]crypto.PrivateKey{
-		jose.ES256: ecdsaKey(t, elliptic.P256()), jose.RS256: rsaKey(t, 2048), jose.EdDSA: ed,
+		jose.ES256: ecdsaKey(elliptic.P256()), jose.RS256: rsaKey(2048), jose.EdDSA: ed,
 	} {
 		t.Run(string(algorithm), func(t *testing.T) {
-			text := privatePEM(t, key)
-			signer, err := NewSigner(text)
-			if err != nil {
-				t.Fatal(err)
-			}
+			text := privatePEM(key)
+			signer := must(NewSigner(text))
 			_, data := public(t, Config{Public: card, Signer: signer})
-			other, _ := NewSigner(text)
-			if _, again := public(t, Config{Public: card, Signer: other}); string(data) != string(again) {
+			if _, again := public(t, Config{Public: card, Signer: must(NewSigner(text))}); string(data) != string(again) {
 				t.Error("another instance serves other bytes")
 			}
 			keys := published(t, signer)
@@ -127,10 +105,7 @@ func TestSignatures(t *testing.T) {
 			}
 			for i, payload := range []string{rebuilt, string(raw)} {
 				s := signatures[i]
-				jws, err := jose.ParseDetached(s.Protected+".."+s.Signature, []byte(payload), []jose.SignatureAlgorithm{algorithm})
-				if err != nil {
-					t.Fatal(err)
-				}
+				jws := must(jose.ParseDetached(s.Protected+".."+s.Signature, []byte(payload), []jose.SignatureAlgorithm{algorithm}))
 				header := jws.Signatures[0].Protected
 				if header.KeyID != keys.Keys[0].KeyID || header.ExtraHeaders["typ"] != "JOSE" ||
 					header.ExtraHeaders["jku"] != base+".well-known/jwks.json" {
@@ -148,20 +123,14 @@ func TestSignatures(t *testing.T) {
 }
 
 func TestNewSignerRefuses(t *testing.T) {
-	sec1, err := x509.MarshalECPrivateKey(ecdsaKey(t, elliptic.P256()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	x25519, err := ecdh.X25519().GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	sec1 := must(x509.MarshalECPrivateKey(ecdsaKey(elliptic.P256())))
+	x25519 := must(ecdh.X25519().GenerateKey(rand.Reader))
 	for want, text := range map[string][]byte{
 		"there is no PEM (-----BEGIN PRIVATE KEY-----)":                                                            []byte(`{"username":"","password":""}`),
-		"the key's curve is P-384 instead of P-256":                                                                privatePEM(t, ecdsaKey(t, elliptic.P384())),
-		"the key is RSA with 1024 bits, less than 2048":                                                            privatePEM(t, rsaKey(t, 1024)),
+		"the key's curve is P-384 instead of P-256":                                                                privatePEM(ecdsaKey(elliptic.P384())),
+		"the key is RSA with 1024 bits, less than 2048":                                                            privatePEM(rsaKey(1024)),
 		"the PEM is not a private key in PKCS #8":                                                                  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: sec1}),
-		"the key cannot sign: it is none of P-256, RSA and Ed25519":                                                privatePEM(t, x25519),
+		"the key cannot sign: it is none of P-256, RSA and Ed25519":                                                privatePEM(x25519),
 		`the PEM is "EC PRIVATE KEY" instead of "PRIVATE KEY" (PKCS #8, as openssl pkcs8 -topk8 -nodes writes it)`: pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: sec1}),
 	} {
 		if _, err := NewSigner(text); err == nil || err.Error() != want {
@@ -170,27 +139,20 @@ func TestNewSignerRefuses(t *testing.T) {
 	}
 }
 
-func publicDER(t *testing.T, key any) string {
-	t.Helper()
-	der, err := x509.MarshalPKIXPublicKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return base64.StdEncoding.EncodeToString(der)
+func publicDER(key any) string {
+	return base64.StdEncoding.EncodeToString(must(x509.MarshalPKIXPublicKey(key)))
 }
 
-// TestTwoKeys changes the key that signs in three deployments. At each step a card that one version
-// has signed is verified with the keys that the other serves: while the alias moves, either
-// answers.
+// TestTwoKeys changes the signing key in three deployments. At each step, either version's keys
+// verify the other's card: while the alias moves, both answer.
 func TestTwoKeys(t *testing.T) {
-	former, next := ecdsaKey(t, elliptic.P256()), ecdsaKey(t, elliptic.P256())
+	former, next := ecdsaKey(elliptic.P256()), ecdsaKey(elliptic.P256())
 	version := func(signs, other *ecdsa.PrivateKey) *Signer {
-		s, err := NewSigner(privatePEM(t, signs))
-		if err == nil && other != nil {
-			err = s.AlsoPublish(publicDER(t, other.Public()))
-		}
-		if err != nil {
-			t.Fatal(err)
+		s := must(NewSigner(privatePEM(signs)))
+		if other != nil {
+			if err := s.AlsoPublish(publicDER(other.Public())); err != nil {
+				t.Fatal(err)
+			}
 		}
 		return s
 	}
@@ -198,10 +160,8 @@ func TestTwoKeys(t *testing.T) {
 	verifies := func(card, keys *Signer) bool {
 		_, data := public(t, Config{Public: secured(), Signer: card})
 		signatures, raw := signed(t, data)
-		jws, err := jose.ParseDetached(signatures[1].Protected+".."+signatures[1].Signature, raw, []jose.SignatureAlgorithm{jose.ES256})
-		if err != nil {
-			t.Fatal(err)
-		}
+		detached := signatures[1].Protected + ".." + signatures[1].Signature
+		jws := must(jose.ParseDetached(detached, raw, []jose.SignatureAlgorithm{jose.ES256}))
 		set := published(t, keys)
 		for _, key := range set.Key(jws.Signatures[0].Protected.KeyID) {
 			if jws.DetachedVerify(raw, key) == nil {
@@ -225,19 +185,13 @@ func TestTwoKeys(t *testing.T) {
 }
 
 func TestAlsoPublishRefuses(t *testing.T) {
-	s, err := NewSigner(privatePEM(t, ecdsaKey(t, elliptic.P256())))
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(ecdsaKey(t, elliptic.P256()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must(NewSigner(privatePEM(ecdsaKey(elliptic.P256()))))
+	private := must(x509.MarshalPKCS8PrivateKey(ecdsaKey(elliptic.P256())))
 	for key, want := range map[string]string{
 		"-----BEGIN PUBLIC KEY-----": "it is not base64",
 		"AAAA":                       "it is not a public key in DER (SubjectPublicKeyInfo)",
-		base64.StdEncoding.EncodeToString(private):          "it is not a public key in DER (SubjectPublicKeyInfo)",
-		publicDER(t, ecdsaKey(t, elliptic.P384()).Public()): "the key's curve is P-384 instead of P-256",
+		base64.StdEncoding.EncodeToString(private):    "it is not a public key in DER (SubjectPublicKeyInfo)",
+		publicDER(ecdsaKey(elliptic.P384()).Public()): "the key's curve is P-384 instead of P-256",
 	} {
 		if err := s.AlsoPublish(key); err == nil || err.Error() != want {
 			t.Errorf("%.20s: %v, want %s", key, err, want)

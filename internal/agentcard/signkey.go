@@ -17,7 +17,7 @@ import (
 
 // NewSigner returns a signer with a private key in PEM (PKCS #8). The kind of key decides the
 // algorithm: ES256 for P-256, RS256 for RSA, EdDSA for Ed25519. The key's id is its thumbprint (RFC
-// 7638). An error has nothing of the key in it.
+// 7638). An error contains nothing of the key.
 func NewSigner(text []byte) (*Signer, error) {
 	block, _ := pem.Decode(text)
 	switch {
@@ -41,10 +41,9 @@ func NewSigner(text []byte) (*Signer, error) {
 	return &Signer{signingKey{private, public}, []jose.JSONWebKey{public}}, nil
 }
 
-// AlsoPublish adds a public key to the document of the public keys: base64 of DER
-// (SubjectPublicKeyInfo). While a deployment changes its key, cards are in use that either key has
-// signed, and clients ask instances that sign with one key for the other. The signer's own key
-// changes nothing.
+// AlsoPublish adds a public key to the published ones: base64 of DER (SubjectPublicKeyInfo). While
+// a deployment changes its key, clients have cards that either key has signed, and may ask an
+// instance with one key for the other. The signer's own key changes nothing.
 func (s *Signer) AlsoPublish(key string) error {
 	der, err := base64.StdEncoding.DecodeString(key)
 	if err != nil {
@@ -64,7 +63,6 @@ func (s *Signer) AlsoPublish(key string) error {
 	return nil
 }
 
-// publicKey returns the key as it is published.
 func publicKey(key any) (jose.JSONWebKey, error) {
 	var algorithm jose.SignatureAlgorithm
 	switch k := key.(type) {

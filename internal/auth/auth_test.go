@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -18,7 +17,6 @@ import (
 	"a2alambda/internal/auth"
 )
 
-// refused fails unless err is this refusal.
 func refused(t *testing.T, err error, want auth.Error) {
 	t.Helper()
 	var got *auth.Error
@@ -60,13 +58,6 @@ func TestIAM(t *testing.T) {
 }
 
 func TestDeclare(t *testing.T) {
-	oidc := func(issuer string) auth.Scheme {
-		s, err := auth.OIDC(issuer, "agent", slog.Default())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
 	for _, tt := range []struct {
 		name         string
 		scheme       auth.Scheme
@@ -80,11 +71,11 @@ func TestDeclare(t *testing.T) {
 			`{"iam":{"httpAuthSecurityScheme":{"description":"AWS Signature Version 4, for the service lambda at a function URL and execute-api at an API Gateway","scheme":"AWS4-HMAC-SHA256"}}}`,
 			`[{"schemes":{"iam":[]}}]`,
 			`{"iam":{"type":"http","scheme":"AWS4-HMAC-SHA256"}}`, `[{"iam":[]}]`},
-		{"OIDC", oidc("https://issuer.example"),
+		{"OIDC", newOIDC(t, "https://issuer.example"),
 			`{"bearer":{"httpAuthSecurityScheme":{"description":"a token of the issuer that https://issuer.example/.well-known/openid-configuration describes","scheme":"Bearer","bearerFormat":"JWT"}},"oidc":{"openIdConnectSecurityScheme":{"openIdConnectUrl":"https://issuer.example/.well-known/openid-configuration"}}}`,
 			`[{"schemes":{"bearer":[]}},{"schemes":{"oidc":[]}}]`,
 			`{"bearer":{"type":"http","scheme":"Bearer"},"oidc":{"type":"openIdConnect","openIdConnectUrl":"https://issuer.example/.well-known/openid-configuration"}}`, `[{"bearer":[]},{"oidc":[]}]`},
-		{"OIDC, slash", oidc("https://issuer.example/tenant/"),
+		{"OIDC, slash", newOIDC(t, "https://issuer.example/tenant/"),
 			`{"bearer":{"httpAuthSecurityScheme":{"description":"a token of the issuer that https://issuer.example/tenant/.well-known/openid-configuration describes","scheme":"Bearer","bearerFormat":"JWT"}},"oidc":{"openIdConnectSecurityScheme":{"openIdConnectUrl":"https://issuer.example/tenant/.well-known/openid-configuration"}}}`,
 			`[{"schemes":{"bearer":[]}},{"schemes":{"oidc":[]}}]`,
 			`{"bearer":{"type":"http","scheme":"Bearer"},"oidc":{"type":"openIdConnect","openIdConnectUrl":"https://issuer.example/tenant/.well-known/openid-configuration"}}`, `[{"bearer":[]},{"oidc":[]}]`},
@@ -96,13 +87,9 @@ func TestDeclare(t *testing.T) {
 			tt.scheme.Declare(card)
 			wantField(t, card, "securitySchemes", tt.schemes)
 			wantField(t, card, "securityRequirements", tt.requirements)
-
-			data, err := a2av0.NewStaticAgentCardProducer(card).(interface {
+			data := must(a2av0.NewStaticAgentCardProducer(card).(interface {
 				CardJSON(context.Context) ([]byte, error)
-			}).CardJSON(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
+			}).CardJSON(t.Context()))
 			var compat struct {
 				SecuritySchemes map[string]map[string]any `json:"securitySchemes"`
 				Security        json.RawMessage           `json:"security"`
@@ -119,7 +106,7 @@ func TestDeclare(t *testing.T) {
 	}
 }
 
-// Declare leaves alone what other copies of a card share.
+// TestDeclareCopies checks that Declare does not change what copies of a card share.
 func TestDeclareCopies(t *testing.T) {
 	own := a2a.NamedSecuritySchemes{"own": a2a.MutualTLSSecurityScheme{}}
 	needs := make(a2a.SecurityRequirementsOptions, 0, 4)
@@ -132,24 +119,17 @@ func TestDeclareCopies(t *testing.T) {
 
 func wantField(t *testing.T, object any, name, want string) {
 	t.Helper()
-	data, err := json.Marshal(object)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(data, &fields); err != nil {
+	if err := json.Unmarshal(must(json.Marshal(object)), &fields); err != nil {
 		t.Fatal(err)
 	}
 	sameJSON(t, name, fields[name], want)
 }
 
-// sameJSON fails unless v as JSON says the same as want. What is missing is null.
+// sameJSON fails unless v as JSON equals want. A missing value is null.
 func sameJSON(t *testing.T, what string, v any, want string) {
 	t.Helper()
-	data, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := must(json.Marshal(v))
 	var a, b any
 	if err := errors.Join(json.Unmarshal(data, &a), json.Unmarshal([]byte(want), &b)); err != nil {
 		t.Fatal(err)

@@ -8,5 +8,5 @@ func SetClock(s Scheme, now func() time.Time) {
 	s.(*tokens).keys.now = now
 }
 
-// SetTimeout makes d the time that the issuer of an OIDC scheme has for an answer.
+// SetTimeout gives the issuer of an OIDC scheme d for an answer.
 func SetTimeout(s Scheme, d time.Duration) { s.(*tokens).keys.client.Timeout = d }

@@ -7,20 +7,22 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// IAM returns the scheme of requests that are signed with AWS Signature Version 4 and verified by AWS before they come
-// here, as at a function URL with AuthType AWS_IAM. It relies on user for the unique id of who signed a request, "" if
-// nobody did: functionurl.IAMUser.
+// IAM returns the scheme of requests that are signed with AWS Signature Version 4. AWS verifies
+// them before they come here, as at a function URL with AuthType AWS_IAM. user returns the unique
+// id of a request's signer, or "": functionurl.IAMUser.
 //
-// The owner is that id, but of an assumed role ("AROA…:<session name>") only the role's: the session name is chosen by
-// whoever assumes the role, so it proves nothing, and two instances of one service must see the same tasks. So all who
-// may assume a role share their tasks, people with the same permission set of IAM Identity Center among them.
+// The owner is that id. Of an assumed role ("AROA…:<session name>") it is the role's part only:
+// whoever assumes the role chooses the session name, so it proves nothing, and two instances of one
+// service must see the same tasks. So all who may assume a role share their tasks, also people with
+// the same permission set of IAM Identity Center.
 //
-// Federated users ("<account>:<name>", of GetFederationToken) are refused: whoever asks for such credentials chooses the
-// name, and so could be any of them; and nothing else says which user of the account that was. There is no role that it
-// could be cut to: what is left is the id of the account's root user.
+// Federated users ("<account>:<name>", of GetFederationToken) are refused. The requester of such
+// credentials chooses the name, and could take anybody's. Without the name, what is left is the id
+// of the account's root user.
 //
-// A caller's permission to invoke the function must be limited to invocations through its URL (condition
-// lambda:InvokedViaFunctionUrl): an event that is sent to the function directly says of its sender what it likes.
+// A caller must be allowed to invoke the function only through its URL (condition
+// lambda:InvokedViaFunctionUrl): an event that is sent to the function directly can claim any
+// sender.
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html and
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
@@ -28,8 +30,8 @@ func IAM(user func(*http.Request) string) Scheme { return iam{user} }
 
 type iam struct{ user func(*http.Request) string }
 
-// Authenticate: Lambda and API Gateway refuse what is not signed, or not well, with status 403 themselves. An unsigned
-// request comes here if the function's URL is public, in spite of what main was told.
+// Authenticate expects that Lambda and API Gateway have refused bad signatures, with status 403. An
+// unsigned request gets here only if the function's URL is public, in contradiction to AUTH=iam.
 func (s iam) Authenticate(r *http.Request) (string, error) {
 	id := s.user(r)
 	if id == "" {

@@ -18,12 +18,13 @@ import (
 )
 
 const (
-	// refreshGap is the least time between two questions to the issuer: tokens with invented key ids may come in any
-	// number. For so long, a key that is used before it was published is unknown.
+	// refreshGap is the least time between two questions to the issuer: anybody can send tokens
+	// with invented key ids. A key that is used before it is published may stay unknown for this
+	// long.
 	refreshGap = 5 * time.Second
 
-	// maxAge is how long a key set is relied on. Whoever has a key that the issuer has withdrawn can use it for so long,
-	// and for longer only while the issuer can't be reached.
+	// maxAge is how long a key set is valid. For this long a key that the issuer has withdrawn
+	// still works; longer only while the issuer can't be reached.
 	maxAge = time.Hour
 
 	// issuerTimeout is for the discovery document and the key set together.
@@ -39,7 +40,7 @@ var (
 	errSignature   = errors.New("auth: no key of the issuer fits the signature")
 )
 
-// keys are the issuer's public keys, as far as they are known.
+// keys are the known public keys of the issuer.
 type keys struct {
 	issuer  string
 	client  *http.Client
@@ -48,8 +49,8 @@ type keys struct {
 	current atomic.Pointer[keySet] // nil before the first
 
 	mu    sync.Mutex // held while the issuer is asked; guards what follows
-	asked time.Time  // when it had last been asked
-	err   error      // what became of that
+	asked time.Time  // when, last
+	err   error      // of that time
 }
 
 type keySet struct {
@@ -58,13 +59,15 @@ type keySet struct {
 }
 
 func newKeys(issuer string, logger *slog.Logger) *keys {
-	// The next question comes in an hour, and the process may be frozen until then: no connection is kept.
+	// No connection is kept: the next question comes in an hour, and the process may be frozen
+	// until then.
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}
 	client := &http.Client{Transport: transport, CheckRedirect: checkRedirect, Timeout: issuerTimeout}
 	return &keys{issuer: issuer, client: client, logger: logger, now: time.Now}
 }
 
-// checkRedirect lets nobody on the way say what the issuer's keys are, as a redirect to a URL without TLS would.
+// checkRedirect makes sure that nobody on the way can replace the issuer's keys, as a redirect to a
+// URL without TLS would allow.
 func checkRedirect(r *http.Request, via []*http.Request) error {
 	switch {
 	case !isSecure(r.URL):
@@ -75,8 +78,8 @@ func checkRedirect(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// verify returns what a token says, if the issuer has signed it. An error is errSignature, or errUnavailable if the
-// issuer could not be asked whether it has another key by now.
+// verify returns a token's payload if the issuer has signed it. The error is errSignature, or
+// errUnavailable if the issuer could not be asked for newer keys.
 func (k *keys) verify(ctx context.Context, token *jose.JSONWebSignature) ([]byte, error) {
 	known := k.current.Load()
 	if known != nil && k.now().Sub(known.fetched) < maxAge {
@@ -109,8 +112,8 @@ func (s *keySet) verify(token *jose.JSONWebSignature) (payload []byte, ok bool) 
 	return nil, false
 }
 
-// refresh returns the latest key set: another than known if there is one already, else the one that the issuer has
-// now. If it was asked a moment ago, or can't be asked, that is known, with the error of the last attempt.
+// refresh returns the latest key set. If that is known, it asks the issuer for a newer one, unless
+// it asked a moment ago. If it gets none, it returns known, with the error of the last attempt.
 func (k *keys) refresh(ctx context.Context, known *keySet) (*keySet, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -131,8 +134,8 @@ func (k *keys) refresh(ctx context.Context, known *keySet) (*keySet, error) {
 	return latest, nil
 }
 
-// fetch asks the issuer where its keys are, and for them. It goes on if the request that needs them first is given up:
-// others wait for them too.
+// fetch asks the issuer for its keys. It goes on if the request that needs them first is given up:
+// other requests wait for them too.
 func (k *keys) fetch(ctx context.Context) (*keySet, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.client.Timeout)
 	defer cancel()
@@ -178,7 +181,7 @@ func (k *keys) fetchSet(ctx context.Context, from string) (*keySet, error) {
 	set := &keySet{fetched: k.now()}
 	for _, data := range published.Keys {
 		var key jose.JSONWebKey
-		// Keys of unknown kinds are to be ignored (RFC 7517, section 5), as are those that are not for signatures.
+		// Keys of unknown kinds must be ignored (RFC 7517, section 5). Encryption keys are no use.
 		if key.UnmarshalJSON(data) == nil && key.IsPublic() && key.Use != "enc" {
 			set.keys = append(set.keys, key)
 		}

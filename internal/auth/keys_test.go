@@ -19,7 +19,7 @@ import (
 	"a2alambda/internal/auth/authtest"
 )
 
-// gap is longer than the least time between two questions to an issuer, and hour than the time that a key set is relied on.
+// gap is longer than refreshGap, and hour than maxAge.
 const (
 	gap  = 6 * time.Second
 	hour = time.Hour + time.Second
@@ -27,7 +27,6 @@ const (
 
 var unavailable = auth.Error{Status: 503, Message: "tokens can't be checked at the moment, try again later"}
 
-// bench is a scheme, its issuer, its clock and its log.
 type bench struct {
 	auth.Scheme
 	*authtest.Issuer
@@ -38,13 +37,9 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{Issuer: authtest.NewIssuer(t)}
-	s, err := auth.OIDC(b.URL, "agent", slog.New(slog.NewTextHandler(&b.log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.Scheme = s
+	b.Scheme = must(auth.OIDC(b.URL, "agent", slog.New(slog.NewTextHandler(&b.log, nil))))
 	began := time.Now()
-	auth.SetClock(s, func() time.Time { return began.Add(b.passed) })
+	auth.SetClock(b.Scheme, func() time.Time { return began.Add(b.passed) })
 	return b
 }
 
@@ -66,7 +61,6 @@ func (b *bench) refuses(t *testing.T, token string, want auth.Error) {
 	refused(t, err, want)
 }
 
-// asked fails unless the keys were fetched n times.
 func (b *bench) asked(t *testing.T, n int) {
 	t.Helper()
 	if got := b.Asked(); got != n {
@@ -74,7 +68,7 @@ func (b *bench) asked(t *testing.T, n int) {
 	}
 }
 
-// unknown returns a token that is signed with a key that the issuer does not publish.
+// unknown returns a token signed with a key that the issuer does not publish.
 func unknown(t *testing.T, b *bench) string {
 	t.Helper()
 	other := authtest.NewIssuer(t)
@@ -91,7 +85,6 @@ func TestRotation(t *testing.T) {
 	b.good(t, first)
 	b.Rotate(jose.ES256)
 	second := b.alice()
-
 	// Known keys go on until the next question to the issuer.
 	b.passed += gap
 	b.good(t, first)
@@ -103,7 +96,7 @@ func TestRotation(t *testing.T) {
 	b.asked(t, 2)
 }
 
-// A key that nobody's token makes the scheme ask about is withdrawn as well.
+// TestWithdrawal checks that a withdrawn key ends even if every token has a known key.
 func TestWithdrawal(t *testing.T) {
 	b := newBench(t)
 	first := b.alice()
@@ -184,7 +177,8 @@ func TestIssuerDown(t *testing.T) {
 	b.asked(t, 1)
 }
 
-// A redirect to a URL that is not secure is not followed, from the discovery document as from the keys; others are.
+// TestRedirects checks that redirects to URLs that are not secure are not followed, from the
+// discovery document and from the keys, and that others are.
 func TestRedirects(t *testing.T) {
 	b := newBench(t)
 	const notSecure = "the redirect is not to a secure URL"
@@ -213,7 +207,6 @@ func TestRedirects(t *testing.T) {
 		}
 		b.passed += gap
 	}
-
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.Break(nil)
 		http.Redirect(w, r, b.URL+"/keys", http.StatusFound)
@@ -232,7 +225,7 @@ func TestIssuerHangs(t *testing.T) {
 	b.refuses(t, b.alice(), unavailable)
 }
 
-// Known keys serve while the issuer is down, however old.
+// TestIssuerDownLater checks that known keys serve while the issuer is down, however old.
 func TestIssuerDownLater(t *testing.T) {
 	b := newBench(t)
 	good, bad := b.alice(), unknown(t, b)
@@ -246,7 +239,6 @@ func TestIssuerDownLater(t *testing.T) {
 	b.passed += hour
 	b.good(t, good)
 	b.refuses(t, bad, unavailable)
-
 	b.Break(nil)
 	b.passed += gap
 	b.good(t, good)
@@ -254,7 +246,7 @@ func TestIssuerDownLater(t *testing.T) {
 	b.refuses(t, bad, invalid("the token is not valid"))
 }
 
-// The issuer is asked once, whoever waits.
+// TestConcurrent checks that the issuer is asked once, however many requests wait.
 func TestConcurrent(t *testing.T) {
 	b := newBench(t)
 	for n := range 3 {
@@ -270,7 +262,7 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
-// Who has a known key does not wait for those who haven't.
+// TestKnownKeyDoesNotWait checks that a known key does not wait for an unknown one.
 func TestKnownKeyDoesNotWait(t *testing.T) {
 	b := newBench(t)
 	good, bad := b.alice(), unknown(t, b)
@@ -293,7 +285,7 @@ func TestKnownKeyDoesNotWait(t *testing.T) {
 	refused(t, <-over, unavailable)
 }
 
-// A request that is given up does not keep the keys from those after it.
+// TestCanceledRequest checks that a request that is given up still fetches the keys for others.
 func TestCanceledRequest(t *testing.T) {
 	b := newBench(t)
 	token := b.alice()

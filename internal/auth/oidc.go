@@ -19,7 +19,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// algorithms are the signatures that are accepted: those that take the issuer's private key to make.
+// algorithms are the accepted signatures: those that need the issuer's private key.
 var algorithms = []jose.SignatureAlgorithm{
 	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
 }
@@ -27,17 +27,19 @@ var algorithms = []jose.SignatureAlgorithm{
 // maxSubject is the longest subject in bytes (OpenID Connect Core 1.0, section 2).
 const maxSubject = 255
 
-// OIDC returns the scheme of bearer tokens (RFC 6750): JSON Web Tokens that issuer has signed for audience. issuer is
-// an https URL, exactly as in the tokens (http at this machine, for tests), with a discovery document (OpenID Connect
-// Discovery 1.0, section 4). It is asked first when the first token comes: starting does not depend on it.
+// OIDC returns the scheme of bearer tokens (RFC 6750): JSON Web Tokens that issuer has signed for
+// audience. issuer is an https URL, exactly as in the tokens (http on this machine, for tests),
+// with a discovery document (OpenID Connect Discovery 1.0, section 4). It is first asked when the
+// first token comes, so an instance starts without it.
 //
-// A token must have the claims iss, exp, sub and aud. Access tokens of Amazon Cognito have no aud: there, client_id is
-// the audience. If it has a type (typ in its header), that is JWT or at+jwt (RFC 9068, section 2.1): issuers sign other
-// things with the same keys, as logout+jwt, which are nobody's leave to come in. The owner is the subject, as of this
-// issuer: see [tasklog.Owner]. Clocks may differ by five minutes where a token is not valid yet, and not at all where it
-// has expired.
+// A token must have the claims iss, exp, sub and aud. Access tokens of Amazon Cognito have no aud:
+// there, client_id is the audience. A typ in its header must be JWT or at+jwt (RFC 9068, section
+// 2.1): with the same keys issuers sign other things, such as logout+jwt, which let nobody in. The
+// owner is the subject at this issuer: see [tasklog.Owner]. Clocks may differ by five minutes for a
+// token that is not valid yet, and not at all for an expired one.
 //
-// While the issuer can't be reached and no known key fits, requests are refused with status 503, and logger is told why.
+// While the issuer can't be reached and no known key fits, requests are refused with status 503,
+// and the reason goes to logger.
 func OIDC(issuer, audience string, logger *slog.Logger) (Scheme, error) {
 	if u, err := url.Parse(issuer); err != nil || !isSecure(u) || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(issuer, " \t") {
 		return nil, fmt.Errorf("auth: the issuer %q is no https URL", issuer)
@@ -45,7 +47,7 @@ func OIDC(issuer, audience string, logger *slog.Logger) (Scheme, error) {
 	if audience == "" {
 		return nil, errors.New("auth: an issuer without an audience")
 	}
-	// Its audience check knows nothing of client_id.
+	// The library's audience check does not know client_id.
 	config := &oidc.Config{SkipClientIDCheck: true}
 	for _, a := range algorithms {
 		config.SupportedSigningAlgs = append(config.SupportedSigningAlgs, string(a))
@@ -53,7 +55,7 @@ func OIDC(issuer, audience string, logger *slog.Logger) (Scheme, error) {
 	return &tokens{issuer, audience, config, newKeys(issuer, logger)}, nil
 }
 
-// isSecure reports whether nobody on the way can change what is read from u.
+// isSecure reports whether what comes from u can't be changed on the way.
 func isSecure(u *url.URL) bool {
 	ip, err := netip.ParseAddr(u.Hostname())
 	loopback := err == nil && ip.IsLoopback() || u.Hostname() == "localhost"
@@ -95,7 +97,7 @@ func (s *tokens) Authenticate(r *http.Request) (string, error) {
 	if !slices.Contains(audience, s.audience) {
 		return "", invalid("the token is for another audience")
 	}
-	// Not token.Subject: a claim "Sub" would do for that as well.
+	// Not token.Subject, which a claim "Sub" would set, too.
 	subject, _ := claims["sub"].(string)
 	if subject == "" || len(subject) > maxSubject {
 		return "", invalid("the token has no valid subject")
@@ -103,7 +105,8 @@ func (s *tokens) Authenticate(r *http.Request) (string, error) {
 	return tasklog.Owner(s.issuer, subject), nil
 }
 
-// signatureCheck verifies type and signature of one token, and remembers why it couldn't: the verifier's error does not tell.
+// signatureCheck verifies the type and the signature of one token. It remembers why that failed,
+// because the verifier's error does not say.
 type signatureCheck struct {
 	keys        *keys
 	unavailable bool
@@ -124,8 +127,8 @@ func (c *signatureCheck) VerifySignature(ctx context.Context, token string) ([]b
 	return payload, err
 }
 
-// isAccess reports whether a header's typ may be that of a token which lets somebody in. It is a media type, whose "application/" may
-// be left out (RFC 7515, section 4.1.9).
+// isAccess reports whether a token with this typ in its header may let a caller in. It is a media
+// type, whose "application/" may be left out (RFC 7515, section 4.1.9).
 func isAccess(typ any) bool {
 	name, _ := typ.(string)
 	name = strings.TrimPrefix(strings.ToLower(name), "application/")
@@ -142,7 +145,7 @@ func (s *tokens) Declare(card *a2a.AgentCard) {
 	)
 }
 
-// challenge is what a request without a token is told; one with a bad token is told more (RFC 6750, section 3).
+// challenge answers a request without a token. A bad token adds a reason (RFC 6750, section 3).
 const challenge = `Bearer realm="a2a"`
 
 var b64token = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)

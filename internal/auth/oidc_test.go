@@ -26,28 +26,30 @@ import (
 
 const bare = `Bearer realm="a2a"`
 
-// invalid is the refusal of a token.
 func invalid(description string) auth.Error {
 	return auth.Error{Status: 401, Challenge: bare + `, error="invalid_token", error_description="` + description + `"`, Message: description}
 }
 
 func newOIDC(t *testing.T, issuer string) auth.Scheme {
 	t.Helper()
-	s, err := auth.OIDC(issuer, "agent", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return must(auth.OIDC(issuer, "agent", slog.New(slog.DiscardHandler)))
 }
 
-// request returns a request with these Authorization headers.
+// must returns v, and panics if there is an error.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 func request(authorization ...string) *http.Request {
 	r := httptest.NewRequest("POST", "/", nil)
 	r.Header["Authorization"] = authorization
 	return r
 }
 
-// authenticate returns the subject that a token lets in.
+// authenticate returns the subject of a token that is accepted.
 func authenticate(s auth.Scheme, token string) (string, error) {
 	return subject(s, request("Bearer "+token))
 }
@@ -58,7 +60,7 @@ func subject(s auth.Scheme, r *http.Request) (string, error) {
 	return name, err
 }
 
-// TestOwner checks that a subject is a caller of its own at each issuer.
+// TestOwner checks that the same subject is another caller at another issuer.
 func TestOwner(t *testing.T) {
 	one, other := authtest.NewIssuer(t), authtest.NewIssuer(t)
 	var owners []string
@@ -74,7 +76,7 @@ func TestOwner(t *testing.T) {
 	}
 }
 
-// TestType checks what a token may be by its header. The issuer signs other things with the same key.
+// TestType checks which typ a token may have: the issuer signs other things with the same key.
 func TestType(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	scheme := newOIDC(t, issuer.URL)
@@ -108,7 +110,7 @@ func TestTokens(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		claims claims
-		want   string // the owner, or why there is none
+		want   string // the owner, or the error
 		ok     bool
 	}{
 		{"good", claims{"sub": "alice", "aud": "agent"}, "alice", true},
@@ -152,7 +154,7 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// Which headers hold a token.
+// TestAuthorization checks which headers hold a token.
 func TestAuthorization(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	scheme := newOIDC(t, issuer.URL)
@@ -195,17 +197,12 @@ func TestAuthorization(t *testing.T) {
 	}
 }
 
-// publicKey returns the issuer's key as everybody can read it.
+// publicKey returns the issuer's public key, also as its key set.
 func publicKey(t *testing.T, issuer *authtest.Issuer) (key *rsa.PublicKey, keySet []byte) {
 	t.Helper()
-	response, err := http.Get(issuer.URL + "/keys")
-	if err != nil {
-		t.Fatal(err)
-	}
+	response := must(http.Get(issuer.URL + "/keys"))
 	defer response.Body.Close()
-	if keySet, err = io.ReadAll(response.Body); err != nil {
-		t.Fatal(err)
-	}
+	keySet = must(io.ReadAll(response.Body))
 	var set jose.JSONWebKeySet
 	if err := json.Unmarshal(keySet, &set); err != nil {
 		t.Fatal(err)
@@ -213,7 +210,7 @@ func publicKey(t *testing.T, issuer *authtest.Issuer) (key *rsa.PublicKey, keySe
 	return set.Keys[0].Key.(*rsa.PublicKey), keySet
 }
 
-// Tokens that somebody else has made, as well as one can.
+// TestForged checks tokens that somebody else has made.
 func TestForged(t *testing.T) {
 	issuer, other := authtest.NewIssuer(t), authtest.NewIssuer(t)
 	scheme := newOIDC(t, issuer.URL)
@@ -221,11 +218,7 @@ func TestForged(t *testing.T) {
 	parts := strings.Split(good, ".")
 	b64 := base64.RawURLEncoding.EncodeToString
 	mallory := map[string]any{"iss": issuer.URL, "sub": "mallory", "aud": "agent", "exp": time.Now().Add(time.Hour).Unix()}
-	payload, err := json.Marshal(mallory)
-	if err != nil {
-		t.Fatal(err)
-	}
-
+	payload := must(json.Marshal(mallory))
 	forged := map[string]string{
 		"tampered payload":                  parts[0] + "." + b64(payload) + "." + parts[2],
 		"tampered signature":                parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2])),
@@ -240,13 +233,9 @@ func TestForged(t *testing.T) {
 	}
 	other.Rotate(jose.ES256)
 	forged["unknown key id"] = other.Token(mallory)
-
-	// RS256's public key as the secret of HS256, in all forms in which a library might take it.
+	// RS256's public key as the secret of HS256, in each form in which a library might take it.
 	key, keySet := publicKey(t, issuer)
-	pkix, err := x509.MarshalPKIXPublicKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pkix := must(x509.MarshalPKIXPublicKey(key))
 	for name, secret := range map[string][]byte{
 		"PEM":     pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pkix}),
 		"PKIX":    pkix,
@@ -260,26 +249,13 @@ func TestForged(t *testing.T) {
 		mac.Write([]byte(head))
 		forged["HS256 with "+name] = head + "." + b64(mac.Sum(nil))
 	}
-
 	// A token that brings its own key along.
-	own, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
+	own := must(rsa.GenerateKey(rand.Reader, 2048))
 	for name, id := range map[string]string{"embedded key": "", "embedded key, the same id": "key-1"} {
-		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: own, KeyID: id}}, &jose.SignerOptions{EmbedJWK: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		signed, err := signer.Sign(payload)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if forged[name], err = signed.CompactSerialize(); err != nil {
-			t.Fatal(err)
-		}
+		key := jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: own, KeyID: id}}
+		signer := must(jose.NewSigner(key, &jose.SignerOptions{EmbedJWK: true}))
+		forged[name] = must(must(signer.Sign(payload)).CompactSerialize())
 	}
-
 	for name, token := range forged {
 		t.Run(name, func(t *testing.T) {
 			owner, err := authenticate(scheme, token)

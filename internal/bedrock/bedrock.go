@@ -1,6 +1,8 @@
-// Package bedrock is an agent that answers with a large language model on Amazon Bedrock, by ConverseStream
-// (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html), streaming the text as it comes. It
-// remembers the conversation, and knows nothing of HTTP or storage.
+// Package bedrock is an agent that answers with a large language model on Amazon Bedrock, by
+// ConverseStream
+// (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html), and
+// streams the text as it comes. It remembers the conversation, and knows nothing of HTTP or
+// storage.
 package bedrock
 
 import (
@@ -15,10 +17,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 )
 
-// Executor answers each message with a task of its own. It is an [a2asrv.AgentExecutor] and a run.Resumer. All fields are required
-// but System.
+// Executor answers each message with a task of its own. It is an [a2asrv.AgentExecutor] and a
+// run.Resumer. Only System may be empty.
 type Executor struct {
-	// Client is one of [NewClient]. Before an answer has begun, its retryer tries again what Bedrock was too busy for.
+	// Client comes from [NewClient]. Its retryer repeats calls that Bedrock was too busy for,
+	// before an answer has begun.
 	Client *bedrockruntime.Client
 	// Model is the id or the ARN of a model or an inference profile.
 	Model string
@@ -26,12 +29,12 @@ type Executor struct {
 	System string
 	// MaxTokens is the most tokens in an answer.
 	MaxTokens int32
-	// Earlier returns the tasks of the conversation so far that have ended, the last n at most, the oldest first.
+	// Earlier returns the last ended tasks of the conversation, n at most, the oldest first.
 	Earlier func(ctx context.Context, n int) ([]*a2a.Task, error)
 }
 
-// answerID and answerName are those of the one artifact of a task. Its last chunk, which is empty, has the reason why the model
-// stopped and the tokens that were paid for in its metadata.
+// answerID and answerName are a task's one artifact. Its last chunk is empty. That chunk's metadata
+// has the reason why the model stopped, and the tokens to pay for.
 const (
 	answerID   = "answer"
 	answerName = "answer"
@@ -41,7 +44,7 @@ const (
 	metaOutput = "outputTokens"
 )
 
-// What a client is told.
+// What a client sees.
 const (
 	textNoText    = "Please send text, and nothing else: this agent reads no files or data."
 	textBusy      = "The model is busy. Try again in a minute."
@@ -53,7 +56,8 @@ const (
 	textNoAnswer  = "The model stopped without finishing its answer."
 )
 
-// Execute implements [a2asrv.AgentExecutor]: a new task, working, the chunks of the answer, and how it ended.
+// Execute implements [a2asrv.AgentExecutor]: a new task, working, the chunks of the answer, and how
+// it ended.
 func (x *Executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
 	return func(yield func(a2a.Event, error) bool) {
 		if ec.StoredTask == nil && !yield(a2a.NewSubmittedTask(ec, ec.Message), nil) {
@@ -63,8 +67,8 @@ func (x *Executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter
 	}
 }
 
-// Resume implements run.Resumer: the model goes on from what it has said. It is asked to, as a user would: not all models take
-// the beginning of an answer to complete.
+// Resume implements run.Resumer: the model goes on from what it has said. A message asks it to,
+// since not all models complete the beginning of an answer.
 func (x *Executor) Resume(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
 	return func(yield func(a2a.Event, error) bool) {
 		for _, a := range ec.StoredTask.Artifacts {
@@ -77,14 +81,14 @@ func (x *Executor) Resume(ctx context.Context, ec *a2asrv.ExecutorContext) iter.
 	}
 }
 
-// Cancel implements [a2asrv.AgentExecutor]. The call of the model has ended with the context of the run.
+// Cancel implements [a2asrv.AgentExecutor]. The model's call has ended with the run's context.
 func (x *Executor) Cancel(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
 	return func(yield func(a2a.Event, error) bool) {
 		yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCanceled, nil), nil)
 	}
 }
 
-// answer yields the answer from after what has been said of it.
+// answer yields an answer, without its beginning if some of it was said before.
 func (x *Executor) answer(ctx context.Context, ec *a2asrv.ExecutorContext, said string, yield func(a2a.Event, error) bool) {
 	question, ok := textOf(ec.Message.Parts)
 	if !ok {
@@ -96,7 +100,7 @@ func (x *Executor) answer(ctx context.Context, ec *a2asrv.ExecutorContext, said 
 	}
 	if err := x.stream(ctx, ec, question, said, yield); err != nil {
 		if ctx.Err() != nil {
-			err = context.Cause(ctx) // whoever ended it knows what this means for the task
+			err = context.Cause(ctx) // which says what this means for the task
 		}
 		yield(nil, err)
 	}
@@ -125,7 +129,7 @@ func (x *Executor) stream(
 	stream := output.GetStream()
 	defer func() {
 		stream.Close()
-		for range stream.Events() { // until its reader has ended: nothing outlives a run
+		for range stream.Events() { // until its reader has ended: no goroutine outlives a run
 		}
 	}()
 	begun := said != ""
@@ -140,7 +144,7 @@ func (x *Executor) stream(
 	for e := range stream.Events() {
 		switch e := e.(type) {
 		case *types.ConverseStreamOutputMemberContentBlockDelta:
-			// Other deltas are what the model thinks, and are not its answer.
+			// Other deltas are what the model thinks, not its answer.
 			if text, ok := e.Value.Delta.(*types.ContentBlockDeltaMemberText); ok && text.Value != "" && !yield(chunk(text.Value), nil) {
 				return nil
 			}
@@ -153,7 +157,7 @@ func (x *Executor) stream(
 			}
 		}
 	}
-	if stop == "" { // the end of the connection alone is none of the answer
+	if stop == "" { // the connection ended, but not the answer
 		return failure(cmp.Or(stream.Err(), errCut), true)
 	}
 	if begun {

@@ -21,7 +21,7 @@ import (
 	"a2alambda/internal/run"
 )
 
-// patience is how long a test waits for what must come.
+// patience is how long a test waits for an event.
 const patience = 30 * time.Second
 
 const model = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.example.model-v1:0"
@@ -87,7 +87,6 @@ func describe(event a2a.Event, err error) string {
 	return "error: " + err.Error()
 }
 
-// next checks what is yielded next.
 func (s *started) next(want ...string) {
 	s.t.Helper()
 	for _, w := range want {
@@ -102,7 +101,6 @@ func (s *started) next(want ...string) {
 	}
 }
 
-// ends checks what is yielded up to the end.
 func (s *started) ends(want ...string) {
 	s.t.Helper()
 	s.next(want...)
@@ -116,7 +114,8 @@ func (s *started) ends(want ...string) {
 	}
 }
 
-// TestAnswer checks that each piece of an answer is yielded when it comes, and what the model is asked.
+// TestAnswer checks what the model is asked, and that each piece of an answer is yielded when it
+// comes.
 func TestAnswer(t *testing.T) {
 	s := bedrocktest.NewServer(t)
 	x := newExecutor(s)
@@ -146,7 +145,7 @@ func TestAnswer(t *testing.T) {
 	s.Quiet()
 }
 
-// TestQuick has many answers begin as soon as they are asked for, on connections that are new.
+// TestQuick has many answers begin at once, on new connections.
 func TestQuick(t *testing.T) {
 	s := bedrocktest.NewServer(t)
 	for range 300 {
@@ -168,7 +167,7 @@ func TestWithoutSystem(t *testing.T) {
 		t.Errorf("asked %s", call.Body)
 	}
 	call.Answer()
-	got.ends("task", "WORKING", "COMPLETED") // it has nothing to say, and no artifact
+	got.ends("task", "WORKING", "COMPLETED") // an empty answer has no artifact
 }
 
 // TestStopReasons checks how a task ends when the model stops.
@@ -203,7 +202,7 @@ const (
 	brokenOff = "failure: The model broke off in the middle of its answer. Try again."
 )
 
-// TestErrorsInStream checks how a task ends when an answer does not.
+// TestErrorsInStream checks how a task ends when an answer breaks off.
 func TestErrorsInStream(t *testing.T) {
 	delta := map[string]any{"contentBlockIndex": 0, "delta": map[string]any{"text": "never shown"}}
 	for name, test := range map[string]struct {
@@ -230,12 +229,12 @@ func TestErrorsInStream(t *testing.T) {
 			got.next("task", "WORKING", `answer answer "Hi"`)
 			test.end(call)
 			got.ends(test.want)
-			s.Quiet() // what has begun is not begun again
+			s.Quiet() // an answer that has begun is not tried again
 		})
 	}
 }
 
-// TestErrorsBefore checks what is tried again, and how a task ends when the model does not begin.
+// TestErrorsBefore checks which calls are tried again, and how a task ends without an answer.
 func TestErrorsBefore(t *testing.T) {
 	for _, test := range []struct {
 		exception string
@@ -286,7 +285,8 @@ func TestErrorsBefore(t *testing.T) {
 	})
 }
 
-// TestInterrupted checks that the end of the context ends a call at once, however silent the model is.
+// TestInterrupted checks that the end of the context ends a call at once, even if the model is
+// silent.
 func TestInterrupted(t *testing.T) {
 	for _, begun := range []bool{true, false} {
 		t.Run(fmt.Sprint("begun=", begun), func(t *testing.T) {

@@ -2,7 +2,7 @@ package bedrock
 
 import "github.com/a2aproject/a2a-go/v2/a2a"
 
-// Card returns the agent's card but for its interfaces.
+// Card returns the agent's card without interfaces.
 func Card() *a2a.AgentCard {
 	return &a2a.AgentCard{
 		Name:               "Bedrock Agent",

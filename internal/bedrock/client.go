@@ -14,9 +14,10 @@ func NewClient(cfg aws.Config) *bedrockruntime.Client {
 	return bedrockruntime.NewFromConfig(cfg, func(o *bedrockruntime.Options) { o.HTTPClient = buffered{o.HTTPClient} })
 }
 
-// buffered sends requests whose bodies are in memory for net/http, too. The SDK closes a body as soon as the response begins, and
-// net/http, if it has not yet come to see that nothing follows in the body, takes that for an error and cuts the connection: an
-// answer that begins at once would break off. (smithy-go v1.28.8, transport/http/internal/io: WriteTo of what is closed returns EOF.)
+// buffered sends bodies from memory, and ignores that they are closed. The SDK closes a body as
+// soon as the response begins. If net/http has not yet seen the end of the body, it takes that for
+// an error and cuts the connection: an answer that begins at once would break off. (smithy-go
+// v1.28.8, transport/http/internal/io: WriteTo of a closed body returns EOF.)
 type buffered struct{ client aws.HTTPClient }
 
 func (b buffered) Do(r *http.Request) (*http.Response, error) {

@@ -8,19 +8,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 )
 
-// What is remembered of a conversation: so many tasks at most, and so many bytes, some 16,000 tokens, which each question pays for
-// again.
+// How much of a conversation is remembered, at most. memoryBytes are some 16,000 tokens, which each
+// question pays for again.
 const (
 	memoryTasks = 20
 	memoryBytes = 64 << 10
 )
 
-// goOn asks for the rest of an answer that was cut off.
 const goOn = "You were interrupted. Go on with your answer exactly where it breaks off, in the middle of a word if need be: " +
 	"begin with the next character, repeat nothing, and do not speak of the interruption."
 
-// conversation returns what the model is to answer: the earlier tasks, of which the last have precedence, the question, and what
-// has been said of the answer. The roles take turns, from the user to the user, and nobody says nothing, as Converse has it.
+// conversation returns what the model is to answer: the earlier tasks, the last ones first if not
+// all fit, the question, and what has been said of the answer. Converse requires that the roles
+// alternate, from the user to the user, and that no message is empty.
 func conversation(earlier []*a2a.Task, question, said string) []types.Message {
 	var messages []types.Message // the last first
 	if said = strings.TrimSpace(said); said != "" {
@@ -30,7 +30,7 @@ func conversation(earlier []*a2a.Task, question, said string) []types.Message {
 	left := memoryBytes
 	for _, t := range slices.Backward(earlier) {
 		asked, answered := questionIn(t), strings.TrimSpace(answerIn(t))
-		// What was withheld would be withheld again, with all that follows it. What failed has no answer.
+		// A withheld answer would be withheld again, with all that follows. A failed one is empty.
 		if t.Status.State == a2a.TaskStateRejected || asked == "" || answered == "" {
 			continue
 		}
@@ -47,7 +47,6 @@ func message(role types.ConversationRole, text string) types.Message {
 	return types.Message{Role: role, Content: []types.ContentBlock{&types.ContentBlockMemberText{Value: text}}}
 }
 
-// questionIn returns what the user has said in a task.
 func questionIn(t *a2a.Task) string {
 	var said []string
 	for _, m := range t.History {
@@ -58,7 +57,7 @@ func questionIn(t *a2a.Task) string {
 	return strings.Join(said, "\n")
 }
 
-// answerIn returns what a task has of an answer, whole or not.
+// answerIn returns a task's answer, whole or not.
 func answerIn(t *a2a.Task) string {
 	var b strings.Builder
 	for _, a := range t.Artifacts {
@@ -69,7 +68,8 @@ func answerIn(t *a2a.Task) string {
 	return b.String()
 }
 
-// textOf returns the text of the parts, a line each, and whether there is any and nothing else.
+// textOf returns the text of the parts, a line each. It is false if there is none, or anything
+// else.
 func textOf(parts []*a2a.Part) (string, bool) {
 	var lines []string
 	for _, p := range parts {

@@ -13,7 +13,7 @@ import (
 	"a2alambda/internal/bedrock/bedrocktest"
 )
 
-// said returns a task of a question, and an answer in pieces.
+// said returns a task with a question, and an answer in pieces.
 func said(state a2a.TaskState, question string, pieces ...string) *a2a.Task {
 	t := &a2a.Task{
 		ID: "earlier", ContextID: "c", Status: a2a.TaskStatus{State: state},

@@ -14,7 +14,6 @@ import (
 
 var errCut = errors.New("bedrock: the stream ended before the answer did")
 
-// end returns the event that ends a task whose model has stopped.
 func (x *Executor) end(ec *a2asrv.ExecutorContext, stop types.StopReason) a2a.Event {
 	switch stop {
 	case types.StopReasonEndTurn, types.StopReasonStopSequence:
@@ -34,7 +33,8 @@ func status(ec *a2asrv.ExecutorContext, state a2a.TaskState, text string) a2a.Ev
 	return a2a.NewStatusUpdateEvent(ec, state, a2a.NewMessageForTask(a2a.MessageRoleAgent, ec, a2a.NewTextPart(text)))
 }
 
-// failure returns an error of a call, with what a client may know of it. begun says that the answer had begun.
+// failure returns the error of a call, with what a client may know of it. begun says that the
+// answer had begun.
 // https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html
 func failure(err error, begun bool) error {
 	var code string

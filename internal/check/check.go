@@ -1,7 +1,8 @@
-// Package check tries a deployment of this project as a client would, and tells what works there.
+// Package check tries a deployment of this project as a client would, and reports what works.
 //
-// It needs nothing but the URL: it sends messages to the agent, which costs what a few messages cost. A front door that answers in
-// one piece, as API Gateway and sam local do, cannot stream: that is told, and is no failure unless [Config.Need] says so.
+// It needs only the URL. It sends messages to the agent, which costs what a few messages cost. A
+// front door that answers in one piece, as API Gateway and sam local do, cannot stream. The report
+// says so, which is no failure unless [Config.Need] has that check.
 package check
 
 import (
@@ -24,32 +25,31 @@ type Config struct {
 	URL string
 	// Authorize adds credentials to a request with this body. Nil adds none.
 	Authorize func(r *http.Request, body []byte) error
-	// Message is what the agent is told. Its answer should take seconds. Default: the tutorial's.
+	// Message is the text for the agent. Its answer should take seconds. Default: the tutorial's.
 	Message string
-	// Push is a URL at which the deployment can post push notifications to this process, which receives them with Receiver.
-	// Without it they are not checked.
+	// Push is the URL at which the deployment can post push notifications to this process. If it is
+	// empty, they are not checked.
 	Push string
-	// Receiver is where this process listens for them. Without it, only the acceptance of the configuration is checked.
+	// Receiver is where this process listens for them. If it is nil, only the acceptance of the
+	// configuration is checked.
 	Receiver net.Listener
 	// Long is how long a stream is held open, beyond the 30 s of API Gateway. Zero leaves it out.
 	Long time.Duration
-	// Need are names of checks that must be ok, not just not failed.
+	// Need names checks that must be ok: for them, cannot is a failure.
 	Need []string
 	// Client is the HTTP client. Default: one that follows no redirects.
 	Client *http.Client
 }
 
-// outcome is how a check ended.
 type outcome string
 
 const (
 	holds  outcome = "ok"
-	cannot outcome = "cannot" // the front door does not do that
+	cannot outcome = "cannot" // the front door is not able to
 	fails  outcome = "FAILED"
 	none   outcome = "-" // not tried
 )
 
-// result is what a check tells.
 type result struct {
 	outcome outcome
 	text    string
@@ -60,14 +60,14 @@ func no(text string, args ...any) result   { return result{cannot, fmt.Sprintf(t
 func bad(text string, args ...any) result  { return result{fails, fmt.Sprintf(text, args...)} }
 func skip(text string, args ...any) result { return result{none, fmt.Sprintf(text, args...)} }
 
-// checks are all, in order: later ones use what earlier ones have found.
+// checks are all checks, in order: later ones use what earlier ones have found.
 var checks = []struct {
 	name string
 	run  func(*session, context.Context) result
 }{
 	{"card", (*session).card}, {"caller", (*session).caller}, {"stream", (*session).stream}, {"resume", (*session).resume},
 	{"retry", (*session).retry}, {"get", (*session).get}, {"list", (*session).list}, {"cancel", (*session).cancel},
-	{"refused", (*session).refused}, {"unknown", (*session).unknown}, {"v0.3", (*session).legacy}, {"http+json", (*session).rest},
+	{"refused", (*session).refused}, {"unknown", (*session).unknown}, {"v0.3", (*session).v03}, {"http+json", (*session).rest},
 	{"headers", (*session).headers}, {"preflight", (*session).preflight}, {"size", (*session).size}, {"push", (*session).push},
 	{"long", (*session).long},
 }
@@ -80,10 +80,11 @@ func Names() (names []string) {
 	return names
 }
 
-// ErrFailed means that something does not work that has to.
+// ErrFailed means that something required does not work.
 var ErrFailed = errors.New("the check failed")
 
-// Run checks, and prints a line for each check to out. It returns ErrFailed unless all that has to holds.
+// Run runs the checks, and prints a line for each to out. It returns ErrFailed if a check failed,
+// or if one of [Config.Need] is not ok.
 func Run(ctx context.Context, c Config, out io.Writer) error {
 	for _, name := range c.Need {
 		if !slices.Contains(Names(), name) {

@@ -20,7 +20,7 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// host returns a server with the demo agent behind what may spoil it.
+// host returns a server of the demo agent behind something that may spoil its answers.
 func host(t *testing.T, spoil func(http.Handler) http.Handler) *httptest.Server {
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	h := a2ahttp.New(hosttest.New(new(memlog.Log), demoagent.NewExecutor(), logger))
@@ -32,7 +32,7 @@ func host(t *testing.T, spoil func(http.Handler) http.Handler) *httptest.Server 
 	return s
 }
 
-// rewritten returns what rewrites the lines of each answer, as they come.
+// rewritten rewrites the lines of each answer as they come.
 func rewritten(line func(r *http.Request, line string) string) func(http.Handler) http.Handler {
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -57,7 +57,7 @@ func (w *rewriter) Write(p []byte) (int, error) {
 
 func (w *rewriter) Flush() { w.ResponseWriter.(http.Flusher).Flush() }
 
-// inOnePiece answers when the handler has returned, as API Gateway does.
+// inOnePiece answers after the handler has returned, as API Gateway does.
 func inOnePiece(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		whole := httptest.NewRecorder()
@@ -70,7 +70,7 @@ func inOnePiece(h http.Handler) http.Handler {
 	})
 }
 
-// errorsAsJSON answers a stream that is one error as if it were none.
+// errorsAsJSON answers in JSON where a stream would have only an error.
 func errorsAsJSON(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if body := new(bytes.Buffer); r.Header.Get("Accept") == "text/event-stream" {
@@ -92,8 +92,8 @@ type readCloser struct{ *bytes.Buffer }
 
 func (readCloser) Close() error { return nil }
 
-// TestRun checks a server that is right, and servers that are each wrong in one way: what is wrong is found, and by the check of
-// that name.
+// TestRun checks a right server, and servers that are each wrong in one way: the check of that name
+// finds it.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	resumed := func(r *http.Request) bool { return r.Header.Get("Last-Event-ID") != "" }

@@ -43,7 +43,7 @@ func (s *session) card(ctx context.Context) result {
 	return ok("%s: %s%s%s", short(card.Name), strings.Join(s.interfaces, ", "), signed, elsewhere)
 }
 
-// caller looks whether who has no credentials is let in.
+// caller checks whether a caller without credentials is let in.
 func (s *session) caller(ctx context.Context) result {
 	stranger := *s
 	stranger.Authorize = nil
@@ -57,14 +57,14 @@ func (s *session) caller(ctx context.Context) result {
 	case refused && s.Authorize == nil:
 		return bad("it refuses callers without credentials (%s): give some", resp.Status)
 	case refused:
-		return ok("who has no credentials is refused: %s", resp.Status)
+		return ok("a caller without credentials is refused: %s", resp.Status)
 	case s.Authorize == nil:
 		return ok("anybody may call")
 	}
-	return bad("who has no credentials is let in: %s", resp.Status)
+	return bad("a caller without credentials is let in: %s", resp.Status)
 }
 
-// stream sends a message and compares when its events were made with when they came.
+// stream compares when the events of a stream were made with when they came.
 func (s *session) stream(ctx context.Context) result {
 	begin := time.Now()
 	events, err := s.follow(ctx, "SendStreamingMessage", send(s.message, s.Message))
@@ -106,7 +106,7 @@ func over(state string) bool {
 	return s.Terminal() || s == a2a.TaskStateInputRequired || s == a2a.TaskStateAuthRequired
 }
 
-// resume asks for what came after an event in the middle.
+// resume asks for the events after one in the middle.
 func (s *session) resume(ctx context.Context) result {
 	if len(s.events) < 3 {
 		return skip("there is no stream of three events to resume")
@@ -117,7 +117,7 @@ func (s *session) resume(ctx context.Context) result {
 		return bad("%v", err)
 	}
 	if len(events) > 0 && events[0].ID == s.events[n-1].ID {
-		events = events[1:] // the task as of that event
+		events = events[1:] // the task after that event
 	}
 	same := func(a, b event) bool { return a.ID == b.ID && a.Data == b.Data }
 	if want := s.events[n:]; !slices.EqualFunc(events, want, same) {
@@ -137,20 +137,15 @@ func ids(events []event) string {
 	return strings.Join(all, " ")
 }
 
-// retry sends the first message again.
 func (s *session) retry(ctx context.Context) result {
 	if s.task == "" {
 		return skip("there is no task")
 	}
-	r, err := s.call(ctx, "SendMessage", send(s.message, s.Message))
-	if err == nil {
-		err = r.err()
-	}
-	if err != nil {
+	var got streamResponse
+	if err := s.result(ctx, &got, "SendMessage", send(s.message, s.Message)); err != nil {
 		return bad("%v", err)
 	}
-	var got streamResponse
-	if json.Unmarshal(r.Result, &got); got.Task == nil || got.Task.ID != s.task {
+	if got.Task == nil || got.Task.ID != s.task {
 		return bad("the same message again has begun another task")
 	}
 	return ok("the same message again is the same task")
@@ -160,16 +155,12 @@ func (s *session) get(ctx context.Context) result {
 	if s.task == "" {
 		return skip("there is no task")
 	}
-	r, err := s.call(ctx, "GetTask", map[string]any{"id": s.task})
-	if err == nil {
-		err = r.err()
-	}
-	if err != nil {
+	var got task
+	if err := s.result(ctx, &got, "GetTask", map[string]any{"id": s.task}); err != nil {
 		return bad("%v", err)
 	}
-	var got task
-	if json.Unmarshal(r.Result, &got); got.ID != s.task || !over(got.Status.State) {
-		return bad("the task is %s", short(string(r.Result)))
+	if got.ID != s.task || !over(got.Status.State) {
+		return bad("the task is %+v", got)
 	}
 	return ok("%s", got.Status.State)
 }
@@ -179,15 +170,10 @@ func (s *session) list(ctx context.Context) result {
 		return skip("there is no task")
 	}
 	for {
-		r, err := s.call(ctx, "ListTasks", map[string]any{"pageSize": 50})
-		if err == nil {
-			err = r.err()
-		}
-		if err != nil {
+		var got struct{ Tasks []task }
+		if err := s.result(ctx, &got, "ListTasks", map[string]any{"pageSize": 50}); err != nil {
 			return bad("%v", err)
 		}
-		var got struct{ Tasks []task }
-		_ = json.Unmarshal(r.Result, &got)
 		if slices.ContainsFunc(got.Tasks, func(t task) bool { return t.ID == s.task }) {
 			return ok("it has the task, among %d on its first page", len(got.Tasks))
 		}
@@ -202,7 +188,7 @@ func (s *session) list(ctx context.Context) result {
 	}
 }
 
-// cancel cancels a task. The agent may be done before, so it tries more than once.
+// cancel cancels a task, in several attempts: the agent may be done before.
 func (s *session) cancel(ctx context.Context) (r result) {
 	if s.buffered {
 		return no("it takes a stream that comes as it is made")
@@ -215,7 +201,7 @@ func (s *session) cancel(ctx context.Context) (r result) {
 	return r
 }
 
-// cancelOne cancels a task whose stream is open, by another connection.
+// cancelOne cancels a task by a second connection while its stream is open.
 func (s *session) cancelOne(ctx context.Context) result {
 	ctx, end := context.WithTimeout(ctx, patience)
 	defer end()
@@ -251,7 +237,8 @@ func (s *session) cancelOne(ctx context.Context) result {
 	return ok("canceled by a second connection, and the stream says so")
 }
 
-// refused sends a message that no agent takes, as a stream: the error is an event, since many clients show nothing of another answer.
+// refused streams a message that no agent takes. The error must be an event, since many clients
+// show nothing of another answer.
 func (s *session) refused(ctx context.Context) result {
 	params := send(newID(), s.Message)
 	params["message"].(map[string]any)["parts"] = []any{}
@@ -277,20 +264,16 @@ func (s *session) unknown(ctx context.Context) result {
 	return ok("a task that never was is not found")
 }
 
-func (s *session) legacy(ctx context.Context) result {
+func (s *session) v03(ctx context.Context) result {
 	if s.task == "" {
 		return skip("there is no task")
 	}
-	r, err := s.call(ctx, "tasks/get", map[string]any{"id": s.task}, "A2A-Version", "")
-	if err == nil {
-		err = r.err()
-	}
-	if err != nil {
+	var got struct{ ID, Kind string }
+	if err := s.result(ctx, &got, "tasks/get", map[string]any{"id": s.task}, "A2A-Version", ""); err != nil {
 		return bad("%v", err)
 	}
-	var got struct{ ID, Kind string }
-	if json.Unmarshal(r.Result, &got); got.Kind != "task" || got.ID != s.task {
-		return bad("tasks/get is answered with %s", short(string(r.Result)))
+	if got.Kind != "task" || got.ID != s.task {
+		return bad("tasks/get is answered with %+v", got)
 	}
 	return ok("tasks/get has the task")
 }

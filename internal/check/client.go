@@ -29,14 +29,14 @@ type session struct {
 	message    string   // the id of the first message
 	interfaces []string // the bindings that the card names
 	events     []event  // of the first stream
-	task       string   // that it is about
+	task       string   // its task
 	buffered   bool     // streams come in one piece
 }
 
-// event is an event of a stream.
 type event struct{ sse.Event }
 
-// do sends a request, with credentials, and returns the response. The body of a response that is no stream is read by answer.
+// do sends a request, with credentials, and returns the response. If that is no stream, answer
+// reads its body.
 func (s *session) do(ctx context.Context, method, path string, body []byte, header ...string) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, s.URL+path, bytes.NewReader(body))
 	if err != nil {
@@ -59,13 +59,11 @@ func (s *session) do(ctx context.Context, method, path string, body []byte, head
 	return s.Client.Do(r)
 }
 
-// answer returns the body of a response.
 func answer(resp *http.Response) ([]byte, error) {
 	defer resp.Body.Close()
 	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 }
 
-// reply is a JSON-RPC response.
 type reply struct {
 	Result json.RawMessage `json:"result"`
 	Error  *struct {
@@ -89,7 +87,6 @@ func request(method string, params any) []byte {
 	return body
 }
 
-// call calls a method of JSON-RPC.
 func (s *session) call(ctx context.Context, method string, params any, header ...string) (*reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -108,7 +105,19 @@ func (s *session) call(ctx context.Context, method string, params any, header ..
 	return &r, nil
 }
 
-// task is what the checks look at of a Task, a status update, or what wraps one.
+// result calls a method of JSON-RPC, and decodes its result into got.
+func (s *session) result(ctx context.Context, got any, method string, params any, header ...string) error {
+	r, err := s.call(ctx, method, params, header...)
+	if err == nil {
+		err = r.err()
+	}
+	if err == nil {
+		err = json.Unmarshal(r.Result, got)
+	}
+	return err
+}
+
+// task has the fields of a Task that the checks read.
 type task struct {
 	ID     string `json:"id"`
 	Status status `json:"status"`
@@ -127,12 +136,12 @@ type streamResponse struct {
 	} `json:"statusUpdate"`
 }
 
-// state returns the status that the event brings, if it brings one, and the id of its task.
+// state returns the status in the event, if any, and the id of its task.
 func (e event) state() (s status, id string) {
 	var r struct {
 		Result streamResponse `json:"result"`
 	}
-	_ = json.Unmarshal([]byte(e.Data), &r) // what it is no event of has no state
+	_ = json.Unmarshal([]byte(e.Data), &r) // another event has no state
 	switch {
 	case r.Result.Task != nil:
 		return r.Result.Task.Status, r.Result.Task.ID
@@ -150,7 +159,6 @@ func (e event) err() error {
 	return r.err()
 }
 
-// send returns the params of a message.
 func send(id, text string, more ...any) map[string]any {
 	params := map[string]any{"message": map[string]any{"messageId": id, "role": "ROLE_USER", "parts": []any{map[string]any{"text": text}}}}
 	for i := 0; i < len(more); i += 2 {
@@ -161,7 +169,8 @@ func send(id, text string, more ...any) map[string]any {
 
 func newID() string { return a2a.NewMessageID() }
 
-// open opens a stream and calls see with each event, until it ends or see returns false. Comments are counted.
+// open opens a stream and calls see with each event, until it ends or see returns false. It counts
+// the stream's comments.
 func (s *session) open(ctx context.Context, method string, params any, see func(event) bool, header ...string) (comments int, err error) {
 	resp, err := s.do(ctx, http.MethodPost, "", request(method, params), append(header, "Accept", "text/event-stream")...)
 	if err != nil {
@@ -192,7 +201,6 @@ func (s *session) follow(ctx context.Context, method string, params any, header 
 	return events, err
 }
 
-// short returns the beginning of a text, on one line.
 func short(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	if r := []rune(text); len(r) > 120 {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// headers looks whether what a cache and a browser must know arrives.
+// headers checks the headers for caches and browsers.
 func (s *session) headers(ctx context.Context) result {
 	resp, err := s.do(ctx, http.MethodPost, "", request("GetTask", map[string]any{"id": newID()}))
 	if err != nil {
@@ -24,7 +24,7 @@ func (s *session) headers(ctx context.Context) result {
 	return ok("answers are not to be cached, nor guessed at")
 }
 
-// preflight asks as a browser does on behalf of a page of another origin.
+// preflight asks as a browser does for a page of another origin.
 func (s *session) preflight(ctx context.Context) result {
 	stranger := *s
 	stranger.Authorize = nil
@@ -47,13 +47,12 @@ func (s *session) preflight(ctx context.Context) result {
 	return ok("pages of other origins may call")
 }
 
-// size sends more than a request may have.
 func (s *session) size(ctx context.Context) result {
 	const tooMuch = 7 << 20
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	resp, err := s.do(ctx, http.MethodPost, "", request("GetTask", map[string]any{"id": strings.Repeat("x", tooMuch)}))
-	if err != nil { // the answer may come before all is sent, and is lost then
+	if err != nil { // the answer may come too early, and get lost
 		return no("a request of 7 MB breaks off: %v", err)
 	}
 	_, _ = answer(resp)
@@ -92,11 +91,7 @@ func (s *session) push(ctx context.Context) result {
 		defer server.Close()
 	}
 	config := map[string]any{"taskPushNotificationConfig": map[string]any{"url": s.Push, "token": token}, "returnImmediately": true}
-	r, err := s.call(ctx, "SendMessage", send(newID(), s.Message, "configuration", config))
-	if err == nil {
-		err = r.err()
-	}
-	if err != nil {
+	if err := s.result(ctx, new(any), "SendMessage", send(newID(), s.Message, "configuration", config)); err != nil {
 		return bad("%v", err)
 	}
 	if s.Receiver == nil {
@@ -112,7 +107,7 @@ func (s *session) push(ctx context.Context) result {
 	}
 }
 
-// long follows a task that waits for its client, for longer than API Gateway lets an answer take.
+// long follows a task that waits for its client, for longer than API Gateway allows.
 func (s *session) long(ctx context.Context) result {
 	switch {
 	case s.Long == 0:
@@ -120,15 +115,11 @@ func (s *session) long(ctx context.Context) result {
 	case s.buffered:
 		return no("it takes a stream that comes as it is made")
 	}
-	r, err := s.call(ctx, "SendMessage", send(newID(), " "))
-	if err == nil {
-		err = r.err()
-	}
-	if err != nil {
+	var got streamResponse
+	if err := s.result(ctx, &got, "SendMessage", send(newID(), " ")); err != nil {
 		return bad("%v", err)
 	}
-	var got streamResponse
-	if json.Unmarshal(r.Result, &got); got.Task == nil || got.Task.Status.State != "TASK_STATE_INPUT_REQUIRED" {
+	if got.Task == nil || got.Task.Status.State != "TASK_STATE_INPUT_REQUIRED" {
 		return skip("the agent does not ask for input when it is told nothing")
 	}
 	defer s.call(context.WithoutCancel(ctx), "CancelTask", map[string]any{"id": got.Task.ID})
@@ -140,7 +131,7 @@ func (s *session) long(ctx context.Context) result {
 	case limited.Err() == nil:
 		return no("the stream ended after %v (%v)", held, err)
 	case comments == 0:
-		return bad("in %v of silence no comment came: what waits takes the connection for dead", held)
+		return bad("in %v of silence no comment came: clients take the connection for dead", held)
 	default:
 		return ok("a silent stream stood for %v, with %d comments", held, comments)
 	}

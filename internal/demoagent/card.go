@@ -2,7 +2,7 @@ package demoagent
 
 import "github.com/a2aproject/a2a-go/v2/a2a"
 
-// Card returns the agent's card but for its interfaces: where it is reached is not the agent's to know.
+// Card returns the agent's card without interfaces: the agent does not know its URL.
 func Card() *a2a.AgentCard {
 	return &a2a.AgentCard{
 		Name:               "Streaming Demo Agent",
@@ -21,7 +21,7 @@ func Card() *a2a.AgentCard {
 	}
 }
 
-// ExtendedCard returns the card that authenticated callers are shown, with a skill more.
+// ExtendedCard returns the card for authenticated callers, with one more skill.
 func ExtendedCard() *a2a.AgentCard {
 	card := Card()
 	card.Skills = append(card.Skills, a2a.AgentSkill{

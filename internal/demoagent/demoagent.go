@@ -1,5 +1,5 @@
-// Package demoagent is the streaming demo agent: it tells what it is doing, step by step, and then delivers a result. It
-// knows nothing of HTTP, AWS or storage.
+// Package demoagent is the streaming demo agent: it says what it is doing, step by step, and then
+// delivers a result. It knows nothing of HTTP, AWS or storage.
 package demoagent
 
 import (
@@ -16,7 +16,7 @@ import (
 // Step is one thing the agent says.
 type Step struct {
 	Content string
-	// Done makes this the result, and NeedsInput a question to the user. Either is the last step of the turn.
+	// Done makes this the result, NeedsInput a question to the user. Either ends the turn.
 	Done, NeedsInput bool
 }
 
@@ -38,8 +38,8 @@ func New() *Agent {
 	}
 }
 
-// Stream answers one query, which may be empty, from the step after the first said ones on. It fails only with the cause of a
-// context that is done.
+// Stream answers one query, which may be empty, without the first said steps. The only error is the
+// cause of a context that is done.
 func (a *Agent) Stream(ctx context.Context, query string, said int) iter.Seq2[Step, error] {
 	return func(yield func(Step, error) bool) {
 		if strings.TrimSpace(query) == "" {
@@ -53,7 +53,7 @@ func (a *Agent) Stream(ctx context.Context, query string, said int) iter.Seq2[St
 			if i >= said && !yield(Step{Content: s}, nil) {
 				return
 			}
-			// Nobody knows how long it had worked after the last step that was said.
+			// The time that it worked after the last step that was said is unknown.
 			select {
 			case <-ctx.Done():
 				yield(Step{}, context.Cause(ctx))
@@ -65,18 +65,17 @@ func (a *Agent) Stream(ctx context.Context, query string, said int) iter.Seq2[St
 	}
 }
 
-// Executor tells the steps of an agent as A2A events. It is an [a2asrv.AgentExecutor], and a run.Resumer: the steps that
-// have been said are in the task.
+// Executor yields an agent's steps as A2A events. It is an [a2asrv.AgentExecutor], and a
+// run.Resumer: the steps that have been said are in the task.
 type Executor struct {
 	// Stream is [Agent.Stream], or another agent's.
 	Stream func(ctx context.Context, query string, said int) iter.Seq2[Step, error]
 }
 
-// resultName is the name of the artifact with the result.
 const resultName = "streaming_result"
 
-// Execute implements [a2asrv.AgentExecutor]: a new task, a working status for each step, then the artifact
-// streaming_result and completed; or input-required; or failed.
+// Execute implements [a2asrv.AgentExecutor]: a new task, a working status for each step, then the
+// artifact streaming_result and completed; or input-required; or failed.
 func (x *Executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
 	return func(yield func(a2a.Event, error) bool) {
 		if ec.StoredTask == nil && !yield(a2a.NewSubmittedTask(ec, ec.Message), nil) {
@@ -99,7 +98,7 @@ func (x *Executor) Resume(ctx context.Context, ec *a2asrv.ExecutorContext) iter.
 	}
 }
 
-// said returns how many steps of its turn are in the task.
+// said returns how many steps of its turn a task has.
 func said(t *a2a.Task) (n int) {
 	messages := t.History
 	if m := t.Status.Message; m != nil {
@@ -113,7 +112,7 @@ func said(t *a2a.Task) (n int) {
 	return n
 }
 
-// stream yields what follows after the first said steps.
+// stream yields the events after the first said steps.
 func (x *Executor) stream(ctx context.Context, ec *a2asrv.ExecutorContext, said int, yield func(a2a.Event, error) bool) {
 	status := func(state a2a.TaskState, text string) bool {
 		return yield(a2a.NewStatusUpdateEvent(ec, state, message(ec, text)), nil)
@@ -121,7 +120,7 @@ func (x *Executor) stream(ctx context.Context, ec *a2asrv.ExecutorContext, said 
 	for step, err := range x.Stream(ctx, text(ec.Message), said) {
 		switch {
 		case err != nil && ctx.Err() != nil:
-			yield(nil, err) // whoever ended ctx knows what this means for the task
+			yield(nil, err) // the cause says what this means for the task
 			return
 		case err != nil:
 			status(a2a.TaskStateFailed, "Error occurred: "+err.Error())
@@ -155,7 +154,6 @@ func message(ec *a2asrv.ExecutorContext, text string) *a2a.Message {
 	return a2a.NewMessageForTask(a2a.MessageRoleAgent, ec, a2a.NewTextPart(text))
 }
 
-// text returns the text parts of the message, a line each.
 func text(m *a2a.Message) string {
 	var lines []string
 	for _, p := range m.Parts {

@@ -16,7 +16,8 @@ import (
 	"a2alambda/internal/demoagent"
 )
 
-// run returns what the executor yields for the message, a line an event, each with the time since the start.
+// run returns the executor's events for the message, one per line, each with the time since the
+// start.
 func run(ctx context.Context, x *demoagent.Executor, stored *a2a.Task, parts ...*a2a.Part) (lines []string) {
 	ec := &a2asrv.ExecutorContext{
 		TaskID: "t", ContextID: "c", StoredTask: stored,
@@ -118,7 +119,7 @@ func TestResume(t *testing.T) {
 		question := say(a2a.MessageRoleUser, "this")
 		ec := &a2asrv.ExecutorContext{TaskID: "t", ContextID: "c", Message: question, StoredTask: &a2a.Task{
 			ID: "t", ContextID: "c",
-			// An earlier turn, and of this one the first two steps.
+			// An earlier turn, and the first two steps of this one.
 			History: []*a2a.Message{
 				say(a2a.MessageRoleUser, ""), say(a2a.MessageRoleAgent, "What should I process?"),
 				question, say(a2a.MessageRoleAgent, "Starting to process your request..."),
@@ -129,10 +130,8 @@ func TestResume(t *testing.T) {
 			"1s status TASK_STATE_WORKING ROLE_AGENT Generating response...",
 			"2s artifact streaming_result Your query 'this' has been processed successfully!",
 			"2s status TASK_STATE_COMPLETED")
-
 		ec.StoredTask.History, ec.StoredTask.Status.Message = []*a2a.Message{question}, nil
 		check(t, describe(x.Resume(t.Context(), ec))[:1], "0s status TASK_STATE_WORKING ROLE_AGENT Starting to process your request...")
-
 		ec.StoredTask.Artifacts = []*a2a.Artifact{{ID: "x", Name: "streaming_result"}}
 		check(t, describe(x.Resume(t.Context(), ec)), "0s status TASK_STATE_COMPLETED")
 	})

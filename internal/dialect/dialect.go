@@ -1,5 +1,5 @@
 // Package dialect says how a version of the protocol, in one of its bindings, reads requests and
-// writes results. The server itself knows only the SDK's types, which are those of 1.0.
+// writes results. The server itself knows only the SDK's types, which are 1.0's.
 package dialect
 
 import (
@@ -12,17 +12,17 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Dialect is a version of the protocol in a binding. A function that reads a request leaves what is
-// wrong with it in its reader's Err.
+// Dialect is a version of the protocol in a binding. A function that reads a request leaves errors
+// in its reader.
 type Dialect struct {
 	// Version is "1.0" or "0.3".
 	Version string
 
-	// Lenient says that requests are what parsers of protocol buffers' JSON take.
+	// Lenient says that requests may have all that parsers of protocol buffers' JSON take.
 	Lenient           bool
 	SendRequest       func(*protojson.Reader) *a2a.SendMessageRequest
 	GetRequest        func(*protojson.Reader) *a2a.GetTaskRequest
-	ListRequest       func(*protojson.Reader) *a2a.ListTasksRequest // nil if there is no such operation
+	ListRequest       func(*protojson.Reader) *a2a.ListTasksRequest // may be nil
 	CancelRequest     func(*protojson.Reader) *a2a.CancelTaskRequest
 	SubscribeRequest  func(*protojson.Reader) *a2a.SubscribeToTaskRequest
 	CreatePushRequest func(*protojson.Reader) *a2a.PushConfig
@@ -69,8 +69,8 @@ var V1 = &Dialect{
 	Detailed:    true,
 }
 
-// listResult encodes a list. Where its tasks show their artifacts, a task without any shows an
-// empty list.
+// listResult encodes a list. If its tasks show their artifacts, one without any shows an empty
+// list.
 func listResult(list *a2a.ListTasksResponse, artifacts bool) ([]byte, error) {
 	encoded := struct {
 		Tasks         []json.RawMessage `json:"tasks"`

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Group runs functions at the same time and joins their errors, of which an errgroup keeps only the
-// first: what goes wrong with one task says nothing of the others.
+// Group runs functions at the same time and joins their errors. An errgroup keeps only the first,
+// but the error of one task says nothing of the others.
 type Group struct {
 	running errgroup.Group
 	mu      sync.Mutex // guards errs
@@ -25,7 +25,7 @@ func New(limit int) *Group {
 	return g
 }
 
-// Go calls do in the background. It blocks as long as the limit is reached.
+// Go calls do in the background. It blocks while the limit is reached.
 func (g *Group) Go(id a2a.TaskID, do func() error) {
 	g.running.Go(func() error {
 		if err := do(); err != nil {
@@ -37,7 +37,7 @@ func (g *Group) Go(id a2a.TaskID, do func() error) {
 	})
 }
 
-// Wait waits for all functions, and returns their errors, each with its task.
+// Wait waits for all functions and returns their errors, with their tasks.
 func (g *Group) Wait() error {
 	_ = g.running.Wait()
 	return errors.Join(g.errs...)

@@ -11,7 +11,7 @@ import (
 	"a2alambda/internal/functionurl"
 )
 
-// sent returns what aws-lambda-go would send.
+// sent returns the bytes that aws-lambda-go would send.
 func sent(t *testing.T, h http.HandlerFunc, ev json.RawMessage) []byte {
 	t.Helper()
 	got, err := functionurl.Handler(h)(context.Background(), ev)
@@ -27,8 +27,8 @@ func sent(t *testing.T, h http.HandlerFunc, ev json.RawMessage) []byte {
 	return b.Bytes()
 }
 
-// TestLongAnswer checks that no answer in one piece is longer than Lambda takes, however its body is encoded, and that Room says when
-// it would be.
+// TestLongAnswer checks that no answer in one piece is longer than Lambda takes, whatever encoding
+// its body needs, and that Room says so before.
 func TestLongAnswer(t *testing.T) {
 	const most = 6 << 20
 	for _, name := range []string{"rest.json", "http.json"} {
@@ -51,7 +51,7 @@ func TestLongAnswer(t *testing.T) {
 				if len(answer) > most {
 					t.Errorf("%s: %d bytes of %s are sent as %d", name, len(body), what, len(answer))
 				}
-				if left >= 0 && refused && what != "binary" { // a JSON body is none
+				if left >= 0 && refused && what != "binary" { // JSON never is
 					t.Errorf("%s: there was room for %d bytes of %s, which are refused", name, len(body), what)
 				}
 				if refused && (!bytes.Contains(answer, []byte("no-store")) || !bytes.Contains(answer, []byte("nosniff"))) {
@@ -65,7 +65,7 @@ func TestLongAnswer(t *testing.T) {
 	}
 }
 
-// TestRoomOfStream checks that a function URL's answer may be of any length.
+// TestRoomOfStream checks that a function URL's answer has no limit.
 func TestRoomOfStream(t *testing.T) {
 	answer(t, func(w http.ResponseWriter, r *http.Request) {
 		if functionurl.Room(r) != nil {

@@ -16,8 +16,7 @@ func withBaseURL(ctx context.Context, base string) context.Context {
 	return context.WithValue(ctx, baseURLKey{}, base)
 }
 
-// BaseURL returns the URL at which a client reached the handler that got r. It
-// ends in "/".
+// BaseURL returns the URL at which a client reached the handler that got r. It ends in "/".
 //
 //	function URL      https://<domain>/
 //	REST API          https://<domain>/<stage>/
@@ -26,12 +25,11 @@ func withBaseURL(ctx context.Context, base string) context.Context {
 //	sam local         http://<Host>/
 //	any other server  http://<Host>/, or https where r came over TLS
 //
-// On Lambda nothing in it is the client's to choose: the domain comes from the
-// event's context. Elsewhere it is the Host header, which a client can forge,
-// so what is made of it must go back to that client only. X-Forwarded headers
-// are ignored. The base path under which a custom domain maps an API is what the
-// event's path has before what the route leaves open; an HTTP API's route
-// $default does not tell, so there it is missing.
+// On Lambda the client chooses nothing in it: the domain comes from the event's context. Elsewhere
+// it is the Host header, which a client can forge, so what is made of it must go back to that
+// client only. X-Forwarded headers are ignored. The base path, under which a custom domain maps an
+// API, is what the event's path has before the open part of the route. An HTTP API's route $default
+// has no open part, so there the base path is missing.
 func BaseURL(r *http.Request) string {
 	if base, ok := r.Context().Value(baseURLKey{}).(string); ok {
 		return base
@@ -42,8 +40,8 @@ func BaseURL(r *http.Request) string {
 	return "http://" + r.Host + "/"
 }
 
-// functionURLBase knows the local emulator by a Host header that is this
-// machine: Lambda routes by that header, so there it always equals the domain.
+// functionURLBase recognizes the local emulator by a Host header that is this machine: Lambda
+// routes by that header, so there it always equals the domain.
 func functionURLBase(ev *events.LambdaFunctionURLRequest) string {
 	domain := ev.RequestContext.DomainName
 	if host := header(ev.Headers, "Host"); host != domain && IsLoopback(host) {
@@ -56,8 +54,7 @@ func restBase(ev *events.APIGatewayProxyRequest) string {
 	return gatewayBase(ev.RequestContext.DomainName, ev.RequestContext.Stage, ev.Headers)
 }
 
-// httpBase: SAM's local API calls every HTTP API's domain "localhost", without
-// the port.
+// httpBase: SAM's local API calls every HTTP API's domain "localhost", without the port.
 func httpBase(ev *events.APIGatewayV2HTTPRequest) string {
 	domain := ev.RequestContext.DomainName
 	if host := header(ev.Headers, "Host"); domain == "localhost" && host != "" {
@@ -66,9 +63,8 @@ func httpBase(ev *events.APIGatewayV2HTTPRequest) string {
 	return gatewayBase(domain, ev.RequestContext.Stage, ev.Headers)
 }
 
-// gatewayBase knows SAM's local API by a domain with a port, or one that is
-// this machine: its domain is the Host header, and its paths have no stage. It
-// sets X-Forwarded-Proto itself.
+// gatewayBase recognizes SAM's local API by a domain with a port, or one that is this machine: its
+// domain is the Host header, and its paths have no stage. It sets X-Forwarded-Proto itself.
 func gatewayBase(domain, stage string, headers map[string]string) string {
 	if strings.Contains(domain, ":") || IsLoopback(domain) {
 		if header(headers, "X-Forwarded-Proto") == "https" {
@@ -82,7 +78,7 @@ func gatewayBase(domain, stage string, headers map[string]string) string {
 	return "https://" + domain + "/"
 }
 
-// header returns a header of an event: their case differs by source.
+// header returns a header of an event. The case of names differs by source.
 func header(headers map[string]string, name string) string {
 	for k, v := range headers {
 		if strings.EqualFold(k, name) {

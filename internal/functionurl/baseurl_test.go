@@ -87,7 +87,7 @@ func TestBaseURLOfServer(t *testing.T) {
 	}
 }
 
-// TestPath checks at which path a handler is reached, however the event has it.
+// TestPath checks the path that a handler gets, in whatever form the event has it.
 func TestPath(t *testing.T) {
 	path := func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.EscapedPath()) }
 	proxy := func(path, proxy string) []func(map[string]any) {

@@ -1,11 +1,11 @@
 // Package functionurl serves an [http.Handler] from AWS Lambda.
 //
-// A function URL (invoke mode RESPONSE_STREAM) gets its response as a stream:
-// each Flush of the handler is a chunk on the wire at once. API Gateway, REST
-// and HTTP APIs alike, gets it in one piece when the handler has returned.
+// A function URL (invoke mode RESPONSE_STREAM) gets its response as a stream: each Flush of the
+// handler is sent at once as a chunk. API Gateway, with REST and HTTP APIs alike, gets it in one
+// piece when the handler has returned.
 //
-// Nothing of a request outlives its response: the stream ends only after the
-// handler has returned, because Lambda freezes the process there.
+// Nothing of a request outlives its response: the stream ends only after the handler has returned,
+// because Lambda freezes the process there.
 package functionurl
 
 import (
@@ -27,13 +27,12 @@ import (
 //     answered with the response of their kind, buffered;
 //   - any other event is an error, so that the invocation fails.
 //
-// A panic in h never ends the process. Where the client has seen nothing yet it
-// gets status 500 with a JSON-RPC internal error; a stream that has begun is
-// cut, and the runtime reports the invocation as failed. The panic is logged,
-// [http.ErrAbortHandler] excepted.
+// A panic in h never ends the process. If the client has seen nothing yet, it gets status 500 with
+// a JSON-RPC internal error. A stream that has begun is cut, and the runtime reports the invocation
+// as failed. The panic is logged, except [http.ErrAbortHandler].
 //
-// Event shapes: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
-// and https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+// Event shapes: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html and
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 func Handler(h http.Handler) func(context.Context, json.RawMessage) (any, error) {
 	return func(ctx context.Context, payload json.RawMessage) (any, error) {
 		var s shape
@@ -54,7 +53,7 @@ func Handler(h http.Handler) func(context.Context, json.RawMessage) (any, error)
 	}
 }
 
-// shape is what tells the supported events apart.
+// shape has the fields in which the supported events differ.
 type shape struct {
 	Version        string `json:"version"`
 	HTTPMethod     string `json:"httpMethod"`
@@ -63,13 +62,13 @@ type shape struct {
 		HTTP       struct {
 			Method string `json:"method"`
 		} `json:"http"`
-		// ELB marks a load balancer's event: like a REST API's, but answered
-		// differently.
+		// ELB marks a load balancer's event, which looks like a REST API's but needs another
+		// answer.
 		ELB json.RawMessage `json:"elb"`
 	} `json:"requestContext"`
 }
 
-// unsupported names the event by its keys: the values may be anybody's data.
+// unsupported names the event by its keys: the values may be private.
 func unsupported(payload json.RawMessage) error {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(payload, &object) != nil || object == nil {

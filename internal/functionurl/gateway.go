@@ -14,11 +14,9 @@ import (
 	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
 )
 
-// badRequest is the body of status 400.
 const badRequest = "Bad Request\n"
 
-// proxyREST serves the event of a REST API, or of an HTTP API whose payload
-// format is 1.0.
+// proxyREST serves the event of a REST API, or of an HTTP API whose payload format is 1.0.
 func proxyREST(ctx context.Context, h http.Handler, payload json.RawMessage, httpAPI bool) (any, error) {
 	var ev events.APIGatewayProxyRequest
 	if err := json.Unmarshal(payload, &ev); err != nil {
@@ -43,7 +41,6 @@ func proxyREST(ctx context.Context, h http.Handler, payload json.RawMessage, htt
 	return response, nil
 }
 
-// proxyHTTP serves the event of an HTTP API, payload format 2.0.
 func proxyHTTP(ctx context.Context, h http.Handler, payload json.RawMessage) (any, error) {
 	var ev events.APIGatewayV2HTTPRequest
 	if err := json.Unmarshal(payload, &ev); err != nil {
@@ -55,7 +52,8 @@ func proxyHTTP(ctx context.Context, h http.Handler, payload json.RawMessage) (an
 	ev.RawPath = encoded(path, true)
 	rc := &ev.RequestContext
 	whole := func(w http.ResponseWriter, r *http.Request) {
-		// The adapter splits most headers at commas. Here as at the other doors, whoever reads a header knows if it is a list.
+		// The adapter splits most headers at commas. Here, as at the other front doors, only the
+		// reader of a header knows if it is a list.
 		for k, v := range ev.Headers {
 			if !strings.EqualFold(k, "Host") {
 				r.Header.Set(k, v)
@@ -74,8 +72,8 @@ func proxyHTTP(ctx context.Context, h http.Handler, payload json.RawMessage) (an
 	return response, nil
 }
 
-// trimStage removes the stage from an HTTP API's path, which starts with it
-// unless it is "$default", whatever domain the client used.
+// trimStage removes the stage from an HTTP API's path. It is there for every domain, unless it is
+// "$default".
 func trimStage(path, stage string) string {
 	if rest, ok := strings.CutPrefix(path, "/"+stage); ok && stage != "" && (rest == "" || rest[0] == '/') {
 		return "/" + strings.TrimPrefix(rest, "/")
@@ -83,10 +81,9 @@ func trimStage(path, stage string) string {
 	return path
 }
 
-// splitBase splits an event's path into the base path, under which a custom
-// domain maps the API (or the API the function), and what is behind it, by what
-// the route leaves open: /{proxy+}, or nothing. The base path is without the
-// slash before it, and with one behind it; or "" if there is none.
+// splitBase splits an event's path into the base path, under which a custom domain maps the API (or
+// the API the function), and the rest. The rest is the open part of the route: /{proxy+}, or
+// nothing. The base path ends in a slash and begins without one; it may be "".
 //
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-mappings.html
 func splitBase(path, route string, parameters map[string]string) (base, rest string) {
@@ -97,7 +94,7 @@ func splitBase(path, route string, parameters map[string]string) (base, rest str
 	case route != "/":
 		return "", path
 	}
-	if !strings.HasSuffix(whole, tail) { // the one may be decoded, and the other not
+	if !strings.HasSuffix(whole, tail) { // only one of them may be decoded
 		whole, _ = url.PathUnescape(whole)
 		tail, _ = url.PathUnescape(tail)
 	}
@@ -108,8 +105,8 @@ func splitBase(path, route string, parameters map[string]string) (base, rest str
 	return strings.TrimLeft(before, "/") + "/", "/" + strings.TrimPrefix(path[len(before):], "/")
 }
 
-// encoded returns the path percent-encoded. HTTP APIs, and SAM's local API,
-// give it decoded, a REST API as the client sent it.
+// encoded returns the path percent-encoded. HTTP APIs and SAM's local API give it decoded, a REST
+// API as the client sent it.
 func encoded(path string, decoded bool) string {
 	if _, err := url.PathUnescape(path); err == nil && !decoded && !strings.ContainsAny(path, "?#") {
 		return path
@@ -117,8 +114,8 @@ func encoded(path string, decoded bool) string {
 	return (&url.URL{Path: path}).EscapedPath()
 }
 
-// buffered gives h a writer that can flush (httpadapter's for HTTP APIs can't),
-// contains its panics, and passes the response on when h has returned.
+// buffered gives h a writer that can flush (httpadapter's for HTTP APIs can't), recovers its
+// panics, and passes the response on when h has returned.
 func buffered(h http.Handler, host, sourceIP string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asServed(r, host, sourceIP)
@@ -128,17 +125,16 @@ func buffered(h http.Handler, host, sourceIP string) http.Handler {
 		done := make(chan error, 1)
 		go serve(h, newResponseWriter(r.Method, &body, func(s int, h http.Header) { status, header = s, h }), r,
 			func(err error) { done <- err })
+		instead := ""
 		if err := <-done; err != nil {
-			status = http.StatusInternalServerError
-			header = ownHeader("application/json")
-			body.Reset()
-			body.WriteString(internalError)
+			instead = internalError
+		} else if sentLen(header, body.Bytes()) > maxAnswer {
+			instead = tooLong
 		}
-		if sentLen(header, body.Bytes()) > maxAnswer {
-			status = http.StatusInternalServerError
-			header = ownHeader("application/json")
+		if instead != "" {
+			status, header = http.StatusInternalServerError, ownHeader("application/json")
 			body.Reset()
-			body.WriteString(tooLong)
+			body.WriteString(instead)
 		}
 		maps.Copy(w.Header(), header)
 		w.WriteHeader(status)

@@ -14,19 +14,18 @@ func withIAMUser(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, iamUserKey{}, id)
 }
 
-// IAMUser returns the unique id of the IAM principal that signed r, "" if none
-// did, and for a request that did not come through this package.
+// IAMUser returns the unique id of the IAM principal that signed r. It is "" for an unsigned
+// request, and for one that did not come through this package.
 //
 //	user                      AIDA…
 //	assumed role              AROA…:<session name>
 //	root user                 <account>
-//	Cognito identity pool     <region>:<UUID>, the identity's id; by a function URL AROA…:<session name>
+//	Cognito identity pool     <region>:<UUID>; by a function URL AROA…:<session name>
 //
-// AWS has verified it, and it comes from the event's context, never from a
-// header: authorizer.iam.userId of a function URL and an HTTP API, and
-// identity.user of a REST API. Everybody in an identity pool assumes the same
-// role under the same session name, so the identity's id is taken where the
-// event has it.
+// AWS has verified it. It comes from the event's context, never from a header:
+// authorizer.iam.userId of a function URL and an HTTP API, and identity.user of a REST API. All
+// members of an identity pool assume the same role under the same session name, so the identity's
+// own id is taken where the event has it.
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html and
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-mapping-template-reference.html
@@ -35,7 +34,6 @@ func IAMUser(r *http.Request) string {
 	return id
 }
 
-// urlSigned reports whether a function URL's authentication is AWS_IAM.
 func urlSigned(ev *events.LambdaFunctionURLRequest) bool {
 	return ev.RequestContext.Authorizer != nil && ev.RequestContext.Authorizer.IAM != nil
 }

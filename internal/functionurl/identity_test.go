@@ -11,8 +11,7 @@ import (
 	"a2alambda/internal/functionurl"
 )
 
-// signedBy is an edit: the event's request was signed by a principal, as a
-// function URL and an HTTP API say it.
+// signedBy is an edit: a principal has signed the request of a function URL or an HTTP API.
 func signedBy(user string) func(map[string]any) {
 	return set(map[string]any{"iam": map[string]any{
 		"accessKey": "AKIDEXAMPLE", "accountId": "111122223333", "callerId": user, "cognitoIdentity": nil,
@@ -20,12 +19,11 @@ func signedBy(user string) func(map[string]any) {
 	}}, "requestContext", "authorizer")
 }
 
-// identity is an edit: it sets a field of a REST API's identity.
 func identity(key string, value any) func(map[string]any) {
 	return set(value, "requestContext", "identity", key)
 }
 
-// claimed is an edit: the client pretends to be somebody, by headers that look like the event's context.
+// claimed is an edit: the client claims an identity by headers that look like the event's context.
 func claimed(ev map[string]any) {
 	for _, k := range []string{"headers", "multiValueHeaders"} {
 		if h, ok := ev[k].(map[string]any); ok {
@@ -77,7 +75,7 @@ func TestIAMUser(t *testing.T) {
 	}
 }
 
-// A signed URL's responses have Lambda's CORS headers, not also the handler's.
+// TestStreamCORS checks that a signed URL's responses leave CORS headers to Lambda.
 func TestStreamCORS(t *testing.T) {
 	cors := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")

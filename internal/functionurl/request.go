@@ -18,8 +18,8 @@ var (
 	errBadRequest = errors.New("functionurl: request line is not HTTP")
 )
 
-// newRequest makes of a function URL's event the request that net/http's
-// server would have made. An error means that the client's request is bad.
+// newRequest makes a request of a function URL's event, like net/http's server. An error means that
+// the client's request is bad.
 func newRequest(ctx context.Context, ev *events.LambdaFunctionURLRequest) (*http.Request, error) {
 	body := ev.Body
 	if ev.IsBase64Encoded {
@@ -47,9 +47,8 @@ func newRequest(ctx context.Context, ev *events.LambdaFunctionURLRequest) (*http
 	return r, nil
 }
 
-// asServed makes r look like a request that net/http's server read from a TLS
-// connection: the address has a port, the host is out of the headers, the URL
-// has no host.
+// asServed makes r look as if net/http's server had read it from a TLS connection: the address has
+// a port, Host is not among the headers, the URL has no host.
 func asServed(r *http.Request, host, sourceIP string) {
 	r.Host = host
 	r.Header.Del("Host")

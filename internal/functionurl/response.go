@@ -2,6 +2,7 @@ package functionurl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,24 +14,25 @@ import (
 	"github.com/aws/aws-lambda-go/lambda/messages"
 )
 
-// bufferSize is how much of a body is gathered between flushes, in bytes. The
-// runtime reads the body in pieces of this size.
+// bufferSize is how many bytes of a body are gathered between flushes. The runtime reads the body
+// in pieces of this size.
 const bufferSize = 32 << 10
 
 // internalError is the whole body of a response whose handler panicked.
 const internalError = `{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"Internal error"}}`
 
-// ownHeader returns the headers of a response that is none of the handler's: no cache may keep it, and it is what it says it is.
+// ownHeader returns the headers of a response that the handler did not make: no cache keeps it, and
+// no browser guesses its type.
 func ownHeader(contentType string) http.Header {
 	return http.Header{"Content-Type": {contentType}, "Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"}}
 }
 
-// errPanic ends a stream whose handler panicked after the response began. The
-// runtime reports it to Lambda by this type and message.
+// errPanic ends a stream whose handler panicked after the response began. The runtime reports this
+// type and message to Lambda.
 var errPanic = messages.InvokeResponse_Error{Type: "HandlerPanic", Message: "the HTTP handler panicked after its response began"}
 
-// responseWriter is the [http.ResponseWriter] of every kind of event. Writes
-// gather in buf until a flush, a full buffer or the end.
+// responseWriter is the [http.ResponseWriter] for all events. Writes gather in buf until a flush, a
+// full buffer or the end.
 type responseWriter struct {
 	head   bool                            // the request's method is HEAD: no body
 	begin  func(status int, h http.Header) // called once, before anything goes to out
@@ -40,7 +42,7 @@ type responseWriter struct {
 	mu     sync.Mutex // guards what follows
 	status int        // 0 until the handler has fixed status and headers
 	frozen http.Header
-	began  bool // begin was called: too late to answer anything else
+	began  bool // begin was called: too late for another answer
 	ended  bool
 	buf    []byte
 	err    error // of out; kept
@@ -52,9 +54,8 @@ func newResponseWriter(method string, out io.Writer, begin func(int, http.Header
 
 func (w *responseWriter) Header() http.Header { return w.header }
 
-// WriteHeader fixes status and headers; what the handler does to its headers
-// afterwards has no effect. Informational responses can't be sent and are
-// ignored.
+// WriteHeader fixes status and headers. The handler's later changes to its headers have no effect.
+// Informational responses can't be sent and are ignored.
 func (w *responseWriter) WriteHeader(status int) {
 	if status < 100 || status > 999 {
 		panic(fmt.Sprintf("functionurl: invalid status %d", status))
@@ -72,8 +73,7 @@ func (w *responseWriter) freeze(status int) {
 	}
 }
 
-// Write fails when the reader of the response has gone, and after the handler
-// has returned.
+// Write fails when the response's reader has gone, and after the handler has returned.
 func (w *responseWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -100,7 +100,7 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Flush sends what has been written, and at least status and headers.
+// Flush sends what has been written; the first flush also sends status and headers.
 func (w *responseWriter) Flush() { w.FlushError() }
 
 // FlushError is Flush for [http.ResponseController].
@@ -115,7 +115,7 @@ func (w *responseWriter) FlushError() error {
 	return w.err
 }
 
-// send passes on the buffer, and before it status and headers.
+// send passes on the buffer; before it, status and headers if they have not been sent.
 func (w *responseWriter) send() {
 	buf := w.buf
 	w.buf = w.buf[:0]
@@ -133,7 +133,7 @@ func (w *responseWriter) emit(p []byte) {
 	}
 }
 
-// finish completes headers as net/http does, given the first bytes of the body.
+// finish completes headers as net/http does. body begins the response's body.
 func finish(h http.Header, body []byte) http.Header {
 	if _, ok := h["Content-Type"]; !ok && len(body) > 0 && h.Get("Content-Encoding") == "" {
 		h.Set("Content-Type", http.DetectContentType(body))
@@ -150,7 +150,7 @@ func finish(h http.Header, body []byte) http.Header {
 	return h
 }
 
-// end sends the rest and lets nothing follow.
+// end sends the rest. Nothing can follow.
 func (w *responseWriter) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -159,8 +159,8 @@ func (w *responseWriter) end() {
 	w.ended = true
 }
 
-// fail ends the response after a panic: with an internal error where nothing
-// has gone out, else with errPanic.
+// fail ends the response after a panic: with an internal error if nothing has gone out, else with
+// errPanic.
 func (w *responseWriter) fail() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -178,9 +178,9 @@ func (w *responseWriter) fail() error {
 	return nil
 }
 
-// serve lets h answer r, and calls end once when h has returned and the
-// response is complete, with errPanic or nil. As in net/http, the request's
-// context ends with h. It needs a goroutine of its own: h may end that.
+// serve has h answer r. When h has returned and the response is complete, it calls end once, with
+// errPanic or nil. As in net/http, the request's context ends with h. It needs a goroutine of its
+// own, because h may end the goroutine.
 func serve(h http.Handler, w *responseWriter, r *http.Request, end func(error)) {
 	ctx, cancel := context.WithCancel(r.Context())
 	returned := false
@@ -192,7 +192,8 @@ func serve(h http.Handler, w *responseWriter, r *http.Request, end func(error)) 
 			return
 		}
 		// A nil value means that h ended the goroutine.
-		if v := recover(); v != http.ErrAbortHandler {
+		v := recover()
+		if err, _ := v.(error); !errors.Is(err, http.ErrAbortHandler) {
 			slog.ErrorContext(ctx, "HTTP handler panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 		}
 		end(w.fail())

@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// stream serves a function URL's event. It returns when the response begins;
-// the handler goes on as the runtime reads the body.
+// stream serves a function URL's event. It returns when the response begins. The handler goes on
+// while the runtime reads the body.
 func stream(ctx context.Context, h http.Handler, payload json.RawMessage) (any, error) {
 	var ev events.LambdaFunctionURLRequest
 	if err := json.Unmarshal(payload, &ev); err != nil {
@@ -39,8 +39,8 @@ func stream(ctx context.Context, h http.Handler, payload json.RawMessage) (any, 
 			Body:       &body{pr, done},
 		}
 		for k, values := range header {
-			// Where requests must be signed, browsers' preflights never come here: Lambda answers them, and adds these
-			// headers to every response, as the URL's own CORS configuration says.
+			// If requests must be signed, Lambda itself answers browsers' preflights. It then adds
+			// these headers to every response, from the URL's own CORS configuration.
 			ofLambda := urlSigned(&ev) && strings.HasPrefix(k, "Access-Control-")
 			if k != "Set-Cookie" && !ofLambda {
 				response.Headers[k] = strings.Join(values, ", ")
@@ -55,8 +55,7 @@ func stream(ctx context.Context, h http.Handler, payload json.RawMessage) (any, 
 	return <-began, nil
 }
 
-// body is the response's body, read by the runtime. Its end means that the
-// handler has returned.
+// body is the response's body for the runtime. It ends after the handler has returned.
 type body struct {
 	*io.PipeReader
 	done <-chan struct{}
@@ -70,9 +69,9 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close makes the handler's writes fail and waits until it has returned. The
-// runtime calls it after the end, and when it could not send the response: it
-// then ends the process, and the handler's work must be complete by that time.
+// Close makes the handler's writes fail and waits until it has returned. The runtime calls it after
+// the end, and when it could not send the response. Then it ends the process, so the handler's work
+// must be complete.
 func (b *body) Close() error {
 	b.PipeReader.Close()
 	<-b.done

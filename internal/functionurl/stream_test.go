@@ -22,7 +22,6 @@ import (
 	"a2alambda/internal/functionurl"
 )
 
-// begin invokes h with a function URL's event.
 func begin(t testing.TB, h http.HandlerFunc, edits ...func(map[string]any)) *events.LambdaFunctionURLStreamingResponse {
 	t.Helper()
 	out, err := functionurl.Handler(h)(t.Context(), event(t, "function-url.json", edits...))
@@ -36,7 +35,7 @@ func begin(t testing.TB, h http.HandlerFunc, edits ...func(map[string]any)) *eve
 	return response
 }
 
-// chunks reads a body to its end as the runtime does: one Read, one chunk.
+// chunks reads a body to its end as the runtime does: one Read is one chunk.
 func chunks(body io.Reader) (all []string, err error) {
 	p := make([]byte, 32<<10)
 	for {
@@ -44,7 +43,7 @@ func chunks(body io.Reader) (all []string, err error) {
 		if n > 0 {
 			all = append(all, string(p[:n]))
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all, nil
 		}
 		if err != nil {
@@ -53,7 +52,7 @@ func chunks(body io.Reader) (all []string, err error) {
 	}
 }
 
-// noGoroutines fails if this package left any goroutine in the bubble.
+// noGoroutines fails if this package has left a goroutine in the bubble.
 func noGoroutines(t *testing.T) {
 	t.Helper()
 	synctest.Wait()
@@ -66,7 +65,6 @@ func noGoroutines(t *testing.T) {
 	}
 }
 
-// captureLog collects what is logged during the test.
 func captureLog(t *testing.T) *bytes.Buffer {
 	var b bytes.Buffer
 	old := slog.Default()
@@ -75,8 +73,8 @@ func captureLog(t *testing.T) *bytes.Buffer {
 	return &b
 }
 
-// Each flush is one chunk at once: the handler waits for the test to have read
-// the one before. In the bubble a chunk held back is a deadlock.
+// TestStreamFlushes checks that each flush is one chunk at once. The handler waits for the test to
+// read the chunk before, so in the bubble a chunk that is held back is a deadlock.
 func TestStreamFlushes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := make(chan struct{})
@@ -103,14 +101,15 @@ func TestStreamFlushes(t *testing.T) {
 				t.Errorf("read %q, %v; want %q", p[:n], err, want)
 			}
 		}
-		if n, err := response.Body.Read(p); n != 0 || err != io.EOF {
+		if n, err := response.Body.Read(p); n != 0 || !errors.Is(err, io.EOF) {
 			t.Errorf("at the end: %d, %v", n, err)
 		}
 		noGoroutines(t)
 	})
 }
 
-// The stream ends after the handler, even if all was flushed long before.
+// TestStreamEndsWithHandler checks that the stream ends after the handler, even if all was flushed
+// long before.
 func TestStreamEndsWithHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		returned := false
@@ -146,7 +145,6 @@ func TestStreamGathers(t *testing.T) {
 	if want := []int{32000, 32000, 32000, 4000}; !slices.Equal(sizes, want) {
 		t.Errorf("chunks of %d bytes, want %d", sizes, want)
 	}
-
 	big := strings.Repeat("0123456789", 1<<20)
 	response = begin(t, func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "head")
@@ -204,7 +202,7 @@ func TestStreamHead(t *testing.T) {
 		}, status: 201},
 		{name: "no content", h: func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusNoContent)
-			if _, err := io.WriteString(w, "x"); err != http.ErrBodyNotAllowed {
+			if _, err := io.WriteString(w, "x"); !errors.Is(err, http.ErrBodyNotAllowed) {
 				t.Errorf("write to a 204: %v", err)
 			}
 		}, status: 204},
@@ -233,7 +231,7 @@ func TestStreamHead(t *testing.T) {
 	}
 }
 
-// Changing headers after the first write races with nothing.
+// TestStreamLateHeaders checks that changing headers after the first write is no data race.
 func TestStreamLateHeaders(t *testing.T) {
 	response := begin(t, func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "x")
@@ -289,8 +287,8 @@ func checkLog(t *testing.T, log, want string) {
 	}
 }
 
-// After the response has begun, a stream ends with an error that names nothing,
-// and a buffered response is replaced.
+// TestPanicAfter checks that after the response has begun a stream ends with an error that shows
+// nothing, and a buffered response is replaced.
 func TestPanicAfter(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fail   func()
@@ -330,8 +328,8 @@ func TestPanicAfter(t *testing.T) {
 	}
 }
 
-// When the runtime could not send the response, writes fail, the handler runs
-// to its end, and Close waits for that.
+// TestStreamClosedEarly checks that when the runtime could not send the response, writes fail, the
+// handler runs to its end, and Close waits for that.
 func TestStreamClosedEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var failed error
@@ -361,7 +359,8 @@ func TestStreamClosedEarly(t *testing.T) {
 	})
 }
 
-// What a handler leaves behind can neither write nor hold its context.
+// TestAfterTheEnd checks that a goroutine that a handler leaves can't write, and that its context
+// ends.
 func TestAfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		late := make(chan error, 2)
@@ -407,7 +406,7 @@ func TestInvocationContext(t *testing.T) {
 	}
 }
 
-// lambda.Start takes a response that is no JSON for a reader.
+// TestStreamIsNotJSON checks that the response is not JSON: only then lambda.Start streams it.
 func TestStreamIsNotJSON(t *testing.T) {
 	response := begin(t, func(http.ResponseWriter, *http.Request) {})
 	defer response.Close()

@@ -23,7 +23,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// TestGuide checks that the Go code in the documents is that of the tests here.
+// TestGuide checks that the Go code in the documents stands in the tests here.
 func TestGuide(t *testing.T) {
 	var tested strings.Builder
 	for _, name := range []string{"parrot_test.go", "counter_test.go", "porter_test.go", "example_test.go"} {
@@ -50,7 +50,6 @@ func TestGuide(t *testing.T) {
 	}
 }
 
-// serve serves an agent in memory, and returns its URL.
 func serve(t *testing.T, x a2asrv.AgentExecutor) string {
 	host := hosttest.New(new(memlog.Log), x, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	host.Server.Card = Card()
@@ -59,7 +58,6 @@ func serve(t *testing.T, x a2asrv.AgentExecutor) string {
 	return s.URL
 }
 
-// host serves an agent in memory, and returns a client of it.
 func host(t *testing.T, x a2asrv.AgentExecutor) *a2aclient.Client {
 	url := serve(t, x) + "/"
 	client, err := a2aclient.NewFromEndpoints(t.Context(), []*a2a.AgentInterface{a2a.NewAgentInterface(url, a2a.TransportProtocolJSONRPC)})
@@ -69,7 +67,7 @@ func host(t *testing.T, x a2asrv.AgentExecutor) *a2aclient.Client {
 	return client
 }
 
-// send sends a text and returns the task, as a client sees it when its turn has ended.
+// send sends a text and returns the task at the end of its turn.
 func send(t *testing.T, client *a2aclient.Client, conversation string, task a2a.TaskID, text string) *a2a.Task {
 	t.Helper()
 	m := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(text))
@@ -115,7 +113,7 @@ func TestPorter(t *testing.T) {
 	}
 }
 
-// TestCounter interrupts the counter twice, as the end of an invocation does, and then cancels it.
+// TestCounter interrupts the counter twice, like the end of an invocation, and then cancels it.
 func TestCounter(t *testing.T) {
 	var _ run.Resumer = Counter{}
 	synctest.Test(t, func(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package hosted chooses the agent that the functions host. To host another, change this package.
+// Package hosted chooses the agent that the functions host. Change it to host another agent.
 package hosted
 
 import (
@@ -17,12 +17,12 @@ import (
 	"a2alambda/internal/run"
 )
 
-// Agent is what can be hosted.
+// Agent is an agent to host.
 type Agent struct {
 	Executor a2asrv.AgentExecutor
 	// Card is the agent's card without interfaces.
 	Card *a2a.AgentCard
-	// Extended is the card for callers who are known. It may be nil.
+	// Extended is the card for authenticated callers. It may be nil.
 	Extended *a2a.AgentCard
 }
 

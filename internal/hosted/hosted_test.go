@@ -41,7 +41,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestNoRegion checks that a local server says what is missing when it starts, not when it is asked something.
+// TestNoRegion checks that a missing region is an error at the start, not at the first request.
 func TestNoRegion(t *testing.T) {
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"} {
 		t.Setenv(name, "")

@@ -12,8 +12,8 @@ import (
 	"a2alambda/internal/demoagent"
 )
 
-// TestTranscripts runs the commands of curl that documents show, and compares what they print with what is shown there: "…" stands for
-// what is left out, also of whole lines.
+// TestTranscripts runs the curl commands in the documents, and compares the output with what is
+// shown there. "…" stands for what is left out, also for whole lines.
 func TestTranscripts(t *testing.T) {
 	for _, test := range []struct {
 		document string
@@ -35,7 +35,7 @@ func TestTranscripts(t *testing.T) {
 				t.Fatalf("%v: %s", err, got)
 			}
 			pattern := strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(want)), "…", ".*?")
-			pattern = regexp.MustCompile(`\n *\.\*\?.*\n`).ReplaceAllString(pattern, "(?s:.*)") // a line that is left out
+			pattern = regexp.MustCompile(`\n *\.\*\?.*\n`).ReplaceAllString(pattern, "(?s:.*)") // a left-out line
 			if !regexp.MustCompile(`^` + pattern + `\s*$`).Match(got) {
 				t.Errorf("%s\nprints\n%s\nbut it is shown to print\n%s", command, got, want)
 			}

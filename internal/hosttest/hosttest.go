@@ -19,14 +19,14 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// New returns what serves the executor over the store, with the demo agent's card, for everybody. Its workers run in the
-// background.
+// New returns the configuration of a server of the executor over the store, with the demo agent's
+// card, for all callers. Its workers run in the background.
 func New(s tasklog.Store, x a2asrv.AgentExecutor, logger *slog.Logger) a2ahttp.Config {
 	var runner *run.Runner
 	runner = run.New(run.Config{
 		Store: s, Executor: x, Logger: logger,
 		Invoke: func(ctx context.Context, id a2a.TaskID) error {
-			go func() { _ = runner.Work(context.WithoutCancel(ctx), id) }() // the log says what became of it
+			go func() { _ = runner.Work(context.WithoutCancel(ctx), id) }() // it logs errors
 			return nil
 		},
 	})
@@ -36,7 +36,7 @@ func New(s tasklog.Store, x a2asrv.AgentExecutor, logger *slog.Logger) a2ahttp.C
 	}
 }
 
-// Executor is what an agent does, as a function. It has nothing to say when it is canceled.
+// Executor is an agent as a function. It yields nothing when it is canceled.
 type Executor func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool)
 
 // Execute implements [a2asrv.AgentExecutor].

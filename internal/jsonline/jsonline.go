@@ -1,13 +1,14 @@
-// Package jsonline writes JSON that is one line to every reader, and no longer than it has to be.
+// Package jsonline writes JSON that is one line for every reader, and no longer than necessary.
 //
-// A frame of Server-Sent Events ends where its reader sees the end of a line, and readers disagree on where that is. The
-// standard, Go's bufio and Java's BufferedReader know LF and CR. JavaScript before 2019 and Node's readline know U+2028 and
-// U+2029, too. Python's str.splitlines, and so the clients that read with httpx, Java's Scanner and .NET also know U+0085 and
-// the controls U+000B, U+000C and U+001C to U+001E. What stands in a string is escaped, then, if it is any control character
-// (C0, DEL, C1), U+2028 or U+2029.
+// A frame of Server-Sent Events ends where its reader sees the end of a line, and readers disagree
+// on that. The standard, Go's bufio and Java's BufferedReader know LF and CR. JavaScript before
+// 2019 and Node's readline know U+2028 and U+2029, too. Python's str.splitlines (so all clients
+// that read with httpx), Java's Scanner and .NET also know U+0085 and the controls U+000B, U+000C
+// and U+001C to U+001E. So in a string, every control character (C0, DEL, C1), U+2028 and U+2029 is
+// escaped.
 //
-// Package encoding/json escapes <, > and & as well, six bytes for one, for those who put JSON into HTML. Nobody does here, and
-// what a caller sends is stored and sent at the length that it had.
+// Package encoding/json also escapes <, > and &, six bytes for one, for JSON inside HTML. That is
+// not needed here, and what a caller sends is stored and sent at its own length.
 package jsonline
 
 import (
@@ -29,7 +30,7 @@ func Marshal(v any) ([]byte, error) {
 	return l, nil
 }
 
-// line is what an encoder writes, which it does at once, with a line feed.
+// line is an encoder's one Write, without the line feed.
 type line []byte
 
 func (l *line) Write(p []byte) (int, error) {
@@ -38,12 +39,12 @@ func (l *line) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Clean returns the same JSON value with the strings in it as this package writes them. What types that marshal themselves have
-// written needs it, and what was copied from a request. It returns data itself where nothing changes; it changes none of it.
-// Space between values stays as it is.
+// Clean returns the same JSON value with its strings as this package writes them. JSON of types
+// that marshal themselves needs it, and JSON from a request. It does not change data, and returns
+// data itself if nothing differs. Space between values stays.
 func Clean(data []byte) []byte {
 	if !slices.ContainsFunc(suspects, func(c byte) bool { return bytes.IndexByte(data, c) >= 0 }) {
-		return data // most of what goes out
+		return data // nearly always
 	}
 	var clean []byte // nil as long as nothing differs
 	done := 0        // how much of data is in clean
@@ -61,7 +62,7 @@ func Clean(data []byte) []byte {
 				replace(i, i+escape, html)
 				i += escape
 			} else {
-				i += 2 // a backslash escapes what follows, another backslash, too
+				i += 2 // the escaped character may be a backslash, too
 			}
 		case c < 0x7f:
 			i++
@@ -82,7 +83,8 @@ func Clean(data []byte) []byte {
 	return append(clean, data[done:]...)
 }
 
-// suspects are the bytes of which one is in whatever is written otherwise: the backslash, DEL, and the first of C1 and of U+2028.
+// suspects are bytes: Clean changes only data that has one. They are the backslash, DEL, and the
+// first bytes of C1 and of U+2028.
 var suspects = []byte{'\\', 0x7f, 0xc2, 0xe2}
 
 // ends reports whether the character, which is not ASCII, may end a line.
@@ -91,7 +93,7 @@ func ends(r rune) bool { return 0x80 <= r && r < 0xa0 || r == 0x2028 || r == 0x2
 // escape is the length of an escape such as \u003c.
 const escape = len(`\u003c`)
 
-// escapedHTML returns the character that the escape at the beginning of data stands for, if it is one of HTML's, or "".
+// escapedHTML returns HTML's character for the escape at the beginning of data, or "".
 func escapedHTML(data []byte) string {
 	if len(data) < escape || data[1] != 'u' || data[2] != '0' || data[3] != '0' {
 		return ""

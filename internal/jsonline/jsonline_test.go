@@ -21,7 +21,7 @@ func TestClean(t *testing.T) {
 		"\"\u2028\u2029\"":           `"\u2028\u2029"`,
 		"\"\x7f\u0080\u009f\u00a0\"": "\"\\u007f\\u0080\\u009f\u00a0\"",
 		"\"å€😀\\n\"":                 "\"å€😀\\n\"",
-		"\"\xff\"":                   "\"\xff\"", // not UTF-8, which is for others to refuse
+		"\"\xff\"":                   "\"\xff\"", // not UTF-8: others refuse it
 		`"\`:                         `"\`,
 		"":                           "",
 	} {
@@ -41,8 +41,8 @@ type marshaler struct{ s string }
 
 func (m marshaler) MarshalJSON() ([]byte, error) { return json.Marshal(m.s) }
 
-// TestMarshal encodes every character of the Basic Multilingual Plane: none of what anybody takes for the end of a line is left,
-// HTML's characters are themselves, and it is the same text when it is read.
+// TestMarshal encodes every character of the Basic Multilingual Plane. Nothing is left that ends a
+// line for some reader, HTML's characters are not escaped, and it reads back as the same text.
 func TestMarshal(t *testing.T) {
 	var all strings.Builder
 	for r := rune(0); r < 0x10000; r++ {
@@ -54,7 +54,7 @@ func TestMarshal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw = []byte(strings.NewReplacer(`\u2028`, "\u2028", `\u2029`, "\u2029").Replace(string(raw))) // as some clients write it
+	raw = []byte(strings.NewReplacer(`\u2028`, "\u2028", `\u2029`, "\u2029").Replace(string(raw))) // as some clients
 	for name, v := range map[string]any{
 		"a string": all.String(), "a type that marshals itself": marshaler{all.String()}, "raw": json.RawMessage(raw),
 		"a key": map[string]int{all.String(): 1},
@@ -97,7 +97,7 @@ func FuzzClean(f *testing.F) {
 	})
 }
 
-// BenchmarkClean compares the pass with the encoding before it.
+// BenchmarkClean compares Clean with the encoding before it.
 func BenchmarkClean(b *testing.B) {
 	v := map[string]any{"statusUpdate": map[string]any{"taskId": strings.Repeat("a", 36), "status": strings.Repeat("text ", 40)}}
 	data, err := json.Marshal(v)

@@ -28,29 +28,29 @@ import (
 	"a2alambda/internal/telemetry"
 )
 
-// Gap is the least time between two writes of a running task to DynamoDB: 20 a second at most, and
-// 25 ms of delay on average for what comes faster.
+// Gap is the least time between two writes of a run to DynamoDB: at most 20 writes a second, and on
+// average 25 ms of delay for faster events.
 const Gap = 50 * time.Millisecond
 
-// answerWithin is how long DynamoDB may take to answer, before the SDK tries again, and Lambda to
-// take an event: a connection may be dead without a word.
+// answerWithin is how long DynamoDB may take to answer before the SDK tries again, and Lambda to
+// take an event: a dead connection may say nothing.
 const answerWithin = 5 * time.Second
 
 // Config loads the SDK's configuration, with an HTTP client for functions.
 func Config(ctx context.Context, options ...func(*config.LoadOptions) error) (aws.Config, error) {
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		// An instance that was frozen wakes up with connections that the other side has closed.
+		// After a freeze, an instance has connections that the other side has closed.
 		t.IdleConnTimeout = 45 * time.Second
 		t.MaxIdleConnsPerHost = 32
 	})
 	return config.LoadDefaultConfig(ctx, append(options, config.WithHTTPClient(client))...)
 }
 
-// DynamoDB returns the client of a table.
+// DynamoDB returns a client for the table.
 func DynamoDB(cfg aws.Config) *dynamodb.Client {
 	return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
-		// TLS sees to the integrity of responses. The SDK's own check warns of each response that
-		// is abandoned halfway, as the last poll of a stream that has ended is.
+		// TLS protects the integrity of responses. The SDK's own check logs a warning for each
+		// response that is abandoned halfway, such as the last poll of a stream that has ended.
 		o.DisableValidateResponseChecksum = true
 		if c, ok := o.HTTPClient.(*awshttp.BuildableClient); ok {
 			o.HTTPClient = c.WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = answerWithin })
@@ -59,7 +59,7 @@ func DynamoDB(cfg aws.Config) *dynamodb.Client {
 	})
 }
 
-// NewLogger returns a function's logger. Its lines carry the service's metrics, if that has a name.
+// NewLogger returns a function's logger. If the service has a name, its lines carry metrics.
 func NewLogger(service string) *slog.Logger {
 	h := lambdacontext.NewLogHandler()
 	if service != "" {
@@ -68,9 +68,9 @@ func NewLogger(service string) *slog.Logger {
 	return slog.New(h)
 }
 
-// readRootsOnce has Go read the root certificates from their file alone. It would read the
-// directories, too, where Linux has the same ones again, for half of the CPU that a first TLS
-// handshake takes. Without the file, they are read as ever.
+// readRootsOnce has Go read the root certificates from their file only. It would also read the
+// directories, where Linux has the same ones again, which takes half of the CPU of a first TLS
+// handshake. Without the file, Go reads the directories.
 // https://pkg.go.dev/crypto/x509#SystemCertPool
 func readRootsOnce() {
 	if os.Getenv("SSL_CERT_DIR") != "" {
@@ -81,13 +81,13 @@ func readRootsOnce() {
 	}
 }
 
-// Table is a deployment's table, by one client, with what invokes the functions beside it.
+// Table is a deployment's table, with one client. It also invokes the deployment's functions.
 type Table struct {
 	Log *dynamolog.Log
 	cfg aws.Config
 }
 
-// Open returns the table of that name. It sends nothing yet.
+// Open returns the table. It sends no request.
 func Open(ctx context.Context, table string) (*Table, error) {
 	if table == "" {
 		return nil, errors.New("lambdaenv: TABLE_NAME is not set")
@@ -100,7 +100,7 @@ func Open(ctx context.Context, table string) (*Table, error) {
 	return &Table{dynamolog.New(DynamoDB(cfg), table), cfg}, nil
 }
 
-// Runner returns a runner for the table's tasks. The worker goes on with what it leaves.
+// Runner returns a runner for the table's tasks. The worker goes on with unfinished ones.
 func (t *Table) Runner(worker string, executor a2asrv.AgentExecutor, logger *slog.Logger) (*run.Runner, error) {
 	if worker == "" {
 		return nil, errors.New("lambdaenv: WORKER_FUNCTION_NAME is not set")
@@ -115,7 +115,7 @@ func (t *Table) Runner(worker string, executor a2asrv.AgentExecutor, logger *slo
 	}), nil
 }
 
-// InvokePush returns what invokes the push function, a Lambda function, to deliver a configuration.
+// InvokePush returns a function that has the push function deliver a configuration.
 func (t *Table) InvokePush(function string) (func(ctx context.Context, id a2a.TaskID, config string) error, error) {
 	if function == "" {
 		return nil, errors.New("lambdaenv: PUSH_FUNCTION_NAME is not set")
@@ -126,23 +126,22 @@ func (t *Table) InvokePush(function string) (func(ctx context.Context, id a2a.Ta
 	}, nil
 }
 
-// Warm connects to the table, for a second at most, and reads its secret. What a function does
-// before it asks for its first event runs with more CPU than an event gets, and a TLS handshake
-// needs it. A failure is ignored: the first request will meet it.
+// Warm connects to the table, for a second at most, and reads its secret. Before a function asks
+// for its first event it gets more CPU than for an event, and a TLS handshake needs that. A failure
+// is ignored: the first request will meet it.
 func Warm(ctx context.Context, l *dynamolog.Log) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	_, _ = l.Secret(ctx)
 }
 
-// Job is the event that a worker, or the push function, is invoked with.
+// Job is the event for a worker or the push function.
 type Job struct {
 	TaskID a2a.TaskID `json:"taskId"`
-	// ConfigID is that of a push notification configuration. A worker gets none.
+	// ConfigID is the id of a push notification configuration. It is empty for a worker.
 	ConfigID string `json:"configId,omitempty"`
 }
 
-// sender returns a function that invokes the Lambda function asynchronously.
 func sender(cfg aws.Config, function string) func(context.Context, Job) error {
 	client := sync.OnceValue(func() *lambda.Client { return lambda.NewFromConfig(cfg) })
 	return func(ctx context.Context, job Job) error {

@@ -17,12 +17,12 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// TestWarm checks that the first request that matters finds a connection.
+// TestWarm checks that the first real request finds a connection.
 func TestWarm(t *testing.T) {
 	var connections, requests atomic.Int64
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
-		io.Copy(io.Discard, r.Body) // else the connection is not used again
+		io.Copy(io.Discard, r.Body) // else the connection can't be used again
 		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 		fmt.Fprintf(w, `{"Item":{"b":{"B":%q}}}`, base64.StdEncoding.EncodeToString(make([]byte, tasklog.SecretBytes))) // the secret is there
 	}))
@@ -33,11 +33,7 @@ func TestWarm(t *testing.T) {
 	}
 	s.Start()
 	defer s.Close()
-	lambda(t, s.URL)
-	table, err := lambdaenv.Open(t.Context(), "tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
+	table := open(t, s.URL)
 	if n := connections.Load(); n != 0 {
 		t.Errorf("%d connections before the warming", n)
 	}
@@ -45,7 +41,8 @@ func TestWarm(t *testing.T) {
 	if n := requests.Load(); n != 1 || connections.Load() != 1 {
 		t.Errorf("the warming sent %d requests by %d connections, want one by one", n, connections.Load())
 	}
-	// The connection can be used again only a moment after its response has been read: who is faster opens another.
+	// The connection can be used again only a moment after its response was read. A faster request
+	// opens another.
 	for end := time.Now().Add(10 * time.Second); ; {
 		before := connections.Load()
 		if err := table.Log.RequestCancel(t.Context(), tasklog.Head{ID: "task"}); err != nil {
@@ -60,18 +57,14 @@ func TestWarm(t *testing.T) {
 	}
 }
 
-// TestWarmGivesUp checks that a table that does not answer does not keep a function from starting.
+// TestWarmGivesUp checks that a function starts even if its table does not answer.
 func TestWarmGivesUp(t *testing.T) {
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body) // else the client's leaving is not noticed
+		io.Copy(io.Discard, r.Body) // else the server does not notice that the client leaves
 		<-r.Context().Done()
 	}))
 	defer silent.Close()
-	lambda(t, silent.URL)
-	table, err := lambdaenv.Open(t.Context(), "tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
+	table := open(t, silent.URL)
 	begin := time.Now()
 	lambdaenv.Warm(t.Context(), table.Log)
 	if d := time.Since(begin); d > 5*time.Second {
@@ -79,7 +72,7 @@ func TestWarmGivesUp(t *testing.T) {
 	}
 }
 
-// TestSilence checks that a request that gets no answer is sent again, and nobody waits for the first for ever.
+// TestSilence checks that a request without an answer is sent again.
 func TestSilence(t *testing.T) {
 	var requests atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -92,17 +85,13 @@ func TestSilence(t *testing.T) {
 		w.Write([]byte("{}"))
 	}))
 	defer s.Close()
-	lambda(t, s.URL)
-	table, err := lambdaenv.Open(t.Context(), "tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
+	table := open(t, s.URL)
 	if err := table.Log.RequestCancel(t.Context(), tasklog.Head{ID: "task"}); err != nil || requests.Load() != 2 {
 		t.Errorf("after %d requests: %v", requests.Load(), err)
 	}
 }
 
-// TestRoots checks that directories of root certificates are left out only where a file has them.
+// TestRoots checks that directories of root certificates are skipped only if the file is there.
 func TestRoots(t *testing.T) {
 	lambda(t, "http://127.0.0.1:1")
 	file := filepath.Join(t.TempDir(), "roots.pem")
@@ -130,7 +119,18 @@ func TestRoots(t *testing.T) {
 	}
 }
 
-// lambda sets the environment that a function has, with DynamoDB at the endpoint.
+// open returns a table at the endpoint.
+func open(t *testing.T, endpoint string) *lambdaenv.Table {
+	t.Helper()
+	lambda(t, endpoint)
+	table, err := lambdaenv.Open(t.Context(), "tasks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+// lambda sets a function's environment, with DynamoDB at the endpoint.
 func lambda(t *testing.T, endpoint string) {
 	t.Setenv("AWS_REGION", "us-east-1")
 	t.Setenv("AWS_ACCESS_KEY_ID", "id")

@@ -13,15 +13,14 @@ import (
 	"a2alambda/internal/telemetry"
 )
 
-// throttled tells the errors that say so.
 var throttled = retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
 
-// addMeter adds what each request costs to the usage in its context.
+// addMeter adds each request's cost to the usage in its context.
 func addMeter(s *middleware.Stack) error {
 	return s.Initialize.Add(middleware.InitializeMiddlewareFunc("meter", meter), middleware.After)
 }
 
-// meter asks for the units that a request consumes, which costs nothing, and counts them.
+// meter asks for a request's consumed units, which costs nothing, and counts them.
 func meter(
 	ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 ) (out middleware.InitializeOutput, md middleware.Metadata, err error) {
@@ -47,7 +46,7 @@ func meter(
 	out, md, err = next.HandleInitialize(ctx, in)
 	read, write := units(out.Result)
 	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
-		write = 1 // DynamoDB does not say. It is more where the item is larger than 1 KB; most are not
+		write = 1 // DynamoDB does not say; it is 1 for items up to 1 KB, as most are
 	}
 	retries, throttles := 0, 0
 	if tries, ok := retry.GetAttemptResults(md); ok {
@@ -62,7 +61,6 @@ func meter(
 	return out, md, err
 }
 
-// units returns what a request has consumed, by its result.
 func units(result any) (read, write float64) {
 	of := func(c *types.ConsumedCapacity) float64 {
 		if c == nil || c.CapacityUnits == nil {

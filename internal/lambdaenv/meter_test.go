@@ -18,7 +18,7 @@ import (
 	"a2alambda/internal/telemetry"
 )
 
-// TestMeter has a DynamoDB that throttles, refuses and answers, and adds up what that costs.
+// TestMeter has a DynamoDB that throttles, refuses and answers, and checks the cost.
 func TestMeter(t *testing.T) {
 	type answer struct {
 		status int
@@ -31,7 +31,7 @@ func TestMeter(t *testing.T) {
 		return answer{status, fmt.Sprintf(`{"__type":"com.amazonaws.dynamodb.v20120810#%s","message":"no"}`, code)}
 	}
 	var answers []answer // to come
-	var asked []string   // the operations, and with + those that ask for what they consume
+	var asked []string   // operations, with + if they ask for consumed units
 	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -85,7 +85,7 @@ func TestMeter(t *testing.T) {
 			_, err := client.Query(ctx, &dynamodb.QueryInput{TableName: table})
 			return err
 		}, []answer{consumed(8.5)}, "Query+", `,"readUnits":8.5`},
-		{func(context.Context) error { // one that nobody counts
+		{func(context.Context) error { // without a usage
 			_, err := client.Query(t.Context(), &dynamodb.QueryInput{TableName: table})
 			return err
 		}, []answer{{200, "{}"}}, "Query", ""},

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// settings are the names that SETTINGS may have: what few change, and only the functions read, and so no parameter of the template's
-// own.
+// settings are the names that SETTINGS may have: rarely changed ones that only the functions read,
+// so the template has no parameters for them.
 var settings = []string{
 	"JOIN_WINDOW",
 	"MAX_TOKENS",
 }
 
-// Settings returns the environment with what is in its variable SETTINGS besides: NAME=value, with spaces between them. It is an error
-// if a name is none of those that may be there, or is there twice: somebody has meant something that would not happen.
+// Settings returns the environment, extended by its variable SETTINGS: NAME=value, separated by
+// spaces. A name that is unknown or there twice is an error: it would have no effect.
 func Settings(getenv func(string) string) (func(string) string, error) {
 	set := map[string]string{}
 	for field := range strings.FieldsSeq(getenv("SETTINGS")) {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// CheckEvent is the event with which a deployment asks a function, before anybody else does, whether it has started and reaches the
-// table. The function answers null, and does nothing else.
+// CheckEvent is the event by which a deployment checks that a function has started and reaches the
+// table, before any other event. The function answers null, and does nothing else.
 const CheckEvent = `{"check":true}`
 
 // InitError is the type of the error that [Fail] reports.
@@ -29,14 +29,16 @@ func WithCheck(
 	}
 }
 
-// isCheck knows the event however its JSON is spaced. Others, which may be megabytes, it does not decode.
+// isCheck recognizes the event in any spacing. It does not decode long events, of megabytes
+// perhaps.
 func isCheck(event json.RawMessage) bool {
 	var fields map[string]any
 	return len(event) < 2*len(CheckEvent) && json.Unmarshal(event, &fields) == nil && len(fields) == 1 && fields["check"] == true
 }
 
-// Fail ends a process that can't start, and says why: in the log and, on Lambda, to who invokes the function directly. The error must
-// have no secrets in it. A client of a function URL sees status 502, and nothing of it.
+// Fail ends a process that can't start. It says why in the log and, on Lambda, to a direct caller
+// of the function. So the error must have no secrets. A client of a function URL sees only status
+// 502.
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-initerror
 func Fail(function string, err error) {

@@ -1,6 +1,6 @@
-// Package memory keeps requests within the memory of the process: what one is about to take is charged to its account before, and refused
-// where it is not there. How much there is says the collector's limit (GOMEMLIMIT, [debug.SetMemoryLimit]); without one, nothing is
-// refused.
+// Package memory keeps requests within the memory of the process. A request charges memory to its
+// account before it takes it, and is refused if there is not enough. The limit is the garbage
+// collector's (GOMEMLIMIT, [debug.SetMemoryLimit]); without one, nothing is refused.
 package memory
 
 import (
@@ -11,19 +11,18 @@ import (
 	"sync"
 )
 
-// ErrFull means that what is to be charged is more than is left.
+// ErrFull means that less memory is left than is to be charged.
 var ErrFull = errors.New("not enough memory")
 
-// base is what a process has that serves nothing: code, connections, and what the runtime keeps.
+// base is what a process needs without requests: code, connections, Go's runtime.
 const base = 48 << 20
 
-// process is what all accounts have charged.
 var process struct {
 	mu   sync.Mutex
 	used int64
 }
 
-// total returns how much there is for all accounts together.
+// total returns the memory for all accounts together.
 func total() int64 {
 	limit := debug.SetMemoryLimit(-1)
 	if limit == math.MaxInt64 {
@@ -32,7 +31,7 @@ func total() int64 {
 	return max(0, limit-base)
 }
 
-// Account is what a request has charged, until it is closed. It is safe for concurrent use.
+// Account is what a request has charged until it is closed. It is safe for concurrent use.
 type Account struct {
 	charged map[string]int64 // by what it is for; guarded by process.mu; nil when closed
 }
@@ -45,7 +44,7 @@ func Open(ctx context.Context) (context.Context, *Account) {
 	return context.WithValue(ctx, accountKey{}, a), a
 }
 
-// Close gives back what was charged.
+// Close releases what was charged.
 func (a *Account) Close() {
 	process.mu.Lock()
 	defer process.mu.Unlock()
@@ -55,9 +54,10 @@ func (a *Account) Close() {
 	a.charged = nil
 }
 
-// Charge charges so many bytes for something to the account of the context. What is needed for the same again, such as a task that is
-// loaded once more, is charged once, by its most. It returns [ErrFull] if the bytes are not there; where the context has no open
-// account, if there are not so many in the whole process.
+// Charge charges bytes for a purpose to the context's account. The same purpose again, such as a
+// task that is loaded once more, costs only what exceeds its earlier charge. It returns [ErrFull]
+// if there is not enough left. Without an open account, it charges nothing, and fails only if the
+// whole process could not have that much.
 func Charge(ctx context.Context, what string, bytes int64) error {
 	all := total()
 	if bytes > all {

@@ -1,6 +1,7 @@
 package memory_test
 
 import (
+	"errors"
 	"math"
 	"runtime/debug"
 	"testing"
@@ -17,7 +18,7 @@ func TestAccounts(t *testing.T) {
 	two, b := memory.Open(t.Context())
 	check := func(what string, err, want error) {
 		t.Helper()
-		if err != want {
+		if !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", what, err, want)
 		}
 	}

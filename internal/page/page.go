@@ -1,5 +1,6 @@
-// Package page serves a page for browsers to talk to the agent: it shows the agent card, sends messages, and shows the events as they
-// come. The page speaks A2A 1.0 over JSON-RPC with the server that it came from, and with nobody else.
+// Package page serves a page for browsers to talk to the agent: it shows the agent card, sends
+// messages, and shows events as they come. The page speaks A2A 1.0 over JSON-RPC, with its own
+// server only.
 package page
 
 import (
@@ -16,19 +17,19 @@ import (
 //go:embed page.html page.css *.js lib/*.js
 var files embed.FS
 
-// scripts are put together, in this order, to one module. words.js has what the page says.
+// scripts become one module, in this order. words.js has the page's texts.
 var scripts = []string{
 	"lib/markdown-it.js", // its licence is beside it
 	"words.js", "parts.js", "rpc.js", "presence.js", "mend.js", "markdown.js", "tree.js", "voice.js", "task.js", "view.js",
 	"scroll.js", "card.js", "files.js", "list.js", "conversation.js", "main.js",
 }
 
-// New returns the handler of the page, for GET and HEAD. Style and script are in it, because a Lambda instance serves one request at a
-// time: one for the page, and not six.
+// New returns the handler of the page, for GET and HEAD. Style and script are inside it, because a
+// Lambda instance serves one request at a time: the page needs one request, not six.
 //
-// The Content-Security-Policy (https://www.w3.org/TR/CSP3/) lets these two run by their hashes, the page ask its own origin and show
-// the images, sound and film that messages and artifacts bring along, and nothing else; and it takes from the script the means to make
-// HTML of a text (https://www.w3.org/TR/trusted-types/).
+// The Content-Security-Policy (https://www.w3.org/TR/CSP3/) allows only these: the two run, by
+// their hashes; the page asks its own origin; it shows images, sound and film of messages and
+// artifacts. The script can't make HTML of a text (https://www.w3.org/TR/trusted-types/).
 func New() http.Handler {
 	style := read("page.css")
 	var script strings.Builder
@@ -60,13 +61,12 @@ func New() http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cache-Control", "no-cache") // but to be asked for again by its ETag
+		h.Set("Cache-Control", "no-cache") // kept, but asked for again by its ETag
 		h.Set("ETag", etag)
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader([]byte(html)))
 	})
 }
 
-// hash returns the source expression that allows an inline style or script.
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"

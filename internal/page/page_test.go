@@ -34,7 +34,7 @@ func body(t *testing.T, r *http.Response) string {
 	return b.String()
 }
 
-// The policy is what keeps the page to itself: it is as it is on purpose.
+// TestPolicy checks the policy to the letter: it protects the page.
 func TestPolicy(t *testing.T) {
 	response := get(http.MethodGet)
 	html := body(t, response)
@@ -63,8 +63,8 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// Text never becomes HTML, nothing of the page is elsewhere, and no element has an event handler or a style of its own. Of the
-// library the page takes what it read, and none of the HTML that it can make.
+// TestSource checks that text never becomes HTML, that the page loads nothing from elsewhere, and
+// that no element has an event handler or a style. Of its library it uses the parser, not the HTML.
 func TestSource(t *testing.T) {
 	html := body(t, get(http.MethodGet))
 	library, err := os.ReadFile("lib/markdown-it.js")
@@ -89,7 +89,7 @@ func TestSource(t *testing.T) {
 	}
 }
 
-// TestWords checks that the page's words are in words.js: the rest of it has none of its own.
+// TestWords checks that all texts of the page are in words.js.
 func TestWords(t *testing.T) {
 	html, err := os.ReadFile("page.html")
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// Roles and States are the names of the enums, in the order of their numbers: specification 1.0,
-// 4.1.3 and 4.1.5.
+// Roles and States are the enums' names, in the order of their numbers: specification 1.0, 4.1.3
+// and 4.1.5.
 var (
 	Roles  = []string{"ROLE_UNSPECIFIED", "ROLE_USER", "ROLE_AGENT"}
 	States = []string{
@@ -29,7 +29,7 @@ var (
 	eventFields          = FieldsOf("task", "message", "statusUpdate", "artifactUpdate")
 )
 
-// object reads one of the objects that tasks and events consist of, or else what request reads.
+// object reads an object that is part of tasks and events, or else calls request.
 func (r *Reader) object(target any) {
 	switch v := target.(type) {
 	case *a2a.Message:
@@ -53,39 +53,24 @@ func (r *Reader) object(target any) {
 
 func (r *Reader) part(p *a2a.Part) {
 	content := "" // the name of the field
-	for name := range r.Members(partFields) {
-		switch name {
-		case "metadata":
-			p.Metadata = r.Object()
-			continue
-		case "filename":
-			p.Filename = r.String()
-			continue
-		case "mediaType":
-			p.MediaType = r.String()
-			continue
-		}
+	only := func(name string) {
 		if content != "" {
 			r.Fail("is there beside %s: a part has one of text, raw, url and data", content)
-			continue
 		}
-		switch content = name; name {
-		case "text":
-			p.Content = a2a.Text(r.String())
-		case "raw":
-			p.Content = a2a.Raw(r.Bytes())
-		case "url":
-			p.Content = a2a.URL(r.String())
-		case "data":
-			p.Content = a2a.Data{Value: r.Any()}
-		}
+		content = name
 	}
+	r.Fill(partFields,
+		func() { only("text"); p.Content = a2a.Text(r.String()) },
+		func() { only("raw"); p.Content = a2a.Raw(r.Bytes()) },
+		func() { only("url"); p.Content = a2a.URL(r.String()) },
+		func() { only("data"); p.Content = a2a.Data{Value: r.Any()} },
+		&p.Metadata, &p.Filename, &p.MediaType)
 	if content == "" {
 		r.Fail("has none of text, raw, url and data that is not null")
 	}
 }
 
-// Event returns the event of a StreamResponse that was stored.
+// Event returns the event of a stored StreamResponse.
 func Event(data []byte) (a2a.Event, error) {
 	var events []a2a.Event
 	r, err := stored(data)
@@ -106,7 +91,7 @@ func Event(data []byte) (a2a.Event, error) {
 	return events[0], nil
 }
 
-// Metadata returns an object without a schema that was stored.
+// Metadata returns a stored object without a schema.
 func Metadata(data []byte) (map[string]any, error) {
 	r, err := stored(data)
 	if err != nil {

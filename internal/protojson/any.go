@@ -16,7 +16,7 @@ func (r *Reader) Object() map[string]any {
 }
 
 // Any reads a value without a schema: nil, or a bool, string, float64, []any or map[string]any. A
-// number that a float64 would change, as a large integer, is a [json.Number] with all of its
+// number that a float64 would change, such as a large integer, is a [json.Number] with all of its
 // digits.
 func (r *Reader) Any() any {
 	if r.err != nil {
@@ -65,23 +65,22 @@ func (r *Reader) Any() any {
 	return f
 }
 
-// same reports whether f, printed as a number that is read as f again, is the number in the text,
-// which is read as f.
+// same reports whether f, read from the text and printed again, is the same number.
 func same(f float64, text string) bool {
 	if len(text) <= 15 && !strings.ContainsAny(text, "eE") {
-		return true // so many digits a float64 keeps
+		return true // a float64 keeps 15 digits
 	}
 	digits, exponent := decimal(text)
 	printed, printedExponent := decimal(strconv.FormatFloat(f, 'e', -1, 64))
 	return digits == printed && exponent == printedExponent
 }
 
-// decimal returns a number as 0.digits times ten to the power of the exponent, without zeros at the
-// ends of the digits.
+// decimal returns a number as 0.digits times ten to the exponent. The digits have no zeros at their
+// ends.
 func decimal(number string) (digits string, exponent int) {
 	number = strings.TrimPrefix(number, "-")
 	if mantissa, power, ok := strings.Cut(strings.ToLower(number), "e"); ok {
-		exponent, _ = strconv.Atoi(power) // a power that is too large for it is so for a float64
+		exponent, _ = strconv.Atoi(power) // too large for it is too large for a float64
 		number = mantissa
 	}
 	whole, fraction, _ := strings.Cut(number, ".")

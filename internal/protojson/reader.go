@@ -9,21 +9,20 @@ import (
 	"strings"
 )
 
-// Reader reads the values of a JSON text one after another. The text must be valid. After an error,
-// which stays, values are zero.
+// Reader reads the values of a valid JSON text one after another. It keeps its first error; after
+// that, all values are zero.
 type Reader struct {
-	// Lenient takes all that parsers of protocol buffers' JSON take, also what no printer prints:
+	// Lenient takes all that parsers of protocol buffers' JSON take, also what is never printed:
 	// bytes in any base64, enums by number, integers in strings.
 	Lenient bool
 	// Stored takes what agents may have stored: any name of an enum, any number where there is no
-	// schema, and null in an array, which is left out.
+	// schema, and null in an array, which is skipped.
 	Stored bool
-	// States are the names of the states of a task: [States], but for a client that has others.
+	// States are the names of a task's states. Default: [States].
 	States []string
 	// Nulls yields members that are null, too.
 	Nulls bool
-	// Given are fields of the first object that is read, in JSON. They count, and not its own
-	// members of these names.
+	// Given are fields of the first object, in JSON. They replace its own members of these names.
 	Given map[string][]byte
 
 	cursor
@@ -41,14 +40,14 @@ func (r *Reader) Err() error {
 	return r.err
 }
 
-// Fail says what is wrong with the value that is being read. The first error stays.
+// Fail says what is wrong with the current value. The first error stays.
 func (r *Reader) Fail(problem string, args ...any) {
 	if r.err == nil {
 		r.err = &FieldError{Problem: fmt.Sprintf(problem, args...)}
 	}
 }
 
-// FailAt says what is wrong with a field of the object that is being read. The first error stays.
+// FailAt says what is wrong with a field of the current object. The first error stays.
 func (r *Reader) FailAt(field, problem string, args ...any) {
 	if r.err == nil {
 		r.Fail(problem, args...)
@@ -56,14 +55,13 @@ func (r *Reader) FailAt(field, problem string, args ...any) {
 	}
 }
 
-// Again returns a func() that goes back to the value that is next now.
+// Again returns a function that goes back to the next value.
 func (r *Reader) Again() func() {
 	i, given := r.i, r.Given
 	return func() { r.i, r.Given = i, given }
 }
 
-// Fields are the fields of a message by name. Their order is the order of the targets of
-// [Reader.Fill].
+// Fields are a message's fields by name. [Reader.Fill] takes its targets in their order.
 type Fields map[string]field
 
 type field struct {
@@ -72,8 +70,8 @@ type field struct {
 	place int    // in the order, or -1: it is known, and not read
 }
 
-// FieldsOf returns fields of these names, which are in camelCase. Each is known in snake_case, too,
-// as protocol buffers name it.
+// FieldsOf returns fields of these names, in camelCase. The reader also knows them in snake_case,
+// protocol buffers' own form.
 func FieldsOf(camel ...string) Fields {
 	fields := Fields{}
 	for i, name := range camel {
@@ -91,7 +89,7 @@ func FieldsOf(camel ...string) Fields {
 	return fields
 }
 
-// Only returns the same fields, of which only those of these names are read, in this order.
+// Only returns the same fields. Only those of these names are read, in this order.
 func (f Fields) Only(camel ...string) Fields {
 	only := Fields{}
 	for name, field := range f {
@@ -101,15 +99,15 @@ func (f Fields) Only(camel ...string) Fields {
 	return only
 }
 
-// Name returns the name, in camelCase, of the field of that name.
+// Name returns a field's name in camelCase.
 func (f Fields) Name(of string) (name string, known bool) {
 	found, known := f[of]
 	return found.name, known
 }
 
-// Fill reads an object: each field into the target at its place, as Rows.Scan of
-// database/sql does with columns. A target is a pointer to a type that [Read] knows, or a func(),
-// which is called to read the value. Fields beyond the targets are skipped.
+// Fill reads an object: each field into the target at its place, as Rows.Scan of database/sql does
+// with columns. A target is a pointer to a type that [Read] knows, or a func() that reads the
+// value. Fields without a target are skipped.
 func (r *Reader) Fill(fields Fields, targets ...any) {
 	for _, place := range r.Members(fields) {
 		if place >= 0 && place < len(targets) {
@@ -118,15 +116,18 @@ func (r *Reader) Fill(fields Fields, targets ...any) {
 	}
 }
 
-// Members reads an object: it yields the name, in camelCase, and the place of each field that is
-// there and not null, at its value. If the value is not read then, it is skipped. Members that are
-// no fields are skipped, too.
+// Members reads an object. It yields the name, in camelCase, and the place of each field that is
+// there and not null. The caller may read the value; otherwise it is skipped, as are unknown
+// members.
 func (r *Reader) Members(fields Fields) iter.Seq2[string, int] {
 	return func(yield func(string, int) bool) {
 		if r.err != nil || !r.begin('{', "an object") {
 			return
 		}
-		seen := r.given(fields, yield)
+		var seen [2]uint64
+		if r.Given != nil { // to range over a nil map costs, too
+			seen = r.given(fields, yield)
+		}
 		for r.err == nil && r.more('}') {
 			key := r.quoted()
 			r.space()
@@ -156,8 +157,7 @@ func (r *Reader) Members(fields Fields) iter.Seq2[string, int] {
 	}
 }
 
-// given yields the fields that are given for the first object. It returns their bits, and no
-// others, as Members needs them.
+// given yields the fields that are given for the first object. It returns their bits for Members.
 func (r *Reader) given(fields Fields, yield func(string, int) bool) (seen [2]uint64) {
 	given := r.Given
 	r.Given = nil
@@ -179,8 +179,8 @@ func (r *Reader) given(fields Fields, yield func(string, int) bool) (seen [2]uin
 	return seen
 }
 
-// Elements reads an array: it yields the index of each element, at its value, which may not be
-// null.
+// Elements reads an array. It yields the index of each element, which must not be null, at its
+// value.
 func (r *Reader) Elements() iter.Seq[int] {
 	return func(yield func(int) bool) {
 		if r.err != nil || !r.begin('[', "an array") {
@@ -205,7 +205,6 @@ func (r *Reader) Elements() iter.Seq[int] {
 	}
 }
 
-// begin reads the opening bracket of what is expected.
 func (r *Reader) begin(bracket byte, expected string) bool {
 	if r.space(); r.data[r.i] != bracket {
 		r.unexpected(expected)
@@ -228,7 +227,6 @@ func (r *Reader) more(bracket byte) bool {
 	return true
 }
 
-// unexpected makes an error of a value that is of another kind than expected.
 func (r *Reader) unexpected(expected string) {
 	r.Fail("is %s, not %s", r.Kind(), expected)
 }
@@ -237,13 +235,13 @@ var kinds = map[byte]string{
 	'{': "an object", '[': "an array", '"': "a string", 'n': "null", 't': "a boolean", 'f': "a boolean",
 }
 
-// Kind returns what the next value is, with its article.
+// Kind returns the kind of the next value, with its article.
 func (r *Reader) Kind() string {
 	r.space()
 	return cmp.Or(kinds[r.data[r.i]], "a number")
 }
 
-// quoted reads a string, and returns it as it is.
+// quoted reads a string, and returns its JSON.
 func (r *Reader) quoted() []byte {
 	begin := r.i
 	for r.i++; r.data[r.i] != '"'; r.i++ {
@@ -255,7 +253,7 @@ func (r *Reader) quoted() []byte {
 	return r.data[begin:r.i]
 }
 
-// scalar reads a number or a word, and returns it as it is.
+// scalar reads a number or a word, and returns its JSON.
 func (r *Reader) scalar() []byte {
 	begin := r.i
 	for r.i < len(r.data) && !isSpace(r.data[r.i]) && r.data[r.i] != ',' && r.data[r.i] != ']' && r.data[r.i] != '}' {
@@ -264,7 +262,6 @@ func (r *Reader) scalar() []byte {
 	return r.data[begin:r.i]
 }
 
-// skip reads a value of any kind.
 func (r *Reader) skip() {
 	for depth := 0; ; {
 		switch r.data[r.i] {
@@ -288,7 +285,7 @@ func (r *Reader) skip() {
 	}
 }
 
-// Raw reads a value of any kind, and returns it as it is.
+// Raw reads a value of any kind, and returns its JSON.
 func (r *Reader) Raw() []byte {
 	r.space()
 	begin := r.i

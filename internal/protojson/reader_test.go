@@ -13,7 +13,6 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// read reads a request to send a message.
 func read(text string, lenient bool) (*a2a.SendMessageRequest, error) {
 	r := protojson.NewReader([]byte(text))
 	r.Lenient = lenient
@@ -27,7 +26,7 @@ const everything = `{"tenant":"t","metadata":{"a":{"b":[1,null,"x",true,1.5]}},"
 	"parts":[{"text":"x\u00e9\n\ud83d\ude00","metadata":{"k":"v"}},{"raw":"aGk=","filename":"f","mediaType":"text/plain"},{"url":"u"},{"data":[1,{}]},{"data":"x"}],
 	"metadata":{},"extensions":["e"],"referenceTaskIds":["r"]}}`
 
-// TestReadsAsTheSDK reads what the SDK's types read, too.
+// TestReadsAsTheSDK compares the reader with the SDK's types.
 func TestReadsAsTheSDK(t *testing.T) {
 	for _, text := range []string{
 		everything, `{}`, `{"message":{}}`, `{"message":{"parts":[],"extensions":[],"role":"ROLE_AGENT"},"configuration":{}}`,
@@ -51,8 +50,8 @@ func TestReadsAsTheSDK(t *testing.T) {
 	}
 }
 
-// TestLenient reads what parsers of protocol buffers' JSON take besides what is printed: as what is
-// printed, or else not at all.
+// TestLenient reads what lenient parsers of protocol buffers' JSON also take: it equals the printed
+// form, or is refused.
 func TestLenient(t *testing.T) {
 	part := func(field string) string { return `{"message":{"parts":[{` + field + `}]}}` }
 	length := func(n string) string { return `{"configuration":{"historyLength":` + n + `}}` }
@@ -146,7 +145,7 @@ func TestOtherCases(t *testing.T) {
 	}
 }
 
-// TestGiven checks that what is given counts more than what is read, in the first object only.
+// TestGiven checks that given fields win over read ones, in the first object only.
 func TestGiven(t *testing.T) {
 	r := protojson.NewReader([]byte(`{"tenant":7,"metadata":{"tenant":"m"},"configuration":{"taskPushNotificationConfig":{"tenant":"c"}}}`))
 	r.Given = map[string][]byte{"tenant": []byte(`"path"`), "other": []byte(`1`)}
@@ -178,8 +177,8 @@ func TestTime(t *testing.T) {
 	}
 }
 
-// TestNumbers checks that numbers come out as they went in, and are of another type than float64
-// only where that would change them.
+// TestNumbers checks that numbers keep their values, and that only those that float64 would change
+// have another type.
 func TestNumbers(t *testing.T) {
 	for text, kept := range map[string]bool{
 		"0": false, "-0": false, "1": false, "1.0": false, "1e2": false, "1E+2": false, "0.1": false, "0.30": false, "1e-7": false, "123456789012345": false,
@@ -196,7 +195,7 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// TestEvents checks that events are read as the SDK's types read them, but for numbers, and what an
+// TestEvents checks that events are read like the SDK's types, except for numbers, and that what an
 // agent may have stored can be read again.
 func TestEvents(t *testing.T) {
 	for _, event := range []a2a.Event{
@@ -232,8 +231,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// FuzzRead reads any text that a scan lets through, which panics for nothing, and what is read of a
-// text that the SDK prints is what was printed.
+// FuzzRead reads any text that passes a scan: it never panics, and what the SDK prints reads back
+// as the same request.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(everything), true)
 	f.Add([]byte(`{"message":{"parts":[{"raw":"-_8"},null],"role":1}}`), false)

@@ -6,9 +6,8 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// requestFields are the fields of all requests together, but for SendMessage and
-// CreateTaskPushNotificationConfig. No two requests have a field of the same name that means
-// something else.
+// requestFields are the fields of all requests except SendMessage and
+// CreateTaskPushNotificationConfig. A name means the same in all of them.
 var (
 	requestFields = FieldsOf("tenant", "id", "taskId", "metadata", "historyLength", "contextId", "status", "pageSize", "pageToken",
 		"statusTimestampAfter", "includeArtifacts")
@@ -25,8 +24,8 @@ var (
 	authFields   = FieldsOf("scheme", "credentials")
 )
 
-// request reads a request, or an object that only requests have. The page size of ListTasks is at
-// least 1, or 0 if none is named.
+// request reads a request, or an object that only requests have. ListTasks has a page size of at
+// least 1, or 0 for none.
 func (r *Reader) request(target any) {
 	switch v := target.(type) {
 	case *a2a.SendMessageRequest:

@@ -56,13 +56,12 @@ func (r *Reader) Int32() int {
 	return int(n)
 }
 
-// isNumber reports whether the text is a number in JSON.
 func isNumber(text string) bool {
 	s := scanner{cursor: cursor{data: []byte(text)}}
 	return s.number() && s.i == len(text)
 }
 
-// Bytes reads bytes, in base64. They are not nil.
+// Bytes reads bytes in base64. It never returns nil.
 func (r *Reader) Bytes() []byte {
 	text := r.String()
 	encoding := base64.StdEncoding
@@ -81,8 +80,8 @@ func (r *Reader) Bytes() []byte {
 	return raw
 }
 
-// Enum reads a name of an enum, whose names are in the order of their numbers. An unspecified one
-// is "", as the SDK has it.
+// Enum reads one of an enum's names, which are in the order of their numbers. It returns "" for an
+// unspecified one, like the SDK.
 func (r *Reader) Enum(names []string) string {
 	if r.err != nil {
 		return ""
@@ -122,16 +121,15 @@ func (r *Reader) Enum(names []string) string {
 	return names[n]
 }
 
-// isUnspecified reports whether the name of an enum says that there is none.
 func isUnspecified(name string) bool { return strings.HasSuffix(name, "_UNSPECIFIED") }
 
-// Time reads a time as RFC 3339 has it.
+// Time reads a time in the form of RFC 3339.
 func (r *Reader) Time() *time.Time {
 	text := r.String()
 	if r.err != nil {
 		return nil
 	}
-	t, err := time.Parse(time.RFC3339, strings.ToUpper(text)) // T and Z may be in small letters (5.6)
+	t, err := time.Parse(time.RFC3339, strings.ToUpper(text)) // "t" and "z" are allowed (5.6)
 	if err != nil {
 		r.Fail("is %s, not a time such as 2026-01-01T00:00:00Z", Echo(text))
 		return nil

@@ -1,10 +1,10 @@
-// Package protojson reads JSON as the JSON of protocol buffers is read, into the SDK's types, field
+// Package protojson reads JSON by the rules of protocol buffers' JSON, into the SDK's types, field
 // by field and in one pass: https://protobuf.dev/programming-guides/json/. It writes tasks and
-// events for both versions of the protocol. Errors name the field, as message.parts[2].raw, and say
-// what it is and what is expected.
+// events for both versions of the protocol. Errors name the field, such as message.parts[2].raw,
+// and say what it is and what it should be.
 //
-// [Scan] looks through what a stranger sends before any of it is decoded: it must be I-JSON (RFC
-// 7493), within limits.
+// [Scan] checks a stranger's JSON before any of it is decoded: it must be I-JSON (RFC 7493), within
+// limits.
 package protojson
 
 import (
@@ -17,7 +17,7 @@ import (
 	"unicode/utf8"
 )
 
-// What is wrong with a text as a whole.
+// Errors of a text as a whole.
 var (
 	ErrSyntax        = errors.New("not JSON")
 	ErrTooManyValues = errors.New("too many values")
@@ -30,11 +30,10 @@ type Limits struct {
 	Depth  int // levels of arrays and objects
 }
 
-// Scan looks through a JSON text. It returns an error that is [ErrSyntax] if it is none,
-// [ErrTooManyValues] or [ErrTooDeep] if it holds more than its limits, and a [*FieldError] for what
-// RFC 7493 forbids and parsers read each in its own way: a name that an object has twice, a string
-// that is not UTF-8, or half of a surrogate pair. It stops at the first. It allocates next to
-// nothing, but for objects with many members.
+// Scan checks a JSON text, up to its first error. That is [ErrSyntax], or [ErrTooManyValues] or
+// [ErrTooDeep] if a limit is exceeded, or a [*FieldError] for what RFC 7493 forbids because parsers
+// read it differently: a name twice in an object, a string that is not UTF-8, or half of a
+// surrogate pair. Only objects with many members make it allocate much.
 func Scan(data []byte, l Limits) error {
 	s := scanner{cursor: cursor{data: data}, limits: l}
 	for s.next() {
@@ -48,7 +47,6 @@ func Scan(data []byte, l Limits) error {
 	return nil
 }
 
-// scanner is where a scan is in its text.
 type scanner struct {
 	cursor
 	limits Limits
@@ -65,7 +63,6 @@ type container struct {
 	names  names
 }
 
-// names are those of the members of an object.
 type names struct {
 	few  [][]byte            // while there are few
 	many map[string]struct{} // nil before
@@ -91,8 +88,8 @@ func (n *names) add(name []byte) bool {
 	return len(n.many) > before
 }
 
-// next scans a value, up to its end if it is a scalar, and to its first member if it is not; and
-// all ends after it. It reports whether there is more.
+// next scans a value: a scalar and the containers that end after it, or the beginning of a
+// container, up to its first member. It reports whether there is more.
 func (s *scanner) next() bool {
 	if s.space(); s.i == len(s.data) {
 		return s.fail(s.syntax())
@@ -107,7 +104,7 @@ func (s *scanner) next() bool {
 		}
 		s.push(c == '{')
 		s.i++
-		if s.space(); !s.at(c + 2) { // in ASCII the closing bracket is the next but one
+		if s.space(); !s.at(c + 2) { // in ASCII the closing bracket comes two later
 			return s.member()
 		}
 	case c == '"':
@@ -138,7 +135,7 @@ func (s *scanner) next() bool {
 	return false
 }
 
-// push opens a container. What an earlier one at its level has allocated is used again.
+// push opens a container. It reuses the memory of an earlier one at the same level.
 func (s *scanner) push(object bool) {
 	s.open = slices.Grow(s.open, 1)[:len(s.open)+1]
 	in := &s.open[len(s.open)-1]
@@ -175,7 +172,6 @@ func (s *scanner) member() bool {
 	return true
 }
 
-// text scans a string.
 func (s *scanner) text() bool {
 	for s.i++; s.i < len(s.data); {
 		switch c := s.data[s.i]; {
@@ -271,7 +267,6 @@ func (s *scanner) word(w string) bool {
 	return true
 }
 
-// cursor is a place in a text.
 type cursor struct {
 	data []byte
 	i    int
@@ -285,7 +280,6 @@ func (c *cursor) space() {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
 
-// at reports whether c is next.
 func (s *scanner) at(c byte) bool { return s.i < len(s.data) && s.data[s.i] == c }
 
 func (s *scanner) fail(err error) bool {
@@ -300,7 +294,7 @@ func (s *scanner) syntax() error {
 	return fmt.Errorf("%w: byte %d is not what may be there", ErrSyntax, s.i+1)
 }
 
-// fault is what is wrong with the current member, or the name of it.
+// fault fails because of the current member, or its name.
 func (s *scanner) fault(problem string) bool {
 	e := &FieldError{Problem: problem}
 	for i := len(s.open) - 1; i >= 0; i-- {
@@ -316,7 +310,7 @@ func (s *scanner) fault(problem string) bool {
 	return s.fail(e)
 }
 
-// unquote returns what a string is, which is JSON.
+// unquote returns the value of a string's JSON.
 func unquote(quoted []byte) string {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return string(quoted[1 : len(quoted)-1])

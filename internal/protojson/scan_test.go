@@ -58,7 +58,6 @@ func TestScan(t *testing.T) {
 	}
 }
 
-// members returns n members of an object.
 func members(n int) string {
 	all := make([]string, n)
 	for i := range all {
@@ -85,8 +84,8 @@ func TestScanLimits(t *testing.T) {
 	}
 }
 
-// FuzzScan has the scan and the standard library agree on what is JSON, and all that is read of a
-// text that has been scanned be what the standard library reads.
+// FuzzScan checks that Scan and the standard library agree on what is JSON, and that both read the
+// same from a text that passes.
 func FuzzScan(f *testing.F) {
 	for _, text := range []string{
 		`{"a":[1,-0.5e+10,"x\u00e9\ud83d\ude00",true,null,{}]}`, `[12345678901234567890,1e400,0.1,1E2,-0]`, `{"a":1,"a":2}`, `"\ud83d"`, "\"\xff\"", `01`, `"\u00zz"`,
@@ -117,7 +116,7 @@ func FuzzScan(f *testing.F) {
 	})
 }
 
-// equal reports whether two values are the same but for numbers that keep their digits.
+// equal reports whether two values are the same, apart from numbers that keep their digits.
 func equal(got, want any) bool {
 	var again any
 	return json.Unmarshal([]byte(marshal(got)), &again) == nil && marshal(again) == marshal(want)

@@ -6,15 +6,14 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// Read reads a value of the type T: a request of 1.0, or any type that a request, a task or an
-// event has in it.
+// Read reads a value of the type T: a request of 1.0, or a type inside requests, tasks or events.
 func Read[T any](r *Reader) *T {
 	v := new(T)
 	r.value(v)
 	return v
 }
 
-// List reads an array of values of the type T, as [Read] does.
+// List reads an array of values of the type T, like [Read].
 func List[T any](r *Reader) []T {
 	list := []T{}
 	for range r.Elements() {
@@ -24,7 +23,6 @@ func List[T any](r *Reader) []T {
 	return list
 }
 
-// value reads a value into what the target points at.
 func (r *Reader) value(target any) {
 	switch v := target.(type) {
 	case func():

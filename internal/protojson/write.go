@@ -6,10 +6,10 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// The SDK's types marshal themselves, part by part and list by list: each level copies what is
-// below it, with six bytes for each <, and a time comes out as it is, in any zone and to the
-// nanosecond. These types have the same fields in the same order, and are encoded in one go. Tests
-// in packages tasklog (1.0) and a2a03 (0.3 in JSON-RPC) compare them with the SDK's.
+// The SDK's types marshal themselves, part by part and list by list. Each level copies the levels
+// below it and writes six bytes for each <, and a time keeps its zone and its nanoseconds. These
+// types have the same fields in the same order, and are encoded at once. Tests in packages tasklog
+// (1.0) and a2a03 (0.3 in JSON-RPC) compare them with the SDK's.
 type (
 	// Task is the Task object.
 	Task struct {
@@ -79,7 +79,7 @@ type (
 	}
 )
 
-// Form is what one version of the protocol writes differently from the other.
+// Form is what differs between the versions of the protocol.
 type Form struct {
 	Kinds bool // objects say what they are, and a list of parts is never null
 	State func(a2a.TaskState) string
@@ -97,22 +97,22 @@ func (f *Form) kind(name string) string {
 	return name
 }
 
-// Task returns what is encoded as the task.
+// Task returns the task in a form to encode.
 func (f *Form) Task(t *a2a.Task) *Task {
 	return &Task{f.kind("task"), t.ID, Each(t.Artifacts, f.artifact), t.ContextID, Each(t.History, f.Message), t.Metadata, f.status(t.Status)}
 }
 
-// StatusUpdate returns what is encoded as the event, but for what only 0.3 has.
+// StatusUpdate returns the event in a form to encode, without what only 0.3 has.
 func (f *Form) StatusUpdate(e *a2a.TaskStatusUpdateEvent) StatusUpdate {
 	return StatusUpdate{f.kind("status-update"), e.ContextID, nil, e.TaskID, e.Metadata, f.status(e.Status)}
 }
 
-// ArtifactUpdate returns what is encoded as the event.
+// ArtifactUpdate returns the event in a form to encode.
 func (f *Form) ArtifactUpdate(e *a2a.TaskArtifactUpdateEvent) ArtifactUpdate {
 	return ArtifactUpdate{f.kind("artifact-update"), e.Append, f.artifact(e.Artifact), e.ContextID, e.LastChunk, e.TaskID, e.Metadata}
 }
 
-// Message returns what is encoded as the message.
+// Message returns the message in a form to encode.
 func (f *Form) Message(m *a2a.Message) *Message {
 	if m == nil {
 		return nil
@@ -120,7 +120,7 @@ func (f *Form) Message(m *a2a.Message) *Message {
 	return &Message{f.kind("message"), m.ID, m.ContextID, m.Extensions, m.Metadata, f.Parts(m.Parts), m.ReferenceTasks, f.Role(m.Role), m.TaskID}
 }
 
-// Parts returns what is encoded as the list of parts.
+// Parts returns the parts in a form to encode.
 func (f *Form) Parts(parts a2a.ContentParts) []*Part {
 	if parts == nil && f.Kinds {
 		return []*Part{}
@@ -163,7 +163,7 @@ func partOf(p *a2a.Part) *Part {
 	return encoded
 }
 
-// Each returns what f makes of the members; of nil, nil.
+// Each returns f of each member; of nil, nil.
 func Each[From, To any, S ~[]From](s S, f func(From) To) []To {
 	if s == nil {
 		return nil

@@ -13,18 +13,18 @@ import (
 // MaxEvent is the longest event that is read, in bytes.
 const MaxEvent = 64 << 20
 
-// Event is an event that has data. Others are no events.
+// Event is an event with data. Without data it is none.
 type Event struct {
-	ID   string    // its own; "" if it has none
+	ID   string    // its own, or ""
 	Data string    // its lines of data, joined by line feeds
-	Text string    // its lines, and the empty one that ends it; without comments and retry
+	Text string    // its lines with the empty last one, without comments and retry
 	At   time.Time // when it was read to its end
 }
 
 // Reader reads a stream.
 type Reader struct {
 	Comments int           // how many lines of comment have been read
-	Retry    time.Duration // that the stream asked for last; 0 if it has not
+	Retry    time.Duration // the last that the stream asked for, or 0
 
 	lines *bufio.Scanner
 }
@@ -36,9 +36,9 @@ func NewReader(body io.Reader) *Reader {
 	return &Reader{lines: lines}
 }
 
-// Next returns the next event, when its last line is there. Its error is io.EOF at the end of the
-// stream, io.ErrUnexpectedEOF where the stream is cut, an end in the middle of an event included,
-// and bufio.ErrTooLong for an event that is longer than MaxEvent.
+// Next returns the next event, after its last line. The error is io.EOF at the end of the stream,
+// io.ErrUnexpectedEOF for a stream that is cut or ends within an event, and bufio.ErrTooLong for an
+// event longer than MaxEvent.
 func (r *Reader) Next() (Event, error) {
 	var e Event
 	var data []string

@@ -5,12 +5,12 @@ import (
 	"log/slog"
 )
 
-// Namespace is that of the metrics in CloudWatch. Their one dimension is "service"; errors has a second, "error", and a third,
-// "executedVersion", where a published version of the function runs.
+// Namespace is the metrics' namespace in CloudWatch. Their dimension is "service". The metric
+// errors also has "error" and, in a published version of the function, "executedVersion".
 const Namespace = "a2alambda"
 
-// metrics are the fields of each message that are metrics, and their units. No field means the same in two messages, but for those
-// that add up.
+// metrics are each message's fields that are metrics, with their units. A field of two messages has
+// the same meaning in both, or adds up.
 var metrics = map[string]map[string]string{
 	Request:  {"requestMs": "Milliseconds", "firstByteMs": "Milliseconds", "slowStreams": "Count", "errors": "Count"},
 	Run:      {"runMs": "Milliseconds", "events": "Count", "cancels": "Count", "handOvers": "Count", "recoveries": "Count", "failures": "Count"},
@@ -18,10 +18,8 @@ var metrics = map[string]map[string]string{
 	Sweep:    {},
 }
 
-// storeMetrics are those of all messages.
 var storeMetrics = map[string]string{"readUnits": "Count", "writeUnits": "Count", "retries": "Count", "throttles": "Count"}
 
-// unit returns the unit of a field that is a metric.
 func unit(message, field string) (string, bool) {
 	own, known := metrics[message]
 	if u, ok := own[field]; ok {
@@ -31,10 +29,11 @@ func unit(message, field string) (string, bool) {
 	return u, ok && known
 }
 
-// NewHandler returns a handler like next, but that this package's lines carry metrics of the service, which runs in a version of a Lambda
-// function (AWS_LAMBDA_FUNCTION_VERSION: a number, or $LATEST if it was not published), in CloudWatch's embedded
-// metric format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
-// The handler next must write JSON, with a line's fields at its top.
+// NewHandler returns a handler like next that adds the service's metrics to this package's lines.
+// version is the Lambda function's (AWS_LAMBDA_FUNCTION_VERSION: a number, or $LATEST if it is not
+// published). The metrics are in CloudWatch's embedded metric format:
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+// The handler next must write JSON, with a line's fields at the top level.
 func NewHandler(next slog.Handler, service, version string) slog.Handler {
 	return &handler{next, service, version}
 }

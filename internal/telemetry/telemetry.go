@@ -1,8 +1,9 @@
-// Package telemetry logs the system's work: one line for each request, run, delivery and sweep, with what it was, how it ended,
-// how long it took and what it cost. On Lambda the same line carries CloudWatch's metrics: see [NewHandler].
+// Package telemetry logs the system's work: one line for each request, run, delivery and sweep. It
+// says what was done, how it ended, how long it took and what it cost. On Lambda the same line
+// carries CloudWatch's metrics: see [NewHandler].
 //
-// A line has ids, names, numbers and states, but nothing that people or agents say, no tokens and no credentials. A field that is 0
-// or empty is left out.
+// A line has ids, names, numbers and states, but no text of people or agents, no tokens and no
+// credentials. A field that is 0 or empty is left out.
 package telemetry
 
 import (
@@ -17,12 +18,13 @@ import (
 	"a2alambda/internal/trace"
 )
 
-// The messages of the lines. The fields of each are in docs/operations.md; times end in Ms: they are in milliseconds.
+// The messages of the lines. docs/operations.md has the fields of each. A name that ends in Ms is a
+// time in milliseconds.
 const (
-	// Request is for an HTTP request, when it has been answered.
+	// Request is for an HTTP request, after its answer.
 	Request = "request"
-	// Run is for a turn of a task in one invocation, at its end. A request that runs its task itself has both, which share
-	// the requestId; the units of either are not in the other.
+	// Run is for a run, at its end. A request that runs its task itself has both lines, with the
+	// same requestId; neither counts the other's units.
 	Run = "run"
 	// Delivery is for a delivery of push notifications to one webhook.
 	Delivery = "delivery"
@@ -44,13 +46,13 @@ func With(ctx context.Context, u *Usage) context.Context {
 	return context.WithValue(ctx, usageKey{}, u)
 }
 
-// UsageOf returns what requests of the context are added to, or nil.
+// UsageOf returns the context's usage, or nil.
 func UsageOf(ctx context.Context) *Usage {
 	u, _ := ctx.Value(usageKey{}).(*Usage)
 	return u
 }
 
-// Add adds the cost of a request: its units, how often it was tried again, and how many of the tries were throttled.
+// Add adds the cost of a request: its units, and how many of its tries were retries or throttled.
 func (u *Usage) Add(read, write float64, retries, throttles int) {
 	if u == nil {
 		return
@@ -63,7 +65,7 @@ func (u *Usage) Add(read, write float64, retries, throttles int) {
 	u.throttles += throttles
 }
 
-// Line is a line in the making.
+// Line is a line that is being written.
 type Line struct{ attrs []slog.Attr }
 
 // Text adds a field, unless it is empty.
@@ -85,7 +87,7 @@ func (l *Line) Took(name string, d time.Duration) {
 	l.attrs = append(l.attrs, slog.Float64(name, float64(d.Microseconds())/1000))
 }
 
-// Task adds the task that the line is about: its id, context and trace. Any may be empty.
+// Task adds the line's task: its id, context and trace. Any may be empty.
 func (l *Line) Task(id a2a.TaskID, context string, t trace.Trace) {
 	l.Text("task", string(id))
 	l.Text("context", context)
@@ -108,7 +110,7 @@ func (l *Line) units(name string, n float64) {
 	}
 }
 
-// Log writes the line, whose message is one of this package's.
+// Log writes the line. The message is one of this package's.
 func (l *Line) Log(ctx context.Context, logger *slog.Logger, message string) {
 	logger.LogAttrs(ctx, slog.LevelInfo, message, l.attrs...)
 }

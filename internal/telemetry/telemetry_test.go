@@ -72,7 +72,7 @@ func testLine(t *testing.T) {
 	}
 }
 
-// utc makes the time independent of the machine's zone.
+// utc makes times independent of the machine's zone.
 func utc(_ []string, a slog.Attr) slog.Attr {
 	if a.Key == slog.TimeKey {
 		a.Value = slog.TimeValue(a.Value.Time().UTC())

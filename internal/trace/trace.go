@@ -1,7 +1,8 @@
-// Package trace carries the trace that a request belongs to, as its client names it: https://www.w3.org/TR/trace-context/
+// Package trace carries the trace of a request, as its client names it:
+// https://www.w3.org/TR/trace-context/
 //
-// This system makes no spans of its own. It passes on what it got, unchanged, as the recommendation says for those who take no part
-// in a trace.
+// This system makes no spans. It passes the trace on unchanged, as the recommendation says for
+// systems that take no part in it.
 package trace
 
 import (
@@ -15,16 +16,17 @@ const (
 	StateHeader  = "tracestate"
 )
 
-// maxState is how many bytes of tracestate are passed on at least, by the recommendation (3.3.1.5), and at most, here.
+// maxState is how many bytes of tracestate are passed on: what the recommendation (3.3.1.5) asks
+// for at least, and here the limit.
 const maxState = 512
 
-// maxRest is how many bytes a later version may have after its flags and a dash.
+// maxRest is how many bytes a later version may have after the flags and a dash.
 const maxRest = 128
 
-// Trace is the place in a trace that a request came from. The zero value is that of a request without one.
+// Trace is a request's place in a trace. The zero value is for a request without one.
 type Trace struct {
-	Parent string // the header traceparent, which is valid, or ""
-	State  string // the header tracestate; "" if there is none, or no Parent
+	Parent string // a valid header traceparent, or ""
+	State  string // the header tracestate, or ""; "" without Parent
 }
 
 const (
@@ -32,7 +34,7 @@ const (
 	zeroSpan  = "0000000000000000"
 )
 
-// FromHeader returns the trace of a request. Headers that are not valid count as none.
+// FromHeader returns the trace of a request. Invalid headers are ignored.
 func FromHeader(h http.Header) Trace {
 	p := h.Get(ParentHeader)
 	if len(h.Values(ParentHeader)) != 1 || !valid(p) {
@@ -45,8 +47,9 @@ func FromHeader(h http.Header) Trace {
 	return Trace{p, state}
 }
 
-// valid reports whether p is a traceparent: of version 00, or of a later one, which may go on after the flags. Ids of zeros only are
-// not valid. (A regular expression for it takes as long to compile as all else that the packages here do before main.)
+// valid reports whether p is a traceparent: of version 00, or of a later one, which may go on after
+// the flags. Ids of zeros are not valid. (A regular expression would take as long to compile as all
+// else before main.)
 func valid(p string) bool {
 	const length = len("00-" + zeroTrace + "-" + zeroSpan + "-00")
 	if len(p) < length {
@@ -77,7 +80,7 @@ func (t Trace) ID() string {
 	return t.Parent[3:35]
 }
 
-// Header returns the headers that pass the trace on, by their names in lower case.
+// Header returns the headers to pass the trace on, with names in lower case.
 func (t Trace) Header() map[string][]string {
 	h := map[string][]string{}
 	if t.Parent != "" {
@@ -92,7 +95,7 @@ func (t Trace) Header() map[string][]string {
 // String returns the trace in one line, for [Parse].
 func (t Trace) String() string { return strings.TrimSuffix(t.Parent+" "+t.State, " ") }
 
-// Parse returns the trace that String was called for.
+// Parse is the inverse of String.
 func Parse(s string) Trace {
 	p, state, _ := strings.Cut(s, " ")
 	return Trace{p, state}

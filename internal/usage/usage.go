@@ -1,4 +1,4 @@
-// Package usage is the command line of commands whose settings are in the environment.
+// Package usage is the command line of commands that take their settings from the environment.
 package usage
 
 import (
@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// Exit ends the process if the command line has anything: with the text and status 0 if it asks for help, else with a sentence and
-// status 2. It is called before anything is started.
+// Exit ends the process if there are arguments: with the text and status 0 if they ask for help,
+// else with a sentence and status 2. Call it before anything starts.
 func Exit(text string) {
 	if status, ends := answer(text, os.Args[1:], os.Stdout, os.Stderr); ends {
 		os.Exit(status)

@@ -15,13 +15,13 @@ import (
 	"a2alambda/localtest/emulator"
 )
 
-// measurement is one part of the benchmark. It says in the section what it measures, and adds samples.
+// measurement is a part of the benchmark. It adds samples to a section, and says what they are.
 type measurement struct {
 	name string
 	run  func(context.Context, *bench, *section) error
 }
 
-// measurements are all, in the order of the report.
+// measurements are in the order of the report.
 var measurements = []measurement{
 	{"first", measureFirst},
 	{"length", measureLength},
@@ -36,24 +36,20 @@ var measurements = []measurement{
 // effort says how much is measured.
 type effort struct {
 	name string
-	// rounds is how often all systems are measured in turn, and streams how many short streams
-	// there are in a round.
+	// rounds is how often all systems are measured in turn; a round has this many short streams.
 	rounds, streams int
 	// clients are the numbers of streams at once, beginning with 1.
 	clients []int
 	// lengths are how many events the long streams have.
 	lengths []int
-	// patience is how long a stream may take. A system that takes longer is left out from there on.
+	// patience is how long a stream may take. A system that takes longer is left out from then on.
 	patience time.Duration
-	// tokens is how many tokens are streamed.
-	tokens int
-	// pageChunks is how many chunks the page shows as they come, and pageReplayed how many it gets
-	// at once.
+	tokens   int
+	// pageChunks is how many chunks the page gets as they are made, pageReplayed how many at once.
 	pageChunks, pageReplayed int
-	// resumes is how many streams are resumed after a kill.
-	resumes int
-	// cutOffs is how many runs are taken over, all at the same time: each waits for the 15 seconds
-	// of a lease.
+	resumes                  int
+	// cutOffs is how many runs are taken over at the same time. Each waits 15 s, until a lease
+	// ends.
 	cutOffs int
 }
 
@@ -82,7 +78,7 @@ type bench struct {
 	begin    time.Time
 }
 
-// pythonServer is the tutorial's server, whose agent takes orders. Its listener is file 3.
+// pythonServer is the tutorial's server, with an agent that takes orders. Its listener is file 3.
 //
 //go:embed tutorial_server.py
 var pythonServer string
@@ -132,7 +128,7 @@ func (b *bench) say(format string, args ...any) {
 	fmt.Fprintf(b.progress, "%5.0fs  %-9s %s\n", time.Since(b.begin).Seconds(), b.step, fmt.Sprintf(format, args...))
 }
 
-// leaveOut notes, once, that something is not measured, and why.
+// leaveOut notes once that something is not measured, and why.
 func (b *bench) leaveOut(format string, args ...any) {
 	if s := fmt.Sprintf(format, args...); !slices.Contains(b.leftOut, s) {
 		b.leftOut = append(b.leftOut, s)
@@ -140,8 +136,7 @@ func (b *bench) leaveOut(format string, args ...any) {
 	}
 }
 
-// inTurn calls f for each of the systems in each round, in the order of the systems, so that
-// whatever else the machine does meets all alike.
+// inTurn calls f for each system in each round, so that other load on the machine meets all alike.
 func (b *bench) inTurn(ctx context.Context, rounds int, f func(*system) error) error {
 	for round := range rounds {
 		for _, s := range b.systems {
@@ -164,7 +159,7 @@ func names() (all []string) {
 	return all
 }
 
-// choose returns the measurements of these names, comma-separated, or all if there are none.
+// choose returns the measurements with these names, comma-separated; without names, all.
 func choose(only string) (chosen []measurement, err error) {
 	if only == "" {
 		return measurements, nil

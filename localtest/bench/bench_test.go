@@ -21,24 +21,17 @@ var tiny = effort{
 	pageChunks: 20, pageReplayed: 100, resumes: 1,
 }
 
-// TestBench measures everything, a little.
 func TestBench(t *testing.T) {
 	localtest.Setup(t, "dynamodb")
 	localtest.Setup(t, "python02")
 	localtest.Setup(t, "chromium")
 	dir := t.TempDir()
 	page := filepath.Join(dir, "docs", "performance.md")
-	if err := os.MkdirAll(filepath.Dir(page), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(page, []byte("before\n"+pageBegin+"\nold\n"+pageEnd+"\nafter\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, os.MkdirAll(filepath.Dir(page), 0o755))
+	localtest.Must(t, os.WriteFile(page, []byte("before\n"+pageBegin+"\nold\n"+pageEnd+"\nafter\n"), 0o644))
 	var targets bytes.Buffer
 	results := filepath.Join(dir, "results")
-	if err := measure(t.Context(), config{effort: tiny, out: results, page: page}, t.Output(), &targets); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, measure(t.Context(), config{effort: tiny, out: results, page: page}, t.Output(), &targets))
 	if !strings.Contains(targets.String(), "first byte, in memory, takes") {
 		t.Errorf("the targets are\n%s", &targets)
 	}
@@ -65,7 +58,7 @@ func TestBench(t *testing.T) {
 		limitName, memoryName, memoryName + slower, dynamoName, dynamoName + slower, peerName, memoryName + byHTTP, peerName + byHTTP,
 		"tutorial's Python" + byHTTP,
 	} {
-		// Two rows of first byte for each number of clients, one of long streams, one of tokens.
+		// Two rows of first bytes, one of long streams and one of tokens, for a number of clients.
 		if n := strings.Count(text, "\n| "+name+" | "); n < 6 {
 			t.Errorf("%s has %d rows", name, n)
 		}
@@ -75,9 +68,7 @@ func TestBench(t *testing.T) {
 	}
 
 	var got report
-	if err := json.Unmarshal([]byte(read(t, filepath.Join(results, "samples.json"))), &got); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, json.Unmarshal([]byte(read(t, filepath.Join(results, "samples.json"))), &got))
 	if strings.Contains(got.Made, "unknown") || !strings.Contains(text, got.Made) {
 		t.Errorf("the machine is %s", got.Made)
 	}
@@ -101,13 +92,11 @@ func TestBench(t *testing.T) {
 func read(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	return string(b)
 }
 
-// wellFormed checks that a picture is XML, all in one svg element.
+// wellFormed checks that a picture is XML: one svg element.
 func wellFormed(t *testing.T, svg []byte) {
 	t.Helper()
 	var root struct {
@@ -179,7 +168,6 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// TestSummary checks what a document has of a report, and what the section's own table has.
 func TestSummary(t *testing.T) {
 	first := &section{Name: "first"}
 	const one, eight = "first byte, 1 at once", "first byte, 8 at once"
@@ -222,13 +210,9 @@ Targets:
 	}
 }
 
-// TestPage checks that the results have a place in the project's document, and that it says how
-// they got there.
 func TestPage(t *testing.T) {
 	before, _, err := splitPage("../../" + performance)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	if want := "go run ./localtest/bench -docs"; strings.Count(before, want) < 2 {
 		t.Errorf("%s does not name the command %q before the results", performance, want)
 	}

@@ -11,7 +11,7 @@ import (
 	"a2alambda/localtest/emulator"
 )
 
-// coldCases are what is started cold. What is sent is a request to the function's URL or, without a
+// coldCases are the functions that are started cold. Each gets a request to its URL or, without a
 // method, the event of an invocation.
 var coldCases = []struct{ name, pkg, method, path, body string }{
 	{"bare function", "localtest/bench/internal/bare", "", "", `{}`},
@@ -23,7 +23,6 @@ var coldCases = []struct{ name, pkg, method, path, body string }{
 	{"push: a configuration that is gone", "functions/push", "", "", `{"taskId":"none","configId":"none"}`},
 }
 
-// measureCold measures what a function takes to start, and to answer its first event.
 func measureCold(ctx context.Context, b *bench, s *section) error {
 	s.title = "Cold start"
 	s.text = "From exec to the moment at which a function asks for its first event, and to the first byte of its answer to that. What Lambda " +
@@ -38,7 +37,8 @@ func measureCold(ctx context.Context, b *bench, s *section) error {
 			if err != nil {
 				return err
 			}
-			table, err := b.newTable(ctx) // of its own, because the agent leaves tasks that the sweeper would find
+			// Its own table, because the agent leaves tasks that the sweeper would find.
+			table, err := b.newTable(ctx)
 			if err != nil {
 				return err
 			}
@@ -66,7 +66,7 @@ func measureCold(ctx context.Context, b *bench, s *section) error {
 	return nil
 }
 
-// coldStart observes the start of an instance with its first event.
+// coldStart observes how an instance starts and answers its first event.
 type coldStart struct {
 	begin           time.Time
 	asked, answered time.Duration // since begin
@@ -90,7 +90,6 @@ func (c *coldStart) observe(o emulator.Observation) {
 	}
 }
 
-// invoke invokes a function with an event.
 func invoke(f *emulator.Emulator, event string) error {
 	l, err := emulator.NewLambda(emulator.LambdaConfig{Functions: []*emulator.Emulator{f}})
 	if err != nil {
@@ -100,7 +99,7 @@ func invoke(f *emulator.Emulator, event string) error {
 	return l.Call("function", []byte(event))
 }
 
-// request sends a request to a function, and returns when the first byte of the body is there.
+// request returns when the first byte of the response's body has come.
 func request(ctx context.Context, f *emulator.Emulator, method, path, body string, first <-chan struct{}) error {
 	r := serve(f, f.Close)
 	defer r.close()

@@ -22,8 +22,8 @@ import (
 	"a2alambda/localtest/dynamodblocal"
 )
 
-// The prices of AWS in us-east-1, on demand and on arm64, as other sources report them. They were not
-// checked against https://aws.amazon.com/dynamodb/pricing/on-demand/ and https://aws.amazon.com/lambda/pricing/
+// AWS's prices in us-east-1, on demand, on arm64, as other sources give them. Not checked against
+// https://aws.amazon.com/dynamodb/pricing/on-demand/ and https://aws.amazon.com/lambda/pricing/
 var (
 	writePrice   = flag.Float64("price-write", 0.625, "`dollars` for a million write units of DynamoDB")
 	readPrice    = flag.Float64("price-read", 0.125, "`dollars` for a million read units of DynamoDB")
@@ -32,13 +32,12 @@ var (
 	gigabytes    = flag.Float64("memory", 0.5, "memory of a function, in `GB`")
 )
 
-// million returns what a million requests cost, in dollars, where each takes these units of
-// DynamoDB and ms of Lambda, which bills the next full one.
+// million returns the price in dollars of a million requests. Each takes these units of DynamoDB,
+// and ms of Lambda, which bills the next full one.
 func million(u dynamodblocal.Units, ms float64) float64 {
 	return u.Write**writePrice + u.Read**readPrice + math.Ceil(ms)/1000**gigabytes**secondPrice*1e6 + *requestPrice
 }
 
-// measureCost measures what is paid for.
 func measureCost(ctx context.Context, b *bench, s *section) error {
 	s.title = "Cost"
 	s.text = fmt.Sprintf("What the table reports as consumed, and the time of the invocation; the client's request only, without the sweeper (one a "+
@@ -62,14 +61,14 @@ func measureCost(ctx context.Context, b *bench, s *section) error {
 		s.add(dynamoName, item.name+": written for each", "units", u.Write)
 		s.add(dynamoName, item.name+": read for each", "units", u.Read)
 		s.add(dynamoName, item.name+": Lambda for each", "ms", ms(took))
-		// Of the last, the tokens.
+		// These are the tokens of the last one.
 		s.notes = []string{fmt.Sprintf("In DynamoDB the answer is %d writes, %s write units and %s read units, its task, lease and index included.",
 			u.Writes, figure(u.Write), figure(u.Read))}
 	}
 	return nil
 }
 
-// metered returns what one message to an agent costs, and takes, on a new table.
+// metered returns what one message to an agent costs on a new table, and how long it takes.
 func (b *bench) metered(ctx context.Context, x a2asrv.AgentExecutor, text string) (u dynamodblocal.Units, took time.Duration, err error) {
 	table, err := b.newTable(ctx)
 	if err != nil {

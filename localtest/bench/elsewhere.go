@@ -41,8 +41,7 @@ func measureElsewhere(ctx context.Context, b *bench, s *section) error {
 	return nil
 }
 
-// lags returns the lags of a subscriber to a task. One that comes too late tries again, with a
-// longer task.
+// lags returns the lags of a task's subscriber. If it comes too late, it tries a longer task.
 func (b *bench) lags(ctx context.Context, system *system) (all []float64, err error) {
 	r, err := system.run(ctx, 2)
 	if err != nil {
@@ -69,14 +68,14 @@ func (b *bench) lags(ctx context.Context, system *system) (all []float64, err er
 		if subscriber != nil {
 			subscriber.Close()
 		}
-		if ctx.Err() != nil || err == io.EOF && len(all) > n/2 {
+		if ctx.Err() != nil || errors.Is(err, io.EOF) && len(all) > n/2 {
 			return all, ctx.Err()
 		}
 	}
 	return nil, errors.New("subscribers come too late")
 }
 
-// begin opens the stream of an order, and returns it with the id of the task after its first event.
+// begin opens the stream of an order, and reads the task's id from its first event.
 func (r *running) begin(ctx context.Context, o load.Order) (s *client.Stream, id string, err error) {
 	if s, err = r.open(ctx, o); err != nil {
 		return nil, "", err
@@ -95,7 +94,7 @@ func (r *running) begin(ctx context.Context, o load.Order) (s *client.Stream, id
 	return s, body.Result.Task.ID, nil
 }
 
-// subscribe asks for the events of a task, with lastEventID for those after it.
+// subscribe asks for a task's events: all, or those after lastEventID.
 func (r *running) subscribe(ctx context.Context, id string, lastEventID ...string) (*client.Stream, error) {
 	var headers []string
 	for _, last := range lastEventID {
@@ -104,7 +103,7 @@ func (r *running) subscribe(ctx context.Context, id string, lastEventID ...strin
 	return client.Open(ctx, r.url, "SubscribeToTask", fmt.Sprintf(`{"id":%q}`, id), headers...)
 }
 
-// next returns the next event, whole tasks left out, that was made after some time.
+// next returns the next event that was made after a time. It passes over whole tasks.
 func next(s *client.Stream, after time.Time) (sse.Event, error) {
 	for {
 		e, err := s.Next()
@@ -114,7 +113,6 @@ func next(s *client.Stream, after time.Time) (sse.Event, error) {
 	}
 }
 
-// holder returns the id of the one instance that has an invocation.
 func (r *running) holder() (id string, err error) {
 	for _, i := range r.agent.Instances() {
 		if i.State == emulator.Busy && id == "" {
@@ -126,7 +124,7 @@ func (r *running) holder() (id string, err error) {
 	return id, err
 }
 
-// resume returns how long a client waits that comes back after the death of its instance.
+// resume returns how long a client waits when it comes back after its instance has died.
 func (b *bench) resume(ctx context.Context) (took time.Duration, err error) {
 	r, err := b.named(dynamoName).run(ctx, 2)
 	if err != nil {
@@ -144,7 +142,7 @@ func (b *bench) resume(ctx context.Context) (took time.Duration, err error) {
 		}
 	}
 	original.Close()
-	time.Sleep(300 * time.Millisecond) // the run goes on: these events are missed
+	time.Sleep(300 * time.Millisecond) // these events are missed
 	holder, err := r.holder()
 	if err := errors.Join(err, r.agent.Kill(holder)); err != nil {
 		return 0, err
@@ -159,7 +157,7 @@ func (b *bench) resume(ctx context.Context) (took time.Duration, err error) {
 	return e.At.Sub(begin), err
 }
 
-// measureRecovery measures what the death of an instance costs a run.
+// measureRecovery measures what a run loses when its instance dies.
 func measureRecovery(ctx context.Context, b *bench, s *section) error {
 	s.title = "Taken over"
 	s.text = "From the death of the instance that runs a task to the next event at a subscriber: the lease that has to end lasts 15 s."
@@ -173,8 +171,7 @@ func measureRecovery(ctx context.Context, b *bench, s *section) error {
 	})
 }
 
-// takeover kills the instance that runs a task, and returns how long a subscriber waits for the
-// next event.
+// takeover kills a task's instance. It returns how long a subscriber waits for an event.
 func (b *bench) takeover(ctx context.Context) (time.Duration, error) {
 	r, err := b.startStack(ctx)
 	if err != nil {
@@ -198,7 +195,7 @@ func (b *bench) takeover(ctx context.Context) (time.Duration, error) {
 	if _, err := next(subscriber, time.Time{}); err != nil {
 		return 0, err
 	}
-	time.Sleep(rand.N(5 * time.Second)) // at any moment of the lease's renewals
+	time.Sleep(rand.N(5 * time.Second)) // any moment between two renewals
 	if err := r.agent.Kill(holder); err != nil {
 		return 0, err
 	}

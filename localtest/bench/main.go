@@ -1,16 +1,15 @@
-// Command bench measures this project beside what a user would take instead, and beside the limit:
-// a Lambda handler that only encodes and writes. All of it in one run on one machine, by the same
+// Command bench compares this project with what else a user could take, and with the limit: a
+// Lambda handler that only encodes and writes. All is measured in one run on one machine, by one
 // client. Run it in the repository, on Linux, on a machine that does nothing else:
 //
 //	go run ./localtest/bench
 //
-// It leaves all figures (results.md), the samples (samples.json) and a plot (length.svg) in
-// localtest/bench/results, and prints at the end which of the targets hold.
+// It writes all figures (results.md), the samples (samples.json) and a plot (length.svg) to
+// localtest/bench/results. In the end it prints which targets hold.
 //
-// To read it, begin with the list of measurements (bench.go): each is a function that adds samples
-// to a section. What it measures are systems (systems.go), all run from one program
-// (internal/function) with one agent (internal/load). Whatever is made of the samples is in
-// report.go.
+// To read it, begin with the measurements (bench.go): each is a function that adds samples to a
+// section. They measure systems (systems.go), which all run from one program (internal/function)
+// with one agent (internal/load). report.go makes the tables of the samples.
 package main
 
 import (
@@ -24,7 +23,6 @@ import (
 	"syscall"
 )
 
-// config is what the command line says.
 type config struct {
 	effort effort
 	out    string // directory of the results
@@ -54,13 +52,12 @@ func main() {
 	}
 }
 
-// measure measures, writes the results, and prints the targets to out.
 func measure(ctx context.Context, c config, progress, out io.Writer) error {
 	chosen, err := choose(c.only)
 	if err != nil {
 		return err
 	}
-	if c.page != "" { // better now than after all the measuring
+	if c.page != "" { // before all the measuring
 		if _, _, err := splitPage(c.page); err != nil {
 			return err
 		}

@@ -18,11 +18,10 @@ import (
 
 const (
 	pageName = "page"
-	longTask = 50.0 // ms from which on a task is long: https://www.w3.org/TR/longtasks-1/
+	longTask = 50.0 // ms; a longer task is long: https://www.w3.org/TR/longtasks-1/
 )
 
-// measurePage measures what the page costs its reader's browser, by the browser's own trace:
-// Chromium's, without a head.
+// measurePage measures what the page costs its reader's browser, by the trace of headless Chromium.
 func measurePage(ctx context.Context, b *bench, s *section) error {
 	s.title = "The page"
 	s.text = fmt.Sprintf("An answer of %s chunks of Markdown, 200 a second, shown as it comes; one of %s chunks as fast as it comes; and that "+
@@ -76,7 +75,8 @@ func measurePage(ctx context.Context, b *bench, s *section) error {
 	return nil
 }
 
-// trace gathers what the browser says of its own work: https://chromedevtools.github.io/devtools-protocol/tot/Tracing/
+// trace gathers what the browser says about its own work:
+// https://chromedevtools.github.io/devtools-protocol/tot/Tracing/
 type trace struct {
 	mu     sync.Mutex
 	events []traceEvent
@@ -109,9 +109,8 @@ func (t *trace) listen(event any) {
 	}
 }
 
-// run runs a script on the page or, if it is empty, reloads the page. It returns how long it takes
-// until the page shows that the task has ended, and the longest task of the page's main thread
-// meanwhile, in ms.
+// run runs a script on the page or, without a script, reloads it. It returns the time in ms until
+// the page shows the end of the task, and the longest task of its main thread.
 func (t *trace) run(ctx context.Context, script string) (whole, longest float64, err error) {
 	t.mu.Lock()
 	t.events = nil
@@ -167,7 +166,7 @@ func (t *trace) run(ctx context.Context, script string) (whole, longest float64,
 	return whole, longest, err
 }
 
-// switched begins the trace, or ends it.
+// switched begins or ends the trace.
 func (t *trace) switched(ctx context.Context, on bool) error {
 	return chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, _ *chromedp.Target) (err error) {
 		if on {

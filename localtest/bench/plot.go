@@ -10,14 +10,13 @@ import (
 	"strings"
 )
 
-// plot is a drawing of lines over a plane. The scales are logarithmic, so values must be above 0.
+// plot draws lines over a plane. Both scales are logarithmic, so values must be above 0.
 type plot struct {
 	title string
 	x, y  string // labels of the axes, with units
 	lines []line
 }
 
-// line is a system's values.
 type line struct {
 	name   string       // the system's
 	points [][2]float64 // x and y, by ascending x
@@ -33,13 +32,12 @@ const (
 	planeSize  = 320 // height of the plane of lines
 )
 
-// style draws on white and on dark backgrounds, whichever the reader has.
+// style draws on white and on dark backgrounds, as the reader prefers.
 const style = `text{font:12px system-ui,sans-serif;fill:#57606a}.title{font-size:14px;font-weight:600}` +
 	`.grid{stroke:#8b949e;stroke-opacity:.3}.ours{stroke:#0969da;fill:#0969da}.limit{stroke:#bc4c00;fill:#bc4c00}.peer{stroke:#8b949e;fill:#8b949e}` +
 	`path{fill:none!important;stroke-width:2}circle{stroke:none!important}.http{stroke-dasharray:5 3}text.ours,text.limit,text.peer{stroke:none}text.peer{fill:#57606a}` +
 	`@media(prefers-color-scheme:dark){text,text.peer{fill:#9ea7b3}.ours{stroke:#58a6ff;fill:#58a6ff}.limit{stroke:#f0883e;fill:#f0883e}}`
 
-// class is how the line is drawn.
 func (l line) class() string {
 	kind := "peer"
 	switch {
@@ -66,7 +64,6 @@ func (a axis) at(v float64) float64 {
 	return a.from + (math.Log10(v)-a.low)/(a.high-a.low)*(a.to-a.from)
 }
 
-// ticks returns the powers of ten on the axis.
 func (a axis) ticks() (ticks []float64) {
 	for e := math.Ceil(a.low); e <= a.high; e++ {
 		ticks = append(ticks, math.Pow(10, e))
@@ -74,7 +71,6 @@ func (a axis) ticks() (ticks []float64) {
 	return ticks
 }
 
-// svg draws the plot.
 func (p *plot) svg() []byte {
 	var b bytes.Buffer
 	const height = plotTop + axisHeight + planeSize
@@ -100,7 +96,7 @@ func (p *plot) svg() []byte {
 	}
 	text(&b, margin, plotTop-6, "", "start", p.y)
 
-	// The names are at the ends of the lines, moved down where they would cover each other.
+	// The names are at the ends of the lines, and move down where they would cover each other.
 	ends := slices.Clone(p.lines)
 	last := func(l line) [2]float64 { return l.points[len(l.points)-1] }
 	slices.SortStableFunc(ends, func(l, m line) int { return cmp.Compare(last(m)[1], last(l)[1]) })
@@ -121,7 +117,6 @@ func (p *plot) svg() []byte {
 	return b.Bytes()
 }
 
-// text writes a text with its class and anchor.
 func text(b *bytes.Buffer, x, y float64, class, anchor, s string) {
 	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" class="%s" text-anchor="%s">%s</text>`+"\n", x, y, class, anchor, html.EscapeString(s))
 }

@@ -14,14 +14,13 @@ import (
 	"time"
 )
 
-// report is the outcome of a run.
 type report struct {
 	Made     string     `json:"made"`
 	LeftOut  []string   `json:"leftOut"`
 	Sections []*section `json:"sections"`
 }
 
-// section is what the report has of a measurement.
+// section is the part of the report that a measurement writes.
 type section struct {
 	Name  string `json:"name"` // the measurement's
 	title string
@@ -33,7 +32,7 @@ type section struct {
 	Series []*series `json:"series"`
 }
 
-// series are the samples of one quantity of a system, as they were taken.
+// series are a system's samples of one quantity, in the order in which they were taken.
 type series struct {
 	System string    `json:"system"`
 	What   string    `json:"what"`
@@ -41,7 +40,6 @@ type series struct {
 	Values []float64 `json:"values"`
 }
 
-// add adds samples.
 func (s *section) add(system, what, unit string, values ...float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,7 +60,7 @@ func (s *section) find(system, what string) *series {
 	return nil
 }
 
-// median returns the median of the samples of a quantity, or 0 if there are none.
+// median is 0 for a quantity without samples.
 func (s *section) median(system, what string) float64 {
 	if one := s.find(system, what); one != nil {
 		return percentile(one.Values, 50)
@@ -70,7 +68,7 @@ func (s *section) median(system, what string) float64 {
 	return 0
 }
 
-// table returns all quantities, one after the other, each of all systems.
+// table has a row for each quantity of each system.
 func (s *section) table() string {
 	rows := [][]string{{"", "", "p50", "p99", "× the limit", "a2a-go ÷ this"}}
 	var done []string
@@ -110,7 +108,6 @@ func made(e effort) string {
 		time.Now().UTC().Format(time.DateOnly), e.name, cpu, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 }
 
-// legend says what the systems are.
 const legend = "- *limit*: a Lambda handler (`lambdaurl`) that only encodes each event, and writes together what has gathered while " +
 	"the write before was under way; it stores nothing\n" +
 	"- *a2a-go*: the Go SDK's own server (2.4.0), in memory; *tutorial's Python*: its server (a2a-sdk 0.2.8, uvicorn), in memory\n" +
@@ -127,7 +124,7 @@ func (r *report) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	// A series a line, so that a change of one shows as such.
+	// A line for each series, so that a diff shows which has changed.
 	data = []byte(strings.ReplaceAll(string(data), `{"system"`, "\n"+`{"system"`) + "\n")
 	files := map[string][]byte{"samples.json": data, "results.md": []byte(r.markdown())}
 	for _, s := range r.Sections {
@@ -143,7 +140,7 @@ func (r *report) write(dir string) error {
 	return nil
 }
 
-// markdown returns all results, for a file beside the plot and the samples.
+// markdown returns all results, for a file next to the plot and the samples.
 func (r *report) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Results\n\n%s. [All samples](samples.json).\n\n"+legend, r.Made)
@@ -166,7 +163,7 @@ func (r *report) markdown() string {
 	return b.String()
 }
 
-// performance is the document that has a summary, by its path from the root of the repository.
+// performance is the document with a summary: its path from the root of the repository.
 const performance = "docs/performance.md"
 
 // The summary is between these lines.
@@ -175,7 +172,7 @@ const (
 	pageEnd   = "<!-- bench: end -->"
 )
 
-// summarySystems are the columns of the summary, and summaryRows its rows: medians of samples.
+// summarySystems are the summary's columns, and summaryRows its rows: medians of samples.
 var (
 	summarySystems = []string{limitName, peerName, memoryName, dynamoName}
 	summaryRows    = []struct{ title, section, what string }{
@@ -189,7 +186,7 @@ var (
 	}
 )
 
-// summary returns the most important results, for a document. dir is the way to all results.
+// summary returns the most important results for a document, with a link to all of them, in dir.
 func (r *report) summary(dir string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s. Medians; –: a system does not have that, or takes too long. [All results](%s).\n\n",
@@ -220,7 +217,7 @@ func (r *report) summary(dir string) string {
 	return b.String()
 }
 
-// section returns the section of a measurement: an empty one if it was not measured.
+// section returns the section of a measurement, or an empty one if it was not measured.
 func (r *report) section(name string) *section {
 	for _, s := range r.Sections {
 		if s.Name == name {
@@ -230,7 +227,7 @@ func (r *report) section(name string) *section {
 	return new(section)
 }
 
-// rewrite replaces the summary in a document by the summary of these results, which are in dir.
+// rewrite replaces a document's summary with the summary of these results, which are in dir.
 func (r *report) rewrite(page, dir string) error {
 	before, after, err := splitPage(page)
 	if err != nil {
@@ -245,7 +242,7 @@ func (r *report) rewrite(page, dir string) error {
 	return os.WriteFile(page, []byte(before+"\n\n"+r.summary(filepath.ToSlash(way))+"\n"+after), 0o644)
 }
 
-// splitPage returns what is before and after the summary in a document, with the marking lines.
+// splitPage returns what stands before and after a document's summary, with the marking lines.
 func splitPage(page string) (before, after string, err error) {
 	text, err := os.ReadFile(page)
 	if err != nil {

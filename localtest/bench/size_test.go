@@ -3,18 +3,17 @@ package main
 import (
 	"archive/zip"
 	"bytes"
-	"errors"
 	"os"
 	"path"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/emulator"
 )
 
-// TestSizes holds the functions to the size of their zip, x86_64, which Lambda fetches and unpacks
-// before each cold start. A budget is a tenth above what was measured, for other versions of Go.
-// What it is for: a package that is in a binary only because another one imports it, such as gRPC,
-// is half of one.
+// TestSizes holds the functions to the size of their zip for x86_64, which Lambda fetches and
+// unpacks before each cold start. A budget is the measured size and a tenth, for other versions of
+// Go. It shows when an import brings in a large package: gRPC would be half of a binary.
 func TestSizes(t *testing.T) {
 	for pkg, budget := range map[string]float64{ // MB of 10⁶ bytes
 		"functions/agent":   6.2,
@@ -25,9 +24,7 @@ func TestSizes(t *testing.T) {
 		t.Run(path.Base(pkg), func(t *testing.T) {
 			t.Parallel()
 			binary, err := emulator.Build(t.Context(), "a2alambda/"+pkg)
-			if err != nil {
-				t.Fatal(err)
-			}
+			localtest.Must(t, err)
 			plain, zipped := sizes(t, binary)
 			t.Logf("%.1f MB, zip %.2f MB", plain, zipped)
 			if zipped > budget || zipped > plain || zipped < 1 {
@@ -37,22 +34,16 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// sizes returns the size of a file, and of a zip with it, in MB of 10⁶ bytes.
+// sizes returns the size of a file, and of a zip that contains it, in MB of 10⁶ bytes.
 func sizes(t *testing.T, path string) (plain, zipped float64) {
 	t.Helper()
 	file, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	var out bytes.Buffer
 	z := zip.NewWriter(&out)
 	w, err := z.Create("bootstrap")
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	_, err = w.Write(file)
-	if err := errors.Join(err, z.Close()); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err, z.Close())
 	return float64(len(file)) / 1e6, float64(out.Len()) / 1e6
 }

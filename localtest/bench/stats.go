@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// percentile returns the least of the samples that p percent of them don't exceed (nearest rank),
-// or 0 if there are none.
+// percentile returns the smallest sample that at least p percent of the samples do not exceed
+// (nearest rank). It is 0 without samples.
 func percentile(samples []float64, p float64) float64 {
 	if len(samples) == 0 {
 		return 0
@@ -22,7 +22,7 @@ func percentile(samples []float64, p float64) float64 {
 // ms returns a duration in milliseconds, to the microsecond.
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// figure writes a number for people: two digits, or all that are before the point.
+// figure writes a number for people: with two digits, or all digits before the point.
 func figure(v float64) string {
 	switch digits := math.Floor(math.Log10(math.Abs(v))); {
 	case v == 0:
@@ -39,7 +39,7 @@ func figure(v float64) string {
 	return s
 }
 
-// ratio writes a / b. One that is 0 was not measured.
+// ratio writes a / b. A value of 0 was not measured.
 func ratio(a, b float64) string {
 	if a == 0 || b == 0 {
 		return none
@@ -47,7 +47,7 @@ func ratio(a, b float64) string {
 	return figure(a/b) + "×"
 }
 
-// none is in a cell that has no value.
+// none fills a cell without a value.
 const none = "–"
 
 // table writes a Markdown table. The first column is text, the others are figures.

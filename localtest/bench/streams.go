@@ -14,7 +14,6 @@ import (
 	"a2alambda/localtest/client"
 )
 
-// open sends an order, which is answered with a stream.
 func (r *running) open(ctx context.Context, o load.Order) (*client.Stream, error) {
 	if r.legacy {
 		return client.Open(ctx, r.url, "message/stream", fmt.Sprintf(
@@ -24,9 +23,8 @@ func (r *running) open(ctx context.Context, o load.Order) (*client.Stream, error
 		`{"message":{"role":"ROLE_USER","messageId":%q,"parts":[{"text":%q}]}}`, rand.Text(), o))
 }
 
-// stream sends an order and reads the stream to its end, which must bring all events. It returns
-// how long the first event and the whole stream took, from the request on. Each event is passed to
-// seen, if set.
+// stream sends an order, passes each event to seen, if set, and reads to the end, which must bring
+// all events. It returns how long the first event and the whole stream took from the request on.
 func (r *running) stream(ctx context.Context, o load.Order, seen func(sse.Event)) (first, whole time.Duration, err error) {
 	begin := time.Now()
 	s, err := r.open(ctx, o)
@@ -38,9 +36,9 @@ func (r *running) stream(ctx context.Context, o load.Order, seen func(sse.Event)
 	for n := 0; ; n++ {
 		e, err := s.Next()
 		switch {
-		case err == io.EOF && n == o.Events && strings.Contains(strings.ToLower(last.Data), "completed"):
+		case errors.Is(err, io.EOF) && n == o.Events && strings.Contains(strings.ToLower(last.Data), "completed"):
 			return first, time.Since(begin), nil
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return 0, 0, fmt.Errorf("order %v got %d events, the last being %s", o, n, last.Data)
 		case err != nil:
 			return 0, 0, err
@@ -53,16 +51,15 @@ func (r *running) stream(ctx context.Context, o load.Order, seen func(sse.Event)
 	}
 }
 
-// isTask reports whether the event is a whole task, which repeats what earlier events have brought.
+// isTask reports whether the event is a whole task, which repeats earlier events.
 func isTask(e sse.Event) bool { return strings.Contains(e.Data, `"task":{`) }
 
-// delay returns how much later than it was made an event has come.
+// delay returns the time from when an event was made to now.
 func delay(e sse.Event) (time.Duration, bool) {
 	made, ok := load.Stamp(e.Data)
 	return e.At.Sub(made), ok && !isTask(e)
 }
 
-// measureFirst measures the first event and the end of short streams.
 func measureFirst(ctx context.Context, b *bench, s *section) error {
 	s.title = "First byte and whole stream"
 	s.text = "Six events, as many as the tutorial's task has, streamed to one client or to several at once, each of which asks again when " +
@@ -93,8 +90,7 @@ func measureFirst(ctx context.Context, b *bench, s *section) error {
 	return nil
 }
 
-// measureLength measures streams of several lengths, each in a process that has done nothing before
-// but warm up.
+// measureLength measures streams of several lengths, each in a process that has only warmed up.
 func measureLength(ctx context.Context, b *bench, s *section) error {
 	s.title = "Long streams"
 	s.text = "Events as fast as the agent can make them: statuses with a text of 100 bytes. From the request to the end of the stream."
@@ -102,8 +98,8 @@ func measureLength(ctx context.Context, b *bench, s *section) error {
 	tooLong := map[*system]bool{}
 	for i, length := range b.lengths {
 		err := b.inTurn(ctx, b.rounds, func(system *system) error {
-			// No system gets faster with the length: a stream that would be too long at the pace
-			// before is not tried.
+			// No system gets faster with the length: leave out a stream that would take too long at
+			// the pace of the one before.
 			if i > 0 && s.median(system.name, what(b.lengths[i-1]))*float64(length/b.lengths[i-1]) > ms(b.patience) {
 				tooLong[system] = true
 			}

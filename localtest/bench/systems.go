@@ -25,21 +25,19 @@ const (
 	memoryName = "a2alambda, memory"
 	dynamoName = "a2alambda, DynamoDB Local"
 
-	// byHTTP ends the name of a system that is a server, without a Lambda.
+	// byHTTP ends the name of a system that is a server, without Lambda.
 	byHTTP = ", HTTP"
-	// slower ends the name of a system each of whose calls to the store takes 5 ms longer.
+	// slower ends the name of a system whose calls to the store take 5 ms longer each.
 	slower = " + 5 ms"
 )
 
-// system is something to measure.
 type system struct {
 	name   string
 	legacy bool // speaks 0.3
 	start  func(ctx context.Context) (*running, error)
 }
 
-// systems returns the systems in the order of the tables. Without a Python the tutorial's is not
-// among them.
+// systems returns the systems in the order of the tables. The tutorial's needs a Python.
 func systems(b *bench, python string) []*system {
 	function := func(env ...string) func(context.Context) (*running, error) {
 		return func(context.Context) (*running, error) {
@@ -79,7 +77,7 @@ func systems(b *bench, python string) []*system {
 	return all
 }
 
-// named returns the system with the name, which is one that there always is.
+// named returns the system with the name, which must exist.
 func (b *bench) named(name string) *system {
 	for _, s := range b.systems {
 		if s.name == name {
@@ -89,7 +87,7 @@ func (b *bench) named(name string) *system {
 	panic("there is no system " + name)
 }
 
-// running is a system that runs. The caller must close it.
+// running is a system at work. The caller must close it.
 type running struct {
 	url    string
 	legacy bool
@@ -104,7 +102,7 @@ func (s *system) run(ctx context.Context, clients int) (*running, error) {
 		return nil, err
 	}
 	r.legacy = s.legacy
-	// Streams, as many at once, until there are instances for that.
+	// As many streams at once as there are clients, until each has an instance.
 	for i := 0; i < 3 || r.agent != nil && len(r.agent.Instances()) < clients; i++ {
 		if err := together(clients, func() error {
 			_, _, err := r.stream(ctx, load.Order{Events: 2, EveryMS: 20}, nil)
@@ -117,7 +115,7 @@ func (s *system) run(ctx context.Context, clients int) (*running, error) {
 	return r, nil
 }
 
-// together calls f n times at once.
+// together calls f n times, all at once.
 func together(n int, f func() error) error {
 	var group errgroup.Group
 	for range n {
@@ -126,7 +124,7 @@ func together(n int, f func() error) error {
 	return group.Wait()
 }
 
-// serve serves a function until it is closed, which calls end.
+// serve serves a function until it is closed. Close then calls end.
 func serve(f *emulator.Emulator, end func() error) *running {
 	s := httptest.NewServer(f)
 	return &running{url: s.URL, agent: f, close: func() {
@@ -136,7 +134,7 @@ func serve(f *emulator.Emulator, end func() error) *running {
 	}}
 }
 
-// startStack starts this project as it is deployed: agent and worker, on a table of DynamoDB Local.
+// startStack starts this project as it is deployed: agent and worker, on a table in DynamoDB Local.
 func (b *bench) startStack(ctx context.Context, env ...string) (*running, error) {
 	table, err := b.newTable(ctx)
 	if err != nil {
@@ -145,7 +143,7 @@ func (b *bench) startStack(ctx context.Context, env ...string) (*running, error)
 	s, err := stack.Start(stack.Config{
 		Agent:    emulator.Config{Binary: b.binary, Env: append(env, "MODE=dynamodb"), Log: b.log},
 		Worker:   emulator.Config{Binary: b.binary, Env: []string{"MODE=worker"}, Log: b.log},
-		Sweeper:  emulator.Config{Binary: b.binary}, // is not invoked
+		Sweeper:  emulator.Config{Binary: b.binary}, // never invoked
 		Invoke:   emulator.LambdaConfig{Log: b.log},
 		DynamoDB: b.engine.Endpoint, Table: table,
 	})
@@ -155,16 +153,15 @@ func (b *bench) startStack(ctx context.Context, env ...string) (*running, error)
 	return serve(s.Agent, s.Close), nil
 }
 
-// newTable makes a table in DynamoDB Local.
 func (b *bench) newTable(ctx context.Context) (string, error) {
 	name := "tasks-" + rand.Text()
 	return name, dynamolog.CreateTable(ctx, b.engine.Client(), name)
 }
 
-// startServer starts a server, which inherits its listener as file 3, and returns when it answers.
+// startServer starts a server that inherits its listener as file 3. It returns when that answers.
 func startServer(ctx context.Context, cmd *exec.Cmd) (*running, error) {
-	// Not by multipath TCP, which Go would ask for: asyncio would leave Nagle's algorithm on, and
-	// seem slow by 40 ms.
+	// Plain TCP, not Go's default of multipath TCP: with that, asyncio leaves Nagle's algorithm on,
+	// and every answer takes 40 ms more.
 	var plain net.ListenConfig
 	plain.SetMultipathTCP(false)
 	l, err := plain.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -172,7 +169,7 @@ func startServer(ctx context.Context, cmd *exec.Cmd) (*running, error) {
 		return nil, err
 	}
 	file, err := l.(*net.TCPListener).File()
-	l.Close() // when the server ends, nobody listens there any more
+	l.Close() // when the server ends, nobody may listen there
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,7 @@ package main
 
 import "fmt"
 
-// targets says which targets were reached. One whose quantities were not measured is not among
-// them.
+// targets says which targets were reached. It leaves out a target that was not measured.
 func (r *report) targets() (all []string) {
 	add := func(text string, a, b, most, least float64) {
 		outcome := "**missed**: "

@@ -1,4 +1,4 @@
-// Package browser has a browser use the agent's page: Chromium, without a window, by keyboard.
+// Package browser tests the agent's page in a browser: headless Chromium, used by keyboard.
 package browser
 
 import (
@@ -23,22 +23,21 @@ import (
 	"a2alambda/localtest/client"
 )
 
-// browser is a tab of headless Chromium, used by keyboard.
 type browser struct {
 	t   *testing.T
 	ctx context.Context
 
 	mu       sync.Mutex
 	requests []*network.Request
-	// faults is what the page wrote to the console, and what the browser did: exceptions, refused by the policy, failed requests.
+	// faults are the page's errors on the console, and the browser's: exceptions, what the policy
+	// refused, failed requests.
 	faults  []string
-	changes int // of the network, which a request did not survive
+	changes int // changes of the network that ended a request
 }
 
-// browsers are the tests that may have one at the same time: each keeps a processor busy.
+// browsers limits how many tests have a browser at once, because each keeps a processor busy.
 var browsers = make(chan struct{}, 2)
 
-// newBrowser starts the browser of a test, when there is room for it.
 func newBrowser(t *testing.T) *browser {
 	t.Helper()
 	browsers <- struct{}{}
@@ -46,7 +45,7 @@ func newBrowser(t *testing.T) *browser {
 	return startBrowser(t)
 }
 
-// visit starts the browser of a test, which shows the agent at a URL, with the focus where messages are written.
+// visit starts a test's browser, which shows the agent at a URL. The focus is on the message box.
 func visit(t *testing.T, url string) *browser {
 	t.Helper()
 	b := newBrowser(t)
@@ -55,13 +54,13 @@ func visit(t *testing.T, url string) *browser {
 	return b
 }
 
-// another starts one more, with nothing in it that the first one knows.
+// another starts one more browser, which shares nothing with the first one.
 func (b *browser) another() *browser {
 	b.t.Helper()
 	return startBrowser(b.t)
 }
 
-// A browser that has not started after so long never does: now and then one hangs on a busy machine.
+// A browser that has not started by then never does: on a busy machine one sometimes hangs.
 const (
 	startWithin = time.Minute
 	starts      = 3
@@ -80,9 +79,10 @@ func startBrowser(t *testing.T) *browser {
 	for try := 1; ; try++ {
 		b := &browser{t: t}
 		ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-		b.ctx, _ = chromedp.NewContext(ctx, chromedp.WithListener(b.listen)) // it ends with ctx
+		b.ctx, _ = chromedp.NewContext(ctx, chromedp.WithListener(b.listen)) // ends with ctx
 		started := make(chan error, 1)
-		go func() { started <- chromedp.Do(b.ctx) }() // the tab lives as long as the context that it is opened with
+		// The tab lives as long as the context with which it is opened.
+		go func() { started <- chromedp.Do(b.ctx) }()
 		var err error
 		select {
 		case err = <-started:
@@ -101,22 +101,21 @@ func startBrowser(t *testing.T) *browser {
 	}
 }
 
-// tab opens another tab of the browser, in front.
+// tab opens another tab in front.
 func (b *browser) tab() *browser {
 	b.t.Helper()
 	other := &browser{t: b.t}
 	var cancel context.CancelFunc
 	other.ctx, cancel = chromedp.NewContext(b.ctx, chromedp.WithListener(other.listen), chromedp.WithNewWindow(false))
 	b.t.Cleanup(cancel)
-	if err := chromedp.Do(other.ctx); err != nil {
-		b.t.Fatal(err)
-	}
+	localtest.Must(b.t, chromedp.Do(other.ctx))
 	other.do(chromedp.EmulateViewport(1280, 900))
 	return other
 }
 
-// networkChanged is what the browser says of a request that it gives up because this machine has got, or lost, a network interface or an
-// address, as when a container starts. It is no fault of the page, which asks again.
+// networkChanged is the browser's error when it gives up a request because this machine has got or
+// lost a network interface or an address, as when a container starts. The page is not at fault: it
+// asks again.
 const networkChanged = "net::ERR_NETWORK_CHANGED"
 
 func (b *browser) listen(event any) {
@@ -146,14 +145,14 @@ func jsonOf(v any) string {
 	return string(data)
 }
 
-// changed reports whether the page had to ask again, or to take a stream up again, because of this machine.
+// changed reports whether the page had to ask again, or resume a stream, because of this machine.
 func (b *browser) changed() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.changes > 0
 }
 
-// takeFaults returns the faults since the last time.
+// takeFaults returns the faults since the last call.
 func (b *browser) takeFaults() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -162,7 +161,7 @@ func (b *browser) takeFaults() []string {
 	return faults
 }
 
-// checkClean checks that the page was at no fault, and asked for nothing elsewhere.
+// checkClean checks that the page had no fault, and sent requests only to the base URL.
 func (b *browser) checkClean(base string) {
 	b.t.Helper()
 	if faults := b.takeFaults(); len(faults) > 0 {
@@ -171,7 +170,6 @@ func (b *browser) checkClean(base string) {
 	b.checkRequests(base)
 }
 
-// checkRequests checks that all requests of the page went to the base URL.
 func (b *browser) checkRequests(base string) {
 	b.t.Helper()
 	b.mu.Lock()
@@ -186,7 +184,7 @@ func (b *browser) checkRequests(base string) {
 	}
 }
 
-// sent returns the values that a header had in requests with the text in their body.
+// sent returns the values of a header in the requests with the text in their body.
 func (b *browser) sent(header, text string) (values []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -204,9 +202,7 @@ func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, client.Patience)
 	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
-		b.t.Fatal(err)
-	}
+	localtest.Must(b.t, chromedp.Do(ctx, steps...))
 }
 
 // open opens the page at the URL, and waits until it shows an agent.
@@ -216,7 +212,7 @@ func (b *browser) open(url string) {
 	b.wait(`document.title !== 'A2A agent' && $text('#version')`)
 }
 
-// navigate goes to the URL, however often the network changes under way.
+// navigate goes to the URL. It tries again when the network changes.
 func (b *browser) navigate(url string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, client.Patience)
@@ -232,7 +228,8 @@ func (b *browser) navigate(url string) {
 	}
 }
 
-// reload loads the page again, however often the network changes under way: then the browser shows a page of its own.
+// reload loads the page again. When the network changes, the browser shows a page of its own; then
+// reload tries again.
 func (b *browser) reload() {
 	b.t.Helper()
 	for end := time.Now().Add(client.Patience); ; {
@@ -247,8 +244,8 @@ func (b *browser) reload() {
 	}
 }
 
-// eval evaluates a JavaScript expression, in which $text(selector) is the text that an element shows, and $all(selector) those of all
-// such elements.
+// eval evaluates a JavaScript expression. In it $text(selector) is the text that an element shows,
+// and $all(selector) the texts of all such elements.
 func eval[T any](b *browser, expression string) T {
 	b.t.Helper()
 	value, err := evaluate[T](b, expression)
@@ -269,7 +266,6 @@ func evaluate[T any](b *browser, expression string) (T, error) {
 	})()`))
 }
 
-// wait waits until the expression is true.
 func (b *browser) wait(expression string) {
 	b.t.Helper()
 	for end := time.Now().Add(client.Patience); !eval[bool](b, "Boolean("+expression+")"); time.Sleep(10 * time.Millisecond) {
@@ -299,7 +295,6 @@ func (b *browser) becomes(expression, want string) {
 	})
 }
 
-// write types a text at the focus.
 func (b *browser) write(text string) {
 	b.t.Helper()
 	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
@@ -333,7 +328,7 @@ func (b *browser) press(key string, backwards bool) {
 	}))
 }
 
-// send writes a message and sends it with Enter. The box has the focus.
+// send writes a message and sends it with Enter. The focus is on the message box.
 func (b *browser) send(text string) {
 	b.t.Helper()
 	b.equal("document.activeElement.id", `"message"`)
@@ -342,14 +337,14 @@ func (b *browser) send(text string) {
 	b.equal("document.activeElement.value", `""`)
 }
 
-// activate goes to what is called so and presses Enter there.
+// activate moves the focus to the element with this name, and presses Enter.
 func (b *browser) activate(name string, backwards bool) {
 	b.t.Helper()
 	b.focus(name, backwards)
 	b.press("Enter", false)
 }
 
-// focus goes to what is called so, or begins so, with Tab, or backwards with Shift+Tab.
+// focus presses Tab, or backwards Shift+Tab, until the focused element's name begins so.
 func (b *browser) focus(name string, backwards bool) {
 	b.t.Helper()
 	var seen []string
@@ -367,7 +362,7 @@ func (b *browser) focus(name string, backwards bool) {
 	b.t.Fatalf("the keyboard does not get to %q, only to %q", name, seen)
 }
 
-// online has the browser believe that there is a network, or that there is none.
+// online tells the browser whether there is a network.
 func (b *browser) online(is bool) {
 	b.t.Helper()
 	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
@@ -376,7 +371,7 @@ func (b *browser) online(is bool) {
 	}))
 }
 
-// scheme has the page shown in the user's colours: light or dark.
+// scheme switches the user's colours to light or dark.
 func (b *browser) scheme(name string) {
 	b.t.Helper()
 	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {

@@ -5,11 +5,12 @@ import (
 	"net/http"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 )
 
-// TestEventSource has a browser's own EventSource follow a task: it connects again where it is cut, misses nothing, and does not connect
-// for ever once the task has ended.
+// TestEventSource follows a task with a browser's own EventSource: it connects again when it is
+// cut, misses nothing, and stops connecting soon after the task has ended.
 func TestEventSource(t *testing.T) {
 	t.Parallel()
 	paced := newPaced(t)
@@ -19,14 +20,10 @@ func TestEventSource(t *testing.T) {
 
 	sent, err := client.NewStream(client.Send(t.Context(), http.MethodPost, s.URL+"/message:stream",
 		`{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"Stream me a response!"}]}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	defer sent.Close()
 	first, err := sent.Next()
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	id := client.TaskIn(t, first.Data)
 
 	b.equal(fmt.Sprintf(`(() => {
@@ -45,5 +42,5 @@ func TestEventSource(t *testing.T) {
 	b.wait(`source.readyState === EventSource.CLOSED`)
 	b.equal(`seen`, `["1 task","2 statusUpdate","3 statusUpdate","3 task","4 statusUpdate","5 artifactUpdate","6 statusUpdate"]`)
 	b.equal(`connected`, `2`)
-	b.takeFaults() // of the connection that was cut
+	b.takeFaults() // the cut connection's
 }

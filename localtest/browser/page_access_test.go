@@ -12,17 +12,16 @@ import (
 	"a2alambda/localtest"
 )
 
-// rich is an answer with everything in it.
+// rich is an answer with every kind of Markdown.
 const rich = "# Title\n\nSome **bold** text, `code`, and a [link](https://example.com).\n\n- one\n- two\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n" +
 	"```go\nx := 1\n```\n\n> said\n\n---\n\n### More"
 
-// TestPageAccessible has axe-core look at the page in every state, light and dark, wide and narrow: https://github.com/dequelabs/axe-core
+// TestPageAccessible runs axe-core on the page in every state, light and dark, wide and narrow:
+// https://github.com/dequelabs/axe-core
 func TestPageAccessible(t *testing.T) {
 	t.Parallel()
 	script, err := os.ReadFile(localtest.Setup(t, "axe"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	x := newScripted(t)
 	server, base := serveRefusing(t, x)
 	b := newBrowser(t)
@@ -97,7 +96,7 @@ func TestPageAccessible(t *testing.T) {
 	check("nothing there")
 }
 
-// TestPageHeard shows what a screen reader is told: the states, and the answer by sentences.
+// TestPageHeard shows what a screen reader reads out: the states, and the answer by sentences.
 func TestPageHeard(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
@@ -107,7 +106,7 @@ func TestPageHeard(t *testing.T) {
 	for _, piece := range strings.SplitAfter("One two three. Four **five** six. Sev", " ") {
 		x.chunks(t, piece)
 	}
-	// States and sentences that come together are told together.
+	// States and sentences that come together are read out together.
 	b.wait(said + `.at(-1)?.endsWith('Four five six.')`)
 	b.equal(said+`.filter((s) => s !== 'Queued').join(' ')`, `"Sending Working One two three. Four five six."`)
 	x.chunks(t, "en.\n\n```go\na\nb\n```\n\nThe ", "end")
@@ -116,14 +115,15 @@ func TestPageHeard(t *testing.T) {
 	b.becomes(said+`.slice(-3).sort()`, `["And now?","The end","Waits for you"]`)
 	b.equal(`[document.querySelector('#said').ariaLive, document.querySelectorAll('[aria-live], [role=log]').length]`, `["polite",1]`)
 
-	// What was said before is not told again, and what comes then is.
+	// Only what comes now is read out, not what was read out before.
 	b.send("More")
 	x.chunks(t, " of it. ", "New")
 	b.wait(said + `.includes('of it.')`)
 	b.reload()
 	b.wait(`$text('.artifact').endsWith('New')`)
 	b.equal(said, `[]`)
-	// What comes within 100 ms may have been said before. A keep-alive shows that there was a pause.
+	// What comes within 100 ms may have been said before. A keep-alive shows that there was a
+	// pause.
 	b.activate("Raw frames", false)
 	b.wait(`$all('.frames .received').at(-1)?.startsWith(':')`)
 	x.chunks(t, " words.", " Last")
@@ -133,7 +133,7 @@ func TestPageHeard(t *testing.T) {
 	}
 }
 
-// TestPageRightToLeft shows texts in the direction in which they are written.
+// TestPageRightToLeft shows each text in its own writing direction.
 func TestPageRightToLeft(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
@@ -145,7 +145,8 @@ func TestPageRightToLeft(t *testing.T) {
 	b.becomes(directions, `["rtl","rtl","rtl","rtl","rtl","rtl","ltr"]`)
 }
 
-// pale returns the texts on the page whose contrast is less than 4.5 to 1: https://www.w3.org/TR/WCAG22/#contrast-minimum
+// pale returns the texts on the page whose contrast is below 4.5 to 1:
+// https://www.w3.org/TR/WCAG22/#contrast-minimum
 const pale = `(() => {
 	const channels = (color) => color.match(/[\d.]+/g).map(Number);
 	const luminance = (color) => {

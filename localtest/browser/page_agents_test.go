@@ -20,7 +20,7 @@ import (
 	"a2alambda/localtest/client"
 )
 
-// paced takes its steps when it is told to.
+// paced takes a step when the test lets it.
 type paced struct {
 	next chan struct{}
 	end  <-chan struct{} // closed when the test ends
@@ -39,7 +39,6 @@ func (p paced) wait(ctx context.Context) error {
 	}
 }
 
-// step lets n steps be taken.
 func (p paced) step(t *testing.T, n int) {
 	t.Helper()
 	for range n {
@@ -51,7 +50,6 @@ func (p paced) step(t *testing.T, n int) {
 	}
 }
 
-// demo is the demo agent.
 func (p paced) demo() *demoagent.Executor {
 	quick := demoagent.New()
 	quick.Delay = 0
@@ -70,7 +68,6 @@ func (p paced) demo() *demoagent.Executor {
 	}}
 }
 
-// servePage serves an agent and the page on this machine.
 func servePage(t *testing.T, x a2asrv.AgentExecutor) *httptest.Server {
 	host := hosttest.New(new(memlog.Log), x, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	host.Page = page.New()
@@ -79,7 +76,6 @@ func servePage(t *testing.T, x a2asrv.AgentExecutor) *httptest.Server {
 	return s
 }
 
-// teller tells a story, event by event.
 type teller struct{ paced }
 
 func (x teller) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {

@@ -8,15 +8,17 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/chromedp/chromedp"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/stack"
 )
 
-// messages are the texts that the user has said.
+// messages are the user's texts.
 const messages = `$all('.said .parts')`
 
-// TestPageReload shows that a conversation survives: a reload, another tab, another browser find the task at work.
+// TestPageReload shows that a reload, another tab and another browser find the conversation, and
+// the task at work.
 func TestPageReload(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
@@ -47,13 +49,12 @@ func TestPageReload(t *testing.T) {
 		b.becomes(`[`+state+`, $all('.artifact .parts'), $all('.order').at(-1)]`,
 			`["Completed,Completed",["One two"],"Events 1 to 4, in order: none missing, none twice."]`)
 	}
-	// A third tab finds an end that it has not seen.
+	// A third tab finds a final state that it has not seen.
 	last := b.tab()
 	last.open(address)
 	last.becomes(`[`+state+`, $all('.artifact .parts')]`, `["Completed,Completed",["One two"]]`)
 }
 
-// TestPageHistory goes back and forward between conversations.
 func TestPageHistory(t *testing.T) {
 	t.Parallel()
 	agent := newPaced(t)
@@ -79,7 +80,7 @@ func TestPageHistory(t *testing.T) {
 	b.becomes(messages, `["Two"]`)
 	b.becomes(`document.title`, `"Two – Streaming Demo Agent"`)
 
-	// An address that leads nowhere says so.
+	// For an address that leads nowhere, the page says so.
 	b.open(base + "/#context=none")
 	b.becomes(`$text('#opening')`, `"This conversation is not here. It may have expired, or be another caller’s."`)
 	b.navigate("about:blank")
@@ -87,7 +88,7 @@ func TestPageHistory(t *testing.T) {
 	b.becomes(`$text('#opening')`, `"This conversation is not here. It may have expired, or be another caller’s."`)
 }
 
-// TestPageRecent filters the conversations, and pages through them.
+// TestPageRecent filters the list of conversations, and pages through it.
 func TestPageRecent(t *testing.T) {
 	t.Parallel()
 	quick := newPaced(t)
@@ -116,16 +117,14 @@ func TestPageRecent(t *testing.T) {
 	b.becomes(`$all('#recent a')`, `["What should I process?\nwaits for you\n`+eval[string](b, `$text('#recent time')`)+`"]`)
 }
 
-// TestPageKilled ends the instance that runs a task, in the middle of its answer: the page finds the rest of it.
+// TestPageKilled kills the instance that runs a task: the page finds the rest of the answer.
 func TestPageKilled(t *testing.T) {
 	t.Parallel()
 	s, url := stack.New(t, stack.Config{Agent: emulator.Config{Overtime: client.Patience}, Worker: emulator.Config{Overtime: client.Patience}})
 	b := visit(t, url)
 	b.send("Stream me a response!")
 	b.wait(numbers + ` === '1 2'`)
-	if err := s.Agent.Kill(runner(t, s)); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, s.Agent.Kill(runner(t, s)))
 	b.wait(state + ` === 'Completed'`)
 	b.equal(`[$all('.artifact .parts'), `+order+`]`,
 		`[["Your query 'Stream me a response!' has been processed successfully!"],"Events 1 to 6, in order: none missing, none twice."]`)
@@ -134,7 +133,7 @@ func TestPageKilled(t *testing.T) {
 	b.becomes(`[`+numbers+`, `+state+`]`, `["1 2 3 4 5 6","Completed"]`)
 }
 
-// runner waits until one instance of the agent is busy, which runs the task, and returns it.
+// runner waits until one instance of the agent is busy: it runs the task.
 func runner(t *testing.T, s *stack.Stack) string {
 	t.Helper()
 	for end := time.Now().Add(client.Patience); time.Now().Before(end); time.Sleep(time.Millisecond) {

@@ -10,7 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// TestPageMany shows an answer in 20,000 chunks, live and replayed: all of it, once, and no more rows than chunks make.
+// TestPageMany shows 20,000 chunks once, live and replayed, in at most a row per chunk.
 func TestPageMany(t *testing.T) {
 	t.Parallel()
 	const chunks, lines = 20_000, 1000
@@ -41,7 +41,7 @@ func TestPageMany(t *testing.T) {
 	}
 }
 
-// TestPageManyStates shows the newest of a timeline that is too long.
+// TestPageManyStates shows the newest part of a timeline that is too long.
 func TestPageManyStates(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
@@ -58,10 +58,11 @@ func TestPageManyStates(t *testing.T) {
 	b.equal(`[$all('.event').length, `+order+`]`, `[500,"Events 1 to 2002, in order: none missing, none twice."]`)
 }
 
-// TestPageScroll shows that what comes is kept in sight, but that a reader who has scrolled away from it stays.
+// TestPageScroll shows that new text scrolls into view, unless the reader has scrolled away.
 func TestPageScroll(t *testing.T) {
 	t.Parallel()
-	for _, width := range []int64{1280, 360} { // where the conversation scrolls, and where the page does
+	// The conversation scrolls on a wide page, and the whole page on a narrow one.
+	for _, width := range []int64{1280, 360} {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
 			t.Parallel()
 			x := newScripted(t)

@@ -11,11 +11,12 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/localserver"
 )
 
-// loses are the ways in which an answer is lost.
+// loses are the ways to lose an answer.
 var loses = []http.HandlerFunc{
 	func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	func(w http.ResponseWriter, _ *http.Request) { // in the middle
@@ -26,10 +27,10 @@ var loses = []http.HandlerFunc{
 	func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
 }
 
-// losing is how many answers were lost.
+// losing counts the lost answers.
 type losing struct{ answers chan struct{} }
 
-// lose loses the answers to requests with the text in their path or body, each in another way.
+// lose loses the answers to requests with the text in their path or body, in each way in turn.
 func (r *refusing) lose(text string) losing {
 	l := losing{make(chan struct{}, 1000)}
 	r.refuse(text, func(w http.ResponseWriter, req *http.Request) {
@@ -40,7 +41,6 @@ func (r *refusing) lose(text string) losing {
 	return l
 }
 
-// tried waits until an answer has been lost in each way.
 func (l losing) tried(t *testing.T) {
 	t.Helper()
 	for end := time.Now().Add(client.Patience); len(l.answers) < len(loses); time.Sleep(10 * time.Millisecond) {
@@ -50,11 +50,12 @@ func (l losing) tried(t *testing.T) {
 	}
 }
 
-// TestPageLost loses the answers to all that the page reads, one kind after the other: it says so, and mends itself without a click.
+// TestPageLost loses the answers to everything that the page reads, one kind after the other: the
+// page says so, and recovers without a click.
 func TestPageLost(t *testing.T) {
 	t.Parallel()
 	quick := newPaced(t)
-	close(quick.next) // no step waits
+	close(quick.next)
 	server, base := serveRefusing(t, quick.demo())
 	b := newBrowser(t)
 
@@ -72,7 +73,8 @@ func TestPageLost(t *testing.T) {
 	b.focus("Message to the agent", false)
 	b.send("Hello") // goes its way
 	b.wait(state + ` === 'Completed'`)
-	b.becomes(`[$all('#recent .title'), $text('#recent-note').startsWith('The server ')]`, `[["Hello"],true]`) // and hides nothing
+	// And it hides nothing.
+	b.becomes(`[$all('#recent .title'), $text('#recent-note').startsWith('The server ')]`, `[["Hello"],true]`)
 	b.send("Again")
 	b.wait(state + ` === 'Completed,Completed'`)
 	server.refuse("", nil)
@@ -103,15 +105,12 @@ func TestPageLost(t *testing.T) {
 		`["","Completed","Your query 'Again' has been processed successfully!",""]`)
 }
 
-// TestPageLostCard loses the answers to GetExtendedAgentCard.
 func TestPageLostCard(t *testing.T) {
 	t.Parallel()
 	behind, tokens := localserver.StartOIDC(t)
 	token := tokens("alice")
 	to, err := url.Parse(behind)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	server, base := serveRefusingOf(t, httputil.NewSingleHostReverseProxy(to))
 	b := newBrowser(t)
 	b.open(base + "/")
@@ -125,7 +124,7 @@ func TestPageLostCard(t *testing.T) {
 	b.becomes(`[$all('.skill h3').join(), $text('#recent-note')]`, `["Streaming Response Generator,Input Request","None yet."]`)
 }
 
-// TestPageLostCancel loses the answers to CancelTask: before the task is canceled, after, and each time.
+// TestPageLostCancel loses answers to CancelTask: before the task is canceled, after, and always.
 func TestPageLostCancel(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
@@ -142,8 +141,8 @@ func TestPageLostCancel(t *testing.T) {
 	server.refuse("", nil)
 	b.becomes(`[`+state+`, $text('.card .alert')]`, `["Canceled",""]`)
 
-	// The second answer says that the task cannot be canceled, and the page has heard of nothing else. (The second try is perhaps the
-	// browser's own: it repeats a request whose connection it had kept.)
+	// The second answer says that the task cannot be canceled, and the page has read nothing else.
+	// The browser may have made that request: it repeats one whose kept connection has failed.
 	b.activate("New conversation", false)
 	b.send("Two")
 	x.status(t, a2a.TaskStateWorking)

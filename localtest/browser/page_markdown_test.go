@@ -11,10 +11,10 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// answer is what is shown of the last artifact, as elements without attributes.
+// answer is the last artifact as the page shows it: elements without attributes.
 const answer = `[...document.querySelectorAll('.artifact .prose')].at(-1)?.innerHTML.replace(/<(\w+)[^>]*>/g, '<$1>')`
 
-// TestPageMarkdown shows answers as Markdown, and nothing of them as HTML.
+// TestPageMarkdown shows that answers are rendered as Markdown, and never as HTML.
 func TestPageMarkdown(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
@@ -44,7 +44,7 @@ func TestPageMarkdown(t *testing.T) {
 			b.wait(state + `.endsWith('Completed')`)
 			b.equal(answer, jsonText(test.want))
 
-			// In the pieces in which models write, it comes to the same.
+			// In the pieces in which models write, the result is the same.
 			b.send("Again")
 			for piece := range strings.SplitAfterSeq(test.text, "") {
 				x.chunks(t, piece)
@@ -63,13 +63,13 @@ func TestPageMarkdown(t *testing.T) {
 	}
 }
 
-// jsonText is a string as JSON.stringify writes it.
+// jsonText returns a string as JSON.stringify does.
 func jsonText(s string) string {
 	return strings.NewReplacer("\\u003c", "<", "\\u003e", ">", "\\u0026", "&").Replace(jsonOf(s))
 }
 
-// TestPageHalfWritten streams Markdown by the letter. What is on the page never takes back what it was: no marker shows that goes away
-// again, no block becomes another.
+// TestPageHalfWritten streams Markdown letter by letter. The page never takes back what it has
+// shown: no marker appears and goes away, no block becomes another one.
 func TestPageHalfWritten(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
@@ -78,7 +78,7 @@ func TestPageHalfWritten(t *testing.T) {
 	const text = "# Title\n\nSome **bold** and *slanted* and `code` text, a [link](https://example.com) too.\n- one\n- **two**\n\n" +
 		"1. first\n2. second\n\n| a | b |\n|---|---|\n| 1 | **2** |\n\n```go\nx := 1\n```\n\n> said\n\nAn end"
 	x.chunks(t, "")
-	// Each text that the page shows must begin the next one, block by block and kind by kind.
+	// Each text that the page shows must begin the next one, with the same kinds of blocks.
 	eval[chromedp.Void](b, `(() => {
 		const seen = [];
 		const look = () => {
@@ -96,7 +96,7 @@ func TestPageHalfWritten(t *testing.T) {
 	})()`)
 	for i, piece := range strings.SplitAfter(text, "") {
 		x.chunks(t, piece)
-		b.wait(fmt.Sprintf(`$text('.event:last-child .number').endsWith('–%d')`, i+3)) // it is drawn
+		b.wait(fmt.Sprintf(`$text('.event:last-child .number').endsWith('–%d')`, i+3)) // drawn
 	}
 	b.wait(`$text('.artifact').endsWith('An end')`)
 	x.status(t, a2a.TaskStateCompleted)
@@ -108,7 +108,6 @@ func TestPageHalfWritten(t *testing.T) {
 	b.equal(`[...document.querySelector('.artifact .prose').children].map((e) => e.nodeName).join()`, `"H5,P,UL,OL,DIV,DIV,BLOCKQUOTE,P"`)
 }
 
-// TestPageCopy copies a piece of code.
 func TestPageCopy(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
@@ -123,7 +122,7 @@ func TestPageCopy(t *testing.T) {
 	b.becomes(`document.activeElement.value`, `"go run ./functions/agent"`)
 }
 
-// paste pastes what is in the clipboard at the focus.
+// paste pastes the clipboard at the focus.
 func (b *browser) paste() {
 	b.t.Helper()
 	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {

@@ -8,7 +8,8 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// TestPageSending shows a message at once, what becomes of it, and that one that was refused can be sent again, or changed.
+// TestPageSending shows a message at once, and what happens to it. A refused one can be sent again,
+// or changed.
 func TestPageSending(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
@@ -30,7 +31,6 @@ func TestPageSending(t *testing.T) {
 	close(goOn)
 	b.becomes(`[$all('.said'), `+state+`, $text('.card .alert')]`, `[["Hello\nNot sent\nSend again\nEdit"],"Refused","not now (-32602)"]`)
 
-	// Its words can be changed.
 	b.activate("Edit", true)
 	b.becomes(`[$all('.said'), document.activeElement.value]`, `[[],"Hello"]`)
 	b.press("Enter", false)
@@ -51,7 +51,6 @@ func TestPageSending(t *testing.T) {
 	x.status(t, a2a.TaskStateCompleted)
 	b.becomes(`[`+state+`, `+caret+`]`, `["Completed",[false]]`)
 
-	// An answer that is refused leaves the task as it is.
 	b.send("More")
 	x.status(t, a2a.TaskStateInputRequired, "Which?")
 	b.wait(state + ` === 'Completed,Waits for you'`)
@@ -70,10 +69,9 @@ func TestPageSending(t *testing.T) {
 	b.becomes(`[`+state+`, $all('.said').at(-1)]`, `["Completed,Completed","That one\nReceived"]`)
 }
 
-// caret tells of each artifact whether a caret shows where the next chunk will be.
+// caret says for each artifact whether a caret shows where the next chunk goes.
 const caret = `[...document.querySelectorAll('.artifact')].map((e) => getComputedStyle([...e.querySelectorAll('p')].at(-1), '::after').content !== 'none')`
 
-// messageIDs returns the ids of the messages that were sent, in order.
 func (b *browser) messageIDs() (ids []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -88,7 +86,7 @@ func (b *browser) messageIDs() (ids []string) {
 	return ids
 }
 
-// TestPageUnsent reloads the page while the server may have a message or not: it is sent again, and is one task.
+// TestPageUnsent reloads the page while a message is on its way: it is sent again, and is one task.
 func TestPageUnsent(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
@@ -111,7 +109,7 @@ func TestPageUnsent(t *testing.T) {
 	}
 }
 
-// TestPageDraft shows that an example never replaces what somebody has written.
+// TestPageDraft shows that an example never replaces what the user has written.
 func TestPageDraft(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -119,7 +117,7 @@ func TestPageDraft(t *testing.T) {
 	b.activate("Process my request", false)
 	b.equal(`document.activeElement.value`, `"Process my request"`)
 	b.activate("Stream me a response", true)
-	b.equal(`document.activeElement.value`, `"Stream me a response"`) // nobody has written that
+	b.equal(`document.activeElement.value`, `"Stream me a response"`) // not the user's text
 	b.write(" of mine")
 	b.activate("Process my request", true)
 	b.equal(`document.activeElement.value`, `"Stream me a response of mine\nProcess my request"`)

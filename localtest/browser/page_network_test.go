@@ -12,18 +12,26 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// link is what the page says of the connection of its first task.
+// link is what the page says about its first task's connection.
 const link = `$text('.link')`
 
-// TestPageSilence has a connection die without a word: after two and a half keep-alives the page resumes.
-func TestPageSilence(t *testing.T) {
-	t.Parallel()
+// talkOver begins a conversation, whose first two events come over a route.
+func talkOver(t *testing.T) (scripted, *route, *browser) {
+	t.Helper()
 	x := newScripted(t)
 	way := routeTo(t, servePage(t, x).URL)
 	b := visit(t, way.url())
 	b.send("Hello")
 	x.chunks(t, "One ")
 	b.wait(numbers + ` === '1 2'`)
+	return x, way, b
+}
+
+// TestPageSilence lets a connection die unnoticed: after two and a half keep-alives the page
+// resumes.
+func TestPageSilence(t *testing.T) {
+	t.Parallel()
+	x, way, b := talkOver(t)
 	way.die()
 	x.chunks(t, "two")
 	b.wait(numbers + ` === '1 2 3'`)
@@ -33,15 +41,11 @@ func TestPageSilence(t *testing.T) {
 	b.equal(`[$all('.artifact .parts'), `+order+`]`, `[["One two"],"Events 1 to 4, in order: none missing, none twice."]`)
 }
 
-// TestPageAbsence takes the network away, for longer than one would try: the page says so, and goes on when it is back.
+// TestPageAbsence takes the network away for longer than the retries last: the page says so, and
+// goes on when the network is back.
 func TestPageAbsence(t *testing.T) {
 	t.Parallel()
-	x := newScripted(t)
-	way := routeTo(t, servePage(t, x).URL)
-	b := visit(t, way.url())
-	b.send("Hello")
-	x.chunks(t, "One ")
-	b.wait(numbers + ` === '1 2'`)
+	x, way, b := talkOver(t)
 	way.leave()
 	b.becomes(`[`+link+`, `+state+`]`, `["Connection lost. Trying again …","Working"]`)
 	way.refused(t, 7)
@@ -53,7 +57,7 @@ func TestPageAbsence(t *testing.T) {
 	b.online(true)
 	b.becomes(`[`+link+`, `+state+`, $all('.artifact .parts')]`, `["","Waits for you",["One two"]]`)
 
-	// A message without a network is sent when it is back.
+	// A message without a network is sent when the network is back.
 	way.leave()
 	b.send("This")
 	b.becomes(`$all('.said').at(-1)`, `"This\nSending …"`)
@@ -63,7 +67,8 @@ func TestPageAbsence(t *testing.T) {
 	b.equal(order, `"Events 1 to 6, in order: none missing, none twice."`)
 }
 
-// TestPageOverloaded has the server say that it is overloaded, in each way that it says so: the page waits, and goes on.
+// TestPageOverloaded lets the server say in each way that it is overloaded: the page waits, and
+// goes on.
 func TestPageOverloaded(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
@@ -89,8 +94,8 @@ func TestPageOverloaded(t *testing.T) {
 	}
 }
 
-// TestPageHidden shows that a tab which nobody looks at lets its stream go: six streams, which is all that a browser opens to a server by
-// HTTP/1.1, do not block a seventh tab. A tab that is shown again resumes.
+// TestPageHidden shows that a hidden tab closes its stream. A browser opens six connections to a
+// server by HTTP/1.1: six hidden tabs do not block a seventh. A tab that is shown again resumes.
 func TestPageHidden(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
@@ -112,7 +117,7 @@ func TestPageHidden(t *testing.T) {
 	for range tabs {
 		x.status(t, a2a.TaskStateCompleted)
 	}
-	first.equal(state, `"Queued"`) // it has heard of nothing
+	first.equal(state, `"Queued"`) // it has not read any event
 	for _, b := range tabs {
 		b.front()
 		b.wait(state + ` === 'Completed'`)
@@ -123,7 +128,8 @@ func TestPageHidden(t *testing.T) {
 	}
 }
 
-// TestPageComments reads a stream whose comments have a blank line after them, or none, in pieces of all lengths.
+// TestPageComments reads comments with and without a blank line after them, in pieces of any
+// length.
 func TestPageComments(t *testing.T) {
 	t.Parallel()
 	server, base := serveRefusing(t, newScripted(t))

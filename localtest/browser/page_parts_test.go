@@ -15,9 +15,10 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/chromedp/cdproto/dom"
 	"github.com/chromedp/chromedp"
+
+	"a2alambda/localtest"
 )
 
-// raw returns a part with the bytes of a file.
 func raw(data []byte, name, mediaType string) *a2a.Part {
 	p := a2a.NewRawPart(data)
 	p.Filename, p.MediaType = name, mediaType
@@ -27,13 +28,11 @@ func raw(data []byte, name, mediaType string) *a2a.Part {
 func picture(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 30, 20))); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, png.Encode(&b, image.NewGray(image.Rect(0, 0, 30, 20))))
 	return b.Bytes()
 }
 
-// sound is a tenth of a second of silence: a WAV file.
+// sound is a WAV file: a tenth of a second of silence.
 func sound() []byte {
 	const samples = 800
 	var b bytes.Buffer
@@ -49,7 +48,7 @@ func sound() []byte {
 	return b.Bytes()
 }
 
-// TestPageParts shows parts for what they are.
+// TestPageParts shows each part as its media type says.
 func TestPageParts(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
@@ -67,14 +66,16 @@ func TestPageParts(t *testing.T) {
 	x.status(t, a2a.TaskStateCompleted)
 	b.wait(state + ` === 'Completed'`)
 
-	b.becomes(`[...document.images].map((i) => [i.naturalWidth, i.naturalHeight, i.alt])`, `[[30,20,"Image picture.png"]]`) // what is none goes away
+	// What is no image goes away.
+	b.becomes(`[...document.images].map((i) => [i.naturalWidth, i.naturalHeight, i.alt])`, `[[30,20,"Image picture.png"]]`)
 	b.becomes(`[...document.querySelectorAll('audio')].map((a) => [a.duration, a.controls])`, `[[0.1,true]]`)
 	b.equal(`[...document.querySelectorAll('.attachment')].map((a) => [a.querySelector('bdi').textContent, a.querySelector('.soft').textContent, a.download])`,
 		fmt.Sprintf(`[["picture.png","image/png, %[1]d bytes","picture.png"],["sound.wav","audio/wav, 844 bytes","sound.wav"],`+
 			`["page.html","text/html, %[2]d bytes","page.html"],["gpj.[U+202E]exe","image/png, %[2]d bytes","gpj.[U+202E]exe"]]`, len(picture(t)), len(page)))
-	// Whatever it says it is, a file opens as no page of this origin.
+	// No file opens as a page of this origin, whatever its media type says.
 	eval[chromedp.Void](b, `void fetch(document.querySelectorAll('.attachment')[2].href).then((r) => r.blob()).then((f) => { globalThis.opened = f.type }, (e) => { globalThis.opened = e.name })`)
-	b.becomes(`globalThis.opened`, `"TypeError"`) // the policy: the page asks its own server only
+	// The policy allows requests to the page's own server only.
+	b.becomes(`globalThis.opened`, `"TypeError"`)
 	b.takeFaults()
 	b.equal(`$text('.artifact .text')`, `"**as it is**"`)
 
@@ -87,8 +88,8 @@ func TestPageParts(t *testing.T) {
 	b.checkRequests(s.URL)
 }
 
-// TestPageAttach sends files along: from the picker, dropped, pasted. What is too much, or of a kind that the agent does not take, is
-// said before anything is sent.
+// TestPageAttach attaches files: from the picker, dropped, pasted. Before it sends, the page
+// refuses what is too large, or of a type that the agent does not take.
 func TestPageAttach(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
@@ -98,9 +99,7 @@ func TestPageAttach(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name string, data []byte) string {
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, os.WriteFile(path, data, 0o600))
 		return path
 	}
 	choose := func(files ...string) {
@@ -139,14 +138,14 @@ func TestPageAttach(t *testing.T) {
 		document.querySelector('#message').dispatchEvent(new ClipboardEvent('paste', { clipboardData: files, bubbles: true, cancelable: true })); })()`)
 	b.becomes(`$all('#attached bdi')`, `["notes.txt","a.txt","b.txt"]`)
 
-	b.press("Enter", false) // files alone are a message
+	b.press("Enter", false) // files without text are a message
 	b.becomes(`$all('.said .file')`, `["notes.txt\ntext/plain, 7 bytes","a.txt\ntext/plain, 7 bytes","b.txt\ntext/plain, 6 bytes"]`)
 	b.becomes(`[$all('#attached li'), $text('.delivery')]`, `[[],"Received"]`)
 	x.status(t, a2a.TaskStateCompleted)
 	b.wait(state + ` === 'Completed'`)
 	b.becomes(`$all('#recent .title')`, `["notes.txt a.txt b.txt"]`)
 
-	// As large as may be, it arrives.
+	// The largest file that is allowed arrives.
 	choose(file("largest.txt", []byte(strings.Repeat("x", 3_999_999))))
 	b.becomes(chips, `["largest.txt\n4.0 MB\n×"]`)
 	b.send("Here")

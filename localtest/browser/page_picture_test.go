@@ -6,20 +6,21 @@ import (
 	"strings"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/chromedp/chromedp"
 )
 
-// pictured is the answer in the pictures of the documents.
+// pictured is the answer in the documents' pictures.
 const pictured = "Each event is **in the table before you see it**, with its number. When the instance that runs a task dies:\n\n" +
 	"1. your stream is cut after some event, here the third,\n2. another instance takes the task over,\n3. and you go on where you were:\n\n" +
 	"```http\nGET /tasks/2dba5dbc-ca84:subscribe\nLast-Event-ID: 3\n```\n\n" +
 	"| What dies | What is lost |\n|---|---|\n| a connection | nothing |\n| an instance | nothing |\n"
 
-// TestPagePictures drops the connection in the middle of an answer, and resumes. With -update it writes docs/page.png and
-// docs/page-dark.png.
+// TestPagePictures drops the connection in the middle of an answer, and resumes. With -update it
+// writes docs/page.png and docs/page-dark.png.
 func TestPagePictures(t *testing.T) {
 	t.Parallel()
 	x := newScripted(t)
@@ -56,7 +57,7 @@ func TestPagePictures(t *testing.T) {
 	}
 }
 
-// picture saves what is in the window.
+// picture saves the window as a file.
 func (b *browser) picture(file string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, client.Patience)
@@ -65,7 +66,5 @@ func (b *browser) picture(file string) {
 	if err == nil {
 		err = os.WriteFile(file, png, 0o666)
 	}
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	localtest.Must(b.t, err)
 }

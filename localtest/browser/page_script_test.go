@@ -17,10 +17,11 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 )
 
-// scripted is an agent that says what a test has it say: events, until one that ends its turn.
+// scripted is an agent that yields a test's events, until one ends its turn.
 type scripted struct {
 	next chan func(*a2asrv.ExecutorContext) []a2a.Event
 	end  <-chan struct{} // closed when the test ends
@@ -61,7 +62,6 @@ func (x scripted) Cancel(ctx context.Context, ec *a2asrv.ExecutorContext) iter.S
 	return teller{}.Cancel(ctx, ec)
 }
 
-// say has the agent say the events.
 func (x scripted) say(t *testing.T, events func(*a2asrv.ExecutorContext) []a2a.Event) {
 	t.Helper()
 	select {
@@ -71,7 +71,7 @@ func (x scripted) say(t *testing.T, events func(*a2asrv.ExecutorContext) []a2a.E
 	}
 }
 
-// status has the agent reach a state, with a text if there is one.
+// status moves the agent's task to a state, with a text if there is one.
 func (x scripted) status(t *testing.T, state a2a.TaskState, text ...string) {
 	t.Helper()
 	x.say(t, func(ec *a2asrv.ExecutorContext) []a2a.Event {
@@ -83,7 +83,7 @@ func (x scripted) status(t *testing.T, state a2a.TaskState, text ...string) {
 	})
 }
 
-// chunks has the agent stream texts, each a chunk of the artifact "answer".
+// chunks streams texts, each a chunk of the artifact "answer".
 func (x scripted) chunks(t *testing.T, texts ...string) {
 	t.Helper()
 	x.say(t, func(ec *a2asrv.ExecutorContext) (events []a2a.Event) {
@@ -96,7 +96,6 @@ func (x scripted) chunks(t *testing.T, texts ...string) {
 	})
 }
 
-// artifact has the agent deliver an artifact.
 func (x scripted) artifact(t *testing.T, name string, parts ...*a2a.Part) {
 	t.Helper()
 	x.say(t, func(ec *a2asrv.ExecutorContext) []a2a.Event {
@@ -106,7 +105,7 @@ func (x scripted) artifact(t *testing.T, name string, parts ...*a2a.Part) {
 	})
 }
 
-// route is the way to a server: it can go dead without a word, or be gone.
+// route is a network to a server: its connections can die silently, or it can be gone.
 type route struct {
 	listener net.Listener
 	to       string
@@ -115,16 +114,13 @@ type route struct {
 	links map[net.Conn]net.Conn
 	gone  bool
 	tries int        // connections that were refused
-	held  []net.Conn // dead ones, which stay open
+	held  []net.Conn // dead connections, which stay open
 }
 
-// routeTo puts a route between a browser and a server.
 func routeTo(t *testing.T, url string) *route {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	n := &route{listener: l, to: strings.TrimPrefix(url, "http://"), links: map[net.Conn]net.Conn{}}
 	go n.serve()
 	t.Cleanup(func() {
@@ -169,7 +165,7 @@ func (n *route) serve() {
 			_, _ = io.Copy(client, server)
 			n.mu.Lock()
 			defer n.mu.Unlock()
-			if _, ok := n.links[client]; ok { // else it is dead: the client is told nothing
+			if _, ok := n.links[client]; ok { // else it is dead, and the client sees no end
 				delete(n.links, client)
 				client.Close()
 			}
@@ -177,7 +173,7 @@ func (n *route) serve() {
 	}
 }
 
-// die makes all connections dead: nothing comes any more, and nobody is told. New ones work.
+// die makes all connections dead: no more bytes come, and neither side sees an end. New ones work.
 func (n *route) die() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -188,7 +184,6 @@ func (n *route) die() {
 	}
 }
 
-// cut ends all connections.
 func (n *route) cut() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -199,7 +194,7 @@ func (n *route) cut() {
 	}
 }
 
-// leave ends all connections, and refuses new ones until it comes back.
+// leave ends all connections, and refuses new ones until the network is back.
 func (n *route) leave() {
 	n.mu.Lock()
 	n.gone = true
@@ -207,7 +202,7 @@ func (n *route) leave() {
 	n.cut()
 }
 
-// refused waits until so many connections have been refused.
+// refused waits until this number of connections has been refused.
 func (n *route) refused(t *testing.T, tries int) {
 	t.Helper()
 	client.Await(t, 10*time.Millisecond, func() string {
@@ -226,7 +221,8 @@ func (n *route) comeBack() {
 	n.gone = false
 }
 
-// refusing serves like a handler, but for requests with a text in their path or body, which are refused while it is set.
+// refusing serves like a handler, except requests with a text in their path or body: while that is
+// set, it refuses them.
 type refusing struct {
 	http.Handler
 
@@ -234,7 +230,8 @@ type refusing struct {
 	answers map[string]http.HandlerFunc // by text
 }
 
-// refuse has requests with the text answered so, or, with nil, no more refused. Without a text, none is.
+// refuse makes answer the answer to requests with the text. A nil answer ends that; without a text
+// it ends it for all texts.
 func (r *refusing) refuse(text string, answer http.HandlerFunc) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -270,7 +267,7 @@ func (r *refusing) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.Handler.ServeHTTP(w, req)
 }
 
-// serveRefusing serves an agent and the page, with requests that can be refused.
+// serveRefusing serves an agent and the page through a refusing handler.
 func serveRefusing(t *testing.T, x a2asrv.AgentExecutor) (*refusing, string) {
 	t.Helper()
 	return serveRefusingOf(t, servePage(t, x).Config.Handler)

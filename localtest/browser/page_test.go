@@ -15,8 +15,8 @@ import (
 
 var update = flag.Bool("update", false, "write docs/page.png and docs/page-dark.png")
 
-// What the page shows: the numbers of the events, what became of the connection, the tasks' states, and whether the events are all
-// there.
+// What the page shows: the events' numbers, the connection's fate, the tasks' states, and whether
+// all events are there.
 const (
 	numbers = `$all('.event .number').join(' ')`
 	marks   = `$all('.mark')`
@@ -24,7 +24,8 @@ const (
 	order   = `$all('.order').join()`
 )
 
-// TestPage does with the page, by keyboard, what a curious person does. The subtests go on from each other.
+// TestPage does with the page, by keyboard, what a curious person does. Each subtest goes on from
+// the one before.
 func TestPage(t *testing.T) {
 	t.Parallel()
 	agent := newPaced(t)
@@ -49,7 +50,7 @@ func TestPage(t *testing.T) {
 		b.equal(`[$all('.skill h3'), $all('.example')]`,
 			`[["Streaming Response Generator"],["Process my request","Stream me a response"]]`)
 		b.wait(`$text('#recent-note') === 'None yet.'`)
-		b.equal(`$text('#access')`, `""`) // there are no tokens
+		b.equal(`$text('#access')`, `""`) // no tokens
 	})
 
 	step("stream, drop and resume", func(t *testing.T) {
@@ -64,13 +65,13 @@ func TestPage(t *testing.T) {
 
 		agent.step(t, 2)
 		waitCompleted(t, base, eval[string](b, `document.querySelector('.task .id').textContent`))
-		b.equal(`[`+numbers+`, `+state+`]`, `["1 2 3","Working"]`) // the page has heard of nothing
+		b.equal(`[`+numbers+`, `+state+`]`, `["1 2 3","Working"]`) // the page has read nothing new
 		b.equal(`document.activeElement.innerText`, `"Resume after event 3"`)
 		b.press("Enter", false)
 		b.wait(state + ` === 'Completed'`)
 		b.equal(numbers, `"1 2 3 4 5 6"`)
 		b.equal(marks+`.includes('Resuming with Last-Event-ID: 3')`, `true`)
-		// It asks twice if the network of this machine changes meanwhile.
+		// The page asks twice if this machine's network changes meanwhile.
 		if got := b.sent("Last-Event-ID", "SubscribeToTask"); len(got) == 0 || strings.Trim(strings.Join(got, ""), "3") != "" {
 			t.Errorf("the page sent the Last-Event-IDs %q, want 3", got)
 		}
@@ -79,9 +80,9 @@ func TestPage(t *testing.T) {
 			`"working\nAnalyzing your query...","working\nGenerating response...","artifact\nstreaming_result","completed"]`)
 		b.equal(`$all('.artifact')`, `["streaming_result\nYour query 'Stream me a response!' has been processed successfully!"]`)
 		b.equal(order, `"Events 1 to 6, in order: none missing, none twice."`)
-		// An artifact has no time of its own: if its chunk comes late, the page takes that of its arrival.
+		// An artifact has no time. If its chunk comes late, the page takes its time of arrival.
 		b.equal(`$all('.elapsed').map((s, i) => i === 4 || /^(\d+ ms|\d+\.\d\d s)$/.test(s))`, `[true,true,true,true,true,true]`)
-		b.equal(`document.activeElement.id`, `"message"`) // from a button that is gone
+		b.equal(`document.activeElement.id`, `"message"`) // its button is gone
 	})
 
 	step("raw frames", func(t *testing.T) {
@@ -122,14 +123,14 @@ func TestPage(t *testing.T) {
 		b.equal(`$all('.event .what').at(-1)`, `"canceled\nStreaming operation cancelled"`)
 		b.wait(marks + `.at(-1) === 'You canceled the task.'`)
 		if !b.changed() {
-			b.equal(marks+`.length`, `1`) // and not that it resumes
+			b.equal(marks+`.length`, `1`) // not that it resumes
 		}
 		b.equal(`document.activeElement.id`, `"message"`)
 	})
 
 	step("asked for input", func(t *testing.T) {
 		b.activate("New conversation", false)
-		b.send(" ") // there is nothing to process in it
+		b.send(" ") // nothing to process
 		agent.step(t, 1)
 		b.wait(state + ` === 'Waits for you'`)
 		b.equal(`[$text('#message-label'), $all('.event .what').at(-1), $text('.asks')]`,
@@ -144,7 +145,6 @@ func TestPage(t *testing.T) {
 	})
 
 	step("a conversation of before", func(t *testing.T) {
-		// A conversation has the state of its newest task.
 		b.wait(`$all('#recent .state').join() === 'completed,canceled,completed'`)
 		b.open(base + "/")
 		b.wait(`$all('#recent a').length === 3`)
@@ -182,7 +182,7 @@ func TestPage(t *testing.T) {
 
 	b.checkClean(base)
 
-	// This shows, too, that a fault would have been seen.
+	// This also shows that the browser reports faults.
 	step("what the policy refuses", func(t *testing.T) {
 		b.equal(`(() => { try { document.body.innerHTML = 'x' } catch (e) { return e.name } })()`, `"TypeError"`)
 		b.equal(`(() => { try { document.body.setAttribute('onclick', 'x') } catch (e) { return e.name } })()`, `"TypeError"`)
@@ -194,7 +194,6 @@ func TestPage(t *testing.T) {
 	})
 }
 
-// waitCompleted waits until a task of the agent is completed.
 func waitCompleted(t *testing.T, base, id string) {
 	t.Helper()
 	client.Await(t, 50*time.Millisecond, func() string {
@@ -205,7 +204,6 @@ func waitCompleted(t *testing.T, base, id string) {
 	})
 }
 
-// TestPageServed shows that the local server has the page, and the function behind its URL.
 func TestPageServed(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(t *testing.T) (base string){
@@ -229,7 +227,6 @@ func TestPageServed(t *testing.T) {
 	}
 }
 
-// TestPageToken has the page show a token to an agent that wants one.
 func TestPageToken(t *testing.T) {
 	t.Parallel()
 	base, tokens := localserver.StartOIDC(t)
@@ -243,14 +240,16 @@ func TestPageToken(t *testing.T) {
 	b.equal(`document.activeElement.id`, `"token"`)
 	b.write(token)
 	b.press("Enter", false)
-	b.wait(`$all('.skill h3').join() === 'Streaming Response Generator,Input Request'`)                  // of the extended card
-	b.wait(`$text('#recent-note') === 'None yet.' && document.activeElement.innerText === 'Send again'`) // what was refused
+	// The extended card's skills.
+	b.wait(`$all('.skill h3').join() === 'Streaming Response Generator,Input Request'`)
+	// The message that was refused.
+	b.wait(`$text('#recent-note') === 'None yet.' && document.activeElement.innerText === 'Send again'`)
 	b.press("Enter", false)
 	b.wait(state + ` === 'Completed'`)
 	b.equal(`$all('.said')`, `["Hello\nReceived"]`)
 	b.equal(`[localStorage.length, sessionStorage.length, document.cookie, history.state]`, `[0,0,"",null]`)
 
-	// After a reload the token is gone, and the conversation waits for it.
+	// After a reload the token is gone, and the conversation waits for a new one.
 	b.do(chromedp.Reload())
 	b.wait(`$text('#recent-note') === 'Your conversations show when you have given a token.'`)
 	b.equal(`$all('.said')`, `[]`)
@@ -266,7 +265,7 @@ func TestPageToken(t *testing.T) {
 	b.checkRequests(base)
 }
 
-// TestPageArtifacts shows that text grows with its chunks, across a connection that is cut, and that files can be had.
+// TestPageArtifacts shows that text grows across a cut connection, and that files can be saved.
 func TestPageArtifacts(t *testing.T) {
 	t.Parallel()
 	x := teller{newPaced(t)}
@@ -288,6 +287,6 @@ func TestPageArtifacts(t *testing.T) {
 	b.equal(`[$all('.artifact .data'), $all('.artifact .file'), $all('.artifact .text').at(-1)]`,
 		`[["Data1 key\na1 item"],["table.csv\ntext/csv, 8 bytes","https://example.com/picture.png\nimage/png, Opens example.com"],"javascript:alert(1)"]`)
 	b.equal(`[...document.querySelectorAll('.attachment')].map((a) => [a.protocol, a.download])`, `[["blob:","table.csv"],["https:",""]]`)
-	b.takeFaults() // of the connection that was cut
+	b.takeFaults() // the cut connection's
 	b.checkRequests(s.URL)
 }

@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// change replaces a piece of a source file, which must occur in it once.
+// change replaces a piece of a source file. The piece must occur there exactly once.
 type change struct{ file, old, new string }
 
-// talkative are the changes that make the demo agent say more, and faster: 60 steps in 6 seconds.
+// talkative makes the demo agent say more, and faster: 60 steps in 6 seconds.
 var talkative = []change{
 	{"internal/demoagent/demoagent.go", `			"Starting to process your request...",
 			"Analyzing your query...",
@@ -27,7 +27,7 @@ var talkative = []change{
 	{"internal/demoagent/demoagent.go", "for i, s := range a.Steps {", "for i := range 60 {\n\t\t\ts := fmt.Sprintf(\"%s %d\", a.Steps[0], i)"},
 }
 
-// build builds a function as it is deployed, but for the changes, and returns the executable.
+// build builds a function as it is deployed, with the changes, and returns the executable.
 func build(t *testing.T, name string, changes ...change) string {
 	t.Helper()
 	root, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}").Output()

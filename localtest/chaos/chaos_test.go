@@ -22,24 +22,26 @@ var (
 )
 
 const (
-	// frozen is how long an instance is frozen: longer than a lease, so that another takes its task over.
+	// frozen is how long an instance is frozen: more than a lease, so another takes over its task.
 	frozen = 17 * time.Second
 
-	// recovery is how long after the chaos the last task may end: a lease, a whole task, and several times that for a busy machine.
+	// recovery is how long after the chaos the last task may end: a lease, a whole task, and
+	// several times that for a busy machine.
 	recovery = 3 * time.Minute
 )
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// These tests wait more than they compute: more of them run at once than there are processors.
+	// These tests wait more than they compute, so more of them run than there are processors.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run())
 }
 
-// TestChaos has many clients stream tasks from several functions while their instances are killed, frozen and out of time, DynamoDB
-// fails, and events for the worker get lost or come twice. In the end every task has ended, and everybody has seen the same.
+// TestChaos has many clients stream tasks from several functions. Meanwhile instances are killed,
+// frozen and run out of time, DynamoDB fails, and events for the worker are lost or come twice. In
+// the end every task has ended, and all clients have seen the same.
 //
 //	go test ./localtest/chaos -run Chaos -v -timeout 2h -chaos.duration 1h -chaos.seed 1
 func TestChaos(t *testing.T) {
@@ -89,7 +91,7 @@ func TestChaos(t *testing.T) {
 	var m monkey
 	failing.Go(func() { m.kill(chaos, source(2), s.Agent, s.second, s.Worker) })
 	failing.Go(func() { m.freeze(chaos, source(3), s.second, s.Worker) })
-	failing.Wait() // until the last has been thawed
+	failing.Wait() // until the last one is thawed
 	for _, p := range []*faults.Proxy{s.agentDB, s.workersDB} {
 		p.Set(faults.Rates{})
 	}
@@ -99,7 +101,7 @@ func TestChaos(t *testing.T) {
 	t.Logf("%d tasks in %v; all had ended %v after the last fault", len(records), end.Sub(begun).Round(time.Second), time.Since(end).Round(time.Second))
 	t.Logf("%d instances killed, %d frozen; DynamoDB: %+v and %+v", m.killed, m.frozen, s.agentDB.Counts(), s.workersDB.Counts())
 	stopSweeping()
-	s.close() // which ends the streams that still say nothing
+	s.close() // ends the streams that are still silent
 
 	if settled != nil {
 		t.Error(settled)
@@ -123,7 +125,7 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// use is what the users of one task do; kind says who they are.
+// use is what the users of one task do. kind selects them.
 func (s *system) use(ctx context.Context, r *record, kind int, random *rand.Rand) {
 	var group sync.WaitGroup
 	user := func(name string, do func(*client)) {
@@ -178,7 +180,6 @@ func pick(random *rand.Rand, functions []*emulator.Emulator) (f *emulator.Emulat
 	return f, busy[random.IntN(len(busy))], nil
 }
 
-// kill kills instances until ctx is done.
 func (m *monkey) kill(ctx context.Context, random *rand.Rand, functions ...*emulator.Emulator) {
 	for {
 		select {
@@ -192,7 +193,7 @@ func (m *monkey) kill(ctx context.Context, random *rand.Rand, functions ...*emul
 	}
 }
 
-// freeze freezes instances until ctx is done, and returns when all are thawed, or dead.
+// freeze freezes instances until ctx is done, and returns when all are thawed or dead.
 func (m *monkey) freeze(ctx context.Context, random *rand.Rand, functions ...*emulator.Emulator) {
 	var thaw sync.WaitGroup
 	defer thaw.Wait()
@@ -214,7 +215,7 @@ func (m *monkey) freeze(ctx context.Context, random *rand.Rand, functions ...*em
 	}
 }
 
-// locked returns the random numbers below n to whoever asks.
+// locked makes random numbers below n, for several goroutines.
 func locked(random *rand.Rand) func(n int) int {
 	var mu sync.Mutex
 	return func(n int) int {

@@ -1,4 +1,4 @@
-// Package chaos tries the whole system while its parts fail, and judges what clients saw of it.
+// Package chaos tests the whole system while its parts fail, and checks what clients saw.
 package chaos
 
 import (
@@ -13,22 +13,22 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Session is a stream that a client has read, in protocol version 1.0, to its end or not.
+// Session is a stream of protocol version 1.0 that a client has read, perhaps not to its end.
 type Session struct {
-	Client string // its name, for people
-	After  int64  // Last-Event-ID, or 0 if the client has not sent it
+	Client string // a name for people
+	After  int64  // Last-Event-ID, or 0 if the client sent none
 	Frames []Frame
 }
 
-// Frame is a server-sent event: an event of the log, but the first of a session, which is the task as of that event.
+// Frame is an event of the log or, as the first of a session, the task as of that event.
 type Frame struct {
 	ID   int64
 	JSON []byte // a StreamResponse, as in the log
 }
 
-// Check compares what clients saw of a task that has ended with its log. It returns nil if the log is whole and ends with the
-// task, each session shows an unbroken piece of it, and each of the tasks that were answered to other calls (JSON of Task
-// objects) is the task as it has been at some time.
+// Check compares the log of a task that has ended with what clients saw. It returns nil if the log
+// is whole and ends with the task, each session shows an unbroken piece of it, and each of the
+// tasks (Task objects as JSON, from other calls) is the task as of one of the events.
 func Check(log []tasklog.Event, sessions []Session, tasks [][]byte) error {
 	errs := checkLog(log)
 	asOf, err := fold(log)
@@ -119,19 +119,19 @@ func fold(log []tasklog.Event) (asOf []string, err error) {
 	return asOf, nil
 }
 
-// canonical returns what all JSON texts have in common that say the same, or, for what is no JSON, "".
+// canonical returns one form of all JSON texts that mean the same, or "" for other texts.
 func canonical(text []byte) string {
 	var v any
 	if json.Unmarshal(text, &v) != nil {
 		return ""
 	}
-	data, _ := json.Marshal(v) // it comes from JSON
+	data, _ := json.Marshal(v) // v comes from JSON
 	return string(data)
 }
 
-// StateOf returns the state that an event brings, or "".
+// StateOf returns the state in an event, or "".
 func StateOf(event []byte) a2a.TaskState {
-	decoded, _ := tasklog.Decode(event) // what is no event has no state
+	decoded, _ := tasklog.Decode(event) // other texts have no state
 	switch e := decoded.(type) {
 	case *a2a.TaskStatusUpdateEvent:
 		return e.Status.State

@@ -11,7 +11,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// history is a task of six events, and a client that has seen all of them in two sessions.
+// history is a task of six events, which a client has seen in two sessions.
 func history(t *testing.T) (log []tasklog.Event, sessions []Session) {
 	t.Helper()
 	info := a2a.TaskInfo{TaskID: "t", ContextID: "c"}
@@ -31,7 +31,7 @@ func history(t *testing.T) (log []tasklog.Event, sessions []Session) {
 	return log, []Session{session(t, log, 0, 1, 3), session(t, log, 3, 3, 6)}
 }
 
-// session is a stream that begins with event first and ends with event last.
+// session is a stream from event first to event last.
 func session(t *testing.T, log []tasklog.Event, after, first, last int64) Session {
 	t.Helper()
 	asOf, err := fold(log)

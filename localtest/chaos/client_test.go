@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	// silence is how long a client waits for the next frame before it asks elsewhere. It goes on reading the silent stream too,
-	// because a frozen instance may yet say something.
+	// silence is how long a client waits for the next frame before it asks elsewhere. It also goes
+	// on with the silent stream, because a frozen instance may still send something.
 	silence = 4 * time.Second
 
-	// pause is how long, at most, a client waits before it tries again.
+	// pause is the longest time that a client waits before it tries again.
 	pause = 500 * time.Millisecond
 )
 
@@ -33,8 +33,8 @@ type record struct {
 	mu       sync.Mutex
 	id       a2a.TaskID // of the task, once known
 	sessions []*Session
-	tasks    [][]byte // that were answered to other calls
-	wrong    []error  // what no client may be told
+	tasks    [][]byte // answers to other calls
+	wrong    []error  // errors that no client may get
 	reading  sync.WaitGroup
 }
 
@@ -44,14 +44,13 @@ func (r *record) complain(err error) {
 	r.wrong = append(r.wrong, err)
 }
 
-// task returns the id of the task, or "".
 func (r *record) task() a2a.TaskID {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.id
 }
 
-// found notes the id of the task that a message began: always the same.
+// found records the id of the task that a message began. It must be the same each time.
 func (r *record) found(id a2a.TaskID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -67,11 +66,11 @@ func (r *record) found(id a2a.TaskID) {
 type client struct {
 	*record
 	name   string
-	urls   []string // function URLs, any of which serves
+	urls   []string // function URLs, each of which serves
 	random *rand.Rand
 
 	last  int64         // the last event seen
-	state a2a.TaskState // that it left the task in
+	state a2a.TaskState // of the task, in the last event
 	calm  bool          // reads each stream to its end
 }
 
@@ -84,7 +83,7 @@ type reply struct {
 	}
 }
 
-// errElsewhere means that the call may succeed in another instance, or later.
+// errElsewhere means that the call may succeed at another instance, or later.
 var errElsewhere = errors.New("failed for now")
 
 // JSON-RPC error codes: specification 5.4.
@@ -94,11 +93,10 @@ const (
 	codeUnsupported   = -32004
 )
 
-// url is one of the URLs.
 func (c *client) url() string { return c.urls[c.random.IntN(len(c.urls))] }
 
-// call returns the result of a call that is answered in one piece. Among the codes are those of errors that are fine; then there is
-// no result.
+// call returns the result of a call that is answered in one piece. fine are the codes of errors
+// that are allowed; then there is no result.
 func (c *client) call(ctx context.Context, method, params string, fine ...int) (json.RawMessage, error) {
 	a, err := agent.Call(ctx, c.url(), method, params)
 	return c.result(method+" "+params, a, err, fine)
@@ -120,14 +118,14 @@ func (c *client) result(call string, a agent.Answer, err error, fine []int) (jso
 	return r.Result, nil
 }
 
-// failed notes an error that a client should not get.
+// failed records an error that no client should get.
 func (c *client) failed(call string, r reply, fine []int) {
 	if r.Error.Code != codeInternal && !slices.Contains(fine, r.Error.Code) {
 		c.complain(fmt.Errorf("%s: %s: error %d, %s", c.name, call, r.Error.Code, r.Error.Message))
 	}
 }
 
-// message returns the params that send a message. No text makes the agent ask for one.
+// message returns the params that send a message. Without a text, the agent asks for one.
 func message(id, text string, task a2a.TaskID, configuration string) string {
 	part := `{"data":{"no":"text"}}`
 	if text != "" {
@@ -146,7 +144,8 @@ func (c *client) rest(ctx context.Context) bool {
 	}
 }
 
-// stream reads a stream until its end, or the client's will to leave. An error means that none came, or nothing but an error.
+// stream reads a stream until it ends, or the client wants to leave. An error means that there was
+// no stream, or only an error in it.
 func (c *client) stream(ctx context.Context, method, params string, last int64, fine ...int) error {
 	ctx, leave := context.WithCancel(ctx)
 	var headers []string
@@ -193,7 +192,8 @@ func (c *client) stream(ctx context.Context, method, params string, last int64, 
 				continue
 			}
 			go func() {
-				for range frames { // the rest is recorded, and does not count for what the client does
+				// The remaining frames are recorded, but the client no longer acts on them.
+				for range frames {
 				}
 			}()
 			return nil
@@ -201,7 +201,8 @@ func (c *client) stream(ctx context.Context, method, params string, last int64, 
 	}
 }
 
-// read notes the frames of a stream, and reports whether the first is an error. Among the codes are those of errors that are fine.
+// read records the frames of a stream, and reports whether the first one is an error. fine are the
+// codes of errors that are allowed.
 func (c *client) read(stream *agent.Stream, s *Session, frames chan<- Frame, fine []int) (refused bool) {
 	for {
 		e, err := stream.Next()
@@ -217,7 +218,7 @@ func (c *client) read(stream *agent.Stream, s *Session, frames chan<- Frame, fin
 			c.failed(s.Client, r, fine)
 			return len(s.Frames) == 0
 		}
-		id, _ := strconv.ParseInt(e.ID, 10, 64) // 0 is no event's
+		id, _ := strconv.ParseInt(e.ID, 10, 64) // 0 is no event's id
 		f := Frame{id, r.Result}
 		c.mu.Lock()
 		s.Frames = append(s.Frames, f)
@@ -226,7 +227,7 @@ func (c *client) read(stream *agent.Stream, s *Session, frames chan<- Frame, fin
 	}
 }
 
-// saw is told of each frame.
+// saw handles each frame.
 func (c *client) saw(f Frame) {
 	var r a2a.StreamResponse
 	if json.Unmarshal(f.JSON, &r) != nil || r.Event == nil {

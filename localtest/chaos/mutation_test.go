@@ -11,9 +11,9 @@ import (
 	agent "a2alambda/localtest/client"
 )
 
-// Builds that are broken on purpose.
+// These changes break a build on purpose.
 var (
-	// emitFirst shows events before they are in the log.
+	// emitFirst sends events before they are in the log.
 	emitFirst = change{"internal/tasklog/appender.go", "		if err := a.append(next, entries); err != nil {\n", `		early := make([]Event, len(entries))
 		for i, e := range entries {
 			early[i] = Event{Seq: next + int64(i), JSON: e.JSON}
@@ -21,7 +21,7 @@ var (
 		a.cfg.Tap.Publish(early)
 		if err := a.append(next, entries); err != nil {
 `}
-	// noFence appends whatever is there already.
+	// noFence appends even if the place is taken.
 	noFence = change{"internal/dynamolog/lease.go",
 		`when("attribute_not_exists(?) OR ? = ? AND (? = ? OR ? < ?)",
 		attrPK, attrCount,`,
@@ -29,8 +29,8 @@ var (
 		attrPK, attrPK, attrCount,`}
 )
 
-// TestMutations brings about, in a stream, what the rules of a log are for: without them the checker complains, and with them it does
-// not.
+// TestMutations provokes, in a stream, the faults that the rules of the log prevent. Without the
+// rules the checker complains; with them it does not.
 func TestMutations(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -65,7 +65,6 @@ func TestMutations(t *testing.T) {
 	}
 }
 
-// scene is a system with one task.
 type scene struct {
 	*testing.T
 	*system
@@ -76,7 +75,8 @@ func (s *scene) client(name, url string) *client {
 	return &client{record: s.record, name: name, urls: []string{url}, random: rand.New(rand.NewPCG(1, 1)), calm: true}
 }
 
-// cutOff has the sender read a stream of the first agent, whose instance is then cut off from DynamoDB with an append in hand.
+// cutOff has the sender read a stream of the first agent. Then it cuts the instance off from
+// DynamoDB with an append in hand.
 func (s *scene) cutOff(ctx context.Context, sender *client) (instance string, streamed chan struct{}) {
 	s.Helper()
 	streamed = make(chan struct{})
@@ -94,7 +94,7 @@ func (s *scene) cutOff(ctx context.Context, sender *client) (instance string, st
 func dieBeforeAppend(ctx context.Context, s *scene) {
 	sender := s.client("sender", s.agent)
 	instance, streamed := s.cutOff(ctx, sender)
-	time.Sleep(time.Second) // in which nothing may be shown
+	time.Sleep(time.Second) // nothing may be sent meanwhile
 	if err := s.Agent.Kill(instance); err != nil {
 		s.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func dieBeforeAppend(ctx context.Context, s *scene) {
 	sender.streams(ctx, "", true)
 }
 
-// appendLate freezes an instance with an append in hand, which is done when a worker has taken the task over.
+// appendLate freezes an instance with an append in hand, which is done after a worker's takeover.
 func appendLate(ctx context.Context, s *scene) {
 	instance, streamed := s.cutOff(ctx, s.client("sender", s.agent))
 	if err := s.Agent.Freeze(instance); err != nil {
@@ -128,7 +128,7 @@ func appendLate(ctx context.Context, s *scene) {
 	<-streamed
 }
 
-// seen returns the number of the last event that the client has got.
+// seen returns the number of the client's last event.
 func (s *scene) seen(c *client) (last int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,12 +20,13 @@ import (
 	"a2alambda/localtest/stack"
 )
 
-// system is the deployed system with a second agent function, whose invocations may last longer, and with DynamoDB behind proxies.
+// system is the deployed system, with DynamoDB behind proxies and a second agent function, whose
+// invocations may last longer.
 type system struct {
 	*stack.Stack
 	agent, other       string // the agents' function URLs
 	second             *emulator.Emulator
-	agentDB, workersDB *faults.Proxy // the first agent's, and everybody else's
+	agentDB, workersDB *faults.Proxy // the first agent's, and all others'
 	log                *dynamolog.Log
 
 	close func()
@@ -39,8 +40,7 @@ type config struct {
 	deliver func(emulator.Event) int
 }
 
-// lasting is how long an invocation of the second agent, or of the worker, may last: that of an instance that is frozen for longer
-// than a lease must.
+// lasting limits an invocation of the second agent, or of the worker. It is more than frozen.
 const lasting = 30 * time.Second
 
 func start(t *testing.T, c config) *system {
@@ -92,7 +92,7 @@ func (s *system) sweep(ctx context.Context) {
 	}
 }
 
-// settle returns when no task is unfinished by the index any more, which the sweeper sees to.
+// settle returns when the index has no unfinished task left. The sweeper must achieve that.
 func (s *system) settle(ctx context.Context) error {
 	for {
 		var running []a2a.TaskID
@@ -108,14 +108,13 @@ func (s *system) settle(ctx context.Context) error {
 	}
 }
 
-// events returns the log of a task.
 func (s *system) events(ctx context.Context, id a2a.TaskID) ([]tasklog.Event, error) {
 	events, _, err := s.log.Read(ctx, id, 0, 1_000_000)
 	return events, err
 }
 
-// list checks that the list of all tasks, none of which is running any more, has each of the clients' once, in order, in the state
-// and at the time in which its log left it.
+// list checks the list of all tasks when none is running. It must have each task of the clients
+// once, in order, with the state and time that its log ends with.
 func (s *system) list(ctx context.Context, records []*record) error {
 	var errs []error
 	places := map[a2a.TaskID]int{}
@@ -156,7 +155,7 @@ func (s *system) check(ctx context.Context, r *record) error {
 	return errors.Join(errors.Join(r.wrong...), Check(events, sessions, r.tasks), checkSteps(events))
 }
 
-// checkSteps checks that the agent has said each step of a turn once, in order, whoever ran it.
+// checkSteps checks that the agent took each step of a turn once, in order, in whichever run.
 func checkSteps(log []tasklog.Event) error {
 	next := 0
 	for _, e := range log {

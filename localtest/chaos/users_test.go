@@ -9,9 +9,10 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// The kinds of users. Each returns when it has seen the end of its task, or ctx is done.
+// Each kind of user returns when it has seen the end of its task, or ctx is done.
 
-// streams sends a message and follows its task from stream to stream. With watch, it knows the task already.
+// streams sends a message and follows its task from stream to stream. With watch, it already knows
+// the task.
 func (c *client) streams(ctx context.Context, text string, watch bool) {
 	rest := func(id a2a.TaskID) error {
 		return c.stream(ctx, "SubscribeToTask", fmt.Sprintf(`{"id":%q}`, id), max(1, c.last))
@@ -20,18 +21,19 @@ func (c *client) streams(ctx context.Context, text string, watch bool) {
 		var err error
 		switch id := c.task(); {
 		case id == "" && watch:
-			// The sender has not heard of its task yet.
+			// The sender does not know its task yet.
 		case c.state == a2a.TaskStateInputRequired:
-			// Refused with "unsupported" while the turn runs that the message has begun, or an instance still ends the turn before.
+			// It is refused with "unsupported" if the turn that it began is running, or if an
+			// instance is still ending the turn before.
 			err = c.stream(ctx, "SendStreamingMessage", message(c.record.name+"-answer", "this", id, ""), 0, codeUnsupported)
-			if err != nil { // the answer to it may be lost: then it runs
+			if err != nil { // the answer may be lost, and the turn be running
 				err = rest(id)
 			}
 		case id == "" || !watch && c.random.IntN(6) == 0:
-			// Sent again, the message joins its task, from its beginning.
+			// A message that is sent again joins its task, from the first event.
 			err = c.stream(ctx, "SendStreamingMessage", message(c.record.name, text, "", ""), 0)
 		case c.random.IntN(6) == 0:
-			// Refused with "unsupported" when the task has ended.
+			// It is refused with "unsupported" when the task has ended.
 			err = c.stream(ctx, "SubscribeToTask", fmt.Sprintf(`{"id":%q}`, id), 0, codeUnsupported)
 			if err != nil {
 				err = rest(id)
@@ -45,7 +47,7 @@ func (c *client) streams(ctx context.Context, text string, watch bool) {
 	}
 }
 
-// sends sends a message that is answered with the task, until that has ended.
+// sends sends a message whose answer is the task, until that has ended.
 func (c *client) sends(ctx context.Context, text, configuration string) {
 	for {
 		result, err := c.call(ctx, "SendMessage", message(c.record.name, text, "", configuration))
@@ -67,7 +69,6 @@ func (c *client) gets(ctx context.Context) {
 	}
 }
 
-// cancels cancels the task after a while.
 func (c *client) cancels(ctx context.Context, after time.Duration) {
 	select {
 	case <-time.After(after):
@@ -78,12 +79,12 @@ func (c *client) cancels(ctx context.Context, after time.Duration) {
 		if id == "" {
 			continue
 		}
-		// It may have ended before, if only by the same call, whose answer was lost.
+		// It may have ended before, perhaps by the same call, whose answer was lost.
 		result, err := c.call(ctx, "CancelTask", fmt.Sprintf(`{"id":%q}`, id), codeNotCancelable)
 		if err == nil {
 			state := c.answered(result)
 			if !state.Terminal() {
-				continue // asked, and not done yet when the invocation was about to end: ask again
+				continue // the invocation ended before the cancellation: ask again
 			}
 			if state != a2a.TaskStateCanceled {
 				c.complain(fmt.Errorf("%s: the canceled task is %s", c.name, result))
@@ -96,7 +97,7 @@ func (c *client) cancels(ctx context.Context, after time.Duration) {
 	}
 }
 
-// answered notes a task that a call was answered with, and returns its state.
+// answered records the task in an answer, and returns its state.
 func (c *client) answered(task []byte) a2a.TaskState {
 	var t a2a.Task
 	if err := json.Unmarshal(task, &t); err != nil || t.ID == "" {

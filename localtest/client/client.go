@@ -1,5 +1,5 @@
-// Package client calls an agent as clients do, in both versions of A2A: by JSON-RPC with [Call] and [Open], by HTTP+JSON with
-// [Do]. Params and bodies are JSON, as it is sent.
+// Package client calls an agent as clients do, in both versions of A2A: by JSON-RPC with [Call] and
+// [Open], by HTTP+JSON with [Do]. Params and bodies are JSON, sent as they are.
 package client
 
 import (
@@ -12,10 +12,10 @@ import (
 	"a2alambda/internal/sse"
 )
 
-// Transport is what all calls are sent with. It keeps connections for as many streams as run at once.
+// Transport sends all calls. It keeps enough connections for the streams that run at once.
 var Transport = &http.Transport{MaxIdleConnsPerHost: 100, DisableCompression: true}
 
-// Bearer is a transport that shows a token, as another one's.
+// Bearer is a transport that adds a token to the requests of another one.
 type Bearer struct {
 	Token string
 	Next  http.RoundTripper
@@ -39,12 +39,12 @@ func (a Answer) String() string {
 	return fmt.Sprintf("%d %s, %s: %.1000s", a.Status, http.StatusText(a.Status), a.Header.Get("Content-Type"), a.Body)
 }
 
-// NotStream is the error of [Open] for an answer that is no stream.
+// NotStream is the error of [Open] for an answer that is not a stream.
 type NotStream struct{ Answer }
 
 func (e *NotStream) Error() string { return "the answer is no stream: " + e.String() }
 
-// Request returns a JSON-RPC request. Without params it has none.
+// Request returns a JSON-RPC request, without params if they are "".
 func Request(method, params string) string {
 	if params != "" {
 		params = `,"params":` + params
@@ -52,12 +52,12 @@ func Request(method, params string) string {
 	return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q%s}`, method, params)
 }
 
-// Send sends a request, with headers as name, value, name, value. A body is JSON.
+// Send sends a request, with headers as name, value, name, value. The body is JSON.
 func Send(ctx context.Context, method, url, body string, headers ...string) (*http.Response, error) {
 	return Through(ctx, Transport, method, url, body, headers...)
 }
 
-// Through is [Send] by another transport, which may sign requests.
+// Through is [Send] with another transport, which may sign requests.
 func Through(ctx context.Context, transport http.RoundTripper, method, url, body string, headers ...string) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
@@ -67,7 +67,7 @@ func Through(ctx context.Context, transport http.RoundTripper, method, url, body
 		r.Header.Set("Content-Type", "application/json")
 	}
 	for i := 0; i < len(headers); i += 2 {
-		if headers[i] == "Host" { // which Go has elsewhere
+		if headers[i] == "Host" { // Go takes it from r.Host
 			r.Host = headers[i+1]
 			continue
 		}
@@ -76,7 +76,7 @@ func Through(ctx context.Context, transport http.RoundTripper, method, url, body
 	return (&http.Client{Transport: transport}).Do(r)
 }
 
-// Do sends a request as [Send] does, and returns the answer, whatever its status is.
+// Do sends a request as [Send] does, and returns the answer, whatever its status.
 func Do(ctx context.Context, method, url, body string, headers ...string) (Answer, error) {
 	return Read(Send(ctx, method, url, body, headers...))
 }
@@ -91,13 +91,13 @@ func Read(resp *http.Response, err error) (Answer, error) {
 	return Answer{resp.StatusCode, resp.Header, string(body)}, err
 }
 
-// Call calls a method of JSON-RPC and returns the answer, which may be an error's. The method's name says which version it is of;
-// clients of 1.0 say so in a header, too.
+// Call calls a JSON-RPC method and returns the answer, which may be an error. The method's name
+// decides the version of A2A. Clients of 1.0 also send it in a header.
 func Call(ctx context.Context, url, method, params string, headers ...string) (Answer, error) {
 	return Do(ctx, http.MethodPost, url, Request(method, params), versioned(method, headers)...)
 }
 
-// Open calls a method of JSON-RPC that is answered with a stream. The caller ends it by closing it, or ends ctx.
+// Open calls a JSON-RPC method that is answered with a stream. Close the stream, or end ctx.
 func Open(ctx context.Context, url, method, params string, headers ...string) (*Stream, error) {
 	return NewStream(Send(ctx, http.MethodPost, url, Request(method, params), versioned(method, headers)...))
 }
@@ -109,13 +109,13 @@ func versioned(method string, headers []string) []string {
 	return append([]string{"A2A-Version", "1.0"}, headers...)
 }
 
-// Stream is a response that is a stream.
+// Stream is a response of Server-Sent Events.
 type Stream struct {
 	*sse.Reader
 	Response *http.Response
 }
 
-// NewStream returns the stream that a response is, of [Send] for example. Another answer is a [*NotStream].
+// NewStream returns the stream in a response. Its error is a [*NotStream] if there is none.
 func NewStream(resp *http.Response, err error) (*Stream, error) {
 	if err != nil {
 		return nil, err
@@ -130,7 +130,7 @@ func NewStream(resp *http.Response, err error) (*Stream, error) {
 	return &Stream{sse.NewReader(resp.Body), resp}, nil
 }
 
-// Until reads events up to the first in which a text is.
+// Until reads events up to the first one that contains the text.
 func (s *Stream) Until(text string) (sse.Event, error) {
 	for {
 		if e, err := s.Next(); err != nil || strings.Contains(e.Data, text) {

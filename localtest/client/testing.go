@@ -11,25 +11,26 @@ import (
 	"regexp"
 	"testing"
 	"time"
+
+	"a2alambda/localtest"
 )
 
-// Patience is how long a test waits for what must come: a failure takes so long.
+// Patience is how long a test waits for what must come.
 const Patience = 3 * time.Minute
 
-// Receiver serves webhooks at 127.0.0.2, where functions may be allowed to send them while the machine's other addresses are not.
+// Receiver serves webhooks at 127.0.0.2: a network that functions may be allowed to send to, while
+// the machine's other addresses are not.
 func Receiver(tb testing.TB, handler http.HandlerFunc) (url string) {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.2:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: handler}}
 	s.Start()
 	tb.Cleanup(s.Close)
 	return s.URL
 }
 
-// Await waits until there is nothing missing any more, which it asks for every so often. It ends the test when Patience is over.
+// Await calls missing at this interval until it returns "". After Patience the test fails.
 func Await(tb testing.TB, every time.Duration, missing func() string) {
 	tb.Helper()
 	for end := time.Now().Add(Patience); ; time.Sleep(every) {
@@ -49,34 +50,30 @@ const (
 	EventStream = "text/event-stream; charset=utf-8"
 )
 
-// Body returns the body of an answer that has status 200 and the Content-Type. Another one ends the test.
+// Body returns the body of an answer, which must have status 200 and the Content-Type.
 func Body(tb testing.TB, wantType string, a Answer, err error) string {
 	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	if got := a.Header.Get("Content-Type"); a.Status != 200 || got != wantType {
 		tb.Fatalf("got %d, %s, want 200 and %s:\n%s", a.Status, got, wantType, a.Body)
 	}
 	return a.Body
 }
 
-// Result is [Call] for a test. It returns the body of the answer, which may be an error's.
+// Result is [Call] for a test. The body that it returns may be an error.
 func Result(tb testing.TB, url, method, params string) string {
 	tb.Helper()
 	a, err := Call(tb.Context(), url, method, params)
 	return Body(tb, JSON, a, err)
 }
 
-// Follow is [Open] for a test, with which the stream ends; it ends after Patience in any case.
+// Follow is [Open] for a test. The stream ends with the test, or after Patience.
 func Follow(tb testing.TB, url, method, params string, headers ...string) *Stream {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), Patience)
 	tb.Cleanup(cancel)
 	s, err := Open(ctx, url, method, params, headers...)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	tb.Cleanup(func() { s.Close() })
 	return s
 }
@@ -91,7 +88,7 @@ func ByID(task string) string { return fmt.Sprintf(`{"id":%q}`, task) }
 
 var task = regexp.MustCompile(`"result":{(?:"task":{|"kind":"task",)?"id":"([^"]+)"|^{"task":{"id":"([^"]+)"`)
 
-// TaskIn returns the id of the task that is the result, or the first result, in an answer of either version and binding.
+// TaskIn returns the id of the first task in an answer of either version and binding.
 func TaskIn(tb testing.TB, answer string) string {
 	tb.Helper()
 	m := task.FindStringSubmatch(answer)
@@ -101,22 +98,20 @@ func TaskIn(tb testing.TB, answer string) string {
 	return m[1] + m[2]
 }
 
-// Task asks the agent at a URL for the task in an answer, which may be the beginning of a stream.
+// Task gets the task in an answer, or in the beginning of a stream, from the agent at a URL.
 func Task(tb testing.TB, url, answer string) string {
 	tb.Helper()
 	return Result(tb, url, "tasks/get", ByID(TaskIn(tb, answer)))
 }
 
-// changing is what differs from run to run.
+// changing matches what differs from run to run.
 var changing = regexp.MustCompile(`"(id|taskId|contextId|messageId|artifactId|timestamp)":"[^"]+"`)
 
-// Same compares a body with a file, which has "…" for what differs from run to run.
+// Same compares a body with a file. The file has "…" where runs differ.
 func Same(tb testing.TB, body, file string) {
 	tb.Helper()
 	want, err := os.ReadFile(file)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	if got := changing.ReplaceAllString(body, `"$1":"…"`); got != string(want) {
 		tb.Fatalf("got\n%swant, as in %s,\n%s", got, file, want)
 	}

@@ -17,12 +17,14 @@ import (
 	pb "github.com/a2aproject/a2a-go/v2/a2apb/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/localserver"
 )
 
-// cardForms are the forms in which a card may have its security requirements in 1.0; the fields of 0.3 are beside them. JSON has no other
-// that more than one of the parsers could read: what is said is in "schemes", whose values they want to be of different types.
+// cardForms are the forms in which a card of 1.0 may give its security requirements, next to the
+// fields of 0.3. No other JSON can be read by more than one of the parsers: they expect values of
+// different types in "schemes".
 var cardForms = []struct {
 	name         string
 	requirements string // fields of the card
@@ -39,7 +41,7 @@ var cardForms = []struct {
 // served is the form that the agent serves.
 const served = "what is served: that, and the array by a name that only Go's parser knows"
 
-// readers read cards in this process, and return the names of the schemes of each alternative.
+// readers read cards in this process. They return the schemes' names of each alternative.
 var readers = []struct {
 	name string
 	read func(card []byte) ([][]string, error)
@@ -98,8 +100,8 @@ var programs = []struct {
 	{"Java SDK 0.3.3", program{"Cards.java", "java03"}},
 }
 
-// TestCards has the parsers of clients read the card of the agent with its security requirements in each form, and in that which is
-// served. Who reads what is in testdata/cards.txt.
+// TestCards has clients' parsers read the agent's card with its security requirements in each form,
+// and as it is served. testdata/cards.txt says which of them can read what.
 func TestCards(t *testing.T) {
 	t.Parallel()
 	url, _ := localserver.StartOIDC(t)
@@ -112,17 +114,13 @@ func TestCards(t *testing.T) {
 	delete(fields, "SecurityRequirements")
 	delete(fields, "security_requirements")
 	plain, err := json.Marshal(fields)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 
 	dir := t.TempDir()
 	var names, files []string
 	write := func(name string, card []byte) {
 		file := filepath.Join(dir, fmt.Sprint(len(files), ".json"))
-		if err := os.WriteFile(file, card, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, os.WriteFile(file, card, 0o644))
 		names, files = append(names, name), append(files, file)
 	}
 	for _, f := range cardForms {
@@ -141,9 +139,7 @@ func TestCards(t *testing.T) {
 	for _, r := range readers {
 		for i, file := range files {
 			data, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
+			localtest.Must(t, err)
 			read, err := r.read(data)
 			fmt.Fprintf(&table[i], "  %s: %s\n", r.name, inWords(read, err))
 		}
@@ -164,7 +160,7 @@ func TestCards(t *testing.T) {
 	compare(t, all.String(), "testdata/cards.txt")
 }
 
-// inWords says what a reader has read as the programs do.
+// inWords returns what a reader has read, as the programs print it.
 func inWords(names [][]string, err error) string {
 	if err != nil {
 		return "not the card"

@@ -42,7 +42,8 @@ func TestCLI(t *testing.T) {
 
 			s.run(t, "send", "--immediate", "Subscribe")
 			s.awaitWork(t)
-			got := s.run(t, "subscribe", s.task) // how many working statuses are left is a matter of time
+			// How many working statuses are left depends on the time.
+			got := s.run(t, "subscribe", s.task)
 			const end = "[artifact] Your query 'Subscribe' has been processed successfully!\n[status] completed\n"
 			if !strings.HasPrefix(got, "Task:") || !strings.HasSuffix(got, end) {
 				t.Errorf("a2a subscribe:\n%s", got)
@@ -51,20 +52,19 @@ func TestCLI(t *testing.T) {
 	}
 }
 
-// session runs the commands of one session.
 type session struct {
 	program, url, transport string
-	task                    string // that the last output told of
+	task                    string // the task of the last output
 	transcript              strings.Builder
 }
 
 var (
 	taskLine = regexp.MustCompile(`(?m)^Task: +(\S+)$`)
-	// varying is what is different each time: ids, times and page tokens.
+	// varying matches what differs each time: ids, times and page tokens.
 	varying = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\(2\d{3}-[^)]*Z\)|(page token: ).*`)
 )
 
-// run runs a command, of one word or two, and returns what it says. It may fail.
+// run runs a command of one or two words, and returns its output. It may fail.
 func (s *session) run(t *testing.T, command string, args ...string) string {
 	t.Helper()
 	args = append(append(strings.Fields(command), s.url, "--transport", s.transport), args...)
@@ -78,7 +78,7 @@ func (s *session) run(t *testing.T, command string, args ...string) string {
 	return string(out)
 }
 
-// show runs a command and adds it and what it says to the transcript.
+// show runs a command, and adds it and its output to the transcript.
 func (s *session) show(t *testing.T, command string, args ...string) {
 	t.Helper()
 	line := strings.Join(append([]string{"$ a2a", command, "URL"}, args...), " ")
@@ -89,7 +89,6 @@ func (s *session) show(t *testing.T, command string, args ...string) {
 	s.transcript.WriteString(text)
 }
 
-// awaitWork waits until the task is being worked on.
 func (s *session) awaitWork(t *testing.T) {
 	t.Helper()
 	client.Await(t, 0, func() string {

@@ -1,8 +1,9 @@
-// Package clients has clients from their registries talk to the agent: the protocol's SDKs, which do all that they can, and
-// frameworks. Of these, each sends a message, streams one, goes on with a task or a conversation, is refused, and comes without its
-// token. What each shows its user, which is not always what the agent has said, is in testdata.
+// Package clients tests clients from the package registries with the agent. The protocol's SDKs do
+// all that they can. Each framework sends a message, streams one, continues a task or a
+// conversation, is refused, and comes without its token. testdata has what each shows its user,
+// which is not always what the agent said.
 //
-// The frameworks that take hundreds of megabytes are left out, unless the tests are run with -heavy:
+// Frameworks that take hundreds of megabytes are left out without -heavy:
 //
 //	go test ./localtest/clients -heavy
 package clients
@@ -25,7 +26,6 @@ var (
 	update = flag.Bool("update", false, "write what the clients print into testdata")
 )
 
-// program is a client in testdata, and the part of setup.sh that it needs.
 type program struct{ file, part string }
 
 var light = []program{
@@ -55,7 +55,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestClients compares what each client prints with testdata.
 func TestClients(t *testing.T) {
 	t.Parallel()
 	url, token := localserver.StartOIDC(t)
@@ -72,7 +71,6 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// output runs a client and returns what it prints.
 func output(t *testing.T, c program, args ...string) string {
 	t.Helper()
 	installed := localtest.Setup(t, c.part)
@@ -95,18 +93,14 @@ func output(t *testing.T, c program, args ...string) string {
 	return string(out)
 }
 
-// compare compares what was printed with a file, and writes that with -update.
+// compare compares an output with a file. With -update it writes the file.
 func compare(t *testing.T, got, file string) {
 	t.Helper()
 	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, os.WriteFile(file, []byte(got), 0o644))
 	}
 	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	if got != string(want) {
 		t.Errorf("got\n%s\nwant, as in %s,\n%s", got, file, want)
 	}

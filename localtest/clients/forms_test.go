@@ -24,14 +24,15 @@ import (
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
+	"a2alambda/localtest"
 )
 
 // form is a way to write the stream of a message.
 type form struct {
 	name    string
 	kind    string // the Content-Type
-	refused bool   // the stream is an error; else it is a task and its end
-	said    int    // the length of what the end says, in UTF-16
+	refused bool   // the stream is an error; else it is a task and its last status
+	said    int    // the length of the last text, in UTF-16
 	body    func(id json.RawMessage, v1 bool) string
 }
 
@@ -41,7 +42,7 @@ const (
 	refusedForm = `{"jsonrpc":"2.0","id":%s,"error":{"code":-32001,"message":"` + notFound + `"}}`
 )
 
-// forms are those that a server may choose, and that this one has chosen among.
+// forms are the forms that a server may choose from.
 var forms = []form{
 	{"refused as JSON", "application/json", true, 0, func(id json.RawMessage, _ bool) string { return fmt.Sprintf(refusedForm, id) }},
 	{"refused as an event", eventType, true, 0, func(id json.RawMessage, _ bool) string { return "data: " + fmt.Sprintf(refusedForm, id) + "\n\n" }},
@@ -58,7 +59,8 @@ var forms = []form{
 	{"a line of 5 MB", eventType, false, 5_000_000, events("", strings.Repeat("x", 5_000_000), "")},
 }
 
-// events returns the body of a stream with lines between its events, a text that the last says, and lines at the end.
+// events returns the body of a stream: lines between its events, a text in the last one, and lines
+// at the end.
 func events(between, text, end string) func(json.RawMessage, bool) string {
 	return func(id json.RawMessage, v1 bool) string {
 		first := `{"kind":"task","id":"t","contextId":"c","status":{"state":"submitted"}}`
@@ -76,9 +78,9 @@ func events(between, text, end string) func(json.RawMessage, bool) string {
 	}
 }
 
-// TestForms has the client of each SDK read a stream in each form. What they make of it is in testdata/forms.txt. The agent
-// answers as those forms have it which all of them read; what it answers itself, to a message for a task that is not there, is among
-// them.
+// TestForms has each SDK's client read a stream in each form. testdata/forms.txt has the results.
+// The agent uses a form that all of them can read. Its real answer to a message for an unknown task
+// is among the forms.
 func TestForms(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(nil)
@@ -115,7 +117,7 @@ func TestForms(t *testing.T) {
 	}
 	s.Config.Handler = mux
 
-	verdicts := map[string][]string{} // of each client in turn, by the form
+	verdicts := map[string][]string{} // of each client in turn, by form
 	clients := ""
 	column := func(client string, saw []string) {
 		if len(saw) != len(all) {
@@ -150,8 +152,8 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// verdict says what a client makes of a form, by what it prints: it has all that is in it, or an error without the text, or takes an
-// error for a stream that has ended, or breaks.
+// verdict judges what a client prints of a form: all that is in it, an error without the text, the
+// end of a stream where there is an error, or a crash.
 func (f form) verdict(saw string) string {
 	switch {
 	case f.refused && strings.Contains(saw, notFound), !f.refused && saw == fmt.Sprint("events 0 ", f.said):
@@ -164,16 +166,12 @@ func (f form) verdict(saw string) string {
 	return "broken"
 }
 
-// goStream streams a message with the Go SDK 2, and describes what came.
+// goStream streams a message with the Go SDK 2, and describes the result.
 func goStream(t *testing.T, url string) string {
 	card, err := agentcard.DefaultResolver.Resolve(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	client, err := a2aclient.NewFromCard(t.Context(), card)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	m := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("hello"))
 	m.TaskID = "unknown"
 	saw := "events"
@@ -193,13 +191,9 @@ func goStream(t *testing.T, url string) string {
 // oldGoStream is goStream with the Go SDK 0.3.
 func oldGoStream(t *testing.T, url string) string {
 	card, err := oldcard.DefaultResolver.Resolve(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	client, err := oldclient.NewFromCard(t.Context(), card)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	m := old.NewMessage(old.MessageRoleUser, old.TextPart{Text: "hello"})
 	m.TaskID = "unknown"
 	saw := "events"

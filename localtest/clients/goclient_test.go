@@ -15,11 +15,12 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2aclient/agentcard"
 	"github.com/a2aproject/a2a-go/v2/a2acompat/a2av0"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/localserver"
 )
 
-// TestGoClient has the Go SDK's client do what those of the other SDKs do, in both versions of the protocol.
+// TestGoClient has the Go SDK's client do what the other SDKs' clients do, in both versions.
 func TestGoClient(t *testing.T) {
 	t.Parallel()
 	url, tokens := localserver.StartOIDC(t)
@@ -46,28 +47,24 @@ func TestGoClient(t *testing.T) {
 	}
 }
 
-// goClient is a client that writes down what it sees, in the words of testdata.
+// goClient is a client that records what it sees, in the words of testdata.
 type goClient struct {
 	*a2aclient.Client
 	t       *testing.T
 	ctx     context.Context // with the token
-	context string          // of the first tasks
+	context string          // the first tasks' context
 	saw     strings.Builder
 }
 
 func newGoClient(t *testing.T, url, version string, binding a2a.TransportProtocol, token string) *goClient {
 	card, err := agentcard.DefaultResolver.Resolve(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	card.SupportedInterfaces = slices.DeleteFunc(card.SupportedInterfaces, func(i *a2a.AgentInterface) bool {
 		return string(i.ProtocolVersion) != version || i.ProtocolBinding != binding
 	})
 	client, err := a2aclient.NewFromCard(t.Context(), card,
 		a2av0.WithJSONRPCTransport(a2av0.JSONRPCTransportConfig{}), a2av0.WithRESTTransport(a2av0.RESTTransportConfig{}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	ctx := a2aclient.AttachServiceParams(t.Context(), a2aclient.ServiceParams{"Authorization": {"Bearer " + token}})
 	c := &goClient{Client: client, t: t, ctx: ctx, context: a2a.NewContextID()}
 	line := []string{"card: " + card.Name}
@@ -99,7 +96,7 @@ func (c *goClient) must(err error) {
 	}
 }
 
-// message completes a request that has a message with a text.
+// message adds a message with a text to a request.
 func (c *goClient) message(text string, req *a2a.SendMessageRequest) *a2a.SendMessageRequest {
 	if req.Message == nil {
 		req.Message = a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(text))
@@ -119,7 +116,7 @@ func (c *goClient) send(text string, req *a2a.SendMessageRequest) *a2a.Task {
 	return task
 }
 
-// stream streams a task that has a webhook, and gives it another one meanwhile.
+// stream streams a task that has a webhook, and adds another one meanwhile.
 func (c *goClient) stream(hook string) a2a.TaskID {
 	config := &a2a.PushConfig{
 		ID: "webhook", URL: hook, Token: "secret", Auth: &a2a.PushAuthInfo{Scheme: "Bearer", Credentials: "letmein"},
@@ -192,7 +189,8 @@ func (c *goClient) list() {
 	}
 }
 
-// ask sends all kinds of parts but text, of which the agent can make nothing, and then the text, without waiting.
+// ask sends all kinds of parts except text, which the agent cannot process. Then it sends the text,
+// and does not wait.
 func (c *goClient) ask() a2a.TaskID {
 	raw := a2a.NewRawPart([]byte("\x00\xff"))
 	raw.Filename, raw.MediaType = "a.txt", "text/plain"
@@ -247,14 +245,14 @@ func (c *goClient) resubscribe() {
 	for event, err := range c.SubscribeToTask(c.ctx, &a2a.SubscribeToTaskRequest{ID: id}) {
 		c.must(err)
 		what := describeEvent(event)
-		if !strings.HasPrefix(what, "working") { // how many of these are left is a matter of time
+		if !strings.HasPrefix(what, "working") { // how many of these are left depends on the time
 			what, _, _ = strings.Cut(what, ", Star")
 			c.line("resubscribed", what)
 		}
 	}
 }
 
-// describeEvent returns the state of a task or status update, and what was said or made; or an artifact's text.
+// describeEvent returns an artifact's text, or the state of a task or status update and its text.
 func describeEvent(event a2a.Event) string {
 	switch e := event.(type) {
 	case *a2a.Task:
@@ -298,7 +296,7 @@ func describePart(p *a2a.Part) string {
 	}
 }
 
-// sdkName returns the name that the other SDKs have for an error.
+// sdkName returns the name of an error in the other SDKs.
 func sdkName(err error) string {
 	switch {
 	case errors.Is(err, a2a.ErrTaskNotFound):

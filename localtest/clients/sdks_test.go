@@ -15,14 +15,14 @@ import (
 	"a2alambda/localtest/localserver"
 )
 
-// TestSDKs has the client of each SDK do all that it can, over each protocol binding that it knows, with a token. What it
-// saw, and what its webhook got, is in testdata.
+// TestSDKs has each SDK's client do all that it can, over each protocol binding that it supports,
+// with a token. testdata has what it saw, and what its webhook got.
 func TestSDKs(t *testing.T) {
 	t.Parallel()
 	url, tokens := localserver.StartOIDC(t)
 	token := tokens("alice")
 	for _, c := range []struct {
-		part, want string // of setup.sh, in testdata
+		part, want string // want is in testdata, part in setup.sh
 		bindings   []string
 	}{
 		{"python02", "python02.txt", []string{"JSONRPC"}},
@@ -51,7 +51,7 @@ func sdk(folder, part string) program {
 	return program{folder + part + extension, part}
 }
 
-// webhook receives the push notifications of one task at its url, and ignores those for other paths below.
+// webhook receives one task's push notifications at its url. It ignores other tasks.
 type webhook struct {
 	url   string
 	lines chan string
@@ -70,7 +70,7 @@ func newWebhook(t *testing.T) *webhook {
 	return h
 }
 
-// got returns what the webhook got, a line each, when the task has ended.
+// got returns, when the task has ended, what the webhook got: a line for each notification.
 func (h *webhook) got(t *testing.T) string {
 	t.Helper()
 	deadline := time.After(client.Patience)
@@ -87,7 +87,7 @@ func (h *webhook) got(t *testing.T) string {
 	}
 }
 
-// describe says what is in a notification: in 0.3 a task, in 1.0 a stream response.
+// describe describes a notification: a task in 0.3, a stream response in 1.0.
 func describe(body []byte, err error) string {
 	type event struct {
 		Kind   string

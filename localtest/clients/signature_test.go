@@ -8,20 +8,16 @@ import (
 	"encoding/pem"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/localserver"
 )
 
-// TestCardSignature has the Python SDK verify the signature of the card.
 func TestCardSignature(t *testing.T) {
 	t.Parallel()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 	url := localserver.Start(t, "CARD_SIGNING_KEY="+string(text))
 	got := output(t, program{"verify_card.py", "python1"}, url+"/.well-known/agent-card.json")

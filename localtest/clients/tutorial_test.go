@@ -7,8 +7,7 @@ import (
 	"a2alambda/localtest/localserver"
 )
 
-// TestTutorial runs the tutorial's client, with the SDK it was written for, and compares what it prints with what the
-// tutorial says it prints.
+// TestTutorial runs the tutorial's client with its SDK. It must print what the tutorial shows.
 func TestTutorial(t *testing.T) {
 	t.Parallel()
 	want, err := os.ReadFile("testdata/tutorial_output.txt")

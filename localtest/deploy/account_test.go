@@ -78,9 +78,7 @@ func (a account) user(t testing.TB, name, policy string) key {
 	t.Helper()
 	iam := func(action string, params map[string]string, out any) {
 		t.Helper()
-		if err := a.query(t.Context(), "iam", "2010-05-08", action, params, out); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, a.query(t.Context(), "iam", "2010-05-08", action, params, out))
 	}
 	iam("CreateUser", map[string]string{"UserName": name}, new(struct{}))
 	if policy != "" {
@@ -118,12 +116,13 @@ func (s *stack) deploy(t testing.TB, parameters ...string) (string, error) {
 	t.Helper()
 	args := []string{"deploy", "--config-file", config(t), "--config-env", s.env, "--stack-name", s.name, "--template-file", s.template,
 		"--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar", "--parameter-overrides"}
-	// The first to deploy in an account makes a bucket, which the SAM CLI does not do twice at a time.
+	// The first deployment makes a bucket, which the SAM CLI must not do twice at once.
 	s.bucket.Lock()
 	defer s.bucket.Unlock()
 	for _, p := range parameters {
 		name, value, _ := strings.Cut(p, "=")
-		args = append(args, fmt.Sprintf(`%s="%s"`, name, value)) // without the quotation marks sam takes no empty value
+		// Without quotation marks sam takes no empty value.
+		args = append(args, fmt.Sprintf(`%s="%s"`, name, value))
 	}
 	return s.sam(t, args...)
 }
@@ -148,9 +147,7 @@ func (s *stack) outputs(t testing.TB) map[string]string {
 		} `xml:"DescribeStacksResult>Stacks>member>Outputs>member"`
 	}
 	err := s.query(t.Context(), "cloudformation", "2010-05-15", "DescribeStacks", map[string]string{"StackName": s.name}, &described)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	outputs := map[string]string{}
 	for _, o := range described.Outputs {
 		outputs[o.Key] = o.Value
@@ -166,9 +163,7 @@ func (s *stack) resource(t testing.TB, logical string) string {
 	}
 	err := s.query(t.Context(), "cloudformation", "2010-05-15", "DescribeStackResource",
 		map[string]string{"StackName": s.name, "LogicalResourceId": logical}, &described)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	return described.ID
 }
 
@@ -178,9 +173,7 @@ func (s *stack) role(t testing.TB, function string) string {
 	config, err := s.lambda().GetFunctionConfiguration(t.Context(), &lambda.GetFunctionConfigurationInput{
 		FunctionName: aws.String(s.resource(t, function)),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	return path.Base(aws.ToString(config.Role))
 }
 
@@ -190,9 +183,7 @@ func (s *stack) version(t testing.TB) string {
 	alias, err := s.lambda().GetAlias(t.Context(), &lambda.GetAliasInput{
 		FunctionName: aws.String(s.resource(t, "AgentFunction")), Name: aws.String("live"),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	return aws.ToString(alias.FunctionVersion)
 }
 
@@ -200,9 +191,7 @@ func (s *stack) version(t testing.TB) string {
 func (s *stack) invoke(t testing.TB, function string, event any) {
 	t.Helper()
 	payload, err := json.Marshal(event)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	out, err := s.lambda().Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String(s.resource(t, function)), Payload: payload})
 	if err != nil || out.FunctionError != nil {
 		t.Errorf("%s: %v %s %s", function, err, aws.ToString(out.FunctionError), out.Payload)

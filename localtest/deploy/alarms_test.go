@@ -8,15 +8,15 @@ import (
 	"strings"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
 )
 
-// alarm is an alarm of the template. Periods are in minutes.
 type alarm struct {
 	period, evaluated, toAlarm int
 	threshold                  float64
 	comparison, missing        string
-	// metrics are its metric, named "", or those of its expression.
+	// metrics are the alarm's metric, named "", or the metrics of its expression.
 	metrics    map[string]statistic
 	expression string
 }
@@ -59,20 +59,22 @@ func alarmOf(tm *deploy.Template, name string) (alarm, error) {
 	return a, nil
 }
 
-// sample is one value of a metric: dated at a minute, which is that of an invocation's beginning for Lambda's Errors, and known to
-// CloudWatch from a later one on.
+// sample is a value of a metric. Its date is a minute: of Lambda's Errors, the minute in which the
+// invocation began. CloudWatch knows it from a later minute on.
 type sample struct {
 	metric      string
 	dated, seen int
 	value       float64
 }
 
-// states walks an alarm through the minutes and returns its state after each. It is a model of CloudWatch, made from what AWS says about
-// it, not CloudWatch: an alarm is evaluated each minute, over its most recent periods. CloudWatch looks back further than these, by a
-// number of periods that AWS does not tell (two, in its examples): if there are as many data points as the alarm evaluates, the most
-// recent ones count, however old; if not, all count, and what is missing is what TreatMissingData says.
+// states returns an alarm's state after each minute. It is a model of CloudWatch, after AWS's
+// description. Each minute, CloudWatch evaluates the alarm's most recent periods. It also looks
+// further back, by a number of periods that AWS does not publish (two, in its examples). If it
+// finds as many data points as the alarm evaluates, it takes the most recent ones, however old. If
+// not, it takes all, and TreatMissingData says what the missing ones count as.
 //
-// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html and alarms-and-missing-data.html
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html and
+// alarms-and-missing-data.html
 func (a alarm) states(samples []sample, minutes, further int) []string {
 	state, states := "INSUFFICIENT_DATA", []string{}
 	for now := range minutes {
@@ -118,7 +120,7 @@ func (a alarm) breaches(p float64) bool {
 	panic("unknown comparison " + a.comparison)
 }
 
-// point returns the data point of a period, of what is known by now.
+// point returns a period's data point, as far as it is known by now.
 func (a alarm) point(samples []sample, from, to, now int) (float64, bool) {
 	values := map[string]float64{}
 	for id, m := range a.metrics {
@@ -129,7 +131,7 @@ func (a alarm) point(samples []sample, from, to, now int) (float64, bool) {
 			}
 		}
 		if len(of) == 0 {
-			return 0, false // an expression has a value only where all its metrics have one
+			return 0, false // an expression needs values of all its metrics
 		}
 		switch m.stat {
 		case "Sum":
@@ -158,12 +160,12 @@ func (a alarm) point(samples []sample, from, to, now int) (float64, bool) {
 	panic("unknown expression " + a.expression)
 }
 
-const quota = 1000 // of the account, in the series
+const quota = 1000 // the account's, in the series
 
 var sampleText = regexp.MustCompile(`(\w+) ([\d.]+)(?:\*(\d+))?@(\d+)(?:-(\d+))?(?:/(\d+))?`)
 
-// series reads samples: "Errors 1@0/16" is one of value 1, dated minute 0 and seen in minute 16; "Errors 0@0-60/1" is one in each minute,
-// seen a minute later; "streams 1*1000@5" are a thousand.
+// series reads samples: "Errors 1@0/16" has value 1, date minute 0, and is known in minute 16.
+// "Errors 0@0-60/1" is one in each minute, known a minute later; "streams 1*1000@5" are a thousand.
 func series(t *testing.T, text string) (samples []sample) {
 	t.Helper()
 	all := sampleText.FindAllStringSubmatch(text, -1)
@@ -178,9 +180,7 @@ func series(t *testing.T, text string) (samples []sample) {
 			return otherwise
 		}
 		value, err := strconv.ParseFloat(m[2], 64)
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		from := number(4, 0)
 		for dated := from; dated <= number(5, from); dated++ {
 			for range number(3, 1) {
@@ -191,7 +191,7 @@ func series(t *testing.T, text string) (samples []sample) {
 	return samples
 }
 
-// TestAlarms walks each alarm of the template through series that are sparse, and come late.
+// TestAlarms evaluates each alarm of the template over series that are sparse, and come late.
 func TestAlarms(t *testing.T) {
 	tm := deploy.Read(t)
 	const (
@@ -202,19 +202,19 @@ func TestAlarms(t *testing.T) {
 	for _, c := range []struct {
 		alarms, series string
 		rings          bool
-		from           int // the latest minute in which it rings
+		from           int // the latest minute in which the alarm starts
 	}{
-		// A stream that dies at 900 seconds: dated at its beginning, and seen 16 minutes later.
+		// A stream dies at 900 seconds: its date is its beginning, it is known 16 minutes later.
 		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm", "Errors 1@10/16;", true, 27},
 		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm", "Errors 1@10/16; Errors 0@0-119;", true, 27},
-		// One that fails at once is seen within a canary of five minutes.
+		// An error at once is seen within a canary of five minutes.
 		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm SweeperErrorsAlarm", "Errors 1@10/2;", true, 13},
 		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm SweeperErrorsAlarm", "Errors 0@0-119;", false, 0},
 		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm SweeperErrorsAlarm", "", false, 0},
 		{"SweeperErrorsAlarm", "Errors 1@10/3; Errors 0@0-119;", true, 14},
 		{"InternalErrorsAlarm", "errors 1@10/3;", true, 14},
 		{"InternalErrorsAlarm", "", false, 0},
-		// The table hesitates for a minute; it does not for two.
+		// The table is slow for a minute, but not for two.
 		{"NewVersionInternalErrorsAlarm", "errors 7@10;", false, 0},
 		{"NewVersionInternalErrorsAlarm", "errors 1@10; errors 1@13/2;", true, 16},
 		{"AgentThrottledAlarm WorkerThrottledAlarm PushThrottledAlarm", "Throttles 1@10/3;", true, 14},
@@ -226,7 +226,7 @@ func TestAlarms(t *testing.T) {
 		{"OrphansAlarm FailuresAlarm", "recoveries 1@5; recoveries 1@9; recoveries 1@18; failures 1@5; failures 1@9; failures 1@18;", true, 20},
 		{"OrphansAlarm FailuresAlarm", "recoveries 1@5; recoveries 1@9; recoveries 1@10/12; failures 1@5; failures 1@9; failures 1@10/12;", true, 26},
 		{"OrphansAlarm FailuresAlarm", "recoveries 1@5; recoveries 1@9; recoveries 1@21; failures 1@5; failures 1@9; failures 1@21;", false, 0},
-		// Few streams, all of them slow; many, three of which are; many, of which one in fifty is.
+		// Few streams, all slow; many, and three of them slow; many, and one in fifty slow.
 		{"SlowStreamsAlarm", slowStream + "firstByteMs 3000@5; firstByteMs 3000@8; firstByteMs 3000@17;", true, 19},
 		{"SlowStreamsAlarm", slowStream + "firstByteMs 100*100@0-30;", false, 0},
 		{"SlowStreamsAlarm", "slowStreams 1*2@0-30; firstByteMs 100*100@0-30;", true, 17},
@@ -235,7 +235,7 @@ func TestAlarms(t *testing.T) {
 		{"PushesLateAlarm", "IteratorAge 1000@0-119;", false, 0},
 		{"SweeperSilentAlarm", "Invocations 1@0-119/3;", false, 0},
 		{"SweeperSilentAlarm", "Invocations 1@0-30; Invocations 1@50-119;", true, 44},
-		// SQS falls silent about a queue that nobody uses, until the message is deleted.
+		// SQS sends no metrics of a queue that nobody uses, until the message is deleted.
 		{"FailedJobsAlarm FailedPushesAlarm", waiting + "ApproximateNumberOfMessagesVisible 0@90;", true, 15},
 		{"FailedJobsAlarm FailedPushesAlarm", "ApproximateNumberOfMessagesVisible 0@5;", false, 0},
 	} {
@@ -248,7 +248,8 @@ func TestAlarms(t *testing.T) {
 			for _, further := range []int{0, 2} {
 				states := a.states(series(t, c.series), 180, further)
 				if name == "SweeperSilentAlarm" {
-					states = states[13:120] // before, and after, nothing is known of the sweeper, which is silence
+					// Outside of these minutes there are no metrics, as if the sweeper did not run.
+					states = states[13:120]
 				}
 				first := slices.Index(states, "ALARM")
 				if name == "SweeperSilentAlarm" && first >= 0 {
@@ -272,7 +273,7 @@ func TestAlarms(t *testing.T) {
 		}
 	}
 
-	// The model itself: an alarm on one minute never sees what is dated 15 minutes back.
+	// The model itself: an alarm on one minute never sees a value with a date 15 minutes ago.
 	minute := alarm{1, 1, 1, 1, "GreaterThanOrEqualToThreshold", "notBreaching", map[string]statistic{"": {"Errors", "Sum"}}, ""}
 	for _, further := range []int{0, 2} {
 		if states := minute.states(series(t, "Errors 1@10/16; Errors 0@0-119"), 180, further); slices.Contains(states, "ALARM") {
@@ -281,23 +282,19 @@ func TestAlarms(t *testing.T) {
 	}
 }
 
-// TestAlarmsTell checks that each alarm tells somebody when it begins and when it ends, but those whose only business is to take a version
-// back; that these are of that version alone; and that no others do.
+// TestAlarmsTell checks that each alarm notifies somebody when it begins and ends. The exceptions
+// are the alarms that only take a version back: these, and no others, watch that version alone.
 func TestAlarmsTell(t *testing.T) {
 	tm := deploy.Read(t)
 	preference, err := json.Marshal(tm.Resources["AgentFunction"].Properties["DeploymentPreference"])
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	const version = `{"Fn::GetAtt":["AgentFunction.Version","Version"]}`
 	for name, r := range tm.Resources {
 		if r.Type != "AWS::CloudWatch::Alarm" {
 			continue
 		}
 		data, err := json.Marshal(r.Properties)
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		takesBack := strings.Contains(string(preference), `{"Ref":"`+name+`"}`)
 		if of := strings.Contains(strings.ReplaceAll(string(data), `["AgentFunction","Version.Version"]`, `["AgentFunction.Version","Version"]`), version); of != takesBack {
 			t.Errorf("%s takes a version back: %t; it is a version's own: %t", name, takesBack, of)

@@ -14,7 +14,7 @@ type Kind string
 
 const (
 	Added    Kind = "added"
-	Removed  Kind = "removed" // at the end, when all else is done
+	Removed  Kind = "removed" // at the end, after all other changes
 	Updated  Kind = "updated"
 	Replaced Kind = "replaced" // by a new one; the old one is removed at the end
 )
@@ -25,7 +25,7 @@ type Order string
 const (
 	Before Order = "before"
 	After  Order = "after"
-	Beside Order = "beside" // at any time
+	Beside Order = "beside" // in any order
 	AtEnd  Order = "at the end"
 )
 
@@ -33,12 +33,13 @@ const (
 type Change struct {
 	Name, Type string
 	Kind       Kind
-	Properties []string // that differ, of one that is updated or replaced
+	Properties []string // those that differ, if it is updated or replaced
 	Old, New   *Resource
 }
 
-// Compare returns what CloudFormation changes when a stack becomes another one, by name. A resource is replaced if a property differs
-// that can't be changed; what refers to it differs then, too.
+// Compare returns what CloudFormation changes, by name, when a stack becomes another one. It
+// replaces a resource if a property differs that cannot be updated. References to it then differ,
+// too.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-update-behaviors.html
 func Compare(from, to *Stack) []Change {
 	var changes []Change
@@ -74,7 +75,7 @@ func Compare(from, to *Stack) []Change {
 	return changes
 }
 
-// differences returns the properties that differ, where references to the replaced resources do.
+// differences returns the properties that differ, also by a reference to a replaced resource.
 func differences(old, new *Resource, replaced map[string]bool) []string {
 	var differ []string
 	for name := range union(old.Properties, new.Properties) {
@@ -86,7 +87,7 @@ func differences(old, new *Resource, replaced map[string]bool) []string {
 	return differ
 }
 
-// differAt compares what two resources have at a path of names, with slashes.
+// differAt compares two resources at a path of names, with slashes.
 func differAt(old, new *Resource, path string, replaced map[string]bool) bool {
 	a, b := at(old.Properties, path), at(new.Properties, path)
 	if !reflect.DeepEqual(a, b) {
@@ -120,7 +121,7 @@ func union(a, b map[string]any) map[string]bool {
 	return names
 }
 
-// Order is when a stack's resource is changed, compared with another one of the stack.
+// Order says when a stack's resource changes, compared with another one of the stack.
 func (s *Stack) Order(name, than string) Order {
 	switch {
 	case s.waits(than, name, map[string]bool{}):
@@ -131,7 +132,7 @@ func (s *Stack) Order(name, than string) Order {
 	return Beside
 }
 
-// waits tells whether a resource waits for another one, or is it.
+// waits reports whether a resource waits for another one, or is that one.
 func (s *Stack) waits(name, on string, seen map[string]bool) bool {
 	if name == on {
 		return true
@@ -155,7 +156,7 @@ func (s *Stack) Of(kind string) []string {
 	return all
 }
 
-// When is when a change happens, compared with the move of the agent's alias to the new version.
+// When says when a change happens, compared with the agent's alias moving to the new version.
 func (c Change) When(to *Stack, alias string) Order {
 	if c.Kind == Removed {
 		return AtEnd
@@ -171,7 +172,7 @@ func (c Change) String() string {
 	return fmt.Sprintf("%s %s%s", c.Kind, c.Name, properties)
 }
 
-// Concrete is the stack as a template without parameters and conditions, JSON, for a linter.
+// Concrete returns the stack as a template without parameters and conditions, as JSON for a linter.
 func (s *Stack) Concrete() json.RawMessage {
 	resources := map[string]any{}
 	for name, r := range s.Resources {
@@ -187,7 +188,7 @@ func (s *Stack) Concrete() json.RawMessage {
 	}
 	text, err := json.Marshal(map[string]any{"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources, "Outputs": outputs})
 	if err != nil {
-		panic(err) // of what was JSON
+		panic(err) // it was JSON
 	}
 	return text
 }

@@ -10,10 +10,11 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2aclient"
 	"github.com/a2aproject/a2a-go/v2/a2aclient/agentcard"
 
+	"a2alambda/localtest"
 	agent "a2alambda/localtest/client"
 )
 
-// client is the Go SDK's, of a deployed agent whose card it has read.
+// client is the Go SDK's client of a deployed agent.
 type client struct {
 	*a2aclient.Client
 	card *a2a.AgentCard
@@ -28,7 +29,7 @@ func newClient(t testing.TB, url string, transport http.RoundTripper) *client {
 	if c.card, err = agentcard.NewResolver(c.http).Resolve(t.Context(), url); err != nil {
 		t.Fatalf("%s: %v", url, err)
 	}
-	// A domain that the card names leads to the function URL.
+	// A domain in the card leads to the function URL.
 	direct := *c.card
 	direct.SupportedInterfaces = nil
 	for _, i := range c.card.SupportedInterfaces {
@@ -37,15 +38,13 @@ func newClient(t testing.TB, url string, transport http.RoundTripper) *client {
 		direct.SupportedInterfaces = append(direct.SupportedInterfaces, &there)
 	}
 	c.Client, err = a2aclient.NewFromCard(t.Context(), &direct, a2aclient.WithJSONRPCTransport(c.http))
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	return c
 }
 
 func text(s string) *a2a.Message { return a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(s)) }
 
-// stream has the agent answer as a stream, and returns the task.
+// stream streams an answer of the agent, and returns the task.
 func (c *client) stream(t testing.TB) a2a.TaskID {
 	t.Helper()
 	var id a2a.TaskID
@@ -65,20 +64,16 @@ func (c *client) stream(t testing.TB) a2a.TaskID {
 	return id
 }
 
-// later leaves a task to the worker, follows it to its end, and returns it as it is then.
+// later leaves a task to the worker, and returns it when it has ended.
 func (c *client) later(t testing.TB, config a2a.SendMessageConfig) *a2a.Task {
 	t.Helper()
 	config.ReturnImmediately = true
 	sent, err := c.SendMessage(t.Context(), &a2a.SendMessageRequest{Message: text("Stream me a response!"), Config: &config})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	id := sent.(*a2a.Task).ID
 	var last a2a.Event
 	for event, err := range c.SubscribeToTask(t.Context(), &a2a.SubscribeToTaskRequest{ID: id}) {
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		last = event
 	}
 	task, err := c.GetTask(t.Context(), &a2a.GetTaskRequest{ID: id})
@@ -100,12 +95,10 @@ func describe(e a2a.Event) string {
 	return fmt.Sprintf("%T", e)
 }
 
-// status returns what a list of tasks is answered with, under a URL with a slash at the end: a status and a body.
+// status returns the answer to a list of tasks, under a URL with a slash at the end.
 func status(t testing.TB, url string, transport http.RoundTripper) (int, string) {
 	t.Helper()
 	a, err := agent.Read(agent.Through(t.Context(), transport, http.MethodGet, url+"tasks", "", "A2A-Version", "1.0"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	return a.Status, a.Body
 }

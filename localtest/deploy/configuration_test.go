@@ -8,19 +8,18 @@ import (
 	"strings"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
 )
 
-// reference finds what a value refers to, as JSON: resources and parameters, and conditions.
+// reference finds the resources, parameters and conditions that a value refers to, as JSON.
 var reference = regexp.MustCompile(`"Ref":"(\w+)"|\$\{(\w+)\}|"(?:Condition":|Fn::If":\[)"(\w+)"`)
 
-// parametersIn adds the parameters that a value refers to, itself or by its conditions.
+// parametersIn adds the parameters that a value refers to, directly or in a condition.
 func parametersIn(t *testing.T, tm *deploy.Template, value any, found map[string]bool) {
 	t.Helper()
 	text, err := json.Marshal(value)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	for _, m := range reference.FindAllStringSubmatch(string(text), -1) {
 		if name := m[1] + m[2]; name != "" {
 			_, found[name] = tm.Parameters[name]
@@ -30,16 +29,17 @@ func parametersIn(t *testing.T, tm *deploy.Template, value any, found map[string
 	}
 }
 
-// TestConfigurationIsComplete checks that a change of any parameter that the agent's function has makes a new version of it: the
-// parameter is in AgentConfiguration. It is so of all parameters that the permissions depend on, too, whose policies are named by it.
+// TestConfigurationIsComplete checks that AgentConfiguration has all parameters of the agent's
+// function, so that a change of one makes a new version. The same holds for the parameters that the
+// permissions depend on, as the policies' names contain them.
 func TestConfigurationIsComplete(t *testing.T) {
 	tm := deploy.Read(t)
 	needed, has := map[string]bool{}, map[string]bool{}
 	properties := maps.Clone(tm.Resources["AgentFunction"].Properties)
 	for _, p := range []string{
-		"FunctionUrlConfig",            // the URL's, which is a resource of its own
-		"DeploymentPreference",         // of the alias
-		"ReservedConcurrentExecutions", // the function's, not a version's
+		"FunctionUrlConfig",            // belongs to the URL, a resource of its own
+		"DeploymentPreference",         // belongs to the alias
+		"ReservedConcurrentExecutions", // belongs to the function, not to a version
 	} {
 		if properties[p] == nil {
 			t.Errorf("the agent has no %s", p)

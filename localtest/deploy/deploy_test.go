@@ -1,4 +1,4 @@
-// Package deploy_test deploys template.yaml to an emulated AWS account, and looks at what CloudFormation makes of it.
+// Package deploy_test deploys template.yaml to an emulated AWS account, and checks the stack.
 package deploy_test
 
 import (
@@ -20,6 +20,7 @@ import (
 
 	"a2alambda/internal/auth/authtest"
 	"a2alambda/internal/check"
+	"a2alambda/localtest"
 	"a2alambda/localtest/ministack"
 	"a2alambda/localtest/samlocal"
 
@@ -28,9 +29,10 @@ import (
 
 var full = flag.Bool("full", false, "deploy each Auth both for trying it out and for production, and lint with each set of parameters: some minutes")
 
-// TestDeploy deploys the template as sam has built it with the SAM CLI, and the sections of samconfig.toml, and has clients use
-// what is there then: card, stream, a task of the worker, its push notification, and who is refused. Then it changes a parameter, is
-// refused wrong ones, by CloudFormation's rules or by the hook, and deletes the stack.
+// TestDeploy deploys the template that sam has built, with the SAM CLI and the sections of
+// samconfig.toml. Clients use what is there: card, stream, a task of the worker, its push
+// notification; some are refused. Then it changes a parameter, tries wrong values, which
+// CloudFormation's rules or the hook refuse, and deletes the stack.
 func TestDeploy(t *testing.T) {
 	_, built := samlocal.Template(t)
 	issuer, certificate := authtest.NewTLSIssuer(t)
@@ -53,7 +55,7 @@ func TestDeploy(t *testing.T) {
 	}
 }
 
-// deployment is what the stacks of a test have in common.
+// deployment is what a test's stacks share.
 type deployment struct {
 	account
 	built           string // the template
@@ -62,7 +64,7 @@ type deployment struct {
 	bucket          sync.Mutex
 }
 
-// parameters are those of an Auth.
+// parameters returns the parameters of an Auth.
 func (d *deployment) parameters(auth string) []string {
 	issuer, audience := "", ""
 	if auth == "oidc" {
@@ -71,7 +73,6 @@ func (d *deployment) parameters(auth string) []string {
 	return []string{"Auth=" + auth, "OidcIssuer=" + issuer, "OidcAudience=" + audience}
 }
 
-// test deploys a stack with each Auth in turn, and deletes it.
 func (d *deployment) test(t *testing.T, env string, auths []string) {
 	s := &stack{account: d.account, name: "agent-" + env, env: env, template: d.built, bucket: &d.bucket}
 	hook := newReceiver(t)
@@ -112,7 +113,7 @@ func (d *deployment) test(t *testing.T, env string, auths []string) {
 	d.delete(t, s)
 }
 
-// caller is the transport of who may call the agent's function URL.
+// caller is the transport of a caller who may use the agent's function URL.
 func (d *deployment) caller(auth string) http.RoundTripper {
 	switch auth {
 	case "iam":
@@ -123,7 +124,7 @@ func (d *deployment) caller(auth string) http.RoundTripper {
 	return d.account
 }
 
-// use has a client do what clients do: a stream, a task that the worker runs and the push function tells about, a list.
+// use does what clients do: a stream, a task that the worker runs, its push notification, a list.
 func (d *deployment) use(t *testing.T, s *stack, c *client, hook *receiver, auth string) {
 	t.Helper()
 	streamed := c.stream(t)
@@ -136,7 +137,8 @@ func (d *deployment) use(t *testing.T, s *stack, c *client, hook *receiver, auth
 	if len(list.Tasks) < 2 || list.Tasks[0].ID != later.ID || list.Tasks[1].ID != streamed {
 		t.Errorf("Auth %s: the list has %+v, want %s and %s first", auth, list.Tasks, later.ID, streamed)
 	}
-	var told strings.Builder // ministack's function URL answers in one piece, which is no failure
+	// ministack's function URL answers in one piece, which is no failure.
+	var told strings.Builder
 	err = check.Run(t.Context(), check.Config{
 		URL: s.outputs(t)["AgentUrl"], Client: c.http, Need: []string{"card", "resume", "retry", "get", "refused"},
 	}, &told)
@@ -146,7 +148,7 @@ func (d *deployment) use(t *testing.T, s *stack, c *client, hook *receiver, auth
 	}
 }
 
-// refused tries what nobody may do, and what not everybody may do.
+// refused tries what no caller may do, and what only some callers may do.
 func (d *deployment) refused(t *testing.T, s *stack, c *client, auth string) {
 	t.Helper()
 	if _, err := c.GetTask(t.Context(), &a2a.GetTaskRequest{ID: "unknown"}); !errors.Is(err, a2a.ErrTaskNotFound) {
@@ -171,7 +173,7 @@ func (d *deployment) refused(t *testing.T, s *stack, c *client, auth string) {
 	}
 }
 
-// api asks the agent through API Gateway, if it is there.
+// api calls the agent through API Gateway, if the stack has it.
 func (d *deployment) api(t *testing.T, s *stack, auth string) {
 	t.Helper()
 	url, ok := s.outputs(t)["ApiUrl"]
@@ -193,7 +195,7 @@ func (d *deployment) api(t *testing.T, s *stack, auth string) {
 	}
 }
 
-// enforced takes a permission away from the agent, which fails then: the roles' policies count in this account.
+// enforced takes a permission away: the agent must fail, as the account enforces policies.
 func (d *deployment) enforced(t *testing.T, s *stack, auth string) {
 	t.Helper()
 	policy := map[string]string{
@@ -202,9 +204,7 @@ func (d *deployment) enforced(t *testing.T, s *stack, auth string) {
 	}
 	iam := func(action string) {
 		t.Helper()
-		if err := d.query(t.Context(), "iam", "2010-05-08", action, policy, new(struct{})); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, d.query(t.Context(), "iam", "2010-05-08", action, policy, new(struct{})))
 	}
 	c := newClient(t, s.outputs(t)["AgentUrl"], d.caller(auth))
 	iam("PutRolePolicy")
@@ -215,7 +215,7 @@ func (d *deployment) enforced(t *testing.T, s *stack, auth string) {
 	c.stream(t)
 }
 
-// change changes a parameter, and nothing else: the new version has it.
+// change changes only a parameter: the new version has it.
 func (d *deployment) change(t *testing.T, s *stack, auth string) {
 	t.Helper()
 	before := s.version(t)
@@ -229,7 +229,7 @@ func (d *deployment) change(t *testing.T, s *stack, auth string) {
 	}
 }
 
-// refuse tries to deploy a value that is wrong.
+// refuse tries to deploy a wrong value.
 func (d *deployment) refuse(t *testing.T, s *stack) {
 	t.Helper()
 	before := s.version(t)
@@ -239,7 +239,7 @@ func (d *deployment) refuse(t *testing.T, s *stack) {
 	}
 }
 
-// takeBack deploys a value with which no function can start, and which only they know: the hook refuses the version.
+// takeBack deploys a value that only the functions know to be wrong: the hook refuses the version.
 func (d *deployment) takeBack(t *testing.T, s *stack, auth string) {
 	t.Helper()
 	before := s.version(t)
@@ -247,14 +247,15 @@ func (d *deployment) takeBack(t *testing.T, s *stack, auth string) {
 	if err == nil || !strings.Contains(out, "the hook says Failed") || s.version(t) != before {
 		t.Errorf("with a setting that there is not: %v, version %s after %s\n%s", err, s.version(t), before, out)
 	}
-	newClient(t, s.outputs(t)["AgentUrl"], d.caller(auth)).later(t, a2a.SendMessageConfig{}) // agent and worker are as they were
-	// The version that was refused is left, and not in the way of the next try.
+	// The agent and the worker have not changed.
+	newClient(t, s.outputs(t)["AgentUrl"], d.caller(auth)).later(t, a2a.SendMessageConfig{})
+	// The refused version still exists, and the next deployment succeeds.
 	if out, err := s.deploy(t, "Settings=", "Release=again"); err != nil || s.version(t) == before {
 		t.Errorf("after a version that was refused: %v, version %s after %s\n%s", err, s.version(t), before, out)
 	}
 }
 
-// delete deletes the stack. The tasks are there still.
+// delete deletes the stack. The tasks remain.
 func (d *deployment) delete(t *testing.T, s *stack) {
 	t.Helper()
 	table := s.resource(t, "TaskTable")
@@ -262,9 +263,7 @@ func (d *deployment) delete(t *testing.T, s *stack) {
 		t.Fatalf("sam delete: %v\n%s", err, out)
 	}
 	list, err := d.lambda().ListFunctions(t.Context(), &lambda.ListFunctionsInput{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	for _, f := range list.Functions {
 		if strings.HasPrefix(aws.ToString(f.FunctionName), s.name) {
 			t.Errorf("%s is left of the stack", aws.ToString(f.FunctionName))
@@ -280,10 +279,9 @@ func (d *deployment) delete(t *testing.T, s *stack) {
 	}
 }
 
-// receiver is a webhook.
 type receiver struct {
 	url  string
-	came chan a2a.TaskID // of a task that has ended
+	came chan a2a.TaskID // tasks that have ended
 }
 
 func newReceiver(t testing.TB) *receiver {
@@ -313,7 +311,6 @@ func newReceiver(t testing.TB) *receiver {
 	return r
 }
 
-// wait waits for the end of a task.
 func (r *receiver) wait(t testing.TB, id a2a.TaskID) {
 	t.Helper()
 	select {

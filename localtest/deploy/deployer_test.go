@@ -8,16 +8,15 @@ import (
 	"strings"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
 )
 
-// TestDeployerPolicy checks that the policy of who deploys is one that IAM takes, that it has all services that the template needs, and
-// that only what can't be named beforehand is allowed on everything.
+// TestDeployerPolicy checks that IAM accepts the policy for deployments, that it has all services
+// that the template needs, and that it has * only for resources without a predictable name.
 func TestDeployerPolicy(t *testing.T) {
 	text, err := os.ReadFile("../../docs/deployer-policy.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	var policy struct {
 		Version   string
 		Statement []struct {
@@ -28,14 +27,10 @@ func TestDeployerPolicy(t *testing.T) {
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&policy); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, d.Decode(&policy))
 	var compact bytes.Buffer
-	if err := json.Compact(&compact, text); err != nil {
-		t.Fatal(err)
-	}
-	if compact.Len() > 6144 { // of a managed policy
+	localtest.Must(t, json.Compact(&compact, text))
+	if compact.Len() > 6144 { // a managed policy's limit
 		t.Errorf("the policy has %d characters", compact.Len())
 	}
 	list := func(v any) (all []string) {

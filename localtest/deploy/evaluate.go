@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// evaluation is what is wrong with a template.
+// evaluation is an error in a template.
 type evaluation string
 
 func (e evaluation) Error() string { return string(e) }
 
-// evaluator evaluates the functions of a template. What is wrong with them it panics with, as an evaluation.
+// evaluator evaluates the functions of a template. It panics with an evaluation where one is wrong.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 type evaluator struct {
 	template   *Template
@@ -21,7 +21,7 @@ type evaluator struct {
 	conditions map[string]bool // those that are known
 }
 
-// noValue is AWS::NoValue: what has it, is not there.
+// noValue is AWS::NoValue: a property with it does not exist.
 type noValue struct{}
 
 var pseudo = map[string]any{
@@ -54,7 +54,7 @@ func newEvaluator(t *Template, p Parameters) (*evaluator, error) {
 
 func (e *evaluator) fail(format string, args ...any) { panic(evaluation(fmt.Sprintf(format, args...))) }
 
-// caught sets an error to what an evaluator has panicked with.
+// caught sets an error to the evaluation that an evaluator has panicked with.
 func caught(err *error) {
 	switch r := recover().(type) {
 	case nil:
@@ -65,7 +65,7 @@ func caught(err *error) {
 	}
 }
 
-// exists tells whether a resource is there.
+// exists reports whether the stack has a resource.
 func (e *evaluator) exists(name string) bool {
 	r, ok := e.template.Resources[name]
 	return ok && (r.Condition == "" || e.condition(r.Condition))
@@ -83,7 +83,7 @@ func (e *evaluator) condition(name string) bool {
 	return e.conditions[name]
 }
 
-// truth evaluates what is true or false.
+// truth evaluates a condition.
 func (e *evaluator) truth(node any) bool {
 	switch name, args := function(node); name {
 	case "Condition":
@@ -114,7 +114,7 @@ func (e *evaluator) truth(node any) bool {
 	return false
 }
 
-// function returns the name and the arguments of an intrinsic function.
+// function returns an intrinsic function's name and arguments.
 func function(node any) (name string, args any) {
 	object, _ := node.(map[string]any)
 	if len(object) != 1 {
@@ -135,7 +135,7 @@ func (e *evaluator) value(node any) any {
 		if _, ok := args.(string); ok {
 			return e.truth(node)
 		}
-		// A policy's Condition, which has nothing beside it.
+		// A policy's Condition stands alone, too.
 	case "Ref":
 		return e.ref(args.(string))
 	case "Fn::If":
@@ -214,7 +214,7 @@ func (e *evaluator) ref(name string) any {
 	return e.attribute(resource, attribute)
 }
 
-// attribute returns what stands for a resource, or for an attribute of one.
+// attribute returns what stands for a resource, or for one of its attributes.
 func (e *evaluator) attribute(name, attribute string) string {
 	if _, ok := e.template.Resources[name]; !ok {
 		e.fail("there is no %s", name)

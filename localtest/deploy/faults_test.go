@@ -7,11 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
 )
 
-// faulty is a template in which a parameter takes a permission away while it is used, gives one too late, replaces what must stay, and
-// grants too much.
+// faulty is a template with a parameter that takes away a permission in use, gives one too late,
+// replaces what must stay, and grants too much.
 const faulty = `
 Transform: AWS::Serverless-2016-10-31
 Parameters:
@@ -51,12 +52,11 @@ Resources:
   Queue: {Type: "AWS::SQS::Queue", Properties: {QueueName: !Ref Name}}
 `
 
-// TestFaultsAreFound compares stacks of a template that has the faults that TestChanges and TestPermissions look for.
+// TestFaultsAreFound proves that TestChanges and TestPermissions find the faults that they look
+// for.
 func TestFaultsAreFound(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "template.yaml")
-	if err := os.WriteFile(path, []byte(faulty), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, os.WriteFile(path, []byte(faulty), 0o600))
 	template := deploy.Expand(t, path, deploy.Parameters{})[0]
 	stack := func(p deploy.Parameters) *deploy.Stack { return stackOf(t, template, p) }
 	a, b := stack(nil), stack(deploy.Parameters{"Model": "b"})
@@ -82,7 +82,7 @@ func TestFaultsAreFound(t *testing.T) {
 	}
 	for _, want := range []string{
 		"FunctionRole may dynamodb:GetItem on ${Table.Arn}", "FunctionRole may dynamodb:PutItem on ${Table.Arn}",
-		"FunctionRole may logs:CreateLogGroup on *", // SAM's
+		"FunctionRole may logs:CreateLogGroup on *", // SAM adds it
 	} {
 		if !slices.Contains(may, want) {
 			t.Errorf("%s, want %s too", strings.Join(may, "; "), want)

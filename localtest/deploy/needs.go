@@ -5,18 +5,20 @@ import (
 	"strings"
 )
 
-// Need is something that a function does at AWS, or AWS does in its name, and so has to be allowed.
+// Need is a call to AWS by a function, or by AWS in its name, which must be allowed.
 type Need struct {
 	Function string // its name in the template
 	Action   string
 	On       string // see places
-	// By is who does it: Go functions, package.name, by which the call is made, or a service of AWS.
-	By   []string
-	When string // the condition under which it does, in the template; empty for always
+	// By are the callers: Go functions, as package.name, or a service of AWS.
+	By []string
+	// When is the template's condition under which it is called; empty for always.
+	When string
 }
 
-// Needs is all that the functions do, and the roles may. TestPermissions compares it with the policies, TestCallers with the source,
-// and the system tests, which stop a function that does anything else, with what is really called: all of it is.
+// Needs are all calls of the functions, and all that the roles may do. TestPermissions compares it
+// with the policies, and TestCallers with the source. The system tests refuse all other calls, and
+// check that each of these is made.
 var Needs = slices.Concat(
 	logs("AgentFunction", "WorkerFunction", "PushFunction", "SweeperFunction", "HookFunction"),
 	[]Need{
@@ -34,7 +36,7 @@ var Needs = slices.Concat(
 		{"WorkerFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putPart"}, ""},
 		{"WorkerFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"WorkerFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
-		// run.Earlier, of which only some agents ask for the conversation before a task.
+		// run.Earlier: only some agents read the conversation before a task.
 		{"WorkerFunction", "dynamodb:Query", "table/index/owner", []string{"dynamolog.listQuery"}, ""},
 		{"WorkerFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, ""},
 		{"WorkerFunction", "sqs:SendMessage", "FailedJobs", []string{"Lambda: DeadLetterQueue"}, ""},
@@ -64,7 +66,7 @@ var Needs = slices.Concat(
 	model("AgentFunction", "WorkerFunction"),
 )
 
-// logs is what Lambda does for each function, in its log group.
+// logs are Lambda's own calls for each function, in its log group.
 func logs(functions ...string) []Need {
 	var needs []Need
 	for _, f := range functions {
@@ -75,7 +77,7 @@ func logs(functions ...string) []Need {
 	return needs
 }
 
-// model is what functions do that have a model. That is called by an inference profile, or without.
+// model are the calls of functions with a model, with or without an inference profile.
 func model(functions ...string) []Need {
 	var needs []Need
 	for _, f := range functions {
@@ -88,12 +90,12 @@ func model(functions ...string) []Need {
 
 const arnOfFunction = "arn:aws:lambda:us-east-1:111122223333:function:stack-"
 
-// places are resources as they stand in a policy, by the names that Needs has for them.
+// places are resources as a policy names them, by their names in Needs.
 var places = map[string]string{
 	"table":             "${TaskTable.Arn}",
 	"table/index/owner": "${TaskTable.Arn}/index/owner", "table/index/running": "${TaskTable.Arn}/index/running",
 	"table/stream/*": "${TaskTable.Arn}/stream/*",
-	// By name: a function that invokes itself can't refer to itself.
+	// By name, because a function that invokes itself cannot refer to itself.
 	"worker": arnOfFunction + "worker", "push": arnOfFunction + "push",
 	"agent's versions": "${AgentFunction.Arn}:*", "the worker": "${WorkerFunction.Arn}",
 	"the push function": "${PushFunction.Arn}", "the sweeper": "${SweeperFunction.Arn}",
@@ -104,10 +106,10 @@ var places = map[string]string{
 	"models of the profile": "arn:aws:bedrock:*::foundation-model/*",
 }
 
-// Model is the ModelId that a stack has to have to be compared with Needs.
+// Model is the ModelId of a stack that is compared with Needs.
 const Model = "us.amazon.nova-lite-v1:0"
 
-// Place returns what stands in a policy for a need's On.
+// Place returns a need's On as a policy names it.
 func (n Need) Place(s *Stack) string {
 	if n.On == "log group" {
 		config, _ := s.Resources[n.Function].Properties["LoggingConfig"].(map[string]any)

@@ -14,7 +14,7 @@ import (
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
 type Parameter struct {
 	Type                  string
-	Default               any // nil if there is none
+	Default               any // nil for none
 	AllowedValues         []any
 	AllowedPattern        string
 	ConstraintDescription string
@@ -22,7 +22,7 @@ type Parameter struct {
 	MinLength, MaxLength  *int
 }
 
-// Rule is a rule that parameters have to follow.
+// Rule is a rule for parameters.
 type Rule struct {
 	RuleCondition any // nil for always
 	Assertions    []struct {
@@ -31,8 +31,7 @@ type Rule struct {
 	}
 }
 
-// Check tells what is wrong with parameters, as far as the template says: sentences of the rules that are broken, and of the
-// constraints.
+// Check returns what is wrong with parameters: the sentences of the broken rules and constraints.
 func (t *Template) Check(p Parameters) []string {
 	e, err := newEvaluator(t, p)
 	if err != nil {
@@ -71,7 +70,8 @@ func (p Parameter) takes(value string) bool {
 		return err == nil && (p.MinValue == nil || n >= *p.MinValue) && (p.MaxValue == nil || n <= *p.MaxValue)
 	}
 	length := utf8.RuneCountInString(value)
-	if p.AllowedPattern != "" && !regexp.MustCompile(`^(?:`+p.AllowedPattern+`)$`).MatchString(value) { // all of it has to match
+	// The whole value must match.
+	if p.AllowedPattern != "" && !regexp.MustCompile(`^(?:`+p.AllowedPattern+`)$`).MatchString(value) {
 		return false
 	}
 	return (p.MinLength == nil || length >= *p.MinLength) && (p.MaxLength == nil || length <= *p.MaxLength)

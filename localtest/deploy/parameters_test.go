@@ -10,10 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
 )
 
-// given are parameters, and what the template says of them: a sentence, or "" if they are allowed.
+// given are parameters, with the template's sentence about them, or "" if they are allowed.
 type given struct {
 	parameters deploy.Parameters
 	says       string
@@ -21,13 +22,10 @@ type given struct {
 
 var repeated = regexp.MustCompile(`\{(.+?)\*(\d+)\}`)
 
-// readParameters returns what is in testdata/parameters.txt.
 func readParameters(t testing.TB) (all []given) {
 	t.Helper()
 	text, err := os.ReadFile("testdata/parameters.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	says := ""
 	for line := range strings.Lines(string(text)) {
 		list, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "  ")
@@ -51,8 +49,8 @@ func readParameters(t testing.TB) (all []given) {
 	return all
 }
 
-// TestParameters checks that the template's constraints and rules refuse wrong values, and no others, and that there is a wrong value of
-// each parameter in testdata.
+// TestParameters checks that the template refuses wrong values, and no others, and that testdata
+// has a wrong value of each parameter.
 func TestParameters(t *testing.T) {
 	tm := deploy.Read(t)
 	tried := map[string]bool{}
@@ -71,7 +69,7 @@ func TestParameters(t *testing.T) {
 	}
 }
 
-// refuseAll asks CloudFormation for a change set with each that the template refuses, or, without -full, with each tenth.
+// refuseAll asks CloudFormation for a change set per refused case: each tenth, or all with -full.
 func (s *stack) refuseAll(t *testing.T) {
 	t.Helper()
 	for i, b := range readParameters(t) {
@@ -79,7 +77,8 @@ func (s *stack) refuseAll(t *testing.T) {
 		if !*full && i%10 != 1 || len(given) == 0 || b.says == "" {
 			continue
 		}
-		says, _, _ := strings.Cut(b.says, " must be a whole number") // of which CloudFormation has a sentence of its own
+		// CloudFormation has a sentence of its own about that.
+		says, _, _ := strings.Cut(b.says, " must be a whole number")
 		says, _, _ = strings.Cut(says, " is not one of its values")
 		request := map[string]string{
 			"StackName": s.name, "ChangeSetName": fmt.Sprintf("bad-%d", i), "UsePreviousTemplate": "true",

@@ -8,24 +8,25 @@ import (
 	"strings"
 )
 
-// Grant is one thing that a role may do.
+// Grant is one permission of a role.
 type Grant struct {
-	Role      string // its name in the template
-	Action    string // dynamodb:Query
+	Role      string // name in the template
+	Action    string // such as dynamodb:Query
 	Resource  string
 	Condition string // JSON; empty if there is none
-	By        string // the resource of the template that says so
+	By        string // the resource in the template that grants it
 }
 
 func (g Grant) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%s may %s on %s %s", g.Role, g.Action, g.Resource, g.Condition))
 }
 
-// managed has what AWS's own policies allow, of those that SAM or the template give to roles.
+// managed has the permissions of AWS's own policies, which SAM or the template gives to roles.
 // https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html
 var managed = map[string][]string{
-	"AWSLambdaBasicExecutionRole":          {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"},
-	"AWSCodeDeployRoleForLambda":           {"codedeploy"}, // CodeDeploy's, for all aliases and alarms
+	"AWSLambdaBasicExecutionRole": {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"},
+	// CodeDeploy's, for all aliases and alarms.
+	"AWSCodeDeployRoleForLambda":           {"codedeploy"},
 	"AWSCodeDeployRoleForLambdaLimited":    {"codedeploy"},
 	"AmazonAPIGatewayPushToCloudWatchLogs": {"logs"},
 	"AWSLambdaDynamoDBExecutionRole":       {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "dynamodb:GetRecords"},
@@ -76,7 +77,7 @@ func statements(role, by string, document any) []Grant {
 		if c, ok := statement["Condition"]; ok {
 			text, err := json.Marshal(c)
 			if err != nil {
-				panic(err) // of what was JSON
+				panic(err) // it was JSON
 			}
 			condition = string(text)
 		}
@@ -104,7 +105,7 @@ func objects(value any) []map[string]any {
 	return all
 }
 
-// role returns the role's name of what refers to it: ${Name}, or ${Name.Arn}.
+// role returns a role's name from a reference to it: ${Name}, or ${Name.Arn}.
 func role(value any) string {
 	if m := reference.FindStringSubmatch(fmt.Sprint(value)); m != nil {
 		return m[1]
@@ -115,7 +116,7 @@ func role(value any) string {
 // RoleOf returns the name of a function's role.
 func (s *Stack) RoleOf(function string) string { return role(s.Resources[function].Properties["Role"]) }
 
-// Users returns what has a role, sorted: functions, and AWS's services.
+// Users returns the functions and AWS's services with a role, sorted.
 func (s *Stack) Users(of string) []string {
 	var all []string
 	for name, r := range s.Resources {
@@ -132,7 +133,7 @@ func (s *Stack) Users(of string) []string {
 	return all
 }
 
-// Alias returns the name of the alias that leads to a function's versions, or "" if there is none.
+// Alias returns the alias of a function's versions, or "".
 func (s *Stack) Alias(function string) string {
 	for _, name := range s.Of("AWS::Lambda::Alias") {
 		if role(s.Resources[name].Properties["FunctionName"]) == function {
@@ -142,9 +143,9 @@ func (s *Stack) Alias(function string) string {
 	return ""
 }
 
-// Unordered returns what is wrong with the order in which a change of parameters changes permissions. A function's version before the
-// change is at work until its alias has moved, and one without an alias until it is changed: what it may do must not be taken away
-// before. And what the version after it needs must be there before it is at work.
+// Unordered returns the errors in the order of permission changes. A function's old version is in
+// use until its alias moves (without an alias: until the function changes). Until then it must keep
+// its permissions. The new version must have its own before it is in use.
 func Unordered(from, to *Stack) []string {
 	var wrong []string
 	changes := map[string]Change{}

@@ -12,17 +12,18 @@ import (
 	"strings"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
 )
 
-// services are the roles that no function has, and what they are for.
+// services are the roles that no function has, with their use.
 var services = map[string]string{
 	"SweeperFunctionEachMinuteRole": "SweeperFunctionEachMinuteRole may lambda:InvokeFunction on ${SweeperFunction.Arn}",
 	"CodeDeployServiceRole":         "CodeDeployServiceRole may codedeploy on *",
 }
 
-// TestPermissions compares what each role may do with what its function does, with each set of parameters: nothing is missing, too much,
-// or granted twice.
+// TestPermissions compares each role's permissions with what its function does, for each set of
+// parameters: none is missing, too much, or granted twice.
 func TestPermissions(t *testing.T) {
 	template := expanded(t)
 	for _, parameters := range bases() {
@@ -65,10 +66,10 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-// notDeployed are functions that make requests which no deployed function makes: the table is the template's.
+// notDeployed are functions that no deployed function calls: the template makes the table.
 var notDeployed = []string{"dynamolog.Schema", "dynamolog.CreateTable"}
 
-// TestCallers compares the callers in Needs with the source: whoever makes a request there, and of what kind.
+// TestCallers compares the callers in Needs with the requests that functions in the source make.
 func TestCallers(t *testing.T) {
 	named, made := map[string]bool{}, map[string]bool{}
 	for _, n := range deploy.Needs {
@@ -96,9 +97,7 @@ func TestCallers(t *testing.T) {
 			}
 			return nil
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 	}
 	for what := range named {
 		if !made[what] {
@@ -112,16 +111,16 @@ func TestCallers(t *testing.T) {
 	}
 }
 
-// packages are the SDK's packages of services, and what IAM calls the services. The actions that have other names than their
-// operations are in actions.
+// packages are the SDK's packages, with IAM's names of their services. actions are the actions
+// whose names differ from their operations'.
 var (
 	packages = map[string]string{"dynamodb": "dynamodb", "lambda": "lambda", "codedeploy": "codedeploy", "bedrockruntime": "bedrock", "sqs": "sqs"}
 	actions  = map[string]string{"lambda:Invoke": "lambda:InvokeFunction", "bedrock:ConverseStream": "bedrock:InvokeModelWithResponseStream"}
 )
 
-// requests returns which functions of a file make a request of the SDK, by its action.
+// requests returns the functions in a file that make requests of the SDK, by action.
 func requests(file *ast.File) map[string][]string {
-	imported := map[string]string{} // by the name in the file
+	imported := map[string]string{} // by name in the file
 	for _, i := range file.Imports {
 		path := strings.Trim(i.Path.Value, `"`)
 		if service, ok := strings.CutPrefix(path, "github.com/aws/aws-sdk-go-v2/service/"); ok && !strings.Contains(service, "/") {

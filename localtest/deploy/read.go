@@ -14,7 +14,7 @@ import (
 	"a2alambda/localtest/process"
 )
 
-// Root is the directory of the repository.
+// Root is the repository's directory.
 func Root(tb testing.TB) string {
 	tb.Helper()
 	return process.Run(tb, exec.Command("go", "list", "-m", "-f", "{{.Dir}}"))
@@ -26,7 +26,7 @@ func File(tb testing.TB) string {
 	return filepath.Join(Root(tb), "template.yaml")
 }
 
-// Read reads template.yaml as it stands there, not expanded by SAM.
+// Read reads template.yaml as it is, not expanded by SAM.
 func Read(tb testing.TB) *Template {
 	tb.Helper()
 	text, err := os.ReadFile(File(tb))
@@ -50,7 +50,7 @@ func Read(tb testing.TB) *Template {
 	return &t
 }
 
-// plain returns a node as JSON has it, with the long forms of functions: !Sub x is {"Fn::Sub": x}.
+// plain returns a node as in JSON, with the long forms of functions: !Sub x is {"Fn::Sub": x}.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 func plain(n *yaml.Node) (value any, err error) {
 	switch n.Kind {

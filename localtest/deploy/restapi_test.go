@@ -7,12 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"a2alambda/localtest"
 	agent "a2alambda/localtest/client"
 	"a2alambda/localtest/deploy"
 	"a2alambda/localtest/localserver"
 )
 
-// properties decodes the properties that a resource has with parameters.
+// properties decodes a resource's properties under these parameters.
 func properties(t *testing.T, tm *deploy.Template, resource string, p deploy.Parameters, to any) {
 	t.Helper()
 	of, err := tm.Properties(resource, p)
@@ -28,8 +29,9 @@ func properties(t *testing.T, tm *deploy.Template, resource string, p deploy.Par
 	}
 }
 
-// TestRestAPI checks that nobody gets to the function through the REST API without a signature where Auth is iam, that its requests are
-// limited, and that it leads to the alias.
+// TestRestAPI checks that with Auth iam the REST API admits only signed requests, limits requests,
+// and leads to the alias.
+// alias.
 func TestRestAPI(t *testing.T) {
 	tm := deploy.Read(t)
 	for signed, p := range map[bool]deploy.Parameters{false: {"Auth": "none", "RestApi": "yes"}, true: {"Auth": "iam", "RestApi": "logged"}} {
@@ -86,22 +88,20 @@ func TestRestAPI(t *testing.T) {
 		}
 	}
 	for name, r := range tm.Resources {
-		// Without the condition, they would be there without the API, and the deployment fail.
+		// Without the condition they would exist without the API, and the deployment would fail.
 		if refers, _ := json.Marshal(r.Properties); strings.Contains(string(refers), "AgentApi") && r.Condition != "HasApi" || name == "AgentApi" && r.Condition != "HasApi" {
 			t.Errorf("%s has the condition %q", name, r.Condition)
 		}
 	}
 }
 
-// TestPreflight checks that AWS allows pages what the function itself allows them, where AWS answers in its place: at a function URL with
-// AuthType AWS_IAM, and at the REST API.
+// TestPreflight checks that AWS answers preflight requests as the function does, where AWS answers
+// them: at a function URL with AuthType AWS_IAM, and at the REST API.
 func TestPreflight(t *testing.T) {
 	t.Parallel()
 	tm := deploy.Read(t)
 	resp, err := agent.Do(t.Context(), http.MethodOptions, localserver.Start(t, "TABLE_NAME=")+"/", "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	list := func(s string) []string {
 		fields := strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\'' })
 		slices.Sort(fields)

@@ -24,13 +24,11 @@ import (
 	agent "a2alambda/localtest/client"
 )
 
-// runbook returns the commands of a section of docs/operations.md, as they stand there.
+// runbook returns the commands in a section of docs/operations.md.
 func runbook(t testing.TB, section string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(deploy.Root(t), "docs", "operations.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	_, text, found := strings.Cut(string(data), "\n## "+section+"\n")
 	text, _, _ = strings.Cut(text, "\n## ")
 	var commands []string
@@ -43,19 +41,15 @@ func runbook(t testing.TB, section string) string {
 	return strings.Join(commands, "\n")
 }
 
-// run runs commands that a person would type, with the SAM CLI and the AWS CLI. What such a person has in samconfig.toml, and is asked,
-// is this stack's.
+// run runs a person's commands with the SAM CLI and the AWS CLI. samconfig.toml, and the answers to
+// questions, are for this stack.
 func (s *stack) run(t testing.TB, commands string) string {
 	t.Helper()
 	programs := t.TempDir()
 	sam := fmt.Sprintf("#!/bin/bash\n# deploy --config-env prod …\nexec %s deploy --config-file %s --config-env %s --stack-name %s --template-file %s "+
 		"--no-confirm-changeset --no-fail-on-empty-changeset \"${@:4}\"\n", localtest.Setup(t, "sam"), config(t), s.env, s.name, s.template)
-	if err := os.WriteFile(filepath.Join(programs, "sam"), []byte(sam), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(localtest.Setup(t, "aws"), filepath.Join(programs, "aws")); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, os.WriteFile(filepath.Join(programs, "sam"), []byte(sam), 0o700))
+	localtest.Must(t, os.Symlink(localtest.Setup(t, "aws"), filepath.Join(programs, "aws")))
 	cmd := exec.CommandContext(t.Context(), "bash", "-euc", commands)
 	cmd.Dir = filepath.Dir(s.template)
 	cmd.Env = append(s.Environ(), "SAM_CLI_TELEMETRY=0", "SAM_CLI_POLL_DELAY=1", "STACK="+s.name, "REGION="+ministack.Region,
@@ -67,8 +61,9 @@ func (s *stack) run(t testing.TB, commands string) string {
 	return string(out)
 }
 
-// TestRunbooks does what docs/operations.md says to restore the table, and back; and with -full to rotate the key that signs the card.
-// That nobody writes to the table meanwhile is not seen: ministack does not heed a table's policy.
+// TestRunbooks restores the table as docs/operations.md says, and goes back. With -full it also
+// rotates the key that signs the card. It cannot show that nobody writes to the table meanwhile:
+// ministack ignores a table's policy.
 func TestRunbooks(t *testing.T) {
 	_, built := samlocal.Template(t)
 	s := &stack{account: account{ministack.Start(t)}, name: "runbooks", env: "dev", template: built, bucket: new(sync.Mutex)}
@@ -112,7 +107,7 @@ func TestRunbooks(t *testing.T) {
 	}
 }
 
-// rotate changes the key that signs the card.
+// rotate replaces the key that signs the card.
 func (s *stack) rotate(t *testing.T, c *client) {
 	t.Helper()
 	s.run(t, `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out first.pem
@@ -127,26 +122,22 @@ func (s *stack) rotate(t *testing.T, c *client) {
 	}
 }
 
-// keys returns the ids of the published keys.
+// keys returns the published keys' ids.
 func (s *stack) keys(t testing.TB, c *client) (ids []string) {
 	t.Helper()
 	a, err := agent.Read(agent.Through(t.Context(), s.account, http.MethodGet, c.url+".well-known/jwks.json", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	for _, m := range regexp.MustCompile(`"kid":"([^"]+)"`).FindAllStringSubmatch(a.Body, -1) {
 		ids = append(ids, m[1])
 	}
 	return ids
 }
 
-// has tells whether a table has anything of a task.
+// has reports whether a table has items of a task.
 func (s *stack) has(t testing.TB, table string, id a2a.TaskID) bool {
 	t.Helper()
 	out, err := s.dynamodb().Scan(t.Context(), &dynamodb.ScanInput{TableName: &table})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	return slices.ContainsFunc(out.Items, func(item map[string]types.AttributeValue) bool {
 		key, ok := item["pk"].(*types.AttributeValueMemberS)
 		return ok && key.Value == string(id)

@@ -1,8 +1,9 @@
-// Package deploy is what CloudFormation makes of template.yaml, as far as it can be told without an account: which resources
-// there are with which parameters, and what a change of parameters changes, and in which order.
+// Package deploy is a model of what CloudFormation makes of template.yaml, as far as it can be
+// known without an account: the resources for some parameters, and what changes, in which order,
+// when the parameters change.
 //
-// It evaluates a template that SAM has expanded. In the strings of a result, "${Name}" stands for what Ref gives of a resource, and
-// "${Name.Attribute}" for what Fn::GetAtt gives.
+// It evaluates a template that SAM has expanded. In strings of a result, "${Name}" is the value of
+// Ref for a resource, and "${Name.Attribute}" the value of Fn::GetAtt.
 package deploy
 
 import (
@@ -30,7 +31,7 @@ type Template struct {
 	Conditions map[string]any
 	Resources  map[string]struct {
 		Type, Condition string
-		DependsOn       any // a name, or some
+		DependsOn       any // one name, or several
 		Properties      map[string]any
 		UpdatePolicy    any
 		DeletionPolicy  string
@@ -40,14 +41,15 @@ type Template struct {
 		Value     any
 	}
 
-	source     json.RawMessage
-	createOnly map[string][]string // the properties of a type that can't be changed: another value makes another resource
+	source json.RawMessage
+	// createOnly has, by type, the properties that cannot be updated: a new value makes a new resource.
+	createOnly map[string][]string
 }
 
-// Parameters are values by name. What is not there has its default.
+// Parameters are values by name. A missing one has its default.
 type Parameters map[string]string
 
-// Expand has the SAM CLI's translator expand a template, a file, once for each set of parameters.
+// Expand has the SAM CLI's translator expand a template file for each set of parameters.
 func Expand(tb testing.TB, file string, sets ...Parameters) []*Template {
 	tb.Helper()
 	var expanded struct {
@@ -59,22 +61,20 @@ func Expand(tb testing.TB, file string, sets ...Parameters) []*Template {
 	for _, source := range expanded.Templates {
 		source = named.ReplaceAll(source, []byte("${1}"))
 		t := &Template{source: source, createOnly: expanded.CreateOnly}
-		if err := json.Unmarshal(source, t); err != nil {
-			tb.Fatal(err)
-		}
+		localtest.Must(tb, json.Unmarshal(source, t))
 		templates = append(templates, t)
 	}
 	return templates
 }
 
-// named are hashes, in names that SAM makes: of a function's version, which changes when the code does, and of an API's deployment,
-// which with AlwaysDeploy changes each time.
+// named matches hashes in names that SAM makes: of a function's version, which changes with the
+// code, and of an API's deployment, which changes each time with AlwaysDeploy.
 var named = regexp.MustCompile(`\b([A-Za-z]+(?:FunctionVersion|ApiDeployment)|RestApi deployment id: )[0-9a-f]{10,}\b`)
 
-// Finding is what cfn-lint says of a template.
+// Finding is cfn-lint's finding about a template.
 type Finding struct{ Rule, Message, Path string }
 
-// Lint has the SAM CLI's linter check templates, JSON each.
+// Lint has the SAM CLI's linter check templates, each as JSON.
 func Lint(tb testing.TB, templates ...json.RawMessage) [][]Finding {
 	tb.Helper()
 	var findings [][]Finding
@@ -85,9 +85,7 @@ func Lint(tb testing.TB, templates ...json.RawMessage) [][]Finding {
 func ask(tb testing.TB, what string, question, answer any) {
 	tb.Helper()
 	asked, err := json.Marshal(question)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	python := filepath.Join(filepath.Dir(localtest.Setup(tb, "sam")), "python")
 	cmd := exec.CommandContext(tb.Context(), python, "-c", samScript, what)
 	var stderr strings.Builder
@@ -104,7 +102,7 @@ func ask(tb testing.TB, what string, question, answer any) {
 // Source is the template as JSON.
 func (t *Template) Source() json.RawMessage { return t.source }
 
-// Stack is what a template is with certain parameters.
+// Stack is a template with certain parameters.
 type Stack struct {
 	Resources map[string]*Resource
 	Outputs   map[string]any
@@ -112,16 +110,16 @@ type Stack struct {
 	createOnly map[string][]string
 }
 
-// Resource is a resource of a stack. Its properties have no functions any more.
+// Resource is a resource of a stack. Its properties contain no functions any more.
 type Resource struct {
 	Name, Type     string
 	Properties     map[string]any
 	DeletionPolicy string
 
-	uses []string // the resources that it refers to, or that it is told to wait for; sorted
+	uses []string // the resources that it refers to or depends on, sorted
 }
 
-// Stack returns what the template is with parameters. It is an error where a function is unknown, or refers to nothing.
+// Stack evaluates the template. An unknown function, or a reference to nothing, is an error.
 func (t *Template) Stack(p Parameters) (s *Stack, err error) {
 	e, err := newEvaluator(t, p)
 	if err != nil {
@@ -164,7 +162,7 @@ func (t *Template) Stack(p Parameters) (s *Stack, err error) {
 	return s, nil
 }
 
-// Properties returns what a resource has with parameters.
+// Properties returns a resource's properties with parameters.
 func (t *Template) Properties(resource string, p Parameters) (properties map[string]any, err error) {
 	e, err := newEvaluator(t, p)
 	if err != nil {
@@ -175,10 +173,10 @@ func (t *Template) Properties(resource string, p Parameters) (properties map[str
 	return properties, nil
 }
 
-// reference is what stands for a resource, or an attribute of one, in the strings of a result.
+// reference stands for a resource, or one of its attributes, in the strings of a result.
 var reference = regexp.MustCompile(`\$\{([A-Za-z0-9]+)(?:\.([A-Za-z0-9.]+))?\}`)
 
-// walk calls f with all strings of a value.
+// walk calls f with each string in a value.
 func walk(value any, f func(string)) {
 	switch v := value.(type) {
 	case string:
@@ -194,7 +192,7 @@ func walk(value any, f func(string)) {
 	}
 }
 
-// names returns what is a string, or a list of them.
+// names returns the names in a string, or in a list of strings.
 func names(value any) []string {
 	switch v := value.(type) {
 	case string:

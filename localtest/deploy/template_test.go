@@ -12,12 +12,12 @@ import (
 	"sync"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
 )
 
 var update = flag.Bool("update", false, "write testdata anew")
 
-// bases are each Auth × Production × Agent.
 func bases() []deploy.Parameters {
 	var all []deploy.Parameters
 	for _, auth := range []string{"none", "iam", "oidc"} {
@@ -37,13 +37,14 @@ func bases() []deploy.Parameters {
 	return all
 }
 
-// change is another value of a parameter than its default, or than what it is with.
+// change is a change of a parameter from its default, or from its value in with, to another value.
 type change struct {
 	value string
-	with  string // parameters, "Name=value" with spaces between them, before the change, too
+	// with has other parameters, before and after the change: "Name=value", separated by spaces.
+	with string
 }
 
-// changes are those that do not follow from the template: see changesOf.
+// changes are those that changesOf cannot find in the template.
 var changes = map[string]change{
 	"Auth":                 {"iam", ""},
 	"OidcIssuer":           {"https://other.example.com", "Auth=oidc OidcIssuer=https://login.example.com OidcAudience=agent"},
@@ -66,7 +67,7 @@ var changes = map[string]change{
 	"Release":              {"1a2b3c-1", ""},
 }
 
-// changesOf returns a change of each of the template's parameters: what is in changes, or another of the values that are allowed.
+// changesOf returns a change of each parameter, from changes or to another allowed value.
 func changesOf(t testing.TB, template *deploy.Template) map[string]change {
 	t.Helper()
 	all := map[string]change{}
@@ -95,7 +96,7 @@ func changesOf(t testing.TB, template *deploy.Template) map[string]change {
 	return all
 }
 
-// beforeAndAfter are a change's parameters.
+// beforeAndAfter returns all parameters before and after a change.
 func (c change) beforeAndAfter(name string) (before, after deploy.Parameters) {
 	before = deploy.Parameters{"Auth": "none"}
 	for field := range strings.FieldsSeq(c.with) {
@@ -135,13 +136,13 @@ func stackOf(t testing.TB, template *deploy.Template, p deploy.Parameters) *depl
 	return s
 }
 
-// ofSAM are findings that SAM is the reason for: it gives the versions' UpdateReplacePolicy to all that it makes of their function, and
-// leaves Fn::Sub where it has put in Rollout.
+// ofSAM are findings that SAM causes: it gives the versions' UpdateReplacePolicy to all that it
+// makes of their function, and it keeps Fn::Sub where it has inserted Rollout.
 var ofSAM = []string{"W3011", "W1020"}
 
-// TestExpansion has SAM expand the template with each Auth × Production × Agent, and with each other parameter away from its default
-// once: it is the same each time. cfn-lint finds nothing in it, nor in what is left of it with these parameters: half of them, or all with
-// -full.
+// TestExpansion has SAM expand the template with each Auth × Production × Agent, and with each
+// other parameter changed once. The result is the same each time. cfn-lint finds nothing in it, nor
+// in what these parameters leave of it: it checks half of them, or with -full all.
 func TestExpansion(t *testing.T) {
 	template := expanded(t)
 	sets := bases()
@@ -152,7 +153,8 @@ func TestExpansion(t *testing.T) {
 	}
 	for i, again := range deploy.Expand(t, deploy.File(t), slices.Concat(sets, others)...) {
 		p := slices.Concat(sets, others)[i]
-		if string(again.Source()) != string(template.Source()) && p["Rollout"] == "" { // SAM puts that in by itself
+		// SAM inserts Rollout by itself.
+		if string(again.Source()) != string(template.Source()) && p["Rollout"] == "" {
 			t.Errorf("SAM expands the template otherwise with %v", p)
 		}
 	}
@@ -179,23 +181,24 @@ func TestExpansion(t *testing.T) {
 	}
 }
 
-// versions are the types whose resources are replaced when a parameter changes: each is a version of something. Of a role's policy there
-// are two until the end.
+// versions are the types whose resources are replaced when a parameter changes: each is a version
+// of something. A replaced role policy exists twice until the end.
 var versions = []string{"AWS::AppConfig::HostedConfigurationVersion", "AWS::Lambda::Version", "AWS::ApiGateway::Deployment", "AWS::IAM::RolePolicy"}
 
-// replaced are what else a parameter replaces, or any does, and why that is right.
+// replaced are other resources that a change replaces, by parameter, with the reason.
 var replaced = map[string]string{
 	"RestoredTable PushEventSource": "another table has another stream",
 	"NewVersionErrorsAlarm":         "it watches one version",
 	"NewVersionInternalErrorsAlarm": "it watches one version",
 }
 
-// kept are the types of what must outlive every change of parameters, or is known to others by its name.
+// kept are types that survive every change: they have data, or others know their names.
 var kept = []string{"AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::Lambda::Function", "AWS::Lambda::Alias", "AWS::Lambda::Url", "AWS::IAM::Role"}
 
-// TestChanges compares the stack before and after each change of a parameter, and from each Auth × Production × Agent to each other:
-// nothing but versions is ever replaced, and what a function may do is never changed while it is at work with what was before. What each
-// parameter changes, and when, compared with the alias, is in testdata/changes.txt.
+// TestChanges compares the stack before and after each change of a parameter, and between each Auth
+// × Production × Agent. Only versions are ever replaced, and a function in use keeps its
+// permissions. testdata/changes.txt has what each parameter changes, and when, compared with the
+// alias.
 func TestChanges(t *testing.T) {
 	template := expanded(t)
 	check := func(what string, from, to *deploy.Stack) {
@@ -226,9 +229,7 @@ func TestChanges(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(ofParameters)) {
 		before, after := ofParameters[name].beforeAndAfter(name)
 		from, err := template.Stack(before)
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		to := stackOf(t, template, after)
 		check(fmt.Sprintf("%s from %v", name, before), from, to)
 		check(fmt.Sprintf("%s back to %v", name, before), to, from)
@@ -247,9 +248,7 @@ func TestChanges(t *testing.T) {
 	}
 	const golden = "testdata/changes.txt"
 	if *update {
-		if err := os.WriteFile(golden, []byte(text.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, os.WriteFile(golden, []byte(text.String()), 0o644))
 	}
 	want, err := os.ReadFile(golden)
 	if err != nil || string(want) != text.String() {

@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/dynamodblocal"
 )
 
@@ -24,9 +25,7 @@ func TestDynamoDB(t *testing.T) {
 		TableName: table,
 		Key:       map[string]types.AttributeValue{"pk": item["pk"], "sk": item["sk"]},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	if text, _ := got.Item["text"].(*types.AttributeValueMemberS); text == nil || text.Value != "🌊" {
 		t.Errorf("read %v, want what was put", got.Item)
 	}

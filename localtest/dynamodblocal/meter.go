@@ -11,20 +11,21 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// Meter counts what a client's requests cost, in DynamoDB's units, indexes included.
+// Meter counts what a client's requests cost in DynamoDB's units, including its indexes.
 type Meter struct {
 	mu    sync.Mutex
 	units Units
 }
 
-// Units are what DynamoDB bills on demand. A write unit is 1 KB written, a read unit 4 KB read with strong consistency.
+// Units are what DynamoDB bills on demand: a write unit for 1 KB written, a read unit for 4 KB read
+// with strong consistency.
 type Units struct {
 	Requests    int
-	Writes      int // of the requests
+	Writes      int // number of requests
 	Read, Write float64
 }
 
-// Units returns what has been counted since the last reset.
+// Units returns the sum since the last reset.
 func (m *Meter) Units() Units {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -47,11 +48,12 @@ func (m *Meter) add(u Units) {
 	m.units.Write += u.Write
 }
 
-// NewMeter returns a client like c, and what it costs: DynamoDB Local's figures, and what it leaves out of them. DynamoDB
-// bills a read that finds nothing as one that finds a little, and a write whose condition fails by the size of what is there.
+// NewMeter returns a client like c, and its meter. The meter adds what DynamoDB Local leaves out of
+// its figures: DynamoDB bills a read that finds nothing as one that finds a little, and a write
+// whose condition fails by the size of the item that is there.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
 //
-// Operations that dynamolog does not use have no price here, and fail.
+// Operations that dynamolog does not use have no price here: they fail.
 func NewMeter(c *dynamodb.Client) (*dynamodb.Client, *Meter) {
 	m := new(Meter)
 	o := c.Options()
@@ -87,7 +89,7 @@ func (m *Meter) handle(
 	}
 	out, md, err = next.HandleInitialize(ctx, in)
 	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
-		u.Write = 1 // or more, if the item there is larger than 1 KB; most are not
+		u.Write = 1 // more if the stored item is larger than 1 KB; most are not
 	}
 	if err == nil {
 		switch r := out.Result.(type) {

@@ -10,7 +10,7 @@ import (
 	"a2alambda/localtest/client"
 )
 
-// The tests here ask one instance for a task that another one runs.
+// These tests ask one instance for a task that another one runs.
 
 func TestSubscribe(t *testing.T) {
 	t.Parallel()
@@ -18,12 +18,12 @@ func TestSubscribe(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSystem(t, options{})
-			s.warm(t, 4) // the agent has done its work in three seconds
+			s.warm(t, 4) // the agent takes three seconds
 			original := s.follow(t, p.stream, p.tutorial(), "")
 			original.take(t, 2)
 			task := client.ByID(original.task(t))
 			type subscriber struct {
-				last string // event, "" for none
+				last string // id of the last event, or ""
 				*stream
 			}
 			var subscribers []subscriber
@@ -68,7 +68,7 @@ func TestCancel(t *testing.T) {
 			var s *system
 			var original, subscriber *stream
 			var task, reply string
-			// The agent has done its work in three seconds, which may be too early for a cancellation on a busy machine.
+			// On a busy machine the cancellation may come after the agent's three seconds.
 			for range 5 {
 				s = newSystem(t, options{})
 				s.warm(t, 3)
@@ -84,7 +84,7 @@ func TestCancel(t *testing.T) {
 				}
 			}
 
-			// In the reply and in the streams it is the same status, with the same message id and time.
+			// The reply and the streams have the same status, with the same message id and time.
 			_, status, _ := strings.Cut(reply, `"status":`)
 			status = strings.TrimSuffix(status, "}}\n")
 			for _, want := range []string{"Streaming operation cancelled", "cance"} {
@@ -113,7 +113,6 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// TestSameMessage has several clients send one message at the same moment.
 func TestSameMessage(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, options{})
@@ -140,7 +139,7 @@ func TestSameMessage(t *testing.T) {
 		}
 		streams = append(streams, o.stream)
 	}
-	sent := client.Result(t, s.url, v03.send, params) // it joins them
+	sent := client.Result(t, s.url, v03.send, params) // joins them
 	for _, st := range streams {
 		st.rest(t, false)
 		if st.String() != streams[0].String() {
@@ -163,7 +162,9 @@ func TestSameMessage(t *testing.T) {
 	}
 }
 
-// TestNextTurn checks that a subscriber to a task that waits for its client sees the next turn, which another instance runs.
+// TestNextTurn checks that the subscriber to a waiting task sees the next turn, which another
+// instance runs.
+// instance.
 func TestNextTurn(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, options{})
@@ -183,7 +184,7 @@ func TestNextTurn(t *testing.T) {
 	if turn.task(t) != id || len(turn.frames) != 6 || !slices.Equal(turn.frames[1:], subscriber.after(eventID(turn.frames[0]))) {
 		t.Errorf("the follow-up was answered with\n%sits subscriber got\n%s", turn, subscriber)
 	}
-	// Before that, the subscriber has seen the task, and the message that began the turn.
+	// Before that, the subscriber has seen the task and the message that began the turn.
 	if n := len(subscriber.frames); n != 7 || !strings.Contains(subscriber.frames[1], "Stream me a response!") {
 		t.Errorf("the subscriber got\n%s", subscriber)
 	}

@@ -10,10 +10,11 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/bedrock/bedrocktest"
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 )
 
-// newBedrock returns a system that hosts the Bedrock agent, and its Bedrock.
+// newBedrock returns a system that hosts the Bedrock agent, and its emulated Bedrock.
 func newBedrock(t *testing.T, o options) (*system, *bedrocktest.Server) {
 	model := bedrocktest.NewServer(t)
 	o.agent = []string{
@@ -23,19 +24,17 @@ func newBedrock(t *testing.T, o options) (*system, *bedrocktest.Server) {
 	return newSystem(t, o), model
 }
 
-// asking returns the params that ask a question in a conversation.
+// asking returns the params of a question in a conversation.
 func asking(conversation, question string) string {
 	return fmt.Sprintf(`{"message":{"role":"user","messageId":%q,"contextId":%q,"parts":[{"kind":"text","text":%q}]}}`,
 		rand.Text(), conversation, question)
 }
 
-// answer returns the whole of the answer that a task has by now, and the task's state.
+// answer returns the text that a task has so far, and the task's state.
 func (s *system) answer(t *testing.T, id string) (text string, state a2a.TaskState) {
 	t.Helper()
 	snapshot, err := s.log.Load(t.Context(), a2a.TaskID(id))
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	for _, a := range snapshot.Task.Artifacts {
 		for _, p := range a.Parts {
 			text += p.Text()
@@ -44,7 +43,7 @@ func (s *system) answer(t *testing.T, id string) (text string, state a2a.TaskSta
 	return text, snapshot.Task.Status.State
 }
 
-// TestBedrock has the deployed system host the Bedrock agent, by its environment alone.
+// TestBedrock hosts the Bedrock agent in the deployed system, by environment variables only.
 func TestBedrock(t *testing.T) {
 	t.Parallel()
 	t.Run("conversation", func(t *testing.T) {
@@ -56,7 +55,7 @@ func TestBedrock(t *testing.T) {
 		c := model.Next()
 		c.Begin()
 		c.Say("Hello, ")
-		first.take(t, 1) // while the model goes on
+		first.take(t, 1) // the model is not done yet
 		if last := first.frames[2]; !strings.Contains(last, `"text":"Hello, "`) || strings.Contains(last, `"append":true`) {
 			t.Errorf("the first chunk is %s", last)
 		}
@@ -70,14 +69,15 @@ func TestBedrock(t *testing.T) {
 			t.Errorf("the task is %s, the answer %q", state, text)
 		}
 
-		// The index that tells the tasks of a conversation may lag behind, but not for long.
+		// The index of a conversation's tasks may lag behind, but not for long.
 		const want = `"messages":[{"content":[{"text":"My name is Ada."}],"role":"user"},{"content":[{"text":"Hello, Ada!"}],"role":"assistant"},` +
 			`{"content":[{"text":"Who am I?"}],"role":"user"}],"system":[{"text":"Be brief."}]`
 		for end := time.Now().Add(client.Patience); ; {
 			second := s.follow(t, v1.stream, fmt.Sprintf(`{"message":{"role":"ROLE_USER","messageId":%q,"contextId":%q,"parts":[{"text":"Who am I?"}]}}`,
 				rand.Text(), conversation), "")
 			c = model.Next()
-			c.Raise("modelStreamErrorException", "secret") // which leaves no answer, so the next try is asked the same
+			// It leaves no answer, so the next question repeats this one.
+			c.Raise("modelStreamErrorException", "secret")
 			second.rest(t, false)
 			if !strings.Contains(second.String(), "The model broke off in the middle of its answer.") || strings.Contains(second.String(), "secret") {
 				t.Fatalf("got\n%s", second)
@@ -127,7 +127,7 @@ func TestBedrock(t *testing.T) {
 		c := model.Next()
 		c.Begin()
 		c.Say("Once upon ")
-		st.rest(t, false) // the invocation has five seconds for it
+		st.rest(t, false) // the invocation has five seconds
 		id := st.task(t)
 		s.job(t, id)
 		c = model.Next()

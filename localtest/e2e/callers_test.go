@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"a2alambda/internal/auth/authtest"
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/emulator"
 )
 
-// TestCallers has the deployed agent tell callers apart, by the tokens of an issuer and by the signatures that its function URL
-// verifies: nobody gets in without, and each sees their own tasks only.
+// TestCallers identifies callers by an issuer's tokens, and by the signatures that the function URL
+// verifies. Nobody gets in without, and all see only their own tasks.
 func TestCallers(t *testing.T) {
 	t.Parallel()
 	t.Run("oidc", func(t *testing.T) {
@@ -42,13 +43,12 @@ func TestCallers(t *testing.T) {
 	})
 }
 
-// testCallers has alice, who comes in two ways, and bob call the system, and those who are refused, by what they are told.
+// testCallers calls the system as alice, in two ways, as bob, and as the refused callers, which are
+// named by the error that they get.
 func testCallers(t *testing.T, s *system, scheme string, alice, aliceAgain, bob http.RoundTripper, refused map[string]http.RoundTripper) {
 	call := func(as http.RoundTripper, verb, path, body string) (status int, challenge, answer string) {
 		a, err := client.Read(client.Through(t.Context(), as, verb, s.url+path, body, "A2A-Version", "1.0"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		return a.Status, a.Header.Get("WWW-Authenticate"), a.Body
 	}
 	const ask = `{"message":{"messageId":"m-1","role":"ROLE_USER","parts":[{"data":1}]}}`
@@ -78,7 +78,7 @@ func testCallers(t *testing.T, s *system, scheme string, alice, aliceAgain, bob 
 			t.Errorf("%s: got %d %s, want %d and %s", test.name, status, got, test.status, test.want)
 		}
 	}
-	// Her webhook is hers, too. None is called: the task has ended what it had to say.
+	// Her webhook is hers, too. It is never called: the task sends no more events.
 	const webhook = `{"id":"w","url":"https://example.com/hook"}`
 	for _, test := range []struct {
 		name                   string

@@ -10,11 +10,12 @@ import (
 
 	"a2alambda/internal/auth/authtest"
 	"a2alambda/internal/check"
+	"a2alambda/localtest"
 	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/stack"
 )
 
-// checkSystem checks the agent at a URL as "agent check" does. What is needed must be ok there.
+// checkSystem checks the agent at a URL as "agent check" does. The needed checks must be ok.
 func checkSystem(t *testing.T, c check.Config) {
 	t.Helper()
 	var out strings.Builder
@@ -28,16 +29,14 @@ func checkSystem(t *testing.T, c check.Config) {
 // streams are the checks that an agent behind a function URL passes.
 var streams = []string{"card", "caller", "stream", "resume", "retry", "list", "cancel", "refused", "http+json", "headers", "long"}
 
-// TestCheck checks the deployed system as each kind of caller, push notifications included.
+// TestCheck checks the deployed system as each kind of caller, including push notifications.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	t.Run("none", func(t *testing.T) {
 		t.Parallel()
 		s := newSystem(t, options{webhooks: "127.0.0.0/8", givenUp: func(emulator.Event) {}})
 		receiver, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		defer receiver.Close()
 		checkSystem(t, check.Config{
 			URL: s.url, Long: 15 * time.Second, Need: append([]string{"push"}, streams...),
@@ -54,7 +53,8 @@ func TestCheck(t *testing.T) {
 			return nil
 		}})
 	})
-	t.Run("iam", func(t *testing.T) { // by the command, which signs with the credentials in its environment
+	// The command signs with the credentials in its environment.
+	t.Run("iam", func(t *testing.T) {
 		t.Parallel()
 		s := newSystem(t, options{auth: []string{"AUTH=iam"}, callers: map[string]emulator.Caller{
 			"AKIAALICE": {Secret: "a", UserID: "AIDAALICE", UserARN: "arn:aws:iam::111122223333:user/alice", Account: "111122223333"},

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestFailedWake checks that the log says which tasks the push function has failed to look at. What Lambda writes to the dead-letter queue
-// about records of a stream has none of them, but the id of the last request.
+// TestFailedWake checks that the log names the tasks that the push function has failed on. The
+// dead-letter queue does not: Lambda writes only the last request's id there.
 func TestFailedWake(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer

@@ -19,13 +19,14 @@ import (
 	"testing"
 	"time"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/stack"
 )
 
-// hooked are functions that the hook checks, by name.
+// hooked are the functions that the hook checks, by name.
 type hooked map[string]emulator.Config
 
 // running are functions that can be invoked.
@@ -34,7 +35,6 @@ type running struct {
 	functions []*emulator.Emulator
 }
 
-// start starts the functions for the test.
 func (functions hooked) start(t *testing.T) *running {
 	t.Helper()
 	r := new(running)
@@ -44,20 +44,17 @@ func (functions hooked) start(t *testing.T) *running {
 			c.Log = t.Output()
 		}
 		f, err := emulator.New(c)
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		t.Cleanup(func() { f.Close() })
 		r.functions = append(r.functions, f)
 	}
 	var err error
-	if r.Lambda, err = emulator.NewLambda(emulator.LambdaConfig{Functions: r.functions, Log: t.Output()}); err != nil {
-		t.Fatal(err)
-	}
+	r.Lambda, err = emulator.NewLambda(emulator.LambdaConfig{Functions: r.functions, Log: t.Output()})
+	localtest.Must(t, err)
 	return r
 }
 
-// call invokes a function, and ends them all, so that what they print is whole.
+// call invokes a function, and then ends all functions, so that their output is complete.
 func (r *running) call(t *testing.T, function, event string) error {
 	err := r.Call(function, []byte(event))
 	for _, f := range r.functions {
@@ -66,7 +63,7 @@ func (r *running) call(t *testing.T, function, event string) error {
 	return err
 }
 
-// checkedBy runs the real hook on functions, and returns what it has told CodeDeploy, and its log.
+// checkedBy runs the real hook on functions. It returns what CodeDeploy gets, and the hook's log.
 func (functions hooked) checkedBy(t *testing.T, event string) (told, log string) {
 	t.Helper()
 	invoke := functions.start(t)
@@ -95,7 +92,7 @@ func (functions hooked) checkedBy(t *testing.T, event string) (told, log string)
 	return told, printed.String()
 }
 
-// deployed returns the functions as they are deployed, over a table, with what the template allows them.
+// deployedFunctions returns the functions over a table, with the permissions of the template.
 func deployedFunctions(t *testing.T) hooked {
 	t.Helper()
 	_, table := dynamodblocal.Table(t)
@@ -109,7 +106,7 @@ func deployedFunctions(t *testing.T) hooked {
 	return all
 }
 
-// What CodeDeploy and CloudFormation invoke the hook with, and where it tells them.
+// CodeDeploy and CloudFormation invoke the hook with these events, and get its answer here.
 const (
 	preTraffic = `{"DeploymentId":"d-1","LifecycleEventHookExecutionId":"e-1"}`
 	resource   = `{"RequestType":%q,"ResponseURL":"HERE/response","StackId":"s-1","RequestId":"r-1","ResourceType":"Custom::Check","LogicalResourceId":"FirstCheck","PhysicalResourceId":"check"}`
@@ -121,7 +118,8 @@ func status(s string) string {
 	return fmt.Sprintf(`%s {"deploymentId":"d-1","lifecycleEventHookExecutionId":"e-1","status":%q}`, putStatus, s)
 }
 
-// TestHook checks that a deployment whose functions start and reach the table goes on, and one with a function that does not, does not.
+// TestHook checks that a deployment goes on if its functions start and reach the table, and stops
+// if one function does not.
 func TestHook(t *testing.T) {
 	t.Parallel()
 	functions := deployedFunctions(t)
@@ -142,7 +140,8 @@ func TestHook(t *testing.T) {
 	}
 }
 
-// TestHookCreates checks that a stack can't be created whose functions do not work, with a sentence, and can always be deleted.
+// TestHookCreates checks that CloudFormation cannot create a stack whose functions fail, that it
+// gets a sentence about why, and that it can always delete the stack.
 func TestHookCreates(t *testing.T) {
 	t.Parallel()
 	functions := deployedFunctions(t)
@@ -163,19 +162,15 @@ func TestHookCreates(t *testing.T) {
 	}
 }
 
-// TestHookRefusesValues starts the real binaries with values that a parameter could have, or a secret, and checks that a version with
-// them never gets requests, and that the hook's log says why.
+// TestHookRefusesValues starts the real binaries with invalid values of a parameter or a secret.
+// Their version never gets requests, and the hook's log says why.
 func TestHookRefusesValues(t *testing.T) {
 	t.Parallel()
 	key := func(curve elliptic.Curve, marshal func(*ecdsa.PrivateKey) ([]byte, error), kind string) string {
 		k, err := ecdsa.GenerateKey(curve, rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		der, err := marshal(k)
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 	}
 	pkcs8 := func(k *ecdsa.PrivateKey) ([]byte, error) { return x509.MarshalPKCS8PrivateKey(k) }

@@ -11,10 +11,10 @@ import (
 	"a2alambda/localtest/client"
 )
 
-// The benchmarks here measure what a client waits for that is not served by the instance that runs its task. In the cloud comes
-// the way to DynamoDB on top, some milliseconds a request.
+// These benchmarks measure how long a client waits at an instance that does not run its task. In
+// the cloud each request to DynamoDB takes some milliseconds more.
 
-// reportPercentiles reports the samples instead of the time of an iteration, which is the agent's.
+// reportPercentiles reports the samples, not the time of an iteration, which the agent decides.
 func reportPercentiles(b *testing.B, samples []time.Duration) {
 	b.Helper()
 	if len(samples) == 0 {
@@ -28,8 +28,8 @@ func reportPercentiles(b *testing.B, samples []time.Duration) {
 	b.ReportMetric(float64(len(samples)), "samples")
 }
 
-// BenchmarkLag measures how much later a subscriber has an event than the client whose instance runs the task: eight tasks at a
-// time, with a step each second.
+// BenchmarkLag measures how much later a subscriber gets an event than the client whose instance
+// runs the task. There are eight tasks at a time, with a step each second.
 func BenchmarkLag(b *testing.B) {
 	s := newSystem(b, options{})
 	var mu sync.Mutex
@@ -57,7 +57,7 @@ func BenchmarkLag(b *testing.B) {
 					lags = append(lags, there[i].Sub(here[i]))
 				}
 			})
-			time.Sleep(rand.N(time.Second / 8)) // so that not all steps come at once
+			time.Sleep(rand.N(time.Second / 8)) // spreads the steps
 		}
 		group.Wait()
 	}
@@ -75,15 +75,15 @@ func arrivals(st *stream) (times []time.Time) {
 	}
 }
 
-// BenchmarkCancel measures the time from asking one instance to cancel a task that another one runs, whose agent is silent, to the
-// canceled task.
+// BenchmarkCancel measures the time from a request to cancel, at an instance that does not run the
+// task, to the canceled task. The task's agent is silent.
 func BenchmarkCancel(b *testing.B) {
 	s := newSystem(b, options{})
 	var took []time.Duration
 	for b.Loop() {
 		original := s.follow(b, v03.stream, v03.tutorial(), "")
 		original.take(b, 2)
-		time.Sleep(rand.N(time.Second)) // at any moment of the holder's asking
+		time.Sleep(rand.N(time.Second)) // any moment between two renewals
 		begin := time.Now()
 		reply := client.Result(b, s.url, v03.cancel, client.ByID(original.task(b)))
 		took = append(took, time.Since(begin))

@@ -19,13 +19,14 @@ import (
 
 	"a2alambda/internal/auth/authtest"
 	"a2alambda/internal/telemetry"
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/process"
 )
 
-// fields are what a line of the log may have, by its message: the JSON of each as a regular expression. A field whose name ends in !
-// has to be there.
+// fields are the fields of a line of the log, by its message: each value's JSON as a regular
+// expression. A field whose name ends in ! is required.
 var fields = map[string]map[string]string{
 	telemetry.Request: {
 		"operation": `"[A-Z][A-Za-z]+"`, "version": `"(1\.0|0\.3)"`, "binding": `"(JSONRPC|HTTP\+JSON)"`,
@@ -60,7 +61,7 @@ func init() {
 			"readUnits": number, "writeUnits": number, "retries": count, "throttles": count, "service!": `"stack"`, "_aws!": `\{.*\}`,
 		})
 	}
-	// A sweep that finds nothing has no metrics on DynamoDB Local, where looking in vain costs nothing.
+	// A sweep that finds nothing has no metrics: with DynamoDB Local a vain look costs nothing.
 	sweep := fields[telemetry.Sweep]
 	for _, name := range []string{"service", "_aws"} {
 		sweep[name] = sweep[name+"!"]
@@ -80,7 +81,7 @@ func checkLine(line []byte) error {
 	}
 	schema, known := fields[message]
 	if !known {
-		return nil // of something that went wrong
+		return nil // an error's
 	}
 	for name, pattern := range schema {
 		name, required := strings.CutSuffix(name, "!")
@@ -100,7 +101,8 @@ func checkLine(line []byte) error {
 	return checkMetrics(got)
 }
 
-// checkMetrics returns what is wrong with the metrics in a line: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+// checkMetrics returns what is wrong with the metrics in a line:
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 func checkMetrics(line map[string]json.RawMessage) error {
 	var aws struct {
 		Timestamp         int64
@@ -140,10 +142,9 @@ func checkMetrics(line map[string]json.RawMessage) error {
 	return nil
 }
 
-// logs gathers what functions print.
 type logs struct{ process.Output }
 
-// await waits until there are lines that match all the expressions.
+// await waits until some line matches each expression.
 func (l *logs) await(t *testing.T, expressions ...string) {
 	t.Helper()
 	client.Await(t, 20*time.Millisecond, func() string {
@@ -152,8 +153,8 @@ func (l *logs) await(t *testing.T, expressions ...string) {
 	})
 }
 
-// TestLogs has the system do what it can do, with messages, tokens and credentials that have a secret in them: each line of the logs
-// is as it should be, there is one of each kind, and none has the secret.
+// TestLogs makes the system do all that it can, with a secret in messages, tokens and credentials.
+// Each line of the logs has the right fields, each kind of line is there, and none has the secret.
 func TestLogs(t *testing.T) {
 	t.Parallel()
 	secret := rand.Text()
@@ -169,7 +170,7 @@ func TestLogs(t *testing.T) {
 	webhook.Start()
 	t.Cleanup(webhook.Close)
 	s := newSystem(t, options{
-		agentTimeout: 7 * time.Second, // a run has 2 s of it, and is then handed over
+		agentTimeout: 7 * time.Second, // a run has 2 s of it before its hand-over
 		webhooks:     "127.0.0.0/8", givenUp: func(emulator.Event) {},
 		auth: []string{"AUTH=oidc", "OIDC_ISSUER=" + issuer.URL, "OIDC_AUDIENCE=agent"},
 		logs: &printed,
@@ -195,7 +196,8 @@ func TestLogs(t *testing.T) {
 			path, webhook.URL+"/"+path+"?x="+secret, secret, secret)
 	}
 
-	// An instance is killed in the middle of a run. Fifteen seconds later, when its lease has ended, the sweeper finds it.
+	// An instance is killed. After 15 seconds, when the lease has ended, the sweeper finds the
+	// task.
 	lost := a2a.TaskID(client.TaskIn(t, do(token, "SendMessage", params(`,"configuration":{"returnImmediately":true}`))))
 	client.Await(t, 10*time.Millisecond, func() string {
 		snapshot, err := s.log.Load(t.Context(), lost)
@@ -204,12 +206,10 @@ func TestLogs(t *testing.T) {
 		}
 		return fmt.Sprintf("the worker does not run the task: %+v, %v", snapshot, err)
 	})
-	if err := s.Worker.Kill(busy(t, s.Worker)); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, s.Worker.Kill(busy(t, s.Worker)))
 
 	var group sync.WaitGroup
-	group.Go(func() { do(token, "SendStreamingMessage", params("")) }) // handed over
+	group.Go(func() { do(token, "SendStreamingMessage", params("")) }) // ends in a hand-over
 	for _, path := range []string{"takes", "fails", "gone"} {
 		group.Go(func() { do(token, "SendMessage", params(hook(path))) })
 	}
@@ -217,7 +217,7 @@ func TestLogs(t *testing.T) {
 		task := client.TaskIn(t, do(token, "SendMessage", params(`,"configuration":{"returnImmediately":true}`)))
 		do(token, "CancelTask", client.ByID(task))
 		do(token, "GetTask", client.ByID(task))
-		for range 10 { // until it is too late, which it may not be at once on a busy machine
+		for range 10 { // until it is too late to cancel, which takes a moment on a busy machine
 			if strings.Contains(do(token, "CancelTask", client.ByID(task)), "-32002") {
 				break
 			}
@@ -238,9 +238,7 @@ func TestLogs(t *testing.T) {
 	sweeping := time.NewTicker(time.Second)
 	defer sweeping.Stop()
 	for end := time.Now().Add(client.Patience); !strings.Contains(printed.String(), `"recoveries":1`) && time.Now().Before(end); <-sweeping.C {
-		if err := s.Sweep(); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, s.Sweep())
 	}
 	printed.await(t,
 		`"message":"request","operation":"SendStreamingMessage","version":"1.0","binding":"JSONRPC","task":.*"firstByteMs":.*"writeUnits":`,

@@ -18,16 +18,17 @@ import (
 	"a2alambda/localtest/deploy"
 )
 
-// What the functions call is compared with deploy.Needs, which deploy.TestPermissions compares with their policies: these tests stop a
-// function that calls anything else, and fail in the end if nobody has called something.
+// These tests compare the functions' calls with deploy.Needs, which deploy.TestPermissions compares
+// with their policies. A call that is not in deploy.Needs is refused. In the end, each call in
+// deploy.Needs must have been made.
 
-// called has what was called: "AgentFunction dynamodb:GetItem table".
+// called has the calls that were made: "AgentFunction dynamodb:GetItem table".
 var called sync.Map
 
 func needed(n deploy.Need) string { return n.Function + " " + n.Action + " " + n.On }
 
-// permitted returns a DynamoDB, where there is one at endpoint, that does for a function what deploy.Needs has, and fails the test if it
-// is asked for more.
+// permitted returns an endpoint that passes a function's requests on to the DynamoDB at endpoint. A
+// request that deploy.Needs does not have fails the test.
 func permitted(t testing.TB, endpoint, function string) (guarded string) {
 	t.Helper()
 	return guard(t, function, func() string { return endpoint }, func(r *http.Request, body []byte) (action, on string) {
@@ -46,7 +47,7 @@ func permitted(t testing.TB, endpoint, function string) (guarded string) {
 
 var invocation2015 = regexp.MustCompile(`^/2015-03-31/functions/([^/]+)/invocations$`)
 
-// permittedLambda is permitted for Lambda, which is at what endpoint returns when it is asked.
+// permittedLambda is permitted for Lambda. It asks for the endpoint at the first request.
 func permittedLambda(t testing.TB, endpoint func() string, function string) (guarded string) {
 	t.Helper()
 	return guard(t, function, endpoint, func(r *http.Request, _ []byte) (action, on string) {
@@ -57,7 +58,8 @@ func permittedLambda(t testing.TB, endpoint func() string, function string) (gua
 	})
 }
 
-// guard returns a service that passes on what a function needs, and refuses the rest. describe tells what a request does, and to what.
+// guard returns a service for a function's needs only. describe returns a request's action and
+// resource.
 func guard(
 	t testing.TB, function string, endpoint func() string, describe func(*http.Request, []byte) (action, on string),
 ) (guarded string) {
@@ -99,7 +101,7 @@ func guard(
 	return server.URL
 }
 
-// uncalled returns what nobody has called, of what these tests see: the hook's calls, and those to models, are seen elsewhere.
+// uncalled returns the calls that nobody made, without those that these tests cannot see.
 func uncalled() []string {
 	var all []string
 	for _, n := range deploy.Needs {
@@ -112,8 +114,8 @@ func uncalled() []string {
 	return all
 }
 
-// checkCalled returns the exit status of tests that have ended with a status. If all of them have run, and passed, all that the
-// functions are allowed was called.
+// checkCalled returns the exit status of the tests. If all have run and passed, all calls that the
+// functions are allowed must have been made.
 func checkCalled(status int) int {
 	for _, some := range []string{"run", "skip", "list"} {
 		if flag.Lookup("test."+some).Value.String() != "" {

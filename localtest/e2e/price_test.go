@@ -21,13 +21,14 @@ import (
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
+	"a2alambda/localtest"
 	"a2alambda/localtest/dynamodblocal"
 )
 
-// The tests here hold the system to its price: what a task costs in DynamoDB's units from the message to the end of its run, all
-// indexes and the lease included.
+// These tests hold the system to a price: a task's units of DynamoDB from the message to the end of
+// its run, including all indexes and the lease.
 
-// newServer returns a server as the agent function has it, whose worker is never invoked.
+// newServer returns the agent function's server. Its worker is never invoked.
 func newServer(t testing.TB, client *dynamodb.Client, table string, x a2asrv.AgentExecutor) *server.Server {
 	l := dynamolog.New(client, table)
 	return server.New(server.Config{Store: l, Retention: time.Hour, Card: demoagent.Card(), Runner: run.New(run.Config{
@@ -39,12 +40,11 @@ func newServer(t testing.TB, client *dynamodb.Client, table string, x a2asrv.Age
 	})})
 }
 
-// ask returns the request that sends the text.
 func ask(text string) *a2a.SendMessageRequest {
 	return &a2a.SendMessageRequest{Message: a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(text))}
 }
 
-// readAll reads a stream to its end, and returns how many events came after the first.
+// readAll reads a stream to its end, and returns the number of events after the first.
 func readAll(t testing.TB, s *server.Stream) (n int) {
 	t.Helper()
 	defer s.Close()
@@ -53,9 +53,7 @@ func readAll(t testing.TB, s *server.Stream) (n int) {
 		if errors.Is(err, io.EOF) {
 			return n
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		n += len(events)
 	}
 }
@@ -86,9 +84,7 @@ func TestPriceOfTask(t *testing.T) {
 			client, table := dynamodblocal.Table(t)
 			client, meter := dynamodblocal.NewMeter(client)
 			s, err := newServer(t, client, table, test.executor).SendStreamingMessage(t.Context(), server.Caller{}, ask("Stream me a response!"))
-			if err != nil {
-				t.Fatal(err)
-			}
+			localtest.Must(t, err)
 			if n := readAll(t, s); n != test.events {
 				t.Errorf("the task had %d events, want %d", n, test.events)
 			}
@@ -101,12 +97,13 @@ func TestPriceOfTask(t *testing.T) {
 	}
 }
 
-// TestPriceOfAnswer measures a message whose client waits for the task, and a page of a list of such tasks.
+// TestPriceOfAnswer measures a message whose client waits for the task, and a page of a list of
+// such tasks.
 func TestPriceOfAnswer(t *testing.T) {
 	t.Parallel()
 	const (
 		page       = 50
-		sendBudget = 10        // write units: nobody is shown the events before the end
+		sendBudget = 10        // write units: no client sees the events before the end
 		listBudget = page + 10 // read units: one for each task, and the index
 	)
 	client, table := dynamodblocal.Table(t)
@@ -131,9 +128,7 @@ func TestPriceOfAnswer(t *testing.T) {
 
 	meter.Reset()
 	list, err := s.ListTasks(t.Context(), server.Caller{}, &a2a.ListTasksRequest{PageSize: page})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	u := meter.Units()
 	t.Logf("a page of %d: %d requests, %v read units", len(list.Tasks), u.Requests, u.Read)
 	if len(list.Tasks) != page || u.Read > listBudget || u.Read < page/2 || u.Write > 0 {
@@ -142,8 +137,8 @@ func TestPriceOfAnswer(t *testing.T) {
 	}
 }
 
-// TestPriceOfSubscriber measures a subscriber to a task that is running and silent. Its message is about the longest that is in the
-// head, with which the subscriber polls.
+// TestPriceOfSubscriber measures a subscriber to a running, silent task. The subscriber polls with
+// the task's head, whose message has nearly its maximum length.
 func TestPriceOfSubscriber(t *testing.T) {
 	t.Parallel()
 	const budget = 4 // read units a second: five polls, most of them for half a unit
@@ -157,19 +152,13 @@ func TestPriceOfSubscriber(t *testing.T) {
 		<-quiet
 		yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
 	})).SendStreamingMessage(t.Context(), server.Caller{}, ask(message.String()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	var task struct{ Task struct{ ID a2a.TaskID } }
-	if err := json.Unmarshal(running.First.JSON, &task); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, json.Unmarshal(running.First.JSON, &task))
 
 	metered, meter := dynamodblocal.NewMeter(client)
 	s, err := newServer(t, metered, table, nil).SubscribeToTask(t.Context(), server.Caller{}, &a2a.SubscribeToTaskRequest{ID: task.Task.ID})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	await := func(requests int) {
 		for end := time.Now().Add(time.Minute); meter.Units().Requests < requests; time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(end) {
@@ -177,7 +166,7 @@ func TestPriceOfSubscriber(t *testing.T) {
 			}
 		}
 	}
-	await(8) // by then it polls as rarely as it ever does while the task is running
+	await(8) // by then it polls at its slowest for a running task
 	meter.Reset()
 	begin := time.Now()
 	await(10)

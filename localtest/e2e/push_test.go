@@ -20,15 +20,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"a2alambda/internal/push"
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/emulator"
 )
 
-// The tests here have webhooks at 127.0.0.2, which is allowed, and a server at 127.0.0.1, which is not.
+// The webhooks of these tests are at 127.0.0.2, which is allowed. A server at 127.0.0.1 is not.
 
 const allowed = "127.0.0.2/32"
 
-// receiver is a server of webhooks. Each has a path of its own, and behaves as the first part of that says, for a while.
+// receiver is a server of webhooks, each at its own path. The first part of the path says how it
+// behaves for a while.
 type receiver struct {
 	url string
 
@@ -37,14 +39,14 @@ type receiver struct {
 	errs []string
 }
 
-// received is what came to a webhook.
+// received is what a webhook got.
 type received struct {
 	requests int
-	last     int64  // the last event that was acknowledged
-	body     []byte // of it
+	last     int64  // the last event that it acknowledged
+	body     []byte // its body
 }
 
-// total is how many events the demo agent's task has.
+// total is the number of events of the demo agent's task.
 const total = 6
 
 func newReceiver(t *testing.T, private string) *receiver {
@@ -90,7 +92,7 @@ func newReceiver(t *testing.T, private string) *receiver {
 	return r
 }
 
-// missing returns the webhooks that have not got everything.
+// missing returns the webhooks that have not got all events.
 func (r *receiver) missing(paths []string) (missing []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -102,7 +104,7 @@ func (r *receiver) missing(paths []string) (missing []string) {
 	return missing
 }
 
-// newPrivate returns the URL of a server where nothing may go.
+// newPrivate returns the URL of a server that no request may reach.
 func newPrivate(t *testing.T) string {
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		t.Errorf("the private address was asked for %s", r.URL)
@@ -111,7 +113,7 @@ func newPrivate(t *testing.T) string {
 	return s.URL
 }
 
-// hook gives a running task a configuration, from its first event on.
+// hook adds a webhook to a running task, for all its events.
 func (s *system) hook(t *testing.T, task, url string) {
 	t.Helper()
 	snapshot, err := s.log.Load(t.Context(), a2a.TaskID(task))
@@ -121,12 +123,10 @@ func (s *system) hook(t *testing.T, task, url string) {
 			Push: a2a.PushConfig{TaskID: snapshot.Head.ID, ID: "hook", URL: url, Token: "token"},
 		})
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 }
 
-// passTime makes the configurations due that wait for another try, as if the minutes had passed.
+// passTime makes the deliveries due that wait for another try, as if minutes had passed.
 func (s *system) passTime(ctx context.Context) error {
 	out, err := s.client.Scan(ctx, &dynamodb.ScanInput{
 		TableName:                 &s.table,
@@ -164,8 +164,9 @@ func values(pairs ...any) map[string]types.AttributeValue {
 	return all
 }
 
-// TestWebhooks has webhooks that fail, hang, redirect to a private address and recover, while instances that deliver are killed:
-// each of them gets every event of its task, in order, and the private address nothing.
+// TestWebhooks has webhooks that fail, hang, redirect to a private address and recover. Meanwhile
+// the instances that deliver are killed. Each webhook gets every event of its task, in order, and
+// the private address gets nothing.
 func TestWebhooks(t *testing.T) {
 	t.Parallel()
 	private := newPrivate(t)
@@ -195,7 +196,7 @@ func TestWebhooks(t *testing.T) {
 			})
 		}
 	}
-	// A private address can't be had from the agent. If it is there all the same, nothing goes to it.
+	// The agent refuses a webhook at a private address. Even if the table has one, it gets nothing.
 	st := s.follow(t, v1.stream, v1.tutorial(), "")
 	st.take(t, 1)
 	create := fmt.Sprintf(`{"taskId":%q,"url":%q}`, st.task(t), private)
@@ -207,7 +208,7 @@ func TestWebhooks(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var others sync.WaitGroup
 	kills := 0
-	others.Go(func() { // kills whoever delivers, now and then
+	others.Go(func() { // kills the instances that deliver, now and then
 		for kills < 8 && ctx.Err() == nil {
 			for _, id := range s.Push.Busy() {
 				if s.Push.Kill(id) == nil {
@@ -218,7 +219,7 @@ func TestWebhooks(t *testing.T) {
 			pause(ctx, 400*time.Millisecond)
 		}
 	})
-	others.Go(func() { // minutes, by the second
+	others.Go(func() { // a minute each second
 		for ctx.Err() == nil {
 			if err := s.passTime(ctx); err != nil && ctx.Err() == nil {
 				t.Error(err)
@@ -262,7 +263,7 @@ func TestWebhooks(t *testing.T) {
 	t.Logf("%d instances killed", kills)
 }
 
-// pause waits, but not beyond the end of ctx.
+// pause waits, at most until the end of ctx.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):
@@ -270,7 +271,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// TestWebhookGone has a webhook that is gone: delivery ends, and people are told which it was.
+// TestWebhookGone checks that delivery to a lost webhook ends, and that the log names the webhook.
 func TestWebhookGone(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t, "")

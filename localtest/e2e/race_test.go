@@ -14,9 +14,9 @@ import (
 	"a2alambda/localtest/localserver"
 )
 
-// TestTwoProcesses has two processes share a table, whose requests may fail, be lost or take their time. Each message comes to both at
-// once, as a task's first and as the next that it waits for, in both versions of the protocol: both answer with the same task, in
-// which the message is once.
+// TestTwoProcesses has two processes share a table, whose requests may fail, be lost or be slow.
+// Each message goes to both at once: one that begins a task, and one that continues it, in both
+// versions of the protocol. Both answer with the same task, which has the message once.
 func TestTwoProcesses(t *testing.T) {
 	t.Parallel()
 	for name, rates := range map[string]faults.Rates{
@@ -27,7 +27,8 @@ func TestTwoProcesses(t *testing.T) {
 			t.Parallel()
 			proxy, store := faults.Start(t, dynamodblocal.Endpoint(t), 1)
 			_, table := dynamodblocal.Table(t)
-			// With the usual three attempts, one request in a thousand would fail for good, and the test with one of its.
+			// With the usual three attempts, one request in a thousand would fail, and the test
+			// with it.
 			env := []string{"TABLE_NAME=" + table, "AWS_ENDPOINT_URL_DYNAMODB=" + store.URL, "AWS_MAX_ATTEMPTS=10"}
 			urls := []string{localserver.Start(t, env...), localserver.Start(t, env...)}
 			proxy.Set(rates)
@@ -51,7 +52,7 @@ var (
 	ownText = regexp.MustCompile(`"messageId":"(mine-\w+)"`)
 )
 
-// twiceInBoth begins a task, and goes on with it.
+// twiceInBoth begins a task, and continues it.
 func twiceInBoth(t *testing.T, urls []string, p protocol) {
 	data, id := `{"kind":"data","data":{"n":1}}`, ""
 	text := `{"kind":"text","text":"go on"}`

@@ -7,14 +7,14 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
-	"a2alambda/localtest/emulator"
 )
 
-// The tests here have a task run by a worker: from its beginning, or after its run was cut off. Then the stream of its events
-// is the same as if nothing had happened.
+// In these tests a worker runs a task, from its beginning or after a cut. No client sees a
+// difference.
 
-// sendAndReturn sends the tutorial's message with the wish to return immediately, and returns the id of the task.
+// sendAndReturn sends the tutorial's message with returnImmediately, and returns the task's id.
 func sendAndReturn(t *testing.T, s *system, p protocol) string {
 	t.Helper()
 	params := strings.TrimSuffix(p.tutorial(), "}") + `,"configuration":` + p.immediately + "}"
@@ -25,7 +25,7 @@ func sendAndReturn(t *testing.T, s *system, p protocol) string {
 	return client.TaskIn(t, got)
 }
 
-// wantWhole checks that the task runs to its end with each event once.
+// wantWhole checks that the task runs to its end, with each event once.
 func wantWhole(t *testing.T, s *system, id string) {
 	t.Helper()
 	st := s.follow(t, v03.subscribe, client.ByID(id), "1")
@@ -40,7 +40,7 @@ func TestReturnImmediately(t *testing.T) {
 		name     string
 		protocol protocol
 		deliver  func(n int) int
-		meet     func(t *testing.T, s *system, id string) // makes up for what was not delivered
+		meet     func(t *testing.T, s *system, id string) // replaces what was not delivered
 	}{
 		{"0.3", v03, nil, nil},
 		{"1.0", v1, nil, nil},
@@ -52,7 +52,7 @@ func TestReturnImmediately(t *testing.T) {
 			s.job(t, id)
 		}},
 		{"lost, and read", v1, func(n int) int { return min(n, 1) }, func(t *testing.T, s *system, id string) {
-			for len(s.jobs) == 0 { // a worker that was asked for has ten seconds to begin
+			for len(s.jobs) == 0 { // a worker that was invoked has ten seconds to begin
 				client.Result(t, s.url, "tasks/get", client.ByID(id))
 				time.Sleep(time.Second)
 			}
@@ -69,24 +69,17 @@ func TestReturnImmediately(t *testing.T) {
 			}
 			wantWhole(t, s, id)
 			snapshot, err := s.log.Load(t.Context(), a2a.TaskID(id))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n := snapshot.Lease.Epoch; n != 2 { // 1 is before the first
+			localtest.Must(t, err)
+			if n := snapshot.Lease.Epoch; n != 2 { // 1 is the first
 				t.Errorf("the lease is in epoch %d: the task was run more than once", n)
 			}
 		})
 	}
 }
 
-// TestCutOff ends the instance that runs a task, in the middle of it. Its lease lasts 15 seconds.
+// TestCutOff ends the instance that runs a task, in the middle. The lease lasts 15 seconds.
 func TestCutOff(t *testing.T) {
 	t.Parallel()
-	kill := func(t *testing.T, f *emulator.Emulator) {
-		if err := f.Kill(busy(t, f)); err != nil {
-			t.Fatal(err)
-		}
-	}
 	t.Run("with a subscriber", func(t *testing.T) {
 		t.Parallel()
 		s := newSystem(t, options{})
@@ -97,9 +90,7 @@ func TestCutOff(t *testing.T) {
 		id := original.task(t)
 		subscriber := s.follow(t, v03.subscribe, client.ByID(id), "1")
 		original.take(t, 1)
-		if err := s.Agent.Kill(runs); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, s.Agent.Kill(runs))
 		original.rest(t, true)
 		subscriber.rest(t, false)
 		if !strings.HasPrefix(subscriber.String(), original.String()) {
@@ -113,12 +104,10 @@ func TestCutOff(t *testing.T) {
 		s := newSystem(t, options{})
 		original := s.follow(t, v03.stream, v03.tutorial(), "")
 		original.take(t, 3)
-		kill(t, s.Agent)
+		localtest.Must(t, s.Agent.Kill(busy(t, s.Agent)))
 		original.rest(t, true)
 		client.Await(t, time.Second, func() string {
-			if err := s.Sweep(); err != nil {
-				t.Fatal(err)
-			}
+			localtest.Must(t, s.Sweep())
 			if len(s.jobs) > 0 {
 				return ""
 			}
@@ -133,27 +122,23 @@ func TestCutOff(t *testing.T) {
 		id := sendAndReturn(t, s, v03)
 		subscriber := s.follow(t, v03.subscribe, client.ByID(id), "1")
 		subscriber.take(t, 3)
-		kill(t, s.Worker)
+		localtest.Must(t, s.Worker.Kill(busy(t, s.Worker)))
 		subscriber.rest(t, false)
 		client.Same(t, subscriber.String(), "testdata/stream.txt")
 		wantWhole(t, s, id)
 	})
-	// An instance that stood still until another one had finished its task adds nothing to it.
+	// An instance that was frozen until another one finished its task adds nothing to the task.
 	t.Run("frozen", func(t *testing.T) {
 		t.Parallel()
 		s := newSystem(t, options{})
 		original := s.follow(t, v03.stream, v03.tutorial(), "")
 		original.take(t, 2)
 		runs := busy(t, s.Agent)
-		if err := s.Agent.Freeze(runs); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, s.Agent.Freeze(runs))
 		id := original.task(t)
 		subscriber := s.follow(t, v03.subscribe, client.ByID(id), "1")
 		subscriber.rest(t, false)
-		if err := s.Agent.Thaw(runs); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, s.Agent.Thaw(runs))
 		original.rest(t, false)
 		if !strings.HasPrefix(subscriber.String(), original.String()) {
 			t.Errorf("the stream that stood still showed\n%sits subscriber saw\n%s", original, subscriber)
@@ -163,7 +148,7 @@ func TestCutOff(t *testing.T) {
 	})
 }
 
-// TestDeadline gives an invocation two seconds for the three of the agent, and five to end in order.
+// TestDeadline gives an invocation two of the agent's three seconds, and five for a clean end.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	short := options{agentTimeout: 7 * time.Second, workerTimeout: 7 * time.Second}

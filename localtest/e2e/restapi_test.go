@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,10 +10,11 @@ import (
 
 	apigateway "github.com/aws/aws-lambda-go/events"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 )
 
-// TestRestAPICallers has the agent, with AUTH=iam, serve signed requests of a REST API: each principal its own tasks.
+// TestRestAPICallers serves signed requests of a REST API: each principal has tasks of its own.
 func TestRestAPICallers(t *testing.T) {
 	t.Parallel()
 	config := deployedFunctions(t)["agent"]
@@ -22,27 +22,19 @@ func TestRestAPICallers(t *testing.T) {
 	lambda := httptest.NewServer(hooked{"agent": config}.start(t))
 	defer lambda.Close()
 	captured, err := os.ReadFile("../../internal/functionurl/testdata/rest.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	ask := func(user, body string) (status int, answer string) {
 		t.Helper()
 		var event apigateway.APIGatewayProxyRequest
-		if err := json.Unmarshal(captured, &event); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, json.Unmarshal(captured, &event))
 		event.Path, event.HTTPMethod, event.Body = "/", "POST", body
 		event.QueryStringParameters, event.MultiValueQueryStringParameters = nil, nil
 		event.RequestContext.Identity.User = user
 		payload, err := json.Marshal(event)
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		a, err := client.Do(t.Context(), http.MethodPost, lambda.URL+"/2015-03-31/functions/agent/invocations", string(payload))
 		var got apigateway.APIGatewayProxyResponse
-		if err := errors.Join(err, json.Unmarshal([]byte(a.Body), &got)); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err, json.Unmarshal([]byte(a.Body), &got))
 		return got.StatusCode, got.Body
 	}
 	send := client.Request("message/send", client.Message("Send me a regular response"))

@@ -1,5 +1,5 @@
-// Package e2e tests the system as it is deployed, end to end: its functions on emulated Lambda, over DynamoDB Local, each allowed
-// what it needs and no more.
+// Package e2e tests the deployed system end to end: its functions on emulated Lambda, over DynamoDB
+// Local, each allowed only what it needs.
 package e2e
 
 import (
@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"a2alambda/internal/dynamolog"
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
@@ -28,8 +29,8 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// These tests wait more than they compute, those with a browser first of all for one: more of them run at once than there are
-	// processors.
+	// These tests wait more than they compute, so more of them run than there are processors. Those
+	// with a browser wait for one first.
 	if err := flag.Set("test.parallel", "44"); err != nil {
 		panic(err)
 	}
@@ -41,7 +42,7 @@ type system struct {
 	*stack.Stack
 	url  string              // the agent's
 	jobs chan emulator.Event // for the worker
-	log  *dynamolog.Log      // of the tasks
+	log  *dynamolog.Log      // the tasks' log
 
 	client *dynamodb.Client
 	table  string
@@ -49,21 +50,21 @@ type system struct {
 	started chan struct{} // closed when Stack is there
 }
 
-// options say how a system differs from the deployed one.
 type options struct {
 	agentTimeout, workerTimeout time.Duration
-	// deliver says how often the nth event for the worker is delivered, from 0. Nil means once each.
+	// deliver says how often the nth event for the worker is delivered, from 0. Nil means once.
 	deliver func(n int) int
-	// webhooks, if set, is where webhooks may be (CIDR), and adds the push function and the table's stream; givenUp gets its
-	// events that failed.
+	// webhooks, if set, is the network (CIDR) where webhooks are allowed. It adds the push function
+	// and the table's stream. givenUp gets the failed events of that function.
 	webhooks string
 	givenUp  func(emulator.Event)
-	// auth are environment variables that say who may call the agent, and callers those who sign what they send.
+	// auth are environment variables that say who may call the agent. callers are the callers who
+	// sign requests.
 	auth    []string
 	callers map[string]emulator.Caller
-	// agent are environment variables that say which agent is hosted.
+	// agent are environment variables that choose the agent.
 	agent []string
-	// logs, if set, gets what the functions print.
+	// logs, if set, gets the functions' output.
 	logs io.Writer
 }
 
@@ -75,7 +76,8 @@ func newSystem(t testing.TB, o options) *system {
 	s.log = dynamolog.New(s.client, s.table)
 	c.Table = s.table
 	c.Agent.Timeout, c.Worker.Timeout = o.agentTimeout, o.workerTimeout
-	c.Agent.Overtime, c.Worker.Overtime = client.Patience, client.Patience // what comes before a deadline is tested here, not what it does
+	// These tests are about what happens before a deadline, not at it.
+	c.Agent.Overtime, c.Worker.Overtime = client.Patience, client.Patience
 	c.Agent.Callers = o.callers
 	functions := map[string]*emulator.Config{"agent": &c.Agent, "worker": &c.Worker, "sweeper": &c.Sweeper}
 	if o.webhooks != "" {
@@ -95,7 +97,7 @@ func newSystem(t testing.TB, o options) *system {
 		}
 	}
 	n := 0
-	c.Invoke.Deliver = func(e emulator.Event) int { // one call at a time
+	c.Invoke.Deliver = func(e emulator.Event) int { // called one at a time
 		if e.Function != "worker" {
 			return 1
 		}
@@ -111,13 +113,13 @@ func newSystem(t testing.TB, o options) *system {
 	return s
 }
 
-// lambda returns the endpoint of Lambda, once that has started.
+// lambda returns Lambda's endpoint, once Lambda has started.
 func (s *system) lambda() string {
 	<-s.started
 	return s.InvokeURL
 }
 
-// warm makes the agent have so many instances.
+// warm starts this number of the agent's instances.
 func (s *system) warm(t testing.TB, instances int) {
 	t.Helper()
 	for len(s.Agent.Instances()) < instances {
@@ -128,9 +130,7 @@ func (s *system) warm(t testing.TB, instances int) {
 				return err
 			})
 		}
-		if err := group.Wait(); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, group.Wait())
 	}
 }
 
@@ -144,7 +144,7 @@ func busy(t testing.TB, f *emulator.Emulator) (id string) {
 	return ids[0]
 }
 
-// job waits for the next event for the worker, which has to be for the task.
+// job waits for the next event for the worker. It must be for the task.
 func (s *system) job(t *testing.T, id string) {
 	t.Helper()
 	select {
@@ -157,11 +157,11 @@ func (s *system) job(t *testing.T, id string) {
 	}
 }
 
-// protocol is how a version of A2A says things.
+// protocol is the vocabulary of a version of A2A.
 type protocol struct {
 	name, stream, subscribe, send, cancel string
-	message                               string // of an id and a text
-	immediately                           string // the configuration that asks for it
+	message                               string // formats an id and a text
+	immediately                           string // the configuration for returnImmediately
 }
 
 var (
@@ -175,18 +175,17 @@ var (
 	}
 )
 
-// tutorial returns the params that send what testdata has the answers to.
+// tutorial returns the params that send the tutorial's message, whose answers are in testdata.
 func (p protocol) tutorial() string {
 	return `{"message":` + fmt.Sprintf(p.message, rand.Text(), "Stream me a response!") + `}`
 }
 
-// stream is a response of Server-Sent Events.
 type stream struct {
 	*client.Stream
 	frames []string // read so far, without comments
 }
 
-// open sends a request that is answered with a stream. The last event's id may be "".
+// open opens a stream. The last event's id may be "".
 func (s *system) open(ctx context.Context, method, params, last string) (*stream, error) {
 	var headers []string
 	if last != "" {
@@ -202,19 +201,17 @@ func (s *system) open(ctx context.Context, method, params, last string) (*stream
 	return &stream{Stream: st}, err
 }
 
-// follow is open for a test, with which the stream ends.
+// follow is open for a test, at whose end the stream ends.
 func (s *system) follow(t testing.TB, method, params, last string) *stream {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), client.Patience)
 	t.Cleanup(cancel)
 	st, err := s.open(ctx, method, params, last)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	return st
 }
 
-// next reads a frame. Its error is io.EOF at the end of the stream, and io.ErrUnexpectedEOF where it is cut.
+// next reads a frame. Its error is io.EOF at the stream's end, and io.ErrUnexpectedEOF at a cut.
 func (st *stream) next() (frame string, err error) {
 	e, err := st.Next()
 	if err == nil {
@@ -223,7 +220,6 @@ func (st *stream) next() (frame string, err error) {
 	return e.Text, err
 }
 
-// take reads n frames.
 func (st *stream) take(t testing.TB, n int) {
 	t.Helper()
 	for range n {
@@ -233,7 +229,7 @@ func (st *stream) take(t testing.TB, n int) {
 	}
 }
 
-// rest reads the stream to its end, which is a clean one, or it is cut.
+// rest reads the stream to its end, which must be clean, or a cut.
 func (st *stream) rest(t testing.TB, wantCut bool) {
 	t.Helper()
 	var err error
@@ -247,7 +243,6 @@ func (st *stream) rest(t testing.TB, wantCut bool) {
 
 func (st *stream) String() string { return strings.Join(st.frames, "") }
 
-// last returns the id of the last event that has been read.
 func (st *stream) last() string { return eventID(st.frames[len(st.frames)-1]) }
 
 func eventID(frame string) string {
@@ -256,7 +251,7 @@ func eventID(frame string) string {
 	return id
 }
 
-// after returns the frames that follow the event.
+// after returns the frames after the event.
 func (st *stream) after(id string) []string {
 	for i, f := range st.frames {
 		if eventID(f) == id {
@@ -266,14 +261,15 @@ func (st *stream) after(id string) []string {
 	return nil
 }
 
-// task returns the id of the task that the stream begins with.
+// task returns the id of the task in the stream's first frame.
 func (st *stream) task(t testing.TB) string {
 	t.Helper()
 	return client.TaskIn(t, st.frames[0])
 }
 
-// untilDone reads the stream to its end and then subscribes again, from the last event, until the task has ended, as a client
-// does whose streams are cut. It returns all frames but for the tasks that later streams begin with.
+// untilDone reads the stream to its end. Then it subscribes again from the last event until the
+// task has ended, like a client whose streams are cut. It returns all frames, without the tasks
+// that later streams begin with.
 func (s *system) untilDone(t *testing.T, st *stream) string {
 	t.Helper()
 	all := st.frames

@@ -12,9 +12,9 @@ import (
 
 var builds sync.Map // of package path to func() (string, error)
 
-// Build builds the main package with the given import path as it is deployed, for this machine, and
+// Build builds the main package with the import path as it is deployed, for this machine, and
 // returns the executable's path. A process builds each package once. The executables stay in the
-// user's cache directory, one per package and directory that it was built from.
+// user's cache directory: one for each package and working directory.
 func Build(ctx context.Context, pkg string) (path string, err error) {
 	once, _ := builds.LoadOrStore(pkg, sync.OnceValues(func() (string, error) { return build(ctx, pkg) }))
 	return once.(func() (string, error))()
@@ -33,7 +33,7 @@ func build(ctx context.Context, pkg string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("emulator: build %s: %w", pkg, err)
 	}
-	// Another process may be running the executable, or building it too.
+	// Another process may be running or building the executable.
 	tmp := filepath.Join(dir, fmt.Sprintf("bootstrap.%d", os.Getpid()))
 	defer os.Remove(tmp)
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", tmp, "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", pkg)

@@ -12,25 +12,24 @@ import (
 )
 
 const (
-	// streamType is a stream's content type in the Runtime API: a prelude of JSON with status,
+	// streamType is the Runtime API's content type of a stream: a prelude of JSON with status,
 	// headers and cookies, eight NUL bytes, the body.
 	streamType = "application/vnd.awslambda.http-integration-response"
 
-	// maxPrelude is the longest prelude, and maxBuffered the longest answer that is not a stream,
-	// in bytes.
+	// maxPrelude is the longest prelude, maxBuffered the longest answer in one piece, in bytes.
 	maxPrelude  = 1 << 20
 	maxBuffered = 6 << 20
 )
 
-// client is the other end of the function URL. That it has gone is nobody's business: writing to it
-// never fails.
+// client is the other end of the function URL. Writing to it never fails: Lambda ignores that a
+// client has gone.
 type client struct {
 	w     http.ResponseWriter
 	inv   *invocation
 	began bool // the client may have seen the status
 }
 
-// prelude is how a function URL's response begins, and, with a body, all of it.
+// prelude is how a function URL's response begins. With a body it is the whole response.
 // https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
 type prelude struct {
 	StatusCode      int               `json:"statusCode"`
@@ -40,10 +39,10 @@ type prelude struct {
 	IsBase64Encoded bool              `json:"isBase64Encoded"`
 }
 
-// receive passes on an answer. An error means that it is none; the client has then been told
+// receive passes on an answer. An error means that the answer is invalid: then the client has got
 // nothing, or the beginning of a stream.
 func (c *client) receive(a answer) error {
-	// No client may hold the invocation for long beyond its end.
+	// No client may hold the invocation for long after its end.
 	http.NewResponseController(c.w).SetWriteDeadline(c.inv.end.Add(drainTime))
 	switch {
 	case a.failed:
@@ -58,7 +57,7 @@ func (c *client) receive(a answer) error {
 	return c.buffered(a)
 }
 
-// stream passes on each chunk when it comes.
+// stream passes on each chunk as it comes.
 func (c *client) stream(a answer) error {
 	in := bufio.NewReader(a.Body)
 	var head []byte
@@ -97,7 +96,7 @@ func (c *client) stream(a answer) error {
 	}
 }
 
-// buffered passes on an answer in one piece: a response as an object with a status, or any JSON.
+// buffered passes on an answer in one piece: an object with a status, or any JSON.
 func (c *client) buffered(a answer) error {
 	b, err := a.whole()
 	if err != nil {
@@ -120,7 +119,7 @@ func (c *client) buffered(a answer) error {
 	return nil
 }
 
-// begin sends status and headers. A stream has no length that the function could know better.
+// begin sends status and headers. A stream has no Content-Length, even if the function sets one.
 func (c *client) begin(p *prelude) error {
 	if p.StatusCode == 0 {
 		p.StatusCode = http.StatusOK

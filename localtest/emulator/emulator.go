@@ -1,12 +1,12 @@
 // Package emulator emulates Lambda on this machine: functions with a function URL, which can invoke
 // each other.
 //
-// It runs a real function binary against a real Runtime API and serves its function URL, invoke
-// mode RESPONSE_STREAM, over HTTP: each chunk that the function flushes reaches the client at once.
-// It is as unkind to the function as Lambda is: an instance gets one request at a time, is frozen
-// (SIGSTOP) the instant its response has ended and thawed (SIGCONT) for the next request, is killed
-// (SIGKILL) at the deadline, and is never told that a client has gone. Through [Lambda] functions
-// are invoked as well, and with the same unkindness.
+// It runs a real function binary against a real Runtime API, and serves its function URL with
+// invoke mode RESPONSE_STREAM over HTTP: each chunk that the function flushes reaches the client at
+// once. It is as unkind to the function as Lambda. An instance gets one request at a time. It is
+// frozen (SIGSTOP) at the end of its response, and thawed (SIGCONT) for the next request. It is
+// killed (SIGKILL) at the deadline, and never learns that a client has gone. Through [Lambda],
+// functions are also invoked directly, and as unkindly.
 //
 // The Runtime API is as in https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and the
 // stream's format as in https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html
@@ -24,22 +24,25 @@ import (
 
 // Config describes the function.
 type Config struct {
-	Name         string        // of the function; "" means "function"
-	Binary       string        // the function's executable; required
-	Env          []string      // its environment variables, as "NAME=value"; the emulator's own are not passed on
-	Timeout      time.Duration // of an invocation; 0 means Lambda's maximum, 15 minutes
-	Memory       int           // MB that the function is told it has; 0 means 512. Nothing holds it to that
-	Overtime     time.Duration // after its deadline, before an invocation is killed: for a machine that is slower than Lambda
-	MaxInstances int           // requests beyond so many get status 429; 0 means 100
-	NoRetries    bool          // an asynchronous invocation that fails is not tried again
-	Log          io.Writer     // gets what instances print, and why they were killed; nil discards it
+	Name   string // of the function; "" means "function"
+	Binary string // the function's executable; required
+	// Env are its environment variables, as "NAME=value". It gets none of the emulator's own.
+	Env     []string
+	Timeout time.Duration // of an invocation; 0 means Lambda's maximum, 15 minutes
+	// Memory is in MB, for the function to read in its environment. 0 means 512. Nothing enforces it.
+	Memory int
+	// Overtime is how long an invocation lives after its deadline, if the machine is slow.
+	Overtime     time.Duration
+	MaxInstances int       // more requests at once get status 429; 0 means 100
+	NoRetries    bool      // an asynchronous invocation that fails is not tried again
+	Log          io.Writer // gets what instances print, and why they were killed; nil discards it
 
-	// Observer is told what instances do, when they do it. It is called by many goroutines, and
-	// what it takes holds up what it is told of: the process that asks, the answer's next chunk.
+	// Observer gets what instances do, when they do it. Many goroutines call it. While it runs,
+	// what it observes waits: the process that asks for an event, the next chunk of an answer.
 	Observer func(Observation)
 
-	// Callers are who may use the function's URL, by access key: its AuthType is AWS_IAM. Nil means
-	// NONE, everybody.
+	// Callers are the callers who may use the function URL, by access key: its AuthType is AWS_IAM.
+	// Nil means NONE: everybody may.
 	Callers map[string]Caller
 }
 
@@ -49,11 +52,10 @@ const (
 	defaultInstances = 100
 	defaultMemory    = 512
 
-	// initTimeout is how long Lambda lets a process take to ask for its first event.
+	// initTimeout is how long a process may take, on Lambda, to ask for its first event.
 	initTimeout = 10 * time.Second
 
-	// drainTime is how long after the deadline a client may take to read what the function sent
-	// before it.
+	// drainTime is how long after the deadline a client may read what the function sent before it.
 	drainTime = 5 * time.Second
 )
 
@@ -84,7 +86,7 @@ type Emulator struct {
 	closed    bool
 }
 
-// New returns the function of a binary. It starts no instance: requests do.
+// New returns the function of a binary. Requests start its instances.
 func New(c Config) (*Emulator, error) {
 	info, err := os.Stat(c.Binary)
 	if err != nil {
@@ -101,7 +103,6 @@ func New(c Config) (*Emulator, error) {
 	return &Emulator{config: c}, nil
 }
 
-// lockedWriter lets instances share a log.
 type lockedWriter struct {
 	mu sync.Mutex
 	w  io.Writer
@@ -136,8 +137,7 @@ func (e *Emulator) Busy() (ids []string) {
 	return ids
 }
 
-// Kill ends an instance with SIGKILL, whatever it does, and waits for its end. A stream that it was
-// sending is cut.
+// Kill ends an instance with SIGKILL, and waits for its end. A stream that it was sending is cut.
 func (e *Emulator) Kill(id string) error {
 	e.mu.Lock()
 	i := e.find(id)
@@ -150,8 +150,8 @@ func (e *Emulator) Kill(id string) error {
 	return nil
 }
 
-// Freeze stops a busy instance (SIGSTOP) in the middle of its invocation, whose deadline approaches
-// as before, and returns when it has stopped. [Emulator.Thaw] lets it go on.
+// Freeze stops a busy instance (SIGSTOP) in the middle of its invocation, and returns when it has
+// stopped. Its deadline stays. [Emulator.Thaw] lets it go on.
 func (e *Emulator) Freeze(id string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -163,8 +163,8 @@ func (e *Emulator) Freeze(id string) error {
 	return nil
 }
 
-// Thaw lets an instance go on that Freeze has stopped. One whose invocation has meanwhile ended, or
-// that has died, is an error.
+// Thaw ends a Freeze. It is an error if the invocation has ended meanwhile, or the instance has
+// died.
 func (e *Emulator) Thaw(id string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -176,7 +176,7 @@ func (e *Emulator) Thaw(id string) error {
 	return nil
 }
 
-// find returns a living instance, or nil. It is called with e.mu held.
+// find returns a living instance, or nil. The caller holds e.mu.
 func (e *Emulator) find(id string) *instance {
 	n := slices.IndexFunc(e.instances, func(i *instance) bool { return i.id == id && i.state != "" })
 	if n < 0 {
@@ -185,8 +185,7 @@ func (e *Emulator) find(id string) *instance {
 	return e.instances[n]
 }
 
-// Close kills all instances and waits for their end. Requests that run are cut, later ones get
-// status 503.
+// Close kills all instances and waits. Running requests are cut, later ones get status 503.
 func (e *Emulator) Close() error {
 	e.mu.Lock()
 	e.closed = true

@@ -22,7 +22,7 @@ import (
 	"a2alambda/localtest/emulator"
 )
 
-// Each chunk reaches the client while the function waits to be let go on.
+// Each chunk reaches the client while the function waits for its gate.
 func TestStream(t *testing.T) {
 	f, g := start(t, emulator.Config{}), newGate(t)
 	response := f.get(t, g.path())
@@ -77,7 +77,7 @@ func TestBigBodies(t *testing.T) {
 			t.Errorf("%s: status %d, %s; want %s", contentType, status, got, want)
 		}
 	}
-	// In the event, 5 MB of binary are 6.7.
+	// In the event, 5 MB of binary are 6.7 MB.
 	for contentType, body := range map[string][]byte{"text/plain": bytes.Repeat([]byte("x"), 6<<20+1), "image/png": bytes.Repeat([]byte{0xff}, 5<<20)} {
 		if status, got := post(contentType, body); status != 413 || got != `{"message":"Request Entity Too Large"}` {
 			t.Errorf("%s: status %d, %s", contentType, status, got)
@@ -93,7 +93,7 @@ func TestBigBodies(t *testing.T) {
 	}
 }
 
-// An instance has one request at a time, and the one used last is used first.
+// An instance has one request at a time. The one that was used last is used first.
 func TestInstances(t *testing.T) {
 	f := start(t, emulator.Config{MaxInstances: 2})
 	a, b := newGate(t), newGate(t)
@@ -129,15 +129,13 @@ func TestInstances(t *testing.T) {
 	}
 }
 
-// From the end of a response to the next request the process does not run.
+// The process does not run from the end of a response to the next request.
 func TestFrozen(t *testing.T) {
 	f := start(t, emulator.Config{})
 	count := filepath.Join(t.TempDir(), "count")
 	size := func() int64 {
 		info, err := os.Stat(count)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		return info.Size()
 	}
 	f.text(t, "/background?count="+url.QueryEscape(count))
@@ -149,7 +147,6 @@ func TestFrozen(t *testing.T) {
 	if after := size(); after != before {
 		t.Fatalf("%d steps while the process was frozen", after-before)
 	}
-	// In a request, it goes on.
 	g := newGate(t)
 	response := f.get(t, g.path())
 	line(t, response.Body)
@@ -176,9 +173,7 @@ func TestKill(t *testing.T) {
 	g.pass(t, 200)
 	line(t, response.Body)
 	first := f.Instances()[0]
-	if err := f.Kill(first.ID); err != nil {
-		t.Fatal(err)
-	}
+	must(t, f.Kill(first.ID))
 	if rest, err := io.ReadAll(response.Body); len(rest) > 0 || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("after the kill: %q, %v", rest, err)
 	}
@@ -188,15 +183,11 @@ func TestKill(t *testing.T) {
 		t.Error("the killed process answered")
 	}
 
-	// A frozen one, told to the emulator and not.
-	if err := f.Kill(f.Instances()[0].ID); err != nil {
-		t.Fatal(err)
-	}
+	// First a frozen one that the emulator kills, then one that it does not.
+	must(t, f.Kill(f.Instances()[0].ID))
 	third := f.text(t, "/pid")
 	pid, _ := strconv.Atoi(third)
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	must(t, syscall.Kill(pid, syscall.SIGKILL))
 	if fourth := f.text(t, "/pid"); second == third || third == fourth {
 		t.Errorf("processes %s, %s, %s", second, third, fourth)
 	}
@@ -205,17 +196,14 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// A busy instance that is frozen does nothing until it is thawed, and dies at its deadline all the
-// same.
+// A busy instance that is frozen does nothing until it is thawed, and still dies at its deadline.
 func TestFreezeBusy(t *testing.T) {
 	f, g := start(t, emulator.Config{Timeout: 3 * time.Second}), newGate(t)
 	response := f.get(t, g.path())
 	line(t, response.Body)
 	i := f.Instances()[0]
-	for range 2 { // stopped twice is stopped
-		if err := f.Freeze(i.ID); err != nil {
-			t.Fatal(err)
-		}
+	for range 2 { // a second time changes nothing
+		must(t, f.Freeze(i.ID))
 	}
 	if !stopped(t, i.PID) {
 		t.Fatal("the process runs")
@@ -223,21 +211,17 @@ func TestFreezeBusy(t *testing.T) {
 	if got := f.text(t, "/pid"); got == strconv.Itoa(i.PID) {
 		t.Error("the frozen instance answered")
 	}
-	if err := f.Thaw(i.ID); err != nil {
-		t.Fatal(err)
-	}
+	must(t, f.Thaw(i.ID))
 	g.pass(t, 200)
 	line(t, response.Body)
 
-	if err := f.Freeze(i.ID); err != nil {
-		t.Fatal(err)
-	}
+	must(t, f.Freeze(i.ID))
 	if rest, err := io.ReadAll(response.Body); len(rest) > 0 || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("at the deadline: %q, %v", rest, err)
 	}
 	checkGone(t, i.PID)
 	idle := f.Instances()[0]
-	for _, id := range []string{i.ID, idle.ID} { // dead, and not busy
+	for _, id := range []string{i.ID, idle.ID} { // the first is dead, the second not busy
 		if f.Freeze(id) == nil || f.Thaw(id) == nil {
 			t.Errorf("could freeze or thaw %s", id)
 		}
@@ -247,7 +231,7 @@ func TestFreezeBusy(t *testing.T) {
 	}
 }
 
-// An instance that was frozen when its response had already ended is used again.
+// An instance that was frozen after the end of its response is used again.
 func TestFreezeAtTheEnd(t *testing.T) {
 	f := start(t, emulator.Config{MaxInstances: 1})
 	for range 50 {
@@ -275,18 +259,14 @@ func TestFreezeAtTheEnd(t *testing.T) {
 	}
 }
 
-// The function is not told that its client has gone.
+// The function does not learn that its client has gone.
 func TestClientGone(t *testing.T) {
 	f, g := start(t, emulator.Config{}), newGate(t)
 	ctx, leave := context.WithCancel(t.Context())
 	r, err := http.NewRequestWithContext(ctx, "GET", f.url+g.path(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	line(t, response.Body)
 	leave()
 	response.Body.Close()
@@ -320,9 +300,7 @@ func TestClose(t *testing.T) {
 	if len(all) != 2 {
 		t.Fatalf("instances: %v", all)
 	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, f.Close())
 	for _, i := range all {
 		checkGone(t, i.PID)
 	}
@@ -335,7 +313,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// Many requests in a row and at once: no thaw or acknowledgement is ever lost.
+// No thaw or acknowledgement is ever lost, with many requests in a row and at once.
 func TestLoad(t *testing.T) {
 	f := start(t, emulator.Config{MaxInstances: 4})
 	client := &http.Client{Timeout: patience}
@@ -363,8 +341,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// BenchmarkStream is the price of an event of 300 bytes on its way from the function to the client:
-// the limit for all that stands in between.
+// BenchmarkStream is the price of an event of 300 bytes on its way from the function to the client.
 func BenchmarkStream(b *testing.B) {
 	f := start(b, emulator.Config{})
 	f.text(b, "/pid")
@@ -372,9 +349,7 @@ func BenchmarkStream(b *testing.B) {
 		b.Run(fmt.Sprintf("events=%d", n), func(b *testing.B) {
 			for b.Loop() {
 				response, err := http.Get(f.url + "/events?n=" + strconv.Itoa(n))
-				if err != nil {
-					b.Fatal(err)
-				}
+				must(b, err)
 				got, err := io.Copy(io.Discard, response.Body)
 				response.Body.Close()
 				if err != nil || got < int64(290*n) {

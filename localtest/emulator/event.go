@@ -12,17 +12,17 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// urlID and domain are the function URL's in every event. Handlers know by the domain that they may
-// stream; the URL that the client used is in the Host header, and it is of this machine.
+// urlID and domain are the function URL's in every event. The domain tells handlers that they may
+// stream. The Host header has the URL that the client used, on this machine.
 const (
 	urlID  = "emulatedfunctionurl"
 	domain = urlID + ".lambda-url." + region + ".on.aws"
 )
 
-// maxBody is the largest request body in bytes, as it is in the event: base64 takes its third.
+// maxBody is the largest request body as it is in the event, in bytes. base64 adds a third.
 const maxBody = 6 << 20
 
-// newEvent makes of a request the event of payload format 2.0.
+// newEvent turns a request into an event of payload format 2.0.
 // https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
 func newEvent(r *http.Request, body []byte, inv *invocation) events.LambdaFunctionURLRequest {
 	now := time.Now().UTC()
@@ -89,7 +89,7 @@ func newEvent(r *http.Request, body []byte, inv *invocation) events.LambdaFuncti
 	return ev
 }
 
-// isText tells which bodies are in the event as they are.
+// isText reports whether the event has the body as it is, without base64.
 func isText(contentType string, body []byte) bool {
 	t, _, err := mime.ParseMediaType(contentType)
 	if err != nil || !utf8.Valid(body) {

@@ -16,7 +16,7 @@ import (
 
 const serverError = `{"message":"Internal Server Error"}`
 
-// A function that fails but lives is used again.
+// A function that fails and lives is used again.
 func TestFunctionFails(t *testing.T) {
 	f := start(t, emulator.Config{})
 	pid := f.text(t, "/pid")
@@ -35,7 +35,7 @@ func TestFunctionFails(t *testing.T) {
 	}
 }
 
-// A function that dies is answered for as Lambda does, and replaced.
+// A function that dies is replaced, and its client gets Lambda's answer.
 func TestFunctionDies(t *testing.T) {
 	f := start(t, emulator.Config{})
 	for _, path := range []string{"/runtime/panic", "/fail?how=exit"} {
@@ -90,7 +90,6 @@ func TestInitFails(t *testing.T) {
 	}
 }
 
-// Answers that are no streams.
 func TestBuffered(t *testing.T) {
 	f := start(t, emulator.Config{})
 	f.want(t, "/runtime/json", 200, `{"plain":"json"}`, false)
@@ -117,7 +116,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// Answers to what was not asked are refused.
+// Answers that no event asked for are refused.
 func TestRuntimeAPI(t *testing.T) {
 	f, g := start(t, emulator.Config{}), newGate(t)
 	var api string
@@ -135,9 +134,7 @@ func TestRuntimeAPI(t *testing.T) {
 	} {
 		answer, body := do(t, http.DefaultClient, newRequest(t, "POST", api+path, "{}"))
 		var report struct{ ErrorType string }
-		if err := json.Unmarshal([]byte(body), &report); err != nil {
-			t.Fatal(err)
-		}
+		must(t, json.Unmarshal([]byte(body), &report))
 		if got := strconv.Itoa(answer.StatusCode) + " " + report.ErrorType; got != want {
 			t.Errorf("%s: %s, want %s", path, got, want)
 		}

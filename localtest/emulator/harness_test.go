@@ -19,10 +19,9 @@ import (
 	"a2alambda/localtest/emulator"
 )
 
-// patience is how long a test waits for what must come: a failure takes so long.
+// patience is how long a test waits for what must come.
 const patience = 30 * time.Second
 
-// function is an emulated function, its URL and its log.
 type function struct {
 	*emulator.Emulator
 	url string
@@ -46,21 +45,17 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-// testFunction returns the test function.
 func testFunction(t testing.TB, c emulator.Config) *emulator.Emulator {
 	t.Helper()
 	var err error
-	if c.Binary, err = emulator.Build(context.Background(), "a2alambda/localtest/emulator/internal/testfunction"); err != nil {
-		t.Fatal(err)
-	}
+	c.Binary, err = emulator.Build(context.Background(), "a2alambda/localtest/emulator/internal/testfunction")
+	must(t, err)
 	e, err := emulator.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return e
 }
 
-// start emulates the test function and serves its URL.
+// start emulates the test function, and serves its URL.
 func start(t testing.TB, c emulator.Config) *function {
 	t.Helper()
 	f := &function{}
@@ -78,50 +73,48 @@ func start(t testing.TB, c emulator.Config) *function {
 	return f
 }
 
-// get requests a path; the body ends with the test.
+// get requests a path. The body ends with the test.
 func (f *function) get(t testing.TB, path string) *http.Response {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	r, err := http.NewRequestWithContext(ctx, "GET", f.url+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { response.Body.Close() })
 	return response
 }
 
-// do sends a request and returns all of the answer.
+// must ends the test on an error.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// do sends a request and returns the whole answer.
 func do(t testing.TB, client *http.Client, r *http.Request) (*http.Response, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	response, err := client.Do(r.WithContext(ctx))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return response, string(body)
 }
 
 func newRequest(t testing.TB, method, url, body string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequest(method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return r
 }
 
-// text requests a path and returns all of a successful response.
+// text requests a path and returns the body of a successful response.
 func (f *function) text(t testing.TB, path string) string {
 	t.Helper()
 	response, body := do(t, http.DefaultClient, newRequest(t, "GET", f.url+path, ""))
@@ -131,7 +124,7 @@ func (f *function) text(t testing.TB, path string) string {
 	return body
 }
 
-// want fails unless a request has this answer, cut short or not.
+// want fails the test unless a request has this answer, which is cut short or not.
 func (f *function) want(t testing.TB, path string, status int, body string, cut bool) {
 	t.Helper()
 	response := f.get(t, path)
@@ -171,7 +164,7 @@ func newGate(t testing.TB) *gate {
 	return g
 }
 
-// pass answers one request of the function, when it comes.
+// pass answers the function's next request.
 func (g *gate) pass(t testing.TB, status int) {
 	t.Helper()
 	select {
@@ -183,7 +176,7 @@ func (g *gate) pass(t testing.TB, status int) {
 
 func (g *gate) path() string { return "/steps?gate=" + url.QueryEscape(g.url) }
 
-// line reads the next line of a stream, which has to be there already or come.
+// line reads the next line of a stream.
 func line(t testing.TB, body io.Reader) string {
 	t.Helper()
 	var b []byte
@@ -201,9 +194,7 @@ func line(t testing.TB, body io.Reader) string {
 func stopped(t testing.TB, pid int) bool {
 	t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	_, state, _ := strings.Cut(string(stat), ") ")
 	return strings.HasPrefix(state, "T")
 }

@@ -32,8 +32,8 @@ const maxSkew = 5 * time.Minute
 
 var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/, ]+)/\S+, ?SignedHeaders=([^, ]+), ?Signature=([0-9a-f]{64})$`)
 
-// caller returns the access key with which a request was signed, if that is a caller's and the
-// signature is right: the one of a request that has nothing but what was signed.
+// caller returns the access key that signed a request, if it is a caller's and the signature is
+// right. It checks the signature of a copy that has only what was signed.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 func (e *Emulator) caller(r *http.Request, body []byte) (key string, ok bool) {
 	claim := authorization.FindStringSubmatch(r.Header.Get("Authorization"))
@@ -66,14 +66,13 @@ func (e *Emulator) caller(r *http.Request, body []byte) (key string, ok bool) {
 	return claim[1], own != nil && own[2] == claim[2] && own[3] == claim[3]
 }
 
-// sign signs a request.
 func sign(r *http.Request, body []byte, key, secret, service string, at time.Time) error {
 	sum := sha256.Sum256(body)
 	credentials := aws.Credentials{AccessKeyID: key, SecretAccessKey: secret}
 	return v4.NewSigner().SignHTTP(r.Context(), credentials, r, hex.EncodeToString(sum[:]), service, region, at)
 }
 
-// iam is what the event says of a caller.
+// iam returns the event's part about a caller.
 func iam(key string, c Caller) *events.LambdaFunctionURLRequestContextAuthorizerDescription {
 	return &events.LambdaFunctionURLRequestContextAuthorizerDescription{
 		IAM: &events.LambdaFunctionURLRequestContextAuthorizerIAMDescription{
@@ -86,8 +85,8 @@ func iam(key string, c Caller) *events.LambdaFunctionURLRequestContextAuthorizer
 	}
 }
 
-// forbid answers as Lambda does where a request is not signed. What is wrong with a signature,
-// Lambda tells in other words.
+// forbid answers as Lambda does to an unsigned request. Lambda's answer to a wrong signature has
+// other words.
 func forbid(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
@@ -95,7 +94,7 @@ func forbid(w http.ResponseWriter) {
 	fmt.Fprint(w, `{"Message":"Forbidden. For troubleshooting Function URL authorization issues, see: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"}`)
 }
 
-// Signer is a transport that signs requests, for a caller.
+// Signer is a transport that signs requests as a caller.
 type Signer struct {
 	AccessKey, Secret string
 	Service           string            // "" means "lambda", a function URL's

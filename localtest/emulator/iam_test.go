@@ -17,7 +17,6 @@ import (
 	"a2alambda/localtest/emulator"
 )
 
-// callers are those that the tests' function URLs know.
 var callers = map[string]emulator.Caller{
 	"AKIDALICE": {Secret: "alice's secret", UserID: "AIDAALICE", UserARN: "arn:aws:iam::111122223333:user/alice", Account: "111122223333"},
 	"ASIAROLE":  {Secret: "the role's secret", UserID: "AROAROLE:session", UserARN: "arn:aws:sts::111122223333:assumed-role/role/session", Account: "111122223333"},
@@ -55,9 +54,7 @@ func TestSigned(t *testing.T) {
 		AccountID  string
 		Authorizer struct{ IAM map[string]string }
 	}
-	if err := json.Unmarshal([]byte(body), &got); err != nil {
-		t.Fatal(err)
-	}
+	must(t, json.Unmarshal([]byte(body), &got))
 	who, _ := json.Marshal(got.Authorizer.IAM)
 	want := `{"accessKey":"AKIDALICE","accountId":"111122223333","callerId":"AIDAALICE","userArn":"arn:aws:iam::111122223333:user/alice","userId":"AIDAALICE"}`
 	if string(who) != want || got.AccountID != "000000000000" {
@@ -65,19 +62,17 @@ func TestSigned(t *testing.T) {
 	}
 }
 
-// A request whose signature is not right does not reach the function.
+// A request with a wrong signature does not reach the function.
 func TestForbidden(t *testing.T) {
 	f := start(t, emulator.Config{Callers: callers})
-	// signed returns a POST that alice has signed so long ago.
+	// signed returns a POST that alice signed this long ago.
 	signed := func(service, region string, ago time.Duration) *http.Request {
 		r := newRequest(t, "POST", f.url+"/user?q=1", "body")
 		r.Header.Set("X-Signed", "1")
 		hash := sha256.Sum256([]byte("body"))
 		err := v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: "AKIDALICE", SecretAccessKey: callers["AKIDALICE"].Secret}, r,
 			hex.EncodeToString(hash[:]), service, region, time.Now().Add(-ago))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		return r
 	}
 	good := func() *http.Request { return signed("lambda", "us-east-1", 0) }
@@ -125,7 +120,7 @@ func TestForbidden(t *testing.T) {
 	}
 }
 
-// Without callers a URL is public, and a signature says nothing.
+// Without callers a URL is public, and ignores signatures.
 func TestPublic(t *testing.T) {
 	f := start(t, emulator.Config{})
 	if response, body := do(t, signer("AKIDALICE"), newRequest(t, "GET", f.url+"/user", "")); response.StatusCode != 200 || body != "" {

@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// instance is a process of the function, and the Runtime API that it talks to.
+// instance is a process of the function, with its Runtime API.
 type instance struct {
 	id     string
 	state  State            // guarded by Emulator.mu; "" until it has a process
-	queue  chan *invocation // what it gets next; one at most
+	queue  chan *invocation // its next event; one at most
 	atNext chan struct{}    // holds a value while the process waits for an event
 	exited chan struct{}    // closed when the process has ended and is forgotten
 
@@ -42,7 +42,6 @@ func newInstance(id string) *instance {
 	}
 }
 
-// start serves the Runtime API and starts the process.
 func (i *instance) start(e *Emulator) (err error) {
 	i.cmd = exec.Command(e.config.Binary)
 	i.listener, err = net.Listen("tcp", "127.0.0.1:0")
@@ -53,8 +52,8 @@ func (i *instance) start(e *Emulator) (err error) {
 	i.cmd.Dir = filepath.Dir(e.config.Binary)
 	i.cmd.Env = append(environment(api, e.config.Name, i.id, i.cmd.Dir, e.config.Memory), e.config.Env...)
 	i.cmd.Stdout, i.cmd.Stderr = e.config.Log, e.config.Log
-	// In a process group of its own, an instance doesn't get the terminal's Ctrl-C; and the kernel
-	// ends it even when it is stopped, should the emulator die without having closed.
+	// In its own process group, an instance does not get the terminal's Ctrl-C. If the emulator
+	// dies without Close, the kernel ends the instance even when it is stopped.
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	i.started = time.Now()
 	if err := i.cmd.Start(); err != nil {
@@ -66,7 +65,7 @@ func (i *instance) start(e *Emulator) (err error) {
 	return nil
 }
 
-// environment is what Lambda sets for a function on an OS-only runtime.
+// environment returns what Lambda sets for a function on an OS-only runtime.
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 func environment(api, name, stream, root string, memory int) []string {
 	return []string{
@@ -95,8 +94,8 @@ func environment(api, name, stream, root string, memory int) []string {
 
 func (i *instance) pid() int { return i.cmd.Process.Pid }
 
-// wait returns when the process has ended. Requests that it sent before its end are still served:
-// their connections end by themselves.
+// wait returns when the process has ended. Its requests from before are still served: their
+// connections end by themselves.
 func (i *instance) wait() {
 	i.cmd.Wait()
 	i.listener.Close()
@@ -107,8 +106,8 @@ func (i *instance) freeze() {
 	if i.cmd.Process.Signal(syscall.SIGSTOP) != nil || runtime.GOOS != "linux" {
 		return
 	}
-	// waitid(P_PID, pid, NULL, WSTOPPED|WNOWAIT, NULL) returns when the stop is complete, or was
-	// before, or with ECHILD when the process dies first. It leaves the exit status to Wait.
+	// waitid(P_PID, pid, NULL, WSTOPPED|WNOWAIT, NULL) returns when the process has stopped, or
+	// with ECHILD when it dies first. It leaves the exit status to Wait.
 	const pPID, wStopped, wNoWait = 1, 2, 0x01000000
 	for {
 		_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, pPID, uintptr(i.pid()), 0, wStopped|wNoWait, 0, 0)

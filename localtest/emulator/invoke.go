@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// errTimeout says that an instance was killed at its invocation's deadline.
+// errTimeout means that an instance was killed at its invocation's deadline.
 var errTimeout = errors.New("task timed out")
 
-// receiver is who invoked a function. Its receive consumes the answer as it comes; an error means
-// that the function failed, or that it is no answer.
+// receiver takes the answer of an invocation. receive reads it as it comes. An error means that the
+// function failed, or that its answer is invalid.
 type receiver interface {
 	receive(answer) error
 }
 
-// invoke runs an invocation on an instance and hands the answer to r. The error is errThrottled or
-// errClosed if no instance has had the event, and else for the log; r may have had a part of the
-// answer.
+// invoke runs an invocation on an instance, and passes the answer to r. The error is errThrottled
+// or errClosed if no instance got the event. Other errors are for the log: then r may have read a
+// part of the answer.
 func (e *Emulator) invoke(inv *invocation, r receiver) error {
 	i, err := e.dispatch(inv)
 	if err != nil {
@@ -39,7 +39,7 @@ func (e *Emulator) invoke(inv *invocation, r receiver) error {
 	return err
 }
 
-// relay hands the instance's answer to r as it comes, and leaves the instance frozen or dead.
+// relay passes the instance's answer to r as it comes. In the end the instance is frozen or dead.
 func (e *Emulator) relay(i *instance, inv *invocation, r receiver) (err error) {
 	acknowledge := sync.OnceFunc(func() { close(inv.over) })
 	defer acknowledge()
@@ -67,7 +67,7 @@ func (e *Emulator) relay(i *instance, inv *invocation, r receiver) (err error) {
 		err = fmt.Errorf("the function failed in the middle of its answer: %s", kind)
 	}
 	if a.failed {
-		// After a panic the runtime reports it and ends the process.
+		// After a panic the runtime reports it, and ends the process.
 		acknowledge()
 		select {
 		case <-i.atNext:
@@ -75,8 +75,8 @@ func (e *Emulator) relay(i *instance, inv *invocation, r receiver) (err error) {
 			return err
 		}
 	}
-	// Frozen before the acknowledgement, the process finds that when it is thawed, and then asks
-	// for the next event.
+	// The instance is frozen before it gets the acknowledgement. When it is thawed, it reads that,
+	// and asks for the next event.
 	e.park(i)
 	return err
 }

@@ -15,50 +15,49 @@ import (
 
 // LambdaConfig describes a [Lambda].
 type LambdaConfig struct {
-	Functions []*Emulator // to be invoked by their names
+	Functions []*Emulator // invoked by their names
 
-	// RetryDelay is how long an event waits after its function has failed for the first time; after
-	// the second time it waits twice as long. 0 means a second; Lambda's is a minute.
+	// RetryDelay is how long an event waits after its function has failed once. After the second
+	// time it waits twice as long. 0 means a second; Lambda's is a minute.
 	RetryDelay time.Duration
 
-	// DeadLetter gets the events that are given up, and why, in the words of an asynchronous
-	// invocation's record. It may be called concurrently.
+	// DeadLetter gets the events that are given up, with the reason, in the words of an
+	// asynchronous invocation's record. Several goroutines may call it.
 	DeadLetter func(e Event, reason string)
 
-	// Deliver says how often an event is delivered, for Lambda promises neither that an accepted
-	// event comes nor that it comes once. Nil means once.
+	// Deliver says how often an event is delivered: Lambda promises neither that an accepted event
+	// comes, nor that it comes only once. Nil means once.
 	Deliver func(Event) int
 
-	Log io.Writer // gets why events failed; nil discards it
+	Log io.Writer // gets the errors of events; nil discards them
 }
 
 const (
 	defaultRetryDelay = time.Second
 	maxThrottleDelay  = 5 * time.Minute
 
-	// defaultRetries is how often an event is tried again on which a function has failed.
+	// defaultRetries is how often an event comes again after its function has failed.
 	defaultRetries = 2
 
-	// maxEvent is the largest payload of an asynchronous invocation, in bytes. A synchronous one's
-	// is maxBody.
+	// maxEvent is the largest payload of an asynchronous invocation, in bytes. Of a synchronous one
+	// it is maxBody.
 	maxEvent = 1 << 20
 )
 
-// RetriesExhausted is the reason to give an event up: its function has failed on it, and at all
-// retries.
+// RetriesExhausted is the reason for giving up an event: its function has failed at each try.
 const RetriesExhausted = "RetriesExhausted"
 
 // Event is an asynchronous invocation that Lambda has accepted.
 type Event struct {
-	ID       string // the request id, the same whenever the event is delivered
+	ID       string // the request id; each delivery has the same
 	Function string // its name
 	Payload  []byte // JSON
 }
 
-// Lambda is the Invoke operation of the Lambda API, as an [http.Handler]: with
-// AWS_ENDPOINT_URL_LAMBDA set to its URL, functions invoke each other. Invocations of type Event
-// are accepted (202) and run later; a function that fails on one is tried again, up to two times. A
-// throttled one is tried again until it is not, however long; Lambda gives up after six hours.
+// Lambda is the Invoke operation of the Lambda API, as an [http.Handler]: with its URL in
+// AWS_ENDPOINT_URL_LAMBDA, functions invoke each other. It accepts (202) invocations of type Event,
+// and runs them later. If the function fails, it tries again, up to two times. A throttled event
+// waits for as long as it must; Lambda gives up after six hours.
 //
 // https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
@@ -68,7 +67,7 @@ type Lambda struct {
 	mux       *http.ServeMux
 	closing   chan struct{} // closed by Close
 
-	mu      sync.Mutex // guards closed, and running against an Add during Wait
+	mu      sync.Mutex // guards closed, and running: no Add during Wait
 	closed  bool
 	running sync.WaitGroup // asynchronous invocations
 }
@@ -95,8 +94,8 @@ func NewLambda(c LambdaConfig) (*Lambda, error) {
 	return l, nil
 }
 
-// Close refuses further invocations, drops the events that wait for a retry, and waits for the
-// asynchronous invocations that run. To cut these short, close the functions first.
+// Close refuses further invocations, drops events that wait for a retry, and waits for running
+// asynchronous invocations. To end those at once, close the functions first.
 func (l *Lambda) Close() error {
 	l.mu.Lock()
 	if !l.closed {
@@ -108,7 +107,7 @@ func (l *Lambda) Close() error {
 	return nil
 }
 
-// Send invokes a function asynchronously with a payload of JSON, as a schedule would.
+// Send invokes a function asynchronously with a payload of JSON, as a schedule does.
 func (l *Lambda) Send(function string, payload []byte) (Event, error) {
 	ev := Event{ID: uuid.NewString(), Function: function, Payload: payload}
 	f := l.functions[function]
@@ -127,7 +126,7 @@ func (l *Lambda) Send(function string, payload []byte) (Event, error) {
 }
 
 // Call invokes a function synchronously with a payload of JSON, as an event source mapping does. It
-// is an error if the function has failed, or was not invoked.
+// returns an error if the function has failed, or was not invoked.
 func (l *Lambda) Call(function string, payload []byte) error {
 	f := l.functions[function]
 	if f == nil {
@@ -138,15 +137,7 @@ func (l *Lambda) Call(function string, payload []byte) error {
 	return f.invoke(inv, new(result))
 }
 
-// retries is how often an event is tried again on which the function has failed.
-func (e *Emulator) retries() int {
-	if e.config.NoRetries {
-		return 0
-	}
-	return defaultRetries
-}
-
-// run invokes f until it has done with ev or the event is given up.
+// run invokes f until it succeeds, or the event is given up.
 func (l *Lambda) run(f *Emulator, ev Event) {
 	throttled := l.config.RetryDelay
 	for failures := 0; ; {
@@ -160,7 +151,7 @@ func (l *Lambda) run(f *Emulator, ev Event) {
 		delay := throttled
 		if errors.Is(err, errThrottled) || errors.Is(err, errClosed) {
 			throttled = min(2*throttled, maxThrottleDelay)
-		} else if failures++; failures > f.retries() {
+		} else if failures++; f.config.NoRetries || failures > defaultRetries {
 			l.config.DeadLetter(ev, RetriesExhausted)
 			return
 		} else {
@@ -220,7 +211,6 @@ func (l *Lambda) serveInvoke(w http.ResponseWriter, r *http.Request) {
 	l.request(w, f, payload)
 }
 
-// request is an invocation of type RequestResponse.
 func (l *Lambda) request(w http.ResponseWriter, f *Emulator, payload []byte) {
 	inv := newInvocation(uuid.NewString())
 	inv.event = payload
@@ -240,7 +230,7 @@ func (l *Lambda) request(w http.ResponseWriter, f *Emulator, payload []byte) {
 		if init := (initError)(nil); errors.As(err, &init) {
 			got.payload = init
 		} else if !got.failed {
-			// The function has not reported it itself.
+			// The function did not report the error itself.
 			kind := "Runtime.ExitError"
 			if errors.Is(err, errTimeout) {
 				kind = "Sandbox.Timedout"
@@ -256,7 +246,7 @@ func (l *Lambda) request(w http.ResponseWriter, f *Emulator, payload []byte) {
 // result is a function's answer to an invocation, in one piece.
 type result struct {
 	payload []byte // JSON
-	failed  bool   // it is the function's report of an error
+	failed  bool   // the payload is the function's report of an error
 }
 
 func (r *result) receive(a answer) error {

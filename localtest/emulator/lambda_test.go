@@ -23,7 +23,7 @@ import (
 	"a2alambda/localtest/emulator"
 )
 
-// work is the other end of the test function's calls: the test takes each, and answers it.
+// work receives the test function's calls. The test reads and answers each.
 type work struct {
 	url   string
 	calls chan call
@@ -32,7 +32,7 @@ type work struct {
 type call struct {
 	*http.Request
 	event  string
-	answer chan<- int // a status; with 200 goes the body {"did":"it"}
+	answer chan<- int // a status; 200 has the body {"did":"it"}
 }
 
 func newWork(t testing.TB) *work {
@@ -56,7 +56,7 @@ func newWork(t testing.TB) *work {
 	return w
 }
 
-// next returns the function's next call, which has to come.
+// next returns the function's next call, which must come.
 func (w *work) next(t testing.TB) call {
 	t.Helper()
 	select {
@@ -68,7 +68,7 @@ func (w *work) next(t testing.TB) call {
 	}
 }
 
-// none fails if the function has called.
+// none fails the test if the function has called.
 func (w *work) none(t testing.TB) {
 	t.Helper()
 	select {
@@ -88,7 +88,6 @@ type system struct {
 	dead chan emulator.Event
 }
 
-// startLambda serves Invoke for the functions.
 func startLambda(t testing.TB, c emulator.LambdaConfig) *system {
 	t.Helper()
 	s := &system{dead: make(chan emulator.Event, 10)}
@@ -100,9 +99,8 @@ func startLambda(t testing.TB, c emulator.LambdaConfig) *system {
 		s.dead <- ev
 	}
 	var err error
-	if s.Lambda, err = emulator.NewLambda(c); err != nil {
-		t.Fatal(err)
-	}
+	s.Lambda, err = emulator.NewLambda(c)
+	must(t, err)
 	server := httptest.NewServer(s)
 	t.Cleanup(func() {
 		for _, f := range c.Functions {
@@ -129,13 +127,11 @@ func (s *system) invoke(function string, kind types.InvocationType, payload []by
 	return s.Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, InvocationType: kind, Payload: payload})
 }
 
-// send invokes a function asynchronously, and fails unless that is accepted.
+// send invokes a function asynchronously. It must be accepted.
 func (s *system) send(t testing.TB, function string, payload []byte) (requestID string) {
 	t.Helper()
 	out, err := s.invoke(function, types.InvocationTypeEvent, payload)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if out.StatusCode != 202 || len(out.Payload) > 0 || out.FunctionError != nil {
 		t.Fatalf("%+v", out)
 	}
@@ -151,7 +147,7 @@ func TestSend(t *testing.T) {
 	if c.event != string(w.payload(1)) || c.Header.Get("Function") != "arn:aws:lambda:us-east-1:000000000000:function:worker worker" {
 		t.Errorf("%s for %s", c.event, c.Header)
 	}
-	// The next one has an instance of its own, for the first one runs.
+	// The next one gets its own instance, because the first one is running.
 	s.send(t, "worker", w.payload(2))
 	c2 := w.next(t)
 	if c.Header.Get("Pid") == c2.Header.Get("Pid") || c.Header.Get("Request-Id") == c2.Header.Get("Request-Id") {
@@ -166,9 +162,7 @@ func TestSend(t *testing.T) {
 	}
 	c.answer <- 200
 	c3.answer <- 200
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, s.Close())
 	for _, i := range worker.Instances() {
 		if i.State != emulator.Frozen {
 			t.Errorf("closed, and there is %v", i)
@@ -194,7 +188,7 @@ func waitIdle(t testing.TB, f *emulator.Emulator, pid string) {
 	}
 }
 
-// An event on which the function fails, in any way, comes again: twice.
+// When the function fails on an event, in any way, the event comes again: twice.
 func TestRetries(t *testing.T) {
 	worker := testFunction(t, emulator.Config{Name: "worker", Timeout: time.Second})
 	const delay = 50 * time.Millisecond
@@ -215,7 +209,7 @@ func TestRetries(t *testing.T) {
 	if got := c.Header.Get("Request-Id"); got != id {
 		t.Errorf("request id %s, sent as %s", got, id)
 	}
-	// The third is not answered: it ends at the deadline.
+	// The third one is not answered: it ends at the deadline.
 	select {
 	case ev := <-s.dead:
 		if ev.ID != id || ev.Function != "worker" || !bytes.Equal(ev.Payload, w.payload(1)) {
@@ -231,7 +225,6 @@ func TestRetries(t *testing.T) {
 		}
 	}
 
-	// The last try may succeed.
 	s.send(t, "worker", w.payload(2))
 	for _, status := range []int{500, 500, 200} {
 		w.next(t).answer <- status
@@ -243,7 +236,7 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// A throttled event waits, however often it has to.
+// A throttled event waits as often as it must.
 func TestNoRetries(t *testing.T) {
 	f := testFunction(t, emulator.Config{Name: "once", NoRetries: true})
 	s, w := startLambda(t, emulator.LambdaConfig{Functions: []*emulator.Emulator{f}, RetryDelay: time.Millisecond}), newWork(t)
@@ -295,7 +288,6 @@ func TestThrottledEvent(t *testing.T) {
 	c.answer <- 200
 }
 
-// An event may come twice, or never.
 func TestDeliver(t *testing.T) {
 	worker := testFunction(t, emulator.Config{Name: "worker"})
 	times := map[string]int{"1": 0, "2": 2, "3": 1}
@@ -346,9 +338,7 @@ func TestRequestResponse(t *testing.T) {
 			go func() { (<-w.calls).answer <- tt.status }()
 		}
 		out, err := s.invoke("worker", "", w.payload(1))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		id, _ := middleware.GetRequestIDMetadata(out.ResultMetadata)
 		got := strings.ReplaceAll(string(out.Payload), id, "ID")
 		if out.StatusCode != 200 || aws.ToString(out.FunctionError) != tt.functionError || got != tt.payloadLike {

@@ -2,19 +2,21 @@ package emulator
 
 import "time"
 
-// Moment is what an [Observation] is of.
+// Moment says what an [Observation] is of.
 type Moment string
 
 const (
-	Started   Moment = "started"   // the instance's process has been started
-	Asked     Moment = "asked"     // it asks for an event. The first time, its initialization is over
+	Started Moment = "started" // the instance's process has been started
+	// Asked: it asks for an event. The first time, this ends its initialization.
+	Asked     Moment = "asked"
 	Delivered Moment = "delivered" // it gets an invocation's event
-	Begun     Moment = "begun"     // its answer has begun: it has sent the header of the response
-	Chunk     Moment = "chunk"     // bytes of the answer have come, as many as were there; of an HTTP response, of its body
-	Ended     Moment = "ended"     // the invocation is over, and the instance frozen or dead
+	Begun     Moment = "begun"     // it has sent the header of its answer
+	// Chunk: a piece of the answer has come; of an HTTP response, a piece of its body.
+	Chunk Moment = "chunk"
+	Ended Moment = "ended" // the invocation is over, and the instance frozen or dead
 )
 
-// Observation is what an observer is told.
+// Observation is one thing that an instance did.
 type Observation struct {
 	Moment
 	At       time.Time
@@ -24,15 +26,15 @@ type Observation struct {
 	Bytes    int    // of a Chunk
 
 	// Billed is what Lambda bills for an invocation that has Ended: from its event to the end of
-	// its answer, and before the instance's first one its initialization, to the next full
-	// millisecond.
+	// its answer, to the next full millisecond. The instance's first one includes its
+	// initialization.
 	// https://aws.amazon.com/lambda/pricing/
 	Billed time.Duration
-	// Err is why an invocation that has Ended failed; nil for one that has not.
+	// Err is why an invocation that has Ended failed, or nil.
 	Err error
 }
 
-// observe tells the observer, if there is one. The process waits for what it has asked meanwhile.
+// observe calls the observer, if there is one. What the process asks for meanwhile waits.
 func (i *instance) observe(e *Emulator, o Observation) {
 	if e.config.Observer == nil {
 		return
@@ -44,7 +46,6 @@ func (i *instance) observe(e *Emulator, o Observation) {
 	e.config.Observer(o)
 }
 
-// billed returns what is billed for an invocation that ends at a time.
 func billed(inv *invocation, at time.Time) time.Duration {
 	d := at.Sub(inv.begin) + inv.init
 	return (d + time.Millisecond - 1).Truncate(time.Millisecond)

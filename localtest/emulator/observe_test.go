@@ -34,10 +34,8 @@ func TestObserver(t *testing.T) {
 	if _, err := io.ReadFull(response.Body, make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Kill(first.ID); err != nil {
-		t.Fatal(err)
-	}
-	_, _ = io.ReadAll(response.Body) // it is cut when the observer has been told
+	must(t, f.Kill(first.ID))
+	_, _ = io.ReadAll(response.Body) // the cut comes after the observer's call
 
 	mu.Lock()
 	defer mu.Unlock()

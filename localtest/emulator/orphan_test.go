@@ -24,21 +24,15 @@ func TestKilledEmulator(t *testing.T) {
 		return
 	}
 	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	cmd := exec.Command(exe, "-test.run=^TestKilledEmulator$")
 	cmd.Env = append(os.Environ(), "KILLED_EMULATOR=1")
 	if _, err := cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
 	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
+	must(t, cmd.Start())
 	printed, err := bufio.NewReader(out).ReadString('\n')
 	cmd.Process.Kill()
 	cmd.Wait()
@@ -53,7 +47,7 @@ func TestKilledEmulator(t *testing.T) {
 	}
 }
 
-// runs reports whether a process is there, and no zombie that awaits its adopter.
+// runs reports whether a process runs, and is no zombie.
 func runs(pid string) bool {
 	stat, err := os.ReadFile("/proc/" + pid + "/stat")
 	if err != nil {

@@ -13,12 +13,12 @@ var (
 	errInit      = errors.New("the process ended before it asked for an event")
 )
 
-// initError is the JSON with which a process has said why it can't start.
+// initError is the JSON with which a process reports why it cannot start.
 type initError []byte
 
 func (e initError) Error() string { return errInit.Error() + ": " + string(e) }
 
-// dispatch gives inv to an instance: the frozen one that was used last, else a new one. It returns
+// dispatch gives inv to the frozen instance that was used last, or else to a new one. It returns
 // when the instance has the event.
 func (e *Emulator) dispatch(inv *invocation) (*instance, error) {
 	for {
@@ -40,7 +40,7 @@ func (e *Emulator) dispatch(inv *invocation) (*instance, error) {
 		timer.Stop()
 		select {
 		case <-i.queue:
-		default: // the process has taken it, and may have died with it
+		default: // the process has taken it, and may be dead now
 			<-inv.delivered
 			return i, nil
 		}
@@ -52,12 +52,12 @@ func (e *Emulator) dispatch(inv *invocation) (*instance, error) {
 			}
 			return nil, errInit
 		}
-		// A frozen instance that had died, or died as it woke up, has not seen the event: another
-		// one gets it.
+		// The instance died while it was frozen or woke up, before it read the event: another one
+		// gets it.
 	}
 }
 
-// acquire takes a frozen instance, or makes one, which has to be launched.
+// acquire takes a frozen instance, or makes one that has to be launched.
 func (e *Emulator) acquire() (i *instance, fresh bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -78,7 +78,7 @@ func (e *Emulator) acquire() (i *instance, fresh bool, err error) {
 	return i, true, nil
 }
 
-// launch starts the process of a new instance, and forgets it at its end.
+// launch starts a new instance's process, and forgets it at its end.
 func (e *Emulator) launch(i *instance) error {
 	defer close(i.launched)
 	if err := i.start(e); err != nil {
@@ -95,7 +95,6 @@ func (e *Emulator) launch(i *instance) error {
 	return nil
 }
 
-// forget removes a dead instance.
 func (e *Emulator) forget(i *instance) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -104,15 +103,13 @@ func (e *Emulator) forget(i *instance) {
 	e.idle = slices.DeleteFunc(e.idle, is)
 }
 
-// setState notes what a living instance does.
 func (e *Emulator) setState(i *instance, s State) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	i.state = s
 }
 
-// park freezes an instance, which is then free for the next invocation. It does so in one step,
-// lest a Thaw wake it.
+// park freezes an instance, and adds it to the idle ones under the same lock: no Thaw wakes it.
 func (e *Emulator) park(i *instance) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

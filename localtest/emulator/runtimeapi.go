@@ -12,27 +12,25 @@ import (
 
 const (
 	region    = "us-east-1"
-	account   = "000000000000" // of the functions
+	account   = "000000000000" // the functions'
 	arnPrefix = "arn:aws:lambda:" + region + ":" + account + ":function:"
 )
 
-// invocation is one event on its way through an instance.
 type invocation struct {
 	id        string
 	trace     string
 	event     []byte        // JSON
-	begin     time.Time     // when it is delivered; set then, as the next three
-	init      time.Duration // what the instance took to ask for it, if it is its first
-	deadline  time.Time     // that the instance is told
+	begin     time.Time     // when it is delivered; set then, like the next three
+	init      time.Duration // how long the instance took to ask for it, if it is its first
+	deadline  time.Time     // the deadline that the instance reads
 	end       time.Time     // when the instance is killed
 	delivered chan struct{} // closed when the instance has the event
 	claimed   atomic.Bool   // the instance has begun to answer
 	answered  chan answer   // its answer, once
-	over      chan struct{} // closed when the answer is consumed: it is acknowledged then
+	over      chan struct{} // closed when the answer is read: then it is acknowledged
 }
 
-// answer is a request of the instance to .../response or .../error, whose body may go on for as
-// long as the invocation lasts.
+// answer is a request to .../response or .../error. Its body may last as long as the invocation.
 type answer struct {
 	*http.Request
 	failed bool
@@ -48,7 +46,7 @@ func (a answer) whole() ([]byte, error) {
 	return b, err
 }
 
-// chunkFunc is told how long each chunk is, as an [io.Writer].
+// chunkFunc gets the length of each chunk, as an [io.Writer].
 type chunkFunc func(n int)
 
 func (f chunkFunc) Write(p []byte) (int, error) {
@@ -127,8 +125,8 @@ func (i *instance) next(e *Emulator, w http.ResponseWriter, r *http.Request) {
 	w.Write(inv.event)
 }
 
-// answer hands the instance's request to whoever waits for it, and acknowledges it when that is
-// done with it.
+// answer passes the instance's request to the goroutine that waits for it. It acknowledges the
+// request when that has finished.
 func (i *instance) answer(e *Emulator, w http.ResponseWriter, r *http.Request, failed bool) {
 	i.mu.Lock()
 	inv := i.current

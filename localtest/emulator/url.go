@@ -12,10 +12,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// ServeHTTP is the function URL: one request is one invocation. It returns when the invocation is
-// over, whether the client is there or not.
+// ServeHTTP is the function URL. It returns at the invocation's end, even if the client has gone.
 func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// A deadline stays with the connection: this is to lift the last request's.
+	// A deadline stays with the connection: this lifts the last request's.
 	http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
@@ -42,9 +41,10 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var event bytes.Buffer
 	encoder := json.NewEncoder(&event)
-	encoder.SetEscapeHTML(false) // which no JSON needs: a body of "<" would be an event of six times its bytes
+	// JSON needs no HTML escapes: with them a body of "<" would make an event six times as long.
+	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(ev); err != nil {
-		panic(err) // it is strings and numbers
+		panic(err) // strings and numbers only
 	}
 	inv.event = event.Bytes()
 

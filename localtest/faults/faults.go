@@ -1,5 +1,5 @@
-// Package faults makes DynamoDB misbehave: its proxy, with given probabilities, refuses, forgets to
-// answer and takes its time, and it can be cut off.
+// Package faults makes DynamoDB fail. Its proxy refuses requests, loses answers and is slow, with
+// given probabilities, and it can be cut off.
 package faults
 
 import (
@@ -20,18 +20,19 @@ import (
 	"time"
 )
 
-// Rates are probabilities from 0 to 1. A request has one fault at most, so their sum is 1 at most.
+// Rates are probabilities from 0 to 1. A request has at most one fault, so their sum is at most 1.
 type Rates struct {
 	Throttle float64 // ProvisionedThroughputExceededException, and nothing is done
 	Fail     float64 // InternalServerError (500), and nothing is done
 	Lose     float64 // done, but the answer is InternalServerError or a closed connection
-	Late     float64 // done and answered late, both by up to half of MaxDelay; also if the client has meanwhile gone
+	// Done and answered late, both by up to half of MaxDelay, even if the client has gone.
+	Late float64
 }
 
-// MaxDelay is how late an answer is at most; it is MaxDelay/4 at least.
+// MaxDelay is the longest delay of an answer. The shortest is MaxDelay/4.
 const MaxDelay = 800 * time.Millisecond
 
-// Counts is how many requests there were, by their fault.
+// Counts says how many requests had each fault.
 type Counts struct {
 	Requests                   int // in all
 	Throttle, Fail, Lose, Late int
@@ -49,15 +50,15 @@ type Proxy struct {
 	cut    *cut // not nil after Cut
 }
 
-// cut is a time in which no request gets through.
+// cut is a time in which no request passes.
 type cut struct {
 	held []string      // the operations of the requests since
 	over chan struct{} // closed when done is set
-	done bool          // the requests are done after all
+	done bool          // the requests are done after the cut
 }
 
-// New returns a proxy for the endpoint, which misbehaves not before [Proxy.Set]. The seed decides
-// which of the requests get which fault.
+// New returns a proxy for the endpoint, without faults before [Proxy.Set]. The seed decides which
+// requests get which fault.
 func New(endpoint string, seed uint64) (*Proxy, error) {
 	target, err := url.Parse(endpoint)
 	if err != nil {
@@ -65,13 +66,13 @@ func New(endpoint string, seed uint64) (*Proxy, error) {
 	}
 	return &Proxy{
 		target: target,
-		// A body that the transport decompressed would not have the checksum that X-Amz-Crc32 says.
+		// A body that the transport decompressed would not match the checksum in X-Amz-Crc32.
 		transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100},
 		random:    rand.New(rand.NewPCG(seed, 0)),
 	}, nil
 }
 
-// Start serves a proxy for the endpoint, for a test.
+// Start serves a proxy for a test.
 func Start(tb testing.TB, endpoint string, seed uint64) (*Proxy, *httptest.Server) {
 	tb.Helper()
 	p, err := New(endpoint, seed)
@@ -84,7 +85,7 @@ func Start(tb testing.TB, endpoint string, seed uint64) (*Proxy, *httptest.Serve
 	return p, server
 }
 
-// Set changes the rates for the requests that come from now on. Zero rates are calm.
+// Set changes the rates for requests from now on. Zero rates mean no faults.
 func (p *Proxy) Set(r Rates) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -98,7 +99,7 @@ func (p *Proxy) Counts() Counts {
 	return p.counts
 }
 
-// Cut holds the requests that come from now on, as a network can, until [Proxy.Mend].
+// Cut holds all requests from now on, as a network can, until [Proxy.Mend].
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -107,7 +108,7 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Held returns the operations, such as PutItem, of the requests that are held.
+// Held returns the operations of the held requests, such as PutItem.
 func (p *Proxy) Held() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -117,8 +118,8 @@ func (p *Proxy) Held() []string {
 	return slices.Clone(p.cut.held)
 }
 
-// Mend ends a cut: the requests that were held are done now, whether their clients still wait or
-// not, or, if lost is set, never; later ones get through.
+// Mend ends a cut. The held requests are done now, even if their clients have gone; with lost, they
+// are never done. Later requests pass.
 func (p *Proxy) Mend(lost bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -129,7 +130,7 @@ func (p *Proxy) Mend(lost bool) {
 	}
 }
 
-// hold returns when no cut holds the request any more, and whether it is to be done.
+// hold waits until no cut holds the request. It reports whether to do the request.
 func (p *Proxy) hold(r *http.Request) bool {
 	p.mu.Lock()
 	c := p.cut
@@ -145,16 +146,15 @@ func (p *Proxy) hold(r *http.Request) bool {
 	return c.done
 }
 
-// Close drops the requests that are held, and ends the idle connections to the endpoint.
+// Close drops the held requests, and closes the idle connections to the endpoint.
 func (p *Proxy) Close() {
 	p.Mend(true)
 	p.transport.CloseIdleConnections()
 }
 
-// fault is what happens to one request.
 type fault struct {
 	throttle, fail, lose, drop bool
-	before, after              time.Duration // of doing it
+	before, after              time.Duration // delays before and after the request is done
 }
 
 func (p *Proxy) next() (f fault) {
@@ -218,8 +218,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	respond(w, status, answer)
 }
 
-// forward has the endpoint do the request, which is sent even when its client has gone: no client
-// can call back what it has sent.
+// forward sends the request even if the client has gone: a client cannot call back what it sent.
 func (p *Proxy) forward(r *http.Request, body []byte) (http.Header, int, []byte, error) {
 	out := r.Clone(context.WithoutCancel(r.Context()))
 	out.URL.Scheme, out.URL.Host = p.target.Scheme, p.target.Host
@@ -235,7 +234,7 @@ func (p *Proxy) forward(r *http.Request, body []byte) (http.Header, int, []byte,
 	return response.Header, response.StatusCode, answer, err
 }
 
-// refuse answers with an error, in the shape of
+// refuse answers with an error in the shape of
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 func refuse(w http.ResponseWriter, status int, kind string) {
 	kind = "com.amazonaws.dynamodb.v20120810#" + kind
@@ -245,8 +244,8 @@ func refuse(w http.ResponseWriter, status int, kind string) {
 	respond(w, status, body)
 }
 
-// respond answers with a body and its checksum, without which the SDK warns of a wrong one.
-// DynamoDB Local leaves it out of errors.
+// respond sends a body with its checksum: without one, the SDK warns. DynamoDB Local leaves it out
+// of errors.
 func respond(w http.ResponseWriter, status int, body []byte) {
 	if w.Header().Get("X-Amz-Crc32") == "" {
 		w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))

@@ -20,7 +20,7 @@ import (
 	"a2alambda/localtest/faults"
 )
 
-// harness is a table behind a proxy, and in front of it.
+// harness is a table and a proxy in front of it.
 type harness struct {
 	*faults.Proxy
 	server          *httptest.Server
@@ -72,7 +72,7 @@ func (h *harness) get(t *testing.T, client *dynamodb.Client, key string, options
 	return v.Value
 }
 
-// Calm, the proxy changes nothing: the SDK compares each answer's checksum.
+// Without faults the proxy changes nothing: the SDK compares each answer's checksum.
 func TestCalm(t *testing.T) {
 	h := start(t, 1)
 	long := strings.Repeat("0123456789", 30_000)
@@ -121,7 +121,7 @@ func TestFail(t *testing.T) {
 	}
 }
 
-// What is done and not acknowledged fails in two ways.
+// A request that is done and not acknowledged fails in two ways.
 func TestLose(t *testing.T) {
 	h := start(t, 1)
 	h.Set(faults.Rates{Lose: 1})
@@ -161,7 +161,7 @@ func TestLate(t *testing.T) {
 	}
 }
 
-// What a cut has held is done in the end, though its client has gone, or never.
+// A cut's held requests are done in the end, even if the client has gone, or never.
 func TestCut(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		t.Run(fmt.Sprintf("lost=%t", lost), func(t *testing.T) {
@@ -187,10 +187,10 @@ func TestCut(t *testing.T) {
 				t.Error("the item was written in the cut")
 			}
 			h.Mend(lost)
-			if err := h.put(t, "b", "1"); err != nil { // gets through
+			if err := h.put(t, "b", "1"); err != nil { // passes
 				t.Error(err)
 			}
-			h.server.Close() // waits for the one that was held
+			h.server.Close() // waits for the held request
 			if got := h.get(t, h.direct, "a"); (got == "") != lost {
 				t.Errorf("the item is %q", got)
 			}
@@ -201,7 +201,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// The seed decides, and the rates are what they say.
+// The seed decides which faults there are, and the rates how many.
 func TestSeed(t *testing.T) {
 	endpoint := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(endpoint.Close)

@@ -1,5 +1,5 @@
-// Package hostile tries requests that are made to take memory on the functions as they are deployed, each in a memory cgroup of the
-// size that template.yaml gives it. The kernel says whether one was killed.
+// Package hostile sends the deployed functions requests that are made to take memory. Each function
+// is in a memory cgroup of the size in template.yaml. The kernel says whether it killed one.
 package hostile
 
 import (
@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// Cells are memory cgroups, one for each instance of a function. Where there are none, because nobody may make any here, Kernel is
-// "" and instances are measured by their resident memory, which no kernel bounds.
+// Cells are memory cgroups, one for each instance of a function. Where this process may not make
+// any, Kernel is "": then the resident memory of instances is measured, and not limited.
 type Cells struct {
 	Kernel string // "cgroup v1", "cgroup v2" or ""
 
-	root string // the cgroup that all cells are in
-	dir  string // of the scripts
+	root string // all cells are in this cgroup
+	dir  string // for scripts
 	fs   filesystem
 }
 
-// filesystem says what the files of a cgroup are called.
+// filesystem has the names of a cgroup's files.
 type filesystem struct{ mount, mark, limit, swap, noSwap, peak, kills string }
 
 var filesystems = map[string]filesystem{
@@ -30,7 +30,8 @@ var filesystems = map[string]filesystem{
 	"cgroup v2": {"/sys/fs/cgroup", "cgroup.controllers", "memory.max", "memory.swap.max", "0", "memory.peak", "memory.events"},
 }
 
-// NewCells makes the cells' directories; dir is one for files. The caller must call [Cells.Close] when the instances have ended.
+// NewCells makes the cells; dir is for scripts. The caller must call [Cells.Close] after the
+// instances.
 func NewCells(dir string) *Cells {
 	for kernel, fs := range filesystems {
 		if _, err := os.Stat(filepath.Join(fs.mount, fs.mark)); err != nil {
@@ -58,7 +59,7 @@ func NewCells(dir string) *Cells {
 	return &Cells{dir: dir}
 }
 
-// Wrap returns a program that runs the binary, each time in a new cell of so many MB, without swap.
+// Wrap returns a program that runs the binary, each time in a new cell of mb MB, without swap.
 func (c *Cells) Wrap(name, binary string, mb int) (string, error) {
 	script := fmt.Sprintf("#!/bin/sh\nexec %q\n", binary)
 	if c.Kernel != "" {
@@ -75,7 +76,6 @@ func (c *Cells) Wrap(name, binary string, mb int) (string, error) {
 	return path, os.WriteFile(path, []byte(script), 0o755)
 }
 
-// cells returns the cells of a function.
 func (c *Cells) cells(name string) []string {
 	if c.Kernel == "" {
 		return nil
@@ -84,7 +84,7 @@ func (c *Cells) cells(name string) []string {
 	return all
 }
 
-// Kills returns how many processes of the function the kernel has killed for want of memory.
+// Kills returns how many of the function's processes the kernel has killed for lack of memory.
 func (c *Cells) Kills(name string) (n int) {
 	for _, cell := range c.cells(name) {
 		data, _ := os.ReadFile(filepath.Join(cell, c.fs.kills))
@@ -98,8 +98,9 @@ func (c *Cells) Kills(name string) (n int) {
 	return n
 }
 
-// Peak returns the most memory, in MB, that an instance of the function has had since [Cells.Reset]: the kernel's count of its cell,
-// what it keeps of files included, which it would give up. Without cells it is the resident memory of the processes.
+// Peak returns the most memory, in MB, that an instance of the function has had since
+// [Cells.Reset]: the kernel's count for its cell. That includes cached files, which it would give
+// up. Without cells it is the processes' resident memory.
 func (c *Cells) Peak(name string, pids ...int) (mb int) {
 	for _, cell := range c.cells(name) {
 		data, _ := os.ReadFile(filepath.Join(cell, c.fs.peak))
@@ -119,7 +120,7 @@ func (c *Cells) Peak(name string, pids ...int) (mb int) {
 	return mb
 }
 
-// Reset makes peaks begin anew.
+// Reset begins a new peak.
 func (c *Cells) Reset(name string, pids ...int) {
 	for _, cell := range c.cells(name) {
 		_ = os.WriteFile(filepath.Join(cell, c.fs.peak), []byte("0"), 0)
@@ -131,7 +132,7 @@ func (c *Cells) Reset(name string, pids ...int) {
 	}
 }
 
-// Close removes the cells, which the kernel lets go when the last process of each has ended.
+// Close removes the cells. The processes in them must have ended.
 func (c *Cells) Close() error {
 	if c.Kernel == "" {
 		return nil

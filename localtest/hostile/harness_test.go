@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/dynamolog"
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
@@ -24,10 +25,10 @@ import (
 	"a2alambda/localtest/stack"
 )
 
-// allowed is where webhooks may be.
+// allowed is the network of webhooks.
 const allowed = "127.0.0.2/32"
 
-// system is the deployed system, each function in its cell.
+// system is the deployed system, with each function in its cell.
 type system struct {
 	*stack.Stack
 	url    string
@@ -35,10 +36,10 @@ type system struct {
 	log    *dynamolog.Log
 	client *dynamodb.Client
 	table  string
-	lost   atomic.Bool // events for the worker are
+	lost   atomic.Bool // drops the events for the worker
 }
 
-// quiet leaves out what functions say when all is well.
+// quiet leaves out what functions log without a fault.
 type quiet struct {
 	mu sync.Mutex
 	to io.Writer
@@ -57,7 +58,7 @@ func (q *quiet) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// newSystem starts the system. The programs of the agent and the worker are the functions' unless others are given.
+// newSystem starts the system. agent and worker are the packages of those functions.
 func newSystem(t *testing.T, agent, worker string) *system {
 	t.Helper()
 	s := &system{cells: hostile.NewCells(t.TempDir())}
@@ -79,19 +80,16 @@ func newSystem(t *testing.T, agent, worker string) *system {
 	}
 	function := func(name, pkg string) emulator.Config {
 		binary, err := emulator.Build(t.Context(), pkg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if binary, err = s.cells.Wrap(name, binary, stack.Memory[name]); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
+		binary, err = s.cells.Wrap(name, binary, stack.Memory[name])
+		localtest.Must(t, err)
 		return emulator.Config{
 			Name: name, Binary: binary, Memory: stack.Memory[name], Overtime: client.Patience, Log: logs, NoRetries: true,
 			Env: []string{"PUSH_ALLOWED_CIDRS=" + allowed},
 		}
 	}
 	c.Agent, c.Worker, c.Sweeper = function("agent", agent), function("worker", worker), function("sweeper", "a2alambda/functions/sweeper")
-	c.Push, c.NoStream = function("push", "a2alambda/functions/push"), true // the tests wake it
+	c.Push, c.NoStream = function("push", "a2alambda/functions/push"), true // the tests invoke it
 	s.Stack, s.url = stack.New(t, c)
 	t.Cleanup(func() {
 		s.Close()
@@ -102,7 +100,7 @@ func newSystem(t *testing.T, agent, worker string) *system {
 	return s
 }
 
-// functions are those that are watched.
+// functions are the functions whose memory is watched.
 func (s *system) functions() map[string]*emulator.Emulator {
 	return map[string]*emulator.Emulator{"agent": s.Agent, "worker": s.Worker, "sweeper": s.Sweeper, "push": s.Push}
 }
@@ -114,8 +112,8 @@ func pids(e *emulator.Emulator) (pids []int) {
 	return pids
 }
 
-// watched runs what a hostile client does, and prints what it took: the most memory of each function. It fails if the kernel has
-// killed one, or, where there are no cells, if one has taken more than it has.
+// watched runs a hostile client, and prints the most memory that each function took. It fails if
+// the kernel has killed one or, without cells, if one has taken more than its memory.
 func (s *system) watched(t *testing.T, name string, do func(t *testing.T)) {
 	t.Run(name, func(t *testing.T) {
 		before := map[string]int{}
@@ -142,12 +140,12 @@ func (s *system) watched(t *testing.T, name string, do func(t *testing.T)) {
 	})
 }
 
-// answer is what a request got.
+// answer is the answer to a request.
 type answer struct {
 	status int
 	size   int
 	body   []byte // the first 64 KB
-	rest   []byte // the last 4 KB, if it is longer
+	rest   []byte // the last 4 KB of a longer one
 }
 
 func (a answer) String() string {
@@ -155,7 +153,7 @@ func (a answer) String() string {
 	return fmt.Sprintf("status %d, %d bytes: %s", a.status, a.size, text)
 }
 
-// error returns the message of the JSON-RPC or HTTP+JSON error that the answer is, or "".
+// error returns the message of a JSON-RPC or HTTP+JSON error, or "".
 func (a answer) error() string {
 	var e struct {
 		Error struct{ Message string }
@@ -168,7 +166,8 @@ func (a answer) error() string {
 	return e.Error.Message
 }
 
-// do sends a request. Whatever the server makes of it, it must be an answer of its own: Lambda says 502 for an instance that died.
+// do sends a request. The server itself must answer it, with any status but 502: with that, Lambda
+// answers when an instance has died.
 func (s *system) do(t *testing.T, method, path, version, body string, headers ...string) answer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), client.Patience)
@@ -177,9 +176,7 @@ func (s *system) do(t *testing.T, method, path, version, body string, headers ..
 		headers = append(headers, "A2A-Version", version)
 	}
 	resp, err := client.Send(ctx, method, s.url+path, body, headers...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	defer resp.Body.Close()
 	a := answer{status: resp.StatusCode}
 	chunk := make([]byte, 32<<10)
@@ -205,7 +202,7 @@ func (s *system) do(t *testing.T, method, path, version, body string, headers ..
 	return a
 }
 
-// rpc sends a JSON-RPC request; the method's name says which version it is.
+// rpc sends a JSON-RPC request. The method's name decides the version.
 func (s *system) rpc(t *testing.T, method, params string, headers ...string) answer {
 	t.Helper()
 	return s.do(t, http.MethodPost, "/", "", client.Request(method, params), headers...)
@@ -213,7 +210,8 @@ func (s *system) rpc(t *testing.T, method, params string, headers ...string) ans
 
 var ids int
 
-// message returns a message of 1.0 with a new id. more are further members of it, each with a comma before it; an empty task begins one.
+// message returns a message of 1.0 with a new id. more are further members, each after a comma. An
+// empty task begins one.
 func message(task, parts, more string) string {
 	ids++
 	if task != "" {
@@ -222,13 +220,12 @@ func message(task, parts, more string) string {
 	return fmt.Sprintf(`{"messageId":"m%d","role":"ROLE_USER","parts":%s%s}`, ids, parts, more)
 }
 
-// message03 is message in 0.3.
+// message03 is message for 0.3.
 func message03(task, parts, more string) string {
 	m := message(task, parts, more)
 	return strings.Replace(m, `"role":"ROLE_USER"`, `"kind":"message","role":"user"`, 1)
 }
 
-// taskIn returns the id of the task in an answer.
 func taskIn(t *testing.T, a answer) string {
 	t.Helper()
 	if _, rest, found := strings.Cut(string(a.body)+string(a.rest), `"taskId":"`); found {
@@ -239,22 +236,20 @@ func taskIn(t *testing.T, a answer) string {
 	return client.TaskIn(t, body)
 }
 
-// waiting begins a task that waits for its client: the demo agent asks for a text where there is none.
+// waiting begins a task that waits for its client: without a text, the demo agent asks for one.
 func (s *system) waiting(t *testing.T) string {
 	t.Helper()
 	return taskIn(t, s.rpc(t, "SendMessage", `{"message":`+message("", `[{"data":{}}]`, "")+`}`))
 }
 
-// rest sends a request as a REST API does, which takes answers in one piece.
+// rest sends a request through a REST API, which takes only answers in one piece.
 func (s *system) rest(t *testing.T, method, path, body string) answer {
 	t.Helper()
 	event, err := json.Marshal(map[string]any{
 		"httpMethod": method, "path": path, "body": body, "headers": map[string]string{"content-type": "application/json"},
 		"requestContext": map[string]any{"stage": "live", "domainName": "api.example.com", "identity": map[string]string{"sourceIp": "192.0.2.1"}},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	a, err := client.Do(t.Context(), http.MethodPost, s.InvokeURL+"/2015-03-31/functions/agent/invocations", string(event))
 	var got struct {
 		StatusCode int
@@ -267,5 +262,5 @@ func (s *system) rest(t *testing.T, method, path, body string) answer {
 	return answer{status: got.StatusCode, size: len(got.Body), body: []byte(got.Body[:min(len(got.Body), 64<<10)]), rest: []byte(got.Body[max(0, len(got.Body)-4096):])}
 }
 
-// wakePush invokes the push function, as the table's stream and the sweeper do.
+// wakePush invokes the push function, like the table's stream and the sweeper.
 func (s *system) wakePush(event []byte) error { return s.Invoke.Call("push", event) }

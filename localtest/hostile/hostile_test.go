@@ -8,12 +8,11 @@ import (
 	"testing"
 )
 
-// many returns a JSON array of n times the value.
+// many returns a JSON array with the value n times.
 func many(n int, value string) string {
 	return "[" + strings.TrimSuffix(strings.Repeat(value+",", n), ",") + "]"
 }
 
-// keys returns a JSON object of n members.
 func keys(n int, value string) string {
 	var b strings.Builder
 	b.WriteByte('{')
@@ -26,7 +25,7 @@ func keys(n int, value string) string {
 	return b.String() + "}"
 }
 
-// nested returns objects in objects.
+// nested returns an object in objects.
 func nested(levels int) string {
 	return strings.Repeat(`{"a":`, levels) + "1" + strings.Repeat("}", levels)
 }
@@ -36,7 +35,7 @@ func text(s string) string { return `[{"text":"` + s + `"}]` }
 // noText are parts that the demo agent answers at once: it asks for a text.
 const noText = `[{"data":{}}]`
 
-// large are parts, and further members of a message, as long as a request may be or with more values than it may have, or just so many.
+// large are parts, and further members of a message, at or just above a limit of bytes or values.
 var large = []struct {
 	name        string
 	parts, more func() string
@@ -81,11 +80,11 @@ var large = []struct {
 	{"escapes without end", func() string { return `[{"text":"` + strings.Repeat(`\`, 5_800_001) }, nil},
 }
 
-// TestHostile has the functions do what they do for requests that are made to take memory. None may be killed.
+// TestHostile sends the functions requests that are made to take memory. None may be killed.
 func TestHostile(t *testing.T) {
 	s := newSystem(t, "a2alambda/functions/agent", "a2alambda/functions/worker")
 
-	// Each message to each operation that takes one, in each version and binding.
+	// Each message goes to each operation that takes one, in each version and binding.
 	for i, l := range large {
 		parts, more := noText, ""
 		if l.parts != nil {
@@ -188,7 +187,7 @@ func TestHostile(t *testing.T) {
 
 var all = flag.Bool("all", false, "send each message by each operation, not only by one of them, and try what takes minutes")
 
-// followUps sends a message to a task as often as it takes it, and does with the task what can be done with one.
+// followUps continues a task for as long as it may, and then calls each method on the task.
 func (s *system) followUps(t *testing.T, parts, more string) {
 	task, n := s.waiting(t), 0
 	for {
@@ -223,7 +222,7 @@ func (s *system) followUps(t *testing.T, parts, more string) {
 	}
 }
 
-// stop cancels the task that was begun, if one was, so that no worker goes on with it for seconds.
+// stop cancels a task that has begun, so that no worker goes on with it for seconds.
 func (s *system) stop(t *testing.T, a answer) answer {
 	if a.error() == "" && a.status == http.StatusOK {
 		s.rpc(t, "CancelTask", `{"id":"`+taskIn(t, a)+`"}`)
@@ -231,7 +230,7 @@ func (s *system) stop(t *testing.T, a answer) answer {
 	return a
 }
 
-// parts03 returns parts of 1.0 as JSON-RPC of 0.3 has them.
+// parts03 returns parts of 1.0 in the form of JSON-RPC 0.3.
 func parts03(parts string) string {
 	parts = strings.NewReplacer(`{"text":`, `{"kind":"text","text":`, `{"data":`, `{"kind":"data","data":`, `{"url":`, `{"kind":"file","file":{"uri":`,
 		`{"raw":`, `{"kind":"file","file":{"bytes":`, `"filename":`, `"name":`, `"mediaType":`, `"mimeType":`).Replace(parts)
@@ -241,7 +240,7 @@ func parts03(parts string) string {
 	return parts
 }
 
-// message03http is message as HTTP+JSON of 0.3 has it.
+// message03http is message for HTTP+JSON 0.3.
 func message03http(task, parts, more string) string {
 	m := message(task, parts, more)
 	return strings.Replace(m, `"parts":`, `"content":`, 1)

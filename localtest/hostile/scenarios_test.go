@@ -13,10 +13,12 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/tasklog"
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 )
 
-// pages lists twenty tasks of 830 KB, and one that is longer than a page, in each version, and whatever is asked for.
+// pages lists twenty tasks of 830 KB, and one that is longer than a page, in each version, with all
+// kinds of params.
 func (s *system) pages(t *testing.T) {
 	context := fmt.Sprintf(`,"contextId":"pages-%d"`, time.Now().UnixNano())
 	id := context[len(`,"contextId":"`) : len(context)-1]
@@ -40,7 +42,7 @@ func (s *system) pages(t *testing.T) {
 			if err != nil || json.Unmarshal([]byte(a.Body), &page) != nil || len(page.Tasks) == 0 {
 				t.Fatalf("%s: page %d: %v: %.300v", list.path, pages, err, a)
 			}
-			// An escape takes six bytes, should the encoder make one.
+			// An escape would take six bytes.
 			if most := 4<<20 + 64<<10; len(strings.ReplaceAll(a.Body, `\u003c`, "<")) > most {
 				t.Errorf("%s: page %d has %d bytes, want %d at most", list.path, pages, len(a.Body), most)
 			}
@@ -56,7 +58,7 @@ func (s *system) pages(t *testing.T) {
 	}
 }
 
-// pushes has the push function deliver long events to many webhooks, in each version, all at once.
+// pushes delivers long events to many webhooks at once, in each version.
 func (s *system) pushes(t *testing.T) {
 	var mu sync.Mutex
 	got, most := map[string]int{}, 0
@@ -96,10 +98,10 @@ func (s *system) pushes(t *testing.T) {
 	if err := s.wakePush(streamed(t, tasks)); err != nil {
 		t.Error(err)
 	}
-	// What took it too long, or for which it had no memory left, it was to leave to another invocation, as the sweeper makes them.
+	// What the push function had no time or memory for, it left for the sweeper's invocations.
 	for i, task := range tasks {
 		for n := range 5 {
-			want := 4 // the last two messages and what the agent says
+			want := 4 // the last two messages, and the agent's texts
 			if n == 0 {
 				want = 6
 			}
@@ -110,9 +112,7 @@ func (s *system) pushes(t *testing.T) {
 				if events >= want {
 					return ""
 				}
-				if err := s.wakePush(fmt.Appendf(nil, `{"taskId":"%s","configId":"c%d"}`, task, n)); err != nil {
-					t.Fatal(err)
-				}
+				localtest.Must(t, s.wakePush(fmt.Appendf(nil, `{"taskId":"%s","configId":"c%d"}`, task, n)))
 				return fmt.Sprintf("/%d/%d has got %d events, want %d", i, n, events, want)
 			})
 		}
@@ -120,7 +120,7 @@ func (s *system) pushes(t *testing.T) {
 	t.Logf("the longest body had %d bytes", most)
 }
 
-// lostWorkers leaves tasks to workers that never come, for the sweeper to find them.
+// lostWorkers leaves tasks to workers that never come. The sweeper finds them.
 func (s *system) lostWorkers(t *testing.T) {
 	s.lost.Store(true)
 	var tasks []string
@@ -140,9 +140,7 @@ func (s *system) lostWorkers(t *testing.T) {
 		}
 	}
 	s.lost.Store(false)
-	if err := s.Sweep(); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, s.Sweep())
 	for _, task := range tasks {
 		s.await(t, task, "INPUT_REQUIRED")
 	}
@@ -151,7 +149,6 @@ func (s *system) lostWorkers(t *testing.T) {
 	}
 }
 
-// await waits until a task is in a state.
 func (s *system) await(t *testing.T, task, state string) {
 	t.Helper()
 	client.Await(t, 200*time.Millisecond, func() string {
@@ -163,9 +160,9 @@ func (s *system) await(t *testing.T, task, state string) {
 	})
 }
 
-// inOnePiece asks for more than an answer of a REST API may have.
+// inOnePiece asks for more than a REST API's answer may have.
 func (s *system) inOnePiece(t *testing.T) {
-	long := text("x" + strings.Repeat("\u0085", 1_000_000)) // two bytes, and seven as it is sent
+	long := text("x" + strings.Repeat("\u0085", 1_000_000)) // seven bytes each as they are sent
 	var asking sync.WaitGroup
 	for _, method := range []string{"SendMessage", "message/send", "SendStreamingMessage", "message/stream"} {
 		m := message("", long, "")
@@ -195,13 +192,12 @@ func (s *system) inOnePiece(t *testing.T) {
 	}
 }
 
-// rpcREST sends a JSON-RPC request through a REST API.
 func (s *system) rpcREST(t *testing.T, method, params string) answer {
 	t.Helper()
 	return s.rest(t, http.MethodPost, "/", client.Request(method, params))
 }
 
-// TestTalkative has the functions do what they do for an agent that says too much, or a lot.
+// TestTalkative runs the functions with an agent that says a lot, or too much.
 func TestTalkative(t *testing.T) {
 	const talker = "a2alambda/localtest/hostile/internal/talker"
 	s := newSystem(t, talker, talker)
@@ -247,7 +243,7 @@ func TestTalkative(t *testing.T) {
 	}
 }
 
-// read asks for a long task in each way. It is served, or told why it is not.
+// read reads a long task in each way. The answer is the task, or an error that says why not.
 func (s *system) read(t *testing.T, task string, size int) {
 	for _, a := range []answer{
 		s.rpc(t, "GetTask", `{"id":"`+task+`"}`),
@@ -271,7 +267,7 @@ func (s *system) read(t *testing.T, task string, size int) {
 	}
 }
 
-// begun begins a task, and returns it when the agent has said all of it.
+// begun begins a task, and returns it when the agent has said everything.
 func (s *system) begun(t *testing.T, says string) string {
 	t.Helper()
 	stream := client.Follow(t, s.url, "SendStreamingMessage", `{"message":`+message("", text(says), "")+`}`)
@@ -285,24 +281,18 @@ func (s *system) begun(t *testing.T, says string) string {
 	return client.TaskIn(t, first.Data)
 }
 
-// resumed has the sweeper look for the task until a worker has resumed it.
+// resumed runs the sweeper until a worker has resumed the task.
 func (s *system) resumed(t *testing.T, task string) {
 	t.Helper()
 	client.Await(t, 500*time.Millisecond, func() string {
-		if err := s.Sweep(); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, s.Sweep())
 		lease, err := s.log.Lease(t.Context(), a2a.TaskID(task))
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		if lease.Epoch <= 1 {
 			return "the task is not resumed"
 		}
 		_, err = tasklog.NewFollowers(s.log, nil).Follow(t.Context(), tasklog.FollowConfig{ID: a2a.TaskID(task), After: lease.Seq, State: a2a.TaskStateWorking})
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		return ""
 	})
 }

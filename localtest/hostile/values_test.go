@@ -9,11 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 )
 
-// pagesOfValues lists tasks that have few bytes and many values: eight that a page of 4 MB has room for, before as many that have all
-// that messages may have.
+// pagesOfValues lists tasks with few bytes and many values. A page of 4 MB has room for eight of
+// them; then come eight with the most values that messages may have.
 func (s *system) pagesOfValues(t *testing.T) {
 	context := fmt.Sprintf("values-%d", time.Now().UnixNano())
 	for i := range 16 {
@@ -36,8 +37,8 @@ func (s *system) pagesOfValues(t *testing.T) {
 	}
 }
 
-// pushesOfValues has the push function deliver tasks of few bytes and many values, all of them at once, to webhooks of 0.3, which get the
-// whole task.
+// pushesOfValues delivers tasks with few bytes and many values, all at once, to webhooks of 0.3,
+// which get the whole task.
 func (s *system) pushesOfValues(t *testing.T) {
 	var got atomic.Int64
 	receiver := client.Receiver(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -63,7 +64,7 @@ func (s *system) pushesOfValues(t *testing.T) {
 	}
 }
 
-// streamed returns the event by which the table's stream wakes the push function for the tasks.
+// streamed returns the event of the table's stream that wakes the push function for the tasks.
 func streamed(t *testing.T, tasks []string) []byte {
 	type attribute map[string]any
 	var records []any
@@ -73,8 +74,6 @@ func streamed(t *testing.T, tasks []string) []byte {
 		}})
 	}
 	event, err := json.Marshal(map[string]any{"Records": records})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	return event
 }

@@ -10,10 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 )
 
-// get asks the agent for a path as for another host, or, if site is set, as a browser does for a page of that kind.
+// get requests a path from the agent under another host's name or, with site, as a browser does for
+// a page of that kind.
 func get(t *testing.T, url, host, site string) (status int, body string) {
 	t.Helper()
 	var headers []string
@@ -24,26 +26,25 @@ func get(t *testing.T, url, host, site string) (status int, body string) {
 		headers = append(headers, "Sec-Fetch-Site", site)
 	}
 	a, err := client.Do(t.Context(), http.MethodGet, url, "", headers...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	if a.Header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("%s: %v", url, a.Header)
 	}
 	return a.Status, a.Body
 }
 
-// TestAddress checks where a local server listens, and to whom: on this machine, to its own programs and pages; at another address,
-// to all who reach it by whatever name, but that it reaches nobody's webhooks on this machine for them.
+// TestAddress checks where a local server listens, and for whom. By default only this machine's
+// programs and pages reach it. At another address all can reach it, by any name, but it sends them
+// no webhooks to this machine.
 func TestAddress(t *testing.T) {
 	t.Parallel()
 	const card, configured = "/.well-known/agent-card.json", `{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"data":1}]},` +
 		`"configuration":{"taskPushNotificationConfig":{"url":"http://127.0.0.1:9/"}}}`
 	for _, test := range []struct {
 		env         []string
-		other       int // the status for another host
+		other       int // the status under another host's name
 		webhook     bool
-		unreachable bool // at the machine's own address
+		unreachable bool // no connection at the machine's own address
 	}{
 		{nil, http.StatusForbidden, true, true},
 		{[]string{"ADDRESS=127.0.0.1"}, http.StatusForbidden, true, true},
@@ -77,7 +78,7 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-// ownAddress returns an address of this machine that is not loopback, or "" if it has none.
+// ownAddress returns an address of this machine that is not loopback, or "".
 func ownAddress() string {
 	addresses, _ := net.InterfaceAddrs()
 	for _, a := range addresses {
@@ -88,8 +89,7 @@ func ownAddress() string {
 	return ""
 }
 
-// TestSlowRequest has clients begin requests and never end them, in the headers and in the body. The server waits for neither for
-// ever.
+// TestSlowRequest never ends its requests, in headers and body. The server must not wait for ever.
 func TestSlowRequest(t *testing.T) {
 	t.Parallel()
 	url := Start(t, "TABLE_NAME=")
@@ -101,16 +101,13 @@ func TestSlowRequest(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
-			if err != nil {
-				t.Fatal(err)
-			}
+			localtest.Must(t, err)
 			defer conn.Close()
 			if _, err := io.WriteString(conn, half); err != nil {
 				t.Fatal(err)
 			}
-			if err := conn.SetReadDeadline(time.Now().Add(3 * time.Minute)); err != nil { // a failure takes so long
-				t.Fatal(err)
-			}
+			// This time passes only in a failure.
+			localtest.Must(t, conn.SetReadDeadline(time.Now().Add(3*time.Minute)))
 			text, err := io.ReadAll(bufio.NewReader(conn))
 			if err != nil || what == "body" && !strings.HasPrefix(string(text), "HTTP/1.1 408 ") {
 				t.Errorf("after %v the connection ended with %q, %v", time.Since(begun), text, err)

@@ -9,11 +9,12 @@ import (
 	"testing"
 
 	"a2alambda/internal/auth/authtest"
+	"a2alambda/localtest"
 	"a2alambda/localtest/process"
 )
 
-// Start builds the agent and serves it on localhost until the test ends. It returns its base URL, without a slash
-// at the end. Each env is "NAME=value" and adds to this process's environment.
+// Start builds the agent, and serves it on localhost until the test ends. It returns the base URL,
+// without a slash at the end. Each env is "NAME=value", in addition to this process's environment.
 func Start(tb testing.TB, env ...string) (baseURL string) {
 	tb.Helper()
 	p, baseURL := start(tb, env...)
@@ -21,7 +22,7 @@ func Start(tb testing.TB, env ...string) (baseURL string) {
 	return baseURL
 }
 
-// StartOIDC is Start with AUTH=oidc. It returns also what makes tokens for a subject.
+// StartOIDC is Start with AUTH=oidc. token makes a token for a subject.
 func StartOIDC(tb testing.TB) (baseURL string, token func(subject string) string) {
 	tb.Helper()
 	issuer := authtest.NewIssuer(tb)
@@ -29,15 +30,13 @@ func StartOIDC(tb testing.TB) (baseURL string, token func(subject string) string
 		func(subject string) string { return issuer.Token(map[string]any{"sub": subject, "aud": "agent"}) }
 }
 
-// start is Start for a test that ends the process.
+// start is Start for a test that ends the process itself.
 func start(tb testing.TB, env ...string) (p *process.Process, baseURL string) {
 	tb.Helper()
 	binary := filepath.Join(tb.TempDir(), "agent")
 	process.Run(tb, exec.Command("go", "build", "-o", binary, "a2alambda/functions/agent"))
 	port, err := process.FreePort()
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	cmd := exec.Command(binary)
 	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", port))
 	cmd.Env = append(cmd.Env, env...)

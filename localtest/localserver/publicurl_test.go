@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestPublicURL checks that the card names the domain that the agent is told it has.
+// TestPublicURL checks that the card has the configured domain.
 func TestPublicURL(t *testing.T) {
 	t.Parallel()
 	url := Start(t, "PUBLIC_URL=https://agent.example.com")

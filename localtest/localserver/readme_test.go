@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestReadme runs the agent as the README does, and compares what it prints with what is shown there, which may leave out lines.
+// TestReadme runs the agent as in the README, whose output may leave out lines.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../README.md")

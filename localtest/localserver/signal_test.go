@@ -7,11 +7,12 @@ import (
 	"syscall"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 )
 
-// TestSignal checks that a local server says where it is and what to try, and that a stream that runs when the server is told
-// to end goes on to its own end.
+// TestSignal checks that a local server prints where it is and what to try, and that a running
+// stream continues to its end after the signal.
 func TestSignal(t *testing.T) {
 	t.Parallel()
 	p, url := start(t, "TABLE_NAME=")
@@ -30,13 +31,9 @@ func TestSignal(t *testing.T) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		if ids += e.ID + " "; ids == "1 2 " {
-			if err := p.Process.Signal(syscall.SIGTERM); err != nil {
-				t.Fatal(err)
-			}
+			localtest.Must(t, p.Process.Signal(syscall.SIGTERM))
 		}
 	}
 	if ids != "1 2 3 4 5 6 " {

@@ -18,29 +18,28 @@ import (
 //go:embed ministack.py
 var script string
 
-// Account is an emulated AWS account, with its own CloudFormation, IAM, Lambda, DynamoDB, … It verifies signatures and
-// enforces policies: those of its users, and those of the functions' roles. Its function URLs give an answer when it is whole.
+// Account is an emulated AWS account with its own CloudFormation, IAM, Lambda, DynamoDB and so on.
+// It verifies signatures, and enforces policies of its users and of the functions' roles. Its
+// function URLs answer in one piece.
 type Account struct {
 	Endpoint string   // of all its services
-	Bridged  []string // what it lacks for template.yaml, and ministack.py adds
+	Bridged  []string // what ministack.py adds for template.yaml
 
 	process *process.Process
 }
 
-// Region is the region that an account is used in, and Key the access key, and its secret, of its root user.
+// Region is an account's region. Key is its root user's access key, and also the secret.
 const (
 	Region = "us-east-1"
 	Key    = "test"
 )
 
-// Start starts an account that has nothing in it, for the test. Each env is "NAME=value"; the functions have it, too.
+// Start starts an empty account for the test. Each env is "NAME=value". The functions have it, too.
 func Start(tb testing.TB, env ...string) *Account {
 	tb.Helper()
 	python := localtest.Setup(tb, "ministack")
 	port, err := process.FreePort()
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	dir := tb.TempDir()
 	m := &Account{Endpoint: fmt.Sprintf("http://127.0.0.1:%d", port)}
 	cmd := exec.Command(python, "-c", script)
@@ -57,13 +56,13 @@ func Start(tb testing.TB, env ...string) *Account {
 	return m
 }
 
-// Environ is this process's environment with the account in place of the developer's: what AWS's own tools need to use it.
+// Environ is this process's environment, for AWS's tools to use this account.
 func (m *Account) Environ() []string {
 	return append(process.Environ(), "AWS_ENDPOINT_URL="+m.Endpoint, "AWS_ACCESS_KEY_ID="+Key, "AWS_SECRET_ACCESS_KEY="+Key,
 		"AWS_DEFAULT_REGION="+Region)
 }
 
-// RoundTrip sends a request to the account, in place of the host that AWS has for its function URLs and REST APIs.
+// RoundTrip sends a request for AWS's hosts of function URLs and REST APIs to the account.
 func (m *Account) RoundTrip(r *http.Request) (*http.Response, error) {
 	account, err := url.Parse(m.Endpoint)
 	if err != nil {

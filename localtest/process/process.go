@@ -1,4 +1,4 @@
-// Package process runs servers for as long as a test, or this process, lasts.
+// Package process runs servers until a test, or this process, ends.
 package process
 
 import (
@@ -17,19 +17,20 @@ import (
 	"time"
 )
 
-// Process is a running server. It ends when this process does.
+// Process is a running server. It ends with this process.
 type Process struct {
 	*exec.Cmd
 	Output Output        // what it has printed
 	Done   chan struct{} // closed when it has ended
-	Err    error         // of Wait; set when Done is closed
+	Err    error         // from Wait; set before Done is closed
 }
 
-// Start starts a server and returns when a GET of the URL gets any answer at all. An error ends the server.
+// Start starts a server, and returns when a GET of the URL gets any answer. An error ends the
+// server.
 func Start(ctx context.Context, cmd *exec.Cmd, url string) (*Process, error) {
 	p := &Process{Cmd: cmd, Done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &p.Output, &p.Output
-	cmd.SysProcAttr = OwnGroup() // a stream that is to end well needs its store
+	cmd.SysProcAttr = OwnGroup() // the store must outlive the streams at Ctrl-C
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -67,8 +68,8 @@ func (p *Process) waitServing(ctx context.Context, url string) error {
 	}
 }
 
-// StopAtEnd asks the server to end when the test does, and waits for that: half a minute, then it is killed. A test that
-// failed shows what the server printed.
+// StopAtEnd ends the server with the test: by a signal and, half a minute later, by force. A failed
+// test logs the server's output.
 func (p *Process) StopAtEnd(tb testing.TB, name string) {
 	tb.Cleanup(func() {
 		p.Process.Signal(syscall.SIGTERM)
@@ -87,13 +88,13 @@ func (p *Process) StopAtEnd(tb testing.TB, name string) {
 	})
 }
 
-// Kill ends the server and waits for its end.
+// Kill ends the server, and waits for its end.
 func (p *Process) Kill() {
 	_ = p.Process.Kill()
 	<-p.Done
 }
 
-// Output gathers what is printed.
+// Output gathers what a process prints.
 type Output struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -121,7 +122,7 @@ func Environ() (env []string) {
 	return append(env, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "AWS_CONFIG_FILE="+os.DevNull, "AWS_EC2_METADATA_DISABLED=true")
 }
 
-// FreePort returns a port that nobody listens on now.
+// FreePort returns a port on which nobody listens now.
 func FreePort() (int, error) {
 	l, err := net.Listen("tcp", ":0")
 	if err != nil {
@@ -131,7 +132,7 @@ func FreePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// Lines starts a command, which is killed at the end of the test at the latest, and returns the lines that it prints.
+// Lines starts a command, and returns the lines of its output. The command ends with the test.
 func Lines(tb testing.TB, cmd *exec.Cmd) *bufio.Scanner {
 	tb.Helper()
 	stdout, err := cmd.StdoutPipe()
@@ -143,12 +144,12 @@ func Lines(tb testing.TB, cmd *exec.Cmd) *bufio.Scanner {
 	}
 	tb.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // unless the test has
+		_ = cmd.Wait() // unless the test has waited
 	})
 	return bufio.NewScanner(stdout)
 }
 
-// Run runs a command and returns its stdout. Where it fails, so does the test.
+// Run runs a command, and returns its stdout. If it fails, the test fails.
 func Run(tb testing.TB, cmd *exec.Cmd) string {
 	tb.Helper()
 	var stderr strings.Builder

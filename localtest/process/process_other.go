@@ -4,5 +4,5 @@ package process
 
 import "syscall"
 
-// OwnGroup exists for this package to compile: the packages that use it say that they need Linux.
+// OwnGroup lets this package compile. The packages that use it need Linux.
 func OwnGroup() *syscall.SysProcAttr { return nil }

@@ -1,4 +1,5 @@
-// Package proxies has nginx, HAProxy and Varnish stand before the agent, each with its recipe in testdata.
+// Package proxies tests nginx, HAProxy and Varnish in front of the agent, with the recipes in
+// testdata.
 package proxies
 
 import (
@@ -29,7 +30,7 @@ import (
 	"a2alambda/localtest/process"
 )
 
-// stepper says a step whenever it is told to.
+// stepper yields a step for each one that it receives.
 func stepper(steps <-chan string) hosttest.Executor {
 	return func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 		for {
@@ -54,7 +55,7 @@ func stepper(steps <-chan string) hosttest.Executor {
 // upstream is an agent behind a proxy.
 type upstream struct {
 	steps chan string
-	crash context.CancelFunc // breaks off the connections
+	crash context.CancelFunc // ends the connections
 	addr  string
 }
 
@@ -62,14 +63,15 @@ func newUpstream(t *testing.T) upstream {
 	steps := make(chan string)
 	handler := a2ahttp.New(hosttest.New(new(memlog.Log), stepper(steps), slog.New(slog.DiscardHandler)))
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		handler.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context()))) // it outlives its connection
+		// It outlives its connection.
+		handler.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))
 	}))
 	crash := s.CloseClientConnections
 	t.Cleanup(crash)
 	return upstream{steps, crash, strings.TrimPrefix(s.URL, "http://")}
 }
 
-// proxies are how each is started in the foreground, with its recipe in a file, in a directory of its own.
+// proxies start in the foreground, each with its recipe in a file, in its own directory.
 var proxies = []struct {
 	name, recipe string
 	command      func(dir, recipe, addr string) *exec.Cmd
@@ -81,7 +83,7 @@ var proxies = []struct {
 			temp += kind + "_temp_path " + dir + ";"
 		}
 		text := "daemon off; pid nginx.pid; error_log stderr; events {} http { access_log off; " + temp + " include " + recipe + "; }"
-		_ = os.WriteFile(conf, []byte(text), 0o644) // else nginx says what is missing
+		_ = os.WriteFile(conf, []byte(text), 0o644) // without it nginx prints what is missing
 		return exec.Command(program("nginx"), "-p", dir, "-c", conf)
 	}},
 	{"haproxy", "haproxy.cfg", func(_, recipe, _ string) *exec.Cmd { return exec.Command(program("haproxy"), "-db", "-f", recipe) }},
@@ -90,7 +92,7 @@ var proxies = []struct {
 	}},
 }
 
-// program returns the path of a server, which need not be in that of users.
+// program returns the path of a server, which may be outside of a user's PATH.
 func program(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path
@@ -98,7 +100,7 @@ func program(name string) string {
 	return filepath.Join("/usr/sbin", name)
 }
 
-// start starts a proxy before the upstream and returns its URL. change changes its recipe.
+// start starts a proxy for the upstream, and returns its URL. change changes the recipe.
 func start(t *testing.T, name string, up upstream, change func(string) string) string {
 	t.Helper()
 	localtest.Setup(t, "proxies")
@@ -107,21 +109,15 @@ func start(t *testing.T, name string, up upstream, change func(string) string) s
 			continue
 		}
 		text, err := os.ReadFile("testdata/" + p.recipe)
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		free, err := process.FreePort()
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		addr := fmt.Sprint("127.0.0.1:", free)
 		_, port, _ := net.SplitHostPort(up.addr)
 		dir := t.TempDir()
 		recipe := filepath.Join(dir, p.recipe)
 		changed := strings.NewReplacer("127.0.0.1:10000", up.addr, `"10000"`, `"`+port+`"`, "127.0.0.1:8080", addr).Replace(change(string(text)))
-		if err := os.WriteFile(recipe, []byte(changed), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, os.WriteFile(recipe, []byte(changed), 0o644))
 		cmd := p.command(dir, recipe, addr)
 		running, err := process.Start(t.Context(), cmd, "http://"+addr)
 		if err != nil {
@@ -145,7 +141,7 @@ func stream(t *testing.T, url string) *client.Stream {
 	return client.Follow(t, url, "SendStreamingMessage", `{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"x"}]}}`)
 }
 
-// until reads events up to one with the text.
+// until reads events up to the first one that contains the text.
 func until(t *testing.T, s *client.Stream, text string) sse.Event {
 	t.Helper()
 	e, err := s.Until(text)
@@ -155,7 +151,8 @@ func until(t *testing.T, s *client.Stream, text string) sse.Event {
 	return e
 }
 
-// TestStreams has a stream go through each proxy event by event: the agent says the next only when the client has seen the last.
+// TestStreams sends a stream through each proxy, event by event: the agent yields the next one only
+// when the client has the last one.
 func TestStreams(t *testing.T) {
 	t.Parallel()
 	for _, p := range proxies {
@@ -177,14 +174,15 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// TestCrash breaks the connection to the agent in the middle of a stream: the client of each proxy sees that it is broken off, and so
-// knows that it has to come again. Not so through nginx without the two lines of the recipe.
+// TestCrash cuts the connection to the agent in the middle of a stream. Each proxy's client sees
+// that the stream is cut, and so knows to resume it. It does not through nginx without two lines of
+// the recipe.
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
 		change func(string) string
-		ends   bool // as if it were whole
+		ends   bool // as if the stream were whole
 	}{
 		{"nginx", asItIs, false},
 		{"haproxy", asItIs, false},
@@ -206,7 +204,7 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// TestPolls gets a task through each proxy before and after it has ended: an old answer must not come from a cache.
+// TestPolls gets a task through each proxy before and after its end: no cache gives an old answer.
 func TestPolls(t *testing.T) {
 	t.Parallel()
 	for _, p := range proxies {

@@ -15,27 +15,22 @@ import (
 	"a2alambda/localtest/process"
 )
 
-// TestPushRecipe runs the receiver of docs/clients.md, and the command that has a task tell it of its events.
+// TestPushRecipe runs the receiver of docs/clients.md, and the command that gives its URL to a
+// task.
 func TestPushRecipe(t *testing.T) {
 	t.Parallel()
 	document, err := os.ReadFile("../../docs/clients.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	_, section, _ := strings.Cut(string(document), "\n## Push notifications\n")
 	m := regexp.MustCompile("(?s)^.*?```python\n(.*?)```\n\n```sh\n(.*?)```").FindStringSubmatch(section)
 	if m == nil {
 		t.Fatal("there is no recipe")
 	}
 	free, err := process.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	port := strconv.Itoa(free)
 	file := filepath.Join(t.TempDir(), "receiver.py")
-	if err := os.WriteFile(file, []byte(strings.ReplaceAll(m[1], "8080", port)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, os.WriteFile(file, []byte(strings.ReplaceAll(m[1], "8080", port)), 0o600))
 	lines := process.Lines(t, exec.CommandContext(t.Context(), localtest.Setup(t, "python1"), file))
 	script := strings.ReplaceAll(strings.ReplaceAll(m[2], "http://localhost:10000", localserver.Start(t)), "8080", port)
 	out, err := exec.CommandContext(t.Context(), "sh", "-c", script).CombinedOutput()

@@ -1,4 +1,4 @@
-// Package recipes runs the recipes of docs/clients.md as they stand there.
+// Package recipes runs the recipes in docs/clients.md as they are.
 package recipes
 
 import (
@@ -16,13 +16,13 @@ import (
 	"a2alambda/localtest/process"
 )
 
-// recipeBlock is a recipe in a document: its name, and its code.
+// recipeBlock matches a recipe in a document: its name, and its code.
 var recipeBlock = regexp.MustCompile("(?s)<details><summary>([\\w ]+).*?\n```\\w+\n(.*?)```")
 
-// recipes are the languages that have recipes.
+// recipes are the languages of the recipes.
 var recipes = []struct {
-	name, part, file string // part is of setup.sh
-	module           bool   // it runs in this module, not in a new directory
+	name, part, file string // part is a part of setup.sh
+	module           bool   // runs in this module, not in a new directory
 	command          []string
 }{
 	{name: "curl", file: "recipe.sh", command: []string{"sh", "-eu"}},
@@ -32,13 +32,10 @@ var recipes = []struct {
 	{name: "Command line", file: "recipe.sh", module: true, command: []string{"sh", "-eu"}},
 }
 
-// recipesIn returns the recipes in a section of docs/clients.md, by their names.
 func recipesIn(t *testing.T, section string) map[string]string {
 	t.Helper()
 	document, err := os.ReadFile("../../docs/clients.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	_, text, _ := strings.Cut(string(document), "\n## "+section+"\n")
 	text, _, _ = strings.Cut(text, "\n## ")
 	code := map[string]string{}
@@ -56,23 +53,19 @@ func recipesIn(t *testing.T, section string) map[string]string {
 	return code
 }
 
-// recipe returns the command that runs the code as it is in the document, but for the port.
+// recipe returns the command that runs the document's code, with another port.
 func recipe(t *testing.T, n int, code, url string) *exec.Cmd {
 	t.Helper()
 	r := recipes[n]
 	home := t.TempDir()
 	file := filepath.Join(home, r.file)
-	if err := os.WriteFile(file, []byte(strings.ReplaceAll(code, "http://localhost:10000", url)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, os.WriteFile(file, []byte(strings.ReplaceAll(code, "http://localhost:10000", url)), 0o600))
 	command := slices.Clone(r.command)
 	switch r.part {
 	case "python1":
 		command[0] = localtest.Setup(t, r.part)
 	case "js1":
-		if err := os.Symlink(localtest.Setup(t, r.part), filepath.Join(home, "node_modules")); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, os.Symlink(localtest.Setup(t, r.part), filepath.Join(home, "node_modules")))
 	}
 	cmd := exec.CommandContext(t.Context(), command[0], append(command[1:], file)...)
 	if !r.module {
@@ -82,7 +75,6 @@ func recipe(t *testing.T, n int, code, url string) *exec.Cmd {
 	return cmd
 }
 
-// TestRecipes runs the recipes that stream.
 func TestRecipes(t *testing.T) {
 	t.Parallel()
 	code := recipesIn(t, "Streaming")
@@ -105,7 +97,7 @@ func TestRecipes(t *testing.T) {
 			if n := strings.Count(strings.ToLower(out), "working"); n < 3 {
 				t.Errorf("it printed %d working statuses:\n%s", n, out)
 			}
-			// The agent takes three seconds from the one to the other.
+			// The agent takes three seconds between the two.
 			if whole < time.Second/2 {
 				t.Errorf("it printed the artifact %v after the first status, not the events as they came", whole)
 			}
@@ -115,7 +107,7 @@ func TestRecipes(t *testing.T) {
 
 const artifactText = "Your query 'Stream me a response!' has been processed successfully!"
 
-// runRecipe runs a recipe. It returns what that prints, and the time from the first status of the agent to the artifact.
+// runRecipe returns the output, and the time from the agent's first status to the artifact.
 func runRecipe(t *testing.T, cmd *exec.Cmd) (out string, whole time.Duration) {
 	t.Helper()
 	var stderr strings.Builder

@@ -14,14 +14,15 @@ import (
 	"sync"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/localserver"
 	"a2alambda/localtest/stack"
 )
 
-// TestResume runs the recipes of docs/clients.md that resume, while their connections are cut and the instance that runs their task
-// is killed. Each has thirty lines at most.
+// TestResume runs the resuming recipes of docs/clients.md. Meanwhile their connections are cut, and
+// the instance that runs their task is killed. Each recipe has at most thirty lines.
 func TestResume(t *testing.T) {
 	t.Parallel()
 	code := recipesIn(t, "Resuming after a drop")
@@ -32,8 +33,8 @@ func TestResume(t *testing.T) {
 		}
 		for _, test := range []struct {
 			name string
-			cuts []string // where each connection is cut: after this
-			kill bool     // the instance, too, with the first
+			cuts []string // each connection is cut after one of these
+			kill bool     // kills the instance at the first cut
 		}{
 			{"cut", []string{"\nid: 3\ndata: {\"", "\nid: 4", "\nid: 5\ndata: {"}, false},
 			{"killed", []string{"\nid: 3\ndata: {\""}, true},
@@ -65,7 +66,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// wantEvents checks that the tutorial's events are in the output, each once, in order.
+// wantEvents checks that an output has each of the tutorial's events once, in order.
 func wantEvents(t *testing.T, out string) {
 	t.Helper()
 	want := []string{"1 SUBMITTED", "2 Starting to process your request...", "3 Analyzing your query...", "4 Generating response...",
@@ -87,27 +88,24 @@ func wantEvents(t *testing.T, out string) {
 	}
 }
 
-// cutter is a proxy that cuts streams.
 type cutter struct {
 	*httptest.Server
 	mu   sync.Mutex
 	cuts []string
 }
 
-// newCutter returns a proxy before the agent that cuts a stream after each of the cuts, one after the other, where it shows that.
-// Before the first it calls kill.
+// newCutter returns a proxy for the agent. It cuts a stream after each text in cuts, in turn.
+// Before the first cut it calls kill.
 func newCutter(t *testing.T, agent string, cuts []string, kill func()) *cutter {
 	t.Helper()
 	target, err := url.Parse(agent)
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	c := &cutter{cuts: cuts}
 	var once sync.Once
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
-			r.Out.Host = r.In.Host // the card names the URL that it was asked at
+			r.Out.Host = r.In.Host // the card has the URL of its request
 		},
 		ErrorLog: log.New(io.Discard, "", 0),
 		ModifyResponse: func(r *http.Response) error {
@@ -116,7 +114,7 @@ func newCutter(t *testing.T, agent string, cuts []string, kill func()) *cutter {
 		},
 	}
 	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// What the proxy panics with at a cut ends the connection; nothing has to say so.
+		// At a cut the proxy panics, which ends the connection. Nothing has to log that.
 		defer func() {
 			if p := recover(); p != nil {
 				panic(http.ErrAbortHandler)
@@ -128,14 +126,13 @@ func newCutter(t *testing.T, agent string, cuts []string, kill func()) *cutter {
 	return c
 }
 
-// left returns how many cuts have not been made.
+// left returns the number of cuts to come.
 func (c *cutter) left() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.cuts)
 }
 
-// cutBody is a body that ends with an error after the next cut.
 type cutBody struct {
 	io.ReadCloser
 	cutter *cutter

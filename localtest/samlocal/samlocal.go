@@ -1,4 +1,4 @@
-// Package samlocal builds template.yaml with the SAM CLI, and runs its functions with sam local, in containers.
+// Package samlocal builds template.yaml and runs its functions in containers, with the SAM CLI.
 package samlocal
 
 import (
@@ -21,29 +21,26 @@ import (
 	"a2alambda/localtest/process"
 )
 
-// SAM is template.yaml, built by sam, whose functions sam local runs in containers.
+// SAM is a built template.yaml. sam local runs its functions in containers.
 type SAM struct {
-	program  string // sam
+	program  string // path of sam
 	root     string // the repository, with samconfig.toml
-	template string // as built
-	network  string // Docker's, of the containers
+	template string // the built one
+	network  string // the containers' Docker network
 	env      map[string]string
 }
 
-// Build builds template.yaml. Its functions will meet the DynamoDB Local at endpoint, and as Lambda's API the handler.
+// Build builds template.yaml. Its functions will use the DynamoDB Local at endpoint, and the
+// handler as Lambda's API.
 func Build(tb testing.TB, endpoint string, lambda http.Handler) *SAM {
 	tb.Helper()
 	s := &SAM{program: localtest.Setup(tb, "sam"), network: "a2alambda-" + strings.ToLower(rand.Text())}
 	localtest.Setup(tb, "image")
 	dynamo, err := url.Parse(endpoint)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	gateway := network(tb, s.network)
 	listener, err := net.Listen("tcp", net.JoinHostPort(gateway, "0"))
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	api := &httptest.Server{Listener: listener, Config: &http.Server{Handler: lambda}}
 	api.Start()
 	tb.Cleanup(api.Close)
@@ -56,8 +53,9 @@ func Build(tb testing.TB, endpoint string, lambda http.Handler) *SAM {
 	return s
 }
 
-// Template has sam build template.yaml, in the root of the repository, and returns the path of what it built. Its functions are for this
-// machine's processor, which those that are deployed are not: sam local runs no others.
+// Template has sam build template.yaml in the repository's root, and returns the path of the
+// result. Its functions are for this machine's processor, unlike the deployed ones: sam local can
+// run no others.
 func Template(tb testing.TB) (root, built string) {
 	tb.Helper()
 	root = process.Run(tb, exec.Command("go", "list", "-m", "-f", "{{.Dir}}"))
@@ -73,27 +71,21 @@ func here(tb testing.TB, root string) (path string) {
 	tb.Helper()
 	const deployed = "Architectures: [arm64]"
 	data, err := os.ReadFile(filepath.Join(root, "template.yaml"))
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	if strings.Count(string(data), deployed) != 1 {
 		tb.Fatalf("template.yaml does not say %q, once", deployed)
 	}
 	here := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
 	path = filepath.Join(tb.TempDir(), "template.yaml")
-	if err := os.WriteFile(path, []byte(strings.Replace(string(data), deployed, "Architectures: ["+here+"]", 1)), 0o600); err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, os.WriteFile(path, []byte(strings.Replace(string(data), deployed, "Architectures: ["+here+"]", 1)), 0o600))
 	return path
 }
 
-// StartAPI serves the API until the test ends, over the table, and returns its base URL, without a slash at the end.
+// StartAPI serves the API over the table for the test. The base URL has no slash at the end.
 func (s *SAM) StartAPI(tb testing.TB, table string) (baseURL string) {
 	tb.Helper()
 	port, err := process.FreePort()
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	baseURL = fmt.Sprintf("http://127.0.0.1:%d", port)
 	p, err := process.Start(tb.Context(), s.local(tb, table, "start-api", "--port", fmt.Sprint(port), "--warm-containers", "EAGER"),
 		baseURL+"/.well-known/agent-card.json")
@@ -104,7 +96,7 @@ func (s *SAM) StartAPI(tb testing.TB, table string) (baseURL string) {
 	return baseURL
 }
 
-// Invoke invokes a function, by its name in the template, over the table, and returns its result. Event and result are JSON.
+// Invoke invokes a function of the template over the table. Event and result are JSON.
 func (s *SAM) Invoke(tb testing.TB, table, function, event string) (result string) {
 	tb.Helper()
 	cmd := s.local(tb, table, "invoke", function, "--event", "-")
@@ -116,26 +108,19 @@ func (s *SAM) local(tb testing.TB, table string, args ...string) *exec.Cmd {
 	tb.Helper()
 	env := maps.Clone(s.env)
 	env["TABLE_NAME"] = table
-	vars, err := json.Marshal(map[string]any{"Parameters": env}) // of all functions
-	if err != nil {
-		tb.Fatal(err)
-	}
+	vars, err := json.Marshal(map[string]any{"Parameters": env}) // for all functions
+	localtest.Must(tb, err)
 	file := filepath.Join(tb.TempDir(), "vars.json")
-	if err := os.WriteFile(file, vars, 0o600); err != nil {
-		tb.Fatal(err)
-	}
-	return s.command(append(append([]string{"local"}, args...),
-		"--template", s.template, "--env-vars", file, "--docker-network", s.network, "--skip-pull-image")...)
-}
-
-func (s *SAM) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(s.program, append(args, "--config-file", filepath.Join(s.root, "samconfig.toml"))...)
+	localtest.Must(tb, os.WriteFile(file, vars, 0o600))
+	cmd := exec.Command(s.program, append(append([]string{"local"}, args...),
+		"--template", s.template, "--env-vars", file, "--docker-network", s.network, "--skip-pull-image",
+		"--config-file", filepath.Join(s.root, "samconfig.toml"))...)
 	cmd.Dir, cmd.Env = s.root, environ()
 	return cmd
 }
 
-// network makes a Docker network, for the test, and returns the address at which its containers reach this machine. At the end
-// of the test it removes the network, and the containers left in it.
+// network makes a Docker network for the test, and returns the address of this machine in it. When
+// the test ends, it removes the network and all containers in it.
 func network(tb testing.TB, name string) (gateway string) {
 	tb.Helper()
 	process.Run(tb, exec.Command("docker", "network", "create", name))
@@ -149,8 +134,9 @@ func network(tb testing.TB, name string) (gateway string) {
 	return process.Run(tb, exec.Command("docker", "network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", name))
 }
 
-// environ is the environment without the developer's AWS account, and with what makes a small, static binary. With credentials,
-// false ones too, sam local would begin by asking AWS whose they are; without, it makes some up for the functions.
+// environ is the environment without the developer's AWS account, and with the flags for a small,
+// static binary. With credentials, even false ones, sam local would first ask AWS about them.
+// Without, it invents some for the functions.
 func environ() []string {
 	return append(process.Environ(), "AWS_DEFAULT_REGION=us-east-1",
 		"SAM_CLI_TELEMETRY=0", "CGO_ENABLED=0", "GOFLAGS=-tags=lambda.norpc '-ldflags=-s -w'")

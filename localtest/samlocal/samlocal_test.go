@@ -22,13 +22,14 @@ import (
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/localserver"
 	"a2alambda/localtest/samlocal"
 )
 
-// TestSAMLocal runs the functions as they are deployed, built by sam, in containers.
+// TestSAMLocal runs the deployed functions, built by sam, in containers.
 func TestSAMLocal(t *testing.T) {
 	t.Parallel()
 	invoked := make(chan invocation, 10)
@@ -43,16 +44,16 @@ func TestSAMLocal(t *testing.T) {
 	t.Run("push", func(t *testing.T) { t.Parallel(); testSAMPush(t, sam) })
 }
 
-// invocation is a request to Lambda.
 type invocation struct{ path, kind, payload string }
 
-// testSAMAPI asks the agent, which answers buffered. The tasks are in DynamoDB: an agent in another process has the same.
+// testSAMAPI calls the agent, which answers in one piece. A second process has the same tasks.
 func testSAMAPI(t *testing.T, sam *samlocal.SAM) {
 	_, table := dynamodblocal.Table(t)
 	api := sam.StartAPI(t, table)
 	other := localserver.Start(t, "TABLE_NAME="+table, "AWS_ENDPOINT_URL_DYNAMODB="+dynamodblocal.Endpoint(t))
 
-	t.Run("check", func(t *testing.T) { // it answers in one piece, which is no failure
+	// It answers in one piece, which is no failure.
+	t.Run("check", func(t *testing.T) {
 		var out strings.Builder
 		err := check.Run(t.Context(), check.Config{URL: api, Need: []string{"card", "resume", "retry", "list", "refused"}}, &out)
 		if t.Logf("%s", &out); err != nil {
@@ -65,9 +66,7 @@ func testSAMAPI(t *testing.T, sam *samlocal.SAM) {
 			Name, URL    string
 			Capabilities struct{ Streaming bool }
 		}
-		if err := json.Unmarshal([]byte(client.Body(t, client.JSON, a, err)), &card); err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, json.Unmarshal([]byte(client.Body(t, client.JSON, a, err)), &card))
 		if card.Name != "Streaming Demo Agent" || card.URL != api+"/" || !card.Capabilities.Streaming {
 			t.Errorf("the card says %+v, want the demo agent's, streaming, at %s/", card, api)
 		}
@@ -103,7 +102,7 @@ func testSAMAPI(t *testing.T, sam *samlocal.SAM) {
 	})
 }
 
-// newServer returns a server over the table whose worker never comes.
+// newServer returns a server over the table. Its worker never comes.
 func newServer(t *testing.T, client *dynamodb.Client, table string) *server.Server {
 	l := dynamolog.New(client, table)
 	return server.New(server.Config{Store: l, Retention: time.Hour, Card: demoagent.Card(), Runner: run.New(run.Config{
@@ -112,7 +111,7 @@ func newServer(t *testing.T, client *dynamodb.Client, table string) *server.Serv
 	})})
 }
 
-// leave puts a task into the table that is left to a worker.
+// leave makes a task that is left to a worker.
 func leave(t *testing.T, s *server.Server) a2a.TaskID {
 	t.Helper()
 	req := &a2a.SendMessageRequest{
@@ -126,7 +125,6 @@ func leave(t *testing.T, s *server.Server) a2a.TaskID {
 	return task.ID
 }
 
-// testSAMWorker has the worker run a task to its end.
 func testSAMWorker(t *testing.T, sam *samlocal.SAM) {
 	db, table := dynamodblocal.Table(t)
 	s := newServer(t, db, table)
@@ -135,15 +133,12 @@ func testSAMWorker(t *testing.T, sam *samlocal.SAM) {
 		t.Errorf("the worker returned %s", got)
 	}
 	task, err := s.GetTask(t.Context(), server.Caller{}, &a2a.GetTaskRequest{ID: id})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	if task.Status.State != a2a.TaskStateCompleted || len(task.History) != 4 || len(task.Artifacts) != 1 {
 		t.Errorf("got %+v, want it completed, with the message, three steps and the result", task)
 	}
 }
 
-// testSAMPush has the push function find nothing to deliver.
 func testSAMPush(t *testing.T, sam *samlocal.SAM) {
 	_, table := dynamodblocal.Table(t)
 	for _, event := range []string{
@@ -156,16 +151,15 @@ func testSAMPush(t *testing.T, sam *samlocal.SAM) {
 	}
 }
 
-// testSAMSweeper has the sweeper find the one of two tasks whose run was cut off, and the one of two push notifications that is due.
+// testSAMSweeper has one of two runs cut off, and one of two deliveries due. The sweeper finds
+// both.
 func testSAMSweeper(t *testing.T, sam *samlocal.SAM, invoked <-chan invocation) {
 	db, table := dynamodblocal.Table(t)
 	s := newServer(t, db, table)
 	lost, running := leave(t, s), leave(t, s)
 	for id, until := range map[a2a.TaskID]time.Time{lost: time.Now(), running: time.Now().Add(time.Hour)} {
 		snapshot, err := s.Store.Load(t.Context(), id)
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		if _, err := s.Store.Acquire(t.Context(), snapshot, tasklog.Claim{Writer: "w", Until: until}); err != nil {
 			t.Fatal(err)
 		}
@@ -180,9 +174,7 @@ func testSAMSweeper(t *testing.T, sam *samlocal.SAM, invoked <-chan invocation) 
 		if err == nil {
 			_, err = claim.Release(t.Context(), push.Progress{}, due)
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 	}
 	if got := sam.Invoke(t, table, "SweeperFunction", "{}"); got != "null" {
 		t.Errorf("the sweeper returned %s", got)
@@ -191,7 +183,7 @@ func testSAMSweeper(t *testing.T, sam *samlocal.SAM, invoked <-chan invocation) 
 	for len(invoked) > 0 {
 		got = append(got, <-invoked)
 	}
-	// To sam local the stack's name is "local".
+	// In sam local the stack's name is "local".
 	want := []invocation{
 		{"POST /2015-03-31/functions/local-worker/invocations", "Event", fmt.Sprintf(`{"taskId":%q}`, lost)},
 		{"POST /2015-03-31/functions/local-push/invocations", "Event", `{"taskId":"task","configId":"due"}`},

@@ -1,11 +1,12 @@
-// Command serve runs the deployed system on this machine: the agent's function behind an emulated function URL at
-// http://localhost:10000, worker, sweeper and push function, and their table, with its stream, in DynamoDB Local. Run it in
-// the repository:
+// Command serve runs the deployed system on this machine: the agent's function behind an emulated
+// function URL at http://localhost:10000, the worker, the sweeper and the push function, and their
+// table with its stream in DynamoDB Local. Run it in the repository:
 //
 //	go run ./localtest/serve
 //
-// usage.txt lists the environment. SIGINT and SIGTERM end it when the running streams have ended, or after ten seconds; a second
-// signal ends it at once. The tasks end with it, also those that a worker runs.
+// usage.txt lists the environment variables. SIGINT or SIGTERM ends it when the running streams
+// have ended, or after ten seconds; a second signal ends it at once. All tasks end with it,
+// including those in a worker.
 package main
 
 import (
@@ -35,10 +36,9 @@ import (
 const (
 	table = "tasks"
 
-	// grace is how long a signal waits for running streams.
+	// grace is how long running streams may go on after a signal.
 	grace = 10 * time.Second
 
-	// sweepEvery is the sweeper's schedule.
 	sweepEvery = time.Minute
 )
 
@@ -58,11 +58,11 @@ func serve(port, timeout string) error {
 	if err != nil || seconds < 1 || seconds > 900 {
 		return fmt.Errorf("TIMEOUT is %q, not a number of seconds from 1 to 900", timeout)
 	}
-	// The signals end what is being set up, but not the running engine: the streams need it to their end.
+	// A signal ends the setup, but not a running engine: the streams need it until they end.
 	signalled, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer restore()
 
-	// First of all, because a port that is taken is the likeliest failure.
+	// This comes first, because a port that is taken is the most likely failure.
 	listener, err := net.Listen("tcp", net.JoinHostPort("localhost", port))
 	if err != nil {
 		return fmt.Errorf("cannot listen on port %s; set PORT to another: %w", port, err)
@@ -137,7 +137,7 @@ curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"m
 	return nil
 }
 
-// functionEnv returns what the functions get of this process's environment: all but what says where they are, which is the stack's.
+// functionEnv returns the variables for functions, without addresses: the stack sets those.
 func functionEnv(all []string) []string {
 	ours := func(name string) bool {
 		return slices.Contains([]string{"TABLE_NAME", "WORKER_FUNCTION_NAME", "PUSH_FUNCTION_NAME", "PORT", "TIMEOUT"}, name) ||
@@ -152,7 +152,7 @@ func functionEnv(all []string) []string {
 	return env
 }
 
-// tryCard starts an instance of the agent, and returns an error if it does not answer: what it printed says why.
+// tryCard starts an instance of the agent. If it does not answer, its output says why.
 func tryCard(agent http.Handler) error {
 	answer := httptest.NewRecorder()
 	agent.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/.well-known/agent-card.json", nil))
@@ -162,7 +162,7 @@ func tryCard(agent http.Handler) error {
 	return nil
 }
 
-// sweep invokes the sweeper by its schedule, until ctx is done.
+// sweep invokes the sweeper each minute, until ctx is done.
 func sweep(ctx context.Context, functions *stack.Stack) {
 	every := time.NewTicker(sweepEvery)
 	defer every.Stop()

@@ -13,21 +13,22 @@ import (
 	"testing"
 	"time"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/process"
 )
 
-// The command serves the system as deployed: its card has the URL that was used, a worker runs what nobody waits for, its stream
-// has the tutorial's six events. Ctrl-C in the middle of a stream lets that end, and then everything ends.
+// TestServe runs the command. The card has the URL of the request, a worker runs a task that no
+// client waits for, and its stream has the tutorial's six events. After Ctrl-C a stream goes on to
+// its end, and then everything ends.
 func TestServe(t *testing.T) {
 	binary, err := emulator.Build(t.Context(), "a2alambda/localtest/serve")
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	cmd := exec.CommandContext(t.Context(), binary)
 	cmd.Env = append(os.Environ(), "PORT=0")
-	// A group of its own, so that a signal can reach it as from a terminal; and it ends with the test, however that ends.
+	// Its own group, so that a signal reaches it as from a terminal. It ends with the test in any
+	// case.
 	cmd.SysProcAttr = process.OwnGroup()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -78,9 +79,7 @@ func TestServe(t *testing.T) {
 			break
 		}
 		if events = append(events, e.Data); len(events) == 2 {
-			if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
-				t.Fatal(err)
-			}
+			localtest.Must(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGINT))
 		}
 	}
 	if len(events) != 6 || !strings.Contains(events[5], `"completed"`) {

@@ -1,5 +1,5 @@
-// Package stack runs what template.yaml deploys on this machine: agent, worker, sweeper and push function as emulated Lambda
-// functions that invoke each other, over a table in DynamoDB and its stream.
+// Package stack runs template.yaml on this machine: agent, worker, sweeper and push function as
+// emulated Lambda functions that invoke each other, over a table in DynamoDB and its stream.
 package stack
 
 import (
@@ -14,38 +14,38 @@ import (
 	"a2alambda/localtest/emulator"
 )
 
-// Memory is how many MB each function has, as template.yaml says unless its parameters are others.
+// Memory is the memory of each function in MB, as in template.yaml by default.
 var Memory = map[string]int{"agent": 512, "worker": 512, "sweeper": 256, "push": 512}
 
 // Config says what a stack consists of.
 type Config struct {
-	// The functions. Their Binary is required; Start sets their names, and adds to their environment variables.
+	// The functions; their Binary is required. Start sets their names, and adds to their Env.
 	Agent, Worker, Sweeper emulator.Config
-	// Push is the push function, which the table's stream feeds, unless NoStream is set. Without a Binary there is neither: a
-	// stream makes DynamoDB Local slow.
+	// Push is the push function. The table's stream invokes it, unless NoStream is set. Without a
+	// Binary there is no stream, which makes DynamoDB Local slow.
 	Push     emulator.Config
 	NoStream bool
-	// Invoke is how they invoke each other. Start sets its functions.
+	// Invoke is the functions' Lambda API. Start sets its Functions.
 	Invoke emulator.LambdaConfig
-	// DynamoDB is the endpoint of the functions' DynamoDB, and Table a table there, which exists. Both are required.
+	// DynamoDB is the endpoint of DynamoDB, and Table an existing table there. Both are required.
 	DynamoDB, Table string
 }
 
 // Stack is a running stack. Agent is an [http.Handler]: its function URL.
 type Stack struct {
 	Agent, Worker, Sweeper *emulator.Emulator
-	Push                   *emulator.Emulator // nil if there is none
+	Push                   *emulator.Emulator // nil for none
 	Invoke                 *emulator.Lambda
-	InvokeURL              string // of Invoke, for AWS_ENDPOINT_URL_LAMBDA
+	InvokeURL              string // AWS_ENDPOINT_URL_LAMBDA
 	// Env is the environment that the functions have in common.
 	Env []string
 
-	server    *http.Server // of Invoke
-	stream    *stream      // nil if there is none
+	server    *http.Server // serves InvokeURL
+	stream    *stream      // nil for none
 	endStream context.CancelFunc
 }
 
-// Start makes the functions. They have no instances before they are invoked. The caller must call [Stack.Close].
+// Start makes the functions. Invocations start their instances. The caller must call [Stack.Close].
 func Start(c Config) (*Stack, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -61,9 +61,9 @@ func Start(c Config) (*Stack, error) {
 		"AWS_NEW_RETRIES_2026=true",
 		"PAGE=true",
 		"SERVICE_NAME=stack",
-		"AUTH=none", // unless Config.Agent.Env says otherwise
+		"AUTH=none", // unless Config.Agent.Env changes it
 	}}
-	c.Push.NoRetries = true // MaximumRetryAttempts in template.yaml
+	c.Push.NoRetries = true // like MaximumRetryAttempts in template.yaml
 	for _, f := range []struct {
 		name   string
 		config emulator.Config
@@ -112,13 +112,13 @@ func (s *Stack) functions() []*emulator.Emulator {
 	return all
 }
 
-// Sweep invokes the sweeper, as its schedule does.
+// Sweep invokes the sweeper, like its schedule.
 func (s *Stack) Sweep() error {
 	_, err := s.Invoke.Send("sweeper", []byte("{}"))
 	return err
 }
 
-// Close ends the functions, whatever they do, and waits for their end.
+// Close ends the functions, and waits for their end.
 func (s *Stack) Close() error {
 	if s.stream != nil {
 		s.endStream()

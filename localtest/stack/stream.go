@@ -24,18 +24,17 @@ const (
 	batchSize = 100
 	lanes     = 4
 
-	// pollEvery is how often a shard is read, by Lambda too.
+	// pollEvery is how often a shard is read, also by Lambda.
 	pollEvery = 250 * time.Millisecond
 
-	// describeEvery is how often new shards are looked for.
 	describeEvery = 2 * time.Second
 
-	// retryAfter is how long a batch waits after the function has failed on it.
 	retryAfter = 200 * time.Millisecond
 )
 
-// stream is the event source mapping of the table's stream: it invokes the push function for changes that pass the filter, those of
-// a task in their order. A batch that the function fails on is halved and tried again, until it succeeds.
+// stream is the event source mapping of the table's stream. It invokes the push function for the
+// changes that pass the filter, in the order of each task. If the function fails on a batch, the
+// batch is halved and tried again, until the function succeeds.
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
 type stream struct {
@@ -47,7 +46,7 @@ type stream struct {
 	group  sync.WaitGroup
 }
 
-// startStream makes the table have a stream, and reads it until ctx is done.
+// startStream turns on the table's stream, and reads it until ctx is done.
 func startStream(ctx context.Context, endpoint, table string, call func([]byte) error, log io.Writer) (*stream, error) {
 	keys := credentials.NewStaticCredentialsProvider("local", "local", "")
 	client := dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: &endpoint, Credentials: keys})
@@ -104,7 +103,6 @@ func (s *stream) follow(ctx context.Context) {
 	}
 }
 
-// read reads a shard to its end.
 func (s *stream) read(ctx context.Context, shard string) {
 	var at *string // the iterator
 	last := ""     // the last record
@@ -125,7 +123,7 @@ func (s *stream) read(ctx context.Context, shard string) {
 		out, err := s.client.GetRecords(ctx, &dynamodbstreams.GetRecordsInput{ShardIterator: at})
 		if err != nil {
 			if trimmed := (*streams.TrimmedDataAccessException)(nil); errors.As(err, &trimmed) {
-				last = "" // from the oldest that is there: some may come again
+				last = "" // goes back to the oldest record; some may come again
 			} else {
 				s.fail(ctx, "reading the stream", err)
 			}
@@ -155,7 +153,7 @@ func (s *stream) read(ctx context.Context, shard string) {
 	}
 }
 
-// deliver invokes the function for the records of a lane, as many at a time as there are.
+// deliver invokes the function for the records of a lane, in batches of what is there.
 func (s *stream) deliver(ctx context.Context, lane <-chan events.DynamoDBEventRecord) {
 	for {
 		var batch []events.DynamoDBEventRecord
@@ -177,7 +175,6 @@ func (s *stream) deliver(ctx context.Context, lane <-chan events.DynamoDBEventRe
 	}
 }
 
-// invoke invokes the function for a batch until it succeeds.
 func (s *stream) invoke(ctx context.Context, batch []events.DynamoDBEventRecord) {
 	for ctx.Err() == nil {
 		payload, err := json.Marshal(events.DynamoDBEvent{Records: batch})
@@ -202,7 +199,7 @@ func (s *stream) fail(ctx context.Context, what string, err error) {
 	}
 }
 
-// record returns the record as it is in an event.
+// record returns the record as in an event.
 func (s *stream) record(r streams.Record) events.DynamoDBEventRecord {
 	return events.DynamoDBEventRecord{
 		AWSRegion:      aws.ToString(r.AwsRegion),
@@ -222,7 +219,7 @@ func (s *stream) record(r streams.Record) events.DynamoDBEventRecord {
 	}
 }
 
-// attributes converts the kinds that the table has.
+// attributes converts the kinds of values that the table has.
 func attributes(from map[string]streams.AttributeValue) map[string]events.DynamoDBAttributeValue {
 	to := make(map[string]events.DynamoDBAttributeValue, len(from))
 	for name, v := range from {
@@ -241,7 +238,6 @@ func attributes(from map[string]streams.AttributeValue) map[string]events.Dynamo
 // Filter is FilterCriteria in template.yaml.
 const Filter = `{"dynamodb":{"NewImage":{"p":{"N":["1"]}}}}`
 
-// passes reports whether the record passes the filter.
 func passes(r events.DynamoDBEventRecord) bool {
 	var pattern, record any
 	data, err := json.Marshal(r)
@@ -251,7 +247,8 @@ func passes(r events.DynamoDBEventRecord) bool {
 	return matches(pattern, record)
 }
 
-// matches reports whether a value matches a pattern: an object by all its keys, anything else by being in the pattern's list.
+// matches reports whether a value matches a pattern. An object matches by all the pattern's keys;
+// any other value must be in the pattern's list.
 // https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html
 func matches(pattern, value any) bool {
 	switch p := pattern.(type) {
@@ -271,7 +268,7 @@ func matches(pattern, value any) bool {
 	return false
 }
 
-// sleep waits, but not beyond the end of ctx.
+// sleep waits, at most until the end of ctx.
 func sleep(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):

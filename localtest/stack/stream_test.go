@@ -40,7 +40,7 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// TestBatches has a function that fails on all batches with record 3 in it, for a while: every record comes to it in order.
+// TestBatches fails for a while on all batches with record 3: every record comes in order.
 func TestBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()

@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
 )
 
-// TestEmulatedMemory checks that the emulated functions have as much memory as the deployed ones.
 func TestEmulatedMemory(t *testing.T) {
 	tm := deploy.Read(t)
 	for name, memory := range Memory {
@@ -22,12 +22,9 @@ func TestEmulatedMemory(t *testing.T) {
 	}
 }
 
-// TestStreamFilter compares the filter of the emulated stream with that of the deployed one.
 func TestStreamFilter(t *testing.T) {
 	events, err := deploy.Read(t).Properties("PushEventSource", deploy.Parameters{"Auth": "none"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	localtest.Must(t, err)
 	filters := events["FilterCriteria"].(map[string]any)["Filters"].([]any)
 	if len(filters) != 1 || filters[0].(map[string]any)["Pattern"] != Filter {
 		t.Errorf("template.yaml has the filters %v, not %s", filters, Filter)

@@ -4,22 +4,22 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
 )
 
-// Function builds a function of this project as it is deployed, and returns the executable.
+// Function builds a function of this project as it is deployed, and returns its path.
 func Function(tb testing.TB, name string) string {
 	tb.Helper()
 	binary, err := emulator.Build(tb.Context(), "a2alambda/functions/"+name)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	return binary
 }
 
-// New starts a stack for a test, with which it ends, and serves the agent's function URL. What c leaves open it fills in: the executables
-// of agent, worker and sweeper, a table of the test's own in DynamoDB Local, and the test's output as the log.
+// New starts a stack for a test, and serves the agent's function URL. It fills in what c leaves
+// out: the agent, the worker and the sweeper as they are deployed, a new table in DynamoDB Local,
+// and the test's output as the log.
 func New(tb testing.TB, c Config) (s *Stack, url string) {
 	tb.Helper()
 	if c.DynamoDB == "" {
@@ -40,9 +40,7 @@ func New(tb testing.TB, c Config) (s *Stack, url string) {
 		}
 	}
 	s, err := Start(c)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	localtest.Must(tb, err)
 	server := httptest.NewServer(s.Agent)
 	tb.Cleanup(func() {
 		s.Close()

@@ -22,15 +22,15 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Issuer is a server, at this machine, that publishes a discovery document and one key.
+// Issuer is a local server that publishes a discovery document and one key.
 type Issuer struct {
-	URL string // what its tokens have as iss
+	URL string // the iss of its tokens
 
 	tb     testing.TB
 	mu     sync.Mutex // guards what follows
 	key    jose.JSONWebKey
 	alg    jose.SignatureAlgorithm
-	keys   int // so many were there
+	keys   int // how many there have been
 	asked  int
 	broken http.HandlerFunc // answers instead, if it is not nil
 }
@@ -38,20 +38,22 @@ type Issuer struct {
 // NewIssuer returns an issuer with an RS256 key. It ends with the test.
 func NewIssuer(tb testing.TB) *Issuer {
 	i := &Issuer{tb: tb}
-	server := httptest.NewServer(i.handler())
-	tb.Cleanup(server.Close)
-	i.URL = server.URL
-	i.Rotate(jose.RS256)
+	i.begin(httptest.NewServer(i.handler()))
 	return i
 }
 
-// NewTLSIssuer is NewIssuer with an https URL. It returns its certificate, too: a file in PEM, for SSL_CERT_FILE.
+func (i *Issuer) begin(server *httptest.Server) {
+	i.tb.Cleanup(server.Close)
+	i.URL = server.URL
+	i.Rotate(jose.RS256)
+}
+
+// NewTLSIssuer is NewIssuer with an https URL. It also returns the path of the issuer's
+// certificate, in PEM, for SSL_CERT_FILE.
 func NewTLSIssuer(tb testing.TB) (i *Issuer, certificate string) {
 	i = &Issuer{tb: tb}
 	server := httptest.NewTLSServer(i.handler())
-	tb.Cleanup(server.Close)
-	i.URL = server.URL
-	i.Rotate(jose.RS256)
+	i.begin(server)
 	certificate = filepath.Join(tb.TempDir(), "issuer.pem")
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	if err := os.WriteFile(certificate, block, 0o600); err != nil {
@@ -117,22 +119,22 @@ func (i *Issuer) Rotate(alg jose.SignatureAlgorithm) {
 	i.key = jose.JSONWebKey{Key: private, KeyID: fmt.Sprintf("key-%d", i.keys), Algorithm: string(alg), Use: "sig"}
 }
 
-// Break lets h answer all requests to the issuer from now on; nil mends it.
+// Break has h answer all requests to the issuer from now on; nil ends that.
 func (i *Issuer) Break(h http.HandlerFunc) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.broken = h
 }
 
-// Asked returns how many times the keys were fetched.
+// Asked returns how often the keys were fetched.
 func (i *Issuer) Asked() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.asked
 }
 
-// Token returns a token with the claims, signed with the present key. Unless they are among the claims, it has iss, iat
-// and exp, in an hour; a claim that is nil is left out.
+// Token returns a token with the claims, signed with the current key. By default it has iss, iat,
+// and an exp in an hour. A claim that is nil is left out.
 func (i *Issuer) Token(claims map[string]any) string {
 	i.tb.Helper()
 	return i.TokenOfType("JWT", claims)
@@ -145,10 +147,13 @@ func (i *Issuer) TokenOfType(typ any, claims map[string]any) string {
 	all := map[string]any{"iss": i.URL, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}
 	maps.Copy(all, claims)
 	maps.DeleteFunc(all, func(_ string, v any) bool { return v == nil })
-	payload, err := json.Marshal(all)
-	if err != nil {
-		i.tb.Fatal("authtest: token: ", err)
+	check := func(err error) {
+		if err != nil {
+			i.tb.Fatal("authtest: token: ", err)
+		}
 	}
+	payload, err := json.Marshal(all)
+	check(err)
 	i.mu.Lock()
 	key := jose.SigningKey{Algorithm: i.alg, Key: i.key}
 	i.mu.Unlock()
@@ -157,16 +162,10 @@ func (i *Issuer) TokenOfType(typ any, claims map[string]any) string {
 		options = options.WithHeader(jose.HeaderType, typ)
 	}
 	signer, err := jose.NewSigner(key, options)
-	if err != nil {
-		i.tb.Fatal("authtest: token: ", err)
-	}
+	check(err)
 	signed, err := signer.Sign(payload)
-	if err != nil {
-		i.tb.Fatal("authtest: token: ", err)
-	}
+	check(err)
 	token, err := signed.CompactSerialize()
-	if err != nil {
-		i.tb.Fatal("authtest: token: ", err)
-	}
+	check(err)
 	return token
 }

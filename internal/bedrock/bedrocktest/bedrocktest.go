@@ -1,6 +1,7 @@
-// Package bedrocktest imitates Amazon Bedrock's ConverseStream for tests: a server on this machine speaks its encoding,
-// application/vnd.amazon.eventstream (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html), and
-// lets the test say what the model says, and when.
+// Package bedrocktest imitates Amazon Bedrock's ConverseStream for tests. A local server speaks its
+// encoding, application/vnd.amazon.eventstream
+// (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html). The
+// test decides what the model says, and when.
 package bedrocktest
 
 import (
@@ -18,10 +19,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
 )
 
-// patience is how long a test waits for what must come.
+// patience is how long a test waits for an event.
 const patience = 30 * time.Second
 
-// Server takes calls, and leaves the answers to the test.
+// Server takes calls and leaves their answers to the test.
 type Server struct {
 	URL string
 
@@ -29,9 +30,9 @@ type Server struct {
 	calls chan *Call
 }
 
-// Call is a call of a model that waits for its answer. The test ends it with Close, Cut or Refuse.
+// Call is a model call that waits for its answer. The test ends it with Close, Cut or Refuse.
 type Call struct {
-	// Model is the id that the path names.
+	// Model is the id in the path.
 	Model string
 	// Body is the JSON of the request.
 	Body string
@@ -97,7 +98,7 @@ func (s *Server) Next() *Call {
 	}
 }
 
-// Quiet reports an error if there are calls that the test has not asked for.
+// Quiet reports an error if there are calls that the test has not taken.
 func (s *Server) Quiet() {
 	s.tb.Helper()
 	if n := len(s.calls); n > 0 {
@@ -124,7 +125,7 @@ func (c *Call) End(stopReason string) {
 	c.Close()
 }
 
-// Answer is the whole of an answer that comes in these pieces.
+// Answer sends a whole answer in these pieces.
 func (c *Call) Answer(pieces ...string) {
 	c.Begin()
 	for _, p := range pieces {
@@ -144,7 +145,7 @@ func (c *Call) SendPart(event string, payload any) {
 	c.writeFrame(f[:len(f)/2])
 }
 
-// Raise sends an exception, after which the stream has nothing more, and closes the call.
+// Raise sends an exception, the last event of a stream, and closes the call.
 func (c *Call) Raise(exception, message string) {
 	c.writeFrame(frame(c.encoder, "exception", exception, map[string]any{"message": message}))
 	c.Close()
@@ -180,11 +181,10 @@ func (c *Call) write(to func(http.ResponseWriter)) {
 func (c *Call) writeFrame(frame []byte) {
 	c.write(func(w http.ResponseWriter) {
 		w.Header().Set("Content-Type", "application/vnd.amazon.eventstream")
-		_, _ = w.Write(frame) // that the client misses it shows there
+		_, _ = w.Write(frame) // the client notices a failure
 	})
 }
 
-// frame returns a message whose type is event or exception.
 func frame(e *eventstream.Encoder, messageType, name string, payload any) []byte {
 	var m eventstream.Message
 	m.Headers.Set(":"+messageType+"-type", eventstream.StringValue(name))

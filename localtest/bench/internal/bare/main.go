@@ -1,4 +1,4 @@
-// Command bare is the least Lambda function in Go: none can be smaller, or start sooner.
+// Command bare is the smallest Lambda function in Go: no other can start sooner.
 package main
 
 import "github.com/aws/aws-lambda-go/lambda"

@@ -10,8 +10,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// limit returns the least that a handler has to do for a stream: it encodes each event, and writes
-// together what has gathered while the write before was under way.
+// limit returns a handler that does the least: it encodes each event, and writes together what has
+// gathered during the write before.
 func limit(x a2asrv.AgentExecutor) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var call struct {

@@ -1,12 +1,12 @@
-// Command function runs all that the benchmark measures in Go, as a Lambda function or, where there
-// is no Lambda, as an HTTP server at the listener that it inherits as file 3: this project's
-// packages, wired as functions/agent and functions/worker do it, the SDK's own server, and a
-// handler that only writes.
+// Command function runs all that the benchmark measures in Go: this project's packages, wired as in
+// functions/agent and functions/worker, the SDK's own server, and a handler that only writes. It is
+// a Lambda function or, outside of Lambda, an HTTP server at the listener that it inherits as file
+// 3.
 //
 // The environment:
 //
 //	MODE                  limit, a2a-go, memory, dynamodb or worker.
-//	STORE_LATENCY         what each call to the log takes longer, such as 5ms. Of memory and dynamodb.
+//	STORE_LATENCY         delay of each call to the log, such as 5ms. Of memory and dynamodb.
 //	TABLE_NAME            as in functions/agent. Of dynamodb and worker.
 //	WORKER_FUNCTION_NAME  as in functions/agent. Of dynamodb and worker.
 package main
@@ -82,8 +82,7 @@ func serve(ctx context.Context) error {
 	}
 }
 
-// start serves a handler for ever: as a Lambda function of the shape that wrap makes, or at a
-// listener.
+// start serves a handler for ever: as a Lambda function that wrap makes, or at a listener.
 func start[Function any](h http.Handler, wrap func(http.Handler) Function) error {
 	if os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" {
 		lambda.Start(wrap(h))
@@ -95,8 +94,8 @@ func start[Function any](h http.Handler, wrap func(http.Handler) Function) error
 	return http.Serve(l, h)
 }
 
-// flushed is lambdaurl.Wrap with a writer that can be flushed, as the SDK's server demands. What is
-// written there goes out at once anyway.
+// flushed is lambdaurl.Wrap with a Flusher, which the SDK's server demands. Each write goes out at
+// once anyway.
 func flushed(h http.Handler) any {
 	return lambdaurl.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(flusher{w}, r) }))
 }
@@ -105,7 +104,7 @@ type flusher struct{ http.ResponseWriter }
 
 func (flusher) Flush() {}
 
-// ours returns the handler of functions/agent. The latency is added to each call to the store.
+// ours returns the handler of functions/agent, with the latency added to each call to the store.
 func ours(c run.Config, pushes push.Store, latency time.Duration) http.Handler {
 	if latency > 0 {
 		c.Store = tasklog.Hooked(c.Store, tasklog.Hooks{Before: func(context.Context, tasklog.Op) error {

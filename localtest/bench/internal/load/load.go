@@ -1,5 +1,4 @@
-// Package load has the agent that every system of the benchmark runs: it says as much, and as fast,
-// as its client orders.
+// Package load has the agent of all systems: its client orders how much it says, and how fast.
 package load
 
 import (
@@ -17,13 +16,12 @@ import (
 
 // Order is what a client wants, as JSON in the text of its message.
 type Order struct {
-	// Events is how many there are to be, two or more: the task is the first, and the completed
-	// status the last.
+	// Events is how many there are, two or more: first the task, last the status "completed".
 	Events int `json:"events"`
-	// EveryMS is the time from one event to the next, in milliseconds. 0 is as fast as it goes.
+	// EveryMS is the time from one event to the next, in milliseconds. 0 is as fast as possible.
 	EveryMS int `json:"everyMs,omitempty"`
 	// Tokens makes the events short chunks of an artifact, and Passage words of Markdown in one.
-	// Else they are working statuses with a text of 100 bytes.
+	// Without them they are working statuses with a text of 100 bytes.
 	Tokens  bool `json:"tokens,omitempty"`
 	Passage bool `json:"passage,omitempty"`
 }
@@ -32,22 +30,22 @@ type Order struct {
 func (o Order) String() string {
 	data, err := json.Marshal(o)
 	if err != nil {
-		panic(err) // it is numbers
+		panic(err) // numbers only
 	}
 	return string(data)
 }
 
 const (
 	textBytes = 100         // of a status
-	stampMark = " made at " // goes before the time at which an event was made, and after its number
+	stampMark = " made at " // after an event's number, and before the time at which it was made
 )
 
-// stamp returns the text of event n, which says when it was made.
+// stamp returns the text of event n, with the time at which it was made.
 func stamp(n int) string {
 	return fmt.Sprint("Event ", n, stampMark, time.Now().UnixNano(), " ")
 }
 
-// Stamp finds in an event's JSON when it was made.
+// Stamp finds in an event's JSON when the event was made.
 func Stamp(event string) (time.Time, bool) {
 	_, rest, found := strings.Cut(event, stampMark)
 	digits, _, end := strings.Cut(rest, " ")
@@ -55,7 +53,7 @@ func Stamp(event string) (time.Time, bool) {
 	return time.Unix(0, ns), found && end && err == nil
 }
 
-// words are what an artifact in Markdown consists of.
+// words are the pieces of an artifact in Markdown.
 var words = strings.SplitAfter("## What came of it\n\nThe **first** run took a second, and the next `one` took half of it, as "+
 	"[was said](https://example.com).\n\n- a point that is made\n- and another, *with* a twist\n\n| run | took |\n|---|--:|\n| first | 1 s |\n"+
 	"| next | 0.5 s |\n\n```go\nfor i := range runs {\n\tmeasure(i)\n}\n```\n\n", " ")
@@ -68,7 +66,7 @@ func (Executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Se
 	return carryOut(ctx, ec, 1)
 }
 
-// Resume implements run.Resumer, for orders of statuses: the last one in the task says its number.
+// Resume implements run.Resumer for orders of statuses. The task's last status has its number.
 func (Executor) Resume(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
 	last := 1
 	if m := ec.StoredTask.Status.Message; m != nil {

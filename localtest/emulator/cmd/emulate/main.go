@@ -1,8 +1,9 @@
-// Command emulate runs a function's executable as Lambda does and serves its function URL, with response streaming, on this machine:
+// Command emulate runs a function's executable as Lambda does, and serves its function URL with
+// response streaming on this machine:
 //
 //	go run ./localtest/emulator/cmd/emulate [flags] ./bootstrap [...]
 //
-// The README of the emulator says more; -h lists the flags. SIGINT and SIGTERM end it, and the function with it.
+// The emulator's README says more; -h lists the flags. SIGINT and SIGTERM end it and the function.
 package main
 
 import (
@@ -98,14 +99,14 @@ func describe(o emulator.Observation) string {
 	return text
 }
 
-// faults are what is done to instances at work. 0 is not done.
+// faults are done to busy instances. 0 means never.
 type faults struct {
 	function                          *emulator.Emulator
 	killAfter, freezeAfter, freezeFor time.Duration
-	over                              sync.Map // by request: of type chan struct{}
+	over                              sync.Map // chan struct{} by request
 }
 
-// observe begins to wait when an invocation does, and ends with it.
+// observe starts the faults' timers when an invocation begins, and stops them at its end.
 func (f *faults) observe(o emulator.Observation) {
 	switch o.Moment {
 	case emulator.Delivered:

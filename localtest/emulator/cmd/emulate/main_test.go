@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// TestReadme runs the commands of the README as they stand there, but for the port and the place of the executable.
+// TestReadme runs the README's commands as they are, except the port and the executable's place.
 func TestReadme(t *testing.T) {
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -37,7 +37,7 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// TestFaults has an instance killed, and one stopped, in the middle of their answers.
+// TestFaults has an instance killed, and one frozen, in the middle of their answers.
 func TestFaults(t *testing.T) {
 	bootstrap := filepath.Join(t.TempDir(), "bootstrap")
 	build := "go build -tags lambda.norpc -o " + bootstrap + " ./localtest/emulator/internal/testfunction\n"
@@ -78,7 +78,8 @@ func get(t *testing.T, url string) (string, error) {
 	return string(body), err
 }
 
-// run runs a script in the root of the repository until the test ends, and returns the function URL that it prints.
+// run runs a script in the repository's root for the test. It returns the function URL in the
+// output.
 func run(t *testing.T, script string) (url string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

@@ -1,5 +1,5 @@
-// Command testfunction is the Lambda function that the emulator's tests run: an HTTP handler whose
-// paths misbehave in all the ways that a function can.
+// Command testfunction is the function that the emulator's tests run: an HTTP handler whose paths
+// fail in all the ways in which a function can.
 package main
 
 import (
@@ -44,7 +44,7 @@ func main() {
 	mux.HandleFunc("/fail", fail)
 	h := functionurl.Handler(mux)
 	lambda.Start(func(ctx context.Context, event json.RawMessage) (any, error) {
-		// What no HTTP handler can do.
+		// These are failures that no HTTP handler can have.
 		switch {
 		case bytes.Contains(event, []byte(`"call":`)):
 			return call(ctx, event)
@@ -67,8 +67,8 @@ func main() {
 	})
 }
 
-// call posts the event to the URL in its "call", as any work of an asynchronous invocation is seen
-// elsewhere, and does as the answer says.
+// call posts the event to the URL in its "call", so that a test sees an asynchronous invocation.
+// Then it does what the answer says.
 func call(ctx context.Context, event json.RawMessage) (any, error) {
 	var in struct{ Call string }
 	if err := json.Unmarshal(event, &in); err != nil {
@@ -84,7 +84,7 @@ func call(ctx context.Context, event json.RawMessage) (any, error) {
 	request.Header.Set("Pid", strconv.Itoa(os.Getpid()))
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		select {} // the deadline has come
+		select {} // until the deadline
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
@@ -99,7 +99,6 @@ func call(ctx context.Context, event json.RawMessage) (any, error) {
 	return json.RawMessage(body), nil
 }
 
-// echo answers with the request.
 func echo(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -109,12 +108,12 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		http.SetCookie(w, &http.Cookie{Name: name, Value: "set"})
 	}
 	w.Header().Set("Content-Type", "text/plain")
-	w.Header().Set("Content-Length", "3") // a lie, which no client sees
+	w.Header().Set("Content-Length", "3") // too long by intent; no client sees it
 	w.WriteHeader(http.StatusTeapot)
 	fmt.Fprintf(w, "%s %s\nhost %s\nheader %q\ncookie %q\nbody %d %q\n", r.Method, r.RequestURI, r.Host, r.Header["X-Header"], r.Header["Cookie"], r.ContentLength, body)
 }
 
-// steps sends "step 0", then each further one when the URL in "gate" has answered, until that
+// steps sends "step 0". It sends each next step when the URL in "gate" has answered, until that
 // answers with a status that is no success.
 func steps(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -143,7 +142,6 @@ func manyEvents(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// big sends n bytes.
 func big(w http.ResponseWriter, r *http.Request) {
 	n, _ := strconv.Atoi(r.FormValue("n"))
 	line := bytes.Repeat([]byte("0123456789abcde\n"), 1<<12)
@@ -152,7 +150,7 @@ func big(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// sum answers with the request body's length and hash.
+// sum answers with the length and hash of the request body.
 func sum(w http.ResponseWriter, r *http.Request) {
 	h := sha256.New()
 	n, err := io.Copy(h, r.Body)
@@ -162,8 +160,7 @@ func sum(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%d %x", n, h.Sum(nil))
 }
 
-// background makes the file named "count" longer for as long as the process runs, and answers when
-// it has begun.
+// background answers, and appends to the file named "count" for as long as the process runs.
 func background(w http.ResponseWriter, r *http.Request) {
 	f, err := os.Create(r.FormValue("count"))
 	if err != nil {
@@ -184,7 +181,7 @@ func background(w http.ResponseWriter, r *http.Request) {
 	<-begun
 }
 
-// fail sends what is in "first" and then does what "how" says.
+// fail sends what is in "first", and then fails as "how" says.
 func fail(w http.ResponseWriter, r *http.Request) {
 	if first := r.FormValue("first"); first != "" {
 		io.WriteString(w, first)

@@ -1,6 +1,6 @@
-// Command talker is the agent's and the worker's function, with an agent that says as much as it is told to: the text of a message is
-// how often it says what, such as "1000 chunks". It says no more than the events of that number, and waits then to be killed or
-// canceled; the run that resumes it completes the task.
+// Command talker is the agent's and the worker's function, with an agent that says as much as a
+// message asks for, such as "1000 chunks". It yields this number of events, and waits until it is
+// killed or canceled. The run that resumes it completes the task.
 package main
 
 import (
@@ -70,7 +70,7 @@ func (talker) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2
 				e = a2a.NewStatusUpdateEvent(ec, a2a.TaskStateWorking, a2a.NewMessageForTask(a2a.MessageRoleAgent, ec, a2a.NewTextPart("")))
 			case "megabytes":
 				e = a2a.NewArtifactUpdateEvent(ec, artifact.Artifact.ID, a2a.NewTextPart(strings.Repeat("<", 1<<20)))
-			case "objects": // ten thousand of them
+			case "objects": // of ten thousand each
 				objects := make([]any, 5000)
 				for i := range objects {
 					objects[i] = map[string]any{"a": map[string]any{}}
@@ -82,7 +82,7 @@ func (talker) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2
 					parts[i] = a2a.NewTextPart("")
 				}
 				e = a2a.NewArtifactUpdateEvent(ec, artifact.Artifact.ID, parts...)
-			case "files": // each of 20 MB
+			case "files": // of 20 MB each
 				e = a2a.NewArtifactEvent(ec, a2a.NewRawPart(make([]byte, 20<<20)))
 			}
 			if !yield(e, nil) {

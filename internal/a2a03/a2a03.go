@@ -1,11 +1,10 @@
 // Package a2a03 speaks A2A 0.3, in its two dialects: [JSONRPC] and [HTTPJSON].
 //
-// In JSON-RPC 0.3 has objects of its own, which are read in read.go and written in json.go.
-// HTTP+JSON has the version's protocol buffers in JSON instead: their requests are read in
-// readproto.go, and the SDK writes the results. All of them are the same tasks and events as in 1.0
-// but for two things. 0.3 knows only objects as data: others are wrapped in one (wrap.go). And it
-// says of an event whether the stream of a message ends with it. Timestamps are those of 1.0: UTC,
-// to the millisecond.
+// In JSON-RPC 0.3 has objects of its own, read in read.go and written in json.go. In HTTP+JSON it
+// has its protocol buffers in JSON: readproto.go reads their requests, and the SDK writes the
+// results. Tasks and events are the same as in 1.0, with two exceptions. In 0.3 data are objects,
+// so other data are wrapped in one (wrap.go). And each event says whether the stream of a message
+// ends with it. Timestamps are the same: UTC, to the millisecond.
 package a2a03
 
 import (
@@ -43,8 +42,8 @@ var JSONRPC = &dialect.Dialect{
 	EventResult: func(stored []byte) ([]byte, error) { return eventResult(stored, encodeEvent) },
 }
 
-// HTTPJSON is 0.3 in HTTP+JSON: that version's protocol buffers in JSON, which are not what its
-// JSON-RPC has. The ids are in the paths, so requests without a body are decoded as those of 1.0.
+// HTTPJSON is 0.3 in HTTP+JSON: that version's protocol buffers in JSON, which differ from its
+// JSON-RPC. Ids are in the paths, so requests without a body decode like 1.0's.
 var HTTPJSON = &dialect.Dialect{
 	Version:           "0.3",
 	Lenient:           true,
@@ -68,7 +67,7 @@ var HTTPJSON = &dialect.Dialect{
 }
 
 // maxProtoBytes is how many bytes of JSON a task may have in an answer over HTTP+JSON: the SDK
-// encodes it several times over, with six bytes for each "<".
+// encodes it several times, with six bytes for each "<".
 const maxProtoBytes = 8 << 20
 
 // protoResult encodes a task, if it is not too long.
@@ -80,7 +79,7 @@ func protoResult[T any](t *a2a.Task, encode func(T) ([]byte, error)) ([]byte, er
 	return encode(any(wrapTask(t)).(T))
 }
 
-// listResult encodes a list. The SDK leaves out what is empty.
+// listResult encodes a list, also its empty fields, which the SDK leaves out.
 func listResult(list *a2a.ListTasksResponse, _ bool) ([]byte, error) {
 	encoded := struct {
 		Tasks         []json.RawMessage `json:"tasks"`
@@ -95,7 +94,7 @@ func listResult(list *a2a.ListTasksResponse, _ bool) ([]byte, error) {
 	return jsonline.Marshal(encoded)
 }
 
-// eventResult encodes an event of the log as clients are shown it.
+// eventResult encodes an event of the log as clients see it.
 func eventResult(stored []byte, encode func(a2a.Event) ([]byte, error)) ([]byte, error) {
 	event, err := tasklog.Decode(stored)
 	if err != nil {
@@ -110,7 +109,7 @@ func eventResult(stored []byte, encode func(a2a.Event) ([]byte, error)) ([]byte,
 func protoEvent(event a2a.Event) ([]byte, error) {
 	data, err := pbjson.ToProtoStreamEvent(wrapEvent(event))
 	if s, ok := event.(*a2a.TaskStatusUpdateEvent); err == nil && ok && tasklog.Final(s.Status.State) && !s.Status.State.Terminal() {
-		// The SDK takes only terminal states for the last.
+		// For the SDK only terminal states are final.
 		data = append(bytes.TrimSuffix(data, []byte("}}")), `,"final":true}}`...)
 	}
 	return data, err
