@@ -110,7 +110,11 @@ func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.Lea
 	if err = l.fence(ctx, s, c.Writer, next.Epoch); errors.Is(err, tasklog.ErrConflict) && !c.Until.IsZero() {
 		// The holder before had not crashed: it has appended since. Or somebody crashed who had doubted its lease. The lease is
 		// given back, to be taken with what is known now.
-		_, _, _ = l.update(ctx, s.Head.ID, skLease, write().set(attrUntil, num(time.Now().Add(-time.Millisecond).UnixMilli())).
+		back := num(time.Now().Add(-time.Millisecond).UnixMilli())
+		if s.Lease.Holder == "" {
+			back = num(0) // to a worker, who is to begin the turn: no holder has crashed
+		}
+		_, _, _ = l.update(ctx, s.Head.ID, skLease, write().set(attrUntil, back).
 			when("? = ? AND ? = ?", attrWriter, str(c.Writer), attrEpoch, num(next.Epoch)))
 	}
 	return err

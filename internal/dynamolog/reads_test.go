@@ -274,3 +274,28 @@ func TestAskedFaults(t *testing.T) {
 		t.Error("a request goes on that nobody waits for")
 	}
 }
+
+// TestGivenBackToWorker has somebody acquire a lease that was left to a worker, and find that the message is in the log: it is left
+// to the worker again, who does not take the turn for one that was cut off.
+func TestGivenBackToWorker(t *testing.T) {
+	client, table := newTable(t)
+	l := dynamolog.New(client, table)
+	h, _, lease := create(t, l)
+	must(t, lease.Append(t.Context(), 2, in(h, a2a.TaskStateInputRequired)))
+	lease.Close(t.Context())
+	left, err := l.Acquire(t.Context(), load(t, l, h.ID), tasklog.Claim{Writer: "leaves"})
+	must(t, err)
+	seen := load(t, l, h.ID)
+	must(t, left.Append(t.Context(), 3, in(h, a2a.TaskStateSubmitted)))
+	left.Close()
+	if _, err = l.Acquire(t.Context(), seen, by("late")); !errors.Is(err, tasklog.ErrConflict) {
+		t.Errorf("acquiring late: %v", err)
+	}
+	s := load(t, l, h.ID)
+	if s.Lease.Holder != "" || s.Busy() || s.Seq != 3 {
+		t.Errorf("the lease is %+v, busy: %t", s.Lease, s.Busy())
+	}
+	worker, err := l.Acquire(t.Context(), s, by("worker"))
+	must(t, err, worker.Append(t.Context(), 4, in(h, a2a.TaskStateCompleted)))
+	worker.Close()
+}

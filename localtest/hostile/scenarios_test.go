@@ -295,9 +295,7 @@ func (s *system) resumed(t *testing.T, task string) {
 			return "the task is not resumed"
 		}
 		_, err = tasklog.NewFollowers(s.log, nil).Follow(t.Context(), tasklog.FollowConfig{ID: a2a.TaskID(task), After: lease.Seq, State: a2a.TaskStateWorking})
-		if err != nil {
-			t.Fatal(err)
-		}
+		localtest.Must(t, err)
 		return ""
 	})
 }
