@@ -287,7 +287,7 @@ func TestGivenBackToWorker(t *testing.T) {
 	must(t, err)
 	seen := load(t, l, h.ID)
 	must(t, left.Append(t.Context(), 3, in(h, a2a.TaskStateSubmitted)))
-	left.Close()
+	left.Close(t.Context())
 	if _, err = l.Acquire(t.Context(), seen, by("late")); !errors.Is(err, tasklog.ErrConflict) {
 		t.Errorf("acquiring late: %v", err)
 	}
@@ -297,5 +297,5 @@ func TestGivenBackToWorker(t *testing.T) {
 	}
 	worker, err := l.Acquire(t.Context(), s, by("worker"))
 	must(t, err, worker.Append(t.Context(), 4, in(h, a2a.TaskStateCompleted)))
-	worker.Close()
+	worker.Close(t.Context())
 }
