@@ -36,8 +36,6 @@ var Needs = slices.Concat(
 		{"WorkerFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putPart"}, ""},
 		{"WorkerFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"WorkerFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
-		// run.Earlier: only some agents read the conversation before a task.
-		{"WorkerFunction", "dynamodb:Query", "table/index/owner", []string{"dynamolog.listQuery"}, ""},
 		{"WorkerFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, ""},
 		{"WorkerFunction", "sqs:SendMessage", "FailedJobs", []string{"Lambda: DeadLetterQueue"}, ""},
 
