@@ -1,7 +1,7 @@
 // Command push is the Lambda function that delivers push notifications. It is fed by the table's
-// stream, and invoked asynchronously with {"taskId":"…","configId":"…","jobs":[…]} for a configuration
-// whose delivery was put off or left, and further ones of that form. An event that comes twice does
-// nothing twice.
+// stream, and invoked asynchronously with {"taskId":"…","configId":"…","jobs":[…]} for a
+// configuration whose delivery was put off or left, and further ones of that form. An event that
+// comes twice does nothing twice.
 //
 // It fails if it can't reach the table, and in an asynchronous invocation if it gives a delivery
 // up: then the event goes to the dead-letter queue.

@@ -104,9 +104,9 @@ func TestThrottled(t *testing.T) {
 	}
 }
 
-// TestThrottledStream has the store be busy for two minutes while a stream is under way. The stream ends
-// early, in the words of a stream that is to be opened again, and not with an error. The client that
-// does so gets the rest, without a gap.
+// TestThrottledStream has the store be busy for two minutes while a stream is under way. The stream
+// ends early, in the words of a stream that is to be opened again, and not with an error. The
+// client that does so gets the rest, without a gap.
 func TestThrottledStream(t *testing.T) {
 	for name, op := range map[string]string{"who runs it": "Lease.Append", "who follows it": "Poll"} {
 		t.Run(name, func(t *testing.T) {

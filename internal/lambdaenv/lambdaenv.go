@@ -137,7 +137,8 @@ func (t *Table) InvokePushes(function string) (func(ctx context.Context, refs ..
 		for _, r := range refs {
 			jobs = append(jobs, Job{TaskID: r.TaskID, ConfigID: r.ID})
 		}
-		// The first is where it is if it is alone: a function of a former version delivers it, at least.
+		// The first is where it is if it is alone: a function of a former version delivers it, at
+		// least.
 		job := jobs[0]
 		job.Jobs = jobs[1:]
 		return send(ctx, job)
@@ -162,8 +163,8 @@ type Job struct {
 	Jobs []Job `json:"jobs,omitempty"`
 }
 
-// Pushes returns the configurations that the push function is to deliver. There are none in an event
-// that is none of its jobs.
+// Pushes returns the configurations that the push function is to deliver. There are none in an
+// event that is none of its jobs.
 func (j Job) Pushes() (refs []push.Ref) {
 	for _, one := range append([]Job{j}, j.Jobs...) {
 		if one.TaskID != "" && one.ConfigID != "" {

@@ -43,7 +43,8 @@ type accountKey struct{}
 // Open returns a context with a new account, which the caller must close.
 func Open(ctx context.Context) (context.Context, *Account) { return OpenUpTo(ctx, math.MaxInt64) }
 
-// OpenUpTo is Open, but the account can't be charged more than that many bytes, for who does much of it at the same time.
+// OpenUpTo is Open, but the account can't be charged more than that many bytes, for who does much
+// of it at the same time.
 func OpenUpTo(ctx context.Context, most int64) (context.Context, *Account) {
 	a := &Account{charged: map[string]int64{}, most: most}
 	return context.WithValue(ctx, accountKey{}, a), a

@@ -17,8 +17,8 @@ type Ref struct {
 const GatherMost = 50
 
 // Gather returns a function that asks for the delivery of one configuration, for callers that are
-// many at a time: those that come while invoke is at work go together into its next call. It returns
-// when invoke has taken the configuration, with the error of that.
+// many at a time: those that come while invoke is at work go together into its next call. It
+// returns when invoke has taken the configuration, with the error of that.
 func Gather(
 	invoke func(ctx context.Context, refs ...Ref) error,
 ) func(ctx context.Context, id a2a.TaskID, config string) error {

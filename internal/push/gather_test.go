@@ -14,8 +14,8 @@ import (
 	"a2alambda/internal/push"
 )
 
-// TestGather has many ask at a time: one goes at once, and the others together, each with the error of
-// what it was in.
+// TestGather has many ask at a time: one goes at once, and the others together, each with the error
+// of what it was in.
 func TestGather(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sizes []int

@@ -56,9 +56,9 @@ type Progress struct {
 
 // Store stores configurations, and how far their delivery has come. It is safe for concurrent use,
 // by several processes where it is stored outside of the process. Reads are strongly consistent,
-// except those of [tasklog.Looks]. An error that is none of this package's means that the store could not be
-// asked; a write that failed with one may still have been done, and can be repeated. Errors may be
-// wrapped.
+// except those of [tasklog.Looks]. An error that is none of this package's means that the store
+// could not be asked; a write that failed with one may still have been done, and can be repeated.
+// Errors may be wrapped.
 type Store interface {
 	// Put stores a configuration of the task with that head, to be delivered after c.After. The
 	// same one again changes nothing, whatever its progress, unless delivery was given up. Another
@@ -79,8 +79,9 @@ type Store interface {
 	// claim recognizable.
 	Claim(ctx context.Context, id a2a.TaskID, config, writer string, until time.Time) (Claim, error)
 
-	// Looks are those at configurations whose claim has ended and was not released, and at those that were released with a
-	// time which has come. One that was postponed can be claimed at once all the same.
+	// Looks are those at configurations whose claim has ended and was not released, and at those
+	// that were released with a time which has come. One that was postponed can be claimed at once
+	// all the same.
 	tasklog.Looks
 }
 

@@ -16,7 +16,8 @@ import (
 // remembered is how far back [Earlier] looks.
 const remembered = 7 * 24 * time.Hour
 
-// maxEarlier is how much JSON the tasks have together that [Earlier] returns, and how many values, which take far more memory.
+// maxEarlier is how much JSON the tasks have together that [Earlier] returns, and how many values,
+// which take far more memory.
 var maxEarlier = tasklog.Size{Bytes: maxEarlierBytes, Values: maxEarlierValues}
 
 const (
@@ -29,9 +30,10 @@ const loadAtOnce = 4
 
 type runKey struct{}
 
-// Earlier returns to an executor, whose context ctx is, the conversation before its task: the last tasks of the same caller,
-// tenant and context, by when they were created, n at most, and of them 16 MB and 100,000 values, the oldest first. Those that
-// go on are not among them, nor those without a change for a week. Where the context began with the task, nothing is read.
+// Earlier returns to an executor, whose context ctx is, the conversation before its task: the last
+// tasks of the same caller, tenant and context, by when they were created, n at most, and of them
+// 16 MB and 100,000 values, the oldest first. Those that go on are not among them, nor those
+// without a change for a week. Where the context began with the task, nothing is read.
 func Earlier(ctx context.Context, n int) ([]*a2a.Task, error) {
 	r, _ := ctx.Value(runKey{}).(*Run)
 	if r == nil || r.turn.Head.Begins && r.turn.Context.StoredTask == nil {
@@ -68,7 +70,8 @@ func recent(t *a2a.Task) bool {
 	return t.Status.Timestamp != nil && time.Since(*t.Status.Timestamp) <= remembered
 }
 
-// loadEnded loads the tasks, at the same time, and returns those that have ended, and not long ago. Those for which there is no memory are left out.
+// loadEnded loads the tasks, at the same time, and returns those that have ended, and not long ago.
+// Those for which there is no memory are left out.
 func loadEnded(ctx context.Context, l tasklog.Log, ids []a2a.TaskID) ([]*a2a.Task, error) {
 	tasks, errs := make([]*a2a.Task, len(ids)), make([]error, len(ids))
 	ctx, account := memory.Open(ctx)

@@ -89,7 +89,8 @@ func TestEarlier(t *testing.T) {
 	})
 }
 
-// TestEarlierBegins checks that an executor whose task begins the context has nothing looked up, before another turn.
+// TestEarlierBegins checks that an executor whose task begins the context has nothing looked up,
+// before another turn.
 func TestEarlierBegins(t *testing.T) {
 	for _, test := range []struct {
 		begins, continued bool

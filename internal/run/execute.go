@@ -17,7 +17,8 @@ import (
 // method is what an executor has for a kind of turn.
 type method = func(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error]
 
-// execute lets the executor work on the turn, up to a final state. Its error says why there is none.
+// execute lets the executor work on the turn, up to a final state. Its error says why there is
+// none.
 func (r *Run) execute(ctx context.Context) error {
 	m := r.runner.Executor.Execute
 	if r.turn.Mode == Resume {
@@ -26,7 +27,8 @@ func (r *Run) execute(ctx context.Context) error {
 	return r.call(ctx, m, r.turn.Context)
 }
 
-// call is drive in a goroutine of its own, which it leaves to itself if the method ignores the end of ctx.
+// call is drive in a goroutine of its own, which it leaves to itself if the method ignores the end
+// of ctx.
 func (r *Run) call(ctx context.Context, m method, ec *a2asrv.ExecutorContext) error {
 	result := make(chan error, 1)
 	ctx = r.callContext(ctx)
@@ -56,7 +58,8 @@ func (r *Run) callContext(ctx context.Context) context.Context {
 	return ctx
 }
 
-// User returns what an executor gets to know of the owner of a task, who may be nobody: the name and, as an attribute, who issued it.
+// User returns what an executor gets to know of the owner of a task, who may be nobody: the name
+// and, as an attribute, who issued it.
 func User(owner string) *a2asrv.User {
 	if owner == "" {
 		return new(a2asrv.User)
@@ -68,7 +71,8 @@ func User(owner string) *a2asrv.User {
 	return a2asrv.NewAuthenticatedUser(name, map[string]any{"issuer": issuer})
 }
 
-// drive puts what a method of the executor yields into the log, up to a final state or the end of ctx.
+// drive puts what a method of the executor yields into the log, up to a final state or the end of
+// ctx.
 func (r *Run) drive(ctx context.Context, m method, ec *a2asrv.ExecutorContext) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -86,12 +90,14 @@ func (r *Run) drive(ctx context.Context, m method, ec *a2asrv.ExecutorContext) (
 	return context.Cause(ctx)
 }
 
-// add puts an event of the executor into the log, unless ctx is done: what an executor says after that is not its task's.
+// add puts an event of the executor into the log, unless ctx is done: what an executor says after
+// that is not its task's.
 func (r *Run) add(ctx context.Context, event a2a.Event) (ended bool, err error) {
 	return r.put(ctx, event, true)
 }
 
-// end puts an event of the run's own into the log, as the last: however full the log is, there is room for it.
+// end puts an event of the run's own into the log, as the last: however full the log is, there is
+// room for it.
 func (r *Run) end(ctx context.Context, event a2a.Event) { _, _ = r.put(ctx, event, false) } // Close tells
 
 func (r *Run) put(ctx context.Context, event a2a.Event, bounded bool) (ended bool, err error) {
@@ -123,8 +129,8 @@ func (r *Run) put(ctx context.Context, event a2a.Event, bounded bool) (ended boo
 	return tasklog.Final(entry.State), nil
 }
 
-// tooMuch returns the error for an event of so many bytes with which the log would be of that size and have so many events, if it may
-// not.
+// tooMuch returns the error for an event of so many bytes with which the log would be of that size
+// and have so many events, if it may not.
 func tooMuch(event int, size tasklog.Size, events int64) error {
 	text := ""
 	switch {
@@ -143,7 +149,8 @@ func tooMuch(event int, size tasklog.Size, events int64) error {
 	return &Failure{Text: text, Err: fmt.Errorf("an event of %d bytes: %s", event, text)}
 }
 
-// Failure is an error of an executor that fails the task with a text for the client. What other errors say is only logged.
+// Failure is an error of an executor that fails the task with a text for the client. What other
+// errors say is only logged.
 type Failure struct {
 	Text string
 	Err  error // the cause, which is logged
@@ -167,7 +174,8 @@ func failed(info a2a.TaskInfoProvider, text string) a2a.Event {
 	return a2a.NewStatusUpdateEvent(info, a2a.TaskStateFailed, a2a.NewMessageForTask(a2a.MessageRoleAgent, info, a2a.NewTextPart(text)))
 }
 
-// cancelTask lets the executor say that the task is canceled, and says it itself if the executor does not.
+// cancelTask lets the executor say that the task is canceled, and says it itself if the executor
+// does not.
 func (r *Run) cancelTask(ctx context.Context) {
 	// The executor is shown the task as it is, so what is pending has to be in the log.
 	if r.appender.Close() != nil {

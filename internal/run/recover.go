@@ -18,17 +18,19 @@ import (
 )
 
 const (
-	// maxCrashes is how many holders in a row may crash without an event before the task fails: what killed them would kill
-	// the next.
+	// maxCrashes is how many holders in a row may crash without an event before the task fails:
+	// what killed them would kill the next.
 	maxCrashes = 5
 
-	// queued is how long a worker that was asked for may take to begin, before it is asked for again.
+	// queued is how long a worker that was asked for may take to begin, before it is asked for
+	// again.
 	queued = 10 * time.Second
 )
 
-// Resume runs a task that nobody runs: one that was left to a worker, or one whose run was cut off. It returns nil if there
-// is nothing to run: because the task has ended or does not exist, because somebody runs it, or because its executor cannot
-// resume or has crashed time and again, in which cases the task fails.
+// Resume runs a task that nobody runs: one that was left to a worker, or one whose run was cut off.
+// It returns nil if there is nothing to run: because the task has ended or does not exist, because
+// somebody runs it, or because its executor cannot resume or has crashed time and again, in which
+// cases the task fails.
 func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
 	usage := new(telemetry.Usage)
 	ctx = telemetry.With(ctx, usage)
@@ -49,8 +51,8 @@ func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
 }
 
 const (
-	// A worker that a busy store refuses tries again for busyFor, each busyPause, or half as long again: whoever asked for it
-	// asks again much later.
+	// A worker that a busy store refuses tries again for busyFor, each busyPause, or half as long
+	// again: whoever asked for it asks again much later.
 	busyFor   = time.Minute
 	busyPause = 700 * time.Millisecond
 )
@@ -90,8 +92,8 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 	return r.Start(ctx, t, Nobody), nil
 }
 
-// Work is what a worker does: it resumes the task, if there is something to run, and waits for the end. It is no error if
-// somebody else has taken the task over meanwhile.
+// Work is what a worker does: it resumes the task, if there is something to run, and waits for the
+// end. It is no error if somebody else has taken the task over meanwhile.
 func (r *Runner) Work(ctx context.Context, id a2a.TaskID) error {
 	run, err := r.Resume(ctx, id)
 	if err != nil || run == nil {
@@ -103,8 +105,8 @@ func (r *Runner) Work(ctx context.Context, id a2a.TaskID) error {
 	return nil
 }
 
-// Recover does what is due for a task that somebody reads: if it is orphaned, it asks for a worker, unless the task was left
-// to one just now.
+// Recover does what is due for a task that somebody reads: if it is orphaned, it asks for a worker,
+// unless the task was left to one just now.
 func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
 	if tasklog.Final(s.Task.Status.State) || s.Busy() || s.Lease.Holder == "" && justNow(s.Task.Status.Timestamp) {
 		return nil
@@ -129,16 +131,17 @@ const (
 	// maxAsked is how many workers a sweep asks for at most. Tasks beyond it stay due.
 	maxAsked = 2000
 
-	// sweepLoads is how much memory a task may take that the sweeper loads itself: as many as it looks at at the same time
-	// have to have room in its function.
+	// sweepLoads is how much memory a task may take that the sweeper loads itself: as many as it
+	// looks at at the same time have to have room in its function.
 	sweepLoads = 4 << 20
 
-	// gone is when a task is to be looked at again that has expired: the table has deleted it by then.
+	// gone is when a task is to be looked at again that has expired: the table has deleted it by
+	// then.
 	gone = 30 * 24 * time.Hour
 )
 
-// Sweep has a worker see to the tasks that are unfinished by the index, and that nobody runs. Those that have ended, and of
-// whose end the index was not told, it settles. See [sweep.Run].
+// Sweep has a worker see to the tasks that are unfinished by the index, and that nobody runs. Those
+// that have ended, and of whose end the index was not told, it settles. See [sweep.Run].
 func (r *Runner) Sweep(ctx context.Context) (sweep.Report, error) {
 	return sweep.Run(ctx, r.Store, maxAsked, r.look)
 }
@@ -174,7 +177,8 @@ func (r *Runner) look(ctx context.Context, round *sweep.Sweep, l tasklog.Look) e
 	return round.Ask(ctx, l, sweep.Next(lease.Asked), func(ctx context.Context) error { return r.Invoke(ctx, l.ID) })
 }
 
-// Cancel cancels a task that nobody runs, and returns it. It returns [tasklog.ErrConflict] if s is no longer how the task is.
+// Cancel cancels a task that nobody runs, and returns it. It returns [tasklog.ErrConflict] if s is
+// no longer how the task is.
 func (r *Runner) Cancel(ctx context.Context, s *tasklog.Snapshot) (*a2a.Task, error) {
 	t, err := r.takeOver(ctx, s, Cancel)
 	if err != nil {
@@ -206,8 +210,8 @@ func (r *Runner) interrupted(ctx context.Context, t Turn) (err error) {
 	return errors.Join(a.Add(tasklog.NewEntry(event, data)), a.Close())
 }
 
-// takeOver acquires the lease of a task that nobody runs. It returns [tasklog.ErrConflict] if somebody else has acquired it,
-// or the task has moved on.
+// takeOver acquires the lease of a task that nobody runs. It returns [tasklog.ErrConflict] if
+// somebody else has acquired it, or the task has moved on.
 func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot, mode Mode) (Turn, error) {
 	until := time.Now().Add(LeaseTime)
 	claim := tasklog.Claim{Writer: a2a.NewMessageID(), Until: until, Request: s.Last}

@@ -1,10 +1,12 @@
-// Package run runs an executor for one turn of a task, within one invocation, and writes what it says to the task's log.
+// Package run runs an executor for one turn of a task, within one invocation, and writes what it
+// says to the task's log.
 //
 // # Turns and runs
 //
-// A message that was accepted is in the log, and begins a turn. [Runner.Start] runs it: the executor yields events, which
-// are checked and given to an appender, and the appender puts them into the log before anybody sees them. The run ends with
-// its turn, which is when the task reaches a final state, or before it:
+// A message that was accepted is in the log, and begins a turn. [Runner.Start] runs it: the
+// executor yields events, which are checked and given to an appender, and the appender puts them
+// into the log before anybody sees them. The run ends with its turn, which is when the task reaches
+// a final state, or before it:
 //
 //   - The invocation is about to end, and the executor can resume ([Resumer]): the run hands over. It releases its lease,
 //     and asks for a worker. An executor that cannot resume has its task failed, in words that say why.
@@ -16,16 +18,17 @@
 //
 // # The lease
 //
-// A run may append only while it holds the task's lease, which lasts for 15 s and is renewed every 5. By its own clock it
-// gives up 3 s early: an instance that Lambda has frozen wakes up believing that no time has passed, and the clock is the
-// first to say otherwise. Its store is the last: after a takeover there is a fence where its next event would go.
-// Three times a second the holder asks what is asked of it, since nothing else reaches an invocation that is under way.
+// A run may append only while it holds the task's lease, which lasts for 15 s and is renewed every
+// 5. By its own clock it gives up 3 s early: an instance that Lambda has frozen wakes up believing
+// that no time has passed, and the clock is the first to say otherwise. Its store is the last:
+// after a takeover there is a fence where its next event would go. Three times a second the holder
+// asks what is asked of it, since nothing else reaches an invocation that is under way.
 //
 // # Files
 //
-// run.go has the life of a run, lease.go its lease, running.go the runs of a process, execute.go the calls of the
-// executor, event.go what an executor may say, recover.go what becomes of tasks that nobody runs, earlier.go the
-// conversation before a task, and observe.go its log line.
+// run.go has the life of a run, lease.go its lease, running.go the runs of a process, execute.go
+// the calls of the executor, event.go what an executor may say, recover.go what becomes of tasks
+// that nobody runs, earlier.go the conversation before a task, and observe.go its log line.
 //
 // Nothing of a run outlives [Run.Wait]: after the answer, Lambda freezes the instance.
 package run
@@ -49,15 +52,17 @@ const (
 	// gatherGap is the least time between two appends of a run whose events nobody waits for.
 	gatherGap = time.Second
 
-	// reserve is how long before its deadline an invocation stops the executor: enough to put the outcome into the log, and to
-	// hand the task over.
+	// reserve is how long before its deadline an invocation stops the executor: enough to put the
+	// outcome into the log, and to hand the task over.
 	reserve = 5 * time.Second
 
-	// grace is how long an executor may take to notice that its context is done. Then it is left to itself.
+	// grace is how long an executor may take to notice that its context is done. Then it is left to
+	// itself.
 	grace = 2 * time.Second
 )
 
-// What a client is told when a run ends without the executor having said how. The causes are logged.
+// What a client is told when a run ends without the executor having said how. The causes are
+// logged.
 const (
 	textFailed      = "The agent failed to process this message."
 	textUnfinished  = "The agent stopped before the task was finished."
@@ -72,24 +77,27 @@ var (
 	errSuperseded = errors.New("the lease is lost")
 )
 
-// Resumer is an executor that can go on with a task in the middle of a turn, after the run that began it was cut off: by the
-// death of its instance, or by the end of its invocation.
+// Resumer is an executor that can go on with a task in the middle of a turn, after the run that
+// began it was cut off: by the death of its instance, or by the end of its invocation.
 type Resumer interface {
 	a2asrv.AgentExecutor
 
-	// Resume is Execute for a task some of whose events are in the log: ec.StoredTask is the task as of the last.
+	// Resume is Execute for a task some of whose events are in the log: ec.StoredTask is the task
+	// as of the last.
 	Resume(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error]
 }
 
-// Config is what a runner needs. All fields are required, but that a runner which only sweeps needs no executor.
+// Config is what a runner needs. All fields are required, but that a runner which only sweeps needs
+// no executor.
 type Config struct {
 	Store    tasklog.Store
 	Executor a2asrv.AgentExecutor
-	// Gap is the least time between two appends, but for a short burst. See [tasklog.AppenderConfig].
+	// Gap is the least time between two appends, but for a short burst. See
+	// [tasklog.AppenderConfig].
 	Gap    time.Duration
 	Logger *slog.Logger
-	// Invoke asks for another invocation that calls [Runner.Work] for the task. It may be lost: then the sweeper asks
-	// again.
+	// Invoke asks for another invocation that calls [Runner.Work] for the task. It may be lost:
+	// then the sweeper asks again.
 	Invoke func(context.Context, a2a.TaskID) error
 }
 
@@ -159,8 +167,8 @@ const (
 
 // Run is a running turn.
 type Run struct {
-	// Tap shows the events of the turn as they are in the log. It is nil if there is no [Reader]. It does not end with the
-	// run: its reader may go on with it.
+	// Tap shows the events of the turn as they are in the log. It is nil if there is no [Reader].
+	// It does not end with the run: its reader may go on with it.
 	Tap *tasklog.Tap
 
 	runner   *Runner
@@ -186,8 +194,8 @@ type Run struct {
 	err  error // set before done is closed
 }
 
-// Start starts the turn. It goes on when ctx is cancelled, since the client of a run may go away, but not beyond ctx's
-// deadline. The caller must call [Run.Wait].
+// Start starts the turn. It goes on when ctx is cancelled, since the client of a run may go away,
+// but not beyond ctx's deadline. The caller must call [Run.Wait].
 func (r *Runner) Start(ctx context.Context, t Turn, a Audience) *Run {
 	run := r.newRun(t)
 	switch {
@@ -214,14 +222,15 @@ func (r *Runner) newRun(t Turn) *Run {
 	return run
 }
 
-// Wait waits for the end of the run. It returns an error if the log could not be written to the end: then the task is as the
-// log has it.
+// Wait waits for the end of the run. It returns an error if the log could not be written to the
+// end: then the task is as the log has it.
 func (r *Run) Wait() error {
 	<-r.done
 	return r.err
 }
 
-// Over reports whether the run has brought its turn to an end; else the turn goes on elsewhere. The run must have ended.
+// Over reports whether the run has brought its turn to an end; else the turn goes on elsewhere. The
+// run must have ended.
 func (r *Run) Over() bool {
 	<-r.done
 	return r.err == nil && tasklog.Final(r.reached())

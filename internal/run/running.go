@@ -45,8 +45,8 @@ func (r *running) of(id a2a.TaskID) []*Run {
 	return slices.Collect(maps.Keys(r.runs[id]))
 }
 
-// RequestCancel asks whoever runs the task to cancel it. A run in this process looks at once what is asked of it; another one
-// learns of it when it asks the next time.
+// RequestCancel asks whoever runs the task to cancel it. A run in this process looks at once what
+// is asked of it; another one learns of it when it asks the next time.
 func (r *Runner) RequestCancel(ctx context.Context, h tasklog.Head) error {
 	if err := r.Store.RequestCancel(ctx, h); err != nil {
 		return err

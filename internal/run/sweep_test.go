@@ -61,8 +61,9 @@ func (a *asking) round(t *testing.T) (sweep.Report, error) {
 	return report, err
 }
 
-// TestSweepAsksLessAndLess has no worker come for a thousand tasks: of ten sweeps, each a minute after the other, some ask for
-// it, and not all for all at the same time. Later they are asked for each quarter of an hour.
+// TestSweepAsksLessAndLess has no worker come for a thousand tasks: of ten sweeps, each a minute
+// after the other, some ask for it, and not all for all at the same time. Later they are asked for
+// each quarter of an hour.
 func TestSweepAsksLessAndLess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -114,7 +115,8 @@ func TestSweepAsksLessAndLess(t *testing.T) {
 	})
 }
 
-// TestSweepAsksForSoMany has more tasks wait for workers than a sweep may ask for: what is left is asked for by the next ones.
+// TestSweepAsksForSoMany has more tasks wait for workers than a sweep may ask for: what is left is
+// asked for by the next ones.
 func TestSweepAsksForSoMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -135,8 +137,9 @@ func TestSweepAsksForSoMany(t *testing.T) {
 	})
 }
 
-// TestSweepGoesOn has sweeps be short of time: each ends before its deadline, and goes on where the last one stopped, so that
-// all are looked at, the youngest included, and none twice before all others were.
+// TestSweepGoesOn has sweeps be short of time: each ends before its deadline, and goes on where the
+// last one stopped, so that all are looked at, the youngest included, and none twice before all
+// others were.
 func TestSweepGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -174,7 +177,8 @@ func TestSweepGoesOn(t *testing.T) {
 	})
 }
 
-// TestSweepTwice has two sweepers at once: each task is asked for once, and what they store about where they stopped does no harm.
+// TestSweepTwice has two sweepers at once: each task is asked for once, and what they store about
+// where they stopped does no harm.
 func TestSweepTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -208,7 +212,8 @@ func TestSweepTwice(t *testing.T) {
 	})
 }
 
-// TestSweepInvokeFails has nobody to ask, at once or after a long time: the sweep sees to all else, and ends in time.
+// TestSweepInvokeFails has nobody to ask, at once or after a long time: the sweep sees to all else,
+// and ends in time.
 func TestSweepInvokeFails(t *testing.T) {
 	for name, invoke := range map[string]func(context.Context, a2a.TaskID) error{
 		"fails": func(context.Context, a2a.TaskID) error { return errThrottled },
@@ -245,8 +250,8 @@ func TestSweepInvokeFails(t *testing.T) {
 	}
 }
 
-// TestSweepHealthy has tasks that run, that wait for a time far away, and one that has expired: nobody is asked for, and what
-// is not due is not looked at.
+// TestSweepHealthy has tasks that run, that wait for a time far away, and one that has expired:
+// nobody is asked for, and what is not due is not looked at.
 func TestSweepHealthy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)

@@ -37,14 +37,16 @@ type request struct {
 	claim   tasklog.Claim
 }
 
-// begun is a turn that a message has begun. If its request leaves it to a worker, nobody has its lease.
+// begun is a turn that a message has begun. If its request leaves it to a worker, nobody has its
+// lease.
 type begun struct {
 	turn  run.Turn
 	event tasklog.Event // the message's
 }
 
-// accept puts the message into the log: as a new task, or as the next turn of one that waits for it. It returns either what
-// has begun, or, if the same message had been accepted before, the task that it joins.
+// accept puts the message into the log: as a new task, or as the next turn of one that waits for
+// it. It returns either what has begun, or, if the same message had been accepted before, the task
+// that it joins.
 func (s *Server) accept(
 	ctx context.Context, c Caller, req *a2a.SendMessageRequest, forWorker bool,
 ) (*begun, *tasklog.Snapshot, error) {
@@ -106,7 +108,8 @@ func (s *Server) request(c Caller, req *a2a.SendMessageRequest, forWorker bool) 
 	return r, nil
 }
 
-// checkRoom returns an error if the task, which is the caller's, has no room for the request's configuration.
+// checkRoom returns an error if the task, which is the caller's, has no room for the request's
+// configuration.
 func (r *request) checkRoom(ctx context.Context, h tasklog.Head) error {
 	if r.config == nil {
 		return nil
@@ -114,7 +117,8 @@ func (r *request) checkRoom(ctx context.Context, h tasklog.Head) error {
 	return r.Server.checkRoom(ctx, r.caller, h, r.config)
 }
 
-// begin returns the turn whose first event is in the log, under the lease. The fold is over the log with it.
+// begin returns the turn whose first event is in the log, under the lease. The fold is over the log
+// with it.
 func (r *request) begin(
 	h tasklog.Head, lease tasklog.Lease, fold *tasklog.Fold, size tasklog.Size, event tasklog.Event, stored *a2a.Task,
 ) *begun {
@@ -126,9 +130,9 @@ func (r *request) begin(
 	}, event}
 }
 
-// leave leaves a turn that has not begun, or may have been accepted, to a worker: else nobody could have the task before the
-// writer's lease ends. If it fails, the sweeper finds the turn. It returns the task as it was before, or nil if it is not there, or
-// can't be read.
+// leave leaves a turn that has not begun, or may have been accepted, to a worker: else nobody could
+// have the task before the writer's lease ends. If it fails, the sweeper finds the turn. It returns
+// the task as it was before, or nil if it is not there, or can't be read.
 func (s *Server) leave(ctx context.Context, id a2a.TaskID, writer string) *tasklog.Snapshot {
 	ctx = context.WithoutCancel(ctx)
 	snapshot, err := s.Store.Load(ctx, id)
@@ -143,9 +147,10 @@ func (s *Server) leave(ctx context.Context, id a2a.TaskID, writer string) *taskl
 	return snapshot
 }
 
-// create begins a task with the message. The id of the task follows from the message, so that a retry comes to the same task: from
-// its id and its context, and from what it says. Whoever reuses an id for another message, be it a client that always sends
-// the same or somebody else, gets another task.
+// create begins a task with the message. The id of the task follows from the message, so that a
+// retry comes to the same task: from its id and its context, and from what it says. Whoever reuses
+// an id for another message, be it a client that always sends the same or somebody else, gets
+// another task.
 func (r *request) create(ctx context.Context) (*begun, *tasklog.Snapshot, error) {
 	m := r.message
 	parts, err := tasklog.EncodeParts(m.Parts)
@@ -185,10 +190,12 @@ func (r *request) create(ctx context.Context) (*begun, *tasklog.Snapshot, error)
 	}
 }
 
-// latest returns the first of the tasks with these ids, from a generation on that exists, that can be joined, or the first
-// generation that is free. It gallops, because a client that always sends the same message id may have had thousands.
+// latest returns the first of the tasks with these ids, from a generation on that exists, that can
+// be joined, or the first generation that is free. It gallops, because a client that always sends
+// the same message id may have had thousands.
 func (s *Server) latest(ctx context.Context, from int, id func(int) a2a.TaskID) (int, *tasklog.Snapshot, error) {
-	// look returns the task of a generation if it can be joined, and whether it is over. If neither, the generation is free.
+	// look returns the task of a generation if it can be joined, and whether it is over. If
+	// neither, the generation is free.
 	look := func(generation int) (joinable *tasklog.Snapshot, over bool, err error) {
 		snapshot, err := s.Store.Load(ctx, id(generation))
 		if errors.Is(err, tasklog.ErrNotFound) {

@@ -10,12 +10,14 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// cancelWithin is how long a cancellation may take. Twice the time of a lease: a holder that has died is noticed in that time.
+// cancelWithin is how long a cancellation may take. Twice the time of a lease: a holder that has
+// died is noticed in that time.
 const cancelWithin = 30 * time.Second
 
-// CancelTask implements specification 3.1.5. Whoever runs the task, in whatever instance, is interrupted; a task that nobody runs
-// is canceled here. It answers with the canceled task, or with [a2a.ErrTaskNotCancelable] if the task has ended before; after
-// half a minute with the task as it is then.
+// CancelTask implements specification 3.1.5. Whoever runs the task, in whatever instance, is
+// interrupted; a task that nobody runs is canceled here. It answers with the canceled task, or with
+// [a2a.ErrTaskNotCancelable] if the task has ended before; after half a minute with the task as it
+// is then.
 func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRequest) (*a2a.Task, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
@@ -52,8 +54,8 @@ func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRe
 	}
 }
 
-// interrupt asks whoever runs the task to cancel it, and waits until the task has reached a final state, or has got another
-// holder or none.
+// interrupt asks whoever runs the task to cancel it, and waits until the task has reached a final
+// state, or has got another holder or none.
 func (s *Server) interrupt(ctx context.Context, snapshot *tasklog.Snapshot) error {
 	if err := s.Runner.RequestCancel(ctx, snapshot.Head); err != nil {
 		return err

@@ -11,17 +11,20 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// A message to a task is accepted in two steps: its sender acquires the lease, and puts the message into the log. Of those
-// that send at the same time one wins, and the others look again at what has won: if it is their message, they join it.
+// A message to a task is accepted in two steps: its sender acquires the lease, and puts the message
+// into the log. Of those that send at the same time one wins, and the others look again at what has
+// won: if it is their message, they join it.
 const (
 	// raceTime is how long a sender looks again.
 	raceTime = 10 * time.Second
 
-	// doubtAfter is how long a sender may stand between the two steps, which take some milliseconds, before others take its
-	// turn: an instance may have died there. One that was only slow is refused, and looks again.
+	// doubtAfter is how long a sender may stand between the two steps, which take some
+	// milliseconds, before others take its turn: an instance may have died there. One that was only
+	// slow is refused, and looks again.
 	doubtAfter = time.Second
 
-	// lookAgain is the first pause between two looks. Each is twice as long as the one before, up to lookAgainMost.
+	// lookAgain is the first pause between two looks. Each is twice as long as the one before, up
+	// to lookAgainMost.
 	lookAgain     = 20 * time.Millisecond
 	lookAgainMost = 250 * time.Millisecond
 )
@@ -66,7 +69,8 @@ func (r *request) continueTask(ctx context.Context) (*begun, *tasklog.Snapshot, 
 	return nil, nil, errRunning
 }
 
-// look reports whether the message is in the log already. If not, the error says why the task can't take it.
+// look reports whether the message is in the log already. If not, the error says why the task can't
+// take it.
 func (r *request) look(ctx context.Context, snapshot *tasklog.Snapshot) (joins bool, err error) {
 	m, task := r.message, snapshot.Task
 	if m.ContextID == "" {
@@ -91,11 +95,13 @@ func (r *request) look(ctx context.Context, snapshot *tasklog.Snapshot) (joins b
 	return false, checkMessages(snapshot, m)
 }
 
-// beginNext acquires the lease, and puts the message into the log. It returns nil if somebody else was faster.
+// beginNext acquires the lease, and puts the message into the log. It returns nil if somebody else
+// was faster.
 func (r *request) beginNext(ctx context.Context, snapshot *tasklog.Snapshot) (*begun, error) {
 	// A client that goes away, and sends the message again elsewhere, leaves nothing halfway.
 	ctx = context.WithoutCancel(ctx)
-	// The message goes into the log as the status that it brings about. Whoever puts it there has the turn.
+	// The message goes into the log as the status that it brings about. Whoever puts it there has
+	// the turn.
 	event := a2a.NewStatusUpdateEvent(snapshot.Task, a2a.TaskStateSubmitted, r.message)
 	data, err := tasklog.Encode(event)
 	if err != nil {
@@ -114,7 +120,8 @@ func (r *request) beginNext(ctx context.Context, snapshot *tasklog.Snapshot) (*b
 		return nil, err
 	}
 	fold := tasklog.NewFold(snapshot.Task, snapshot.Seq)
-	// An executor sees the task as the SDK's own server would show it: in the state that it left, with the message.
+	// An executor sees the task as the SDK's own server would show it: in the state that it left,
+	// with the message.
 	stored := *snapshot.Task
 	stored.History = append(slices.Clip(stored.History), r.message)
 	return r.begin(snapshot.Head, lease, fold, snapshot.Size.Plus(entry.Size()), tasklog.Event{Seq: seq, JSON: data}, &stored), nil

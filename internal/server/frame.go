@@ -6,14 +6,16 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// maxEcho is how many bytes of history the first frame of a stream has, as JSON, unless the client asks for a number of messages.
-// A client knows what it has just sent, and clients don't read lines of any length: Java's SDK gives up above 64 KB, the
-// JavaScript SDK above 4 MiB. GetTask has the whole history.
+// maxEcho is how many bytes of history the first frame of a stream has, as JSON, unless the client
+// asks for a number of messages. A client knows what it has just sent, and clients don't read lines
+// of any length: Java's SDK gives up above 64 KB, the JavaScript SDK above 4 MiB. GetTask has the
+// whole history.
 const maxEcho = 32 << 10
 
 const maxFrameBytes = 8 << 20
 
-// maxFrame is how much JSON the task in the first frame of a stream has, and how many values. A longer one is cut: see [tasklog.Cut].
+// maxFrame is how much JSON the task in the first frame of a stream has, and how many values. A
+// longer one is cut: see [tasklog.Cut].
 var maxFrame = tasklog.Size{Bytes: maxFrameBytes, Values: tasklog.MaxValues}
 
 // frame returns the task as the first frame of a stream.
@@ -61,8 +63,8 @@ func trimEcho(t *a2a.Task) error {
 	return nil
 }
 
-// encodedSize returns the length of the message's JSON, or a number greater than most if it is longer. What is obviously longer is
-// not encoded.
+// encodedSize returns the length of the message's JSON, or a number greater than most if it is
+// longer. What is obviously longer is not encoded.
 func encodedSize(m *a2a.Message, most int) (int, error) {
 	n := 0
 	for _, p := range m.Parts {

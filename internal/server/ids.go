@@ -15,14 +15,16 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// keyed makes what follows from what callers say, and is shown to callers: ids, and the seals of page tokens. It is the
-// deployment's secret. Without it nobody finds out by trying whose an id is, or which text it comes from.
+// keyed makes what follows from what callers say, and is shown to callers: ids, and the seals of
+// page tokens. It is the deployment's secret. Without it nobody finds out by trying whose an id is,
+// or which text it comes from.
 type keyed []byte
 
 // keyed returns the deployment's secret.
 func (s *Server) keyed(ctx context.Context) (keyed, error) { return s.Store.Secret(ctx) }
 
-// mac returns HMAC-SHA-256 (RFC 2104) of the strings, for one use. Where one ends and the next begins makes a difference.
+// mac returns HMAC-SHA-256 (RFC 2104) of the strings, for one use. Where one ends and the next
+// begins makes a difference.
 func (k keyed) mac(use string, of ...string) []byte {
 	h := hmac.New(sha256.New, k)
 	for _, s := range append([]string{use}, of...) {
@@ -32,8 +34,8 @@ func (k keyed) mac(use string, of ...string) []byte {
 	return h.Sum(nil)
 }
 
-// id returns an id, in the form of a UUID, that follows from the scope and the strings. Its first 32 bits follow from the scope
-// alone.
+// id returns an id, in the form of a UUID, that follows from the scope and the strings. Its first
+// 32 bits follow from the scope alone.
 func (k keyed) id(scope tasklog.Scope, from ...string) string {
 	id := uuid.UUID(k.mac("id", append([]string{scope.Owner, scope.Tenant}, from...)...)[:16])
 	copy(id[:], k.prefix(scope))
@@ -41,8 +43,8 @@ func (k keyed) id(scope tasklog.Scope, from ...string) string {
 	return id.String()
 }
 
-// prefix returns how the ids of a scope begin: enough that a strange id is told from one's own before anything is read, though no
-// proof. Who has loaded a task compares its scope.
+// prefix returns how the ids of a scope begin: enough that a strange id is told from one's own
+// before anything is read, though no proof. Who has loaded a task compares its scope.
 func (k keyed) prefix(scope tasklog.Scope) []byte {
 	const scopeBytes = 4
 	return k.mac("scope", scope.Owner, scope.Tenant)[:scopeBytes]

@@ -23,15 +23,17 @@ const (
 	defaultPage = 50
 	maxPage     = 100
 
-	// looksPerPage is how often a page looks for tasks, if those that were found are not as the index has them.
+	// looksPerPage is how often a page looks for tasks, if those that were found are not as the
+	// index has them.
 	looksPerPage = 2
 
-	// loadAtOnce is how many tasks of a page are loaded at the same time, each of which is in memory as a whole until it is trimmed.
+	// loadAtOnce is how many tasks of a page are loaded at the same time, each of which is in
+	// memory as a whole until it is trimmed.
 	loadAtOnce = 8
 )
 
-// maxPageSize is how much JSON the tasks on a page have, and how many values. A page that is full ends early. A task that is longer by
-// itself is cut: see [tasklog.Cut].
+// maxPageSize is how much JSON the tasks on a page have, and how many values. A page that is full
+// ends early. A task that is longer by itself is cut: see [tasklog.Cut].
 var maxPageSize = tasklog.Size{Bytes: maxPageBytes, Values: maxPageValues}
 
 const (
@@ -39,7 +41,8 @@ const (
 	maxPageValues = 100_000
 )
 
-// page is what a page token says. It belongs to the list that it comes from, and shows nothing that is not the caller's.
+// page is what a page token says. It belongs to the list that it comes from, and shows nothing that
+// is not the caller's.
 type page struct {
 	Time  int64      `json:"t"` // of the last task looked at, in milliseconds since 1970
 	ID    a2a.TaskID `json:"i"` // of the last task looked at
@@ -47,12 +50,14 @@ type page struct {
 	Seal  []byte     `json:"s"` // see keyed.seal
 }
 
-// ListTasks implements specification 3.1.4. The tasks are in the order in which they reached their states; those on a page by the
-// times that they show. Each task is shown once at most; one that changes meanwhile is at the beginning of the list, where the
-// next reader finds it. TotalSize is counted for the first page, and stays.
+// ListTasks implements specification 3.1.4. The tasks are in the order in which they reached their
+// states; those on a page by the times that they show. Each task is shown once at most; one that
+// changes meanwhile is at the beginning of the list, where the next reader finds it. TotalSize is
+// counted for the first page, and stays.
 //
-// What a page reads is bounded, whatever the filter: see [tasklog.Index]. So it may have fewer tasks than were asked for, or none,
-// and a token; and TotalSize is of the newest tasks alone, if there are too many to look at.
+// What a page reads is bounded, whatever the filter: see [tasklog.Index]. So it may have fewer
+// tasks than were asked for, or none, and a token; and TotalSize is of the newest tasks alone, if
+// there are too many to look at.
 func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequest) (*a2a.ListTasksResponse, error) {
 	size := cmp.Or(req.PageSize, defaultPage) // who asks for none is refused where the request is decoded
 	switch {
@@ -122,8 +127,8 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 	return list, nil
 }
 
-// alive returns the filter without the tasks that have expired for certain, which the index keeps for some time: none lives longer
-// than since the status that is older than that.
+// alive returns the filter without the tasks that have expired for certain, which the index keeps
+// for some time: none lives longer than since the status that is older than that.
 func (s *Server) alive(f tasklog.Filter) tasklog.Filter {
 	if begin := time.Now().Add(-s.Retention); f.Since.Before(begin) {
 		f.Since = begin
@@ -137,8 +142,9 @@ var states = []a2a.TaskState{
 	a2a.TaskStateCanceled, a2a.TaskStateInputRequired, a2a.TaskStateRejected, a2a.TaskStateAuthRequired,
 }
 
-// loadAll returns of each of the tasks what the request asks for, or nil if it does not match the filter; and only of the first of them
-// if there is no room for more on a page of which so much is used.
+// loadAll returns of each of the tasks what the request asks for, or nil if it does not match the
+// filter; and only of the first of them if there is no room for more on a page of which so much is
+// used.
 func (s *Server) loadAll(
 	ctx context.Context, at []tasklog.Position, f tasklog.Filter, req *a2a.ListTasksRequest, used tasklog.Size,
 ) ([]*a2a.Task, error) {
@@ -175,8 +181,8 @@ func (s *Server) loadAll(
 	return group.found, errors.Join(errs...)
 }
 
-// group is what was loaded at the same time for a page. It has no more in hand than there is room for: tasks of few bytes may take a
-// lot of memory.
+// group is what was loaded at the same time for a page. It has no more in hand than there is room
+// for: tasks of few bytes may take a lot of memory.
 type group struct {
 	used tasklog.Size // of the page, by the tasks before
 
@@ -192,7 +198,8 @@ func (g *group) full(i int) bool {
 	return i >= len(g.found)
 }
 
-// add adds the task, and leaves out what there is no room for beside those before it. On a page there is room for one task.
+// add adds the task, and leaves out what there is no room for beside those before it. On a page
+// there is room for one task.
 func (g *group) add(i int, t *a2a.Task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -212,8 +219,8 @@ func (g *group) add(i int, t *a2a.Task) {
 	}
 }
 
-// trimmed returns the task as the request wants it. The rest of it can be forgotten: a page of whole tasks may take more memory than
-// there is.
+// trimmed returns the task as the request wants it. The rest of it can be forgotten: a page of
+// whole tasks may take more memory than there is.
 func trimmed(t *a2a.Task, req *a2a.ListTasksRequest) *a2a.Task {
 	trimHistory(t, req.HistoryLength)
 	t.History = slices.Clone(t.History) // without what was before
@@ -261,7 +268,8 @@ func (k keyed) token(p page, f tasklog.Filter) string {
 	return base64.RawURLEncoding.EncodeToString(data)
 }
 
-// seal returns what only this deployment puts on a page of that list: with another filter, or another page, it is another.
+// seal returns what only this deployment puts on a page of that list: with another filter, or
+// another page, it is another.
 func (k keyed) seal(p page, f tasklog.Filter) []byte {
 	return k.mac("page", strconv.FormatInt(p.Time, 10), string(p.ID), strconv.Itoa(p.Total),
 		f.Scope.Owner, f.Scope.Tenant, f.ContextID, string(f.State), f.Since.UTC().Format(time.RFC3339Nano))[:16]

@@ -21,8 +21,8 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// brief is an agent that works for a second, and asks for input first where it is told "ask". It can't resume: its task fails
-// if its run is cut off.
+// brief is an agent that works for a second, and asks for input first where it is told "ask". It
+// can't resume: its task fails if its run is cut off.
 type brief struct{ asker }
 
 func (brief) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
@@ -38,9 +38,10 @@ func (brief) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[
 	}
 }
 
-// TestOverload has one owner begin more tasks than the keys of its list can take, for half a minute, while a sweeper and
-// workers do what they do: tasks that are streamed, that are left to a worker, and that ask for a second message. Who is refused is told that the store is busy; no task that was accepted fails, and two minutes
-// after the load has ended none is unfinished.
+// TestOverload has one owner begin more tasks than the keys of its list can take, for half a
+// minute, while a sweeper and workers do what they do: tasks that are streamed, that are left to a
+// worker, and that ask for a second message. Who is refused is told that the store is busy; no task
+// that was accepted fails, and two minutes after the load has ended none is unfinished.
 func TestOverload(t *testing.T) {
 	const (
 		rate     = 10.0     // write units a second of a key
@@ -151,8 +152,8 @@ func TestOverload(t *testing.T) {
 	}
 }
 
-// TestJoinsWhereNothingBegins has the store be too busy for new tasks. A message that is sent again joins its task as ever, also
-// one whose task began although it was refused; another is refused.
+// TestJoinsWhereNothingBegins has the store be too busy for new tasks. A message that is sent again
+// joins its task as ever, also one whose task began although it was refused; another is refused.
 func TestJoinsWhereNothingBegins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		full, done := false, false
@@ -188,8 +189,8 @@ func TestJoinsWhereNothingBegins(t *testing.T) {
 	})
 }
 
-// TestGivesUpSoon checks what gives up soon where the store is throttled: all that a client can ask for again, and nothing of a
-// run, which nobody can.
+// TestGivesUpSoon checks what gives up soon where the store is throttled: all that a client can ask
+// for again, and nothing of a run, which nobody can.
 func TestGivesUpSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex

@@ -51,7 +51,8 @@ func (r *recorder) times(id string) int {
 	return len(slices.DeleteFunc(slices.Clone(r.ids), func(seen string) bool { return seen != id }))
 }
 
-// instance returns a server over a store, as an instance of its own has it, whose workers have a store of their own.
+// instance returns a server over a store, as an instance of its own has it, whose workers have a
+// store of their own.
 func instance(s, workers tasklog.Store, x a2asrv.AgentExecutor) *server.Server {
 	c := run.Config{Store: workers, Executor: x, Logger: slog.New(slog.DiscardHandler)}
 	var worker *run.Runner
@@ -98,8 +99,9 @@ func copyOf(req *a2a.SendMessageRequest) *a2a.SendMessageRequest {
 	return &c
 }
 
-// TestTwiceAtOnce has the same message come twice at nearly the same time, to two instances over one store: as a new task, and to a
-// task that waits for it. Both senders get the same task, and the agent gets the message once.
+// TestTwiceAtOnce has the same message come twice at nearly the same time, to two instances over
+// one store: as a new task, and to a task that waits for it. Both senders get the same task, and
+// the agent gets the message once.
 func TestTwiceAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, open := range stores(t) {
@@ -154,8 +156,8 @@ func inHistory(task *a2a.Task, id string) (n int) {
 	return n
 }
 
-// TestManyAtOnce has eight senders at once, of three messages, to a task that waits: each message that is not refused is in the log
-// once, and given to the agent once.
+// TestManyAtOnce has eight senders at once, of three messages, to a task that waits: each message
+// that is not refused is in the log once, and given to the agent once.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, open := range stores(t) {
@@ -185,7 +187,8 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// isStep reports whether the call is that step of accepting a message. What a run does with its lease is none.
+// isStep reports whether the call is that step of accepting a message. What a run does with its
+// lease is none.
 func isStep(name string, op tasklog.Op) bool {
 	if op.Name == "Lease.Append" {
 		return name == "Append" && op.Entries[0].State == a2a.TaskStateSubmitted
@@ -214,8 +217,9 @@ func diesAt(s tasklog.Store, step string, done bool) tasklog.Store {
 	})
 }
 
-// TestDeadInBetween has an instance die while it puts a message into the log of a task that waits: another takes the same message,
-// or another message, within seconds, and not when the lease of the dead one has ended.
+// TestDeadInBetween has an instance die while it puts a message into the log of a task that waits:
+// another takes the same message, or another message, within seconds, and not when the lease of the
+// dead one has ended.
 func TestDeadInBetween(t *testing.T) {
 	for _, test := range []struct {
 		name, step string
@@ -250,7 +254,8 @@ func TestDeadInBetween(t *testing.T) {
 	}
 }
 
-// TestDeadAtTable is TestDeadInBetween over a table, where the next sender has the turn long before the lease ends.
+// TestDeadAtTable is TestDeadInBetween over a table, where the next sender has the turn long before
+// the lease ends.
 func TestDeadAtTable(t *testing.T) {
 	t.Parallel()
 	open := stores(t)["DynamoDB"]
@@ -271,15 +276,17 @@ func TestDeadAtTable(t *testing.T) {
 	}
 }
 
-// TestSlowInBetween has an instance stand still while it puts a message into the log, for longer than others wait. It finds that
-// they have, and joins them; or it was only just in time, and they join it.
+// TestSlowInBetween has an instance stand still while it puts a message into the log, for longer
+// than others wait. It finds that they have, and joins them; or it was only just in time, and they
+// join it.
 func TestSlowInBetween(t *testing.T) {
 	for _, step := range []string{"Acquire", "Append"} {
 		for _, after := range []bool{false, true} {
 			for pause := 100 * time.Millisecond; pause < 4*time.Second; pause += 70 * time.Millisecond {
 				t.Run(fmt.Sprint(step, after, pause), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						// The agent is at work for longer than a lease lasts that somebody has taken in vain.
+						// The agent is at work for longer than a lease lasts that somebody has
+						// taken in vain.
 						l, x := new(memlog.Log), &recorder{pace: 20 * time.Second}
 						once := false
 						stand := func(op tasklog.Op) {
@@ -323,8 +330,9 @@ func TestSlowInBetween(t *testing.T) {
 	}
 }
 
-// TestOvertakenInBetween has an instance acquire the lease between the two steps of one that leaves the turn to a worker: the
-// first has its message refused, or joins if it is the same, and nobody waits for a lease to end.
+// TestOvertakenInBetween has an instance acquire the lease between the two steps of one that leaves
+// the turn to a worker: the first has its message refused, or joins if it is the same, and nobody
+// waits for a lease to end.
 func TestOvertakenInBetween(t *testing.T) {
 	for _, same := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -359,8 +367,8 @@ func TestOvertakenInBetween(t *testing.T) {
 	}
 }
 
-// TestFailsInBetween has a step of accepting a message fail, done or not, in an instance that lives: the client's next try is answered
-// at once, wherever it comes.
+// TestFailsInBetween has a step of accepting a message fail, done or not, in an instance that
+// lives: the client's next try is answered at once, wherever it comes.
 func TestFailsInBetween(t *testing.T) {
 	for _, step := range []string{"Create", "Acquire", "Append"} {
 		for _, done := range []bool{false, true} {
@@ -399,9 +407,10 @@ func TestFailsInBetween(t *testing.T) {
 	}
 }
 
-// TestRaceFaults has the same messages come to two instances at nearly the same time, whose requests to the store fail or are done and
-// not acknowledged, or take their time; of one instance not two in a row. Clients try again until they are answered. No message is
-// lost, or given to the agent twice.
+// TestRaceFaults has the same messages come to two instances at nearly the same time, whose
+// requests to the store fail or are done and not acknowledged, or take their time; of one instance
+// not two in a row. Clients try again until they are answered. No message is lost, or given to the
+// agent twice.
 func TestRaceFaults(t *testing.T) {
 	for seed := range uint64(200) {
 		synctest.Test(t, func(t *testing.T) {
@@ -500,7 +509,8 @@ func delayed(s tasklog.Store, pause time.Duration, steps ...string) tasklog.Stor
 	}})
 }
 
-// quiet lets the server's runs have a store without faults: what befalls them there is not tested here.
+// quiet lets the server's runs have a store without faults: what befalls them there is not tested
+// here.
 func quiet(s *server.Server, store tasklog.Store) *server.Server {
 	s.Runner.Store = store
 	return s

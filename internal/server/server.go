@@ -20,9 +20,10 @@ type Config struct {
 	Runner *run.Runner
 	// Retention is how long a task is kept after it was created.
 	Retention time.Duration
-	// JoinWindow is how long after the end of a task a message of one of its turns, sent again, is still taken for a retry. After
-	// that it begins a new task, or is refused: there are clients that always send the same id. Negative means that none is
-	// after the end, and 0 stands for [DefaultJoinWindow].
+	// JoinWindow is how long after the end of a task a message of one of its turns, sent again, is
+	// still taken for a retry. After that it begins a new task, or is refused: there are clients
+	// that always send the same id. Negative means that none is after the end, and 0 stands for
+	// [DefaultJoinWindow].
 	JoinWindow time.Duration
 	// Card is the agent's card without interfaces: it says what the agent takes and gives.
 	Card *a2a.AgentCard
@@ -43,7 +44,8 @@ func New(c Config) *Server {
 
 // Caller is who sends a request, and how.
 type Caller struct {
-	// Owner is the caller's name, stable and unique; "" where callers have none. What a caller begins is its own.
+	// Owner is the caller's name, stable and unique; "" where callers have none. What a caller
+	// begins is its own.
 	Owner string
 	// Version is that of the protocol that the caller speaks: "1.0" or "0.3".
 	Version string
@@ -53,8 +55,8 @@ type Caller struct {
 	Extensions []string
 	// Trace is that of the request, kept with what it begins.
 	Trace trace.Trace
-	// Seen is the number of the last event of the task that the client says it has seen, 0 for none of them, for streams. It is nil
-	// if the client doesn't say.
+	// Seen is the number of the last event of the task that the client says it has seen, 0 for none
+	// of them, for streams. It is nil if the client doesn't say.
 	Seen *int64
 }
 
@@ -65,8 +67,8 @@ func (c Caller) scope(tenant string) tasklog.Scope {
 // user is what an executor gets to know of the caller.
 func (c Caller) user() *a2asrv.User { return run.User(c.Owner) }
 
-// SendMessage implements specification 3.1.1: it answers with the task when its turn has ended, or at once if the client wants
-// that.
+// SendMessage implements specification 3.1.1: it answers with the task when its turn has ended, or
+// at once if the client wants that.
 func (s *Server) SendMessage(ctx context.Context, c Caller, req *a2a.SendMessageRequest) (*a2a.Task, error) {
 	immediately := req.Config != nil && req.Config.ReturnImmediately
 	begun, joined, err := s.accept(ctx, c, req, immediately)
@@ -99,7 +101,8 @@ func (s *Server) SendMessage(ctx context.Context, c Caller, req *a2a.SendMessage
 	return answered(task, length)
 }
 
-// run runs a turn, and returns the task as it is then. If the turn goes on elsewhere, it waits for that.
+// run runs a turn, and returns the task as it is then. If the turn goes on elsewhere, it waits for
+// that.
 func (s *Server) run(ctx context.Context, turn run.Turn) (*a2a.Task, error) {
 	r := s.Runner.Start(ctx, turn, run.Outcome)
 	err := r.Wait()
@@ -112,8 +115,9 @@ func (s *Server) run(ctx context.Context, turn run.Turn) (*a2a.Task, error) {
 	return s.await(ctx, s.elsewhere(ctx, turn.Head.ID))
 }
 
-// elsewhere returns what is known of a task whose run here was superseded. A store in trouble may be why: then it is a task
-// without events, and a follower reads it from the beginning once that can be done.
+// elsewhere returns what is known of a task whose run here was superseded. A store in trouble may
+// be why: then it is a task without events, and a follower reads it from the beginning once that
+// can be done.
 func (s *Server) elsewhere(ctx context.Context, id a2a.TaskID) *tasklog.Snapshot {
 	snapshot, err := s.Store.Load(ctx, id)
 	if err != nil {
@@ -122,8 +126,9 @@ func (s *Server) elsewhere(ctx context.Context, id a2a.TaskID) *tasklog.Snapshot
 	return snapshot
 }
 
-// SendStreamingMessage implements specification 3.1.2. The stream of a message that is sent again goes on from the event that the
-// client has seen (see [Caller]), or if it names none, is the whole turn. The caller must close the stream.
+// SendStreamingMessage implements specification 3.1.2. The stream of a message that is sent again
+// goes on from the event that the client has seen (see [Caller]), or if it names none, is the whole
+// turn. The caller must close the stream.
 func (s *Server) SendStreamingMessage(ctx context.Context, c Caller, req *a2a.SendMessageRequest) (*Stream, error) {
 	begun, joined, err := s.accept(ctx, c, req, false)
 	if err != nil {
@@ -156,7 +161,8 @@ func (s *Server) GetTask(ctx context.Context, c Caller, req *a2a.GetTaskRequest)
 	return answered(snapshot.Task, req.HistoryLength)
 }
 
-// maxAnswerBytes is how much JSON a task in an answer may have: it is in memory several times over as it is encoded.
+// maxAnswerBytes is how much JSON a task in an answer may have: it is in memory several times over
+// as it is encoded.
 const maxAnswerBytes = 32 << 20
 
 // answered returns the task with so much of its history as it is answered.
@@ -175,7 +181,8 @@ func (s *Server) load(ctx context.Context, scope tasklog.Scope, id a2a.TaskID) (
 	return s.loaded(ctx, scope, id, func() (*tasklog.Snapshot, error) { return s.Store.Load(tasklog.GiveUpSoon(ctx), id) })
 }
 
-// loadAt is [tasklog.Log]'s LoadAt for a task of the scope; it returns [a2a.ErrTaskNotFound] for others.
+// loadAt is [tasklog.Log]'s LoadAt for a task of the scope; it returns [a2a.ErrTaskNotFound] for
+// others.
 func (s *Server) loadAt(
 	ctx context.Context, scope tasklog.Scope, id a2a.TaskID, seq int64,
 ) (past *tasklog.Past, err error) {
@@ -198,7 +205,8 @@ func (s *Server) loaded(
 	if id == "" {
 		return nil, Invalid("id", "is required")
 	}
-	// An id tells whose it is. That of somebody else costs as little as one that nobody has, and is the same error.
+	// An id tells whose it is. That of somebody else costs as little as one that nobody has, and is
+	// the same error.
 	k, err := s.keyed(ctx)
 	if err != nil {
 		return nil, err
@@ -213,7 +221,8 @@ func (s *Server) loaded(
 	return snapshot, err
 }
 
-// recover sees to a task that is read and may be orphaned. The reader need not wait for what comes of it.
+// recover sees to a task that is read and may be orphaned. The reader need not wait for what comes
+// of it.
 func (s *Server) recover(ctx context.Context, snapshot *tasklog.Snapshot) {
 	if err := s.Runner.Recover(ctx, snapshot); err != nil {
 		s.Runner.Logger.ErrorContext(ctx, "recovering task", "task", snapshot.Head.ID, "error", err)

@@ -81,8 +81,8 @@ func message(id a2a.TaskID, text string) *a2a.SendMessageRequest {
 	return &a2a.SendMessageRequest{Message: m}
 }
 
-// TestLostCancellation has a cancellation of a task that waits be lost between the reservation of its place in the log and the event:
-// the task goes on waiting, and takes the next message.
+// TestLostCancellation has a cancellation of a task that waits be lost between the reservation of
+// its place in the log and the event: the task goes on waiting, and takes the next message.
 func TestLostCancellation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, l := newServer()
@@ -97,8 +97,9 @@ func TestLostCancellation(t *testing.T) {
 	})
 }
 
-// TestLostConfiguration has the push notification configuration of a message not be stored: the client is told, and the turn, which
-// nobody has begun, goes to a worker. The client's next try joins it.
+// TestLostConfiguration has the push notification configuration of a message not be stored: the
+// client is told, and the turn, which nobody has begun, goes to a worker. The client's next try
+// joins it.
 func TestLostConfiguration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, l := newServer()
@@ -120,7 +121,8 @@ func TestLostConfiguration(t *testing.T) {
 	})
 }
 
-// TestRetriedStream checks that the stream of a message that is sent again ends with its turn, as the first did.
+// TestRetriedStream checks that the stream of a message that is sent again ends with its turn, as
+// the first did.
 func TestRetriedStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newServer()
@@ -149,7 +151,8 @@ func TestRetriedStream(t *testing.T) {
 	})
 }
 
-// TestRoom checks that no task has more configurations than it may have, whatever they come with, nor messages.
+// TestRoom checks that no task has more configurations than it may have, whatever they come with,
+// nor messages.
 func TestRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, l := newServer()
@@ -186,7 +189,8 @@ func TestRoom(t *testing.T) {
 	})
 }
 
-// TestRoomForMessages checks that whatever a message brings counts, and that what is said of a task with no room names the figure.
+// TestRoomForMessages checks that whatever a message brings counts, and that what is said of a task
+// with no room names the figure.
 func TestRoomForMessages(t *testing.T) {
 	long := strings.Repeat("x", 6<<20)
 	objects := make([]any, 20_000)
@@ -236,8 +240,8 @@ func (l late) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 	return l.sick.Load(ctx, id)
 }
 
-// TestPageLooks checks that a page loads a bounded number of tasks, be they as the filter wants them or not, and says where
-// the list goes on.
+// TestPageLooks checks that a page loads a bounded number of tasks, be they as the filter wants
+// them or not, and says where the list goes on.
 func TestPageLooks(t *testing.T) {
 	s, l := newServer()
 	const n, size = 30, 5
@@ -265,7 +269,8 @@ func TestPageLooks(t *testing.T) {
 	}
 }
 
-// TestPageBytes checks that a page of a list ends when it has 4 MB, that none is empty, and that all tasks are on one.
+// TestPageBytes checks that a page of a list ends when it has 4 MB, that none is empty, and that
+// all tasks are on one.
 func TestPageBytes(t *testing.T) {
 	s, _ := newServer()
 	var want []a2a.TaskID

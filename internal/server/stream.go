@@ -53,8 +53,8 @@ func (s *Stream) Next(ctx context.Context) ([]tasklog.Event, error) {
 	return events, err
 }
 
-// Close must be called when nobody reads the stream any more. It ends following a log, and waits for
-// the end of a run. After it nothing of the stream is left.
+// Close must be called when nobody reads the stream any more. It ends following a log, and waits
+// for the end of a run. After it nothing of the stream is left.
 func (s *Stream) Close() {
 	s.cancel()
 	<-s.done

@@ -9,8 +9,8 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// TestJoinWindow sends a message again: within the window after the end of its task it is a retry, then a new task, or refused
-// where it continued one; and before the end always a retry.
+// TestJoinWindow sends a message again: within the window after the end of its task it is a retry,
+// then a new task, or refused where it continued one; and before the end always a retry.
 func TestJoinWindow(t *testing.T) {
 	for name, test := range map[string]struct {
 		window       time.Duration

@@ -1,12 +1,14 @@
 // Package sweep goes through what is due, a bit in each invocation.
 //
-// What is to be looked at is spread over shards, which are swept side by side, each in the order of time, from where the last
-// sweep of it has stopped. A sweep that comes to the end of a shard lets the next one begin with what has been due for
-// longest. So everything is looked at in the end, however much it is and however little a sweep has time for, and nothing
-// can keep a sweep from what comes after it.
+// What is to be looked at is spread over shards, which are swept side by side, each in the order of
+// time, from where the last sweep of it has stopped. A sweep that comes to the end of a shard lets
+// the next one begin with what has been due for longest. So everything is looked at in the end,
+// however much it is and however little a sweep has time for, and nothing can keep a sweep from
+// what comes after it.
 //
-// A sweep does little itself: it asks for others, who do the work. How often it does is bounded, and whatever it asks for it
-// postpones first: then it is not asked for in each sweep, nor by two that run at the same time.
+// A sweep does little itself: it asks for others, who do the work. How often it does is bounded,
+// and whatever it asks for it postpones first: then it is not asked for in each sweep, nor by two
+// that run at the same time.
 package sweep
 
 import (
@@ -29,15 +31,16 @@ const (
 	// atOnce is how many of a shard are looked at at the same time.
 	atOnce = 4
 
-	// margin is how long before the deadline a sweep looks at nothing more, and half of it how long before the deadline it
-	// waits for nothing more: what remains is for storing where it has stopped.
+	// margin is how long before the deadline a sweep looks at nothing more, and half of it how long
+	// before the deadline it waits for nothing more: what remains is for storing where it has
+	// stopped.
 	margin = 6 * time.Second
 
 	// askWithin is how long it may take to ask for somebody.
 	askWithin = 3 * time.Second
 
-	// maxFailures is after how many failures in a row a sweep asks for nobody any more. It goes on with what it can do
-	// itself.
+	// maxFailures is after how many failures in a row a sweep asks for nobody any more. It goes on
+	// with what it can do itself.
 	maxFailures = 16
 
 	// maxErrors is how many errors a sweep returns. It counts the others.
@@ -56,7 +59,8 @@ type Report struct {
 	Left int
 	// Behind is how many shards the sweep had no time to come to the end of.
 	Behind int
-	// Oldest is for how long that has been due which has been due for longest, of all that nobody holds.
+	// Oldest is for how long that has been due which has been due for longest, of all that nobody
+	// holds.
 	Oldest time.Duration
 }
 
@@ -75,8 +79,9 @@ type Sweep struct {
 	more     int // errors that are not in errs
 }
 
-// Run calls look for whatever is due and not held, concurrently, until all is looked at, or the deadline of ctx is near. It
-// asks for at most most. It goes on after an error, and returns the first ones.
+// Run calls look for whatever is due and not held, concurrently, until all is looked at, or the
+// deadline of ctx is near. It asks for at most most. It goes on after an error, and returns the
+// first ones.
 func Run(
 	ctx context.Context, looks tasklog.Looks, most int, look func(context.Context, *Sweep, tasklog.Look) error,
 ) (Report, error) {
@@ -152,8 +157,8 @@ func (s *Sweep) shard(
 	}
 }
 
-// Ask calls ask for the look, to have somebody see to it, unless the sweep has asked for as many as it may. Before that, it
-// postpones the look.
+// Ask calls ask for the look, to have somebody see to it, unless the sweep has asked for as many as
+// it may. Before that, it postpones the look.
 func (s *Sweep) Ask(
 	ctx context.Context, l tasklog.Look, next time.Time, ask func(context.Context) error,
 ) error {
@@ -210,8 +215,9 @@ const (
 	maxWait   = 15 * time.Minute
 )
 
-// Next returns when to look again at what has been asked for so many times before: each time it is twice as long, up to a
-// quarter of an hour, less up to a half at random, so that what was asked for at one time does not stay together.
+// Next returns when to look again at what has been asked for so many times before: each time it is
+// twice as long, up to a quarter of an hour, less up to a half at random, so that what was asked
+// for at one time does not stay together.
 func Next(asked int) time.Time {
 	wait := min(maxWait, firstWait<<min(asked, 10))
 	return time.Now().Add(wait - rand.N(wait/2))

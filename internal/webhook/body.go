@@ -26,8 +26,9 @@ func (d *delivery) sendEvents(ctx context.Context, events []tasklog.Event) error
 }
 
 // sendStates adds events to the fold, which begins with the log, and sends the whole Task
-// (specification 0.3, 9.5) as of the log's newest event, unless there are more, and as of those that
-// end a turn. A Task for each event would be a number of bytes that grows with the square of theirs.
+// (specification 0.3, 9.5) as of the log's newest event, unless there are more, and as of those
+// that end a turn. A Task for each event would be a number of bytes that grows with the square of
+// theirs.
 func (d *delivery) sendStates(ctx context.Context, events []tasklog.Event, more bool) error {
 	for _, e := range events {
 		// Before the event is decoded: one of few bytes may take a lot of memory.

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// breakAfter is how many configurations of a host get no answer, one after the other, before its
-	// breaker opens. One tenant's task is not to stop the others of a host that they share.
+	// breakAfter is how many configurations of a host get no answer, one after the other, before
+	// its breaker opens. One tenant's task is not to stop the others of a host that they share.
 	breakAfter = 3
 
 	// A breaker is open for openFirst, and for twice as long after each trial that gets no answer,
@@ -28,8 +28,8 @@ const (
 	slowFor = time.Minute
 
 	// ownTry is how many times in a row a configuration is put off before it is tried whatever the
-	// breaker says: what others get of a host that they share is no proof of what it would get. Some
-	// ten minutes go by until then, at most.
+	// breaker says: what others get of a host that they share is no proof of what it would get.
+	// Some ten minutes go by until then, at most.
 	ownTry = 3
 
 	// maxHosts is how many hosts a process remembers.
@@ -69,8 +69,8 @@ func (h *hosts) of(raw string) *host {
 }
 
 // host is a breaker: while a host gives no answers, few requests wait for them. An answer is one
-// whatever it says: a webhook that refuses an event is put off for itself, and costs no time. A request
-// without an answer says nothing of a host that has answered others since it began.
+// whatever it says: a webhook that refuses an event is put off for itself, and costs no time. A
+// request without an answer says nothing of a host that has answered others since it began.
 type host struct {
 	mu      sync.Mutex
 	answers chan struct{}     // closed after an answer, until there is none in time
@@ -91,8 +91,8 @@ func (h *host) answering() <-chan struct{} {
 }
 
 // admit says whether a delivery may begin: not in a wake-up while the host is slow, nor while its
-// breaker is open. Then wait is how long that lasts. Otherwise trial says that the breaker waits for
-// what the delivery finds out, which is no thing for a wake-up.
+// breaker is open. Then wait is how long that lasts. Otherwise trial says that the breaker waits
+// for what the delivery finds out, which is no thing for a wake-up.
 func (h *host) admit(wakeUp bool) (slow bool, wait time.Duration, trial bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -133,8 +133,8 @@ func (h *host) answered(after time.Duration) {
 	}
 }
 
-// wasLate tells the breaker that a wake-up got no answer in its time: others may get one in theirs. The
-// rest of the wake-up does not try.
+// wasLate tells the breaker that a wake-up got no answer in its time: others may get one in theirs.
+// The rest of the wake-up does not try.
 func (h *host) wasLate(ref push.Ref, begun time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -52,8 +52,9 @@ func (w *world) counted() *counts {
 	return c
 }
 
-// TestWakeCost counts what a wake-up asks of the table, with 1 and 10 tasks of which one has a webhook
-// that hangs: the same for each task. What each operation costs is in dynamolog's TestPushCost.
+// TestWakeCost counts what a wake-up asks of the table, with 1 and 10 tasks of which one has a
+// webhook that hangs: the same for each task. What each operation costs is in dynamolog's
+// TestPushCost.
 func TestWakeCost(t *testing.T) {
 	for _, n := range []int{1, 10} {
 		synctest.Test(t, func(t *testing.T) {

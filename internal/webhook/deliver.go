@@ -47,9 +47,9 @@ type delivery struct {
 	endless bool
 }
 
-// deliver claims a configuration and delivers it to the end of the log, or leaves the rest, for which
-// the caller asks for another invocation. It returns an error of the store as it is: the claim ends by
-// itself then, and the configuration is due.
+// deliver claims a configuration and delivers it to the end of the log, or leaves the rest, for
+// which the caller asks for another invocation. It returns an error of the store as it is: the
+// claim ends by itself then, and the configuration is due.
 func (d *Deliverer) deliver(ctx context.Context, ref push.Ref, l limits) (left bool, err error) {
 	usage := new(telemetry.Usage)
 	ctx = telemetry.With(ctx, usage)
@@ -212,8 +212,8 @@ func (d *delivery) leave(ctx context.Context) (left bool, err error) {
 	return err == nil, err
 }
 
-// wait puts the delivery off, without a request, until the host's breaker permits one, and ever longer
-// if that happens again. Those that wait come back one after the other.
+// wait puts the delivery off, without a request, until the host's breaker permits one, and ever
+// longer if that happens again. Those that wait come back one after the other.
 func (d *delivery) wait(ctx context.Context, wait time.Duration) error {
 	d.end = "put off"
 	now := time.Now()

@@ -30,8 +30,8 @@ func byName(after time.Duration) func(r *http.Request, _ int64) (*http.Response,
 	}
 }
 
-// TestBesideHanging wakes the deliverer for 84 healthy webhooks beside 16 that hang: the healthy ones
-// are served as soon as they are alone, and those that hang cost few invocations.
+// TestBesideHanging wakes the deliverer for 84 healthy webhooks beside 16 that hang: the healthy
+// ones are served as soon as they are alone, and those that hang cost few invocations.
 func TestBesideHanging(t *testing.T) {
 	for name, hosts := range map[string]struct{ hanging, healthy int }{
 		"a host each":             {1, 1},
@@ -41,7 +41,8 @@ func TestBesideHanging(t *testing.T) {
 		"some of everything else": {3, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// served returns when the last of the healthy ones was served, beside so many that hang.
+			// served returns when the last of the healthy ones was served, beside so many that
+			// hang.
 			served := func(hanging int) (last time.Duration) {
 				synctest.Test(t, func(t *testing.T) {
 					w := newWorld(t, byName(100*time.Millisecond))
@@ -87,8 +88,8 @@ func TestBesideHanging(t *testing.T) {
 	}
 }
 
-// TestBreaker has many configurations be due at a host that hangs: few requests are made, and all of
-// them are put off. When the host is there again, all are delivered.
+// TestBreaker has many configurations be due at a host that hangs: few requests are made, and all
+// of them are put off. When the host is there again, all are delivered.
 func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const tasks = 600
@@ -196,8 +197,8 @@ func TestAnswersKeepItClosed(t *testing.T) {
 	})
 }
 
-// TestOwnTry has a breaker be open whenever a configuration is due, as others get no answer: it is put
-// off three times, and then tried all the same.
+// TestOwnTry has a breaker be open whenever a configuration is due, as others get no answer: it is
+// put off three times, and then tried all the same.
 func TestOwnTry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const good = url + "good"
@@ -236,8 +237,9 @@ func TestOwnTry(t *testing.T) {
 	})
 }
 
-// TestSharedHost has a tenant whose webhooks hang, more of them each minute, at a host where another
-// has one that works: it gets its event within ten minutes and some sweeps, and the next ones.
+// TestSharedHost has a tenant whose webhooks hang, more of them each minute, at a host where
+// another has one that works: it gets its event within ten minutes and some sweeps, and the next
+// ones.
 func TestSharedHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const good = url + "good"
@@ -293,8 +295,8 @@ func TestOneHangsAtItsHost(t *testing.T) {
 	})
 }
 
-// TestAnswersBesideHanging has webhooks hang in an invocation at a host that answers others meanwhile: its
-// breaker stays closed, and what comes next is served at once.
+// TestAnswersBesideHanging has webhooks hang in an invocation at a host that answers others
+// meanwhile: its breaker stays closed, and what comes next is served at once.
 func TestAnswersBesideHanging(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(r *http.Request, _ int64) (*http.Response, error) {
@@ -337,8 +339,8 @@ func TestShare(t *testing.T) {
 	})
 }
 
-// TestSlowHost has a host that needs longer than a wake-up has: it gets everything by invocations of
-// its own, and the next wake-ups don't ask it in vain.
+// TestSlowHost has a host that needs longer than a wake-up has: it gets everything by invocations
+// of its own, and the next wake-ups don't ask it in vain.
 func TestSlowHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, byName(5*time.Second))

@@ -22,8 +22,8 @@ import (
 
 var update = flag.Bool("update", false, "write testdata")
 
-// TestRequests delivers a task to a server, in each version of the protocol, in 0.3 as it grows: what
-// that gets, to the byte, is in testdata.
+// TestRequests delivers a task to a server, in each version of the protocol, in 0.3 as it grows:
+// what that gets, to the byte, is in testdata.
 func TestRequests(t *testing.T) {
 	at := time.Date(2026, 11, 23, 5, 0, 0, 120e6, time.UTC)
 	info := a2a.TaskInfo{TaskID: "task", ContextID: "context"}

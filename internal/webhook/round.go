@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// atOnce is how many deliveries a round has under way at hosts that answer, and as many at others;
-	// lookAtOnce is how many tasks it looks at. Each delivery has up to tasklog.ReadBytes in hand, or
-	// one event, and is charged for them.
+	// atOnce is how many deliveries a round has under way at hosts that answer, and as many at
+	// others; lookAtOnce is how many tasks it looks at. Each delivery has up to tasklog.ReadBytes
+	// in hand, or one event, and is charged for them.
 	atOnce     = 64
 	lookAtOnce = 16
 
-	// hostAtOnce of them are at the same host, and doubtAtOnce if it has not answered yet, or not the
-	// last time: more that hang would take the places of others.
+	// hostAtOnce of them are at the same host, and doubtAtOnce if it has not answered yet, or not
+	// the last time: more that hang would take the places of others.
 	hostAtOnce  = 16
 	doubtAtOnce = 4
 )
@@ -93,8 +93,8 @@ func (r *round) enter(h *host) (leave func()) {
 	r.mu.Unlock()
 	l.any <- struct{}{}
 	answers := h.answering()
-	// Who waits for a place in doubt is freed by the first answer. Where both are there, select would
-	// choose at random.
+	// Who waits for a place in doubt is freed by the first answer. Where both are there, select
+	// would choose at random.
 	select {
 	case <-answers:
 	default:

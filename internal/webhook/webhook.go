@@ -42,20 +42,21 @@
 // One invocation is woken for many tasks, and the table's stream waits for its end. So it begins
 // requests for some seconds only, and waits for each answer for some seconds only. The rest of a
 // configuration is left to another invocation, which has all the time that the function has, and
-// shares it with others that are left: a slow webhook delays only its own events. Few deliveries read
-// at the same time, and each is charged for its memory (package memory).
+// shares it with others that are left: a slow webhook delays only its own events. Few deliveries
+// read at the same time, and each is charged for its memory (package memory).
 //
 // # When a host hangs
 //
 // Of an invocation's deliveries, few are at one host, until that has answered. If a host does not
-// answer three configurations in a row in a wake-up's time, wake-ups leave what is for it to others,
-// for a minute. If it does not answer three in a row though they had time, its breaker opens:
-// deliveries are put off without a request, for half a minute at first. Then one is a trial. An answer
-// closes the breaker. It is a process's own. Others see until when a delivery was put off.
+// answer three configurations in a row in a wake-up's time, wake-ups leave what is for it to
+// others, for a minute. If it does not answer three in a row though they had time, its breaker
+// opens: deliveries are put off without a request, for half a minute at first. Then one is a trial.
+// An answer closes the breaker. It is a process's own. Others see until when a delivery was put
+// off.
 //
 // Hosts may be shared by tenants. So an answer is one whatever its status, and a configuration that
-// was put off three times in a row is tried all the same, which is after ten minutes at most. If it is
-// answered, it is put off no more.
+// was put off three times in a row is tried all the same, which is after ten minutes at most. If it
+// is answered, it is put off no more.
 //
 // # Behind
 //
@@ -100,8 +101,8 @@ const (
 	// patience is how long a wake-up begins requests: others wait for its end.
 	patience = 5 * time.Second
 
-	// share is how long each of several deliveries of an invocation begins requests: the next one at
-	// its host waits for its end.
+	// share is how long each of several deliveries of an invocation begins requests: the next one
+	// at its host waits for its end.
 	share = 30 * time.Second
 
 	// readingAtOnce is how many deliveries read the log at the same time, or make the body of a
@@ -156,9 +157,9 @@ func New(c Config) *Deliverer {
 	return &Deliverer{config: c, later: push.Gather(c.Invoke), hosts: hosts{known: make(map[string]*host)}}
 }
 
-// Wake delivers what is new of the tasks. A webhook gets little time to answer, and some seconds later
-// Wake leaves the rest to further invocations. An error is never a webhook's: the store could not be
-// asked, and Wake has to be called again.
+// Wake delivers what is new of the tasks. A webhook gets little time to answer, and some seconds
+// later Wake leaves the rest to further invocations. An error is never a webhook's: the store could
+// not be asked, and Wake has to be called again.
 func (d *Deliverer) Wake(ctx context.Context, ids ...a2a.TaskID) error {
 	r := d.round(true, d.until(ctx, time.Now().Add(patience)))
 	for _, id := range ids {
@@ -209,8 +210,8 @@ func (d *Deliverer) Deliver(ctx context.Context, refs ...push.Ref) error {
 	return r.wait()
 }
 
-// until returns when the last request may begin: well before the end of ctx, and not after the given
-// time unless that is zero. It returns zero if there is no limit.
+// until returns when the last request may begin: well before the end of ctx, and not after the
+// given time unless that is zero. It returns zero if there is no limit.
 func (d *Deliverer) until(ctx context.Context, at time.Time) time.Time {
 	if end, ok := ctx.Deadline(); ok {
 		if last := end.Add(-claimMargin); at.IsZero() || last.Before(at) {

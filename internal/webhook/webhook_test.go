@@ -155,8 +155,8 @@ func TestPutOff(t *testing.T) {
 	})
 }
 
-// TestHangs has a webhook that does not answer: a wake-up asks it for some seconds only, leaves it to
-// another invocation, and delays nobody else.
+// TestHangs has a webhook that does not answer: a wake-up asks it for some seconds only, leaves it
+// to another invocation, and delays nobody else.
 func TestHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const other = "https://other.example/"

@@ -18,7 +18,8 @@ import (
 	"a2alambda/localtest/dynamodblocal"
 )
 
-// talker returns an agent that says something as often as a run appends, until the channel is closed.
+// talker returns an agent that says something as often as a run appends, until the channel is
+// closed.
 func talker(end <-chan struct{}) a2asrv.AgentExecutor {
 	return hosttest.Executor(func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 		first := a2a.NewArtifactEvent(ec, a2a.NewTextPart("token"))
@@ -58,8 +59,8 @@ func followers(t *testing.T, s *server.Server, id a2a.TaskID, n int) (streams []
 	return streams
 }
 
-// drain reads the stream of a talker in the background. It returns a channel that gets, when the stream has ended, how long
-// after they were said its events came.
+// drain reads the stream of a talker in the background. It returns a channel that gets, when the
+// stream has ended, how long after they were said its events came.
 func drain(t *testing.T, s *server.Stream) <-chan []time.Duration {
 	done := make(chan []time.Duration, 1)
 	go func() {
@@ -94,8 +95,8 @@ func drain(t *testing.T, s *server.Stream) <-chan []time.Duration {
 	return done
 }
 
-// TestPriceOfFollowers measures the followers of a task that talks: in another process than the run, one and fifty, and in the
-// same one.
+// TestPriceOfFollowers measures the followers of a task that talks: in another process than the
+// run, one and fifty, and in the same one.
 func TestPriceOfFollowers(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -151,8 +152,8 @@ func TestPriceOfFollowers(t *testing.T) {
 	}
 }
 
-// TestPriceOfAsking measures what runs that are silent cost, which ask what is asked of them: those of one process share their
-// requests.
+// TestPriceOfAsking measures what runs that are silent cost, which ask what is asked of them: those
+// of one process share their requests.
 func TestPriceOfAsking(t *testing.T) {
 	for _, test := range []struct{ runs, requests int }{{1, 4}, {10, 15}, {200, 70}} { // a second, at most
 		client, table := dynamodblocal.Table(t)

@@ -13,7 +13,8 @@ import (
 	"a2alambda/localtest/dynamodblocal"
 )
 
-// TestPriceOfReading measures what each operation costs that comes to a task which another process runs, or nobody.
+// TestPriceOfReading measures what each operation costs that comes to a task which another process
+// runs, or nobody.
 func TestPriceOfReading(t *testing.T) {
 	t.Parallel()
 	client, table := dynamodblocal.Table(t)

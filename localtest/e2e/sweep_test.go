@@ -21,8 +21,8 @@ import (
 	"a2alambda/localtest/stack"
 )
 
-// TestSweepsSideBySide has the sweeper ask for functions one of which can't be asked for: Lambda does not answer. The sweep of
-// the other kind does not wait for it, and neither ends in a timeout.
+// TestSweepsSideBySide has the sweeper ask for functions one of which can't be asked for: Lambda
+// does not answer. The sweep of the other kind does not wait for it, and neither ends in a timeout.
 func TestSweepsSideBySide(t *testing.T) {
 	t.Parallel()
 	for hangs, works := range map[string]string{"push": "worker", "worker": "push"} {

@@ -38,8 +38,8 @@ type tokens struct {
 	last time.Time // when left was right
 }
 
-// Set changes the indexes for the writes that come from now on. Their keys keep what they have gathered,
-// as far as their new rate allows it.
+// Set changes the indexes for the writes that come from now on. Their keys keep what they have
+// gathered, as far as their new rate allows it.
 func (b *Bucket) Set(indexes ...Index) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

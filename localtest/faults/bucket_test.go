@@ -41,7 +41,8 @@ func TestBucket(t *testing.T) {
 	list.Rate = 30
 	bucket.Set(list)
 	proxy.Limit(bucket)
-	// Thirty units of each of the list's four keys are there at first, and so many come in a second.
+	// Thirty units of each of the list's four keys are there at first, and so many come in a
+	// second.
 	begun, done, refused := time.Now(), 0, 0
 	var head tasklog.Head
 	var lease tasklog.Lease

@@ -93,8 +93,8 @@ func (p *Proxy) Set(r Rates) {
 	p.rates = r
 }
 
-// Limit has the bucket refuse writes from now on, or, if it is nil, nothing. A request may have another
-// fault besides.
+// Limit has the bucket refuse writes from now on, or, if it is nil, nothing. A request may have
+// another fault besides.
 func (p *Proxy) Limit(b *Bucket) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -54,9 +54,10 @@ func (s *swept) sum(field string) (n int) {
 	return n
 }
 
-// TestSweepMany has the sweeper, with the memory and the minute that it has in a deployment, meet 20,000 tasks that are due.
-// The orphans among them, which are the youngest, are more than a sweep may ask for, and some have large messages. In three sweeps all are looked at, and
-// each orphan is asked for once.
+// TestSweepMany has the sweeper, with the memory and the minute that it has in a deployment, meet
+// 20,000 tasks that are due. The orphans among them, which are the youngest, are more than a sweep
+// may ask for, and some have large messages. In three sweeps all are looked at, and each orphan is
+// asked for once.
 func TestSweepMany(t *testing.T) {
 	const healthy, small, large = 15_000, 4_900, 100
 	const orphans = small + large
