@@ -161,7 +161,7 @@ func (l *local) work(_ context.Context, id a2a.TaskID) error {
 	return nil
 }
 
-// sweep recovers runs that were cut off, and delivers what is due, again and again.
+// sweep has orphaned tasks resumed and due notifications delivered, again and again.
 func (l *local) sweep(ctx context.Context) {
 	for {
 		var err, pushErr error

@@ -1,10 +1,10 @@
-// Command push is the Lambda function that delivers push notifications. It is fed by the table's
-// stream, and invoked asynchronously with {"taskId":"…","configId":"…","jobs":[…]} for a
-// configuration whose delivery was put off or left, and further ones of that form. An event that
-// comes twice does nothing twice.
+// Command push is the Lambda function that delivers push notifications. The table's stream wakes
+// it. For a configuration whose delivery was put off or left, it is invoked asynchronously with
+// {"taskId":"…","configId":"…","jobs":[…]}, where jobs are further configurations in the same form.
+// An event that comes twice does no harm.
 //
-// It fails if it can't reach the table, and in an asynchronous invocation if it gives a delivery
-// up: then the event goes to the dead-letter queue.
+// It fails if it can't reach the table, or if an asynchronous invocation gives a delivery up. Such
+// an event goes to the dead-letter queue.
 //
 // usage.txt lists the environment.
 package main
@@ -76,7 +76,7 @@ func serve() error {
 		tasks := dynamolog.Woken(stream)
 		err := d.Wake(ctx, tasks...)
 		if err != nil {
-			// The message in the dead-letter queue has this request's id, but no record of the
+			// The message in the dead-letter queue has the id of this request, but no record of the
 			// stream.
 			logger.ErrorContext(ctx, "wake failed", "tasks", tasks, "error", err.Error())
 		}

@@ -54,13 +54,13 @@ func serve(ctx context.Context) error {
 	}
 	pushes := table.Log.Pushes()
 	check := func(ctx context.Context) error {
-		_, _, err := pushes.Due(ctx, 0, time.Now(), "", 1) // by the index, which nobody else reads
+		_, _, err := pushes.Due(ctx, 0, time.Now(), "", 1) // it reads the index, which no other function reads
 		return err
 	}
 	lambda.Start(lambdaenv.WithCheck(check, func(ctx context.Context, _ json.RawMessage) (any, error) {
 		used, begun := new(telemetry.Usage), time.Now()
 		ctx = telemetry.With(ctx, used)
-		// Side by side: neither waits for what the other has to do.
+		// At the same time: neither has to wait for the other.
 		var tasks, deliveries sweep.Report
 		var err, pushErr error
 		var rounds sync.WaitGroup

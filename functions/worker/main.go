@@ -1,6 +1,6 @@
-// Command worker is the Lambda function that runs tasks without a waiting client: the client wanted
-// to return immediately, or the run was cut off. It is invoked asynchronously with {"taskId":"…"}.
-// An event that comes twice, or for a busy task, does nothing.
+// Command worker is the Lambda function that runs tasks without a waiting client: the client asked
+// to return immediately, or a run was cut off. It is invoked asynchronously with {"taskId":"…"}. An
+// event that comes twice, or for a busy task, does nothing.
 //
 // usage.txt lists the environment.
 package main

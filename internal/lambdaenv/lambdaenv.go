@@ -33,8 +33,8 @@ import (
 // average 25 ms of delay for faster events.
 const Gap = 50 * time.Millisecond
 
-// answerWithin is how long DynamoDB may take to answer before the SDK tries again, and Lambda to
-// take an event: a dead connection may say nothing.
+// answerWithin is how long DynamoDB may take to answer, and Lambda to take an event, before the SDK
+// tries again: a dead connection may never report an error.
 const answerWithin = 5 * time.Second
 
 // Config loads the SDK's configuration, with an HTTP client for functions.
@@ -101,7 +101,7 @@ func Open(ctx context.Context, table string) (*Table, error) {
 	return &Table{dynamolog.New(DynamoDB(cfg), table), cfg}, nil
 }
 
-// Runner returns a runner for the table's tasks. The worker goes on with unfinished ones.
+// Runner returns a runner for the table's tasks. The worker function continues unfinished ones.
 func (t *Table) Runner(worker string, executor a2asrv.AgentExecutor, logger *slog.Logger) (*run.Runner, error) {
 	if worker == "" {
 		return nil, errors.New("lambdaenv: WORKER_FUNCTION_NAME is not set")
@@ -116,8 +116,8 @@ func (t *Table) Runner(worker string, executor a2asrv.AgentExecutor, logger *slo
 	}), nil
 }
 
-// InvokePush returns what invokes the push function, a Lambda function, to deliver a configuration,
-// together with others that are asked for at the same time.
+// InvokePush returns a function that invokes the push function, a Lambda function, to deliver a
+// configuration. Calls at the same time share an invocation.
 func (t *Table) InvokePush(function string) (func(ctx context.Context, id a2a.TaskID, config string) error, error) {
 	invoke, err := t.InvokePushes(function)
 	if err != nil {
@@ -126,7 +126,7 @@ func (t *Table) InvokePush(function string) (func(ctx context.Context, id a2a.Ta
 	return push.Gather(invoke), nil
 }
 
-// InvokePushes returns what invokes the push function once, to deliver configurations.
+// InvokePushes returns a function that invokes the push function once, to deliver configurations.
 func (t *Table) InvokePushes(function string) (func(ctx context.Context, refs ...push.Ref) error, error) {
 	if function == "" {
 		return nil, errors.New("lambdaenv: PUSH_FUNCTION_NAME is not set")
@@ -137,8 +137,8 @@ func (t *Table) InvokePushes(function string) (func(ctx context.Context, refs ..
 		for _, r := range refs {
 			jobs = append(jobs, Job{TaskID: r.TaskID, ConfigID: r.ID})
 		}
-		// The first is where it is if it is alone: a function of a former version delivers it, at
-		// least.
+		// The first configuration has its place outside of Jobs. A push function of an earlier
+		// version reads only that place.
 		job := jobs[0]
 		job.Jobs = jobs[1:]
 		return send(ctx, job)
@@ -159,12 +159,12 @@ type Job struct {
 	TaskID a2a.TaskID `json:"taskId"`
 	// ConfigID is the id of a push notification configuration. It is empty for a worker.
 	ConfigID string `json:"configId,omitempty"`
-	// Jobs are further ones, for the push function.
+	// Jobs are further configurations, for the push function.
 	Jobs []Job `json:"jobs,omitempty"`
 }
 
-// Pushes returns the configurations that the push function is to deliver. There are none in an
-// event that is none of its jobs.
+// Pushes returns the configurations that the push function has to deliver. It returns none for any
+// other event.
 func (j Job) Pushes() (refs []push.Ref) {
 	for _, one := range append([]Job{j}, j.Jobs...) {
 		if one.TaskID != "" && one.ConfigID != "" {

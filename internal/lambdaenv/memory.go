@@ -7,10 +7,11 @@ import (
 	"strconv"
 )
 
-// LimitMemory gives Go's garbage collector the function's memory as its limit. Without one it lets
-// garbage grow to as much as what is in use, and Lambda kills the process at the function's memory.
-// An eighth, and 24 MB at least, is reserved for what the collector does not see: the binary, the
-// runtime, what is allocated between two collections. GOMEMLIMIT, if set, wins.
+// LimitMemory gives Go's garbage collector the function's memory as its limit. Without a limit, the
+// collector lets garbage grow to the size of the memory in use, and Lambda kills a process that
+// exceeds the function's memory. An eighth, at least 24 MB, stays free for memory that the
+// collector does not see: the binary, the runtime, allocations between two collections. GOMEMLIMIT,
+// if set, wins.
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 func LimitMemory() {
 	size, err := strconv.ParseInt(os.Getenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), 10, 32)

@@ -30,7 +30,7 @@ func TestMeter(t *testing.T) {
 	failed := func(status int, code string) answer {
 		return answer{status, fmt.Sprintf(`{"__type":"com.amazonaws.dynamodb.v20120810#%s","message":"no"}`, code)}
 	}
-	var answers []answer // to come
+	var answers []answer // those to come
 	var asked []string   // operations, with + if they ask for consumed units
 	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

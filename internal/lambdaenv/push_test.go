@@ -12,8 +12,8 @@ import (
 	"a2alambda/internal/push"
 )
 
-// TestPushJobs checks which configurations are in the events of the push function: those of former
-// versions, of this one, and none where it is a stream's.
+// TestPushJobs checks which configurations are in the events of the push function: in one of this
+// version, in one of an earlier version, and none in an event of the table's stream.
 func TestPushJobs(t *testing.T) {
 	a, b := push.Ref{TaskID: "t", ID: "a"}, push.Ref{TaskID: "u", ID: "b"}
 	for event, want := range map[string][]push.Ref{
@@ -34,8 +34,8 @@ func TestPushJobs(t *testing.T) {
 	}
 }
 
-// TestInvokePushes checks the events that the push function is invoked with, asynchronously: of one
-// configuration as former versions read it, and of several in one event.
+// TestInvokePushes checks the events of asynchronous invocations: one configuration in the form
+// that earlier versions read, and several configurations in one event.
 func TestInvokePushes(t *testing.T) {
 	var got []string
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// settings are the names that SETTINGS may have: rarely changed ones that only the functions read,
-// so the template has no parameters for them.
+// settings are the names that SETTINGS may have. Only the functions read them and they rarely
+// change, so the template has no parameters for them.
 var settings = []string{
 	"JOIN_WINDOW",
 	"MAX_TOKENS",
 }
 
 // Settings returns the environment, extended by its variable SETTINGS: NAME=value, separated by
-// spaces. A name that is unknown or there twice is an error: it would have no effect.
+// spaces. An unknown or repeated name is an error, since it would have no effect.
 func Settings(getenv func(string) string) (func(string) string, error) {
 	set := map[string]string{}
 	for field := range strings.FieldsSeq(getenv("SETTINGS")) {

@@ -29,16 +29,16 @@ func WithCheck(
 	}
 }
 
-// isCheck recognizes the event in any spacing. It does not decode long events, of megabytes
-// perhaps.
+// isCheck recognizes the event in any spacing. It does not decode long events, which may have
+// megabytes.
 func isCheck(event json.RawMessage) bool {
 	var fields map[string]any
 	return len(event) < 2*len(CheckEvent) && json.Unmarshal(event, &fields) == nil && len(fields) == 1 && fields["check"] == true
 }
 
-// Fail ends a process that can't start. It says why in the log and, on Lambda, to a direct caller
-// of the function. So the error must have no secrets. A client of a function URL sees only status
-// 502.
+// Fail ends a process that can't start. It reports the error in the log and, on Lambda, to a direct
+// caller of the function. So the error must not contain a secret. A client of a function URL only
+// sees status 502.
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-initerror
 func Fail(function string, err error) {

@@ -40,11 +40,11 @@ type Account struct {
 
 type accountKey struct{}
 
-// Open returns a context with a new account, which the caller must close.
+// Open returns a context with a new account. The caller must close the account.
 func Open(ctx context.Context) (context.Context, *Account) { return OpenUpTo(ctx, math.MaxInt64) }
 
-// OpenUpTo is Open, but the account can't be charged more than that many bytes, for who does much
-// of it at the same time.
+// OpenUpTo is Open for an account with a limit in bytes. It is for callers that do much of the same
+// work at the same time.
 func OpenUpTo(ctx context.Context, most int64) (context.Context, *Account) {
 	a := &Account{charged: map[string]int64{}, most: most}
 	return context.WithValue(ctx, accountKey{}, a), a
@@ -60,10 +60,10 @@ func (a *Account) Close() {
 	a.charged = nil
 }
 
-// Charge charges bytes for a purpose to the context's account. The same purpose again, such as a
-// task that is loaded once more, costs only what exceeds its earlier charge. It returns [ErrFull]
-// if there is not enough left. Without an open account, it charges nothing, and fails only if the
-// whole process could not have that much.
+// Charge charges bytes for a purpose to the account in the context. The same purpose again, such as
+// a task that is loaded once more, costs only what exceeds its earlier charge. Charge returns
+// [ErrFull] if too little memory is left. Without an open account, it charges nothing, and fails
+// only if the whole process could not have that much.
 func Charge(ctx context.Context, what string, bytes int64) error {
 	all := total()
 	if bytes > all {

@@ -16,9 +16,9 @@ type Ref struct {
 // GatherMost is how many configurations [Gather] puts into one invocation at most.
 const GatherMost = 50
 
-// Gather returns a function that asks for the delivery of one configuration, for callers that are
-// many at a time: those that come while invoke is at work go together into its next call. It
-// returns when invoke has taken the configuration, with the error of that.
+// Gather returns a function that asks for the delivery of one configuration. Many may call it at
+// the same time: the configurations that come during a call of invoke share the next call. The
+// function returns when invoke has taken its configuration, with the error of that call.
 func Gather(
 	invoke func(ctx context.Context, refs ...Ref) error,
 ) func(ctx context.Context, id a2a.TaskID, config string) error {
@@ -45,7 +45,7 @@ func (g *gatherer) ask(ctx context.Context, id a2a.TaskID, config string) error 
 	g.waiting = append(g.waiting, asked{Ref{id, config}, done})
 	if !g.busy {
 		g.busy = true
-		go g.work(context.WithoutCancel(ctx)) // it is about others, too
+		go g.work(context.WithoutCancel(ctx)) // the call is for others, too
 	}
 	g.mu.Unlock()
 	select {

@@ -14,15 +14,15 @@ import (
 	"a2alambda/internal/push"
 )
 
-// TestGather has many ask at a time: one goes at once, and the others together, each with the error
-// of what it was in.
+// TestGather has many callers ask at the same time. The first goes alone, the others share calls,
+// and each gets the error of its own call.
 func TestGather(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sizes []int
 		asked := map[push.Ref]int{}
 		fails := errors.New("throttled")
 		ask := push.Gather(func(_ context.Context, refs ...push.Ref) error {
-			sizes = append(sizes, len(refs)) // one at a time: -race sees to it
+			sizes = append(sizes, len(refs)) // without a lock: -race fails if two calls overlap
 			for _, r := range refs {
 				asked[r]++
 			}

@@ -9,8 +9,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Hooked returns the store with hooks around its methods and those of its claims, by names such as
-// "Push.Put" and "Push.Claim.Save".
+// Hooked returns the store with hooks around its methods and the methods of its claims. Their names
+// are such as "Push.Put" and "Push.Claim.Save".
 func Hooked(s Store, h tasklog.Hooks) Store { return hooked{tasklog.HookedLooks(s, h, "Push."), s, h} }
 
 type hooked struct {

@@ -1,8 +1,9 @@
 // Package push says how a task's push notification configurations are stored.
 //
-// A configuration is delivered like a stream that somebody else holds open: the events of the
-// task's log, in order, one request each, from where delivery has got to. So what is stored of a
-// delivery is little more than a number, and nothing has to be queued. Package webhook delivers.
+// Delivering a configuration is like a stream that somebody else holds open: it sends the events of
+// the task's log, in order, in one request each, and goes on from the last event that was
+// delivered. So the store keeps little more than a number for a delivery, and nothing has to be
+// queued. Package webhook delivers.
 package push
 
 import (
@@ -17,7 +18,8 @@ import (
 )
 
 var (
-	// ErrConflict means that another has the claim, or the configuration was replaced or deleted.
+	// ErrConflict means that somebody else has the claim, or the configuration was replaced or
+	// deleted.
 	ErrConflict = errors.New("delivery was taken over or ended")
 
 	// ErrGivenUp means that delivery was given up: the webhook has failed for too long, or is gone.
@@ -33,9 +35,9 @@ type Config struct {
 	Push a2a.PushConfig
 	// Version is the protocol version that the client speaks and the webhook gets: "1.0" or "0.3".
 	Version string
-	// Trace is that of the request which asked for notifications. They belong to it.
+	// Trace is the trace of the request that set the configuration. The notifications belong to it.
 	Trace trace.Trace
-	// Expires is when the task does, to the second.
+	// Expires is when the task expires, to the second.
 	Expires time.Time
 	Progress
 }
@@ -45,65 +47,69 @@ const MaxID = 256
 
 // Progress is how far a delivery has come.
 type Progress struct {
-	// After is the number of the last event that needs no delivery any more: it was there before
-	// the configuration, or was delivered.
+	// After is the number of the last event that needs no delivery: it is older than the
+	// configuration, or it was delivered.
 	After int64
-	// Failures counts how often delivery was put off since the last success, and Since is when that
-	// began, to the second; zero if there is none.
+	// Failures counts how often delivery was put off since the last success. Since is the time of
+	// the first of these failures, to the second; it is zero if there is none.
 	Failures int
 	Since    time.Time
 }
 
-// Store stores configurations, and how far their delivery has come. It is safe for concurrent use,
-// by several processes where it is stored outside of the process. Reads are strongly consistent,
-// except those of [tasklog.Looks]. An error that is none of this package's means that the store
-// could not be asked; a write that failed with one may still have been done, and can be repeated.
-// Errors may be wrapped.
+// Store stores configurations and the progress of their delivery. It is safe for concurrent use,
+// also by several processes if they share the storage. Reads are strongly consistent, except those
+// of [tasklog.Looks]. An error that is not from this package means that the store did not answer. A
+// write that returned such an error may still have been done, and can be repeated. Errors may be
+// wrapped.
 type Store interface {
-	// Put stores a configuration of the task with that head, to be delivered after c.After. The
-	// same one again changes nothing, whatever its progress, unless delivery was given up. Another
-	// one of the same ID replaces it. The task may be created after it, with h.Push set.
+	// Put stores a configuration of the task with the given head, for the events after c.After. If
+	// the same configuration is there, Put changes nothing, whatever its progress, unless delivery
+	// was given up. A different configuration with the same ID is replaced. With h.Push set, the
+	// task may also be created after the configuration.
 	Put(ctx context.Context, h tasklog.Head, c Config) error
 
-	// List returns the configurations of a task, by ID. It is no error if there is no such task.
+	// List returns the configurations of a task, sorted by ID. It returns none if there is no such
+	// task.
 	List(ctx context.Context, id a2a.TaskID) ([]Config, error)
 
-	// Delete deletes a configuration. It is no error if there is none. The holder of its claim gets
-	// ErrConflict.
+	// Delete deletes a configuration. Deleting one that does not exist is no error. A holder of its
+	// claim gets ErrConflict.
 	Delete(ctx context.Context, id a2a.TaskID, config string) error
 
-	// Claim claims the delivery until then, to the second. It returns nil if there is nothing to
-	// do: there is no such configuration, or it is not yet due after a failure, or another holds
-	// the claim, who then can't release it before having read the log again. It returns ErrGivenUp
-	// if delivery was given up. The writer names who claims; it is unique, and makes a repeated
-	// claim recognizable.
+	// Claim claims the delivery until the given time, to the second. It returns nil if there is
+	// nothing to do: the configuration does not exist, or is not yet due after a failure, or
+	// somebody else holds the claim. That holder can then release it only after reading the log
+	// again. Claim returns ErrGivenUp if delivery was given up. The writer is a unique name of the
+	// caller, by which the store recognizes a repeated claim.
 	Claim(ctx context.Context, id a2a.TaskID, config, writer string, until time.Time) (Claim, error)
 
-	// Looks are those at configurations whose claim has ended and was not released, and at those
-	// that were released with a time which has come. One that was postponed can be claimed at once
-	// all the same.
+	// Looks are the looks at configurations. A configuration is due when its claim has ended
+	// without a release, or when the time of its release has come. A configuration whose look was
+	// postponed can still be claimed at once.
 	tasklog.Looks
 }
 
 // Claim is the right to deliver a configuration, which one holder has until a time. It is also an
-// appointment: if the holder crashes, the configuration is due when the claim ends. So nothing is
-// lost between the wake-up that a delivery begins with and its end.
+// appointment: if the holder crashes, the configuration is due when the claim ends. So a crash at
+// any moment of a delivery loses nothing.
 //
-// Each method stores how far delivery has come, and returns ErrConflict once another has the claim.
+// Each method stores the progress of the delivery, and returns ErrConflict if somebody else has got
+// the claim.
 type Claim interface {
 	// Config returns the configuration as it was claimed.
 	Config() Config
 
-	// Save makes the claim end at until. After it, the log must be read to its end before the claim
-	// is released.
+	// Save makes the claim end at the given time. After a Save, the holder must read the log to its
+	// end before it releases the claim.
 	Save(ctx context.Context, p Progress, until time.Time) error
 
-	// Release ends the claim. With a due time, to the second, the configuration is due then, and
-	// can't be claimed before. With none, delivery has come to the end of the log: if somebody was
-	// refused the claim since the last Save, it is kept, and Release returns false: the log must be
-	// read again. It may return ErrConflict also if a first try of it was done without an answer.
+	// Release ends the claim. With a due time, to the second, the configuration is due at that
+	// time, and can't be claimed before. A zero due time means that delivery has reached the end of
+	// the log. Then, if the store has refused the claim to somebody since the last Save, the holder
+	// keeps it and Release returns false: the log must be read again. If a first try of Release was
+	// done but its answer was lost, a repetition may return ErrConflict.
 	Release(ctx context.Context, p Progress, due time.Time) (released bool, err error)
 
-	// GiveUp ends the claim and the delivery: the configuration stays, and is never due.
+	// GiveUp ends the claim and the delivery. The configuration stays, and is never due.
 	GiveUp(ctx context.Context, p Progress) error
 }

@@ -13,14 +13,13 @@ const (
 	// maxAsked is how many deliveries a sweep asks for at most. The others stay due.
 	maxAsked = 1000
 
-	// askAgain is how often a delivery was asked for, by what is known of it, when the sweep asks:
-	// it asks again after 1 to 2 minutes, since whoever is asked for claims it at once, or not at
-	// all.
+	// askAgain stands for how often a delivery was asked for before, which nobody counts. It means
+	// a pause of 1 to 2 minutes: a deliverer claims the configuration at once, or not at all.
 	askAgain = 1
 )
 
-// Sweep calls invoke, concurrently, for the configurations that are due, for somebody to deliver
-// them. It goes on after an error. See [sweep.Run].
+// Sweep calls invoke for each configuration that is due, several at the same time, so that somebody
+// delivers it. After an error it goes on. See [sweep.Run].
 func Sweep(
 	ctx context.Context, s Store, invoke func(ctx context.Context, id a2a.TaskID, config string) error,
 ) (sweep.Report, error) {

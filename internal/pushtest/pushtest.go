@@ -1,4 +1,4 @@
-// Package pushtest tests that a [push.Store] keeps its contract: each must pass the same tests.
+// Package pushtest has the conformance tests of [push.Store], which every store must pass.
 package pushtest
 
 import (
@@ -26,7 +26,7 @@ type Store struct {
 	Log tasklog.Log
 }
 
-// Test runs all tests. Open returns the store under test; they may share their tasks.
+// Test runs all tests. Open returns the store under test. The tests may share one store.
 func Test(t *testing.T, open func(t *testing.T) Store) {
 	for _, test := range []struct {
 		name string
@@ -87,12 +87,12 @@ func put(t *testing.T, s Store) push.Config {
 	return c
 }
 
-// seconds returns a time in so many seconds, to the second.
+// seconds returns the time that many seconds from now, to the second.
 func seconds(n int) time.Time {
 	return time.Now().Truncate(time.Second).Add(time.Duration(n) * time.Second)
 }
 
-// claim claims the delivery for the writer, who gets it.
+// claim claims the delivery for the writer, and fails the test if the store refuses it.
 func claim(t *testing.T, s Store, c push.Config, writer string) push.Claim {
 	t.Helper()
 	got, err := s.Claim(t.Context(), c.TaskID, c.ID, writer, seconds(60))
@@ -103,7 +103,7 @@ func claim(t *testing.T, s Store, c push.Config, writer string) push.Claim {
 	return got
 }
 
-// at is the progress of a delivery that has come to an event, without failures.
+// at returns the progress of a delivery that has reached the event, without failures.
 func at(seq int64) push.Progress { return push.Progress{After: seq} }
 
 // refused fails the test if the writer gets the delivery.
@@ -122,7 +122,8 @@ func release(t *testing.T, c push.Claim, p push.Progress, due time.Time, want bo
 	}
 }
 
-// wantDue fails the test unless the configuration becomes due, or is not. Due may find it late.
+// wantDue fails the test unless the configuration becomes due or, if want is false, is not due. The
+// store may know it only some seconds later.
 func wantDue(t *testing.T, s Store, c push.Config, want bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
@@ -199,7 +200,7 @@ func testDelivery(t *testing.T, s Store) {
 	p := push.Progress{After: 5, Failures: 2, Since: seconds(-100)}
 	must(t, held.Save(t.Context(), p, seconds(90)), held.Save(t.Context(), p, seconds(90)))
 	refused(t, s, c, "x")
-	must(t, held.Save(t.Context(), p, seconds(90))) // after being told
+	must(t, held.Save(t.Context(), p, seconds(90))) // after somebody was refused
 	p.After = 6
 	release(t, held, p, time.Time{}, true)
 	if err := held.Save(t.Context(), p, seconds(90)); !errors.Is(err, push.ErrConflict) {
@@ -216,7 +217,7 @@ func testDelivery(t *testing.T, s Store) {
 	}
 }
 
-// testToldMeanwhile checks that somebody who is refused the claim is not forgotten.
+// testToldMeanwhile checks that the store remembers a caller to which it refused the claim.
 func testToldMeanwhile(t *testing.T, s Store) {
 	c := put(t, s)
 	held := claim(t, s, c, "w")
@@ -227,11 +228,11 @@ func testToldMeanwhile(t *testing.T, s Store) {
 	}
 	must(t, held.Save(t.Context(), at(1), seconds(60)))
 	release(t, held, at(1), time.Time{}, true)
-	release(t, claim(t, s, c, "z"), at(1), time.Time{}, true) // it is told no more
+	release(t, claim(t, s, c, "z"), at(1), time.Time{}, true) // nobody was refused since
 
 	held = claim(t, s, c, "w")
 	refused(t, s, c, "x")
-	release(t, held, at(1), seconds(-1), true) // it is due: then the log is read in any case
+	release(t, held, at(1), seconds(-1), true) // due now: the next holder reads the log in any case
 	claim(t, s, c, "x")
 }
 
@@ -248,7 +249,7 @@ func testPutOff(t *testing.T, s Store) {
 	wantDue(t, s, c, false)
 	release(t, held, at(1), time.Time{}, true)
 
-	// Postponed, it is not due, and can be claimed all the same, once.
+	// After Postpone it is not due. It can still be claimed, once.
 	c = put(t, s)
 	release(t, claim(t, s, c, "w"), at(1), seconds(-1), true)
 	wantDue(t, s, c, true)
@@ -267,7 +268,7 @@ func testPutOff(t *testing.T, s Store) {
 	wantDue(t, s, c, false)
 	held = claim(t, s, c, "x")
 	refused(t, s, c, "y")
-	release(t, held, at(1), time.Time{}, false) // it was refused to y
+	release(t, held, at(1), time.Time{}, false) // y was refused
 	release(t, held, at(1), seconds(60), true)
 	refused(t, s, c, "z")
 
@@ -278,7 +279,7 @@ func testPutOff(t *testing.T, s Store) {
 	refused(t, s, c, "x")
 }
 
-// testCrash checks that the claim of a holder that crashes ends, and that the delivery is due then.
+// testCrash checks that the claim of a crashed holder ends, and that the delivery is due then.
 func testCrash(t *testing.T, s Store) {
 	c := put(t, s)
 	held, err := s.Claim(t.Context(), c.TaskID, c.ID, "crashed", seconds(2))
@@ -350,8 +351,8 @@ func testConcurrentClaims(t *testing.T, s Store) {
 	}
 }
 
-// testNothingOverlooked has several deliver what one counts, each woken after each step of it: when
-// all of them are done, everything is delivered, once.
+// testNothingOverlooked has several deliverers deliver what another goroutine counts. Each step of
+// the count wakes all of them. When they are done, everything is delivered, once.
 func testNothingOverlooked(t *testing.T, s Store) {
 	const steps, deliverers = 30, 3
 	c := put(t, s)
@@ -378,7 +379,7 @@ func testNothingOverlooked(t *testing.T, s Store) {
 			}
 			released, releaseErr := held.Release(ctx, p, time.Time{})
 			if released || errors.Is(releaseErr, push.ErrConflict) {
-				break // the latter if it was done without an answer, and another has had the claim since
+				break // a conflict: it was done without an answer, and somebody else has had the claim since
 			}
 			err = errors.Join(err, releaseErr, held.Save(ctx, p, seconds(60)))
 		}
@@ -444,7 +445,7 @@ func create(t *testing.T, s Store) (tasklog.Head, tasklog.Lease) {
 	return h, lease
 }
 
-// testLease checks that a configuration in the middle of a run leaves the lease as it is.
+// testLease checks that storing a configuration during a run leaves the task's lease as it is.
 func testLease(t *testing.T, s Store) {
 	h, lease := create(t, s)
 	must(t, s.Put(t.Context(), h, NewConfig(h, "c", "https://example.com")))

@@ -1,14 +1,34 @@
-// Package sweep goes through what is due, a bit in each invocation.
+// Package sweep goes through what is due: in a deployment, once a minute, unfinished tasks (package
+// run) and push notification configurations that wait to be delivered (package push).
 //
-// What is to be looked at is spread over shards, which are swept side by side, each in the order of
-// time, from where the last sweep of it has stopped. A sweep that comes to the end of a shard lets
-// the next one begin with what has been due for longest. So everything is looked at in the end,
-// however much it is and however little a sweep has time for, and nothing can keep a sweep from
-// what comes after it.
+// # Looks
 //
-// A sweep does little itself: it asks for others, who do the work. How often it does is bounded,
-// and whatever it asks for it postpones first: then it is not asked for in each sweep, nor by two
-// that run at the same time.
+// A store keeps a look for each of these ([tasklog.Look]): the time at which a sweep has to look at
+// it. The looks are the sort key of an index. So a sweep reads what is due, and nothing else. A
+// healthy task costs a sweep nothing before its look is due, however many tasks there are.
+//
+// # A sweep
+//
+// The looks are spread over shards ([tasklog.Shards]), and a sweep goes through all shards side by
+// side. In each it reads the looks that are due, in the order of time, a page at a time:
+//
+//   - If somebody holds the lease of the task, there is nothing to do.
+//   - If the sweep can settle the look itself, it does: a task may have ended without the index
+//     knowing.
+//   - Otherwise it asks somebody else to do the work, such as a worker ([Sweep.Ask]).
+//
+// A sweep has one invocation. Shortly before the deadline it stops, and stores for each shard the
+// place that it has reached. The next sweep goes on from there. A sweep that reaches the end of a
+// shard stores the beginning instead: the next one starts with what has been due for longest. So
+// every look is reached in the end, and no number of old ones keeps a sweep from the young ones.
+//
+// # Asking
+//
+// A sweep asks a limited number of times. The looks that are left stay due, for the next sweep.
+// Before it asks, it postpones the look, on the condition that nobody has changed it: of two sweeps
+// at the same time, only one asks. If nobody does the work, the look is due again later, each time
+// after a longer and random pause ([Next]). After many failures in a row, a sweep stops asking, but
+// still settles what it can.
 package sweep
 
 import (
@@ -28,39 +48,37 @@ const (
 	// pageSize is how many looks are read at once.
 	pageSize = 500
 
-	// atOnce is how many of a shard are looked at at the same time.
+	// atOnce is how many looks of a shard are worked on at the same time.
 	atOnce = 4
 
-	// margin is how long before the deadline a sweep looks at nothing more, and half of it how long
-	// before the deadline it waits for nothing more: what remains is for storing where it has
-	// stopped.
+	// margin is how long before the deadline a sweep begins no more looks. At half of it, it stops
+	// waiting for those under way. The rest is for storing the places that it has reached.
 	margin = 6 * time.Second
 
-	// askWithin is how long it may take to ask for somebody.
+	// askWithin is how long one request to do the work may take.
 	askWithin = 3 * time.Second
 
-	// maxFailures is after how many failures in a row a sweep asks for nobody any more. It goes on
-	// with what it can do itself.
+	// maxFailures is after how many failures in a row a sweep stops asking. It still settles what
+	// it can.
 	maxFailures = 16
 
-	// maxErrors is how many errors a sweep returns. It counts the others.
+	// maxErrors is how many errors a sweep returns. It only counts the others.
 	maxErrors = 10
 )
 
-// Report is what a sweep has come to.
+// Report is the result of a sweep.
 type Report struct {
-	// Looked is how many looks were due, as far as the sweep has come.
+	// Looked is how many due looks the sweep has read, those of busy tasks included.
 	Looked int
-	// Asked is how many of them somebody was asked for.
+	// Asked is for how many looks the sweep has asked somebody to do the work.
 	Asked int
-	// Settled is how many the sweep has seen to itself.
+	// Settled is how many looks the sweep has settled itself.
 	Settled int
-	// Left is how many stay due, since the sweep had asked for as many as it may.
+	// Left is how many looks stay due, because the sweep had asked as often as it may.
 	Left int
-	// Behind is how many shards the sweep had no time to come to the end of.
+	// Behind is how many shards the sweep had no time to finish.
 	Behind int
-	// Oldest is for how long that has been due which has been due for longest, of all that nobody
-	// holds.
+	// Oldest is how long the oldest look has been due, among those whose task nobody holds.
 	Oldest time.Duration
 }
 
@@ -69,19 +87,19 @@ type Sweep struct {
 	looks tasklog.Looks
 	most  int
 	begun time.Time
-	end   time.Time // when it looks at nothing more; zero for never
+	end   time.Time // when it begins no more looks; zero without a deadline
 
 	mu       sync.Mutex // guards what follows
 	report   Report
-	asking   int // begun
+	asking   int // how often it has asked, or is about to
 	failures int // of asking, in a row
 	errs     []error
 	more     int // errors that are not in errs
 }
 
-// Run calls look for whatever is due and not held, concurrently, until all is looked at, or the
-// deadline of ctx is near. It asks for at most most. It goes on after an error, and returns the
-// first ones.
+// Run calls look for every look that is due and not held, several at the same time, until it has
+// reached all of them or the deadline of ctx is near. It asks at most the given number of times.
+// After an error it goes on, and it returns the first errors.
 func Run(
 	ctx context.Context, looks tasklog.Looks, most int, look func(context.Context, *Sweep, tasklog.Look) error,
 ) (Report, error) {
@@ -94,7 +112,7 @@ func Run(
 		defer cancel()
 	}
 	places, err := looks.Places(working)
-	if err != nil { // this one begins with what has been due for longest
+	if err != nil { // then each shard is swept from its beginning
 		s.failed(err)
 	}
 	var shards sync.WaitGroup
@@ -116,7 +134,7 @@ func Run(
 	return s.report, errors.Join(s.errs...)
 }
 
-// shard sweeps a shard from a place on. It returns where the next sweep is to go on.
+// shard sweeps a shard from a place on. It returns the place where the next sweep goes on.
 func (s *Sweep) shard(
 	ctx context.Context, i int, place tasklog.Place, look func(context.Context, *Sweep, tasklog.Look) error,
 ) tasklog.Place {
@@ -157,8 +175,9 @@ func (s *Sweep) shard(
 	}
 }
 
-// Ask calls ask for the look, to have somebody see to it, unless the sweep has asked for as many as
-// it may. Before that, it postpones the look.
+// Ask postpones the look to the next time, and then calls ask, which asks somebody to do the work.
+// If the sweep has asked as often as it may, the look stays due. If the look has changed since it
+// was read, Ask does nothing.
 func (s *Sweep) Ask(
 	ctx context.Context, l tasklog.Look, next time.Time, ask func(context.Context) error,
 ) error {
@@ -171,7 +190,7 @@ func (s *Sweep) Ask(
 	s.asking++
 	s.mu.Unlock()
 	moved, err := s.looks.Postpone(ctx, l, next)
-	if err != nil || !moved { // it is not what it was: another sweep was faster, or somebody runs it
+	if err != nil || !moved { // if not moved, another sweep was faster, or somebody runs the task
 		s.mu.Lock()
 		s.asking--
 		s.mu.Unlock()
@@ -191,7 +210,7 @@ func (s *Sweep) Ask(
 	return nil
 }
 
-// Settled counts what the sweep has seen to itself.
+// Settled counts a look that the sweep has settled itself.
 func (s *Sweep) Settled() { s.note(func(r *Report) { r.Settled++ }) }
 
 func (s *Sweep) note(change func(*Report)) {
@@ -215,9 +234,9 @@ const (
 	maxWait   = 15 * time.Minute
 )
 
-// Next returns when to look again at what has been asked for so many times before: each time it is
-// twice as long, up to a quarter of an hour, less up to a half at random, so that what was asked
-// for at one time does not stay together.
+// Next returns the time of the next look at something that was asked for this number of times
+// before: after one minute, twice as long each time, and 15 minutes at most. Up to half of that is
+// taken off at random, so that looks that were due together don't stay together.
 func Next(asked int) time.Time {
 	wait := min(maxWait, firstWait<<min(asked, 10))
 	return time.Now().Add(wait - rand.N(wait/2))
