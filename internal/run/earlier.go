@@ -16,8 +16,8 @@ import (
 // remembered is how far back [Earlier] looks.
 const remembered = 7 * 24 * time.Hour
 
-// maxEarlier is how much JSON the tasks have together that [Earlier] returns, and how many values,
-// which take far more memory.
+// maxEarlier limits the tasks that [Earlier] returns, all together: the bytes of their JSON, and
+// its values, which take far more memory.
 var maxEarlier = tasklog.Size{Bytes: maxEarlierBytes, Values: maxEarlierValues}
 
 const (
@@ -25,19 +25,19 @@ const (
 	maxEarlierValues = 100_000
 )
 
-// loadAtOnce is how many of them are loaded at the same time.
+// loadAtOnce is how many tasks are loaded at the same time.
 const loadAtOnce = 4
 
 type runKey struct{}
 
-// Earlier returns to an executor, whose context ctx is, the conversation before its task: the last
-// tasks of the same caller, tenant and context, by when they were created, n at most, and of them
-// 16 MB and 100,000 values, the oldest first. Those that go on are not among them, nor those
-// without a change for a week. Where the context began with the task, nothing is read.
+// Earlier returns the conversation before a task to its executor, whose context is ctx: the ended
+// tasks of the same caller, tenant and context that changed within the last week. These are the
+// last n by time of creation at most, together up to 16 MB and 100,000 values, the oldest first. If
+// the context began with the task, Earlier reads nothing.
 func Earlier(ctx context.Context, n int) ([]*a2a.Task, error) {
 	r, _ := ctx.Value(runKey{}).(*Run)
 	if r == nil || r.turn.Head.Begins && r.turn.Context.StoredTask == nil {
-		return nil, nil // the executor runs elsewhere, or nobody knew of the context before
+		return nil, nil // another server runs the executor, or the context is new
 	}
 	h, l := r.turn.Head, r.runner.Store
 	ids, err := l.InContext(ctx, h.Scope, h.ContextID, n+1)
@@ -46,7 +46,7 @@ func Earlier(ctx context.Context, n int) ([]*a2a.Task, error) {
 	}
 	ids = slices.DeleteFunc(ids, func(id a2a.TaskID) bool { return id == h.ID })
 	ids = ids[:min(n, len(ids))]
-	var tasks []*a2a.Task // the last first
+	var tasks []*a2a.Task // the newest first
 	var size tasklog.Size
 	for full := false; len(ids) > 0 && !full; ids = ids[min(loadAtOnce, len(ids)):] {
 		some, err := loadEnded(ctx, l, ids[:min(loadAtOnce, len(ids))])
@@ -70,8 +70,8 @@ func recent(t *a2a.Task) bool {
 	return t.Status.Timestamp != nil && time.Since(*t.Status.Timestamp) <= remembered
 }
 
-// loadEnded loads the tasks, at the same time, and returns those that have ended, and not long ago.
-// Those for which there is no memory are left out.
+// loadEnded loads the tasks, at the same time, and returns those that have ended within the time
+// that is remembered. It leaves out tasks that memory has no room for.
 func loadEnded(ctx context.Context, l tasklog.Log, ids []a2a.TaskID) ([]*a2a.Task, error) {
 	tasks, errs := make([]*a2a.Task, len(ids)), make([]error, len(ids))
 	ctx, account := memory.Open(ctx)

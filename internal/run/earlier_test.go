@@ -22,7 +22,8 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// TestEarlier has an executor ask for the tasks of its conversation, among those of others.
+// TestEarlier has an executor ask for the tasks of its conversation, while there are tasks of
+// others.
 func TestEarlier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -65,7 +66,7 @@ func TestEarlier(t *testing.T) {
 		turn(me, "other", "b", done, 9)
 		turn(tasklog.Scope{Owner: "you", Tenant: "t"}, "c", "c", done, 9)
 		turn(tasklog.Scope{Owner: "me"}, "c", "d", done, 9)
-		turn(me, "c", "e", a2a.TaskStateInputRequired, 9) // goes on
+		turn(me, "c", "e", a2a.TaskStateInputRequired, 9) // its turn has ended, the task has not
 		turn(me, "c", "f", a2a.TaskStateFailed, 9)
 		if got, want := turn(me, "c", "g", done, 9), `a said "a", f said "f"`; got != want {
 			t.Errorf("got %s, want %s", got, want)
@@ -89,8 +90,8 @@ func TestEarlier(t *testing.T) {
 	})
 }
 
-// TestEarlierBegins checks that an executor whose task begins the context has nothing looked up,
-// before another turn.
+// TestEarlierBegins checks that nothing is looked up for a task that begins its context, until its
+// next turn.
 func TestEarlierBegins(t *testing.T) {
 	for _, test := range []struct {
 		begins, continued bool
@@ -125,14 +126,14 @@ func TestEarlierBegins(t *testing.T) {
 	}
 }
 
-// TestEarlierElsewhere checks that an executor that runs on another server has no conversation.
+// TestEarlierElsewhere checks that an executor has no conversation when another server runs it.
 func TestEarlierElsewhere(t *testing.T) {
 	if tasks, err := run.Earlier(t.Context(), 9); tasks != nil || err != nil {
 		t.Errorf("got %v, %v", tasks, err)
 	}
 }
 
-// TestFailure checks that a client is told what an executor has for it, and the log why.
+// TestFailure checks that a client gets the text of a [run.Failure], and the log its cause.
 func TestFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, logs := new(memlog.Log), new(bytes.Buffer)

@@ -7,8 +7,8 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// check returns the event as it goes into the log, or nil if it says nothing new, or an error if no
-// task may have such an event. It doesn't change e, which is the executor's.
+// check returns the event as it goes into the log, nil if it says nothing new, or an error if a
+// task may not have such an event. It does not change e, which belongs to the executor.
 func (r *Run) check(e a2a.Event) (a2a.Event, error) {
 	first := !r.started
 	r.started = true
@@ -17,8 +17,7 @@ func (r *Run) check(e a2a.Event) (a2a.Event, error) {
 		if e == nil {
 			break
 		}
-		// The task is in the log since the message was accepted, so an answer without a task
-		// completes it.
+		// The task is in the log already, so an answer without a task completes it.
 		return a2a.NewStatusUpdateEvent(r.turn.Context, a2a.TaskStateCompleted, e), nil
 
 	case *a2a.Task:
@@ -53,8 +52,8 @@ func (r *Run) check(e a2a.Event) (a2a.Event, error) {
 		if c.Artifact == nil || c.Artifact.ID == "" || len(c.Artifact.Parts) == 0 {
 			return nil, fmt.Errorf("an artifact without id or parts: %w", a2a.ErrInvalidAgentResponse)
 		}
-		// There is nothing yet that the first chunk of an artifact could be appended to: clients
-		// ignore one that says so.
+		// The first chunk of an artifact has nothing that it could be appended to. Clients ignore a
+		// first chunk that says so.
 		c.Append = c.Append && r.artifacts[c.Artifact.ID]
 		r.artifacts[c.Artifact.ID] = true
 		return &c, r.checkIDs(&c.TaskID, &c.ContextID)
@@ -62,7 +61,7 @@ func (r *Run) check(e a2a.Event) (a2a.Event, error) {
 	return nil, fmt.Errorf("event %T: %w", e, a2a.ErrInvalidAgentResponse)
 }
 
-// artifactsOf returns which artifacts a task has, which may be nil.
+// artifactsOf returns the ids of a task's artifacts. The task may be nil.
 func artifactsOf(t *a2a.Task) map[a2a.ArtifactID]bool {
 	has := map[a2a.ArtifactID]bool{}
 	if t != nil {
@@ -99,8 +98,7 @@ func checkStatus(s *a2a.TaskStatus) error {
 	return nil
 }
 
-// onlySubmitted reports whether the task that an executor begins with is the one that is in the log
-// already.
+// onlySubmitted reports whether the first task of an executor says no more than the one in the log.
 func onlySubmitted(t *a2a.Task) bool {
 	return t.Status.State == a2a.TaskStateSubmitted && t.Status.Message == nil && len(t.Artifacts) == 0 && len(t.Metadata) == 0
 }

@@ -14,11 +14,11 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// method is what an executor has for a kind of turn.
+// method is a method of an executor.
 type method = func(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error]
 
-// execute lets the executor work on the turn, up to a final state. Its error says why there is
-// none.
+// execute has the executor work on the turn, up to a final state. Its error says why no final state
+// was reached.
 func (r *Run) execute(ctx context.Context) error {
 	m := r.runner.Executor.Execute
 	if r.turn.Mode == Resume {
@@ -27,8 +27,8 @@ func (r *Run) execute(ctx context.Context) error {
 	return r.call(ctx, m, r.turn.Context)
 }
 
-// call is drive in a goroutine of its own, which it leaves to itself if the method ignores the end
-// of ctx.
+// call calls drive in a goroutine of its own. If the method ignores the end of ctx, call abandons
+// the goroutine.
 func (r *Run) call(ctx context.Context, m method, ec *a2asrv.ExecutorContext) error {
 	result := make(chan error, 1)
 	ctx = r.callContext(ctx)
@@ -47,7 +47,8 @@ func (r *Run) call(ctx context.Context, m method, ec *a2asrv.ExecutorContext) er
 	}
 }
 
-// callContext returns ctx with what the SDK's own server tells executors there, and for [Earlier].
+// callContext returns ctx with what the SDK's own server puts into it for executors, and with the
+// run, for [Earlier].
 func (r *Run) callContext(ctx context.Context) context.Context {
 	ctx = context.WithValue(ctx, runKey{}, r)
 	ctx, call := a2asrv.NewCallContext(ctx, r.turn.Context.ServiceParams)
@@ -58,8 +59,8 @@ func (r *Run) callContext(ctx context.Context) context.Context {
 	return ctx
 }
 
-// User returns what an executor gets to know of the owner of a task, who may be nobody: the name
-// and, as an attribute, who issued it.
+// User returns what an executor learns about the owner of a task: the name and, as an attribute,
+// its issuer. Without an owner, it is an unauthenticated user.
 func User(owner string) *a2asrv.User {
 	if owner == "" {
 		return new(a2asrv.User)
@@ -90,15 +91,14 @@ func (r *Run) drive(ctx context.Context, m method, ec *a2asrv.ExecutorContext) (
 	return context.Cause(ctx)
 }
 
-// add puts an event of the executor into the log, unless ctx is done: what an executor says after
-// that is not its task's.
+// add puts an event of the executor into the log, unless ctx is done: after that, the task takes
+// nothing from its executor.
 func (r *Run) add(ctx context.Context, event a2a.Event) (ended bool, err error) {
 	return r.put(ctx, event, true)
 }
 
-// end puts an event of the run's own into the log, as the last: however full the log is, there is
-// room for it.
-func (r *Run) end(ctx context.Context, event a2a.Event) { _, _ = r.put(ctx, event, false) } // Close tells
+// end puts the run's own last event into the log. A full log has room for it, too.
+func (r *Run) end(ctx context.Context, event a2a.Event) { _, _ = r.put(ctx, event, false) } // Close returns its error
 
 func (r *Run) put(ctx context.Context, event a2a.Event, bounded bool) (ended bool, err error) {
 	r.mu.Lock()
@@ -129,8 +129,8 @@ func (r *Run) put(ctx context.Context, event a2a.Event, bounded bool) (ended boo
 	return tasklog.Final(entry.State), nil
 }
 
-// tooMuch returns the error for an event of so many bytes with which the log would be of that size
-// and have so many events, if it may not.
+// tooMuch returns an error if an event of this many bytes may not be added. Size and events are
+// those of the log with it.
 func tooMuch(event int, size tasklog.Size, events int64) error {
 	text := ""
 	switch {
@@ -149,8 +149,8 @@ func tooMuch(event int, size tasklog.Size, events int64) error {
 	return &Failure{Text: text, Err: fmt.Errorf("an event of %d bytes: %s", event, text)}
 }
 
-// Failure is an error of an executor that fails the task with a text for the client. What other
-// errors say is only logged.
+// Failure is an error of an executor that fails the task with a text for the client. The text of
+// other errors is only logged.
 type Failure struct {
 	Text string
 	Err  error // the cause, which is logged
@@ -160,7 +160,7 @@ func (f *Failure) Error() string { return f.Err.Error() }
 
 func (f *Failure) Unwrap() error { return f.Err }
 
-// fail brings a task that the executor has left unfinished to an end.
+// fail ends a task that the executor has left unfinished.
 func (r *Run) fail(ctx context.Context, text string, err error) {
 	if f := (*Failure)(nil); text == textFailed && errors.As(err, &f) {
 		text = f.Text
@@ -174,10 +174,10 @@ func failed(info a2a.TaskInfoProvider, text string) a2a.Event {
 	return a2a.NewStatusUpdateEvent(info, a2a.TaskStateFailed, a2a.NewMessageForTask(a2a.MessageRoleAgent, info, a2a.NewTextPart(text)))
 }
 
-// cancelTask lets the executor say that the task is canceled, and says it itself if the executor
-// does not.
+// cancelTask has the executor cancel the task. If the executor does not, it cancels the task
+// itself.
 func (r *Run) cancelTask(ctx context.Context) {
-	// The executor is shown the task as it is, so what is pending has to be in the log.
+	// The executor gets the current task, so the pending events must be in the log.
 	if r.appender.Close() != nil {
 		return
 	}

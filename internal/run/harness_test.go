@@ -19,7 +19,7 @@ import (
 	"a2alambda/internal/trace"
 )
 
-// executor is what an agent does, as a function.
+// executor is an agent's Execute, as a function.
 type executor func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool)
 
 func (x executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
@@ -30,7 +30,7 @@ func (x executor) Cancel(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a
 	panic("not called")
 }
 
-// canceler is an executor that has something to say when it is canceled.
+// canceler is an executor that says something when it is canceled.
 type canceler struct {
 	executor
 	cancel executor
@@ -40,7 +40,7 @@ func (c canceler) Cancel(ctx context.Context, ec *a2asrv.ExecutorContext) iter.S
 	return c.cancel.Execute(ctx, ec)
 }
 
-// runner returns a runner that loses all that it asks of workers.
+// runner returns a runner whose requests for workers are lost.
 func runner(l tasklog.Store, logs io.Writer, x a2asrv.AgentExecutor) *run.Runner {
 	return run.New(run.Config{
 		Store: l, Executor: x, Logger: slog.New(slog.NewTextHandler(logs, nil)),
@@ -78,7 +78,7 @@ func start(
 	return runner(l, logs, x).Start(ctx, create(t, l, h, first), run.Reader), h
 }
 
-// orphan returns a task whose holder has crashed after it had brought the states.
+// orphan returns a task whose holder has crashed after it had reached the states.
 func orphan(t *testing.T, l tasklog.Store, states ...a2a.TaskState) tasklog.Head {
 	t.Helper()
 	h, first := tasklogtest.NewTask()
@@ -92,7 +92,7 @@ func orphan(t *testing.T, l tasklog.Store, states ...a2a.TaskState) tasklog.Head
 	return h
 }
 
-// describe returns the events of a task in the log after the first, one a line.
+// describe returns the events in a task's log after the first, one per line.
 func describe(t *testing.T, l tasklog.Reader, id a2a.TaskID) (lines []string) {
 	t.Helper()
 	events, _, err := l.Read(t.Context(), id, 1, 100_000)

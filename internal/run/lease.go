@@ -11,36 +11,35 @@ import (
 )
 
 const (
-	// LeaseTime is how long a lease lasts that is not renewed. A run that has died is found after
-	// that.
+	// LeaseTime is how long a lease lasts without a renewal. A crashed holder is noticed after that
+	// time.
 	LeaseTime = 15 * time.Second
 
-	// leaseMargin is how long before the end of its lease, by its own clock, a holder takes it for
-	// lost.
+	// leaseMargin is how long before the end of its lease a holder gives it up, by its own clock.
 	leaseMargin = 3 * time.Second
 
 	// renewAfter is the age at which a lease is renewed.
 	renewAfter = 5 * time.Second
 
-	// askEvery is how often a holder asks what somebody wants of it. All runs of a process ask at
-	// the same time, so that the store can read for all of them at once.
+	// askEvery is how often a holder asks what others want of it. All runs of a process ask at the
+	// same time, so that the store can answer with one read.
 	askEvery = 300 * time.Millisecond
 
-	// renewWithin is how long a renewal may take, or asking: a holder whose request hangs has to
-	// look at its clock.
+	// renewWithin is how long a renewal or a question may take: meanwhile the holder does not look
+	// at its clock.
 	renewWithin = 3 * time.Second
 
-	// closeMargin is how long before the deadline of its invocation a run no longer waits for the
-	// index to be told.
+	// closeMargin is how long before the deadline of its invocation a run stops waiting for the
+	// index to get its last status.
 	closeMargin = time.Second
 
-	// renewAgain is how long after a renewal that failed the next is tried, at least: a store in
-	// trouble is asked less, not more.
+	// renewAgain is the least pause after a renewal that failed. A store in trouble must get fewer
+	// requests, not more.
 	renewAgain = time.Second
 )
 
-// Superseded reports whether the error that a run ended with says that somebody else has its lease,
-// or may have it: what becomes of the task is in the log.
+// Superseded reports whether a run ended with this error because somebody else has its lease, or
+// may have it. Then only the log says what happens to the task.
 func Superseded(err error) bool {
 	return errors.Is(err, errSuperseded) || errors.Is(err, tasklog.ErrConflict)
 }
@@ -50,11 +49,11 @@ type until struct{ ms atomic.Int64 } // since 1970
 
 func (u *until) set(t time.Time) { u.ms.Store(t.UnixMilli()) }
 
-// left returns how much of the lease is left.
+// left returns the rest of the lease's time.
 func (u *until) left() time.Duration { return time.Until(time.UnixMilli(u.ms.Load())) }
 
-// check returns an error if the lease is as good as over. It asks nothing but the clock: nothing
-// else can stop, in time, an instance that was frozen and wakes up.
+// check returns an error if the lease has ended, or nearly has. It only looks at the clock: nothing
+// else can stop an instance in time that was frozen and wakes up.
 func (u *until) check() error {
 	if u.left() < leaseMargin {
 		return errSuperseded
@@ -62,7 +61,7 @@ func (u *until) check() error {
 	return nil
 }
 
-// closeLease closes a lease, in time for the deadline of its invocation, which may be zero for
+// closeLease closes a lease before the deadline of its invocation. The deadline is zero if there is
 // none.
 func closeLease(ctx context.Context, l tasklog.Lease, deadline time.Time) {
 	if ctx = context.WithoutCancel(ctx); !deadline.IsZero() {
@@ -73,8 +72,8 @@ func closeLease(ctx context.Context, l tasklog.Lease, deadline time.Time) {
 	l.Close(ctx)
 }
 
-// keepLease renews the lease until ctx is done, and interrupts the executor when the task is to be
-// canceled. If the lease is lost, it stops the run.
+// keepLease renews the lease until ctx is done. It interrupts the executor when somebody asks to
+// cancel the task, and stops the run if the lease is lost.
 func (r *Run) keepLease(ctx context.Context, interrupt context.CancelCauseFunc) {
 	tick := time.NewTimer(r.runner.untilAsk())
 	defer tick.Stop()
@@ -85,7 +84,7 @@ func (r *Run) keepLease(ctx context.Context, interrupt context.CancelCauseFunc) 
 		case <-ctx.Done():
 			return
 		case <-r.asked:
-			renewing = true // a renewal says for sure what is asked
+			renewing = true // an Asked may be old, a renewal is not
 		case <-tick.C:
 			tick.Reset(r.runner.untilAsk())
 			renewing = r.lease.left() < LeaseTime-renewAfter && time.Now().After(again)
@@ -108,18 +107,18 @@ func (r *Run) keepLease(ctx context.Context, interrupt context.CancelCauseFunc) 
 	}
 }
 
-// untilAsk returns how long it is until the runs of this process ask the next time.
+// untilAsk returns the time until the runs of this process ask again.
 func (r *Runner) untilAsk() time.Duration {
 	d := askEvery - time.Since(r.begun)%askEvery
 	if d < askEvery/10 {
-		d += askEvery // it was that time just now
+		d += askEvery // the runs have just asked
 	}
 	return d
 }
 
-// ask returns what is asked of the run, and renews its lease if it is time for that. A renewal does
-// not end with ctx: one that was on its way when the run ended could come after the lease was
-// released.
+// ask returns what others want of the run. If renewing is set, it renews the lease to find that
+// out. A renewal does not end with ctx: one that was abandoned when the run ended could reach the
+// store after the release of the lease.
 func (r *Run) ask(ctx context.Context, renewing bool) (tasklog.Asked, error) {
 	if renewing {
 		ctx = context.WithoutCancel(ctx)

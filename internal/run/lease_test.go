@@ -20,8 +20,8 @@ import (
 // waiter is an agent that is silent until its context ends.
 var waiter = executor(func(ctx context.Context, _ *a2asrv.ExecutorContext, _ func(a2a.Event, error) bool) { <-ctx.Done() })
 
-// TestAskTogether has the runs of a process, which began at different times, ask at the same times
-// what is asked of them, and each as often as one alone.
+// TestAskTogether has the runs of a process, which began at different times, ask at the same times.
+// Each asks as often as a single run does.
 func TestAskTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -58,8 +58,7 @@ func TestAskTogether(t *testing.T) {
 			t.Errorf("in 30 s, %d runs asked %d times, at %d times", n, all, times)
 		}
 
-		// Whoever asks for something in the same process tells the run: it need not wait for its
-		// time.
+		// A request in the same process reaches the run at once, before it asks.
 		time.Sleep(10 * time.Millisecond)
 		for i, h := range heads {
 			begun := time.Now()
@@ -73,7 +72,7 @@ func TestAskTogether(t *testing.T) {
 				t.Errorf("run %d is %v, %v, after %v", i, task.Status.State, err, time.Since(begun))
 			}
 		}
-		h, _ := tasklogtest.NewTask() // which nobody runs
+		h, _ := tasklogtest.NewTask() // nobody runs it
 		if err := r.RequestCancel(t.Context(), h); err != nil {
 			t.Error(err)
 		}

@@ -7,16 +7,16 @@ import (
 	"a2alambda/internal/telemetry"
 )
 
-// observation is what there is to say of a run, besides what its turn says.
+// observation is what the log line says about a run, besides its turn.
 type observation struct {
 	begun time.Time
 	after int64  // the number of the last event before the run
-	end   string // how it ended, if the executor has not brought it to its end
+	end   string // how the run ended, unless the executor ended the turn
 }
 
 func (o *observation) begin(after int64) { o.begun, o.after = time.Now(), after }
 
-// report logs the line of a run that has ended.
+// report logs the line of an ended run.
 func (r *Run) report(ctx context.Context) {
 	line := new(telemetry.Line)
 	line.Task(r.turn.Head.ID, r.turn.Head.ContextID, r.turn.Request.Trace)

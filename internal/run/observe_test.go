@@ -16,7 +16,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// TestLines checks the line that is logged of a run, for each way that it may end.
+// TestLines checks the log line of a run, for each way in which a run may end.
 func TestLines(t *testing.T) {
 	patient := executor(func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 		yield(status(ec, a2a.TaskStateWorking), nil)

@@ -18,19 +18,18 @@ import (
 )
 
 const (
-	// maxCrashes is how many holders in a row may crash without an event before the task fails:
-	// what killed them would kill the next.
+	// maxCrashes is how many holders in a row may crash without an event before the task fails: the
+	// next one would probably crash, too.
 	maxCrashes = 5
 
-	// queued is how long a worker that was asked for may take to begin, before it is asked for
-	// again.
+	// queued is how long a worker may take to begin. Until then, no reader asks for another one.
 	queued = 10 * time.Second
 )
 
-// Resume runs a task that nobody runs: one that was left to a worker, or one whose run was cut off.
-// It returns nil if there is nothing to run: because the task has ended or does not exist, because
-// somebody runs it, or because its executor cannot resume or has crashed time and again, in which
-// cases the task fails.
+// Resume runs a task that nobody runs, because it was left to a worker or its run was cut off. It
+// returns nil if there is nothing to run: the task has ended or does not exist, or somebody runs
+// it. If its executor cannot resume, or its holders crash again and again, the task fails, and
+// Resume returns nil, too.
 func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
 	usage := new(telemetry.Usage)
 	ctx = telemetry.With(ctx, usage)
@@ -51,13 +50,13 @@ func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
 }
 
 const (
-	// A worker that a busy store refuses tries again for busyFor, each busyPause, or half as long
-	// again: whoever asked for it asks again much later.
+	// A worker that a busy store refuses tries again for busyFor, after a pause of busyPause to one
+	// and a half times that. Otherwise, nobody would ask for a worker again for a minute or more.
 	busyFor   = time.Minute
 	busyPause = 700 * time.Millisecond
 )
 
-// resume is Resume, tried once.
+// resume is one try of Resume.
 func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usage) (*Run, error) {
 	s, err := r.Store.Load(ctx, id)
 	if errors.Is(err, tasklog.ErrNotFound) {
@@ -77,7 +76,7 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 	switch {
 	case s.Lease.Cancel:
 		mode = Cancel
-	case begun && s.Seq > 1: // else nothing was said yet
+	case begun && s.Seq > 1: // otherwise the executor has said nothing yet
 		mode = Resume
 	}
 	t, err := r.takeOver(ctx, s, mode)
@@ -92,8 +91,8 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 	return r.Start(ctx, t, Nobody), nil
 }
 
-// Work is what a worker does: it resumes the task, if there is something to run, and waits for the
-// end. It is no error if somebody else has taken the task over meanwhile.
+// Work is the job of a worker: it resumes the task, if there is something to run, and waits for the
+// end of the run. It is no error if somebody else takes the task over meanwhile.
 func (r *Runner) Work(ctx context.Context, id a2a.TaskID) error {
 	run, err := r.Resume(ctx, id)
 	if err != nil || run == nil {
@@ -105,8 +104,8 @@ func (r *Runner) Work(ctx context.Context, id a2a.TaskID) error {
 	return nil
 }
 
-// Recover does what is due for a task that somebody reads: if it is orphaned, it asks for a worker,
-// unless the task was left to one just now.
+// Recover is called for a task that somebody reads. If the task is orphaned, it asks for a worker,
+// unless somebody has just left the task to a worker.
 func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
 	if tasklog.Final(s.Task.Status.State) || s.Busy() || s.Lease.Holder == "" && justNow(s.Task.Status.Timestamp) {
 		return nil
@@ -114,11 +113,11 @@ func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
 	return r.Invoke(ctx, s.Head.ID)
 }
 
-// orphaned sees to a task that somebody follows, and whose lease has ended.
+// orphaned is called for a followed task whose lease has ended. It calls Recover.
 func (r *Runner) orphaned(ctx context.Context, id a2a.TaskID) {
 	s, err := r.Store.Load(ctx, id)
 	if err != nil {
-		return // it is tried again
+		return // the followers try again
 	}
 	if err := r.Recover(ctx, s); err != nil {
 		r.Logger.ErrorContext(ctx, "recovering task", "task", id, "error", err)
@@ -128,32 +127,32 @@ func (r *Runner) orphaned(ctx context.Context, id a2a.TaskID) {
 func justNow(t *time.Time) bool { return t != nil && time.Since(*t) < queued }
 
 const (
-	// maxAsked is how many workers a sweep asks for at most. Tasks beyond it stay due.
+	// maxAsked is how many workers a sweep asks for at most. The other tasks stay due.
 	maxAsked = 2000
 
-	// sweepLoads is how much memory a task may take that the sweeper loads itself: as many as it
-	// looks at at the same time have to have room in its function.
+	// sweepLoads is how much memory the sweeper takes to load a task. Its function has room for all
+	// tasks that it looks at at the same time. It leaves larger tasks to workers.
 	sweepLoads = 4 << 20
 
-	// gone is when a task is to be looked at again that has expired: the table has deleted it by
-	// then.
+	// gone is how long the look at an expired task is postponed: until then the table has deleted
+	// it.
 	gone = 30 * 24 * time.Hour
 )
 
-// Sweep has a worker see to the tasks that are unfinished by the index, and that nobody runs. Those
-// that have ended, and of whose end the index was not told, it settles. See [sweep.Run].
+// Sweep asks for workers for unfinished tasks that nobody runs. It settles tasks that have ended
+// without the index knowing. See [sweep.Run].
 func (r *Runner) Sweep(ctx context.Context) (sweep.Report, error) {
 	return sweep.Run(ctx, r.Store, maxAsked, r.look)
 }
 
-// look looks at a task that nobody holds by its lease.
+// look looks at a task that, by its lease, nobody runs.
 func (r *Runner) look(ctx context.Context, round *sweep.Sweep, l tasklog.Look) error {
 	loading, account := memory.OpenUpTo(ctx, sweepLoads)
 	defer account.Close()
 	s, err := r.Store.Load(loading, l.ID)
 	var lease tasklog.LeaseInfo
 	switch {
-	case errors.Is(err, memory.ErrFull): // a worker has more
+	case errors.Is(err, memory.ErrFull): // a worker has more memory
 		lease, err = r.Store.Lease(ctx, l.ID)
 	case err != nil:
 	case s.Busy():
@@ -177,8 +176,8 @@ func (r *Runner) look(ctx context.Context, round *sweep.Sweep, l tasklog.Look) e
 	return round.Ask(ctx, l, sweep.Next(lease.Asked), func(ctx context.Context) error { return r.Invoke(ctx, l.ID) })
 }
 
-// Cancel cancels a task that nobody runs, and returns it. It returns [tasklog.ErrConflict] if s is
-// no longer how the task is.
+// Cancel cancels a task that nobody runs, and returns it. It returns [tasklog.ErrConflict] if the
+// task is no longer as in s.
 func (r *Runner) Cancel(ctx context.Context, s *tasklog.Snapshot) (*a2a.Task, error) {
 	t, err := r.takeOver(ctx, s, Cancel)
 	if err != nil {
@@ -211,7 +210,7 @@ func (r *Runner) interrupted(ctx context.Context, t Turn) (err error) {
 }
 
 // takeOver acquires the lease of a task that nobody runs. It returns [tasklog.ErrConflict] if
-// somebody else has acquired it, or the task has moved on.
+// somebody else has acquired the lease, or the task has changed.
 func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot, mode Mode) (Turn, error) {
 	until := time.Now().Add(LeaseTime)
 	claim := tasklog.Claim{Writer: a2a.NewMessageID(), Until: until, Request: s.Last}
@@ -219,7 +218,7 @@ func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot, mode Mode) (
 	if err != nil {
 		return Turn{}, err
 	}
-	params := s.Last.Trace.Header() // all that is kept of the request's, with these:
+	params := s.Last.Trace.Header() // of the request's headers only these are kept
 	if len(s.Last.Extensions) > 0 {
 		params[a2a.SvcParamExtensions] = s.Last.Extensions
 	}
@@ -253,7 +252,7 @@ func lastFromUser(t *a2a.Task) *a2a.Message {
 	return nil
 }
 
-// handOver lets another invocation go on with the task.
+// handOver leaves the task to another invocation.
 func (r *Run) handOver(ctx context.Context) {
 	err := r.turn.Lease.Release(ctx)
 	if err == nil {

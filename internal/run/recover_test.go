@@ -33,8 +33,8 @@ func (x resumer) Resume(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Se
 	}
 }
 
-// TestThawed freezes a run for longer than its lease, while another instance takes its task over:
-// when it wakes up, it appends nothing, also if it has not been told yet.
+// TestThawed freezes a run for longer than its lease, while another instance takes its task over.
+// When the run wakes up, it appends nothing, whether or not it knows of the takeover.
 func TestThawed(t *testing.T) {
 	for _, canResume := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -82,7 +82,8 @@ func TestThawed(t *testing.T) {
 	}
 }
 
-// TestCutOffAtOnce has a run cut off before its executor has said anything: it begins anew.
+// TestCutOffAtOnce cuts a run off before its executor has said anything. The next run starts from
+// the beginning.
 func TestCutOffAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -114,8 +115,8 @@ func (c cancelResumer) Cancel(ctx context.Context, ec *a2asrv.ExecutorContext) i
 	return c.cancel.Execute(ctx, ec)
 }
 
-// TestCancelOrphan asks for a task to be canceled whose holder has crashed, or that was left to a
-// worker: the next worker cancels it, whether or not its executor can resume, and runs nothing.
+// TestCancelOrphan asks to cancel a task whose holder has crashed, and a task that was left to a
+// worker. The next worker cancels it without running it, whether or not its executor can resume.
 func TestCancelOrphan(t *testing.T) {
 	execute := func(_ context.Context, _ *a2asrv.ExecutorContext, _ func(a2a.Event, error) bool) {
 		t.Error("the executor was run")
@@ -166,7 +167,7 @@ func TestCancelOrphan(t *testing.T) {
 	}
 }
 
-// TestCrashesAgainAndAgain checks that a task fails whose workers crash as soon as they begin.
+// TestCrashesAgainAndAgain checks that a task fails if its workers crash as soon as they begin.
 func TestCrashesAgainAndAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)

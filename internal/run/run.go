@@ -3,34 +3,44 @@
 //
 // # Turns and runs
 //
-// A message that was accepted is in the log, and begins a turn. [Runner.Start] runs it: the
-// executor yields events, which are checked and given to an appender, and the appender puts them
-// into the log before anybody sees them. The run ends with its turn, which is when the task reaches
-// a final state, or before it:
+// An accepted message is in the log, and begins a turn. [Runner.Start] runs it: the executor yields
+// events, the run checks them, and an appender puts them into the log before anybody sees them. The
+// run ends with its turn, when the task reaches a final state, or earlier:
 //
-//   - The invocation is about to end, and the executor can resume ([Resumer]): the run hands over. It releases its lease,
-//     and asks for a worker. An executor that cannot resume has its task failed, in words that say why.
-//   - Somebody wants the task canceled: the executor's context ends, it may say a last word, and the task is canceled.
-//   - The instance dies. Nothing is done then; the lease ends, the sweeper or a reader finds the task orphaned, and has a
-//     worker take it over ([Runner.Resume]).
-//   - Somebody else has the lease, or may have it: this run was superseded ([Superseded]). It stops at once, appends
-//     nothing more, and its caller follows the log instead.
+//   - The invocation is about to end, and the executor can resume ([Resumer]): the run hands over.
+//     It releases its lease, and asks for a worker. If the executor cannot resume, the task fails,
+//     in words that say why.
+//   - Somebody asks to cancel the task: the executor's context ends, it may say a last word, and
+//     the task is canceled.
+//   - The instance dies. Nothing is done at that moment. When the lease has ended, the sweeper
+//     (package sweep), a reader or a follower finds the task orphaned, and asks for a worker, which
+//     takes the task over ([Runner.Resume]).
+//   - Somebody else has the lease, or may have it: this run was superseded ([Superseded]). It stops
+//     at once and appends nothing more. Its caller follows the log instead.
 //
 // # The lease
 //
-// A run may append only while it holds the task's lease, which lasts for 15 s and is renewed every
-// 5. By its own clock it gives up 3 s early: an instance that Lambda has frozen wakes up believing
-// that no time has passed, and the clock is the first to say otherwise. Its store is the last:
-// after a takeover there is a fence where its next event would go. Three times a second the holder
-// asks what is asked of it, since nothing else reaches an invocation that is under way.
+// A run may append only while it holds the task's lease. The lease lasts for 15 s and is renewed
+// every 5 s. By its own clock, the run gives up 3 s early: an instance that Lambda has frozen wakes
+// up as if no time had passed, and its clock is the first to say otherwise. The store is the last:
+// after a takeover there is a fence where the run would put its next event.
+//
+// Every 300 ms the holder asks the store whether somebody wants something of it, such as to cancel:
+// nothing else reaches an invocation that is under way. All runs of a process ask at the same time,
+// so that the store can answer with one read. A request to cancel that comes to the run's own
+// process reaches it at once ([Runner.RequestCancel]).
+//
+// # In one process
+//
+// The runs of a process show what they append to its followers ([Runner.Followers]), which then
+// need not read it from the log. A run lives no longer than [Run.Wait]: after the answer, Lambda
+// freezes the instance.
 //
 // # Files
 //
 // run.go has the life of a run, lease.go its lease, running.go the runs of a process, execute.go
-// the calls of the executor, event.go what an executor may say, recover.go what becomes of tasks
-// that nobody runs, earlier.go the conversation before a task, and observe.go its log line.
-//
-// Nothing of a run outlives [Run.Wait]: after the answer, Lambda freezes the instance.
+// the calls of the executor, event.go what an executor may say, recover.go what happens to tasks
+// that nobody runs, earlier.go the conversation before a task, and observe.go the log line.
 package run
 
 import (
@@ -61,8 +71,7 @@ const (
 	grace = 2 * time.Second
 )
 
-// What a client is told when a run ends without the executor having said how. The causes are
-// logged.
+// What a client is told when a run ends and the executor has not said how. The log has the causes.
 const (
 	textFailed      = "The agent failed to process this message."
 	textUnfinished  = "The agent stopped before the task was finished."
@@ -82,17 +91,17 @@ var (
 type Resumer interface {
 	a2asrv.AgentExecutor
 
-	// Resume is Execute for a task some of whose events are in the log: ec.StoredTask is the task
-	// as of the last.
+	// Resume is Execute for a task that has events of this turn in the log. ec.StoredTask is the
+	// task as of the last event.
 	Resume(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error]
 }
 
-// Config is what a runner needs. All fields are required, but that a runner which only sweeps needs
-// no executor.
+// Config is what a runner needs. All fields are required, except that a runner which only sweeps
+// needs no executor.
 type Config struct {
 	Store    tasklog.Store
 	Executor a2asrv.AgentExecutor
-	// Gap is the least time between two appends, but for a short burst. See
+	// Gap is the least time between two appends, short bursts excepted. See
 	// [tasklog.AppenderConfig].
 	Gap    time.Duration
 	Logger *slog.Logger
@@ -104,10 +113,10 @@ type Config struct {
 // Runner runs an executor.
 type Runner struct {
 	Config
-	// Followers are those who follow tasks in this process.
+	// Followers has the followers of tasks in this process.
 	Followers *tasklog.Followers
 	running   running
-	begun     time.Time // what the times follow from at which runs ask
+	begun     time.Time // sets the times at which the runs ask
 }
 
 // New returns a runner. It panics if something is missing.
@@ -135,15 +144,16 @@ const (
 	Cancel
 )
 
-// Turn is an accepted message: it is in the log, and there is a lease for it. It does not change.
+// Turn is an accepted message: it is in the log, and the run has a lease for it. It does not
+// change.
 type Turn struct {
 	Head    tasklog.Head
 	Request tasklog.Request
 	Lease   tasklog.Lease
 	Until   time.Time // the end of the lease
-	// Fold is the fold over the log. The run goes on with it.
+	// Fold is the fold over the log. The run adds its events to it.
 	Fold *tasklog.Fold
-	// Size is that of the log.
+	// Size is the size of the log.
 	Size tasklog.Size
 	// Context is what the executor gets.
 	Context *a2asrv.ExecutorContext
@@ -167,8 +177,8 @@ const (
 
 // Run is a running turn.
 type Run struct {
-	// Tap shows the events of the turn as they are in the log. It is nil if there is no [Reader].
-	// It does not end with the run: its reader may go on with it.
+	// Tap shows the events of the turn once they are in the log. It is nil without a [Reader]. It
+	// does not end with the run: its reader may continue with it.
 	Tap *tasklog.Tap
 
 	runner   *Runner
@@ -177,14 +187,14 @@ type Run struct {
 	gap      time.Duration
 	usage    *telemetry.Usage
 	appender *tasklog.Appender
-	stop     context.CancelCauseFunc // ends all of the run: it may not append any more
+	stop     context.CancelCauseFunc // ends everything: the run may append no more
 
 	mu        sync.Mutex
 	started   bool                    // the executor has yielded an event
-	state     a2a.TaskState           // the last that this run has brought, or ""
-	size      tasklog.Size            // of the log with what was added
-	count     int64                   // of its events
-	artifacts map[a2a.ArtifactID]bool // which there are in the log
+	state     a2a.TaskState           // the last that this run has reached, or ""
+	size      tasklog.Size            // of the log and what waits for it
+	count     int64                   // of those events
+	artifacts map[a2a.ArtifactID]bool // those in the log
 
 	seen observation
 
@@ -194,8 +204,8 @@ type Run struct {
 	err  error // set before done is closed
 }
 
-// Start starts the turn. It goes on when ctx is cancelled, since the client of a run may go away,
-// but not beyond ctx's deadline. The caller must call [Run.Wait].
+// Start starts the turn. The run goes on when ctx is cancelled, since its client may go away, but
+// not beyond the deadline of ctx. The caller must call [Run.Wait].
 func (r *Runner) Start(ctx context.Context, t Turn, a Audience) *Run {
 	run := r.newRun(t)
 	switch {
@@ -208,7 +218,7 @@ func (r *Runner) Start(ctx context.Context, t Turn, a Audience) *Run {
 	return run
 }
 
-// newRun returns the run of a turn, which has not begun.
+// newRun returns the run of a turn, before its start.
 func (r *Runner) newRun(t Turn) *Run {
 	run := &Run{
 		runner: r, turn: t, gap: r.Gap, usage: t.usage, asked: make(chan struct{}, 1), done: make(chan struct{}),
@@ -222,15 +232,15 @@ func (r *Runner) newRun(t Turn) *Run {
 	return run
 }
 
-// Wait waits for the end of the run. It returns an error if the log could not be written to the
-// end: then the task is as the log has it.
+// Wait waits for the end of the run. It returns an error if the run could not write the log to the
+// end: then the log says what the task is.
 func (r *Run) Wait() error {
 	<-r.done
 	return r.err
 }
 
-// Over reports whether the run has brought its turn to an end; else the turn goes on elsewhere. The
-// run must have ended.
+// Over reports whether the run has ended its turn. Otherwise the turn goes on elsewhere. The run
+// must have ended.
 func (r *Run) Over() bool {
 	<-r.done
 	return r.err == nil && tasklog.Final(r.reached())
@@ -269,12 +279,12 @@ func (r *Run) run(ctx context.Context) {
 	handOver := false
 	switch {
 	case tasklog.Final(r.reached()) || ctx.Err() != nil:
-	case cause == errCanceled:
+	case errors.Is(cause, errCanceled):
 		r.seen.end = "canceled"
 		r.cancelTask(ctx)
-	case cause == errOutOfTime && r.runner.resumer() != nil:
+	case errors.Is(cause, errOutOfTime) && r.runner.resumer() != nil:
 		handOver, r.seen.end = true, "handed over"
-	case cause == errOutOfTime:
+	case errors.Is(cause, errOutOfTime):
 		r.seen.end = "out of time"
 		r.fail(ctx, textOutOfTime, err)
 	case err == nil:
@@ -297,7 +307,7 @@ func (r *Run) run(ctx context.Context) {
 	}
 	closeLease(ctx, r.turn.Lease, deadline)
 	if joined := (interface{ Unwrap() []error })(nil); errors.Is(r.err, errSuperseded) && errors.As(r.err, &joined) {
-		// Nobody else is told the cause: others go on with the task.
+		// The caller gets no error, since others go on with the task: only the log has the cause.
 		r.runner.Logger.ErrorContext(ctx, "lease lost while the log could not be written", "task", r.turn.Head.ID, "error", r.err)
 	}
 	r.cleanup(ctx, err)
@@ -316,7 +326,7 @@ func (r *Run) open(ctx context.Context) {
 	r.appender = a
 }
 
-// reached returns the last state that the run has brought.
+// reached returns the last state that the run has put into the log, or "".
 func (r *Run) reached() a2a.TaskState {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -20,7 +20,7 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// TestCancel checks that a canceled task is canceled, whatever its executor says to it.
+// TestCancel checks that a task that is to be canceled is canceled, whatever its executor does.
 func TestCancel(t *testing.T) {
 	for name, test := range map[string]struct {
 		cancel executor
@@ -56,7 +56,7 @@ func TestCancel(t *testing.T) {
 				) {
 					yield(status(ec, a2a.TaskStateWorking), nil)
 					<-ctx.Done()
-					yield(status(ec, a2a.TaskStateFailed), nil) // which nobody asked
+					yield(status(ec, a2a.TaskStateFailed), nil) // too late
 				}})
 				time.Sleep(time.Minute)
 				if err := l.RequestCancel(t.Context(), h); err != nil {
@@ -68,13 +68,13 @@ func TestCancel(t *testing.T) {
 				if got := describe(t, l, h.ID); !slices.Equal(got, test.want) {
 					t.Errorf("got %q, want %q", got, test.want)
 				}
-				time.Sleep(2 * time.Minute) // for whoever was left to itself
+				time.Sleep(2 * time.Minute) // for executors that were abandoned
 			})
 		})
 	}
 }
 
-// TestOutcomes checks what becomes of a task, whatever its executor does.
+// TestOutcomes checks how a task ends, for all that an executor may do.
 func TestOutcomes(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -264,8 +264,8 @@ func TestGoesOnWithoutClient(t *testing.T) {
 	})
 }
 
-// TestIgnoresContext has an executor that notices nothing: it is left to itself, and nothing that
-// it yields counts any more.
+// TestIgnoresContext has an executor that ignores the end of its context. The run abandons it, and
+// takes no more of its events.
 func TestIgnoresContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -297,13 +297,13 @@ func TestIgnoresContext(t *testing.T) {
 	})
 }
 
-// fenced returns the store as somebody sees it whose tasks others have taken over.
+// fenced returns the store as a run sees it after others have taken its tasks over.
 func fenced(l tasklog.Store) tasklog.Store {
 	return tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Lease.Append", Do: tasklogtest.Fails(tasklog.ErrConflict)})
 }
 
-// TestFenced checks that a run that was superseded stops its executor, silent as it may be, and
-// appends nothing.
+// TestFenced checks that a superseded run stops its executor, even one that is silent, and appends
+// nothing.
 func TestFenced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := fenced(new(memlog.Log))
@@ -346,8 +346,8 @@ func TestCleanup(t *testing.T) {
 	}
 }
 
-// TestSaysTooMuch checks that the task of an agent that says more than a task may hold fails, with
-// the figure, and can be read.
+// TestSaysTooMuch checks that a task fails if its agent says more than a task may hold. The error
+// has the limit, and the task can be read.
 func TestSaysTooMuch(t *testing.T) {
 	objects := make([]any, 50_000)
 	for i := range objects {
@@ -356,7 +356,7 @@ func TestSaysTooMuch(t *testing.T) {
 	for name, test := range map[string]struct {
 		part *a2a.Part
 		want string
-		n    int // events that there is room for, besides the last
+		n    int // how many events fit in, besides the last
 	}{
 		"one event":  {a2a.NewRawPart(make([]byte, 9<<20)), "one event may have 10 MB", 0},
 		"all events": {a2a.NewTextPart(strings.Repeat("x", 9<<20)), "the events of a task may have 64 MB together", 7},

@@ -11,7 +11,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// running are the runs of this process. Its zero value has none.
+// running has the runs of this process. Its zero value has none.
 type running struct {
 	mu   sync.Mutex
 	runs map[a2a.TaskID]map[*Run]bool // a run that was superseded may still be there
@@ -45,8 +45,8 @@ func (r *running) of(id a2a.TaskID) []*Run {
 	return slices.Collect(maps.Keys(r.runs[id]))
 }
 
-// RequestCancel asks whoever runs the task to cancel it. A run in this process looks at once what
-// is asked of it; another one learns of it when it asks the next time.
+// RequestCancel asks the holder to cancel the task. A run in this process is told at once. A run
+// elsewhere learns it when it asks the next time.
 func (r *Runner) RequestCancel(ctx context.Context, h tasklog.Head) error {
 	if err := r.Store.RequestCancel(ctx, h); err != nil {
 		return err
@@ -54,7 +54,7 @@ func (r *Runner) RequestCancel(ctx context.Context, h tasklog.Head) error {
 	for _, run := range r.running.of(h.ID) {
 		select {
 		case run.asked <- struct{}{}:
-		default: // it is about to look
+		default: // it has been told already
 		}
 	}
 	return nil

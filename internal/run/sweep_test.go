@@ -31,7 +31,7 @@ func queue(t *testing.T, l tasklog.Store, n int) (ids []a2a.TaskID) {
 	return ids
 }
 
-// asking is a runner whose workers never come, and how often each was asked for.
+// asking is a runner whose workers never come. It counts how often each was asked for.
 type asking struct {
 	*run.Runner
 	mu    sync.Mutex
@@ -49,7 +49,7 @@ func newAsking(l tasklog.Store) *asking {
 	return a
 }
 
-// round sweeps for a minute at most, as the sweeper does.
+// round does what the sweeper does each minute. A sweep has a minute at most.
 func (a *asking) round(t *testing.T) (sweep.Report, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -61,9 +61,9 @@ func (a *asking) round(t *testing.T) (sweep.Report, error) {
 	return report, err
 }
 
-// TestSweepAsksLessAndLess has no worker come for a thousand tasks: of ten sweeps, each a minute
-// after the other, some ask for it, and not all for all at the same time. Later they are asked for
-// each quarter of an hour.
+// TestSweepAsksLessAndLess has a thousand tasks for which no worker comes, and a sweep each minute.
+// In ten minutes the sweeps ask for each task 3 to 6 times, and soon not for all tasks in the same
+// sweep. Later they ask every quarter of an hour.
 func TestSweepAsksLessAndLess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -99,7 +99,7 @@ func TestSweepAsksLessAndLess(t *testing.T) {
 				break
 			}
 		}
-		// Somebody takes one, and crashes: it is found at once.
+		// A holder takes a task, and crashes: the next sweep finds it.
 		s, err := l.Load(t.Context(), ids[0])
 		if err == nil {
 			_, err = l.Acquire(t.Context(), s, tasklog.Claim{Writer: "x", Until: time.Now().Add(run.LeaseTime)})
@@ -115,8 +115,8 @@ func TestSweepAsksLessAndLess(t *testing.T) {
 	})
 }
 
-// TestSweepAsksForSoMany has more tasks wait for workers than a sweep may ask for: what is left is
-// asked for by the next ones.
+// TestSweepAsksForSoMany has more tasks wait for workers than a sweep may ask for. The next sweeps
+// ask for the rest.
 func TestSweepAsksForSoMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -137,9 +137,9 @@ func TestSweepAsksForSoMany(t *testing.T) {
 	})
 }
 
-// TestSweepGoesOn has sweeps be short of time: each ends before its deadline, and goes on where the
-// last one stopped, so that all are looked at, the youngest included, and none twice before all
-// others were.
+// TestSweepGoesOn has sweeps that are short of time. Each ends before its deadline, and the next
+// goes on from there. So every task is looked at, the youngest included, and none twice before all
+// others.
 func TestSweepGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -161,7 +161,7 @@ func TestSweepGoesOn(t *testing.T) {
 				t.Errorf("sweep %d: %+v, %v", i+1, report, err)
 			}
 			looked += report.Looked
-			// One that becomes due meanwhile has its turn at the end.
+			// A task that becomes due meanwhile comes last.
 			if _, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w"}); err != nil {
 				t.Fatal(err)
 			}
@@ -177,8 +177,8 @@ func TestSweepGoesOn(t *testing.T) {
 	})
 }
 
-// TestSweepTwice has two sweepers at once: each task is asked for once, and what they store about
-// where they stopped does no harm.
+// TestSweepTwice has two sweepers at the same time. Each task is asked for once, and the places
+// that both store do no harm.
 func TestSweepTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -212,8 +212,8 @@ func TestSweepTwice(t *testing.T) {
 	})
 }
 
-// TestSweepInvokeFails has nobody to ask, at once or after a long time: the sweep sees to all else,
-// and ends in time.
+// TestSweepInvokeFails has every request for a worker fail, at once or after a long time. The sweep
+// still settles what it can, and ends in time.
 func TestSweepInvokeFails(t *testing.T) {
 	for name, invoke := range map[string]func(context.Context, a2a.TaskID) error{
 		"fails": func(context.Context, a2a.TaskID) error { return errThrottled },
@@ -250,8 +250,8 @@ func TestSweepInvokeFails(t *testing.T) {
 	}
 }
 
-// TestSweepHealthy has tasks that run, that wait for a time far away, and one that has expired:
-// nobody is asked for, and what is not due is not looked at.
+// TestSweepHealthy has tasks that run, tasks that are due in the far future, and one that has
+// expired. The sweep asks for no worker, and does not look at what is not due.
 func TestSweepHealthy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -275,7 +275,7 @@ func TestSweepHealthy(t *testing.T) {
 		if report, err := a.round(t); err != nil || report.Looked != 1 || len(a.times) != 0 || unread != nil {
 			t.Errorf("%+v, %v, %d asked for, %v", report, err, len(a.times), unread)
 		}
-		time.Sleep(29 * time.Minute) // the time has come, and the other's holder is gone
+		time.Sleep(29 * time.Minute) // one is due now, and the other's holder has crashed
 		if report, err := a.round(t); err != nil || report.Looked != 2 || report.Asked != 2 || report.Oldest < 19*time.Minute {
 			t.Errorf("%+v, %v", report, err)
 		}

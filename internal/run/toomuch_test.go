@@ -7,7 +7,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// TestTooManyEvents checks the bound that takes too long to reach.
+// TestTooManyEvents checks the limit of events, which a test takes too long to reach.
 func TestTooManyEvents(t *testing.T) {
 	if err := tooMuch(100, tasklog.Size{Bytes: 100}, 1_000_000); err != nil {
 		t.Error(err)

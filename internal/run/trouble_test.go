@@ -20,8 +20,7 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// TestStalledAppend checks that an append that gets no answer is tried again, and holds nobody up
-// for long.
+// TestStalledAppend checks that an append without an answer is tried again soon.
 func TestStalledAppend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hangs := tasklogtest.Fault{Op: "Lease.Append", Nth: 1, Do: tasklogtest.StopsUntil(nil, nil)}
@@ -41,8 +40,8 @@ func TestStalledAppend(t *testing.T) {
 
 var errThrottled = errors.New("throttled")
 
-// TestNoRenewals checks that a holder whose renewals fail, or get no answer, stops before its lease
-// ends, and does not press the store.
+// TestNoRenewals has renewals fail, or get no answer. The holder stops before its lease ends, and
+// does not send many requests.
 func TestNoRenewals(t *testing.T) {
 	for name, do := range map[string]func(context.Context, tasklog.Op) error{
 		"refused": tasklogtest.Fails(errThrottled), "stuck": tasklogtest.StopsUntil(nil, nil),
@@ -82,8 +81,8 @@ func TestNoRenewals(t *testing.T) {
 	}
 }
 
-// TestStandsStill has the store refuse all that a run asks of it while an append is in hand: the
-// run was superseded, as far as it knows, and its log says why.
+// TestStandsStill has the store refuse all requests of a run while an append is under way. For the
+// run, this means that it was superseded, and its log line says why.
 func TestStandsStill(t *testing.T) {
 	for name, do := range map[string]func(context.Context, tasklog.Op) error{
 		"refused": tasklogtest.Fails(errThrottled), "stuck": tasklogtest.StopsUntil(nil, nil),
@@ -123,8 +122,8 @@ func TestStandsStill(t *testing.T) {
 	}
 }
 
-// TestBusyWorker has the store be too busy for half a minute to give a worker the lease of an
-// orphaned task, and to settle one that has ended: the worker tries again by itself.
+// TestBusyWorker has a store that is busy for half a minute. It gives a worker no lease of an
+// orphaned task, and does not settle one that has ended. The worker tries again by itself.
 func TestBusyWorker(t *testing.T) {
 	for name, states := range map[string][]a2a.TaskState{
 		"Acquire": nil, "Settle": {a2a.TaskStateCompleted},
@@ -156,7 +155,7 @@ func TestBusyWorker(t *testing.T) {
 			})
 		})
 	}
-	synctest.Test(t, func(t *testing.T) { // and not for ever
+	synctest.Test(t, func(t *testing.T) { // but not forever
 		l := new(memlog.Log)
 		h := orphan(t, l)
 		busy := tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Acquire", Do: tasklogtest.Fails(tasklogtest.ErrThrottled)})

@@ -7,8 +7,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// TestUser checks that executors get a caller's name as its issuer has given it, wherever they run,
-// and who that was.
+// TestUser checks that executors get a caller's name as its issuer wrote it, and the issuer,
+// wherever they run.
 func TestUser(t *testing.T) {
 	u := run.User(tasklog.Owner("https://issuer.example", "alice"))
 	if u.Name != "alice" || !u.Authenticated || u.Attributes["issuer"] != "https://issuer.example" {

@@ -26,31 +26,31 @@ var (
 	errEnded = a2a.NewError(a2a.ErrUnsupportedOperation, "the task has ended and takes no more messages")
 )
 
-// request is a message that is to be accepted, and what of its request is kept.
+// request is a message to accept, with what is kept of its request.
 type request struct {
 	*Server
 	caller  Caller
 	config  *a2a.PushConfig // nil without one
 	context a2asrv.ExecutorContext
-	message *a2a.Message // the context's. Its ids are filled in when they are known
+	message *a2a.Message // also in context; its ids are filled in when they are known
 	scope   tasklog.Scope
 	claim   tasklog.Claim
 }
 
-// begun is a turn that a message has begun. If its request leaves it to a worker, nobody has its
+// begun is a turn that a message has begun. If the request leaves it to a worker, nobody has its
 // lease.
 type begun struct {
 	turn  run.Turn
 	event tasklog.Event // the message's
 }
 
-// accept puts the message into the log: as a new task, or as the next turn of one that waits for
-// it. It returns either what has begun, or, if the same message had been accepted before, the task
-// that it joins.
+// accept puts the message into the log, as a new task or as the next turn of a task that waits for
+// it. It returns the turn that has begun or, if the same message was accepted before, the task that
+// the message joins.
 func (s *Server) accept(
 	ctx context.Context, c Caller, req *a2a.SendMessageRequest, forWorker bool,
 ) (*begun, *tasklog.Snapshot, error) {
-	ctx = tasklog.GiveUpSoon(ctx) // a client that is refused now can come again, and the tasks that are running cannot
+	ctx = tasklog.GiveUpSoon(ctx) // a refused client can come again, a running task cannot
 	r, err := s.request(c, req, forWorker)
 	if err != nil {
 		return nil, nil, err
@@ -71,7 +71,8 @@ func (s *Server) accept(
 		return b, joined, err
 	}
 	if _, err = s.putPush(ctx, c, b.turn.Head, r.config, b.event.Seq-1); err != nil {
-		// The message is in the log. A client that tries again joins, and this is tried again, too.
+		// The message is in the log. If the client tries again, it joins, and this is tried again,
+		// too.
 		s.leave(ctx, b.turn.Head.ID, r.claim.Writer)
 	}
 	return b, nil, err
@@ -108,8 +109,7 @@ func (s *Server) request(c Caller, req *a2a.SendMessageRequest, forWorker bool) 
 	return r, nil
 }
 
-// checkRoom returns an error if the task, which is the caller's, has no room for the request's
-// configuration.
+// checkRoom returns an error if the caller's task has no room for the request's configuration.
 func (r *request) checkRoom(ctx context.Context, h tasklog.Head) error {
 	if r.config == nil {
 		return nil
@@ -117,8 +117,7 @@ func (r *request) checkRoom(ctx context.Context, h tasklog.Head) error {
 	return r.Server.checkRoom(ctx, r.caller, h, r.config)
 }
 
-// begin returns the turn whose first event is in the log, under the lease. The fold is over the log
-// with it.
+// begin adds the turn's first event, which is in the log, to the fold, and returns the turn.
 func (r *request) begin(
 	h tasklog.Head, lease tasklog.Lease, fold *tasklog.Fold, size tasklog.Size, event tasklog.Event, stored *a2a.Task,
 ) *begun {
@@ -130,9 +129,10 @@ func (r *request) begin(
 	}, event}
 }
 
-// leave leaves a turn that has not begun, or may have been accepted, to a worker: else nobody could
-// have the task before the writer's lease ends. If it fails, the sweeper finds the turn. It returns
-// the task as it was before, or nil if it is not there, or can't be read.
+// leave leaves a turn to a worker if the turn was accepted, or may have been, and cannot begin
+// here. Otherwise nobody could have the task before the writer's lease ends. If leave fails, the
+// sweeper finds the turn. It returns the task as it was before, or nil if it can't be read or does
+// not exist.
 func (s *Server) leave(ctx context.Context, id a2a.TaskID, writer string) *tasklog.Snapshot {
 	ctx = context.WithoutCancel(ctx)
 	snapshot, err := s.Store.Load(ctx, id)
@@ -147,10 +147,9 @@ func (s *Server) leave(ctx context.Context, id a2a.TaskID, writer string) *taskl
 	return snapshot
 }
 
-// create begins a task with the message. The id of the task follows from the message, so that a
-// retry comes to the same task: from its id and its context, and from what it says. Whoever reuses
-// an id for another message, be it a client that always sends the same or somebody else, gets
-// another task.
+// create begins a task with the message. The task's id follows from the message's id, context and
+// content, so a retry finds the same task. A different message with the same message id gets
+// another task: some clients always send the same id.
 func (r *request) create(ctx context.Context) (*begun, *tasklog.Snapshot, error) {
 	m := r.message
 	parts, err := tasklog.EncodeParts(m.Parts)
@@ -171,14 +170,14 @@ func (r *request) create(ctx context.Context) (*begun, *tasklog.Snapshot, error)
 	}
 	for generation := 0; ; {
 		m.TaskID = id(generation)
-		b, err := r.createAs(ctx, begins && generation == 0) // later ones have the first's context
+		b, err := r.createAs(ctx, begins && generation == 0) // later generations are in the context of the first
 		if err == nil {
 			return b, nil, nil
 		}
 		if !errors.Is(err, tasklog.ErrExists) {
-			there := r.leave(ctx, m.TaskID, r.claim.Writer) // it may be there
+			there := r.leave(ctx, m.TaskID, r.claim.Writer) // it may have been created
 			if errors.Is(err, tasklog.ErrThrottled) && there != nil && !r.outlived(there.Task) {
-				return nil, there, nil // a store that is too busy to begin a task has room for those that have begun
+				return nil, there, nil // too busy to begin a task, but this one has begun
 			}
 			return nil, nil, err
 		}
@@ -190,23 +189,23 @@ func (r *request) create(ctx context.Context) (*begun, *tasklog.Snapshot, error)
 	}
 }
 
-// latest returns the first of the tasks with these ids, from a generation on that exists, that can
-// be joined, or the first generation that is free. It gallops, because a client that always sends
-// the same message id may have had thousands.
+// latest looks at the tasks with these ids, from a generation on. It returns the first one that
+// exists and can be joined, or else the first free generation. It doubles its steps, because a
+// client that always sends the same message id may have had thousands of tasks.
 func (s *Server) latest(ctx context.Context, from int, id func(int) a2a.TaskID) (int, *tasklog.Snapshot, error) {
-	// look returns the task of a generation if it can be joined, and whether it is over. If
-	// neither, the generation is free.
+	// look returns the task of a generation if it can be joined, and otherwise whether the task is
+	// over. If neither, the generation is free.
 	look := func(generation int) (joinable *tasklog.Snapshot, over bool, err error) {
 		snapshot, err := s.Store.Load(ctx, id(generation))
 		if errors.Is(err, tasklog.ErrNotFound) {
-			return nil, generation == from, nil // that one exists: it has expired, and is not deleted yet
+			return nil, generation == from, nil // the first one exists: it has expired, and is not deleted yet
 		}
 		if err != nil || s.outlived(snapshot.Task) {
 			return nil, true, err
 		}
 		return snapshot, false, nil
 	}
-	lo, hi := from-1, from // lo is over, or none; found is what hi is
+	lo, hi := from-1, from // lo is over, or before the first; found is the task of hi
 	found, over, err := look(hi)
 	for step := 1; over && err == nil; step *= 2 {
 		lo, hi = hi, hi+step
@@ -227,7 +226,7 @@ func (s *Server) latest(ctx context.Context, from int, id func(int) a2a.TaskID) 
 	return hi, found, nil
 }
 
-// outlived reports whether the task ended too long ago to be joined.
+// outlived reports whether the task ended too long ago for a message to join it.
 func (s *Server) outlived(t *a2a.Task) bool {
 	ended := t.Status.Timestamp
 	if !t.Status.State.Terminal() || ended == nil {
@@ -236,7 +235,7 @@ func (s *Server) outlived(t *a2a.Task) bool {
 	return s.JoinWindow < 0 || time.Since(*ended) > cmp.Or(s.JoinWindow, DefaultJoinWindow)
 }
 
-// createAs creates the task that the message names, with which its context may begin.
+// createAs creates the task with the ids in the message. Begins says that the context is new.
 func (r *request) createAs(ctx context.Context, begins bool) (*begun, error) {
 	now := time.Now()
 	h := tasklog.Head{
@@ -251,7 +250,7 @@ func (r *request) createAs(ctx context.Context, begins bool) (*begun, error) {
 		return nil, err
 	}
 	first := tasklog.NewEntry(task, data)
-	// A client that goes away, and sends the message again elsewhere, leaves nothing halfway.
+	// The client may go away and send the message again elsewhere: nothing must be left halfway.
 	lease, err := r.Store.Create(context.WithoutCancel(ctx), h, first, r.claim)
 	if err != nil {
 		return nil, err

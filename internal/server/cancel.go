@@ -10,14 +10,14 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// cancelWithin is how long a cancellation may take. Twice the time of a lease: a holder that has
-// died is noticed in that time.
+// cancelWithin is how long a cancellation may take: twice the time of a lease, enough to notice
+// that the holder has crashed.
 const cancelWithin = 30 * time.Second
 
-// CancelTask implements specification 3.1.5. Whoever runs the task, in whatever instance, is
-// interrupted; a task that nobody runs is canceled here. It answers with the canceled task, or with
-// [a2a.ErrTaskNotCancelable] if the task has ended before; after half a minute with the task as it
-// is then.
+// CancelTask implements specification 3.1.5. It interrupts the holder of the task, in whatever
+// instance, and cancels a task that nobody runs itself. It answers with the canceled task, or with
+// [a2a.ErrTaskNotCancelable] if the task has ended before. After half a minute it answers with the
+// task as it is then.
 func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRequest) (*a2a.Task, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
@@ -35,7 +35,7 @@ func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRe
 		case state.Terminal():
 			return nil, a2a.ErrTaskNotCancelable
 		case ctx.Err() != nil:
-			return answered(snapshot.Task, nil) // asked, and not done yet
+			return answered(snapshot.Task, nil) // the holder has not done it yet
 		case !snapshot.Busy():
 			var task *a2a.Task
 			task, err = s.Runner.Cancel(ctx, snapshot)
@@ -48,14 +48,14 @@ func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRe
 		default:
 			err = s.interrupt(ctx, snapshot)
 		}
-		if err != nil && ctx.Err() == nil { // else time is up, and the task is answered as it is
+		if err != nil && ctx.Err() == nil { // otherwise time is up, and the answer is the task as it is
 			return nil, err
 		}
 	}
 }
 
-// interrupt asks whoever runs the task to cancel it, and waits until the task has reached a final
-// state, or has got another holder or none.
+// interrupt asks the holder of the task to cancel it. It waits until the task has reached a final
+// state, or until another run has the lease, or nobody.
 func (s *Server) interrupt(ctx context.Context, snapshot *tasklog.Snapshot) error {
 	if err := s.Runner.RequestCancel(ctx, snapshot.Head); err != nil {
 		return err
@@ -64,7 +64,7 @@ func (s *Server) interrupt(ctx context.Context, snapshot *tasklog.Snapshot) erro
 	defer cancel()
 	_, err := s.follow(ctx, snapshot, tasklog.FollowConfig{
 		UntilFinal: true, UntilOrphaned: true,
-		Leaving: true, // if it is in a final state, the holder has the next message in hand
+		Leaving: true, // in a final state, the holder is about to begin the next turn
 	})
 	return err
 }

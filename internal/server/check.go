@@ -14,17 +14,17 @@ import (
 )
 
 const (
-	// maxID is the most bytes in an id that a client names, well under the 2048 of a DynamoDB key.
+	// maxID is the most bytes in an id from a client, far below the 2048 bytes of a DynamoDB key.
 	maxID = 256
 
-	// maxMessages and maxMessageValues are the most bytes and values that the messages of a task
-	// may have, all together, before the last: whoever works with the task has them in memory.
+	// maxMessages and maxMessageValues are the most bytes and values of all messages of a task
+	// together, before the last message: everybody who works with the task has them in memory.
 	maxMessages      = 16 << 20
 	maxMessageValues = 100_000
 )
 
-// checkMessages returns the error for a message that a task has no room for: because of the other
-// messages in it, or because of all that its log holds.
+// checkMessages returns an error if the task has no room for the message, because of its other
+// messages or of its whole log.
 func checkMessages(s *tasklog.Snapshot, m *a2a.Message) error {
 	size := tasklog.SizeOf(&a2a.Task{History: s.Task.History, Status: a2a.TaskStatus{Message: s.Task.Status.Message}})
 	log := s.Size.Plus(tasklog.SizeOf(m))
@@ -46,7 +46,7 @@ func checkMessages(s *tasklog.Snapshot, m *a2a.Message) error {
 	return a2a.NewError(a2a.ErrUnsupportedOperation, "the task has no room for the message: "+problem+"; begin another task")
 }
 
-// Invalid returns the error for a field of a request: that it is what it may not be, such as "is
+// Invalid returns the error for an invalid field of a request. The problem is a phrase such as "is
 // required".
 func Invalid(field, problem string, args ...any) error {
 	problem = fmt.Sprintf(problem, args...)
@@ -56,8 +56,7 @@ func Invalid(field, problem string, args ...any) error {
 	))
 }
 
-// check returns the error for a request that no agent could take, or that the agent of this server
-// can't.
+// check returns an error if no agent could process the request, or if this agent cannot.
 func (s *Server) check(req *a2a.SendMessageRequest) error {
 	m := req.Message
 	switch {
@@ -118,7 +117,7 @@ func checkTenant(tenant string) error {
 	return nil
 }
 
-// takes reports whether the card says that the agent, or one of its skills, takes the media type.
+// takes reports whether, by its card, the agent or one of its skills takes the media type.
 func (s *Server) takes(mode string) bool {
 	taken := slices.ContainsFunc(s.Card.DefaultInputModes, func(m string) bool { return modesMatch(mode, m) })
 	for _, skill := range s.Card.Skills {
@@ -127,8 +126,7 @@ func (s *Server) takes(mode string) bool {
 	return taken
 }
 
-// gives reports whether the card says that the agent, or one of its skills, gives one of the media
-// types.
+// gives reports whether, by its card, the agent or one of its skills gives one of the media types.
 func (s *Server) gives(accepted []string) bool {
 	given := slices.Clone(s.Card.DefaultOutputModes)
 	for _, skill := range s.Card.Skills {
@@ -139,8 +137,8 @@ func (s *Server) gives(accepted []string) bool {
 	})
 }
 
-// modesMatch reports whether two media types are the same, or one is a range that has the other in
-// it. Cards and clients also say "text" for text of any kind.
+// modesMatch reports whether two media types are the same, or one is a range that includes the
+// other. In cards and requests, "text" means text of any kind, too.
 func modesMatch(a, b string) bool {
 	a, b = mediaType(a), mediaType(b)
 	matches := func(one, other string) bool {

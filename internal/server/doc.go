@@ -1,45 +1,54 @@
 // Package server implements the operations of A2A, over a store of tasks and runs of an executor.
-// It knows no HTTP and no protocol version: it speaks the SDK's types, and its errors are the
-// SDK's, told apart with errors.Is. Package a2ahttp is what clients talk to.
+// It knows no HTTP and no protocol version: it uses the SDK's types and errors. Package a2ahttp
+// connects it to clients.
 //
-// Any instance may get any request about any task, may be frozen once it has answered, and may die
-// at any moment. So a server remembers nothing between requests. What it knows of a task is in the
-// task's log (package tasklog); what it does with one, it does as the holder of the task's lease.
+// Any instance may get any request about any task. It may be frozen once it has answered, and may
+// die at any moment. So a server remembers nothing between requests. It learns about a task from
+// the task's log (package tasklog), and changes a task as the holder of its lease.
 //
 // # Accepting a message
 //
-// SendMessage and SendStreamingMessage begin alike (accept.go). The message is checked (check.go):
-// what is refused has left nothing behind. A message without a task creates one, whose id follows
-// from the caller, the message's id and its content (ids.go): the same message, sent again, finds
-// the task that it has begun, and joins it. A message with a task begins the task's next turn, if
-// the task waits for one (follow_up.go); here, too, a message that is in the log already joins.
-// Either way, the message is in the log before anything is done about it, and a client that has got
-// no answer can always send it again.
+// SendMessage and SendStreamingMessage begin alike (accept.go). The message is checked (check.go);
+// a refused message leaves nothing behind. A message without a task creates a task. Its id follows
+// from the caller, the message's id and its content (ids.go), so the same message, sent again,
+// finds the task that it has begun, and joins it. A message with a task begins the next turn, if
+// the task waits for one (follow_up.go), and joins if it is in the log already. In both cases the
+// message is in the log before anything else happens. A client without an answer can always send it
+// again.
 //
-// An accepted turn has a lease, with which this invocation runs it (package run). If the client
-// does not want to wait, the lease is nobody's, and a worker is asked for.
+// The invocation has the lease of an accepted turn, and runs it (package run). If the client does
+// not want to wait, nobody has the lease, and the server asks for a worker.
 //
 // # Answering
 //
 // A message that is sent without a stream is answered when its turn has reached a final state: the
-// run here knows, or a follower reads it from the log. A stream (stream.go) shows the task first,
-// cut to what clients can read in one line (frame.go), and then the events: live from the run, if
-// it is in this process, or from the log, which a follower polls. If the run is superseded, its
-// stream follows the log from there, and its client notices nothing. Before its invocation ends, a
-// stream says that the task goes on, and the client resumes it, at whatever instance, after the
-// last event that it has seen.
+// run in this process knows, or a follower reads it from the log. A stream (stream.go) first shows
+// the task, cut to what clients can read in one line (frame.go), and then the events. They come
+// from the run, if this invocation has it, or from a follower. All followers of a task in a process
+// share one reading of its log, and get the events of a run in the same process from that run
+// ([tasklog.Followers]). If the run is superseded, its stream follows the log from there, and the
+// client notices nothing. Before its invocation ends, a stream says that the task goes on. The
+// client resumes it, at any instance, after the last event that it has seen. What the server then
+// reads does not grow with the events before.
 //
-// A request to cancel (cancel.go) is put into the task's lease, where its holder finds it; if there
-// is no holder, this invocation runs the cancellation itself. Lists (list.go) come from an index
-// that may lag behind the logs. Push notification configurations (push.go) are kept in a store of
-// their own; package webhook delivers.
+// A request to cancel (cancel.go) goes into the task's lease, where the holder finds it. A run in
+// this process is told at once. If there is no holder, this invocation runs the cancellation
+// itself. Lists (list.go) come from an index that may lag behind the logs, and what a page reads is
+// bounded. Push notification configurations (push.go) have a store of their own; package webhook
+// delivers.
 //
-// Whoever reads an unfinished task that nobody works on any more has it resumed. So the task of a
-// crashed holder is found by its client's next request; a sweeper finds the others.
+// Whoever reads an unfinished task that nobody runs asks for a worker to resume it. So the next
+// request of its client finds a task whose holder has crashed. The sweeper finds the others.
 //
-// # Whose a task is
+// # A busy store
 //
-// A task belongs to a [Caller] and a tenant. To all others it is the same as a task that never was:
-// the error is the same, and so is what it costs, since the id says whose it is (see load and
+// If the store refuses a request because it is too busy ([tasklog.ErrThrottled]), the client can
+// send it again, but nobody can send a run again. So requests of clients give up soon, and leave
+// the store to the runs. No accepted message is lost.
+//
+// # The owner of a task
+//
+// A task belongs to a [Caller] and a tenant. For all others it is like a task that never was: the
+// error is the same, and so is its cost, since an id begins with a mark of its owner (see load and
 // ids.go).
 package server

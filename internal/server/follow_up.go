@@ -12,19 +12,19 @@ import (
 )
 
 // A message to a task is accepted in two steps: its sender acquires the lease, and puts the message
-// into the log. Of those that send at the same time one wins, and the others look again at what has
-// won: if it is their message, they join it.
+// into the log. If several send at the same time, one of them wins. The others look again at the
+// log, and join if it has their message.
 const (
-	// raceTime is how long a sender looks again.
+	// raceTime is how long a sender goes on looking.
 	raceTime = 10 * time.Second
 
-	// doubtAfter is how long a sender may stand between the two steps, which take some
-	// milliseconds, before others take its turn: an instance may have died there. One that was only
-	// slow is refused, and looks again.
+	// doubtAfter is how long a sender may stay between the two steps, which take some milliseconds.
+	// After that, its instance may have died, and others take its turn. If it was only slow, its
+	// message is refused, and it looks again.
 	doubtAfter = time.Second
 
-	// lookAgain is the first pause between two looks. Each is twice as long as the one before, up
-	// to lookAgainMost.
+	// lookAgain is the first pause before another look. Each pause is twice as long as the one
+	// before, up to lookAgainMost.
 	lookAgain     = 20 * time.Millisecond
 	lookAgainMost = 250 * time.Millisecond
 )
@@ -33,7 +33,7 @@ const (
 func (r *request) continueTask(ctx context.Context) (*begun, *tasklog.Snapshot, error) {
 	end := time.Now().Add(raceTime)
 	var rival int64    // the epoch of a sender that holds the lease
-	var seen time.Time // when that was first seen
+	var seen time.Time // when that epoch was first seen
 	for pause := lookAgain; time.Now().Before(end); pause = min(2*pause, lookAgainMost) {
 		snapshot, err := r.load(ctx, r.scope, r.message.TaskID)
 		if err != nil {
@@ -44,7 +44,7 @@ func (r *request) continueTask(ctx context.Context) (*begun, *tasklog.Snapshot, 
 			err = r.checkRoom(ctx, snapshot.Head)
 		}
 		if joins || err != nil {
-			if snapshot.Lease.Holder == r.claim.Writer { // somebody was faster in spite of that
+			if snapshot.Lease.Holder == r.claim.Writer { // the lease is ours, but another message was faster
 				r.leave(ctx, snapshot.Head.ID, r.claim.Writer)
 			}
 			if err != nil {
@@ -69,8 +69,8 @@ func (r *request) continueTask(ctx context.Context) (*begun, *tasklog.Snapshot, 
 	return nil, nil, errRunning
 }
 
-// look reports whether the message is in the log already. If not, the error says why the task can't
-// take it.
+// look reports whether the message is in the log already. If not, its error says why the task can't
+// take the message.
 func (r *request) look(ctx context.Context, snapshot *tasklog.Snapshot) (joins bool, err error) {
 	m, task := r.message, snapshot.Task
 	if m.ContextID == "" {
@@ -98,10 +98,10 @@ func (r *request) look(ctx context.Context, snapshot *tasklog.Snapshot) (joins b
 // beginNext acquires the lease, and puts the message into the log. It returns nil if somebody else
 // was faster.
 func (r *request) beginNext(ctx context.Context, snapshot *tasklog.Snapshot) (*begun, error) {
-	// A client that goes away, and sends the message again elsewhere, leaves nothing halfway.
+	// The client may go away and send the message again elsewhere: nothing must be left halfway.
 	ctx = context.WithoutCancel(ctx)
-	// The message goes into the log as the status that it brings about. Whoever puts it there has
-	// the turn.
+	// The message goes into the log as part of the status that it causes. The sender that puts it
+	// there has the turn.
 	event := a2a.NewStatusUpdateEvent(snapshot.Task, a2a.TaskStateSubmitted, r.message)
 	data, err := tasklog.Encode(event)
 	if err != nil {
@@ -112,16 +112,16 @@ func (r *request) beginNext(ctx context.Context, snapshot *tasklog.Snapshot) (*b
 	if err == nil {
 		err = lease.Append(ctx, seq, []tasklog.Entry{entry})
 	}
-	if errors.Is(err, tasklog.ErrConflict) || errors.Is(err, tasklog.ErrNotFound) { // the latter is told by who loads it
+	if errors.Is(err, tasklog.ErrConflict) || errors.Is(err, tasklog.ErrNotFound) { // the next look says if the task is gone
 		return nil, nil
 	}
 	if err != nil {
-		r.leave(ctx, snapshot.Head.ID, r.claim.Writer) // it may be there
+		r.leave(ctx, snapshot.Head.ID, r.claim.Writer) // the message may be in the log
 		return nil, err
 	}
 	fold := tasklog.NewFold(snapshot.Task, snapshot.Seq)
-	// An executor sees the task as the SDK's own server would show it: in the state that it left,
-	// with the message.
+	// An executor sees the task as the SDK's own server would show it: in the state that its last
+	// turn reached, with the message.
 	stored := *snapshot.Task
 	stored.History = append(slices.Clip(stored.History), r.message)
 	return r.begin(snapshot.Head, lease, fold, snapshot.Size.Plus(entry.Size()), tasklog.Event{Seq: seq, JSON: data}, &stored), nil

@@ -6,16 +6,16 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// maxEcho is how many bytes of history the first frame of a stream has, as JSON, unless the client
-// asks for a number of messages. A client knows what it has just sent, and clients don't read lines
-// of any length: Java's SDK gives up above 64 KB, the JavaScript SDK above 4 MiB. GetTask has the
-// whole history.
+// maxEcho is how many bytes of history, as JSON, the first frame of a stream has, unless the client
+// asks for a number of messages. A client knows what it has just sent, and has a limit for the
+// length of a line: 64 KB in the Java SDK, 4 MiB in the JavaScript SDK. GetTask has the whole
+// history.
 const maxEcho = 32 << 10
 
 const maxFrameBytes = 8 << 20
 
-// maxFrame is how much JSON the task in the first frame of a stream has, and how many values. A
-// longer one is cut: see [tasklog.Cut].
+// maxFrame limits the task in the first frame of a stream: the bytes of its JSON, and its values. A
+// larger task is cut: see [tasklog.Cut].
 var maxFrame = tasklog.Size{Bytes: maxFrameBytes, Values: tasklog.MaxValues}
 
 // frame returns the task as the first frame of a stream.
@@ -44,7 +44,7 @@ func (b *begun) frame(historyLength *int) (tasklog.Event, error) {
 	return frame(task, b.event.Seq, historyLength)
 }
 
-// trimEcho leaves of the history the newest messages that have maxEcho bytes together.
+// trimEcho leaves the newest messages of the history, up to maxEcho bytes together.
 func trimEcho(t *a2a.Task) error {
 	size := 0
 	for i := len(t.History) - 1; i >= 0; i-- {
@@ -63,8 +63,8 @@ func trimEcho(t *a2a.Task) error {
 	return nil
 }
 
-// encodedSize returns the length of the message's JSON, or a number greater than most if it is
-// longer. What is obviously longer is not encoded.
+// encodedSize returns the length of the message's JSON. If it is more than most, the result is any
+// number above most, and a message that is obviously longer is not encoded.
 func encodedSize(m *a2a.Message, most int) (int, error) {
 	n := 0
 	for _, p := range m.Parts {

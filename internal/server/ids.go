@@ -15,16 +15,16 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// keyed makes what follows from what callers say, and is shown to callers: ids, and the seals of
-// page tokens. It is the deployment's secret. Without it nobody finds out by trying whose an id is,
-// or which text it comes from.
+// keyed is the deployment's secret. It makes what callers see and what follows from their data:
+// ids, and the seals of page tokens. Without the secret, nobody can find out by trying whose an id
+// is, or from which text it was made.
 type keyed []byte
 
 // keyed returns the deployment's secret.
 func (s *Server) keyed(ctx context.Context) (keyed, error) { return s.Store.Secret(ctx) }
 
-// mac returns HMAC-SHA-256 (RFC 2104) of the strings, for one use. Where one ends and the next
-// begins makes a difference.
+// mac returns the HMAC-SHA-256 (RFC 2104) of the strings, for one use. It depends on where one
+// string ends and the next begins.
 func (k keyed) mac(use string, of ...string) []byte {
 	h := hmac.New(sha256.New, k)
 	for _, s := range append([]string{use}, of...) {
@@ -43,14 +43,14 @@ func (k keyed) id(scope tasklog.Scope, from ...string) string {
 	return id.String()
 }
 
-// prefix returns how the ids of a scope begin: enough that a strange id is told from one's own
-// before anything is read, though no proof. Who has loaded a task compares its scope.
+// prefix returns the first bytes of all ids of a scope. By them a server recognizes a foreign id
+// before it reads anything. They are no proof: after loading a task, a server compares its scope.
 func (k keyed) prefix(scope tasklog.Scope) []byte {
 	const scopeBytes = 4
 	return k.mac("scope", scope.Owner, scope.Tenant)[:scopeBytes]
 }
 
-// mayOwn reports whether the task of that id may be one of the scope.
+// mayOwn reports whether the task with that id may belong to the scope.
 func (k keyed) mayOwn(scope tasklog.Scope, id a2a.TaskID) bool {
 	u, err := uuid.Parse(string(id))
 	return err == nil && u.String() == string(id) && bytes.HasPrefix(u[:], k.prefix(scope))

@@ -16,8 +16,8 @@ import (
 	"a2alambda/internal/server"
 )
 
-// shownIDs returns what clients get to see of what a caller has sent to a server of its own: the
-// ids of a task, its context and its configuration, and the token of a page.
+// shownIDs returns what clients see of a caller's requests to a server with a new store: the ids of
+// a task, its context and its configuration, and the token of a page.
 func shownIDs(t *testing.T, s *server.Server, c server.Caller) []string {
 	t.Helper()
 	var task *a2a.Task
@@ -40,9 +40,9 @@ func shownIDs(t *testing.T, s *server.Server, c server.Caller) []string {
 	return []string{string(task.ID), task.ContextID, config.ID, list.NextPageToken}
 }
 
-// TestIDs checks that nothing that clients see of a caller's data follows from that alone: in two
-// stores the same requests of the same caller have nothing in common, not even how they begin. In
-// one they have the same ids.
+// TestIDs sends the same requests of the same caller to servers. Over two stores, what clients see
+// has nothing in common, not even the beginning of an id. So it does not follow from the caller's
+// data alone. Over one store, the ids are the same.
 func TestIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		alice := server.Caller{Version: "1.0", Owner: "https://issuer.example alice"}
@@ -70,8 +70,8 @@ func TestIDs(t *testing.T) {
 	})
 }
 
-// TestPageTokens checks that a page token is only taken as it was given, for the list that it was
-// given for, where it was given.
+// TestPageTokens checks that a page token is accepted only unchanged, for the same list, and by the
+// deployment that gave it.
 func TestPageTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newServer()
@@ -121,8 +121,8 @@ func TestPageTokens(t *testing.T) {
 	})
 }
 
-// TestRestarted checks that a message that is sent again to a server whose memory is gone begins a
-// task of another id: nobody takes events of one for the other's.
+// TestRestarted sends a message again to a server whose memory is gone. It begins a task with
+// another id, so nobody mistakes the events of one task for the other's.
 func TestRestarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		req := message("", "done")

@@ -19,21 +19,21 @@ import (
 )
 
 const (
-	// defaultPage and maxPage are the tasks on a page of a list (specification 3.1.4).
+	// defaultPage and maxPage are numbers of tasks on a page of a list (specification 3.1.4).
 	defaultPage = 50
 	maxPage     = 100
 
-	// looksPerPage is how often a page looks for tasks, if those that were found are not as the
-	// index has them.
+	// looksPerPage is how often a page asks the index for tasks, if the tasks that it found do not
+	// match the filter any more.
 	looksPerPage = 2
 
-	// loadAtOnce is how many tasks of a page are loaded at the same time, each of which is in
-	// memory as a whole until it is trimmed.
+	// loadAtOnce is how many tasks of a page are loaded at the same time. Each is in memory as a
+	// whole until it is trimmed.
 	loadAtOnce = 8
 )
 
-// maxPageSize is how much JSON the tasks on a page have, and how many values. A page that is full
-// ends early. A task that is longer by itself is cut: see [tasklog.Cut].
+// maxPageSize limits the tasks on a page: the bytes of their JSON, and their values. A full page
+// ends early. A task that is larger by itself is cut: see [tasklog.Cut].
 var maxPageSize = tasklog.Size{Bytes: maxPageBytes, Values: maxPageValues}
 
 const (
@@ -41,8 +41,8 @@ const (
 	maxPageValues = 100_000
 )
 
-// page is what a page token says. It belongs to the list that it comes from, and shows nothing that
-// is not the caller's.
+// page is the content of a page token. It is valid for one list only, and shows nothing that is not
+// the caller's.
 type page struct {
 	Time  int64      `json:"t"` // of the last task looked at, in milliseconds since 1970
 	ID    a2a.TaskID `json:"i"` // of the last task looked at
@@ -51,15 +51,15 @@ type page struct {
 }
 
 // ListTasks implements specification 3.1.4. The tasks are in the order in which they reached their
-// states; those on a page by the times that they show. Each task is shown once at most; one that
-// changes meanwhile is at the beginning of the list, where the next reader finds it. TotalSize is
-// counted for the first page, and stays.
+// states, the newest first; those on a page are sorted by the times that they show. Each task is
+// shown once at most: a task that changes meanwhile moves to the beginning of the list, where the
+// next reader finds it. TotalSize is counted for the first page, and stays.
 //
-// What a page reads is bounded, whatever the filter: see [tasklog.Index]. So it may have fewer
-// tasks than were asked for, or none, and a token; and TotalSize is of the newest tasks alone, if
-// there are too many to look at.
+// What a page reads is bounded, whatever the filter: see [tasklog.Index]. So a page with a token
+// may have fewer tasks than the client asked for, or none. If there are too many tasks to look at,
+// TotalSize counts only the newest.
 func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequest) (*a2a.ListTasksResponse, error) {
-	size := cmp.Or(req.PageSize, defaultPage) // who asks for none is refused where the request is decoded
+	size := cmp.Or(req.PageSize, defaultPage) // a request for 0 was refused when it was decoded
 	switch {
 	case size < 1 || size > maxPage:
 		return nil, Invalid("pageSize", "is not between 1 and %d", maxPage)
@@ -117,7 +117,7 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 		}
 		more = found.More
 		if at = found.Looked; len(found.Found) == 0 {
-			break // it has looked at all that it may
+			break // the page has read as much as it may
 		}
 	}
 	if more {
@@ -127,8 +127,8 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 	return list, nil
 }
 
-// alive returns the filter without the tasks that have expired for certain, which the index keeps
-// for some time: none lives longer than since the status that is older than that.
+// alive returns the filter without tasks that have certainly expired, which the index keeps for
+// some time: their last status is older than the time for which a task is kept.
 func (s *Server) alive(f tasklog.Filter) tasklog.Filter {
 	if begin := time.Now().Add(-s.Retention); f.Since.Before(begin) {
 		f.Since = begin
@@ -136,15 +136,15 @@ func (s *Server) alive(f tasklog.Filter) tasklog.Filter {
 	return f
 }
 
-// states are those of the specification, 4.1.3.
+// states are the states of specification 4.1.3.
 var states = []a2a.TaskState{
 	a2a.TaskStateUnspecified, a2a.TaskStateSubmitted, a2a.TaskStateWorking, a2a.TaskStateCompleted, a2a.TaskStateFailed,
 	a2a.TaskStateCanceled, a2a.TaskStateInputRequired, a2a.TaskStateRejected, a2a.TaskStateAuthRequired,
 }
 
-// loadAll returns of each of the tasks what the request asks for, or nil if it does not match the
-// filter; and only of the first of them if there is no room for more on a page of which so much is
-// used.
+// loadAll returns for each task what the request asks for, or nil if the task does not match the
+// filter. If a page with this much used has no room for all of them, it returns only the first
+// ones.
 func (s *Server) loadAll(
 	ctx context.Context, at []tasklog.Position, f tasklog.Filter, req *a2a.ListTasksRequest, used tasklog.Size,
 ) ([]*a2a.Task, error) {
@@ -155,7 +155,7 @@ func (s *Server) loadAll(
 		if group.full(i) {
 			return nil
 		}
-		ctx, account := memory.Open(ctx) // of its own: what is loaded is forgotten when it is trimmed
+		ctx, account := memory.Open(ctx) // a new account: a task leaves memory when it is trimmed
 		defer account.Close()
 		snapshot, err := s.Store.Load(ctx, at[i].ID)
 		switch {
@@ -175,31 +175,31 @@ func (s *Server) loadAll(
 	loading.Wait()
 	for i, err := range errs {
 		if errors.Is(err, memory.ErrFull) {
-			errs[i] = load(i) // alone
+			errs[i] = load(i) // again, alone
 		}
 	}
 	return group.found, errors.Join(errs...)
 }
 
-// group is what was loaded at the same time for a page. It has no more in hand than there is room
-// for: tasks of few bytes may take a lot of memory.
+// group has the tasks of a page that are loaded at the same time. It keeps no more than the page
+// has room for: a task of few bytes may take a lot of memory.
 type group struct {
-	used tasklog.Size // of the page, by the tasks before
+	used tasklog.Size // the part of the page that earlier tasks take
 
 	mu    sync.Mutex
-	found []*a2a.Task // up to where the page is full
+	found []*a2a.Task // until the page is full
 	sizes []tasklog.Size
 }
 
-// full reports whether there is no room for the task.
+// full reports whether the page has no room for the task.
 func (g *group) full(i int) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return i >= len(g.found)
 }
 
-// add adds the task, and leaves out what there is no room for beside those before it. On a page
-// there is room for one task.
+// add adds the task, and drops tasks for which there is no room after the ones before. A page
+// always has room for one task.
 func (g *group) add(i int, t *a2a.Task) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -219,11 +219,11 @@ func (g *group) add(i int, t *a2a.Task) {
 	}
 }
 
-// trimmed returns the task as the request wants it. The rest of it can be forgotten: a page of
-// whole tasks may take more memory than there is.
+// trimmed returns the part of the task that the request asks for. The rest can be dropped: a page
+// of whole tasks may take more memory than there is.
 func trimmed(t *a2a.Task, req *a2a.ListTasksRequest) *a2a.Task {
 	trimHistory(t, req.HistoryLength)
-	t.History = slices.Clone(t.History) // without what was before
+	t.History = slices.Clone(t.History) // so that the messages before it leave memory
 	if !req.IncludeArtifacts {
 		t.Artifacts = nil
 	}
@@ -232,7 +232,8 @@ func trimmed(t *a2a.Task, req *a2a.ListTasksRequest) *a2a.Task {
 	return t
 }
 
-// matches reports whether a task passes the filter as it is, not only by its head.
+// matches reports whether the current task passes the filter. The filter may have seen an older
+// one.
 func matches(s *tasklog.Snapshot, f tasklog.Filter) bool {
 	return s.Head.Scope == f.Scope && (f.State == "" || s.Task.Status.State == f.State) && !statusTime(s.Task).Before(f.Since)
 }
@@ -244,7 +245,7 @@ func statusTime(t *a2a.Task) time.Time {
 	return *t.Status.Timestamp
 }
 
-// page returns what the token says, or the first page of the list.
+// page returns the content of the token or, without a token, the first page of the list.
 func (s *Server) page(ctx context.Context, k keyed, token string, f tasklog.Filter) (page, error) {
 	if token == "" {
 		n, err := s.Store.Count(ctx, s.alive(f))
@@ -268,8 +269,8 @@ func (k keyed) token(p page, f tasklog.Filter) string {
 	return base64.RawURLEncoding.EncodeToString(data)
 }
 
-// seal returns what only this deployment puts on a page of that list: with another filter, or
-// another page, it is another.
+// seal returns a seal for a page of the list, which only this deployment can make. It depends on
+// the filter and on the page.
 func (k keyed) seal(p page, f tasklog.Filter) []byte {
 	return k.mac("page", strconv.FormatInt(p.Time, 10), string(p.ID), strconv.Itoa(p.Total),
 		f.Scope.Owner, f.Scope.Tenant, f.ContextID, string(f.State), f.Since.UTC().Format(time.RFC3339Nano))[:16]

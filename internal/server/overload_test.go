@@ -21,8 +21,8 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// brief is an agent that works for a second, and asks for input first where it is told "ask". It
-// can't resume: its task fails if its run is cut off.
+// brief is an agent that works for a second. If the message is "ask", it asks for input. It can't
+// resume: its task fails if its run is cut off.
 type brief struct{ asker }
 
 func (brief) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
@@ -39,15 +39,15 @@ func (brief) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[
 }
 
 // TestOverload has one owner begin more tasks than the keys of its list can take, for half a
-// minute, while a sweeper and workers do what they do: tasks that are streamed, that are left to a
-// worker, and that ask for a second message. Who is refused is told that the store is busy; no task
-// that was accepted fails, and two minutes after the load has ended none is unfinished.
+// minute, beside a sweeper and workers. The tasks are streamed, left to a worker, or ask for a
+// second message. A refused client learns that the store is busy. No accepted task fails, and two
+// minutes after the load has ended no task is unfinished.
 func TestOverload(t *testing.T) {
 	const (
-		rate     = 10.0     // write units a second of a key
-		perTask  = 13.0 / 3 // units of the list, on average of the three kinds of tasks below
+		rate     = 10.0     // of a key, in write units a second
+		perTask  = 13.0 / 3 // write units in the list, the mean of the three kinds of tasks below
 		lasting  = 30 * time.Second
-		capacity = 4 * rate / perTask // tasks a second, over the list's four keys
+		capacity = 4 * rate / perTask // of the list's four keys, in tasks a second
 	)
 	for _, load := range []float64{0.9, 1.2, 2, 4} {
 		t.Run(fmt.Sprint(load), func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestOverload(t *testing.T) {
 				refused, wrong := 0, map[string]int{}
 				var asking sync.WaitGroup
 				pause := time.Duration(float64(time.Second) / (load * capacity))
-				// note notes what became of a message, and reports whether it was accepted.
+				// note counts what happened to a message, and reports whether it was accepted.
 				note := func(id a2a.TaskID, err error) bool {
 					mu.Lock()
 					defer mu.Unlock()
@@ -137,8 +137,7 @@ func TestOverload(t *testing.T) {
 					}
 					ended[snapshot.Task.Status.State]++
 				}
-				t.Logf("%d tasks begun, %d refused; %v", len(begun), refused, ended)
-				// Those whose second message was refused wait for it.
+				// A task whose second message was refused waits for it.
 				if len(wrong) > 0 || ended[a2a.TaskStateCompleted]+ended[a2a.TaskStateInputRequired] != len(begun) {
 					t.Errorf("the tasks ended as %v; other errors: %v", ended, wrong)
 				}
@@ -152,8 +151,9 @@ func TestOverload(t *testing.T) {
 	}
 }
 
-// TestJoinsWhereNothingBegins has the store be too busy for new tasks. A message that is sent again
-// joins its task as ever, also one whose task began although it was refused; another is refused.
+// TestJoinsWhereNothingBegins has a store that is too busy for new tasks. A message that is sent
+// again still joins its task, even if the task began although its request was refused. Another
+// message is refused.
 func TestJoinsWhereNothingBegins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		full, done := false, false
@@ -189,8 +189,8 @@ func TestJoinsWhereNothingBegins(t *testing.T) {
 	})
 }
 
-// TestGivesUpSoon checks what gives up soon where the store is throttled: all that a client can ask
-// for again, and nothing of a run, which nobody can.
+// TestGivesUpSoon checks which requests give up soon when the store is throttled: all that a client
+// can send again, and no request of a run, which nobody can.
 func TestGivesUpSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex

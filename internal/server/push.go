@@ -22,12 +22,12 @@ const (
 // Push is what a server needs for push notifications. All fields are required.
 type Push struct {
 	Store push.Store
-	// Check returns, in words for the client, why nothing can be sent with a configuration.
+	// Check returns an error, in words for the client, if nothing can be sent with a configuration.
 	Check func(*a2a.PushConfig) error
 }
 
-// checkPush returns an error if no task can have the configuration. It is the request itself, or
-// the field of it with that name.
+// checkPush returns an error if no task can have the configuration. The field is the
+// configuration's name in the request, or "" if the configuration is the request itself.
 func (s *Server) checkPush(field string, c *a2a.PushConfig) error {
 	if field != "" {
 		field += "."
@@ -55,9 +55,9 @@ func (s *Server) checkPush(field string, c *a2a.PushConfig) error {
 	return nil
 }
 
-// pushID returns the id of a configuration of the task. One without an id gets an id that follows
-// from its URL, so that asking again changes nothing. In 0.3, where a client sets the one
-// configuration of a task, it follows from the task.
+// pushID returns the id of a configuration of the task. Without an id from the client, it follows
+// from the URL, so that a repeated request changes nothing. In 0.3 a client sets the only
+// configuration of a task: there the id follows from the task.
 func (s *Server) pushID(ctx context.Context, c Caller, h tasklog.Head, config *a2a.PushConfig) (string, error) {
 	switch {
 	case config.ID != "":
@@ -89,7 +89,8 @@ func (s *Server) checkRoom(ctx context.Context, c Caller, h tasklog.Head, config
 	return a2a.NewError(a2a.ErrUnsupportedOperation, "the task has as many push notification configurations as it may have")
 }
 
-// putPush stores the configuration, for events after the given one, and returns it as it is shown.
+// putPush stores the configuration, for events after the given one. It returns what clients see of
+// it.
 func (s *Server) putPush(ctx context.Context, c Caller, h tasklog.Head, config *a2a.PushConfig, after int64) (*a2a.PushConfig, error) {
 	id, err := s.pushID(ctx, c, h, config)
 	if err != nil {
@@ -98,7 +99,7 @@ func (s *Server) putPush(ctx context.Context, c Caller, h tasklog.Head, config *
 	stored := *config
 	stored.TaskID, stored.Tenant, stored.ID = h.ID, h.Scope.Tenant, id
 	if stored.Auth != nil && stored.Auth.Scheme == "" {
-		stored.Auth = nil // it says nothing
+		stored.Auth = nil // it is empty
 	}
 	err = s.Push.Store.Put(ctx, h, push.Config{
 		TaskID: h.ID, ID: id, Push: stored, Version: c.Version, Trace: c.Trace, Expires: h.Expires,
@@ -107,8 +108,8 @@ func (s *Server) putPush(ctx context.Context, c Caller, h tasklog.Head, config *
 	return shown(stored), err
 }
 
-// shown returns the configuration as clients see it. Credentials are for the webhook alone: where
-// callers are not told apart, anybody may ask. The token is shown: clients compare it.
+// shown returns the configuration as clients see it, without credentials, which are for the webhook
+// alone: if callers have no names, anybody may ask. The token is shown, since clients compare it.
 func shown(stored a2a.PushConfig) *a2a.PushConfig {
 	if stored.Auth != nil {
 		stored.Auth = &a2a.PushAuthInfo{Scheme: stored.Auth.Scheme}
@@ -116,7 +117,7 @@ func shown(stored a2a.PushConfig) *a2a.PushConfig {
 	return &stored
 }
 
-// CreatePushConfig implements specification 3.1.7. What happened before is not delivered.
+// CreatePushConfig implements specification 3.1.7. Earlier events are not delivered.
 func (s *Server) CreatePushConfig(ctx context.Context, c Caller, req *a2a.PushConfig) (*a2a.PushConfig, error) {
 	if err := s.checkPush("", req); err != nil {
 		return nil, err
@@ -160,7 +161,7 @@ func (s *Server) DeletePushConfig(ctx context.Context, c Caller, req *a2a.Delete
 		return struct{}{}, Invalid("id", "is required")
 	}
 	if _, err := s.pushTask(ctx, c, req.Tenant, req.TaskID); err != nil || len(req.ID) > push.MaxID {
-		return struct{}{}, err // there is none with such an id
+		return struct{}{}, err // no configuration has such an id
 	}
 	return struct{}{}, s.Push.Store.Delete(ctx, req.TaskID, req.ID)
 }
@@ -178,7 +179,7 @@ func (s *Server) pushConfigs(ctx context.Context, c Caller, tenant string, id a2
 	return configs, err
 }
 
-// pushTask returns a task whose configurations are asked for.
+// pushTask returns a task whose configurations a client asks for.
 func (s *Server) pushTask(ctx context.Context, c Caller, tenant string, id a2a.TaskID) (*tasklog.Snapshot, error) {
 	if s.Push == nil {
 		return nil, a2a.ErrPushNotificationNotSupported

@@ -25,7 +25,7 @@ import (
 	"a2alambda/localtest/dynamodblocal"
 )
 
-// recorder is an asker that takes its time, and notes the ids of the messages that it was given.
+// recorder is an asker that takes its time, and notes the ids of its messages.
 type recorder struct {
 	asker
 	pace time.Duration
@@ -44,15 +44,15 @@ func (r *recorder) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter
 	}
 }
 
-// times returns how often the message was given to the agent.
+// times returns how often the agent got the message.
 func (r *recorder) times(id string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(slices.DeleteFunc(slices.Clone(r.ids), func(seen string) bool { return seen != id }))
 }
 
-// instance returns a server over a store, as an instance of its own has it, whose workers have a
-// store of their own.
+// instance returns a server over a store, as an instance has it. Its workers have a store of their
+// own.
 func instance(s, workers tasklog.Store, x a2asrv.AgentExecutor) *server.Server {
 	c := run.Config{Store: workers, Executor: x, Logger: slog.New(slog.DiscardHandler)}
 	var worker *run.Runner
@@ -67,7 +67,7 @@ func instance(s, workers tasklog.Store, x a2asrv.AgentExecutor) *server.Server {
 	})
 }
 
-// stores are opened anew for each instance that shares what is in them.
+// stores returns functions that open a store. Each instance opens it anew; they share the content.
 func stores(t *testing.T) map[string]func() tasklog.Store {
 	client, table := dynamodblocal.Table(t)
 	mem := new(memlog.Log)
@@ -99,9 +99,9 @@ func copyOf(req *a2a.SendMessageRequest) *a2a.SendMessageRequest {
 	return &c
 }
 
-// TestTwiceAtOnce has the same message come twice at nearly the same time, to two instances over
-// one store: as a new task, and to a task that waits for it. Both senders get the same task, and
-// the agent gets the message once.
+// TestTwiceAtOnce sends the same message to two instances over one store at nearly the same time:
+// as a new task, and to a task that waits for it. Both senders get the same task, and the agent
+// gets the message once.
 func TestTwiceAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, open := range stores(t) {
@@ -127,7 +127,7 @@ func TestTwiceAtOnce(t *testing.T) {
 							t.Fatalf("round %d: %s is in %s, %s and %s", round, text, id, tasks[0].ID, tasks[1].ID)
 						}
 						id = tasks[0].ID
-						// A third joins, and waits for the end of the turn.
+						// A third sender joins, and waits for the end of the turn.
 						third := copyOf(second)
 						third.Config = nil
 						task, err := servers[0].SendMessage(t.Context(), caller, third)
@@ -156,8 +156,8 @@ func inHistory(task *a2a.Task, id string) (n int) {
 	return n
 }
 
-// TestManyAtOnce has eight senders at once, of three messages, to a task that waits: each message
-// that is not refused is in the log once, and given to the agent once.
+// TestManyAtOnce has eight senders send three different messages to a waiting task at once. Each
+// message that is not refused is in the log once, and the agent gets it once.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, open := range stores(t) {
@@ -187,8 +187,8 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// isStep reports whether the call is that step of accepting a message. What a run does with its
-// lease is none.
+// isStep reports whether the call is the given step of accepting a message. The calls of a run on
+// its lease are not.
 func isStep(name string, op tasklog.Op) bool {
 	if op.Name == "Lease.Append" {
 		return name == "Append" && op.Entries[0].State == a2a.TaskStateSubmitted
@@ -198,7 +198,7 @@ func isStep(name string, op tasklog.Op) bool {
 
 var errDead = errors.New("dead")
 
-// diesAt returns the store of an instance that dies at a step, which is done or not.
+// diesAt returns the store of an instance that dies at a step, before or after the step is done.
 func diesAt(s tasklog.Store, step string, done bool) tasklog.Store {
 	dead := false
 	return tasklog.Hooked(s, tasklog.Hooks{
@@ -217,9 +217,9 @@ func diesAt(s tasklog.Store, step string, done bool) tasklog.Store {
 	})
 }
 
-// TestDeadInBetween has an instance die while it puts a message into the log of a task that waits:
-// another takes the same message, or another message, within seconds, and not when the lease of the
-// dead one has ended.
+// TestDeadInBetween has an instance die while it puts a message into the log of a waiting task.
+// Another instance accepts the same message, or another one, within seconds: it does not wait for
+// the end of the dead instance's lease.
 func TestDeadInBetween(t *testing.T) {
 	for _, test := range []struct {
 		name, step string
@@ -254,8 +254,8 @@ func TestDeadInBetween(t *testing.T) {
 	}
 }
 
-// TestDeadAtTable is TestDeadInBetween over a table, where the next sender has the turn long before
-// the lease ends.
+// TestDeadAtTable is TestDeadInBetween over a table. The next sender has the turn long before the
+// lease ends.
 func TestDeadAtTable(t *testing.T) {
 	t.Parallel()
 	open := stores(t)["DynamoDB"]
@@ -276,17 +276,17 @@ func TestDeadAtTable(t *testing.T) {
 	}
 }
 
-// TestSlowInBetween has an instance stand still while it puts a message into the log, for longer
-// than others wait. It finds that they have, and joins them; or it was only just in time, and they
-// join it.
+// TestSlowInBetween has an instance stop while it puts a message into the log, for about as long as
+// others wait. Then either others have taken its turn, and it joins them, or it was just in time,
+// and they join it.
 func TestSlowInBetween(t *testing.T) {
 	for _, step := range []string{"Acquire", "Append"} {
 		for _, after := range []bool{false, true} {
 			for pause := 100 * time.Millisecond; pause < 4*time.Second; pause += 70 * time.Millisecond {
 				t.Run(fmt.Sprint(step, after, pause), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						// The agent is at work for longer than a lease lasts that somebody has
-						// taken in vain.
+						// The agent works for longer than a lease lasts that somebody has acquired
+						// in vain.
 						l, x := new(memlog.Log), &recorder{pace: 20 * time.Second}
 						once := false
 						stand := func(op tasklog.Op) {
@@ -306,7 +306,7 @@ func TestSlowInBetween(t *testing.T) {
 							}}
 						}
 						slow := instance(tasklog.Hooked(l, hooks), l, x)
-						// The other is not that quick, either.
+						// The other instance is not that quick, either.
 						quick := quiet(instance(delayed(l, 250*time.Millisecond, "Acquire", "Append"), l, x), l)
 						task := send(t, quick, message("", "first"), a2a.TaskStateInputRequired)
 						req := message(task.ID, "done")
@@ -330,9 +330,9 @@ func TestSlowInBetween(t *testing.T) {
 	}
 }
 
-// TestOvertakenInBetween has an instance acquire the lease between the two steps of one that leaves
-// the turn to a worker: the first has its message refused, or joins if it is the same, and nobody
-// waits for a lease to end.
+// TestOvertakenInBetween has an instance acquire the lease between the two steps of another one,
+// which leaves the turn to a worker. The other one's message is refused or, if it is the same,
+// joins. Nobody waits for the end of a lease.
 func TestOvertakenInBetween(t *testing.T) {
 	for _, same := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -368,7 +368,7 @@ func TestOvertakenInBetween(t *testing.T) {
 }
 
 // TestFailsInBetween has a step of accepting a message fail, done or not, in an instance that
-// lives: the client's next try is answered at once, wherever it comes.
+// lives. The client's next try is answered at once, at any instance.
 func TestFailsInBetween(t *testing.T) {
 	for _, step := range []string{"Create", "Acquire", "Append"} {
 		for _, done := range []bool{false, true} {
@@ -407,10 +407,10 @@ func TestFailsInBetween(t *testing.T) {
 	}
 }
 
-// TestRaceFaults has the same messages come to two instances at nearly the same time, whose
-// requests to the store fail or are done and not acknowledged, or take their time; of one instance
-// not two in a row. Clients try again until they are answered. No message is lost, or given to the
-// agent twice.
+// TestRaceFaults sends the same messages to two instances at nearly the same time. Their requests
+// to the store fail, or are done without an answer, or are slow, but an instance never has two
+// faults in a row. Clients try again until they get an answer. No message is lost, and the agent
+// gets none twice.
 func TestRaceFaults(t *testing.T) {
 	for seed := range uint64(200) {
 		synctest.Test(t, func(t *testing.T) {
@@ -509,8 +509,7 @@ func delayed(s tasklog.Store, pause time.Duration, steps ...string) tasklog.Stor
 	}})
 }
 
-// quiet lets the server's runs have a store without faults: what befalls them there is not tested
-// here.
+// quiet gives the server's runs a store without faults: this test is not about faults of runs.
 func quiet(s *server.Server, store tasklog.Store) *server.Server {
 	s.Runner.Store = store
 	return s

@@ -14,15 +14,15 @@ import (
 	"a2alambda/internal/trace"
 )
 
-// Config is what a server needs. All fields but JoinWindow and Push are required.
+// Config is what a server needs. All fields except JoinWindow and Push are required.
 type Config struct {
 	Store  tasklog.Store
 	Runner *run.Runner
 	// Retention is how long a task is kept after it was created.
 	Retention time.Duration
-	// JoinWindow is how long after the end of a task a message of one of its turns, sent again, is
-	// still taken for a retry. After that it begins a new task, or is refused: there are clients
-	// that always send the same id. Negative means that none is after the end, and 0 stands for
+	// JoinWindow is how long after the end of a task a message of one of its turns, sent again,
+	// still counts as a retry. After that it begins a new task, or is refused: some clients always
+	// send the same id. A negative value means that no message after the end is a retry. 0 means
 	// [DefaultJoinWindow].
 	JoinWindow time.Duration
 	// Card is the agent's card without interfaces: it says what the agent takes and gives.
@@ -42,21 +42,21 @@ func New(c Config) *Server {
 	return &Server{c}
 }
 
-// Caller is who sends a request, and how.
+// Caller is the sender of a request.
 type Caller struct {
-	// Owner is the caller's name, stable and unique; "" where callers have none. What a caller
-	// begins is its own.
+	// Owner is the caller's stable and unique name, or "" where callers have no names. It owns the
+	// tasks that the caller begins.
 	Owner string
-	// Version is that of the protocol that the caller speaks: "1.0" or "0.3".
+	// Version is the protocol version that the caller speaks: "1.0" or "0.3".
 	Version string
 	// Params are the headers of the request, for the executor.
 	Params *a2asrv.ServiceParams
 	// Extensions are the URIs of the extensions that are active in the request (specification 4.6).
 	Extensions []string
-	// Trace is that of the request, kept with what it begins.
+	// Trace is the trace of the request. It is kept with the turn that the request begins.
 	Trace trace.Trace
-	// Seen is the number of the last event of the task that the client says it has seen, 0 for none
-	// of them, for streams. It is nil if the client doesn't say.
+	// Seen is for streams: the number of the last event of the task that the client has seen, or 0
+	// if it has seen none. It is nil if the client doesn't say.
 	Seen *int64
 }
 
@@ -64,11 +64,11 @@ func (c Caller) scope(tenant string) tasklog.Scope {
 	return tasklog.Scope{Owner: c.Owner, Tenant: tenant}
 }
 
-// user is what an executor gets to know of the caller.
+// user is what an executor learns about the caller.
 func (c Caller) user() *a2asrv.User { return run.User(c.Owner) }
 
-// SendMessage implements specification 3.1.1: it answers with the task when its turn has ended, or
-// at once if the client wants that.
+// SendMessage implements specification 3.1.1. It answers with the task when its turn has ended, or
+// at once if the client asks for that.
 func (s *Server) SendMessage(ctx context.Context, c Caller, req *a2a.SendMessageRequest) (*a2a.Task, error) {
 	immediately := req.Config != nil && req.Config.ReturnImmediately
 	begun, joined, err := s.accept(ctx, c, req, immediately)
@@ -84,7 +84,7 @@ func (s *Server) SendMessage(ctx context.Context, c Caller, req *a2a.SendMessage
 	case immediately:
 		begun.turn.Lease.Close(ctx)
 		id := begun.turn.Head.ID
-		if err := s.Runner.Invoke(ctx, id); err != nil { // the sweeper will
+		if err := s.Runner.Invoke(ctx, id); err != nil { // then the sweeper asks
 			s.Runner.Logger.ErrorContext(ctx, "invoking worker", "task", id, "error", err)
 		}
 		task, err = begun.turn.Fold.Task()
@@ -101,8 +101,8 @@ func (s *Server) SendMessage(ctx context.Context, c Caller, req *a2a.SendMessage
 	return answered(task, length)
 }
 
-// run runs a turn, and returns the task as it is then. If the turn goes on elsewhere, it waits for
-// that.
+// run runs a turn, and returns the task at its end. If the turn goes on elsewhere, it follows the
+// task to that end.
 func (s *Server) run(ctx context.Context, turn run.Turn) (*a2a.Task, error) {
 	r := s.Runner.Start(ctx, turn, run.Outcome)
 	err := r.Wait()
@@ -115,9 +115,9 @@ func (s *Server) run(ctx context.Context, turn run.Turn) (*a2a.Task, error) {
 	return s.await(ctx, s.elsewhere(ctx, turn.Head.ID))
 }
 
-// elsewhere returns what is known of a task whose run here was superseded. A store in trouble may
-// be why: then it is a task without events, and a follower reads it from the beginning once that
-// can be done.
+// elsewhere returns what is known of a task whose run here was superseded. If the store does not
+// answer, that is a task without events, and a follower reads it from the beginning once the store
+// does.
 func (s *Server) elsewhere(ctx context.Context, id a2a.TaskID) *tasklog.Snapshot {
 	snapshot, err := s.Store.Load(ctx, id)
 	if err != nil {
@@ -126,9 +126,9 @@ func (s *Server) elsewhere(ctx context.Context, id a2a.TaskID) *tasklog.Snapshot
 	return snapshot
 }
 
-// SendStreamingMessage implements specification 3.1.2. The stream of a message that is sent again
-// goes on from the event that the client has seen (see [Caller]), or if it names none, is the whole
-// turn. The caller must close the stream.
+// SendStreamingMessage implements specification 3.1.2. If the message was sent before, the stream
+// goes on after the event that the client has seen (see [Caller]). Without such an event, it shows
+// the whole turn. The caller must close the stream.
 func (s *Server) SendStreamingMessage(ctx context.Context, c Caller, req *a2a.SendMessageRequest) (*Stream, error) {
 	begun, joined, err := s.accept(ctx, c, req, false)
 	if err != nil {
@@ -161,11 +161,11 @@ func (s *Server) GetTask(ctx context.Context, c Caller, req *a2a.GetTaskRequest)
 	return answered(snapshot.Task, req.HistoryLength)
 }
 
-// maxAnswerBytes is how much JSON a task in an answer may have: it is in memory several times over
-// as it is encoded.
+// maxAnswerBytes is how much JSON a task in an answer may have: encoding takes several times that
+// in memory.
 const maxAnswerBytes = 32 << 20
 
-// answered returns the task with so much of its history as it is answered.
+// answered returns the task with the part of its history that belongs into the answer.
 func answered(t *a2a.Task, historyLength *int) (*a2a.Task, error) {
 	trimHistory(t, historyLength)
 	if tasklog.SizeOf(t).Bytes > maxAnswerBytes {
@@ -181,8 +181,8 @@ func (s *Server) load(ctx context.Context, scope tasklog.Scope, id a2a.TaskID) (
 	return s.loaded(ctx, scope, id, func() (*tasklog.Snapshot, error) { return s.Store.Load(tasklog.GiveUpSoon(ctx), id) })
 }
 
-// loadAt is [tasklog.Log]'s LoadAt for a task of the scope; it returns [a2a.ErrTaskNotFound] for
-// others.
+// loadAt is LoadAt of [tasklog.Log] for a task of the scope. For other tasks it returns
+// [a2a.ErrTaskNotFound].
 func (s *Server) loadAt(
 	ctx context.Context, scope tasklog.Scope, id a2a.TaskID, seq int64,
 ) (past *tasklog.Past, err error) {
@@ -198,15 +198,16 @@ func (s *Server) loadAt(
 	return past, nil
 }
 
-// loaded returns what load returns if that is a task of the scope, else [a2a.ErrTaskNotFound].
+// loaded returns the result of load if it is a task of the scope, and otherwise
+// [a2a.ErrTaskNotFound].
 func (s *Server) loaded(
 	ctx context.Context, scope tasklog.Scope, id a2a.TaskID, load func() (*tasklog.Snapshot, error),
 ) (*tasklog.Snapshot, error) {
 	if id == "" {
 		return nil, Invalid("id", "is required")
 	}
-	// An id tells whose it is. That of somebody else costs as little as one that nobody has, and is
-	// the same error.
+	// An id shows its owner. A foreign id costs as little as one that does not exist, and gets the
+	// same error.
 	k, err := s.keyed(ctx)
 	if err != nil {
 		return nil, err
@@ -221,15 +222,15 @@ func (s *Server) loaded(
 	return snapshot, err
 }
 
-// recover sees to a task that is read and may be orphaned. The reader need not wait for what comes
-// of it.
+// recover asks for a worker if the task is orphaned. An error is only logged: the reader need not
+// wait for the worker.
 func (s *Server) recover(ctx context.Context, snapshot *tasklog.Snapshot) {
 	if err := s.Runner.Recover(ctx, snapshot); err != nil {
 		s.Runner.Logger.ErrorContext(ctx, "recovering task", "task", snapshot.Head.ID, "error", err)
 	}
 }
 
-// await returns the task when it has reached a final state, or ctx is about to end.
+// await returns the task when it has reached a final state, or shortly before the deadline of ctx.
 func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Task, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
@@ -249,11 +250,11 @@ func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Ta
 	return now.Task, nil
 }
 
-// follow follows the task from the snapshot on, and sees to it if it is orphaned.
+// follow follows the task from the snapshot on. If the task is orphaned, it asks for a worker.
 func (s *Server) follow(
 	ctx context.Context, snapshot *tasklog.Snapshot, c tasklog.FollowConfig,
 ) (a2a.TaskState, error) {
-	if snapshot.Lease.Epoch > 0 { // else nothing is known of it
+	if snapshot.Lease.Epoch > 0 { // otherwise nothing is known of the task
 		s.recover(ctx, snapshot)
 	}
 	c.ID, c.After, c.State = snapshot.Head.ID, snapshot.Seq, snapshot.Task.Status.State
@@ -261,10 +262,10 @@ func (s *Server) follow(
 	return s.Runner.Followers.Follow(ctx, c)
 }
 
-// reserve is how long before the end of its invocation a request that only reads comes to its end.
+// reserve is how long before the end of its invocation a request ends that only reads.
 const reserve = 2 * time.Second
 
-// within returns ctx, which ends some time before its deadline.
+// within returns a context that ends shortly before the deadline of ctx.
 func within(ctx context.Context) (context.Context, context.CancelFunc) {
 	if deadline, ok := ctx.Deadline(); ok {
 		return context.WithDeadline(ctx, deadline.Add(-reserve))

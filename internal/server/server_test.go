@@ -21,7 +21,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// sick is a store that fails where it is told to.
+// sick is a store that fails when a test says so.
 type sick struct {
 	*memlog.Log
 	appends, pushes atomic.Bool
@@ -81,8 +81,8 @@ func message(id a2a.TaskID, text string) *a2a.SendMessageRequest {
 	return &a2a.SendMessageRequest{Message: m}
 }
 
-// TestLostCancellation has a cancellation of a task that waits be lost between the reservation of
-// its place in the log and the event: the task goes on waiting, and takes the next message.
+// TestLostCancellation has a cancellation get lost between its two steps: reserving a place in the
+// log, and putting the event there. The task still waits, and takes the next message.
 func TestLostCancellation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, l := newServer()
@@ -97,9 +97,9 @@ func TestLostCancellation(t *testing.T) {
 	})
 }
 
-// TestLostConfiguration has the push notification configuration of a message not be stored: the
-// client is told, and the turn, which nobody has begun, goes to a worker. The client's next try
-// joins it.
+// TestLostConfiguration has the store fail to put the push notification configuration of a message.
+// The client gets an error, and the turn, which has not begun, goes to a worker. The client's next
+// try joins it.
 func TestLostConfiguration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, l := newServer()
@@ -121,8 +121,8 @@ func TestLostConfiguration(t *testing.T) {
 	})
 }
 
-// TestRetriedStream checks that the stream of a message that is sent again ends with its turn, as
-// the first did.
+// TestRetriedStream checks that the stream of a repeated message ends with its turn, as the first
+// one did.
 func TestRetriedStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newServer()
@@ -151,8 +151,8 @@ func TestRetriedStream(t *testing.T) {
 	})
 }
 
-// TestRoom checks that no task has more configurations than it may have, whatever they come with,
-// nor messages.
+// TestRoom checks that no task gets more configurations or messages than it may have, whatever
+// operation brings them.
 func TestRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, l := newServer()
@@ -164,7 +164,7 @@ func TestRoom(t *testing.T) {
 		task := send(t, s, withConfig(first, "0"), a2a.TaskStateInputRequired)
 		full := 0
 		for i := range 20 {
-			req := first // which joins
+			req := first // it joins
 			if i%2 == 0 {
 				req = message(task.ID, "second")
 			}
@@ -177,7 +177,7 @@ func TestRoom(t *testing.T) {
 		if configs, err := l.Pushes().List(t.Context(), task.ID); len(configs) != 10 || full != 11 || err != nil {
 			t.Errorf("the task has %d configurations; it refused %d, %v", len(configs), full, err)
 		}
-		send(t, s, withConfig(message(task.ID, "third"), "0"), a2a.TaskStateInputRequired) // replaces one
+		send(t, s, withConfig(message(task.ID, "third"), "0"), a2a.TaskStateInputRequired) // it replaces one
 
 		long := strings.Repeat("x", 6<<20)
 		for range 3 {
@@ -189,8 +189,8 @@ func TestRoom(t *testing.T) {
 	})
 }
 
-// TestRoomForMessages checks that whatever a message brings counts, and that what is said of a task
-// with no room names the figure.
+// TestRoomForMessages checks that all parts of a message count, and that the error for a full task
+// names the limit.
 func TestRoomForMessages(t *testing.T) {
 	long := strings.Repeat("x", 6<<20)
 	objects := make([]any, 20_000)
@@ -224,7 +224,7 @@ func TestRoomForMessages(t *testing.T) {
 	}
 }
 
-// late is a store whose index is late: it lists tasks that are not in the state any more.
+// late is a store with an index that lags: it lists tasks that have left the state.
 type late struct {
 	*sick
 	loads *atomic.Int32
@@ -240,8 +240,8 @@ func (l late) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 	return l.sick.Load(ctx, id)
 }
 
-// TestPageLooks checks that a page loads a bounded number of tasks, be they as the filter wants
-// them or not, and says where the list goes on.
+// TestPageLooks checks that a page loads a bounded number of tasks, whether or not they match the
+// filter, and says where the list goes on.
 func TestPageLooks(t *testing.T) {
 	s, l := newServer()
 	const n, size = 30, 5
@@ -269,8 +269,8 @@ func TestPageLooks(t *testing.T) {
 	}
 }
 
-// TestPageBytes checks that a page of a list ends when it has 4 MB, that none is empty, and that
-// all tasks are on one.
+// TestPageBytes checks that a page of a list ends at 4 MB, that no page is empty, and that each
+// task is on a page.
 func TestPageBytes(t *testing.T) {
 	s, _ := newServer()
 	var want []a2a.TaskID
@@ -311,7 +311,7 @@ func TestPageBytes(t *testing.T) {
 	}
 }
 
-// TestPageValues lists tasks that have few bytes and many values: those take the memory.
+// TestPageValues lists tasks with few bytes and many values, which take the memory.
 func TestPageValues(t *testing.T) {
 	s, _ := newServer()
 	var want, got []a2a.TaskID

@@ -13,10 +13,10 @@ import (
 
 // Stream is a walk along the log of a task, for one reader.
 type Stream struct {
-	// Task is whose log it is.
+	// Task has the ids of the stream's task.
 	Task a2a.TaskInfo
-	// First is the task as it was when the stream began, with the number of the last event in it.
-	// It has no JSON if the client has seen all that there is to see: then the stream ends at once.
+	// First is the task at the beginning of the stream, with the number of its last event. It has
+	// no JSON if the client has seen everything: then the stream ends at once.
 	First tasklog.Event
 
 	tap    *tasklog.Tap // shows the events after it
@@ -25,8 +25,8 @@ type Stream struct {
 	err    error // why the stream has ended; set before done is closed
 }
 
-// newStream returns the stream of what walk shows the tap. It ends with walk, and with its error.
-// cancel ends the walk early.
+// newStream returns a stream of what walk shows the tap. It ends with walk, and with its error.
+// Cancel ends walk early.
 func newStream(
 	task a2a.TaskInfo, first tasklog.Event, tap *tasklog.Tap, cancel context.CancelFunc, walk func() error,
 ) *Stream {
@@ -39,10 +39,10 @@ func newStream(
 	return s
 }
 
-// Next returns the events that have come since the last call, one or more, as [tasklog.Tap.Next]
-// does: when ctx is done, nothing is lost, and Next can be called again. After the last event the
-// error is [io.EOF] if the task or its turn has ended, [ErrGoesOn] or [ErrWaits] if the stream has
-// ended before. Any other error says that the log could not be read or written until then.
+// Next returns the events since the last call, one or more, like [tasklog.Tap.Next]: if ctx ends,
+// nothing is lost, and Next can be called again. After the last event the error is [io.EOF] if the
+// task or its turn has ended, or [ErrGoesOn] or [ErrWaits] if only the stream has ended. Any other
+// error means that the log could not be read, or written, to that point.
 func (s *Stream) Next(ctx context.Context) ([]tasklog.Event, error) {
 	events, err := s.tap.Next(ctx)
 	if errors.Is(err, io.EOF) {
@@ -53,29 +53,29 @@ func (s *Stream) Next(ctx context.Context) ([]tasklog.Event, error) {
 	return events, err
 }
 
-// Close must be called when nobody reads the stream any more. It ends following a log, and waits
-// for the end of a run. After it nothing of the stream is left.
+// Close must be called when nobody reads the stream any more. It stops following the log, and waits
+// for the end of a run. After Close, nothing of the stream is left.
 func (s *Stream) Close() {
 	s.cancel()
 	<-s.done
 }
 
 var (
-	// ErrGoesOn says that more events will come of a task whose stream has ended.
+	// ErrGoesOn means that the stream has ended, and the task will have more events.
 	ErrGoesOn = errors.New("the task goes on")
 
-	// ErrWaits says that a task whose stream has ended waits for a message.
+	// ErrWaits means that the stream has ended, and the task waits for a message.
 	ErrWaits = errors.New("the task waits for a message")
 
-	// ErrSeen says that the task has ended, and that the client has seen its last event.
+	// ErrSeen means that the task has ended, and the client has seen its last event.
 	ErrSeen error = a2a.NewError(a2a.ErrUnsupportedOperation, textNoMore)
 )
 
 const textNoMore = "the task has ended and has no more events"
 
 // SubscribeToTask implements specification 3.1.6. If the client names the last event that it has
-// seen, the stream goes on from there, also if the task has ended since; the first frame is then
-// the task as of that event. To a client that has seen the last event of an ended task it says
+// seen, the stream goes on from there, even if the task has ended since. Its first frame is then
+// the task as of that event. If the client has seen the last event of an ended task, the error is
 // [ErrSeen]. The stream ends with ctx.
 func (s *Server) SubscribeToTask(ctx context.Context, c Caller, req *a2a.SubscribeToTaskRequest) (*Stream, error) {
 	if c.Seen != nil {
@@ -114,9 +114,9 @@ func (s *Server) resume(ctx context.Context, c Caller, req *a2a.SubscribeToTaskR
 	return s.streamAfter(ctx, past.Now, first, past.Later, false), nil
 }
 
-// join streams the turn that the message has begun, from the event that the client has seen, or
-// from its beginning. A number beyond the log is of another task, whose stream the client had
-// before: it counts for nothing here.
+// join streams the turn that the message has begun, from its beginning or after the event that the
+// client has seen. A number that the log does not have comes from another task, whose stream the
+// client had before. It is ignored.
 func (s *Server) join(
 	ctx context.Context, snapshot *tasklog.Snapshot, m *a2a.Message, historyLength *int, seen *int64,
 ) (*Stream, error) {
@@ -135,16 +135,16 @@ func (s *Server) join(
 	return s.streamAfter(ctx, snapshot, first, nil, true), nil
 }
 
-// nothing is the stream for a client that has seen all of it.
+// nothing returns the stream for a client that has seen all events.
 func nothing(ctx context.Context, snapshot *tasklog.Snapshot) *Stream {
 	tap := tasklog.NewTap(ctx, nil, snapshot.Head.ID, snapshot.Seq)
 	first := tasklog.Event{Seq: snapshot.Seq}
 	return newStream(snapshot.Task.TaskInfo(), first, tap, func() {}, func() error { return nil })
 }
 
-// joinAfter streams the task as of event last, or as of the first, and what follows to the end of
-// its turn: see streamAfter. It does not begin with a final state that the task has left since,
-// which would look like the end.
+// joinAfter streams the task as of event last, or as of its first event, and then the events to the
+// end of its turn: see streamAfter. It does not begin with a final state that the task has left
+// since: clients would take it for the end.
 func (s *Server) joinAfter(
 	ctx context.Context, snapshot *tasklog.Snapshot, last int64, historyLength *int,
 ) (*Stream, error) {
@@ -167,8 +167,8 @@ func (s *Server) joinAfter(
 	return s.streamAfter(ctx, past.Now, first, past.Later, true), nil
 }
 
-// past returns the task of the snapshot as of an event before. The one of the snapshot is let go of
-// before.
+// past returns the snapshot's task as of an earlier event. Before that, it drops the snapshot's own
+// task.
 func (s *Server) past(ctx context.Context, snapshot *tasklog.Snapshot, seq int64) (past *tasklog.Past, err error) {
 	past = &tasklog.Past{Task: snapshot.Task, Now: snapshot}
 	if seq == snapshot.Seq {
@@ -186,7 +186,7 @@ func (s *Server) past(ctx context.Context, snapshot *tasklog.Snapshot, seq int64
 const readAtOnce = 1000
 
 // next reads some events from number seq on. It returns the task as of event seq, and the events
-// after it. Then is the task before it, nil before the first.
+// after it. The parameter then is the task before event seq, nil if that is 1.
 func (s *Server) next(
 	ctx context.Context, id a2a.TaskID, then *a2a.Task, seq int64, limit int,
 ) (*a2a.Task, []tasklog.Event, error) {
@@ -203,14 +203,14 @@ func (s *Server) next(
 	return task, events[1:], err
 }
 
-// streamAfter streams what comes after the first frame, and ends with the task, or if untilFinal is
-// set, with its turn. Later are events after it that have been read.
+// streamAfter streams the events after the first frame. It ends with the task or, if untilFinal is
+// set, with its turn. Later has the events after the first frame that were read already.
 func (s *Server) streamAfter(
 	ctx context.Context, snapshot *tasklog.Snapshot, first tasklog.Event, later []tasklog.Event, untilFinal bool,
 ) *Stream {
 	tap := tasklog.NewTap(ctx, s.Store, snapshot.Head.ID, first.Seq)
 	if n := snapshot.Seq - first.Seq; int64(len(later)) > n {
-		later = later[:max(n, 0)] // those that have come since, it is shown by a follower
+		later = later[:max(n, 0)] // a follower shows the events since the snapshot
 	}
 	tap.Publish(later)
 	ctx, cancel := within(ctx)
@@ -220,8 +220,8 @@ func (s *Server) streamAfter(
 	})
 }
 
-// watch runs the turn and streams what comes after the first frame, to the end of the turn. If the
-// run is superseded, the stream goes on where the task does.
+// watch runs the turn and streams the events after the first frame, to the end of the turn. If the
+// run is superseded, the stream follows the log.
 func (s *Server) watch(ctx context.Context, turn run.Turn, first tasklog.Event) *Stream {
 	info := turn.Context.TaskInfo()
 	r := s.Runner.Start(ctx, turn, run.Reader)
@@ -231,14 +231,14 @@ func (s *Server) watch(ctx context.Context, turn run.Turn, first tasklog.Event) 
 		case run.Superseded(err):
 			return s.goOn(ctx, info.TaskID, r.Tap)
 		case err == nil && !r.Over():
-			return ErrGoesOn // elsewhere, since this invocation is about to end
+			return ErrGoesOn // in another invocation, since this one is about to end
 		default:
 			return err
 		}
 	})
 }
 
-// goOn shows what others append to a task, to the end of its turn.
+// goOn shows the events that others append to a task, to the end of its turn.
 func (s *Server) goOn(ctx context.Context, id a2a.TaskID, tap *tasklog.Tap) error {
 	if ctx.Err() != nil {
 		return ErrGoesOn
@@ -246,7 +246,7 @@ func (s *Server) goOn(ctx context.Context, id a2a.TaskID, tap *tasklog.Tap) erro
 	return s.show(ctx, s.elsewhere(ctx, id), tap, true)
 }
 
-// show shows a tap the events of the log, until the task has ended, or if untilFinal is set, its
+// show shows a tap the events of the log, until the task has ended or, if untilFinal is set, its
 // turn.
 func (s *Server) show(ctx context.Context, snapshot *tasklog.Snapshot, tap *tasklog.Tap, untilFinal bool) error {
 	tap.Reach(snapshot.Seq)

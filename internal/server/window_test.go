@@ -9,12 +9,12 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// TestJoinWindow sends a message again: within the window after the end of its task it is a retry,
-// then a new task, or refused where it continued one; and before the end always a retry.
+// TestJoinWindow sends a message again. Before the end of its task, and within the window after the
+// end, it is a retry. Later it begins a new task, or is refused if it continued a task.
 func TestJoinWindow(t *testing.T) {
 	for name, test := range map[string]struct {
 		window       time.Duration
-		joins, after time.Duration // when it is a retry for the last time, and when it is not
+		joins, after time.Duration // the last time at which it is a retry, and the first at which it is not
 	}{
 		"default": {0, 10 * time.Minute, 10*time.Minute + time.Second},
 		"set":     {time.Minute, time.Minute, time.Minute + time.Second},

@@ -4,8 +4,8 @@
 // # Looks
 //
 // A store keeps a look for each of these ([tasklog.Look]): the time at which a sweep has to look at
-// it. The looks are the sort key of an index. So a sweep reads what is due, and nothing else. A
-// healthy task costs a sweep nothing before its look is due, however many tasks there are.
+// it. An index has the looks in the order of time. So a sweep reads what is due, and nothing else:
+// a look that is not due costs nothing.
 //
 // # A sweep
 //

@@ -21,8 +21,8 @@ func (b endless) Read([]byte) (int, error) {
 
 func (endless) Close() error { return nil }
 
-// TestEndlessAnswer has a webhook accept each event, and never end its answer: the next event does
-// not wait for that.
+// TestEndlessAnswer has a webhook that accepts each event and never ends its answer. The next event
+// does not wait for the end.
 func TestEndlessAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(r *http.Request, _ int64) (*http.Response, error) {
@@ -39,7 +39,7 @@ func TestEndlessAnswer(t *testing.T) {
 	})
 }
 
-// TestEndlessServer is TestEndlessAnswer with a real server, which says something now and then.
+// TestEndlessServer is TestEndlessAnswer with a real server, which sends something now and then.
 func TestEndlessServer(t *testing.T) {
 	var mu sync.Mutex
 	var got []string
@@ -67,14 +67,14 @@ func TestEndlessServer(t *testing.T) {
 	must(t, w.Wake(t.Context(), h.ID))
 	mu.Lock()
 	defer mu.Unlock()
-	// It was ten seconds an event, of which a wake-up takes one.
+	// Waiting for the end of each answer would take ten seconds an event. A wake-up takes one.
 	if took := time.Since(begun); len(got) != 3 || took > 10*time.Second {
 		t.Errorf("events %q in %v", got, took)
 	}
 }
 
-// TestRetryAfter has a webhook say when it wants to be asked again: it is not asked before, and not
-// much later; and at the latest after an hour.
+// TestRetryAfter has a webhook say when it wants the next request. It gets none before that time,
+// and one soon after it, but after an hour at most.
 func TestRetryAfter(t *testing.T) {
 	in := func(d time.Duration) func() string {
 		return func() string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
@@ -82,7 +82,7 @@ func TestRetryAfter(t *testing.T) {
 	says := func(s string) func() string { return func() string { return s } }
 	for name, test := range map[string]struct {
 		header   func() string
-		at, most time.Duration // of the next request after the first
+		at, most time.Duration // time from the first request to the next
 		tries    int           // before it is put off, or taken
 	}{
 		"at once":              {says("0"), 500 * time.Millisecond, 500 * time.Millisecond, 2},
@@ -119,7 +119,7 @@ func TestRetryAfter(t *testing.T) {
 						t.Errorf("%d requests at once", n)
 					}
 					for range 120 {
-						must(t, w.Wake(t.Context(), h.ID), w.sweep(t)) // neither of which is earlier
+						must(t, w.Wake(t.Context(), h.ID), w.sweep(t)) // neither sends a request earlier
 						time.Sleep(time.Minute)
 					}
 					got := w.hook.requests(url)
@@ -135,8 +135,8 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// TestAlwaysRetryAfter has a webhook say for hours that it wants to be asked again at once: it is
-// asked less and less often all the same.
+// TestAlwaysRetryAfter has a webhook ask for the next request at once, for hours. It still gets
+// requests less and less often.
 func TestAlwaysRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(*http.Request, int64) (*http.Response, error) {

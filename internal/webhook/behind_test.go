@@ -14,8 +14,8 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// TestBehind has a webhook of 0.3 be behind by many events: it gets the newest task, and what ended
-// a turn on the way. So the bytes grow with the events, not with their square.
+// TestBehind has a webhook of 0.3 that is behind by many events. It gets the newest task, and the
+// tasks that ended a turn on the way. So the bytes grow with the events, not with their square.
 func TestBehind(t *testing.T) {
 	behind := func(events int) (posts int, bytes int64) {
 		synctest.Test(t, func(t *testing.T) {

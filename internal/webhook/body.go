@@ -11,8 +11,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// maxTaskBytes is how much JSON the Task has that a webhook of 0.3 gets. A longer one is cut, see
-// [tasklog.Cut]: GetTask has all of it.
+// maxTaskBytes is how much JSON the Task for a webhook of 0.3 has. A longer Task is cut (see
+// [tasklog.Cut]); GetTask has all of it.
 const maxTaskBytes = 4 << 20
 
 // sendEvents sends each event, as a StreamResponse (specification 4.3.3).
@@ -25,13 +25,13 @@ func (d *delivery) sendEvents(ctx context.Context, events []tasklog.Event) error
 	return nil
 }
 
-// sendStates adds events to the fold, which begins with the log, and sends the whole Task
-// (specification 0.3, 9.5) as of the log's newest event, unless there are more, and as of those
-// that end a turn. A Task for each event would be a number of bytes that grows with the square of
-// theirs.
+// sendStates adds events to the fold, which starts at the beginning of the log. It sends the whole
+// Task (specification 0.3, 9.5) as of each event that ends a turn, and as of the newest event in
+// the log, unless there are more to read. A Task for each event would take bytes that grow with the
+// square of the events'.
 func (d *delivery) sendStates(ctx context.Context, events []tasklog.Event, more bool) error {
 	for _, e := range events {
-		// Before the event is decoded: one of few bytes may take a lot of memory.
+		// Checked before the event is decoded: an event of few bytes may take a lot of memory.
 		size := d.fold.Size().Plus(tasklog.EstimateSize(e.JSON))
 		size.Bytes /= 2 // a body is no longer than maxTaskBytes
 		if err := memory.Charge(ctx, "task", size.Memory()); err != nil {
@@ -44,12 +44,12 @@ func (d *delivery) sendStates(ctx context.Context, events []tasklog.Event, more 
 		}
 	}
 	if more {
-		return d.ready(ctx) // reading takes its time, too
+		return d.ready(ctx) // reading takes time, too
 	}
 	return d.sendState(ctx)
 }
 
-// sendState sends the Task, if that was not delivered.
+// sendState sends the Task, unless it was delivered already.
 func (d *delivery) sendState(ctx context.Context) error {
 	if d.fold.Seq() <= d.After {
 		return nil
@@ -70,7 +70,7 @@ func endsTurn(e tasklog.Event) bool {
 	if !bytes.Contains(e.JSON, []byte("TASK_STATE_")) {
 		return false
 	}
-	event, _ := tasklog.Decode(e.JSON) // what can't be decoded, the fold reports
+	event, _ := tasklog.Decode(e.JSON) // the fold reports the error
 	switch e := event.(type) {
 	case *a2a.TaskStatusUpdateEvent:
 		return tasklog.Final(e.Status.State)

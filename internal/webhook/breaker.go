@@ -11,32 +11,32 @@ import (
 )
 
 const (
-	// breakAfter is how many configurations of a host get no answer, one after the other, before
-	// its breaker opens. One tenant's task is not to stop the others of a host that they share.
+	// breakAfter is how many configurations of a host must get no answer, one after the other,
+	// before its breaker opens. One is not enough: tenants may share a host.
 	breakAfter = 3
 
-	// A breaker is open for openFirst, and for twice as long after each trial that gets no answer,
-	// but no longer than openMost.
+	// A breaker is open for openFirst. After each trial without an answer the time doubles, up to
+	// openMost.
 	openFirst = 30 * time.Second
 	openMost  = 2 * time.Minute
 
-	// trialTime is how long others wait for what a trial finds out.
+	// trialTime is how long other deliveries wait for the result of a trial.
 	trialTime = timeout + 5*time.Second
 
 	// slowFor is how long wake-ups send nothing to a host that has not answered breakAfter of their
-	// configurations in a row in their time.
+	// configurations in a row within firstTry.
 	slowFor = time.Minute
 
-	// ownTry is how many times in a row a configuration is put off before it is tried whatever the
-	// breaker says: what others get of a host that they share is no proof of what it would get.
-	// Some ten minutes go by until then, at most.
+	// ownTry is how many times in a row a configuration is put off before it is tried even if the
+	// breaker is open. If others get no answer from a shared host, it may still get one. Until
+	// then, ten minutes pass at most.
 	ownTry = 3
 
 	// maxHosts is how many hosts a process remembers.
 	maxHosts = 1000
 )
 
-// hosts is what a process knows of the hosts that it sends to.
+// hosts is what a process knows of the hosts to which it sends.
 type hosts struct {
 	mu    sync.Mutex
 	known map[string]*host // by name and port
@@ -58,7 +58,7 @@ func (h *hosts) of(raw string) *host {
 		return found
 	}
 	if len(h.known) == maxHosts {
-		for any := range h.known { // whichever: if it does not answer, that is found out anew
+		for any := range h.known { // any of them: its next answers show again how it is
 			delete(h.known, any)
 			break
 		}
@@ -68,31 +68,32 @@ func (h *hosts) of(raw string) *host {
 	return added
 }
 
-// host is a breaker: while a host gives no answers, few requests wait for them. An answer is one
-// whatever it says: a webhook that refuses an event is put off for itself, and costs no time. A
-// request without an answer says nothing of a host that has answered others since it began.
+// host is a breaker: while a host gives no answers, few requests wait for them. An answer with any
+// status counts: a webhook that refuses an event costs no time, and only its own delivery is put
+// off. If the host has answered others since a request began, that request's failure does not
+// count.
 type host struct {
 	mu      sync.Mutex
-	answers chan struct{}     // closed after an answer, until there is none in time
-	silent  map[push.Ref]bool // that got no answer since the last one, until the breaker opens
-	opened  int               // how often it has opened since the last answer; 0 if it is closed
-	retry   time.Time         // when a trial may begin, if it is open
-	late    map[push.Ref]bool // that got no answer in a wake-up since the last one that was in time
-	slow    time.Time         // until when wake-ups send nothing
-	last    time.Time         // when it answered
-	quick   time.Time         // when it answered in a wake-up's time
+	answers chan struct{}     // closed while the host answers
+	silent  map[push.Ref]bool // without an answer since the last one, or since the breaker opened
+	opened  int               // how often the breaker has opened since the last answer; 0 if it is closed
+	retry   time.Time         // when a trial may begin, if the breaker is open
+	late    map[push.Ref]bool // without an answer in a wake-up since the last one within firstTry
+	slow    time.Time         // wake-ups send nothing before that
+	last    time.Time         // when the host last answered
+	quick   time.Time         // when it last answered within firstTry
 }
 
-// answering returns a channel that is closed if, or once, the host answers.
+// answering returns a channel that is closed while the host answers, or once it does.
 func (h *host) answering() <-chan struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.answers
 }
 
-// admit says whether a delivery may begin: not in a wake-up while the host is slow, nor while its
-// breaker is open. Then wait is how long that lasts. Otherwise trial says that the breaker waits
-// for what the delivery finds out, which is no thing for a wake-up.
+// admit says whether a delivery may begin. It may not in a wake-up while the host is slow, nor, for
+// the time wait, while the breaker is open. If trial is set, the delivery is the breaker's trial. A
+// wake-up is never a trial.
 func (h *host) admit(wakeUp bool) (slow bool, wait time.Duration, trial bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -116,7 +117,7 @@ func (h *host) open() bool {
 	return h.opened > 0
 }
 
-// answered tells the breaker of an answer after that time.
+// answered tells the breaker of an answer, which took some time.
 func (h *host) answered(after time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -133,8 +134,8 @@ func (h *host) answered(after time.Duration) {
 	}
 }
 
-// wasLate tells the breaker that a wake-up got no answer in its time: others may get one in theirs.
-// The rest of the wake-up does not try.
+// wasLate tells the breaker that a wake-up got no answer within firstTry. The rest of the wake-up
+// sends nothing to the host; other deliveries, which have more time, may.
 func (h *host) wasLate(ref push.Ref, begun time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -152,7 +153,7 @@ func (h *host) wasLate(ref push.Ref, begun time.Time) {
 	h.slow = time.Now().Add(wait)
 }
 
-// failed tells the breaker that a configuration got no answer.
+// failed tells the breaker that a delivery got no answer.
 func (h *host) failed(ref push.Ref, begun time.Time, trial bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -163,7 +164,7 @@ func (h *host) failed(ref push.Ref, begun time.Time, trial bool) {
 	switch {
 	case trial:
 	case h.opened > 0:
-		return // it began before, or was an own try
+		return // it began before the breaker opened, or was an own try
 	default:
 		if add(&h.silent, ref); len(h.silent) < breakAfter {
 			return
@@ -174,7 +175,7 @@ func (h *host) failed(ref push.Ref, begun time.Time, trial bool) {
 	h.retry = time.Now().Add(min(openFirst<<min(h.opened-1, 10), openMost))
 }
 
-// doubt ends what an answer has proven. The caller holds mu.
+// doubt ends what an answer has shown. The caller holds mu.
 func (h *host) doubt() {
 	select {
 	case <-h.answers:

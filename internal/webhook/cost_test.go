@@ -19,7 +19,7 @@ import (
 	"a2alambda/internal/webhook"
 )
 
-// counts is how often each operation of the stores was done since the last look.
+// counts has how often each operation of the stores was done since the last call.
 type counts struct {
 	mu sync.Mutex
 	of map[string]int
@@ -36,7 +36,7 @@ func (c *counts) take() string {
 	return text
 }
 
-// counted makes the deliverer's operations be counted.
+// counted counts the deliverer's operations from now on.
 func (w *world) counted() *counts {
 	c := &counts{of: map[string]int{}}
 	hooks := tasklog.Hooks{Before: func(_ context.Context, op tasklog.Op) error {
@@ -52,9 +52,9 @@ func (w *world) counted() *counts {
 	return c
 }
 
-// TestWakeCost counts what a wake-up asks of the table, with 1 and 10 tasks of which one has a
-// webhook that hangs: the same for each task. What each operation costs is in dynamolog's
-// TestPushCost.
+// TestWakeCost counts the operations of a wake-up for 1 and 10 tasks, one of which has a webhook
+// that hangs. Each task takes the same number. dynamolog's TestPushCost has the cost of each
+// operation.
 func TestWakeCost(t *testing.T) {
 	for _, n := range []int{1, 10} {
 		synctest.Test(t, func(t *testing.T) {
@@ -92,8 +92,9 @@ func TestWakeCost(t *testing.T) {
 	}
 }
 
-// TestOpenCost counts what putting off costs while a breaker is open: no request, and no reading of
-// events. Configurations of an invocation cost one read more than one that is alone.
+// TestOpenCost counts the operations of putting off while a breaker is open: no request, and no
+// reading of events. A configuration that shares an invocation costs one more read than one that is
+// alone.
 func TestOpenCost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(*http.Request, int64) (*http.Response, error) { return nil, errors.New("refused") })

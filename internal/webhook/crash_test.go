@@ -16,8 +16,8 @@ import (
 	"a2alambda/internal/webhook"
 )
 
-// mortal is an instance that crashes at one of its operations, before or after that is done: from
-// then on nothing it does has an effect.
+// mortal is an instance that crashes at one of its operations, before or after the operation is
+// done. After that, nothing it does has an effect.
 type mortal struct {
 	mu    sync.Mutex
 	left  int // operations until it crashes
@@ -27,7 +27,7 @@ type mortal struct {
 
 var errDead = errors.New("dead")
 
-// hooks are those of its operations.
+// hooks returns the hooks for its operations.
 func (m *mortal) hooks() tasklog.Hooks {
 	return tasklog.Hooks{
 		Before: func(context.Context, tasklog.Op) error {
@@ -56,8 +56,9 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestCrash kills the instance that delivers, at each of its operations in turn, before or after
-// it, while the task goes on or when it has ended: every event arrives, in order, with repetitions.
+// TestCrash kills the delivering instance at each of its operations in turn, before or after the
+// operation, while the task runs or after its end. Every event arrives, in order, and some more
+// than once.
 func TestCrash(t *testing.T) {
 	for _, goesOn := range []bool{false, true} {
 		for _, after := range []bool{false, true} {
@@ -73,10 +74,10 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// crash reports whether the instance ended before it was to die.
+// crash reports whether the instance ended before it could crash.
 func crash(t *testing.T, operations int, after, goesOn bool) (ended bool) {
-	// The webhook takes a while, so that progress is saved, and patience ends. Once it fails so
-	// often that delivery is put off.
+	// The webhook is so slow that progress is saved and patience ends. Once it fails so often that
+	// the delivery is put off.
 	begin := time.Now()
 	w := newWorld(t, func(_ *http.Request, seq int64) (*http.Response, error) {
 		time.Sleep(800 * time.Millisecond)

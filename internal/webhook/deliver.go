@@ -16,18 +16,18 @@ import (
 )
 
 var (
-	// errJustGivenUp is push.ErrGivenUp where delivery is given up.
+	// errJustGivenUp is [push.ErrGivenUp] from the delivery that gives up.
 	errJustGivenUp = fmt.Errorf("just now: %w", push.ErrGivenUp)
 
 	// errLater means that there is no time to begin another request.
 	errLater = errors.New("out of time")
 )
 
-// limits are those of a delivery.
+// limits are the limits of a delivery.
 type limits struct {
-	wakeUp bool      // it is of one
-	stop   time.Time // when no request may begin any more; zero if there is no limit
-	share  time.Time // when none may if one was accepted, as others wait; zero if there is no limit
+	wakeUp bool      // it belongs to a wake-up
+	stop   time.Time // no request may begin after it; zero if there is no limit
+	share  time.Time // the same, once a request was accepted: others wait
 }
 
 // delivery is a delivery under way.
@@ -36,20 +36,20 @@ type delivery struct {
 	push.Config // its Progress is newer than what is stored
 	claim       push.Claim
 	host        *host
-	trial       bool          // the host's breaker waits for what comes of it
+	trial       bool          // the host's breaker waits for its result
 	fold        *tasklog.Fold // what is sent in 0.3; nil in 1.0
 	saved       time.Time     // when progress was saved
 	limits
-	end     string // how the delivery ended, if not with the log's last event
+	end     string // how the delivery ended, unless all events were delivered
 	breaker string // "open" or "slow", if that was the reason
 	sent    int    // requests that were accepted
-	// endless says that an answer had no end: for others the delivery does not wait.
+	// endless says that an answer did not end: the delivery no longer reads answers to their end.
 	endless bool
 }
 
-// deliver claims a configuration and delivers it to the end of the log, or leaves the rest, for
-// which the caller asks for another invocation. It returns an error of the store as it is: the
-// claim ends by itself then, and the configuration is due.
+// deliver claims a configuration, and delivers it to the end of the log or leaves the rest, for
+// which the caller asks for another invocation. After an error of the store the claim ends by
+// itself, and the configuration is due.
 func (d *Deliverer) deliver(ctx context.Context, ref push.Ref, l limits) (left bool, err error) {
 	usage := new(telemetry.Usage)
 	ctx = telemetry.With(ctx, usage)
@@ -66,17 +66,17 @@ func (d *Deliverer) deliver(ctx context.Context, ref push.Ref, l limits) (left b
 	}
 	left, err = run.begin(ctx)
 	if errors.Is(err, memory.ErrFull) {
-		run.end = "left" // others have it now: the sweeper asks again
+		run.end = "left" // other deliveries have the memory now: the sweeper asks again
 		_, err = claim.Release(ctx, run.Progress, time.Now().Add(claimTime))
 	}
 	run.report(ctx, now, usage, err)
 	if errors.Is(err, push.ErrConflict) {
-		return false, nil // it was deleted or replaced, or this instance stood still for longer than its claim lasted
+		return false, nil // it was deleted or replaced, or this instance was frozen until its claim had ended
 	}
 	return left, err
 }
 
-// begin delivers if the host's breaker permits it, and reports whether something is left.
+// begin delivers if the host's breaker permits it. It reports whether it has left something.
 func (d *delivery) begin(ctx context.Context) (left bool, err error) {
 	slow, wait, trial := d.host.admit(d.wakeUp)
 	d.trial = trial
@@ -100,7 +100,7 @@ func (d *delivery) begin(ctx context.Context) (left bool, err error) {
 	return false, err
 }
 
-// deliver returns a [failure] if the webhook does not accept something, or errLater.
+// deliver returns a [failure] if the webhook does not accept an event, or errLater if time is up.
 func (d *delivery) deliver(ctx context.Context) error {
 	after := d.After
 	if d.Version == "0.3" {
@@ -123,7 +123,8 @@ func (d *delivery) deliver(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		// Saving has forgotten those who were refused before. What they came for is not read yet.
+		// A save makes the store forget earlier wake-ups. The events that they were about may come
+		// only with the next read.
 		if more || d.saved != saved {
 			continue
 		}
@@ -131,13 +132,13 @@ func (d *delivery) deliver(ctx context.Context) error {
 		if released || err != nil {
 			return err
 		}
-		if err := d.save(ctx); err != nil { // somebody was woken meanwhile
+		if err := d.save(ctx); err != nil { // there was a wake-up meanwhile
 			return err
 		}
 	}
 }
 
-// read reads the log, while few others do.
+// read reads the log. Only readingAtOnce deliveries do that at the same time.
 func (d *delivery) read(ctx context.Context, after int64, limit int) ([]tasklog.Event, bool, error) {
 	reading <- struct{}{}
 	defer func() { <-reading }()
@@ -152,13 +153,13 @@ func (d *delivery) read(ctx context.Context, after int64, limit int) ([]tasklog.
 	return events, more, err
 }
 
-// send sends what encode makes, as of the event, with all its tries.
+// send sends the result of encode, which is for the event, in up to three tries.
 func (d *delivery) send(ctx context.Context, seq int64, encode func() ([]byte, error)) error {
 	reading <- struct{}{}
 	body, err := encode()
 	<-reading
 	if err != nil {
-		return &failure{text: "encoding: " + err.Error(), lasts: true} // not the webhook's
+		return &failure{text: "encoding: " + err.Error(), lasts: true} // not the webhook's fault
 	}
 	for try := 0; ; try++ {
 		if err := d.ready(ctx); err != nil {
@@ -182,14 +183,14 @@ func (d *delivery) send(ctx context.Context, seq int64, encode func() ([]byte, e
 	}
 }
 
-// ready returns nil when a request may begin.
+// ready returns nil if a request may begin.
 func (d *delivery) ready(ctx context.Context) error {
 	now := time.Now()
 	over := func(end time.Time) bool { return !end.IsZero() && !now.Before(end) }
 	if over(d.stop) || over(d.share) && d.sent > 0 { // reading alone may take longer than its share
 		return errLater
 	}
-	if now.Sub(d.saved) >= saveEvery { // before that, more than claimMargin of the claim is left
+	if now.Sub(d.saved) >= saveEvery { // until then more than claimMargin of the claim is left
 		return d.save(ctx)
 	}
 	return nil
@@ -212,8 +213,8 @@ func (d *delivery) leave(ctx context.Context) (left bool, err error) {
 	return err == nil, err
 }
 
-// wait puts the delivery off, without a request, until the host's breaker permits one, and ever
-// longer if that happens again. Those that wait come back one after the other.
+// wait puts the delivery off, without a request, until the host's breaker permits one. Each time in
+// a row it waits longer. A random part spreads the deliveries that wait.
 func (d *delivery) wait(ctx context.Context, wait time.Duration) error {
 	d.end = "put off"
 	now := time.Now()
@@ -230,7 +231,7 @@ func (d *delivery) count(now time.Time) {
 	}
 }
 
-// report logs the line of a delivery that has ended.
+// report logs the line of an ended delivery.
 func (d *delivery) report(ctx context.Context, begun time.Time, usage *telemetry.Usage, err error) {
 	line := new(telemetry.Line)
 	line.Task(d.TaskID, "", d.Trace)
@@ -249,7 +250,7 @@ func (d *delivery) report(ctx context.Context, begun time.Time, usage *telemetry
 	line.Log(ctx, d.config.Logger, telemetry.Delivery)
 }
 
-// putOff is what comes of a failure: another try later, or the end.
+// putOff puts the delivery off after a failure, or gives it up.
 func (d *delivery) putOff(ctx context.Context, failed *failure) error {
 	now := time.Now()
 	d.count(now)
@@ -265,14 +266,14 @@ func (d *delivery) putOff(ctx context.Context, failed *failure) error {
 	d.end = "put off"
 	due := now.Add(max(backOff(d.Failures), failed.after))
 	if failed.after > 0 {
-		due = due.Add(time.Second) // it is kept to the second, and not to be too early
+		due = due.Add(time.Second) // the store keeps seconds, and must not be too early
 	}
 	log.WarnContext(ctx, "webhook failed", "due", due)
 	_, err := d.claim.Release(ctx, d.Progress, due)
 	return err
 }
 
-// backOff returns how long to wait after so many failures, from 1.
+// backOff returns the pause after this number of failures, at least 1.
 func backOff(failures int) time.Duration {
 	return min(backOffFirst<<min(failures-1, 10), backOffMost)
 }

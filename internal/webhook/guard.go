@@ -17,17 +17,17 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// ErrBlocked means that no notification may go to a webhook's address.
+// ErrBlocked means that the guard permits no request to the webhook's address.
 var ErrBlocked = errors.New("the webhook is at an address that is not public")
 
-// Guard says where webhooks may be: at public addresses, by https, and nowhere else, with its zero
-// value (specification 13.2, server-side request forgery).
+// Guard says where webhooks may be. Its zero value permits public addresses by https, and nothing
+// else (specification 13.2, server-side request forgery).
 type Guard struct {
-	// Allow are further addresses, such as those of a private network. http may reach them, too.
+	// Allow are further addresses, such as a private network. Requests to them may use http, too.
 	Allow []netip.Prefix
 }
 
-// ParseAllow returns the guard that allows the prefixes ("10.0.0.0/8,fd00::/8"); none for "".
+// ParseAllow returns the guard that allows the prefixes ("10.0.0.0/8,fd00::/8"), or none for "".
 func ParseAllow(list string) (Guard, error) {
 	var g Guard
 	for s := range strings.SplitSeq(list, ",") {
@@ -49,7 +49,7 @@ const (
 )
 
 // Check returns an error, in words for the client, if nothing can be sent with the configuration.
-// It does not resolve the name of a host: what that stands for counts when a notification is sent.
+// It does not resolve the host's name: the address counts when a notification is sent.
 func (g Guard) Check(c *a2a.PushConfig) error {
 	if err := g.CheckURL(c.URL); err != nil {
 		return err
@@ -71,7 +71,7 @@ func isHeader(s string) bool {
 	return len(s) <= maxHeader && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
 
-// CheckURL is the part of Check that looks at the URL.
+// CheckURL is the part of Check that is about the URL.
 func (g Guard) CheckURL(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || len(raw) > maxURL {
@@ -111,7 +111,7 @@ func numeric(host string) bool {
 	return strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x") && strings.Trim(last[2:], "0123456789abcdef") == ""
 }
 
-// permits reports whether a request by the scheme may go to the address.
+// permits reports whether a request with the scheme may go to the address.
 func (g Guard) permits(scheme string, ip netip.Addr) bool {
 	ip = ip.Unmap()
 	if slices.ContainsFunc(g.Allow, func(p netip.Prefix) bool { return p.Contains(ip) }) {
@@ -120,14 +120,15 @@ func (g Guard) permits(scheme string, ip netip.Addr) bool {
 	return scheme == "https" && isPublic(ip)
 }
 
-// special refuses what IANA's registries say is not globally reachable, multicast, and the parts of
-// IPv6 that stand for IPv4 addresses.
+// special refuses the addresses that IANA's registries call not globally reachable, multicast, and
+// the parts of IPv6 that stand for IPv4 addresses.
 var special = ssrf.New()
 
 // isPublic reports whether ip is an address of the public internet.
 func isPublic(ip netip.Addr) bool {
-	// An IPv4 address written as an IPv6 address counts as what it stands for. The library refuses
-	// all of them, also 64:ff9b::808:808, by which a network with NAT64 reaches 8.8.8.8 (RFC 6052).
+	// An IPv4 address in the form of an IPv6 address counts as that IPv4 address. The library
+	// refuses all of them, even 64:ff9b::808:808, by which a network with NAT64 reaches 8.8.8.8
+	// (RFC 6052).
 	ip = ip.Unmap()
 	if ssrf.IPv6NAT64Prefix.Contains(ip) {
 		b := ip.As16()
@@ -136,9 +137,9 @@ func isPublic(ip netip.Addr) bool {
 	return special.SafeAddr(ip) == nil
 }
 
-// Client returns a client for notifications. It checks each address when it connects, so that no
-// name can resolve to another than was checked. It follows no redirects and uses no proxy. Requests
-// that the guard refuses fail with ErrBlocked.
+// Client returns a client for notifications. It checks each address when it connects, so a name
+// cannot resolve to an address that was not checked. It follows no redirects and uses no proxy. A
+// request that the guard refuses fails with ErrBlocked.
 func (g Guard) Client() *http.Client {
 	return &http.Client{
 		Transport:     byScheme{g.transport("http"), g.transport("https")},
@@ -174,7 +175,7 @@ func (g Guard) transport(scheme string) *http.Transport {
 	return &http.Transport{
 		DialContext:       dialer.DialContext,
 		ForceAttemptHTTP2: true,
-		// An instance that was frozen wakes up with connections that the other side has closed.
+		// An instance that was frozen has connections that the other side has closed.
 		IdleConnTimeout:        45 * time.Second,
 		MaxIdleConns:           100,
 		MaxIdleConnsPerHost:    hostAtOnce,

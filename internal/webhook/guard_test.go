@@ -135,7 +135,7 @@ func TestClient(t *testing.T) {
 	t.Setenv("HTTP_PROXY", s.URL)
 	for _, test := range []struct {
 		allow, url string
-		want       error // nil: it is asked
+		want       error // nil: the server gets the request
 	}{
 		{"127.0.0.1/32", s.URL, nil},
 		{"127.0.0.0/8,::1/128", "http://localhost:" + port, nil},

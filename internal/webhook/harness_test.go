@@ -66,7 +66,7 @@ func (h *hook) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// requests returns those of the URL so far.
+// requests returns the requests to the URL so far.
 func (h *hook) requests(url string) []request {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -79,7 +79,7 @@ func (h *hook) requests(url string) []request {
 	return of
 }
 
-// numbers returns the events in the requests, those that failed in brackets.
+// numbers returns the events of the requests, with failed ones in brackets.
 func numbers(requests []request) string {
 	var all []string
 	for _, r := range requests {
@@ -111,13 +111,13 @@ func status(code int) *http.Response {
 	return &http.Response{StatusCode: code, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("thank you"))}
 }
 
-// hang waits for the end of the request.
+// hang waits until the client gives the request up.
 func hang(r *http.Request) (*http.Response, error) {
 	<-r.Context().Done()
 	return nil, r.Context().Err()
 }
 
-// world is a deliverer over logs in memory, and what it has asked for.
+// world is a deliverer over logs in memory, with the jobs that it has asked for.
 type world struct {
 	*webhook.Deliverer
 	store  *memlog.Log
@@ -130,7 +130,7 @@ type world struct {
 	mu   sync.Mutex
 	jobs [][]push.Ref
 
-	invoking time.Duration // how long asking for an invocation takes
+	invoking time.Duration // how long a request for an invocation takes
 }
 
 func newWorld(t *testing.T, answer func(r *http.Request, seq int64) (*http.Response, error)) *world {
@@ -157,7 +157,7 @@ func (w *world) invoke(_ context.Context, refs ...push.Ref) error {
 	return nil
 }
 
-// task creates a task with so many events and a configuration for the URL.
+// task creates a task with that many events and a configuration for the URL.
 func (w *world) task(t *testing.T, events int, url string) tasklog.Head {
 	t.Helper()
 	h, first := tasklogtest.NewTask()
@@ -182,7 +182,8 @@ func (w *world) add(t *testing.T, h tasklog.Head, first int64, n int) {
 	}
 }
 
-// work does the jobs that the deliverer has asked for, and then theirs. It returns their errors.
+// work does the jobs that the deliverer has asked for, and the jobs that these ask for. It returns
+// their errors.
 func (w *world) work(ctx context.Context) (errs []error) {
 	for {
 		w.mu.Lock()
@@ -200,7 +201,7 @@ func (w *world) work(ctx context.Context) (errs []error) {
 	}
 }
 
-// sweep is what the sweeper does each minute, and what comes of it.
+// sweep does what the sweeper does each minute, and the jobs that follow.
 func (w *world) sweep(t *testing.T) error {
 	t.Helper()
 	_, err := push.Sweep(t.Context(), w.pushes, push.Gather(w.invoke))

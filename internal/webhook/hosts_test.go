@@ -15,7 +15,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// byName has hosts hang whose name begins so, and others answer after a time.
+// byName has hosts hang whose name begins with "hangs". Others answer after a time.
 func byName(after time.Duration) func(r *http.Request, _ int64) (*http.Response, error) {
 	return func(r *http.Request, _ int64) (*http.Response, error) {
 		if strings.HasPrefix(r.URL.Host, "hangs") {
@@ -30,8 +30,8 @@ func byName(after time.Duration) func(r *http.Request, _ int64) (*http.Response,
 	}
 }
 
-// TestBesideHanging wakes the deliverer for 84 healthy webhooks beside 16 that hang: the healthy
-// ones are served as soon as they are alone, and those that hang cost few invocations.
+// TestBesideHanging wakes the deliverer for 84 healthy webhooks beside 16 that hang. The healthy
+// ones are served as soon as without the others, and those that hang cost few invocations.
 func TestBesideHanging(t *testing.T) {
 	for name, hosts := range map[string]struct{ hanging, healthy int }{
 		"a host each":             {1, 1},
@@ -41,8 +41,7 @@ func TestBesideHanging(t *testing.T) {
 		"some of everything else": {3, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// served returns when the last of the healthy ones was served, beside so many that
-			// hang.
+			// served returns when the last healthy webhook was served, beside a number that hang.
 			served := func(hanging int) (last time.Duration) {
 				synctest.Test(t, func(t *testing.T) {
 					w := newWorld(t, byName(100*time.Millisecond))
@@ -88,8 +87,8 @@ func TestBesideHanging(t *testing.T) {
 	}
 }
 
-// TestBreaker has many configurations be due at a host that hangs: few requests are made, and all
-// of them are put off. When the host is there again, all are delivered.
+// TestBreaker has many configurations that are due at a host that hangs. The host gets few
+// requests, and all deliveries are put off. When the host answers again, everything is delivered.
 func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const tasks = 600
@@ -104,7 +103,7 @@ func TestBreaker(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		begun := time.Now()
-		must(t, w.sweep(t)) // one invocation after the other
+		must(t, w.sweep(t)) // its invocations come one after the other
 		if d := time.Since(begun); d > time.Minute {
 			t.Errorf("%d configurations took %v", tasks, d)
 		}
@@ -136,8 +135,8 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
-// TestBreakerCloses looks at a breaker that opens, as wake-ups see it: while it is open nothing is
-// sent. A trial that is answered closes it.
+// TestBreakerCloses opens a breaker. While it is open, wake-ups send nothing. A trial with an
+// answer closes it.
 func TestBreakerCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refuses := true
@@ -179,8 +178,8 @@ func TestBreakerCloses(t *testing.T) {
 	})
 }
 
-// TestAnswersKeepItClosed has webhooks that refuse everything, with a status: their host is there,
-// and others at it are served at once.
+// TestAnswersKeepItClosed has webhooks that refuse everything, with a status. Their host answers,
+// so others at it are served at once.
 func TestAnswersKeepItClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(r *http.Request, _ int64) (*http.Response, error) {
@@ -197,8 +196,8 @@ func TestAnswersKeepItClosed(t *testing.T) {
 	})
 }
 
-// TestOwnTry has a breaker be open whenever a configuration is due, as others get no answer: it is
-// put off three times, and then tried all the same.
+// TestOwnTry has a breaker that is open whenever a configuration is due, because others get no
+// answer. The configuration is put off three times, and then tried all the same.
 func TestOwnTry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const good = url + "good"
@@ -237,9 +236,9 @@ func TestOwnTry(t *testing.T) {
 	})
 }
 
-// TestSharedHost has a tenant whose webhooks hang, more of them each minute, at a host where
-// another has one that works: it gets its event within ten minutes and some sweeps, and the next
-// ones.
+// TestSharedHost has two tenants at one host. The webhooks of one hang, more of them each minute.
+// The other's webhook works: it gets its event within ten minutes and some sweeps, and so it gets
+// the next events.
 func TestSharedHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const good = url + "good"
@@ -274,8 +273,8 @@ func TestSharedHost(t *testing.T) {
 	})
 }
 
-// TestOneHangsAtItsHost has one webhook hang at a host where others answer: these are served by the
-// wake-up, and by the next.
+// TestOneHangsAtItsHost has one webhook hang at a host that answers for others. Wake-ups serve the
+// others, now and the next time.
 func TestOneHangsAtItsHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(r *http.Request, _ int64) (*http.Response, error) {
@@ -295,8 +294,8 @@ func TestOneHangsAtItsHost(t *testing.T) {
 	})
 }
 
-// TestAnswersBesideHanging has webhooks hang in an invocation at a host that answers others
-// meanwhile: its breaker stays closed, and what comes next is served at once.
+// TestAnswersBesideHanging has webhooks hang in an invocation while their host answers others. Its
+// breaker stays closed, and the next event is served at once.
 func TestAnswersBesideHanging(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(r *http.Request, _ int64) (*http.Response, error) {
@@ -317,7 +316,7 @@ func TestAnswersBesideHanging(t *testing.T) {
 	})
 }
 
-// TestShare has a webhook of many slow events among others at its host: they take turns.
+// TestShare has a webhook with many slow events among others at its host: they take turns.
 func TestShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, byName(2*time.Second))
@@ -339,8 +338,8 @@ func TestShare(t *testing.T) {
 	})
 }
 
-// TestSlowHost has a host that needs longer than a wake-up has: it gets everything by invocations
-// of its own, and the next wake-ups don't ask it in vain.
+// TestSlowHost has a host that needs more time than a wake-up gives it. Invocations of its own
+// deliver everything, and the next wake-ups send it no requests in vain.
 func TestSlowHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, byName(5*time.Second))
@@ -374,8 +373,8 @@ func TestSlowHost(t *testing.T) {
 	})
 }
 
-// TestGivenUpAmongOthers has several configurations in an invocation, of which one is given up: an
-// invocation that is about it alone fails.
+// TestGivenUpAmongOthers has several configurations in an invocation, one of which is given up.
+// Another invocation, for this one alone, fails.
 func TestGivenUpAmongOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(r *http.Request, _ int64) (*http.Response, error) {

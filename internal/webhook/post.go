@@ -16,31 +16,31 @@ import (
 )
 
 const (
-	// maxAnswer is how much of an answer is read, in bytes, and answerTime for how long, so that
-	// its connection can be used again. Only its status counts: no event waits for the end of its
-	// body.
+	// maxAnswer is how many bytes of an answer are read, and answerTime for how long, so that its
+	// connection can be used again. Only the status of an answer counts: no event waits for the end
+	// of its body.
 	maxAnswer  = 64 << 10
 	answerTime = 250 * time.Millisecond
 
-	// maxText is how long the text of a failure is, in bytes: it may have part of an answer.
+	// maxText is the most bytes in the text of a failure, which may have a part of an answer.
 	maxText = 200
 )
 
-// failure says why a webhook did not take an event. It contains no secret of the configuration.
+// failure says why a webhook did not accept an event. It contains no secret of the configuration.
 type failure struct {
 	text  string
-	lasts bool          // another try at once would be in vain
-	gone  bool          // it wants no more
+	lasts bool          // another try at once would fail, too
+	gone  bool          // the webhook wants no more events
 	after time.Duration // how long it wants no request; 0 if it does not say
 }
 
 func (f *failure) Error() string { return f.text }
 
-// post sends one request, and tells the host's breaker what came of it. Any answer but a 2xx is a
-// [failure], and so is no answer within the time; that is errLater in a wake-up.
+// post sends one request, and tells the host's breaker the result. Any answer except a 2xx is a
+// [failure], and so is no answer in time. In a wake-up, no answer in time is errLater.
 //
-// The headers: the token, under the names that the servers of the Python and JavaScript SDKs and of
-// the Go SDK use; authentication; the client's trace; and our own: the event's number.
+// The headers are the token, under the names that the servers of the Go, Python and JavaScript SDKs
+// use; authentication; the client's trace; and one of our own, the event's number.
 func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 	limit := timeout
 	if d.wakeUp {
@@ -68,7 +68,7 @@ func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 	if a := d.Push.Auth; a != nil && a.Scheme != "" && a.Credentials != "" {
 		req.Header.Set("Authorization", a.Scheme+" "+a.Credentials)
 	}
-	// Not sent: it says that the request may be repeated if the connection turns out to be closed.
+	// This header is not sent. It allows another try if the connection turns out to be closed.
 	req.Header["Idempotency-Key"] = nil
 
 	ref := push.Ref{TaskID: d.TaskID, ID: d.ID}
@@ -100,7 +100,7 @@ func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 	if !d.endless {
 		enough := time.AfterFunc(answerTime, cancel)
 		_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
-		d.endless = !enough.Stop() // once is enough to know
+		d.endless = !enough.Stop() // the next answers are not read to their end
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		gone := resp.StatusCode == http.StatusGone
@@ -110,8 +110,8 @@ func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 	return nil
 }
 
-// retryAfter returns how long the header wants the client to wait: a number of seconds, or until a
-// time (RFC 9110, section 10.2.3). It is 0 if the header can't be understood.
+// retryAfter returns how long the client should wait by the header, which has a number of seconds
+// or a time (RFC 9110, section 10.2.3). It is 0 for a header that can't be understood.
 func retryAfter(header string) time.Duration {
 	if header != "" && strings.Trim(header, "0123456789") == "" {
 		n, err := strconv.ParseInt(header, 10, 32)

@@ -22,8 +22,8 @@ import (
 
 var update = flag.Bool("update", false, "write testdata")
 
-// TestRequests delivers a task to a server, in each version of the protocol, in 0.3 as it grows:
-// what that gets, to the byte, is in testdata.
+// TestRequests delivers a task to a server, in each version of the protocol; in 0.3 the task grows
+// meanwhile. testdata has what the server gets, byte for byte.
 func TestRequests(t *testing.T) {
 	at := time.Date(2026, 11, 23, 5, 0, 0, 120e6, time.UTC)
 	info := a2a.TaskInfo{TaskID: "task", ContextID: "context"}
@@ -58,7 +58,7 @@ func TestRequests(t *testing.T) {
 			trace.Trace{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", State: "a=1,b=2"}},
 		{"0.3.txt", "0.3", 0, a2a.PushConfig{Token: "token", Auth: &a2a.PushAuthInfo{Scheme: "Basic", Credentials: "Zm9vOmJhcg=="}}, trace.Trace{}},
 		{"1.0_from_3.txt", "1.0", 2, a2a.PushConfig{}, trace.Trace{}},
-		{"0.3_from_3.txt", "0.3", 2, a2a.PushConfig{Auth: &a2a.PushAuthInfo{Scheme: "Bearer"}}, trace.Trace{}}, // whose credentials nobody has told
+		{"0.3_from_3.txt", "0.3", 2, a2a.PushConfig{Auth: &a2a.PushAuthInfo{Scheme: "Bearer"}}, trace.Trace{}}, // without credentials
 	} {
 		t.Run(test.file, func(t *testing.T) {
 			var got bytes.Buffer

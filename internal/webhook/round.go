@@ -11,25 +11,26 @@ import (
 )
 
 const (
-	// atOnce is how many deliveries a round has under way at hosts that answer, and as many at
-	// others; lookAtOnce is how many tasks it looks at. Each delivery has up to tasklog.ReadBytes
-	// in hand, or one event, and is charged for them.
+	// atOnce is how many deliveries a round has under way at hosts that answer, and how many at
+	// other hosts. lookAtOnce is how many tasks it looks at. A delivery has up to tasklog.ReadBytes
+	// in memory, or one event, and is charged for that.
 	atOnce     = 64
 	lookAtOnce = 16
 
-	// hostAtOnce of them are at the same host, and doubtAtOnce if it has not answered yet, or not
-	// the last time: more that hang would take the places of others.
+	// hostAtOnce is how many deliveries are at the same host, and doubtAtOnce how many if the host
+	// has not answered yet, or not the last time: deliveries that hang must not take the places of
+	// others.
 	hostAtOnce  = 16
 	doubtAtOnce = 4
 )
 
-// round is what one invocation delivers. A delivery first waits for a place at its host, without
-// having claimed anything, and then for one of all: so nobody waits for another's host. Hosts that
-// are not known to answer have places of their own, for those that hang keep them.
+// round is the work of one invocation. A delivery first waits for a place at its host, before it
+// claims anything, and then for one of all places. So nobody waits for another's host. Hosts in
+// doubt have places of their own, since a delivery that hangs keeps its place.
 type round struct {
 	*Deliverer
 	wakeUp bool
-	stop   time.Time     // when no request may begin any more; zero if there is no limit
+	stop   time.Time     // no request may begin after it; zero if there is no limit
 	tasks  *fanout.Group // looked at
 	all    *fanout.Group // the deliveries
 	places lane          // for all
@@ -38,8 +39,9 @@ type round struct {
 	lanes map[*host]*lane
 }
 
-// lane has places: any are for deliveries at hosts that answer, doubt for others. At one host, each
-// delivery takes one of any, and one of doubt unless the host answers.
+// lane has the places at one host, or at all hosts. At its host, each delivery takes one of any,
+// and unless the host answers, one of doubt, too. Of the places at all hosts it takes one: of
+// doubt, or of any if the host answers.
 type lane struct{ any, doubt chan struct{} }
 
 func newLane(any, doubt int) *lane {
@@ -66,7 +68,7 @@ func (r *round) begin(ctx context.Context, c push.Config) {
 		case left:
 			r.invoked(ctx, ref, r.later(ctx, ref.TaskID, ref.ID))
 		case errors.Is(err, errJustGivenUp):
-			// An invocation of its own is to fail with that: this one is about others too.
+			// An invocation for this one alone must fail, not this one, which is for others, too.
 			r.invoked(ctx, ref, r.config.Invoke(ctx, ref))
 			return nil
 		case errors.Is(err, push.ErrGivenUp):
@@ -76,13 +78,13 @@ func (r *round) begin(ctx context.Context, c push.Config) {
 	})
 }
 
-// deliverInTurn delivers once there is a place.
+// deliverInTurn delivers as soon as there is a place.
 func (r *round) deliverInTurn(ctx context.Context, ref push.Ref, h *host) (left bool, err error) {
 	defer r.enter(h)()
 	return r.deliver(ctx, ref, limits{wakeUp: r.wakeUp, stop: r.stop, share: time.Now().Add(share)})
 }
 
-// enter waits for a place, and returns what gives it back.
+// enter waits for a place. It returns a function that gives the place back.
 func (r *round) enter(h *host) (leave func()) {
 	r.mu.Lock()
 	l := r.lanes[h]
@@ -93,8 +95,8 @@ func (r *round) enter(h *host) (leave func()) {
 	r.mu.Unlock()
 	l.any <- struct{}{}
 	answers := h.answering()
-	// Who waits for a place in doubt is freed by the first answer. Where both are there, select
-	// would choose at random.
+	// The host's first answer ends the wait for a place in doubt. It is checked first, since select
+	// chooses at random if both are ready.
 	select {
 	case <-answers:
 	default:

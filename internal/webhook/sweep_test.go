@@ -15,9 +15,9 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// TestSweepAsksForDeliveries has more deliveries be due than a sweep may ask for, and nobody come
-// for them: the next sweep asks for those that were left, and one is asked for again after a minute
-// or two. It can be claimed all the while, once.
+// TestSweepAsksForDeliveries has more deliveries due than a sweep may ask for, and nobody delivers.
+// The next sweep asks for the others, and later ones ask again for each after a minute or two.
+// Meanwhile each can be claimed, once.
 func TestSweepAsksForDeliveries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(memlog.Log).Pushes()

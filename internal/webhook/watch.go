@@ -10,9 +10,9 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Watch returns the deliverer's stores of tasks and of configurations, but a change in them that
-// may be news for a webhook wakes the deliverer, as the table's stream does in a deployment: for a
-// server that is a single process. What it does in the background is counted in jobs.
+// Watch returns the deliverer's stores of tasks and configurations for a server that is a single
+// process. A change that a webhook may have to learn wakes the deliverer, as the table's stream
+// does in a deployment. Jobs counts the work in the background.
 func (d *Deliverer) Watch(tasks tasklog.Store, jobs *sync.WaitGroup) (tasklog.Store, push.Store) {
 	w := &watch{deliverer: d, jobs: jobs, again: make(map[a2a.TaskID]bool)}
 	hooks := tasklog.Hooks{After: func(_ context.Context, op tasklog.Op, err error) error {
@@ -24,13 +24,14 @@ func (d *Deliverer) Watch(tasks tasklog.Store, jobs *sync.WaitGroup) (tasklog.St
 	return tasklog.Hooked(tasks, hooks), push.Hooked(d.config.Store, hooks)
 }
 
-// watch wakes the deliverer: for each task one at a time, and once more if it changes meanwhile.
+// watch wakes the deliverer for one change of a task at a time. If the task changes meanwhile, it
+// wakes it once more.
 type watch struct {
 	deliverer *Deliverer
 	jobs      *sync.WaitGroup
 
 	mu    sync.Mutex
-	again map[a2a.TaskID]bool // of those that are awake: changed meanwhile
+	again map[a2a.TaskID]bool // the tasks with a wake-up under way; true if they have changed since
 }
 
 // wake does not block.

@@ -1,73 +1,80 @@
-// Package webhook delivers push notifications: each event of a task's log, to each of the task's
-// push notification configurations, as an HTTP request.
+// Package webhook delivers push notifications: it sends each event of a task's log to each of the
+// task's push notification configurations, as an HTTP request.
 //
 // # What a receiver can rely on
 //
 // The events of a task arrive in the order of its log, one request at a time, and the next one only
-// after a 2xx. While a webhook fails, it gets nothing newer than what it refused. Each event
+// after a 2xx. While a webhook fails, it gets no event after the one that it refused. Each event
 // arrives at least once, and maybe twice: if a deliverer crashes, the events of its last seconds
-// are sent again. The header X-A2A-Event-Id has the event's number in its task, by which a receiver
-// drops what it has had.
+// are sent again. The header X-A2A-Event-Id has the event's number in its task. By that, a receiver
+// recognizes what it has had.
 //
 // # A wake-up says only where to look
 //
 // A [Deliverer] is woken for a task, not for an event: by the table's stream in a deployment, by
-// [Deliverer.Watch] in a local process. It reads what it sends from the log, after the last event
-// that was delivered. So nothing is queued, a wake-up too many does no harm, and each makes up for
-// those that were lost.
+// [Deliverer.Watch] in a local process. It reads the log after the last event that was delivered.
+// So nothing is queued, a needless wake-up does no harm, and each wake-up makes up for lost ones.
 //
 // # One holder at a time
 //
-// Wake-ups come together, and several instances may act on them. One of them gets the claim on a
-// configuration ([push.Claim]), for half a minute at a time. The others are refused it and leave at
-// once. The store remembers that they came: the holder can't release its claim before it has read
-// the log once more, and finds what they came for. So no event falls between the holder's last look
-// at the log and the end of its claim.
+// Several wake-ups may come at the same time, to several instances. One of them gets the claim on a
+// configuration ([push.Claim]), for half a minute at a time. The store refuses it to the others,
+// and they leave at once. The store remembers that they came: before the holder can release its
+// claim, it must read the log once more, and finds the events that they came for. So no event is
+// lost between the holder's last read and the end of its claim.
 //
-// The claim is also an appointment. When a holder crashes, its claim ends, and the configuration is
+// The claim is also an appointment. If a holder crashes, its claim ends, and the configuration is
 // due: the sweeper, which looks each minute, asks for another invocation ([push.Sweep]).
 //
 // # When a webhook fails
 //
 // Each event is tried three times within seconds, if another try may help. Then the delivery is put
-// off: the claim is released with a time to try again, after a minute at first and an hour in the
-// end, or when the webhook wants it (Retry-After). Until then nobody can claim it, however often
-// its task wakes. A success ends the series. After a day of failures, or if the webhook answers
-// 410, the delivery is given up: its client still sees the configuration, and may set it again to
-// begin anew. An invocation of the push function fails then, for the operator to find in the
-// dead-letter queue.
+// off: the claim is released with a time for the next try. That is after a minute at first, after
+// an hour in the end, or when the webhook wants it (Retry-After). Before that time nobody can claim
+// the configuration, however often its task wakes the deliverer. A success ends the series. After a
+// day of failures, or if the webhook answers 410, the delivery is given up. The client still sees
+// its configuration, and may set it again to begin anew. An invocation of the push function fails
+// then, so that the operator finds it in the dead-letter queue.
 //
 // # Time and memory
 //
 // One invocation is woken for many tasks, and the table's stream waits for its end. So it begins
-// requests for some seconds only, and waits for each answer for some seconds only. The rest of a
-// configuration is left to another invocation, which has all the time that the function has, and
-// shares it with others that are left: a slow webhook delays only its own events. Few deliveries
-// read at the same time, and each is charged for its memory (package memory).
+// requests for some seconds only, and gives each a short time for an answer. What it has not
+// delivered then, it leaves to another invocation, which has all the time of the function. Several
+// configurations that were left share an invocation, and take turns at their host: a slow webhook
+// delays only its own events. Few deliveries read a log at the same time, and each is charged for
+// its memory (package memory).
 //
 // # When a host hangs
 //
-// Of an invocation's deliveries, few are at one host, until that has answered. If a host does not
-// answer three configurations in a row in a wake-up's time, wake-ups leave what is for it to
-// others, for a minute. If it does not answer three in a row though they had time, its breaker
-// opens: deliveries are put off without a request, for half a minute at first. Then one is a trial.
-// An answer closes the breaker. It is a process's own. Others see until when a delivery was put
-// off.
+// An invocation has few deliveries at a host that has not answered yet. Beyond that, each process
+// has a breaker for each host:
 //
-// Hosts may be shared by tenants. So an answer is one whatever its status, and a configuration that
-// was put off three times in a row is tried all the same, which is after ten minutes at most. If it
-// is answered, it is put off no more.
+//   - Three configurations in a row get no answer in the short time of a wake-up: the host is slow.
+//     For a minute, wake-ups send nothing to it, and leave its deliveries to invocations of their
+//     own.
+//   - Three in a row get no answer though they had more time: the breaker opens. Deliveries are put
+//     off without a request, for half a minute at first and two minutes in the end. Then one
+//     delivery is a trial, and an answer closes the breaker.
+//
+// An answer with any status counts, since tenants may share a host, and a webhook that refuses an
+// event costs no time. For the same reason, a configuration that was put off three times in a row
+// is tried even if the breaker is open. That is after ten minutes at most. If the webhook answers
+// then, it is no longer put off. Other processes don't know the breaker, but they see until when a
+// delivery was put off.
 //
 // # Behind
 //
-// In 0.3 each request has the whole Task. So a webhook that is behind gets the newest one only, and
-// those that ended a turn: X-A2A-Event-Id goes up by more than one. In 1.0 it gets each event.
+// In 0.3 each request has the whole Task. So a webhook that is behind gets only the newest Task,
+// and the Tasks that ended a turn: X-A2A-Event-Id goes up by more than one. In 1.0 it gets each
+// event.
 //
 // # Where requests may go
 //
-// A client names the URL, and the deliverer may stand in a private network. [Guard] says which
+// A client chooses the URL, and the deliverer may be in a private network. [Guard] says which
 // addresses it may reach. It checks the URL when a client sets a configuration, for a clear error,
-// and each address when a connection is made: that counts, since a name can resolve to anything.
+// and each address when a connection is made. The second check is the one that protects, since a
+// name can resolve to any address.
 package webhook
 
 import (
@@ -85,28 +92,28 @@ import (
 )
 
 const (
-	// timeout is how long a webhook may take to answer. In a wake-up, for which others wait, it is
-	// firstTry.
+	// timeout is how long a webhook may take to answer. In a wake-up, for which others wait, it has
+	// only firstTry.
 	timeout  = 10 * time.Second
 	firstTry = 3 * time.Second
 
-	// claimTime is how long a claim lasts if it is not renewed, and so how long a configuration
-	// stays alone after its holder crashed. claimMargin of it is left when a request begins.
+	// claimTime is how long a claim lasts without a renewal. For that long a configuration waits
+	// after its holder has crashed. When a request begins, claimMargin of the claim is left.
 	claimTime   = 30 * time.Second
 	claimMargin = timeout + 5*time.Second
 
 	// saveEvery is how often progress is saved while events are delivered.
 	saveEvery = 3 * time.Second
 
-	// patience is how long a wake-up begins requests: others wait for its end.
+	// patience is how long a wake-up begins requests. Others wait for its end.
 	patience = 5 * time.Second
 
-	// share is how long each of several deliveries of an invocation begins requests: the next one
-	// at its host waits for its end.
+	// share is how long each of several deliveries of an invocation begins requests. The next
+	// delivery at its host waits for its end.
 	share = 30 * time.Second
 
-	// readingAtOnce is how many deliveries read the log at the same time, or make the body of a
-	// request: for a moment, that takes several times what they have in hand.
+	// readingAtOnce is how many deliveries read the log, or make the body of a request, at the same
+	// time. For a moment that takes several times the memory that they keep.
 	readingAtOnce = 3
 
 	// readAtOnce is how many events are read from a log at once.
@@ -115,20 +122,20 @@ const (
 	// giveUpAfter is how long a webhook may fail before delivery is given up.
 	giveUpAfter = 24 * time.Hour
 
-	// While a webhook fails, it is tried again after backOffFirst, and then less and less often,
-	// but at least each backOffMost, also if its Retry-After wants more.
+	// A failing webhook is tried again after backOffFirst, and then less and less often, but at
+	// least every backOffMost, even if its Retry-After asks for more.
 	backOffFirst = time.Minute
 	backOffMost  = time.Hour
 
-	// longestPause is the longest pause before another try of an event. A webhook that wants a
-	// longer one, by Retry-After, is put off.
+	// longestPause is the longest pause before another try of an event. If a webhook asks for a
+	// longer one, by Retry-After, its delivery is put off.
 	longestPause = 2 * time.Second
 )
 
-// pauses are those before further tries of one event. After them the delivery is put off.
+// pauses are the pauses before further tries of one event. After them the delivery is put off.
 var pauses = []time.Duration{500 * time.Millisecond, longestPause}
 
-// reading holds a token for each that reads.
+// reading has a token for each delivery that reads.
 var reading = make(chan struct{}, readingAtOnce)
 
 // Config is what a [Deliverer] needs. All fields are required.
@@ -145,7 +152,7 @@ type Config struct {
 // Deliverer delivers. It is safe for concurrent use.
 type Deliverer struct {
 	config Config
-	later  func(ctx context.Context, id a2a.TaskID, config string) error // Invoke, for many at a time
+	later  func(ctx context.Context, id a2a.TaskID, config string) error // Invoke, for many callers at the same time
 	hosts  hosts
 }
 
@@ -157,9 +164,9 @@ func New(c Config) *Deliverer {
 	return &Deliverer{config: c, later: push.Gather(c.Invoke), hosts: hosts{known: make(map[string]*host)}}
 }
 
-// Wake delivers what is new of the tasks. A webhook gets little time to answer, and some seconds
-// later Wake leaves the rest to further invocations. An error is never a webhook's: the store could
-// not be asked, and Wake has to be called again.
+// Wake delivers the new events of the tasks. A webhook gets little time to answer, and after some
+// seconds Wake leaves the rest to other invocations. An error never comes from a webhook: the store
+// did not answer, and Wake must be called again.
 func (d *Deliverer) Wake(ctx context.Context, ids ...a2a.TaskID) error {
 	r := d.round(true, d.until(ctx, time.Now().Add(patience)))
 	for _, id := range ids {
@@ -168,7 +175,7 @@ func (d *Deliverer) Wake(ctx context.Context, ids ...a2a.TaskID) error {
 	return r.wait()
 }
 
-// look delivers a task's configurations for which there is something new.
+// look begins to deliver those of a task's configurations for which there is a new event.
 func (r *round) look(ctx context.Context, id a2a.TaskID) error {
 	configs, err := r.config.Store.List(ctx, id)
 	for _, c := range configs {
@@ -177,16 +184,16 @@ func (r *round) look(ctx context.Context, id a2a.TaskID) error {
 		case errors.Is(readErr, tasklog.ErrNotFound): // it has expired
 		case readErr != nil:
 			err = errors.Join(err, readErr)
-		case len(news) > 0: // else the next append wakes again
+		case len(news) > 0: // otherwise the next append wakes the deliverer
 			r.begin(ctx, c)
 		}
 	}
 	return err
 }
 
-// Deliver delivers configurations that are due, for as long as ctx allows. Of one alone it returns
-// [push.ErrGivenUp] if delivery is given up, or was before. For one of several that is given up, it
-// asks for an invocation that is about it alone.
+// Deliver delivers configurations that are due, for as long as ctx allows. For a single one it
+// returns [push.ErrGivenUp] if its delivery is given up, now or earlier. If one of several is given
+// up, Deliver asks for an invocation for it alone.
 func (d *Deliverer) Deliver(ctx context.Context, refs ...push.Ref) error {
 	stop := d.until(ctx, time.Time{})
 	if len(refs) == 1 {
@@ -199,7 +206,7 @@ func (d *Deliverer) Deliver(ctx context.Context, refs ...push.Ref) error {
 	r := d.round(false, stop)
 	for _, ref := range refs {
 		r.tasks.Go(ref.TaskID, func() error {
-			// The host has to be known before there is a claim, for that does not wait.
+			// The host must be known before the claim: a claim does not wait for a place.
 			configs, err := d.config.Store.List(ctx, ref.TaskID)
 			if i := slices.IndexFunc(configs, func(c push.Config) bool { return c.ID == ref.ID }); i >= 0 {
 				r.begin(ctx, configs[i])
@@ -210,8 +217,8 @@ func (d *Deliverer) Deliver(ctx context.Context, refs ...push.Ref) error {
 	return r.wait()
 }
 
-// until returns when the last request may begin: well before the end of ctx, and not after the
-// given time unless that is zero. It returns zero if there is no limit.
+// until returns when the last request may begin: well before the end of ctx and, unless it is zero,
+// not after the given time. It returns zero if there is no limit.
 func (d *Deliverer) until(ctx context.Context, at time.Time) time.Time {
 	if end, ok := ctx.Deadline(); ok {
 		if last := end.Add(-claimMargin); at.IsZero() || last.Before(at) {
@@ -221,7 +228,7 @@ func (d *Deliverer) until(ctx context.Context, at time.Time) time.Time {
 	return at
 }
 
-// invoked logs what came of asking for an invocation. If it was not taken, the sweeper asks again.
+// invoked logs the error of asking for an invocation, if any. Then the sweeper asks again.
 func (d *Deliverer) invoked(ctx context.Context, ref push.Ref, err error) {
 	if err != nil {
 		d.config.Logger.ErrorContext(ctx, "invoking delivery", "task", ref.TaskID, "config", ref.ID, "error", err)

@@ -38,7 +38,7 @@ func TestInOrder(t *testing.T) {
 	})
 }
 
-// TestTogether wakes the deliverer from many sides while a task grows.
+// TestTogether wakes the deliverer from many goroutines while a task grows.
 func TestTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(*http.Request, int64) (*http.Response, error) {
@@ -87,7 +87,7 @@ func TestTriesAtOnce(t *testing.T) {
 	})
 }
 
-// TestLongFailure has a webhook answer with what the client puts into its error.
+// TestLongFailure has a webhook whose long answer gets into the error.
 func TestLongFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(*http.Request, int64) (*http.Response, error) {
@@ -104,8 +104,8 @@ func TestLongFailure(t *testing.T) {
 	})
 }
 
-// TestPutOff has a webhook fail for hours: it is asked less and less often, whatever happens, and
-// then gets all events in order.
+// TestPutOff has a webhook that fails for hours. It gets requests less and less often, whatever
+// wakes the deliverer, and then all events in order.
 func TestPutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
@@ -147,7 +147,7 @@ func TestPutOff(t *testing.T) {
 		if last != next-1 {
 			t.Errorf("delivered %d of %d", last, next-1)
 		}
-		// The success has ended the series: the next failure is the first again.
+		// The success has ended the series: the next failure counts as the first.
 		c, err := w.pushes.Claim(t.Context(), h.ID, "c", "x", time.Now().Add(time.Minute))
 		if err != nil || c == nil || c.Config().Failures != 0 {
 			t.Errorf("after it all: %+v, %v", c, err)
@@ -155,8 +155,8 @@ func TestPutOff(t *testing.T) {
 	})
 }
 
-// TestHangs has a webhook that does not answer: a wake-up asks it for some seconds only, leaves it
-// to another invocation, and delays nobody else.
+// TestHangs has a webhook that does not answer. A wake-up gives it some seconds only, leaves it to
+// another invocation, and delays nobody else.
 func TestHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const other = "https://other.example/"
@@ -191,8 +191,8 @@ func TestHangs(t *testing.T) {
 	})
 }
 
-// TestSlow has a webhook that takes a second for each event: a wake-up has patience for five of
-// them, and leaves the rest.
+// TestSlow has a webhook that takes a second for each event. A wake-up has time for five events,
+// and leaves the rest.
 func TestSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(*http.Request, int64) (*http.Response, error) {
@@ -242,7 +242,7 @@ func TestGivenUp(t *testing.T) {
 				return status(http.StatusOK), nil
 			})
 			h := w.task(t, 3, url)
-			must(t, w.Wake(t.Context(), h.ID)) // for it may be about other tasks too
+			must(t, w.Wake(t.Context(), h.ID)) // no error: it may be for other tasks, too
 			w.hook.want(url, "1 (2)")
 			if errs := w.work(t.Context()); len(errs) != 1 || !errors.Is(errs[0], push.ErrGivenUp) {
 				t.Errorf("the job it asked for: %v", errs)
@@ -252,7 +252,7 @@ func TestGivenUp(t *testing.T) {
 	})
 }
 
-// wantSilence checks that nothing is sent any more, while the configuration is still there.
+// wantSilence checks that no more requests are sent, and that the configuration is still there.
 func wantSilence(t *testing.T, w *world, h tasklog.Head, next int64) {
 	t.Helper()
 	before := len(w.hook.requests(url))
@@ -304,7 +304,7 @@ func TestDeleted(t *testing.T) {
 	}
 }
 
-// TestNoSecrets checks that the log has nothing that only the webhook is to know.
+// TestNoSecrets checks that the log has no secret of a webhook.
 func TestNoSecrets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
@@ -327,13 +327,14 @@ func TestNoSecrets(t *testing.T) {
 	})
 }
 
-// TestWatch runs a server of a single process: whatever goes through the watched log is delivered.
+// TestWatch runs a server of a single process: events that go through the watched log are
+// delivered.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
 		var jobs sync.WaitGroup
 		l, s := w.Watch(w.store, &jobs)
-		h := w.task(t, 2, url) // not through it
+		h := w.task(t, 2, url) // not through the watched log
 		must(t, s.Put(t.Context(), h, pushtest.NewConfig(h, "c2", url+"2")))
 		jobs.Wait()
 		w.hook.want(url, "1 2")
@@ -349,8 +350,8 @@ func TestWatch(t *testing.T) {
 	})
 }
 
-// TestRefusedWhileSaved has progress be saved, in the middle of some events, after somebody was
-// refused the claim who came for another event: that is delivered, too.
+// TestRefusedWhileSaved has the store refuse the claim to a wake-up, and then has the holder save
+// progress. The event of that wake-up is delivered, too.
 func TestRefusedWhileSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(*http.Request, int64) (*http.Response, error) {
