@@ -42,9 +42,10 @@ type kind struct {
 	name   string // by which some clients of 0.3 know it
 }
 
-// unavailable says that a request needs what is not there now: an issuer, to authenticate the
-// caller, or a store that is not busy. It is no fault of this server, so the metrics count it apart
-// from internal errors. The code is the first that JSON-RPC leaves to servers (specification 5.1).
+// unavailable is the error for a request that needs something that is not there now: the issuer
+// that authenticates the caller, or a store that is not busy. It is not a fault of this server, so
+// the metrics count it apart from internal errors. The code is the first of those that JSON-RPC
+// leaves to servers (specification 5.1).
 var unavailable = kind{a2a.ErrServerError, -32000, http.StatusServiceUnavailable, "UNAVAILABLE", "UnavailableError"}
 
 // failure is what a client learns of an error.

@@ -81,7 +81,7 @@ func (s *sseResponder) next(stream *server.Stream) error {
 }
 
 // end returns the error that ends the stream, or nil. An early end is no error: comments say why,
-// and how many milliseconds to wait before connecting again.
+// and after how many milliseconds to connect again.
 func (s *sseResponder) end(err error) error {
 	switch {
 	case errors.Is(err, io.EOF):

@@ -19,9 +19,9 @@ import (
 
 const busy = "the store of tasks is busy: try again in some seconds"
 
-// TestThrottled has a busy store refuse all that an operation asks of it. In each version and
-// binding the client gets status 503, when to come again, and an error that says so; also where the
-// answer would be a stream. The request's line in the log has it apart from an internal error.
+// TestThrottled has a busy store refuse all requests of an operation. In each version and binding,
+// the client gets status 503, the time after which to try again, and the protocol's error, also in
+// place of a stream. The log does not count this as an internal error.
 func TestThrottled(t *testing.T) {
 	full := false
 	hooks := tasklog.Hooks{Before: func(context.Context, tasklog.Op) error {
@@ -104,9 +104,9 @@ func TestThrottled(t *testing.T) {
 	}
 }
 
-// TestThrottledStream has the store be busy for two minutes while a stream is under way. The stream
-// ends early, in the words of a stream that is to be opened again, and not with an error. The
-// client that does so gets the rest, without a gap.
+// TestThrottledStream has a store that is busy for two minutes during a stream. The stream ends
+// early, without an error, and its comments say to connect again. The client that does so gets the
+// rest without a gap.
 func TestThrottledStream(t *testing.T) {
 	for name, op := range map[string]string{"who runs it": "Lease.Append", "who follows it": "Poll"} {
 		t.Run(name, func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestThrottledStream(t *testing.T) {
 				var logs bytes.Buffer
 				h := handlerOf(l, &logs, slow(time.Second))
 				call := streamCall
-				if op == "Poll" { // the task is run by another request, for a long time
+				if op == "Poll" { // another request runs the task, for a long time
 					h = handlerOf(l, &logs, slow(50*time.Second))
 					go do(t.Context(), h, streamCall, 0)
 					synctest.Wait()

@@ -49,7 +49,7 @@ func Test(t *testing.T, open func(t *testing.T) Store) {
 	}
 }
 
-// Wrap returns the store with errors that are wrapped, as those of every store may be.
+// Wrap returns the store with wrapped errors, as any store may return them.
 func Wrap(s push.Store) push.Store {
 	return push.Hooked(s, tasklog.Hooks{After: func(_ context.Context, _ tasklog.Op, err error) error {
 		if err != nil {

@@ -45,7 +45,7 @@ func (r *running) of(id a2a.TaskID) []*Run {
 	return slices.Collect(maps.Keys(r.runs[id]))
 }
 
-// RequestCancel asks the holder to cancel the task. A run in this process is told at once. A run
+// RequestCancel asks the holder to cancel the task. A run in this process learns it at once. A run
 // elsewhere learns it when it asks the next time.
 func (r *Runner) RequestCancel(ctx context.Context, h tasklog.Head) error {
 	if err := r.Store.RequestCancel(ctx, h); err != nil {

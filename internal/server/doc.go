@@ -32,7 +32,7 @@
 // reads does not grow with the events before.
 //
 // A request to cancel (cancel.go) goes into the task's lease, where the holder finds it. A run in
-// this process is told at once. If there is no holder, this invocation runs the cancellation
+// this process learns it at once. If there is no holder, this invocation runs the cancellation
 // itself. Lists (list.go) come from an index that may lag behind the logs, and what a page reads is
 // bounded. Push notification configurations (push.go) have a store of their own; package webhook
 // delivers.

@@ -51,7 +51,7 @@ func (r *recorder) times(id string) int {
 	return len(slices.DeleteFunc(slices.Clone(r.ids), func(seen string) bool { return seen != id }))
 }
 
-// instance returns a server over a store, as an instance has it. Its workers have a store of their
+// instance returns a server over a store, for one instance. Its workers have a store of their
 // own.
 func instance(s, workers tasklog.Store, x a2asrv.AgentExecutor) *server.Server {
 	c := run.Config{Store: workers, Executor: x, Logger: slog.New(slog.DiscardHandler)}

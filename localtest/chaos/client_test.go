@@ -30,14 +30,14 @@ const (
 // record is what all clients of a task saw.
 type record struct {
 	name string
-	hot  bool // the store is only busy: that is told, and is no internal error
+	hot  bool // the only fault is a busy store, which is no internal error
 
 	mu       sync.Mutex
 	id       a2a.TaskID // of the task, once known
 	sessions []*Session
 	tasks    [][]byte // answers to other calls
 	wrong    []error  // errors that no client may get
-	busy     int      // answers that said that the store is busy
+	busy     int      // answers with the error for a busy store
 	reading  sync.WaitGroup
 }
 
@@ -124,7 +124,7 @@ func (c *client) result(call string, a agent.Answer, err error, fine []int) (jso
 	return r.Result, nil
 }
 
-// refused records an answer that says to come again.
+// refused records an answer that asks the client to try again later.
 func (c *client) refused(call string, a agent.Answer) {
 	if c.hot && (a.Header.Get("Retry-After") == "" || !strings.Contains(a.Body, "busy")) {
 		c.complain(fmt.Errorf("%s: %s: %v", c.name, call, a))

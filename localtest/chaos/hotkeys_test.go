@@ -14,10 +14,10 @@ import (
 
 var hotDuration = flag.Duration("chaos.hot", 6*time.Second, "how long hot keys refuse what is too much for them, and new tasks begin")
 
-// TestHotKeys has many clients of one owner begin tasks, several times as many as the keys of its
-// list and those of the unfinished tasks take. Clients are told that the store is busy, and come
-// again; each task that was accepted comes to its end, and two minutes after the last has begun
-// none is unfinished.
+// TestHotKeys has many clients of one owner begin several times as many tasks as two kinds of keys
+// can take: the keys of the owner's list, and the keys of the unfinished tasks. Clients learn that
+// the store is busy, and try again. Each accepted task ends, and two minutes after the last one has
+// begun, no task is unfinished.
 //
 //	go test ./localtest/chaos -run HotKeys -v -timeout 2h -chaos.hot 1h -chaos.seed 1
 func TestHotKeys(t *testing.T) {

@@ -81,7 +81,7 @@ func start(t *testing.T, c config) *system {
 	return s
 }
 
-// sweep invokes the sweeper now and then, until ctx is done.
+// sweep invokes the sweeper again and again, until ctx is done.
 func (s *system) sweep(ctx context.Context) {
 	for {
 		s.Sweep() // fails only at the end

@@ -164,7 +164,6 @@ func TestSameMessage(t *testing.T) {
 
 // TestNextTurn checks that the subscriber to a waiting task sees the next turn, which another
 // instance runs.
-// instance.
 func TestNextTurn(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, options{})

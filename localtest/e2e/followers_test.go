@@ -59,8 +59,8 @@ func followers(t *testing.T, s *server.Server, id a2a.TaskID, n int) (streams []
 	return streams
 }
 
-// drain reads the stream of a talker in the background. It returns a channel that gets, when the
-// stream has ended, how long after they were said its events came.
+// drain reads the stream of a talker in the background. When the stream has ended, the channel gets
+// the delay of each event since the agent said it.
 func drain(t *testing.T, s *server.Stream) <-chan []time.Duration {
 	done := make(chan []time.Duration, 1)
 	go func() {
@@ -95,14 +95,14 @@ func drain(t *testing.T, s *server.Stream) <-chan []time.Duration {
 	return done
 }
 
-// TestPriceOfFollowers measures the followers of a task that talks: in another process than the
-// run, one and fifty, and in the same one.
+// TestPriceOfFollowers measures followers of a task that talks: one and fifty in another process
+// than the run, and fifty in the same one.
 func TestPriceOfFollowers(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		n      int
-		same   bool    // they are in the process that runs the task
-		budget float64 // read units a second, of all
+		same   bool    // the followers are in the process of the run
+		budget float64 // read units a second, of all followers together
 	}{
 		{"one", 1, false, 8},
 		{"fifty", 50, false, 8},
@@ -152,10 +152,10 @@ func TestPriceOfFollowers(t *testing.T) {
 	}
 }
 
-// TestPriceOfAsking measures what runs that are silent cost, which ask what is asked of them: those
-// of one process share their requests.
+// TestPriceOfAsking measures the requests of silent runs, which ask what others want of them. The
+// runs of a process share these requests.
 func TestPriceOfAsking(t *testing.T) {
-	for _, test := range []struct{ runs, requests int }{{1, 4}, {10, 15}, {200, 70}} { // a second, at most
+	for _, test := range []struct{ runs, requests int }{{1, 4}, {10, 15}, {200, 70}} { // requests a second, at most
 		client, table := dynamodblocal.Table(t)
 		client, meter := dynamodblocal.NewMeter(client)
 		end := make(chan struct{})

@@ -67,7 +67,7 @@ func TestPriceOfTask(t *testing.T) {
 		events   int
 		budget   float64 // write units
 	}{
-		{"the tutorial's", demoagent.NewExecutor(), 5, 13}, // 12, and 13 if its last two events are not written together
+		{"the tutorial's", demoagent.NewExecutor(), 5, 13}, // 12, or 13 if its last two events are written apart
 		{"500 tokens, 50 a second", hosttest.Executor(func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 			first := a2a.NewArtifactEvent(ec, a2a.NewTextPart("token"))
 			yield(first, nil)
@@ -82,7 +82,7 @@ func TestPriceOfTask(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			client, table := dynamodblocal.Table(t)
-			if _, err := dynamolog.New(client, table).Secret(t.Context()); err != nil { // which is made once
+			if _, err := dynamolog.New(client, table).Secret(t.Context()); err != nil { // the secret is made once
 				t.Fatal(err)
 			}
 			client, meter := dynamodblocal.NewMeter(client)

@@ -62,7 +62,7 @@ func newReceiver(t *testing.T, private string) *receiver {
 			r.of[req.URL.Path] = of
 		}
 		of.requests++
-		newest := strings.HasSuffix(req.URL.Path, "/0") // in 0.3, what is behind gets the newest Task
+		newest := strings.HasSuffix(req.URL.Path, "/0") // in 0.3, a webhook that is behind gets the newest Task
 		if err == nil && (seq < 1 || seq > of.last+1 && !newest || req.Header.Get("X-A2A-Notification-Token") != "token") {
 			r.errs = append(r.errs, fmt.Sprintf("%s got event %d after %d: %v", req.URL.Path, seq, of.last, req.Header))
 		}

@@ -13,8 +13,7 @@ import (
 	"a2alambda/localtest/dynamodblocal"
 )
 
-// TestPriceOfReading measures what each operation costs that comes to a task which another process
-// runs, or nobody.
+// TestPriceOfReading measures each operation on a task that another process runs, or nobody.
 func TestPriceOfReading(t *testing.T) {
 	t.Parallel()
 	client, table := dynamodblocal.Table(t)
@@ -61,11 +60,11 @@ func TestPriceOfReading(t *testing.T) {
 	if _, err := runs.SendMessage(t.Context(), caller, ended); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := reads.GetTask(t.Context(), caller, &a2a.GetTaskRequest{ID: id}); err != nil { // which reads the secret
+	if _, err := reads.GetTask(t.Context(), caller, &a2a.GetTaskRequest{ID: id}); err != nil { // reads the secret, once
 		t.Fatal(err)
 	}
 
-	// first reads the first frame of a stream, and as many events after it as there are.
+	// first reads the first frame of a stream, and that many events after it.
 	first := func(open func(server.Caller) (*server.Stream, error), c server.Caller, more int) func() error {
 		return func() error {
 			s, err := open(c)

@@ -21,8 +21,9 @@ import (
 	"a2alambda/localtest/stack"
 )
 
-// TestSweepsSideBySide has the sweeper ask for functions one of which can't be asked for: Lambda
-// does not answer. The sweep of the other kind does not wait for it, and neither ends in a timeout.
+// TestSweepsSideBySide has the sweeper ask for two functions, one of which gets no answer from
+// Lambda. The sweep that asks for the other does not wait for it, and neither sweep ends in a
+// timeout.
 func TestSweepsSideBySide(t *testing.T) {
 	t.Parallel()
 	for hangs, works := range map[string]string{"push": "worker", "worker": "push"} {
@@ -48,7 +49,7 @@ func TestSweepsSideBySide(t *testing.T) {
 			var mu sync.Mutex
 			asked := map[string]int{}
 			lambda := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				body, _ := io.ReadAll(r.Body) // or it is not noticed that the client goes
+				body, _ := io.ReadAll(r.Body) // otherwise the server does not notice that the client leaves
 				if strings.Contains(r.URL.Path, "-"+hangs+"/") || strings.Contains(r.URL.Path, "/"+hangs+"/") {
 					<-r.Context().Done()
 					return

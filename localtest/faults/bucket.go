@@ -9,27 +9,28 @@ import (
 	"time"
 )
 
-// Index is an index of the table: what is written to one of its partition keys has to fit into that
-// key's bucket, or the table's write is refused.
+// Index is an index of the table. A write to one of its partition keys takes units from that key's
+// bucket. If there are too few, the table's write is refused.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/gsi-throttling.html
 type Index struct {
 	// Key is the attribute that is the partition key. Items without it are not in the index.
 	Key string
-	// Others are the attributes besides it that the index has: a write that changes none of all
-	// these is none to the index.
+	// Others are the other attributes in the index. A write that changes neither them nor Key takes
+	// nothing.
 	Others []string
-	// Rate is how many write units each key gets in a second. It can have gathered as many.
+	// Rate is how many write units each key gets in a second. A bucket holds the units of one
+	// second.
 	Rate float64
 }
 
-// Bucket refuses writes by the partition key, as DynamoDB does. A probability never shows that all
-// writes go to one key; this does. It may stand in several proxies for one table, and must see each
-// put that brings an item into an index.
+// Bucket refuses writes by the partition key, as DynamoDB does. Random faults never show that all
+// writes go to one key; this does. Several proxies for one table may share it. It must see each put
+// that brings an item into an index.
 type Bucket struct {
 	mu      sync.Mutex // guards what follows
 	indexes []Index
 	tokens  map[string]*tokens           // by index and key
-	entries map[string]map[string]string // by item, the keys of the indexes that it is in
+	entries map[string]map[string]string // by item, its keys in the indexes
 	refused int
 }
 
@@ -38,8 +39,7 @@ type tokens struct {
 	last time.Time // when left was right
 }
 
-// Set changes the indexes for the writes that come from now on. Their keys keep what they have
-// gathered, as far as their new rate allows it.
+// Set changes the indexes for later writes. A key keeps its units, up to its new rate.
 func (b *Bucket) Set(indexes ...Index) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -53,7 +53,7 @@ func (b *Bucket) Refused() int {
 	return b.refused
 }
 
-// write is what a bucket has to know of a PutItem or UpdateItem.
+// write is the part of a PutItem or UpdateItem that a bucket needs.
 type write struct {
 	Item, Key                 map[string]map[string]any
 	UpdateExpression          string
@@ -61,11 +61,11 @@ type write struct {
 	ExpressionAttributeValues map[string]map[string]any
 }
 
-// assignment is a SET or REMOVE of an attribute, in the form that the project's expressions have.
+// assignment is a SET or REMOVE of an attribute, in the form of this project's expressions.
 var assignment = regexp.MustCompile(`(#\w+)(?: = (:\w+))?`)
 
-// takes reports whether there are units for a write, and takes them: one from each index that it
-// changes, and two where it moves an entry that is there. A condition that fails is not foreseen.
+// takes reports whether there are units for a write, and takes them: one from each index that the
+// write changes, and two if it moves an entry to another key. It ignores that a condition may fail.
 func (b *Bucket) takes(operation string, body []byte) bool {
 	if operation != "PutItem" && operation != "UpdateItem" {
 		return true
@@ -80,7 +80,7 @@ func (b *Bucket) takes(operation string, body []byte) bool {
 	}
 	for _, set := range assignment.FindAllStringSubmatch(w.UpdateExpression, -1) {
 		if name := w.ExpressionAttributeNames[set[1]]; name != "" {
-			changed[name] = w.ExpressionAttributeValues[set[2]] // nil for one that is removed
+			changed[name] = w.ExpressionAttributeValues[set[2]] // nil if it is removed
 		}
 	}
 	item := text(key["pk"]) + " " + text(key["sk"])
@@ -125,7 +125,7 @@ func (b *Bucket) takes(operation string, body []byte) bool {
 	return true
 }
 
-// of returns the bucket of a key of an index, as it is now. b.mu is held.
+// of returns the bucket of a key of an index, filled up to this moment. The caller holds b.mu.
 func (b *Bucket) of(key string) *tokens {
 	rate := 0.0
 	for _, index := range b.indexes {

@@ -2,7 +2,6 @@ package faults_test
 
 import (
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -16,8 +15,8 @@ import (
 	"a2alambda/localtest/faults"
 )
 
-// TestBucket has tasks of two owners begin and end where a key of a list takes little: those of one
-// owner are refused, those of the other are not, and what is written to none of the keys never is.
+// TestBucket has an owner begin more tasks than the keys of its list have units for: the rest is
+// refused. A task of another owner is not, and neither is a write that changes no index.
 func TestBucket(t *testing.T) {
 	client, table := dynamodblocal.Table(t)
 	proxy, server := faults.Start(t, dynamodblocal.Endpoint(t), 1)
@@ -41,8 +40,7 @@ func TestBucket(t *testing.T) {
 	list.Rate = 30
 	bucket.Set(list)
 	proxy.Limit(bucket)
-	// Thirty units of each of the list's four keys are there at first, and so many come in a
-	// second.
+	// Each of the list's four keys has thirty units at first, and gets thirty in each second.
 	begun, done, refused := time.Now(), 0, 0
 	var head tasklog.Head
 	var lease tasklog.Lease
@@ -61,11 +59,11 @@ func TestBucket(t *testing.T) {
 	if most := 120 * (1 + time.Since(begun).Seconds()); done < 60 || float64(done) > most || refused != bucket.Refused() {
 		t.Errorf("%d tasks have begun, at most %v should have; %d were refused, the bucket says %d", done, most, refused, bucket.Refused())
 	}
-	if _, _, err := create(fmt.Sprint("two")); err != nil {
+	if _, _, err := create("two"); err != nil {
 		t.Errorf("another owner: %v", err)
 	}
 	list.Rate = 1e-6
-	bucket.Set(list) // and what there was is gone
+	bucket.Set(list) // the units are gone
 	before := bucket.Refused()
 	artifact := tasklogtest.EntryOf(a2a.NewArtifactEvent(a2a.TaskInfo{TaskID: head.ID, ContextID: head.ContextID}, a2a.NewTextPart("x")))
 	if err := lease.Append(t.Context(), 2, []tasklog.Entry{artifact}); err != nil {

@@ -35,7 +35,7 @@ const MaxDelay = 800 * time.Millisecond
 // Counts says how many requests had each fault.
 type Counts struct {
 	Requests                   int // in all
-	Throttle, Fail, Lose, Late int // Throttle with those that a bucket has refused
+	Throttle, Fail, Lose, Late int // Throttle includes the writes that a bucket has refused
 }
 
 // Proxy passes requests on to a DynamoDB endpoint, with faults.
@@ -93,8 +93,8 @@ func (p *Proxy) Set(r Rates) {
 	p.rates = r
 }
 
-// Limit has the bucket refuse writes from now on, or, if it is nil, nothing. A request may have
-// another fault besides.
+// Limit has the bucket refuse writes from now on. Nil means no bucket. A request may have another
+// fault, too.
 func (p *Proxy) Limit(b *Bucket) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -98,7 +98,7 @@ func (s *system) pushes(t *testing.T) {
 	if err := s.wakePush(streamed(t, tasks)); err != nil {
 		t.Error(err)
 	}
-	// What the push function had no time or memory for, it left for the sweeper's invocations.
+	// The push function leaves what it has no time or memory for to the sweeper's invocations.
 	for i, task := range tasks {
 		for n := range 5 {
 			want := 4 // the last two messages and what the agent says

@@ -20,7 +20,7 @@ import (
 	"a2alambda/localtest/stack"
 )
 
-// swept are the lines of sweeps.
+// swept has the log lines of sweeps.
 type swept struct {
 	mu    sync.Mutex
 	lines []map[string]any
@@ -54,10 +54,10 @@ func (s *swept) sum(field string) (n int) {
 	return n
 }
 
-// TestSweepMany has the sweeper, with the memory and the minute that it has in a deployment, meet
-// 20,000 tasks that are due. The orphans among them, which are the youngest, are more than a sweep
-// may ask for, and some have large messages. In three sweeps all are looked at, and each orphan is
-// asked for once.
+// TestSweepMany has the sweeper meet 20,000 due tasks, with the memory and the minute of a
+// deployment. The youngest are orphaned. There are more of these than a sweep may ask for, and some
+// have large messages. Three sweeps look at all tasks, and ask for a worker for each orphaned one
+// once.
 func TestSweepMany(t *testing.T) {
 	const healthy, small, large = 15_000, 4_900, 100
 	const orphans = small + large
@@ -93,7 +93,7 @@ func TestSweepMany(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range large { // half of them larger than what the sweeper loads
+	for i := range large { // half of them larger than the sweeper loads
 		h, _ := tasklogtest.NewTask()
 		m := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(strings.Repeat("text ", 250_000*(1+i%2*12))))
 		first := tasklogtest.EntryOf(a2a.NewSubmittedTask(a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}, m))
