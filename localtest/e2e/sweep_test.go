@@ -47,7 +47,7 @@ func TestSweepsSideBySide(t *testing.T) {
 				}
 			}
 			var mu sync.Mutex
-			asked := map[string]int{}
+			asked := 0 // an event of the push function may be about several
 			lambda := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body) // otherwise the server does not notice that the client leaves
 				if strings.Contains(r.URL.Path, "-"+hangs+"/") || strings.Contains(r.URL.Path, "/"+hangs+"/") {
@@ -55,7 +55,7 @@ func TestSweepsSideBySide(t *testing.T) {
 					return
 				}
 				mu.Lock()
-				asked[string(body)]++
+				asked += strings.Count(string(body), `"taskId"`)
 				mu.Unlock()
 				w.WriteHeader(http.StatusAccepted)
 			}))
@@ -73,8 +73,8 @@ func TestSweepsSideBySide(t *testing.T) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if len(asked) != n {
-				t.Errorf("for %d of %d the %s was asked for", len(asked), n, works)
+			if asked != n {
+				t.Errorf("for %d of %d the %s was asked for", asked, n, works)
 			}
 		})
 	}
