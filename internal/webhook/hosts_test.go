@@ -196,17 +196,21 @@ func TestAnswersKeepItClosed(t *testing.T) {
 	})
 }
 
+// good is a webhook that answers, beside others at its host that hang.
+const good = url + "good"
+
+func hangsUnlessGood(r *http.Request, _ int64) (*http.Response, error) {
+	if r.URL.Path == "/good" {
+		return status(http.StatusOK), nil
+	}
+	return hang(r)
+}
+
 // TestOwnTry has a breaker that is open whenever a configuration is due, because others get no
 // answer. The configuration is put off three times, and then tried all the same.
 func TestOwnTry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const good = url + "good"
-		w := newWorld(t, func(r *http.Request, _ int64) (*http.Response, error) {
-			if r.URL.Path == "/good" {
-				return status(http.StatusOK), nil
-			}
-			return hang(r)
-		})
+		w := newWorld(t, hangsUnlessGood)
 		bad := 0
 		deliver := func(url string) push.Ref {
 			t.Helper()
@@ -241,13 +245,7 @@ func TestOwnTry(t *testing.T) {
 // the next events.
 func TestSharedHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const good = url + "good"
-		w := newWorld(t, func(r *http.Request, _ int64) (*http.Response, error) {
-			if r.URL.Path == "/good" {
-				return status(http.StatusOK), nil
-			}
-			return hang(r)
-		})
+		w := newWorld(t, hangsUnlessGood)
 		bad := 0
 		minute := func(n int) {
 			t.Helper()
