@@ -16,8 +16,7 @@ const (
 	// idleTimeout limits how long a connection may have no request.
 	idleTimeout = 2 * time.Minute
 
-	// healthPath is where a load balancer, or a script that starts the server, asks whether it
-	// serves.
+	// healthPath is where a load balancer, or a script that starts the server, asks if it serves.
 	healthPath = "/healthz"
 )
 

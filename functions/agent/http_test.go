@@ -42,8 +42,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// TestBodyTimeout has a client stop in the middle of a body: it gets an error, and its connection
-// ends.
+// TestBodyTimeout has a client stop inside a body: it gets an error, and its connection ends.
 func TestBodyTimeout(t *testing.T) {
 	h := a2ahttp.New(hosttest.New(new(memlog.Log), nil, slog.New(slog.DiscardHandler)))
 	s := httptest.NewServer(bodyWithin(20*time.Millisecond, h))

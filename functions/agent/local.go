@@ -124,8 +124,7 @@ func brief(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// keep has l keep its tasks in the store, run them as config says, and deliver their push
-// notifications.
+// keep has l store its tasks, run them as config says, and deliver their push notifications.
 func (l *local) keep(config run.Config, tasks tasklog.Store, pushes push.Store, guard webhook.Guard) {
 	l.deliverer = webhook.New(webhook.Config{
 		Log: tasks, Store: pushes, Client: guard.Client(), Logger: config.Logger, Invoke: l.deliver,

@@ -143,8 +143,8 @@ func serve(ctx context.Context) error {
 	return nil
 }
 
-// cardSigner returns the agent card's signer, with a private key, and publishes another public key.
-// Either may be "".
+// cardSigner returns the signer of the agent card. It also publishes another public key. Either key
+// may be "".
 func cardSigner(private, other string) (*agentcard.Signer, error) {
 	switch {
 	case private == "" && other != "":

@@ -14,8 +14,7 @@ import (
 )
 
 const (
-	// attempts is how often a function is invoked if Lambda has no instance for it, or does not
-	// answer.
+	// attempts is how often a function is invoked if Lambda has no instance for it, or is silent.
 	attempts = 10
 
 	// pause is how long to wait when a function does not reach the table: permissions that were

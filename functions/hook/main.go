@@ -94,8 +94,7 @@ func (h *hook) handle(ctx context.Context, event json.RawMessage) (any, error) {
 	})
 }
 
-// resource is a custom resource that is created only if the functions work. Deleting it does
-// nothing.
+// resource is a custom resource, created only if the functions work. Deleting it does nothing.
 func (h *hook) resource(ctx context.Context, e cfn.Event) (id string, data map[string]any, err error) {
 	if e.RequestType == cfn.RequestCreate {
 		err = h.check(ctx)

@@ -76,7 +76,7 @@ func serve() error {
 		tasks := dynamolog.Woken(stream)
 		err := d.Wake(ctx, tasks...)
 		if err != nil {
-			// The message in the dead-letter queue has the id of this request, but no record of the
+			// The message in the dead-letter queue has this request's id, but no record of the
 			// stream.
 			logger.ErrorContext(ctx, "wake failed", "tasks", tasks, "error", err.Error())
 		}

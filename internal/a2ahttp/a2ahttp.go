@@ -31,8 +31,7 @@ const (
 // Config is what a handler serves. A field is required unless it says otherwise.
 type Config struct {
 	Server *server.Server
-	// Extended is the card for authenticated callers, as Server.Card is for everybody. It may be
-	// nil.
+	// Extended is the card for authenticated callers. Server.Card is for everybody. It may be nil.
 	Extended *a2a.AgentCard
 	// Signer signs the cards. If nil, they have no signatures.
 	Signer *agentcard.Signer

@@ -84,8 +84,8 @@ func (c *counter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// BenchmarkMessage sends a message to an agent that is done at once, in memory: what every task
-// costs.
+// BenchmarkMessage sends a message to an agent that is done at once, in memory: the cost of any
+// task.
 func BenchmarkMessage(b *testing.B) {
 	for name, call := range map[string]string{"1.0": streamCall, "0.3": streamCall03} {
 		b.Run(name, func(b *testing.B) {

@@ -132,8 +132,7 @@ func TestManyExtensions(t *testing.T) {
 	}
 }
 
-// TestPathsAtEveryDoor asks for paths that clients make by appending to the agent's URL. None is
-// redirected.
+// TestPathsAtEveryDoor asks for paths that clients append to the agent's URL. None is redirected.
 func TestPathsAtEveryDoor(t *testing.T) {
 	h := handlerOf(new(memlog.Log), t.Output(), slow(0))
 	const message, call = `{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"x"}]}}`, `{"jsonrpc":"2.0","id":1,"method":"ListTasks","params":{}}`

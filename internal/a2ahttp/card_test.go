@@ -14,8 +14,8 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// TestSignedCard checks that with a signer the card has signatures, and the server their public
-// keys.
+// TestSignedCard checks that a signer adds signatures to the card, and its public keys to the
+// server.
 func TestSignedCard(t *testing.T) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

@@ -306,7 +306,7 @@ func TestSendAgain(t *testing.T) {
 	})
 }
 
-// TestTwoFollowUps sends two messages to a task that waits for one. One gets the turn, the other is
+// TestTwoFollowUps sends two messages to a task that waits. One gets the turn, the other is
 // refused.
 func TestTwoFollowUps(t *testing.T) {
 	for range 20 {

@@ -10,7 +10,7 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// TestDepth sends values nested as deep as allowed, which can be read again, and deeper, in every
+// TestDepth sends values of the greatest depth, which can be read again, and deeper, in every
 // dialect.
 func TestDepth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

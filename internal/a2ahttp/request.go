@@ -50,7 +50,7 @@ type binding interface {
 }
 
 const (
-	// maxExtensions is how many extensions a request may name: a local server takes a megabyte of
+	// maxExtensions is how many extensions a request may name: a local server reads 1 MB of
 	// headers.
 	maxExtensions = 100
 

@@ -16,8 +16,7 @@ import (
 	"a2alambda/internal/memlog"
 )
 
-// noter returns an executor that notes what else it gets of its turns' requests, and asks for
-// input.
+// noter returns an executor that notes what it gets of its turns' requests, and asks for input.
 func noter(requests *[]string) hosttest.Executor {
 	return func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 		parent, _ := ec.ServiceParams.Get("traceparent")

@@ -35,8 +35,7 @@ func (rest) result(d *dialect.Dialect) (contentType, before, after string) {
 	return "application/json", "", ""
 }
 
-// failure calls an error's event "error", as two of the three SDKs expect. The third ignores the
-// name.
+// failure calls an error's event "error", as two of the three SDKs expect. The third ignores it.
 func (rest) failure(d *dialect.Dialect, f failure) (status int, field string, body any) {
 	status = cmp.Or(f.status, f.kind.status)
 	type restError struct {
@@ -177,8 +176,7 @@ func (b rest) decode(h *handler, r *http.Request) (request, error) {
 	return q, err
 }
 
-// restParams returns the params as JSON-RPC would have them, from the path and the body or the
-// query.
+// restParams returns the params as JSON-RPC would have them, from the path and the body or query.
 func restParams(r *http.Request, d *dialect.Dialect, parameters map[string]string, body []byte) (*protojson.Reader, error) {
 	given := map[string][]byte{}
 	for name, value := range parameters {

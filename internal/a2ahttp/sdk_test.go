@@ -255,8 +255,7 @@ func (v *visit) stream(text string, task a2a.TaskInfo) a2a.TaskInfo {
 	return task
 }
 
-// TestSDKExecutor runs executors written for the SDK's server in it and in ours. Clients see the
-// same.
+// TestSDKExecutor runs executors for the SDK's server in it and in ours. Clients see the same.
 func TestSDKExecutor(t *testing.T) {
 	quiet := a2asrv.WithLogger(slog.New(slog.DiscardHandler))
 	servers := map[string]func(a2asrv.AgentExecutor) http.Handler{

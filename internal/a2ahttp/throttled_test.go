@@ -105,8 +105,8 @@ func TestThrottled(t *testing.T) {
 }
 
 // TestThrottledStream has a store that is busy for two minutes during a stream. The stream ends
-// early, without an error, and its comments say to connect again. The client that does so gets the
-// rest without a gap.
+// early, without an error, and its comments say to connect again. The client that does gets the
+// rest.
 func TestThrottledStream(t *testing.T) {
 	for name, op := range map[string]string{"who runs it": "Lease.Append", "who follows it": "Poll"} {
 		t.Run(name, func(t *testing.T) {

@@ -163,8 +163,8 @@ type Job struct {
 	Jobs []Job `json:"jobs,omitempty"`
 }
 
-// Pushes returns the configurations that the push function has to deliver. It returns none for any
-// other event.
+// Pushes returns the configurations that the push function has to deliver, or none for other
+// events.
 func (j Job) Pushes() (refs []push.Ref) {
 	for _, one := range append([]Job{j}, j.Jobs...) {
 		if one.TaskID != "" && one.ConfigID != "" {

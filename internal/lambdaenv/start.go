@@ -29,8 +29,7 @@ func WithCheck(
 	}
 }
 
-// isCheck recognizes the event in any spacing. It does not decode long events, which may have
-// megabytes.
+// isCheck recognizes the event in any spacing. It does not decode events of megabytes.
 func isCheck(event json.RawMessage) bool {
 	var fields map[string]any
 	return len(event) < 2*len(CheckEvent) && json.Unmarshal(event, &fields) == nil && len(fields) == 1 && fields["check"] == true

@@ -18,8 +18,7 @@ import (
 )
 
 var (
-	// ErrConflict means that somebody else has the claim, or the configuration was replaced or
-	// deleted.
+	// ErrConflict means that another has the claim, or the configuration was replaced or deleted.
 	ErrConflict = errors.New("delivery was taken over or ended")
 
 	// ErrGivenUp means that delivery was given up: the webhook has failed for too long, or is gone.
@@ -68,8 +67,7 @@ type Store interface {
 	// task may also be created after the configuration.
 	Put(ctx context.Context, h tasklog.Head, c Config) error
 
-	// List returns the configurations of a task, sorted by ID. It returns none if there is no such
-	// task.
+	// List returns the configurations of a task, sorted by ID, or none if there is no such task.
 	List(ctx context.Context, id a2a.TaskID) ([]Config, error)
 
 	// Delete deletes a configuration. Deleting one that does not exist is no error. A holder of its

@@ -22,8 +22,7 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// TestEarlier has an executor ask for the tasks of its conversation, while there are tasks of
-// others.
+// TestEarlier has an executor ask for the tasks of its conversation, beside tasks of others.
 func TestEarlier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -90,8 +89,7 @@ func TestEarlier(t *testing.T) {
 	})
 }
 
-// TestEarlierBegins checks that nothing is looked up for a task that begins its context, until its
-// next turn.
+// TestEarlierBegins checks that nothing is looked up in the first turn of a new context.
 func TestEarlierBegins(t *testing.T) {
 	for _, test := range []struct {
 		begins, continued bool

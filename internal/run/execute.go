@@ -17,8 +17,7 @@ import (
 // method is a method of an executor.
 type method = func(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error]
 
-// execute has the executor work on the turn, up to a final state. Its error says why no final state
-// was reached.
+// execute has the executor work on the turn, up to a final state. Its error says why there is none.
 func (r *Run) execute(ctx context.Context) error {
 	m := r.runner.Executor.Execute
 	if r.turn.Mode == Resume {
@@ -47,8 +46,7 @@ func (r *Run) call(ctx context.Context, m method, ec *a2asrv.ExecutorContext) er
 	}
 }
 
-// callContext returns ctx with what the SDK's own server puts into it for executors, and with the
-// run, for [Earlier].
+// callContext returns ctx with what the SDK's own server puts into it, and the run, for [Earlier].
 func (r *Run) callContext(ctx context.Context) context.Context {
 	ctx = context.WithValue(ctx, runKey{}, r)
 	ctx, call := a2asrv.NewCallContext(ctx, r.turn.Context.ServiceParams)
@@ -72,8 +70,7 @@ func User(owner string) *a2asrv.User {
 	return a2asrv.NewAuthenticatedUser(name, map[string]any{"issuer": issuer})
 }
 
-// drive puts what a method of the executor yields into the log, up to a final state or the end of
-// ctx.
+// drive puts what a method of the executor yields into the log, to a final state or the end of ctx.
 func (r *Run) drive(ctx context.Context, m method, ec *a2asrv.ExecutorContext) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -174,8 +171,7 @@ func failed(info a2a.TaskInfoProvider, text string) a2a.Event {
 	return a2a.NewStatusUpdateEvent(info, a2a.TaskStateFailed, a2a.NewMessageForTask(a2a.MessageRoleAgent, info, a2a.NewTextPart(text)))
 }
 
-// cancelTask has the executor cancel the task. If the executor does not, it cancels the task
-// itself.
+// cancelTask has the executor cancel the task, or else cancels it itself.
 func (r *Run) cancelTask(ctx context.Context) {
 	// The executor gets the current task, so the pending events must be in the log.
 	if r.appender.Close() != nil {

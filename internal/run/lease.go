@@ -11,8 +11,7 @@ import (
 )
 
 const (
-	// LeaseTime is how long a lease lasts without a renewal. A crashed holder is noticed after that
-	// time.
+	// LeaseTime is how long a lease lasts without a renewal, and so until a crash is noticed.
 	LeaseTime = 15 * time.Second
 
 	// leaseMargin is how long before the end of its lease a holder gives it up, by its own clock.
@@ -25,16 +24,15 @@ const (
 	// same time, so that the store can answer with one read.
 	askEvery = 300 * time.Millisecond
 
-	// renewWithin is how long a renewal or a question may take: meanwhile the holder does not look
-	// at its clock.
+	// renewWithin is how long a renewal or a question may take: a holder must look at its clock.
 	renewWithin = 3 * time.Second
 
 	// closeMargin is how long before the deadline of its invocation a run stops waiting for the
 	// index to get its last status.
 	closeMargin = time.Second
 
-	// renewAgain is the least pause after a renewal that failed. A store in trouble must get fewer
-	// requests, not more.
+	// renewAgain is the least pause after a failed renewal: a store in trouble needs fewer
+	// requests.
 	renewAgain = time.Second
 )
 
@@ -61,8 +59,7 @@ func (u *until) check() error {
 	return nil
 }
 
-// closeLease closes a lease before the deadline of its invocation. The deadline is zero if there is
-// none.
+// closeLease closes a lease before the deadline of its invocation, which is zero if there is none.
 func closeLease(ctx context.Context, l tasklog.Lease, deadline time.Time) {
 	if ctx = context.WithoutCancel(ctx); !deadline.IsZero() {
 		var cancel context.CancelFunc

@@ -134,8 +134,7 @@ const (
 	// tasks that it looks at at the same time. It leaves larger tasks to workers.
 	sweepLoads = 4 << 20
 
-	// gone is how long the look at an expired task is postponed: until then the table has deleted
-	// it.
+	// gone is how long the look at an expired task is postponed: the table deletes it until then.
 	gone = 30 * 24 * time.Hour
 )
 

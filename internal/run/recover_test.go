@@ -82,8 +82,7 @@ func TestThawed(t *testing.T) {
 	}
 }
 
-// TestCutOffAtOnce cuts a run off before its executor has said anything. The next run starts from
-// the beginning.
+// TestCutOffAtOnce cuts a run off before its executor has said anything. The next run starts anew.
 func TestCutOffAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)

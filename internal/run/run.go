@@ -66,8 +66,8 @@ const (
 	// outcome into the log, and to hand the task over.
 	reserve = 5 * time.Second
 
-	// grace is how long an executor may take to notice that its context is done. Then it is left to
-	// itself.
+	// grace is how long an executor may take to notice that its context is done, before the run
+	// abandons it.
 	grace = 2 * time.Second
 )
 
@@ -96,8 +96,7 @@ type Resumer interface {
 	Resume(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error]
 }
 
-// Config is what a runner needs. All fields are required, except that a runner which only sweeps
-// needs no executor.
+// Config is what a runner needs. A runner that only sweeps needs all fields except Executor.
 type Config struct {
 	Store    tasklog.Store
 	Executor a2asrv.AgentExecutor
@@ -144,8 +143,7 @@ const (
 	Cancel
 )
 
-// Turn is an accepted message: it is in the log, and the run has a lease for it. It does not
-// change.
+// Turn is an accepted message: it is in the log, and the run has a lease. It does not change.
 type Turn struct {
 	Head    tasklog.Head
 	Request tasklog.Request

@@ -302,7 +302,7 @@ func fenced(l tasklog.Store) tasklog.Store {
 	return tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Lease.Append", Do: tasklogtest.Fails(tasklog.ErrConflict)})
 }
 
-// TestFenced checks that a superseded run stops its executor, even one that is silent, and appends
+// TestFenced checks that a superseded run stops its executor, even a silent one, and appends
 // nothing.
 func TestFenced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -115,8 +115,8 @@ func TestSweepAsksLessAndLess(t *testing.T) {
 	})
 }
 
-// TestSweepAsksForSoMany has more tasks wait for workers than a sweep may ask for. The next sweeps
-// ask for the rest.
+// TestSweepAsksForSoMany has more tasks wait than a sweep may ask for. The next sweeps ask for the
+// rest.
 func TestSweepAsksForSoMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
@@ -137,9 +137,8 @@ func TestSweepAsksForSoMany(t *testing.T) {
 	})
 }
 
-// TestSweepGoesOn has sweeps that are short of time. Each ends before its deadline, and the next
-// goes on from there. So every task is looked at, the youngest included, and none twice before all
-// others.
+// TestSweepGoesOn has sweeps that end early, before their deadlines. The next one goes on from
+// there. So every task is looked at, the youngest included, and none twice before all others.
 func TestSweepGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)

@@ -37,8 +37,7 @@ type request struct {
 	claim   tasklog.Claim
 }
 
-// begun is a turn that a message has begun. If the request leaves it to a worker, nobody has its
-// lease.
+// begun is a turn that a message has begun. If it is left to a worker, nobody has its lease.
 type begun struct {
 	turn  run.Turn
 	event tasklog.Event // the message's
@@ -71,8 +70,7 @@ func (s *Server) accept(
 		return b, joined, err
 	}
 	if _, err = s.putPush(ctx, c, b.turn.Head, r.config, b.event.Seq-1); err != nil {
-		// The message is in the log. If the client tries again, it joins, and this is tried again,
-		// too.
+		// The message is in the log. A client that tries again joins, and this is tried again, too.
 		s.leave(ctx, b.turn.Head.ID, r.claim.Writer)
 	}
 	return b, nil, err

@@ -46,8 +46,7 @@ func checkMessages(s *tasklog.Snapshot, m *a2a.Message) error {
 	return a2a.NewError(a2a.ErrUnsupportedOperation, "the task has no room for the message: "+problem+"; begin another task")
 }
 
-// Invalid returns the error for an invalid field of a request. The problem is a phrase such as "is
-// required".
+// Invalid returns the error for an invalid field. The problem is a phrase such as "is required".
 func Invalid(field, problem string, args ...any) error {
 	problem = fmt.Sprintf(problem, args...)
 	return a2a.NewError(a2a.ErrInvalidParams, field+" "+problem).WithTypedDetails(errordetails.NewTyped(

@@ -69,8 +69,7 @@ func (r *request) continueTask(ctx context.Context) (*begun, *tasklog.Snapshot, 
 	return nil, nil, errRunning
 }
 
-// look reports whether the message is in the log already. If not, its error says why the task can't
-// take the message.
+// look reports whether the message is in the log already. If not, its error says why it can't be.
 func (r *request) look(ctx context.Context, snapshot *tasklog.Snapshot) (joins bool, err error) {
 	m, task := r.message, snapshot.Task
 	if m.ContextID == "" {
@@ -95,13 +94,12 @@ func (r *request) look(ctx context.Context, snapshot *tasklog.Snapshot) (joins b
 	return false, checkMessages(snapshot, m)
 }
 
-// beginNext acquires the lease, and puts the message into the log. It returns nil if somebody else
-// was faster.
+// beginNext acquires the lease, and puts the message into the log, or returns nil if it was too
+// slow.
 func (r *request) beginNext(ctx context.Context, snapshot *tasklog.Snapshot) (*begun, error) {
 	// The client may go away and send the message again elsewhere: nothing must be left halfway.
 	ctx = context.WithoutCancel(ctx)
-	// The message goes into the log as part of the status that it causes. The sender that puts it
-	// there has the turn.
+	// The message goes into the log with the status that it causes. Its sender has the turn.
 	event := a2a.NewStatusUpdateEvent(snapshot.Task, a2a.TaskStateSubmitted, r.message)
 	data, err := tasklog.Encode(event)
 	if err != nil {

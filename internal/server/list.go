@@ -41,8 +41,7 @@ const (
 	maxPageValues = 100_000
 )
 
-// page is the content of a page token. It is valid for one list only, and shows nothing that is not
-// the caller's.
+// page is the content of a page token. It is for one list, and shows only what is the caller's.
 type page struct {
 	Time  int64      `json:"t"` // of the last task looked at, in milliseconds since 1970
 	ID    a2a.TaskID `json:"i"` // of the last task looked at
@@ -142,9 +141,8 @@ var states = []a2a.TaskState{
 	a2a.TaskStateCanceled, a2a.TaskStateInputRequired, a2a.TaskStateRejected, a2a.TaskStateAuthRequired,
 }
 
-// loadAll returns for each task what the request asks for, or nil if the task does not match the
-// filter. If a page with this much used has no room for all of them, it returns only the first
-// ones.
+// loadAll returns what the request asks for of each task, or nil if the task does not match the
+// filter. If a page with this much used has no room for all, it returns only the first ones.
 func (s *Server) loadAll(
 	ctx context.Context, at []tasklog.Position, f tasklog.Filter, req *a2a.ListTasksRequest, used tasklog.Size,
 ) ([]*a2a.Task, error) {
@@ -232,8 +230,7 @@ func trimmed(t *a2a.Task, req *a2a.ListTasksRequest) *a2a.Task {
 	return t
 }
 
-// matches reports whether the current task passes the filter. The filter may have seen an older
-// one.
+// matches reports whether the current task passes the filter, as an earlier state of it did.
 func matches(s *tasklog.Snapshot, f tasklog.Filter) bool {
 	return s.Head.Scope == f.Scope && (f.State == "" || s.Task.Status.State == f.State) && !statusTime(s.Task).Before(f.Since)
 }

@@ -89,8 +89,7 @@ func (s *Server) checkRoom(ctx context.Context, c Caller, h tasklog.Head, config
 	return a2a.NewError(a2a.ErrUnsupportedOperation, "the task has as many push notification configurations as it may have")
 }
 
-// putPush stores the configuration, for events after the given one. It returns what clients see of
-// it.
+// putPush stores the configuration, for events after the given one. It returns what clients see.
 func (s *Server) putPush(ctx context.Context, c Caller, h tasklog.Head, config *a2a.PushConfig, after int64) (*a2a.PushConfig, error) {
 	id, err := s.pushID(ctx, c, h, config)
 	if err != nil {

@@ -51,8 +51,7 @@ func (r *recorder) times(id string) int {
 	return len(slices.DeleteFunc(slices.Clone(r.ids), func(seen string) bool { return seen != id }))
 }
 
-// instance returns a server over a store, for one instance. Its workers have a store of their
-// own.
+// instance returns a server over a store, for one instance. Its workers have another store.
 func instance(s, workers tasklog.Store, x a2asrv.AgentExecutor) *server.Server {
 	c := run.Config{Store: workers, Executor: x, Logger: slog.New(slog.DiscardHandler)}
 	var worker *run.Runner
@@ -187,8 +186,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// isStep reports whether the call is the given step of accepting a message. The calls of a run on
-// its lease are not.
+// isStep reports whether the call is that step of accepting a message, and not a run's.
 func isStep(name string, op tasklog.Op) bool {
 	if op.Name == "Lease.Append" {
 		return name == "Append" && op.Entries[0].State == a2a.TaskStateSubmitted
@@ -254,8 +252,7 @@ func TestDeadInBetween(t *testing.T) {
 	}
 }
 
-// TestDeadAtTable is TestDeadInBetween over a table. The next sender has the turn long before the
-// lease ends.
+// TestDeadAtTable is TestDeadInBetween over a table: the next sender need not wait for the lease.
 func TestDeadAtTable(t *testing.T) {
 	t.Parallel()
 	open := stores(t)["DynamoDB"]
@@ -285,8 +282,7 @@ func TestSlowInBetween(t *testing.T) {
 			for pause := 100 * time.Millisecond; pause < 4*time.Second; pause += 70 * time.Millisecond {
 				t.Run(fmt.Sprint(step, after, pause), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						// The agent works for longer than a lease lasts that somebody has acquired
-						// in vain.
+						// The agent works for longer than a lease lasts that was acquired in vain.
 						l, x := new(memlog.Log), &recorder{pace: 20 * time.Second}
 						once := false
 						stand := func(op tasklog.Op) {

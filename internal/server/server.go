@@ -101,8 +101,7 @@ func (s *Server) SendMessage(ctx context.Context, c Caller, req *a2a.SendMessage
 	return answered(task, length)
 }
 
-// run runs a turn, and returns the task at its end. If the turn goes on elsewhere, it follows the
-// task to that end.
+// run runs a turn, and returns the task at its end, here or elsewhere.
 func (s *Server) run(ctx context.Context, turn run.Turn) (*a2a.Task, error) {
 	r := s.Runner.Start(ctx, turn, run.Outcome)
 	err := r.Wait()
@@ -161,8 +160,7 @@ func (s *Server) GetTask(ctx context.Context, c Caller, req *a2a.GetTaskRequest)
 	return answered(snapshot.Task, req.HistoryLength)
 }
 
-// maxAnswerBytes is how much JSON a task in an answer may have: encoding takes several times that
-// in memory.
+// maxAnswerBytes is how much JSON a task in an answer may have: encoding takes a multiple of it.
 const maxAnswerBytes = 32 << 20
 
 // answered returns the task with the part of its history that belongs into the answer.
@@ -181,8 +179,7 @@ func (s *Server) load(ctx context.Context, scope tasklog.Scope, id a2a.TaskID) (
 	return s.loaded(ctx, scope, id, func() (*tasklog.Snapshot, error) { return s.Store.Load(tasklog.GiveUpSoon(ctx), id) })
 }
 
-// loadAt is LoadAt of [tasklog.Log] for a task of the scope. For other tasks it returns
-// [a2a.ErrTaskNotFound].
+// loadAt is LoadAt of [tasklog.Log] for tasks of the scope, else it returns [a2a.ErrTaskNotFound].
 func (s *Server) loadAt(
 	ctx context.Context, scope tasklog.Scope, id a2a.TaskID, seq int64,
 ) (past *tasklog.Past, err error) {
@@ -198,16 +195,14 @@ func (s *Server) loadAt(
 	return past, nil
 }
 
-// loaded returns the result of load if it is a task of the scope, and otherwise
-// [a2a.ErrTaskNotFound].
+// loaded returns the result of load for a task of the scope, else [a2a.ErrTaskNotFound].
 func (s *Server) loaded(
 	ctx context.Context, scope tasklog.Scope, id a2a.TaskID, load func() (*tasklog.Snapshot, error),
 ) (*tasklog.Snapshot, error) {
 	if id == "" {
 		return nil, Invalid("id", "is required")
 	}
-	// An id shows its owner. A foreign id costs as little as one that does not exist, and gets the
-	// same error.
+	// An id shows its owner. A foreign id costs as little as an unknown one: the error is the same.
 	k, err := s.keyed(ctx)
 	if err != nil {
 		return nil, err

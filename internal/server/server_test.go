@@ -121,8 +121,8 @@ func TestLostConfiguration(t *testing.T) {
 	})
 }
 
-// TestRetriedStream checks that the stream of a repeated message ends with its turn, as the first
-// one did.
+// TestRetriedStream checks that the stream of a repeated message ends with its turn, like the
+// first.
 func TestRetriedStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newServer()

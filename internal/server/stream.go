@@ -167,8 +167,8 @@ func (s *Server) joinAfter(
 	return s.streamAfter(ctx, past.Now, first, past.Later, true), nil
 }
 
-// past returns the snapshot's task as of an earlier event. Before that, it drops the snapshot's own
-// task.
+// past drops the snapshot's task, unless that is wanted, and returns the task as of an earlier
+// event.
 func (s *Server) past(ctx context.Context, snapshot *tasklog.Snapshot, seq int64) (past *tasklog.Past, err error) {
 	past = &tasklog.Past{Task: snapshot.Task, Now: snapshot}
 	if seq == snapshot.Seq {
@@ -246,8 +246,7 @@ func (s *Server) goOn(ctx context.Context, id a2a.TaskID, tap *tasklog.Tap) erro
 	return s.show(ctx, s.elsewhere(ctx, id), tap, true)
 }
 
-// show shows a tap the events of the log, until the task has ended or, if untilFinal is set, its
-// turn.
+// show shows a tap the events of the log to the end of the task or, with untilFinal, of its turn.
 func (s *Server) show(ctx context.Context, snapshot *tasklog.Snapshot, tap *tasklog.Tap, untilFinal bool) error {
 	tap.Reach(snapshot.Seq)
 	state, err := s.follow(ctx, snapshot, tasklog.FollowConfig{Tap: tap, UntilFinal: untilFinal})

@@ -58,8 +58,7 @@ const (
 	// askWithin is how long one request to do the work may take.
 	askWithin = 3 * time.Second
 
-	// maxFailures is after how many failures in a row a sweep stops asking. It still settles what
-	// it can.
+	// maxFailures is after how many failures in a row a sweep stops asking, and only settles.
 	maxFailures = 16
 
 	// maxErrors is how many errors a sweep returns. It only counts the others.

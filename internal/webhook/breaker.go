@@ -15,7 +15,7 @@ const (
 	// before its breaker opens. One is not enough: tenants may share a host.
 	breakAfter = 3
 
-	// A breaker is open for openFirst. After each trial without an answer the time doubles, up to
+	// A breaker is open for openFirst. Each trial without an answer doubles the time, up to
 	// openMost.
 	openFirst = 30 * time.Second
 	openMost  = 2 * time.Minute

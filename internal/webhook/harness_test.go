@@ -182,8 +182,7 @@ func (w *world) add(t *testing.T, h tasklog.Head, first int64, n int) {
 	}
 }
 
-// work does the jobs that the deliverer has asked for, and the jobs that these ask for. It returns
-// their errors.
+// work does the jobs that the deliverer and these jobs have asked for. It returns their errors.
 func (w *world) work(ctx context.Context) (errs []error) {
 	for {
 		w.mu.Lock()

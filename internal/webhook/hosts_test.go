@@ -135,8 +135,7 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
-// TestBreakerCloses opens a breaker. While it is open, wake-ups send nothing. A trial with an
-// answer closes it.
+// TestBreakerCloses opens a breaker: wake-ups send nothing. A trial with an answer closes it.
 func TestBreakerCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refuses := true

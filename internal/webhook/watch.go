@@ -24,8 +24,7 @@ func (d *Deliverer) Watch(tasks tasklog.Store, jobs *sync.WaitGroup) (tasklog.St
 	return tasklog.Hooked(tasks, hooks), push.Hooked(d.config.Store, hooks)
 }
 
-// watch wakes the deliverer for one change of a task at a time. If the task changes meanwhile, it
-// wakes it once more.
+// watch wakes the deliverer for each task, one wake-up at a time, and again after a later change.
 type watch struct {
 	deliverer *Deliverer
 	jobs      *sync.WaitGroup

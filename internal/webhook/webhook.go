@@ -92,8 +92,7 @@ import (
 )
 
 const (
-	// timeout is how long a webhook may take to answer. In a wake-up, for which others wait, it has
-	// only firstTry.
+	// timeout is how long a webhook may take to answer. In a wake-up, others wait: it is firstTry.
 	timeout  = 10 * time.Second
 	firstTry = 3 * time.Second
 
@@ -144,8 +143,8 @@ type Config struct {
 	Store  push.Store
 	Client *http.Client // see [Guard.Client]
 	Logger *slog.Logger
-	// Invoke asks for another invocation that calls [Deliverer.Deliver]. It may be lost: then the
-	// sweeper asks again.
+	// Invoke asks for an invocation that calls [Deliverer.Deliver]. If it is lost, the sweeper
+	// asks.
 	Invoke func(ctx context.Context, refs ...push.Ref) error
 }
 

@@ -191,8 +191,8 @@ func TestHangs(t *testing.T) {
 	})
 }
 
-// TestSlow has a webhook that takes a second for each event. A wake-up has time for five events,
-// and leaves the rest.
+// TestSlow has a webhook that takes a second for each event. A wake-up sends five, and leaves the
+// rest.
 func TestSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(*http.Request, int64) (*http.Response, error) {
@@ -327,8 +327,7 @@ func TestNoSecrets(t *testing.T) {
 	})
 }
 
-// TestWatch runs a server of a single process: events that go through the watched log are
-// delivered.
+// TestWatch runs a server of a single process: what goes through the watched log is delivered.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)

@@ -162,8 +162,8 @@ func TestSameMessage(t *testing.T) {
 	}
 }
 
-// TestNextTurn checks that the subscriber to a waiting task sees the next turn, which another
-// instance runs.
+// TestNextTurn checks that the subscriber to a waiting task sees another instance run the next
+// turn.
 func TestNextTurn(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, options{})

@@ -18,8 +18,7 @@ import (
 	"a2alambda/localtest/dynamodblocal"
 )
 
-// talker returns an agent that says something as often as a run appends, until the channel is
-// closed.
+// talker returns an agent that talks as often as a run appends, until the channel is closed.
 func talker(end <-chan struct{}) a2asrv.AgentExecutor {
 	return hosttest.Executor(func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 		first := a2a.NewArtifactEvent(ec, a2a.NewTextPart("token"))

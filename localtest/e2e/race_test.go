@@ -27,8 +27,7 @@ func TestTwoProcesses(t *testing.T) {
 			t.Parallel()
 			proxy, store := faults.Start(t, dynamodblocal.Endpoint(t), 1)
 			_, table := dynamodblocal.Table(t)
-			// With the usual three attempts, one request in a thousand would fail, and the test
-			// with it.
+			// With the usual three attempts, one request in a thousand would fail.
 			env := []string{"TABLE_NAME=" + table, "AWS_ENDPOINT_URL_DYNAMODB=" + store.URL, "AWS_MAX_ATTEMPTS=10"}
 			urls := []string{localserver.Start(t, env...), localserver.Start(t, env...)}
 			proxy.Set(rates)

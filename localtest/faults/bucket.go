@@ -15,11 +15,9 @@ import (
 type Index struct {
 	// Key is the attribute that is the partition key. Items without it are not in the index.
 	Key string
-	// Others are the other attributes in the index. A write that changes neither them nor Key takes
-	// nothing.
+	// Others are the other attributes in the index. A write that changes none of all these is free.
 	Others []string
-	// Rate is how many write units each key gets in a second. A bucket holds the units of one
-	// second.
+	// Rate is how many write units each key gets in a second, and how many it can hold.
 	Rate float64
 }
 

@@ -93,8 +93,7 @@ func (p *Proxy) Set(r Rates) {
 	p.rates = r
 }
 
-// Limit has the bucket refuse writes from now on. Nil means no bucket. A request may have another
-// fault, too.
+// Limit has the bucket, if not nil, refuse writes from now on, besides other faults.
 func (p *Proxy) Limit(b *Bucket) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
