@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// askTogether is how long a holder that asks waits for others: the runs of a process ask at the same time.
+	// askTogether is how long a holder that asks waits for others: the runs of a process ask at the
+	// same time.
 	askTogether = 10 * time.Millisecond
 
 	// maxAsked is how many leases one request reads: the most that a BatchGetItem takes.
@@ -21,7 +22,8 @@ const (
 	maxAsked = 100
 )
 
-// errUnread is for a lease that a request was to read and has left out, since the table is throttled.
+// errUnread is for a lease that a request was to read and has left out, since the table is
+// throttled.
 var errUnread = errors.New("the table is throttled")
 
 // asker reads leases for all the holders in a process that ask at about the same time, at once.
@@ -112,8 +114,8 @@ func (l *Log) send(ctx context.Context, a *asking) {
 	}
 }
 
-// leases reads the lease items of the tasks, of which there are maxAsked at most: nil where there is none. It leaves out those
-// that were not read.
+// leases reads the lease items of the tasks, of which there are maxAsked at most: nil where there
+// is none. It leaves out those that were not read.
 func (l *Log) leases(ctx context.Context, ids map[a2a.TaskID]bool) (map[a2a.TaskID]item, error) {
 	keys, leases := make([]map[string]types.AttributeValue, 0, len(ids)), make(map[a2a.TaskID]item, len(ids))
 	for id := range ids {

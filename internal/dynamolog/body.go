@@ -27,11 +27,12 @@ const (
 	maxPart      = 380 << 10
 )
 
-// formatDeflate1 is the first byte of every body: raw deflate with the dictionary below, of JSON values that each end in a line
-// feed. Another dictionary needs another number.
+// formatDeflate1 is the first byte of every body: raw deflate with the dictionary below, of JSON
+// values that each end in a line feed. Another dictionary needs another number.
 const formatDeflate1 = 1
 
-// dictionary holds what events have in common, the most frequent last, so that even a single one deflates well.
+// dictionary holds what events have in common, the most frequent last, so that even a single one
+// deflates well.
 var dictionary = []byte(`TASK_STATE_AUTH_REQUIREDTASK_STATE_REJECTEDTASK_STATE_FAILEDTASK_STATE_CANCELEDTASK_STATE_INPUT_REQUIRED` +
 	`"}],"role":"ROLE_USER"}],"metadata":{"filename":"mediaType":"application/jsontext/plain"data":{"url":"https://"raw":"` +
 	`{"task":{"artifacts":[{"description":"","name":"history":[{"status":{"state":"TASK_STATE_SUBMITTED","timestamp":"2026-` +
@@ -74,8 +75,8 @@ func inflate(body []byte) ([][]byte, error) {
 	return bytes.Split(bytes.TrimSuffix(data, []byte{'\n'}), []byte{'\n'}), nil
 }
 
-// putBody gives the item its body: within it if that is not longer than most, else in parts, which it writes at once, so that
-// they are there before whatever refers to them.
+// putBody gives the item its body: within it if that is not longer than most, else in parts, which
+// it writes at once, so that they are there before whatever refers to them.
 func (l *Log) putBody(
 	ctx context.Context, it item, expires time.Time, ref string, most int, body []byte, have *parts,
 ) error {

@@ -15,9 +15,10 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// A context has an item for each of its tasks, under a partition key of its own, which follows from the scope and the
-// context's id. The sort key is when the task was created, its id, and who creates it. The item is put before the task is
-// created, never changes, and expires with it. Tasks of versions before this have none.
+// A context has an item for each of its tasks, under a partition key of its own, which follows from
+// the scope and the context's id. The sort key is when the task was created, its id, and who
+// creates it. The item is put before the task is created, never changes, and expires with it. Tasks
+// of versions before this have none.
 
 // inContextKey returns the partition key of a context's items. No task has such an id.
 func inContextKey(s tasklog.Scope, contextID string) string {
@@ -26,7 +27,8 @@ func inContextKey(s tasklog.Scope, contextID string) string {
 	return "ctx#" + base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
 }
 
-// putInContext puts the item of a task that is about to be created by the writer, and returns its key.
+// putInContext puts the item of a task that is about to be created by the writer, and returns its
+// key.
 func (l *Log) putInContext(ctx context.Context, h tasklog.Head, at time.Time, writer string) (item, error) {
 	key := item{
 		attrPK: str(inContextKey(h.Scope, h.ContextID)),
@@ -37,8 +39,8 @@ func (l *Log) putInContext(ctx context.Context, h tasklog.Head, at time.Time, wr
 	return key, err
 }
 
-// deleteInContext deletes the item of a task that somebody else has created, for which there is another. If it fails, the
-// context has two for the task.
+// deleteInContext deletes the item of a task that somebody else has created, for which there is
+// another. If it fails, the context has two for the task.
 func (l *Log) deleteInContext(ctx context.Context, key item) {
 	_, _ = l.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &l.table, Key: key})
 }

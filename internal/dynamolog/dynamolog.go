@@ -9,12 +9,12 @@
 //	S#<seq>       the ref of the snapshot as of event seq
 //	P#<id>        a push notification configuration, and how far its delivery has come; see push.go
 //
-// Items of no task are those that say which tasks a context has, see context.go; the table's secret, see secret.go; and
-// the places of the sweeps, see looks.go.
+// Items of no task are those that say which tasks a context has, see context.go; the table's
+// secret, see secret.go; and the places of the sweeps, see looks.go.
 //
-// Putting E#<seq> if it is absent is what keeps one order among many writers; where a fence is, only its writer may. Reading
-// the range E#… to L backwards begins with the lease, the head and the newest events; reading it forwards from the next
-// event brings what is new, and the lease.
+// Putting E#<seq> if it is absent is what keeps one order among many writers; where a fence is,
+// only its writer may. Reading the range E#… to L backwards begins with the lease, the head and the
+// newest events; reading it forwards from the next event brings what is new, and the lease.
 package dynamolog
 
 import (
@@ -51,7 +51,8 @@ func New(client *dynamodb.Client, table string) *Log {
 	return l
 }
 
-// Reach returns an error if the table can't be read. It reads what is never there, for a read unit at most.
+// Reach returns an error if the table can't be read. It reads what is never there, for a read unit
+// at most.
 func (l *Log) Reach(ctx context.Context) error {
 	if _, err := l.head(ctx, "none"); err != nil && !errors.Is(err, tasklog.ErrNotFound) {
 		return fmt.Errorf("dynamolog: reaching the table: %w", err)
@@ -59,7 +60,8 @@ func (l *Log) Reach(ctx context.Context) error {
 	return nil
 }
 
-// Create implements [tasklog.Log]. It costs one write unit per KB, those of the indexes, and one for the context.
+// Create implements [tasklog.Log]. It costs one write unit per KB, those of the indexes, and one
+// for the context.
 func (l *Log) Create(
 	ctx context.Context, h tasklog.Head, first tasklog.Entry, c tasklog.Claim,
 ) (tasklog.Lease, error) {
@@ -144,7 +146,8 @@ func (l *Log) put(ctx context.Context, it item, e *expression) (existing item, e
 	return nil, err
 }
 
-// update updates the item if the condition holds, and returns it as it is then (but not a head), and whether it was updated.
+// update updates the item if the condition holds, and returns it as it is then (but not a head),
+// and whether it was updated.
 func (l *Log) update(ctx context.Context, id a2a.TaskID, sk string, e *expression) (now item, updated bool, err error) {
 	expression := e.update()
 	in := &dynamodb.UpdateItemInput{
@@ -173,8 +176,9 @@ func (l *Log) update(ctx context.Context, id a2a.TaskID, sk string, e *expressio
 	return out.Attributes, true, nil
 }
 
-// headStays is how long a head stays after its task has expired. DynamoDB deletes the items of a task one by one, in days and in
-// any order; as long as the head is there, nobody makes a new task among what is left of an old one of the same id.
+// headStays is how long a head stays after its task has expired. DynamoDB deletes the items of a
+// task one by one, in days and in any order; as long as the head is there, nobody makes a new task
+// among what is left of an old one of the same id.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ttl-expired-items.html
 const headStays = 14 * 24 * time.Hour
 

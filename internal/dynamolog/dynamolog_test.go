@@ -253,8 +253,8 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// TestRefusedStatus has DynamoDB refuse the final status of a task for longer than one request is retried. The index has it
-// once the lease is closed, unless its invocation had to end before.
+// TestRefusedStatus has DynamoDB refuse the final status of a task for longer than one request is
+// retried. The index has it once the lease is closed, unless its invocation had to end before.
 func TestRefusedStatus(t *testing.T) {
 	client, table := newTable(t)
 	var left, refused atomic.Int32

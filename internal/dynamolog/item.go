@@ -31,7 +31,8 @@ const (
 	attrTell    = "tp"  // N: there if the holder does not know yet that the task has push notifications; on leases
 	attrPush    = "p"   // N: 1 if the change of this item wakes the push function; see push.go
 
-	// Of the request that began the turn: on heads that of the first holder, on leases that of later ones.
+	// Of the request that began the turn: on heads that of the first holder, on leases that of
+	// later ones.
 	attrTrace      = "tr" // S: trace; also on configurations
 	attrRequest    = "rq" // B: what else is kept, deflated, see requestBody
 	attrRequestRef = "rr" // S: instead of rq: the ref of the parts

@@ -15,11 +15,12 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// released is the end of a lease that its holder gave up: long ago, which tells it from one whose holder crashed.
+// released is the end of a lease that its holder gave up: long ago, which tells it from one whose
+// holder crashed.
 var released = time.UnixMilli(1)
 
-// shard returns the key of the task in the index of unfinished tasks. There are several, since DynamoDB writes 1,000 units a
-// second to one.
+// shard returns the key of the task in the index of unfinished tasks. There are several, since
+// DynamoDB writes 1,000 units a second to one.
 func shard(id a2a.TaskID) string { return strconv.Itoa(spread(id, tasklog.Shards)) }
 
 // spread returns a number less than n that follows from the id.
@@ -29,7 +30,8 @@ func spread(id a2a.TaskID, n uint32) int {
 	return int(h.Sum32() % n)
 }
 
-// look returns when a task is to be looked at whose lease is given to the claim, in seconds since 1970.
+// look returns when a task is to be looked at whose lease is given to the claim, in seconds since
+// 1970.
 func look(c tasklog.Claim) int64 {
 	if c.Until.IsZero() {
 		return time.Now().Unix()
@@ -37,8 +39,8 @@ func look(c tasklog.Claim) int64 {
 	return c.Until.Unix()
 }
 
-// leaseOf returns the lease of the task with that head, from its lease item, which may be nil: the first lease is in the
-// head until it is renewed.
+// leaseOf returns the lease of the task with that head, from its lease item, which may be nil: the
+// first lease is in the head until it is renewed.
 func leaseOf(head, lease item) tasklog.LeaseInfo {
 	l := tasklog.LeaseInfo{Epoch: 1, Seq: 1}
 	from := head
@@ -54,8 +56,8 @@ func leaseOf(head, lease item) tasklog.LeaseInfo {
 	return l
 }
 
-// Acquire implements [tasklog.Log]. It costs two write units and one in the index, or two there if the task was
-// unfinished, and one more for a fence.
+// Acquire implements [tasklog.Log]. It costs two write units and one in the index, or two there if
+// the task was unfinished, and one more for a fence.
 func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, c tasklog.Claim) (tasklog.Lease, error) {
 	next := s.Next(c)
 	if err := l.acquire(ctx, s, next, c); err != nil {
@@ -65,21 +67,24 @@ func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, c tasklog.Claim)
 }
 
 func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim) error {
-	// Of a lease that has not ended, the place in the log comes first: a holder that has filled it meanwhile keeps its lease.
+	// Of a lease that has not ended, the place in the log comes first: a holder that has filled it
+	// meanwhile keeps its lease.
 	doubted := s.Busy() && s.Lease.Holder != c.Writer
 	if doubted {
 		if err := l.fence(ctx, s, c.Writer, next.Epoch); err != nil {
 			return err
 		}
 	}
-	// The head before the lease: if this fails halfway, the task is looked at in vain, and not overlooked.
+	// The head before the lease: if this fails halfway, the task is looked at in vain, and not
+	// overlooked.
 	e := write().
 		set(attrRunning, str(shard(s.Head.ID))).set(attrLook, num(look(c))).
 		set(attrSeq, num(s.Seq)).set(attrEpoch, num(next.Epoch)).remove(attrAsked).
 		when("attribute_exists(?) AND ? <= ? AND (attribute_not_exists(?) OR ? <= ?)",
 			attrPK, attrSeq, num(s.Seq), attrEpoch, attrEpoch, num(next.Epoch))
 	if t := s.Task.Status; t.State != a2a.TaskStateSubmitted && t.Timestamp != nil && time.Since(*t.Timestamp) < longAgo {
-		// What a holder that crashed had not told yet. If it had, this changes nothing, and costs nothing.
+		// What a holder that crashed had not told yet. If it had, this changes nothing, and costs
+		// nothing.
 		e.set(attrState, str(string(t.State))).set(attrPosition, str(position(tasklog.Position{Time: *t.Timestamp, ID: s.Head.ID})))
 	}
 	now, updated, err := l.update(ctx, s.Head.ID, skHead, e)
@@ -108,8 +113,8 @@ func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.Lea
 		return nil
 	}
 	if err = l.fence(ctx, s, c.Writer, next.Epoch); errors.Is(err, tasklog.ErrConflict) && !c.Until.IsZero() {
-		// The holder before had not crashed: it has appended since. Or somebody crashed who had doubted its lease. The lease is
-		// given back, to be taken with what is known now.
+		// The holder before had not crashed: it has appended since. Or somebody crashed who had
+		// doubted its lease. The lease is given back, to be taken with what is known now.
 		back := num(time.Now().Add(-time.Millisecond).UnixMilli())
 		if s.Lease.Holder == "" {
 			back = num(0) // to a worker, who is to begin the turn: no holder has crashed
@@ -120,8 +125,9 @@ func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.Lea
 	return err
 }
 
-// fence reserves the place after the last event in s for the writer, as of an epoch: nobody of an earlier epoch can append
-// there. It returns ErrConflict if the place has events, or somebody else has been there as of that epoch.
+// fence reserves the place after the last event in s for the writer, as of an epoch: nobody of an
+// earlier epoch can append there. It returns ErrConflict if the place has events, or somebody else
+// has been there as of that epoch.
 func (l *Log) fence(ctx context.Context, s *tasklog.Snapshot, writer string, epoch int64) error {
 	existing, err := l.put(ctx, item{
 		attrPK:     str(string(s.Head.ID)),
@@ -137,8 +143,9 @@ func (l *Log) fence(ctx context.Context, s *tasklog.Snapshot, writer string, epo
 	return err
 }
 
-// giveLease writes the lease that follows the one in s. It reports false if the lease is not the one in s any more, unless
-// the new one had been written before. The request is the attributes of the claim's; nil leaves those of the lease.
+// giveLease writes the lease that follows the one in s. It reports false if the lease is not the
+// one in s any more, unless the new one had been written before. The request is the attributes of
+// the claim's; nil leaves those of the lease.
 func (l *Log) giveLease(
 	ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim, request item,
 ) (bool, error) {
@@ -200,8 +207,8 @@ func (l *Log) newLease(s *tasklog.Snapshot, c tasklog.Claim, epoch int64) *lease
 	return h
 }
 
-// Append implements [tasklog.Lease]. It costs one write unit per KB of deflated events. The head is told of a state, for
-// one more and those of the index, as a [teller] does.
+// Append implements [tasklog.Lease]. It costs one write unit per KB of deflated events. The head is
+// told of a state, for one more and those of the index, as a [teller] does.
 func (h *lease) Append(ctx context.Context, first int64, entries []tasklog.Entry) error {
 	base := h.last
 	if first <= base.seq {
@@ -276,7 +283,8 @@ func (h *lease) renew(ctx context.Context, until time.Time) (tasklog.Asked, erro
 		setTo(attrEpoch, "if_not_exists(?, ?)", attrEpoch, num(1)).
 		when("attribute_not_exists(?) OR ? = ?", attrWriter, attrWriter, str(h.writer))
 	if h.push.Load() {
-		// The first renewal by a holder that has learned of it wakes the push function, for what was appended before.
+		// The first renewal by a holder that has learned of it wakes the push function, for what
+		// was appended before.
 		e.setTo(attrPush, "if_not_exists(?, ?)", attrTell, num(0)).remove(attrTell)
 	}
 	now, renewed, err := h.log.update(ctx, h.head.ID, skLease, e)
@@ -289,7 +297,8 @@ func (h *lease) renew(ctx context.Context, until time.Time) (tasklog.Asked, erro
 	return h.asked(now)
 }
 
-// Asked implements [tasklog.Lease]. It costs half a read unit. Those who ask within some milliseconds share one request.
+// Asked implements [tasklog.Lease]. It costs half a read unit. Those who ask within some
+// milliseconds share one request.
 func (h *lease) Asked(ctx context.Context) (tasklog.Asked, error) {
 	it, err := h.log.ask(ctx, h.head.ID)
 	if err != nil {
@@ -316,8 +325,9 @@ func (h *lease) asked(it item) (tasklog.Asked, error) {
 	return tasklog.Asked{Cancel: cancel}, nil
 }
 
-// SaveSnapshot implements [tasklog.Lease]. The snapshots before stay until they expire, so that nobody loses what they are
-// reading, and for LoadAt. It costs two write units more than the snapshot's bytes.
+// SaveSnapshot implements [tasklog.Lease]. The snapshots before stay until they expire, so that
+// nobody loses what they are reading, and for LoadAt. It costs two write units more than the
+// snapshot's bytes.
 func (h *lease) SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]byte, error]) error {
 	r := "snapshot." + ref(seq, h.writer)
 	if err := h.log.putLines(ctx, h.head.ID, h.head.Expires, r, lines); err != nil {
@@ -380,7 +390,8 @@ func (l *Log) settle(ctx context.Context, s *tasklog.Snapshot) error {
 		if err != nil || settled || now.num(attrSeq) > s.Seq || now.num(attrEpoch) <= epoch {
 			return err // nil if there is a later turn, or no task any more
 		}
-		// Somebody has come halfway to the lease. It is given to nobody, so that it can't be taken any more as they know it.
+		// Somebody has come halfway to the lease. It is given to nobody, so that it can't be taken
+		// any more as they know it.
 		next := s.Next(tasklog.Claim{})
 		next.Epoch = now.num(attrEpoch)
 		var request item

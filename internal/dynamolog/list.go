@@ -20,16 +20,19 @@ import (
 )
 
 const (
-	// listShards is over how many keys of the index the tasks of an owner are spread, and manyShards where callers have no
-	// names, so that everybody's tasks are those of one owner. DynamoDB writes 1,000 units a second to a key.
+	// listShards is over how many keys of the index the tasks of an owner are spread, and
+	// manyShards where callers have no names, so that everybody's tasks are those of one owner.
+	// DynamoDB writes 1,000 units a second to a key.
 	listShards = 4
 	manyShards = 16
 
-	// examined is how many entries of the index a page of a list looks at, at most, and a count: some 40 read units.
+	// examined is how many entries of the index a page of a list looks at, at most, and a count:
+	// some 40 read units.
 	examined = 2000
 )
 
-// shardsOf returns over how many keys the tasks of the scope are spread. A process of a former version knows of less.
+// shardsOf returns over how many keys the tasks of the scope are spread. A process of a former
+// version knows of less.
 func shardsOf(s tasklog.Scope) int {
 	if s.Owner == "" {
 		return manyShards
@@ -49,8 +52,8 @@ func listShard(s tasklog.Scope, id a2a.TaskID) int { return spread(id, uint32(sh
 // position returns p as the index sorts it: its time, and the id.
 func position(p tasklog.Position) string { return millis(p.Time) + "#" + string(p.ID) }
 
-// millis returns a time as the index sorts it: 13 digits of milliseconds since 1970. Times that need more, from the year 2286 on, are
-// all the same.
+// millis returns a time as the index sorts it: 13 digits of milliseconds since 1970. Times that
+// need more, from the year 2286 on, are all the same.
 func millis(t time.Time) string {
 	return fmt.Sprintf("%013d", min(max(0, t.UnixMilli()), 9_999_999_999_999))
 }
@@ -61,9 +64,10 @@ func parsePosition(s string) tasklog.Position {
 	return tasklog.Position{Time: time.UnixMilli(n), ID: a2a.TaskID(id)}
 }
 
-// List implements [tasklog.Index], by the index. It costs half a read unit for each shard, or for each 4 KB that it looks at,
-// some 25 tasks, if they are more; what the filter leaves out is paid for, too. It looks at 2,000 tasks at most, for some 40
-// units, or twice as many where context ids are long.
+// List implements [tasklog.Index], by the index. It costs half a read unit for each shard, or for
+// each 4 KB that it looks at, some 25 tasks, if they are more; what the filter leaves out is paid
+// for, too. It looks at 2,000 tasks at most, for some 40 units, or twice as many where context ids
+// are long.
 func (l *Log) List(ctx context.Context, f tasklog.Filter, after tasklog.Position, limit int) (tasklog.Page, error) {
 	page, err := l.list(ctx, f, after, limit)
 	if err != nil {
@@ -75,8 +79,8 @@ func (l *Log) List(ctx context.Context, f tasklog.Filter, after tasklog.Position
 func (l *Log) list(ctx context.Context, f tasklog.Filter, after tasklog.Position, limit int) (tasklog.Page, error) {
 	page := tasklog.Page{Looked: after}
 	readers := l.readers(f, after)
-	// Each shard has its part of what is asked for, and some more, as ids fall. If that was not enough, most is left out by
-	// the filter, and larger requests are the cheaper ones.
+	// Each shard has its part of what is asked for, and some more, as ids fall. If that was not
+	// enough, most is left out by the filter, and larger requests are the cheaper ones.
 	each := limit/len(readers)*3/2 + 10
 	for left := l.examined; ; each *= 8 {
 		n, err := l.readShards(ctx, readers, each, left)
@@ -106,7 +110,8 @@ func (l *Log) list(ctx context.Context, f tasklog.Filter, after tasklog.Position
 	}
 }
 
-// Count implements [tasklog.Index]. It reads as much as a List, and counts all it can among the 2,000 tasks that it looks at.
+// Count implements [tasklog.Index]. It reads as much as a List, and counts all it can among the
+// 2,000 tasks that it looks at.
 func (l *Log) Count(ctx context.Context, f tasklog.Filter) (int, error) {
 	readers := l.readers(f, tasklog.Position{})
 	for _, r := range readers {
@@ -151,8 +156,9 @@ func (l *Log) readers(f tasklog.Filter, after tasklog.Position) (all listReaders
 	return all
 }
 
-// readShards reads on where entries are missing, in all shards at the same time: some entries in each, and no more in all than
-// are left, of which there is one for each. It returns how many it has looked at.
+// readShards reads on where entries are missing, in all shards at the same time: some entries in
+// each, and no more in all than are left, of which there is one for each. It returns how many it
+// has looked at.
 func (l *Log) readShards(ctx context.Context, readers listReaders, each, left int) (int, error) {
 	var missing listReaders
 	for _, r := range readers {

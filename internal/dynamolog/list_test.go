@@ -46,8 +46,8 @@ func TestListFarOff(t *testing.T) {
 	}
 }
 
-// TestListBounded reads lists of which each page looks at few tasks: all are found, once, in order, and counted as far as
-// they are looked at.
+// TestListBounded reads lists of which each page looks at few tasks: all are found, once, in order,
+// and counted as far as they are looked at.
 func TestListBounded(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)

@@ -16,8 +16,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// skPlaces begins the sort keys of the items with the places of the sweeps, beside the secret: one for the tasks, one for
-// the configurations. Their attributes are placeAttr's.
+// skPlaces begins the sort keys of the items with the places of the sweeps, beside the secret: one
+// for the tasks, one for the configurations. Their attributes are placeAttr's.
 const skPlaces = "places"
 
 // looks is a [tasklog.Looks], by the index of unfinished tasks.
@@ -26,8 +26,8 @@ type looks struct {
 	prefix string // of its keys in the index
 }
 
-// Due implements [tasklog.Looks]. It costs half a read unit for each 4 KB of the index, some 40 looks, and another half for
-// each task. What is not due is not read.
+// Due implements [tasklog.Looks]. It costs half a read unit for each 4 KB of the index, some 40
+// looks, and another half for each task. What is not due is not read.
 func (x looks) Due(
 	ctx context.Context, shard int, by time.Time, after tasklog.Place, limit int,
 ) ([]tasklog.Look, bool, error) {
@@ -69,13 +69,14 @@ func (x looks) due(
 	return found, page.LastEvaluatedKey != nil, nil
 }
 
-// placeOf returns the place of an entry of the index: its time, task and sort key. None but the last has a space in it.
+// placeOf returns the place of an entry of the index: its time, task and sort key. None but the
+// last has a space in it.
 func placeOf(it item) tasklog.Place {
 	return tasklog.Place(fmt.Sprintf("%d %s %s", it.num(attrLook), it.str(attrPK), it.str(attrSK)))
 }
 
-// startAt returns where a query of the key goes on. It is nil for the beginning, and for a place that makes no sense, or that
-// lies after what is asked for: the clock was set back.
+// startAt returns where a query of the key goes on. It is nil for the beginning, and for a place
+// that makes no sense, or that lies after what is asked for: the clock was set back.
 func startAt(key string, after tasklog.Place, by time.Time) item {
 	parts := strings.SplitN(string(after), " ", 3)
 	if len(parts) < 3 {
@@ -92,8 +93,9 @@ func startAt(key string, after tasklog.Place, by time.Time) item {
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 const maxBatchGet = 100
 
-// held finds out which of the tasks are held. It reads the leases' own items, eventually consistent: the first lease, which
-// is in the head until it is renewed, ended when the look was due, and so did the one whose holder has not renewed it.
+// held finds out which of the tasks are held. It reads the leases' own items, eventually
+// consistent: the first lease, which is in the head until it is renewed, ended when the look was
+// due, and so did the one whose holder has not renewed it.
 func (l *Log) held(ctx context.Context, found []tasklog.Look) error {
 	for len(found) > 0 {
 		n := min(len(found), maxBatchGet)
@@ -148,7 +150,8 @@ func (l *Log) heldBatch(ctx context.Context, found []tasklog.Look) error {
 // batchTries is how often a throttled part of a batch is asked for.
 const batchTries = 5
 
-// Postpone implements [tasklog.Looks]. It costs a write unit for each KB of the item, and two in the index.
+// Postpone implements [tasklog.Looks]. It costs a write unit for each KB of the item, and two in
+// the index.
 func (x looks) Postpone(ctx context.Context, look tasklog.Look, next time.Time) (bool, error) {
 	sk := skHead
 	if x.prefix == pushLooks {

@@ -73,8 +73,8 @@ func due(at time.Time) func(int, dynamodblocal.Item) {
 	}
 }
 
-// TestSweepCost holds a sweep to its price: what is not due costs nothing, however much it is; a task that runs costs half a
-// read unit and its share of the index, and no write.
+// TestSweepCost holds a sweep to its price: what is not due costs nothing, however much it is; a
+// task that runs costs half a read unit and its share of the index, and no write.
 func TestSweepCost(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
@@ -117,8 +117,8 @@ func TestSweepCost(t *testing.T) {
 	}
 }
 
-// TestSweepSettles has the index not been told of the end of tasks: the sweeper does it, and asks nobody. Those that
-// are too large for it are a worker's, and those that have expired are nobody's.
+// TestSweepSettles has the index not been told of the end of tasks: the sweeper does it, and asks
+// nobody. Those that are too large for it are a worker's, and those that have expired are nobody's.
 func TestSweepSettles(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
@@ -208,8 +208,8 @@ func TestSweepShardFails(t *testing.T) {
 	}
 }
 
-// TestSettleKeepsRequest settles a task that somebody has come halfway to the lease of: what is kept of the request that began
-// its last turn stays, wherever it was.
+// TestSettleKeepsRequest settles a task that somebody has come halfway to the lease of: what is
+// kept of the request that began its last turn stays, wherever it was.
 func TestSettleKeepsRequest(t *testing.T) {
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)

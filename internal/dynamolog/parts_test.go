@@ -22,7 +22,8 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// partition refuses what does not fit into so many write units a second, of which it has a second's worth at the start.
+// partition refuses what does not fit into so many write units a second, of which it has a second's
+// worth at the start.
 type partition struct {
 	rate, left float64
 	last       time.Time
@@ -58,8 +59,8 @@ func incompressible(n int) string {
 	return string(b)
 }
 
-// TestLargeEventOnce has 6 MB be appended, as the first message of a task, and as an event, in a partition that takes 1,000
-// units a second and has no burst. Each part is written once.
+// TestLargeEventOnce has 6 MB be appended, as the first message of a task, and as an event, in a
+// partition that takes 1,000 units a second and has no burst. Each part is written once.
 func TestLargeEventOnce(t *testing.T) {
 	h, _ := tasklogtest.NewTask()
 	text := a2a.NewTextPart(incompressible(8 << 20)) // 6 MB deflated
@@ -129,8 +130,8 @@ func puts(do func(sort string) error) middleware.FinalizeMiddleware {
 	})
 }
 
-// TestPartsOnce has the third part of an append fail twice: the tries that follow write no other part again, and what is read
-// is what was appended.
+// TestPartsOnce has the third part of an append fail twice: the tries that follow write no other
+// part again, and what is read is what was appended.
 func TestPartsOnce(t *testing.T) {
 	client, table := newTable(t)
 	var mu sync.Mutex

@@ -18,8 +18,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// firstPage is how many items the first request of a Load asks for: enough for most tasks, and little beside the tail of a
-// long task that has a snapshot.
+// firstPage is how many items the first request of a Load asks for: enough for most tasks, and
+// little beside the tail of a long task that has a snapshot.
 const firstPage = 64
 
 // firstBatches is how many batches a Read from the beginning of a log asks for at first.
@@ -38,8 +38,8 @@ func (l *Log) Read(
 func (l *Log) read(
 	ctx context.Context, id a2a.TaskID, after int64, limit int,
 ) (events []tasklog.Event, more bool, err error) {
-	// Start from the append that holds event number after, which may be the one that ends the task: it is the last that
-	// begins there or before. Event 1 is in the head.
+	// Start from the append that holds event number after, which may be the one that ends the task:
+	// it is the last that begins there or before. Event 1 is in the head.
 	start := item{}
 	if after > 1 {
 		page, err := l.query(ctx, id, skBatch(0), skBatch(after), nil, false, 1)
@@ -91,8 +91,9 @@ func (l *Log) read(
 	var from item // where the next page starts; nil at first
 	batches := 1
 	for more && err == nil {
-		// As many batches as it takes if they are like those before, and no page of 1 MB for a few events. Of the first page
-		// nothing is known yet if it follows the head, whose one event says little.
+		// As many batches as it takes if they are like those before, and no page of 1 MB for a few
+		// events. Of the first page nothing is known yet if it follows the head, whose one event
+		// says little.
 		most := (limit-len(events))*batches/int(max(1, next-first(start))) + 1
 		if size >= tasklog.ReadBytes {
 			most = 1 // is there another?
@@ -126,8 +127,8 @@ func (l *Log) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 	return past.Now, nil
 }
 
-// load returns the task as of event number at, if the newest snapshot is not of a later one; else Past.Task is nil, and the one
-// of now is whole.
+// load returns the task as of event number at, if the newest snapshot is not of a later one; else
+// Past.Task is nil, and the one of now is whole.
 func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past, error) {
 	var head, lease item
 	var batches []item // newest first
@@ -259,8 +260,8 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 	return past, err
 }
 
-// LoadAt implements [tasklog.Log]. If the newest snapshot is of a later event, it loads the task as it is now, and then the
-// former one from an older snapshot.
+// LoadAt implements [tasklog.Log]. If the newest snapshot is of a later event, it loads the task as
+// it is now, and then the former one from an older snapshot.
 func (l *Log) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*tasklog.Past, error) {
 	past, err := l.load(ctx, id, seq)
 	if err == nil {
@@ -278,7 +279,8 @@ func (l *Log) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*tasklog.Pa
 // readAtOnce is how many events are read at once to load a task as it was.
 const readAtOnce = 5000
 
-// loadBefore returns the task as of an event, before which there may be a snapshot that is not the newest.
+// loadBefore returns the task as of an event, before which there may be a snapshot that is not the
+// newest.
 func (l *Log) loadBefore(ctx context.Context, id a2a.TaskID, seq int64) (*a2a.Task, error) {
 	fold := tasklog.NewFold(nil, 0)
 	page, err := l.query(ctx, id, skSnapshot(0), skSnapshot(seq), nil, false, 1)
@@ -318,7 +320,8 @@ func begins(batches, more []item, seq int64) bool {
 	return len(all) > 0 && first(all[len(all)-1]) == seq && last(all[len(all)-1]) >= seq
 }
 
-// charge charges what the task is going to take, by the last of its batches, or by its head, to the account of the request.
+// charge charges what the task is going to take, by the last of its batches, or by its head, to the
+// account of the request.
 func charge(ctx context.Context, batches []item, head item) error {
 	last := head
 	for _, it := range batches {
@@ -330,7 +333,8 @@ func charge(ctx context.Context, batches []item, head item) error {
 	return memory.Charge(ctx, head.str(attrPK), sizeOf(last).Memory())
 }
 
-// Poll implements [tasklog.Log]. It costs one read unit while nothing is new, and half of one if it is stale.
+// Poll implements [tasklog.Log]. It costs one read unit while nothing is new, and half of one if it
+// is stale.
 func (l *Log) Poll(ctx context.Context, id a2a.TaskID, after int64, stale bool) (tasklog.Polled, error) {
 	polled, err := l.poll(ctx, id, after, stale)
 	if err != nil {
@@ -430,8 +434,8 @@ type queried struct {
 	LastEvaluatedKey item
 }
 
-// query reads a page of the items of a task whose sort keys lie between from and to, both included; start is the
-// LastEvaluatedKey of the page before, limit the most items, or 0.
+// query reads a page of the items of a task whose sort keys lie between from and to, both included;
+// start is the LastEvaluatedKey of the page before, limit the most items, or 0.
 func (l *Log) query(ctx context.Context, id a2a.TaskID, from, to string, start item, forward bool, limit int32) (*queried, error) {
 	return l.readPage(ctx, id, from, to, start, forward, limit, true)
 }

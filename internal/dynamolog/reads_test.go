@@ -20,10 +20,11 @@ import (
 	"a2alambda/localtest/dynamodblocal"
 )
 
-// grown makes a task with n events, by an appender with its snapshots. A task that talks keeps all that was said; one that does
-// not has an artifact that each event replaces.
+// grown makes a task with n events, by an appender with its snapshots. A task that talks keeps all
+// that was said; one that does not has an artifact that each event replaces.
 //
-// An append waits until a snapshot is saved that has begun, since nobody waits for what is said here.
+// An append waits until a snapshot is saved that has begun, since nobody waits for what is said
+// here.
 func grown(t *testing.T, s tasklog.Store, n int, talks bool) (tasklog.Head, tasklog.Lease) {
 	t.Helper()
 	var saving sync.Mutex
@@ -67,8 +68,8 @@ func grown(t *testing.T, s tasklog.Store, n int, talks bool) (tasklog.Head, task
 	return h, lease
 }
 
-// TestReadSlopes has what reads a task cost the same at 10,000 and at 100,000 events, where the task is of one size; and where the
-// task grows with its log, has resuming cost what loading does.
+// TestReadSlopes has what reads a task cost the same at 10,000 and at 100,000 events, where the
+// task is of one size; and where the task grows with its log, has resuming cost what loading does.
 func TestReadSlopes(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
@@ -115,7 +116,8 @@ func TestReadSlopes(t *testing.T) {
 			}
 		}
 		for op, of := range units {
-			// The log after the last snapshot has up to 256 KB of JSON, and there may be little of it, or much.
+			// The log after the last snapshot has up to 256 KB of JSON, and there may be little of
+			// it, or much.
 			if !talks && (of[1] > of[0]+8 || of[0] < 0.5) {
 				t.Errorf("%s costs %v read units at %d events, and %v at ten times as many", op, of[0], n, of[1])
 			}
@@ -128,8 +130,8 @@ func TestReadSlopes(t *testing.T) {
 	}
 }
 
-// TestAskedTogether has the holders in a process ask at once what is asked of them: each pays for its own lease, and they share
-// their requests.
+// TestAskedTogether has the holders in a process ask at once what is asked of them: each pays for
+// its own lease, and they share their requests.
 func TestAskedTogether(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
@@ -173,7 +175,8 @@ func TestAskedTogether(t *testing.T) {
 	}
 }
 
-// TestAskedFaults has requests that ask for several holders fail, be answered in part, and be given up.
+// TestAskedFaults has requests that ask for several holders fail, be answered in part, and be given
+// up.
 func TestAskedFaults(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
@@ -275,8 +278,9 @@ func TestAskedFaults(t *testing.T) {
 	}
 }
 
-// TestGivenBackToWorker has somebody acquire a lease that was left to a worker, and find that the message is in the log: it is left
-// to the worker again, who does not take the turn for one that was cut off.
+// TestGivenBackToWorker has somebody acquire a lease that was left to a worker, and find that the
+// message is in the log: it is left to the worker again, who does not take the turn for one that
+// was cut off.
 func TestGivenBackToWorker(t *testing.T) {
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)

@@ -24,8 +24,9 @@ type requestBody struct {
 	Metadata   json.RawMessage `json:"metadata,omitempty"`
 }
 
-// putRequest returns the attributes that say what is kept of the request. What is too big for them is put in parts, which are there
-// before whatever refers to them. No two calls for different requests may have the same name for it.
+// putRequest returns the attributes that say what is kept of the request. What is too big for them
+// is put in parts, which are there before whatever refers to them. No two calls for different
+// requests may have the same name for it.
 func (l *Log) putRequest(ctx context.Context, h tasklog.Head, r tasklog.Request, name string) (item, error) {
 	it := item{}
 	if r.Trace.Parent != "" {

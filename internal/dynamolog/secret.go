@@ -13,7 +13,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// The item of the secret, which is in its attribute b. No task has such an id. It has no ttl, and goes with the table.
+// The item of the secret, which is in its attribute b. No task has such an id. It has no ttl, and
+// goes with the table.
 const (
 	pkSecret = "deployment"
 	skSecret = "secret"
@@ -25,7 +26,8 @@ type secret struct {
 	bytes []byte     // nil before it is known
 }
 
-// Secret implements [tasklog.Store]. The first call costs a read unit, and in a new table a write unit; later ones cost nothing.
+// Secret implements [tasklog.Store]. The first call costs a read unit, and in a new table a write
+// unit; later ones cost nothing.
 func (l *Log) Secret(ctx context.Context) ([]byte, error) {
 	l.secret.mu.Lock()
 	defer l.secret.mu.Unlock()

@@ -36,7 +36,8 @@ func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{V
 
 func number(n int64) types.AttributeValue { return &types.AttributeValueMemberN{Value: fmt.Sprint(n)} }
 
-// fill puts n tasks of a context as they are left once they have completed, a second apart, the newest at a time.
+// fill puts n tasks of a context as they are left once they have completed, a second apart, the
+// newest at a time.
 func (o *owner) fill(t *testing.T, contextID string, n int, newest time.Time) {
 	t.Helper()
 	h, _ := tasklogtest.NewTask()
@@ -138,7 +139,8 @@ func (o *owner) costs(t *testing.T) map[string]dynamodblocal.Units {
 	return costs
 }
 
-// TestSlopes checks that nothing costs more when an owner, or a context, has ten times as many tasks.
+// TestSlopes checks that nothing costs more when an owner, or a context, has ten times as many
+// tasks.
 func TestSlopes(t *testing.T) {
 	t.Parallel()
 	const n = 600
@@ -162,7 +164,8 @@ func TestSlopes(t *testing.T) {
 	}
 }
 
-// TestExpiredTasks checks that tasks that have expired, and whose heads stay for two weeks more, cost a list nothing.
+// TestExpiredTasks checks that tasks that have expired, and whose heads stay for two weeks more,
+// cost a list nothing.
 func TestExpiredTasks(t *testing.T) {
 	t.Parallel()
 	var costs [2]map[string]dynamodblocal.Units

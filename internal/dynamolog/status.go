@@ -13,12 +13,14 @@ import (
 )
 
 const (
-	// statusLag is the least time between two states that a head is told, but for one in which a turn ends: each takes two
-	// write units from a key of the owner's list, and most tasks bring several in a few seconds.
+	// statusLag is the least time between two states that a head is told, but for one in which a
+	// turn ends: each takes two write units from a key of the owner's list, and most tasks bring
+	// several in a few seconds.
 	statusLag = 5 * time.Second
 
-	// A final state that could not be told is told again for finalFor, less and less often, as a [tasklog.Appender] does
-	// with events: the sweeper has to look at a task that is unfinished by its head.
+	// A final state that could not be told is told again for finalFor, less and less often, as a
+	// [tasklog.Appender] does with events: the sweeper has to look at a task that is unfinished by
+	// its head.
 	finalFor   = 20 * time.Second
 	finalFirst = 50 * time.Millisecond
 	finalMost  = 2 * time.Second
@@ -26,8 +28,9 @@ const (
 	// tellWithin is how long one try may take.
 	tellWithin = 6 * time.Second
 
-	// longAgo is how old a status is whose time says nothing: the agent gave one of its own. Its task is listed by when the
-	// head was told, or lists would leave it out as one that has expired.
+	// longAgo is how old a status is whose time says nothing: the agent gave one of its own. Its
+	// task is listed by when the head was told, or lists would leave it out as one that has
+	// expired.
 	longAgo = time.Hour
 )
 
@@ -44,8 +47,8 @@ func statusOf(id a2a.TaskID, s status) *expression {
 		set(attrPosition, str(position(tasklog.Position{Time: s.at, ID: id})))
 }
 
-// tell tells the head of a status, and the lease that a request to cancel has had its chance. The log is already right if it
-// fails.
+// tell tells the head of a status, and the lease that a request to cancel has had its chance. The
+// log is already right if it fails.
 func (h *lease) tell(ctx context.Context, s status) error {
 	if now := time.Now(); now.Sub(s.at) > longAgo {
 		s.at = now
@@ -64,8 +67,9 @@ func (h *lease) tell(ctx context.Context, s status) error {
 	return err
 }
 
-// teller tells a head of the states of its task, while the next events are appended. A final state is told at once, until it
-// is told. Any other waits until statusLag after the last that was told, and is not told if another comes meanwhile.
+// teller tells a head of the states of its task, while the next events are appended. A final state
+// is told at once, until it is told. Any other waits until statusLag after the last that was told,
+// and is not told if another comes meanwhile.
 type teller struct {
 	lag  time.Duration
 	tell func(context.Context, status) error
@@ -82,7 +86,8 @@ type teller struct {
 	over    bool // a final state has come, or the lease is closed: nothing waits any more
 }
 
-// newTeller returns the teller of a lease. What its task is in was told when the lease was acquired.
+// newTeller returns the teller of a lease. What its task is in was told when the lease was
+// acquired.
 func newTeller(lag time.Duration, tell func(context.Context, status) error) *teller {
 	t := &teller{lag: lag, tell: tell, told: time.Now()}
 	t.stopped, t.stop = context.WithCancel(context.Background())

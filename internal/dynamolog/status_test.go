@@ -131,7 +131,8 @@ func TestToldInTime(t *testing.T) {
 	})
 }
 
-// TestToldBehindHotKey has twice as many tasks end as a key of the list takes, for a while. None is left unfinished.
+// TestToldBehindHotKey has twice as many tasks end as a key of the list takes, for a while. None is
+// left unfinished.
 func TestToldBehindHotKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const rate, load = 100, 5 * time.Second

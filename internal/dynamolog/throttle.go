@@ -15,12 +15,13 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// The SDK tries a throttled request again, some seconds long, as long as its client's quota for that lasts: a hundred
-// retries at once, and then one for five requests that succeed. Here each kind of request has a quota of its own, so that
-// those whose tasks have not begun, and those that read, take none from those that running tasks write with.
+// The SDK tries a throttled request again, some seconds long, as long as its client's quota for
+// that lasts: a hundred retries at once, and then one for five requests that succeed. Here each
+// kind of request has a quota of its own, so that those whose tasks have not begun, and those that
+// read, take none from those that running tasks write with.
 
-// patient returns a client like c, whose errors are [tasklog.ErrThrottled] where they are, and whose kinds of requests
-// have a quota each.
+// patient returns a client like c, whose errors are [tasklog.ErrThrottled] where they are, and
+// whose kinds of requests have a quota each.
 func patient(c *dynamodb.Client) *dynamodb.Client {
 	o := c.Options()
 	if r, ok := o.Retryer.(aws.RetryerV2); ok {
@@ -38,8 +39,8 @@ type retryer struct {
 	soon, reading aws.RetryerV2 // have the quota of what gives up soon, and of all else that reads
 }
 
-// triesLeft is how often a throttled request may be tried again: in a context of [tasklog.GiveUpSoon], and in that of a
-// part, which whoever writes it tries again.
+// triesLeft is how often a throttled request may be tried again: in a context of
+// [tasklog.GiveUpSoon], and in that of a part, which whoever writes it tries again.
 const (
 	triesSoon = 1
 	triesPart = 0
@@ -64,7 +65,8 @@ func (r *retryer) GetAttemptToken(ctx context.Context) (func(error) error, error
 	return r.quota(q).GetAttemptToken(ctx)
 }
 
-// GetRetryToken implements [aws.Retryer]. It returns an error if there may be no other try after err.
+// GetRetryToken implements [aws.Retryer]. It returns an error if there may be no other try after
+// err.
 func (r *retryer) GetRetryToken(ctx context.Context, err error) (func(error) error, error) {
 	q, _ := ctx.Value(requestKey{}).(*tries)
 	if q != nil {
@@ -104,8 +106,8 @@ func throttled(err error) bool {
 	return errors.As(err, &response) && response.HTTPStatusCode() == http.StatusServiceUnavailable
 }
 
-// tellThrottled tells an operation's error that says that DynamoDB is throttled. Also one whose time was over between two
-// tries is.
+// tellThrottled tells an operation's error that says that DynamoDB is throttled. Also one whose
+// time was over between two tries is.
 func tellThrottled(
 	ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 ) (out middleware.InitializeOutput, md middleware.Metadata, err error) {

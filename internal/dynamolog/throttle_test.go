@@ -36,8 +36,8 @@ func (r request) sort() string {
 	return s
 }
 
-// answerer is an HTTP client that answers as an empty DynamoDB does, but where refuse, if it is not nil, returns a status and
-// the code of an error.
+// answerer is an HTTP client that answers as an empty DynamoDB does, but where refuse, if it is not
+// nil, returns a status and the code of an error.
 type answerer struct {
 	refuse func(request) (status int, code string)
 
@@ -152,8 +152,8 @@ func TestThrottledError(t *testing.T) {
 	}
 }
 
-// TestGivesUpSoon checks how often what is throttled is tried again, and for how long: what begins a task gives up after a
-// second, what a running task writes does not.
+// TestGivesUpSoon checks how often what is throttled is tried again, and for how long: what begins
+// a task gives up after a second, what a running task writes does not.
 func TestGivesUpSoon(t *testing.T) {
 	for _, test := range []struct {
 		ctx   func(context.Context) context.Context
@@ -184,8 +184,8 @@ func TestGivesUpSoon(t *testing.T) {
 	}
 }
 
-// TestQuotas has hundreds of tasks not begin, and as many reads fail. A running task's append is tried again nonetheless, as
-// often as ever, and what has no quota left is refused at once.
+// TestQuotas has hundreds of tasks not begin, and as many reads fail. A running task's append is
+// tried again nonetheless, as often as ever, and what has no quota left is refused at once.
 func TestQuotas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := new(answerer)
@@ -223,7 +223,8 @@ func TestQuotas(t *testing.T) {
 	})
 }
 
-// TestThrottledOutOfTime checks that a request whose time is over while it waits for its next try is throttled, too.
+// TestThrottledOutOfTime checks that a request whose time is over while it waits for its next try
+// is throttled, too.
 func TestThrottledOutOfTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &answerer{refuse: busy}

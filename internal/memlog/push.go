@@ -25,7 +25,8 @@ type delivery struct {
 	writer string    // the holder of the claim, if it is claimed
 	due    time.Time // when the claim ends, or delivery is to be tried again; zero if neither
 	again  bool      // the holder must look at the log again
-	// postponed is when the sweeper looks at it the next time, if it is due and was asked for; zero if not.
+	// postponed is when the sweeper looks at it the next time, if it is due and was asked for; zero
+	// if not.
 	postponed time.Time
 	givenUp   bool
 }

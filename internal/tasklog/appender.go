@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// burst is how many appends may follow each other at once before they are paced, by one each gap.
+	// burst is how many appends may follow each other at once before they are paced, by one each
+	// gap.
 	burst = 4
 
 	// maxBatchEvents and maxBatchBytes bound one append. A single event may be larger.
@@ -20,19 +21,22 @@ const (
 	// maxPendingBytes is how far an executor may be ahead of the store before it has to wait.
 	maxPendingBytes = 8 << 20
 
-	// appendWithin is how long one try of an append may take, and appendMB how much longer for each MB of it: three times
-	// what it takes at 1 MB a second, which is what one partition of DynamoDB takes.
+	// appendWithin is how long one try of an append may take, and appendMB how much longer for each
+	// MB of it: three times what it takes at 1 MB a second, which is what one partition of DynamoDB
+	// takes.
 	appendWithin = 6 * time.Second
 	appendMB     = 3 * time.Second
 
-	// A failed append is tried again for retryFor, and that much longer for each MB, less and less often.
+	// A failed append is tried again for retryFor, and that much longer for each MB, less and less
+	// often.
 	retryFor   = 20 * time.Second
 	retryFirst = 50 * time.Millisecond
 	retryMost  = 2 * time.Second
 
-	// A throttled append is tried again for longer, and more often: what is refused costs nothing, and those who begin tasks
-	// meanwhile, and give up soon, take what is left of the store in between. Where they want four times of what it has,
-	// every fourth try succeeds. Pauses differ, so that those who were refused together don't come again together.
+	// A throttled append is tried again for longer, and more often: what is refused costs nothing,
+	// and those who begin tasks meanwhile, and give up soon, take what is left of the store in
+	// between. Where they want four times of what it has, every fourth try succeeds. Pauses differ,
+	// so that those who were refused together don't come again together.
 	throttledFor  = time.Minute
 	throttledMost = time.Second
 )
@@ -50,19 +54,20 @@ var ErrClosed = errors.New("appender is closed")
 type AppenderConfig struct {
 	Lease Lease
 	Fold  *Fold // over the log as it is; the appender goes on with it
-	// Gap is the least time between two appends, but for a short burst and for a final event, which never wait. Events
-	// that come meanwhile gather. Zero means that nothing ever waits but for the append before it.
+	// Gap is the least time between two appends, but for a short burst and for a final event, which
+	// never wait. Events that come meanwhile gather. Zero means that nothing ever waits but for the
+	// append before it.
 	Gap time.Duration
 	// Appended, if set, is called with events once they are in the log.
 	Appended func([]Event)
-	// Check, if set, is called before each append; its error ends the appender. A holder that was frozen past the end of
-	// its lease notices so before anybody can say it.
+	// Check, if set, is called before each append; its error ends the appender. A holder that was
+	// frozen past the end of its lease notices so before anybody can say it.
 	Check func() error
 }
 
-// Appender writes the events of one turn of a task, in groups: while a write is under way, and for a gap after it, the
-// next events gather, and the next write takes them all. So neither the latency nor the price of the store depends on
-// how fast an agent talks.
+// Appender writes the events of one turn of a task, in groups: while a write is under way, and for
+// a gap after it, the next events gather, and the next write takes them all. So neither the latency
+// nor the price of the store depends on how fast an agent talks.
 type Appender struct {
 	cfg  AppenderConfig
 	ctx  context.Context
@@ -79,8 +84,8 @@ type Appender struct {
 	err     error
 }
 
-// NewAppender starts an appender. Its writes don't end with ctx, whose values they get: what has been added is written, or
-// given up after retries. The caller must call [Appender.Close].
+// NewAppender starts an appender. Its writes don't end with ctx, whose values they get: what has
+// been added is written, or given up after retries. The caller must call [Appender.Close].
 func NewAppender(ctx context.Context, cfg AppenderConfig) *Appender {
 	a := &Appender{cfg: cfg, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	a.ctx, a.stop = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -92,8 +97,8 @@ func NewAppender(ctx context.Context, cfg AppenderConfig) *Appender {
 // Failed returns a context that is done when an append has failed for good; its cause is the error.
 func (a *Appender) Failed() context.Context { return a.ctx }
 
-// Add takes the next event. It returns before the event is in the log. It waits only while too much is pending, and fails only if
-// an earlier append did.
+// Add takes the next event. It returns before the event is in the log. It waits only while too much
+// is pending, and fails only if an earlier append did.
 func (a *Appender) Add(e Entry) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -113,8 +118,8 @@ func (a *Appender) Add(e Entry) error {
 	return nil
 }
 
-// Close writes what is pending and waits until all of it is in the log, or given up. It returns the error that an append
-// failed with. After it, the fold holds every event written.
+// Close writes what is pending and waits until all of it is in the log, or given up. It returns the
+// error that an append failed with. After it, the fold holds every event written.
 func (a *Appender) Close() error {
 	a.mu.Lock()
 	a.closed = true
@@ -159,8 +164,8 @@ func (a *Appender) run() {
 	}
 }
 
-// await waits until there is something to write and the pace allows it. It reports false when all is written and the
-// appender is closed.
+// await waits until there is something to write and the pace allows it. It reports false when all
+// is written and the appender is closed.
 func (a *Appender) await(pace *pacer) bool {
 	for {
 		a.mu.Lock()
@@ -246,15 +251,17 @@ func (a *Appender) fail(err error) {
 	a.stop(err)
 }
 
-// pacer is a token bucket: burst tokens at most, a new one each gap. It is not [golang.org/x/time/rate]'s, because the
-// end of a turn takes a token whether there is one or not, and then owes none.
+// pacer is a token bucket: burst tokens at most, a new one each gap. It is not
+// [golang.org/x/time/rate]'s, because the end of a turn takes a token whether there is one or not,
+// and then owes none.
 type pacer struct {
 	gap    time.Duration
 	tokens int
 	last   time.Time // when tokens was right
 }
 
-// take returns 0 and takes a token if there is one or now is set; else it returns how long to wait for the next.
+// take returns 0 and takes a token if there is one or now is set; else it returns how long to wait
+// for the next.
 func (p *pacer) take(now bool) time.Duration {
 	if p.gap == 0 {
 		return 0

@@ -210,8 +210,8 @@ func TestAppenderGivesUp(t *testing.T) {
 	}
 }
 
-// TestAppenderThrottled has the store be busy: what a running task says is tried again for longer than what fails in another
-// way, at least once a second and a half.
+// TestAppenderThrottled has the store be busy: what a running task says is tried again for longer
+// than what fails in another way, at least once a second and a half.
 func TestAppenderThrottled(t *testing.T) {
 	for busy, want := range map[time.Duration]bool{50 * time.Second: true, 70 * time.Second: false} {
 		synctest.Test(t, func(t *testing.T) {

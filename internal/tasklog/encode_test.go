@@ -12,7 +12,8 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// TestEncodeParts checks that nothing is encoded that can't be decoded again, wherever in an event it is.
+// TestEncodeParts checks that nothing is encoded that can't be decoded again, wherever in an event
+// it is.
 func TestEncodeParts(t *testing.T) {
 	info := a2a.TaskInfo{TaskID: "t", ContextID: "c"}
 	for _, test := range []struct {

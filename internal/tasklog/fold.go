@@ -8,11 +8,13 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// maxFoldBytes is how much JSON a fold gathers before it decodes it: a long log is never in memory as JSON and decoded.
+// maxFoldBytes is how much JSON a fold gathers before it decodes it: a long log is never in memory
+// as JSON and decoded.
 const maxFoldBytes = 1 << 20
 
-// Fold computes a task from its events. Adding an event costs next to nothing: events are decoded when the task is asked
-// for, or when they are many, each of them once. A Fold is not safe for concurrent use.
+// Fold computes a task from its events. Adding an event costs next to nothing: events are decoded
+// when the task is asked for, or when they are many, each of them once. A Fold is not safe for
+// concurrent use.
 type Fold struct {
 	task      *a2a.Task              // nil before the first event
 	seq       int64                  // the last event in task or pending
@@ -24,7 +26,8 @@ type Fold struct {
 	size      Size                   // of the events in task, since the fold was made
 }
 
-// NewFold returns the fold over the events 1 … seq, whose result is task; with (nil, 0) that over no events.
+// NewFold returns the fold over the events 1 … seq, whose result is task; with (nil, 0) that over
+// no events.
 func NewFold(task *a2a.Task, seq int64) *Fold {
 	f := &Fold{seq: seq}
 	if task != nil {
@@ -41,7 +44,8 @@ func (f *Fold) reset(t *a2a.Task) {
 	}
 }
 
-// clone copies as much of t as later events change. Slices only grow at their end, so clipping them is enough.
+// clone copies as much of t as later events change. Slices only grow at their end, so clipping them
+// is enough.
 func clone(t *a2a.Task) *a2a.Task {
 	c := *t
 	c.History = slices.Clip(c.History)
@@ -70,8 +74,8 @@ func (f *Fold) Add(e Event) {
 // Seq returns the number of the last event added.
 func (f *Fold) Seq() int64 { return f.seq }
 
-// Size returns the size of the events that were added, which is that of the log if it was added from its beginning. Of those that are
-// not decoded yet it is estimated.
+// Size returns the size of the events that were added, which is that of the log if it was added
+// from its beginning. Of those that are not decoded yet it is estimated.
 func (f *Fold) Size() Size { return f.size.Plus(f.waiting) }
 
 // Task returns the task as of the last event added. Later events don't change it.
@@ -105,7 +109,8 @@ func (f *Fold) decode() {
 	f.pending, f.bytes, f.waiting = nil, 0, Size{}
 }
 
-// apply changes the task as the SDK's own server does, so that a client that folds the stream comes to the same in the end.
+// apply changes the task as the SDK's own server does, so that a client that folds the stream comes
+// to the same in the end.
 func (f *Fold) apply(event a2a.Event) error {
 	if t, ok := event.(*a2a.Task); ok {
 		f.reset(t)

@@ -12,10 +12,10 @@ import (
 // FollowConfig says what [Followers.Follow] follows, and how.
 type FollowConfig struct {
 	ID a2a.TaskID
-	// After is the number of the last event known, State the state that it left the task in, and Lease
-	// the lease as it was then. After is 0, or the last that a Load, a Poll, or a Read to the end has
-	// returned. If the lease had ended, the caller has seen to the task. A lease that is zero is not
-	// known: then the log is polled at once.
+	// After is the number of the last event known, State the state that it left the task in, and
+	// Lease the lease as it was then. After is 0, or the last that a Load, a Poll, or a Read to the
+	// end has returned. If the lease had ended, the caller has seen to the task. A lease that is
+	// zero is not known: then the log is polled at once.
 	After int64
 	State a2a.TaskState
 	Lease LeaseInfo
@@ -35,9 +35,9 @@ func (c *FollowConfig) waits() bool { return Final(c.State) && !c.Leaving }
 // ends reports whether the state ends following.
 func (c *FollowConfig) ends() bool { return c.waits() && (c.State.Terminal() || c.UntilFinal) }
 
-// Followers lets many follow tasks. Those who follow the same task share what is read of its log: it
-// is read for them once. Those who follow a task that is run in the same process get its events from
-// there.
+// Followers lets many follow tasks. Those who follow the same task share what is read of its log:
+// it is read for them once. Those who follow a task that is run in the same process get its events
+// from there.
 type Followers struct {
 	log      Poller
 	orphaned func(context.Context, a2a.TaskID)
@@ -55,10 +55,10 @@ func NewFollowers(log Poller, orphaned func(context.Context, a2a.TaskID)) *Follo
 	}
 }
 
-// Follow shows a tap the events of a log as they come, whoever appends them, until the task has ended,
-// or has waited for the client for a minute, or ctx is done. It returns the state that the last event
-// left the task in, and the error that the log could not be read with, for as long as an append is
-// retried; not that of ctx. Nothing of it is left when it returns.
+// Follow shows a tap the events of a log as they come, whoever appends them, until the task has
+// ended, or has waited for the client for a minute, or ctx is done. It returns the state that the
+// last event left the task in, and the error that the log could not be read with, for as long as an
+// append is retried; not that of ctx. Nothing of it is left when it returns.
 func (f *Followers) Follow(ctx context.Context, c FollowConfig) (a2a.TaskState, error) {
 	if c.ends() {
 		return c.State, nil
@@ -104,8 +104,8 @@ func (f *Followers) leave(w *walk, m *member) {
 	}
 }
 
-// Running says that a run of the task, in this process, is going to tell what it appends, until done is
-// called: those who follow the task read its log less often.
+// Running says that a run of the task, in this process, is going to tell what it appends, until
+// done is called: those who follow the task read its log less often.
 func (f *Followers) Running(id a2a.TaskID) (done func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -17,7 +17,8 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// polls is a log that counts how it is polled, and can show an older state of itself to stale polls.
+// polls is a log that counts how it is polled, and can show an older state of itself to stale
+// polls.
 type polls struct {
 	*memlog.Log
 	mu           sync.Mutex
@@ -153,8 +154,8 @@ func follows(t *testing.T, test func(*testing.T, *following)) {
 	synctest.Test(t, func(t *testing.T) { test(t, newFollowing(t)) })
 }
 
-// TestFollowTogether has many follow a task at once: each is shown what comes after the place where it began, and the log is
-// read as often as for one.
+// TestFollowTogether has many follow a task at once: each is shown what comes after the place where
+// it began, and the log is read as often as for one.
 func TestFollowTogether(t *testing.T) {
 	follows(t, func(t *testing.T, f *following) {
 		f.append(working)
@@ -197,7 +198,8 @@ func TestFollowTogether(t *testing.T) {
 	})
 }
 
-// TestFollowTalk follows a task that talks: after events the log is not read again at once, and mostly for half the price.
+// TestFollowTalk follows a task that talks: after events the log is not read again at once, and
+// mostly for half the price.
 func TestFollowTalk(t *testing.T) {
 	follows(t, func(t *testing.T, f *following) {
 		w := f.follow(nil)
@@ -228,8 +230,8 @@ func TestFollowTalk(t *testing.T) {
 	})
 }
 
-// TestFollowRun follows a task that is run in the same process: its events are shown as they are appended, and the log is read
-// once a second. What somebody else has appended before them is read.
+// TestFollowRun follows a task that is run in the same process: its events are shown as they are
+// appended, and the log is read once a second. What somebody else has appended before them is read.
 func TestFollowRun(t *testing.T) {
 	follows(t, func(t *testing.T, f *following) {
 		done := f.followers.Running(f.head.ID)
@@ -289,7 +291,8 @@ func TestFollowStale(t *testing.T) {
 	}
 }
 
-// TestFollowOrphan follows a task whose lease ends: that is told at once, and then less and less often, once for all.
+// TestFollowOrphan follows a task whose lease ends: that is told at once, and then less and less
+// often, once for all.
 func TestFollowOrphan(t *testing.T) {
 	follows(t, func(t *testing.T, f *following) {
 		if _, err := f.lease.Renew(t.Context(), time.Now().Add(10*time.Second)); err != nil {
@@ -326,7 +329,8 @@ func TestFollowOrphan(t *testing.T) {
 	})
 }
 
-// TestFollowWaits follows a task that waits for its client: for a minute, or not at all, or until it goes on.
+// TestFollowWaits follows a task that waits for its client: for a minute, or not at all, or until
+// it goes on.
 func TestFollowWaits(t *testing.T) {
 	follows(t, func(t *testing.T, f *following) {
 		f.append(a2a.TaskStateInputRequired)
@@ -395,7 +399,8 @@ func TestFollowTrouble(t *testing.T) {
 	})
 }
 
-// TestFollowRace has followers come and go while events are appended, here and elsewhere: each is shown all, once, in order.
+// TestFollowRace has followers come and go while events are appended, here and elsewhere: each is
+// shown all, once, in order.
 func TestFollowRace(t *testing.T) {
 	follows(t, func(t *testing.T, f *following) {
 		const n = 200
@@ -453,7 +458,8 @@ func TestFollowRace(t *testing.T) {
 	})
 }
 
-// TestTapReach has a tap be told of events that it was not shown: it shows what it has, and then reads the others.
+// TestTapReach has a tap be told of events that it was not shown: it shows what it has, and then
+// reads the others.
 func TestTapReach(t *testing.T) {
 	follows(t, func(t *testing.T, f *following) {
 		tap := tasklog.NewTap(t.Context(), f.log, f.head.ID, 1)

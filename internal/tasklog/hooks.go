@@ -25,15 +25,16 @@ type Op struct {
 
 // Hooks are called around the methods of a store. Either may be nil.
 type Hooks struct {
-	// Before is called first. If it returns an error, that is the result of the call, and nothing is done.
+	// Before is called first. If it returns an error, that is the result of the call, and nothing
+	// is done.
 	Before func(context.Context, Op) error
-	// After is called with the error of the call, which has been done, and returns what the caller gets instead: an
-	// acknowledgement is lost like that.
+	// After is called with the error of the call, which has been done, and returns what the caller
+	// gets instead: an acknowledgement is lost like that.
 	After func(context.Context, Op, error) error
 }
 
-// Hooked returns the store with hooks around its methods and those of its leases: to wake who waits for a change, to
-// count, and to do harm in tests.
+// Hooked returns the store with hooks around its methods and those of its leases: to wake who waits
+// for a change, to count, and to do harm in tests.
 func Hooked(s Store, h Hooks) Store { return hooked{HookedLooks(s, h, ""), s, h} }
 
 type hooked struct {

@@ -16,7 +16,8 @@ type Place string
 // Look is an appointment: when something is to be looked at.
 type Look struct {
 	ID a2a.TaskID
-	// Config is the ID of a push notification configuration of the task. It is "" for the task itself.
+	// Config is the ID of a push notification configuration of the task. It is "" for the task
+	// itself.
 	Config string
 	// Due is when it is to be looked at, to the second.
 	Due time.Time
@@ -28,20 +29,21 @@ type Look struct {
 
 // Looks is what a sweep goes through. What is not yet due costs nothing, however much it is.
 type Looks interface {
-	// Due returns what is to be looked at by then, in the order of time: at most limit looks of a shard, from the place
-	// after a place on. More says whether there may be others after them. It may lag by some seconds.
+	// Due returns what is to be looked at by then, in the order of time: at most limit looks of a
+	// shard, from the place after a place on. More says whether there may be others after them. It
+	// may lag by some seconds.
 	Due(ctx context.Context, shard int, by time.Time, after Place, limit int) (looks []Look, more bool, err error)
 
-	// Postpone moves a look to a later time, to the second, and counts that in [LeaseInfo.Asked]. It reports false, and
-	// does nothing, if the look is not as it was read any more: so of two sweeps one gets true. If its answer is lost, a
-	// repetition reports false.
+	// Postpone moves a look to a later time, to the second, and counts that in [LeaseInfo.Asked].
+	// It reports false, and does nothing, if the look is not as it was read any more: so of two
+	// sweeps one gets true. If its answer is lost, a repetition reports false.
 	Postpone(ctx context.Context, l Look, next time.Time) (bool, error)
 
 	// Places returns where the last sweep of each shard has stopped. It may lag by some seconds.
 	Places(ctx context.Context) ([Shards]Place, error)
 
-	// SavePlace stores where a sweep of a shard has stopped that began at the place before. It does nothing if another
-	// sweep has stored another place since.
+	// SavePlace stores where a sweep of a shard has stopped that began at the place before. It does
+	// nothing if another sweep has stored another place since.
 	SavePlace(ctx context.Context, shard int, before, now Place) error
 }
 

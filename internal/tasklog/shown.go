@@ -8,10 +8,11 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// JoinTexts makes one part of neighbouring texts in each artifact of the task: t is about to be shown to a client. Clients set parts
-// apart, by blanks or lines, and the parts of an answer that came in chunks are pieces of words. Parts that have metadata, a media
-// type or a file name stay as they are, and messages, whose parts are their sender's choice. What t points to may be shared, and is
-// not changed; t is.
+// JoinTexts makes one part of neighbouring texts in each artifact of the task: t is about to be
+// shown to a client. Clients set parts apart, by blanks or lines, and the parts of an answer that
+// came in chunks are pieces of words. Parts that have metadata, a media type or a file name stay as
+// they are, and messages, whose parts are their sender's choice. What t points to may be shared,
+// and is not changed; t is.
 func JoinTexts(t *a2a.Task) {
 	copied := false
 	for i, artifact := range t.Artifacts {
@@ -67,9 +68,11 @@ func isBareText(p *a2a.Part) bool {
 	return ok
 }
 
-// Shown returns the JSON of an event of the log as clients of 1.0 are shown it: a task with its texts joined, see [JoinTexts].
+// Shown returns the JSON of an event of the log as clients of 1.0 are shown it: a task with its
+// texts joined, see [JoinTexts].
 func Shown(stored []byte) ([]byte, error) {
-	// Tasks are rare among the events, and those whose artifacts have two parts in a row that begin with a text rarer.
+	// Tasks are rare among the events, and those whose artifacts have two parts in a row that begin
+	// with a text rarer.
 	if !bytes.HasPrefix(stored, []byte(`{"task":`)) || !bytes.Contains(stored, []byte(`},{"text":`)) {
 		return stored, nil
 	}

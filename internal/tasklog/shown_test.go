@@ -64,7 +64,8 @@ func texts(parts a2a.ContentParts) (texts []string) {
 	return texts
 }
 
-// TestShown checks that of the events only tasks are changed, and those only where there is something to join.
+// TestShown checks that of the events only tasks are changed, and those only where there is
+// something to join.
 func TestShown(t *testing.T) {
 	for name, test := range map[string]struct{ stored, want string }{
 		"task": {

@@ -7,8 +7,9 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// What the log of a task may hold. Whoever works with a task has it in memory, with its executor, several times over at moments: these
-// are what the functions of template.yaml have room for, twice.
+// What the log of a task may hold. Whoever works with a task has it in memory, with its executor,
+// several times over at moments: these are what the functions of template.yaml have room for,
+// twice.
 const (
 	// MaxBytes is the most bytes of events, as JSON.
 	MaxBytes = 64 << 20
@@ -27,19 +28,22 @@ const (
 type Size struct {
 	// Bytes are those of its JSON.
 	Bytes int64
-	// Values are what takes far more bytes in memory than as JSON, some 350 each at most: the values in metadata and data, extensions,
-	// references, and the parts, messages and artifacts beyond the one that each event has.
+	// Values are what takes far more bytes in memory than as JSON, some 350 each at most: the
+	// values in metadata and data, extensions, references, and the parts, messages and artifacts
+	// beyond the one that each event has.
 	Values int64
 }
 
 // Plus returns the sum.
 func (s Size) Plus(other Size) Size { return Size{s.Bytes + other.Bytes, s.Values + other.Values} }
 
-// Memory returns how many bytes somebody takes who has the task of such a log in memory, and does something with it: the JSON in
-// pieces, the values, and what garbage there is. It is what was measured, and a little more.
+// Memory returns how many bytes somebody takes who has the task of such a log in memory, and does
+// something with it: the JSON in pieces, the values, and what garbage there is. It is what was
+// measured, and a little more.
 func (s Size) Memory() int64 { return 3*s.Bytes + 400*s.Values }
 
-// EstimateSize returns the size of an event that is not decoded yet: its values are as many or fewer.
+// EstimateSize returns the size of an event that is not decoded yet: its values are as many or
+// fewer.
 func EstimateSize(data []byte) Size { return Size{int64(len(data)), valuesIn(data)} }
 
 // SizeOf returns the size of an event: what [Encode] makes of it, to some bytes.
@@ -203,7 +207,8 @@ func valuesIn(data []byte) (n int64) {
 	return n
 }
 
-// stringBytes returns how long a string is in JSON, without its quotes, where what has to be is escaped.
+// stringBytes returns how long a string is in JSON, without its quotes, where what has to be is
+// escaped.
 func stringBytes(s string) (n int64) {
 	n = int64(len(s))
 	for i := 0; i < len(s); i++ {

@@ -7,15 +7,16 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// minSnapshotBytes is the least length of log between two snapshots. From there on the distance is the size of the last
-// snapshot: then a log costs at most twice its own bytes in snapshots, however long it gets, and loading reads at most
-// twice the bytes of the task.
+// minSnapshotBytes is the least length of log between two snapshots. From there on the distance is
+// the size of the last snapshot: then a log costs at most twice its own bytes in snapshots, however
+// long it gets, and loading reads at most twice the bytes of the task.
 const minSnapshotBytes = 256 << 10
 
 // keeper keeps the fold of an appender, and has snapshots of it saved while appends go on.
 type keeper struct {
 	fold *Fold // it is the snapshot's while one is being saved
-	// saved gets the size of the snapshot that is being saved, or 0 if it was not. It is nil when none is.
+	// saved gets the size of the snapshot that is being saved, or 0 if it was not. It is nil when
+	// none is.
 	saved chan int
 	later []Event // what came meanwhile, and is not in fold
 
@@ -101,9 +102,10 @@ func Bare(t *a2a.Task) *a2a.Task {
 // maxLineParts is how many parts of an artifact are in one line of a snapshot.
 const maxLineParts = 1000
 
-// SnapshotLines returns the task in lines of JSON, none of which is much longer than an event: first the task without history and
-// artifacts, then each message, then the artifacts, in pieces where they are long. Each is a StreamResponse object. A [TaskReader] makes
-// the task of them again.
+// SnapshotLines returns the task in lines of JSON, none of which is much longer than an event:
+// first the task without history and artifacts, then each message, then the artifacts, in pieces
+// where they are long. Each is a StreamResponse object. A [TaskReader] makes the task of them
+// again.
 func SnapshotLines(t *a2a.Task) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		bare := *t

@@ -11,13 +11,15 @@ import (
 )
 
 const (
-	// A log is polled pollFirst after an event, and then less and less often: pollMost while the task is running, pollIdle
-	// while it waits for the client, or is run in this process, which tells its followers.
+	// A log is polled pollFirst after an event, and then less and less often: pollMost while the
+	// task is running, pollIdle while it waits for the client, or is run in this process, which
+	// tells its followers.
 	pollFirst = 80 * time.Millisecond
 	pollMost  = 200 * time.Millisecond
 	pollIdle  = time.Second
 
-	// pollFresh is the most time between two polls that are strongly consistent. Those between them cost half.
+	// pollFresh is the most time between two polls that are strongly consistent. Those between them
+	// cost half.
 	pollFresh = time.Second
 
 	// pollFailed is how seldom a log is polled that can't be read.
@@ -26,8 +28,8 @@ const (
 	// idleFor is how long a follower stays with a task that waits for the client.
 	idleFor = time.Minute
 
-	// A task is told to be orphaned at once, again orphanedFirst later, and then less and less often, so that those who wait
-	// for a busy system don't make it busier.
+	// A task is told to be orphaned at once, again orphanedFirst later, and then less and less
+	// often, so that those who wait for a busy system don't make it busier.
 	orphanedFirst = 5 * time.Second
 	orphanedMost  = time.Minute
 )
@@ -54,8 +56,8 @@ type walk struct {
 	state   a2a.TaskState // that it left the task in
 }
 
-// member is one who follows. After and State are as of the last event that it was shown; they, and what follows, are guarded
-// by walk.mu until done is closed.
+// member is one who follows. After and State are as of the last event that it was shown; they, and
+// what follows, are guarded by walk.mu until done is closed.
 type member struct {
 	FollowConfig
 	done    chan struct{}
@@ -207,8 +209,8 @@ func (w *walk) most(err error) time.Duration {
 	return pollIdle
 }
 
-// show shows events to the members, but those that they have seen. It reports false if there are events before them that they
-// have not seen; then it shows none.
+// show shows events to the members, but those that they have seen. It reports false if there are
+// events before them that they have not seen; then it shows none.
 func (w *walk) show(events []Event) bool {
 	state := lastState(events) // before the lock, since it takes time
 	w.mu.Lock()
@@ -252,8 +254,9 @@ func eventsAfter(events []Event, seq int64) []Event {
 	return events[min(max(0, seq-events[0].Seq+1), int64(len(events))):]
 }
 
-// look ends following for those who have waited long enough, after a poll with an error, or one that decides that, and says
-// whether the lease has ended. It reports whether the task is orphaned, for others than those who stop then.
+// look ends following for those who have waited long enough, after a poll with an error, or one
+// that decides that, and says whether the lease has ended. It reports whether the task is orphaned,
+// for others than those who stop then.
 func (w *walk) look(err error, decides, expired bool) (orphaned bool) {
 	now := time.Now()
 	w.mu.Lock()

@@ -122,7 +122,8 @@ func testSnapshot(t *testing.T, s tasklog.Store) {
 	checkLoadAt(t, s, h, all)
 }
 
-// checkLoadAt fails the test unless LoadAt returns the task as it was after each of the events, and what Load returns.
+// checkLoadAt fails the test unless LoadAt returns the task as it was after each of the events, and
+// what Load returns.
 func checkLoadAt(t *testing.T, s tasklog.Store, h tasklog.Head, events []tasklog.Entry) {
 	t.Helper()
 	end := mustLoad(t, s, h.ID)

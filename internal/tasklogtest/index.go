@@ -193,7 +193,8 @@ func testUnfinishedOrder(t *testing.T, s tasklog.Store) {
 	}
 }
 
-// testPostponed checks that of those who saw a look one moves it, and that it begins anew with the next lease.
+// testPostponed checks that of those who saw a look one moves it, and that it begins anew with the
+// next lease.
 func testPostponed(t *testing.T, s tasklog.Store) {
 	h, first := NewTask()
 	_, err := s.Create(t.Context(), h, first, tasklog.Claim{Writer: "w"}) // left to a worker
