@@ -176,7 +176,7 @@ func (l *Log) snapshot(ctx context.Context, id a2a.TaskID, ref string) (*a2a.Tas
 	var task tasklog.TaskReader
 	for {
 		line, err := lines.ReadBytes('\n')
-		if err == io.EOF && len(line) == 0 && task.Task != nil {
+		if errors.Is(err, io.EOF) && len(line) == 0 && task.Task != nil {
 			return task.Task, nil
 		}
 		if err == nil {
