@@ -117,7 +117,7 @@ type Entry struct {
 	// that state.
 	State a2a.TaskState
 	Time  time.Time
-	// Values is that of the event's [Size].
+	// Values counts as in [Size].
 	Values int64
 }
 
@@ -370,9 +370,9 @@ type Lease interface {
 	// is no error. After it, Append and Renew return ErrConflict.
 	Release(ctx context.Context) error
 
-	// Close waits until the index knows the states that were appended. If the index can't be
-	// written, Close retries for 20 s at most, or until ctx is done. After it, no method may be
-	// called. A lease that was not released, and whose turn goes on, ends by itself.
+	// Close writes the states that the index does not have yet, and waits until it has them. It
+	// retries for 20 s at most, or until ctx is done. After it, no method may be called. A lease
+	// that was not released, and whose turn goes on, ends by itself.
 	Close(ctx context.Context)
 }
 
