@@ -11,8 +11,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// look returns when a task is to be looked at whose lease is given to the claim, in seconds since
-// 1970.
+// look returns the time of the look at a task whose lease the claim gets, in seconds since 1970.
 func look(c tasklog.Claim) int64 {
 	if c.Until.IsZero() {
 		return time.Now().Unix()
@@ -31,24 +30,24 @@ func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, c tasklog.Claim)
 }
 
 func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim) error {
-	// Of a lease that has not ended, the place in the log comes first: a holder that has filled it
-	// meanwhile keeps its lease.
+	// If the lease has not ended, the fence comes first: a holder that has appended meanwhile keeps
+	// its lease.
 	doubted := s.Busy() && s.Lease.Holder != c.Writer
 	if doubted {
 		if err := l.fence(ctx, s, c.Writer, next.Epoch); err != nil {
 			return err
 		}
 	}
-	// The head before the lease: if this fails halfway, the task is looked at in vain, and not
-	// overlooked.
+	// The head comes before the lease: if this fails halfway, the sweeper looks at the task in
+	// vain, but does not miss it.
 	e := write().
 		set(attrRunning, str(shard(s.Head.ID))).set(attrLook, num(look(c))).
 		set(attrSeq, num(s.Seq)).set(attrEpoch, num(next.Epoch)).remove(attrAsked).
 		when("attribute_exists(?) AND ? <= ? AND (attribute_not_exists(?) OR ? <= ?)",
 			attrPK, attrSeq, num(s.Seq), attrEpoch, attrEpoch, num(next.Epoch))
 	if t := s.Task.Status; t.State != a2a.TaskStateSubmitted && t.Timestamp != nil && time.Since(*t.Timestamp) < longAgo {
-		// What a holder that crashed had not told yet. If it had, this changes nothing, and costs
-		// nothing.
+		// A holder that crashed may not have written this status to the head. If it had, this
+		// changes nothing, and costs nothing.
 		e.set(attrState, str(string(t.State))).set(attrPosition, str(position(tasklog.Position{Time: *t.Timestamp, ID: s.Head.ID})))
 	}
 	now, updated, err := l.update(ctx, s.Head.ID, skHead, e)
@@ -67,7 +66,8 @@ func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.Lea
 	case err != nil:
 		return err
 	case !given && doubted:
-		// The fence must not keep out whoever has the lease: only those before the one in s.
+		// The fence must not keep out the holder that has the lease now, only those before the
+		// lease in s.
 		_, _, err = l.update(ctx, s.Head.ID, skBatch(s.Seq+1), write().set(attrEpoch, num(s.Lease.Epoch-1)).
 			when("? = ? AND ? = ?", attrWriter, str(c.Writer), attrCount, num(0)))
 		return errors.Join(tasklog.ErrConflict, err)
@@ -77,8 +77,9 @@ func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.Lea
 		return nil
 	}
 	if err = l.fence(ctx, s, c.Writer, next.Epoch); errors.Is(err, tasklog.ErrConflict) && !c.Until.IsZero() {
-		// The holder before had not crashed: it has appended since. Or somebody crashed who had
-		// doubted its lease. The lease is given back, to be taken with what is known now.
+		// The earlier holder had not crashed: it has appended since. Or somebody doubted its lease
+		// and crashed. The lease is given back, so that somebody can acquire it with what is known
+		// now.
 		back := num(time.Now().Add(-time.Millisecond).UnixMilli())
 		if s.Lease.Holder == "" {
 			back = num(0) // to a worker, who is to begin the turn: no holder has crashed
@@ -89,9 +90,9 @@ func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.Lea
 	return err
 }
 
-// fence reserves the place after the last event in s for the writer, as of an epoch: nobody of an
-// earlier epoch can append there. It returns ErrConflict if the place has events, or somebody else
-// has been there as of that epoch.
+// fence puts a fence after the last event in s, for the writer and its epoch: nobody with an
+// earlier epoch can append there. It returns ErrConflict if the place has events, or the fence of
+// another writer with that epoch or a later one.
 func (l *Log) fence(ctx context.Context, s *tasklog.Snapshot, writer string, epoch int64) error {
 	existing, err := l.put(ctx, item{
 		attrPK:     str(string(s.Head.ID)),
@@ -107,9 +108,9 @@ func (l *Log) fence(ctx context.Context, s *tasklog.Snapshot, writer string, epo
 	return err
 }
 
-// giveLease writes the lease that follows the one in s. It reports false if the lease is not the
-// one in s any more, unless the new one had been written before. The request is the attributes of
-// the claim's; nil leaves those of the lease.
+// giveLease writes the lease that follows the one in s. It reports false if the lease is no longer
+// the one in s, unless it had already written the new one. The request has the attributes of the
+// claim's request; nil keeps those of the lease.
 func (l *Log) giveLease(
 	ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim, request item,
 ) (bool, error) {
@@ -132,7 +133,7 @@ func (l *Log) giveLease(
 	return updated || err == nil && done, err
 }
 
-// untilMillis returns the end of a lease as it is stored, 0 for one that was left to a worker.
+// untilMillis returns the end of a lease as it is stored: 0 if the lease was left to a worker.
 func untilMillis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -160,8 +161,8 @@ func (l *Log) settle(ctx context.Context, s *tasklog.Snapshot) error {
 		if err != nil || settled || now.num(attrSeq) > s.Seq || now.num(attrEpoch) <= epoch {
 			return err // nil if there is a later turn, or no task any more
 		}
-		// Somebody has come halfway to the lease. It is given to nobody, so that it can't be taken
-		// any more as they know it.
+		// Somebody has begun to acquire the lease, and not ended. The lease that they know is
+		// replaced by one that nobody has, so that they can't acquire it any more.
 		next := s.Next(tasklog.Claim{})
 		next.Epoch = now.num(attrEpoch)
 		var request item

@@ -9,7 +9,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Attribute names are short: they are paid for with every item.
+// Attribute names are short: each item pays for them.
 const (
 	attrPK  = "pk"  // S: task id
 	attrSK  = "sk"  // S: see the package's documentation
@@ -31,8 +31,7 @@ const (
 	attrTell    = "tp"  // N: there if the holder does not know yet that the task has push notifications; on leases
 	attrPush    = "p"   // N: 1 if the change of this item wakes the push function; see push.go
 
-	// Of the request that began the turn: on heads that of the first holder, on leases that of
-	// later ones.
+	// The request that began the turn: of the first holder on heads, of later ones on leases.
 	attrTrace      = "tr" // S: trace; also on configurations
 	attrRequest    = "rq" // B: what else is kept, deflated, see requestBody
 	attrRequestRef = "rr" // S: instead of rq: the ref of the parts
@@ -58,13 +57,13 @@ const (
 	skBatchEnd = "E$" // after every batch
 )
 
-// skSnapshot returns the sort key of what names the snapshot as of event seq.
+// skSnapshot returns the sort key of the item that names the snapshot as of event seq.
 func skSnapshot(seq int64) string { return fmt.Sprintf("S#%012d", seq) }
 
 // skBatch returns the sort key of the batch that begins with event seq.
 func skBatch(seq int64) string { return fmt.Sprintf("E#%012d", seq) }
 
-// ref returns the name of what a writer writes at seq, unique within the task.
+// ref returns the name of what a writer writes at event seq. It is unique within the task.
 func ref(seq int64, writer string) string { return strconv.FormatInt(seq, 10) + "." + writer }
 
 type item map[string]types.AttributeValue
@@ -120,7 +119,7 @@ func last(it item) int64 {
 	return first(it) + it.num(attrCount) - 1
 }
 
-// putSize says of a batch or head how large the log is with it.
+// putSize sets the size of the log up to the batch or head.
 func putSize(it item, s tasklog.Size) {
 	it[attrBytes] = num(s.Bytes)
 	if s.Values > 0 {
@@ -132,5 +131,5 @@ func sizeOf(it item) tasklog.Size {
 	return tasklog.Size{Bytes: it.num(attrBytes), Values: it.num(attrValues)}
 }
 
-// ends reports whether the batch is the last of its task: nothing after it counts.
+// ends reports whether the batch ends its task: then nothing after it counts.
 func ends(it item) bool { return it.str(attrSK) != skHead && it.str(attrState) != "" }

@@ -14,12 +14,12 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// released is the end of a lease that its holder gave up: long ago, which tells it from one whose
-// holder crashed.
+// released is the end of a lease that its holder released. It is long ago, so that the holder does
+// not seem to have crashed.
 var released = time.UnixMilli(1)
 
-// shard returns the key of the task in the index of unfinished tasks. There are several, since
-// DynamoDB writes 1,000 units a second to one.
+// shard returns the key of the task in the index of unfinished tasks. There are several keys, since
+// DynamoDB writes 1,000 units a second to each.
 func shard(id a2a.TaskID) string { return strconv.Itoa(spread(id, tasklog.Shards)) }
 
 // spread returns a number less than n that follows from the id.
@@ -29,8 +29,8 @@ func spread(id a2a.TaskID, n uint32) int {
 	return int(h.Sum32() % n)
 }
 
-// leaseOf returns the lease of the task with that head, from its lease item, which may be nil: the
-// first lease is in the head until it is renewed.
+// leaseOf returns the lease of the task, from its head and its lease item, which may be nil: until
+// its first renewal, the first lease is in the head.
 func leaseOf(head, lease item) tasklog.LeaseInfo {
 	l := tasklog.LeaseInfo{Epoch: 1, Seq: 1}
 	from := head
@@ -77,8 +77,8 @@ func (l *Log) newLease(s *tasklog.Snapshot, c tasklog.Claim, epoch int64) *lease
 	return h
 }
 
-// Append implements [tasklog.Lease]. It costs one write unit per KB of deflated events. The head is
-// told of a state, for one more and those of the index, as a [teller] does.
+// Append implements [tasklog.Lease]. It costs one write unit per KB of deflated events. A [teller]
+// writes a new state to the head, for one more unit and those of the index.
 func (h *lease) Append(ctx context.Context, first int64, entries []tasklog.Entry) error {
 	base := h.last
 	if first <= base.seq {
@@ -99,7 +99,7 @@ func (h *lease) Append(ctx context.Context, first int64, entries []tasklog.Entry
 		return err
 	}
 	h.before, h.last = base, now
-	// What begins a turn is no news: a client that waits for its end is about to be told more.
+	// The beginning of a turn is not written: whoever waits for its end soon gets another state.
 	if state != "" && state != a2a.TaskStateSubmitted {
 		h.teller.add(ctx, status{state, at, now.seq})
 	}
@@ -127,7 +127,7 @@ func (h *lease) append(
 	if err != nil {
 		return fmt.Errorf("dynamolog: appending: %w", err)
 	}
-	// A fence keeps out who held the lease before it was put.
+	// A fence keeps out earlier holders.
 	existing, err := h.log.put(ctx, item, write().when("attribute_not_exists(?) OR ? = ? AND (? = ? OR ? < ?)",
 		attrPK, attrCount, num(0), attrWriter, str(h.writer), attrEpoch, num(h.epoch)))
 	if err != nil {
@@ -154,7 +154,7 @@ func (h *lease) renew(ctx context.Context, until time.Time) (tasklog.Asked, erro
 		when("attribute_not_exists(?) OR ? = ?", attrWriter, attrWriter, str(h.writer))
 	if h.push.Load() {
 		// The first renewal by a holder that has learned of it wakes the push function, for what
-		// was appended before.
+		// the holder appended before.
 		e.setTo(attrPush, "if_not_exists(?, ?)", attrTell, num(0)).remove(attrTell)
 	}
 	now, renewed, err := h.log.update(ctx, h.head.ID, skLease, e)
@@ -167,7 +167,7 @@ func (h *lease) renew(ctx context.Context, until time.Time) (tasklog.Asked, erro
 	return h.asked(now)
 }
 
-// Asked implements [tasklog.Lease]. It costs half a read unit. Those who ask within some
+// Asked implements [tasklog.Lease]. It costs half a read unit. Holders that ask within some
 // milliseconds share one request.
 func (h *lease) Asked(ctx context.Context) (tasklog.Asked, error) {
 	it, err := h.log.ask(ctx, h.head.ID)
@@ -195,9 +195,8 @@ func (h *lease) asked(it item) (tasklog.Asked, error) {
 	return tasklog.Asked{Cancel: cancel}, nil
 }
 
-// SaveSnapshot implements [tasklog.Lease]. The snapshots before stay until they expire, so that
-// nobody loses what they are reading, and for LoadAt. It costs two write units more than the
-// snapshot's bytes.
+// SaveSnapshot implements [tasklog.Lease]. It costs two write units more than the bytes of the
+// snapshot. Earlier snapshots stay until they expire: for readers that have begun, and for LoadAt.
 func (h *lease) SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]byte, error]) error {
 	r := "snapshot." + ref(seq, h.writer)
 	if err := h.log.putLines(ctx, h.head.ID, h.head.Expires, r, lines); err != nil {

@@ -16,8 +16,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// firstPage is how many items the first request of a Load asks for: enough for most tasks, and
-// little beside the tail of a long task that has a snapshot.
+// firstPage is how many items the first request of a Load asks for. It is enough for most tasks,
+// and little beside the tail of a long task with a snapshot.
 const firstPage = 64
 
 // Load implements [tasklog.Log]. It reads backwards from the end to the last snapshot.
@@ -29,8 +29,8 @@ func (l *Log) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 	return past.Now, nil
 }
 
-// load returns the task as of event number at, if the newest snapshot is not of a later one; else
-// Past.Task is nil, and the one of now is whole.
+// load returns the task as of event number at, unless the newest snapshot is of a later event. Then
+// Past.Task is nil, and Past.Now has the whole task.
 func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past, error) {
 	var head, lease item
 	var batches []item // newest first
@@ -61,7 +61,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 		if from = page.LastEvaluatedKey; from == nil {
 			done = true
 			if limit == 0 && snapshot > 0 && !begins(batches, items, snapshot+1) {
-				// The snapshot is of the middle of an append, or the log has not grown since.
+				// The snapshot ends in the middle of an append, or the log has not grown since.
 				page, err := l.query(ctx, id, skBatch(0), skBatch(snapshot), nil, false, 1)
 				if err != nil {
 					return nil, err
@@ -163,7 +163,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 }
 
 // LoadAt implements [tasklog.Log]. If the newest snapshot is of a later event, it loads the task as
-// it is now, and then the former one from an older snapshot.
+// it is now, and then the earlier one from an older snapshot.
 func (l *Log) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*tasklog.Past, error) {
 	past, err := l.load(ctx, id, seq)
 	if err == nil {
@@ -178,11 +178,11 @@ func (l *Log) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*tasklog.Pa
 	return past, nil
 }
 
-// readAtOnce is how many events are read at once to load a task as it was.
+// readAtOnce is how many events loadBefore reads at once.
 const readAtOnce = 5000
 
-// loadBefore returns the task as of an event, before which there may be a snapshot that is not the
-// newest.
+// loadBefore returns the task as of event number seq. It starts from the last snapshot up to there,
+// if there is one.
 func (l *Log) loadBefore(ctx context.Context, id a2a.TaskID, seq int64) (*a2a.Task, error) {
 	fold := tasklog.NewFold(nil, 0)
 	page, err := l.query(ctx, id, skSnapshot(0), skSnapshot(seq), nil, false, 1)
@@ -222,8 +222,8 @@ func begins(batches, more []item, seq int64) bool {
 	return len(all) > 0 && first(all[len(all)-1]) == seq && last(all[len(all)-1]) >= seq
 }
 
-// charge charges what the task is going to take, by the last of its batches, or by its head, to the
-// account of the request.
+// charge charges the memory that the task needs, by its last batch or its head, to the account of
+// the request.
 func charge(ctx context.Context, batches []item, head item) error {
 	last := head
 	for _, it := range batches {

@@ -16,18 +16,18 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// skPlaces begins the sort keys of the items with the places of the sweeps, beside the secret: one
-// for the tasks, one for the configurations. Their attributes are placeAttr's.
+// skPlaces ends the sort keys of the items with the places of the sweeps: one for tasks, one for
+// configurations. They share the partition key of the secret. placeAttr names their attributes.
 const skPlaces = "places"
 
-// looks is a [tasklog.Looks], by the index of unfinished tasks.
+// looks is a [tasklog.Looks] in the index of unfinished tasks.
 type looks struct {
 	log    *Log
 	prefix string // of its keys in the index
 }
 
-// Due implements [tasklog.Looks]. It costs half a read unit for each 4 KB of the index, some 40
-// looks, and another half for each task. What is not due is not read.
+// Due implements [tasklog.Looks]. It costs half a read unit for each 4 KB of the index (some 40
+// looks), and another half for each task. It does not read what is not due.
 func (x looks) Due(
 	ctx context.Context, shard int, by time.Time, after tasklog.Place, limit int,
 ) ([]tasklog.Look, bool, error) {
@@ -69,14 +69,14 @@ func (x looks) due(
 	return found, page.LastEvaluatedKey != nil, nil
 }
 
-// placeOf returns the place of an entry of the index: its time, task and sort key. None but the
-// last has a space in it.
+// placeOf returns the place of an entry of the index: its time, task and sort key. Only the last
+// may have spaces.
 func placeOf(it item) tasklog.Place {
 	return tasklog.Place(fmt.Sprintf("%d %s %s", it.num(attrLook), it.str(attrPK), it.str(attrSK)))
 }
 
-// startAt returns where a query of the key goes on. It is nil for the beginning, and for a place
-// that makes no sense, or that lies after what is asked for: the clock was set back.
+// startAt returns where a query of the key goes on. It returns nil, the beginning, for a place that
+// is malformed, or later than by, as it is after a clock was set back.
 func startAt(key string, after tasklog.Place, by time.Time) item {
 	parts := strings.SplitN(string(after), " ", 3)
 	if len(parts) < 3 {
@@ -93,9 +93,9 @@ func startAt(key string, after tasklog.Place, by time.Time) item {
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 const maxBatchGet = 100
 
-// held finds out which of the tasks are held. It reads the leases' own items, eventually
-// consistent: the first lease, which is in the head until it is renewed, ended when the look was
-// due, and so did the one whose holder has not renewed it.
+// held sets Held of the looks. It reads the lease items, eventually consistent. A lease that was
+// never renewed ended when the look was due, so it is enough to read that item, which the first
+// lease does not have until then.
 func (l *Log) held(ctx context.Context, found []tasklog.Look) error {
 	for len(found) > 0 {
 		n := min(len(found), maxBatchGet)

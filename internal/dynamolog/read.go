@@ -12,7 +12,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// firstBatches is how many batches a Read from the beginning of a log asks for at first.
+// firstBatches is how many batches a Read from the beginning of a log asks for first.
 const firstBatches = 16
 
 // Read implements [tasklog.Log].
@@ -28,8 +28,8 @@ func (l *Log) Read(
 func (l *Log) read(
 	ctx context.Context, id a2a.TaskID, after int64, limit int,
 ) (events []tasklog.Event, more bool, err error) {
-	// Start from the append that holds event number after, which may be the one that ends the task:
-	// it is the last that begins there or before. Event 1 is in the head.
+	// Start from the append that holds event number after: the last that begins there or before. It
+	// may be the one that ends the task. Event 1 is in the head.
 	start := item{}
 	if after > 1 {
 		page, err := l.query(ctx, id, skBatch(0), skBatch(after), nil, false, 1)
@@ -81,9 +81,8 @@ func (l *Log) read(
 	var from item // where the next page starts; nil at first
 	batches := 1
 	for more && err == nil {
-		// As many batches as it takes if they are like those before, and no page of 1 MB for a few
-		// events. Of the first page nothing is known yet if it follows the head, whose one event
-		// says little.
+		// Ask for as many batches as it takes if they are like those before, since a page can be 1
+		// MB for a few events. After the head nothing is known yet: its one event says little.
 		most := (limit-len(events))*batches/int(max(1, next-first(start))) + 1
 		if size >= tasklog.ReadBytes {
 			most = 1 // is there another?
@@ -108,8 +107,8 @@ func (l *Log) read(
 	return events, beyond, nil
 }
 
-// Poll implements [tasklog.Log]. It costs one read unit while nothing is new, and half of one if it
-// is stale.
+// Poll implements [tasklog.Log]. While nothing is new, it costs one read unit, and half of one if
+// it is stale.
 func (l *Log) Poll(ctx context.Context, id a2a.TaskID, after int64, stale bool) (tasklog.Polled, error) {
 	polled, err := l.poll(ctx, id, after, stale)
 	if err != nil {
@@ -209,13 +208,13 @@ type queried struct {
 	LastEvaluatedKey item
 }
 
-// query reads a page of the items of a task whose sort keys lie between from and to, both included;
-// start is the LastEvaluatedKey of the page before, limit the most items, or 0.
+// query reads a page of the items of a task with sort keys between from and to, both included.
+// start is the LastEvaluatedKey of the page before. limit is the most items, or 0.
 func (l *Log) query(ctx context.Context, id a2a.TaskID, from, to string, start item, forward bool, limit int32) (*queried, error) {
 	return l.readPage(ctx, id, from, to, start, forward, limit, true)
 }
 
-// queryStale is query for half the price: what it reads may be of some time ago.
+// queryStale is query for half the price. What it reads may be old.
 func (l *Log) queryStale(ctx context.Context, id a2a.TaskID, from, to string, start item, forward bool, limit int32) (*queried, error) {
 	return l.readPage(ctx, id, from, to, start, forward, limit, false)
 }

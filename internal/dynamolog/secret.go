@@ -13,8 +13,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// The item of the secret, which is in its attribute b. No task has such an id. It has no ttl, and
-// goes with the table.
+// The item of the secret has it in the attribute b. No task has such an id. The item has no ttl: it
+// lives as long as the table.
 const (
 	pkSecret = "deployment"
 	skSecret = "secret"
@@ -52,7 +52,8 @@ func (l *Log) readSecret(ctx context.Context) ([]byte, error) {
 		made := make([]byte, tasklog.SecretBytes)
 		_, _ = rand.Read(made) // never fails
 		it := item{attrPK: key[attrPK], attrSK: key[attrSK], attrBody: bin(made)}
-		// Put if absent: of those who make one at the same time, one wins, and the others get its.
+		// If several processes make one at the same time, one of them wins, and the others get its
+		// secret.
 		existing, err := l.put(ctx, it, write().when("attribute_not_exists(?)", attrPK))
 		if err != nil {
 			return nil, err
