@@ -109,8 +109,8 @@ func (l *Log) fence(ctx context.Context, s *tasklog.Snapshot, writer string, epo
 }
 
 // giveLease writes the lease that follows the one in s. It reports false if the lease is no longer
-// the one in s, unless it had already written the new one. The request has the attributes of the
-// claim's request; nil keeps those of the lease.
+// the one in s, unless an earlier try has written the new one. The request has the attributes of
+// the claim's request; nil keeps those of the lease.
 func (l *Log) giveLease(
 	ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim, request item,
 ) (bool, error) {

@@ -25,7 +25,8 @@ const (
 	// long again.
 	partPause = 250 * time.Millisecond
 
-	// partSoon is how many tries the first part of a body has in a context that gives up soon.
+	// partSoon is how many tries each part has in a context that gives up soon, while no part of
+	// its body is there.
 	partSoon = 3
 )
 

@@ -46,8 +46,8 @@ func statusOf(id a2a.TaskID, s status) *expression {
 		set(attrPosition, str(position(tasklog.Position{Time: s.at, ID: id})))
 }
 
-// tell writes a status to the head. After a turn that waits for the client, it also removes a
-// request to cancel that the holder has seen. If it fails, the log is still right.
+// tell writes a status to the head. After an interrupted state, it also removes a request to cancel
+// that the holder has seen. If it fails, the log is still right.
 func (h *lease) tell(ctx context.Context, s status) error {
 	if now := time.Now(); now.Sub(s.at) > longAgo {
 		s.at = now

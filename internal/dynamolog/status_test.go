@@ -20,7 +20,7 @@ const (
 
 var errRefused = errors.New("refused")
 
-// told is what a head was told, and when.
+// told notes what is written to a head, and when.
 type told struct {
 	begin  time.Time
 	refuse int // how many tries
@@ -43,7 +43,7 @@ func (h *told) tell(ctx context.Context, s status) error {
 	return nil
 }
 
-// TestTold checks when a head is told of the states of a task.
+// TestTold checks when the states of a task are written to its head.
 func TestTold(t *testing.T) {
 	for name, test := range map[string]struct {
 		do     func(t *testing.T, h *teller)
@@ -131,8 +131,8 @@ func TestToldInTime(t *testing.T) {
 	})
 }
 
-// TestToldBehindHotKey has twice as many tasks end as a key of the list takes, for a while. None is
-// left unfinished.
+// TestToldBehindHotKey has twice as many tasks end as a key of the list takes, for a while. None
+// stays unfinished.
 func TestToldBehindHotKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const rate, load = 100, 5 * time.Second

@@ -156,8 +156,8 @@ func checkLoadAt(t *testing.T, s tasklog.Store, h tasklog.Head, events []tasklog
 	}
 }
 
-// testDigits stores numbers that a float64 would change, and others, and has the task with all of
-// their digits, out of its events and out of a snapshot.
+// testDigits stores numbers, some of which a float64 would change. The task has them with all
+// digits, from its events and from a snapshot.
 func testDigits(t *testing.T, s tasklog.Store) {
 	h, _, lease := mustCreate(t, s)
 	numbers := map[string]any{
@@ -180,8 +180,8 @@ func testDigits(t *testing.T, s tasklog.Store) {
 	check("out of a snapshot")
 }
 
-// testSize checks that a log knows how large it is, whatever was saved of it, and that a poll does
-// not return all of one that deflates to nearly nothing.
+// testSize checks that a log knows its size, whatever was saved of it. A poll does not return all
+// of a log that deflates to nearly nothing.
 func testSize(t *testing.T, s tasklog.Store) {
 	h, first := NewTask()
 	first.Values = 7
