@@ -82,7 +82,7 @@ func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.Lea
 		// now.
 		back := num(time.Now().Add(-time.Millisecond).UnixMilli())
 		if s.Lease.Holder == "" {
-			back = num(0) // to a worker, who is to begin the turn: no holder has crashed
+			back = num(0) // to the worker that is to begin the turn: no holder has crashed
 		}
 		_, _, _ = l.update(ctx, s.Head.ID, skLease, write().set(attrUntil, back).
 			when("? = ? AND ? = ?", attrWriter, str(c.Writer), attrEpoch, num(next.Epoch)))

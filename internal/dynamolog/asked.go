@@ -34,7 +34,7 @@ type asker struct {
 // asking is one request. The fields that no mutex guards are set before done is closed.
 type asking struct {
 	ids     map[a2a.TaskID]bool // guarded by asker.mu until full is closed
-	waiting int                 // who waits for it; guarded by asker.mu
+	waiting int                 // callers that wait for it; guarded by asker.mu
 	full    chan struct{}       // closed when it takes no more
 	cancel  context.CancelFunc
 

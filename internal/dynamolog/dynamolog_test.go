@@ -80,7 +80,7 @@ func TestLogFaults(t *testing.T) {
 			return out, md, &types.ProvisionedThroughputExceededException{Message: aws.String("slow down")}
 		case 1:
 			return out, md, serverError("try again")
-		case 2: // done, and nobody is told
+		case 2: // done, but the answer is lost
 			if _, _, err := next.HandleFinalize(ctx, in); err != nil {
 				return out, md, err
 			}

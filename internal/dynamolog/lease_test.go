@@ -55,7 +55,7 @@ func TestLeaseCost(t *testing.T) {
 		t.Helper()
 		s := load(t, l, h.ID)
 		cost.Reset()
-		end = end.Add(time.Second) // which moves the task in the index of unfinished ones, for two units
+		end = end.Add(time.Second) // moves it in the index, for two units
 		lease, err = l.Acquire(t.Context(), s, tasklog.Claim{Writer: what, Until: end})
 		check(what, write, 0, err)
 	}

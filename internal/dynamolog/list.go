@@ -231,7 +231,8 @@ func (l *Log) listQuery(f tasklog.Filter, shard int, after tasklog.Position) *dy
 	}
 	since := f.Since
 	if !since.IsZero() {
-		since = since.Add(-2 * statusLag) // a state may be told so late after the one before, which may have waited as long
+		// A state may wait that long after the one before, which may have waited as long.
+		since = since.Add(-2 * statusLag)
 	}
 	e := write()
 	key := e.text("? = ? AND ? BETWEEN ? AND ?",

@@ -53,7 +53,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 			}
 			head, items = items[0], items[1:]
 			snapshot = head.num(attrSnapshotSeq)
-			begin = skBatch(snapshot + 1) // of the next page, which has nothing that is in the snapshot
+			begin = skBatch(snapshot + 1) // of the next page: only what the snapshot lacks
 			if err := charge(ctx, items, head); err != nil {
 				return nil, err
 			}
@@ -155,7 +155,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 		return nil, err
 	}
 	s.Last = s.First
-	if lease.num(attrEpoch) > 1 { // else the first holder has renewed it, who began the task
+	if lease.num(attrEpoch) > 1 { // else it is of the first holder, which began the task
 		s.Last, err = l.request(ctx, id, lease)
 	}
 	past.Now = s

@@ -93,9 +93,9 @@ func startAt(key string, after tasklog.Place, by time.Time) item {
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 const maxBatchGet = 100
 
-// held sets Held of the looks. It reads only the lease items, eventually consistent. A lease that
-// was never renewed ended when the look was due. Such is also the first lease, which is in the head
-// until it is renewed.
+// held sets Held of the looks. It reads only the lease items, eventually consistent. That is
+// enough: the first lease has no such item until it is renewed, and a lease that was never renewed
+// ended when the look was due.
 func (l *Log) held(ctx context.Context, found []tasklog.Look) error {
 	for len(found) > 0 {
 		n := min(len(found), maxBatchGet)

@@ -21,8 +21,8 @@ import (
 // The table's stream wakes the push function for changes after which an item has p = 1:
 //
 //   - a head of a task with push notifications: its creation, each new status, a new holder;
-//   - an append by a holder who knows that the task has some;
-//   - the first renewal of its lease by a holder who learned of them in the middle of its run;
+//   - an append by a holder that knows that the task has some;
+//   - the first renewal of its lease by a holder that learned of them in the middle of its run;
 //   - a configuration that is put. A claim removes p: what a delivery writes wakes nobody.
 //
 // The last change of a turn is one of its head. So the end of a turn always wakes the function.
@@ -35,9 +35,9 @@ import (
 const (
 	attrFailures = "f"  // N: how often delivery was put off
 	attrSince    = "fs" // N: when that began, in seconds since 1970
-	attrAgain    = "ag" // N: there if the holder must read the log again before it releases the claim
+	attrAgain    = "ag" // N: there if the holder must read the log again before release
 	attrGivenUp  = "d"  // N: there if delivery was given up
-	attrLast     = "lw" // S: who released the claim last
+	attrLast     = "lw" // S: the writer that released the claim last
 )
 
 const (

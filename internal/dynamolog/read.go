@@ -145,7 +145,7 @@ func (l *Log) poll(ctx context.Context, id a2a.TaskID, after int64, stale bool) 
 	size := 0
 	for _, it := range items {
 		if first(it) != after+int64(len(p.Events))+1 {
-			break // a query may miss an item that is put while it runs, and see one that is put later
+			break // a query may miss an item put while it runs, and see a later one
 		}
 		if p.More = p.More || size >= tasklog.ReadBytes; size >= tasklog.ReadBytes {
 			break

@@ -65,5 +65,5 @@ func (l *Log) readSecret(ctx context.Context) ([]byte, error) {
 	if b := stored.bin(attrBody); len(b) == tasklog.SecretBytes {
 		return b, nil
 	}
-	return nil, errors.New("the item is not what it should be") // with any other, ids would be others
+	return nil, errors.New("the item is not what it should be") // another would change ids
 }

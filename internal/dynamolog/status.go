@@ -73,12 +73,12 @@ type teller struct {
 	lag  time.Duration
 	tell func(context.Context, status) error
 
-	stopped context.Context // done when nothing is to be told any more
+	stopped context.Context // done when nothing must be written any more
 	stop    context.CancelFunc
 	telling sync.WaitGroup
 
 	mu      sync.Mutex
-	told    time.Time // when something was told last
+	told    time.Time // when the last write began
 	pending *status   // what waits, or nil
 	ctx     context.Context
 	timer   *time.Timer

@@ -99,7 +99,7 @@ func TestTold(t *testing.T) {
 					t.Errorf("closing took %v", d)
 				}
 				if test.refuse > 0 && len(head.told) == 1 && len(test.want[0]) == 1 {
-					head.told[0] = head.told[0][:1] // when it is told is left to chance
+					head.told[0] = head.told[0][:1] // the time is left to chance
 				}
 				if !slices.Equal(head.told, test.want) {
 					t.Errorf("told %q, want %q", head.told, test.want)

@@ -18,7 +18,7 @@ import (
 type Log struct {
 	mu     sync.Mutex
 	tasks  map[a2a.TaskID]*task
-	number int // of the tasks that were created
+	number int // of tasks that were created
 	pushes map[pushKey]*delivery
 	places [2]places // of the sweeps: of tasks, and of configurations
 	swept  time.Time // when expired tasks were last looked for
@@ -36,7 +36,7 @@ type task struct {
 	lease       tasklog.LeaseInfo
 	claimant    string    // the writer that the lease was given to
 	fence       int64     // the first epoch that can append
-	seen        bool      // the holder was told that the task is to be canceled
+	seen        bool      // the holder knows that the task is to be canceled
 	look        time.Time // when it is to be looked at, to the second
 
 	// writers[n] is the writer of the append that began with event n.

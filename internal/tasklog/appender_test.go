@@ -175,7 +175,7 @@ func TestAppenderTriesAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkAppends(t, l, "350ms 2-2 WORKING", "350ms 3-3 COMPLETED")
-		if events := shownNow(t, tap); len(events) != 2 { // nothing is lost of what came after Next had given up
+		if events := shownNow(t, tap); len(events) != 2 { // Next has lost nothing
 			t.Errorf("%d events were shown at once, want 2", len(events))
 		}
 	})

@@ -42,7 +42,7 @@ type Followers struct {
 	log      Poller
 	orphaned func(context.Context, a2a.TaskID)
 
-	mu      sync.Mutex // before that of a walk
+	mu      sync.Mutex // locked before walk.mu
 	walks   map[a2a.TaskID]*walk
 	running map[a2a.TaskID]int
 }

@@ -75,8 +75,8 @@ func TestHooked(t *testing.T) {
 				continue // Close has nothing to fail with
 			}
 			fail, lose = nil, nil
-			// The methods come in the order of their names, and some after Release: what the call
-			// returns does not matter here.
+			// The methods are in the order of their names, so some come after Release: what this
+			// call returns does not matter.
 			_, _ = call(on, m)
 			for _, set := range []*error{&fail, &lose} {
 				fail, lose = nil, nil

@@ -148,8 +148,8 @@ type Claim struct {
 	// recognizes a repeated write.
 	Writer string
 	// Until is when the lease ends, to the millisecond. Zero leaves the task to a worker: nobody
-	// holds the lease then. The caller can append once, unless somebody else was faster, and must
-	// not renew.
+	// holds the lease then. The [Lease] returned can append once, unless somebody else was faster,
+	// and must not be renewed.
 	Until time.Time
 	// Request is the request that begins the turn, or began it.
 	Request Request

@@ -199,7 +199,7 @@ func testSize(t *testing.T, s tasklog.Store) {
 		long := working(h, strings.Repeat("x", 1<<20))
 		long[0].Values = 1
 		size = size.Plus(tasklog.Size{Bytes: int64(len(long[0].JSON)), Values: 1})
-		must(t, lease.Append(t.Context(), seq, long), lease.Append(t.Context(), seq, long)) // it is counted once
+		must(t, lease.Append(t.Context(), seq, long), lease.Append(t.Context(), seq, long)) // counted once
 	}
 	for seq := range int64(6) {
 		add(lease, seq+2)

@@ -13,7 +13,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// evenly returns tasks: each of the n tasks for each key of the index of unfinished tasks.
+// evenly returns new tasks: as many as each says for every key of the index of unfinished tasks.
 func evenly(each int, owner func(i int) string) (tasks []tasklog.Head) {
 	var have [unfinishedShards]int
 	for len(tasks) < each*unfinishedShards {

@@ -57,7 +57,7 @@ func testLease(t *testing.T, s tasklog.Store) {
 
 	must(t, again.Append(t.Context(), 2, working(h, "two")), again.Append(t.Context(), 3, working(h, "three")))
 	want.Until = end.Add(time.Hour)
-	checkAsked(t, two, want.Until, tasklog.Asked{Cancel: true}) // what was acquired twice is the same lease
+	checkAsked(t, two, want.Until, tasklog.Asked{Cancel: true}) // one lease
 	checkLease(t, s, h, want)
 }
 

@@ -73,7 +73,7 @@ func testList(t *testing.T, s tasklog.Store) {
 		if i%3 == 0 {
 			state = a2a.TaskStateWorking
 		}
-		want = append(want, add(mine, begin.Add(time.Duration(i/2)*15*time.Second), state)) // some at the same time
+		want = append(want, add(mine, begin.Add(time.Duration(i/2)*15*time.Second), state)) // two each time
 		for _, other := range others {
 			add(other, begin.Add(time.Duration(i)*10*time.Second), state)
 		}

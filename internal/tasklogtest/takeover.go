@@ -100,7 +100,7 @@ func testFormerHolder(t *testing.T, s tasklog.Store) {
 	}
 	checkLoad(t, s, h, all)
 
-	newest := mustAcquire(t, s, h.ID, by("newest")) // the one before has crashed before it appended anything
+	newest := mustAcquire(t, s, h.ID, by("newest")) // after one that crashed idle
 	refused(t, "appending after the second takeover", next.Append(t.Context(), 3, working(h, "late")))
 	refused(t, "appending after two takeovers", old.Append(t.Context(), 3, working(h, "late")))
 	three, five := working(h, "three", "four"), working(h, "five")
@@ -195,7 +195,8 @@ func testTakeover(t *testing.T, s tasklog.Store) {
 			next := int64(2)
 			for old.Append(t.Context(), next, working(h, "old")) == nil {
 				next++
-				time.Sleep(50 * time.Millisecond) // one that needs longer than that to load and to acquire never gets there
+				// A writer that needs longer than this to load and to acquire never gets the lease.
+				time.Sleep(50 * time.Millisecond)
 			}
 			appended <- next - 1
 		}()
