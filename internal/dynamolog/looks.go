@@ -2,8 +2,8 @@ package dynamolog
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,7 +11,6 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"a2alambda/internal/tasklog"
 )
@@ -89,54 +88,40 @@ func startAt(key string, after tasklog.Place, by time.Time) item {
 	return item{attrRunning: str(key), attrLook: num(look), attrPK: str(parts[1]), attrSK: str(parts[2])}
 }
 
-// maxBatchGet is how many items a BatchGetItem may ask for.
-// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
-const maxBatchGet = 100
-
-// held sets Held of the looks. It reads only the lease items, eventually consistent. That is
-// enough: the first lease has no such item until it is renewed, and a lease that was never renewed
-// ended when the look was due.
+// held sets Held of the looks. It reads only the lease items, which may be old. That is enough: the
+// first lease has no such item until it is renewed, and a lease that was never renewed ended when
+// the look was due.
 func (l *Log) held(ctx context.Context, found []tasklog.Look) error {
-	for len(found) > 0 {
-		n := min(len(found), maxBatchGet)
-		if err := l.heldBatch(ctx, found[:n]); err != nil {
+	for some := range slices.Chunk(found, maxAsked) {
+		if err := l.heldBatch(ctx, some); err != nil {
 			return err
 		}
-		found = found[n:]
 	}
 	return nil
 }
 
 func (l *Log) heldBatch(ctx context.Context, found []tasklog.Look) error {
-	at := map[string]*tasklog.Look{}
-	var keys []map[string]types.AttributeValue
-	for i := range found {
-		id := string(found[i].ID)
-		at[id] = &found[i]
-		keys = append(keys, item{attrPK: str(id), attrSK: str(skLease)})
+	missing := make(map[a2a.TaskID]bool, len(found))
+	for _, look := range found {
+		missing[look.ID] = true
 	}
-	e := write()
-	projection := e.text("?, ?", attrPK, attrUntil)
 	now := time.Now().UnixMilli()
-	for try := 1; len(keys) > 0; try++ {
-		out, err := l.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
-			RequestItems: map[string]types.KeysAndAttributes{l.table: {
-				Keys: keys, ProjectionExpression: &projection, ExpressionAttributeNames: e.names,
-			}},
-		})
+	for try := 1; ; try++ {
+		leases, err := l.leases(ctx, missing)
 		if err != nil {
 			return err
 		}
-		for _, it := range out.Responses[l.table] {
-			if look := at[item(it).str(attrPK)]; look != nil {
-				look.Held = item(it).num(attrUntil) > now
+		for i, look := range found {
+			if it, read := leases[look.ID]; read {
+				found[i].Held = it.num(attrUntil) > now
+				delete(missing, look.ID)
 			}
 		}
-		if keys = out.UnprocessedKeys[l.table].Keys; len(keys) == 0 {
-			break
-		}
-		if try == batchTries { // the table is throttled: they are looked at next time
-			return errors.New("some leases can't be read: the table is throttled")
+		switch {
+		case len(missing) == 0:
+			return nil
+		case try == batchTries: // the sweeper looks at them next time
+			return fmt.Errorf("reading leases: %w", errUnread)
 		}
 		select {
 		case <-time.After(time.Duration(try) * 100 * time.Millisecond):
@@ -144,7 +129,6 @@ func (l *Log) heldBatch(ctx context.Context, found []tasklog.Look) error {
 			return ctx.Err()
 		}
 	}
-	return nil
 }
 
 // batchTries is how often a throttled part of a batch is asked for.

@@ -266,12 +266,10 @@ func (l *Log) Lease(_ context.Context, id a2a.TaskID) (tasklog.LeaseInfo, error)
 func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
 	l.mu.Lock()
 	t := l.get(id)
+	l.mu.Unlock()
 	if t == nil {
-		l.mu.Unlock()
 		return nil, tasklog.ErrNotFound
 	}
-	l.mu.Unlock()
-
 	t.mu.Lock() // first: nobody else may have folded more than is copied here
 	defer t.mu.Unlock()
 	l.mu.Lock()
