@@ -43,7 +43,7 @@ var (
 	ErrExists = errors.New("task exists")
 
 	// ErrConflict means that the task is not as the caller saw it, or that the caller no longer
-	// holds its lease. The caller must read the task again, or stop.
+	// holds its lease. The caller must load the task again, or stop.
 	ErrConflict = errors.New("somebody else writes to the task")
 
 	// ErrThrottled means that the store gets too many calls. It has refused this call, and every
@@ -111,7 +111,7 @@ type Request struct {
 
 // Entry is an event on its way into the log.
 type Entry struct {
-	// JSON is as in [Event]. From now on, nobody may change it.
+	// JSON is as in [Event]. Once it is in an Entry, nobody may change it.
 	JSON []byte
 	// State is the state that the event brings, "" if it brings none. Time is when the task got
 	// that state.
@@ -148,8 +148,8 @@ type Claim struct {
 	// recognizes a repeated write.
 	Writer string
 	// Until is when the lease ends, to the millisecond. Zero leaves the task to a worker: nobody
-	// holds the lease then. The [Lease] returned can append once, unless somebody else was faster,
-	// and must not be renewed.
+	// holds the lease then. The [Lease] that is returned can append once, unless somebody else was
+	// faster. It must not be renewed.
 	Until time.Time
 	// Request is the request that begins the turn, or began it.
 	Request Request
@@ -247,8 +247,8 @@ func (s *Snapshot) CrashedIdle() bool {
 }
 
 // Fenced reports whether the next lease begins with a fence, because somebody may still append with
-// the lease in s. That is its holder, unless it has released the lease or ended its turn. If the
-// lease was left to a worker, it is whoever left it, until it has appended.
+// the lease in s. Its holder may, unless it has released the lease or ended its turn. If the lease
+// was left to a worker, the writer that left it may, until it has appended.
 func (s *Snapshot) Fenced() bool {
 	if s.Lease.Holder == "" {
 		return s.Lease.Epoch > 1 && s.Lease.Seq == s.Seq
@@ -316,17 +316,17 @@ type Log interface {
 // Reader reads a log.
 type Reader interface {
 	// Read returns events in order, from number after+1 on: limit at most, and no more once they
-	// have ReadBytes. More says whether the log has others after them. Read returns ErrNotFound if
-	// the task does not exist.
+	// are ReadBytes or longer. More says whether the log has others after them. Read returns
+	// ErrNotFound if the task does not exist.
 	Read(ctx context.Context, id a2a.TaskID, after int64, limit int) (events []Event, more bool, err error)
 }
 
 // Poller follows a log.
 type Poller interface {
 	// Poll returns the events after number after, and the lease. It is the cheap way to follow a
-	// log. After is 0, or the last event that a Poll, a Load, or a Read to the end has returned. Of
-	// many events it may return only the first. Poll returns ErrNotFound if the task does not
-	// exist.
+	// log. After is 0, or the number of the last event that a Poll, a Load, or a Read to the end
+	// has returned. If there are many events, it may return only the first of them. Poll returns
+	// ErrNotFound if the task does not exist.
 	//
 	// A stale poll costs less, but what it returns may be old, mostly by less than a second: it may
 	// miss events, return a lease that is no longer the last, and not find a new task. The events
@@ -366,11 +366,11 @@ type Lease interface {
 	// store that needs no snapshots reads no line.
 	SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]byte, error]) error
 
-	// Release ends the lease at once, so that somebody else can go on with the task. Repeating it
-	// is no error. After it, Append and Renew return ErrConflict.
+	// Release ends the lease at once, for a hand-over: somebody else can go on with the task.
+	// Repeating it is no error. After it, Append and Renew return ErrConflict.
 	Release(ctx context.Context) error
 
-	// Close writes the states that the index does not have yet, and waits until it has them. It
+	// Close writes to the index the states that are missing there, and waits until it has them. It
 	// retries for 20 s at most, or until ctx is done. After it, no method may be called. A lease
 	// that was not released, and whose turn goes on, ends by itself.
 	Close(ctx context.Context)
