@@ -126,7 +126,6 @@ func (t *teller) cancel() *status {
 	return s
 }
 
-// due writes the status that waits.
 func (t *teller) due() {
 	defer t.telling.Done()
 	t.mu.Lock()
@@ -167,7 +166,6 @@ func (t *teller) try(ctx context.Context, s status) error {
 	return t.tell(ctx, s)
 }
 
-// flush writes the status that waits.
 func (t *teller) flush() {
 	t.mu.Lock()
 	ctx, s := t.ctx, t.cancel()

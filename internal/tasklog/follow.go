@@ -104,8 +104,8 @@ func (f *Followers) leave(w *walk, m *member) {
 	}
 }
 
-// Running says that a run of the task in this process calls Appended for what it appends, until it
-// calls done. Until then, followers of the task read its log less often.
+// Running says that a run of the task in this process calls Appended for each append. Until
+// somebody calls done, followers of the task read its log less often.
 func (f *Followers) Running(id a2a.TaskID) (done func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

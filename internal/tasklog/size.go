@@ -65,7 +65,6 @@ func SizeOf(e a2a.Event) Size {
 	return m.Size
 }
 
-// meter adds up a size.
 type meter struct{ Size }
 
 // bytes adds the syntax, and each value as it is in JSON, without its quotes.
@@ -190,7 +189,7 @@ func (m *meter) any(v any) {
 	}
 }
 
-// valuesIn returns the number of values in JSON, or a greater one.
+// valuesIn returns the number of values inside a JSON value, or a greater one.
 func valuesIn(data []byte) (n int64) {
 	quoted := false
 	for i := 0; i < len(data); i++ {

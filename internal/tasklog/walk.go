@@ -13,7 +13,7 @@ import (
 const (
 	// A log is polled pollFirst after an event, and then less and less often. The longest pause is
 	// pollMost while the task runs elsewhere. It is pollIdle if the task waits for the client, or
-	// if it runs in this process, whose run passes its events on.
+	// if it runs in this process: then the run passes its events on.
 	pollFirst = 80 * time.Millisecond
 	pollMost  = 200 * time.Millisecond
 	pollIdle  = time.Second
@@ -42,7 +42,7 @@ type walk struct {
 	done      chan struct{} // closed when it has ended
 	sooner    chan struct{} // holds one token when the log is to be polled soon
 
-	// Of the goroutine.
+	// Only run uses these.
 	interval time.Duration // until the next poll
 	fresh    time.Time     // when the last poll that was strongly consistent began
 	unsure   bool          // the next poll must be strongly consistent
@@ -255,8 +255,8 @@ func eventsAfter(events []Event, seq int64) []Event {
 }
 
 // look updates the members after a poll, and ends following for those that have waited long enough.
-// The poll returned err, or decides whether the lease has ended, which expired says. look reports
-// whether the task is orphaned and a member goes on to wait for it.
+// err is the error of the poll. decides says that the poll may end following; expired says that the
+// lease has ended. look reports whether the task is orphaned and a member goes on to follow it.
 func (w *walk) look(err error, decides, expired bool) (orphaned bool) {
 	now := time.Now()
 	w.mu.Lock()
