@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// askTogether is how long a holder that asks waits for others: the runs of a process ask at the same time.
+	// askTogether is how long a request waits for more holders to join it: the runs of a process
+	// ask at the same time.
 	askTogether = 10 * time.Millisecond
 
 	// maxAsked is how many leases one request reads: the most that a BatchGetItem takes.
@@ -21,19 +22,19 @@ const (
 	maxAsked = 100
 )
 
-// errUnread is for a lease that a request was to read and has left out, since the table is throttled.
+// errUnread says that a request has left out the lease, because the table is throttled.
 var errUnread = errors.New("the table is throttled")
 
-// asker reads leases for all the holders in a process that ask at about the same time, at once.
+// asker reads leases in one request for all holders of a process that ask at about the same time.
 type asker struct {
 	mu   sync.Mutex
 	next *asking // the request that is about to be sent; nil if there is none
 }
 
-// asking is one request. What is not guarded is set before done is closed.
+// asking is one request. The fields that no mutex guards are set before done is closed.
 type asking struct {
 	ids     map[a2a.TaskID]bool // guarded by asker.mu until full is closed
-	waiting int                 // who waits for it; guarded by asker.mu
+	waiting int                 // callers that wait for it; guarded by asker.mu
 	full    chan struct{}       // closed when it takes no more
 	cancel  context.CancelFunc
 
@@ -42,7 +43,7 @@ type asking struct {
 	err    error
 }
 
-// ask returns the lease item of the task, which is nil if there is none. It may be an old one.
+// ask returns the lease item of the task, nil if there is none. It may be old.
 func (l *Log) ask(ctx context.Context, id a2a.TaskID) (item, error) {
 	a := l.join(ctx, id)
 	defer func() {
@@ -71,7 +72,7 @@ func (l *Log) ask(ctx context.Context, id a2a.TaskID) (item, error) {
 	return it, nil
 }
 
-// join returns the next request, which is going to read the lease of the task.
+// join returns the next request, and adds the task to it.
 func (l *Log) join(ctx context.Context, id a2a.TaskID) *asking {
 	l.asker.mu.Lock()
 	defer l.asker.mu.Unlock()
@@ -79,7 +80,7 @@ func (l *Log) join(ctx context.Context, id a2a.TaskID) *asking {
 	if a == nil {
 		a = &asking{ids: make(map[a2a.TaskID]bool), full: make(chan struct{}), done: make(chan struct{})}
 		l.asker.next = a
-		// It ends when the last has gone who waits for it.
+		// It ends when the last caller that waits for it has left.
 		ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
 		go l.send(ctx, a)
 	}
@@ -92,7 +93,7 @@ func (l *Log) join(ctx context.Context, id a2a.TaskID) *asking {
 	return a
 }
 
-// send sends the request once those who ask at the same time have joined it.
+// send sends the request once it is full, or askTogether has passed.
 func (l *Log) send(ctx context.Context, a *asking) {
 	defer close(a.done)
 	timer := time.NewTimer(askTogether)
@@ -112,8 +113,8 @@ func (l *Log) send(ctx context.Context, a *asking) {
 	}
 }
 
-// leases reads the lease items of the tasks, of which there are maxAsked at most: nil where there is none. It leaves out those
-// that were not read.
+// leases reads the lease items of the tasks, maxAsked at most. An item is nil if there is none, and
+// left out if it could not be read.
 func (l *Log) leases(ctx context.Context, ids map[a2a.TaskID]bool) (map[a2a.TaskID]item, error) {
 	keys, leases := make([]map[string]types.AttributeValue, 0, len(ids)), make(map[a2a.TaskID]item, len(ids))
 	for id := range ids {

@@ -31,8 +31,8 @@ func BenchmarkDeflate(b *testing.B) {
 	}
 }
 
-// TestBytes holds an event to the bytes that it takes in the table, where each KB of a batch is a
-// write unit. A message's id is 36 bytes as text, of which some 14 are random.
+// TestBytes holds an event to the bytes that it takes in the table, where each KB of a batch costs
+// a write unit. The id of a message has 36 bytes as text, of which some 14 are random.
 func TestBytes(t *testing.T) {
 	for n, budget := range map[int]int{
 		1:    260, // with the ids of the task, which later events repeat

@@ -27,11 +27,12 @@ const (
 	maxPart      = 380 << 10
 )
 
-// formatDeflate1 is the first byte of every body: raw deflate with the dictionary below, of JSON values that each end in a line
-// feed. Another dictionary needs another number.
+// formatDeflate1 is the first byte of every body. The rest is raw deflate, with the dictionary
+// below, of JSON values that each end in a line feed. Another dictionary needs another number.
 const formatDeflate1 = 1
 
-// dictionary holds what events have in common, the most frequent last, so that even a single one deflates well.
+// dictionary holds what events have in common, the most frequent last, so that a single event
+// deflates well, too.
 var dictionary = []byte(`TASK_STATE_AUTH_REQUIREDTASK_STATE_REJECTEDTASK_STATE_FAILEDTASK_STATE_CANCELEDTASK_STATE_INPUT_REQUIRED` +
 	`"}],"role":"ROLE_USER"}],"metadata":{"filename":"mediaType":"application/jsontext/plain"data":{"url":"https://"raw":"` +
 	`{"task":{"artifacts":[{"description":"","name":"history":[{"status":{"state":"TASK_STATE_SUBMITTED","timestamp":"2026-` +
@@ -74,8 +75,8 @@ func inflate(body []byte) ([][]byte, error) {
 	return bytes.Split(bytes.TrimSuffix(data, []byte{'\n'}), []byte{'\n'}), nil
 }
 
-// putBody gives the item its body: within it if that is not longer than most, else in parts, which it writes at once, so that
-// they are there before whatever refers to them.
+// putBody puts the body into the item if it is not longer than most. Otherwise it writes the body
+// in parts at once, so that they are there before an item refers to them.
 func (l *Log) putBody(
 	ctx context.Context, it item, expires time.Time, ref string, most int, body []byte, have *parts,
 ) error {
@@ -161,7 +162,7 @@ func (l *Log) putLines(ctx context.Context, id a2a.TaskID, expires time.Time, re
 	return put(0)
 }
 
-// snapshot returns the task that the body with the ref holds, as [tasklog.SnapshotLines] has it.
+// snapshot returns the task that the body with the ref holds in [tasklog.SnapshotLines].
 func (l *Log) snapshot(ctx context.Context, id a2a.TaskID, ref string) (*a2a.Task, error) {
 	body := bufio.NewReader(&partReader{ctx: ctx, log: l, id: id, ref: ref})
 	format, err := body.ReadByte()
@@ -175,7 +176,7 @@ func (l *Log) snapshot(ctx context.Context, id a2a.TaskID, ref string) (*a2a.Tas
 	var task tasklog.TaskReader
 	for {
 		line, err := lines.ReadBytes('\n')
-		if err == io.EOF && len(line) == 0 && task.Task != nil {
+		if errors.Is(err, io.EOF) && len(line) == 0 && task.Task != nil {
 			return task.Task, nil
 		}
 		if err == nil {

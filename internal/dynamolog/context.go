@@ -15,9 +15,10 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// A context has an item for each of its tasks, under a partition key of its own, which follows from the scope and the
-// context's id. The sort key is when the task was created, its id, and who creates it. The item is put before the task is
-// created, never changes, and expires with it. Tasks of versions before this have none.
+// A context has an item for each of its tasks. Its partition key follows from the scope and the id
+// of the context. Its sort key consists of the time when the task was created, its id, and its
+// writer. The item is put before the task is created, never changes, and expires with the task.
+// Tasks of earlier versions have none.
 
 // inContextKey returns the partition key of a context's items. No task has such an id.
 func inContextKey(s tasklog.Scope, contextID string) string {
@@ -26,7 +27,7 @@ func inContextKey(s tasklog.Scope, contextID string) string {
 	return "ctx#" + base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
 }
 
-// putInContext puts the item of a task that is about to be created by the writer, and returns its key.
+// putInContext puts the item of a task that the writer is about to create, and returns its key.
 func (l *Log) putInContext(ctx context.Context, h tasklog.Head, at time.Time, writer string) (item, error) {
 	key := item{
 		attrPK: str(inContextKey(h.Scope, h.ContextID)),
@@ -37,8 +38,8 @@ func (l *Log) putInContext(ctx context.Context, h tasklog.Head, at time.Time, wr
 	return key, err
 }
 
-// deleteInContext deletes the item of a task that somebody else has created, for which there is another. If it fails, the
-// context has two for the task.
+// deleteInContext deletes the item if another writer has created the task: that writer has put its
+// own item. If this fails, the context has two items for the task.
 func (l *Log) deleteInContext(ctx context.Context, key item) {
 	_, _ = l.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &l.table, Key: key})
 }

@@ -1,6 +1,6 @@
 // Package dynamolog keeps task logs in a DynamoDB table.
 //
-// All items of a task share its partition key; the sort key tells them apart and orders them:
+// All items of a task share its partition key. The sort key says what an item is, and orders them:
 //
 //	A#<ref>#<i>   part i of a body that is too big for the item it belongs to
 //	E#<seq>       an append: the events from number seq on, deflated; or a fence, with no event
@@ -9,12 +9,12 @@
 //	S#<seq>       the ref of the snapshot as of event seq
 //	P#<id>        a push notification configuration, and how far its delivery has come; see push.go
 //
-// Items of no task are those that say which tasks a context has, see context.go; the table's secret, see secret.go; and
-// the places of the sweeps, see looks.go.
+// Some items belong to no task: those that list the tasks of a context, see context.go; the secret
+// of the table, see secret.go; and the places of the sweeps, see looks.go.
 //
-// Putting E#<seq> if it is absent is what keeps one order among many writers; where a fence is, only its writer may. Reading
-// the range E#… to L backwards begins with the lease, the head and the newest events; reading it forwards from the next
-// event brings what is new, and the lease.
+// E#<seq> is put only if it is absent. That keeps one order among many writers. Where a fence is,
+// only its writer may put. The range E#… to L, read backwards, begins with the lease, the head and
+// the newest events. Read forwards from the next event, it has the new events and the lease.
 package dynamolog
 
 import (
@@ -31,9 +31,9 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Log is a [tasklog.Store] in a DynamoDB table. See [Schema] for what the table must be.
+// Log is a [tasklog.Store] in a DynamoDB table. [Schema] describes the table.
 //
-// Retries of throttled and failed requests are the client's, but for what throttle.go says.
+// The client retries requests that are throttled or fail; throttle.go says what differs.
 type Log struct {
 	looks
 	client   *dynamodb.Client
@@ -51,7 +51,8 @@ func New(client *dynamodb.Client, table string) *Log {
 	return l
 }
 
-// Reach returns an error if the table can't be read. It reads what is never there, for a read unit at most.
+// Reach returns an error if the table can't be read. It reads an item that never exists, for one
+// read unit at most.
 func (l *Log) Reach(ctx context.Context) error {
 	if _, err := l.head(ctx, "none"); err != nil && !errors.Is(err, tasklog.ErrNotFound) {
 		return fmt.Errorf("dynamolog: reaching the table: %w", err)
@@ -59,11 +60,12 @@ func (l *Log) Reach(ctx context.Context) error {
 	return nil
 }
 
-// Create implements [tasklog.Log]. It costs one write unit per KB, those of the indexes, and one for the context.
+// Create implements [tasklog.Log]. It costs one write unit per KB, those of the indexes, and one
+// for the context.
 func (l *Log) Create(
 	ctx context.Context, h tasklog.Head, first tasklog.Entry, c tasklog.Claim,
 ) (tasklog.Lease, error) {
-	// First: what is in the log is found by its context, too.
+	// This comes first, so that a task that exists is also found by its context.
 	inContext, err := l.putInContext(ctx, h, first.Time, c.Writer)
 	created := false
 	if err == nil {
@@ -125,7 +127,7 @@ func (l *Log) create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c
 	return err == nil && (existing == nil || existing.str(attrWriter) == c.Writer), err
 }
 
-// put puts the item if the condition holds for what is there. If not, it returns that instead.
+// put puts the item if the condition holds. If not, it returns the existing item.
 func (l *Log) put(ctx context.Context, it item, e *expression) (existing item, err error) {
 	in := &dynamodb.PutItemInput{
 		TableName:                           &l.table,
@@ -144,7 +146,8 @@ func (l *Log) put(ctx context.Context, it item, e *expression) (existing item, e
 	return nil, err
 }
 
-// update updates the item if the condition holds, and returns it as it is then (but not a head), and whether it was updated.
+// update updates the item if the condition holds. It returns whether it did, and the item as it is
+// then, unless it updated a head.
 func (l *Log) update(ctx context.Context, id a2a.TaskID, sk string, e *expression) (now item, updated bool, err error) {
 	expression := e.update()
 	in := &dynamodb.UpdateItemInput{
@@ -173,8 +176,9 @@ func (l *Log) update(ctx context.Context, id a2a.TaskID, sk string, e *expressio
 	return out.Attributes, true, nil
 }
 
-// headStays is how long a head stays after its task has expired. DynamoDB deletes the items of a task one by one, in days and in
-// any order; as long as the head is there, nobody makes a new task among what is left of an old one of the same id.
+// headStays is how long a head stays after its task has expired. DynamoDB deletes the items of a
+// task one by one, within days and in any order. As long as the head is there, nobody can create a
+// task with the same id among what is left of the old one.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ttl-expired-items.html
 const headStays = 14 * 24 * time.Hour
 

@@ -37,8 +37,7 @@ func newTable(t *testing.T) (client *dynamodb.Client, table string) {
 	return dynamodblocal.Table(t)
 }
 
-// with returns a client like c that has the middleware around each attempt of a request, and many
-// quick attempts.
+// with returns a client like c with many quick attempts. The middleware is around each of them.
 func with(c *dynamodb.Client, around middleware.FinalizeMiddleware) *dynamodb.Client {
 	o := c.Options()
 	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
@@ -81,7 +80,7 @@ func TestLogFaults(t *testing.T) {
 			return out, md, &types.ProvisionedThroughputExceededException{Message: aws.String("slow down")}
 		case 1:
 			return out, md, serverError("try again")
-		case 2: // done, and nobody is told
+		case 2: // done, but the answer is lost
 			if _, _, err := next.HandleFinalize(ctx, in); err != nil {
 				return out, md, err
 			}
@@ -106,7 +105,8 @@ func serverError(text string) error {
 	}
 }
 
-// TestUnreachable checks that errors of the store are told, and are none of the log's own.
+// TestUnreachable checks that errors of the store reach the caller, and are none of package
+// tasklog.
 func TestUnreachable(t *testing.T) {
 	client, table := newTable(t)
 	var down atomic.Bool
@@ -172,7 +172,7 @@ func by(writer string) tasklog.Claim {
 	return tasklog.Claim{Writer: writer, Until: time.Now().Add(time.Minute)}
 }
 
-// create creates a task whose lease is held.
+// create creates a task, and holds its lease.
 func create(t *testing.T, l tasklog.Log) (tasklog.Head, tasklog.Entry, tasklog.Lease) {
 	t.Helper()
 	h, first := tasklogtest.NewTask()
@@ -203,8 +203,8 @@ func must(t *testing.T, errs ...error) {
 	}
 }
 
-// TestStatus has the head told of a state later than of the next one: it does not go back. A task
-// that is gone gets no head.
+// TestStatus has a state reach the head after the next one: the head does not go back. A task that
+// is gone gets no head.
 func TestStatus(t *testing.T) {
 	client, table := newTable(t)
 	held, updates := make(chan struct{}), atomic.Int32{}
@@ -253,8 +253,8 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// TestRefusedStatus has DynamoDB refuse the final status of a task for longer than one request is retried. The index has it
-// once the lease is closed, unless its invocation had to end before.
+// TestRefusedStatus has DynamoDB refuse the final status of a task for longer than one request is
+// retried. The index has it once the lease is closed, unless the invocation had to end before.
 func TestRefusedStatus(t *testing.T) {
 	client, table := newTable(t)
 	var left, refused atomic.Int32
@@ -292,7 +292,7 @@ func TestRefusedStatus(t *testing.T) {
 	}
 }
 
-// TestCost holds the log to its price: what a write costs does not grow with the task, and a long
+// TestCost holds the log to its price. The price of a write does not grow with the task, and a long
 // task is loaded from its snapshot.
 func TestCost(t *testing.T) {
 	client, table := newTable(t)

@@ -7,8 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// expression is what a write does to an item, and under which condition. Every attribute is named by a placeholder, since
-// some names are reserved words.
+// expression is what a write changes in an item, and its condition. Every attribute has a
+// placeholder, since some names are reserved words.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
 type expression struct {
 	sets, removes []string
@@ -23,8 +23,8 @@ type values = map[string]types.AttributeValue
 // write returns an expression that does nothing yet.
 func write() *expression { return &expression{names: map[string]string{}, values: values{}} }
 
-// text returns the format with each "?" replaced by the placeholder of an argument: a string is the name of an attribute,
-// anything else a value.
+// text returns the format with a placeholder for each "?". An argument that is a string is the name
+// of an attribute, any other is a value.
 func (e *expression) text(format string, args ...any) string {
 	var b strings.Builder
 	for part := range strings.SplitSeq(format, "?") {

@@ -9,7 +9,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Attribute names are short: they are paid for with every item.
+// Attribute names are short: each item pays for them.
 const (
 	attrPK  = "pk"  // S: task id
 	attrSK  = "sk"  // S: see the package's documentation
@@ -17,21 +17,21 @@ const (
 
 	attrBody   = "b"  // B: deflated events, or a part of a bigger body
 	attrParts  = "r"  // S: instead of b: the ref of the parts
-	attrWriter = "w"  // S: who wrote this item; on leases: the holder
-	attrCount  = "n"  // N: number of events; on batches. A fence has none
+	attrWriter = "w"  // S: the writer of this item; on leases: the holder
+	attrCount  = "n"  // N: on batches: number of events, 0 for a fence
 	attrBytes  = "by" // N: bytes of the log with this batch or head
 	attrValues = "va" // N: values of it; not there if there are none
 	attrState  = "s"  // S: on heads: the task's state; on batches: the terminal state they end with
 
-	attrUntil   = "u"   // N: end of the lease, in milliseconds since 1970; on leases, and on heads that of the first
-	attrEpoch   = "ep"  // N: on leases and fences; on heads that of the last who tried to acquire the lease
-	attrSeq     = "seq" // N: on leases: the last event when it was acquired; on heads: the event that brought the state
-	attrCrashes = "lo"  // N: holders before, in a row, that crashed without having appended anything; on leases
-	attrCancel  = "c"   // N: there if somebody has asked to cancel; on leases
-	attrTell    = "tp"  // N: there if the holder does not know yet that the task has push notifications; on leases
+	attrUntil   = "u"   // N: end of the lease, in ms since 1970; on heads: of the first lease
+	attrEpoch   = "ep"  // N: epoch; on heads: of the last try to acquire the lease
+	attrSeq     = "seq" // N: on leases: last event when acquired; on heads: event with the state
+	attrCrashes = "lo"  // N: on leases: holders in a row that crashed before they appended
+	attrCancel  = "c"   // N: on leases: there if somebody has asked to cancel
+	attrTell    = "tp"  // N: on leases: there if the holder must learn of push notifications
 	attrPush    = "p"   // N: 1 if the change of this item wakes the push function; see push.go
 
-	// Of the request that began the turn: on heads that of the first holder, on leases that of later ones.
+	// The request that began the turn: of the first holder on heads, of later ones on leases.
 	attrTrace      = "tr" // S: trace; also on configurations
 	attrRequest    = "rq" // B: what else is kept, deflated, see requestBody
 	attrRequestRef = "rr" // S: instead of rq: the ref of the parts
@@ -41,7 +41,7 @@ const (
 	attrContext     = "ctx" // S: context id
 	attrBegins      = "bc"  // N: 1 if the context began with the task
 	attrLook        = "cr"  // N: when the sweeper is to look at the task, in seconds since 1970
-	attrAsked       = "as"  // N: how often that was postponed since the lease was given, if it was; also on configurations
+	attrAsked       = "as"  // N: how often that was postponed, if it was; also on configurations
 	attrOwner       = "o"   // S: owner
 	attrTenant      = "te"  // S: tenant
 	attrList        = "li"  // S: key of the index of an owner's tasks
@@ -57,13 +57,13 @@ const (
 	skBatchEnd = "E$" // after every batch
 )
 
-// skSnapshot returns the sort key of what names the snapshot as of event seq.
+// skSnapshot returns the sort key of the item that names the snapshot as of event seq.
 func skSnapshot(seq int64) string { return fmt.Sprintf("S#%012d", seq) }
 
 // skBatch returns the sort key of the batch that begins with event seq.
 func skBatch(seq int64) string { return fmt.Sprintf("E#%012d", seq) }
 
-// ref returns the name of what a writer writes at seq, unique within the task.
+// ref returns the name of what a writer writes at event seq. It is unique within the task.
 func ref(seq int64, writer string) string { return strconv.FormatInt(seq, 10) + "." + writer }
 
 type item map[string]types.AttributeValue
@@ -119,7 +119,7 @@ func last(it item) int64 {
 	return first(it) + it.num(attrCount) - 1
 }
 
-// putSize says of a batch or head how large the log is with it.
+// putSize sets the size of the log up to the batch or head.
 func putSize(it item, s tasklog.Size) {
 	it[attrBytes] = num(s.Bytes)
 	if s.Values > 0 {
@@ -131,5 +131,5 @@ func sizeOf(it item) tasklog.Size {
 	return tasklog.Size{Bytes: it.num(attrBytes), Values: it.num(attrValues)}
 }
 
-// ends reports whether the batch is the last of its task: nothing after it counts.
+// ends reports whether the batch ends its task: then nothing after it counts.
 func ends(it item) bool { return it.str(attrSK) != skHead && it.str(attrState) != "" }

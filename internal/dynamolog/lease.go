@@ -2,7 +2,6 @@ package dynamolog
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"iter"
@@ -15,11 +14,12 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// released is the end of a lease that its holder gave up: long ago, which tells it from one whose holder crashed.
+// released is the end of a lease that its holder released. It is long ago, so that the holder does
+// not seem to have crashed.
 var released = time.UnixMilli(1)
 
-// shard returns the key of the task in the index of unfinished tasks. There are several, since DynamoDB writes 1,000 units a
-// second to one.
+// shard returns the key of the task in the index of unfinished tasks. There are several keys, since
+// DynamoDB writes 1,000 units a second to each.
 func shard(id a2a.TaskID) string { return strconv.Itoa(spread(id, tasklog.Shards)) }
 
 // spread returns a number less than n that follows from the id.
@@ -29,16 +29,8 @@ func spread(id a2a.TaskID, n uint32) int {
 	return int(h.Sum32() % n)
 }
 
-// look returns when a task is to be looked at whose lease is given to the claim, in seconds since 1970.
-func look(c tasklog.Claim) int64 {
-	if c.Until.IsZero() {
-		return time.Now().Unix()
-	}
-	return c.Until.Unix()
-}
-
-// leaseOf returns the lease of the task with that head, from its lease item, which may be nil: the first lease is in the
-// head until it is renewed.
+// leaseOf returns the lease of the task, from its head and its lease item, which may be nil: until
+// its first renewal, the first lease is in the head.
 func leaseOf(head, lease item) tasklog.LeaseInfo {
 	l := tasklog.LeaseInfo{Epoch: 1, Seq: 1}
 	from := head
@@ -52,121 +44,6 @@ func leaseOf(head, lease item) tasklog.LeaseInfo {
 	_, l.Cancel = lease[attrCancel]
 	l.Crashes, l.Asked = int(lease.num(attrCrashes)), int(head.num(attrAsked))
 	return l
-}
-
-// Acquire implements [tasklog.Log]. It costs two write units and one in the index, or two there if the task was
-// unfinished, and one more for a fence.
-func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, c tasklog.Claim) (tasklog.Lease, error) {
-	next := s.Next(c)
-	if err := l.acquire(ctx, s, next, c); err != nil {
-		return nil, fmt.Errorf("dynamolog: acquiring lease: %w", err)
-	}
-	return l.newLease(s, c, next.Epoch), nil
-}
-
-func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim) error {
-	// Of a lease that has not ended, the place in the log comes first: a holder that has filled it meanwhile keeps its lease.
-	doubted := s.Busy() && s.Lease.Holder != c.Writer
-	if doubted {
-		if err := l.fence(ctx, s, c.Writer, next.Epoch); err != nil {
-			return err
-		}
-	}
-	// The head before the lease: if this fails halfway, the task is looked at in vain, and not overlooked.
-	e := write().
-		set(attrRunning, str(shard(s.Head.ID))).set(attrLook, num(look(c))).
-		set(attrSeq, num(s.Seq)).set(attrEpoch, num(next.Epoch)).remove(attrAsked).
-		when("attribute_exists(?) AND ? <= ? AND (attribute_not_exists(?) OR ? <= ?)",
-			attrPK, attrSeq, num(s.Seq), attrEpoch, attrEpoch, num(next.Epoch))
-	if t := s.Task.Status; t.State != a2a.TaskStateSubmitted && t.Timestamp != nil && time.Since(*t.Timestamp) < longAgo {
-		// What a holder that crashed had not told yet. If it had, this changes nothing, and costs nothing.
-		e.set(attrState, str(string(t.State))).set(attrPosition, str(position(tasklog.Position{Time: *t.Timestamp, ID: s.Head.ID})))
-	}
-	now, updated, err := l.update(ctx, s.Head.ID, skHead, e)
-	if err != nil {
-		return err
-	}
-	if !updated && now == nil {
-		return tasklog.ErrNotFound
-	}
-	request, err := l.putRequest(ctx, s.Head, c.Request, a2a.NewMessageID())
-	if err != nil {
-		return err
-	}
-	given, err := l.giveLease(ctx, s, next, c, request)
-	switch {
-	case err != nil:
-		return err
-	case !given && doubted:
-		// The fence must not keep out whoever has the lease: only those before the one in s.
-		_, _, err = l.update(ctx, s.Head.ID, skBatch(s.Seq+1), write().set(attrEpoch, num(s.Lease.Epoch-1)).
-			when("? = ? AND ? = ?", attrWriter, str(c.Writer), attrCount, num(0)))
-		return errors.Join(tasklog.ErrConflict, err)
-	case !given:
-		return tasklog.ErrConflict
-	case doubted || !s.Fenced() || s.Lease.Holder == c.Writer:
-		return nil
-	}
-	if err = l.fence(ctx, s, c.Writer, next.Epoch); errors.Is(err, tasklog.ErrConflict) && !c.Until.IsZero() {
-		// The holder before had not crashed: it has appended since. Or somebody crashed who had doubted its lease. The lease is
-		// given back, to be taken with what is known now.
-		back := num(time.Now().Add(-time.Millisecond).UnixMilli())
-		if s.Lease.Holder == "" {
-			back = num(0) // to a worker, who is to begin the turn: no holder has crashed
-		}
-		_, _, _ = l.update(ctx, s.Head.ID, skLease, write().set(attrUntil, back).
-			when("? = ? AND ? = ?", attrWriter, str(c.Writer), attrEpoch, num(next.Epoch)))
-	}
-	return err
-}
-
-// fence reserves the place after the last event in s for the writer, as of an epoch: nobody of an earlier epoch can append
-// there. It returns ErrConflict if the place has events, or somebody else has been there as of that epoch.
-func (l *Log) fence(ctx context.Context, s *tasklog.Snapshot, writer string, epoch int64) error {
-	existing, err := l.put(ctx, item{
-		attrPK:     str(string(s.Head.ID)),
-		attrSK:     str(skBatch(s.Seq + 1)),
-		attrCount:  num(0),
-		attrWriter: str(writer),
-		attrEpoch:  num(epoch),
-		attrTTL:    num(s.Head.Expires.Unix()),
-	}, write().when("attribute_not_exists(?) OR ? = ? AND ? < ?", attrPK, attrCount, num(0), attrEpoch, num(epoch)))
-	if err == nil && existing != nil && (existing.num(attrCount) > 0 || existing.str(attrWriter) != writer) {
-		err = tasklog.ErrConflict
-	}
-	return err
-}
-
-// giveLease writes the lease that follows the one in s. It reports false if the lease is not the one in s any more, unless
-// the new one had been written before. The request is the attributes of the claim's; nil leaves those of the lease.
-func (l *Log) giveLease(
-	ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim, request item,
-) (bool, error) {
-	until := untilMillis(next.Until)
-	e := write().
-		set(attrWriter, str(c.Writer)).set(attrUntil, num(until)).
-		set(attrEpoch, num(next.Epoch)).set(attrSeq, num(next.Seq)).
-		set(attrCrashes, num(int64(next.Crashes))).set(attrTTL, num(s.Head.Expires.Unix())).
-		when("attribute_not_exists(?) OR ? = ? AND ? = ?",
-			attrUntil, attrUntil, num(untilMillis(s.Lease.Until)), attrEpoch, num(s.Lease.Epoch))
-	for _, name := range requestAttrs {
-		if v, ok := request[name]; ok {
-			e.set(name, v)
-		} else if request != nil {
-			e.remove(name)
-		}
-	}
-	now, updated, err := l.update(ctx, s.Head.ID, skLease, e)
-	done := now.str(attrWriter) == c.Writer && now.num(attrEpoch) == next.Epoch && now.num(attrUntil) == until
-	return updated || err == nil && done, err
-}
-
-// untilMillis returns the end of a lease as it is stored, 0 for one that was left to a worker.
-func untilMillis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
 }
 
 // lease is a [tasklog.Lease].
@@ -200,8 +77,8 @@ func (l *Log) newLease(s *tasklog.Snapshot, c tasklog.Claim, epoch int64) *lease
 	return h
 }
 
-// Append implements [tasklog.Lease]. It costs one write unit per KB of deflated events. The head is told of a state, for
-// one more and those of the index, as a [teller] does.
+// Append implements [tasklog.Lease]. It costs one write unit per KB of deflated events. A [teller]
+// writes a new state to the head, for one more unit and those of the index.
 func (h *lease) Append(ctx context.Context, first int64, entries []tasklog.Entry) error {
 	base := h.last
 	if first <= base.seq {
@@ -222,7 +99,7 @@ func (h *lease) Append(ctx context.Context, first int64, entries []tasklog.Entry
 		return err
 	}
 	h.before, h.last = base, now
-	// What begins a turn is no news: a client that waits for its end is about to be told more.
+	// The beginning of a turn is not written: whoever waits for its end soon gets another state.
 	if state != "" && state != a2a.TaskStateSubmitted {
 		h.teller.add(ctx, status{state, at, now.seq})
 	}
@@ -250,7 +127,7 @@ func (h *lease) append(
 	if err != nil {
 		return fmt.Errorf("dynamolog: appending: %w", err)
 	}
-	// A fence keeps out who held the lease before it was put.
+	// A fence keeps out earlier holders.
 	existing, err := h.log.put(ctx, item, write().when("attribute_not_exists(?) OR ? = ? AND (? = ? OR ? < ?)",
 		attrPK, attrCount, num(0), attrWriter, str(h.writer), attrEpoch, num(h.epoch)))
 	if err != nil {
@@ -276,7 +153,8 @@ func (h *lease) renew(ctx context.Context, until time.Time) (tasklog.Asked, erro
 		setTo(attrEpoch, "if_not_exists(?, ?)", attrEpoch, num(1)).
 		when("attribute_not_exists(?) OR ? = ?", attrWriter, attrWriter, str(h.writer))
 	if h.push.Load() {
-		// The first renewal by a holder that has learned of it wakes the push function, for what was appended before.
+		// The first renewal by a holder that has learned of it wakes the push function, for what
+		// the holder appended before.
 		e.setTo(attrPush, "if_not_exists(?, ?)", attrTell, num(0)).remove(attrTell)
 	}
 	now, renewed, err := h.log.update(ctx, h.head.ID, skLease, e)
@@ -289,7 +167,8 @@ func (h *lease) renew(ctx context.Context, until time.Time) (tasklog.Asked, erro
 	return h.asked(now)
 }
 
-// Asked implements [tasklog.Lease]. It costs half a read unit. Those who ask within some milliseconds share one request.
+// Asked implements [tasklog.Lease]. It costs half a read unit. Holders that ask within some
+// milliseconds share one request.
 func (h *lease) Asked(ctx context.Context) (tasklog.Asked, error) {
 	it, err := h.log.ask(ctx, h.head.ID)
 	if err != nil {
@@ -316,8 +195,8 @@ func (h *lease) asked(it item) (tasklog.Asked, error) {
 	return tasklog.Asked{Cancel: cancel}, nil
 }
 
-// SaveSnapshot implements [tasklog.Lease]. The snapshots before stay until they expire, so that nobody loses what they are
-// reading, and for LoadAt. It costs two write units more than the snapshot's bytes.
+// SaveSnapshot implements [tasklog.Lease]. It costs two write units more than the bytes of the
+// snapshot. Earlier snapshots stay until they expire: for readers that have begun, and for LoadAt.
 func (h *lease) SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]byte, error]) error {
 	r := "snapshot." + ref(seq, h.writer)
 	if err := h.log.putLines(ctx, h.head.ID, h.head.Expires, r, lines); err != nil {
@@ -358,39 +237,4 @@ func (l *Log) RequestCancel(ctx context.Context, h tasklog.Head) error {
 		return fmt.Errorf("dynamolog: requesting to cancel: %w", err)
 	}
 	return nil
-}
-
-// Settle implements [tasklog.Index]. It costs one write unit and those of the index.
-func (l *Log) Settle(ctx context.Context, s *tasklog.Snapshot) error {
-	if err := l.settle(ctx, s); err != nil {
-		return fmt.Errorf("dynamolog: settling: %w", err)
-	}
-	return nil
-}
-
-func (l *Log) settle(ctx context.Context, s *tasklog.Snapshot) error {
-	at := time.Now()
-	if t := s.Task.Status.Timestamp; t != nil {
-		at = *t
-	}
-	for epoch := s.Lease.Epoch; ; {
-		e := statusOf(s.Head.ID, status{s.Task.Status.State, at, s.Seq}).remove(attrRunning).
-			when("? <= ? AND (attribute_not_exists(?) OR ? <= ?)", attrSeq, num(s.Seq), attrEpoch, attrEpoch, num(epoch))
-		now, settled, err := l.update(ctx, s.Head.ID, skHead, e)
-		if err != nil || settled || now.num(attrSeq) > s.Seq || now.num(attrEpoch) <= epoch {
-			return err // nil if there is a later turn, or no task any more
-		}
-		// Somebody has come halfway to the lease. It is given to nobody, so that it can't be taken any more as they know it.
-		next := s.Next(tasklog.Claim{})
-		next.Epoch = now.num(attrEpoch)
-		var request item
-		if s.Lease.Epoch == 1 { // that is in the head, which is what there is now
-			request = now
-		}
-		taken, err := l.giveLease(ctx, s, next, tasklog.Claim{}, request)
-		if err != nil || !taken {
-			return err
-		}
-		epoch = next.Epoch
-	}
 }

@@ -55,7 +55,7 @@ func TestLeaseCost(t *testing.T) {
 		t.Helper()
 		s := load(t, l, h.ID)
 		cost.Reset()
-		end = end.Add(time.Second) // which moves the task in the index of unfinished ones, for two units
+		end = end.Add(time.Second) // moves it in the index, for two units
 		lease, err = l.Acquire(t.Context(), s, tasklog.Claim{Writer: what, Until: end})
 		check(what, write, 0, err)
 	}
@@ -78,8 +78,8 @@ func waiting(t *testing.T, l *dynamolog.Log) (*tasklog.Snapshot, tasklog.Lease) 
 	return load(t, l, h.ID), lease
 }
 
-// TestHalfAcquired has somebody come halfway to the lease of a task that waits. Whoever settles the
-// task does not meet it again, and the other, should it still live, does not get the lease.
+// TestHalfAcquired has somebody stop halfway to the lease of a task that waits. After the task is
+// settled, the sweeper does not meet it again. If the other goes on, it does not get the lease.
 func TestHalfAcquired(t *testing.T) {
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)
@@ -123,7 +123,7 @@ func TestRenewAfterNobody(t *testing.T) {
 	}
 }
 
-// before returns a client like c, which does something before its nth request.
+// before returns a client like c that calls do before its nth request.
 func before(c *dynamodb.Client, nth int32, do func(context.Context) error) *dynamodb.Client {
 	var n atomic.Int32
 	return with(c, middleware.FinalizeMiddlewareFunc("before", func(
@@ -138,14 +138,14 @@ func before(c *dynamodb.Client, nth int32, do func(context.Context) error) *dyna
 	}))
 }
 
-// TestDoubt has somebody doubt a holder that has not put its message into the log, while others do
-// something between the requests of it: nobody gets the lease without the place in the log, and
-// nobody is kept from it for good.
+// TestDoubt has somebody doubt a holder that has not appended its message, while others act between
+// the doubter's requests. Nobody gets the lease without the place in the log, and nobody is kept
+// out for good.
 func TestDoubt(t *testing.T) {
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)
 	for nth := range int32(4) {
-		// begin returns a task that waits, and whose next holder has not appended anything.
+		// begin returns a task that waits, whose next holder has not appended anything.
 		begin := func(t *testing.T) (tasklog.Head, *tasklog.Snapshot, tasklog.Lease) {
 			s, _ := waiting(t, l)
 			holder, err := l.Acquire(t.Context(), s, by("holder"))
@@ -228,8 +228,8 @@ func TestDoubt(t *testing.T) {
 
 var errDied = errors.New("died")
 
-// TestOldAnswer has a holder read the lease as it was before it acquired it, as DynamoDB may answer
-// within a second: what was asked of the holder before is not asked of this one.
+// TestOldAnswer has a holder read the lease as it was before the holder acquired it; DynamoDB may
+// answer so within a second. What was asked of the earlier holder is not asked of this one.
 func TestOldAnswer(t *testing.T) {
 	client, table := newTable(t)
 	var old atomic.Pointer[middleware.FinalizeOutput]

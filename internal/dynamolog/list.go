@@ -20,16 +20,19 @@ import (
 )
 
 const (
-	// listShards is over how many keys of the index the tasks of an owner are spread, and manyShards where callers have no
-	// names, so that everybody's tasks are those of one owner. DynamoDB writes 1,000 units a second to a key.
+	// listShards is the number of keys of the index for the tasks of one owner. manyShards is used
+	// where callers have no names, so that all tasks belong to one owner. DynamoDB writes 1,000
+	// units a second to a key.
 	listShards = 4
 	manyShards = 16
 
-	// examined is how many entries of the index a page of a list looks at, at most, and a count: some 40 read units.
+	// examined is the most entries of the index that a page of a list, or a count, examines, for
+	// some 40 read units.
 	examined = 2000
 )
 
-// shardsOf returns over how many keys the tasks of the scope are spread. A process of a former version knows of less.
+// shardsOf returns the number of keys for the tasks of the scope. Processes of earlier versions
+// know fewer.
 func shardsOf(s tasklog.Scope) int {
 	if s.Owner == "" {
 		return manyShards
@@ -46,11 +49,11 @@ func listKey(s tasklog.Scope, shard int) string {
 
 func listShard(s tasklog.Scope, id a2a.TaskID) int { return spread(id, uint32(shardsOf(s))) }
 
-// position returns p as the index sorts it: its time, and the id.
+// position returns p as the index sorts it: time, then id.
 func position(p tasklog.Position) string { return millis(p.Time) + "#" + string(p.ID) }
 
-// millis returns a time as the index sorts it: 13 digits of milliseconds since 1970. Times that need more, from the year 2286 on, are
-// all the same.
+// millis returns a time as the index sorts it: 13 digits of milliseconds since 1970. Later times,
+// from the year 2286 on, are all the same.
 func millis(t time.Time) string {
 	return fmt.Sprintf("%013d", min(max(0, t.UnixMilli()), 9_999_999_999_999))
 }
@@ -61,9 +64,9 @@ func parsePosition(s string) tasklog.Position {
 	return tasklog.Position{Time: time.UnixMilli(n), ID: a2a.TaskID(id)}
 }
 
-// List implements [tasklog.Index], by the index. It costs half a read unit for each shard, or for each 4 KB that it looks at,
-// some 25 tasks, if they are more; what the filter leaves out is paid for, too. It looks at 2,000 tasks at most, for some 40
-// units, or twice as many where context ids are long.
+// List implements [tasklog.Index]. It costs half a read unit for each shard, or for each 4 KB (some
+// 25 tasks) that it examines, if that is more. It also pays for what the filter leaves out. It
+// examines 2,000 tasks at most, for some 40 units, or twice as many if context ids are long.
 func (l *Log) List(ctx context.Context, f tasklog.Filter, after tasklog.Position, limit int) (tasklog.Page, error) {
 	page, err := l.list(ctx, f, after, limit)
 	if err != nil {
@@ -75,8 +78,8 @@ func (l *Log) List(ctx context.Context, f tasklog.Filter, after tasklog.Position
 func (l *Log) list(ctx context.Context, f tasklog.Filter, after tasklog.Position, limit int) (tasklog.Page, error) {
 	page := tasklog.Page{Looked: after}
 	readers := l.readers(f, after)
-	// Each shard has its part of what is asked for, and some more, as ids fall. If that was not enough, most is left out by
-	// the filter, and larger requests are the cheaper ones.
+	// Each shard holds about its share of the tasks asked for, so ask for some more. If that is not
+	// enough, the filter leaves out most, and larger requests are cheaper.
 	each := limit/len(readers)*3/2 + 10
 	for left := l.examined; ; each *= 8 {
 		n, err := l.readShards(ctx, readers, each, left)
@@ -106,7 +109,8 @@ func (l *Log) list(ctx context.Context, f tasklog.Filter, after tasklog.Position
 	}
 }
 
-// Count implements [tasklog.Index]. It reads as much as a List, and counts all it can among the 2,000 tasks that it looks at.
+// Count implements [tasklog.Index]. It reads as much as a List, and counts all that match among the
+// 2,000 tasks that it examines.
 func (l *Log) Count(ctx context.Context, f tasklog.Filter) (int, error) {
 	readers := l.readers(f, tasklog.Position{})
 	for _, r := range readers {
@@ -151,8 +155,9 @@ func (l *Log) readers(f tasklog.Filter, after tasklog.Position) (all listReaders
 	return all
 }
 
-// readShards reads on where entries are missing, in all shards at the same time: some entries in each, and no more in all than
-// are left, of which there is one for each. It returns how many it has looked at.
+// readShards reads on in all shards that have no entries left, at the same time. It reads each
+// entries in each shard, but not more than left in all; left is at least the number of shards. It
+// returns how many entries it examined.
 func (l *Log) readShards(ctx context.Context, readers listReaders, each, left int) (int, error) {
 	var missing listReaders
 	for _, r := range readers {
@@ -182,7 +187,7 @@ func (l *Log) readShards(ctx context.Context, readers listReaders, each, left in
 	return n, errors.Join(errs...)
 }
 
-// add adds what was read.
+// add adds a page.
 func (r *listReader) add(page *dynamodb.QueryOutput) {
 	for _, it := range page.Items {
 		if p := item(it).str(attrPosition); p != r.after {
@@ -193,7 +198,7 @@ func (r *listReader) add(page *dynamodb.QueryOutput) {
 	r.query.ExclusiveStartKey, r.down = page.LastEvaluatedKey, item(page.LastEvaluatedKey).str(attrPosition)
 }
 
-// to returns the position down to which all shards are read, "" if they are read to the end.
+// to returns the position down to which all shards are read, "" if all are read to the end.
 func (all listReaders) to() string {
 	to := ""
 	for _, r := range all {
@@ -202,7 +207,7 @@ func (all listReaders) to() string {
 	return to
 }
 
-// take takes the newest entry, if all that are newer are read too. Else it returns "".
+// take takes the newest entry if all newer ones are read, too. Otherwise it returns "".
 func (all listReaders) take() string {
 	var next *listReader
 	for _, r := range all {
@@ -226,7 +231,8 @@ func (l *Log) listQuery(f tasklog.Filter, shard int, after tasklog.Position) *dy
 	}
 	since := f.Since
 	if !since.IsZero() {
-		since = since.Add(-2 * statusLag) // a state may be told so late after the one before, which may have waited as long
+		// A state may wait that long after the one before, which may have waited as long.
+		since = since.Add(-2 * statusLag)
 	}
 	e := write()
 	key := e.text("? = ? AND ? BETWEEN ? AND ?",

@@ -9,8 +9,8 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// TestListFarOff lists tasks by times of more than 13 digits of milliseconds, of which the index
-// has no more.
+// TestListFarOff lists tasks by times with more than the 13 digits of milliseconds that the index
+// has.
 func TestListFarOff(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
@@ -46,8 +46,8 @@ func TestListFarOff(t *testing.T) {
 	}
 }
 
-// TestListBounded reads lists of which each page looks at few tasks: all are found, once, in order, and counted as far as
-// they are looked at.
+// TestListBounded reads lists whose pages each examine few tasks. All tasks are found, once and in
+// order; the count has those that were examined.
 func TestListBounded(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)

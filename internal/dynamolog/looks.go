@@ -2,8 +2,8 @@ package dynamolog
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,23 +11,22 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"a2alambda/internal/tasklog"
 )
 
-// skPlaces begins the sort keys of the items with the places of the sweeps, beside the secret: one for the tasks, one for
-// the configurations. Their attributes are placeAttr's.
+// skPlaces ends the sort keys of the items with the places of the sweeps: one for tasks, one for
+// configurations. They share the partition key of the secret. placeAttr names their attributes.
 const skPlaces = "places"
 
-// looks is a [tasklog.Looks], by the index of unfinished tasks.
+// looks is a [tasklog.Looks] in the index of unfinished tasks.
 type looks struct {
 	log    *Log
 	prefix string // of its keys in the index
 }
 
-// Due implements [tasklog.Looks]. It costs half a read unit for each 4 KB of the index, some 40 looks, and another half for
-// each task. What is not due is not read.
+// Due implements [tasklog.Looks]. It costs half a read unit for each 4 KB of the index (some 40
+// looks), and another half for each task. It does not read what is not due.
 func (x looks) Due(
 	ctx context.Context, shard int, by time.Time, after tasklog.Place, limit int,
 ) ([]tasklog.Look, bool, error) {
@@ -69,13 +68,14 @@ func (x looks) due(
 	return found, page.LastEvaluatedKey != nil, nil
 }
 
-// placeOf returns the place of an entry of the index: its time, task and sort key. None but the last has a space in it.
+// placeOf returns the place of an entry of the index: its time, task and sort key. Only the last
+// may have spaces.
 func placeOf(it item) tasklog.Place {
 	return tasklog.Place(fmt.Sprintf("%d %s %s", it.num(attrLook), it.str(attrPK), it.str(attrSK)))
 }
 
-// startAt returns where a query of the key goes on. It is nil for the beginning, and for a place that makes no sense, or that
-// lies after what is asked for: the clock was set back.
+// startAt returns where a query of the key goes on. It returns nil, the beginning, for a place that
+// is malformed, or later than by, as it is after a clock was set back.
 func startAt(key string, after tasklog.Place, by time.Time) item {
 	parts := strings.SplitN(string(after), " ", 3)
 	if len(parts) < 3 {
@@ -88,53 +88,40 @@ func startAt(key string, after tasklog.Place, by time.Time) item {
 	return item{attrRunning: str(key), attrLook: num(look), attrPK: str(parts[1]), attrSK: str(parts[2])}
 }
 
-// maxBatchGet is how many items a BatchGetItem may ask for.
-// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
-const maxBatchGet = 100
-
-// held finds out which of the tasks are held. It reads the leases' own items, eventually consistent: the first lease, which
-// is in the head until it is renewed, ended when the look was due, and so did the one whose holder has not renewed it.
+// held sets Held of the looks. It reads only the lease items, which may be old. That is enough: the
+// first lease has no such item until it is renewed, and a lease that was never renewed ended when
+// the look was due.
 func (l *Log) held(ctx context.Context, found []tasklog.Look) error {
-	for len(found) > 0 {
-		n := min(len(found), maxBatchGet)
-		if err := l.heldBatch(ctx, found[:n]); err != nil {
+	for some := range slices.Chunk(found, maxAsked) {
+		if err := l.heldBatch(ctx, some); err != nil {
 			return err
 		}
-		found = found[n:]
 	}
 	return nil
 }
 
 func (l *Log) heldBatch(ctx context.Context, found []tasklog.Look) error {
-	at := map[string]*tasklog.Look{}
-	var keys []map[string]types.AttributeValue
-	for i := range found {
-		id := string(found[i].ID)
-		at[id] = &found[i]
-		keys = append(keys, item{attrPK: str(id), attrSK: str(skLease)})
+	missing := make(map[a2a.TaskID]bool, len(found))
+	for _, look := range found {
+		missing[look.ID] = true
 	}
-	e := write()
-	projection := e.text("?, ?", attrPK, attrUntil)
 	now := time.Now().UnixMilli()
-	for try := 1; len(keys) > 0; try++ {
-		out, err := l.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
-			RequestItems: map[string]types.KeysAndAttributes{l.table: {
-				Keys: keys, ProjectionExpression: &projection, ExpressionAttributeNames: e.names,
-			}},
-		})
+	for try := 1; ; try++ {
+		leases, err := l.leases(ctx, missing)
 		if err != nil {
 			return err
 		}
-		for _, it := range out.Responses[l.table] {
-			if look := at[item(it).str(attrPK)]; look != nil {
-				look.Held = item(it).num(attrUntil) > now
+		for i, look := range found {
+			if it, read := leases[look.ID]; read {
+				found[i].Held = it.num(attrUntil) > now
+				delete(missing, look.ID)
 			}
 		}
-		if keys = out.UnprocessedKeys[l.table].Keys; len(keys) == 0 {
-			break
-		}
-		if try == batchTries { // the table is throttled: they are looked at next time
-			return errors.New("some leases can't be read: the table is throttled")
+		switch {
+		case len(missing) == 0:
+			return nil
+		case try == batchTries: // the sweeper looks at them next time
+			return fmt.Errorf("reading leases: %w", errUnread)
 		}
 		select {
 		case <-time.After(time.Duration(try) * 100 * time.Millisecond):
@@ -142,13 +129,13 @@ func (l *Log) heldBatch(ctx context.Context, found []tasklog.Look) error {
 			return ctx.Err()
 		}
 	}
-	return nil
 }
 
 // batchTries is how often a throttled part of a batch is asked for.
 const batchTries = 5
 
-// Postpone implements [tasklog.Looks]. It costs a write unit for each KB of the item, and two in the index.
+// Postpone implements [tasklog.Looks]. It costs a write unit for each KB of the item, and two in
+// the index.
 func (x looks) Postpone(ctx context.Context, look tasklog.Look, next time.Time) (bool, error) {
 	sk := skHead
 	if x.prefix == pushLooks {

@@ -25,7 +25,7 @@ import (
 	"a2alambda/localtest/dynamodblocal"
 )
 
-// sweeper is a runner that sweeps, and whom it asks for.
+// sweeper is a runner that sweeps, and notes the tasks that it asks a worker for.
 type sweeper struct {
 	*run.Runner
 	mu    sync.Mutex
@@ -46,7 +46,7 @@ func newSweeper(client *dynamodb.Client, table string) *sweeper {
 	return s
 }
 
-// items returns those of a task whose holder has renewed its lease.
+// items returns the items of a task whose holder has renewed its lease.
 func items(t *testing.T, client *dynamodb.Client, table string) []dynamodblocal.Item {
 	t.Helper()
 	l := dynamolog.New(client, table)
@@ -64,7 +64,7 @@ func items(t *testing.T, client *dynamodb.Client, table string) []dynamodblocal.
 	return all
 }
 
-// due returns what makes the first leases of tasks end then.
+// due returns a hook that makes the first leases of tasks end at that time.
 func due(at time.Time) func(int, dynamodblocal.Item) {
 	return func(_ int, it dynamodblocal.Item) {
 		if _, head := it["run"]; head {
@@ -73,8 +73,8 @@ func due(at time.Time) func(int, dynamodblocal.Item) {
 	}
 }
 
-// TestSweepCost holds a sweep to its price: what is not due costs nothing, however much it is; a task that runs costs half a
-// read unit and its share of the index, and no write.
+// TestSweepCost holds a sweep to its price. What is not due costs nothing. A task that runs costs
+// half a read unit and its share of the index, and no write.
 func TestSweepCost(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
@@ -117,14 +117,15 @@ func TestSweepCost(t *testing.T) {
 	}
 }
 
-// TestSweepSettles has the index not been told of the end of tasks: the sweeper does it, and asks nobody. Those that
-// are too large for it are a worker's, and those that have expired are nobody's.
+// TestSweepSettles has the index miss the end of tasks. The sweeper settles them, and asks no
+// worker. It leaves those that are too large for it to a worker, and those that have expired to
+// nobody.
 func TestSweepSettles(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)
 	s := newSweeper(client, table)
-	// as makes the head of a task as if nobody had told it of the end.
+	// as makes the head of a task miss the end of its turn.
 	as := func(h tasklog.Head, change func(dynamodblocal.Item)) {
 		t.Helper()
 		it, err := dynamodblocal.Read(t.Context(), client, table, string(h.ID), "H")
@@ -176,7 +177,8 @@ func TestSweepSettles(t *testing.T) {
 	}
 }
 
-// TestSweepShardFails has one shard not be readable: the others are swept, and the error is told.
+// TestSweepShardFails has one shard that can't be read. The others are swept, and the sweep returns
+// the error.
 func TestSweepShardFails(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
@@ -208,8 +210,8 @@ func TestSweepShardFails(t *testing.T) {
 	}
 }
 
-// TestSettleKeepsRequest settles a task that somebody has come halfway to the lease of: what is kept of the request that began
-// its last turn stays, wherever it was.
+// TestSettleKeepsRequest settles a task after somebody stopped halfway to its lease. What is kept
+// of the request that began the last turn stays, wherever it was.
 func TestSettleKeepsRequest(t *testing.T) {
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)

@@ -21,14 +21,17 @@ const (
 	// partWithin is how long one try of a part may take.
 	partWithin = 6 * time.Second
 
-	// partPause is how long a throttled part waits at least before it is tried again; at most, half as long again.
+	// partPause is the least time that a throttled part waits for its next try. The most is half as
+	// long again.
 	partPause = 250 * time.Millisecond
 
-	// partSoon is how many tries the parts of a body have that gives up soon, and of which none is there.
+	// partSoon is how many tries each part has in a context that gives up soon, while no part of
+	// its body is there.
 	partSoon = 3
 )
 
-// parts are those of one body that are in the table, so that putting it again puts only the others. Its zero value has none.
+// parts are the parts of one body that are in the table, so that a repeated put writes only the
+// others. Its zero value has none.
 type parts struct {
 	mu    sync.Mutex
 	ref   string
@@ -37,7 +40,7 @@ type parts struct {
 
 var partSeed = maphash.MakeSeed()
 
-// of makes them the parts of the body with the ref.
+// of makes them parts of the body with the ref. It forgets those of another body.
 func (p *parts) of(ref string) {
 	if p.ref != ref {
 		p.ref, p.there = ref, make(map[int]uint64)
@@ -63,8 +66,9 @@ func (p *parts) none() bool {
 	return len(p.there) == 0
 }
 
-// putParts puts those parts of a body that are not there. After an error it begins no others, but waits for those under way:
-// a part that is given up may be written nonetheless, and paid for twice.
+// putParts puts the parts of a body that are not in the table. After an error it begins no more,
+// but waits for those under way: a part that is given up may still be written, and would be paid
+// for twice.
 func (l *Log) putParts(
 	ctx context.Context, id a2a.TaskID, expires time.Time, ref string, body []byte, have *parts,
 ) error {
@@ -103,8 +107,9 @@ func (l *Log) putParts(
 	}
 }
 
-// insist calls put, which puts a part, until DynamoDB takes it or ctx is done. The SDK, which waits for longer from try to try
-// and gives up at the fourth, is not meant for items that each take a third of what a partition can take in a second.
+// insist calls put, which puts a part, until DynamoDB takes it or ctx is done. The SDK waits longer
+// after each try, and gives up at the fourth. That does not suit items that each need a third of
+// what a partition takes in a second.
 func insist(ctx context.Context, put func(context.Context) error, none func() bool) error {
 	for tried := 1; ; tried++ {
 		try, cancel := context.WithTimeout(context.WithValue(ctx, partKey{}, true), partWithin)

@@ -22,7 +22,7 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// partition refuses what does not fit into so many write units a second, of which it has a second's worth at the start.
+// partition refuses what exceeds its write units a second. It starts with those of one second.
 type partition struct {
 	rate, left float64
 	last       time.Time
@@ -47,7 +47,7 @@ func (p *partition) refuse(q request) (int, string) {
 	return http.StatusOK, ""
 }
 
-// incompressible returns a text of so many bytes that deflates little.
+// incompressible returns a text of n bytes that deflates little.
 func incompressible(n int) string {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 	random := rand.New(rand.NewPCG(1, 2))
@@ -58,8 +58,8 @@ func incompressible(n int) string {
 	return string(b)
 }
 
-// TestLargeEventOnce has 6 MB be appended, as the first message of a task, and as an event, in a partition that takes 1,000
-// units a second and has no burst. Each part is written once.
+// TestLargeEventOnce appends 6 MB, as the first message of a task and as an event, in a partition
+// that takes 1,000 units a second and has no burst. Each part is written once.
 func TestLargeEventOnce(t *testing.T) {
 	h, _ := tasklogtest.NewTask()
 	text := a2a.NewTextPart(incompressible(8 << 20)) // 6 MB deflated
@@ -107,7 +107,7 @@ func TestLargeEventOnce(t *testing.T) {
 	}
 }
 
-// puts returns a middleware that asks do before each item is put, by its sort key.
+// puts returns a middleware that calls do with the sort key before each item is put.
 func puts(do func(sort string) error) middleware.FinalizeMiddleware {
 	return middleware.FinalizeMiddlewareFunc("puts", func(
 		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
@@ -129,8 +129,8 @@ func puts(do func(sort string) error) middleware.FinalizeMiddleware {
 	})
 }
 
-// TestPartsOnce has the third part of an append fail twice: the tries that follow write no other part again, and what is read
-// is what was appended.
+// TestPartsOnce has the third part of an append fail twice. The next tries write no other part
+// again, and a read returns what was appended.
 func TestPartsOnce(t *testing.T) {
 	client, table := newTable(t)
 	var mu sync.Mutex

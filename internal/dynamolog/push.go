@@ -18,26 +18,26 @@ import (
 	"a2alambda/internal/trace"
 )
 
-// The table's stream wakes the push function for changes that leave p = 1 in an item. These are:
+// The table's stream wakes the push function for changes after which an item has p = 1:
 //
 //   - a head of a task with push notifications: its creation, each new status, a new holder;
-//   - an append by a holder who knows that the task has some;
-//   - the first renewal of its lease by a holder who learned of them in the middle of its run;
+//   - an append by a holder that knows that the task has some;
+//   - the first renewal of its lease by a holder that learned of them in the middle of its run;
 //   - a configuration that is put. A claim removes p: what a delivery writes wakes nobody.
 //
-// The last change of a turn is one of its head. So its end wakes, whatever was missed.
+// The last change of a turn is one of its head. So the end of a turn always wakes the function.
 //
-// A configuration is in the index of unfinished tasks, under keys of its own, while it is claimed
-// or waits for another try: as of the end of the claim, or as of that try.
+// While a configuration is claimed, or waits for another try, it is in the index of unfinished
+// tasks, under keys of its own. It is due at the end of the claim, or at the time of that try.
 
-// Attributes of configurations, besides seq: the last event delivered; w: the holder of the claim;
-// cr: when the claim ends, or when delivery is to be tried again, in seconds since 1970.
+// Other attributes of configurations are seq: the last event delivered; w: the holder of the claim;
+// cr: when the claim ends, or when delivery is tried again, in seconds since 1970.
 const (
 	attrFailures = "f"  // N: how often delivery was put off
 	attrSince    = "fs" // N: when that began, in seconds since 1970
-	attrAgain    = "ag" // N: there if the holder must read the log again before it releases the claim
+	attrAgain    = "ag" // N: there if the holder must read the log again before release
 	attrGivenUp  = "d"  // N: there if delivery was given up
-	attrLast     = "lw" // S: who released the claim last
+	attrLast     = "lw" // S: the writer that released the claim last
 )
 
 const (
@@ -45,14 +45,15 @@ const (
 	skPushEnd = "P$" // after every configuration
 )
 
-// pushBody is the JSON in a configuration's attribute b. Configurations are the same if it is.
+// pushBody is the JSON in the attribute b of a configuration. Configurations with the same body are
+// the same.
 type pushBody struct {
 	Push    a2a.PushConfig `json:"push"`
 	Version string         `json:"version"`
 }
 
 // Woken returns the tasks that changes in the table's stream wake, each once, in order. The stream
-// has new images. The filter {"dynamodb":{"NewImage":{"p":{"N":["1"]}}}} loses none of them.
+// must have new images. It may be filtered by {"dynamodb":{"NewImage":{"p":{"N":["1"]}}}}.
 func Woken(e events.DynamoDBEvent) []a2a.TaskID {
 	var ids []a2a.TaskID
 	for _, r := range e.Records {
@@ -95,7 +96,8 @@ func (s *Pushes) put(ctx context.Context, h tasklog.Head, c push.Config) error {
 		return err
 	}
 	if !h.Push {
-		// Before the configuration: halfway, the task wakes in vain, and is not overlooked.
+		// This comes before the configuration: if it fails halfway, the task wakes in vain, but is
+		// not missed.
 		_, _, err = s.log.update(ctx, h.ID, skLease, write().set(attrTell, num(1)).set(attrTTL, num(h.Expires.Unix())))
 		if err == nil {
 			_, _, err = s.log.update(ctx, h.ID, skHead, write().set(attrPush, num(1)).when("attribute_exists(?)", attrPK))
@@ -216,7 +218,7 @@ func (s *Pushes) Claim(ctx context.Context, id a2a.TaskID, config, writer string
 		if told {
 			return nil, nil
 		}
-		// The holder released the claim in between, without having been told.
+		// The holder released the claim in between, and does not know that somebody asked.
 	}
 }
 
@@ -253,8 +255,8 @@ func (c *claim) GiveUp(ctx context.Context, p push.Progress) error {
 	return err
 }
 
-// update updates the configuration if the claim is still on it and the condition is met. If not, it
-// returns the configuration as it is, and ErrConflict.
+// update updates the configuration if the claim still holds it and the condition is met. Otherwise
+// it returns the configuration as it is, and ErrConflict.
 func (c *claim) update(ctx context.Context, e *expression) (item, error) {
 	e.when("? = ?", attrWriter, str(c.writer))
 	now, updated, err := c.log.update(ctx, c.config.TaskID, skPush+c.config.ID, e)

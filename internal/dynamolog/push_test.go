@@ -26,14 +26,13 @@ import (
 
 func pushes(l *dynamolog.Log) pushtest.Store { return pushtest.Store{Store: l.Pushes(), Log: l} }
 
-// TestWakes checks which changes of the table wake the push function. A holder learns in the middle
-// of its run that its task has push notifications, and marks what it appends from then on.
+// TestWakes checks which changes of the table wake the push function. In the middle of its run, a
+// holder learns that its task has push notifications; from then on it marks what it appends.
 func TestWakes(t *testing.T) {
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)
 	h, _, lease := create(t, l)
-	// check fails the test unless the changes were made, and these items of the task wake by what
-	// is in them.
+	// check fails the test unless the changes were made, and exactly these items of the task wake.
 	check := func(what, want string, changes ...error) {
 		t.Helper()
 		must(t, changes...)
@@ -112,7 +111,7 @@ func TestWoken(t *testing.T) {
 	}
 }
 
-// TestPushItem holds the stored shape that other versions of this program meet.
+// TestPushItem fixes the stored shape, which other versions of this program read.
 func TestPushItem(t *testing.T) {
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)
@@ -194,7 +193,7 @@ func TestPushCost(t *testing.T) {
 	check("a configuration of a running task", 3, 0, l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "d", "https://a")))
 }
 
-// held returns the claim on a new configuration, until then.
+// held returns the claim on a new configuration, until the given time.
 func held(t *testing.T, l *dynamolog.Log, end time.Time) (c push.Claim) {
 	t.Helper()
 	h, _ := tasklogtest.NewTask()
@@ -209,8 +208,8 @@ func held(t *testing.T, l *dynamolog.Log, end time.Time) (c push.Claim) {
 	return c
 }
 
-// TestReleasedUnheard has the first try of a release done without an answer, and another claim the
-// delivery before the second: it is released all the same.
+// TestReleasedUnheard has the answer to a release be lost, and another claim the delivery before
+// the retry. The release succeeds all the same.
 func TestReleasedUnheard(t *testing.T) {
 	client, table := newTable(t)
 	var holder push.Claim
@@ -238,8 +237,8 @@ func TestReleasedUnheard(t *testing.T) {
 	}
 }
 
-// TestReleasedMeanwhile has the holder release its claim between the two requests of another, who
-// is refused it and then tells the holder: the other gets it.
+// TestReleasedMeanwhile has the holder release its claim between the two requests of another: the
+// first is refused, the second is to tell the holder. The other gets the claim.
 func TestReleasedMeanwhile(t *testing.T) {
 	client, table := newTable(t)
 	end, updates := time.Now().Add(time.Minute), 0

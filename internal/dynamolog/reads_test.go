@@ -20,10 +20,10 @@ import (
 	"a2alambda/localtest/dynamodblocal"
 )
 
-// grown makes a task with n events, by an appender with its snapshots. A task that talks keeps all that was said; one that does
-// not has an artifact that each event replaces.
+// grown makes a task with n events, by an appender with its snapshots. A task that talks keeps all
+// that it said. A task that does not has one artifact, which each event replaces.
 //
-// An append waits until a snapshot is saved that has begun, since nobody waits for what is said here.
+// An append waits until the snapshot under way is saved, since nothing else takes time here.
 func grown(t *testing.T, s tasklog.Store, n int, talks bool) (tasklog.Head, tasklog.Lease) {
 	t.Helper()
 	var saving sync.Mutex
@@ -67,8 +67,8 @@ func grown(t *testing.T, s tasklog.Store, n int, talks bool) (tasklog.Head, task
 	return h, lease
 }
 
-// TestReadSlopes has what reads a task cost the same at 10,000 and at 100,000 events, where the task is of one size; and where the
-// task grows with its log, has resuming cost what loading does.
+// TestReadSlopes checks that what reads a task costs the same at 10,000 and at 100,000 events if
+// the task has the same size. If the task grows with its log, resuming costs as much as loading.
 func TestReadSlopes(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
@@ -115,7 +115,8 @@ func TestReadSlopes(t *testing.T) {
 			}
 		}
 		for op, of := range units {
-			// The log after the last snapshot has up to 256 KB of JSON, and there may be little of it, or much.
+			// The log after the last snapshot has up to 256 KB of JSON; how much of it is left to
+			// chance.
 			if !talks && (of[1] > of[0]+8 || of[0] < 0.5) {
 				t.Errorf("%s costs %v read units at %d events, and %v at ten times as many", op, of[0], n, of[1])
 			}
@@ -128,8 +129,8 @@ func TestReadSlopes(t *testing.T) {
 	}
 }
 
-// TestAskedTogether has the holders in a process ask at once what is asked of them: each pays for its own lease, and they share
-// their requests.
+// TestAskedTogether has the holders in a process ask at the same time. Each pays for its own lease,
+// and they share their requests.
 func TestAskedTogether(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
@@ -166,14 +167,14 @@ func TestAskedTogether(t *testing.T) {
 		group.Wait()
 		u := cost.Units()
 		t.Logf("%d holders: %d requests, %v read units", test.holders, u.Requests, u.Read)
-		// On a machine that is busy, some come too late for the first request.
+		// On a busy machine, some come too late for the first request.
 		if u.Requests < test.requests || u.Requests > 1+test.holders/10 || u.Read != float64(test.holders)/2 {
 			t.Errorf("%d holders: %d requests, %v read units, want %d and %v", test.holders, u.Requests, u.Read, test.requests, float64(test.holders)/2)
 		}
 	}
 }
 
-// TestAskedFaults has requests that ask for several holders fail, be answered in part, and be given up.
+// TestAskedFaults has requests for several holders fail, get an answer in part, and be given up.
 func TestAskedFaults(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
@@ -195,7 +196,7 @@ func TestAskedFaults(t *testing.T) {
 	a, _, leaseA := create(t, l)
 	b, _, leaseB := create(t, l)
 	must(t, l.RequestCancel(t.Context(), a), l.RequestCancel(t.Context(), b))
-	// ask lets both ask, A with a context, and returns their errors.
+	// ask lets both holders ask, A with a context, and returns their errors.
 	ask := func(ctx context.Context, do func(context.Context, *dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error)) (errA, errB error) {
 		if fault.Store(nil); do != nil {
 			fault.Store(&do)
@@ -275,8 +276,8 @@ func TestAskedFaults(t *testing.T) {
 	}
 }
 
-// TestGivenBackToWorker has somebody acquire a lease that was left to a worker, and find that the message is in the log: it is left
-// to the worker again, who does not take the turn for one that was cut off.
+// TestGivenBackToWorker has somebody acquire a lease that was left to a worker, and find the
+// message in the log. The lease is left to the worker again, and the worker does not see a crash.
 func TestGivenBackToWorker(t *testing.T) {
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)

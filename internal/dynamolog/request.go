@@ -15,7 +15,7 @@ import (
 // maxRequestBody keeps head and lease small: see maxHeadBody.
 const maxRequestBody = 512
 
-// requestAttrs are the attributes that say what is kept of the request. Each may be missing.
+// requestAttrs are the attributes with what is kept of the request. Each may be missing.
 var requestAttrs = []string{attrTrace, attrRequest, attrRequestRef}
 
 // requestBody is the JSON in the attribute rq.
@@ -24,8 +24,9 @@ type requestBody struct {
 	Metadata   json.RawMessage `json:"metadata,omitempty"`
 }
 
-// putRequest returns the attributes that say what is kept of the request. What is too big for them is put in parts, which are there
-// before whatever refers to them. No two calls for different requests may have the same name for it.
+// putRequest returns the attributes with what is kept of the request. What is too big for them it
+// writes in parts, so that they are there before an item refers to them. The name must differ for
+// different requests.
 func (l *Log) putRequest(ctx context.Context, h tasklog.Head, r tasklog.Request, name string) (item, error) {
 	it := item{}
 	if r.Trace.Parent != "" {

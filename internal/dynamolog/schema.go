@@ -16,8 +16,9 @@ const (
 	indexOwner   = "owner"   // an owner's tasks, by position
 )
 
-// Schema returns the request that creates the table, as template.yaml does in a deployment: string keys pk and sk, the
-// indexes, paid on demand. In a deployment the attribute ttl is set to expire items.
+// Schema returns the request that creates the table, as template.yaml does in a deployment: string
+// keys pk and sk, the indexes, paid on demand. A deployment also sets ttl as the attribute that
+// expires items.
 func Schema(table string) *dynamodb.CreateTableInput {
 	return &dynamodb.CreateTableInput{
 		TableName: &table,
@@ -55,8 +56,8 @@ func Schema(table string) *dynamodb.CreateTableInput {
 	}
 }
 
-// CreateTable creates the table of [Schema], if it is not there, and waits until it can be used. It is for tables on this
-// machine: those in the cloud are CloudFormation's.
+// CreateTable creates the table of [Schema] if it does not exist, and waits until it can be used.
+// It is for local tables; CloudFormation creates those in the cloud.
 func CreateTable(ctx context.Context, client *dynamodb.Client, table string) error {
 	_, err := client.CreateTable(ctx, Schema(table))
 	if exists := (*types.ResourceInUseException)(nil); err != nil && !errors.As(err, &exists) {

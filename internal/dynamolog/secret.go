@@ -13,7 +13,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// The item of the secret, which is in its attribute b. No task has such an id. It has no ttl, and goes with the table.
+// The item of the secret has it in the attribute b. No task has such an id. The item has no ttl: it
+// lives as long as the table.
 const (
 	pkSecret = "deployment"
 	skSecret = "secret"
@@ -25,7 +26,8 @@ type secret struct {
 	bytes []byte     // nil before it is known
 }
 
-// Secret implements [tasklog.Store]. The first call costs a read unit, and in a new table a write unit; later ones cost nothing.
+// Secret implements [tasklog.Store]. The first call costs a read unit, and in a new table a write
+// unit; later ones cost nothing.
 func (l *Log) Secret(ctx context.Context) ([]byte, error) {
 	l.secret.mu.Lock()
 	defer l.secret.mu.Unlock()
@@ -50,7 +52,8 @@ func (l *Log) readSecret(ctx context.Context) ([]byte, error) {
 		made := make([]byte, tasklog.SecretBytes)
 		_, _ = rand.Read(made) // never fails
 		it := item{attrPK: key[attrPK], attrSK: key[attrSK], attrBody: bin(made)}
-		// Put if absent: of those who make one at the same time, one wins, and the others get its.
+		// If several processes make one at the same time, one of them wins, and the others get its
+		// secret.
 		existing, err := l.put(ctx, it, write().when("attribute_not_exists(?)", attrPK))
 		if err != nil {
 			return nil, err
@@ -62,5 +65,5 @@ func (l *Log) readSecret(ctx context.Context) ([]byte, error) {
 	if b := stored.bin(attrBody); len(b) == tasklog.SecretBytes {
 		return b, nil
 	}
-	return nil, errors.New("the item is not what it should be") // with any other, ids would be others
+	return nil, errors.New("the item is not what it should be") // another would change ids
 }

@@ -17,9 +17,9 @@ import (
 	"a2alambda/localtest/dynamodblocal"
 )
 
-// TestSecret has eight processes ask a new table for its secret at once, whose requests fail, or
-// are done and not acknowledged: all have the same, which is in the table, and never expires. Other
-// tables have others.
+// TestSecret has eight processes ask a new table for its secret at once. Their requests fail, or
+// are done without an answer. All get the same secret, which is in the table and never expires.
+// Other tables have others.
 func TestSecret(t *testing.T) {
 	t.Parallel()
 	direct, table := newTable(t)
@@ -101,7 +101,7 @@ func TestSecretCost(t *testing.T) {
 	}
 }
 
-// TestBrokenSecret has something else in the secret's place: no ids are made with it.
+// TestBrokenSecret has something else in the place of the secret: no ids are made with it.
 func TestBrokenSecret(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)

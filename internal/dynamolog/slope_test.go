@@ -21,7 +21,7 @@ import (
 	"a2alambda/localtest/dynamodblocal"
 )
 
-// retention is that of the servers here.
+// retention is how long the servers here keep tasks.
 const retention = time.Hour
 
 // owner is an owner in a table, with many tasks.
@@ -36,7 +36,7 @@ func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{V
 
 func number(n int64) types.AttributeValue { return &types.AttributeValueMemberN{Value: fmt.Sprint(n)} }
 
-// fill puts n tasks of a context as they are left once they have completed, a second apart, the newest at a time.
+// fill puts n completed tasks of a context, a second apart. The newest is of the given time.
 func (o *owner) fill(t *testing.T, contextID string, n int, newest time.Time) {
 	t.Helper()
 	h, _ := tasklogtest.NewTask()
@@ -76,7 +76,7 @@ func (o *owner) fill(t *testing.T, contextID string, n int, newest time.Time) {
 	}
 }
 
-// costs returns what the operations cost that a caller can start.
+// costs returns the costs of the operations that a caller can start.
 func (o *owner) costs(t *testing.T) map[string]dynamodblocal.Units {
 	t.Helper()
 	client, meter := dynamodblocal.NewMeter(o.client)
@@ -138,7 +138,8 @@ func (o *owner) costs(t *testing.T) map[string]dynamodblocal.Units {
 	return costs
 }
 
-// TestSlopes checks that nothing costs more when an owner, or a context, has ten times as many tasks.
+// TestSlopes checks that no operation costs more when an owner, or a context, has ten times as many
+// tasks.
 func TestSlopes(t *testing.T) {
 	t.Parallel()
 	const n = 600
@@ -162,7 +163,8 @@ func TestSlopes(t *testing.T) {
 	}
 }
 
-// TestExpiredTasks checks that tasks that have expired, and whose heads stay for two weeks more, cost a list nothing.
+// TestExpiredTasks checks that expired tasks, whose heads stay for two more weeks, cost a list
+// nothing.
 func TestExpiredTasks(t *testing.T) {
 	t.Parallel()
 	var costs [2]map[string]dynamodblocal.Units

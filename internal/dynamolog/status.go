@@ -13,12 +13,14 @@ import (
 )
 
 const (
-	// statusLag is the least time between two states that a head is told, but for one in which a turn ends: each takes two
-	// write units from a key of the owner's list, and most tasks bring several in a few seconds.
+	// statusLag is the least time between two states that are written to a head; a final state does
+	// not wait. Each write takes two units from a key of the owner's list, and most tasks have
+	// several states in a few seconds.
 	statusLag = 5 * time.Second
 
-	// A final state that could not be told is told again for finalFor, less and less often, as a [tasklog.Appender] does
-	// with events: the sweeper has to look at a task that is unfinished by its head.
+	// The write of a final state is retried for finalFor, less and less often, as a
+	// [tasklog.Appender] retries events: the sweeper must look at each task whose head is
+	// unfinished.
 	finalFor   = 20 * time.Second
 	finalFirst = 50 * time.Millisecond
 	finalMost  = 2 * time.Second
@@ -26,26 +28,26 @@ const (
 	// tellWithin is how long one try may take.
 	tellWithin = 6 * time.Second
 
-	// longAgo is how old a status is whose time says nothing: the agent gave one of its own. Its task is listed by when the
-	// head was told, or lists would leave it out as one that has expired.
+	// longAgo is the age from which the time of a status says nothing: the agent made it up. The
+	// task is listed by the time of the write; otherwise lists would leave it out as expired.
 	longAgo = time.Hour
 )
 
-// status is what a head is told of a state.
+// status is a state as it is written to a head.
 type status struct {
 	state a2a.TaskState
 	at    time.Time // when the task got it
 	seq   int64     // of the event that brought it
 }
 
-// statusOf returns what a head says of the status.
+// statusOf returns the expression that writes the status to a head.
 func statusOf(id a2a.TaskID, s status) *expression {
 	return write().set(attrState, str(string(s.state))).set(attrSeq, num(s.seq)).
 		set(attrPosition, str(position(tasklog.Position{Time: s.at, ID: id})))
 }
 
-// tell tells the head of a status, and the lease that a request to cancel has had its chance. The log is already right if it
-// fails.
+// tell writes a status to the head. After an interrupted state, it also removes a request to cancel
+// that the holder has seen. If it fails, the log is still right.
 func (h *lease) tell(ctx context.Context, s status) error {
 	if now := time.Now(); now.Sub(s.at) > longAgo {
 		s.at = now
@@ -56,7 +58,7 @@ func (h *lease) tell(ctx context.Context, s status) error {
 	}
 	_, _, err := h.log.update(ctx, h.head.ID, skHead, e)
 	if tasklog.Final(s.state) && !s.state.Terminal() && h.cancel.Load() {
-		// The turn has ended in another way. The next one is not meant.
+		// The turn has ended in another way. The request is not meant for the next turn.
 		_, _, errLease := h.log.update(ctx, h.head.ID, skLease,
 			write().remove(attrCancel).when("attribute_not_exists(?) OR ? = ?", attrWriter, attrWriter, str(h.writer)))
 		err = errors.Join(err, errLease)
@@ -64,32 +66,34 @@ func (h *lease) tell(ctx context.Context, s status) error {
 	return err
 }
 
-// teller tells a head of the states of its task, while the next events are appended. A final state is told at once, until it
-// is told. Any other waits until statusLag after the last that was told, and is not told if another comes meanwhile.
+// teller writes the states of a task to its head, while the next events are appended. It writes a
+// final state at once, and retries. Any other state waits until statusLag after the last write, and
+// is dropped if another comes meanwhile.
 type teller struct {
 	lag  time.Duration
 	tell func(context.Context, status) error
 
-	stopped context.Context // done when nothing is to be told any more
+	stopped context.Context // done when nothing must be written any more
 	stop    context.CancelFunc
 	telling sync.WaitGroup
 
 	mu      sync.Mutex
-	told    time.Time // when something was told last
+	told    time.Time // when the last write began
 	pending *status   // what waits, or nil
 	ctx     context.Context
 	timer   *time.Timer
 	over    bool // a final state has come, or the lease is closed: nothing waits any more
 }
 
-// newTeller returns the teller of a lease. What its task is in was told when the lease was acquired.
+// newTeller returns the teller of a lease. The state so far was written when the lease was
+// acquired.
 func newTeller(lag time.Duration, tell func(context.Context, status) error) *teller {
 	t := &teller{lag: lag, tell: tell, told: time.Now()}
 	t.stopped, t.stop = context.WithCancel(context.Background())
 	return t
 }
 
-// add has the head told of the status, in requests with the values of ctx.
+// add has the status written, in requests with the values of ctx.
 func (t *teller) add(ctx context.Context, s status) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -103,7 +107,7 @@ func (t *teller) add(ctx context.Context, s status) {
 	t.wait(ctx, s)
 }
 
-// wait has the status told when its time has come. t.mu is held.
+// wait has the status written when statusLag has passed. t.mu is held.
 func (t *teller) wait(ctx context.Context, s status) {
 	t.pending, t.ctx = &s, ctx
 	if t.timer == nil {
@@ -112,7 +116,7 @@ func (t *teller) wait(ctx context.Context, s status) {
 	}
 }
 
-// cancel has nothing wait any more, and returns what has waited, or nil. t.mu is held.
+// cancel stops the wait, and returns the status that waited, or nil. t.mu is held.
 func (t *teller) cancel() *status {
 	s := t.pending
 	if t.pending = nil; t.timer != nil && t.timer.Stop() {
@@ -122,7 +126,6 @@ func (t *teller) cancel() *status {
 	return s
 }
 
-// due tells what waits.
 func (t *teller) due() {
 	defer t.telling.Done()
 	t.mu.Lock()
@@ -143,7 +146,7 @@ func (t *teller) due() {
 	}
 }
 
-// retry tells a final status until it is told.
+// retry writes a final status, until that succeeds.
 func (t *teller) retry(ctx context.Context, s status) {
 	end := time.Now().Add(finalFor)
 	for pause := finalFirst; t.try(ctx, s) != nil && time.Now().Add(pause).Before(end); pause = min(2*pause, finalMost) {
@@ -155,7 +158,7 @@ func (t *teller) retry(ctx context.Context, s status) {
 	}
 }
 
-// try tells the status, once.
+// try writes the status, once.
 func (t *teller) try(ctx context.Context, s status) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellWithin)
 	defer cancel()
@@ -163,7 +166,6 @@ func (t *teller) try(ctx context.Context, s status) error {
 	return t.tell(ctx, s)
 }
 
-// flush tells what waits.
 func (t *teller) flush() {
 	t.mu.Lock()
 	ctx, s := t.ctx, t.cancel()
@@ -173,7 +175,7 @@ func (t *teller) flush() {
 	}
 }
 
-// close tells what waits, and waits for what is being told, until ctx is done.
+// close writes the status that waits, and waits for all writes, until ctx is done.
 func (t *teller) close(ctx context.Context) {
 	defer t.stop()
 	defer context.AfterFunc(ctx, t.stop)()

@@ -20,7 +20,7 @@ const (
 
 var errRefused = errors.New("refused")
 
-// told is what a head was told, and when.
+// told notes what is written to a head, and when.
 type told struct {
 	begin  time.Time
 	refuse int // how many tries
@@ -43,7 +43,7 @@ func (h *told) tell(ctx context.Context, s status) error {
 	return nil
 }
 
-// TestTold checks when a head is told of the states of a task.
+// TestTold checks when the states of a task are written to its head.
 func TestTold(t *testing.T) {
 	for name, test := range map[string]struct {
 		do     func(t *testing.T, h *teller)
@@ -99,7 +99,7 @@ func TestTold(t *testing.T) {
 					t.Errorf("closing took %v", d)
 				}
 				if test.refuse > 0 && len(head.told) == 1 && len(test.want[0]) == 1 {
-					head.told[0] = head.told[0][:1] // when it is told is left to chance
+					head.told[0] = head.told[0][:1] // the time is left to chance
 				}
 				if !slices.Equal(head.told, test.want) {
 					t.Errorf("told %q, want %q", head.told, test.want)
@@ -131,7 +131,8 @@ func TestToldInTime(t *testing.T) {
 	})
 }
 
-// TestToldBehindHotKey has twice as many tasks end as a key of the list takes, for a while. None is left unfinished.
+// TestToldBehindHotKey has twice as many tasks end as a key of the list takes, for a while. None
+// stays unfinished.
 func TestToldBehindHotKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const rate, load = 100, 5 * time.Second

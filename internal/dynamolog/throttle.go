@@ -15,12 +15,13 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// The SDK tries a throttled request again, some seconds long, as long as its client's quota for that lasts: a hundred
-// retries at once, and then one for five requests that succeed. Here each kind of request has a quota of its own, so that
-// those whose tasks have not begun, and those that read, take none from those that running tasks write with.
+// The SDK retries a throttled request for some seconds, as long as its client has quota: a hundred
+// retries at once, and then one for each five requests that succeed. Here each kind of request has
+// its own quota. So requests of tasks that have not begun, and reads, take none from the writes of
+// running tasks.
 
-// patient returns a client like c, whose errors are [tasklog.ErrThrottled] where they are, and whose kinds of requests
-// have a quota each.
+// patient returns a client like c, with a quota for each kind of request. Its errors are
+// [tasklog.ErrThrottled] if DynamoDB throttles.
 func patient(c *dynamodb.Client) *dynamodb.Client {
 	o := c.Options()
 	if r, ok := o.Retryer.(aws.RetryerV2); ok {
@@ -32,14 +33,14 @@ func patient(c *dynamodb.Client) *dynamodb.Client {
 	return dynamodb.New(o)
 }
 
-// retryer is a client's, but that it decides by the request whether another try is allowed.
+// retryer is the retryer of a client, except that the request decides which quota it has.
 type retryer struct {
 	aws.RetryerV2
 	soon, reading aws.RetryerV2 // have the quota of what gives up soon, and of all else that reads
 }
 
-// triesLeft is how often a throttled request may be tried again: in a context of [tasklog.GiveUpSoon], and in that of a
-// part, which whoever writes it tries again.
+// triesSoon and triesPart are how often a throttled request is retried: in a context of
+// [tasklog.GiveUpSoon], and for a part, which its caller retries.
 const (
 	triesSoon = 1
 	triesPart = 0
@@ -47,7 +48,7 @@ const (
 
 var errEnough = errors.New("throttled often enough")
 
-// quota returns whose quota a request has.
+// quota returns the retryer whose quota the request has.
 func (r *retryer) quota(q *tries) aws.RetryerV2 {
 	switch {
 	case q != nil && q.soon:
@@ -64,7 +65,8 @@ func (r *retryer) GetAttemptToken(ctx context.Context) (func(error) error, error
 	return r.quota(q).GetAttemptToken(ctx)
 }
 
-// GetRetryToken implements [aws.Retryer]. It returns an error if there may be no other try after err.
+// GetRetryToken implements [aws.Retryer]. It returns an error if there must be no other try after
+// err.
 func (r *retryer) GetRetryToken(ctx context.Context, err error) (func(error) error, error) {
 	q, _ := ctx.Value(requestKey{}).(*tries)
 	if q != nil {
@@ -78,7 +80,7 @@ func (r *retryer) GetRetryToken(ctx context.Context, err error) (func(error) err
 	return r.quota(q).GetRetryToken(ctx, err)
 }
 
-// tries is what a request may still try.
+// tries counts what a request may still try.
 type tries struct {
 	soon, reads bool
 	limited     bool
@@ -91,7 +93,7 @@ type (
 	partKey    struct{} // says that the request puts a part
 )
 
-// throttledCodes are those of DynamoDB's errors that say so.
+// throttledCodes are the error codes by which DynamoDB throttles.
 var throttledCodes = retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
 
 // throttled reports whether DynamoDB refuses a request because there are too many.
@@ -104,8 +106,8 @@ func throttled(err error) bool {
 	return errors.As(err, &response) && response.HTTPStatusCode() == http.StatusServiceUnavailable
 }
 
-// tellThrottled tells an operation's error that says that DynamoDB is throttled. Also one whose time was over between two
-// tries is.
+// tellThrottled makes the error of a throttled operation [tasklog.ErrThrottled]. An operation whose
+// time ended between two tries is throttled, too.
 func tellThrottled(
 	ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 ) (out middleware.InitializeOutput, md middleware.Metadata, err error) {

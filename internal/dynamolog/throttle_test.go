@@ -23,7 +23,7 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// request is what DynamoDB is asked for, as it is sent.
+// request is a request to DynamoDB.
 type request struct {
 	op   string
 	Item map[string]map[string]any
@@ -36,8 +36,8 @@ func (r request) sort() string {
 	return s
 }
 
-// answerer is an HTTP client that answers as an empty DynamoDB does, but where refuse, if it is not nil, returns a status and
-// the code of an error.
+// answerer is an HTTP client that answers as an empty DynamoDB does. If refuse is set and returns a
+// status and an error code, it answers with those.
 type answerer struct {
 	refuse func(request) (status int, code string)
 
@@ -82,7 +82,7 @@ func (a *answerer) Do(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// log returns a log whose requests are answered by a, tried again as in the functions.
+// log returns a log whose requests a answers. They are retried as in the functions.
 func (a *answerer) log(t *testing.T) *dynamolog.Log {
 	t.Setenv("AWS_NEW_RETRIES_2026", "true")
 	return dynamolog.New(dynamodb.New(dynamodb.Options{
@@ -96,7 +96,8 @@ func busy(request) (int, string) {
 	return http.StatusBadRequest, "ProvisionedThroughputExceededException"
 }
 
-// TestThrottledError has DynamoDB refuse every operation, for its load or for another reason.
+// TestThrottledError has DynamoDB refuse every operation, because of its load or for another
+// reason.
 func TestThrottledError(t *testing.T) {
 	for _, test := range []struct {
 		status    int
@@ -152,8 +153,8 @@ func TestThrottledError(t *testing.T) {
 	}
 }
 
-// TestGivesUpSoon checks how often what is throttled is tried again, and for how long: what begins a task gives up after a
-// second, what a running task writes does not.
+// TestGivesUpSoon checks how often a throttled request is retried, and for how long. What begins a
+// task gives up after a second; what a running task writes does not.
 func TestGivesUpSoon(t *testing.T) {
 	for _, test := range []struct {
 		ctx   func(context.Context) context.Context
@@ -184,8 +185,8 @@ func TestGivesUpSoon(t *testing.T) {
 	}
 }
 
-// TestQuotas has hundreds of tasks not begin, and as many reads fail. A running task's append is tried again nonetheless, as
-// often as ever, and what has no quota left is refused at once.
+// TestQuotas has hundreds of tasks that can't begin, and as many reads fail. An append of a running
+// task is still retried as often as ever. A request without quota left is refused at once.
 func TestQuotas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := new(answerer)
@@ -223,7 +224,8 @@ func TestQuotas(t *testing.T) {
 	})
 }
 
-// TestThrottledOutOfTime checks that a request whose time is over while it waits for its next try is throttled, too.
+// TestThrottledOutOfTime checks that a request whose time ends while it waits for its next try is
+// throttled, too.
 func TestThrottledOutOfTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &answerer{refuse: busy}

@@ -10,7 +10,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// All that is to be looked at is in the first shard.
+// All looks are in the first shard.
 
 type places [tasklog.Shards]tasklog.Place
 
@@ -19,7 +19,7 @@ const (
 	ofPushes
 )
 
-// lookAt returns when a task is to be looked at whose lease is given to the claim.
+// lookAt returns the time of the look at a task whose lease the claim gets.
 func lookAt(c tasklog.Claim) time.Time {
 	if c.Until.IsZero() {
 		return time.Now().Truncate(time.Second)
@@ -27,7 +27,7 @@ func lookAt(c tasklog.Claim) time.Time {
 	return c.Until.Truncate(time.Second)
 }
 
-// page returns the page of the looks that are due, in order.
+// page returns a page of the looks, in order.
 func page(looks []tasklog.Look, after tasklog.Place, limit int) ([]tasklog.Look, bool, error) {
 	for i, l := range looks {
 		looks[i].Place = tasklog.Place(fmt.Sprintf("%013d %s %s", max(0, l.Due.Unix()), l.ID, l.Config))
@@ -99,7 +99,7 @@ func (s *Pushes) Due(
 	return page(looks, after, limit)
 }
 
-// look returns when somebody is to look at the delivery, or zero.
+// look returns the time of the look at the delivery, or zero.
 func (d *delivery) look() time.Time {
 	if !d.postponed.IsZero() {
 		return d.postponed

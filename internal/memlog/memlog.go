@@ -1,5 +1,5 @@
-// Package memlog keeps task logs in the memory of one process. It is what a local run uses, and the
-// reference for what package tasklog asks of a log.
+// Package memlog keeps task logs in the memory of one process. A local run uses it, and it is the
+// reference for the contract in package tasklog.
 package memlog
 
 import (
@@ -18,7 +18,7 @@ import (
 type Log struct {
 	mu     sync.Mutex
 	tasks  map[a2a.TaskID]*task
-	number int // of the tasks that were created
+	number int // of tasks that were created
 	pushes map[pushKey]*delivery
 	places [2]places // of the sweeps: of tasks, and of configurations
 	swept  time.Time // when expired tasks were last looked for
@@ -36,10 +36,10 @@ type task struct {
 	lease       tasklog.LeaseInfo
 	claimant    string    // the writer that the lease was given to
 	fence       int64     // the first epoch that can append
-	seen        bool      // the holder was told that the task is to be canceled
+	seen        bool      // the holder knows that the task is to be canceled
 	look        time.Time // when it is to be looked at, to the second
 
-	// writers[n] is who appended event n, if an append began with it.
+	// writers[n] is the writer of the append that began with event n.
 	writers map[int64]string
 
 	mu   sync.Mutex    // held while folding, not while appending
@@ -114,7 +114,7 @@ func (l *Log) Acquire(_ context.Context, s *tasklog.Snapshot, c tasklog.Claim) (
 	return held, nil
 }
 
-// held returns the task if the lease is its last one, and was not released. log.mu is held.
+// held returns the task if the lease is its last, and was not released. log.mu is held.
 func (h lease) held() (*task, error) {
 	t := h.log.get(h.id)
 	switch {
@@ -176,13 +176,13 @@ func (h lease) Asked(context.Context) (tasklog.Asked, error) {
 	return t.ask(), nil
 }
 
-// ask returns what is asked of the holder, who knows it from then on. log.mu is held.
+// ask returns what is asked of the holder, and notes that the holder knows it. log.mu is held.
 func (t *task) ask() tasklog.Asked {
 	t.seen = t.lease.Cancel
 	return tasklog.Asked{Cancel: t.lease.Cancel}
 }
 
-// SaveSnapshot implements [tasklog.Lease]. The fold is kept as it is.
+// SaveSnapshot implements [tasklog.Lease]. It does nothing: the log keeps the fold.
 func (lease) SaveSnapshot(context.Context, int64, iter.Seq2[[]byte, error]) error { return nil }
 
 // Release implements [tasklog.Lease].
@@ -213,7 +213,7 @@ func (l *Log) RequestCancel(_ context.Context, h tasklog.Head) error {
 	return nil
 }
 
-// pollEvents is how many events a Poll returns at most.
+// pollEvents is the most events that a Poll returns.
 const pollEvents = 1000
 
 // Poll implements [tasklog.Log].
@@ -266,12 +266,10 @@ func (l *Log) Lease(_ context.Context, id a2a.TaskID) (tasklog.LeaseInfo, error)
 func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
 	l.mu.Lock()
 	t := l.get(id)
+	l.mu.Unlock()
 	if t == nil {
-		l.mu.Unlock()
 		return nil, tasklog.ErrNotFound
 	}
-	l.mu.Unlock()
-
 	t.mu.Lock() // first: nobody else may have folded more than is copied here
 	defer t.mu.Unlock()
 	l.mu.Lock()
@@ -314,8 +312,8 @@ func (l *Log) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*tasklog.Pa
 	return &tasklog.Past{Task: then, Later: later, Now: now}, nil
 }
 
-// Secret implements [tasklog.Store]. It is the process's, as the tasks are: in the next one, the
-// same message has another id.
+// Secret implements [tasklog.Store]. The secret lives as long as the process, as the tasks do: in
+// the next process, the same message gets another id.
 func (l *Log) Secret(context.Context) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Pushes is a [push.Store] in memory, of the tasks in a log.
+// Pushes is a [push.Store] in memory, for the tasks of a log.
 type Pushes struct{ log *Log }
 
 // Pushes returns the push notification configurations of the log's tasks.
@@ -25,7 +25,8 @@ type delivery struct {
 	writer string    // the holder of the claim, if it is claimed
 	due    time.Time // when the claim ends, or delivery is to be tried again; zero if neither
 	again  bool      // the holder must look at the log again
-	// postponed is when the sweeper looks at it the next time, if it is due and was asked for; zero if not.
+	// postponed is when the sweeper looks at it the next time, if it is due and its delivery was
+	// asked for; otherwise zero.
 	postponed time.Time
 	givenUp   bool
 }
@@ -124,7 +125,7 @@ func (c *claim) GiveUp(_ context.Context, p push.Progress) error {
 	return c.update(func(d *delivery) { d.Progress, d.writer, d.due, d.givenUp = p, "", time.Time{}, true })
 }
 
-// update calls change with the configuration, if the claim is still on it.
+// update calls change with the configuration, if the claim still holds it.
 func (c *claim) update(change func(*delivery)) error {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()

@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// burst is how many appends may follow each other at once before they are paced, by one each gap.
+	// burst is how many appends may follow each other at once. After them, one append is made each
+	// gap.
 	burst = 4
 
 	// maxBatchEvents and maxBatchBytes bound one append. A single event may be larger.
@@ -20,27 +21,29 @@ const (
 	// maxPendingBytes is how far an executor may be ahead of the store before it has to wait.
 	maxPendingBytes = 8 << 20
 
-	// appendWithin is how long one try of an append may take, and appendMB how much longer for each MB of it: three times
-	// what it takes at 1 MB a second, which is what one partition of DynamoDB takes.
+	// appendWithin is how long one try of an append may take, and appendMB is added for each MB.
+	// That is three times what an append takes at 1 MB a second, the rate of one partition of
+	// DynamoDB.
 	appendWithin = 6 * time.Second
 	appendMB     = 3 * time.Second
 
-	// A failed append is tried again for retryFor, and that much longer for each MB, less and less often.
+	// A failed append is retried, less and less often, for retryFor and the time that its MBs add.
 	retryFor   = 20 * time.Second
 	retryFirst = 50 * time.Millisecond
 	retryMost  = 2 * time.Second
 
-	// A throttled append is tried again for longer, and more often: what is refused costs nothing, and those who begin tasks
-	// meanwhile, and give up soon, take what is left of the store in between. Where they want four times of what it has,
-	// every fourth try succeeds. Pauses differ, so that those who were refused together don't come again together.
+	// A throttled append is retried for longer, and more often: a refusal costs nothing, and
+	// callers that begin tasks meanwhile give up soon and take what is left of the store in
+	// between. Where they want four times what the store has, every fourth try succeeds. Pauses
+	// differ, so that appends that were refused together don't come again together.
 	throttledFor  = time.Minute
 	throttledMost = time.Second
 )
 
-// AppendWithin is how long one try of an append of so many bytes may take.
+// AppendWithin is how long one try of an append of that many bytes may take.
 func AppendWithin(bytes int) time.Duration { return appendWithin + longer(bytes) }
 
-// longer returns how much longer so many bytes may take than few.
+// longer returns the time that the bytes add to appendWithin and the retries.
 func longer(bytes int) time.Duration { return time.Duration(bytes>>20) * appendMB }
 
 // ErrClosed is what Add returns once the appender takes no more events.
@@ -50,19 +53,20 @@ var ErrClosed = errors.New("appender is closed")
 type AppenderConfig struct {
 	Lease Lease
 	Fold  *Fold // over the log as it is; the appender goes on with it
-	// Gap is the least time between two appends, but for a short burst and for a final event, which never wait. Events
-	// that come meanwhile gather. Zero means that nothing ever waits but for the append before it.
+	// Gap is the least time between two appends, except in a short burst, and before a final event,
+	// which never waits. Events that come meanwhile gather. Zero means that an append waits only
+	// for the one before it.
 	Gap time.Duration
 	// Appended, if set, is called with events once they are in the log.
 	Appended func([]Event)
-	// Check, if set, is called before each append; its error ends the appender. A holder that was frozen past the end of
-	// its lease notices so before anybody can say it.
+	// Check, if set, is called before each append. Its error ends the appender. With it, a holder
+	// that was frozen past the end of its lease notices that before it appends.
 	Check func() error
 }
 
-// Appender writes the events of one turn of a task, in groups: while a write is under way, and for a gap after it, the
-// next events gather, and the next write takes them all. So neither the latency nor the price of the store depends on
-// how fast an agent talks.
+// Appender writes the events of one turn of a task in groups. During a write, and for a gap after
+// it, the next events gather; the next write takes them all. So neither the latency nor the price
+// of the store depends on how fast an agent talks.
 type Appender struct {
 	cfg  AppenderConfig
 	ctx  context.Context
@@ -79,8 +83,8 @@ type Appender struct {
 	err     error
 }
 
-// NewAppender starts an appender. Its writes don't end with ctx, whose values they get: what has been added is written, or
-// given up after retries. The caller must call [Appender.Close].
+// NewAppender starts an appender. Its writes have the values of ctx, but don't end with it: each
+// added event is written, or given up after retries. The caller must call [Appender.Close].
 func NewAppender(ctx context.Context, cfg AppenderConfig) *Appender {
 	a := &Appender{cfg: cfg, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	a.ctx, a.stop = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -89,11 +93,11 @@ func NewAppender(ctx context.Context, cfg AppenderConfig) *Appender {
 	return a
 }
 
-// Failed returns a context that is done when an append has failed for good; its cause is the error.
+// Failed returns a context that is done once an append has failed for good. Its cause is the error.
 func (a *Appender) Failed() context.Context { return a.ctx }
 
-// Add takes the next event. It returns before the event is in the log. It waits only while too much is pending, and fails only if
-// an earlier append did.
+// Add takes the next event. It returns before the event is in the log, and waits only while too
+// much is pending. It fails only if an earlier append did, or after Close.
 func (a *Appender) Add(e Entry) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -113,8 +117,8 @@ func (a *Appender) Add(e Entry) error {
 	return nil
 }
 
-// Close writes what is pending and waits until all of it is in the log, or given up. It returns the error that an append
-// failed with. After it, the fold holds every event written.
+// Close writes what is pending, and waits until all of it is in the log or given up. It returns the
+// error of the append that failed. After it, the fold holds every event written.
 func (a *Appender) Close() error {
 	a.mu.Lock()
 	a.closed = true
@@ -159,8 +163,8 @@ func (a *Appender) run() {
 	}
 }
 
-// await waits until there is something to write and the pace allows it. It reports false when all is written and the
-// appender is closed.
+// await waits until there is something to write and the pace allows it. It reports false when the
+// appender is closed and all is written.
 func (a *Appender) await(pace *pacer) bool {
 	for {
 		a.mu.Lock()
@@ -187,7 +191,7 @@ func (a *Appender) await(pace *pacer) bool {
 	}
 }
 
-// take removes from pending what is appended next.
+// take removes from pending what the next append writes.
 func (a *Appender) take() []Entry {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -206,7 +210,7 @@ func (a *Appender) take() []Entry {
 	return taken
 }
 
-// append writes the entries, and tries again what may pass: any error but a conflict.
+// append writes the entries. It retries after any error except a conflict.
 func (a *Appender) append(first int64, entries []Entry) error {
 	bytes := 0
 	for _, e := range entries {
@@ -246,15 +250,17 @@ func (a *Appender) fail(err error) {
 	a.stop(err)
 }
 
-// pacer is a token bucket: burst tokens at most, a new one each gap. It is not [golang.org/x/time/rate]'s, because the
-// end of a turn takes a token whether there is one or not, and then owes none.
+// pacer is a token bucket: burst tokens at most, a new one each gap. It is not
+// [golang.org/x/time/rate]'s: the end of a turn takes a token even if there is none, and owes none
+// afterwards.
 type pacer struct {
 	gap    time.Duration
 	tokens int
 	last   time.Time // when tokens was right
 }
 
-// take returns 0 and takes a token if there is one or now is set; else it returns how long to wait for the next.
+// take takes a token and returns 0 if there is one, or if now is set. Otherwise it returns how long
+// to wait for the next.
 func (p *pacer) take(now bool) time.Duration {
 	if p.gap == 0 {
 		return 0

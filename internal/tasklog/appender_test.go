@@ -23,7 +23,7 @@ const (
 	completed = a2a.TaskStateCompleted
 )
 
-// recorder notes the appends to a store, which take a while, and may fail.
+// recorder notes the appends to a store. They take a while, and may fail.
 type recorder struct {
 	latency time.Duration
 	fail    func() error
@@ -61,8 +61,8 @@ func create(tb testing.TB, s tasklog.Store, h tasklog.Head, first tasklog.Entry)
 	return lease, fold
 }
 
-// appender returns an appender to a new task whose appends are recorded, and a function that adds a
-// status.
+// appender returns an appender to a new task, whose appends are recorded, and a function that adds
+// a status.
 func appender(t *testing.T, r *recorder, gap time.Duration, tap bool) (
 	a *tasklog.Appender, add func(a2a.TaskState), shown *tasklog.Tap,
 ) {
@@ -85,7 +85,7 @@ func appender(t *testing.T, r *recorder, gap time.Duration, tap bool) (
 	}, shown
 }
 
-// shownNow returns what the tap has to show, without waiting.
+// shownNow returns what the tap can show without waiting.
 func shownNow(t *testing.T, tap *tasklog.Tap) []tasklog.Event {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -175,7 +175,7 @@ func TestAppenderTriesAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkAppends(t, l, "350ms 2-2 WORKING", "350ms 3-3 COMPLETED")
-		if events := shownNow(t, tap); len(events) != 2 { // nothing is lost of what came after Next had given up
+		if events := shownNow(t, tap); len(events) != 2 { // Next has lost nothing
 			t.Errorf("%d events were shown at once, want 2", len(events))
 		}
 	})
@@ -210,8 +210,8 @@ func TestAppenderGivesUp(t *testing.T) {
 	}
 }
 
-// TestAppenderThrottled has the store be busy: what a running task says is tried again for longer than what fails in another
-// way, at least once a second and a half.
+// TestAppenderThrottled has a busy store. Throttled appends are retried for longer than other
+// failures, and at least once in a second and a half.
 func TestAppenderThrottled(t *testing.T) {
 	for busy, want := range map[time.Duration]bool{50 * time.Second: true, 70 * time.Second: false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -261,7 +261,7 @@ func TestAppenderTakesItsTime(t *testing.T) {
 	}
 }
 
-// TestAppenderWaits checks that an executor cannot run away from the store.
+// TestAppenderWaits checks that an executor can't run away from the store.
 func TestAppenderWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &recorder{latency: time.Second}
@@ -281,7 +281,7 @@ func TestAppenderWaits(t *testing.T) {
 	})
 }
 
-// TestTapSlowReader checks that a reader that falls behind gets all events all the same.
+// TestTapSlowReader checks that a reader that falls behind still gets all events.
 func TestTapSlowReader(t *testing.T) {
 	const n = 60
 	s := new(memlog.Log)

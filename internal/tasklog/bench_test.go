@@ -12,7 +12,7 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// typical are the events that most streams consist of.
+// typical has the kinds of events that most streams consist of.
 func typical(h tasklog.Head) map[string]a2a.Event {
 	info := a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}
 	return map[string]a2a.Event{
@@ -29,7 +29,7 @@ func encode(tb testing.TB, e a2a.Event) []byte {
 	return data
 }
 
-// statuses returns n events of a log, from number 1 on, the first of which is the task.
+// statuses returns n events of a log, from number 1 on. The first is the task.
 func statuses(n int) (tasklog.Head, []tasklog.Event) {
 	h, first := tasklogtest.NewTask()
 	events := []tasklog.Event{{Seq: 1, JSON: first.JSON}}
@@ -39,7 +39,7 @@ func statuses(n int) (tasklog.Head, []tasklog.Event) {
 	return h, events
 }
 
-// fold computes the task of the events, as is done for a task that is asked for.
+// fold computes the task from the events.
 func fold(tb testing.TB, events []tasklog.Event) {
 	f := tasklog.NewFold(nil, 0)
 	for _, e := range events {
@@ -50,7 +50,7 @@ func fold(tb testing.TB, events []tasklog.Event) {
 	}
 }
 
-// appendAll takes the events after the first the way of a run in memory: into the log, to the fold
+// appendAll passes the events after the first on as a run in memory does: into the log, to the fold
 // and to a client.
 func appendAll(tb testing.TB, h tasklog.Head, events []tasklog.Event) {
 	l := new(memlog.Log)

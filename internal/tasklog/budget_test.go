@@ -4,8 +4,8 @@ package tasklog_test
 
 import "testing"
 
-// TestAllocations holds what is done for each event to a number of allocations, which is the same
-// on every machine (but not under the race detector, which has pools forget). A budget is what was
+// TestAllocations holds the work for each event to a number of allocations. The number is the same
+// on every machine, but not under the race detector, which makes pools forget. A budget is what was
 // measured and a little more, for other versions of Go.
 func TestAllocations(t *testing.T) {
 	const n = 1000

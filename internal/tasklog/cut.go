@@ -2,12 +2,13 @@ package tasklog
 
 import "github.com/a2aproject/a2a-go/v2/a2a"
 
-// CutKey is the key in the metadata of a task which says what was left out of it: a list of history, artifacts, status.message and
-// metadata.
+// CutKey is the key in the metadata of a task that lists what was left out of it: history,
+// artifacts, status.message, metadata.
 const CutKey = "a2alambda.cut"
 
-// Cut leaves out of a task that is larger than that what makes it so long: the history, the artifacts, the message of its
-// status, its metadata, up to where it fits. It changes no more than t itself.
+// Cut makes a task fit into the size. It leaves out its history, then its artifacts, the message of
+// its status, and its metadata, until the rest fits. It changes t itself, and nothing that t points
+// to.
 func Cut(t *a2a.Task, most Size) {
 	var left []any
 	for _, member := range []struct {

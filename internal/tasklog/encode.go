@@ -11,9 +11,9 @@ import (
 )
 
 // Encode returns the JSON of a StreamResponse that holds the event, on one line (see package
-// jsonline), with timestamps as specification 5.6.1 wants them: UTC, to the millisecond. It returns
-// an error for an event that [Decode] would not take: a log that held one could never be read
-// again.
+// jsonline). Timestamps are as specification 5.6.1 wants them: UTC, to the millisecond. Encode
+// returns an error for an event that [Decode] would refuse: a log with such an event could never be
+// read again.
 func Encode(e a2a.Event) ([]byte, error) {
 	var wrapped any
 	var err error
@@ -49,19 +49,19 @@ func Encode(e a2a.Event) ([]byte, error) {
 // EncodeTask returns the JSON of the Task object, with timestamps as in [Encode].
 func EncodeTask(t *a2a.Task) ([]byte, error) { return jsonline.Marshal(protojson.V1.Task(t)) }
 
-// EncodeParts returns the JSON of a list of parts as it is in what [Encode] returns.
+// EncodeParts returns the JSON of a list of parts, as [Encode] writes it.
 func EncodeParts(parts a2a.ContentParts) ([]byte, error) {
 	return jsonline.Marshal(protojson.V1.Parts(parts))
 }
 
-// EncodedSize returns the length of the message's JSON in what Encode returns.
+// EncodedSize returns the length of the message's JSON, as [Encode] writes it.
 func EncodedSize(m *a2a.Message) (int, error) {
 	data, err := jsonline.Marshal(protojson.V1.Message(m))
 	return len(data), err
 }
 
-// HasContent reports whether the part has a content, also in JSON: none of the SDK's types of
-// content may be nil, a URL may not be empty, and data may not be null.
+// HasContent reports whether the part has content that JSON keeps. A nil content, an empty URL, and
+// data that is null in JSON are no content.
 func HasContent(p *a2a.Part) bool {
 	if p == nil {
 		return false

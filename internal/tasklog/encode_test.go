@@ -12,7 +12,7 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// TestEncodeParts checks that nothing is encoded that can't be decoded again, wherever in an event it is.
+// TestEncodeParts checks that Encode refuses what Decode would refuse, wherever it is in an event.
 func TestEncodeParts(t *testing.T) {
 	info := a2a.TaskInfo{TaskID: "t", ContextID: "c"}
 	for _, test := range []struct {
@@ -59,7 +59,7 @@ func TestEncodeParts(t *testing.T) {
 	}
 }
 
-// TestEncodeAsSDK compares what is encoded here with what the SDK's types make of themselves.
+// TestEncodeAsSDK compares our encoding with that of the SDK's types.
 func TestEncodeAsSDK(t *testing.T) {
 	for _, e := range []a2a.Event{
 		new(a2a.Task), new(a2a.TaskStatusUpdateEvent), &a2a.TaskArtifactUpdateEvent{Artifact: &a2a.Artifact{Parts: a2a.ContentParts{}}}, new(a2a.Message),

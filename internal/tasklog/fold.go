@@ -8,11 +8,13 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// maxFoldBytes is how much JSON a fold gathers before it decodes it: a long log is never in memory as JSON and decoded.
+// maxFoldBytes is how much JSON a fold gathers before it decodes it. So a long log is never in
+// memory both as JSON and decoded.
 const maxFoldBytes = 1 << 20
 
-// Fold computes a task from its events. Adding an event costs next to nothing: events are decoded when the task is asked
-// for, or when they are many, each of them once. A Fold is not safe for concurrent use.
+// Fold computes a task from its events. It decodes each event once: when somebody asks for the
+// task, or when many events have gathered. So adding an event costs next to nothing. A Fold is not
+// safe for concurrent use.
 type Fold struct {
 	task      *a2a.Task              // nil before the first event
 	seq       int64                  // the last event in task or pending
@@ -24,7 +26,8 @@ type Fold struct {
 	size      Size                   // of the events in task, since the fold was made
 }
 
-// NewFold returns the fold over the events 1 … seq, whose result is task; with (nil, 0) that over no events.
+// NewFold returns the fold over the events 1 … seq, whose result is task. NewFold(nil, 0) is the
+// fold over no events.
 func NewFold(task *a2a.Task, seq int64) *Fold {
 	f := &Fold{seq: seq}
 	if task != nil {
@@ -41,7 +44,8 @@ func (f *Fold) reset(t *a2a.Task) {
 	}
 }
 
-// clone copies as much of t as later events change. Slices only grow at their end, so clipping them is enough.
+// clone copies the parts of t that later events change. Slices only grow at their end, so it is
+// enough to clip them.
 func clone(t *a2a.Task) *a2a.Task {
 	c := *t
 	c.History = slices.Clip(c.History)
@@ -55,7 +59,7 @@ func clone(t *a2a.Task) *a2a.Task {
 	return &c
 }
 
-// Add adds the next event. It panics if e is not the next.
+// Add adds the next event. It panics if e has another number.
 func (f *Fold) Add(e Event) {
 	if e.Seq != f.seq+1 {
 		panic(fmt.Sprintf("tasklog: event %d after event %d", e.Seq, f.seq))
@@ -70,8 +74,8 @@ func (f *Fold) Add(e Event) {
 // Seq returns the number of the last event added.
 func (f *Fold) Seq() int64 { return f.seq }
 
-// Size returns the size of the events that were added, which is that of the log if it was added from its beginning. Of those that are
-// not decoded yet it is estimated.
+// Size returns the size of the events that were added. It estimates those that are not decoded yet.
+// If all events of the log were added, it is the size of the log.
 func (f *Fold) Size() Size { return f.size.Plus(f.waiting) }
 
 // Task returns the task as of the last event added. Later events don't change it.
@@ -86,7 +90,7 @@ func (f *Fold) Task() (*a2a.Task, error) {
 	return clone(f.task), nil
 }
 
-// decode puts what is pending into the task, up to the first event that can't be.
+// decode puts what is pending into the task, up to the first event that it can't decode or apply.
 func (f *Fold) decode() {
 	for i, data := range f.pending {
 		if f.err != nil {
@@ -105,7 +109,8 @@ func (f *Fold) decode() {
 	f.pending, f.bytes, f.waiting = nil, 0, Size{}
 }
 
-// apply changes the task as the SDK's own server does, so that a client that folds the stream comes to the same in the end.
+// apply changes the task as the SDK's own server does, so that a client that folds the stream gets
+// the same task.
 func (f *Fold) apply(event a2a.Event) error {
 	if t, ok := event.(*a2a.Task); ok {
 		f.reset(t)
@@ -121,7 +126,7 @@ func (f *Fold) apply(event a2a.Event) error {
 		}
 		f.task.Status = e.Status
 		if m := e.Status.Message; m != nil && m.Role == a2a.MessageRoleUser {
-			// The turn of the user, who is not speaking of a status.
+			// It is what the user says in the turn, and not the message of a status.
 			f.task.History = append(f.task.History, m)
 			f.task.Status.Message = nil
 		}

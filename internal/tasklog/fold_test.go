@@ -79,7 +79,8 @@ func TestFold(t *testing.T) {
 			if got := taskJSON(t, foldOf(t, test.events...)); got != test.want {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
-			// The same in two steps, with the task of the first in hand: it must not change under the second.
+			// The same in two steps: the second must not change the task that the first has
+			// returned.
 			for cut := 1; cut < len(test.events); cut++ {
 				f := foldOf(t, test.events[:cut]...)
 				middle, err := f.Task()

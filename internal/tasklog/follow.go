@@ -12,20 +12,21 @@ import (
 // FollowConfig says what [Followers.Follow] follows, and how.
 type FollowConfig struct {
 	ID a2a.TaskID
-	// After is the number of the last event known, State the state that it left the task in, and Lease
-	// the lease as it was then. After is 0, or the last that a Load, a Poll, or a Read to the end has
-	// returned. If the lease had ended, the caller has seen to the task. A lease that is zero is not
-	// known: then the log is polled at once.
+	// After is the number of the last event that the caller knows, State the state after it, and
+	// Lease the lease at that time. After is 0, or the last event that a Load, a Poll, or a Read to
+	// the end has returned. If the lease had ended, the caller has seen to the task. If Lease is
+	// zero, the log is polled at once.
 	After int64
 	State a2a.TaskState
 	Lease LeaseInfo
 	// Tap gets the events. It may be nil.
 	Tap *Tap
-	// UntilFinal ends following also when the task waits for the client.
+	// UntilFinal also ends following when the task waits for the client.
 	UntilFinal bool
-	// UntilOrphaned ends following also when the lease of the unfinished task has ended.
+	// UntilOrphaned also ends following when the task is orphaned.
 	UntilOrphaned bool
-	// Leaving says that the task is about to leave its state: another one is waited for.
+	// Leaving says that the task is about to leave State: following goes on until another state
+	// ends it.
 	Leaving bool
 }
 
@@ -35,30 +36,29 @@ func (c *FollowConfig) waits() bool { return Final(c.State) && !c.Leaving }
 // ends reports whether the state ends following.
 func (c *FollowConfig) ends() bool { return c.waits() && (c.State.Terminal() || c.UntilFinal) }
 
-// Followers lets many follow tasks. Those who follow the same task share what is read of its log: it
-// is read for them once. Those who follow a task that is run in the same process get its events from
-// there.
+// Followers lets many follow tasks. Followers of the same task share one reading of its log. If the
+// task is run in the same process, they get its events from the run.
 type Followers struct {
 	log      Poller
 	orphaned func(context.Context, a2a.TaskID)
 
-	mu      sync.Mutex // before that of a walk
+	mu      sync.Mutex // locked before walk.mu
 	walks   map[a2a.TaskID]*walk
 	running map[a2a.TaskID]int
 }
 
-// NewFollowers returns followers of the tasks in a log. Orphaned is called when the lease of an
-// unfinished task has ended that is followed, and again while it stays so. It may be nil.
+// NewFollowers returns followers of the tasks in a log. It calls orphaned when a followed task
+// becomes orphaned, and again while it stays so. Orphaned may be nil.
 func NewFollowers(log Poller, orphaned func(context.Context, a2a.TaskID)) *Followers {
 	return &Followers{
 		log: log, orphaned: orphaned, walks: map[a2a.TaskID]*walk{}, running: map[a2a.TaskID]int{},
 	}
 }
 
-// Follow shows a tap the events of a log as they come, whoever appends them, until the task has ended,
-// or has waited for the client for a minute, or ctx is done. It returns the state that the last event
-// left the task in, and the error that the log could not be read with, for as long as an append is
-// retried; not that of ctx. Nothing of it is left when it returns.
+// Follow shows a tap the events of a log as they come, whoever appends them. It ends when the task
+// has ended, or has waited for the client for a minute, or ctx is done. It returns the state after
+// the last event. It returns an error if the log could not be read for as long as an append is
+// retried, and none for the end of ctx. When it returns, nothing of it goes on.
 func (f *Followers) Follow(ctx context.Context, c FollowConfig) (a2a.TaskState, error) {
 	if c.ends() {
 		return c.State, nil
@@ -73,7 +73,7 @@ func (f *Followers) Follow(ctx context.Context, c FollowConfig) (a2a.TaskState, 
 	return m.State, m.err
 }
 
-// join lets a member walk along the log of its task with those who do already.
+// join lets a member walk along the log of its task with the other members.
 func (f *Followers) join(ctx context.Context, m *member) *walk {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -104,8 +104,8 @@ func (f *Followers) leave(w *walk, m *member) {
 	}
 }
 
-// Running says that a run of the task, in this process, is going to tell what it appends, until done is
-// called: those who follow the task read its log less often.
+// Running says that a run of the task in this process calls Appended for each append. Until
+// somebody calls done, followers of the task read its log less often.
 func (f *Followers) Running(id a2a.TaskID) (done func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -144,7 +144,7 @@ func lastState(events []Event) a2a.TaskState {
 	return state
 }
 
-// LastStatus returns the last state that the events bring, and the time of the status; or "".
+// LastStatus returns the last state that the events bring, or "", and the time of that status.
 func LastStatus(events []Event) (a2a.TaskState, time.Time) {
 	type status struct {
 		Status struct {

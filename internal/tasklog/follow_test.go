@@ -17,7 +17,7 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// polls is a log that counts how it is polled, and can show an older state of itself to stale polls.
+// polls is a log that counts its polls. It can show stale polls an older state of itself.
 type polls struct {
 	*memlog.Log
 	mu           sync.Mutex
@@ -57,7 +57,7 @@ func (p *polls) count(d time.Duration) (fresh, stale int, longest time.Duration)
 	return p.fresh, p.stale, p.longest
 }
 
-// following is a task, those who follow it, and what they are shown.
+// following is a task, its followers, and what they are shown.
 type following struct {
 	*testing.T
 	log       *polls
@@ -96,7 +96,7 @@ func (f *following) append(states ...a2a.TaskState) (events []tasklog.Event) {
 	return events
 }
 
-// follower is one who follows.
+// follower is one of them.
 type follower struct {
 	tap    *tasklog.Tap
 	cancel context.CancelFunc
@@ -105,7 +105,7 @@ type follower struct {
 	err    error
 }
 
-// follow begins to follow the task from what is now, as changed.
+// follow begins to follow the task from its present state, with the config changed.
 func (f *following) follow(change func(*tasklog.FollowConfig)) *follower {
 	f.Helper()
 	s, err := f.log.Load(f.Context(), f.head.ID)
@@ -127,7 +127,7 @@ func (f *following) follow(change func(*tasklog.FollowConfig)) *follower {
 	return w
 }
 
-// shown returns the numbers of the events that it was shown since the last call.
+// shown returns the numbers of the events that the follower was shown since the last call.
 func (w *follower) shown(t *testing.T) string {
 	t.Helper()
 	synctest.Wait()
@@ -153,8 +153,8 @@ func follows(t *testing.T, test func(*testing.T, *following)) {
 	synctest.Test(t, func(t *testing.T) { test(t, newFollowing(t)) })
 }
 
-// TestFollowTogether has many follow a task at once: each is shown what comes after the place where it began, and the log is
-// read as often as for one.
+// TestFollowTogether has many follow a task at once. Each is shown what comes after the place where
+// it began, and the log is read as often as for one.
 func TestFollowTogether(t *testing.T) {
 	follows(t, func(t *testing.T, f *following) {
 		f.append(working)
@@ -197,7 +197,8 @@ func TestFollowTogether(t *testing.T) {
 	})
 }
 
-// TestFollowTalk follows a task that talks: after events the log is not read again at once, and mostly for half the price.
+// TestFollowTalk follows a task that talks. After events the log is not read again at once, and
+// most polls are stale, for half the price.
 func TestFollowTalk(t *testing.T) {
 	follows(t, func(t *testing.T, f *following) {
 		w := f.follow(nil)
@@ -228,8 +229,9 @@ func TestFollowTalk(t *testing.T) {
 	})
 }
 
-// TestFollowRun follows a task that is run in the same process: its events are shown as they are appended, and the log is read
-// once a second. What somebody else has appended before them is read.
+// TestFollowRun follows a task that is run in the same process. Its events are shown when they are
+// appended, and the log is read once a second. Events that somebody else has appended before them
+// are read.
 func TestFollowRun(t *testing.T) {
 	follows(t, func(t *testing.T, f *following) {
 		done := f.followers.Running(f.head.ID)
@@ -258,7 +260,7 @@ func TestFollowRun(t *testing.T) {
 	})
 }
 
-// TestFollowStale has stale polls show what was long ago: nothing is concluded from that.
+// TestFollowStale has stale polls show an old state: nothing follows from it.
 func TestFollowStale(t *testing.T) {
 	for name, old := range map[string]func() (tasklog.Polled, error){
 		"a lease that has ended": func() (tasklog.Polled, error) {
@@ -289,7 +291,8 @@ func TestFollowStale(t *testing.T) {
 	}
 }
 
-// TestFollowOrphan follows a task whose lease ends: that is told at once, and then less and less often, once for all.
+// TestFollowOrphan follows a task whose lease ends. That is reported at once, and then less and
+// less often, once for all followers.
 func TestFollowOrphan(t *testing.T) {
 	follows(t, func(t *testing.T, f *following) {
 		if _, err := f.lease.Renew(t.Context(), time.Now().Add(10*time.Second)); err != nil {
@@ -326,7 +329,8 @@ func TestFollowOrphan(t *testing.T) {
 	})
 }
 
-// TestFollowWaits follows a task that waits for its client: for a minute, or not at all, or until it goes on.
+// TestFollowWaits follows a task that waits for its client: for a minute, or not at all, or until
+// it goes on.
 func TestFollowWaits(t *testing.T) {
 	follows(t, func(t *testing.T, f *following) {
 		f.append(a2a.TaskStateInputRequired)
@@ -358,7 +362,7 @@ func TestFollowWaits(t *testing.T) {
 	})
 }
 
-// TestFollowTrouble follows a log that can't be read for some time, and for too long.
+// TestFollowTrouble follows a log that can't be read, for some time or for too long.
 func TestFollowTrouble(t *testing.T) {
 	follows(t, func(t *testing.T, f *following) {
 		trouble := func(err error) {
@@ -395,7 +399,8 @@ func TestFollowTrouble(t *testing.T) {
 	})
 }
 
-// TestFollowRace has followers come and go while events are appended, here and elsewhere: each is shown all, once, in order.
+// TestFollowRace has followers come and go while events are appended, here and elsewhere. Each is
+// shown all events, once, in order.
 func TestFollowRace(t *testing.T) {
 	follows(t, func(t *testing.T, f *following) {
 		const n = 200
@@ -453,7 +458,8 @@ func TestFollowRace(t *testing.T) {
 	})
 }
 
-// TestTapReach has a tap be told of events that it was not shown: it shows what it has, and then reads the others.
+// TestTapReach has a tap learn of events that it was not shown. It shows what it has, and then
+// reads the others.
 func TestTapReach(t *testing.T) {
 	follows(t, func(t *testing.T, f *following) {
 		tap := tasklog.NewTap(t.Context(), f.log, f.head.ID, 1)

@@ -10,30 +10,30 @@ import (
 
 // Op is a call of a store's method.
 type Op struct {
-	// Name is the method's, "Load", and of a lease "Lease.Append".
+	// Name is the name of the method: "Load", or "Lease.Append" for a method of a lease.
 	Name string
-	// ID is the task's, "" where the call is about several.
+	// ID is the id of the task, "" if the call is about several.
 	ID a2a.TaskID
-	// Scope is the task's, where the caller knows it.
+	// Scope is the scope of the task, if the caller knows it.
 	Scope Scope
-	// Writer is who writes, "" for a read.
+	// Writer is the writer, "" for a read.
 	Writer string
-	// Entries are those of an append, and First is the number of the first.
+	// Entries are what an append writes, and First is the number of the first.
 	Entries []Entry
 	First   int64
 }
 
 // Hooks are called around the methods of a store. Either may be nil.
 type Hooks struct {
-	// Before is called first. If it returns an error, that is the result of the call, and nothing is done.
+	// Before is called first. If it returns an error, the call returns that and does nothing.
 	Before func(context.Context, Op) error
-	// After is called with the error of the call, which has been done, and returns what the caller gets instead: an
-	// acknowledgement is lost like that.
+	// After is called once the call is done, with its error. It returns what the caller gets
+	// instead. So a test can lose an acknowledgement.
 	After func(context.Context, Op, error) error
 }
 
-// Hooked returns the store with hooks around its methods and those of its leases: to wake who waits for a change, to
-// count, and to do harm in tests.
+// Hooked returns the store with hooks around its methods and around those of its leases. They can
+// wake somebody who waits for a change, count calls, or do harm in tests.
 func Hooked(s Store, h Hooks) Store { return hooked{HookedLooks(s, h, ""), s, h} }
 
 type hooked struct {

@@ -13,8 +13,8 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// TestHooked calls each method of a store and of its leases: each comes to both hooks, with what is
-// known of the task, and what a hook returns is what the caller gets.
+// TestHooked calls each method of a store and of its leases. Both hooks get each call, with what is
+// known of the task, and the caller gets what a hook returns.
 func TestHooked(t *testing.T) {
 	var before, after []tasklog.Op
 	var fail, lose error
@@ -75,8 +75,8 @@ func TestHooked(t *testing.T) {
 				continue // Close has nothing to fail with
 			}
 			fail, lose = nil, nil
-			// Release comes last, but the methods are in the order of their names: what the call
-			// returns is of no interest here.
+			// The methods are in the order of their names, so some come after Release: what this
+			// call returns does not matter.
 			_, _ = call(on, m)
 			for _, set := range []*error{&fail, &lose} {
 				fail, lose = nil, nil

@@ -9,7 +9,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// TestNextLease checks what a snapshot says of its lease, and which lease follows.
+// TestNextLease checks what a snapshot says about its lease, and which lease follows.
 func TestNextLease(t *testing.T) {
 	soon, past := time.Now().Add(time.Hour), time.Now().Add(-time.Hour)
 	const waits = a2a.TaskStateInputRequired

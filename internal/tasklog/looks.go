@@ -7,41 +7,44 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// Shards is over how many shards what is to be looked at is spread. They are swept side by side.
+// Shards is the number of shards that looks are spread over. A sweep reads them side by side.
 const Shards = 8
 
-// Place is a place in a shard, in the store's own words; "" is its beginning.
+// Place is a place in a shard, in a form that only the store reads. "" is the beginning.
 type Place string
 
-// Look is an appointment: when something is to be looked at.
+// Look says when the sweeper looks at something the next time.
 type Look struct {
 	ID a2a.TaskID
-	// Config is the ID of a push notification configuration of the task. It is "" for the task itself.
+	// Config is the ID of a push notification configuration of the task. It is "" for the task
+	// itself.
 	Config string
-	// Due is when it is to be looked at, to the second.
+	// Due is the time of the look, to the second.
 	Due time.Time
-	// Held says that somebody has the lease of the task, and has renewed it since the time in Due.
+	// Held says that the task is busy: somebody has renewed its lease beyond the time in Due.
 	Held bool
-	// Place is the look's in its shard.
+	// Place is the place of the look in its shard.
 	Place Place
 }
 
-// Looks is what a sweep goes through. What is not yet due costs nothing, however much it is.
+// Looks are what a sweep reads. A look that is not due costs nothing.
 type Looks interface {
-	// Due returns what is to be looked at by then, in the order of time: at most limit looks of a shard, from the place
-	// after a place on. More says whether there may be others after them. It may lag by some seconds.
+	// Due returns the looks of a shard that are due at the time by, in the order of time: limit at
+	// most, from the one after a place on. More says whether there may be others after them. It may
+	// lag by some seconds.
 	Due(ctx context.Context, shard int, by time.Time, after Place, limit int) (looks []Look, more bool, err error)
 
-	// Postpone moves a look to a later time, to the second, and counts that in [LeaseInfo.Asked]. It reports false, and
-	// does nothing, if the look is not as it was read any more: so of two sweeps one gets true. If its answer is lost, a
-	// repetition reports false.
+	// Postpone moves a look to a later time, to the second, and counts that in [LeaseInfo.Asked].
+	// It does nothing and reports false if the look has changed since it was read: so of two
+	// sweeps, only one gets true. A call that is repeated because its answer was lost reports
+	// false.
 	Postpone(ctx context.Context, l Look, next time.Time) (bool, error)
 
-	// Places returns where the last sweep of each shard has stopped. It may lag by some seconds.
+	// Places returns where the last sweep of each shard stopped. It may lag by some seconds.
 	Places(ctx context.Context) ([Shards]Place, error)
 
-	// SavePlace stores where a sweep of a shard has stopped that began at the place before. It does nothing if another
-	// sweep has stored another place since.
+	// SavePlace stores where a sweep of a shard stopped that began at the place before. If another
+	// sweep has stored another place meanwhile, it does nothing.
 	SavePlace(ctx context.Context, shard int, before, now Place) error
 }
 

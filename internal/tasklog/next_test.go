@@ -12,7 +12,7 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// What follows is how a journal of what agents do will be kept, and its waits. It shows that the
+// This is how a journal of an agent's steps, and its waits, will be stored. It shows that the
 // contract has room for them: a store adds methods, and changes none.
 
 type journalLog interface {
@@ -27,8 +27,8 @@ type journalLease interface {
 	tasklog.Lease
 	// Record puts steps at a place of the journal.
 	Record(ctx context.Context, place int64, steps []step) error
-	// Suspend ends the lease, and makes the task due then. It does nothing, and returns false, if
-	// the task was woken more often than wake times.
+	// Suspend ends the lease, and makes the task due at a time. If the task was woken more often
+	// than wake times, it does nothing and returns false.
 	Suspend(ctx context.Context, due time.Time, wake int64) (bool, error)
 }
 
@@ -43,7 +43,7 @@ type step struct {
 	result []byte
 }
 
-// journal is a store whose journal keeps nothing.
+// journal is a store with a journal that keeps nothing.
 type journal struct{ memlog.Log }
 
 func (j *journal) Create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c tasklog.Claim) (tasklog.Lease, error) {
@@ -82,7 +82,7 @@ var (
 	_ journalLease  = recorded{}
 )
 
-// TestRoomForJournal has a run record a step, and suspend its task, with what a store gives today.
+// TestRoomForJournal has a run record a step and suspend its task, with what a store offers today.
 func TestRoomForJournal(t *testing.T) {
 	ctx, s := t.Context(), new(journal)
 	h, first := tasklogtest.NewTask()

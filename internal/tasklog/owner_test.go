@@ -6,7 +6,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// TestOwner checks that equal subjects of different issuers are different owners, and that what is readable of an owner stays so.
+// TestOwner checks that equal subjects of different issuers are different owners, and that the
+// readable part of an owner stays readable.
 func TestOwner(t *testing.T) {
 	seen := map[string]bool{}
 	for _, of := range [][2]string{

@@ -8,10 +8,11 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// JoinTexts makes one part of neighbouring texts in each artifact of the task: t is about to be shown to a client. Clients set parts
-// apart, by blanks or lines, and the parts of an answer that came in chunks are pieces of words. Parts that have metadata, a media
-// type or a file name stay as they are, and messages, whose parts are their sender's choice. What t points to may be shared, and is
-// not changed; t is.
+// JoinTexts joins neighbouring texts into one part, in each artifact of a task that a client is
+// about to see. Clients separate parts by blanks or lines, but the parts of an answer that came in
+// chunks are pieces of words. Parts with metadata, a media type or a file name stay as they are. So
+// do messages: their sender chose their parts. JoinTexts changes t, and nothing that t points to:
+// that may be shared.
 func JoinTexts(t *a2a.Task) {
 	copied := false
 	for i, artifact := range t.Artifacts {
@@ -28,7 +29,7 @@ func JoinTexts(t *a2a.Task) {
 	}
 }
 
-// joinTexts returns the parts with neighbouring texts joined, and whether there are any.
+// joinTexts returns the parts with neighbouring texts joined, and whether it joined any.
 func joinTexts(parts a2a.ContentParts) (a2a.ContentParts, bool) {
 	any := false
 	for i := 1; i < len(parts) && !any; i++ {
@@ -58,7 +59,7 @@ func joinTexts(parts a2a.ContentParts) (a2a.ContentParts, bool) {
 	return shown, true
 }
 
-// isBareText reports whether the part is a text and nothing else.
+// isBareText reports whether the part is a text with nothing else.
 func isBareText(p *a2a.Part) bool {
 	if p == nil || len(p.Metadata) > 0 || p.MediaType != "" || p.Filename != "" {
 		return false
@@ -67,9 +68,11 @@ func isBareText(p *a2a.Part) bool {
 	return ok
 }
 
-// Shown returns the JSON of an event of the log as clients of 1.0 are shown it: a task with its texts joined, see [JoinTexts].
+// Shown returns the JSON of an event as clients of 1.0 see it: a task has its texts joined, see
+// [JoinTexts].
 func Shown(stored []byte) ([]byte, error) {
-	// Tasks are rare among the events, and those whose artifacts have two parts in a row that begin with a text rarer.
+	// Few events are tasks, and few tasks have an artifact with two parts in a row that begin with
+	// a text. Only those are decoded.
 	if !bytes.HasPrefix(stored, []byte(`{"task":`)) || !bytes.Contains(stored, []byte(`},{"text":`)) {
 		return stored, nil
 	}

@@ -11,7 +11,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// with returns a text part after it has been changed.
+// with returns a text part after a change.
 func with(text string, change func(*a2a.Part)) *a2a.Part {
 	p := a2a.NewTextPart(text)
 	change(p)
@@ -37,7 +37,7 @@ func TestJoinTexts(t *testing.T) {
 		"metadata of length": {a2a.ContentParts{with("a", func(p *a2a.Part) { p.Metadata = map[string]any{} }), text("b")}, a2a.ContentParts{text("ab")}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// What the parts are in is shared with a fold.
+			// A fold shares what holds the parts.
 			shared := []*a2a.Artifact{
 				{ID: "1", Name: "n", Metadata: map[string]any{"k": "v"}, Parts: test.parts},
 				{ID: "2", Parts: a2a.ContentParts{text("another")}},
@@ -64,7 +64,7 @@ func texts(parts a2a.ContentParts) (texts []string) {
 	return texts
 }
 
-// TestShown checks that of the events only tasks are changed, and those only where there is something to join.
+// TestShown checks that only tasks are changed, and only if there is something to join.
 func TestShown(t *testing.T) {
 	for name, test := range map[string]struct{ stored, want string }{
 		"task": {
@@ -72,7 +72,7 @@ func TestShown(t *testing.T) {
 			`{"task":{"id":"t","artifacts":[{"artifactId":"a","parts":[{"text":"one two"}]}],"contextId":"c","status":{"state":"TASK_STATE_WORKING","timestamp":"2026-01-01T00:00:00.000Z"}}}`,
 		},
 		"artifact": {`{"artifactUpdate":{"artifact":{"artifactId":"a","parts":[{"text":"one "},{"text":"two"}]},"contextId":"c","taskId":"t"}}`, ""},
-		// Decoded and encoded anew, its fields would be in another order.
+		// If it were decoded and encoded, its fields would be in another order.
 		"task with nothing to join": {`{"task":{"contextId":"c","id":"t","status":{"state":"TASK_STATE_WORKING"}}}`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,8 +7,9 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// What the log of a task may hold. Whoever works with a task has it in memory, with its executor, several times over at moments: these
-// are what the functions of template.yaml have room for, twice.
+// The limits of a task's log. A process that works with a task has it in memory with its executor,
+// several times over at some moments. The functions of template.yaml have room for twice these
+// limits.
 const (
 	// MaxBytes is the most bytes of events, as JSON.
 	MaxBytes = 64 << 20
@@ -23,26 +24,28 @@ const (
 	MaxEventBytes = 10 << 20
 )
 
-// Size is how much something takes.
+// Size says how much room something takes.
 type Size struct {
-	// Bytes are those of its JSON.
+	// Bytes is the length of the JSON.
 	Bytes int64
-	// Values are what takes far more bytes in memory than as JSON, some 350 each at most: the values in metadata and data, extensions,
-	// references, and the parts, messages and artifacts beyond the one that each event has.
+	// Values counts what takes far more bytes in memory than as JSON, about 350 each at most: the
+	// values in metadata and data, extensions, references, and all parts, messages and artifacts
+	// beyond the one that each event has.
 	Values int64
 }
 
 // Plus returns the sum.
 func (s Size) Plus(other Size) Size { return Size{s.Bytes + other.Bytes, s.Values + other.Values} }
 
-// Memory returns how many bytes somebody takes who has the task of such a log in memory, and does something with it: the JSON in
-// pieces, the values, and what garbage there is. It is what was measured, and a little more.
+// Memory returns how many bytes a process needs to work with the task of such a log: the JSON in
+// pieces, the values, and the garbage. It is what was measured, and a little more.
 func (s Size) Memory() int64 { return 3*s.Bytes + 400*s.Values }
 
-// EstimateSize returns the size of an event that is not decoded yet: its values are as many or fewer.
+// EstimateSize returns the size of an event that is not decoded yet. It may count more values than
+// the event has, but not fewer.
 func EstimateSize(data []byte) Size { return Size{int64(len(data)), valuesIn(data)} }
 
-// SizeOf returns the size of an event: what [Encode] makes of it, to some bytes.
+// SizeOf returns the size of an event as [Encode] writes it, to some bytes.
 func SizeOf(e a2a.Event) Size {
 	var m meter
 	switch e := e.(type) {
@@ -62,10 +65,9 @@ func SizeOf(e a2a.Event) Size {
 	return m.Size
 }
 
-// meter adds up a size.
 type meter struct{ Size }
 
-// bytes adds strings as they are in JSON, but for the quotes; the first is syntax.
+// bytes adds the syntax, and each value as it is in JSON, without its quotes.
 func (m *meter) bytes(syntax string, values ...string) {
 	m.Bytes += int64(len(syntax))
 	for _, v := range values {
@@ -153,7 +155,7 @@ func (m *meter) metadata(of map[string]any) {
 	}
 }
 
-// any adds a JSON value of whoever has sent it.
+// any adds a JSON value that a client or an agent has sent.
 func (m *meter) any(v any) {
 	m.Values++
 	switch v := v.(type) {
@@ -187,7 +189,7 @@ func (m *meter) any(v any) {
 	}
 }
 
-// valuesIn returns how many values there are in JSON, at least.
+// valuesIn returns the number of values inside a JSON value, or a greater one.
 func valuesIn(data []byte) (n int64) {
 	quoted := false
 	for i := 0; i < len(data); i++ {
@@ -203,7 +205,7 @@ func valuesIn(data []byte) (n int64) {
 	return n
 }
 
-// stringBytes returns how long a string is in JSON, without its quotes, where what has to be is escaped.
+// stringBytes returns the length of a string in JSON, escaped, without its quotes.
 func stringBytes(s string) (n int64) {
 	n = int64(len(s))
 	for i := 0; i < len(s); i++ {

@@ -12,7 +12,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// whole returns a task of everything that a task may have.
+// whole returns a task with everything that a task may have.
 func whole() *a2a.Task {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
 	long := strings.Repeat("<&>\u0085\u2028\"\\\x00\t🙂", 1000)
@@ -37,7 +37,7 @@ func whole() *a2a.Task {
 	}
 }
 
-// TestSizeOf checks that nothing that is stored of an event is left out of its size.
+// TestSizeOf checks that the size of an event counts everything that is stored of it.
 func TestSizeOf(t *testing.T) {
 	task := whole()
 	for _, e := range []a2a.Event{
@@ -52,7 +52,7 @@ func TestSizeOf(t *testing.T) {
 			t.Errorf("%T: %.0f bytes by its size, %.0f as JSON", e, got, want)
 		}
 	}
-	// Each object, list and scalar in data and metadata, and what lists have.
+	// Each object, list and scalar in data and metadata, and the elements of lists.
 	objects := a2a.NewDataPart(map[string]any{"k": []any{map[string]any{"a": map[string]any{}}, 1.0}})
 	objects.Metadata = map[string]any{"a": "b"}
 	m := &a2a.Message{Parts: a2a.ContentParts{objects, a2a.NewTextPart("")}, Extensions: []string{"a"}, ReferenceTasks: []a2a.TaskID{"b", "c"}}
@@ -65,7 +65,8 @@ func TestSizeOf(t *testing.T) {
 	}
 }
 
-// TestSnapshotLines checks that a task comes out of a snapshot as it went in, in short lines.
+// TestSnapshotLines checks that a task comes out of a snapshot as it went in, and that lines are
+// short.
 func TestSnapshotLines(t *testing.T) {
 	task := whole()
 	var r tasklog.TaskReader
@@ -128,7 +129,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestFoldSize checks that a fold knows what the events take that it has not decoded yet.
+// TestFoldSize checks that a fold knows the size of the events that it has not decoded yet.
 func TestFoldSize(t *testing.T) {
 	task := whole()
 	task.Metadata = map[string]any{"k": make([]any, 1000)}

@@ -7,15 +7,16 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// minSnapshotBytes is the least length of log between two snapshots. From there on the distance is the size of the last
-// snapshot: then a log costs at most twice its own bytes in snapshots, however long it gets, and loading reads at most
-// twice the bytes of the task.
+// minSnapshotBytes is the least length of log between two snapshots. For a larger task, the
+// distance is the size of the last snapshot. So the snapshots of a log have at most twice its own
+// bytes, however long it gets, and loading reads at most twice the bytes of the task.
 const minSnapshotBytes = 256 << 10
 
-// keeper keeps the fold of an appender, and has snapshots of it saved while appends go on.
+// keeper keeps the fold of an appender, and saves snapshots of it while appends go on.
 type keeper struct {
 	fold *Fold // it is the snapshot's while one is being saved
-	// saved gets the size of the snapshot that is being saved, or 0 if it was not. It is nil when none is.
+	// saved gets the size of the snapshot that is being saved, or 0 if that failed. It is nil if
+	// none is being saved.
 	saved chan int
 	later []Event // what came meanwhile, and is not in fold
 
@@ -40,7 +41,7 @@ func (k *keeper) add(events []Event) {
 // due reports whether it is time for a snapshot.
 func (k *keeper) due() bool { return k.saved == nil && k.since >= max(k.last, minSnapshotBytes) }
 
-// save begins to save a snapshot. If it fails, Load finds the same task without it.
+// save begins to save a snapshot. If that fails, Load finds the same task without it.
 func (k *keeper) save(put func(seq int64, lines iter.Seq2[[]byte, error]) error) {
 	k.saved = make(chan int, 1)
 	k.since = 0
@@ -67,7 +68,7 @@ func (k *keeper) save(put func(seq int64, lines iter.Seq2[[]byte, error]) error)
 	}(k.fold, k.saved)
 }
 
-// settle takes the fold back if the snapshot is saved; with wait, it waits until it is.
+// settle takes the fold back if the snapshot is saved. With wait, it waits until it is.
 func (k *keeper) settle(wait bool) {
 	if k.saved == nil {
 		return
@@ -92,7 +93,7 @@ func (k *keeper) settle(wait bool) {
 	k.later = nil
 }
 
-// Bare returns the task with its ids and its state only.
+// Bare returns the task with only its ids and its state.
 func Bare(t *a2a.Task) *a2a.Task {
 	status := a2a.TaskStatus{State: t.Status.State, Timestamp: t.Status.Timestamp}
 	return &a2a.Task{ID: t.ID, ContextID: t.ContextID, Status: status}
@@ -101,9 +102,9 @@ func Bare(t *a2a.Task) *a2a.Task {
 // maxLineParts is how many parts of an artifact are in one line of a snapshot.
 const maxLineParts = 1000
 
-// SnapshotLines returns the task in lines of JSON, none of which is much longer than an event: first the task without history and
-// artifacts, then each message, then the artifacts, in pieces where they are long. Each is a StreamResponse object. A [TaskReader] makes
-// the task of them again.
+// SnapshotLines returns the task in lines of JSON, none much longer than an event: first the task
+// without history and artifacts, then each message, then the artifacts, long ones in pieces. Each
+// line is a StreamResponse object. A [TaskReader] makes the task from them again.
 func SnapshotLines(t *a2a.Task) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		bare := *t
@@ -136,7 +137,7 @@ func SnapshotLines(t *a2a.Task) iter.Seq2[[]byte, error] {
 	}
 }
 
-// TaskReader makes a task of the lines of a snapshot. Its zero value has read none.
+// TaskReader makes a task from the lines of a snapshot. Its zero value has read none.
 type TaskReader struct {
 	// Task is what has been read, nil before the first line.
 	Task *a2a.Task

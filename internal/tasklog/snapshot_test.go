@@ -15,8 +15,8 @@ import (
 	"a2alambda/internal/tasklogtest"
 )
 
-// saver is a lease that saves snapshots, each in 10.5 seconds, and notes when and of which event.
-// The second fails.
+// saver is a lease that saves snapshots, each in 10.5 seconds, and notes when and as of which
+// event. The second fails.
 type saver struct {
 	tasklog.Lease
 	start time.Time
@@ -39,8 +39,8 @@ func (s *saver) SaveSnapshot(_ context.Context, seq int64, lines iter.Seq2[[]byt
 	return nil
 }
 
-// TestSnapshotsAside checks that no append waits for a snapshot, but the end of the appender does,
-// and that all events are in the fold then.
+// TestSnapshotsAside checks that no append waits for a snapshot. The end of the appender does; then
+// all events are in the fold.
 func TestSnapshotsAside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := new(recorder)
@@ -68,8 +68,8 @@ func TestSnapshotsAside(t *testing.T) {
 				t.Errorf("append %q, want %q", append, want)
 			}
 		}
-		// Each is due when as much is in the log as was in the last: 300 KB; again 300 KB, for the
-		// second fails; 2.5 MB.
+		// A snapshot is due when the log has grown by the size of the last: after 300 KB; after 300
+		// KB again, since the second fails; after 2.5 MB.
 		if want := []string{"12.5s 4", "23.5s 15", "34.5s 26", "59.5s 51"}; !slices.Equal(saves.saves, want) {
 			t.Errorf("snapshots %q, want %q", saves.saves, want)
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// maxTapBytes is how many bytes of events a tap holds for a slow reader. One that is further behind
-// reads the log instead.
+// maxTapBytes is how many bytes of events a tap holds for a slow reader. A reader that is further
+// behind reads the log instead.
 const maxTapBytes = 4 << 20
 
 // Tap is a live view of a log: it shows one reader the events, in order, once they are in the log.
@@ -30,17 +30,17 @@ type Tap struct {
 	ended  bool
 }
 
-// NewTap returns a tap that shows the events after number after. A reader that is far behind reads
-// them from the log, with ctx.
+// NewTap returns a tap that shows the events after number after. If its reader falls far behind, it
+// reads them from the log, with ctx.
 func NewTap(ctx context.Context, log Reader, id a2a.TaskID, after int64) *Tap {
 	return &Tap{ctx: ctx, log: log, id: id, ready: make(chan struct{}, 1), shown: after, last: after}
 }
 
-// Next returns the events that have come since the last call: one or more, in order, and all that
-// there are, up to what is read from the log at once. If there are none, it waits for some until
-// ctx is done, and then returns the cause of that: nothing is lost, and Next can be called again.
-// After the last event it returns [io.EOF]. Any other error means that the log could not be read;
-// the next call tries again.
+// Next returns the events that have come since the last call, in order: one or more, but no more
+// than one read of the log returns. If there are none, it waits until ctx is done, and then returns
+// the cause of that; nothing is lost, and the caller can call it again. After the last event it
+// returns [io.EOF]. Any other error means that the log could not be read; the next call tries
+// again.
 func (t *Tap) Next(ctx context.Context) ([]Event, error) {
 	for {
 		events, err := t.take()
@@ -55,7 +55,7 @@ func (t *Tap) Next(ctx context.Context) ([]Event, error) {
 	}
 }
 
-// take returns what there is now, which may be nothing.
+// take returns the events that are there now, if any.
 func (t *Tap) take() ([]Event, error) {
 	t.mu.Lock()
 	if n := len(t.queue); n > 0 || !t.behind {
@@ -87,7 +87,7 @@ func (t *Tap) take() ([]Event, error) {
 	return events, nil
 }
 
-// Publish shows events that are in the log, the next in order. A nil tap has no reader.
+// Publish shows the next events that are in the log, in order. A nil tap has no reader.
 func (t *Tap) Publish(events []Event) {
 	if t == nil {
 		return
@@ -115,7 +115,7 @@ func (t *Tap) Publish(events []Event) {
 	t.signal()
 }
 
-// Reach says that the log has events up to number last already. They are read from it.
+// Reach says that the log already has events up to number last. The tap reads them from it.
 func (t *Tap) Reach(last int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -11,28 +11,30 @@ import (
 )
 
 const (
-	// A log is polled pollFirst after an event, and then less and less often: pollMost while the task is running, pollIdle
-	// while it waits for the client, or is run in this process, which tells its followers.
+	// A log is polled pollFirst after an event, and then less and less often. The longest pause is
+	// pollMost while the task runs elsewhere. It is pollIdle if the task waits for the client, or
+	// if it runs in this process: then the run passes its events on.
 	pollFirst = 80 * time.Millisecond
 	pollMost  = 200 * time.Millisecond
 	pollIdle  = time.Second
 
-	// pollFresh is the most time between two polls that are strongly consistent. Those between them cost half.
+	// pollFresh is the longest time between two polls that are strongly consistent. The polls
+	// between them cost half.
 	pollFresh = time.Second
 
-	// pollFailed is how seldom a log is polled that can't be read.
+	// pollFailed is the longest pause while the log can't be read.
 	pollFailed = 2 * time.Second
 
 	// idleFor is how long a follower stays with a task that waits for the client.
 	idleFor = time.Minute
 
-	// A task is told to be orphaned at once, again orphanedFirst later, and then less and less often, so that those who wait
-	// for a busy system don't make it busier.
+	// A task that is orphaned is reported at once, again orphanedFirst later, and then less and
+	// less often: a busy system should not get busier from those that wait for it.
 	orphanedFirst = 5 * time.Second
 	orphanedMost  = time.Minute
 )
 
-// walk reads the log of a task as it grows, for all who follow it.
+// walk reads the log of a task as it grows, for all its followers.
 type walk struct {
 	followers *Followers
 	id        a2a.TaskID
@@ -40,12 +42,12 @@ type walk struct {
 	done      chan struct{} // closed when it has ended
 	sooner    chan struct{} // holds one token when the log is to be polled soon
 
-	// Of the goroutine.
+	// Only run uses these.
 	interval time.Duration // until the next poll
 	fresh    time.Time     // when the last poll that was strongly consistent began
-	unsure   bool          // the next one has to be
+	unsure   bool          // the next poll must be strongly consistent
 	before   int64         // the last event at the last poll
-	orphaned time.Time     // when the task is told to be orphaned again
+	orphaned time.Time     // when the orphaned task is reported again
 	again    time.Duration
 
 	mu      sync.Mutex
@@ -54,8 +56,8 @@ type walk struct {
 	state   a2a.TaskState // that it left the task in
 }
 
-// member is one who follows. After and State are as of the last event that it was shown; they, and what follows, are guarded
-// by walk.mu until done is closed.
+// member is a follower. After and State are as of the last event that it was shown. Until done is
+// closed, walk.mu guards them and the fields below.
 type member struct {
 	FollowConfig
 	done    chan struct{}
@@ -93,7 +95,7 @@ func (w *walk) join(m *member) {
 	}
 }
 
-// leave reports whether nobody is left.
+// leave removes a member. It reports whether none is left.
 func (w *walk) leave(m *member) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -108,7 +110,7 @@ func (w *walk) end(m *member, err error) {
 	delete(w.members, m)
 }
 
-// hurry has the log polled soon.
+// hurry makes the next poll come soon.
 func (w *walk) hurry() {
 	select {
 	case w.sooner <- struct{}{}:
@@ -162,7 +164,7 @@ func (w *walk) run(ctx context.Context) {
 	}
 }
 
-// orphanedNow says that the task was orphaned now, and seen to.
+// orphanedNow notes that the orphaned task is reported now, and when it is reported again.
 func (w *walk) orphanedNow(now time.Time) {
 	w.orphaned = now.Add(w.again - w.again/10 + rand.N(w.again/5))
 	w.again = min(2*w.again, orphanedMost)
@@ -170,7 +172,7 @@ func (w *walk) orphanedNow(now time.Time) {
 
 // wait waits for the time of the next poll. It reports false when ctx is done.
 func (w *walk) wait(ctx context.Context) bool {
-	// Jittered by a tenth, so that walks that began together don't stay together.
+	// The pause varies by a tenth, so that walks that began together don't stay together.
 	end := time.Now().Add(w.interval - w.interval/10 + rand.N(w.interval/5+1))
 	for {
 		timer := time.NewTimer(time.Until(end))
@@ -207,8 +209,8 @@ func (w *walk) most(err error) time.Duration {
 	return pollIdle
 }
 
-// show shows events to the members, but those that they have seen. It reports false if there are events before them that they
-// have not seen; then it shows none.
+// show shows each member the events that it has not seen. If events before them are missing, it
+// shows none and reports false.
 func (w *walk) show(events []Event) bool {
 	state := lastState(events) // before the lock, since it takes time
 	w.mu.Lock()
@@ -247,13 +249,14 @@ func (w *walk) show(events []Event) bool {
 	return true
 }
 
-// eventsAfter returns those of the events, which are in order, that come after number seq.
+// eventsAfter returns the events after number seq. The events are in order.
 func eventsAfter(events []Event, seq int64) []Event {
 	return events[min(max(0, seq-events[0].Seq+1), int64(len(events))):]
 }
 
-// look ends following for those who have waited long enough, after a poll with an error, or one that decides that, and says
-// whether the lease has ended. It reports whether the task is orphaned, for others than those who stop then.
+// look updates the members after a poll, and ends following for those that have waited long enough.
+// err is the error of the poll. decides says that the poll may end following; expired says that the
+// lease has ended. look reports whether the task is orphaned and a member goes on to follow it.
 func (w *walk) look(err error, decides, expired bool) (orphaned bool) {
 	now := time.Now()
 	w.mu.Lock()

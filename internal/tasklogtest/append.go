@@ -120,7 +120,7 @@ func testReadAnywhere(t *testing.T, s tasklog.Store) {
 	checkLoad(t, s, h, all)
 }
 
-// testAppendTwice repeats appends, as somebody does who was not told that they had been done.
+// testAppendTwice repeats appends, as a holder does that got no answer.
 func testAppendTwice(t *testing.T, s tasklog.Store) {
 	h, first, lease := mustCreate(t, s)
 	mine, more := working(h, "one", "two"), working(h, "three")
@@ -137,8 +137,8 @@ func testAppendTwice(t *testing.T, s tasklog.Store) {
 	checkLoad(t, s, h, append(all, next...))
 }
 
-// testConcurrentAppenders has several take the lease from each other, and append: all that they
-// were told is done is in the log, once, and in the order of each.
+// testConcurrentAppenders has several writers take the lease from each other, and append. All that
+// was acknowledged is in the log, once, and in the order of each writer.
 func testConcurrentAppenders(t *testing.T, s tasklog.Store) {
 	const writers, each = 6, 10
 	h, _, _ := mustCreate(t, s)
@@ -241,7 +241,7 @@ func testAppender(t *testing.T, s tasklog.Store) {
 	}
 }
 
-// testAppenderSuperseded has an appender lose its lease: it ends at once, and tries nothing again.
+// testAppenderSuperseded has an appender lose its lease: it ends at once, and retries nothing.
 func testAppenderSuperseded(t *testing.T, s tasklog.Store) {
 	h, first, lease := mustCreate(t, s)
 	mustAcquire(t, s, h.ID, by("other"))

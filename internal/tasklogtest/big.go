@@ -122,7 +122,8 @@ func testSnapshot(t *testing.T, s tasklog.Store) {
 	checkLoadAt(t, s, h, all)
 }
 
-// checkLoadAt fails the test unless LoadAt returns the task as it was after each of the events, and what Load returns.
+// checkLoadAt fails the test unless LoadAt returns the task as it was after each of the events, and
+// what Load returns.
 func checkLoadAt(t *testing.T, s tasklog.Store, h tasklog.Head, events []tasklog.Entry) {
 	t.Helper()
 	end := mustLoad(t, s, h.ID)
@@ -155,8 +156,8 @@ func checkLoadAt(t *testing.T, s tasklog.Store, h tasklog.Head, events []tasklog
 	}
 }
 
-// testDigits stores numbers that a float64 would change, and others, and has the task with all of
-// their digits, out of its events and out of a snapshot.
+// testDigits stores numbers, some of which a float64 would change. The task has them with all
+// digits, from its events and from a snapshot.
 func testDigits(t *testing.T, s tasklog.Store) {
 	h, _, lease := mustCreate(t, s)
 	numbers := map[string]any{
@@ -179,8 +180,8 @@ func testDigits(t *testing.T, s tasklog.Store) {
 	check("out of a snapshot")
 }
 
-// testSize checks that a log knows how large it is, whatever was saved of it, and that a poll does
-// not return all of one that deflates to nearly nothing.
+// testSize checks that a log knows its size, whatever was saved of it. A poll does not return all
+// of a log that deflates to nearly nothing.
 func testSize(t *testing.T, s tasklog.Store) {
 	h, first := NewTask()
 	first.Values = 7
@@ -198,7 +199,7 @@ func testSize(t *testing.T, s tasklog.Store) {
 		long := working(h, strings.Repeat("x", 1<<20))
 		long[0].Values = 1
 		size = size.Plus(tasklog.Size{Bytes: int64(len(long[0].JSON)), Values: 1})
-		must(t, lease.Append(t.Context(), seq, long), lease.Append(t.Context(), seq, long)) // it is counted once
+		must(t, lease.Append(t.Context(), seq, long), lease.Append(t.Context(), seq, long)) // counted once
 	}
 	for seq := range int64(6) {
 		add(lease, seq+2)

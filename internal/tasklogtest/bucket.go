@@ -13,31 +13,29 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// How many keys of the index the tasks of one owner are listed under, and how many all unfinished
-// tasks: those of package dynamolog.
+// How many keys of the index package dynamolog uses for the tasks of one owner, and for all
+// unfinished tasks.
 const (
 	listShards       = 4
 	unfinishedShards = tasklog.Shards
 )
 
-// spread returns a number less than n that follows from the id, as package dynamolog spreads tasks
-// over keys.
+// spread returns a number less than n that follows from the id, as in package dynamolog.
 func spread(id a2a.TaskID, n uint32) int {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(id))
 	return int(h.Sum32() % n)
 }
 
-// ErrThrottled is what a call gets that finds no write unit in a [Bucket].
+// ErrThrottled is the error of a call that finds no write unit in a [Bucket].
 var ErrThrottled = fmt.Errorf("%w: a key has no write units left", tasklog.ErrThrottled)
 
-// Bucket refuses writes as DynamoDB does: by the partition key, those of the index included. A
-// fault that strikes calls at random never shows that all calls go to one key; this does. Its zero
-// value refuses all.
+// Bucket refuses writes as DynamoDB does, by the partition key, those of the index included. It
+// shows when all calls go to one key; faults at random never show that. Its zero value refuses all.
 type Bucket struct {
-	// Rate is how many write units each key gets in a second, and Burst how many it can have
-	// gathered. DynamoDB's are 1,000, and some minutes' worth. A call takes one unit from each of
-	// its keys, and an append one for each KB of its JSON from its task's.
+	// Rate is how many write units each key gets in a second. Burst is how many it can gather.
+	// DynamoDB's are 1,000, and some minutes' worth. A call takes one unit from each of its keys.
+	// An append takes one from the key of its task for each KB of its JSON.
 	Rate, Burst float64
 
 	mu     sync.Mutex
@@ -50,8 +48,8 @@ type tokens struct {
 	last time.Time // when left was right
 }
 
-// Store returns the store with the bucket before it. A call that finds too little in one of its
-// keys gets ErrThrottled, takes nothing, and does nothing. Reads need nothing.
+// Store returns the store with the bucket before it. If one of its keys has too little, a call gets
+// ErrThrottled, takes nothing, and does nothing. Reads need nothing.
 func (b *Bucket) Store(s tasklog.Store) tasklog.Store {
 	return tasklog.Hooked(s, tasklog.Hooks{Before: b.before, After: b.after})
 }
@@ -83,7 +81,7 @@ func (b *Bucket) after(_ context.Context, op tasklog.Op, err error) error {
 	return err
 }
 
-// units returns what the call takes from which keys. b.mu is held.
+// units returns the units that the call takes from each key. b.mu is held.
 func (b *Bucket) units(op tasklog.Op) map[string]float64 {
 	units, index := map[string]float64{string(op.ID): 1}, false
 	switch op.Name {
@@ -126,7 +124,7 @@ func (b *Bucket) tokens(key string) *tokens {
 	return k
 }
 
-// lastState returns the state that the index is told by the call, or "".
+// lastState returns the state that the call brings to the index, or "".
 func lastState(op tasklog.Op) (state a2a.TaskState) {
 	if op.Name == "Create" {
 		return a2a.TaskStateSubmitted

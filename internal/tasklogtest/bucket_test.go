@@ -13,7 +13,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// evenly returns tasks, each of them for each key of the index of unfinished tasks.
+// evenly returns new tasks: as many as each says for every key of the index of unfinished tasks.
 func evenly(each int, owner func(i int) string) (tasks []tasklog.Head) {
 	var have [unfinishedShards]int
 	for len(tasks) < each*unfinishedShards {
@@ -27,8 +27,9 @@ func evenly(each int, owner func(i int) string) (tasks []tasklog.Head) {
 	return tasks
 }
 
-// TestBucketHotKey has as many tasks begin at the same time, of one owner, or each of another. All
-// have the same chance with a coin; but the tasks of one owner are listed under few keys.
+// TestBucketHotKey has the same number of tasks begin at one time, all of one owner, or each of
+// another. If calls are refused at random, all have the same chance. But the tasks of one owner are
+// listed under few keys.
 func TestBucketHotKey(t *testing.T) {
 	const each = 10
 	for name, test := range map[string]struct {
@@ -70,8 +71,8 @@ func TestBucketHotKey(t *testing.T) {
 	}
 }
 
-// TestBucketKeys checks what takes units from which keys: a refused call takes none, a state that
-// does not change none of the index, and a long event many of its task.
+// TestBucketKeys checks the units that calls take from keys: a refused call takes none. An append
+// with the same state takes none from the index, and a long event takes many from its task.
 func TestBucketKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bucket := &Bucket{Rate: 1, Burst: 100}

@@ -8,25 +8,25 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// ErrDead is what the calls of an instance that has died return.
+// ErrDead is the error of all calls of an instance that has died.
 var ErrDead = errors.New("dead")
 
-// Fault is what happens to the calls of a store.
+// Fault says what happens to calls of a store.
 type Fault struct {
-	// Op is the name of the calls that it strikes, as in [tasklog.Op], "" for all.
+	// Op is the name of the calls that it strikes, as in [tasklog.Op]. "" means all.
 	Op string
-	// Nth is which of them it strikes, from 1; 0 for each.
+	// Nth says which of them it strikes, from 1. 0 means each.
 	Nth int
-	// Done says that a call is struck once it is done; else before, and then nothing is done if Do
-	// returns an error.
+	// Done says that it strikes after the call is done. Otherwise it strikes before; then the call
+	// does nothing if Do returns an error.
 	Done bool
-	// Do returns what the call returns instead, or nil for what it returns anyway. It may wait,
-	// count, or panic. If it is nil, the instance dies: this call and all later ones return
-	// ErrDead, and no later one is done.
+	// Do returns the result of the call, or nil to leave it as it is. It may wait, count, or panic.
+	// If Do is nil, the instance dies: this call and all later ones return ErrDead, and the later
+	// ones do nothing.
 	Do func(context.Context, tasklog.Op) error
 }
 
-// Faulty returns the store as an instance sees it whose calls have these faults.
+// Faulty returns the store as an instance with these faults sees it.
 func Faulty(s tasklog.Store, faults ...Fault) tasklog.Store {
 	f := &faulty{faults: faults, calls: make([]int, len(faults))}
 	return tasklog.Hooked(s, tasklog.Hooks{Before: f.before, After: f.after})
@@ -49,7 +49,7 @@ func (f *faulty) after(ctx context.Context, op tasklog.Op, err error) error {
 	return err
 }
 
-// strike does to the call what the faults want before it is done, or after.
+// strike does to the call what the faults want, before or after it is done.
 func (f *faulty) strike(ctx context.Context, op tasklog.Op, done bool) error {
 	for i, fault := range f.faults {
 		if fault.Done != done || fault.Op != "" && fault.Op != op.Name {
@@ -74,13 +74,13 @@ func (f *faulty) strike(ctx context.Context, op tasklog.Op, done bool) error {
 	return nil
 }
 
-// Fails returns what a fault does that fails a call with the error.
+// Fails returns a Do that fails calls with the error.
 func Fails(err error) func(context.Context, tasklog.Op) error {
 	return func(context.Context, tasklog.Op) error { return err }
 }
 
-// StopsUntil returns what a fault does that stops a call until the channel is closed, or its
-// context is done. It sends to reached, which may be nil, that it is there.
+// StopsUntil returns a Do that stops a call until the channel is closed, or the context of the call
+// is done. It sends to reached, which may be nil, when a call arrives.
 func StopsUntil(released <-chan struct{}, reached chan<- struct{}) func(context.Context, tasklog.Op) error {
 	return func(ctx context.Context, _ tasklog.Op) error {
 		if reached != nil {

@@ -29,7 +29,8 @@ func TestFaultNth(t *testing.T) {
 	}
 }
 
-// TestFaultDead has an instance die at a call: it does nothing any more, and another goes on.
+// TestFaultDead has an instance die at a call: it does nothing any more, and another instance goes
+// on.
 func TestFaultDead(t *testing.T) {
 	for _, done := range []bool{false, true} {
 		l := new(memlog.Log)
@@ -53,8 +54,7 @@ func TestFaultDead(t *testing.T) {
 	}
 }
 
-// TestFaultStops stops a call, while others go on, and lets another one wait for as long as its
-// context.
+// TestFaultStops stops a call while others go on. Another call waits as long as its context.
 func TestFaultStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reached, released := make(chan struct{}), make(chan struct{})

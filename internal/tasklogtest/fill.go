@@ -7,8 +7,8 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// Full returns an event of that type with a value in every field, so that a field that the SDK gets
-// one day is seen to be missing. Its lists of parts have one of each kind, and data that are no
+// Full returns an event of the type with a value in every field. So a test notices a field that a
+// later version of the SDK adds. Its lists of parts have one of each kind, and data that is no
 // object.
 func Full[E any]() *E {
 	e := new(E)

@@ -11,7 +11,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Due returns all looks that are due by then, shard by shard, read in pages of that size.
+// Due returns all looks that are due at the time by, shard by shard. It reads them in pages of the
+// given size.
 func Due(ctx context.Context, s tasklog.Looks, by time.Time, page int) (all []tasklog.Look, err error) {
 	for shard := range tasklog.Shards {
 		for place, more := tasklog.Place(""), true; more; {
@@ -34,7 +35,7 @@ func mustDue(t *testing.T, s tasklog.Looks, by time.Time, page int) []tasklog.Lo
 	return all
 }
 
-// Unfinished returns all tasks that are unfinished by the index, whenever they are to be looked at.
+// Unfinished returns all tasks that the index shows as unfinished, whenever their looks are due.
 func Unfinished(ctx context.Context, s tasklog.Looks) (ids []a2a.TaskID, err error) {
 	all, err := Due(ctx, s, time.Now().AddDate(100, 0, 0), 1000)
 	for _, l := range all {
@@ -51,8 +52,8 @@ func unfinished(t *testing.T, s tasklog.Store, h tasklog.Head) bool {
 	return slices.Contains(ids, h.ID)
 }
 
-// checkIndex fails the test unless the index shows the task, which is alone in its context, in that
-// state, and as unfinished or not.
+// checkIndex fails the test unless the index shows the task in that state, and as unfinished or
+// not. The task must be alone in its context.
 func checkIndex(t *testing.T, s tasklog.Store, h tasklog.Head, state a2a.TaskState, isUnfinished bool) {
 	t.Helper()
 	if got := unfinished(t, s, h); got != isUnfinished {
@@ -105,8 +106,8 @@ func testUnfinished(t *testing.T, s tasklog.Store) {
 	lease.Close(t.Context())
 	checkIndex(t, s, h, a2a.TaskStateInputRequired, false)
 
-	// The append that ended a turn is repeated in the next turn, whose holder has not told the
-	// index anything yet.
+	// The append that ended a turn is repeated in the next turn, whose holder has not written to
+	// the index yet.
 	late := mustAcquire(t, s, h.ID, by("four"))
 	must(t, late.Append(t.Context(), 7, working(h, "")), late.Append(t.Context(), 8, waits))
 	next := mustAcquire(t, s, h.ID, by("five"))
@@ -122,7 +123,7 @@ func testUnfinished(t *testing.T, s tasklog.Store) {
 // testSettle settles the task, which has ten events and waits for input.
 func testSettle(t *testing.T, s tasklog.Store, h tasklog.Head) {
 	before := mustLoad(t, s, h.ID)
-	// Somebody crashes who was about to begin the next turn.
+	// Somebody crashes just before the next turn begins.
 	crashes := tasklog.Claim{Writer: "seven", Until: time.Now().Add(-time.Second).Truncate(time.Millisecond)}
 	_, err := s.Acquire(t.Context(), before, crashes)
 	must(t, err, s.Settle(t.Context(), before))
@@ -147,7 +148,7 @@ func testSettle(t *testing.T, s tasklog.Store, h tasklog.Head) {
 	checkIndex(t, s, h, a2a.TaskStateCompleted, false)
 }
 
-// testUnfinishedOrder checks the order of tasks that share a key of the index: there, every store
+// testUnfinishedOrder checks the order of tasks that share a key of the index, where every store
 // can keep it.
 func testUnfinishedOrder(t *testing.T, s tasklog.Store) {
 	now := time.Now().Truncate(time.Millisecond)
@@ -184,7 +185,7 @@ func testUnfinishedOrder(t *testing.T, s tasklog.Store) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)
 	}
-	// Only one of them is due, and so are some of other tests.
+	// Only one of them is due. Tasks of other tests may be, too.
 	isDue := func(by time.Time, id a2a.TaskID) bool {
 		return slices.ContainsFunc(mustDue(t, s, by, 3), func(l tasklog.Look) bool { return l.ID == id })
 	}
@@ -193,7 +194,8 @@ func testUnfinishedOrder(t *testing.T, s tasklog.Store) {
 	}
 }
 
-// testPostponed checks that of those who saw a look one moves it, and that it begins anew with the next lease.
+// testPostponed checks that only one of those that saw a look moves it, and that the next lease
+// begins the count anew.
 func testPostponed(t *testing.T, s tasklog.Store) {
 	h, first := NewTask()
 	_, err := s.Create(t.Context(), h, first, tasklog.Claim{Writer: "w"}) // left to a worker
@@ -249,7 +251,7 @@ func testPostponed(t *testing.T, s tasklog.Store) {
 	}
 }
 
-// testPlaces checks that a place is kept, and that a sweep does not set another back.
+// testPlaces checks that the index keeps a place, and that a late sweep does not set it back.
 func testPlaces(t *testing.T, s tasklog.Store) {
 	at := func() tasklog.Place {
 		t.Helper()

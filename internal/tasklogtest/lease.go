@@ -57,11 +57,11 @@ func testLease(t *testing.T, s tasklog.Store) {
 
 	must(t, again.Append(t.Context(), 2, working(h, "two")), again.Append(t.Context(), 3, working(h, "three")))
 	want.Until = end.Add(time.Hour)
-	checkAsked(t, two, want.Until, tasklog.Asked{Cancel: true}) // what was acquired twice is the same lease
+	checkAsked(t, two, want.Until, tasklog.Asked{Cancel: true}) // one lease
 	checkLease(t, s, h, want)
 }
 
-// checkAsked fails the test unless that is asked of the holder of the lease, which it renews.
+// checkAsked renews the lease, and fails the test unless the answer asks that of the holder.
 func checkAsked(t *testing.T, l tasklog.Lease, until time.Time, want tasklog.Asked) {
 	t.Helper()
 	if asked, err := l.Asked(t.Context()); err != nil || asked != want {
@@ -122,7 +122,7 @@ func testLeftToWorker(t *testing.T, s tasklog.Store) {
 	checkLease(t, s, h, tasklog.LeaseInfo{Holder: "worker", Epoch: 2, Seq: 1, Until: claim.Until})
 	endTurn(t, worker, h, 2)
 
-	// The next turn: whoever takes the message puts it into the log.
+	// The next turn: the front that takes the message puts it into the log.
 	seen = mustLoad(t, s, h.ID)
 	left, err := s.Acquire(t.Context(), seen, tasklog.Claim{Writer: "two"})
 	must(t, err)
@@ -205,7 +205,7 @@ func testRequests(t *testing.T, s tasklog.Store) {
 	}
 }
 
-// testCancel checks that a request to cancel stays until a run that has seen it has ended.
+// testCancel checks that a request to cancel stays until a run that knows of it has ended.
 func testCancel(t *testing.T, s tasklog.Store) {
 	asked := tasklog.Asked{Cancel: true}
 	check := func(h tasklog.Head, want bool) {

@@ -27,7 +27,7 @@ func All(ctx context.Context, x tasklog.Index, f tasklog.Filter) ([]tasklog.Posi
 	return all(ctx, x, f, tasklog.Position{}, 1000)
 }
 
-// all returns the tasks of a list after the position, so many at a time at most.
+// all returns the tasks of a list after the position, page by page.
 func all(
 	ctx context.Context, x tasklog.Index, f tasklog.Filter, after tasklog.Position, limit int,
 ) (found []tasklog.Position, err error) {
@@ -50,7 +50,7 @@ func all(
 	}
 }
 
-// testList lists the tasks of two owners and two tenants, of whom nobody sees those of another.
+// testList lists the tasks of two owners and two tenants. None sees the tasks of another.
 func testList(t *testing.T, s tasklog.Store) {
 	mine := tasklog.Scope{Owner: rand.Text(), Tenant: "t"}
 	others := []tasklog.Scope{{Owner: mine.Owner}, {Owner: rand.Text(), Tenant: "t"}, {Tenant: mine.Owner + "t"}}
@@ -73,7 +73,7 @@ func testList(t *testing.T, s tasklog.Store) {
 		if i%3 == 0 {
 			state = a2a.TaskStateWorking
 		}
-		want = append(want, add(mine, begin.Add(time.Duration(i/2)*15*time.Second), state)) // some at the same time
+		want = append(want, add(mine, begin.Add(time.Duration(i/2)*15*time.Second), state)) // two each time
 		for _, other := range others {
 			add(other, begin.Add(time.Duration(i)*10*time.Second), state)
 		}
@@ -153,7 +153,7 @@ func testList(t *testing.T, s tasklog.Store) {
 	}
 }
 
-// testInContext finds the tasks of a context, of which nobody else has those.
+// testInContext finds the tasks of a context. Another context or scope does not have them.
 func testInContext(t *testing.T, s tasklog.Store) {
 	mine := tasklog.Scope{Owner: rand.Text(), Tenant: "t"}
 	begin := time.Now().Truncate(time.Second)
@@ -168,7 +168,7 @@ func testInContext(t *testing.T, s tasklog.Store) {
 		if got := mustLoad(t, s, h.ID).Head.Begins; got != h.Begins {
 			t.Errorf("the context begins with the task: %t, want %t", got, h.Begins)
 		}
-		// Nothing of this makes another task of it.
+		// None of these calls creates a second task.
 		_, err = s.Create(t.Context(), h, e, by(writer))
 		must(t, err)
 		e.Time = e.Time.Add(time.Second / 2)

@@ -14,7 +14,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// testCrashes checks the count of the holders that crashed without having appended anything.
+// testCrashes checks how many holders in a row crashed before they appended anything.
 func testCrashes(t *testing.T, s tasklog.Store) {
 	h, _, _ := mustCreate(t, s)
 	acquire := func(c tasklog.Claim, want int) tasklog.Lease {
@@ -42,7 +42,7 @@ func testCrashes(t *testing.T, s tasklog.Store) {
 	acquire(by("eleven"), 1)
 }
 
-// testConcurrentAcquire has many acquire one lease: one of them gets it, and nobody else can
+// testConcurrentAcquire has many acquire one lease. One of them gets it, and nobody else can
 // append.
 func testConcurrentAcquire(t *testing.T, s tasklog.Store) {
 	for round := range 20 {
@@ -85,8 +85,7 @@ func testConcurrentAcquire(t *testing.T, s tasklog.Store) {
 	}
 }
 
-// testFormerHolder has holders crash, or stand still for long, before and after they have appended
-// something.
+// testFormerHolder has holders crash, or stand still for long, before and after they append.
 func testFormerHolder(t *testing.T, s tasklog.Store) {
 	h, first, old := mustCreate(t, s)
 	two := working(h, "two")
@@ -101,7 +100,7 @@ func testFormerHolder(t *testing.T, s tasklog.Store) {
 	}
 	checkLoad(t, s, h, all)
 
-	newest := mustAcquire(t, s, h.ID, by("newest")) // the one before has crashed before it appended anything
+	newest := mustAcquire(t, s, h.ID, by("newest")) // after one that crashed idle
 	refused(t, "appending after the second takeover", next.Append(t.Context(), 3, working(h, "late")))
 	refused(t, "appending after two takeovers", old.Append(t.Context(), 3, working(h, "late")))
 	three, five := working(h, "three", "four"), working(h, "five")
@@ -113,7 +112,7 @@ func testFormerHolder(t *testing.T, s tasklog.Store) {
 	}
 	checkLoad(t, s, h, all)
 
-	// A turn that has ended is followed by one whose holder appends nothing.
+	// After the end of a turn, the next holder appends nothing.
 	endTurn(t, newest, h, 6)
 	idle := mustAcquire(t, s, h.ID, by("idle"))
 	last := mustAcquire(t, s, h.ID, by("last"))
@@ -121,8 +120,8 @@ func testFormerHolder(t *testing.T, s tasklog.Store) {
 	must(t, last.Append(t.Context(), 7, working(h, "in time")))
 }
 
-// testNotCrashed tries to take the lease of a holder that is at work: nothing is given, and the
-// next try, with what is known then, is at once good.
+// testNotCrashed tries to take the lease of a holder that is at work. Nothing is given; the next
+// try, with what is known then, succeeds at once.
 func testNotCrashed(t *testing.T, s tasklog.Store) {
 	h, first, old := mustCreate(t, s)
 	seen := mustLoad(t, s, h.ID)
@@ -185,9 +184,9 @@ func testReleased(t *testing.T, s tasklog.Store) {
 	checkLoad(t, s, h, append(all, end...))
 }
 
-// testTakeover takes a task over from a writer that goes on appending, paced as an appender is:
-// from then on it is refused, and the log has all that it was told was appended, and then what the
-// new writer appended.
+// testTakeover takes a task over from a writer that goes on appending, at the pace of an appender.
+// From then on that writer is refused. The log has all of its acknowledged events, and then those
+// of the new writer.
 func testTakeover(t *testing.T, s tasklog.Store) {
 	for round := range 10 {
 		h, _, old := mustCreate(t, s)
@@ -196,7 +195,8 @@ func testTakeover(t *testing.T, s tasklog.Store) {
 			next := int64(2)
 			for old.Append(t.Context(), next, working(h, "old")) == nil {
 				next++
-				time.Sleep(50 * time.Millisecond) // one that needs longer than that to load and to acquire never gets there
+				// A writer that needs longer than this to load and to acquire never gets the lease.
+				time.Sleep(50 * time.Millisecond)
 			}
 			appended <- next - 1
 		}()

@@ -1,5 +1,5 @@
-// Package tasklogtest tests that a [tasklog.Store] keeps its contract, and does harm to stores for
-// the tests of their users. Every implementation passes the same tests.
+// Package tasklogtest tests that a [tasklog.Store] keeps its contract; every implementation passes
+// the same tests. It also does harm to stores, for the tests of their users.
 package tasklogtest
 
 import (
@@ -18,8 +18,8 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Test runs all tests. Open returns the store under test; the stores it returns may share their
-// tasks.
+// Test runs all tests. Open returns the store under test. The stores that it returns may share
+// their tasks.
 func Test(t *testing.T, open func(t *testing.T) tasklog.Store) {
 	tests := []struct {
 		name  string
@@ -110,7 +110,7 @@ func Status(h tasklog.Head, state a2a.TaskState, text string) tasklog.Entry {
 	return EntryOf(a2a.NewStatusUpdateEvent(info, state, m))
 }
 
-// EntryOf returns the event as it is appended.
+// EntryOf returns the entry of the event.
 func EntryOf(event a2a.Event) tasklog.Entry {
 	data, err := tasklog.Encode(event)
 	if err != nil {
@@ -187,7 +187,7 @@ func endTurn(t *testing.T, l tasklog.Lease, h tasklog.Head, seq int64) {
 	l.Close(t.Context())
 }
 
-// checkEvents fails the test unless events are those of want, which follow number after.
+// checkEvents fails the test unless the events are those of want, numbered from after+1.
 func checkEvents(t *testing.T, events []tasklog.Event, after int64, want []tasklog.Entry) {
 	t.Helper()
 	if len(events) != len(want) {
@@ -200,8 +200,8 @@ func checkEvents(t *testing.T, events []tasklog.Event, after int64, want []taskl
 	}
 }
 
-// checkRead fails the test unless Read returns the events after number after of all that there are:
-// limit at most.
+// checkRead fails the test unless Read returns the right part of all events: those after number
+// after, limit at most.
 func checkRead(t *testing.T, s tasklog.Store, h tasklog.Head, after, limit int, all []tasklog.Entry) {
 	t.Helper()
 	events, more, err := s.Read(t.Context(), h.ID, int64(after), limit)
@@ -245,8 +245,8 @@ func checkLoad(t *testing.T, s tasklog.Store, h tasklog.Head, events []tasklog.E
 	}
 }
 
-// checkLease fails the test unless Load, Poll and Lease all say that the lease is as wanted. It
-// returns the snapshot.
+// checkLease fails the test unless Load, Poll and Lease all return the wanted lease. It returns the
+// snapshot.
 func checkLease(t *testing.T, s tasklog.Store, h tasklog.Head, want tasklog.LeaseInfo) *tasklog.Snapshot {
 	t.Helper()
 	snapshot := mustLoad(t, s, h.ID)

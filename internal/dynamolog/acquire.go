@@ -1,0 +1,178 @@
+package dynamolog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/tasklog"
+)
+
+// look returns the time of the look at a task whose lease the claim gets, in seconds since 1970.
+func look(c tasklog.Claim) int64 {
+	if c.Until.IsZero() {
+		return time.Now().Unix()
+	}
+	return c.Until.Unix()
+}
+
+// Acquire implements [tasklog.Log]. It costs two write units and one in the index, or two there if
+// the task was unfinished, and one more for a fence.
+func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, c tasklog.Claim) (tasklog.Lease, error) {
+	next := s.Next(c)
+	if err := l.acquire(ctx, s, next, c); err != nil {
+		return nil, fmt.Errorf("dynamolog: acquiring lease: %w", err)
+	}
+	return l.newLease(s, c, next.Epoch), nil
+}
+
+func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim) error {
+	// If the lease has not ended, the fence comes first: a holder that has appended meanwhile keeps
+	// its lease.
+	doubted := s.Busy() && s.Lease.Holder != c.Writer
+	if doubted {
+		if err := l.fence(ctx, s, c.Writer, next.Epoch); err != nil {
+			return err
+		}
+	}
+	// The head comes before the lease: if this fails halfway, the sweeper looks at the task in
+	// vain, but does not miss it.
+	e := write().
+		set(attrRunning, str(shard(s.Head.ID))).set(attrLook, num(look(c))).
+		set(attrSeq, num(s.Seq)).set(attrEpoch, num(next.Epoch)).remove(attrAsked).
+		when("attribute_exists(?) AND ? <= ? AND (attribute_not_exists(?) OR ? <= ?)",
+			attrPK, attrSeq, num(s.Seq), attrEpoch, attrEpoch, num(next.Epoch))
+	if t := s.Task.Status; t.State != a2a.TaskStateSubmitted && t.Timestamp != nil && time.Since(*t.Timestamp) < longAgo {
+		// A holder that crashed may not have written this status to the head. If it had, this
+		// changes nothing, and costs nothing.
+		e.set(attrState, str(string(t.State))).set(attrPosition, str(position(tasklog.Position{Time: *t.Timestamp, ID: s.Head.ID})))
+	}
+	now, updated, err := l.update(ctx, s.Head.ID, skHead, e)
+	if err != nil {
+		return err
+	}
+	if !updated && now == nil {
+		return tasklog.ErrNotFound
+	}
+	request, err := l.putRequest(ctx, s.Head, c.Request, a2a.NewMessageID())
+	if err != nil {
+		return err
+	}
+	given, err := l.giveLease(ctx, s, next, c, request)
+	switch {
+	case err != nil:
+		return err
+	case !given && doubted:
+		// The fence must not keep out the holder that has the lease now, only those before the
+		// lease in s.
+		_, _, err = l.update(ctx, s.Head.ID, skBatch(s.Seq+1), write().set(attrEpoch, num(s.Lease.Epoch-1)).
+			when("? = ? AND ? = ?", attrWriter, str(c.Writer), attrCount, num(0)))
+		return errors.Join(tasklog.ErrConflict, err)
+	case !given:
+		return tasklog.ErrConflict
+	case doubted || !s.Fenced() || s.Lease.Holder == c.Writer:
+		return nil
+	}
+	if err = l.fence(ctx, s, c.Writer, next.Epoch); errors.Is(err, tasklog.ErrConflict) && !c.Until.IsZero() {
+		// The earlier holder had not crashed: it has appended since. Or somebody doubted its lease
+		// and crashed. The lease is given back, so that somebody can acquire it with what is known
+		// now.
+		back := num(time.Now().Add(-time.Millisecond).UnixMilli())
+		if s.Lease.Holder == "" {
+			back = num(0) // to the worker that is to begin the turn: no holder has crashed
+		}
+		_, _, _ = l.update(ctx, s.Head.ID, skLease, write().set(attrUntil, back).
+			when("? = ? AND ? = ?", attrWriter, str(c.Writer), attrEpoch, num(next.Epoch)))
+	}
+	return err
+}
+
+// fence puts a fence after the last event in s, for the writer and its epoch: nobody with an
+// earlier epoch can append there. It returns ErrConflict if the place has events, or the fence of
+// another writer with that epoch or a later one.
+func (l *Log) fence(ctx context.Context, s *tasklog.Snapshot, writer string, epoch int64) error {
+	existing, err := l.put(ctx, item{
+		attrPK:     str(string(s.Head.ID)),
+		attrSK:     str(skBatch(s.Seq + 1)),
+		attrCount:  num(0),
+		attrWriter: str(writer),
+		attrEpoch:  num(epoch),
+		attrTTL:    num(s.Head.Expires.Unix()),
+	}, write().when("attribute_not_exists(?) OR ? = ? AND ? < ?", attrPK, attrCount, num(0), attrEpoch, num(epoch)))
+	if err == nil && existing != nil && (existing.num(attrCount) > 0 || existing.str(attrWriter) != writer) {
+		err = tasklog.ErrConflict
+	}
+	return err
+}
+
+// giveLease writes the lease that follows the one in s. It reports false if the lease is no longer
+// the one in s, unless an earlier try has written the new one. The request has the attributes of
+// the claim's request; nil keeps those of the lease.
+func (l *Log) giveLease(
+	ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim, request item,
+) (bool, error) {
+	until := untilMillis(next.Until)
+	e := write().
+		set(attrWriter, str(c.Writer)).set(attrUntil, num(until)).
+		set(attrEpoch, num(next.Epoch)).set(attrSeq, num(next.Seq)).
+		set(attrCrashes, num(int64(next.Crashes))).set(attrTTL, num(s.Head.Expires.Unix())).
+		when("attribute_not_exists(?) OR ? = ? AND ? = ?",
+			attrUntil, attrUntil, num(untilMillis(s.Lease.Until)), attrEpoch, num(s.Lease.Epoch))
+	for _, name := range requestAttrs {
+		if v, ok := request[name]; ok {
+			e.set(name, v)
+		} else if request != nil {
+			e.remove(name)
+		}
+	}
+	now, updated, err := l.update(ctx, s.Head.ID, skLease, e)
+	done := now.str(attrWriter) == c.Writer && now.num(attrEpoch) == next.Epoch && now.num(attrUntil) == until
+	return updated || err == nil && done, err
+}
+
+// untilMillis returns the end of a lease as it is stored: 0 if the lease was left to a worker.
+func untilMillis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// Settle implements [tasklog.Index]. It costs one write unit and those of the index.
+func (l *Log) Settle(ctx context.Context, s *tasklog.Snapshot) error {
+	if err := l.settle(ctx, s); err != nil {
+		return fmt.Errorf("dynamolog: settling: %w", err)
+	}
+	return nil
+}
+
+func (l *Log) settle(ctx context.Context, s *tasklog.Snapshot) error {
+	at := time.Now()
+	if t := s.Task.Status.Timestamp; t != nil {
+		at = *t
+	}
+	for epoch := s.Lease.Epoch; ; {
+		e := statusOf(s.Head.ID, status{s.Task.Status.State, at, s.Seq}).remove(attrRunning).
+			when("? <= ? AND (attribute_not_exists(?) OR ? <= ?)", attrSeq, num(s.Seq), attrEpoch, attrEpoch, num(epoch))
+		now, settled, err := l.update(ctx, s.Head.ID, skHead, e)
+		if err != nil || settled || now.num(attrSeq) > s.Seq || now.num(attrEpoch) <= epoch {
+			return err // nil if there is a later turn, or no task any more
+		}
+		// Somebody has begun to acquire the lease, and not ended. The lease that they know is
+		// replaced by one that nobody has, so that they can't acquire it any more.
+		next := s.Next(tasklog.Claim{})
+		next.Epoch = now.num(attrEpoch)
+		var request item
+		if s.Lease.Epoch == 1 { // that is in the head, which is what there is now
+			request = now
+		}
+		taken, err := l.giveLease(ctx, s, next, tasklog.Claim{}, request)
+		if err != nil || !taken {
+			return err
+		}
+		epoch = next.Epoch
+	}
+}

@@ -1,0 +1,236 @@
+package dynamolog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/memory"
+	"a2alambda/internal/tasklog"
+)
+
+// firstPage is how many items the first request of a Load asks for. It is enough for most tasks,
+// and little beside the tail of a long task with a snapshot.
+const firstPage = 64
+
+// Load implements [tasklog.Log]. It reads backwards from the end to the last snapshot.
+func (l *Log) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
+	past, err := l.load(ctx, id, math.MaxInt64)
+	if err != nil {
+		return nil, fmt.Errorf("dynamolog: loading: %w", err)
+	}
+	return past.Now, nil
+}
+
+// load returns the task as of event number at, unless the newest snapshot is of a later event. Then
+// Past.Task is nil, and Past.Now has the whole task.
+func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past, error) {
+	var head, lease item
+	var batches []item // newest first
+	var snapshot int64
+	var size tasklog.Size
+	var from item
+	begin := skBatch(0)
+	for limit, done := int32(firstPage), false; !done; limit = 0 {
+		page, err := l.query(ctx, id, begin, skLease, from, false, limit)
+		if err != nil {
+			return nil, err
+		}
+		items := page.Items
+		if head == nil {
+			if len(items) > 0 && items[0].str(attrSK) == skLease {
+				lease, items = items[0], items[1:]
+			}
+			if len(items) == 0 || items[0].str(attrSK) != skHead || expired(items[0]) {
+				return nil, tasklog.ErrNotFound
+			}
+			head, items = items[0], items[1:]
+			snapshot = head.num(attrSnapshotSeq)
+			begin = skBatch(snapshot + 1) // of the next page: only what the snapshot lacks
+			if err := charge(ctx, items, head); err != nil {
+				return nil, err
+			}
+		}
+		if from = page.LastEvaluatedKey; from == nil {
+			done = true
+			if limit == 0 && snapshot > 0 && !begins(batches, items, snapshot+1) {
+				// The snapshot ends in the middle of an append, or the log has not grown since.
+				page, err := l.query(ctx, id, skBatch(0), skBatch(snapshot), nil, false, 1)
+				if err != nil {
+					return nil, err
+				}
+				items = append(items, page.Items...)
+			}
+		}
+		for _, it := range items {
+			if last(it) > snapshot {
+				batches = append(batches, it)
+				done = done || first(it) <= snapshot+1
+			} else if _, sized := it[attrBytes]; sized { // else it is a fence
+				size, done = sizeOf(it), true
+				break
+			}
+		}
+	}
+
+	fold := tasklog.NewFold(nil, 0)
+	if snapshot > 0 {
+		task, err := l.snapshot(ctx, id, head.str(attrSnapshotRef))
+		if err != nil {
+			return nil, fmt.Errorf("snapshot as of event %d: %w", snapshot, err)
+		}
+		fold = tasklog.NewFold(task, snapshot)
+	} else {
+		batches = append(batches, head)
+	}
+	known := snapshot <= at // then follows from the snapshot
+	if !known {
+		at = math.MaxInt64
+	}
+	past, bytes := new(tasklog.Past), 0
+	seq, status := int64(0), a2a.TaskStatus{} // of the events after number at
+	for _, it := range slices.Backward(batches) {
+		events, err := l.events(ctx, it)
+		if err != nil {
+			return nil, err
+		}
+		for i, e := range events {
+			if e.Seq > at {
+				seq = last(it)
+				if s, t := tasklog.LastStatus(events[i:]); s != "" {
+					status = a2a.TaskStatus{State: s, Timestamp: &t}
+				}
+				if bytes < tasklog.ReadBytes {
+					past.Later = append(past.Later, events[i:]...)
+				}
+				for _, e := range events[i:] {
+					bytes += len(e.JSON)
+				}
+				break
+			}
+			if e.Seq > fold.Seq() {
+				fold.Add(e)
+			}
+		}
+		if len(events) > 0 {
+			size = sizeOf(it)
+		}
+		if ends(it) {
+			break
+		}
+	}
+	s := &tasklog.Snapshot{
+		Head: tasklog.Head{
+			ID:        id,
+			ContextID: head.str(attrContext),
+			Scope:     tasklog.Scope{Owner: head.str(attrOwner), Tenant: head.str(attrTenant)},
+			Expires:   time.Unix(head.num(attrExpires), 0).UTC(),
+			Begins:    head.num(attrBegins) == 1,
+			Push:      head.num(attrPush) == 1,
+		},
+		Seq:   max(fold.Seq(), seq),
+		Size:  size,
+		Lease: leaseOf(head, lease),
+	}
+	task, err := fold.Task()
+	if err != nil {
+		return nil, err
+	}
+	if s.Task = task; known {
+		past.Task = task
+	}
+	if seq > 0 {
+		if s.Task = tasklog.Bare(task); status.State != "" {
+			s.Task.Status = status
+		}
+	}
+	if s.First, err = l.request(ctx, id, head); err != nil {
+		return nil, err
+	}
+	s.Last = s.First
+	if lease.num(attrEpoch) > 1 { // else it is of the first holder, which began the task
+		s.Last, err = l.request(ctx, id, lease)
+	}
+	past.Now = s
+	return past, err
+}
+
+// LoadAt implements [tasklog.Log]. If the newest snapshot is of a later event, it loads the task as
+// it is now, and then the earlier one from an older snapshot.
+func (l *Log) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*tasklog.Past, error) {
+	past, err := l.load(ctx, id, seq)
+	if err == nil {
+		past.Now.Task = tasklog.Bare(past.Now.Task)
+		if past.Task == nil {
+			past.Task, err = l.loadBefore(ctx, id, seq)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("dynamolog: loading as of event %d: %w", seq, err)
+	}
+	return past, nil
+}
+
+// readAtOnce is how many events loadBefore reads at once.
+const readAtOnce = 5000
+
+// loadBefore returns the task as of event number seq. It starts from the last snapshot up to there,
+// if there is one.
+func (l *Log) loadBefore(ctx context.Context, id a2a.TaskID, seq int64) (*a2a.Task, error) {
+	fold := tasklog.NewFold(nil, 0)
+	page, err := l.query(ctx, id, skSnapshot(0), skSnapshot(seq), nil, false, 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(page.Items) > 0 {
+		it := page.Items[0]
+		from, err := strconv.ParseInt(strings.TrimPrefix(it.str(attrSK), "S#"), 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		task, err := l.snapshot(ctx, id, it.str(attrSnapshotRef))
+		if err != nil {
+			return nil, fmt.Errorf("snapshot as of event %d: %w", from, err)
+		}
+		fold = tasklog.NewFold(task, from)
+	}
+	for fold.Seq() < seq {
+		events, _, err := l.read(ctx, id, fold.Seq(), int(min(readAtOnce, seq-fold.Seq())))
+		if err != nil {
+			return nil, err
+		}
+		if len(events) == 0 {
+			return nil, errors.New("the log is shorter than it was")
+		}
+		for _, e := range events {
+			fold.Add(e)
+		}
+	}
+	return fold.Task()
+}
+
+// begins reports whether the batches, newest first, begin at event seq.
+func begins(batches, more []item, seq int64) bool {
+	all := append(batches, more...)
+	return len(all) > 0 && first(all[len(all)-1]) == seq && last(all[len(all)-1]) >= seq
+}
+
+// charge charges the memory that the task needs, by its last batch or its head, to the account of
+// the request.
+func charge(ctx context.Context, batches []item, head item) error {
+	last := head
+	for _, it := range batches {
+		if _, sized := it[attrBytes]; sized { // else it is a fence
+			last = it
+			break
+		}
+	}
+	return memory.Charge(ctx, head.str(attrPK), sizeOf(last).Memory())
+}
