@@ -18,7 +18,7 @@ var (
 		for i, e := range entries {
 			early[i] = Event{Seq: next + int64(i), JSON: e.JSON}
 		}
-		a.cfg.Tap.Publish(early)
+		a.cfg.Appended(early)
 		if err := a.append(next, entries); err != nil {
 `}
 	// noFence appends even if the place is taken.

@@ -46,7 +46,7 @@ func TestSweepsSideBySide(t *testing.T) {
 				}
 			}
 			var mu sync.Mutex
-			asked := map[string]int{}
+			asked := 0 // an event of the push function may be about several
 			lambda := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body) // or it is not noticed that the client goes
 				if strings.Contains(r.URL.Path, "-"+hangs+"/") || strings.Contains(r.URL.Path, "/"+hangs+"/") {
@@ -54,7 +54,7 @@ func TestSweepsSideBySide(t *testing.T) {
 					return
 				}
 				mu.Lock()
-				asked[string(body)]++
+				asked += strings.Count(string(body), `"taskId"`)
 				mu.Unlock()
 				w.WriteHeader(http.StatusAccepted)
 			}))
@@ -72,8 +72,8 @@ func TestSweepsSideBySide(t *testing.T) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if len(asked) != n {
-				t.Errorf("for %d of %d the %s was asked for", len(asked), n, works)
+			if asked != n {
+				t.Errorf("for %d of %d the %s was asked for", asked, n, works)
 			}
 		})
 	}
