@@ -57,6 +57,11 @@ func TestBehind(t *testing.T) {
 			if got := w.hook.requests(url); got[len(got)-1].seq != last+1 || len(got) != posts+1 {
 				t.Errorf("after the next event: %s", numbers(got))
 			}
+			w.add(t, h, last+2, 4) // a few that come together
+			must(t, w.Wake(t.Context(), h.ID))
+			if got := w.hook.requests(url); len(got) != posts+5 {
+				t.Errorf("after four more events: %s", numbers(got))
+			}
 		})
 		return posts, bytes
 	}

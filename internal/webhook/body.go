@@ -15,6 +15,10 @@ import (
 // [tasklog.Cut]); GetTask has all of it.
 const maxTaskBytes = 4 << 20
 
+// behind is how many events a webhook of 0.3 is behind before it gets the newest Task only. A few
+// events that come together are no backlog.
+const behind = 4
+
 // sendEvents sends each event, as a StreamResponse (specification 4.3.3).
 func (d *delivery) sendEvents(ctx context.Context, events []tasklog.Event) error {
 	for _, e := range events {
@@ -26,10 +30,12 @@ func (d *delivery) sendEvents(ctx context.Context, events []tasklog.Event) error
 }
 
 // sendStates adds events to the fold, which starts at the beginning of the log. It sends the whole
-// Task (specification 0.3, 9.5) as of each event that ends a turn, and as of the newest event in
-// the log, unless there are more to read. A Task for each event would take bytes that grow with the
-// square of the events'.
+// Task (specification 0.3, 9.5) as of each event, if they are few. If they are more than behind, it
+// sends the Task as of each event that ends a turn, and as of the newest event in the log, unless
+// there are more to read: a Task for each event would take bytes that grow with the square of the
+// events'.
 func (d *delivery) sendStates(ctx context.Context, events []tasklog.Event, more bool) error {
+	each := !more && (len(events) == 0 || events[len(events)-1].Seq-d.After <= behind)
 	for _, e := range events {
 		// Checked before the event is decoded: an event of few bytes may take a lot of memory.
 		size := d.fold.Size().Plus(tasklog.EstimateSize(e.JSON))
@@ -37,7 +43,7 @@ func (d *delivery) sendStates(ctx context.Context, events []tasklog.Event, more 
 		if err := memory.Charge(ctx, "task", size.Memory()); err != nil {
 			return err
 		}
-		if d.fold.Add(e); endsTurn(e) {
+		if d.fold.Add(e); each || endsTurn(e) {
 			if err := d.sendState(ctx); err != nil {
 				return err
 			}
