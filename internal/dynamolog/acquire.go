@@ -82,7 +82,7 @@ func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.Lea
 		// now.
 		back := num(time.Now().Add(-time.Millisecond).UnixMilli())
 		if s.Lease.Holder == "" {
-			back = num(0) // to the worker that is to begin the turn: no holder has crashed
+			back = num(untilMillis(time.Time{})) // to the worker that is to begin the turn: no holder has crashed
 		}
 		_, _, _ = l.update(ctx, s.Head.ID, skLease, write().set(attrUntil, back).
 			when("? = ? AND ? = ?", attrWriter, str(c.Writer), attrEpoch, num(next.Epoch)))
@@ -133,13 +133,9 @@ func (l *Log) giveLease(
 	return updated || err == nil && done, err
 }
 
-// untilMillis returns the end of a lease as it is stored: 0 if the lease was left to a worker.
-func untilMillis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
+// untilMillis returns the end of a lease as it is stored. If the lease was left to a worker, that is the zero time, long
+// before 1970: processes of a former version, which a deployment may still run, expect it to acquire the lease.
+func untilMillis(t time.Time) int64 { return t.UnixMilli() }
 
 // Settle implements [tasklog.Index]. It costs one write unit and those of the index.
 func (l *Log) Settle(ctx context.Context, s *tasklog.Snapshot) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go/middleware"
 
 	"a2alambda/internal/dynamolog"
@@ -120,6 +121,27 @@ func TestRenewAfterNobody(t *testing.T) {
 	must(t, err)
 	if _, err := lease.Renew(t.Context(), time.Now().Add(time.Minute)); !errors.Is(err, tasklog.ErrConflict) {
 		t.Errorf("renewed: %v", err)
+	}
+}
+
+// TestLeftToFormer checks that a process of a former version can take a lease that was left to a worker: it compares the
+// stored end with that of the lease that it has read.
+func TestLeftToFormer(t *testing.T) {
+	client, table := newTable(t)
+	l := dynamolog.New(client, table)
+	s, _ := waiting(t, l)
+	_, err := l.Acquire(t.Context(), s, tasklog.Claim{Writer: "x"})
+	must(t, err)
+	out, err := client.GetItem(t.Context(), &dynamodb.GetItemInput{
+		TableName: &table,
+		Key: map[string]types.AttributeValue{
+			"pk": &types.AttributeValueMemberS{Value: string(s.Head.ID)}, "sk": &types.AttributeValueMemberS{Value: "L"},
+		},
+	})
+	must(t, err)
+	until, _ := out.Item["u"].(*types.AttributeValueMemberN)
+	if want := fmt.Sprint(load(t, l, s.Head.ID).Lease.Until.UnixMilli()); until == nil || until.Value != want {
+		t.Errorf("the stored end is %v, want %s", until, want)
 	}
 }
 
