@@ -292,6 +292,38 @@ func TestRefusedStatus(t *testing.T) {
 	}
 }
 
+// TestReleaseFirst has a run hand its task over while the write of a waiting state to the head hangs: the lease is
+// released in time.
+func TestReleaseFirst(t *testing.T) {
+	client, table := newTable(t)
+	var hang atomic.Bool
+	var left atomic.Int64
+	l := dynamolog.New(with(client, middleware.FinalizeMiddlewareFunc("hang", func(
+		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+	) (out middleware.FinalizeOutput, md middleware.Metadata, err error) {
+		if !hang.CompareAndSwap(true, false) {
+			return next.HandleFinalize(ctx, in)
+		}
+		if end, ok := ctx.Deadline(); ok {
+			left.Store(int64(time.Until(end)))
+		}
+		<-ctx.Done()
+		return out, md, ctx.Err()
+	})), table)
+	l.SetLag(time.Hour)
+	h, _, lease := create(t, l)
+	must(t, lease.Append(t.Context(), 2, in(h, a2a.TaskStateWorking)))
+	hang.Store(true)
+	must(t, lease.Release(t.Context()))
+	lease.Close(t.Context())
+	if left := time.Duration(left.Load()); left <= 0 || left > 2*time.Second {
+		t.Errorf("it waits for %v until it is released", left)
+	}
+	if s := load(t, l, h.ID); !s.Lease.Released {
+		t.Errorf("the lease is %+v", s.Lease)
+	}
+}
+
 // TestCost holds the log to its price. The price of a write does not grow with the task, and a long
 // task is loaded from its snapshot.
 func TestCost(t *testing.T) {

@@ -221,8 +221,8 @@ func (h *lease) SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]b
 
 // Release implements [tasklog.Lease]. It costs one write unit.
 func (h *lease) Release(ctx context.Context) error {
-	h.over.Store(true) // first: a renewal that is late does not take it back
-	h.teller.flush()   // whoever acquires the lease next keeps out what comes later
+	h.over.Store(true)        // first: a renewal that is late does not take it back
+	h.teller.flush(tellFirst) // whoever acquires the lease next keeps out what comes later
 	_, err := h.renew(ctx, released)
 	return err
 }

@@ -28,6 +28,10 @@ const (
 	// tellWithin is how long one try may take.
 	tellWithin = 6 * time.Second
 
+	// tellFirst is how long Release spends on a status that waits: the invocation is about to end, and
+	// the next Acquire writes the status too.
+	tellFirst = time.Second
+
 	// longAgo is the age from which the time of a status says nothing: the agent made it up. The
 	// task is listed by the time of the write; otherwise lists would leave it out as expired.
 	longAgo = time.Hour
@@ -137,7 +141,7 @@ func (t *teller) due() {
 	if s == nil {
 		return
 	}
-	if t.try(ctx, *s) != nil {
+	if t.try(ctx, *s, tellWithin) != nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if t.pending == nil && !t.over {
@@ -149,9 +153,13 @@ func (t *teller) due() {
 // retry writes a final status, until that succeeds.
 func (t *teller) retry(ctx context.Context, s status) {
 	end := time.Now().Add(finalFor)
-	for pause := finalFirst; t.try(ctx, s) != nil && time.Now().Add(pause).Before(end); pause = min(2*pause, finalMost) {
+	for pause := finalFirst; t.try(ctx, s, tellWithin) != nil; pause = min(2*pause, finalMost) {
+		wait := pause/2 + rand.N(pause) // those that were refused together come apart
+		if time.Now().Add(wait).After(end) {
+			return
+		}
 		select {
-		case <-time.After(pause/2 + rand.N(pause)): // those that were refused together come apart
+		case <-time.After(wait):
 		case <-t.stopped.Done():
 			return
 		}
@@ -159,19 +167,19 @@ func (t *teller) retry(ctx context.Context, s status) {
 }
 
 // try writes the status, once.
-func (t *teller) try(ctx context.Context, s status) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellWithin)
+func (t *teller) try(ctx context.Context, s status, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer cancel()
 	defer context.AfterFunc(t.stopped, cancel)()
 	return t.tell(ctx, s)
 }
 
-func (t *teller) flush() {
+func (t *teller) flush(within time.Duration) {
 	t.mu.Lock()
 	ctx, s := t.ctx, t.cancel()
 	t.mu.Unlock()
 	if s != nil {
-		_ = t.try(ctx, *s)
+		_ = t.try(ctx, *s, within)
 	}
 }
 
@@ -182,6 +190,6 @@ func (t *teller) close(ctx context.Context) {
 	t.mu.Lock()
 	t.over = true
 	t.mu.Unlock()
-	t.flush()
+	t.flush(tellWithin)
 	t.telling.Wait()
 }
