@@ -35,16 +35,19 @@ func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
 	ctx = telemetry.With(ctx, usage)
 	for end := time.Now().Add(busyFor); ; {
 		run, err := r.resume(ctx, id, usage)
+		var pause time.Duration
 		switch {
-		case errors.Is(err, tasklog.ErrConflict): // somebody was faster
+		case errors.Is(err, tasklog.ErrConflict):
+			pause = fasterPause // somebody was faster
 		case errors.Is(err, tasklog.ErrThrottled) && time.Now().Before(end):
-			select {
-			case <-time.After(busyPause + rand.N(busyPause/2)):
-			case <-ctx.Done():
-				return nil, err
-			}
+			pause = busyPause
 		default:
 			return run, err
+		}
+		select {
+		case <-time.After(pause + rand.N(pause/2)):
+		case <-ctx.Done():
+			return nil, err
 		}
 	}
 }
@@ -54,6 +57,10 @@ const (
 	// and a half times that. Otherwise, nobody would ask for a worker again for a minute or more.
 	busyFor   = time.Minute
 	busyPause = 700 * time.Millisecond
+
+	// fasterPause is how long a worker waits before it looks again at a task that somebody else has
+	// just acquired, at least.
+	fasterPause = 20 * time.Millisecond
 )
 
 // resume is one try of Resume.

@@ -51,7 +51,7 @@ var Needs = slices.Concat(
 		{"PushFunction", "sqs:SendMessage", "FailedPushes", []string{"Lambda: PushEventSource, EventInvokeConfig"}, ""},
 
 		{"SweeperFunction", "dynamodb:GetItem", "table", []string{"dynamolog.Places"}, ""},
-		{"SweeperFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.heldBatch"}, ""},
+		{"SweeperFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
 		{"SweeperFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"SweeperFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		{"SweeperFunction", "dynamodb:Query", "table/index/running", []string{"dynamolog.due"}, ""},
