@@ -40,7 +40,9 @@ var (
 	errSignature   = errors.New("auth: no key of the issuer fits the signature")
 )
 
-// keys are the known public keys of the issuer.
+// keys are the known public keys of the issuer. No library's cache fits: one that refreshes in the
+// background stands still in a frozen instance, and one that asks for each unknown key lets anybody
+// make it ask.
 type keys struct {
 	issuer  string
 	client  *http.Client

@@ -2,7 +2,8 @@
 // https://www.w3.org/TR/trace-context/
 //
 // This system makes no spans. It passes the trace on unchanged, as the recommendation says for
-// systems that take no part in it.
+// systems that take no part in it. OpenTelemetry's propagator would do the same, with a context and a
+// global of its own, and the rest of that module.
 package trace
 
 import (
