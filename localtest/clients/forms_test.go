@@ -83,7 +83,8 @@ func events(between, text, end string) func(json.RawMessage, bool) string {
 // is among the forms.
 func TestForms(t *testing.T) {
 	t.Parallel()
-	s := httptest.NewServer(nil)
+	mux := http.NewServeMux()
+	s := httptest.NewUnstartedServer(mux)
 	t.Cleanup(s.Close)
 	x := &demoagent.Executor{Stream: demoagent.New().Stream}
 	host := hosttest.New(new(memlog.Log), x, slog.New(slog.DiscardHandler))
@@ -93,11 +94,10 @@ func TestForms(t *testing.T) {
 	}
 	ours := a2ahttp.New(host)
 	all := append(forms, form{name: "refused by this agent", refused: true})
-	mux := http.NewServeMux()
 	var urls []string
 	for i, f := range all {
 		prefix := fmt.Sprintf("/%d", i)
-		urls = append(urls, s.URL+prefix+"/")
+		urls = append(urls, "http://"+s.Listener.Addr().String()+prefix+"/")
 		mux.HandleFunc(prefix+"/", func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodPost || f.body == nil {
 				http.StripPrefix(prefix, ours).ServeHTTP(w, r)
@@ -115,7 +115,7 @@ func TestForms(t *testing.T) {
 			_, _ = io.WriteString(w, f.body(call.ID, call.Method == "SendStreamingMessage"))
 		})
 	}
-	s.Config.Handler = mux
+	s.Start()
 
 	verdicts := map[string][]string{} // of each client in turn, by form
 	clients := ""
