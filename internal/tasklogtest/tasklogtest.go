@@ -21,60 +21,53 @@ import (
 // Test runs all tests. Open returns the store under test. The stores that it returns may share
 // their tasks.
 func Test(t *testing.T, open func(t *testing.T) tasklog.Store) {
-	tests := []struct {
-		name  string
-		run   func(*testing.T, tasklog.Store)
-		wraps bool // it is run again over a store that wraps its errors
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, tasklog.Store)
 	}{
-		{"Create", testCreate, true},
-		{"ConcurrentCreators", testConcurrentCreators, true},
-		{"NotFound", testNotFound, true},
-		{"Expired", testExpired, true},
-		{"ReadAnywhere", testReadAnywhere, false},
-		{"AppendTwice", testAppendTwice, true},
-		{"ConcurrentAppenders", testConcurrentAppenders, true},
-		{"NothingAfterTheEnd", testNothingAfterTheEnd, true},
-		{"BigArtifact", testBigArtifact, false},
-		{"BigMessage", testBigMessage, true},
-		{"ReadBytes", testReadBytes, false},
-		{"Long", testLong, false},
-		{"Snapshot", testSnapshot, false},
-		{"Digits", testDigits, false},
-		{"Size", testSize, false},
-		{"Appender", testAppender, false},
-		{"AppenderSuperseded", testAppenderSuperseded, true},
-		{"Lease", testLease, true},
-		{"LeaseBeforeRenewal", testLeaseBeforeRenewal, true},
-		{"LeftToWorker", testLeftToWorker, true},
-		{"Requests", testRequests, true},
-		{"Crashes", testCrashes, true},
-		{"Cancel", testCancel, true},
-		{"ConcurrentAcquire", testConcurrentAcquire, true},
-		{"FormerHolder", testFormerHolder, true},
-		{"NotCrashed", testNotCrashed, true},
-		{"Released", testReleased, true},
-		{"Takeover", testTakeover, true},
-		{"Poll", testPoll, true},
-		{"Unfinished", testUnfinished, true},
-		{"UnfinishedOrder", testUnfinishedOrder, false},
-		{"Postponed", testPostponed, true},
-		{"Places", testPlaces, true},
-		{"List", testList, false},
-		{"InContext", testInContext, true},
-		{"Secret", testSecret, false},
-	}
-	for _, test := range tests {
+		{"Create", testCreate},
+		{"ConcurrentCreators", testConcurrentCreators},
+		{"NotFound", testNotFound},
+		{"Expired", testExpired},
+		{"ReadAnywhere", testReadAnywhere},
+		{"AppendTwice", testAppendTwice},
+		{"ConcurrentAppenders", testConcurrentAppenders},
+		{"NothingAfterTheEnd", testNothingAfterTheEnd},
+		{"BigArtifact", testBigArtifact},
+		{"BigMessage", testBigMessage},
+		{"ReadBytes", testReadBytes},
+		{"Long", testLong},
+		{"Snapshot", testSnapshot},
+		{"Digits", testDigits},
+		{"Size", testSize},
+		{"Appender", testAppender},
+		{"AppenderSuperseded", testAppenderSuperseded},
+		{"Lease", testLease},
+		{"LeaseBeforeRenewal", testLeaseBeforeRenewal},
+		{"LeftToWorker", testLeftToWorker},
+		{"Requests", testRequests},
+		{"Crashes", testCrashes},
+		{"Cancel", testCancel},
+		{"ConcurrentAcquire", testConcurrentAcquire},
+		{"FormerHolder", testFormerHolder},
+		{"NotCrashed", testNotCrashed},
+		{"Released", testReleased},
+		{"Takeover", testTakeover},
+		{"Poll", testPoll},
+		{"Unfinished", testUnfinished},
+		{"UnfinishedOrder", testUnfinishedOrder},
+		{"Postponed", testPostponed},
+		{"Places", testPlaces},
+		{"List", testList},
+		{"InContext", testInContext},
+		{"Secret", testSecret},
+	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
-	}
-	for _, test := range tests {
-		if test.wraps {
-			t.Run("Wrapped"+test.name, func(t *testing.T) { test.run(t, wrapping(open(t))) })
-		}
 	}
 }
 
-// wrapping returns the store with all of its errors wrapped.
-func wrapping(s tasklog.Store) tasklog.Store {
+// Wrap returns the store with errors that are wrapped, as those of every store may be.
+func Wrap(s tasklog.Store) tasklog.Store {
 	return tasklog.Hooked(s, tasklog.Hooks{After: func(_ context.Context, op tasklog.Op, err error) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", op.Name, err)
