@@ -137,9 +137,11 @@ func TestSweepMany(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	lines.mu.Lock()
 	for _, line := range lines.lines {
 		t.Log(fmt.Sprint(line))
 	}
+	lines.mu.Unlock()
 	t.Logf("peak: %d MB", cells.Peak("sweeper", pids(s.Sweeper)...))
 	if n := cells.Kills("sweeper"); n > 0 {
 		t.Errorf("the kernel has killed %d sweepers", n)
@@ -147,6 +149,8 @@ func TestSweepMany(t *testing.T) {
 	if n := lines.sum("running"); n < healthy+orphans {
 		t.Errorf("%d looks, want %d at least", n, healthy+orphans)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if n := lines.sum("asked"); n != orphans || len(asked) != orphans {
 		t.Errorf("asked for %d workers, for %d tasks, want %d", n, len(asked), orphans)
 	}
