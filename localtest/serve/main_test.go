@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -30,7 +29,7 @@ func TestServe(t *testing.T) {
 	// Its own group, so that a signal reaches it as from a terminal. It ends with the test in any
 	// case.
 	cmd.SysProcAttr = process.OwnGroup()
-	var stderr bytes.Buffer
+	var stderr process.Output
 	cmd.Stderr = &stderr
 	lines := process.Lines(t, cmd)
 	url := ""
