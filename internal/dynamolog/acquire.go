@@ -82,7 +82,7 @@ func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.Lea
 		// now.
 		back := num(time.Now().Add(-time.Millisecond).UnixMilli())
 		if s.Lease.Holder == "" {
-			back = num(untilMillis(time.Time{})) // to the worker that is to begin the turn: no holder has crashed
+			back = num(time.Time{}.UnixMilli()) // to the worker that is to begin the turn: no holder has crashed
 		}
 		_, _, _ = l.update(ctx, s.Head.ID, skLease, write().set(attrUntil, back).
 			when("? = ? AND ? = ?", attrWriter, str(c.Writer), attrEpoch, num(next.Epoch)))
@@ -114,13 +114,15 @@ func (l *Log) fence(ctx context.Context, s *tasklog.Snapshot, writer string, epo
 func (l *Log) giveLease(
 	ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim, request item,
 ) (bool, error) {
-	until := untilMillis(next.Until)
+	// If the lease is left to a worker, this is the zero time, long before 1970: processes of a former version, which a
+	// deployment may still run, expect it to acquire the lease.
+	until := next.Until.UnixMilli()
 	e := write().
 		set(attrWriter, str(c.Writer)).set(attrUntil, num(until)).
 		set(attrEpoch, num(next.Epoch)).set(attrSeq, num(next.Seq)).
 		set(attrCrashes, num(int64(next.Crashes))).set(attrTTL, num(s.Head.Expires.Unix())).
 		when("attribute_not_exists(?) OR ? = ? AND ? = ?",
-			attrUntil, attrUntil, num(untilMillis(s.Lease.Until)), attrEpoch, num(s.Lease.Epoch))
+			attrUntil, attrUntil, num(s.Lease.Until.UnixMilli()), attrEpoch, num(s.Lease.Epoch))
 	for _, name := range requestAttrs {
 		if v, ok := request[name]; ok {
 			e.set(name, v)
@@ -132,10 +134,6 @@ func (l *Log) giveLease(
 	done := now.str(attrWriter) == c.Writer && now.num(attrEpoch) == next.Epoch && now.num(attrUntil) == until
 	return updated || err == nil && done, err
 }
-
-// untilMillis returns the end of a lease as it is stored. If the lease was left to a worker, that is the zero time, long
-// before 1970: processes of a former version, which a deployment may still run, expect it to acquire the lease.
-func untilMillis(t time.Time) int64 { return t.UnixMilli() }
 
 // Settle implements [tasklog.Index]. It costs one write unit and those of the index.
 func (l *Log) Settle(ctx context.Context, s *tasklog.Snapshot) error {
