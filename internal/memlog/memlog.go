@@ -42,6 +42,8 @@ type task struct {
 	// writers[n] is the writer of the append that began with event n.
 	writers map[int64]string
 
+	journal
+
 	mu   sync.Mutex    // held while folding, not while appending
 	fold *tasklog.Fold // over some of the first events
 }
@@ -52,6 +54,8 @@ type lease struct {
 	id     a2a.TaskID
 	writer string
 	epoch  int64
+	// records says that the claim did.
+	records bool
 }
 
 // Create implements [tasklog.Log].
@@ -59,7 +63,7 @@ func (l *Log) Create(_ context.Context, h tasklog.Head, first tasklog.Entry, c t
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sweep()
-	held := lease{l, h.ID, c.Writer, 1}
+	held := lease{l, h.ID, c.Writer, 1, c.Records}
 	if t := l.get(h.ID); t != nil {
 		if t.writers[1] == c.Writer {
 			return held, nil
@@ -73,11 +77,11 @@ func (l *Log) Create(_ context.Context, h tasklog.Head, first tasklog.Entry, c t
 	l.number++
 	t := &task{
 		head: h, number: l.number, first: c.Request, last: c.Request,
-		events:  []tasklog.Event{{Seq: 1, JSON: first.JSON}},
+		events:  []tasklog.Event{{Seq: 1, JSON: first.JSON, Owner: first.Owner}},
 		size:    first.Size(),
 		writers: map[int64]string{1: c.Writer},
 		fold:    tasklog.NewFold(nil, 0),
-		lease:   tasklog.LeaseInfo{Epoch: 1, Seq: 1, Until: c.Until},
+		lease:   tasklog.LeaseInfo{Epoch: 1, Seq: 1, Until: c.Until, Records: c.Records},
 		look:    lookAt(c), claimant: c.Writer,
 	}
 	if !c.Until.IsZero() {
@@ -96,15 +100,15 @@ func (l *Log) Acquire(_ context.Context, s *tasklog.Snapshot, c tasklog.Claim) (
 		return nil, tasklog.ErrNotFound
 	}
 	next := s.Next(c)
-	held := lease{l, s.Head.ID, c.Writer, next.Epoch}
+	held := lease{l, s.Head.ID, c.Writer, next.Epoch, c.Records}
 	seen := t.lease.Epoch == s.Lease.Epoch && t.lease.Holder == s.Lease.Holder && t.lease.Until.Equal(s.Lease.Until)
 	switch {
 	case !seen && t.lease.Epoch == next.Epoch && t.claimant == c.Writer:
 		return held, nil
-	case !seen, int64(len(t.events)) != s.Seq:
+	case !seen, int64(len(t.events)) != s.Seq, c.Records && int64(len(t.steps)) != c.Place:
 		return nil, tasklog.ErrConflict
 	}
-	next.Cancel = t.lease.Cancel
+	next.Cancel, next.Woken = t.lease.Cancel, t.lease.Woken
 	if s.Fenced() {
 		t.fence = next.Epoch
 	}
@@ -142,7 +146,7 @@ func (h lease) Append(_ context.Context, first int64, entries []tasklog.Entry) e
 		return tasklog.ErrConflict
 	}
 	for i, e := range entries {
-		t.events = append(t.events, tasklog.Event{Seq: next + int64(i), JSON: e.JSON})
+		t.events = append(t.events, tasklog.Event{Seq: next + int64(i), JSON: e.JSON, Owner: e.Owner})
 		t.size = t.size.Plus(e.Size())
 		if e.State != "" {
 			t.ended, t.final = e.State.Terminal(), tasklog.Final(e.State)
@@ -179,7 +183,7 @@ func (h lease) Asked(context.Context) (tasklog.Asked, error) {
 // ask returns what is asked of the holder, and notes that the holder knows it. log.mu is held.
 func (t *task) ask() tasklog.Asked {
 	t.seen = t.lease.Cancel
-	return tasklog.Asked{Cancel: t.lease.Cancel}
+	return tasklog.Asked{Cancel: t.lease.Cancel, Woken: t.lease.Woken}
 }
 
 // SaveSnapshot implements [tasklog.Lease]. It does nothing: the log keeps the fold.
@@ -195,6 +199,8 @@ func (h lease) Release(context.Context) error {
 		return tasklog.ErrNotFound
 	case t.lease.Epoch != h.epoch:
 		return tasklog.ErrConflict
+	case t.lease.Suspended:
+		return nil
 	}
 	t.lease.Until, t.lease.Released, t.fence = time.Time{}, true, h.epoch+1
 	return nil
@@ -209,6 +215,7 @@ func (l *Log) RequestCancel(_ context.Context, h tasklog.Head) error {
 	defer l.mu.Unlock()
 	if t := l.get(h.ID); t != nil {
 		t.lease.Cancel = true
+		t.dueNow()
 	}
 	return nil
 }

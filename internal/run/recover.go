@@ -91,7 +91,7 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 		return nil, err
 	}
 	t.usage, t.recovered = usage, begun && !s.Lease.Released
-	crashed := begun && r.resumer() == nil || s.CrashedIdle() && s.Lease.Crashes+1 >= maxCrashes
+	crashed := begun && r.resumer() == nil || s.CrashedIdle(0) && s.Lease.Crashes+1 >= maxCrashes
 	if crashed && mode != Cancel {
 		return nil, r.interrupted(ctx, t)
 	}

@@ -18,9 +18,11 @@ type Op struct {
 	Scope Scope
 	// Writer is the writer, "" for a read.
 	Writer string
-	// Entries are what an append writes, and First is the number of the first.
+	// Entries are what an append writes, and First is the number of the first. Steps are what a
+	// Record writes, and First is then the place of the first.
 	Entries []Entry
 	First   int64
+	Steps   [][]byte
 }
 
 // Hooks are called around the methods of a store. Either may be nil.
@@ -117,6 +119,39 @@ func (h hooked) Poll(ctx context.Context, id a2a.TaskID, after int64, stale bool
 	return Get(ctx, h.hooks, Op{Name: "Poll", ID: id}, func() (Polled, error) { return h.store.Poll(ctx, id, after, stale) })
 }
 
+func (h hooked) Steps(ctx context.Context, id a2a.TaskID, after int64, stale bool) (steps []Step, more bool, err error) {
+	steps, err = Get(ctx, h.hooks, Op{Name: "Steps", ID: id}, func() (steps []Step, err error) {
+		steps, more, err = h.store.Steps(ctx, id, after, stale)
+		return steps, err
+	})
+	return steps, more && err == nil, err
+}
+
+func (h hooked) Wake(ctx context.Context, id a2a.TaskID) error {
+	return h.hooks.Call(ctx, Op{Name: "Wake", ID: id}, func() error { return h.store.Wake(ctx, id) })
+}
+
+func (h hooked) OpenWait(ctx context.Context, head Head, name, memo string) error {
+	op := Op{Name: "OpenWait", ID: head.ID, Scope: head.Scope}
+	return h.hooks.Call(ctx, op, func() error { return h.store.OpenWait(ctx, head, name, memo) })
+}
+
+func (h hooked) Wait(ctx context.Context, id a2a.TaskID, name string) (Wait, error) {
+	return Get(ctx, h.hooks, Op{Name: "Wait", ID: id}, func() (Wait, error) { return h.store.Wait(ctx, id, name) })
+}
+
+func (h hooked) OpenWaits(ctx context.Context, id a2a.TaskID) ([]Wait, error) {
+	return Get(ctx, h.hooks, Op{Name: "OpenWaits", ID: id}, func() ([]Wait, error) { return h.store.OpenWaits(ctx, id) })
+}
+
+func (h hooked) Deliver(ctx context.Context, id a2a.TaskID, name string, d Delivery) error {
+	return h.hooks.Call(ctx, Op{Name: "Deliver", ID: id}, func() error { return h.store.Deliver(ctx, id, name, d) })
+}
+
+func (h hooked) CloseWait(ctx context.Context, id a2a.TaskID, name string) (Wait, error) {
+	return Get(ctx, h.hooks, Op{Name: "CloseWait", ID: id}, func() (Wait, error) { return h.store.CloseWait(ctx, id, name) })
+}
+
 func (h hooked) List(ctx context.Context, f Filter, after Position, limit int) (Page, error) {
 	op := Op{Name: "List", Scope: f.Scope}
 	return Get(ctx, h.hooks, op, func() (Page, error) { return h.store.List(ctx, f, after, limit) })
@@ -157,6 +192,16 @@ func (h hookedLease) Append(ctx context.Context, first int64, entries []Entry) e
 	op := h.named("Append")
 	op.First, op.Entries = first, entries
 	return h.hooks.Call(ctx, op, func() error { return h.lease.Append(ctx, first, entries) })
+}
+
+func (h hookedLease) Record(ctx context.Context, first int64, entries [][]byte) error {
+	op := h.named("Record")
+	op.First, op.Steps = first, entries
+	return h.hooks.Call(ctx, op, func() error { return h.lease.Record(ctx, first, entries) })
+}
+
+func (h hookedLease) Suspend(ctx context.Context, due time.Time, woken int64) (bool, error) {
+	return Get(ctx, h.hooks, h.named("Suspend"), func() (bool, error) { return h.lease.Suspend(ctx, due, woken) })
 }
 
 func (h hookedLease) Renew(ctx context.Context, until time.Time) (Asked, error) {

@@ -71,6 +71,8 @@ type Event struct {
 	// JSON is the event as a StreamResponse object of A2A 1.0 (specification 3.2.3), on one line.
 	// See [Encode]. It is shared: nobody may change it.
 	JSON []byte
+	// Owner is that of the [Entry]. Only Read and Poll return it.
+	Owner string
 }
 
 // Scope says to whom a task belongs. Nobody else can see it.
@@ -119,6 +121,9 @@ type Entry struct {
 	Time  time.Time
 	// Values counts as in [Size].
 	Values int64
+	// Owner says which branch or step of a durable agent the event belongs to: at most 512 bytes.
+	// It is "" for the events of other executors. Clients never see it.
+	Owner string
 }
 
 // NewEntry returns the entry of an event whose JSON is data. See [Encode].
@@ -155,6 +160,10 @@ type Claim struct {
 	Request Request
 	// Push says that the request brings a push notification configuration.
 	Push bool
+	// Records says that the holder will write to the journal. Place is the place of the journal's
+	// last entry, as the caller has read it. Acquire fences the journal as well then.
+	Records bool
+	Place   int64
 }
 
 // LeaseInfo describes the lease of a task.
@@ -174,13 +183,26 @@ type LeaseInfo struct {
 	// Cancel says that the task is to be canceled. It stays set until a holder that knows of it has
 	// ended its turn in another way.
 	Cancel bool
-	// Crashes is how many holders in a row, just before this one, crashed before they appended
+	// Crashes is how many holders in a row, just before this one, crashed before they made any
+	// progress: before they appended anything or, if they had a journal, before they recorded
 	// anything.
 	Crashes int
+	// Records and Place are those of the claim.
+	Records bool
+	Place   int64
+	// Suspended says that the holder has suspended the task: nobody runs it before Due, to the
+	// second, and it has not crashed. Released is set, too.
+	Suspended bool
+	Due       time.Time
+	// Woken is how often the task was woken. See [Journal.Wake].
+	Woken int64
 	// Asked is how often somebody has postponed the look at the task since the lease was given. See
 	// [Looks].
 	Asked int
 }
+
+// Sleeps reports whether the task is suspended, and not yet due.
+func (l LeaseInfo) Sleeps() bool { return l.Suspended && time.Now().Before(l.Due) }
 
 // Expired reports whether the lease has ended.
 func (l LeaseInfo) Expired() bool { return !time.Now().Before(l.Until) }
@@ -189,6 +211,8 @@ func (l LeaseInfo) Expired() bool { return !time.Now().Before(l.Until) }
 type Asked struct {
 	// Cancel says that the task is to be canceled.
 	Cancel bool
+	// Woken is as in [LeaseInfo]. If it has grown, something has come that the task may wait for.
+	Woken int64
 }
 
 // Filter says which tasks to list. Scope always applies, any other field only if it is not zero.
@@ -240,10 +264,15 @@ func (s *Snapshot) Busy() bool { return !s.over() && !s.Lease.Expired() }
 // over reports whether the turn of the last lease has ended.
 func (s *Snapshot) over() bool { return Final(s.Task.Status.State) && s.Lease.Seq < s.Seq }
 
-// CrashedIdle reports whether the last holder, if it no longer runs, crashed before it appended
-// anything.
-func (s *Snapshot) CrashedIdle() bool {
-	return s.Lease.Holder != "" && s.Lease.Seq == s.Seq && !s.Lease.Released
+// CrashedIdle reports whether the last holder, if it no longer runs, crashed before it made any
+// progress. Place is the place of the last entry of the journal; it counts only if the holder had a
+// journal. See [LeaseInfo.Crashes].
+func (s *Snapshot) CrashedIdle(place int64) bool {
+	idle := s.Lease.Seq == s.Seq
+	if s.Lease.Records {
+		idle = s.Lease.Place == place
+	}
+	return s.Lease.Holder != "" && idle && !s.Lease.Released
 }
 
 // Fenced reports whether the next lease begins with a fence, because somebody may still append with
@@ -258,8 +287,11 @@ func (s *Snapshot) Fenced() bool {
 
 // Next returns the lease that the claim gets after the one in s.
 func (s *Snapshot) Next(c Claim) LeaseInfo {
-	next := LeaseInfo{Holder: c.Writer, Epoch: s.Lease.Epoch + 1, Seq: s.Seq, Until: c.Until, Cancel: s.Lease.Cancel}
-	if s.CrashedIdle() {
+	next := LeaseInfo{
+		Holder: c.Writer, Epoch: s.Lease.Epoch + 1, Seq: s.Seq, Until: c.Until, Cancel: s.Lease.Cancel,
+		Records: c.Records, Place: c.Place, Woken: s.Lease.Woken,
+	}
+	if s.CrashedIdle(c.Place) {
 		next.Crashes = s.Lease.Crashes + 1
 	}
 	if c.Until.IsZero() {
@@ -286,7 +318,10 @@ type Log interface {
 	// Acquire gives the lease that follows the one in s. From then on no earlier holder can append,
 	// and the [Index] shows the task as unfinished. A request to cancel stays.
 	//
-	// Acquire returns ErrConflict if the lease is no longer the one in s, or if the log has grown.
+	// If the claim records, no earlier holder can record, either.
+	//
+	// Acquire returns ErrConflict if the lease is no longer the one in s, if the log has grown, or,
+	// if the claim records, if the journal has more entries than the claim's Place.
 	// It may return ErrNotFound if the task is gone. Repeating it with the same writer is no error,
 	// and returns the same lease.
 	//
@@ -306,11 +341,13 @@ type Log interface {
 	Lease(ctx context.Context, id a2a.TaskID) (LeaseInfo, error)
 
 	// RequestCancel asks the holder of the lease to cancel the task, or the next holder if there is
-	// none now.
+	// none now. A suspended task is due now.
 	RequestCancel(ctx context.Context, h Head) error
 
 	Reader
 	Poller
+	Journal
+	Waits
 }
 
 // Reader reads a log.
@@ -353,6 +390,17 @@ type Lease interface {
 	// may bring a terminal state, and nothing can follow it. The index learns of a new state later:
 	// see [Index].
 	Append(ctx context.Context, first int64, entries []Entry) error
+
+	// Record stores one or more entries of the journal at the places from first on, all or none.
+	// First is the place after the last entry. Repeating the last call is no error. It returns
+	// ErrConflict as well if the claim of the lease did not say that the holder records.
+	Record(ctx context.Context, first int64, entries [][]byte) error
+
+	// Suspend ends the lease, and makes the task due at a time, to the second: nobody needs to run
+	// it before. It does nothing and reports false if the task was woken more often than woken
+	// says, or is to be canceled: the holder must look again. Repeating it with the same due time is
+	// no error. After it, as after Release, the other methods return ErrConflict.
+	Suspend(ctx context.Context, due time.Time, woken int64) (suspended bool, err error)
 
 	// Renew moves the end of the lease to until, and returns what is asked of the holder.
 	Renew(ctx context.Context, until time.Time) (Asked, error)
@@ -402,7 +450,9 @@ type Index interface {
 	InContext(ctx context.Context, s Scope, contextID string, limit int) ([]a2a.TaskID, error)
 
 	// Looks are the looks at unfinished tasks. A look is due when the lease, as it was given, ends;
-	// renewals don't move it. If the task was left to a worker, it is due at once.
+	// renewals don't move it. If the task was left to a worker, it is due at once. A suspended task
+	// is due at the time of its suspension, or as soon as it is woken; before that it costs a sweep
+	// nothing.
 	Looks
 
 	// Settle corrects the index for a task that is in a final state and not busy, so that nobody

@@ -163,8 +163,8 @@ func testReleased(t *testing.T, s tasklog.Store) {
 		all = append(all, entries...)
 		must(t, lease.Release(t.Context()), lease.Release(t.Context()))
 		seen := checkLease(t, s, h, tasklog.LeaseInfo{Holder: writer, Epoch: int64(i) + 1, Seq: int64(max(i, 0)) + 1, Released: true})
-		if seen.Busy() || seen.CrashedIdle() {
-			t.Errorf("%s has released the lease: busy is %t, crashed idle is %t", writer, seen.Busy(), seen.CrashedIdle())
+		if seen.Busy() || seen.CrashedIdle(0) {
+			t.Errorf("%s has released the lease: busy is %t, crashed idle is %t", writer, seen.Busy(), seen.CrashedIdle(0))
 		}
 		refused(t, "appending with a lease that was released", lease.Append(t.Context(), int64(i)+3, working(h, "late")))
 		_, err := lease.Renew(t.Context(), until())
