@@ -10,20 +10,46 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2aclient"
 )
 
-// The methods return a [*Error], or the cause of ctx if it has ended.
+// The methods return a [*Error], or the cause of ctx if it was canceled. A limit of ctx that has
+// passed is an [*Error], too: whether something was sent matters then.
 
-// Send sends a message. A peer that can is told not to wait for the end of the task: the answer is
-// the task as it is, or the message with which the peer answers. PushURL gets the task's push
-// notifications, if it is not "" and the peer sends some.
-func (p *Peer) Send(ctx context.Context, m *a2a.Message, push *a2a.PushConfig) (a2a.SendMessageResult, error) {
-	none := 0
-	config := &a2a.SendMessageConfig{ReturnImmediately: true, HistoryLength: &none}
+// Ready returns no error if the peer can be reached and used, as far as its card says.
+func (p *Peer) Ready(ctx context.Context) error {
+	if _, err := p.connect(ctx); err != nil {
+		return ended(ctx, err)
+	}
+	return nil
+}
+
+// Send sends a message. The peer is asked not to wait for the end of the task: the answer is the
+// task as it is, or the message with which the peer answers.
+func (p *Peer) Send(ctx context.Context, m *a2a.Message) (a2a.SendMessageResult, error) {
 	return call(ctx, p, true, func(ctx context.Context, c *a2aclient.Client) (a2a.SendMessageResult, error) {
-		if p.Pushes() {
-			config.PushConfig = push
-		}
-		return c.SendMessage(ctx, &a2a.SendMessageRequest{Message: m, Config: config})
+		return c.SendMessage(ctx, request(m))
 	})
+}
+
+// Stream sends a message, and returns what the peer says to it until the stream ends. An error
+// before the first event says what is known of the message, as that of Send does.
+func (p *Peer) Stream(ctx context.Context, m *a2a.Message) iter.Seq2[a2a.Event, error] {
+	return p.stream(ctx, true, func(ctx context.Context, c *a2aclient.Client) iter.Seq2[a2a.Event, error] {
+		return c.SendStreamingMessage(ctx, request(m))
+	})
+}
+
+func request(m *a2a.Message) *a2a.SendMessageRequest {
+	none := 0
+	return &a2a.SendMessageRequest{Message: m, Config: &a2a.SendMessageConfig{ReturnImmediately: true, HistoryLength: &none}}
+}
+
+// Notify has the peer post something to a URL whenever something happens to a task.
+func (p *Peer) Notify(ctx context.Context, id a2a.TaskID, url, key string) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	_, err := call(ctx, p, false, func(ctx context.Context, c *a2aclient.Client) (*a2a.PushConfig, error) {
+		return c.CreateTaskPushConfig(ctx, &a2a.PushConfig{TaskID: id, ID: key, URL: url})
+	})
+	return err
 }
 
 // Pushes reports whether the peer's card says that it sends push notifications. It is false before
@@ -86,16 +112,32 @@ func (p *Peer) Cancel(ctx context.Context, id a2a.TaskID) error {
 	return err
 }
 
-// Events returns the events of a task from now on. They end with the stream, or with an error.
+// Events returns the events of a task from now on, until the stream ends.
 func (p *Peer) Events(ctx context.Context, id a2a.TaskID) iter.Seq2[a2a.Event, error] {
+	return p.stream(ctx, false, func(ctx context.Context, c *a2aclient.Client) iter.Seq2[a2a.Event, error] {
+		return c.SubscribeToTask(ctx, &a2a.SubscribeToTaskRequest{ID: id})
+	})
+}
+
+func (p *Peer) stream(
+	ctx context.Context, fresh bool, f func(context.Context, *a2aclient.Client) iter.Seq2[a2a.Event, error],
+) iter.Seq2[a2a.Event, error] {
 	return func(yield func(a2a.Event, error) bool) {
-		ctx = context.WithValue(ctx, seenKey{}, new(seen))
 		c, err := p.connect(ctx)
 		if err != nil {
-			yield(nil, err)
+			yield(nil, ended(ctx, err))
 			return
 		}
-		c.SubscribeToTask(ctx, &a2a.SubscribeToTaskRequest{ID: id})(yield)
+		inner, s := watched(ctx, fresh)
+		for event, err := range f(inner, c) {
+			if err != nil {
+				yield(nil, ended(ctx, p.failed(ctx, s, err)))
+				return
+			}
+			if event != nil && !yield(event, nil) {
+				return
+			}
+		}
 	}
 }
 
@@ -104,22 +146,31 @@ func call[T any](ctx context.Context, p *Peer, fresh bool, f func(context.Contex
 	var none T
 	c, err := p.connect(ctx)
 	if err != nil {
-		if ctx.Err() != nil {
-			return none, context.Cause(ctx)
-		}
-		return none, err
+		return none, ended(ctx, err)
 	}
-	s := new(seen)
-	inner := context.WithValue(ctx, seenKey{}, s)
-	if fresh {
-		inner = context.WithValue(inner, freshKey{}, true)
-	}
+	inner, s := watched(ctx, fresh)
 	result, err := f(inner, c)
-	switch {
-	case err == nil:
-		return result, nil
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		return none, context.Cause(ctx)
+	if err != nil {
+		return none, ended(ctx, p.failed(ctx, s, err))
 	}
-	return none, p.failed(ctx, s, err)
+	return result, nil
+}
+
+// watched returns a context for one request, and what will be seen of it. A fresh one has a
+// connection of its own.
+func watched(ctx context.Context, fresh bool) (context.Context, *seen) {
+	s := new(seen)
+	ctx = context.WithValue(ctx, seenKey{}, s)
+	if fresh {
+		ctx = context.WithValue(ctx, freshKey{}, true)
+	}
+	return ctx, s
+}
+
+// ended returns the cause of a context that somebody has ended, or else err.
+func ended(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return context.Cause(ctx)
+	}
+	return err
 }

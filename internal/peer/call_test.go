@@ -98,7 +98,7 @@ func TestOurs(t *testing.T) {
 			p := one(t, s.URL, "", "")
 			m := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("go"))
 			m.ContextID = "context-1"
-			sent, err := p.Send(t.Context(), m, nil)
+			sent, err := p.Send(t.Context(), m)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -141,7 +141,7 @@ func TestOurs(t *testing.T) {
 			if _, err = p.Task(t.Context(), "unknown", 0); outcome(err) != peer.Refused || !err.(*peer.Error).NotFound {
 				t.Errorf("an unknown task: %v", err)
 			}
-			sent, err = p.Send(t.Context(), a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("wait")), nil)
+			sent, err = p.Send(t.Context(), a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("wait")))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -219,7 +219,7 @@ func TestOutcomes(t *testing.T) {
 				defer cancel()
 				ctx = limited
 			}
-			_, err := p.Send(ctx, a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("go")), nil)
+			_, err := p.Send(ctx, a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("go")))
 			if outcome(err) != test.want {
 				t.Fatalf("got %q: %v", outcome(err), err)
 			}
@@ -265,7 +265,7 @@ func TestCard(t *testing.T) {
 			}
 			test.card(w, s.URL)
 		}))
-		_, err := one(t, s.URL, "", "Bearer secret").Send(t.Context(), a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("go")), nil)
+		_, err := one(t, s.URL, "", "Bearer secret").Send(t.Context(), a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("go")))
 		if outcome(err) != test.want || !strings.HasPrefix(err.Error(), test.text) {
 			t.Errorf("%s: got %q: %v", name, outcome(err), err)
 		}
@@ -273,7 +273,7 @@ func TestCard(t *testing.T) {
 	}
 	down := httptest.NewServer(nil)
 	down.Close()
-	_, err := one(t, down.URL, "", "Bearer secret").Send(t.Context(), a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("go")), nil)
+	_, err := one(t, down.URL, "", "Bearer secret").Send(t.Context(), a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("go")))
 	if outcome(err) != peer.Unsent || !strings.HasPrefix(err.Error(), "other: agent card: no connection: ") {
 		t.Errorf("down: got %v", err)
 	}
