@@ -172,8 +172,13 @@ func (h *handler) wake(ctx context.Context, a address) (asleep bool, err error) 
 		return false, err
 	}
 	lease, err := h.Store.Lease(ctx, a.task)
-	if err != nil || lease.Suspended && !lease.Sleeps() {
-		return false, err // whoever takes it will see the news: it looks after this
+	switch {
+	case err != nil:
+		return false, err
+	case lease.Suspended && !lease.Sleeps():
+		return false, nil // it is due: whoever takes it looks for news after this
+	case !lease.Suspended && !h.limit.allows(a.task, time.Now()):
+		return false, nil // its holder has enough of it, and looks from time to time
 	}
 	return lease.Suspended, h.Store.Wake(ctx, a.task)
 }
