@@ -134,7 +134,9 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	logger := lambdaenv.NewLogger(os.Getenv("SERVICE_NAME"))
-	runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), agent.Executor, logger)
+	runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), run.Config{
+		Executor: agent.Executor, Logger: logger, Callbacks: os.Getenv("CALLBACK_URL"),
+	})
 	if err != nil {
 		return err
 	}

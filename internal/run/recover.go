@@ -114,7 +114,7 @@ func (r *Runner) Work(ctx context.Context, id a2a.TaskID) error {
 // Recover is called for a task that somebody reads. If the task is orphaned, it asks for a worker,
 // unless somebody has just left the task to a worker.
 func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
-	if tasklog.Final(s.Task.Status.State) || s.Busy() || s.Lease.Holder == "" && justNow(s.Task.Status.Timestamp) {
+	if tasklog.Final(s.Task.Status.State) || s.Busy() || s.Lease.Sleeps() || s.Lease.Holder == "" && justNow(s.Task.Status.Timestamp) {
 		return nil
 	}
 	return r.Invoke(ctx, s.Head.ID)

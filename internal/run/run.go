@@ -107,6 +107,8 @@ type Config struct {
 	// Invoke asks for another invocation that calls [Runner.Work] for the task. It may be lost:
 	// then the sweeper asks again.
 	Invoke func(context.Context, a2a.TaskID) error
+	// Callbacks is the base URL of callbacks, "" if they come in nowhere. See [callback.URL].
+	Callbacks string
 }
 
 // Runner runs an executor.

@@ -70,7 +70,7 @@ func serve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), load.Executor{}, lambdaenv.NewLogger(""))
+		runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), run.Config{Executor: load.Executor{}, Logger: lambdaenv.NewLogger("")})
 		if err != nil {
 			return err
 		}
