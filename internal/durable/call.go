@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -58,9 +59,12 @@ type Reply struct {
 // If the task is canceled, or ends, before the reply is there, the peer's task is canceled, unless
 // the peer refuses or cannot be reached at that moment.
 func Call(ctx context.Context, name, agent string, m *a2a.Message, opts ...Option) (Reply, error) {
-	o, err := optionsOf(TypeCall, opts)
+	o, err := optionsOf(opts)
+	if err == nil && (o.once || o.attempts > 0) {
+		err = errors.New("durable: Once and Retry are not options of Call")
+	}
 	if err != nil {
-		return Reply{}, err
+		return Reply{}, fmt.Errorf("%w: %q", err, name)
 	}
 	c, err := begin(ctx, TypeCall, name)
 	if err != nil {
@@ -71,15 +75,8 @@ func Call(ctx context.Context, name, agent string, m *a2a.Message, opts ...Optio
 	if r, err, ok := replayed[Reply](c); ok {
 		return r, err
 	}
-	x := &exchange{call: c, agent: agent, peer: c.engine.Peers[agent], limit: o.within, progress: o.progress}
-	if x.limit == 0 {
-		x.limit = sendWithin
-	}
-	timeout := o.timeout
-	if timeout == 0 {
-		timeout = callTimeout
-	}
-	if err := x.load(timeout); err != nil {
+	x := &exchange{call: c, agent: agent, peer: c.engine.Peers[agent], limit: cmp.Or(o.within, sendWithin), progress: o.progress}
+	if err := x.load(o.timeout); err != nil {
 		return Reply{}, err
 	}
 	if x.message, err = outgoingMessage(c, x.peer, m); err != nil {
@@ -91,6 +88,9 @@ func Call(ctx context.Context, name, agent string, m *a2a.Message, opts ...Optio
 	r, err := x.run()
 	if errors.Is(err, ErrCanceled) || errors.Is(err, ErrTimeout) {
 		x.cancel(context.WithoutCancel(ctx))
+	}
+	if !errors.Is(err, ErrSuspended) {
+		x.close(context.WithoutCancel(ctx))
 	}
 	return r, err
 }

@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,6 +14,7 @@ import (
 
 	"a2alambda/internal/callback"
 	"a2alambda/internal/peer"
+	"a2alambda/internal/tasklog"
 )
 
 const (
@@ -43,11 +45,12 @@ type exchange struct {
 	limit    time.Duration // for sending
 	progress bool
 
-	note  note
-	sent  time.Time // a message that may have arrived was sent then; zero if there is none
-	tries int       // how often a message was sent
-	since time.Time // when the pauses began to grow
-	seen  time.Time // when the peer was asked the last time
+	note    note
+	written bool      // the journal has until when the call may take
+	sent    time.Time // a message that may have arrived was sent then; zero if there is none
+	unknown error     // why it is not known whether it has; nil if the run that sent it is gone
+	since   time.Time // when the pauses began to grow
+	seen    time.Time // when the peer was asked the last time
 }
 
 // note is the memo of a call's entries. Each entry has all of it.
@@ -70,10 +73,14 @@ func (x *exchange) load(timeout time.Duration) error {
 	x.since = c.begun
 	x.read()
 	if x.note.Until == 0 {
-		x.note.Until, x.note.Agent = c.begun.Add(timeout).UnixMilli(), x.agent
-		if err := c.engine.lasts(x.until()); err != nil {
-			return c.failed(err)
+		until := c.begun.Add(cmp.Or(timeout, callTimeout))
+		if last := c.engine.last(); timeout == 0 && !last.IsZero() && until.After(last) {
+			until = last
 		}
+		if err := c.engine.outlives(c.full, until); err != nil {
+			return err
+		}
+		x.note.Until, x.note.Agent = until.UnixMilli(), x.agent
 	}
 	if x.note.Agent != x.agent {
 		c.engine.mu.Lock()
@@ -90,17 +97,17 @@ func (x *exchange) read() {
 		e := &x.call.past.entries[i]
 		switch at := time.UnixMilli(e.Time); e.Kind {
 		case Again:
-			x.note, x.sent, x.tries = note{}, time.Time{}, 0
+			x.note, x.written, x.sent = note{}, false, time.Time{}
 			continue
 		case Began:
-			x.sent, x.tries, x.since = at, x.tries+1, at
+			x.sent, x.since = at, at
 		case Tried:
 			x.sent = time.Time{}
 		case Waits:
 			x.since = at
 		}
 		if len(e.Memo) > 0 {
-			x.note = note{}
+			x.note, x.written = note{}, true
 			_ = json.Unmarshal(e.Memo, &x.note) // Decode has checked that it is JSON
 		}
 	}
@@ -109,21 +116,21 @@ func (x *exchange) read() {
 func (x *exchange) until() time.Time { return time.UnixMilli(x.note.Until) }
 
 // record records an entry with the note.
-func (x *exchange) record(k Kind) error {
-	memo, err := json.Marshal(x.note)
-	if err != nil {
+func (x *exchange) record(e Entry) (err error) {
+	if e.Memo, err = json.Marshal(x.note); err != nil {
 		return err
 	}
-	e := Entry{Kind: k, Memo: memo}
-	switch k {
-	case Waits:
-		e.Due = x.note.Until
-	case Began:
-		e.Attempt = x.tries
-	case Tried:
-		e.Attempt, e.Error = x.tries, &Recorded{Text: "the message was not taken"}
+	if err = x.call.record(e); err != nil {
+		return err
 	}
-	return x.call.record(e)
+	x.written = true
+	switch e.Kind {
+	case Began:
+		x.sent, x.unknown = time.Now(), nil
+	case Tried:
+		x.sent = time.Time{}
+	}
+	return nil
 }
 
 // run sends the message, unless that is done, and waits for the reply.
@@ -173,14 +180,21 @@ func (x *exchange) await() (*a2a.Task, error) {
 	var found *a2a.Task
 	var failed error // of the peer, for good
 	x.since = time.Now().Add(-x.age())
-	w := &wait{}
-	w.look = func(ctx context.Context) (bool, error) {
+	var due time.Time
+	look := func(ctx context.Context) (bool, error) {
 		now := time.Now()
 		if next := x.seen.Add(lookLeast); now.Before(next) {
-			w.due = next
+			due = next
 			return false, nil
 		}
-		task, err := x.look(ctx)
+		var task *a2a.Task
+		over, err := x.do(x.call.tries, 0, func(ctx context.Context) (err error) {
+			task, err = x.ask(ctx)
+			return err
+		})
+		if over != nil {
+			return false, over
+		}
 		now = time.Now()
 		x.seen = now
 		switch {
@@ -194,16 +208,16 @@ func (x *exchange) await() (*a2a.Task, error) {
 			failed = fmt.Errorf("%w: %s", ErrTimeout, x.state(task, err))
 			return true, nil
 		}
-		w.due = x.next(now, err)
-		if w.due.Sub(now) > inPlace && !x.note.Asked && task != nil {
-			if err := x.ask(ctx); err != nil {
+		due = x.next(now, err)
+		if due.Sub(now) > inPlace && !x.note.Asked && task != nil {
+			if err := x.notify(ctx); err != nil {
 				return false, err
 			}
-			w.due = now.Add(lookLeast) // it may have ended meanwhile
+			due = now.Add(lookLeast) // it may have ended meanwhile
 		}
 		return false, nil
 	}
-	if err := x.call.park(w); err != nil {
+	if err := x.call.park(wait{look: look, next: func() time.Time { return due }}); err != nil {
 		return nil, err
 	}
 	if failed != nil {
@@ -220,8 +234,8 @@ func (x *exchange) age() time.Duration {
 	return time.Since(x.sent)
 }
 
-// look asks the peer for its task.
-func (x *exchange) look(ctx context.Context) (*a2a.Task, error) {
+// ask asks the peer for its task.
+func (x *exchange) ask(ctx context.Context) (*a2a.Task, error) {
 	if x.peer == nil {
 		return nil, fmt.Errorf("PEERS has no agent %q any more", x.agent)
 	}
@@ -257,9 +271,9 @@ func (x *exchange) next(now time.Time, err error) time.Time {
 	return now.Add(pause)
 }
 
-// ask asks the peer for push notifications, if it sends some and there is a URL for them. They wake
+// notify asks the peer for push notifications, if it sends some and there is a URL for them. They wake
 // the task and say nothing: what they bring is not read.
-func (x *exchange) ask(ctx context.Context) error {
+func (x *exchange) notify(ctx context.Context) error {
 	e := x.call.engine
 	x.note.Asked = true
 	if e.Callbacks != "" && x.peer.Pushes() {
@@ -275,7 +289,7 @@ func (x *exchange) ask(ctx context.Context) error {
 			x.warn(ctx, "the agent sends no push notifications", err)
 		}
 	}
-	return x.record(Noted)
+	return x.record(Entry{Kind: Noted})
 }
 
 // later leaves what the store has refused to the next look.
@@ -301,5 +315,18 @@ func (x *exchange) cancel(ctx context.Context) {
 	defer stop()
 	if err := x.peer.Cancel(ctx, x.note.Task); err != nil {
 		x.warn(ctx, "the task of the other agent was not canceled", err)
+	}
+}
+
+// close ends what wakes the task, if anything does: a peer may post for long.
+func (x *exchange) close(ctx context.Context) {
+	e := x.call.engine
+	if !x.note.Asked || e.Callbacks == "" {
+		return
+	}
+	ctx, stop := context.WithTimeout(ctx, cancelWithin)
+	defer stop()
+	if _, err := e.Host.CloseWait(ctx, x.waitName()); err != nil && !errors.Is(err, tasklog.ErrNotFound) {
+		x.warn(ctx, "the wait of a call was not closed", err)
 	}
 }

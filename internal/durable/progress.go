@@ -8,6 +8,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/peer"
+	"a2alambda/internal/tasklog"
 )
 
 const (
@@ -131,8 +132,9 @@ func (p *progress) artifact(ctx context.Context, e *a2a.TaskArtifactUpdateEvent)
 // emit emits an event, unless there were too many. An event that the log refuses is left out: the
 // reply has it, too.
 func (p *progress) emit(ctx context.Context, event a2a.Event) {
-	size := sizeOf(event)
-	if p.count >= maxProgress || p.bytes+size > maxProgressBytes {
+	data, err := tasklog.Encode(event)
+	size := len(data)
+	if err != nil || p.count >= maxProgress || p.bytes+size > maxProgressBytes {
 		return
 	}
 	p.count, p.bytes = p.count+1, p.bytes+size

@@ -42,7 +42,7 @@ func (x *exchange) send() (a2a.SendMessageResult, error) {
 			continue
 		}
 		if !x.peer.Deduplicates || n.uncertain {
-			if err := x.record(Began, n.next, nil); err != nil {
+			if err := x.record(Entry{Kind: Began, Attempt: n.next}); err != nil {
 				return nil, err
 			}
 			n.uncertain = false
@@ -120,7 +120,7 @@ func (x *exchange) taken(t *a2a.Task) error {
 	if known || x.isReply(t) {
 		return nil
 	}
-	return x.record(Noted, 0, nil)
+	return x.record(Entry{Kind: Noted})
 }
 
 // again waits until the message may be sent again, after an error of which the message may have
@@ -134,14 +134,14 @@ func (x *exchange) again(err error) error {
 		if x.sent.IsZero() { // it was a question
 			break
 		}
-		x.unknown = err
+		x.sent, x.unknown = time.Now(), err
 		return nil // find finds out
 	}
 	if !time.Now().Before(x.until()) {
 		return x.call.failed(fmt.Errorf("%w: %s", ErrTimeout, err))
 	}
 	if !x.sent.IsZero() && !x.peer.Deduplicates {
-		if over := x.record(Tried, x.call.tries, err); over != nil {
+		if over := x.record(Entry{Kind: Tried, Attempt: x.call.tries, Error: recorded(err)}); over != nil {
 			return over
 		}
 	}
@@ -150,12 +150,12 @@ func (x *exchange) again(err error) error {
 
 // pause waits for a while that grows.
 func (x *exchange) pause(err error) error {
-	if x.note.Until != x.written.Until {
-		if err := x.record(Waits, 0, nil); err != nil {
+	if !x.written {
+		if err := x.record(Entry{Kind: Waits, Due: x.note.Until}); err != nil {
 			return err
 		}
 	}
-	return x.call.park(&wait{due: x.next(time.Now(), err)})
+	return x.call.park(wait{due: x.next(time.Now(), err)})
 }
 
 // find finds out what became of a message that may have arrived. It returns the peer's task if there
@@ -193,7 +193,7 @@ func (x *exchange) find(number int) (a2a.SendMessageResult, error) {
 			return nil, nil
 		}
 		if err == nil {
-			err = x.call.park(&wait{due: x.sent.Add(arrives)})
+			err = x.call.park(wait{due: x.sent.Add(arrives)})
 		} else {
 			err = x.pause(err)
 		}

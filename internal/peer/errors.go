@@ -38,6 +38,8 @@ type Error struct {
 	After time.Duration
 	// NotFound means that the peer has no such task.
 	NotFound bool
+	// Useless means that the answer is not one of A2A, or too large.
+	Useless bool
 }
 
 func (e *Error) Error() string { return e.Text }
@@ -70,7 +72,7 @@ func (p *Peer) failed(ctx context.Context, s *seen, err error) error {
 	said := (*a2a.Error)(nil)
 	switch {
 	case s.tooLarge > 0:
-		e.Outcome, e.Text = Refused, e.Text+fmt.Sprintf("the answer has more than %d MB", s.tooLarge>>20)
+		e.Outcome, e.Useless, e.Text = Refused, true, e.Text+fmt.Sprintf("the answer has more than %d MB", s.tooLarge>>20)
 	case errors.Is(err, a2a.ErrUnsupportedOperation):
 		e.Outcome, e.Text = Refused, e.Text+"it does not have the operation"
 	case errors.Is(err, outgoing.ErrBlocked):
@@ -94,7 +96,7 @@ func (p *Peer) failed(ctx context.Context, s *seen, err error) error {
 	case s.status != http.StatusOK:
 		e.Outcome, e.Text = Refused, e.Text+status(s.status)
 	default:
-		e.Outcome, e.Text = Refused, e.Text+"the answer is malformed: "+brief(err)
+		e.Outcome, e.Useless, e.Text = Refused, true, e.Text+"the answer is malformed: "+brief(err)
 	}
 	return e
 }
