@@ -27,7 +27,8 @@ type Journal interface {
 	// Wake makes a suspended task due now, and counts in [LeaseInfo.Woken], also if the task is not
 	// suspended. So a holder that is about to suspend it does not. Wake returns ErrNotFound if the
 	// task does not exist. Whoever wakes a task answers its own caller after that, and asks for a
-	// worker then: that call may be lost, the due time is not.
+	// worker then: that call may be lost, the due time is not. A look at the task that a sweep has
+	// postponed is due now, too.
 	Wake(ctx context.Context, id a2a.TaskID) error
 }
 
