@@ -183,6 +183,10 @@ func (r *Runner) look(ctx context.Context, round *sweep.Sweep, l tasklog.Look) e
 	if err != nil {
 		return err
 	}
+	if lease.Sleeps() { // suspending it has not taken this look out of the index; it has another when it is due
+		_, err = r.Store.Postpone(ctx, l, lease.Due)
+		return err
+	}
 	return round.Ask(ctx, l, sweep.Next(lease.Asked), func(ctx context.Context) error { return r.Invoke(ctx, l.ID) })
 }
 
