@@ -105,7 +105,7 @@ func (d *durableRun) begin(ctx, running context.Context, agent *durable.Agent) (
 		Host: d, Logger: d.runner.Logger, Task: task, Stored: stored, Seq: t.Fold.Seq(), Journal: t.Steps,
 		Events: d.events, Woken: t.Woken, Crashed: t.recovered, Cancel: t.Mode == Cancel,
 		Deadline: deadline, Expires: t.Head.Expires,
-		MaxEntries: options.MaxEntries, Code: options.Code, Callbacks: d.runner.Callbacks,
+		MaxEntries: options.MaxEntries, Code: options.Code, Callbacks: d.runner.Callbacks, Peers: d.runner.Peers,
 	})
 }
 

@@ -55,6 +55,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
+	"a2alambda/internal/peer"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/telemetry"
 )
@@ -110,6 +111,8 @@ type Config struct {
 	Invoke func(context.Context, a2a.TaskID) error
 	// Callbacks is the base URL of callbacks, "" if they come in nowhere. See [callback.URL].
 	Callbacks string
+	// Peers are the agents that a durable agent may call.
+	Peers peer.Set
 	// Journal is for durable agents. Its zero value is good.
 	Journal JournalConfig
 }
