@@ -238,7 +238,7 @@ func (r *Runner) newRun(t Turn) *Run {
 	run := &Run{
 		runner: r, turn: t, gap: r.Gap, usage: t.usage, asked: make(chan struct{}, 1), done: make(chan struct{}),
 		asking: make(chan struct{}, 1),
-		size: t.Size, count: t.Fold.Seq(), artifacts: artifactsOf(t.Context.StoredTask),
+		size:   t.Size, count: t.Fold.Seq(), artifacts: artifactsOf(t.Context.StoredTask),
 	}
 	if run.usage == nil {
 		run.usage = new(telemetry.Usage)
