@@ -198,21 +198,33 @@ func (e *engine) ask(w *wait) time.Duration {
 	return 0
 }
 
-// suspend suspends the task.
+// suspend suspends the task. After an error the task may be suspended or not: it tries again until
+// it knows, and nobody goes on meanwhile.
 func (e *engine) suspend(due time.Time, seen int64) time.Duration {
-	suspended, err := e.Host.Suspend(e.ctx, due, seen)
-	switch {
-	case errors.Is(err, ErrNoSuspension):
-		return 0
-	case err != nil && !e.Host.Held():
-		e.finish(Outcome{End: Lost, Err: err})
-		return 0
-	case err != nil:
-		return suspendAgain
-	case suspended:
-		e.finish(Outcome{End: Suspended})
-		return 0
+	for {
+		suspended, err := e.Host.Suspend(e.ctx, due, seen)
+		switch {
+		case errors.Is(err, ErrNoSuspension):
+			return 0
+		case err != nil && !e.Host.Held():
+			e.finish(Outcome{End: Lost, Err: err})
+			return 0
+		case err == nil && suspended:
+			e.finish(Outcome{End: Suspended})
+			return 0
+		case err == nil:
+			return e.refused()
+		}
+		select {
+		case <-time.After(suspendAgain):
+		case <-e.gone:
+			return 0
+		}
 	}
+}
+
+// refused finds out why the task was not suspended.
+func (e *engine) refused() time.Duration {
 	asked, err := e.Host.Asked(e.ctx)
 	if err != nil {
 		return suspendAgain
