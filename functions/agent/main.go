@@ -100,7 +100,7 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	handler := func(r *run.Runner, pushes push.Store) http.Handler {
-		return public.serve(a2ahttp.New(a2ahttp.Config{
+		return a2ahttp.New(a2ahttp.Config{
 			Server: server.New(server.Config{
 				Store: r.Store, Runner: r, Retention: time.Duration(days) * 24 * time.Hour, JoinWindow: window, Card: card,
 				Push: &server.Push{Store: pushes, Check: guard.Check},
@@ -112,7 +112,7 @@ func serve(ctx context.Context) error {
 			Auth:     scheme,
 			Page:     browsers,
 			Logger:   r.Logger,
-		}))
+		})
 	}
 	if !onLambda() {
 		// First, because a taken port is the likeliest failure.
@@ -121,12 +121,13 @@ func serve(ctx context.Context) error {
 			return err
 		}
 		defer listener.Close()
-		l, err := openLocal(ctx, agent.Executor, guard)
+		l, err := openLocal(ctx, agent.Executor, guard, cmp.Or(os.Getenv("PUBLIC_URL"), homeOf(listener)))
 		if err != nil {
 			return err
 		}
 		l.window = window
-		return l.serve(card.Name, os.Getenv("PUBLIC_URL"), handler(l.runner, l.pushes), listener)
+		h := public.serve(l.withCallbacks(handler(l.runner, l.pushes)))
+		return l.serve(card.Name, os.Getenv("PUBLIC_URL"), h, listener)
 	}
 	table, err := lambdaenv.Open(ctx, os.Getenv("TABLE_NAME"))
 	if err != nil {
@@ -140,7 +141,7 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	lambdaenv.Warm(ctx, table.Log)
-	h := functionurl.Handler(handler(runner, table.Log.Pushes()))
+	h := functionurl.Handler(public.serve(handler(runner, table.Log.Pushes())))
 	lambda.Start(lambdaenv.WithCheck(table.Log.Reach, h))
 	return nil
 }
