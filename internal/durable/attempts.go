@@ -138,6 +138,8 @@ func (c *call) try(
 			_ = c.record(Entry{Kind: Cut, Attempt: number, Took: x.Took}) // otherwise it is not counted
 		}
 		return x, false, over
+	case struck && context.Cause(a.ctx) == ErrCanceled && o.once:
+		return x, false, c.failed(ErrInterrupted) // it may have done what it does; the next call is canceled
 	case struck && context.Cause(a.ctx) == ErrCanceled:
 		return x, false, c.cancel()
 	}

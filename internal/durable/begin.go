@@ -48,7 +48,7 @@ func begin(ctx context.Context, typ Type, name string) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
-	if typ != TypeVersion && c.past.final() == nil && c.engine.takesCancel() {
+	if c.takesCancel() {
 		defer c.end()
 		return nil, c.cancel()
 	}
@@ -159,12 +159,18 @@ func (c *call) record(x Entry) error {
 	return nil
 }
 
-// takesCancel reports whether the task is to be canceled, and no call has returned that yet. It
-// does so once.
-func (e *engine) takesCancel() bool {
+// takesCancel reports whether the call is to return ErrCanceled before it does anything: because
+// it was under way in the run before, or because it is the next one and no other call was. A step
+// with Once that was cut off is interrupted instead.
+func (c *call) takesCancel() bool {
+	e := c.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.canceling || e.canceled || e.over != nil {
+	switch {
+	case !e.canceling || e.past.canceled || e.over != nil,
+		c.typ == TypeVersion || c.past.final() != nil || e.unreached(c.branch) > 0,
+		c.typ == TypeOnce && c.past.last(Began) != nil,
+		e.canceled && len(c.past.entries) == 0:
 		return false
 	}
 	e.canceled = true

@@ -22,6 +22,7 @@ type options struct {
 	attempts int // 0: Retry is not set
 	first    time.Duration
 	progress bool
+	timeout  time.Duration // 0: not set
 }
 
 // Once says that the function of the step is called once, ever. If that call is cut off, the step
@@ -49,6 +50,10 @@ func Retry(attempts int, first time.Duration) Option {
 // option of [Call].
 func Progress() Option { return option(func(o *options) { o.progress = true }) }
 
+// Timeout says how long the reply of another agent may take, a day if it is not set. Then the error
+// is [ErrTimeout]. It is an option of [Call].
+func Timeout(d time.Duration) Option { return option(func(o *options) { o.timeout = d }) }
+
 func optionsOf(opts []Option) (o options, err error) {
 	for _, opt := range opts {
 		opt.apply(&o)
@@ -56,7 +61,7 @@ func optionsOf(opts []Option) (o options, err error) {
 	switch {
 	case o.once && o.attempts > 0:
 		return o, errors.New("durable: Once and Retry exclude each other")
-	case o.within < 0 || o.first < 0:
+	case o.within < 0 || o.first < 0 || o.timeout < 0:
 		return o, errors.New("durable: a negative time")
 	}
 	return o, nil

@@ -107,11 +107,11 @@ func (r *Run) Run(ctx context.Context) Outcome {
 	e := r.engine
 	defer e.stop(ErrSuspended)
 	defer context.AfterFunc(ctx, func() { e.finish(Outcome{End: HandedOver, Err: context.Cause(ctx)}) })()
-	returned := make(chan error, 1)
-	go func() { returned <- e.call() }()
 	if e.Cancel {
 		r.RequestCancel()
 	}
+	returned := make(chan error, 1)
+	go func() { returned <- e.call() }()
 	go e.watch()
 	var err error
 	select {
@@ -201,9 +201,9 @@ func (e *engine) finishLocked(o Outcome) {
 		}
 		e.onFinal = append(e.onFinal, e.closeAll)
 	}
-	e.emit.shut(e.over)
 	close(e.gone)
-	e.stop(e.over)
+	e.stop(e.over) // first: an event may be on its way to a host that waits
+	e.emit.shut(e.over)
 	e.cond.Broadcast()
 }
 

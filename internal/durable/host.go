@@ -7,6 +7,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/peer"
 	"a2alambda/internal/tasklog"
 )
 
@@ -86,6 +87,8 @@ type Config struct {
 	Code string
 	// Callbacks is the base URL of callbacks, "" if there is none.
 	Callbacks string
+	// Peers are the agents that Call may call.
+	Peers peer.Set
 }
 
 const (

@@ -11,10 +11,12 @@ type wait struct {
 	// due is when the wait ends, or is to be looked at again. It is zero if only a wake-up ends it.
 	due time.Time
 	// look reports whether the wait is over. It is called at first, whenever the task was woken, and
-	// once due has passed; then, it must say that it is over, or change due. If it is nil, the wait
+	// once due has passed; then, it must say that it is over, or next another time. If it is nil, the wait
 	// is over when due has passed. It reads whatever may end the wait strongly consistent: what
 	// came before the look is seen, and what comes after it wakes the task.
 	look func(ctx context.Context) (over bool, err error)
+	// next, if set, returns due anew after each look.
+	next func() time.Time
 	// ask, if set, is called once all branches wait, with the first such call in the order of
 	// Group.Go. It puts the question into the log by c.put. Then the turn is over.
 	ask func(ctx context.Context) error
@@ -50,6 +52,9 @@ func (c *call) park(w wait) error {
 			done, err := w.look(e.ctx)
 			if err != nil || done {
 				return err
+			}
+			if w.next != nil {
+				w.due = w.next()
 			}
 		}
 		passed := !w.due.IsZero() && !time.Now().Before(w.due)
@@ -193,21 +198,33 @@ func (e *engine) ask(w *wait) time.Duration {
 	return 0
 }
 
-// suspend suspends the task.
+// suspend suspends the task. After an error the task may be suspended or not: it tries again until
+// it knows, and nobody goes on meanwhile.
 func (e *engine) suspend(due time.Time, seen int64) time.Duration {
-	suspended, err := e.Host.Suspend(e.ctx, due, seen)
-	switch {
-	case errors.Is(err, ErrNoSuspension):
-		return 0
-	case err != nil && !e.Host.Held():
-		e.finish(Outcome{End: Lost, Err: err})
-		return 0
-	case err != nil:
-		return suspendAgain
-	case suspended:
-		e.finish(Outcome{End: Suspended})
-		return 0
+	for {
+		suspended, err := e.Host.Suspend(e.ctx, due, seen)
+		switch {
+		case errors.Is(err, ErrNoSuspension):
+			return 0
+		case err != nil && !e.Host.Held():
+			e.finish(Outcome{End: Lost, Err: err})
+			return 0
+		case err == nil && suspended:
+			e.finish(Outcome{End: Suspended})
+			return 0
+		case err == nil:
+			return e.refused()
+		}
+		select {
+		case <-time.After(suspendAgain):
+		case <-e.gone:
+			return 0
+		}
 	}
+}
+
+// refused finds out why the task was not suspended.
+func (e *engine) refused() time.Duration {
 	asked, err := e.Host.Asked(e.ctx)
 	if err != nil {
 		return suspendAgain

@@ -44,12 +44,17 @@ func (c *call) isPast() bool {
 // keeps is how long before its end a task takes no more waits.
 const keeps = 24 * time.Hour
 
+// last returns when a wait must have ended, or zero.
+func (e *engine) last() time.Time {
+	if e.Expires.IsZero() {
+		return time.Time{}
+	}
+	return e.Expires.Add(-min(keeps, e.Expires.Sub(e.begun)/10))
+}
+
 // outlives returns an error if a wait until the time would not end before the task does.
 func (e *engine) outlives(full string, due time.Time) error {
-	if e.Expires.IsZero() {
-		return nil
-	}
-	if last := e.Expires.Add(-min(keeps, e.Expires.Sub(e.begun)/10)); due.After(last) {
+	if last := e.last(); !last.IsZero() && due.After(last) {
 		return fmt.Errorf("durable: %q would wait until %s, and the task lasts until %s", full,
 			due.UTC().Format(time.RFC3339), e.Expires.UTC().Format(time.RFC3339))
 	}

@@ -20,7 +20,8 @@ func look(c tasklog.Claim) int64 {
 }
 
 // Acquire implements [tasklog.Log]. It costs two write units and one in the index, or two there if
-// the task was unfinished, and one more for a fence.
+// the task was unfinished or suspended, and one more for each fence: of the log, and of the
+// journal. If the holder records and the journal needs no fence, it costs a read unit.
 func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, c tasklog.Claim) (tasklog.Lease, error) {
 	next := s.Next(c)
 	if err := l.acquire(ctx, s, next, c); err != nil {
@@ -30,6 +31,24 @@ func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, c tasklog.Claim)
 }
 
 func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim) error {
+	fence := needsFence(s, c)
+	if c.Records && !fence {
+		if err := l.checkPlace(ctx, s.Head.ID, c.Place); err != nil {
+			return err
+		}
+	}
+	if err := l.acquireLog(ctx, s, next, c); err != nil || !fence {
+		return err
+	}
+	err := l.fenceJournal(ctx, s.Head, c.Place+1, next.Epoch)
+	if errors.Is(err, tasklog.ErrConflict) {
+		l.giveBack(ctx, s, next, c)
+	}
+	return err
+}
+
+// acquireLog acquires the lease, and fences the log.
+func (l *Log) acquireLog(ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim) error {
 	// If the lease has not ended, the fence comes first: a holder that has appended meanwhile keeps
 	// its lease.
 	doubted := s.Busy() && s.Lease.Holder != c.Writer
@@ -76,18 +95,25 @@ func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.Lea
 	case doubted || !s.Fenced() || s.Lease.Holder == c.Writer:
 		return nil
 	}
-	if err = l.fence(ctx, s, c.Writer, next.Epoch); errors.Is(err, tasklog.ErrConflict) && !c.Until.IsZero() {
-		// The earlier holder had not crashed: it has appended since. Or somebody doubted its lease
-		// and crashed. The lease is given back, so that somebody can acquire it with what is known
-		// now.
-		back := num(time.Now().Add(-time.Millisecond).UnixMilli())
-		if s.Lease.Holder == "" {
-			back = num(time.Time{}.UnixMilli()) // to the worker that is to begin the turn: no holder has crashed
-		}
-		_, _, _ = l.update(ctx, s.Head.ID, skLease, write().set(attrUntil, back).
-			when("? = ? AND ? = ?", attrWriter, str(c.Writer), attrEpoch, num(next.Epoch)))
+	if err = l.fence(ctx, s, c.Writer, next.Epoch); errors.Is(err, tasklog.ErrConflict) {
+		l.giveBack(ctx, s, next, c)
 	}
 	return err
+}
+
+// giveBack gives back a lease whose fence was refused: the earlier holder had not crashed, but has
+// appended or recorded since. Or somebody doubted its lease and crashed. So somebody can acquire
+// the lease with what is known now.
+func (l *Log) giveBack(ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim) {
+	if c.Until.IsZero() {
+		return
+	}
+	back := num(time.Now().Add(-time.Millisecond).UnixMilli())
+	if s.Lease.Holder == "" {
+		back = num(time.Time{}.UnixMilli()) // to the worker that is to begin the turn: no holder has crashed
+	}
+	_, _, _ = l.update(ctx, s.Head.ID, skLease, write().set(attrUntil, back).
+		when("? = ? AND ? = ?", attrWriter, str(c.Writer), attrEpoch, num(next.Epoch)))
 }
 
 // fence puts a fence after the last event in s, for the writer and its epoch: nobody with an
@@ -121,8 +147,18 @@ func (l *Log) giveLease(
 		set(attrWriter, str(c.Writer)).set(attrUntil, num(until)).
 		set(attrEpoch, num(next.Epoch)).set(attrSeq, num(next.Seq)).
 		set(attrCrashes, num(int64(next.Crashes))).set(attrTTL, num(s.Head.Expires.Unix())).
-		when("attribute_not_exists(?) OR ? = ? AND ? = ?",
+		remove(attrSleeps, attrRunning, attrLook, attrAsked)
+	if s.Lease.Suspended { // then its end moves when the task is woken
+		e.when("? = ? AND ? = ?", attrEpoch, num(s.Lease.Epoch), attrSleeps, num(s.Lease.Epoch))
+	} else {
+		e.when("attribute_not_exists(?) OR ? = ? AND ? = ?",
 			attrUntil, attrUntil, num(s.Lease.Until.UnixMilli()), attrEpoch, num(s.Lease.Epoch))
+	}
+	if next.Records {
+		e.set(attrRecords, str(recordsFrom(next.Epoch, next.Place)))
+	} else {
+		e.remove(attrRecords)
+	}
 	for _, name := range requestAttrs {
 		if v, ok := request[name]; ok {
 			e.set(name, v)

@@ -28,7 +28,8 @@ const (
 )
 
 // formatDeflate1 is the first byte of every body. The rest is raw deflate, with the dictionary
-// below, of JSON values that each end in a line feed. Another dictionary needs another number.
+// below, of JSON values that each end in a line feed. Behind it, there may be the owners of events;
+// processes of a former version don't read them. Another dictionary needs another number.
 const formatDeflate1 = 1
 
 // dictionary holds what events have in common, the most frequent last, so that a single event
@@ -60,19 +61,25 @@ func deflate(entries []tasklog.Entry) []byte {
 		_, _ = w.Write(lineFeed)
 	}
 	_ = w.Close()
+	if owners := ownersOf(entries); len(owners) > 0 {
+		w.Reset(&buf)
+		_, _ = w.Write(owners)
+		_ = w.Close()
+	}
 	return buf.Bytes()
 }
 
-// inflate returns the JSON values in the body.
-func inflate(body []byte) ([][]byte, error) {
+// inflate returns the JSON values in the body, and what follows them: see ownersOf.
+func inflate(body []byte) (values [][]byte, rest []byte, err error) {
 	if len(body) == 0 || body[0] != formatDeflate1 {
-		return nil, errors.New("unknown format of body")
+		return nil, nil, errors.New("unknown format of body")
 	}
-	data, err := io.ReadAll(flate.NewReaderDict(bytes.NewReader(body[1:]), dictionary))
+	from := bytes.NewReader(body[1:])
+	data, err := io.ReadAll(flate.NewReaderDict(from, dictionary))
 	if err != nil {
-		return nil, fmt.Errorf("inflating body: %w", err)
+		return nil, nil, fmt.Errorf("inflating body: %w", err)
 	}
-	return bytes.Split(bytes.TrimSuffix(data, []byte{'\n'}), []byte{'\n'}), nil
+	return bytes.Split(bytes.TrimSuffix(data, lineFeed), lineFeed), body[len(body)-from.Len():], nil
 }
 
 // putBody puts the body into the item if it is not longer than most. Otherwise it writes the body
@@ -200,14 +207,7 @@ func (l *Log) events(ctx context.Context, it item) ([]tasklog.Event, error) {
 	if last(it) < first(it) {
 		return nil, nil // a fence
 	}
-	body := it.bin(attrBody)
-	if ref := it.str(attrParts); ref != "" {
-		var err error
-		if body, err = l.joined(ctx, a2a.TaskID(it.str(attrPK)), ref); err != nil {
-			return nil, err
-		}
-	}
-	values, err := inflate(body)
+	values, rest, err := l.values(ctx, it)
 	if err != nil {
 		return nil, err
 	}
@@ -219,5 +219,16 @@ func (l *Log) events(ctx context.Context, it item) ([]tasklog.Event, error) {
 	for i, v := range values {
 		events[i] = tasklog.Event{Seq: n + int64(i), JSON: v}
 	}
-	return events, nil
+	return events, own(events, rest)
+}
+
+// values returns the JSON values in the body of an item, and what follows them.
+func (l *Log) values(ctx context.Context, it item) (values [][]byte, rest []byte, err error) {
+	body := it.bin(attrBody)
+	if ref := it.str(attrParts); ref != "" {
+		if body, err = l.joined(ctx, a2a.TaskID(it.str(attrPK)), ref); err != nil {
+			return nil, nil, err
+		}
+	}
+	return inflate(body)
 }

@@ -8,6 +8,8 @@
 //	L             the lease, and what its holder is asked; not there before the first renewal
 //	S#<seq>       the ref of the snapshot as of event seq
 //	P#<id>        a push notification configuration, and how far its delivery has come; see push.go
+//	R#<place>     entries of the journal from a place on, deflated; or a fence, with no entry
+//	W#<name>      a wait, and what has come for it; see wait.go
 //
 // Some items belong to no task: those that list the tasks of a context, see context.go; the secret
 // of the table, see secret.go; and the places of the sweeps, see looks.go.
@@ -115,6 +117,9 @@ func (l *Log) create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c
 	maps.Copy(item, request)
 	if !c.Until.IsZero() {
 		item[attrUntil] = num(c.Until.UnixMilli())
+	}
+	if c.Records {
+		item[attrRecords] = str(recordsFrom(1, c.Place))
 	}
 	if c.Push {
 		item[attrPush] = num(1)

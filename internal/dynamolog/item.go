@@ -29,6 +29,9 @@ const (
 	attrCrashes = "lo"  // N: on leases: holders in a row that crashed before they appended
 	attrCancel  = "c"   // N: on leases: there if somebody has asked to cancel
 	attrTell    = "tp"  // N: on leases: there if the holder must learn of push notifications
+	attrWoken   = "wo"  // N: on leases: how often the task was woken
+	attrSleeps  = "sp"  // N: on leases: the epoch of the holder that has suspended the task
+	attrRecords = "j"   // S: if the holder records: its epoch and the journal's last place, see recordsFrom
 	attrPush    = "p"   // N: 1 if the change of this item wakes the push function; see push.go
 
 	// The request that began the turn: of the first holder on heads, of later ones on leases.
@@ -36,8 +39,8 @@ const (
 	attrRequest    = "rq" // B: what else is kept, deflated, see requestBody
 	attrRequestRef = "rr" // S: instead of rq: the ref of the parts
 
-	// On heads only.
-	attrRunning     = "run" // S: key of the index; there while the task is running
+	// On heads only, but for what is said of others.
+	attrRunning     = "run" // S: key of the index; there while the task is running; see suspend.go and push.go
 	attrContext     = "ctx" // S: context id
 	attrBegins      = "bc"  // N: 1 if the context began with the task
 	attrLook        = "cr"  // N: when the sweeper is to look at the task, in seconds since 1970

@@ -42,7 +42,16 @@ func leaseOf(head, lease item) tasklog.LeaseInfo {
 		l.Released = l.Until.Equal(released)
 	}
 	_, l.Cancel = lease[attrCancel]
-	l.Crashes, l.Asked = int(lease.num(attrCrashes)), int(head.num(attrAsked))
+	l.Crashes, l.Asked, l.Woken = int(lease.num(attrCrashes)), int(head.num(attrAsked)), lease.num(attrWoken)
+	if sleeps(lease) {
+		l.Suspended, l.Released = true, true
+		l.Due, l.Until = l.Until, released
+		l.Asked = int(lease.num(attrAsked))
+	}
+	if from = lease; l.Epoch == 1 {
+		from = head
+	}
+	l.Place, l.Records = placeOfClaim(from.str(attrRecords), l.Epoch)
 	return l
 }
 
@@ -54,11 +63,16 @@ type lease struct {
 	epoch  int64
 	push   atomic.Bool // the task has push notification configurations
 	cancel atomic.Bool // the holder knows that the task is to be canceled
-	over   atomic.Bool // it was released
+	over   atomic.Bool // it was released, or the task is suspended
+	unsure atomic.Bool // the task may be suspended
+	slept  atomic.Bool // the task was suspended
+	final  atomic.Bool // the last append brings a final state
 
 	// Of Append, which one goroutine calls at a time.
 	last, before end
 	parts        parts // of the last append that was put in parts
+
+	record recording
 
 	teller *teller
 }
@@ -73,6 +87,7 @@ func (l *Log) newLease(s *tasklog.Snapshot, c tasklog.Claim, epoch int64) *lease
 	h := &lease{log: l, head: s.Head, writer: c.Writer, epoch: epoch}
 	h.push.Store(s.Head.Push || c.Push)
 	h.last = end{s.Seq, s.Size}
+	h.record.may, h.record.last, h.record.before = c.Records, c.Place, c.Place
 	h.teller = newTeller(l.lag, h.tell)
 	return h
 }
@@ -84,7 +99,7 @@ func (h *lease) Append(ctx context.Context, first int64, entries []tasklog.Entry
 	if first <= base.seq {
 		base = h.before // it is the last append again
 	}
-	if first != base.seq+1 || h.over.Load() {
+	if first != base.seq+1 || h.over.Load() || h.unsure.Load() {
 		return tasklog.ErrConflict
 	}
 	now := end{base.seq + int64(len(entries)), base.size}
@@ -95,10 +110,16 @@ func (h *lease) Append(ctx context.Context, first int64, entries []tasklog.Entry
 			state, at = e.State, e.Time
 		}
 	}
+	if tasklog.Final(state) {
+		h.final.Store(true) // first: whoever acquires the lease next does not fence the journal
+	}
 	if err := h.append(ctx, first, entries, state, now.size); err != nil {
 		return err
 	}
 	h.before, h.last = base, now
+	if state != "" {
+		h.final.Store(tasklog.Final(state))
+	}
 	// The beginning of a turn is not written: whoever waits for its end soon gets another state.
 	if state != "" && state != a2a.TaskStateSubmitted {
 		h.teller.add(ctx, status{state, at, now.seq})
@@ -148,16 +169,7 @@ func (h *lease) Renew(ctx context.Context, until time.Time) (tasklog.Asked, erro
 }
 
 func (h *lease) renew(ctx context.Context, until time.Time) (tasklog.Asked, error) {
-	e := write().
-		set(attrWriter, str(h.writer)).set(attrUntil, num(until.UnixMilli())).set(attrTTL, num(h.head.Expires.Unix())).
-		setTo(attrEpoch, "if_not_exists(?, ?)", attrEpoch, num(1)).
-		when("attribute_not_exists(?) OR ? = ?", attrWriter, attrWriter, str(h.writer))
-	if h.push.Load() {
-		// The first renewal by a holder that has learned of it wakes the push function, for what
-		// the holder appended before.
-		e.setTo(attrPush, "if_not_exists(?, ?)", attrTell, num(0)).remove(attrTell)
-	}
-	now, renewed, err := h.log.update(ctx, h.head.ID, skLease, e)
+	now, renewed, err := h.log.update(ctx, h.head.ID, skLease, h.moved(until))
 	if err != nil {
 		return tasklog.Asked{}, fmt.Errorf("dynamolog: renewing lease: %w", err)
 	}
@@ -165,6 +177,21 @@ func (h *lease) renew(ctx context.Context, until time.Time) (tasklog.Asked, erro
 		return tasklog.Asked{}, tasklog.ErrConflict
 	}
 	return h.asked(now)
+}
+
+// moved returns the expression that moves the end of the lease. Its condition is that the holder
+// has the lease, and that the task is not suspended.
+func (h *lease) moved(until time.Time) *expression {
+	e := write().
+		set(attrWriter, str(h.writer)).set(attrUntil, num(until.UnixMilli())).set(attrTTL, num(h.head.Expires.Unix())).
+		setTo(attrEpoch, "if_not_exists(?, ?)", attrEpoch, num(1)).
+		when("(attribute_not_exists(?) OR ? = ?) AND attribute_not_exists(?)", attrWriter, attrWriter, str(h.writer), attrSleeps)
+	if h.push.Load() {
+		// The first renewal by a holder that has learned of it wakes the push function, for what
+		// the holder appended before.
+		e.setTo(attrPush, "if_not_exists(?, ?)", attrTell, num(0)).remove(attrTell)
+	}
+	return e
 }
 
 // Asked implements [tasklog.Lease]. It costs half a read unit. Holders that ask within some
@@ -184,6 +211,8 @@ func (h *lease) asked(it item) (tasklog.Asked, error) {
 		return tasklog.Asked{}, tasklog.ErrConflict
 	case epoch < h.epoch: // the read is an old one: this was asked of the holder before
 		return tasklog.Asked{}, nil
+	case sleeps(it):
+		return tasklog.Asked{}, tasklog.ErrConflict
 	}
 	if _, push := it[attrTell]; push {
 		h.push.Store(true)
@@ -192,7 +221,7 @@ func (h *lease) asked(it item) (tasklog.Asked, error) {
 	if cancel {
 		h.cancel.Store(true) // and an old read does not take it back
 	}
-	return tasklog.Asked{Cancel: cancel}, nil
+	return tasklog.Asked{Cancel: cancel, Woken: it.num(attrWoken)}, nil
 }
 
 // SaveSnapshot implements [tasklog.Lease]. It costs two write units more than the bytes of the
@@ -221,6 +250,9 @@ func (h *lease) SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]b
 
 // Release implements [tasklog.Lease]. It costs one write unit.
 func (h *lease) Release(ctx context.Context) error {
+	if h.slept.Load() {
+		return nil
+	}
 	h.over.Store(true)        // first: a renewal that is late does not take it back
 	h.teller.flush(tellFirst) // whoever acquires the lease next keeps out what comes later
 	_, err := h.renew(ctx, released)
@@ -229,12 +261,3 @@ func (h *lease) Release(ctx context.Context) error {
 
 // Close implements [tasklog.Lease].
 func (h *lease) Close(ctx context.Context) { h.teller.close(ctx) }
-
-// RequestCancel implements [tasklog.Log]. It costs one write unit.
-func (l *Log) RequestCancel(ctx context.Context, h tasklog.Head) error {
-	_, _, err := l.update(ctx, h.ID, skLease, write().set(attrCancel, num(1)).set(attrTTL, num(h.Expires.Unix())))
-	if err != nil {
-		return fmt.Errorf("dynamolog: requesting to cancel: %w", err)
-	}
-	return nil
-}

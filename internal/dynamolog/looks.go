@@ -2,6 +2,7 @@ package dynamolog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"golang.org/x/sync/errgroup"
 
 	"a2alambda/internal/tasklog"
 )
@@ -27,12 +29,16 @@ type looks struct {
 
 // Due implements [tasklog.Looks]. It costs half a read unit for each 4 KB of the index (some 40
 // looks), and another half for each task. It does not read what is not due.
+//
+// Tasks are under two keys: those that run, and those that are suspended. A place is one in each:
+// the first, a line feed, and the second. A former version knows only the first.
 func (x looks) Due(
 	ctx context.Context, shard int, by time.Time, after tasklog.Place, limit int,
-) ([]tasklog.Look, bool, error) {
-	found, more, err := x.due(ctx, shard, by, after, limit)
-	if err == nil && x.prefix == "" {
-		err = x.log.held(ctx, found)
+) (found []tasklog.Look, more bool, err error) {
+	if x.prefix != "" {
+		found, more, err = x.due(ctx, x.prefix, shard, by, after, limit)
+	} else {
+		found, more, err = x.dueTasks(ctx, shard, by, after, limit)
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("dynamolog: finding what is due: %w", err)
@@ -40,10 +46,48 @@ func (x looks) Due(
 	return found, more, nil
 }
 
-func (x looks) due(
+// dueTasks merges the looks at tasks that run with those at suspended ones.
+func (x looks) dueTasks(
 	ctx context.Context, shard int, by time.Time, after tasklog.Place, limit int,
+) ([]tasklog.Look, bool, error) {
+	atRun, atWait, _ := strings.Cut(string(after), "\n")
+	var waits []tasklog.Look
+	var moreWaits bool
+	var both errgroup.Group
+	both.Go(func() (err error) {
+		waits, moreWaits, err = x.due(ctx, waitLooks, shard, by, tasklog.Place(atWait), limit)
+		return err
+	})
+	runs, moreRuns, err := x.due(ctx, "", shard, by, tasklog.Place(atRun), limit)
+	if err := errors.Join(err, both.Wait()); err != nil {
+		return nil, false, err
+	}
+	var merged []tasklog.Look
+	for len(merged) < limit {
+		var next tasklog.Look
+		switch {
+		case len(waits) > 0 && (len(runs) == 0 && !moreRuns || len(runs) > 0 && waits[0].Due.Before(runs[0].Due)):
+			next, waits = waits[0], waits[1:]
+			next.Suspended, atWait = true, string(next.Place)
+		case len(runs) > 0 && (len(waits) > 0 || !moreWaits):
+			next, runs = runs[0], runs[1:]
+			atRun = string(next.Place)
+		}
+		if next.ID == "" {
+			break
+		}
+		next.Place = tasklog.Place(atRun + "\n" + atWait)
+		merged = append(merged, next)
+	}
+	more := moreRuns || moreWaits || len(runs) > 0 || len(waits) > 0
+	return merged, more, x.log.held(ctx, merged)
+}
+
+// due reads the looks of a shard under the keys with a prefix.
+func (x looks) due(
+	ctx context.Context, prefix string, shard int, by time.Time, after tasklog.Place, limit int,
 ) (found []tasklog.Look, more bool, err error) {
-	key := x.prefix + strconv.Itoa(shard)
+	key := prefix + strconv.Itoa(shard)
 	keys := write().when("? = ?", attrRunning, str(key)).when("? <= ?", attrLook, num(by.Unix()))
 	page, err := x.log.client.Query(ctx, &dynamodb.QueryInput{
 		TableName:                 &x.log.table,
@@ -60,7 +104,7 @@ func (x looks) due(
 	for _, it := range page.Items {
 		it := item(it)
 		look := tasklog.Look{ID: a2a.TaskID(it.str(attrPK)), Due: time.Unix(it.num(attrLook), 0), Place: placeOf(it)}
-		if x.prefix == pushLooks {
+		if prefix == pushLooks {
 			look.Config = strings.TrimPrefix(it.str(attrSK), skPush)
 		}
 		found = append(found, look)
@@ -91,6 +135,8 @@ func startAt(key string, after tasklog.Place, by time.Time) item {
 // held sets Held of the looks. It reads only the lease items, which may be old. That is enough: the
 // first lease has no such item until it is renewed, and a lease that was never renewed ended when
 // the look was due.
+//
+// There is nothing to do for a look at a suspended task that no longer is: its head has a look.
 func (l *Log) held(ctx context.Context, found []tasklog.Look) error {
 	for some := range slices.Chunk(found, maxAsked) {
 		if err := l.heldBatch(ctx, some); err != nil {
@@ -112,10 +158,16 @@ func (l *Log) heldBatch(ctx context.Context, found []tasklog.Look) error {
 			return err
 		}
 		for i, look := range found {
-			if it, read := leases[look.ID]; read {
-				found[i].Held = it.num(attrUntil) > now
-				delete(missing, look.ID)
+			it, read := leases[look.ID]
+			if !read {
+				continue
 			}
+			found[i].Held = !sleeps(it) && it.num(attrUntil) > now
+			if look.Suspended && !sleeps(it) {
+				found[i].Held = true
+				l.forget(ctx, look, it)
+			}
+			delete(missing, look.ID)
 		}
 		switch {
 		case len(missing) == 0:
@@ -131,6 +183,15 @@ func (l *Log) heldBatch(ctx context.Context, found []tasklog.Look) error {
 	}
 }
 
+// forget takes the lease item of a task out of the index that a process of a former version has left
+// there. If the index is only late, it does nothing.
+func (l *Log) forget(ctx context.Context, look tasklog.Look, lease item) {
+	if _, left := lease[attrSleeps]; left {
+		_, _, _ = l.update(ctx, look.ID, skLease, write().remove(attrSleeps, attrRunning, attrLook, attrAsked).
+			when("? = ? AND ? <> ?", attrSleeps, num(lease.num(attrSleeps)), attrSleeps, attrEpoch))
+	}
+}
+
 // batchTries is how often a throttled part of a batch is asked for.
 const batchTries = 5
 
@@ -138,8 +199,11 @@ const batchTries = 5
 // the index.
 func (x looks) Postpone(ctx context.Context, look tasklog.Look, next time.Time) (bool, error) {
 	sk := skHead
-	if x.prefix == pushLooks {
+	switch {
+	case x.prefix == pushLooks:
 		sk = skPush + look.Config
+	case look.Suspended:
+		sk = skLease
 	}
 	_, moved, err := x.log.update(ctx, look.ID, sk, write().set(attrLook, num(next.Unix())).
 		setTo(attrAsked, "if_not_exists(?, ?) + ?", attrAsked, num(0), num(1)).

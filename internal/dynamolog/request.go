@@ -62,7 +62,7 @@ func (l *Log) request(ctx context.Context, id a2a.TaskID, it item) (tasklog.Requ
 	if body == nil {
 		return r, nil
 	}
-	lines, err := inflate(body)
+	lines, _, err := inflate(body)
 	if err != nil {
 		return r, err
 	}

@@ -46,6 +46,9 @@ type status struct {
 
 // statusOf returns the expression that writes the status to a head.
 func statusOf(id a2a.TaskID, s status) *expression {
+	if now := time.Now(); now.Sub(s.at) > longAgo {
+		s.at = now
+	}
 	return write().set(attrState, str(string(s.state))).set(attrSeq, num(s.seq)).
 		set(attrPosition, str(position(tasklog.Position{Time: s.at, ID: id})))
 }
@@ -53,9 +56,6 @@ func statusOf(id a2a.TaskID, s status) *expression {
 // tell writes a status to the head. After an interrupted state, it also removes a request to cancel
 // that the holder has seen. If it fails, the log is still right.
 func (h *lease) tell(ctx context.Context, s status) error {
-	if now := time.Now(); now.Sub(s.at) > longAgo {
-		s.at = now
-	}
 	e := statusOf(h.head.ID, s).when("attribute_exists(?) AND ? < ?", attrPK, attrSeq, num(s.seq))
 	if tasklog.Final(s.state) {
 		e.remove(attrRunning)
@@ -174,10 +174,15 @@ func (t *teller) try(ctx context.Context, s status, within time.Duration) error 
 	return t.tell(ctx, s)
 }
 
-func (t *teller) flush(within time.Duration) {
+// take returns the status that waits, which is written no more, or nil.
+func (t *teller) take() (context.Context, *status) {
 	t.mu.Lock()
-	ctx, s := t.ctx, t.cancel()
-	t.mu.Unlock()
+	defer t.mu.Unlock()
+	return t.ctx, t.cancel()
+}
+
+func (t *teller) flush(within time.Duration) {
+	ctx, s := t.take()
 	if s != nil {
 		_ = t.try(ctx, *s, within)
 	}

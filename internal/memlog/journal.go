@@ -50,11 +50,9 @@ func (h lease) Record(_ context.Context, first int64, entries [][]byte) error {
 	}
 	next := int64(len(t.steps)) + 1
 	switch {
-	case !h.records:
-		return tasklog.ErrConflict
 	case first < next && t.recorders[first] == recorder{h.writer, h.epoch}:
 		return nil
-	case first != next || h.epoch < t.fence:
+	case !h.records, first != next, t.lease.Epoch != h.epoch, t.lease.Released, t.final:
 		return tasklog.ErrConflict
 	}
 	for i, e := range entries {
@@ -101,10 +99,10 @@ func (l *Log) Wake(_ context.Context, id a2a.TaskID) error {
 	return nil
 }
 
-// dueNow makes a suspended task due. log.mu is held.
+// dueNow makes a suspended task, and the look at it, due. log.mu is held.
 func (t *task) dueNow() {
-	if now := time.Now().Truncate(time.Second); t.lease.Suspended && now.Before(t.lease.Due) {
-		t.lease.Due, t.look = now, now
+	if now := time.Now().Truncate(time.Second); t.lease.Suspended && now.Before(t.look) {
+		t.lease.Due, t.look, t.lease.Asked = now, now, 0
 	}
 }
 

@@ -52,7 +52,7 @@ func (l *Log) Due(
 	var looks []tasklog.Look
 	for id, t := range l.tasks {
 		if !t.final && l.get(id) != nil && !t.look.After(by) {
-			looks = append(looks, tasklog.Look{ID: id, Due: t.look, Held: !t.lease.Expired()})
+			looks = append(looks, tasklog.Look{ID: id, Due: t.look, Held: !t.lease.Expired(), Suspended: t.lease.Suspended})
 		}
 	}
 	return page(looks, after, limit)

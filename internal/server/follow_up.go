@@ -129,7 +129,11 @@ func (r *request) beginNext(ctx context.Context, snapshot *tasklog.Snapshot) (*b
 		return nil, err
 	}
 	entry, seq := tasklog.NewEntry(event, data), snapshot.Seq+1
-	lease, err := r.Store.Acquire(ctx, snapshot, r.claim)
+	claim, steps, err := r.Runner.Claim(ctx, snapshot.Head.ID, r.claim)
+	if err != nil {
+		return nil, err
+	}
+	lease, err := r.Store.Acquire(ctx, snapshot, claim)
 	if err == nil {
 		err = lease.Append(ctx, seq, []tasklog.Entry{entry})
 	}
@@ -146,7 +150,9 @@ func (r *request) beginNext(ctx context.Context, snapshot *tasklog.Snapshot) (*b
 	// agent's question before the answer.
 	stored := *snapshot.Task
 	stored.History = conversation(snapshot.Task, r.message)
-	return r.begin(snapshot.Head, lease, fold, snapshot.Size.Plus(entry.Size()), tasklog.Event{Seq: seq, JSON: data}, &stored), nil
+	b := r.begin(snapshot.Head, lease, fold, snapshot.Size.Plus(entry.Size()), tasklog.Event{Seq: seq, JSON: data}, &stored)
+	b.turn.First, b.turn.Steps, b.turn.Woken = snapshot.First, steps, snapshot.Lease.Woken
+	return b, nil
 }
 
 // conversation returns the messages of a task in order, up to a new one: its history, then what the

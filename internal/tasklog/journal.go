@@ -20,14 +20,16 @@ type Step struct {
 // have suspended. See [Lease.Record] and [Lease.Suspend].
 type Journal interface {
 	// Steps returns the entries after a place, in order, and no more once they are ReadBytes or
-	// longer. More says whether there are others after them. It returns no error if there is no
+	// longer; the Record that exceeds it is returned whole. More says whether there are others after them. It returns no error if there is no
 	// such task. A stale read costs half, but may miss entries of the last seconds.
 	Steps(ctx context.Context, id a2a.TaskID, after int64, stale bool) (steps []Step, more bool, err error)
 
 	// Wake makes a suspended task due now, and counts in [LeaseInfo.Woken], also if the task is not
-	// suspended. So a holder that is about to suspend it does not. Wake returns ErrNotFound if the
+	// suspended. So a holder that is about to suspend it does not. A call that is repeated because
+	// its answer was lost counts again. Wake returns ErrNotFound if the
 	// task does not exist. Whoever wakes a task answers its own caller after that, and asks for a
-	// worker then: that call may be lost, the due time is not.
+	// worker then: that call may be lost, the due time is not. A look at the task that a sweep has
+	// postponed is due now, too.
 	Wake(ctx context.Context, id a2a.TaskID) error
 }
 

@@ -23,6 +23,8 @@ type Look struct {
 	Due time.Time
 	// Held says that the task is busy: somebody has renewed its lease beyond the time in Due.
 	Held bool
+	// Suspended says that the look is at a suspended task that is due.
+	Suspended bool
 	// Place is the place of the look in its shard.
 	Place Place
 }

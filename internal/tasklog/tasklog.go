@@ -393,13 +393,16 @@ type Lease interface {
 
 	// Record stores one or more entries of the journal at the places from first on, all or none.
 	// First is the place after the last entry. Repeating the last call is no error. It returns
-	// ErrConflict as well if the claim of the lease did not say that the holder records.
+	// ErrConflict as well if the claim of the lease did not say that the holder records, and after
+	// an append that ended the turn.
 	Record(ctx context.Context, first int64, entries [][]byte) error
 
 	// Suspend ends the lease, and makes the task due at a time, to the second: nobody needs to run
 	// it before. It does nothing and reports false if the task was woken more often than woken
 	// says, or is to be canceled: the holder must look again. Repeating it with the same due time is
-	// no error. After it, as after Release, the other methods return ErrConflict.
+	// no error. After it, as after Release, the other methods return ErrConflict. After an error,
+	// the task may be suspended: the holder must not append or record before a Suspend has said that
+	// it is not.
 	Suspend(ctx context.Context, due time.Time, woken int64) (suspended bool, err error)
 
 	// Renew moves the end of the lease to until, and returns what is asked of the holder.

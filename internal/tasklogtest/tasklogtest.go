@@ -61,6 +61,18 @@ func Test(t *testing.T, open func(t *testing.T) tasklog.Store) {
 		{"List", testList},
 		{"InContext", testInContext},
 		{"Secret", testSecret},
+		{"Owners", testOwners},
+		{"Journal", testJournal},
+		{"JournalFence", testJournalFence},
+		{"JournalCrashes", testJournalCrashes},
+		{"JournalBig", testJournalBig},
+		{"RecordRace", testRecordRace},
+		{"Suspend", testSuspend},
+		{"Wake", testWake},
+		{"SuspendCancel", testSuspendCancel},
+		{"SuspendRace", testSuspendRace},
+		{"Waits", testWaits},
+		{"WaitRace", testWaitRace},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
