@@ -48,7 +48,7 @@ func (x *exchange) stream(ctx context.Context, events iter.Seq2[a2a.Event, error
 			if t, ok := event.(*a2a.Task); ok {
 				task = t
 			}
-			if err := x.taken(task); err != nil {
+			if err := x.took(task); err != nil {
 				return task, nil // the run is over
 			}
 			result = task
