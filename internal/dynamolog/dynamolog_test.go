@@ -118,7 +118,8 @@ func TestUnreachable(t *testing.T) {
 		}
 		return next.HandleFinalize(ctx, in)
 	})), table)
-	h, first, lease := create(t, l)
+	h, lease := createDurable(t, l)
+	_, first := tasklogtest.NewTask()
 	seen := load(t, l, h.ID)
 	other, _ := tasklogtest.NewTask()
 	down.Store(true)
@@ -149,13 +150,26 @@ func TestUnreachable(t *testing.T) {
 		{"SavePlace", func() error { return l.SavePlace(ctx, 0, "", "x") }},
 		{"Settle", func() error { return l.Settle(ctx, seen) }},
 		{"Secret", func() error { _, err := l.Secret(ctx); return err }},
+		{"Steps", func() error { _, _, err := l.Steps(ctx, h.ID, 0, false); return err }},
+		{"stale Steps", func() error { _, _, err := l.Steps(ctx, h.ID, 0, true); return err }},
+		{"Wake", func() error { return l.Wake(ctx, h.ID) }},
+		{"OpenWait", func() error { return l.OpenWait(ctx, h, "a", "") }},
+		{"Wait", func() error { _, err := l.Wait(ctx, h.ID, "a"); return err }},
+		{"OpenWaits", func() error { _, err := l.OpenWaits(ctx, h.ID); return err }},
+		{"Deliver", func() error { return l.Deliver(ctx, h.ID, "a", tasklog.Delivery{}) }},
+		{"Deliver much", func() error { return l.Deliver(ctx, h.ID, "a", tasklog.Delivery{Body: random(10_000)}) }},
+		{"CloseWait", func() error { _, err := l.CloseWait(ctx, h.ID, "a"); return err }},
+		{"Record", func() error { return lease.Record(ctx, 1, [][]byte{[]byte("{}")}) }},
+		{"Suspend", func() error { _, err := lease.Suspend(ctx, time.Now(), 0); return err }},
 		{"Release", func() error { return lease.Release(ctx) }},
 	} {
 		err := call.do()
 		if err == nil || !strings.HasPrefix(err.Error(), "dynamolog: ") || !strings.Contains(err.Error(), "no route") {
 			t.Errorf("%s: got %v", call.name, err)
 		}
-		for _, own := range []error{tasklog.ErrNotFound, tasklog.ErrExists, tasklog.ErrConflict} {
+		for _, own := range []error{
+			tasklog.ErrNotFound, tasklog.ErrExists, tasklog.ErrConflict, tasklog.ErrDelivered, tasklog.ErrWaitClosed,
+		} {
 			if errors.Is(err, own) {
 				t.Errorf("%s: %v is %v", call.name, err, own)
 			}
@@ -165,6 +179,15 @@ func TestUnreachable(t *testing.T) {
 	if _, err := l.Load(ctx, other.ID); !errors.Is(err, tasklog.ErrNotFound) {
 		t.Errorf("something was created: %v", err)
 	}
+}
+
+// random returns n random bytes.
+func random(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(rand.Uint32())
+	}
+	return b
 }
 
 // by returns the claim of a writer to a lease that lasts for the test.

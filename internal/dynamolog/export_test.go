@@ -1,6 +1,12 @@
 package dynamolog
 
-import "time"
+import (
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/tasklog"
+)
 
 // SetLag replaces statusLag.
 func (l *Log) SetLag(d time.Duration) { l.lag = d }
@@ -10,3 +16,6 @@ func (l *Log) SetExamined(n int) { l.examined = n }
 
 // ListKey and InContextKey return keys of the indexes.
 var ListKey, InContextKey = listKey, inContextKey
+
+// ShardOf returns the shard that has the looks at a task.
+func ShardOf(id a2a.TaskID) int { return spread(id, tasklog.Shards) }

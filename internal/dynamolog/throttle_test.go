@@ -116,7 +116,9 @@ func TestThrottledError(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := new(answerer)
 			l := a.log(t)
-			h, first, lease := create(t, l)
+			h, lease := createDurable(t, l)
+			_, first := tasklogtest.NewTask()
+			_, lastly := createDurable(t, l)
 			_, _, other := create(t, l)
 			a.refuse = func(request) (int, string) { return test.status, test.code }
 			s := &tasklog.Snapshot{Head: h, Task: &a2a.Task{ID: h.ID}, Seq: 1, Lease: tasklog.LeaseInfo{Epoch: 1, Seq: 1}}
@@ -132,6 +134,16 @@ func TestThrottledError(t *testing.T) {
 				"Append":        func() error { return lease.Append(ctx, 2, in(h, a2a.TaskStateWorking)) },
 				"Renew":         func() error { _, err := lease.Renew(ctx, time.Now().Add(time.Minute)); return err },
 				"Asked":         func() error { _, err := lease.Asked(ctx); return err },
+				"Steps":         func() error { _, _, err := l.Steps(ctx, h.ID, 0, true); return err },
+				"Wake":          func() error { return l.Wake(ctx, h.ID) },
+				"OpenWait":      func() error { return l.OpenWait(ctx, h, "a", "") },
+				"Wait":          func() error { _, err := l.Wait(ctx, h.ID, "a"); return err },
+				"OpenWaits":     func() error { _, err := l.OpenWaits(ctx, h.ID); return err },
+				"Deliver":       func() error { return l.Deliver(ctx, h.ID, "a", tasklog.Delivery{}) },
+				"Deliver much":  func() error { return l.Deliver(ctx, h.ID, "a", tasklog.Delivery{Body: random(10_000)}) },
+				"CloseWait":     func() error { _, err := l.CloseWait(ctx, h.ID, "a"); return err },
+				"Record":        func() error { return lease.Record(ctx, 1, [][]byte{[]byte("{}")}) },
+				"Suspend":       func() error { _, err := lastly.Suspend(ctx, time.Now(), 0); return err },
 				"Release":       func() error { return other.Release(ctx) },
 				"List":          func() error { _, err := l.List(ctx, tasklog.Filter{}, tasklog.Position{}, 1); return err },
 				"InContext":     func() error { _, err := l.InContext(ctx, h.Scope, h.ContextID, 1); return err },
@@ -171,6 +183,8 @@ func TestGivesUpSoon(t *testing.T) {
 			for _, call := range []func(context.Context) error{
 				func(ctx context.Context) error { _, err := l.Create(ctx, h, first, by("x")); return err },
 				func(ctx context.Context) error { _, err := l.Load(ctx, h.ID); return err },
+				func(ctx context.Context) error { return l.Deliver(ctx, h.ID, "a", tasklog.Delivery{}) },
+				func(ctx context.Context) error { return l.Wake(ctx, h.ID) },
 			} {
 				a.sent = nil
 				begun := time.Now()
