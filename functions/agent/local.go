@@ -26,6 +26,7 @@ import (
 	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/memlog"
+	"a2alambda/internal/outgoing"
 	"a2alambda/internal/push"
 	"a2alambda/internal/run"
 	"a2alambda/internal/tasklog"
@@ -52,7 +53,7 @@ type local struct {
 }
 
 // openLocal returns a runner whose log is in the table that the environment names, or in memory.
-func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard webhook.Guard) (*local, error) {
+func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard outgoing.Guard) (*local, error) {
 	l := &local{store: "memory: tasks are gone when this process ends"}
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: brief}))
 	config := run.Config{Executor: executor, Logger: logger, Invoke: l.work}
@@ -125,7 +126,7 @@ func brief(_ []string, a slog.Attr) slog.Attr {
 }
 
 // keep has l store its tasks, run them as config says, and deliver their push notifications.
-func (l *local) keep(config run.Config, tasks tasklog.Store, pushes push.Store, guard webhook.Guard) {
+func (l *local) keep(config run.Config, tasks tasklog.Store, pushes push.Store, guard outgoing.Guard) {
 	l.deliverer = webhook.New(webhook.Config{
 		Log: tasks, Store: pushes, Client: guard.Client(), Logger: config.Logger, Invoke: l.deliver,
 	})

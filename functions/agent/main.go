@@ -25,6 +25,7 @@ import (
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/hosted"
 	"a2alambda/internal/lambdaenv"
+	"a2alambda/internal/outgoing"
 	"a2alambda/internal/page"
 	"a2alambda/internal/push"
 	"a2alambda/internal/run"
@@ -103,7 +104,7 @@ func serve(ctx context.Context) error {
 		return public.serve(a2ahttp.New(a2ahttp.Config{
 			Server: server.New(server.Config{
 				Store: r.Store, Runner: r, Retention: time.Duration(days) * 24 * time.Hour, JoinWindow: window, Card: card,
-				Push: &server.Push{Store: pushes, Check: guard.Check},
+				Push: &server.Push{Store: pushes, Check: webhook.Check(guard)},
 			}),
 			Extended: extended,
 			Signer:   signer,
@@ -133,7 +134,9 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	logger := lambdaenv.NewLogger(os.Getenv("SERVICE_NAME"))
-	runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), agent.Executor, logger)
+	runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), run.Config{
+		Executor: agent.Executor, Logger: logger, Callbacks: os.Getenv("CALLBACK_URL"),
+	})
 	if err != nil {
 		return err
 	}
@@ -191,14 +194,14 @@ func browserPage() (http.Handler, error) {
 	return nil, nil
 }
 
-func pushGuard() (webhook.Guard, error) {
+func pushGuard() (outgoing.Guard, error) {
 	allowed := os.Getenv("PUSH_ALLOWED_CIDRS")
 	if allowed == "" && !onLambda() && functionurl.IsLoopback(strings.ToLower(address())) {
 		allowed = loopback // for a remote client this would open what is private to the machine
 	}
-	guard, err := webhook.ParseAllow(allowed)
+	guard, err := outgoing.ParseAllow(allowed)
 	if err != nil {
-		return webhook.Guard{}, fmt.Errorf("PUSH_ALLOWED_CIDRS: %w", err)
+		return outgoing.Guard{}, fmt.Errorf("PUSH_ALLOWED_CIDRS: %w", err)
 	}
 	return guard, nil
 }

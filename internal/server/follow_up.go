@@ -106,7 +106,11 @@ func (r *request) beginNext(ctx context.Context, snapshot *tasklog.Snapshot) (*b
 		return nil, err
 	}
 	entry, seq := tasklog.NewEntry(event, data), snapshot.Seq+1
-	lease, err := r.Store.Acquire(ctx, snapshot, r.claim)
+	claim, steps, err := r.Runner.Claim(ctx, snapshot.Head.ID, r.claim)
+	if err != nil {
+		return nil, err
+	}
+	lease, err := r.Store.Acquire(ctx, snapshot, claim)
 	if err == nil {
 		err = lease.Append(ctx, seq, []tasklog.Entry{entry})
 	}
@@ -118,9 +122,24 @@ func (r *request) beginNext(ctx context.Context, snapshot *tasklog.Snapshot) (*b
 		return nil, err
 	}
 	fold := tasklog.NewFold(snapshot.Task, snapshot.Seq)
-	// An executor sees the task as the SDK's own server would show it: in the state that its last
-	// turn reached, with the message.
+	// An executor sees the task as the SDK's own server would show it: in the status that its last
+	// turn reached, with the message. But its history is the conversation in order, and has the
+	// agent's question before the answer.
 	stored := *snapshot.Task
-	stored.History = append(slices.Clip(stored.History), r.message)
-	return r.begin(snapshot.Head, lease, fold, snapshot.Size.Plus(entry.Size()), tasklog.Event{Seq: seq, JSON: data}, &stored), nil
+	stored.History = conversation(snapshot.Task, r.message)
+	b := r.begin(snapshot.Head, lease, fold, snapshot.Size.Plus(entry.Size()), tasklog.Event{Seq: seq, JSON: data}, &stored)
+	b.turn.First, b.turn.Steps, b.turn.Woken = snapshot.First, steps, snapshot.Lease.Woken
+	return b, nil
+}
+
+// conversation returns the messages of a task in order, up to a new one: its history, then what the
+// agent asked last, which a history lacks until the next status, then the new message. An executor
+// may have put its question into the history itself.
+func conversation(t *a2a.Task, m *a2a.Message) []*a2a.Message {
+	said := slices.Clone(t.History)
+	if t.Status.Message != nil {
+		said = append(said, t.Status.Message)
+	}
+	said = slices.CompactFunc(said, func(a, b *a2a.Message) bool { return a.ID == b.ID })
+	return append(said, m)
 }
