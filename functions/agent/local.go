@@ -18,12 +18,12 @@ import (
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
-	"github.com/a2aproject/a2a-go/v2/a2asrv"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/hosted"
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/outgoing"
@@ -53,10 +53,10 @@ type local struct {
 }
 
 // openLocal returns a runner whose log is in the table that the environment names, or in memory.
-func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard outgoing.Guard) (*local, error) {
+func openLocal(ctx context.Context, agent *hosted.Agent, guard outgoing.Guard) (*local, error) {
 	l := &local{store: "memory: tasks are gone when this process ends"}
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: brief}))
-	config := run.Config{Executor: executor, Logger: logger, Invoke: l.work}
+	config := run.Config{Executor: agent.Executor, Peers: agent.Peers, Logger: logger, Invoke: l.work}
 	table := os.Getenv("TABLE_NAME")
 	if table == "" {
 		log := new(memlog.Log)

@@ -122,7 +122,7 @@ func serve(ctx context.Context) error {
 			return err
 		}
 		defer listener.Close()
-		l, err := openLocal(ctx, agent.Executor, guard)
+		l, err := openLocal(ctx, agent, guard)
 		if err != nil {
 			return err
 		}
@@ -135,7 +135,7 @@ func serve(ctx context.Context) error {
 	}
 	logger := lambdaenv.NewLogger(os.Getenv("SERVICE_NAME"))
 	runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), run.Config{
-		Executor: agent.Executor, Logger: logger, Callbacks: os.Getenv("CALLBACK_URL"),
+		Executor: agent.Executor, Peers: agent.Peers, Logger: logger, Callbacks: os.Getenv("CALLBACK_URL"),
 	})
 	if err != nil {
 		return err

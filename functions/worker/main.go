@@ -46,7 +46,7 @@ func serve(ctx context.Context) error {
 	}
 	logger := lambdaenv.NewLogger(getenv("SERVICE_NAME"))
 	runner, err := table.Runner(getenv("WORKER_FUNCTION_NAME"), run.Config{
-		Executor: agent.Executor, Logger: logger, Callbacks: getenv("CALLBACK_URL"),
+		Executor: agent.Executor, Peers: agent.Peers, Logger: logger, Callbacks: getenv("CALLBACK_URL"),
 	})
 	if err != nil {
 		return err

@@ -68,7 +68,7 @@ func Call(ctx context.Context, name, agent string, m *a2a.Message, opts ...Optio
 	}
 	c, err := begin(ctx, TypeCall, name)
 	if err != nil {
-		abandon(ctx, name, agent)
+		abandon(ctx, err, agent)
 		return Reply{}, err
 	}
 	defer c.end()
@@ -160,24 +160,24 @@ func answers(s a2a.TaskState) bool {
 
 // abandon cancels the peer's task of a call that returns ErrCanceled before it has begun in this
 // run.
-func abandon(ctx context.Context, name, agent string) {
-	f, err := frameOf(ctx)
-	if err != nil {
+func abandon(ctx context.Context, err error, agent string) {
+	step := (*StepError)(nil)
+	if !errors.As(err, &step) || !errors.Is(err, ErrCanceled) {
 		return
 	}
-	full, err := f.full(name)
+	f, err := frameOf(ctx)
 	if err != nil {
 		return
 	}
 	e := f.engine
 	e.mu.Lock()
-	past := e.past.calls[full]
-	canceled := e.canceled
+	past := e.past.calls[step.Step]
 	e.mu.Unlock()
-	if past == nil || past.typ != TypeCall || !canceled || past.final() != nil {
+	if past == nil {
 		return
 	}
-	x := &exchange{call: &call{engine: e, past: past, full: full}, agent: agent, peer: e.Peers[agent]}
+	x := &exchange{call: &call{engine: e, past: past, full: step.Step}, agent: agent, peer: e.Peers[agent]}
 	x.read()
 	x.cancel(context.WithoutCancel(ctx))
+	x.close(context.WithoutCancel(ctx))
 }

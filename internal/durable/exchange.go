@@ -30,6 +30,10 @@ const (
 	// got it then will not get it.
 	arrives = 15 * time.Second
 
+	// maxWoken is how often a peer's posts may wake the task. A peer that posts more has nothing to say
+	// with it: it is asked from time to time only, as one that does not post.
+	maxWoken = 20
+
 	// cancelWithin is how long a peer may take to take that its task is canceled.
 	cancelWithin = 2 * time.Second
 )
@@ -48,6 +52,7 @@ type exchange struct {
 	note    note
 	written bool      // the journal has until when the call may take
 	sent    time.Time // a message that may have arrived was sent then; zero if there is none
+	taken   time.Time // when the message that was taken was sent
 	unknown error     // why it is not known whether it has; nil if the run that sent it is gone
 	since   time.Time // when the pauses began to grow
 	seen    time.Time // when the peer was asked the last time
@@ -63,8 +68,10 @@ type note struct {
 	Before string `json:"b,omitempty"`
 	// Task is the id of the peer's task, once the peer has told it.
 	Task a2a.TaskID `json:"t,omitempty"`
-	// Asked says that the peer was asked for push notifications.
-	Asked bool `json:"p,omitempty"`
+	// Asked says that the peer was asked for push notifications, and Woken how often the task had been
+	// woken then.
+	Asked bool  `json:"p,omitempty"`
+	Woken int64 `json:"w,omitempty"`
 }
 
 // load goes on where the journal is, or begins.
@@ -95,16 +102,22 @@ func (x *exchange) load(timeout time.Duration) error {
 func (x *exchange) read() {
 	for i := range x.call.past.entries {
 		e := &x.call.past.entries[i]
-		switch at := time.UnixMilli(e.Time); e.Kind {
+		at := time.UnixMilli(e.Time)
+		if !x.written {
+			x.since = at
+		}
+		switch e.Kind {
 		case Again:
 			x.note, x.written, x.sent = note{}, false, time.Time{}
 			continue
 		case Began:
-			x.sent, x.since = at, at
+			x.sent, x.taken = at, at
+		case Noted:
+			if x.note.Task == "" && x.sent.IsZero() {
+				x.taken = at
+			}
 		case Tried:
 			x.sent = time.Time{}
-		case Waits:
-			x.since = at
 		}
 		if len(e.Memo) > 0 {
 			x.note, x.written = note{}, true
@@ -179,7 +192,7 @@ func statusOf(t *a2a.Task) string {
 func (x *exchange) await() (*a2a.Task, error) {
 	var found *a2a.Task
 	var failed error // of the peer, for good
-	x.since = time.Now().Add(-x.age())
+	x.since = x.taken
 	var due time.Time
 	look := func(ctx context.Context) (bool, error) {
 		now := time.Now()
@@ -209,6 +222,9 @@ func (x *exchange) await() (*a2a.Task, error) {
 			return true, nil
 		}
 		due = x.next(now, err)
+		if x.note.Asked && x.woken()-x.note.Woken > maxWoken {
+			x.close(ctx)
+		}
 		if due.Sub(now) > inPlace && !x.note.Asked && task != nil {
 			if err := x.notify(ctx); err != nil {
 				return false, err
@@ -224,14 +240,6 @@ func (x *exchange) await() (*a2a.Task, error) {
 		return nil, x.call.failed(failed)
 	}
 	return found, nil
-}
-
-// age is how long ago the message was sent.
-func (x *exchange) age() time.Duration {
-	if x.sent.IsZero() {
-		return 0
-	}
-	return time.Since(x.sent)
 }
 
 // ask asks the peer for its task.
@@ -275,7 +283,7 @@ func (x *exchange) next(now time.Time, err error) time.Time {
 // the task and say nothing: what they bring is not read.
 func (x *exchange) notify(ctx context.Context) error {
 	e := x.call.engine
-	x.note.Asked = true
+	x.note.Asked, x.note.Woken = true, x.woken()
 	if e.Callbacks != "" && x.peer.Pushes() {
 		secret, err := e.Host.Secret(ctx)
 		if err != nil {
@@ -290,6 +298,13 @@ func (x *exchange) notify(ctx context.Context) error {
 		}
 	}
 	return x.record(Entry{Kind: Noted})
+}
+
+// woken returns how often the task was woken.
+func (x *exchange) woken() int64 {
+	x.call.engine.mu.Lock()
+	defer x.call.engine.mu.Unlock()
+	return x.call.engine.woken
 }
 
 // later leaves what the store has refused to the next look.

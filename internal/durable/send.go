@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -96,14 +97,17 @@ func (x *exchange) ready(ctx context.Context) error {
 // try sends the message once.
 func (x *exchange) try(number int) (result a2a.SendMessageResult, over, err error) {
 	var noting error // what the journal says
-	over, err = x.do(number, x.limit, func(ctx context.Context) error {
+	x.taken = time.Now()
+	over, err = x.do(number, 0, func(ctx context.Context) error {
 		if x.progress && x.peer.Streams() {
-			result, err = x.stream(ctx, x.peer.Stream(ctx, x.message))
+			result, err = x.stream(ctx, x.limit, nil, func(ctx context.Context) iter.Seq2[a2a.Event, error] { return x.peer.Stream(ctx, x.message) })
 		} else {
+			ctx, stop := context.WithTimeout(ctx, x.limit)
+			defer stop()
 			result, err = x.peer.Send(ctx, x.message)
 		}
 		if task, ok := result.(*a2a.Task); ok && err == nil {
-			noting = x.taken(task)
+			noting = x.took(task)
 		}
 		return err
 	})
@@ -113,8 +117,8 @@ func (x *exchange) try(number int) (result a2a.SendMessageResult, over, err erro
 	return result, over, err
 }
 
-// taken notes the peer's task.
-func (x *exchange) taken(t *a2a.Task) error {
+// took notes the peer's task.
+func (x *exchange) took(t *a2a.Task) error {
 	known := x.note.Task == t.ID
 	x.note.Task = t.ID
 	if known || x.isReply(t) {
@@ -185,7 +189,8 @@ func (x *exchange) find(number int) (a2a.SendMessageResult, error) {
 		case over != nil:
 			return nil, over
 		case task != nil:
-			return task, x.taken(task)
+			x.taken = x.sent
+			return task, x.took(task)
 		case errors.As(err, &e) && e.Outcome == peer.Refused, !time.Now().Before(x.until()):
 			return nil, interrupted(err)
 		case err == nil && time.Since(x.sent) >= arrives:

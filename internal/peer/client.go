@@ -79,9 +79,16 @@ func (p *Peer) connect(ctx context.Context) (*a2aclient.Client, error) {
 // http returns a client that sends the peer's credentials, and notes what happens to requests.
 func (p *Peer) http() *http.Client {
 	kept, fresh := p.guard.Client(), p.guard.Client()
+	if p.through != nil {
+		kept.Transport, fresh.Transport = p.through, p.through
+	}
 	kept.Transport = transport{p, kept.Transport, fresh.Transport}
 	return kept
 }
+
+// Through has the peer's requests sent by another transport, in a test. It must be called before
+// the first request.
+func (p *Peer) Through(t http.RoundTripper) { p.through = t }
 
 // parseCard parses the card of either version.
 func parseCard(body []byte) (*a2a.AgentCard, error) {

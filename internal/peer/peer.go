@@ -43,6 +43,8 @@ type Peer struct {
 	guard  outgoing.Guard
 	header http.Header // credentials; nil without
 
+	through http.RoundTripper // see Through; nil for the network
+
 	mu      sync.Mutex // guards what follows
 	client  *a2aclient.Client
 	pushes  bool
