@@ -101,7 +101,7 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	handler := func(r *run.Runner, pushes push.Store) http.Handler {
-		return public.serve(a2ahttp.New(a2ahttp.Config{
+		return a2ahttp.New(a2ahttp.Config{
 			Server: server.New(server.Config{
 				Store: r.Store, Runner: r, Retention: time.Duration(days) * 24 * time.Hour, JoinWindow: window, Card: card,
 				Push: &server.Push{Store: pushes, Check: webhook.Check(guard)},
@@ -113,7 +113,7 @@ func serve(ctx context.Context) error {
 			Auth:     scheme,
 			Page:     browsers,
 			Logger:   r.Logger,
-		}))
+		})
 	}
 	if !onLambda() {
 		// First, because a taken port is the likeliest failure.
@@ -122,12 +122,13 @@ func serve(ctx context.Context) error {
 			return err
 		}
 		defer listener.Close()
-		l, err := openLocal(ctx, agent, guard)
+		l, err := openLocal(ctx, agent, guard, cmp.Or(os.Getenv("PUBLIC_URL"), homeOf(listener)))
 		if err != nil {
 			return err
 		}
 		l.window = window
-		return l.serve(card.Name, os.Getenv("PUBLIC_URL"), handler(l.runner, l.pushes), listener)
+		h := public.serve(l.withCallbacks(handler(l.runner, l.pushes)))
+		return l.serve(card.Name, os.Getenv("PUBLIC_URL"), h, listener)
 	}
 	table, err := lambdaenv.Open(ctx, os.Getenv("TABLE_NAME"))
 	if err != nil {
@@ -141,7 +142,7 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	lambdaenv.Warm(ctx, table.Log)
-	h := functionurl.Handler(handler(runner, table.Log.Pushes()))
+	h := functionurl.Handler(public.serve(handler(runner, table.Log.Pushes())))
 	lambda.Start(lambdaenv.WithCheck(table.Log.Reach, h))
 	return nil
 }

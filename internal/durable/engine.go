@@ -62,6 +62,8 @@ type engine struct {
 	quiet    chan struct{} // holds one token when no branch is live
 	finals   map[*call]func(context.Context)
 
+	open map[string]*Callback // callbacks that wait, by full name; nil for those of earlier runs
+
 	canceling  bool      // the task is to be canceled
 	canceled   bool      // some call has returned ErrCanceled, or is about to
 	undoneWhen time.Time // when the time to undo is over
@@ -197,6 +199,7 @@ func (e *engine) finishLocked(o Outcome) {
 		for _, f := range e.finals {
 			e.onFinal = append(e.onFinal, f)
 		}
+		e.onFinal = append(e.onFinal, e.closeAll)
 	}
 	close(e.gone)
 	e.stop(e.over) // first: an event may be on its way to a host that waits

@@ -156,7 +156,7 @@ func (e *Entry) check() error {
 	switch {
 	case !call || len(e.Name) > MaxPath || !utf8.ValidString(e.Name):
 		return errors.New("journal entry: no name, or one that no call can have")
-	case e.Branch != "" && !strings.HasPrefix(e.Name, e.Branch+"/"):
+	case e.Branch != "" && !strings.HasPrefix(e.Name, e.Branch+"/") && e.Type != TypeCallback: // which another branch may wait for
 		return fmt.Errorf("journal entry: %q is not in branch %q", e.Name, e.Branch)
 	case (e.Kind == Failed || e.Kind == Tried) && e.Error == nil:
 		return errors.New("journal entry: a failure without an error")

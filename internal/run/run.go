@@ -261,6 +261,12 @@ func (r *Run) Over() bool {
 	return r.err == nil && tasklog.Final(r.reached())
 }
 
+// Suspended reports whether the run has suspended its task. The run must have ended.
+func (r *Run) Suspended() bool {
+	<-r.done
+	return r.err == nil && r.suspended
+}
+
 // Task returns the task as the run left it. The run must have ended.
 func (r *Run) Task() (*a2a.Task, error) {
 	<-r.done

@@ -8,6 +8,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/durable"
 	"a2alambda/internal/tasklog"
 )
 
@@ -89,9 +90,31 @@ func (r *request) look(ctx context.Context, snapshot *tasklog.Snapshot) (joins b
 		return false, errEnded
 	case !tasklog.Final(state):
 		r.recover(ctx, snapshot)
-		return false, errRunning
+		return false, r.notAsked(ctx, snapshot)
 	}
 	return false, checkMessages(snapshot, m)
+}
+
+// lastSteps is how many entries of a journal are read to say what a task waits for.
+const lastSteps = 8
+
+// notAsked returns the error for a message to a task at work, which says what the task waits for if
+// it is suspended.
+func (s *Server) notAsked(ctx context.Context, snapshot *tasklog.Snapshot) error {
+	l := snapshot.Lease
+	if !l.Suspended {
+		return errRunning
+	}
+	awaited := "a worker"
+	if l.Sleeps() {
+		awaited = "a time: " + l.Due.UTC().Format(time.RFC3339)
+	}
+	// What is read here may miss an entry of the last seconds: then the answer says less.
+	steps, _, err := s.Store.Steps(ctx, snapshot.Head.ID, max(0, l.Place-lastSteps), true)
+	if names := durable.Awaits(steps, time.Now()); err == nil && names != "" {
+		awaited = names
+	}
+	return a2a.NewError(a2a.ErrUnsupportedOperation, "the task waits for "+awaited+"; it takes no message before it asks for one")
 }
 
 // beginNext acquires the lease, and puts the message into the log, or returns nil if it was too

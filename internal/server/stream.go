@@ -230,6 +230,8 @@ func (s *Server) watch(ctx context.Context, turn run.Turn, first tasklog.Event) 
 		switch err := r.Wait(); {
 		case run.Superseded(err):
 			return s.goOn(ctx, info.TaskID, r.Tap)
+		case r.Suspended():
+			return s.goOn(ctx, info.TaskID, r.Tap) // for as long as with any suspended task
 		case err == nil && !r.Over():
 			return ErrGoesOn // in another invocation, since this one is about to end
 		default:

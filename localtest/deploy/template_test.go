@@ -62,6 +62,7 @@ var changes = map[string]change{
 	"RetentionDays":         {"7", ""},
 	"WebhookAllowedCidrs":   {"10.0.0.0/8", ""},
 	"RestoredTable":         {"arn:aws:dynamodb:us-east-1:111122223333:table/restored/stream/2026-01-02T03:04:05.678", ""},
+	"Callbacks":             {"5", "Production=yes"},
 	"Settings":              {"MAX_TOKENS=100", ""},
 	"WarmWriteUnits":        {"5000", ""},
 	"WarmReadUnits":         {"20000", ""},
