@@ -18,14 +18,16 @@ import (
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
-	"github.com/a2aproject/a2a-go/v2/a2asrv"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"a2alambda/internal/callback"
 	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/hosted"
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/memlog"
+	"a2alambda/internal/outgoing"
 	"a2alambda/internal/push"
 	"a2alambda/internal/run"
 	"a2alambda/internal/tasklog"
@@ -52,10 +54,11 @@ type local struct {
 }
 
 // openLocal returns a runner whose log is in the table that the environment names, or in memory.
-func openLocal(ctx context.Context, executor a2asrv.AgentExecutor, guard webhook.Guard) (*local, error) {
+// Callbacks come in below the URL.
+func openLocal(ctx context.Context, agent *hosted.Agent, guard outgoing.Guard, callbacks string) (*local, error) {
 	l := &local{store: "memory: tasks are gone when this process ends"}
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: brief}))
-	config := run.Config{Executor: executor, Logger: logger, Invoke: l.work}
+	config := run.Config{Executor: agent.Executor, Peers: agent.Peers, Logger: logger, Invoke: l.work, Callbacks: callbacks}
 	table := os.Getenv("TABLE_NAME")
 	if table == "" {
 		log := new(memlog.Log)
@@ -125,7 +128,7 @@ func brief(_ []string, a slog.Attr) slog.Attr {
 }
 
 // keep has l store its tasks, run them as config says, and deliver their push notifications.
-func (l *local) keep(config run.Config, tasks tasklog.Store, pushes push.Store, guard webhook.Guard) {
+func (l *local) keep(config run.Config, tasks tasklog.Store, pushes push.Store, guard outgoing.Guard) {
 	l.deliverer = webhook.New(webhook.Config{
 		Log: tasks, Store: pushes, Client: guard.Client(), Logger: config.Logger, Invoke: l.deliver,
 	})
@@ -195,19 +198,37 @@ func listen(address, port string) (net.Listener, error) {
 	return listener, nil
 }
 
+// withCallbacks takes callbacks, and leaves other paths to the handler.
+func (l *local) withCallbacks(handler http.Handler) http.Handler {
+	callbacks := callback.New(callback.Config{Store: l.runner.Store, Invoke: l.work, Logger: l.runner.Logger})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, callback.Path) {
+			callbacks.ServeHTTP(w, r)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
+
+// homeOf returns the URL of a local server, for people on this machine. It ends in a slash.
+func homeOf(l net.Listener) string {
+	at, host := l.Addr().(*net.TCPAddr), "localhost"
+	if !at.IP.IsLoopback() && !at.IP.IsUnspecified() {
+		host = at.IP.String()
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(at.Port)) + "/"
+}
+
 // serve serves the handler of the named agent until SIGINT or SIGTERM, and then until running tasks
 // and deliveries have ended. A second signal ends it at once. A server that listens only on this
 // machine serves only this machine: see onlyLoopback.
 func (l *local) serve(name, publicURL string, handler http.Handler, listener net.Listener) error {
 	handler = withHealth(handler)
-	at, host := listener.Addr().(*net.TCPAddr), "localhost"
-	if at.IP.IsLoopback() {
+	if listener.Addr().(*net.TCPAddr).IP.IsLoopback() {
 		handler = onlyLoopback(publicURL, handler)
-	} else if !at.IP.IsUnspecified() {
-		host = at.IP.String()
 	}
 	handler = bodyWithin(bodyTimeout, handler)
-	home := "http://" + net.JoinHostPort(host, strconv.Itoa(at.Port)) + "/"
+	home := homeOf(listener)
 	fmt.Printf(`🌊 %[3]s
 📋 Agent card: %[1]s.well-known/agent-card.json
 💬 A2A endpoint: %[1]s

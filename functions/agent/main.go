@@ -25,6 +25,7 @@ import (
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/hosted"
 	"a2alambda/internal/lambdaenv"
+	"a2alambda/internal/outgoing"
 	"a2alambda/internal/page"
 	"a2alambda/internal/push"
 	"a2alambda/internal/run"
@@ -100,10 +101,10 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	handler := func(r *run.Runner, pushes push.Store) http.Handler {
-		return public.serve(a2ahttp.New(a2ahttp.Config{
+		return a2ahttp.New(a2ahttp.Config{
 			Server: server.New(server.Config{
 				Store: r.Store, Runner: r, Retention: time.Duration(days) * 24 * time.Hour, JoinWindow: window, Card: card,
-				Push: &server.Push{Store: pushes, Check: guard.Check},
+				Push: &server.Push{Store: pushes, Check: webhook.Check(guard)},
 			}),
 			Extended: extended,
 			Signer:   signer,
@@ -112,7 +113,7 @@ func serve(ctx context.Context) error {
 			Auth:     scheme,
 			Page:     browsers,
 			Logger:   r.Logger,
-		}))
+		})
 	}
 	if !onLambda() {
 		// First, because a taken port is the likeliest failure.
@@ -121,24 +122,27 @@ func serve(ctx context.Context) error {
 			return err
 		}
 		defer listener.Close()
-		l, err := openLocal(ctx, agent.Executor, guard)
+		l, err := openLocal(ctx, agent, guard, cmp.Or(os.Getenv("PUBLIC_URL"), homeOf(listener)))
 		if err != nil {
 			return err
 		}
 		l.window = window
-		return l.serve(card.Name, os.Getenv("PUBLIC_URL"), handler(l.runner, l.pushes), listener)
+		h := public.serve(l.withCallbacks(handler(l.runner, l.pushes)))
+		return l.serve(card.Name, os.Getenv("PUBLIC_URL"), h, listener)
 	}
 	table, err := lambdaenv.Open(ctx, os.Getenv("TABLE_NAME"))
 	if err != nil {
 		return err
 	}
 	logger := lambdaenv.NewLogger(os.Getenv("SERVICE_NAME"))
-	runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), agent.Executor, logger)
+	runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), run.Config{
+		Executor: agent.Executor, Peers: agent.Peers, Logger: logger, Callbacks: os.Getenv("CALLBACK_URL"),
+	})
 	if err != nil {
 		return err
 	}
 	lambdaenv.Warm(ctx, table.Log)
-	h := functionurl.Handler(handler(runner, table.Log.Pushes()))
+	h := functionurl.Handler(public.serve(handler(runner, table.Log.Pushes())))
 	lambda.Start(lambdaenv.WithCheck(table.Log.Reach, h))
 	return nil
 }
@@ -191,14 +195,14 @@ func browserPage() (http.Handler, error) {
 	return nil, nil
 }
 
-func pushGuard() (webhook.Guard, error) {
+func pushGuard() (outgoing.Guard, error) {
 	allowed := os.Getenv("PUSH_ALLOWED_CIDRS")
 	if allowed == "" && !onLambda() && functionurl.IsLoopback(strings.ToLower(address())) {
 		allowed = loopback // for a remote client this would open what is private to the machine
 	}
-	guard, err := webhook.ParseAllow(allowed)
+	guard, err := outgoing.ParseAllow(allowed)
 	if err != nil {
-		return webhook.Guard{}, fmt.Errorf("PUSH_ALLOWED_CIDRS: %w", err)
+		return outgoing.Guard{}, fmt.Errorf("PUSH_ALLOWED_CIDRS: %w", err)
 	}
 	return guard, nil
 }

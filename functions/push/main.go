@@ -22,6 +22,7 @@ import (
 
 	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/lambdaenv"
+	"a2alambda/internal/outgoing"
 	"a2alambda/internal/usage"
 	"a2alambda/internal/webhook"
 )
@@ -42,7 +43,7 @@ func serve() error {
 	if err != nil {
 		return err
 	}
-	guard, err := webhook.ParseAllow(getenv("PUSH_ALLOWED_CIDRS"))
+	guard, err := outgoing.ParseAllow(getenv("PUSH_ALLOWED_CIDRS"))
 	if err != nil {
 		return fmt.Errorf("PUSH_ALLOWED_CIDRS: %w", err)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/push"
+	"a2alambda/internal/run"
 	"a2alambda/internal/sweep"
 	"a2alambda/internal/telemetry"
 	"a2alambda/internal/usage"
@@ -44,7 +45,7 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	logger := lambdaenv.NewLogger(getenv("SERVICE_NAME"))
-	runner, err := table.Runner(getenv("WORKER_FUNCTION_NAME"), nil, logger)
+	runner, err := table.Runner(getenv("WORKER_FUNCTION_NAME"), run.Config{Logger: logger})
 	if err != nil {
 		return err
 	}

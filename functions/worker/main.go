@@ -16,6 +16,7 @@ import (
 
 	"a2alambda/internal/hosted"
 	"a2alambda/internal/lambdaenv"
+	"a2alambda/internal/run"
 	"a2alambda/internal/usage"
 )
 
@@ -44,7 +45,9 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	logger := lambdaenv.NewLogger(getenv("SERVICE_NAME"))
-	runner, err := table.Runner(getenv("WORKER_FUNCTION_NAME"), agent.Executor, logger)
+	runner, err := table.Runner(getenv("WORKER_FUNCTION_NAME"), run.Config{
+		Executor: agent.Executor, Peers: agent.Peers, Logger: logger, Callbacks: getenv("CALLBACK_URL"),
+	})
 	if err != nil {
 		return err
 	}

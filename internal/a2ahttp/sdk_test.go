@@ -59,8 +59,10 @@ func (c *clerk) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Se
 		} else {
 			task := ec.StoredTask
 			last := task.History[len(task.History)-1]
-			seen := fmt.Sprintf("turn 2: %s, %d messages, %d artifacts, the last %q, from %s",
-				task.Status.State, len(task.History), len(task.Artifacts), last.Parts[0].Text(), ec.Message.Parts[0].Text())
+			// The SDK's server has the question in the status only, ours in the history, too: see
+			// TestConversation in package server.
+			seen := fmt.Sprintf("turn 2: %s, %d messages of the user, %d artifacts, the last %q, from %s, after %s",
+				task.Status.State, fromUser(task), len(task.Artifacts), last.Parts[0].Text(), ec.Message.Parts[0].Text(), task.Status.Message.Parts[0].Text())
 			u.status(a2a.TaskStateCompleted, seen, nil)
 			return
 		}
@@ -125,6 +127,15 @@ func (c *clerk) Cancel(_ context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[
 // Cleanup implements [a2asrv.AgentExecutionCleaner].
 func (c *clerk) Cleanup(_ context.Context, ec *a2asrv.ExecutorContext, result a2a.SendMessageResult, err error) {
 	c.cleaned <- fmt.Sprint(result.(*a2a.Task).Status.State, " ", err)
+}
+
+func fromUser(t *a2a.Task) (n int) {
+	for _, m := range t.History {
+		if m.Role == a2a.MessageRoleUser {
+			n++
+		}
+	}
+	return n
 }
 
 // oldClerk is an executor for the SDK's 0.3 server: it writes to a queue.

@@ -3,9 +3,11 @@ package a2ahttp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
@@ -32,6 +34,13 @@ const mostUnsent = 1 << 20
 
 // leftForEnd is how many bytes are reserved for the event that says why a stream ends early.
 const leftForEnd = 2 << 10
+
+// After the end of its stream, a client of a suspended task is to come again when the task is due,
+// but within these times.
+const (
+	leastSleep = 10 * time.Second
+	mostSleep  = 5 * time.Minute
+)
 
 // errSilence ends a wait for the next event that takes too long.
 var errSilence = errors.New("the stream is silent")
@@ -83,12 +92,17 @@ func (s *sseResponder) next(stream *server.Stream) error {
 // end returns the error that ends the stream, or nil. An early end is no error: comments say why,
 // and after how many milliseconds to connect again.
 func (s *sseResponder) end(err error) error {
+	asleep := (*tasklog.SuspendedError)(nil)
 	switch {
 	case errors.Is(err, io.EOF):
 	case errors.Is(err, server.ErrGoesOn):
 		s.comment(err.Error(), "retry: 1000")
 	case errors.Is(err, server.ErrWaits):
 		s.comment(err.Error(), "retry: 10000")
+	case errors.As(err, &asleep):
+		// A page that stays open must not keep an instance: nothing comes for long.
+		again := min(max(time.Until(asleep.Due), leastSleep), mostSleep)
+		s.comment(asleep.Error(), fmt.Sprint("retry: ", again.Milliseconds()))
 	case errors.Is(err, tasklog.ErrThrottled):
 		observationOf(s.r).throttled = true
 		s.comment(textBusy, "retry: 5000")

@@ -27,6 +27,7 @@ import (
 	"a2alambda/internal/demoagent"
 	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
+	"a2alambda/internal/outgoing"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
@@ -100,7 +101,7 @@ func pushOf(l tasklog.Store) *server.Push {
 	if !ok {
 		return nil
 	}
-	return &server.Push{Store: store.Pushes(), Check: webhook.Guard{}.Check}
+	return &server.Push{Store: store.Pushes(), Check: webhook.Check(outgoing.Guard{})}
 }
 
 // TestTranscripts sends the requests in testdata/*.txtar and compares the responses byte for byte.

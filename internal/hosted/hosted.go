@@ -14,6 +14,7 @@ import (
 	"a2alambda/internal/bedrock"
 	"a2alambda/internal/demoagent"
 	"a2alambda/internal/lambdaenv"
+	"a2alambda/internal/peer"
 	"a2alambda/internal/run"
 )
 
@@ -24,6 +25,8 @@ type Agent struct {
 	Card *a2a.AgentCard
 	// Extended is the card for authenticated callers. It may be nil.
 	Extended *a2a.AgentCard
+	// Peers are the other agents that it may call, if it is a durable one.
+	Peers peer.Set
 }
 
 // Open returns the agent that the environment names:
@@ -35,7 +38,20 @@ type Agent struct {
 //	MODEL_ID       id or ARN of a model or an inference profile
 //	SYSTEM_PROMPT  may be empty
 //	MAX_TOKENS     most tokens of an answer. Default 4096
+//
+// and the agents that it may call: see [peer.Parse]
+//
+//	PEERS, PEER_CREDENTIALS, PEERS_ALLOWED_CIDRS
 func Open(ctx context.Context, getenv func(string) string) (*Agent, error) {
+	agent, err := open(ctx, getenv)
+	if err != nil {
+		return nil, err
+	}
+	agent.Peers, err = peer.Parse(getenv("PEERS"), getenv("PEER_CREDENTIALS"), getenv("PEERS_ALLOWED_CIDRS"))
+	return agent, err
+}
+
+func open(ctx context.Context, getenv func(string) string) (*Agent, error) {
 	switch name := cmp.Or(getenv("AGENT"), "demo"); name {
 	case "demo":
 		if getenv("AGENT") == "" && getenv("MODEL_ID") != "" {

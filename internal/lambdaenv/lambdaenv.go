@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
-	"github.com/a2aproject/a2a-go/v2/a2asrv"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -102,18 +101,23 @@ func Open(ctx context.Context, table string) (*Table, error) {
 }
 
 // Runner returns a runner for the table's tasks. The worker function continues unfinished ones.
-func (t *Table) Runner(worker string, executor a2asrv.AgentExecutor, logger *slog.Logger) (*run.Runner, error) {
-	if worker == "" {
+// Runner sets Store, Gap and Invoke of the configuration.
+func (t *Table) Runner(worker string, c run.Config) (*run.Runner, error) {
+	var err error
+	if c.Invoke, err = t.InvokeWorker(worker); err != nil {
+		return nil, err
+	}
+	c.Store, c.Gap = t.Log, Gap
+	return run.New(c), nil
+}
+
+// InvokeWorker returns a function that invokes the worker, a Lambda function, for a task.
+func (t *Table) InvokeWorker(function string) (func(ctx context.Context, id a2a.TaskID) error, error) {
+	if function == "" {
 		return nil, errors.New("lambdaenv: WORKER_FUNCTION_NAME is not set")
 	}
-	send := sender(t.cfg, worker)
-	return run.New(run.Config{
-		Store:    t.Log,
-		Executor: executor,
-		Gap:      Gap,
-		Logger:   logger,
-		Invoke:   func(ctx context.Context, id a2a.TaskID) error { return send(ctx, Job{TaskID: id}) },
-	}), nil
+	send := sender(t.cfg, function)
+	return func(ctx context.Context, id a2a.TaskID) error { return send(ctx, Job{TaskID: id}) }, nil
 }
 
 // InvokePush returns a function that invokes the push function, a Lambda function, to deliver a

@@ -11,6 +11,8 @@ import (
 var settings = []string{
 	"JOIN_WINDOW",
 	"MAX_TOKENS",
+	"PEERS",
+	"PEERS_ALLOWED_CIDRS",
 }
 
 // Settings returns the environment, extended by its variable SETTINGS: NAME=value, separated by

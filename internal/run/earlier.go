@@ -9,6 +9,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/durable"
 	"a2alambda/internal/memory"
 	"a2alambda/internal/tasklog"
 )
@@ -33,11 +34,14 @@ type runKey struct{}
 // Earlier returns the conversation before a task to its executor, whose context is ctx: the ended
 // tasks of the same caller, tenant and context that changed within the last week. These are the
 // last n by time of creation at most, together up to 16 MB and 100,000 values, the oldest first. If
-// the context began with the task, Earlier reads nothing.
+// the context began with the task, Earlier reads nothing. A durable agent calls it inside of steps.
 func Earlier(ctx context.Context, n int) ([]*a2a.Task, error) {
 	r, _ := ctx.Value(runKey{}).(*Run)
 	if r == nil || r.turn.Head.Begins && r.turn.Context.StoredTask == nil {
 		return nil, nil // another server runs the executor, or the context is new
+	}
+	if r.runner.Durable() && durable.Attempt(ctx) == 0 {
+		return nil, errors.New("the conversation before a task can change: a durable agent asks for it inside of a step")
 	}
 	h, l := r.turn.Head, r.runner.Store
 	ids, err := l.InContext(ctx, h.Scope, h.ContextID, n+1)

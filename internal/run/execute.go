@@ -91,13 +91,13 @@ func (r *Run) drive(ctx context.Context, m method, ec *a2asrv.ExecutorContext) (
 // add puts an event of the executor into the log, unless ctx is done: after that, the task takes
 // nothing from its executor.
 func (r *Run) add(ctx context.Context, event a2a.Event) (ended bool, err error) {
-	return r.put(ctx, event, true)
+	return r.put(ctx, event, "", true)
 }
 
 // end puts the run's own last event into the log. A full log has room for it, too.
-func (r *Run) end(ctx context.Context, event a2a.Event) { _, _ = r.put(ctx, event, false) } // Close returns its error
+func (r *Run) end(ctx context.Context, event a2a.Event) { _, _ = r.put(ctx, event, "", false) } // Close returns its error
 
-func (r *Run) put(ctx context.Context, event a2a.Event, bounded bool) (ended bool, err error) {
+func (r *Run) put(ctx context.Context, event a2a.Event, owner string, bounded bool) (ended bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if ctx.Err() != nil {
@@ -112,6 +112,7 @@ func (r *Run) put(ctx context.Context, event a2a.Event, bounded bool) (ended boo
 		return false, err
 	}
 	entry := tasklog.NewEntry(event, data)
+	entry.Owner = owner
 	size := r.size.Plus(entry.Size())
 	if err := tooMuch(len(data), size, r.count+1); err != nil && bounded {
 		return false, err

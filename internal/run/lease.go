@@ -69,9 +69,9 @@ func closeLease(ctx context.Context, l tasklog.Lease, deadline time.Time) {
 	l.Close(ctx)
 }
 
-// keepLease renews the lease until ctx is done. It interrupts the executor when somebody asks to
-// cancel the task, and stops the run if the lease is lost.
-func (r *Run) keepLease(ctx context.Context, interrupt context.CancelCauseFunc) {
+// keepLease renews the lease until ctx is done or the task is suspended. It tells heard what is
+// asked of the run, and stops the run if the lease is lost.
+func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 	tick := time.NewTimer(r.runner.untilAsk())
 	defer tick.Stop()
 	var again time.Time // when the next renewal may be tried
@@ -88,6 +88,8 @@ func (r *Run) keepLease(ctx context.Context, interrupt context.CancelCauseFunc) 
 		}
 		asked, err := r.ask(ctx, renewing)
 		switch {
+		case errors.Is(err, errSuspended):
+			return
 		case errors.Is(err, tasklog.ErrConflict), errors.Is(err, tasklog.ErrNotFound):
 			r.stop(errSuperseded)
 			return
@@ -98,8 +100,8 @@ func (r *Run) keepLease(ctx context.Context, interrupt context.CancelCauseFunc) 
 			r.stop(errSuperseded)
 			return
 		}
-		if asked.Cancel {
-			interrupt(errCanceled)
+		if err == nil {
+			heard(asked)
 		}
 	}
 }
@@ -117,6 +119,11 @@ func (r *Runner) untilAsk() time.Duration {
 // out. A renewal does not end with ctx: one that was abandoned when the run ended could reach the
 // store after the release of the lease.
 func (r *Run) ask(ctx context.Context, renewing bool) (tasklog.Asked, error) {
+	r.asking.Lock()
+	defer r.asking.Unlock()
+	if r.suspended {
+		return tasklog.Asked{}, errSuspended
+	}
 	if renewing {
 		ctx = context.WithoutCancel(ctx)
 	}

@@ -34,6 +34,10 @@ func (r *Run) report(ctx context.Context) {
 		line.Count("cancels", 1)
 	case "handed over":
 		line.Count("handOvers", 1)
+	case "suspended":
+		line.Count("suspensions", 1)
+	case "parked":
+		line.Count("parked", 1)
 	case "out of time", "unfinished", "failed", "interrupted":
 		line.Count("failures", 1)
 	}

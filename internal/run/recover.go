@@ -18,9 +18,12 @@ import (
 )
 
 const (
-	// maxCrashes is how many holders in a row may crash without an event before the task fails: the
-	// next one would probably crash, too.
+	// maxCrashes is how many holders in a row may crash without progress, which is an event or, with
+	// a journal, an entry, before the task fails: the next one would probably crash, too.
 	maxCrashes = 5
+
+	// wokenEarly is how much earlier than due a worker goes on with a suspended task: clocks differ.
+	wokenEarly = 5 * time.Second
 
 	// queued is how long a worker may take to begin. Until then, no reader asks for another one.
 	queued = 10 * time.Second
@@ -74,7 +77,7 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 	}
 	begun := s.Lease.Holder != ""
 	switch {
-	case begun && s.Busy():
+	case begun && s.Busy(), s.Lease.Sleeps() && time.Until(s.Lease.Due) > wokenEarly:
 		return nil, nil
 	case tasklog.Final(s.Task.Status.State):
 		return nil, r.Store.Settle(ctx, s)
@@ -83,7 +86,7 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 	switch {
 	case s.Lease.Cancel:
 		mode = Cancel
-	case begun && s.Seq > 1: // otherwise the executor has said nothing yet
+	case begun && s.Seq > 1 && !r.Durable(): // otherwise the executor has said nothing yet
 		mode = Resume
 	}
 	t, err := r.takeOver(ctx, s, mode)
@@ -91,7 +94,8 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 		return nil, err
 	}
 	t.usage, t.recovered = usage, begun && !s.Lease.Released
-	crashed := begun && r.resumer() == nil || s.CrashedIdle(0) && s.Lease.Crashes+1 >= maxCrashes
+	crashed := begun && r.resumer() == nil && !r.Durable() ||
+		s.CrashedIdle(int64(len(t.Steps))) && s.Lease.Crashes+1 >= maxCrashes
 	if crashed && mode != Cancel {
 		return nil, r.interrupted(ctx, t)
 	}
@@ -111,10 +115,10 @@ func (r *Runner) Work(ctx context.Context, id a2a.TaskID) error {
 	return nil
 }
 
-// Recover is called for a task that somebody reads. If the task is orphaned, it asks for a worker,
-// unless somebody has just left the task to a worker.
+// Recover is called for a task that somebody reads. If the task is orphaned, or suspended and due,
+// it asks for a worker, unless somebody has just left the task to a worker.
 func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
-	if tasklog.Final(s.Task.Status.State) || s.Busy() || s.Lease.Holder == "" && justNow(s.Task.Status.Timestamp) {
+	if tasklog.Final(s.Task.Status.State) || s.Busy() || s.Lease.Sleeps() || s.Lease.Holder == "" && justNow(s.Task.Status.Timestamp) {
 		return nil
 	}
 	return r.Invoke(ctx, s.Head.ID)
@@ -187,8 +191,14 @@ func (r *Runner) look(ctx context.Context, round *sweep.Sweep, l tasklog.Look) e
 }
 
 // Cancel cancels a task that nobody runs, and returns it. It returns [tasklog.ErrConflict] if the
-// task is no longer as in s.
+// task is no longer as in s. A durable agent may take its time to undo what it did: then the task
+// that is returned may be unfinished, and others go on with that.
 func (r *Runner) Cancel(ctx context.Context, s *tasklog.Snapshot) (*a2a.Task, error) {
+	if r.Durable() { // whoever goes on must know it
+		if err := r.Store.RequestCancel(ctx, s.Head); err != nil {
+			return nil, err
+		}
+	}
 	t, err := r.takeOver(ctx, s, Cancel)
 	if err != nil {
 		return nil, err
@@ -223,18 +233,17 @@ func (r *Runner) interrupted(ctx context.Context, t Turn) (err error) {
 // somebody else has acquired the lease, or the task has changed.
 func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot, mode Mode) (Turn, error) {
 	until := time.Now().Add(LeaseTime)
-	claim := tasklog.Claim{Writer: a2a.NewMessageID(), Until: until, Request: s.Last}
+	claim, steps, err := r.Claim(ctx, s.Head.ID, tasklog.Claim{Writer: a2a.NewMessageID(), Until: until, Request: s.Last})
+	if err != nil {
+		return Turn{}, err
+	}
 	lease, err := r.Store.Acquire(ctx, s, claim)
 	if err != nil {
 		return Turn{}, err
 	}
-	params := s.Last.Trace.Header() // of the request's headers only these are kept
-	if len(s.Last.Extensions) > 0 {
-		params[a2a.SvcParamExtensions] = s.Last.Extensions
-	}
 	ec := &a2asrv.ExecutorContext{
 		TaskID: s.Head.ID, ContextID: s.Head.ContextID, Message: lastFromUser(s.Task),
-		User: User(s.Head.Scope.Owner), Tenant: s.Head.Scope.Tenant, ServiceParams: a2asrv.NewServiceParams(params),
+		User: User(s.Head.Scope.Owner), Tenant: s.Head.Scope.Tenant, ServiceParams: paramsOf(s.Last),
 	}
 	if s.Last.Metadata != nil {
 		metadata, err := protojson.Metadata(s.Last.Metadata)
@@ -249,7 +258,17 @@ func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot, mode Mode) (
 	return Turn{
 		Head: s.Head, Request: s.Last, Lease: lease, Until: until,
 		Fold: tasklog.NewFold(s.Task, s.Seq), Size: s.Size, Context: ec, Mode: mode,
+		First: s.First, Steps: steps, Woken: s.Lease.Woken,
 	}, nil
+}
+
+// paramsOf returns what is kept of a request's headers.
+func paramsOf(r tasklog.Request) *a2asrv.ServiceParams {
+	params := r.Trace.Header()
+	if len(r.Extensions) > 0 {
+		params[a2a.SvcParamExtensions] = r.Extensions
+	}
+	return a2asrv.NewServiceParams(params)
 }
 
 // lastFromUser returns the message that began the turn.

@@ -39,7 +39,8 @@
 // # Files
 //
 // run.go has the life of a run, lease.go its lease, running.go the runs of a process, execute.go
-// the calls of the executor, event.go what an executor may say, recover.go what happens to tasks
+// the calls of the executor, durable.go and park.go the runs of durable agents, event.go what an
+// executor may say, recover.go what happens to tasks
 // that nobody runs, earlier.go the conversation before a task, and observe.go the log line.
 package run
 
@@ -54,6 +55,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
+	"a2alambda/internal/peer"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/telemetry"
 )
@@ -107,6 +109,12 @@ type Config struct {
 	// Invoke asks for another invocation that calls [Runner.Work] for the task. It may be lost:
 	// then the sweeper asks again.
 	Invoke func(context.Context, a2a.TaskID) error
+	// Callbacks is the base URL of callbacks, "" if they come in nowhere. See [callback.URL].
+	Callbacks string
+	// Peers are the agents that a durable agent may call.
+	Peers peer.Set
+	// Journal is for durable agents. Its zero value is good.
+	Journal JournalConfig
 }
 
 // Runner runs an executor.
@@ -157,6 +165,12 @@ type Turn struct {
 	Context *a2asrv.ExecutorContext
 	Mode    Mode
 
+	// First is the request that began the task, Steps the journal, and Woken how often the task was
+	// woken before Steps and the log were read. Only durable agents need them.
+	First tasklog.Request
+	Steps []tasklog.Step
+	Woken int64
+
 	recovered bool             // the holder before crashed
 	usage     *telemetry.Usage // what this turn has cost so far; may be nil
 }
@@ -197,6 +211,9 @@ type Run struct {
 	seen observation
 
 	asked chan struct{} // holds one token when something new is asked of the run
+
+	asking    sync.Mutex // held while the lease is renewed, asked or suspended
+	suspended bool       // the run has suspended the task; asking guards it
 
 	done chan struct{}
 	err  error // set before done is closed
@@ -244,6 +261,12 @@ func (r *Run) Over() bool {
 	return r.err == nil && tasklog.Final(r.reached())
 }
 
+// Suspended reports whether the run has suspended its task. The run must have ended.
+func (r *Run) Suspended() bool {
+	<-r.done
+	return r.err == nil && r.suspended
+}
+
 // Task returns the task as the run left it. The run must have ended.
 func (r *Run) Task() (*a2a.Task, error) {
 	<-r.done
@@ -261,21 +284,36 @@ func (r *Run) run(ctx context.Context) {
 	running, interrupt := context.WithCancelCause(ctx) // the executor's context
 	defer interrupt(nil)
 	if limited {
-		timer := time.AfterFunc(time.Until(deadline)-reserve, func() { interrupt(errOutOfTime) })
-		defer timer.Stop()
+		var release context.CancelFunc
+		running, release = context.WithDeadlineCause(running, deadline.Add(-reserve), errOutOfTime)
+		defer release()
 	}
 	r.open(ctx)
+	heard := func(a tasklog.Asked) {
+		if a.Cancel {
+			interrupt(errCanceled)
+		}
+	}
+	d := r.durable(ctx, running)
+	if d != nil {
+		heard = d.heard
+	}
 	var keeper sync.WaitGroup
-	keeper.Go(func() { r.keepLease(ctx, interrupt) })
+	keeper.Go(func() { r.keepLease(ctx, heard) })
 
 	var err error
 	cause := errCanceled
-	if r.turn.Mode != Cancel {
+	handOver := false
+	switch {
+	case d != nil:
+		handOver, err = d.run(ctx, running)
+		cause = nil
+	case r.turn.Mode != Cancel:
 		err = r.execute(running)
 		cause = context.Cause(running)
 	}
-	handOver := false
 	switch {
+	case d != nil:
 	case tasklog.Final(r.reached()) || ctx.Err() != nil:
 	case errors.Is(cause, errCanceled):
 		r.seen.end = "canceled"

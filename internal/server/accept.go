@@ -90,6 +90,7 @@ func (s *Server) request(c Caller, req *a2a.SendMessageRequest, forWorker bool) 
 		claim: tasklog.Claim{
 			Writer:  a2a.NewMessageID(),
 			Request: tasklog.Request{Trace: c.Trace, Extensions: c.Extensions},
+			Records: s.Runner.Durable(),
 		},
 	}
 	if !forWorker {
@@ -124,6 +125,7 @@ func (r *request) begin(
 	ec.TaskID, ec.ContextID, ec.StoredTask = h.ID, h.ContextID, stored
 	return &begun{run.Turn{
 		Head: h, Request: r.claim.Request, Lease: lease, Until: r.claim.Until, Fold: fold, Size: size, Context: &ec,
+		First: r.claim.Request,
 	}, event}
 }
 

@@ -17,7 +17,7 @@ const cancelWithin = 30 * time.Second
 // CancelTask implements specification 3.1.5. It interrupts the holder of the task, in whatever
 // instance, and cancels a task that nobody runs itself. It answers with the canceled task, or with
 // [a2a.ErrTaskNotCancelable] if the task has ended before. After half a minute it answers with the
-// task as it is then.
+// task as it is then, such as working while a durable agent undoes what it has done.
 func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRequest) (*a2a.Task, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
@@ -36,6 +36,8 @@ func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRe
 			return nil, a2a.ErrTaskNotCancelable
 		case ctx.Err() != nil:
 			return answered(snapshot.Task, nil) // the holder has not done it yet
+		case snapshot.Lease.Suspended && !snapshot.Busy():
+			err = s.wakeToCancel(ctx, snapshot)
 		case !snapshot.Busy():
 			var task *a2a.Task
 			task, err = s.Runner.Cancel(ctx, snapshot)
@@ -52,6 +54,22 @@ func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRe
 			return nil, err
 		}
 	}
+}
+
+// wakeToCancel makes a suspended task due, which is to be canceled, and waits until it has reached a
+// final state. A worker does it: what the agent has done must be undone, and that may take longer
+// than this request has.
+func (s *Server) wakeToCancel(ctx context.Context, snapshot *tasklog.Snapshot) error {
+	if err := s.Runner.RequestCancel(ctx, snapshot.Head); err != nil {
+		return err
+	}
+	if err := s.Runner.Invoke(ctx, snapshot.Head.ID); err != nil { // then the sweeper asks
+		s.Runner.Logger.ErrorContext(ctx, "invoking worker", "task", snapshot.Head.ID, "error", err)
+	}
+	c := tasklog.FollowConfig{ID: snapshot.Head.ID, After: snapshot.Seq, State: snapshot.Task.Status.State, Lease: snapshot.Lease, UntilFinal: true}
+	c.Lease.Due = time.Now() // it does not sleep any more
+	_, err := s.Runner.Followers.Follow(ctx, c)
+	return err
 }
 
 // interrupt asks the holder of the task to cancel it. It waits until the task has reached a final

@@ -8,6 +8,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/durable"
 	"a2alambda/internal/tasklog"
 )
 
@@ -89,9 +90,31 @@ func (r *request) look(ctx context.Context, snapshot *tasklog.Snapshot) (joins b
 		return false, errEnded
 	case !tasklog.Final(state):
 		r.recover(ctx, snapshot)
-		return false, errRunning
+		return false, r.notAsked(ctx, snapshot)
 	}
 	return false, checkMessages(snapshot, m)
+}
+
+// lastSteps is how many entries of a journal are read to say what a task waits for.
+const lastSteps = 8
+
+// notAsked returns the error for a message to a task at work, which says what the task waits for if
+// it is suspended.
+func (s *Server) notAsked(ctx context.Context, snapshot *tasklog.Snapshot) error {
+	l := snapshot.Lease
+	if !l.Suspended {
+		return errRunning
+	}
+	awaited := "a worker"
+	if l.Sleeps() {
+		awaited = "a time: " + l.Due.UTC().Format(time.RFC3339)
+	}
+	// What is read here may miss an entry of the last seconds: then the answer says less.
+	steps, _, err := s.Store.Steps(ctx, snapshot.Head.ID, max(0, l.Place-lastSteps), true)
+	if names := durable.Awaits(steps, time.Now()); err == nil && names != "" {
+		awaited = names
+	}
+	return a2a.NewError(a2a.ErrUnsupportedOperation, "the task waits for "+awaited+"; it takes no message before it asks for one")
 }
 
 // beginNext acquires the lease, and puts the message into the log, or returns nil if it was too
@@ -106,7 +129,11 @@ func (r *request) beginNext(ctx context.Context, snapshot *tasklog.Snapshot) (*b
 		return nil, err
 	}
 	entry, seq := tasklog.NewEntry(event, data), snapshot.Seq+1
-	lease, err := r.Store.Acquire(ctx, snapshot, r.claim)
+	claim, steps, err := r.Runner.Claim(ctx, snapshot.Head.ID, r.claim)
+	if err != nil {
+		return nil, err
+	}
+	lease, err := r.Store.Acquire(ctx, snapshot, claim)
 	if err == nil {
 		err = lease.Append(ctx, seq, []tasklog.Entry{entry})
 	}
@@ -118,9 +145,24 @@ func (r *request) beginNext(ctx context.Context, snapshot *tasklog.Snapshot) (*b
 		return nil, err
 	}
 	fold := tasklog.NewFold(snapshot.Task, snapshot.Seq)
-	// An executor sees the task as the SDK's own server would show it: in the state that its last
-	// turn reached, with the message.
+	// An executor sees the task as the SDK's own server would show it: in the status that its last
+	// turn reached, with the message. But its history is the conversation in order, and has the
+	// agent's question before the answer.
 	stored := *snapshot.Task
-	stored.History = append(slices.Clip(stored.History), r.message)
-	return r.begin(snapshot.Head, lease, fold, snapshot.Size.Plus(entry.Size()), tasklog.Event{Seq: seq, JSON: data}, &stored), nil
+	stored.History = conversation(snapshot.Task, r.message)
+	b := r.begin(snapshot.Head, lease, fold, snapshot.Size.Plus(entry.Size()), tasklog.Event{Seq: seq, JSON: data}, &stored)
+	b.turn.First, b.turn.Steps, b.turn.Woken = snapshot.First, steps, snapshot.Lease.Woken
+	return b, nil
+}
+
+// conversation returns the messages of a task in order, up to a new one: its history, then what the
+// agent asked last, which a history lacks until the next status, then the new message. An executor
+// may have put its question into the history itself.
+func conversation(t *a2a.Task, m *a2a.Message) []*a2a.Message {
+	said := slices.Clone(t.History)
+	if t.Status.Message != nil {
+		said = append(said, t.Status.Message)
+	}
+	said = slices.CompactFunc(said, func(a, b *a2a.Message) bool { return a.ID == b.ID })
+	return append(said, m)
 }

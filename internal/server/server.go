@@ -225,14 +225,17 @@ func (s *Server) recover(ctx context.Context, snapshot *tasklog.Snapshot) {
 	}
 }
 
-// await returns the task when it has reached a final state, or shortly before the deadline of ctx.
+// await returns the task when it has reached a final state or is suspended, or shortly before the
+// deadline of ctx.
 func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Task, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
-	if tasklog.Final(snapshot.Task.Status.State) {
+	if tasklog.Final(snapshot.Task.Status.State) || snapshot.Lease.Sleeps() {
 		return snapshot.Task, nil
 	}
-	if _, err := s.follow(ctx, snapshot, tasklog.FollowConfig{UntilFinal: true}); err != nil {
+	asleep := (*tasklog.SuspendedError)(nil)
+	_, err := s.follow(ctx, snapshot, tasklog.FollowConfig{UntilFinal: true, UntilSuspended: true})
+	if err != nil && !errors.As(err, &asleep) {
 		return nil, err
 	}
 	now, err := s.Store.Load(context.WithoutCancel(ctx), snapshot.Head.ID)

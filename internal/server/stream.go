@@ -41,8 +41,8 @@ func newStream(
 
 // Next returns the events since the last call, one or more, like [tasklog.Tap.Next]: if ctx ends,
 // nothing is lost, and Next can be called again. After the last event the error is [io.EOF] if the
-// task or its turn has ended, or [ErrGoesOn] or [ErrWaits] if only the stream has ended. Any other
-// error means that the log could not be read, or written, to that point.
+// task or its turn has ended, or [ErrGoesOn], [ErrWaits] or a [tasklog.SuspendedError] if only the
+// stream has ended. Any other error means that the log could not be read, or written, to that point.
 func (s *Stream) Next(ctx context.Context) ([]tasklog.Event, error) {
 	events, err := s.tap.Next(ctx)
 	if errors.Is(err, io.EOF) {
@@ -230,6 +230,8 @@ func (s *Server) watch(ctx context.Context, turn run.Turn, first tasklog.Event) 
 		switch err := r.Wait(); {
 		case run.Superseded(err):
 			return s.goOn(ctx, info.TaskID, r.Tap)
+		case r.Suspended():
+			return s.goOn(ctx, info.TaskID, r.Tap) // for as long as with any suspended task
 		case err == nil && !r.Over():
 			return ErrGoesOn // in another invocation, since this one is about to end
 		default:

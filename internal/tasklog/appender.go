@@ -78,6 +78,8 @@ type Appender struct {
 	room    sync.Cond // on mu: pending has shrunk, or err is set
 	pending []Entry   // that wait to be written
 	size    int       // bytes in pending
+	added   int       // how many entries were added
+	written int       // how many of them are in the log
 	urgent  bool
 	closed  bool
 	err     error
@@ -111,10 +113,38 @@ func (a *Appender) Add(e Entry) error {
 		return ErrClosed
 	}
 	a.pending = append(a.pending, e)
+	a.added++
 	a.size += len(e.JSON)
 	a.urgent = a.urgent || Final(e.State)
 	a.signal()
 	return nil
+}
+
+// Flush writes what was added before at once, and returns when all of it is in the log. It returns
+// the error of the append that failed, or that of ctx.
+func (a *Appender) Flush(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.room.Broadcast()
+	})()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	target := a.added
+	if a.written < target {
+		a.urgent = true
+		a.signal()
+	}
+	for a.written < target && a.err == nil && ctx.Err() == nil {
+		a.room.Wait()
+	}
+	switch {
+	case a.written >= target:
+		return nil
+	case a.err != nil:
+		return a.err
+	}
+	return context.Cause(ctx)
 }
 
 // Close writes what is pending, and waits until all of it is in the log or given up. It returns the
@@ -155,6 +185,7 @@ func (a *Appender) run() {
 			a.cfg.Appended(events)
 		}
 		keep.add(events)
+		a.wrote(len(entries))
 		if keep.due() {
 			keep.save(func(seq int64, lines iter.Seq2[[]byte, error]) error {
 				return a.cfg.Lease.SaveSnapshot(a.ctx, seq, lines)
@@ -240,6 +271,13 @@ func (a *Appender) append(first int64, entries []Entry) error {
 		time.Sleep(pause)
 		wait = min(2*wait, most)
 	}
+}
+
+func (a *Appender) wrote(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.written += n
+	a.room.Broadcast()
 }
 
 func (a *Appender) fail(err error) {

@@ -25,6 +25,8 @@ type FollowConfig struct {
 	UntilFinal bool
 	// UntilOrphaned also ends following when the task is orphaned.
 	UntilOrphaned bool
+	// UntilSuspended also ends following when the task is suspended and not due.
+	UntilSuspended bool
 	// Leaving says that the task is about to leave State: following goes on until another state
 	// ends it.
 	Leaving bool
@@ -35,6 +37,16 @@ func (c *FollowConfig) waits() bool { return Final(c.State) && !c.Leaving }
 
 // ends reports whether the state ends following.
 func (c *FollowConfig) ends() bool { return c.waits() && (c.State.Terminal() || c.UntilFinal) }
+
+// SuspendedError ends following of a task that is suspended.
+type SuspendedError struct {
+	// Due is when the task goes on, if nothing wakes it before.
+	Due time.Time
+}
+
+func (e *SuspendedError) Error() string {
+	return "the task is suspended until " + e.Due.UTC().Format(time.RFC3339)
+}
 
 // Followers lets many follow tasks. Followers of the same task share one reading of its log. If the
 // task is run in the same process, they get its events from the run.
@@ -58,7 +70,8 @@ func NewFollowers(log Poller, orphaned func(context.Context, a2a.TaskID)) *Follo
 // Follow shows a tap the events of a log as they come, whoever appends them. It ends when the task
 // has ended, or has waited for the client for a minute, or ctx is done. It returns the state after
 // the last event. It returns an error if the log could not be read for as long as an append is
-// retried, and none for the end of ctx. When it returns, nothing of it goes on.
+// retried, a [SuspendedError] if the task was suspended and silent for a minute, and none for the
+// end of ctx. When it returns, nothing of it goes on.
 func (f *Followers) Follow(ctx context.Context, c FollowConfig) (a2a.TaskState, error) {
 	if c.ends() {
 		return c.State, nil

@@ -12,8 +12,8 @@ import (
 
 const (
 	// A log is polled pollFirst after an event, and then less and less often. The longest pause is
-	// pollMost while the task runs elsewhere. It is pollIdle if the task waits for the client, or
-	// if it runs in this process: then the run passes its events on.
+	// pollMost while the task runs elsewhere. It is pollIdle if the task waits for the client or is
+	// suspended, or if it runs in this process: then the run passes its events on.
 	pollFirst = 80 * time.Millisecond
 	pollMost  = 200 * time.Millisecond
 	pollIdle  = time.Second
@@ -25,7 +25,7 @@ const (
 	// pollFailed is the longest pause while the log can't be read.
 	pollFailed = 2 * time.Second
 
-	// idleFor is how long a follower stays with a task that waits for the client.
+	// idleFor is how long a follower stays with a task that waits for the client, or is suspended.
 	idleFor = time.Minute
 
 	// A task that is orphaned is reported at once, again orphanedFirst later, and then less and
@@ -47,6 +47,7 @@ type walk struct {
 	fresh    time.Time     // when the last poll that was strongly consistent began
 	unsure   bool          // the next poll must be strongly consistent
 	before   int64         // the last event at the last poll
+	asleep   bool          // at the last poll the task was suspended
 	orphaned time.Time     // when the orphaned task is reported again
 	again    time.Duration
 
@@ -63,7 +64,7 @@ type member struct {
 	done    chan struct{}
 	err     error
 	failing time.Time // since when the log can't be read
-	idle    time.Time // since when the task waits for the client
+	idle    time.Time // since when the task waits for the client, or was first seen suspended
 }
 
 func newWalk(f *Followers, m *member) *walk {
@@ -74,7 +75,7 @@ func newWalk(f *Followers, m *member) *walk {
 	}
 	if m.Lease.Epoch == 0 {
 		w.interval, w.unsure = 0, true
-	} else if m.Lease.Expired() {
+	} else if w.asleep = m.Lease.Sleeps(); !w.asleep && m.Lease.Expired() {
 		w.orphanedNow(w.fresh)
 	}
 	return w
@@ -147,7 +148,10 @@ func (w *walk) run(ctx context.Context) {
 		}
 		// An old read ends nothing.
 		decides := err == nil && !stale && !news
-		if w.look(err, decides, decides && polled.Lease.Expired()) && time.Now().After(w.orphaned) {
+		if decides {
+			w.asleep = polled.Lease.Sleeps()
+		}
+		if w.look(err, decides, polled.Lease) && time.Now().After(w.orphaned) {
 			w.orphanedNow(time.Now())
 			if w.followers.orphaned != nil {
 				w.followers.orphaned(ctx, w.id)
@@ -196,7 +200,7 @@ func (w *walk) most(err error) time.Duration {
 	if err != nil {
 		return pollFailed
 	}
-	if w.followers.isRunning(w.id) {
+	if w.asleep || w.followers.isRunning(w.id) {
 		return pollIdle
 	}
 	w.mu.Lock()
@@ -255,10 +259,11 @@ func eventsAfter(events []Event, seq int64) []Event {
 }
 
 // look updates the members after a poll, and ends following for those that have waited long enough.
-// err is the error of the poll. decides says that the poll may end following; expired says that the
-// lease has ended. look reports whether the task is orphaned and a member goes on to follow it.
-func (w *walk) look(err error, decides, expired bool) (orphaned bool) {
-	now := time.Now()
+// err is the error of the poll. decides says that the poll may end following; then lease is the
+// task's. look reports whether the task is orphaned and a member goes on to follow it.
+func (w *walk) look(err error, decides bool, lease LeaseInfo) (orphaned bool) {
+	now, asleep := time.Now(), lease.Sleeps()
+	expired := decides && lease.Expired() && !asleep
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for m := range w.members {
@@ -279,6 +284,13 @@ func (w *walk) look(err error, decides, expired bool) (orphaned bool) {
 			m.failing = time.Time{}
 			if now.Sub(m.idle) > idleFor {
 				w.end(m, nil)
+			}
+		case asleep && m.UntilSuspended, asleep && !m.idle.IsZero() && now.Sub(m.idle) > idleFor:
+			w.end(m, &SuspendedError{lease.Due})
+		case asleep:
+			m.failing = time.Time{}
+			if m.idle.IsZero() {
+				m.idle = now
 			}
 		case expired && m.UntilOrphaned:
 			w.end(m, nil)

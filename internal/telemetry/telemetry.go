@@ -26,6 +26,8 @@ const (
 	// Run is for a run, at its end. A request that runs its task itself has both lines, with the
 	// same requestId; neither counts the other's units.
 	Run = "run"
+	// Step is for a durable call that a run of a durable agent has finished. Its name is the author's.
+	Step = "step"
 	// Delivery is for a delivery of push notifications to one webhook.
 	Delivery = "delivery"
 	// Sweep is for a round of the sweeper.

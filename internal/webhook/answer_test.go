@@ -4,11 +4,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"a2alambda/internal/outgoing"
 )
 
 // endless is the body of an answer that has no end.
@@ -59,7 +62,7 @@ func TestEndlessServer(t *testing.T) {
 	}))
 	defer server.Close()
 	w := newWorld(t, nil)
-	client := guard(t, "127.0.0.1/32").Client()
+	client := outgoing.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}.Client()
 	defer client.CloseIdleConnections()
 	w.use(client)
 	h := w.task(t, 3, server.URL)

@@ -17,6 +17,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/memlog"
+	"a2alambda/internal/outgoing"
 	"a2alambda/internal/push"
 	"a2alambda/internal/pushtest"
 	"a2alambda/internal/tasklog"
@@ -138,7 +139,7 @@ func newWorld(t *testing.T, answer func(r *http.Request, seq int64) (*http.Respo
 	w.hook = &hook{t: t, answer: answer, busy: map[string]bool{}}
 	w.pushes = pushtest.Wrap(w.store.Pushes())
 	w.logger = slog.New(slog.NewTextHandler(io.MultiWriter(w.log, t.Output()), nil))
-	client := webhook.Guard{}.Client()
+	client := outgoing.Guard{}.Client()
 	client.Transport = w.hook
 	w.use(client)
 	return w

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"a2alambda/internal/outgoing"
 	"a2alambda/internal/push"
 )
 
@@ -81,7 +82,7 @@ func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 			d.host.wasLate(ref, begun)
 			return errLater
 		}
-		if !errors.Is(err, ErrBlocked) {
+		if !errors.Is(err, outgoing.ErrBlocked) {
 			d.host.failed(ref, begun, d.trial)
 			d.trial = false
 		}
@@ -93,7 +94,7 @@ func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 		}
 		text := err.Error()
 		text = strings.ToValidUTF8(text[:min(len(text), maxText)], "")
-		return &failure{text: text, lasts: errors.Is(err, ErrBlocked)}
+		return &failure{text: text, lasts: errors.Is(err, outgoing.ErrBlocked)}
 	}
 	defer resp.Body.Close()
 	d.host.answered(time.Since(begun))

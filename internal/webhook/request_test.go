@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/outgoing"
 	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
@@ -72,7 +74,7 @@ func TestRequests(t *testing.T) {
 			}))
 			defer server.Close()
 			w := newWorld(t, nil)
-			client := guard(t, "127.0.0.1/32").Client()
+			client := outgoing.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}.Client()
 			defer client.CloseIdleConnections()
 			w.use(client)
 			h := tasklog.Head{ID: "task", ContextID: "context", Expires: time.Now().Add(time.Hour)}

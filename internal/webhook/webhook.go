@@ -71,10 +71,10 @@
 //
 // # Where requests may go
 //
-// A client chooses the URL, and the deliverer may be in a private network. [Guard] says which
-// addresses it may reach. It checks the URL when a client sets a configuration, for a clear error,
-// and each address when a connection is made. The second check is the one that protects, since a
-// name can resolve to any address.
+// A client chooses the URL, and the deliverer may be in a private network. [outgoing.Guard] says
+// which addresses it may reach. It checks the URL when a client sets a configuration, for a clear
+// error, and each address when a connection is made. The second check is the one that protects,
+// since a name can resolve to any address.
 package webhook
 
 import (
@@ -141,7 +141,7 @@ var reading = make(chan struct{}, readingAtOnce)
 type Config struct {
 	Log    tasklog.Reader
 	Store  push.Store
-	Client *http.Client // see [Guard.Client]
+	Client *http.Client // see [outgoing.Guard.Client]
 	Logger *slog.Logger
 	// Invoke asks for an invocation that calls [Deliverer.Deliver]. If it is lost, the sweeper
 	// asks.

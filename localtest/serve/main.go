@@ -82,14 +82,17 @@ func serve(port, timeout string) error {
 
 	config := stack.Config{DynamoDB: engine.Endpoint, Table: table}
 	env := functionEnv(os.Environ())
-	config.Agent.Env, config.Worker.Env, config.Sweeper.Env, config.Push.Env = env, env, env, env
+	config.Agent.Env, config.Worker.Env, config.Sweeper.Env, config.Push.Env, config.Callback.Env = env, env, env, env, env
 	config.Agent.Timeout = time.Duration(seconds) * time.Second
 	config.Worker.Timeout = config.Agent.Timeout
 	config.Invoke.Log = os.Stderr
 	for _, f := range []struct {
 		name   string
 		config *emulator.Config
-	}{{"agent", &config.Agent}, {"worker", &config.Worker}, {"sweeper", &config.Sweeper}, {"push", &config.Push}} {
+	}{
+		{"agent", &config.Agent}, {"worker", &config.Worker}, {"sweeper", &config.Sweeper}, {"push", &config.Push},
+		{"callback", &config.Callback},
+	} {
 		fmt.Printf("Building functions/%s …\n", f.name)
 		if f.config.Binary, err = emulator.Build(signalled, "a2alambda/functions/"+f.name); err != nil {
 			return err
@@ -140,7 +143,7 @@ curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"m
 // functionEnv returns the variables for functions, without addresses: the stack sets those.
 func functionEnv(all []string) []string {
 	ours := func(name string) bool {
-		return slices.Contains([]string{"TABLE_NAME", "WORKER_FUNCTION_NAME", "PUSH_FUNCTION_NAME", "PORT", "TIMEOUT"}, name) ||
+		return slices.Contains([]string{"TABLE_NAME", "WORKER_FUNCTION_NAME", "PUSH_FUNCTION_NAME", "CALLBACK_URL", "PORT", "TIMEOUT"}, name) ||
 			strings.HasPrefix(name, "AWS_LAMBDA_") || strings.HasPrefix(name, "AWS_ENDPOINT_URL")
 	}
 	env := []string{"PUSH_ALLOWED_CIDRS=127.0.0.0/8,::1/128"}

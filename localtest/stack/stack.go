@@ -9,13 +9,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 
 	"a2alambda/localtest/emulator"
 )
 
 // Memory is the memory of each function in MB, as in template.yaml by default.
-var Memory = map[string]int{"agent": 512, "worker": 512, "sweeper": 256, "push": 512}
+var Memory = map[string]int{"agent": 512, "worker": 512, "sweeper": 256, "push": 512, "callback": 256}
 
 // Config says what a stack consists of.
 type Config struct {
@@ -25,6 +26,8 @@ type Config struct {
 	// Binary there is no stream, which makes DynamoDB Local slow.
 	Push     emulator.Config
 	NoStream bool
+	// Callback is the callback function. Without a Binary there is none.
+	Callback emulator.Config
 	// Invoke is the functions' Lambda API. Start sets its Functions.
 	Invoke emulator.LambdaConfig
 	// DynamoDB is the endpoint of DynamoDB, and Table an existing table there. Both are required.
@@ -34,14 +37,15 @@ type Config struct {
 // Stack is a running stack. Agent is an [http.Handler]: its function URL.
 type Stack struct {
 	Agent, Worker, Sweeper *emulator.Emulator
-	Push                   *emulator.Emulator // nil for none
+	Push, Callback         *emulator.Emulator // nil for none
 	Invoke                 *emulator.Lambda
 	InvokeURL              string // AWS_ENDPOINT_URL_LAMBDA
 	// Env is the environment that the functions have in common.
 	Env []string
 
-	server    *http.Server // serves InvokeURL
-	stream    *stream      // nil for none
+	server    *http.Server     // serves InvokeURL
+	callbacks *httptest.Server // serves the callback function's URL; nil for none
+	stream    *stream          // nil for none
 	endStream context.CancelFunc
 }
 
@@ -63,6 +67,11 @@ func Start(c Config) (*Stack, error) {
 		"SERVICE_NAME=stack",
 		"AUTH=none", // unless Config.Agent.Env changes it
 	}}
+	if c.Callback.Binary != "" {
+		s.callbacks = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Callback.ServeHTTP(w, r) }))
+		url := "CALLBACK_URL=http://" + s.callbacks.Listener.Addr().String() + "/"
+		c.Agent.Env, c.Worker.Env = slices.Concat(c.Agent.Env, []string{url}), slices.Concat(c.Worker.Env, []string{url})
+	}
 	c.Push.NoRetries = true // like MaximumRetryAttempts in template.yaml
 	for _, f := range []struct {
 		name   string
@@ -73,8 +82,9 @@ func Start(c Config) (*Stack, error) {
 		{"worker", c.Worker, &s.Worker},
 		{"sweeper", c.Sweeper, &s.Sweeper},
 		{"push", c.Push, &s.Push},
+		{"callback", c.Callback, &s.Callback},
 	} {
-		if f.name == "push" && f.config.Binary == "" {
+		if f.config.Binary == "" && (f.name == "push" || f.name == "callback") {
 			continue
 		}
 		f.config.Name = f.name
@@ -92,6 +102,9 @@ func Start(c Config) (*Stack, error) {
 	}
 	s.server = &http.Server{Handler: s.Invoke}
 	go s.server.Serve(listener)
+	if s.callbacks != nil {
+		s.callbacks.Start()
+	}
 	if s.Push != nil && !c.NoStream {
 		var ctx context.Context
 		ctx, s.endStream = context.WithCancel(context.Background())
@@ -106,8 +119,10 @@ func Start(c Config) (*Stack, error) {
 
 func (s *Stack) functions() []*emulator.Emulator {
 	all := []*emulator.Emulator{s.Agent, s.Worker, s.Sweeper}
-	if s.Push != nil {
-		all = append(all, s.Push)
+	for _, f := range []*emulator.Emulator{s.Push, s.Callback} {
+		if f != nil {
+			all = append(all, f)
+		}
 	}
 	return all
 }
@@ -122,6 +137,9 @@ func (s *Stack) Sweep() error {
 func (s *Stack) Close() error {
 	if s.stream != nil {
 		s.endStream()
+	}
+	if s.callbacks != nil {
+		s.callbacks.Close()
 	}
 	for _, f := range s.functions() {
 		f.Close()

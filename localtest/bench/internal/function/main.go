@@ -33,6 +33,7 @@ import (
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/memlog"
+	"a2alambda/internal/outgoing"
 	"a2alambda/internal/page"
 	"a2alambda/internal/push"
 	"a2alambda/internal/run"
@@ -69,7 +70,7 @@ func serve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), load.Executor{}, lambdaenv.NewLogger(""))
+		runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), run.Config{Executor: load.Executor{}, Logger: lambdaenv.NewLogger("")})
 		if err != nil {
 			return err
 		}
@@ -115,7 +116,7 @@ func ours(c run.Config, pushes push.Store, latency time.Duration) http.Handler {
 	return a2ahttp.New(a2ahttp.Config{
 		Server: server.New(server.Config{
 			Store: c.Store, Runner: run.New(c), Retention: 24 * time.Hour, Card: demoagent.Card(),
-			Push: &server.Push{Store: pushes, Check: webhook.Guard{}.Check},
+			Push: &server.Push{Store: pushes, Check: webhook.Check(outgoing.Guard{})},
 		}),
 		BaseURL: functionurl.BaseURL,
 		Auth:    auth.None(),

@@ -21,6 +21,7 @@ import (
 	"a2alambda/internal/demoagent"
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/lambdaenv"
+	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 )
 
@@ -31,7 +32,7 @@ func main() {
 	if err != nil {
 		log.Fatal("talker: ", err)
 	}
-	runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), talker{}, lambdaenv.NewLogger(""))
+	runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), run.Config{Executor: talker{}, Logger: lambdaenv.NewLogger("")})
 	if err != nil {
 		log.Fatal("talker: ", err)
 	}

@@ -1,4 +1,5 @@
-package webhook
+// Package outgoing guards the requests to others: webhooks, whose URLs clients choose, and agents.
+package outgoing
 
 import (
 	"context"
@@ -14,13 +15,12 @@ import (
 	"time"
 
 	"code.dny.dev/ssrf"
-	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// ErrBlocked means that the guard permits no request to the webhook's address.
-var ErrBlocked = errors.New("the webhook is at an address that is not public")
+// ErrBlocked means that the guard permits no request to the address.
+var ErrBlocked = errors.New("the address is not public")
 
-// Guard says where webhooks may be. Its zero value permits public addresses by https, and nothing
+// Guard says where requests may go. Its zero value permits public addresses by https, and nothing
 // else (specification 13.2, server-side request forgery).
 type Guard struct {
 	// Allow are further addresses, such as a private network. Requests to them may use http, too.
@@ -36,42 +36,18 @@ func ParseAllow(list string) (Guard, error) {
 		}
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
-			return Guard{}, fmt.Errorf("webhook: %q is no prefix such as 10.0.0.0/8", s)
+			return Guard{}, fmt.Errorf("%q is no prefix such as 10.0.0.0/8", s)
 		}
 		g.Allow = append(g.Allow, p)
 	}
 	return g, nil
 }
 
-const (
-	maxURL    = 2048 // bytes
-	maxHeader = 4096 // bytes, of a token or of credentials
-)
+// maxURL is the most bytes of a URL.
+const maxURL = 2048
 
-// Check returns an error, in words for the client, if nothing can be sent with the configuration.
-// It does not resolve the host's name: the address counts when a notification is sent.
-func (g Guard) Check(c *a2a.PushConfig) error {
-	if err := g.CheckURL(c.URL); err != nil {
-		return err
-	}
-	if !isHeader(c.Token) {
-		return errors.New("token has characters that no header may have, or too many")
-	}
-	if c.Auth == nil {
-		return nil
-	}
-	if !isHeader(c.Auth.Scheme) || !isHeader(c.Auth.Credentials) || strings.ContainsAny(c.Auth.Scheme, " \t,") {
-		return errors.New("authentication has characters that no header may have, or too many")
-	}
-	return nil
-}
-
-// isHeader reports whether s can be sent in a header.
-func isHeader(s string) bool {
-	return len(s) <= maxHeader && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
-}
-
-// CheckURL is the part of Check that is about the URL.
+// CheckURL returns an error, in words for whoever chose the URL, if nothing can be sent there. It
+// does not resolve the host's name: the address counts when a request is sent.
 func (g Guard) CheckURL(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || len(raw) > maxURL {
@@ -137,8 +113,8 @@ func isPublic(ip netip.Addr) bool {
 	return special.SafeAddr(ip) == nil
 }
 
-// Client returns a client for notifications. It checks each address when it connects, so a name
-// cannot resolve to an address that was not checked. It follows no redirects and uses no proxy. A
+// Client returns a client that checks each address when it connects, so a name cannot
+// resolve to an address that was not checked. It follows no redirects and uses no proxy. A
 // request that the guard refuses fails with ErrBlocked.
 func (g Guard) Client() *http.Client {
 	return &http.Client{
@@ -178,7 +154,7 @@ func (g Guard) transport(scheme string) *http.Transport {
 		// An instance that was frozen has connections that the other side has closed.
 		IdleConnTimeout:        45 * time.Second,
 		MaxIdleConns:           100,
-		MaxIdleConnsPerHost:    hostAtOnce,
+		MaxIdleConnsPerHost:    16, // as many as there are deliveries at a host
 		MaxResponseHeaderBytes: 64 << 10,
 		DisableCompression:     true,
 	}

@@ -1,0 +1,128 @@
+package durable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+)
+
+// Group is a group of branches, which run at the same time. Each branch has its own scope of names.
+type Group struct {
+	frame *frame // nil if ctx is not that of a durable agent
+	err   error  // of NewGroup or Go
+	ctx   context.Context
+
+	// engine.mu guards what follows.
+	left    int // branches that have not returned
+	waiting bool
+	errs    []error // of the branches, in the order in which they were started
+	done    chan struct{}
+}
+
+// NewGroup returns a group of branches of the branch that ctx is of. They are known to the engine,
+// as a goroutine is not: the task is suspended when all of them wait.
+func NewGroup(ctx context.Context) *Group {
+	g := &Group{ctx: ctx}
+	g.frame, g.err = frameOf(ctx)
+	switch {
+	case g.err != nil:
+	case g.frame.err != nil:
+		g.err = g.frame.err
+	case g.frame.step != nil:
+		g.err = fmt.Errorf("durable: a group is made inside of the step %q: a step has no branches", g.frame.step.call.full)
+	}
+	return g
+}
+
+// Go starts a branch. Its name is one of ctx, and the scope of the names in it. What is wrong with
+// the name is told by Wait.
+func (g *Group) Go(name string, f func(ctx context.Context) error) {
+	if g.err != nil {
+		return
+	}
+	full, err := g.frame.use(name)
+	if err != nil {
+		g.err = err
+		return
+	}
+	e := g.frame.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.over != nil {
+		g.err = e.over
+		return
+	}
+	b := e.start(full, g.frame.branch)
+	b.beyond = g.frame.branch.beyond
+	i := len(g.errs)
+	g.errs = append(g.errs, nil)
+	g.left++
+	e.live++
+	ctx := withFrame(g.ctx, &frame{engine: e, branch: b, prefix: full})
+	go func() {
+		err := errors.New("durable: a branch ended its goroutine")
+		defer func() { g.returned(b, i, err) }()
+		err = g.call(ctx, f)
+	}()
+}
+
+// call calls the function of a branch.
+func (g *Group) call(ctx context.Context, f func(ctx context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			e := g.frame.engine
+			e.Logger.ErrorContext(ctx, "a branch panicked", "task", e.Task.ID, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return f(ctx)
+}
+
+// returned notes that a branch has returned.
+func (g *Group) returned(b *branch, i int, err error) {
+	e := g.frame.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	g.errs[i], b.ended = err, true
+	g.left--
+	if g.left == 0 && g.waiting {
+		close(g.done) // the branch that waits is live in its place
+	} else {
+		e.live--
+		e.settle()
+	}
+	e.cond.Broadcast()
+}
+
+// Wait waits until all branches have returned. It returns the error of the first one, in the order
+// of Go, among those that failed. No branch is canceled by the error of another one.
+func (g *Group) Wait() error {
+	if g.frame == nil || g.frame.step != nil {
+		return g.err
+	}
+	e, b := g.frame.engine, g.frame.branch
+	e.mu.Lock()
+	if g.left > 0 && !b.waiting {
+		g.waiting, b.waiting, g.done = true, true, make(chan struct{})
+		e.live--
+		e.settle()
+		e.mu.Unlock()
+		<-g.done
+		e.mu.Lock()
+		g.waiting, b.waiting = false, false
+	}
+	defer e.mu.Unlock()
+	if e.over != nil {
+		return e.over
+	}
+	if g.err != nil {
+		return g.err
+	}
+	for _, err := range g.errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

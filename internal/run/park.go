@@ -1,0 +1,80 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/durable"
+)
+
+const (
+	// A task whose code has changed is tried again after parkFirst, and then after twice as long
+	// each time, up to parkMost. After parkFor it fails.
+	parkFirst = time.Hour
+	parkMost  = 24 * time.Hour
+	parkFor   = 7 * 24 * time.Hour
+)
+
+const textChanged = "The agent has changed, and can no longer go on with this task."
+
+// park suspends a task whose code does not do what the journal says: a rollback heals it. The
+// journal says why, for an operator. A task that has been parked for too long fails; one that is to
+// be canceled is canceled, though nothing is undone.
+func (d *durableRun) park(ctx context.Context, o durable.Outcome) error {
+	now := time.Now()
+	o.Mismatch.Code = d.runner.Journal.Code
+	d.seen.end = "parked"
+	log := func(message string) {
+		d.runner.Logger.ErrorContext(ctx, message, "task", d.turn.Head.ID, "step", o.Mismatch.Step,
+			"expected", o.Mismatch.Expected, "got", o.Mismatch.Got, "code", o.Mismatch.Code)
+	}
+	if d.turn.Mode == Cancel {
+		log("canceling a task whose code has changed: nothing is undone")
+		d.seen.end = "canceled"
+		d.end(ctx, a2a.NewStatusUpdateEvent(d.turn.Context, a2a.TaskStateCanceled, nil))
+		return nil
+	}
+	tooLong := len(o.Parked) > 0 && now.Sub(o.Parked[0]) >= parkFor
+	if d.runner.Journal.FailOnMismatch || tooLong {
+		d.seen.end = "failed"
+		d.fail(ctx, textChanged, o.Mismatch)
+		return o.Mismatch
+	}
+	due := now.Add(min(parkMost, parkFirst<<min(len(o.Parked), 10)))
+	if len(o.Parked) > 0 {
+		if end := o.Parked[0].Add(parkFor); due.After(end) {
+			due = end
+		}
+	}
+	log("task parked: the code does not do what the journal says")
+	entry, err := json.Marshal(&durable.Entry{
+		Kind: durable.Parked, Time: now.UnixMilli(), Due: due.UnixMilli(), Mismatch: o.Mismatch,
+	})
+	if err == nil {
+		err = d.Record(ctx, o.Place+1, [][]byte{entry})
+	}
+	for woken, tries := d.turn.Woken, 0; err == nil && tries < 10; tries++ {
+		var suspended bool
+		if suspended, err = d.Suspend(ctx, due, woken); suspended || err != nil {
+			break
+		}
+		asked, askErr := d.Asked(ctx) // what has come must wait, too
+		if askErr != nil {
+			err = askErr
+			break
+		}
+		woken = asked.Woken
+		if asked.Cancel {
+			d.seen.end = "canceled"
+			d.end(ctx, a2a.NewStatusUpdateEvent(d.turn.Context, a2a.TaskStateCanceled, nil))
+			return nil
+		}
+	}
+	if err != nil {
+		d.stop(err) // the next run parks it
+	}
+	return err
+}
