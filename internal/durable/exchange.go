@@ -85,7 +85,7 @@ func (x *exchange) load(timeout time.Duration) error {
 			until = last
 		}
 		if err := c.engine.outlives(c.full, until); err != nil {
-			return err
+			return c.failed(err)
 		}
 		x.note.Until, x.note.Agent = until.UnixMilli(), x.agent
 	}
