@@ -2,6 +2,7 @@ package durable
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 
@@ -22,19 +23,31 @@ const (
 	silence = inPlace
 )
 
-// stream passes on the events of a stream that answers the message, up to its end, or up to the
-// reply. It returns what the peer has made of the message: a message, or its task as far as the
-// stream has told it. An error is one of sending: the stream may break off later.
-func (x *exchange) stream(ctx context.Context, events iter.Seq2[a2a.Event, error]) (a2a.SendMessageResult, error) {
+// errQuiet ends a stream on which nothing has come for long.
+var errQuiet = errors.New("the other agent is silent")
+
+// stream passes on the events of a stream, up to its end or up to the reply, after what there was
+// before. The first event must come within the limit. stream returns what the peer has made of the
+// message: a message, or its task as far as the stream has told it. An error says that there was no
+// event: after the first, a stream may break off.
+func (x *exchange) stream(
+	ctx context.Context, limit time.Duration, made *a2a.Task, open func(context.Context) iter.Seq2[a2a.Event, error],
+) (a2a.SendMessageResult, error) {
 	var result a2a.SendMessageResult
-	ctx, quiet := context.WithCancel(ctx)
-	defer quiet()
-	p := progress{exchange: x}
-	var timer *time.Timer
-	for event, err := range events {
+	inner, quiet := context.WithCancelCause(ctx)
+	defer quiet(nil)
+	timer := time.AfterFunc(limit, func() { quiet(errQuiet) })
+	defer timer.Stop()
+	p := progress{exchange: x, made: made}
+	for event, err := range open(inner) {
 		if err != nil {
-			if result == nil {
+			switch {
+			case result == nil && errors.Is(err, errQuiet):
+				return nil, &peer.Error{Outcome: peer.Unknown, Text: x.agent + ": no answer in time"}
+			case result == nil:
 				return nil, err
+			case errors.Is(err, errQuiet):
+				return result, nil
 			}
 			x.warn(ctx, "the stream of the other agent broke off", err)
 			return result, nil
@@ -52,8 +65,6 @@ func (x *exchange) stream(ctx context.Context, events iter.Seq2[a2a.Event, error
 				return task, nil // the run is over
 			}
 			result = task
-			timer = time.AfterFunc(silence, quiet)
-			defer timer.Stop()
 		}
 		timer.Reset(silence)
 		if p.pass(ctx, event) {
@@ -69,6 +80,9 @@ func (x *exchange) stream(ctx context.Context, events iter.Seq2[a2a.Event, error
 // follow passes on what else happens to the peer's task, after the run that sent the message has
 // ended: first what it has made so far.
 func (x *exchange) follow() error {
+	if x.note.Asked { // the task was suspended, and wakes up for a moment only
+		return nil
+	}
 	if x.peer == nil || !x.peer.Streams() && x.peer.Ready(x.call.engine.ctx) != nil {
 		return nil
 	}
@@ -77,8 +91,7 @@ func (x *exchange) follow() error {
 		if err != nil || x.isReply(task) || !x.peer.Streams() {
 			return err
 		}
-		(&progress{exchange: x}).pass(ctx, task)
-		_, err = x.stream(ctx, x.peer.Events(ctx, x.note.Task))
+		_, err = x.stream(ctx, silence, task, func(ctx context.Context) iter.Seq2[a2a.Event, error] { return x.peer.Events(ctx, x.note.Task) })
 		return err
 	})
 	if over == nil && err != nil {
@@ -90,6 +103,7 @@ func (x *exchange) follow() error {
 // progress passes on events.
 type progress struct {
 	*exchange
+	made         *a2a.Task // what there was before the stream; nil once that is passed on
 	count, bytes int
 }
 
@@ -97,6 +111,11 @@ type progress struct {
 // is the last one of interest.
 func (p *progress) pass(ctx context.Context, event a2a.Event) (last bool) {
 	task := p.call.engine.Task
+	made := p.made
+	p.made = nil
+	if _, anew := event.(*a2a.Task); made != nil && !anew {
+		p.pass(ctx, made)
+	}
 	switch e := event.(type) {
 	case *a2a.Task:
 		for _, artifact := range e.Artifacts {

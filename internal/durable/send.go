@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -97,10 +98,12 @@ func (x *exchange) ready(ctx context.Context) error {
 func (x *exchange) try(number int) (result a2a.SendMessageResult, over, err error) {
 	var noting error // what the journal says
 	x.taken = time.Now()
-	over, err = x.do(number, x.limit, func(ctx context.Context) error {
+	over, err = x.do(number, 0, func(ctx context.Context) error {
 		if x.progress && x.peer.Streams() {
-			result, err = x.stream(ctx, x.peer.Stream(ctx, x.message))
+			result, err = x.stream(ctx, x.limit, nil, func(ctx context.Context) iter.Seq2[a2a.Event, error] { return x.peer.Stream(ctx, x.message) })
 		} else {
+			ctx, stop := context.WithTimeout(ctx, x.limit)
+			defer stop()
 			result, err = x.peer.Send(ctx, x.message)
 		}
 		if task, ok := result.(*a2a.Task); ok && err == nil {

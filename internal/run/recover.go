@@ -165,7 +165,7 @@ func (r *Runner) look(ctx context.Context, round *sweep.Sweep, l tasklog.Look) e
 	case errors.Is(err, memory.ErrFull): // a worker has more memory
 		lease, err = r.Store.Lease(ctx, l.ID)
 	case err != nil:
-	case s.Busy(), s.Lease.Sleeps():
+	case s.Busy():
 		return nil
 	case tasklog.Final(s.Task.Status.State):
 		if err := r.Store.Settle(ctx, s); err != nil {

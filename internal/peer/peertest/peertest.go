@@ -4,6 +4,7 @@ package peertest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -28,7 +29,9 @@ func (t Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil && trace.WroteHeaderField != nil {
 		trace.WroteHeaderField("Host", []string{r.URL.Host})
 	}
-	served := r.Clone(r.Context())
+	ctx, hangUp := context.WithCancel(context.Background()) // a server sees no deadline
+	context.AfterFunc(r.Context(), hangUp)
+	served := r.Clone(ctx)
 	served.Body, served.RequestURI, served.RemoteAddr = io.NopCloser(bytes.NewReader(body)), r.URL.RequestURI(), "127.0.0.1:1"
 	served.Host = r.URL.Host
 	reader, writer := io.Pipe()
@@ -40,29 +43,22 @@ func (t Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 				err = errHungUp
 			}
 			w.end(err)
+			hangUp()
 		}()
 		t.Handler.ServeHTTP(w, served)
 	}()
+	stop := context.AfterFunc(r.Context(), func() { reader.CloseWithError(r.Context().Err()) })
 	select {
 	case <-w.begun:
 	case <-r.Context().Done():
-		reader.CloseWithError(r.Context().Err())
 		return nil, r.Context().Err()
 	}
 	if w.err != nil {
 		return nil, w.err
 	}
-	stop := make(chan struct{})
-	go func() {
-		select {
-		case <-r.Context().Done():
-			reader.CloseWithError(r.Context().Err())
-		case <-stop:
-		}
-	}()
 	return &http.Response{
 		StatusCode: w.status, Status: http.StatusText(w.status), Header: w.sent, Request: r, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		ContentLength: -1, Body: &answer{Reader: reader, close: sync.OnceFunc(func() { close(stop); reader.Close() })},
+		ContentLength: -1, Body: &answer{Reader: reader, close: func() { stop(); hangUp(); reader.Close() }},
 	}, nil
 }
 
