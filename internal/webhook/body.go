@@ -22,7 +22,7 @@ const behind = 4
 // sendEvents sends each event, as a StreamResponse (specification 4.3.3).
 func (d *delivery) sendEvents(ctx context.Context, events []tasklog.Event) error {
 	for _, e := range events {
-		if err := d.send(ctx, e.Seq, func() ([]byte, error) { return tasklog.Shown(e.JSON) }); err != nil {
+		if err := d.send(ctx, e.Seq, func(own bool) (payload, error) { return eventPayload(e, own) }); err != nil {
 			return err
 		}
 	}
@@ -60,14 +60,26 @@ func (d *delivery) sendState(ctx context.Context) error {
 	if d.fold.Seq() <= d.After {
 		return nil
 	}
-	return d.send(ctx, d.fold.Seq(), func() ([]byte, error) {
+	return d.send(ctx, d.fold.Seq(), func(own bool) (p payload, err error) {
 		task, err := d.fold.Task()
 		if err != nil {
-			return nil, err
+			return p, err
+		}
+		if p.own, err = ownContent(task); err != nil {
+			return p, err
+		}
+		if p.own > 0 && !own {
+			leaveOwn(task)
+			p.own = 0
 		}
 		tasklog.Cut(task, tasklog.Size{Bytes: maxTaskBytes, Values: tasklog.MaxValues})
 		tasklog.JoinTexts(task)
-		return a2a03.EncodeTask(task)
+		data, err := a2a03.EncodeTask(task)
+		if err != nil {
+			return p, err
+		}
+		p.add(data)
+		return p, nil
 	})
 }
 

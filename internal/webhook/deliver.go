@@ -153,10 +153,11 @@ func (d *delivery) read(ctx context.Context, after int64, limit int) ([]tasklog.
 	return events, more, err
 }
 
-// send sends the result of encode, which is for the event, in up to three tries.
-func (d *delivery) send(ctx context.Context, seq int64, encode func() ([]byte, error)) error {
+// send sends the result of encode, which is for the event, in up to three tries. Without own, encode
+// leaves the caller's own content out.
+func (d *delivery) send(ctx context.Context, seq int64, encode func(own bool) (payload, error)) error {
 	reading <- struct{}{}
-	body, err := encode()
+	body, err := encode(true)
 	<-reading
 	if err != nil {
 		return &failure{text: "encoding: " + err.Error(), lasts: true} // not the webhook's fault

@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -41,7 +40,7 @@ func (f *failure) Error() string { return f.text }
 //
 // The headers are the token, under the names that the servers of the Go, Python and JavaScript SDKs
 // use; authentication; the client's trace; and one of our own, the event's number.
-func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
+func (d *delivery) post(ctx context.Context, seq int64, body payload) error {
 	limit := timeout
 	if d.wakeUp {
 		limit = firstTry
@@ -49,10 +48,12 @@ func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 	begun := time.Now()
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	req, err := http.NewRequestWithContext(limited, http.MethodPost, d.Push.URL, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(limited, http.MethodPost, d.Push.URL, body.reader())
 	if err != nil {
 		return &failure{text: "malformed URL", lasts: true}
 	}
+	req.ContentLength = body.size
+	req.GetBody = func() (io.ReadCloser, error) { return body.reader(), nil }
 	req.Header.Set("Content-Type", "application/a2a+json")
 	if d.Version == "0.3" {
 		req.Header.Set("Content-Type", "application/json")
