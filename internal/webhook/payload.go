@@ -109,7 +109,7 @@ func ownContent(event a2a.Event) (n int64, err error) {
 func leaveOwn(event a2a.Event) {
 	switch e := event.(type) {
 	case *a2a.Task:
-		var left []any
+		var left []string
 		if slices.ContainsFunc(e.History, isOwn) {
 			e.History = slices.DeleteFunc(e.History, isOwn)
 			left = append(left, "history")
@@ -118,18 +118,9 @@ func leaveOwn(event a2a.Event) {
 			e.Status.Message = nil
 			left = append(left, "status.message")
 		}
-		e.Metadata = withCut(e.Metadata, left)
+		e.Metadata = tasklog.AddCut(e.Metadata, left...)
 	case *a2a.TaskStatusUpdateEvent:
 		e.Status.Message = nil
-		e.Metadata = withCut(e.Metadata, []any{"status.message"})
+		e.Metadata = tasklog.AddCut(e.Metadata, "status.message")
 	}
-}
-
-// withCut returns the metadata of an event that was just decoded, with what was left out.
-func withCut(metadata map[string]any, left []any) map[string]any {
-	if metadata == nil {
-		metadata = map[string]any{}
-	}
-	metadata[tasklog.CutKey] = left
-	return metadata
 }
