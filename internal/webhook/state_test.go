@@ -202,7 +202,9 @@ func TestStateIsBounded(t *testing.T) {
 				if got.Kind != "task" || got.ID != "task" || got.ContextID != "context" {
 					t.Errorf("it is a %+v", got)
 				}
-				cuts[fmt.Sprint(left)] = true
+				for _, name := range left {
+					cuts[name] = true
+				}
 				checkCut(t, whole, got, left, own)
 				if owned := ownIn(got); owned != p.own || !own && owned > 0 {
 					t.Errorf("seed %d, event %d: %d bytes are the caller's own, want %d", seed, s.seq, p.own, owned)
@@ -210,8 +212,8 @@ func TestStateIsBounded(t *testing.T) {
 			}
 		})
 	}
-	if len(cuts) < 4 {
-		t.Errorf("only %v was left out", cuts)
+	if len(cuts) != 3 {
+		t.Errorf("only %v were left out", cuts)
 	}
 }
 
@@ -254,4 +256,77 @@ func ownIn(task shown) (n int64) {
 		}
 	}
 	return n
+}
+
+// TestStateLeavesOut says what a body leaves out of a task that is too long, and when that comes
+// back.
+func TestStateLeavesOut(t *testing.T) {
+	long := func(n int) *a2a.Part { return a2a.NewTextPart(strings.Repeat("x", n)) }
+	message := func(id string, n int) a2a.Event {
+		m := &a2a.Message{ID: id, Role: a2a.MessageRoleAgent, Parts: a2a.ContentParts{long(n)}}
+		return a2a.NewStatusUpdateEvent(info, a2a.TaskStateWorking, m)
+	}
+	artifact := func(id string, n int, more bool) a2a.Event {
+		a := &a2a.Artifact{ID: a2a.ArtifactID(id), Parts: a2a.ContentParts{long(n)}}
+		return &a2a.TaskArtifactUpdateEvent{TaskID: "task", ContextID: "context", Artifact: a, Append: more}
+	}
+	done := a2a.NewStatusUpdateEvent(info, a2a.TaskStateCompleted, nil)
+	described := a2a.NewStatusUpdateEvent(info, a2a.TaskStateWorking, nil)
+	described.Metadata = map[string]any{"k": strings.Repeat("x", maxMetadataBytes)}
+	for _, test := range []struct {
+		name   string
+		events []a2a.Event
+		want   string // the ids of what the body has, and what it left out
+	}{
+		{"all fits", []a2a.Event{message("m1", 400_000), artifact("a1", 300_000, false), artifact("a2", 200_000, false), done}, "m1 a1 a2 []"},
+		{"the oldest history", []a2a.Event{message("m1", 400_000), message("m2", 400_000), message("m3", 400_000), done}, "m2 m3 [history]"},
+		{"all history before the artifacts", []a2a.Event{artifact("a1", 999_000, false), message("m1", 400_000), done}, "a1 [history]"},
+		{"history that fits beside the artifacts", []a2a.Event{message("m1", 400_000), artifact("a1", 500_000, false), message("m2", 400_000), done}, "m2 a1 [history]"},
+		{"a long message, and the history before it", []a2a.Event{message("m1", 10), message("m2", 1_000_000), message("m3", 10), done}, "m3 [history]"},
+		{"a long artifact, whole", []a2a.Event{artifact("a1", 10, false), artifact("a2", 1_000_000, false), done}, "a1 [artifacts]"},
+		{"an artifact that gets too long, and later chunks of it", []a2a.Event{
+			artifact("a1", 10, false), artifact("a2", 600_000, false), artifact("a2", 600_000, true), artifact("a2", 10, true), done,
+		}, "a1 [artifacts]"},
+		{"the same, which the agent then sends anew", []a2a.Event{
+			artifact("a1", 10, false), artifact("a2", 1_000_000, false), artifact("a3", 10, false), artifact("a2", 20, false), done,
+		}, "a1 a2 a3 []"},
+		{"the artifact that did not change for the longest time", []a2a.Event{
+			artifact("a1", 400_000, false), artifact("a2", 400_000, false), artifact("a1", 10, true), artifact("a3", 400_000, false), done,
+		}, "a1 a3 [artifacts]"},
+		{"the artifact that did not fit, when another gets shorter", []a2a.Event{
+			artifact("a1", 600_000, false), artifact("a2", 600_000, false), artifact("a2", 10, false), done,
+		}, "a1 a2 []"},
+		{"an artifact beside a message of the status", []a2a.Event{artifact("a1", 600_000, false), message("m1", 600_000)}, "m1 [artifacts]"},
+		{"a long message of the status", []a2a.Event{artifact("a1", 10, false), message("m1", 1_000_000)}, "a1 [status.message]"},
+		{"long metadata", []a2a.Event{artifact("a1", 10, false), described, done}, "a1 [metadata]"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := new(state)
+			for i, e := range append([]a2a.Event{&a2a.Task{ID: "task", ContextID: "context"}}, test.events...) {
+				data, err := tasklog.Encode(e)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.add(tasklog.Event{Seq: int64(i + 1), JSON: data})
+				if _, err := s.payload(true); err != nil { // a body for each event changes nothing
+					t.Fatal(err)
+				}
+			}
+			p, err := s.payload(true)
+			if err != nil || p.size > maxTaskBytes {
+				t.Fatalf("%d bytes, %v", p.size, err)
+			}
+			task, left := decode(t, []byte(read(t, p)))
+			var got string
+			for _, one := range slices.Concat(task.History, []json.RawMessage{task.Status.Message}, task.Artifacts) {
+				var ids struct{ MessageID, ArtifactID string }
+				if _ = json.Unmarshal(one, &ids); ids.MessageID+ids.ArtifactID != "" {
+					got += ids.MessageID + ids.ArtifactID + " "
+				}
+			}
+			if got += fmt.Sprint(left); got != test.want {
+				t.Errorf("it has %s, want %s", got, test.want)
+			}
+		})
+	}
 }
