@@ -14,6 +14,11 @@ const behind = 4
 // sendEvents sends each event, as a StreamResponse (specification 4.3.3).
 func (d *delivery) sendEvents(ctx context.Context, events []tasklog.Event) error {
 	for _, e := range events {
+		if hasOwn(e) { // it is decoded
+			if err := memory.Charge(ctx, "task", tasklog.EstimateSize(e.JSON).Memory()); err != nil {
+				return err
+			}
+		}
 		if err := d.send(ctx, e.Seq, func(own bool) (payload, error) { return eventPayload(e, own) }); err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ func (r *payloadReader) Close() error { return nil }
 // and the message with which the user begins a turn. The metadata say so, see [tasklog.CutKey].
 func eventPayload(e tasklog.Event, own bool) (p payload, err error) {
 	data := e.JSON
-	if bytes.Contains(data, []byte(`"ROLE_USER"`)) { // few events have a message of the user
+	if hasOwn(e) {
 		event, err := tasklog.Decode(data)
 		if err != nil {
 			return p, err
@@ -80,6 +80,9 @@ func eventPayload(e tasklog.Event, own bool) (p payload, err error) {
 	p.add(data)
 	return p, nil
 }
+
+// hasOwn reports whether an event may have a message of the user, as few do. It need not be decoded.
+func hasOwn(e tasklog.Event) bool { return bytes.Contains(e.JSON, []byte(`"ROLE_USER"`)) }
 
 // isOwn reports whether a message is the caller's own content.
 func isOwn(m *a2a.Message) bool { return m != nil && m.Role == a2a.MessageRoleUser }
