@@ -3,6 +3,7 @@ package webhook
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -328,5 +329,40 @@ func TestStateLeavesOut(t *testing.T) {
 				t.Errorf("it has %s, want %s", got, test.want)
 			}
 		})
+	}
+}
+
+// TestBare makes the body with ids and state only, of a task with all that it can have.
+func TestBare(t *testing.T) {
+	s := new(state)
+	if _, err := s.bare(); !errors.Is(err, tasklog.ErrNotFound) {
+		t.Errorf("of no task: %v", err)
+	}
+	id := strings.Repeat("\x00", 256) // the longest that a client can choose
+	status := a2a.TaskStatus{State: a2a.TaskStateWorking, Message: text(a2a.MessageRoleAgent, "wait")}
+	task := &a2a.Task{ID: "task", ContextID: id, Status: status}
+	add := func() string {
+		data, err := tasklog.Encode(task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.add(tasklog.Event{Seq: s.seq + 1, JSON: data})
+		p, err := s.bare()
+		if err != nil || p.size > 4<<10 || p.own != 0 {
+			t.Errorf("%d bytes, %d are the caller's, %v", p.size, p.own, err)
+		}
+		return strings.Replace(read(t, p), strings.Repeat(`\u0000`, 256), "context", 1)
+	}
+	const note = `"a2alambda.cutNote":"GetTask has all of the task"`
+	want := `{"kind":"task","id":"task","contextId":"context","metadata":{"a2alambda.cut":["status.message"],` + note + `},"status":{"state":"working"}}`
+	if got := add(); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	task.History = []*a2a.Message{text(a2a.MessageRoleUser, "question")}
+	task.Artifacts = []*a2a.Artifact{{ID: "a", Parts: a2a.ContentParts{a2a.NewTextPart("answer")}}}
+	task.Metadata = map[string]any{"k": "v"}
+	want = strings.Replace(want, `["status.message"]`, `["history","artifacts","status.message","metadata"]`, 1)
+	if got := add(); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
 	}
 }
