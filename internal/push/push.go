@@ -41,6 +41,9 @@ type Config struct {
 	Progress
 }
 
+// EventHeader is the header of a notification that has the number of its event in the task.
+const EventHeader = "X-A2A-Event-Id"
+
 // MaxID is the most bytes that the ID of a configuration may have.
 const MaxID = 256
 

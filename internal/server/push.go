@@ -13,7 +13,7 @@ import (
 
 const (
 	// maxPushConfigs is how many configurations a task may have.
-	maxPushConfigs = 10
+	maxPushConfigs = 5
 
 	// maxPushConfig is how long a configuration may be, in bytes.
 	maxPushConfig = 16 << 10

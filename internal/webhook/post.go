@@ -58,7 +58,7 @@ func (d *delivery) post(ctx context.Context, seq int64, body payload) error {
 	if d.Version == "0.3" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	req.Header.Set("X-A2A-Event-Id", strconv.FormatInt(seq, 10))
+	req.Header.Set(push.EventHeader, strconv.FormatInt(seq, 10))
 	for name, values := range d.Trace.Header() {
 		req.Header[http.CanonicalHeaderKey(name)] = values
 	}
