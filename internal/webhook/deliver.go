@@ -36,9 +36,9 @@ type delivery struct {
 	push.Config // its Progress is newer than what is stored
 	claim       push.Claim
 	host        *host
-	trial       bool          // the host's breaker waits for its result
-	fold        *tasklog.Fold // what is sent in 0.3; nil in 1.0
-	saved       time.Time     // when progress was saved
+	trial       bool      // the host's breaker waits for its result
+	state       *state    // what is sent in 0.3; nil in 1.0
+	saved       time.Time // when progress was saved
 	limits
 	end     string // how the delivery ended, unless all events were delivered
 	breaker string // "open" or "slow", if that was the reason
@@ -104,7 +104,10 @@ func (d *delivery) begin(ctx context.Context) (left bool, err error) {
 func (d *delivery) deliver(ctx context.Context) error {
 	after := d.After
 	if d.Version == "0.3" {
-		d.fold, after = tasklog.NewFold(nil, 0), 0
+		ref := push.Ref{TaskID: d.TaskID, ID: d.ID}
+		d.state = d.states.take(ref, d.After)
+		defer func() { d.states.keep(ref, d.state) }()
+		after = d.state.seq
 	}
 	for {
 		saved := d.saved
@@ -115,7 +118,7 @@ func (d *delivery) deliver(ctx context.Context) error {
 		if len(events) > 0 {
 			after = events[len(events)-1].Seq
 		}
-		if d.fold != nil {
+		if d.state != nil {
 			err = d.sendStates(ctx, events, more)
 		} else {
 			err = d.sendEvents(ctx, events)

@@ -58,7 +58,7 @@ func (r *payloadReader) Close() error { return nil }
 // and the message with which the user begins a turn. The metadata say so, see [tasklog.CutKey].
 func eventPayload(e tasklog.Event, own bool) (p payload, err error) {
 	data := e.JSON
-	if bytes.Contains(data, []byte(`"ROLE_USER"`)) { // few events have a message of the user
+	if hasOwn(e) {
 		event, err := tasklog.Decode(data)
 		if err != nil {
 			return p, err
@@ -80,6 +80,9 @@ func eventPayload(e tasklog.Event, own bool) (p payload, err error) {
 	p.add(data)
 	return p, nil
 }
+
+// hasOwn reports whether an event may have a message of the user, as few do. It need not be decoded.
+func hasOwn(e tasklog.Event) bool { return bytes.Contains(e.JSON, []byte(`"ROLE_USER"`)) }
 
 // isOwn reports whether a message is the caller's own content.
 func isOwn(m *a2a.Message) bool { return m != nil && m.Role == a2a.MessageRoleUser }
@@ -109,7 +112,7 @@ func ownContent(event a2a.Event) (n int64, err error) {
 func leaveOwn(event a2a.Event) {
 	switch e := event.(type) {
 	case *a2a.Task:
-		var left []any
+		var left []string
 		if slices.ContainsFunc(e.History, isOwn) {
 			e.History = slices.DeleteFunc(e.History, isOwn)
 			left = append(left, "history")
@@ -118,18 +121,9 @@ func leaveOwn(event a2a.Event) {
 			e.Status.Message = nil
 			left = append(left, "status.message")
 		}
-		e.Metadata = withCut(e.Metadata, left)
+		e.Metadata = tasklog.AddCut(e.Metadata, left...)
 	case *a2a.TaskStatusUpdateEvent:
 		e.Status.Message = nil
-		e.Metadata = withCut(e.Metadata, []any{"status.message"})
+		e.Metadata = tasklog.AddCut(e.Metadata, "status.message")
 	}
-}
-
-// withCut returns the metadata of an event that was just decoded, with what was left out.
-func withCut(metadata map[string]any, left []any) map[string]any {
-	if metadata == nil {
-		metadata = map[string]any{}
-	}
-	metadata[tasklog.CutKey] = left
-	return metadata
 }

@@ -153,6 +153,7 @@ type Deliverer struct {
 	config Config
 	later  func(ctx context.Context, id a2a.TaskID, config string) error // Invoke, for many callers at the same time
 	hosts  hosts
+	states states
 }
 
 // New returns a deliverer. It panics if something is missing.
