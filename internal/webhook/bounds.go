@@ -15,8 +15,9 @@ const (
 	timesSent = 10
 	leastRoom = 64 << 10
 
-	// roomParts is into how many parts an account is divided: a delivery sets aside one or more, so
-	// that few requests cost a write.
+	// A delivery to a webhook that has agreed sets aside up to setAside times as much as it needs now,
+	// but not more than a part of roomParts parts of the account: so few requests cost a write.
+	setAside  = 4
 	roomParts = 16
 
 	// hourBytes is how many bytes go out for a configuration in an hour.
@@ -83,10 +84,14 @@ func (d *delivery) sentTo(seq int64) int64 {
 func (d *delivery) take(ctx context.Context, seq, bytes int64) (bool, error) {
 	if d.Room < bytes {
 		most := max(leastRoom, timesSent*d.sentTo(seq))
-		part := max(bytes-d.Room, most/roomParts)
-		spent, ok, err := d.config.Store.Spend(ctx, d.TaskID, d.Expires, part, most)
-		if err == nil && !ok && spent+bytes-d.Room <= most {
-			part = max(bytes-d.Room, (most-spent)/roomParts)
+		need := bytes - d.Room
+		part := need
+		if d.Agreed {
+			part = max(need, min(setAside*need, most/roomParts))
+		}
+		_, ok, err := d.config.Store.Spend(ctx, d.TaskID, d.Expires, part, most)
+		if err == nil && !ok && part > need {
+			part = need
 			_, ok, err = d.config.Store.Spend(ctx, d.TaskID, d.Expires, part, most)
 		}
 		if err != nil || !ok {
