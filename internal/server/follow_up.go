@@ -122,5 +122,7 @@ func (r *request) beginNext(ctx context.Context, snapshot *tasklog.Snapshot) (*b
 	// turn reached, with the message.
 	stored := *snapshot.Task
 	stored.History = append(slices.Clip(stored.History), r.message)
-	return r.begin(snapshot.Head, lease, fold, snapshot.Size.Plus(entry.Size()), tasklog.Event{Seq: seq, JSON: data}, &stored), nil
+	b := r.begin(snapshot.Head, lease, fold, snapshot.Size.Plus(entry.Size()), tasklog.Event{Seq: seq, JSON: data}, &stored)
+	b.before = snapshot.Task
+	return b, nil
 }

@@ -14,7 +14,7 @@ const Namespace = "a2alambda"
 var metrics = map[string]map[string]string{
 	Request:  {"requestMs": "Milliseconds", "firstByteMs": "Milliseconds", "slowStreams": "Count", "throttled": "Count", "errors": "Count"},
 	Run:      {"runMs": "Milliseconds", "events": "Count", "cancels": "Count", "handOvers": "Count", "recoveries": "Count", "failures": "Count"},
-	Delivery: {"deliveryMs": "Milliseconds", "pushes": "Count", "pushFailures": "Count"},
+	Delivery: {"deliveryMs": "Milliseconds", "pushes": "Count", "pushFailures": "Count", "pushesCut": "Count", "pushBounds": "Count"},
 	Sweep:    {},
 }
 

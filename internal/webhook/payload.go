@@ -108,6 +108,24 @@ func ownContent(event a2a.Event) (n int64, err error) {
 	return n, nil
 }
 
+// sentWith returns how many bytes the caller has sent with an event, or fewer: the message that
+// begins the task is in its first event. A later Task is the agent's.
+func sentWith(seq int64, event a2a.Event) (n int64) {
+	switch e := event.(type) {
+	case *a2a.Task:
+		for _, m := range e.History {
+			if seq == 1 && isOwn(m) {
+				n += tasklog.SentBytes(m)
+			}
+		}
+	case *a2a.TaskStatusUpdateEvent:
+		if isOwn(e.Status.Message) {
+			n = tasklog.SentBytes(e.Status.Message)
+		}
+	}
+	return n
+}
+
 // leaveOwn leaves the caller's own content out of an event, and says so in its metadata.
 func leaveOwn(event a2a.Event) {
 	switch e := event.(type) {

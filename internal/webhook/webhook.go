@@ -106,6 +106,9 @@ const (
 	claimTime   = 30 * time.Second
 	claimMargin = timeout + 5*time.Second
 
+	// releaseWithin is how long a claim is released after an error of the store.
+	releaseWithin = 2 * time.Second
+
 	// saveEvery is how often progress is saved while events are delivered.
 	saveEvery = 3 * time.Second
 
