@@ -34,20 +34,18 @@ func (w *walk) sit(ctx context.Context) {
 			}
 			return
 		}
-		if w.followers.isRunning(w.id) {
-			continue
-		}
-		if seat.Number == 0 {
+		switch {
+		case w.followers.isRunning(w.id):
+		case seat.Number == 0:
 			mayLeave = true
 			if taken, err := w.followers.log.Sit(soon, seat); err == nil {
 				seat = taken
 			}
-			continue
-		}
-		// A run may have begun here while the store was asked.
-		if has, err := w.followers.log.Seated(soon, seat); err == nil && !has && !w.followers.isRunning(w.id) {
-			seat.Number, mayLeave = 0, false // for those who join before the walk is over
-			w.makeRoom()
+		default:
+			has, err := w.followers.log.Seated(soon, seat)
+			if err == nil && !has && w.followers.makeRoom(w) {
+				return
+			}
 		}
 	}
 }
@@ -65,11 +63,21 @@ func (w *walk) over() bool {
 	return w.state.Terminal()
 }
 
-// makeRoom ends following for all members.
-func (w *walk) makeRoom() {
+// makeRoom ends a walk and following for all its members. Who comes later begins another walk, and
+// takes a new seat. It does nothing, and reports false, if the task has begun to run here.
+func (f *Followers) makeRoom(w *walk) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.running[w.id] > 0 {
+		return false
+	}
+	if f.walks[w.id] == w {
+		delete(f.walks, w.id)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for m := range w.members {
 		w.end(m, ErrMadeRoom)
 	}
+	return true
 }

@@ -3,6 +3,8 @@ package tasklog_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -62,6 +64,16 @@ func (c *crowd) come(n int) (all []*follower) {
 		time.Sleep(500 * time.Millisecond)
 	}
 	return all
+}
+
+// sit has n instances take seats and do nothing more.
+func (c *crowd) sit(n int) {
+	c.Helper()
+	for i := range n {
+		if _, err := c.log.Sit(c.Context(), tasklog.Seat{ID: c.head.ID, Instance: fmt.Sprint("dead", i)}); err != nil {
+			c.Fatal(err)
+		}
+	}
 }
 
 // check fails the test unless the first n of the followers have made room, and no others have
@@ -152,6 +164,38 @@ func TestFollowersOfOneInstance(t *testing.T) {
 	})
 }
 
+// TestFollowersComeBack has all followers of an instance come again at once when they are sent away,
+// while some of them are still about to leave. Their new seat can be taken away like the first.
+func TestFollowersComeBack(t *testing.T) {
+	crowds(t, func(t *testing.T, c *crowd) {
+		one := c.instance()
+		ctx, cancel := context.WithCancel(t.Context())
+		var ended atomic.Int32
+		var group sync.WaitGroup
+		const n = 50
+		for range n {
+			group.Go(func() {
+				for ctx.Err() == nil {
+					_, err := one.Follow(ctx, tasklog.FollowConfig{ID: c.head.ID, After: 1, State: a2a.TaskStateSubmitted})
+					if errors.Is(err, tasklog.ErrMadeRoom) {
+						ended.Add(1)
+					}
+				}
+			})
+		}
+		time.Sleep(settle)
+		for i := range 10 {
+			c.sit(tasklog.MaxSeats)
+			time.Sleep(settle)
+			if got := int(ended.Load()); got != n*(i+1) {
+				t.Errorf("when others had taken its seat %d times, %d followers had ended", i+1, got)
+			}
+		}
+		cancel()
+		group.Wait()
+	})
+}
+
 // TestFollowersOfRun has an instance run the task that it follows. It needs no seat before its run
 // has ended.
 func TestFollowersOfRun(t *testing.T) {
@@ -188,14 +232,31 @@ func TestFollowersBegin(t *testing.T) {
 	})
 }
 
+// TestFollowersBeginLate has a run begin while an instance learns that it has lost its seat.
+func TestFollowersBeginLate(t *testing.T) {
+	crowds(t, func(t *testing.T, c *crowd) {
+		released, reached := make(chan struct{}), make(chan struct{}, 1)
+		quick := c.store
+		c.store = tasklogtest.Faulty(quick, tasklogtest.Fault{Op: "Seated", Nth: 3, Done: true, Do: tasklogtest.StopsUntil(released, reached)})
+		first := c.instance()
+		here := c.follow(nil)
+		time.Sleep(9300 * time.Millisecond) // after its second look
+		c.sit(tasklog.MaxSeats)
+		<-reached
+		done := first.Running(c.head.ID)
+		close(released)
+		time.Sleep(settle)
+		c.check("who runs the task", []*follower{here}, 0)
+		done()
+		time.Sleep(settle)
+		c.check("after that", []*follower{here}, 1)
+	})
+}
+
 // TestFollowersThatDie has instances die that keep their seats. Others follow as if they had left.
 func TestFollowersThatDie(t *testing.T) {
 	crowds(t, func(t *testing.T, c *crowd) {
-		for i := range 100 {
-			if _, err := c.store.Sit(t.Context(), tasklog.Seat{ID: c.head.ID, Instance: string(rune('A' + i))}); err != nil {
-				t.Fatal(err)
-			}
-		}
+		c.sit(100)
 		all := c.come(tasklog.MaxSeats)
 		time.Sleep(settle)
 		c.check("after others have died", all, 0)
