@@ -25,9 +25,9 @@ func (w *walk) sit(ctx context.Context) {
 	soon := GiveUpSoon(ctx)
 	seat := Seat{ID: w.id, Instance: w.followers.instance}
 	mayLeave := false
-	for pause := sitAfter; ; pause = lookEvery {
+	for pause := sitAfter; ; pause = lookEvery - lookEvery/10 + rand.N(lookEvery/5) {
 		select {
-		case <-time.After(pause - pause/10 + rand.N(pause/5)):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			if mayLeave && !w.over() { // nobody takes a seat of a task that is over
 				w.leaveSeat(soon, seat)
