@@ -89,6 +89,8 @@ func (s *sseResponder) end(err error) error {
 		s.comment(err.Error(), "retry: 1000")
 	case errors.Is(err, server.ErrWaits):
 		s.comment(err.Error(), "retry: 10000")
+	case errors.Is(err, tasklog.ErrMadeRoom):
+		s.comment(tasklog.ErrMadeRoom.Error(), "retry: 10000")
 	case errors.Is(err, tasklog.ErrThrottled):
 		observationOf(s.r).throttled = true
 		s.comment(textBusy, "retry: 5000")

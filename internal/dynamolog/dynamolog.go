@@ -9,6 +9,7 @@
 //	S#<seq>       the ref of the snapshot as of event seq
 //	O             what went out to webhooks; see push.go
 //	P#<id>        a push notification configuration, and how far its delivery has come; see push.go
+//	T#            the instances that follow the task; see seats.go
 //
 // Some items belong to no task: those that list the tasks of a context, see context.go; the secret
 // of the table, see secret.go; and the places of the sweeps, see looks.go.

@@ -41,6 +41,9 @@ type task struct {
 	seen        bool      // the holder knows that the task is to be canceled
 	look        time.Time // when it is to be looked at, to the second
 
+	sat   int64            // the number of the last seat
+	seats map[string]int64 // the numbers of the seats, by instance
+
 	// writers[n] is the writer of the append that began with event n.
 	writers map[int64]string
 

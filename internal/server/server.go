@@ -225,14 +225,17 @@ func (s *Server) recover(ctx context.Context, snapshot *tasklog.Snapshot) {
 	}
 }
 
-// await returns the task when it has reached a final state, or shortly before the deadline of ctx.
+// await returns the task when it has reached a final state. It returns the task as it is shortly
+// before the deadline of ctx, or when newer ones follow it: specification 3.2.2 wants the final
+// state, and nobody can wait for it without an end.
 func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Task, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
 	if tasklog.Final(snapshot.Task.Status.State) {
 		return snapshot.Task, nil
 	}
-	if _, err := s.follow(ctx, snapshot, tasklog.FollowConfig{UntilFinal: true}); err != nil {
+	_, err := s.follow(ctx, snapshot, tasklog.FollowConfig{UntilFinal: true})
+	if err != nil && !errors.Is(err, tasklog.ErrMadeRoom) {
 		return nil, err
 	}
 	now, err := s.Store.Load(context.WithoutCancel(ctx), snapshot.Head.ID)

@@ -424,6 +424,7 @@ type Page struct {
 type Store interface {
 	Log
 	Index
+	Seats
 
 	// Secret returns SecretBytes random bytes. They are made when somebody first asks for them, and
 	// live as long as the store: every caller gets the same, in all processes that share the store.

@@ -22,7 +22,7 @@ type Need struct {
 var Needs = slices.Concat(
 	logs("AgentFunction", "WorkerFunction", "PushFunction", "SweeperFunction", "HookFunction"),
 	[]Need{
-		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.readSecret"}, ""},
+		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.readSecret", "dynamolog.Seated"}, ""},
 		{"AgentFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
 		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putPart"}, ""},
 		{"AgentFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
