@@ -23,6 +23,7 @@ const (
 	priceStream  = 0.008        // a GB of a streamed answer, after its first 6 MB
 	priceLeaving = 0.09         // a GB that leaves AWS
 	priceLog     = 0.50         // a GB of log
+	priceAPI     = 3.50 / 1e6   // a request to the REST API
 )
 
 // What is assumed, all in the caller's favour.
@@ -32,6 +33,14 @@ const (
 	lineKB   = 25.0
 	streamKB = 2.0
 	freeKB   = 6000.0
+
+	// betweenMS is what passes at least, on one connection, between two requests that take no time:
+	// the network, and Lambda's own part.
+	betweenMS = 5.0
+
+	// perInstance is how many requests a second Lambda takes for each instance that a function may have.
+	// https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
+	perInstance = 10.0
 
 	// askMS is how long one request to DynamoDB takes. An operation makes them one after the other.
 	askMS = 4.0
@@ -88,6 +97,7 @@ var (
 	// chosen is with MaxConcurrency=100 and MaxUnits=4000, which holds for the table and for each of
 	// its two indexes.
 	chosen = Bounds{Connections: 1000, Instances: 100, Push: 20, Units: 3 * 4000}
+	small  = Bounds{Connections: 1000, Instances: 20, Push: 20, Units: 3 * 1000}
 )
 
 const (
@@ -96,7 +106,7 @@ const (
 )
 
 // took returns the milliseconds from one request to the next, on one connection.
-func (u Use) took() float64 { return u.In/lineKB + u.Agent.MS }
+func (u Use) took() float64 { return u.In/lineKB + u.Agent.MS + u.Agent.Invocations*betweenMS }
 
 // sendingMS returns how long an answer takes to leave.
 func sendingMS(kb float64) float64 {
@@ -106,7 +116,7 @@ func sendingMS(kb float64) float64 {
 // Hour returns how often an operation can be done in an hour, and what that costs in dollars. A
 // task is stored for the 30 days of RetentionDays, which are paid for in later hours.
 func (u Use) Hour(b Bounds) (times, dollars float64) {
-	times = min(b.Connections, b.Instances) * hourMS / u.took()
+	times = min(b.Connections*hourMS/u.took(), b.Instances*hourMS/u.Agent.MS, b.Instances*perInstance*3600/u.Agent.Invocations)
 	for _, units := range []float64{u.Write, u.Read} {
 		if units > 0 {
 			times = min(times, b.Units*3600/units) // beyond, the table throttles

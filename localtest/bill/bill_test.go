@@ -134,20 +134,24 @@ func like(was, now Use) bool {
 
 // TestHour computes by hand what an hour costs.
 func TestHour(t *testing.T) {
-	u := Use{Agent: Work{Invocations: 1, MS: 100}, Worker: Work{Invocations: 1, MS: 200}, Write: 10, Read: 4, Out: 1000}
-	each := 2*priceRequest + 0.3*0.5*priceSecond + 10*priceWrite + 4*priceRead + 2*platformKB/gb*priceLog + 1000/gb*priceLeaving
+	u := Use{Agent: Work{Invocations: 1, MS: 95}, Worker: Work{Invocations: 1, MS: 190}, Write: 10, Read: 4, Out: 1000}
+	worker := priceRequest + 0.19*0.5*priceSecond + platformKB/gb*priceLog
+	each := worker + priceRequest + 0.095*0.5*priceSecond + platformKB/gb*priceLog + 10*priceWrite + 4*priceRead + 1000/gb*priceLeaving
+	brief := Use{Agent: Work{Invocations: 1, MS: 1}}
 	for _, test := range []struct {
 		what           string
+		u              Use
 		b              Bounds
 		times, dollars float64
 	}{
-		{"one connection", Bounds{Connections: 1, Instances: 10, Push: 10, Units: 1e6}, 36000, 36000 * each},
-		{"more connections than instances", Bounds{Connections: 100, Instances: 2, Push: 2, Units: 1e6}, 72000,
-			72000*each - 36000*(priceRequest+0.2*0.5*priceSecond+platformKB/gb*priceLog)}, // the worker has time for half
-		{"the table throttles", Bounds{Connections: 1, Instances: 10, Push: 10, Units: 20}, 7200, 7200 * each},
+		{"one connection", u, Bounds{Connections: 1, Instances: 10, Push: 10, Units: 1e6}, 36000, 36000 * each},
+		{"instances of the worker", u, Bounds{Connections: 2, Instances: 2, Push: 2, Units: 1e6}, 72000, 72000*each - (72000-7.2e6/190)*worker},
+		{"units of the table", u, Bounds{Connections: 1, Instances: 10, Push: 10, Units: 20}, 7200, 7200 * each},
+		{"requests that Lambda takes", brief, Bounds{Connections: 100, Instances: 2, Units: 1}, 72000,
+			72000 * (priceRequest + 0.0005*priceSecond + platformKB/gb*priceLog)},
 	} {
-		times, dollars := u.Hour(test.b)
-		if math.Abs(times-test.times) > 1e-6 || math.Abs(dollars-test.dollars) > 1e-9 {
+		times, dollars := test.u.Hour(test.b)
+		if math.Abs(times-test.times) > 1e-6 || math.Abs(dollars-test.dollars) > 1e-6 {
 			t.Errorf("%s: %v times for $%v, want %v for $%v", test.what, times, dollars, test.times, test.dollars)
 		}
 	}

@@ -2,7 +2,6 @@ package bill
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"a2alambda/localtest"
 	"a2alambda/localtest/client"
@@ -143,7 +141,7 @@ func (s *system) settle(t *testing.T) {
 	t.Helper()
 	quiet := 100 * time.Millisecond
 	if s.Push != nil {
-		quiet = 2 * time.Second
+		quiet = 3 * time.Second
 	}
 	client.Await(t, 20*time.Millisecond, func() string {
 		busy := append(s.Agent.Busy(), s.Worker.Busy()...)
@@ -206,36 +204,12 @@ func (s *system) use(t *testing.T, times int, do func(i int)) (u Use) {
 	return u
 }
 
-// size returns about how many bytes the table stores.
+// size returns the bytes that the table stores. DynamoDB Local knows it at once.
 func (s *system) size(t *testing.T) (bytes float64) {
 	t.Helper()
-	in := &dynamodb.ScanInput{TableName: &s.table}
-	for {
-		out, err := s.client.Scan(t.Context(), in)
-		localtest.Must(t, err)
-		for _, item := range out.Items {
-			bytes += 100 // DynamoDB's own
-			for name, v := range item {
-				bytes += float64(len(name)) + sizeOf(v)
-			}
-		}
-		if in.ExclusiveStartKey = out.LastEvaluatedKey; in.ExclusiveStartKey == nil {
-			return bytes
-		}
-	}
-}
-
-func sizeOf(v types.AttributeValue) float64 {
-	switch v := v.(type) {
-	case *types.AttributeValueMemberS:
-		return float64(len(v.Value))
-	case *types.AttributeValueMemberB:
-		return float64(len(v.Value))
-	case *types.AttributeValueMemberN:
-		return float64(len(v.Value))/2 + 1
-	}
-	data, _ := json.Marshal(v)
-	return float64(len(data))
+	out, err := s.client.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: &s.table})
+	localtest.Must(t, err)
+	return float64(*out.Table.TableSizeBytes)
 }
 
 // larger returns the larger of what two ways of doing the same use.

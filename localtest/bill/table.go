@@ -26,7 +26,6 @@ func Tables() string {
 			figure(u.Agent.MS+u.Worker.MS+u.Push.MS), figure(u.Out+u.Posted), figure(times), figure(then), figure(now), figure(manyThen), figure(manyNow), figure(bounded))
 	}
 	b.WriteString("\n| an hour, at most | the account's limits | `MaxConcurrency=100`, `MaxUnits=4000` | `MaxConcurrency=20`, `MaxUnits=1000` |\n|---|--:|--:|--:|\n")
-	small := Bounds{Instances: 20, Push: 20, Units: 3 * 1000}
 	for _, row := range []struct {
 		name string
 		of   func(Bounds) float64
@@ -34,6 +33,10 @@ func Tables() string {
 		{"agent and worker, always at work, $", func(b Bounds) float64 { return 2 * b.Instances * instanceHour("agent") }},
 		{"push function, always at work, $", func(b Bounds) float64 { return b.Push * instanceHour("push") }},
 		{"DynamoDB, each unit used, $", func(b Bounds) float64 { return 3600 * b.Units * (priceWrite + priceRead) }},
+		{"as many requests as Lambda takes, and their log, $", func(b Bounds) float64 {
+			return 3600 * perInstance * b.Instances * (priceRequest + (platformKB+logKB)/gb*priceLog)
+		}},
+		{"REST API, 100 requests a second, $", func(Bounds) float64 { return 3600 * 100 * priceAPI }},
 		{"sweeper, always at work, $", func(Bounds) float64 { return instanceHour("sweeper") }},
 	} {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", row.name, figure(row.of(many)), figure(row.of(chosen)), figure(row.of(small)))
@@ -41,6 +44,9 @@ func Tables() string {
 	fmt.Fprintf(&b, "| what leaves AWS, for each Gbit/s that callers and webhooks take, $ | %[1]s | %[1]s | %[1]s |\n", figure(3600.0/8*priceLeaving))
 	return b.String()
 }
+
+// logKB is about what a function logs of a request.
+const logKB = 1.0
 
 // instanceHour returns what an instance of a function costs in an hour.
 func instanceHour(function string) float64 {
