@@ -26,7 +26,8 @@ type system struct {
 	url    string
 	client *dynamodb.Client
 	table  string
-	// hook is the receiver of webhooks. A path that begins with /hangs is not answered.
+	// hook is the receiver of webhooks. A path that begins with /hangs is not answered; one with /slow
+	// is answered at once the first time, and then after 9 s, just before it would be too late.
 	hook string
 
 	meters map[string]*dynamodblocal.Meter // by function
@@ -45,11 +46,23 @@ func newSystem(t *testing.T, pushes bool) *system {
 	t.Helper()
 	s := &system{meters: map[string]*dynamodblocal.Meter{}, billed: map[string]time.Duration{}, invocations: map[string]int{}}
 	s.client, s.table = dynamodblocal.Table(t)
+	came := map[string]int{} // by path
 	s.hook = client.Receiver(t, func(_ http.ResponseWriter, r *http.Request) {
 		n, _ := io.Copy(io.Discard, r.Body)
-		s.count(func() { s.posted += int(n) })
-		if strings.HasPrefix(r.URL.Path, "/hangs") {
+		first := false
+		s.count(func() {
+			s.posted += int(n)
+			came[r.URL.Path]++
+			first = came[r.URL.Path] == 1
+		})
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/hangs"):
 			<-r.Context().Done()
+		case strings.HasPrefix(r.URL.Path, "/slow") && !first:
+			select {
+			case <-r.Context().Done():
+			case <-time.After(9 * time.Second):
+			}
 		}
 	})
 	c := stack.Config{Table: s.table}

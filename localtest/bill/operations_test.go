@@ -261,6 +261,7 @@ func webhooks() []operation {
 		}
 	}
 	return []operation{
+		{"SendMessage with a webhook that answers after 9 s, the agent works for 3 s", 1, []way{one("SendMessage", works, "/slow/"), one("message/send", works, "/slow/03")}},
 		{"SendMessage with a webhook", 1, []way{one("SendMessage", asks, "/"), one("message/send", asks, "/")}},
 		{"SendMessage of 4 MB, as many webhooks as a task may have, ten empty follow-ups", 1, []way{weapon("SendMessage"), weapon("message/send")}},
 		{"SendMessage with a webhook that never answers", 1, []way{one("SendMessage", asks, "/hangs"), one("message/send", asks, "/hangs")}},
