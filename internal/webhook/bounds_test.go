@@ -149,7 +149,7 @@ func TestOwnContentAgain(t *testing.T) {
 			time.Sleep(time.Minute)
 			must(t, w.sweep(t))
 		}
-		if c.own > 10_000_000 || c.own < 9_000_000 || c.cut == 0 {
+		if c.own > 10_000_000 || c.own < 7_000_000 || c.cut == 0 {
 			t.Errorf("%d bytes of the caller's own, %d requests without", c.own, c.cut)
 		}
 		got := w.hook.requests(url)
@@ -159,7 +159,7 @@ func TestOwnContentAgain(t *testing.T) {
 	})
 }
 
-// TestHour has an agent say 250 MB to a webhook. It gets 100 MB in each hour, and all in the end.
+// TestHour has an agent say 200 MB or more to a webhook. It gets 100 MB in each hour, and all in the end.
 func TestHour(t *testing.T) {
 	for _, version := range []string{"1.0", "0.3"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -169,7 +169,11 @@ func TestHour(t *testing.T) {
 				hours[int(time.Since(begin)/time.Hour)] += r.ContentLength
 				return status(http.StatusOK), nil
 			})
-			const events, size = 250, 1_000_000
+			const events = 250
+			size := 1_000_000
+			if version == "0.3" {
+				size = 400_000 // a Task has two of them
+			}
 			h, first := newTask("go on")
 			w.put(t, h, "c", url, version, 0)
 			w.begin(t, h, first)
