@@ -3,7 +3,6 @@ package webhook
 import (
 	"context"
 
-	"a2alambda/internal/memory"
 	"a2alambda/internal/tasklog"
 )
 
@@ -15,7 +14,7 @@ const behind = 4
 func (d *delivery) sendEvents(ctx context.Context, events []tasklog.Event) error {
 	for _, e := range events {
 		if hasOwn(e) { // it is decoded
-			if err := memory.Charge(ctx, "task", tasklog.EstimateSize(e.JSON).Memory()); err != nil {
+			if err := d.charge(ctx, "task", tasklog.EstimateSize(e.JSON).Memory()); err != nil {
 				return err
 			}
 		}
@@ -35,7 +34,7 @@ func (d *delivery) sendStates(ctx context.Context, events []tasklog.Event, more 
 	for _, e := range events {
 		// Checked before the event is decoded: an event of few bytes may take a lot of memory.
 		need := d.state.size() + tasklog.EstimateSize(e.JSON).Memory()
-		if err := memory.Charge(ctx, "task", need); err != nil {
+		if err := d.charge(ctx, "task", need); err != nil {
 			return err
 		}
 		reading <- struct{}{}

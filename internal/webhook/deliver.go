@@ -183,7 +183,7 @@ func (d *delivery) read(ctx context.Context, after int64, limit int) ([]tasklog.
 	for _, e := range events {
 		bytes += int64(len(e.JSON))
 	}
-	if full := memory.Charge(ctx, "events", bytes); full != nil {
+	if full := d.charge(ctx, "events", bytes); full != nil {
 		return nil, false, full
 	}
 	if full := d.note(ctx, events); full != nil {

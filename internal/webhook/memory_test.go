@@ -34,38 +34,31 @@ func (m *made) Read(_ context.Context, _ a2a.TaskID, after int64, limit int) (ev
 	return events, after < m.events, nil
 }
 
-// TestLargeTask delivers tasks of 60 MB and of many values in 64 MB, in each version. A delivery is
+// TestLargeTask delivers tasks of 30 MB and of many values in 36 MB, in each version. A delivery is
 // charged for what can be in a body, and for the event that it reads, but not for the task.
 func TestLargeTask(t *testing.T) {
-	const mb, whole = 1 << 20, 60 << 20
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(48*mb + 64*mb)) // the first are the process's own
+	const mb, whole = 1 << 20, 30 << 20
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(48*mb + 36*mb)) // the first are the process's own
 	h, first := tasklogtest.NewTask()
 	artifact := func(id string, more bool, part *a2a.Part) tasklog.Entry {
 		a := &a2a.Artifact{ID: a2a.ArtifactID(id), Parts: a2a.ContentParts{part}}
 		return tasklogtest.EntryOf(&a2a.TaskArtifactUpdateEvent{TaskID: h.ID, ContextID: h.ContextID, Append: more, Artifact: a})
 	}
-	values := strings.Split(strings.Repeat("x", 20_000), "")
+	same := func(e tasklog.Entry) func(int64) tasklog.Entry { return func(int64) tasklog.Entry { return e } }
+	asked := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(strings.Repeat("x", whole/10)))
+	values := a2a.NewDataPart(map[string]any{"values": strings.Split(strings.Repeat("x", 20_000), "")})
 	for _, test := range []struct {
 		name   string
 		events int64
 		event  func(i int64) tasklog.Entry
 	}{
-		{"chunks of an artifact", 60, func(i int64) tasklog.Entry {
-			return artifact("a", i > 2, a2a.NewTextPart(strings.Repeat("word ", whole/60/5)))
-		}},
-		{"artifacts", 60_000, func(i int64) tasklog.Entry {
+		{"chunks of an artifact", 30, same(artifact("a", true, a2a.NewTextPart(strings.Repeat("word ", whole/30/5))))},
+		{"artifacts", 30_000, func(i int64) tasklog.Entry {
 			return artifact(fmt.Sprint("artifact", i), false, a2a.NewTextPart(strings.Repeat("x", 850)))
 		}},
-		{"messages of the agent", 7, func(int64) tasklog.Entry {
-			return tasklogtest.Status(h, a2a.TaskStateWorking, strings.Repeat("<", whole/7))
-		}},
-		{"messages of the user", 15, func(int64) tasklog.Entry {
-			m := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(strings.Repeat("x", whole/15)))
-			return tasklogtest.EntryOf(a2a.NewStatusUpdateEvent(a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}, a2a.TaskStateSubmitted, m))
-		}},
-		{"values", 20, func(i int64) tasklog.Entry {
-			return artifact(fmt.Sprint("a", i), false, a2a.NewDataPart(map[string]any{"values": values}))
-		}},
+		{"messages of the agent", 10, same(tasklogtest.Status(h, a2a.TaskStateWorking, strings.Repeat("<", whole/10)))},
+		{"messages of the user", 10, same(tasklogtest.EntryOf(a2a.NewStatusUpdateEvent(a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}, a2a.TaskStateSubmitted, asked)))},
+		{"values", 20, func(i int64) tasklog.Entry { return artifact(fmt.Sprint("a", i), false, values) }},
 	} {
 		for _, version := range []string{"0.3", "1.0"} {
 			if version == "1.0" && test.events > 1000 {

@@ -245,6 +245,43 @@ func (s *state) payload(own bool) (p payload, err error) {
 	return p, nil
 }
 
+// bare returns a body that is never long: the Task with its ids and its state. The metadata say what
+// the task has besides.
+func (s *state) bare() (p payload, err error) {
+	if s.err != nil {
+		return p, s.err
+	}
+	if !s.begun {
+		return p, tasklog.ErrNotFound
+	}
+	var left []string
+	for _, member := range []struct {
+		name string
+		has  bool
+	}{
+		{"history", s.history.left || len(s.history.messages) > 0}, {"artifacts", s.artifacts.number > 0},
+		{"status.message", s.noMessage || s.message != nil}, {"metadata", s.noMeta || s.encoded != nil},
+	} {
+		if member.has {
+			left = append(left, member.name)
+		}
+	}
+	p.add(s.head)
+	p.add(s.context)
+	if len(left) > 0 {
+		metadata, err := jsonline.Marshal(tasklog.AddCut(nil, left...))
+		if err != nil {
+			return p, err
+		}
+		p.add([]byte(`,"metadata":`))
+		p.add(metadata)
+	}
+	p.add([]byte(`,"status":`))
+	p.add(s.status)
+	p.add([]byte(`}`))
+	return p, nil
+}
+
 // addMetadata adds the member metadata, if it has one.
 func (s *state) addMetadata(p *payload, left []string) error {
 	metadata := s.encoded

@@ -3,6 +3,7 @@ package webhook
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -182,36 +183,34 @@ func decode(t *testing.T, data []byte) (task shown, left []string) {
 // without. All that they have is as in the task, and they say what they don't have.
 func TestStateIsBounded(t *testing.T) {
 	cuts := map[string]bool{}
-	for seed := range uint64(2) {
-		r := &talk{Rand: rand.New(rand.NewPCG(seed, 0)), longest: 300_000}
-		r.events(t, 30, func(s *state, task *a2a.Task) {
-			data, err := a2a03.EncodeTask(task)
+	r := &talk{Rand: rand.New(rand.NewPCG(1, 0)), longest: 500_000}
+	r.events(t, 14, func(s *state, task *a2a.Task) {
+		data, err := a2a03.EncodeTask(task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, _ := decode(t, data)
+		for _, own := range []bool{true, false} {
+			p, err := s.payload(own)
 			if err != nil {
 				t.Fatal(err)
 			}
-			whole, _ := decode(t, data)
-			for _, own := range []bool{true, false} {
-				p, err := s.payload(own)
-				if err != nil {
-					t.Fatal(err)
-				}
-				got, left := decode(t, []byte(read(t, p)))
-				if p.size > maxTaskBytes {
-					t.Errorf("a body of %d bytes", p.size)
-				}
-				if got.Kind != "task" || got.ID != "task" || got.ContextID != "context" {
-					t.Errorf("it is a %+v", got)
-				}
-				for _, name := range left {
-					cuts[name] = true
-				}
-				checkCut(t, whole, got, left, own)
-				if owned := ownIn(got); owned != p.own || !own && owned > 0 {
-					t.Errorf("seed %d, event %d: %d bytes are the caller's own, want %d", seed, s.seq, p.own, owned)
-				}
+			got, left := decode(t, []byte(read(t, p)))
+			if p.size > maxTaskBytes {
+				t.Errorf("a body of %d bytes", p.size)
 			}
-		})
-	}
+			if got.Kind != "task" || got.ID != "task" || got.ContextID != "context" {
+				t.Errorf("it is a %+v", got)
+			}
+			for _, name := range left {
+				cuts[name] = true
+			}
+			checkCut(t, whole, got, left, own)
+			if owned := ownIn(got); owned != p.own || !own && owned > 0 {
+				t.Errorf("event %d: %d bytes are the caller's own, want %d", s.seq, p.own, owned)
+			}
+		}
+	})
 	if len(cuts) != 3 {
 		t.Errorf("only %v were left out", cuts)
 	}
@@ -328,5 +327,40 @@ func TestStateLeavesOut(t *testing.T) {
 				t.Errorf("it has %s, want %s", got, test.want)
 			}
 		})
+	}
+}
+
+// TestBare makes the body with ids and state only, of a task with all that it can have.
+func TestBare(t *testing.T) {
+	s := new(state)
+	if _, err := s.bare(); !errors.Is(err, tasklog.ErrNotFound) {
+		t.Errorf("of no task: %v", err)
+	}
+	id := strings.Repeat("\x00", 256) // the longest that a client can choose
+	status := a2a.TaskStatus{State: a2a.TaskStateWorking, Message: text(a2a.MessageRoleAgent, "wait")}
+	task := &a2a.Task{ID: "task", ContextID: id, Status: status}
+	add := func() string {
+		data, err := tasklog.Encode(task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.add(tasklog.Event{Seq: s.seq + 1, JSON: data})
+		p, err := s.bare()
+		if err != nil || p.size > 4<<10 || p.own != 0 {
+			t.Errorf("%d bytes, %d are the caller's, %v", p.size, p.own, err)
+		}
+		return strings.Replace(read(t, p), strings.Repeat(`\u0000`, 256), "context", 1)
+	}
+	const note = `"a2alambda.cutNote":"GetTask has all of the task"`
+	want := `{"kind":"task","id":"task","contextId":"context","metadata":{"a2alambda.cut":["status.message"],` + note + `},"status":{"state":"working"}}`
+	if got := add(); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	task.History = []*a2a.Message{text(a2a.MessageRoleUser, "question")}
+	task.Artifacts = []*a2a.Artifact{{ID: "a", Parts: a2a.ContentParts{a2a.NewTextPart("answer")}}}
+	task.Metadata = map[string]any{"k": "v"}
+	want = strings.Replace(want, `["status.message"]`, `["history","artifacts","status.message","metadata"]`, 1)
+	if got := add(); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
 	}
 }

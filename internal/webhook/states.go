@@ -77,3 +77,22 @@ func (k *states) drop(i int) {
 	k.last[i].account.Close()
 	k.last = slices.Delete(k.last, i, i+1)
 }
+
+// clear drops all states.
+func (k *states) clear() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for len(k.last) > 0 {
+		k.drop(0)
+	}
+}
+
+// charge is [memory.Charge]. If there is too little memory, the delivery gets that of the states.
+func (d *delivery) charge(ctx context.Context, what string, bytes int64) error {
+	err := memory.Charge(ctx, what, bytes)
+	if err != nil {
+		d.states.clear()
+		err = memory.Charge(ctx, what, bytes)
+	}
+	return err
+}

@@ -66,6 +66,11 @@
 // delays only its own events. Few deliveries read a log at the same time, and each is charged for
 // its memory (package memory).
 //
+// In 0.3 each request has the Task, up to 1 MB of it; the metadata say what was left out. The Task
+// is a fold over the log, which a delivery keeps as pieces of JSON, and only what can be in a
+// request. So neither its memory nor the cost of an event grows with the task. When a delivery has
+// ended, the process keeps its fold for a while: the next one reads only what is new.
+//
 // # When a host hangs
 //
 // An invocation has few deliveries at a host that has not answered yet. Beyond that, each process
@@ -86,7 +91,7 @@
 //
 // # Behind
 //
-// In 0.3 each request has the whole Task. So a webhook that is behind gets only the newest Task,
+// In 0.3 each request has the Task. So a webhook that is behind gets only the newest Task,
 // and the Tasks that ended a turn: X-A2A-Event-Id goes up by more than one. In 1.0 it gets each
 // event.
 //
@@ -135,8 +140,8 @@ const (
 	// delivery at its host waits for its end.
 	share = 30 * time.Second
 
-	// readingAtOnce is how many deliveries read the log, or make the body of a request, at the same
-	// time. For a moment that takes several times the memory that they keep.
+	// readingAtOnce is how many deliveries read the log, decode events, or make the body of a request
+	// at the same time. For a moment that takes several times the memory that they keep.
 	readingAtOnce = 3
 
 	// readAtOnce is how many events are read from a log at once.
