@@ -46,8 +46,7 @@ const (
 	attrWaited   = "hw" // N: how long late answers took in it, in ms
 )
 
-// The attribute lo (attrCrashes) counts the claims in a row whose holders were lost, without the
-// one that there is.
+// The attribute lo (attrCrashes) counts the holders that were lost since the delivery last got on.
 //
 // A configuration without ok has not agreed. So one that was stored before there was such an
 // attribute is asked with its next event. A former version of this program that works on the same
@@ -195,6 +194,7 @@ func pushConfig(it item) (push.Config, error) {
 		Expires:  time.Unix(it.num(attrTTL), 0).UTC(),
 		State:    a2a.TaskState(it.str(attrState)),
 		Progress: p,
+		Lost:     int(it.num(attrCrashes)),
 	}, nil
 }
 
@@ -242,7 +242,6 @@ func (s *Pushes) Claim(ctx context.Context, id a2a.TaskID, config, writer string
 		case claimed:
 			var c push.Config
 			if c, err = pushConfig(now); err == nil {
-				c.Lost = int(now.num(attrCrashes))
 				return &claim{s.log, c, writer}, nil
 			}
 		case now.num(attrGivenUp) > 0:
@@ -300,16 +299,24 @@ func (s *Pushes) Spend(
 // Save implements [push.Claim].
 func (c *claim) Save(ctx context.Context, p push.Progress, until time.Time) error {
 	e := progress(p).set(attrLook, num(until.Unix())).remove(attrAgain)
-	if p.After > c.config.After || p.Agreed != c.config.Agreed {
+	if c.gotOn(p) {
 		e.remove(attrCrashes)
 	}
 	_, err := c.update(ctx, e)
 	return err
 }
 
+// gotOn reports whether the delivery got on since it was claimed.
+func (c *claim) gotOn(p push.Progress) bool {
+	return p.After > c.config.After || p.Agreed != c.config.Agreed
+}
+
 // Release implements [push.Claim].
 func (c *claim) Release(ctx context.Context, p push.Progress, due time.Time) (released bool, err error) {
-	e := progress(p).set(attrLast, str(c.writer)).remove(attrWriter, attrAgain, attrCrashes)
+	e := progress(p).set(attrLast, str(c.writer)).remove(attrWriter, attrAgain)
+	if due.IsZero() || c.gotOn(p) {
+		e.remove(attrCrashes)
+	}
 	if due.IsZero() {
 		e.remove(attrLook, attrRunning).when("attribute_not_exists(?)", attrAgain)
 	} else {

@@ -31,6 +31,14 @@ type delivery struct {
 	givenUp   bool
 }
 
+// store stores progress.
+func (d *delivery) store(p push.Progress) {
+	if p.After > d.After || p.Agreed != d.Agreed {
+		d.Lost = 0
+	}
+	d.Progress = p
+}
+
 type pushKey struct {
 	task a2a.TaskID
 	id   string
@@ -139,10 +147,8 @@ func (c *claim) Config() push.Config { return c.config }
 // Save implements [push.Claim].
 func (c *claim) Save(_ context.Context, p push.Progress, until time.Time) error {
 	return c.update(func(d *delivery) {
-		if p.After > d.After || p.Agreed != d.Agreed {
-			d.Lost = 0
-		}
-		d.Progress, d.due, d.again = p, until, false
+		d.store(p)
+		d.due, d.again = until, false
 	})
 }
 
@@ -150,7 +156,10 @@ func (c *claim) Save(_ context.Context, p push.Progress, until time.Time) error 
 func (c *claim) Release(_ context.Context, p push.Progress, due time.Time) (released bool, err error) {
 	err = c.update(func(d *delivery) {
 		if released = !d.again || !due.IsZero(); released {
-			d.Progress, d.Lost, d.writer, d.due, d.again = p, 0, "", due, false
+			if d.store(p); due.IsZero() {
+				d.Lost = 0
+			}
+			d.writer, d.due, d.again = "", due, false
 		}
 	})
 	return released, err

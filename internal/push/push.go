@@ -41,8 +41,9 @@ type Config struct {
 	// State is the task's state when the configuration was put, "" if there was no task yet.
 	State a2a.TaskState
 	Progress
-	// Lost is how many claims in a row, just before this one, have ended without a release and
-	// without a saved event or agreement: their holders were lost. Only [Store.Claim] sets it.
+	// Lost is how many holders of the claim were lost since the delivery last got on: their claims
+	// ended without a release. It gets on with an event or an agreement that is stored, and when it
+	// reaches the end of the log.
 	Lost int
 }
 

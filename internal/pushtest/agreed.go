@@ -93,8 +93,7 @@ func testProgress(t *testing.T, s Store) {
 	stored("given up", p)
 }
 
-// testLost checks that the store counts holders that were lost in a row, before they released their
-// claim or saved an event or an agreement.
+// testLost checks that the store counts holders that were lost, until the delivery gets on.
 func testLost(t *testing.T, s Store) {
 	c := put(t, s)
 	p := at(1)
@@ -129,9 +128,12 @@ func testLost(t *testing.T, s Store) {
 		save(held)
 	})
 	lost("f", 1, save)
-	release(t, claim(t, s, c, "g"), p, seconds(-1), true)
-	lost("h", 0, nil)
-	lost("i", 1, nil)
+	release(t, claim(t, s, c, "g"), p, seconds(-1), true) // it was put off
+	lost("h", 2, nil)
+	p.After = 3
+	release(t, claim(t, s, c, "i"), p, seconds(-1), true)
+	lost("j", 0, nil)
+	lost("k", 1, nil)
 
 	// The sweeper has asked for a delivery in the meantime.
 	looks, err := tasklogtest.Due(t.Context(), s, time.Now(), 100)
@@ -142,11 +144,14 @@ func testLost(t *testing.T, s Store) {
 			must(t, err)
 		}
 	}
-	lost("j", 2, nil)
+	lost("l", 2, nil)
+	release(t, claim(t, s, c, "m"), p, time.Time{}, true) // there is nothing more
+	lost("n", 0, nil)
+	lost("o", 1, nil)
 	changed := c
 	changed.Push.Token = "another"
 	must(t, s.Put(t.Context(), tasklog.Head{ID: c.TaskID, Expires: c.Expires}, changed))
-	lost("k", 0, nil)
+	lost("p", 0, nil)
 }
 
 // testSpend spends from a task's account: together, not more than it may have, whatever becomes of

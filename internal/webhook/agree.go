@@ -83,7 +83,7 @@ func (d *delivery) ask(
 // those that were read last.
 func (d *delivery) introduction(seq int64) (payload, error) {
 	if d.state != nil {
-		return d.state.introduction()
+		return d.state.bare()
 	}
 	var upTo []tasklog.Event
 	for _, e := range d.events {
@@ -98,27 +98,15 @@ func (d *delivery) introduction(seq int64) (payload, error) {
 	state, _ := tasklog.LastStatus(upTo)
 	// A former version has stored no state. The task of an event without a state is at work.
 	state = cmp.Or(state, d.State, a2a.TaskStateWorking)
-	data, err := tasklog.Encode(&a2a.Task{ID: d.TaskID, ContextID: contextID, Status: a2a.TaskStatus{State: state}})
+	left := []string{"history"}
+	if d.After > 0 {
+		left = append(left, "artifacts") // if there are any
+	}
+	data, err := tasklog.Encode(&a2a.Task{
+		ID: d.TaskID, ContextID: contextID, Status: a2a.TaskStatus{State: state}, Metadata: tasklog.AddCut(nil, left...),
+	})
 	var p payload
 	p.add(data)
-	return p, err
-}
-
-// introduction returns the Task of 0.3 with its id, context and state.
-func (s *state) introduction() (p payload, err error) {
-	if s.err != nil || !s.begun {
-		return s.payload(false) // the error
-	}
-	var status struct {
-		State string `json:"state"`
-	}
-	if err := json.Unmarshal(s.status, &status); err != nil {
-		return p, err
-	}
-	data, err := json.Marshal(status)
-	for _, piece := range [][]byte{s.head, s.context, []byte(`,"status":`), data, []byte(`}`)} {
-		p.add(piece)
-	}
 	return p, err
 }
 

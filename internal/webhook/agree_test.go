@@ -74,13 +74,13 @@ func TestFirstRequest(t *testing.T) {
 		{"a short event", "1.0", 0, 10, 10, []string{`1 {"task":{"`, `2 {"artifactUpdate":{"`}},
 		{"a short task", "0.3", 0, 10, 10, []string{`1 {"kind":"task",`, `2 {"kind":"task",`}},
 		{"a long message", "1.0", 0, long, 10, []string{
-			`0 {"task":{"id":"ID","contextId":"CONTEXT","status":{"state":"TASK_STATE_SUBMITTED"}}}`, `1 {"task":{"`, `2 {"artifactUpdate":{"`}},
+			`0 {"task":{"id":"ID","contextId":"CONTEXT","metadata":{"a2alambda.cut":["history"],"a2alambda.cutNote":"GetTask has all of the task"},"status":{"state":"TASK_STATE_SUBMITTED"}}}`, `1 {"task":{"`, `2 {"artifactUpdate":{"`}},
 		{"a long message of 0.3", "0.3", 0, long, 10, []string{
-			`0 {"kind":"task","id":"ID","contextId":"CONTEXT","status":{"state":"submitted"}}`, `1 {"kind":"task",`, `2 {"kind":"task",`}},
+			`0 {"kind":"task","id":"ID","contextId":"CONTEXT","metadata":{"a2alambda.cut":["history"],"a2alambda.cutNote":"GetTask has all of the task"},"status":{"state":"submitted"}}`, `1 {"kind":"task",`, `2 {"kind":"task",`}},
 		{"a long artifact", "1.0", 1, 10, long, []string{
-			`1 {"task":{"id":"ID","contextId":"CONTEXT","status":{"state":"TASK_STATE_INPUT_REQUIRED"}}}`, `2 {"artifactUpdate":{"`}},
+			`1 {"task":{"id":"ID","contextId":"CONTEXT","metadata":{"a2alambda.cut":["history","artifacts"],"a2alambda.cutNote":"GetTask has all of the task"},"status":{"state":"TASK_STATE_INPUT_REQUIRED"}}}`, `2 {"artifactUpdate":{"`}},
 		{"a long artifact of 0.3", "0.3", 1, 10, long, []string{
-			`1 {"kind":"task","id":"ID","contextId":"CONTEXT","status":{"state":"submitted"}}`, `2 {"kind":"task",`}},
+			`1 {"kind":"task","id":"ID","contextId":"CONTEXT","metadata":{"a2alambda.cut":["history","artifacts"],"a2alambda.cutNote":"GetTask has all of the task"},"status":{"state":"submitted"}}`, `2 {"kind":"task",`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

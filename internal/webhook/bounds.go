@@ -15,6 +15,10 @@ const (
 	timesSent = 10
 	leastRoom = 64 << 10
 
+	// Of the account, one part in keptForFirst is kept for first requests: so what a caller says in a
+	// long conversation does not keep another configuration from being asked.
+	keptForFirst = 4
+
 	// A delivery to a webhook that has agreed sets aside up to setAside times as much as it needs now,
 	// but not more than a part of roomParts parts of the account: so few requests cost a write.
 	setAside  = 4
@@ -87,6 +91,7 @@ func (d *delivery) take(ctx context.Context, seq, bytes int64) (bool, error) {
 		need := bytes - d.Room
 		part := need
 		if d.Agreed {
+			most -= most / keptForFirst
 			part = max(need, min(setAside*need, most/roomParts))
 		}
 		_, ok, err := d.config.Store.Spend(ctx, d.TaskID, d.Expires, part, most)

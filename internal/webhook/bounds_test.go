@@ -149,7 +149,7 @@ func TestOwnContentAgain(t *testing.T) {
 			time.Sleep(time.Minute)
 			must(t, w.sweep(t))
 		}
-		if c.own > 10_000_000 || c.own < 9_000_000 || c.cut == 0 {
+		if c.own > 10_000_000 || c.own < 7_000_000 || c.cut == 0 {
 			t.Errorf("%d bytes of the caller's own, %d requests without", c.own, c.cut)
 		}
 		got := w.hook.requests(url)
@@ -159,7 +159,7 @@ func TestOwnContentAgain(t *testing.T) {
 	})
 }
 
-// TestHour has an agent say 250 MB to a webhook. It gets 100 MB in each hour, and all in the end.
+// TestHour has an agent say 200 MB or more to a webhook. It gets 100 MB in each hour, and all in the end.
 func TestHour(t *testing.T) {
 	for _, version := range []string{"1.0", "0.3"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -169,7 +169,11 @@ func TestHour(t *testing.T) {
 				hours[int(time.Since(begin)/time.Hour)] += r.ContentLength
 				return status(http.StatusOK), nil
 			})
-			const events, size = 250, 1_000_000
+			const events = 250
+			size := 1_000_000
+			if version == "0.3" {
+				size = 400_000 // a Task has two of them
+			}
 			h, first := newTask("go on")
 			w.put(t, h, "c", url, version, 0)
 			w.begin(t, h, first)
@@ -304,28 +308,8 @@ func TestLostDeliverers(t *testing.T) {
 					if agreed {
 						w.agree(t, h, "c")
 					}
-					// instance returns an instance that dies once the webhook has got the event.
 					instance := func() *webhook.Deliverer {
-						m := &mortal{left: 1 << 30}
-						hooks := m.hooks()
-						died := false
-						send := roundTripper(func(r *http.Request) (*http.Response, error) {
-							if died {
-								return nil, errDead
-							}
-							if died = r.Header.Get("X-A2A-Event-Id") == fmt.Sprint(dies); died {
-								_, _ = w.hook.RoundTrip(r)
-								m.mu.Lock()
-								m.left = 0 // nothing that it does from now on has an effect
-								m.mu.Unlock()
-								return nil, errDead
-							}
-							return w.hook.RoundTrip(r)
-						})
-						return webhook.New(webhook.Config{
-							Log: tasklog.Hooked(w.store, hooks), Store: push.Hooked(w.pushes, hooks), Client: &http.Client{Transport: send},
-							Logger: w.logger, Invoke: w.invoke,
-						})
+						return w.doomed(func(r *http.Request) bool { return r.Header.Get("X-A2A-Event-Id") == fmt.Sprint(dies) })
 					}
 					if err := instance().Wake(t.Context(), h.ID); err == nil {
 						t.Error("the instance has not died")
@@ -355,6 +339,77 @@ func TestLostDeliverers(t *testing.T) {
 			})
 		}
 	}
+}
+
+// doomed returns an instance that dies once a webhook has got a request that kills it.
+func (w *world) doomed(kills func(*http.Request) bool) *webhook.Deliverer {
+	m := &mortal{left: 1 << 30}
+	hooks := m.hooks()
+	send := roundTripper(func(r *http.Request) (*http.Response, error) {
+		m.mu.Lock()
+		died := m.left <= 0
+		if !died && kills(r) {
+			m.left = 0 // nothing that it does from now on has an effect
+		}
+		dies := m.left <= 0
+		m.mu.Unlock()
+		if died {
+			return nil, errDead
+		}
+		resp, err := w.hook.RoundTrip(r)
+		if dies {
+			return nil, errDead
+		}
+		return resp, err
+	})
+	return webhook.New(webhook.Config{
+		Log: tasklog.Hooked(w.store, hooks), Store: push.Hooked(w.pushes, hooks), Client: &http.Client{Transport: send},
+		Logger: w.logger, Invoke: w.invoke,
+	})
+}
+
+// TestLostAmongOthers has one of many deliveries cost the invocation that they share. It is given up;
+// the others, which slow webhooks delay, are not.
+func TestLostAmongOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(r *http.Request, _ int64) (*http.Response, error) {
+			if !strings.HasSuffix(r.URL.Path, "/kills") {
+				time.Sleep(2 * time.Second)
+			}
+			return status(http.StatusOK), nil
+		})
+		kills := func(r *http.Request) bool { return r.URL.Path == "/kills" }
+		refs := []push.Ref{{TaskID: w.task(t, 1, url+"kills").ID, ID: "c"}}
+		for i := range 9 {
+			refs = append(refs, push.Ref{TaskID: w.task(t, 1, fmt.Sprintf("%s%d", url, i)).ID, ID: "c"})
+		}
+		for _, r := range refs {
+			c, err := w.pushes.Claim(t.Context(), r.TaskID, r.ID, "x", time.Now().Add(time.Minute))
+			must(t, err)
+			_, err = c.Release(t.Context(), c.Config().Progress, time.Now()) // it is due
+			must(t, err)
+		}
+		for range 60 {
+			time.Sleep(time.Minute)
+			_, err := push.Sweep(t.Context(), w.pushes, push.Gather(w.invoke))
+			must(t, err)
+			for len(w.jobs) > 0 {
+				jobs := w.jobs
+				w.jobs = nil
+				for _, j := range jobs {
+					_ = w.doomed(kills).Deliver(t.Context(), j...)
+				}
+			}
+		}
+		for i := range 9 {
+			if got := w.hook.requests(fmt.Sprintf("%s%d", url, i)); len(got) == 0 || len(got) > 3 {
+				t.Errorf("webhook %d got %s", i, numbers(got))
+			}
+		}
+		if n := len(w.hook.requests(url + "kills")); n < 5 || n > 6 || strings.Count(w.log.String(), "webhook is given up") != 1 {
+			t.Errorf("the one that kills got %d requests", n)
+		}
+	})
 }
 
 // TestStoreFails has reads of the log fail for half an hour. The deliveries are not lost ones.

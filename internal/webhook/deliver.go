@@ -97,6 +97,9 @@ func (d *delivery) begin(ctx context.Context) (left bool, err error) {
 		}
 		return false, errJustGivenUp
 	}
+	if d.Lost > 0 && !d.share.IsZero() {
+		return d.leave(ctx) // an invocation of its own: it may be what costs others theirs
+	}
 	if d.Agreed {
 		d.host.agree()
 	}
