@@ -35,7 +35,7 @@ func TestCallKilled(t *testing.T) {
 					switch {
 					case len(o.tasks) > 1, len(o.messages) > 1:
 						t.Errorf("%s%s: %d tasks, %d messages", what, options, len(o.tasks), len(o.messages))
-					case a.err == nil && len(o.tasks) == 1 && a.reply.Task.ID == "other-1":
+					case a.err == nil && len(o.tasks) == 1 && a.reply.Task.ID == "other-1" && len(a.reply.Task.Artifacts) == 1:
 					case options == "" && errors.Is(a.err, durable.ErrInterrupted):
 						interrupted++
 						step := (*durable.StepError)(nil)
@@ -272,7 +272,7 @@ func TestCallMistakes(t *testing.T) {
 		"longer than the task": {func(ctx context.Context) error {
 			_, err := durable.Call(ctx, "ask", "other", text("hello"), durable.Timeout(1000*time.Hour))
 			return err
-		}, `durable: "ask" would wait until `},
+		}, `ask: durable: "ask" would wait until `},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			o := &other{}
