@@ -50,6 +50,7 @@ type World struct {
 	next    int    // the one at which something happens
 	crashes int    // how many are to come
 	struck  string // the operation at which something happened
+	hooks   map[string]func()
 	ledger  map[string]int
 	keys    map[string]map[string]bool
 }
@@ -167,6 +168,12 @@ func (p *process) begin(name string) error {
 	if p.dead.Err() != nil {
 		return errDead
 	}
+	if hook := w.hooks[name]; hook != nil {
+		delete(w.hooks, name)
+		w.mu.Unlock()
+		hook()
+		w.mu.Lock()
+	}
 	if idle(name) {
 		return nil
 	}
@@ -225,6 +232,16 @@ func (w *World) Kill() {
 	defer w.mu.Unlock()
 	w.current.die()
 	w.current = w.start()
+}
+
+// On has f called once, just before the next operation of a name, such as Lease.Suspend.
+func (w *World) On(name string, f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.hooks == nil {
+		w.hooks = map[string]func(){}
+	}
+	w.hooks[name] = f
 }
 
 // Freeze freezes the process, and the goroutine that calls it, for a while: the process does nothing
