@@ -109,7 +109,7 @@ func (b *Bucket) units(op tasklog.Op) map[string]float64 {
 		index = state != "" && state != b.states[op.ID]
 	case "Postpone":
 		units[unfinished] = 2
-	case "Lease.Renew", "Lease.Release", "Lease.SaveSnapshot", "RequestCancel", "OpenWait", "Deliver", "CloseWait":
+	case "Lease.Renew", "Lease.Release", "Lease.SaveSnapshot", "RequestCancel", "OpenWait", "Deliver", "CloseWait", "Sit", "Leave":
 	default:
 		return nil
 	}
