@@ -23,7 +23,7 @@ var Needs = slices.Concat(
 	logs("", "AgentFunction", "WorkerFunction", "PushFunction", "SweeperFunction", "HookFunction"),
 	logs(hasCallbacks, "CallbackFunction"),
 	[]Need{
-		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.readSecret", "dynamolog.checkPlace", "dynamolog.waitItem"}, ""},
+		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.readSecret", "dynamolog.checkPlace", "dynamolog.waitItem", "dynamolog.Seated"}, ""},
 		{"AgentFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
 		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putPart"}, ""},
 		{"AgentFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
