@@ -33,7 +33,7 @@ type measured struct {
 // measure does an operation in one way. What the dearest way uses counts.
 func (m *measured) measure(t *testing.T, s *system, o operation, w way) {
 	t.Helper()
-	u := s.use(t, o.times, w(t, s))
+	u := s.use(t, o, w(t, s))
 	t.Logf("%s: %+v", o.name, u)
 	m.mu.Lock()
 	defer m.mu.Unlock()
