@@ -16,6 +16,7 @@ import (
 	"a2alambda/internal/durable"
 	"a2alambda/internal/hosted"
 	"a2alambda/internal/outgoing"
+	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 )
 
@@ -40,7 +41,7 @@ func TestLocalCallback(t *testing.T) {
 			var handler http.Handler
 			local := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 			defer local.Close()
-			l, err := openLocal(t.Context(), agent, outgoing.Guard{}, local.URL+path)
+			l, err := openLocal(t.Context(), agent, outgoing.Guard{}, local.URL+path, run.JournalConfig{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -58,6 +58,9 @@ func (e *engine) recorder() {
 		err := e.writeBatch(first, batch)
 		e.mu.Lock()
 		if err == nil {
+			if half := int64(e.MaxEntries / 2); e.next <= half && e.next+int64(n) > half {
+				e.Logger.WarnContext(e.ctx, "the journal of a task is half full", "task", e.Task.ID, "entries", half, "most", e.MaxEntries)
+			}
 			e.next += int64(n)
 			e.fresh += n
 		} else {

@@ -214,6 +214,8 @@ func TestAlarms(t *testing.T) {
 		{"SweeperErrorsAlarm", "Errors 1@10/3; Errors 0@0-119;", true, 14},
 		{"InternalErrorsAlarm", "errors 1@10/3;", true, 14},
 		{"InternalErrorsAlarm", "", false, 0},
+		{"ParkedAlarm", "parked 1@10/3;", true, 14},
+		{"ParkedAlarm", "", false, 0},
 		// The table is slow for a minute, but not for two.
 		{"NewVersionInternalErrorsAlarm", "errors 7@10;", false, 0},
 		{"NewVersionInternalErrorsAlarm", "errors 1@10; errors 1@13/2;", true, 16},
