@@ -589,3 +589,26 @@ func TestAlone(t *testing.T) {
 		}
 	})
 }
+
+// TestIdleCrashes fails a task whose holders crash again and again before they record anything.
+func TestIdleCrashes(t *testing.T) {
+	var runs atomic.Int32
+	one(t, func(w *durabletest.World) durable.Func {
+		return func(ctx context.Context, task *durable.Task) error {
+			runs.Add(1)
+			// It says something each time, which is no progress.
+			if err := errors.Join(durable.Yield(ctx, say(task, "here")), durable.Flush(ctx)); err != nil {
+				return err
+			}
+			w.Kill()
+			<-ctx.Done()
+			return ctx.Err()
+		}
+	}, func(w *durabletest.World) {
+		w.Begin("hello")
+		ends(t, w, a2a.TaskStateFailed)
+		if runs.Load() != 5 {
+			t.Errorf("%d runs", runs.Load())
+		}
+	})
+}
