@@ -243,8 +243,8 @@ func (d *durableRun) Suspend(_ context.Context, due time.Time, woken int64) (boo
 	if err := d.appender.Flush(d.ctx); err != nil {
 		return false, err
 	}
-	d.asking.Lock()
-	defer d.asking.Unlock()
+	d.asking <- struct{}{}
+	defer func() { <-d.asking }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), renewWithin)
 	defer cancel()
 	suspended, err := d.turn.Lease.Suspend(ctx, due, woken)

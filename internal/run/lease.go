@@ -119,8 +119,8 @@ func (r *Runner) untilAsk() time.Duration {
 // out. A renewal does not end with ctx: one that was abandoned when the run ended could reach the
 // store after the release of the lease.
 func (r *Run) ask(ctx context.Context, renewing bool) (tasklog.Asked, error) {
-	r.asking.Lock()
-	defer r.asking.Unlock()
+	r.asking <- struct{}{}
+	defer func() { <-r.asking }()
 	if r.suspended {
 		return tasklog.Asked{}, errSuspended
 	}

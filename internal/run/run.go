@@ -212,8 +212,8 @@ type Run struct {
 
 	asked chan struct{} // holds one token when something new is asked of the run
 
-	asking    sync.Mutex // held while the lease is renewed, asked or suspended
-	suspended bool       // the run has suspended the task; asking guards it
+	asking    chan struct{} // holds a token while the lease is renewed, asked or suspended
+	suspended bool          // the run has suspended the task; whoever has the token may look
 
 	done chan struct{}
 	err  error // set before done is closed
@@ -237,7 +237,8 @@ func (r *Runner) Start(ctx context.Context, t Turn, a Audience) *Run {
 func (r *Runner) newRun(t Turn) *Run {
 	run := &Run{
 		runner: r, turn: t, gap: r.Gap, usage: t.usage, asked: make(chan struct{}, 1), done: make(chan struct{}),
-		size: t.Size, count: t.Fold.Seq(), artifacts: artifactsOf(t.Context.StoredTask),
+		asking: make(chan struct{}, 1),
+		size:   t.Size, count: t.Fold.Seq(), artifacts: artifactsOf(t.Context.StoredTask),
 	}
 	if run.usage == nil {
 		run.usage = new(telemetry.Usage)
