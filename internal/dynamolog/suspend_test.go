@@ -55,6 +55,9 @@ func looks(t *testing.T, l *dynamolog.Log, h tasklog.Head, by time.Time) (head, 
 	return head, wait
 }
 
+// errLost is the error of a request that was done or not; its client goes on.
+var errLost = errors.New("lost")
+
 // wedge is something that happens at one request of a client.
 type wedge struct {
 	at   int32 // the number of the request, from 1
@@ -83,7 +86,7 @@ func (w *wedge) client(c *dynamodb.Client) *dynamodb.Client {
 			out, md, err = next.HandleFinalize(ctx, in)
 		}
 		if err := w.do(ctx); err != nil {
-			w.dead.Store(true)
+			w.dead.Store(!errors.Is(err, errLost))
 			return middleware.FinalizeOutput{}, md, err
 		}
 		if w.done {
@@ -216,8 +219,8 @@ func (s *scene) judge(what string) {
 
 const working = "TASK_STATE_WORKING"
 
-// TestBetween has somebody do something with a task, while another acts, or the first one dies,
-// before each of its requests, or after it.
+// TestBetween has somebody do something with a task, while another acts before each of its requests,
+// or the first one dies or loses an answer before a request or after it.
 func TestBetween(t *testing.T) {
 	t.Parallel()
 	starts := map[string]func(*scene){
@@ -226,7 +229,7 @@ func TestBetween(t *testing.T) {
 		"sleeps":  func(s *scene) { must(s.t, does["suspend"](s.t.Context(), s, s.l)) },
 		"due":     func(s *scene) { must(s.t, does["suspend"](s.t.Context(), s, s.l), does["wake"](s.t.Context(), s, s.l)) },
 	}
-	others := []string{"wake", "cancel", "suspend", "renew", "acquire", "wake and acquire", "settle", "dies"}
+	others := []string{"wake", "cancel", "suspend", "renew", "acquire", "wake and acquire", "settle", "dies", "loses"}
 	for _, test := range []struct{ start, what string }{
 		{"held", "suspend"},
 		{"renewed", "suspend"},
@@ -239,7 +242,7 @@ func TestBetween(t *testing.T) {
 		for _, other := range others {
 			for at := range int32(24) {
 				w := &wedge{at: at/2 + 1, done: at%2 == 1}
-				if w.done && other != "dies" {
+				if w.done && other != "dies" && other != "loses" {
 					continue // this is before the next request
 				}
 				l := dynamolog.New(w.client(client), table)
@@ -249,8 +252,11 @@ func TestBetween(t *testing.T) {
 				starts[test.start](s)
 				what := fmt.Sprintf("%s, %s; %s at request %d, done: %t", test.start, test.what, other, w.at, w.done)
 				w.do = func(ctx context.Context) error {
-					if other == "dies" {
+					switch other {
+					case "dies":
 						return errDied
+					case "loses":
+						return errLost
 					}
 					w.set.Store(false)
 					if err := does[other](ctx, s, s.l); err != nil && !errors.Is(err, tasklog.ErrConflict) {
@@ -261,7 +267,7 @@ func TestBetween(t *testing.T) {
 				w.set.Store(true)
 				err := does[test.what](t.Context(), s, l)
 				w.set.Store(false)
-				if err != nil && !errors.Is(err, tasklog.ErrConflict) && !errors.Is(err, errDied) {
+				if err != nil && !errors.Is(err, tasklog.ErrConflict) && !errors.Is(err, errDied) && !errors.Is(err, errLost) {
 					t.Errorf("%s: %v", what, err)
 				}
 				if !w.reached.Load() {

@@ -95,6 +95,7 @@ func testJournal(t *testing.T, s tasklog.Store) {
 
 	// Somebody who has not read all of the journal does not get the lease of a holder that released it.
 	must(t, lease.Release(t.Context()))
+	seen = mustLoad(t, s, h.ID)
 	refused(t, "recording after the release", lease.Record(t.Context(), 6, one))
 	for _, place := range []int64{0, 1, 3, 4} {
 		_, err := s.Acquire(t.Context(), seen, recorder("hasty", place))
