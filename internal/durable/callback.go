@@ -70,19 +70,20 @@ type openedCallback struct {
 	Base string `json:"base"`
 }
 
-// open opens the callback.
+// open opens the callback. It records why, if it cannot: a later run might find that it can.
 func (c *call) open(timeout time.Duration) (none openedCallback, err error) {
+	const most = MaxPath - len("/"+waitName)
 	e, due := c.engine, time.Now().Add(timeout)
 	switch {
 	case timeout <= 0:
-		return none, fmt.Errorf("durable: the callback %q has no time: its timeout is %v", c.full, timeout)
+		return none, c.failed(fmt.Errorf("the callback has no time: its timeout is %v", timeout))
 	case e.Callbacks == "":
 		return none, c.failed(errors.New("this deployment takes no callbacks: it needs the parameter Callbacks, which sets CALLBACK_URL"))
-	case len(c.full)+len("/"+waitName) > MaxPath:
-		return none, fmt.Errorf("durable: the full name of the callback %.32q… has %d bytes: at most %d are allowed", c.full, len(c.full), MaxPath-len("/"+waitName))
+	case len(c.full) > most:
+		return none, c.failed(fmt.Errorf("the full name of the callback has %d bytes: at most %d are allowed", len(c.full), most))
 	}
 	if err := e.outlives(c.full, due); err != nil {
-		return none, err
+		return none, c.failed(err)
 	}
 	if !e.hasRoom(c.full) {
 		return none, c.failed(fmt.Errorf("%d callbacks are open: a task can have no more", maxOpen))
