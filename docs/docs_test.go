@@ -179,6 +179,7 @@ func TestQuestions(t *testing.T) {
 		"What does it guarantee?":                "README.md#what-it-guarantees",
 		"Which test fails without a guarantee?":  "docs/architecture.md#guarantees-and-their-tests",
 		"What does it cost?":                     "docs/operations.md#cost",
+		"What can callers make me spend?":        "docs/bill.md",
 		"Why is the log the lock?":               "docs/architecture.md#the-log-is-the-lock",
 		"Why is there a gap between two writes?": "docs/architecture.md#group-commit",
 		"Why is the SDK's own engine not used?":  "docs/architecture.md#why-not-the-sdks-engine",

@@ -55,3 +55,19 @@ func fromPart(p *a2a.Part) *protojson.Part {
 	}
 	return encoded
 }
+
+// EncodeMessage returns the JSON of the Message object of 0.3.
+func EncodeMessage(m *a2a.Message) ([]byte, error) { return jsonline.Marshal(form.Message(m)) }
+
+// EncodeStatus returns the JSON of the TaskStatus object of 0.3. It begins with the message, if any.
+func EncodeStatus(s a2a.TaskStatus) ([]byte, error) {
+	return jsonline.Marshal(form.StatusUpdate(&a2a.TaskStatusUpdateEvent{Status: s}).Status)
+}
+
+// EncodeArtifact returns the JSON of the Artifact object of 0.3. Its last member are the parts.
+func EncodeArtifact(a *a2a.Artifact) ([]byte, error) {
+	return jsonline.Marshal(form.ArtifactUpdate(&a2a.TaskArtifactUpdateEvent{Artifact: a}).Artifact)
+}
+
+// EncodePart returns the JSON of the Part object of 0.3.
+func EncodePart(p *a2a.Part) ([]byte, error) { return jsonline.Marshal(fromPart(p)) }

@@ -70,10 +70,13 @@ func New(c Config) http.Handler {
 
 // route serves a request by its path, without empty and dot segments. A client that appends a path
 // to the agent's URL, which ends in a slash, asks for //message:send. It is served and not
-// redirected: behind API Gateway, a redirect would lead it to the wrong place.
+// redirected: behind API Gateway, a redirect would lead it to the wrong place. Whatever its path, a
+// notification is refused.
 func (h *handler) route(w http.ResponseWriter, r *http.Request) {
 	path := segments(r.URL.EscapedPath())
 	switch p := strings.Join(path, "/"); {
+	case isNotification(r):
+		h.refuse(w, r, path)
 	case p == "":
 		h.root(w, r)
 	case p == ".well-known/agent-card.json" || p == ".well-known/agent.json":

@@ -103,6 +103,8 @@ func (s *sseResponder) end(err error) error {
 		// A page that stays open must not keep an instance: nothing comes for long.
 		again := min(max(time.Until(asleep.Due), leastSleep), mostSleep)
 		s.comment(asleep.Error(), fmt.Sprint("retry: ", again.Milliseconds()))
+	case errors.Is(err, tasklog.ErrMadeRoom):
+		s.comment(tasklog.ErrMadeRoom.Error(), "retry: 10000")
 	case errors.Is(err, tasklog.ErrThrottled):
 		observationOf(s.r).throttled = true
 		s.comment(textBusy, "retry: 5000")

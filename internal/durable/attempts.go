@@ -24,7 +24,7 @@ type count struct {
 	failed    int       // how many have failed
 	cut       int       // how many were cut off
 	due       time.Time // when the next one may begin
-	uncertain bool      // the one before may have been cut off by a crash
+	uncertain bool      // the journal does not say how the one before ended
 }
 
 func (c *call) count() (n count) {
@@ -62,11 +62,12 @@ func (c *call) count() (n count) {
 	n.next = begun + 1
 	// The run before has crashed, and this is the first call that it has left no outcome of: it may
 	// have been at it.
+	n.uncertain = !ended
 	if e.Crashed && ended && c.frontier && !time.Now().Before(n.due) {
 		n.cut++
 		n.next++
+		n.uncertain = true
 	}
-	n.uncertain = n.next > 1 && n.cut > 0
 	return n
 }
 
@@ -128,6 +129,9 @@ func (c *call) try(
 	x.Attempt, x.Took = number, took.Milliseconds()
 	if err == nil {
 		return x, false, c.done(x)
+	}
+	if !e.Deadline.IsZero() && !time.Now().Before(e.Deadline) {
+		<-e.gone // the run ends now, too
 	}
 	e.mu.Lock()
 	over, end, struck := e.over, e.outcome.End, c.struck

@@ -76,7 +76,7 @@ func newCall(ctx context.Context, typ Type, name string) (*call, error) {
 	switch {
 	case e.over != nil:
 		return nil, e.over
-	case b.waiting || b.ended:
+	case b.waitsFor != nil || b.ended:
 		return nil, fmt.Errorf("durable: %q is called in a branch that waits for others or has returned: the branches of a Group use the context that they get", full)
 	case b.busy != nil:
 		return nil, fmt.Errorf("durable: %q is called while its branch is in %q: start goroutines with Group.Go, and inside of a step use the step's context", full, b.busy.full)
@@ -86,6 +86,11 @@ func newCall(ctx context.Context, typ Type, name string) (*call, error) {
 	}
 	c := &call{engine: e, frame: f, branch: b, typ: typ, full: full, past: e.past.calls[full], begun: time.Now()}
 	c.at = e.emit.position(b)
+	if c.past == nil {
+		if err := c.hold(); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case c.past == nil && typ != TypeVersion && e.unreached(b) > 0:
 		return nil, e.mismatch(full, fmt.Sprintf("other calls, such as %q", e.unreachedNames()), "this call, which it lacks")
@@ -96,6 +101,7 @@ func newCall(ctx context.Context, typ Type, name string) (*call, error) {
 	default:
 		c.past.reached = true
 		b.unreached--
+		e.cond.Broadcast()
 		switch {
 		case c.past.typ != typ:
 			return nil, e.mismatch(full, string(c.past.typ), string(typ))

@@ -119,7 +119,7 @@ const (
 )
 
 // room makes sure that the run has so much time left: usual, if it is 0. Otherwise it leaves the
-// run. It returns an error if no run has so much time.
+// run. If no run has so much time, it records that as the error of the call.
 func (c *call) room(d time.Duration) error {
 	e := c.engine
 	if e.Deadline.IsZero() {
@@ -134,7 +134,7 @@ func (c *call) room(d time.Duration) error {
 	idle := e.fresh == 0
 	e.mu.Unlock()
 	if idle && d > fresh {
-		return fmt.Errorf("durable: %q may take %v, and an invocation has only %v", c.full, d, fresh.Round(time.Second))
+		return c.failed(fmt.Errorf("it may take %v, and an invocation has only %v", d, fresh.Round(time.Second)))
 	}
 	return c.park(wait{leaves: true})
 }

@@ -97,7 +97,7 @@ func NewRun(ctx context.Context, a *Agent, c Config) (*Run, error) {
 		stop := e.stop
 		e.stop = func(cause error) { stop(cause); release() }
 	}
-	e.root = e.start("", nil)
+	e.root = e.start("", nil, nil)
 	return &Run{e}, nil
 }
 
@@ -118,6 +118,8 @@ func (r *Run) Run(ctx context.Context) Outcome {
 	case err = <-returned:
 		e.mu.Lock()
 		e.live-- // the root has returned, and waits for the branches that nobody waits for
+		e.root.ended = true
+		e.cond.Broadcast()
 		e.settle()
 		for e.over == nil && e.branchesLeft() {
 			e.cond.Wait()
@@ -196,6 +198,9 @@ func (e *engine) finishLocked(o Outcome) {
 		}
 	}
 	if e.over == errEnded {
+		if o.End != Undone {
+			e.warnOfUnreached()
+		}
 		for _, f := range e.finals {
 			e.onFinal = append(e.onFinal, f)
 		}

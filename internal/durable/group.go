@@ -53,7 +53,7 @@ func (g *Group) Go(name string, f func(ctx context.Context) error) {
 		g.err = e.over
 		return
 	}
-	b := e.start(full, g.frame.branch)
+	b := e.start(full, g.frame.branch, g)
 	b.beyond = g.frame.branch.beyond
 	i := len(g.errs)
 	g.errs = append(g.errs, nil)
@@ -103,14 +103,15 @@ func (g *Group) Wait() error {
 	}
 	e, b := g.frame.engine, g.frame.branch
 	e.mu.Lock()
-	if g.left > 0 && !b.waiting {
-		g.waiting, b.waiting, g.done = true, true, make(chan struct{})
+	if g.left > 0 && b.waitsFor == nil {
+		g.waiting, b.waitsFor, g.done = true, g, make(chan struct{})
+		e.cond.Broadcast()
 		e.live--
 		e.settle()
 		e.mu.Unlock()
 		<-g.done
 		e.mu.Lock()
-		g.waiting, b.waiting = false, false
+		g.waiting, b.waitsFor = false, nil
 	}
 	defer e.mu.Unlock()
 	if e.over != nil {

@@ -32,7 +32,9 @@ type branch struct {
 	parent    *branch // nil for the root
 	order     int     // in the order of Go
 	busy      *call   // the durable call under way
-	waiting   bool    // in Group.Wait
+	group     *Group  // that it is in, nil for the root
+	waitsFor  *Group  // in Group.Wait
+	known     bool    // the journal has calls of it
 	ended     bool
 	beyond    bool // it has come to a call that the runs before have not finished
 	unreached int  // calls in the journal that this run has not come to
@@ -85,11 +87,15 @@ func (e *engine) load(ctx context.Context) error {
 }
 
 // start starts a branch. e.mu is held, or nobody has e yet.
-func (e *engine) start(path string, parent *branch) *branch {
-	b := &branch{path: path, parent: parent, order: e.order, unreached: e.past.unstarted[path]}
+func (e *engine) start(path string, parent *branch, group *Group) *branch {
+	b := &branch{
+		path: path, parent: parent, group: group, order: e.order,
+		known: e.knows(path), unreached: e.past.unstarted[path],
+	}
 	delete(e.past.unstarted, path)
 	e.order++
 	e.branches[path] = b
+	e.cond.Broadcast()
 	e.emit.start(b)
 	return b
 }

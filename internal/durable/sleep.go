@@ -22,7 +22,7 @@ func Sleep(ctx context.Context, name string, d time.Duration) error {
 	if x == nil {
 		due := time.Now().Add(d)
 		if err := c.engine.outlives(c.full, due); err != nil {
-			return err
+			return c.failed(err)
 		}
 		if err := c.record(Entry{Kind: Waits, Due: due.UnixMilli()}); err != nil {
 			return err

@@ -38,11 +38,29 @@ const (
 	attrAgain    = "ag" // N: there if the holder must read the log again before release
 	attrGivenUp  = "d"  // N: there if delivery was given up
 	attrLast     = "lw" // S: the writer that released the claim last
+	attrAgreed   = "ok" // N: there if the webhook has agreed
+	attrSent     = "in" // N: bytes that the caller has sent in messages up to seq
+	attrRoom     = "ro" // N: bytes of the task's account that are set aside
+	attrHour     = "ho" // N: when the hour began that is counted, in seconds since 1970
+	attrHourSent = "hs" // N: bytes that were sent in it
+	attrWaited   = "hw" // N: how long late answers took in it, in ms
 )
+
+// The attribute lo (attrCrashes) counts the holders that were lost since the delivery last got on.
+//
+// A configuration without ok has not agreed. So one that was stored before there was such an
+// attribute is asked with its next event. A former version of this program that works on the same
+// table delivers without asking, and leaves these attributes as they are; one that it puts anew has
+// none of them.
+
+// attrSpent is what a task's account has, an item of its own: it stays when configurations are put
+// and deleted. See [push.Store.Spend].
+const attrSpent = "sp" // N: bytes
 
 const (
 	skPush    = "P#"
 	skPushEnd = "P$" // after every configuration
+	skAccount = "O"  // what went out
 )
 
 // pushBody is the JSON in the attribute b of a configuration. Configurations with the same body are
@@ -114,6 +132,12 @@ func (s *Pushes) put(ctx context.Context, h tasklog.Head, c push.Config) error {
 		attrPush: num(1),
 		attrTTL:  num(c.Expires.Unix()),
 	}
+	if c.Sent > 0 {
+		it[attrSent] = num(c.Sent)
+	}
+	if c.State != "" {
+		it[attrState] = str(string(c.State))
+	}
 	if c.Trace.Parent != "" {
 		it[attrTrace] = str(c.Trace.String())
 	}
@@ -150,9 +174,16 @@ func pushConfig(it item) (push.Config, error) {
 	if err := json.Unmarshal(it.bin(attrBody), &body); err != nil {
 		return push.Config{}, err
 	}
-	p := push.Progress{After: it.num(attrSeq), Failures: int(it.num(attrFailures))}
+	p := push.Progress{
+		After: it.num(attrSeq), Agreed: it.num(attrAgreed) > 0, Failures: int(it.num(attrFailures)),
+		Sent: it.num(attrSent), Room: it.num(attrRoom),
+		Bytes: it.num(attrHourSent), Waited: time.Duration(it.num(attrWaited)) * time.Millisecond,
+	}
 	if s := it.num(attrSince); s > 0 {
 		p.Since = time.Unix(s, 0)
+	}
+	if s := it.num(attrHour); s > 0 {
+		p.Hour = time.Unix(s, 0)
 	}
 	return push.Config{
 		TaskID:   a2a.TaskID(it.str(attrPK)),
@@ -161,7 +192,9 @@ func pushConfig(it item) (push.Config, error) {
 		Version:  body.Version,
 		Trace:    trace.Parse(it.str(attrTrace)),
 		Expires:  time.Unix(it.num(attrTTL), 0).UTC(),
+		State:    a2a.TaskState(it.str(attrState)),
 		Progress: p,
+		Lost:     int(it.num(attrCrashes)),
 	}, nil
 }
 
@@ -187,15 +220,22 @@ type claim struct {
 // Config implements [push.Claim].
 func (c *claim) Config() push.Config { return c.config }
 
-// Claim implements [push.Store]. It costs two write units with the index.
+// Claim implements [push.Store]. It costs two write units with the index, and two more if the last
+// holder was lost.
 func (s *Pushes) Claim(ctx context.Context, id a2a.TaskID, config, writer string, until time.Time) (push.Claim, error) {
 	for {
-		now, claimed, err := s.log.update(ctx, id, skPush+config, write().
-			set(attrWriter, str(writer)).set(attrRunning, str(pushShard(id))).set(attrLook, num(until.Unix())).
-			remove(attrPush, attrAgain, attrAsked).
-			when("attribute_exists(?) AND attribute_not_exists(?)", attrPK, attrGivenUp).
+		now, claimed, err := s.log.update(ctx, id, skPush+config, s.claims(id, writer, until).
+			when("attribute_not_exists(?) OR ? = ?", attrWriter, attrWriter, str(writer)).
 			when("attribute_not_exists(?) OR ? <= ? OR ? = ? OR attribute_exists(?)",
 				attrLook, attrLook, num(time.Now().Unix()), attrWriter, str(writer), attrAsked))
+		if holder := now.str(attrWriter); err == nil && !claimed && holder != "" && ended(now) {
+			// The holder was lost. A repeated claim does not count it twice.
+			now, claimed, err = s.log.update(ctx, id, skPush+config, s.claims(id, writer, until).
+				setTo(attrCrashes, "if_not_exists(?, ?) + ?", attrCrashes, num(0), num(1)).
+				when("? = ?", attrWriter, str(holder)).
+				when("? <= ? OR attribute_exists(?)", attrLook, num(time.Now().Unix()), attrAsked))
+			claimed = claimed || err == nil && now.str(attrWriter) == writer // it was done, without an answer
+		}
 		told := false
 		switch {
 		case err != nil:
@@ -222,15 +262,61 @@ func (s *Pushes) Claim(ctx context.Context, id a2a.TaskID, config, writer string
 	}
 }
 
+// ended reports whether the claim on a configuration has ended, unless delivery was given up.
+func ended(it item) bool {
+	_, asked := it[attrAsked]
+	return it.num(attrGivenUp) == 0 && (asked || it.num(attrLook) <= time.Now().Unix())
+}
+
+// claims returns the expression that claims a configuration that is there.
+func (s *Pushes) claims(id a2a.TaskID, writer string, until time.Time) *expression {
+	return write().
+		set(attrWriter, str(writer)).set(attrRunning, str(pushShard(id))).set(attrLook, num(until.Unix())).
+		remove(attrPush, attrAgain, attrAsked).
+		when("attribute_exists(?) AND attribute_not_exists(?)", attrPK, attrGivenUp)
+}
+
+// Spend implements [push.Store]. It costs one write unit.
+func (s *Pushes) Spend(
+	ctx context.Context, id a2a.TaskID, expires time.Time, bytes, most int64,
+) (spent int64, ok bool, err error) {
+	call := a2a.NewMessageID()
+	e := write().setTo(attrSpent, "if_not_exists(?, ?) + ?", attrSpent, num(0), num(bytes)).
+		set(attrWriter, str(call)).set(attrTTL, num(expires.Unix())).
+		when("(attribute_not_exists(?) OR ? <> ?)", attrWriter, attrWriter, str(call))
+	if bytes > most {
+		e.when("? < ?", attrSpent, num(0)) // never
+	} else {
+		e.when("attribute_not_exists(?) OR ? <= ?", attrSpent, attrSpent, num(most-bytes))
+	}
+	now, ok, err := s.log.update(ctx, id, skAccount, e)
+	if err != nil {
+		return 0, false, fmt.Errorf("dynamolog: spending from the task's account: %w", err)
+	}
+	return now.num(attrSpent), ok || now.str(attrWriter) == call, nil // perhaps it was done, without an answer
+}
+
 // Save implements [push.Claim].
 func (c *claim) Save(ctx context.Context, p push.Progress, until time.Time) error {
-	_, err := c.update(ctx, progress(p).set(attrLook, num(until.Unix())).remove(attrAgain))
+	e := progress(p).set(attrLook, num(until.Unix())).remove(attrAgain)
+	if c.gotOn(p) {
+		e.remove(attrCrashes)
+	}
+	_, err := c.update(ctx, e)
 	return err
+}
+
+// gotOn reports whether the delivery got on since it was claimed.
+func (c *claim) gotOn(p push.Progress) bool {
+	return p.After > c.config.After || p.Agreed != c.config.Agreed
 }
 
 // Release implements [push.Claim].
 func (c *claim) Release(ctx context.Context, p push.Progress, due time.Time) (released bool, err error) {
 	e := progress(p).set(attrLast, str(c.writer)).remove(attrWriter, attrAgain)
+	if due.IsZero() || c.gotOn(p) {
+		e.remove(attrCrashes)
+	}
 	if due.IsZero() {
 		e.remove(attrLook, attrRunning).when("attribute_not_exists(?)", attrAgain)
 	} else {
@@ -272,8 +358,30 @@ func (c *claim) update(ctx context.Context, e *expression) (item, error) {
 // progress returns the expression that stores how far a delivery has come.
 func progress(p push.Progress) *expression {
 	e := write().set(attrSeq, num(p.After))
-	if p.Failures > 0 {
-		return e.set(attrFailures, num(int64(p.Failures))).set(attrSince, num(p.Since.Unix()))
+	number := func(name string, n int64) {
+		if n == 0 {
+			e.remove(name)
+		} else {
+			e.set(name, num(n))
+		}
 	}
-	return e.remove(attrFailures, attrSince)
+	agreed, hour, since := int64(0), int64(0), int64(0)
+	if p.Agreed {
+		agreed = 1
+	}
+	if !p.Hour.IsZero() {
+		hour = p.Hour.Unix()
+	}
+	if p.Failures > 0 {
+		since = p.Since.Unix()
+	}
+	number(attrAgreed, agreed)
+	number(attrFailures, int64(p.Failures))
+	number(attrSince, since)
+	number(attrSent, p.Sent)
+	number(attrRoom, p.Room)
+	number(attrHour, hour)
+	number(attrHourSent, p.Bytes)
+	number(attrWaited, p.Waited.Milliseconds())
+	return e
 }

@@ -150,11 +150,14 @@ func TestPushItem(t *testing.T) {
 		}
 	}
 	check("cr=4000000000 pk=ID run=push-# seq=1 sk=P#c tr=TRACE ttl=EXPIRES w=x")
-	p := push.Progress{After: 7, Failures: 2, Since: time.Unix(3e9, 0)}
+	p := push.Progress{
+		After: 7, Failures: 2, Since: time.Unix(3e9, 0), Agreed: true, Sent: 11, Room: 12,
+		Hour: time.Unix(2e9, 0), Bytes: 13, Waited: 14 * time.Millisecond,
+	}
 	if _, err := held.Release(t.Context(), p, time.Unix(3e9+60, 0)); err != nil {
 		t.Fatal(err)
 	}
-	check("cr=3000000060 f=2 fs=3000000000 lw=x pk=ID run=push-# seq=7 sk=P#c tr=TRACE ttl=EXPIRES")
+	check("cr=3000000060 f=2 fs=3000000000 ho=2000000000 hs=13 hw=14 in=11 lw=x ok=1 pk=ID ro=12 run=push-# seq=7 sk=P#c tr=TRACE ttl=EXPIRES")
 }
 
 // TestPushCost holds deliveries to their price.
@@ -189,8 +192,52 @@ func TestPushCost(t *testing.T) {
 	check("a claim", 2, 0, err)
 	_, err = held.Release(t.Context(), held.Config().Progress, time.Time{})
 	check("the end of it", 2, 0, err)
+	_, _, err = l.Pushes().Spend(t.Context(), h.ID, h.Expires, 1, 2)
+	check("spending", 1, 0, err)
+	_, err = l.Pushes().Claim(t.Context(), h.ID, "c", "y", time.Now().Add(-time.Second))
+	check("the next claim", 2, 0, err)
+	_, err = l.Pushes().Claim(t.Context(), h.ID, "c", "z", time.Now().Add(time.Minute))
+	check("a claim after a lost holder", 4, 0, err)
+	_, err = l.Pushes().Claim(t.Context(), h.ID, "c", "u", time.Now().Add(time.Minute))
+	check("a claim that somebody holds", 2, 0, err)
 	h.Push = false
 	check("a configuration of a running task", 3, 0, l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "d", "https://a")))
+}
+
+// TestPushOfFormerVersion has a configuration that a former version has stored, delivered and
+// claimed. It is as one that has not agreed. What this version keeps, the former leaves as it is.
+func TestPushOfFormerVersion(t *testing.T) {
+	client, table := newTable(t)
+	l := dynamolog.New(client, table)
+	h, _ := tasklogtest.NewTask()
+	h.Push = true
+	must(t, l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://a")))
+	// former does what the former version does to progress, with its names of attributes.
+	former := func(set string, values map[string]types.AttributeValue) {
+		t.Helper()
+		_, err := client.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
+			TableName: &table, UpdateExpression: &set, ExpressionAttributeValues: values,
+			Key: map[string]types.AttributeValue{
+				"pk": &types.AttributeValueMemberS{Value: string(h.ID)}, "sk": &types.AttributeValueMemberS{Value: "P#c"},
+			},
+		})
+		must(t, err)
+	}
+	n := func(n string) types.AttributeValue { return &types.AttributeValueMemberN{Value: n} }
+	former("SET seq = :seq, f = :f, fs = :fs", map[string]types.AttributeValue{":seq": n("5"), ":f": n("1"), ":fs": n("3000000000")})
+	c, err := l.Pushes().Claim(t.Context(), h.ID, "c", "x", time.Now().Add(time.Minute))
+	must(t, err)
+	if got := c.Config().Progress; got != (push.Progress{After: 5, Failures: 1, Since: time.Unix(3e9, 0)}) {
+		t.Errorf("got %+v", got)
+	}
+	_, err = c.Release(t.Context(), push.Progress{After: 6, Agreed: true, Sent: 9}, time.Now().Add(-time.Second))
+	must(t, err)
+	former("SET seq = :seq REMOVE f, fs", map[string]types.AttributeValue{":seq": n("8")})
+	c, err = l.Pushes().Claim(t.Context(), h.ID, "c", "y", time.Now().Add(time.Minute))
+	must(t, err)
+	if got := c.Config().Progress; got != (push.Progress{After: 8, Agreed: true, Sent: 9}) {
+		t.Errorf("after the former version: %+v", got)
+	}
 }
 
 // held returns the claim on a new configuration, until the given time.

@@ -20,9 +20,11 @@ type Log struct {
 	tasks  map[a2a.TaskID]*task
 	number int // of tasks that were created
 	pushes map[pushKey]*delivery
-	places [2]places // of the sweeps: of tasks, and of configurations
-	swept  time.Time // when expired tasks were last looked for
-	secret []byte    // nil before it is asked for
+	// accounts are what went out for the tasks. See [push.Store.Spend].
+	accounts map[a2a.TaskID]account
+	places   [2]places // of the sweeps: of tasks, and of configurations
+	swept    time.Time // when expired tasks were last looked for
+	secret   []byte    // nil before it is asked for
 }
 
 type task struct {
@@ -38,6 +40,9 @@ type task struct {
 	fence       int64     // the first epoch that can append
 	seen        bool      // the holder knows that the task is to be canceled
 	look        time.Time // when it is to be looked at, to the second
+
+	sat   int64            // the number of the last seat
+	seats map[string]int64 // the numbers of the seats, by instance
 
 	// writers[n] is the writer of the append that began with event n.
 	writers map[int64]string
@@ -355,6 +360,11 @@ func (l *Log) sweep() {
 	for k, d := range l.pushes {
 		if !now.Before(d.Expires) {
 			delete(l.pushes, k)
+		}
+	}
+	for id, a := range l.accounts {
+		if !now.Before(a.expires) {
+			delete(l.accounts, id)
 		}
 	}
 }

@@ -31,6 +31,14 @@ type delivery struct {
 	givenUp   bool
 }
 
+// store stores progress.
+func (d *delivery) store(p push.Progress) {
+	if p.After > d.After || p.Agreed != d.Agreed {
+		d.Lost = 0
+	}
+	d.Progress = p
+}
+
 type pushKey struct {
 	task a2a.TaskID
 	id   string
@@ -51,6 +59,7 @@ func (s *Pushes) Put(_ context.Context, h tasklog.Head, c push.Config) error {
 	if l.pushes == nil {
 		l.pushes = make(map[pushKey]*delivery)
 	}
+	c.Progress, c.Lost = push.Progress{After: c.After, Sent: c.Sent}, 0
 	l.pushes[pushKey{c.TaskID, c.ID}] = &delivery{Config: c}
 	return nil
 }
@@ -91,8 +100,38 @@ func (s *Pushes) Claim(_ context.Context, id a2a.TaskID, config, writer string, 
 		d.again = d.writer != ""
 		return nil, nil
 	}
+	if d.writer != "" && d.writer != writer {
+		d.Lost++
+	}
 	d.writer, d.due, d.again, d.postponed = writer, until, false, time.Time{}
 	return &claim{s.log, d.Config, writer}, nil
+}
+
+// Spend implements [push.Store].
+func (s *Pushes) Spend(
+	_ context.Context, id a2a.TaskID, expires time.Time, bytes, most int64,
+) (spent int64, ok bool, err error) {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	a := s.log.accounts[id]
+	if !time.Now().Before(a.expires) {
+		a = account{expires: expires}
+	}
+	if a.spent+bytes > most {
+		return a.spent, false, nil
+	}
+	if s.log.accounts == nil {
+		s.log.accounts = make(map[a2a.TaskID]account)
+	}
+	a.spent += bytes
+	s.log.accounts[id] = a
+	return a.spent, true, nil
+}
+
+// account is a task's account of [push.Store.Spend].
+type account struct {
+	spent   int64
+	expires time.Time
 }
 
 // claim is a [push.Claim].
@@ -107,14 +146,20 @@ func (c *claim) Config() push.Config { return c.config }
 
 // Save implements [push.Claim].
 func (c *claim) Save(_ context.Context, p push.Progress, until time.Time) error {
-	return c.update(func(d *delivery) { d.Progress, d.due, d.again = p, until, false })
+	return c.update(func(d *delivery) {
+		d.store(p)
+		d.due, d.again = until, false
+	})
 }
 
 // Release implements [push.Claim].
 func (c *claim) Release(_ context.Context, p push.Progress, due time.Time) (released bool, err error) {
 	err = c.update(func(d *delivery) {
 		if released = !d.again || !due.IsZero(); released {
-			d.Progress, d.writer, d.due, d.again = p, "", due, false
+			if d.store(p); due.IsZero() {
+				d.Lost = 0
+			}
+			d.writer, d.due, d.again = "", due, false
 		}
 	})
 	return released, err

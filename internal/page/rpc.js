@@ -110,8 +110,8 @@ function forget(...kinds) {
   for (const kind of kinds) readers.get(kind)?.abort();
 }
 
-// stream yields the frames of a stream as they come, those of one read together: their text, and, if they are events, their number and
-// data, which result takes. If nothing comes for too long, not even a comment, it ends as Lost. The first byte may take longer with each
+// stream yields the frames of a stream as they come, those of one read together: their text and, of events, their number and data, which
+// result takes, or else after how many milliseconds to connect again. If nothing comes for too long, not even a comment, it ends as Lost. The first byte may take longer with each
 // of so many tries before: a connection that a browser had kept may be dead, too, or a server slow.
 async function* stream(method, params, { signal, last, tries = 0 }) {
   const dead = new AbortController();
@@ -148,7 +148,8 @@ async function* stream(method, params, { signal, last, tries = 0 }) {
 
 // frames parses Server-Sent Events: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 // It returns a function that takes the next piece of the stream, and returns the frames that it completes. A comment is a frame of its
-// own, with a blank line after it or without. A frame that the end of the stream cuts short is none.
+// own, with a blank line after it or without, and so is a time after which to connect again. A frame that the end of the stream cuts short
+// is none.
 function frames() {
   let rest = '';
   let id = '';
@@ -171,6 +172,7 @@ function frames() {
         const field = colon < 0 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1);
         if (name === 'id') id = field;
         if (name === 'data') data.push(field);
+        if (name === 'retry') complete.push({ text: text.pop(), retry: Number(field) });
       }
     }
     return complete;

@@ -141,6 +141,7 @@ class Task {
     for (let tries = 0; ; ) {
       const before = this.last;
       let error;
+      this.retry = 0;
       this.view.refresh();
       try {
         await this.read(abort.signal, tries);
@@ -162,7 +163,7 @@ class Task {
       this.link = navigator.onLine ? 'lost' : 'offline';
       if (tries === 1 && !this.toCancel) this.view.mark((error?.silent ? words.silent : words.cut)(this.last));
       this.view.refresh();
-      await pause(Math.max(delay(tries), error?.after ?? 0), abort.signal);
+      await pause(Math.max(delay(tries), error?.after ?? this.retry), abort.signal);
       if (abort.signal.aborted) return;
     }
     this.streaming = false;
@@ -220,8 +221,9 @@ class Task {
     return true;
   }
 
-  take({ text, number, data }) {
+  take({ text, number, data, retry }) {
     this.view.frame('received', text);
+    this.retry = retry || this.retry;
     if (data === undefined) return;
     const event = result(JSON.parse(data));
     if (this.pending) {

@@ -43,6 +43,16 @@ func (h hooked) Claim(ctx context.Context, id a2a.TaskID, config, writer string,
 	return hookedClaim{c, h.hooks, id}, nil
 }
 
+func (h hooked) Spend(
+	ctx context.Context, id a2a.TaskID, expires time.Time, bytes, most int64,
+) (spent int64, ok bool, err error) {
+	spent, err = tasklog.Get(ctx, h.hooks, op("Spend", id), func() (spent int64, err error) {
+		spent, ok, err = h.store.Spend(ctx, id, expires, bytes, most)
+		return spent, err
+	})
+	return spent, ok && err == nil, err
+}
+
 type hookedClaim struct {
 	Claim
 	hooks tasklog.Hooks

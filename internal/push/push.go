@@ -38,8 +38,17 @@ type Config struct {
 	Trace trace.Trace
 	// Expires is when the task expires, to the second.
 	Expires time.Time
+	// State is the task's state when the configuration was put, "" if there was no task yet.
+	State a2a.TaskState
 	Progress
+	// Lost is how many holders of the claim were lost since the delivery last got on: their claims
+	// ended without a release. It gets on with an event or an agreement that is stored, and when it
+	// reaches the end of the log.
+	Lost int
 }
+
+// EventHeader is the header of a notification that has the number of its event in the task.
+const EventHeader = "X-A2A-Event-Id"
 
 // MaxID is the most bytes that the ID of a configuration may have.
 const MaxID = 256
@@ -49,10 +58,28 @@ type Progress struct {
 	// After is the number of the last event that needs no delivery: it is older than the
 	// configuration, or it was delivered.
 	After int64
+	// Agreed says that the webhook has agreed to get the task's events: it has answered a first
+	// request with a 2xx in time. A configuration that was put has not agreed, and neither has one
+	// that another version of this program has put: it is asked with the next event.
+	Agreed bool
 	// Failures counts how often delivery was put off since the last success. Since is the time of
 	// the first of these failures, to the second; it is zero if there is none.
 	Failures int
 	Since    time.Time
+
+	// Sent is how many bytes the caller has sent for the task in its messages up to event After, or
+	// fewer.
+	Sent int64
+	// Room is how many bytes of the task's account are set aside for this configuration. See
+	// [Store.Spend].
+	Room int64
+
+	// Hour is when the hour began in which Bytes were sent to the webhook, to the second; it is
+	// zero if nothing was sent. In that hour, Waited is how long its late answers took, to the
+	// millisecond.
+	Hour   time.Time
+	Bytes  int64
+	Waited time.Duration
 }
 
 // Store stores configurations and the progress of their delivery. It is safe for concurrent use,
@@ -61,10 +88,11 @@ type Progress struct {
 // write that returned such an error may still have been done, and can be repeated. Errors may be
 // wrapped.
 type Store interface {
-	// Put stores a configuration of the task with the given head, for the events after c.After. If
-	// the same configuration is there, Put changes nothing, whatever its progress, unless delivery
-	// was given up. A different configuration with the same ID is replaced. With h.Push set, the
-	// task may also be created after the configuration.
+	// Put stores a configuration of the task with the given head, for the events after c.After. Of
+	// its progress it stores After and Sent. If the same configuration is there, Put changes
+	// nothing, whatever its progress, unless delivery was given up. A different configuration with
+	// the same ID is replaced, with its progress. With h.Push set, the task may also be created
+	// after the configuration.
 	Put(ctx context.Context, h tasklog.Head, c Config) error
 
 	// List returns the configurations of a task, sorted by ID, or none if there is no such task.
@@ -80,6 +108,13 @@ type Store interface {
 	// again. Claim returns ErrGivenUp if delivery was given up. The writer is a unique name of the
 	// caller, by which the store recognizes a repeated claim.
 	Claim(ctx context.Context, id a2a.TaskID, config, writer string, until time.Time) (Claim, error)
+
+	// Spend adds bytes to the account of a task that expires at the given time, unless there are
+	// more than most of them then. It returns what the account has, and whether it has the bytes.
+	// The account stays when configurations are replaced or deleted. After an error the bytes may
+	// have been added. If several spend at the same time and answers are lost, it may have more than
+	// was spent, but not less.
+	Spend(ctx context.Context, id a2a.TaskID, expires time.Time, bytes, most int64) (spent int64, ok bool, err error)
 
 	// Looks are the looks at configurations. A configuration is due when its claim has ended
 	// without a release, or when the time of its release has come. A configuration whose look was

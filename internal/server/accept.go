@@ -41,6 +41,8 @@ type request struct {
 type begun struct {
 	turn  run.Turn
 	event tasklog.Event // the message's
+	// before is the task before the message, or nil if there was none.
+	before *a2a.Task
 }
 
 // accept puts the message into the log, as a new task or as the next turn of a task that waits for
@@ -65,11 +67,11 @@ func (s *Server) accept(
 	if joined != nil {
 		if err = r.checkRoom(ctx, joined.Head); err == nil {
 			c.Trace = cmp.Or(c.Trace, joined.Last.Trace)
-			_, err = s.putPush(ctx, c, joined.Head, r.config, 0)
+			_, err = s.putPush(ctx, c, joined.Head, r.config, 0, nil)
 		}
 		return b, joined, err
 	}
-	if _, err = s.putPush(ctx, c, b.turn.Head, r.config, b.event.Seq-1); err != nil {
+	if _, err = s.putPush(ctx, c, b.turn.Head, r.config, b.event.Seq-1, b.before); err != nil {
 		// The message is in the log. A client that tries again joins, and this is tried again, too.
 		s.leave(ctx, b.turn.Head.ID, r.claim.Writer)
 	}
@@ -126,7 +128,7 @@ func (r *request) begin(
 	return &begun{run.Turn{
 		Head: h, Request: r.claim.Request, Lease: lease, Until: r.claim.Until, Fold: fold, Size: size, Context: &ec,
 		First: r.claim.Request,
-	}, event}
+	}, event, nil}
 }
 
 // leave leaves a turn to a worker if the turn was accepted, or may have been, and cannot begin

@@ -26,7 +26,10 @@
 // the task, cut to what clients can read in one line (frame.go), and then the events. They come
 // from the run, if this invocation has it, or from a follower. All followers of a task in a process
 // share one reading of its log, and get the events of a run in the same process from that run
-// ([tasklog.Followers]). If the run is superseded, its stream follows the log from there, and the
+// ([tasklog.Followers]). A task that waits for its client is followed for a minute, and any task by
+// eight instances at most besides the one that runs it: on Lambda nobody learns that a client has
+// gone. If more come, the oldest ends its streams early, and answers whoever waits in it with the
+// task as it is. If the run is superseded, its stream follows the log from there, and the
 // client notices nothing. Before its invocation ends, a stream says that the task goes on. The
 // client resumes it, at any instance, after the last event that it has seen. What the server then
 // reads does not grow with the events before.

@@ -152,6 +152,7 @@ func (r *request) beginNext(ctx context.Context, snapshot *tasklog.Snapshot) (*b
 	stored.History = conversation(snapshot.Task, r.message)
 	b := r.begin(snapshot.Head, lease, fold, snapshot.Size.Plus(entry.Size()), tasklog.Event{Seq: seq, JSON: data}, &stored)
 	b.turn.First, b.turn.Steps, b.turn.Woken = snapshot.First, steps, snapshot.Lease.Woken
+	b.before = snapshot.Task
 	return b, nil
 }
 

@@ -13,7 +13,7 @@ import (
 
 const (
 	// maxPushConfigs is how many configurations a task may have.
-	maxPushConfigs = 10
+	maxPushConfigs = 5
 
 	// maxPushConfig is how long a configuration may be, in bytes.
 	maxPushConfig = 16 << 10
@@ -89,8 +89,11 @@ func (s *Server) checkRoom(ctx context.Context, c Caller, h tasklog.Head, config
 	return a2a.NewError(a2a.ErrUnsupportedOperation, "the task has as many push notification configurations as it may have")
 }
 
-// putPush stores the configuration, for events after the given one. It returns what clients see.
-func (s *Server) putPush(ctx context.Context, c Caller, h tasklog.Head, config *a2a.PushConfig, after int64) (*a2a.PushConfig, error) {
+// putPush stores the configuration, for events after event seq. The task is as of that event, or nil
+// if nothing is known of it. It returns what clients see.
+func (s *Server) putPush(
+	ctx context.Context, c Caller, h tasklog.Head, config *a2a.PushConfig, seq int64, task *a2a.Task,
+) (*a2a.PushConfig, error) {
 	id, err := s.pushID(ctx, c, h, config)
 	if err != nil {
 		return nil, err
@@ -100,11 +103,19 @@ func (s *Server) putPush(ctx context.Context, c Caller, h tasklog.Head, config *
 	if stored.Auth != nil && stored.Auth.Scheme == "" {
 		stored.Auth = nil // it is empty
 	}
-	err = s.Push.Store.Put(ctx, h, push.Config{
+	put := push.Config{
 		TaskID: h.ID, ID: id, Push: stored, Version: c.Version, Trace: c.Trace, Expires: h.Expires,
-		Progress: push.Progress{After: after},
-	})
-	return shown(stored), err
+		Progress: push.Progress{After: seq},
+	}
+	if task != nil {
+		put.State = task.Status.State
+		for _, m := range task.History {
+			if m.Role == a2a.MessageRoleUser {
+				put.Sent += tasklog.SentBytes(m)
+			}
+		}
+	}
+	return shown(stored), s.Push.Store.Put(ctx, h, put)
 }
 
 // shown returns the configuration as clients see it, without credentials, which are for the webhook
@@ -129,7 +140,7 @@ func (s *Server) CreatePushConfig(ctx context.Context, c Caller, req *a2a.PushCo
 		return nil, err
 	}
 	c.Trace = cmp.Or(c.Trace, snapshot.Last.Trace)
-	return s.putPush(ctx, c, snapshot.Head, req, snapshot.Seq)
+	return s.putPush(ctx, c, snapshot.Head, req, snapshot.Seq, snapshot.Task)
 }
 
 // GetPushConfig implements specification 3.1.8. Without an id (0.3), it returns the first one.

@@ -225,8 +225,9 @@ func (s *Server) recover(ctx context.Context, snapshot *tasklog.Snapshot) {
 	}
 }
 
-// await returns the task when it has reached a final state or is suspended, or shortly before the
-// deadline of ctx.
+// await returns the task when it has reached a final state or is suspended. It returns the task as
+// it is shortly before the deadline of ctx, or when newer ones follow it: specification 3.2.2 wants
+// the final state, and nobody can wait for it without an end.
 func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Task, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
@@ -235,7 +236,7 @@ func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Ta
 	}
 	asleep := (*tasklog.SuspendedError)(nil)
 	_, err := s.follow(ctx, snapshot, tasklog.FollowConfig{UntilFinal: true, UntilSuspended: true})
-	if err != nil && !errors.As(err, &asleep) {
+	if err != nil && !errors.As(err, &asleep) && !errors.Is(err, tasklog.ErrMadeRoom) {
 		return nil, err
 	}
 	now, err := s.Store.Load(context.WithoutCancel(ctx), snapshot.Head.ID)

@@ -174,7 +174,7 @@ func TestRoom(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if configs, err := l.Pushes().List(t.Context(), task.ID); len(configs) != 10 || full != 11 || err != nil {
+		if configs, err := l.Pushes().List(t.Context(), task.ID); len(configs) != 5 || full != 16 || err != nil {
 			t.Errorf("the task has %d configurations; it refused %d, %v", len(configs), full, err)
 		}
 		send(t, s, withConfig(message(task.ID, "third"), "0"), a2a.TaskStateInputRequired) // it replaces one

@@ -2,6 +2,7 @@ package tasklog
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"sync"
 	"time"
@@ -51,7 +52,8 @@ func (e *SuspendedError) Error() string {
 // Followers lets many follow tasks. Followers of the same task share one reading of its log. If the
 // task is run in the same process, they get its events from the run.
 type Followers struct {
-	log      Poller
+	log      Followed
+	instance string // its name in the seats
 	orphaned func(context.Context, a2a.TaskID)
 
 	mu      sync.Mutex // locked before walk.mu
@@ -59,19 +61,28 @@ type Followers struct {
 	running map[a2a.TaskID]int
 }
 
-// NewFollowers returns followers of the tasks in a log. It calls orphaned when a followed task
-// becomes orphaned, and again while it stays so. Orphaned may be nil.
-func NewFollowers(log Poller, orphaned func(context.Context, a2a.TaskID)) *Followers {
+// Followed is what followers need of a store.
+type Followed interface {
+	Poller
+	Seats
+}
+
+// NewFollowers returns followers of the tasks in a log: those of one instance, which has one seat
+// among the followers of each task. It calls orphaned when a followed task becomes orphaned, and
+// again while it stays so. Orphaned may be nil.
+func NewFollowers(log Followed, orphaned func(context.Context, a2a.TaskID)) *Followers {
 	return &Followers{
-		log: log, orphaned: orphaned, walks: map[a2a.TaskID]*walk{}, running: map[a2a.TaskID]int{},
+		log: log, instance: rand.Text()[:12], orphaned: orphaned,
+		walks: map[a2a.TaskID]*walk{}, running: map[a2a.TaskID]int{},
 	}
 }
 
 // Follow shows a tap the events of a log as they come, whoever appends them. It ends when the task
 // has ended, or has waited for the client for a minute, or ctx is done. It returns the state after
 // the last event. It returns an error if the log could not be read for as long as an append is
-// retried, a [SuspendedError] if the task was suspended and silent for a minute, and none for the
-// end of ctx. When it returns, nothing of it goes on.
+// retried, a [SuspendedError] if the task was suspended and silent for a minute, ErrMadeRoom if this
+// instance has lost its seat and does not run the task, and none for the end of ctx. When it
+// returns, nothing of it goes on.
 func (f *Followers) Follow(ctx context.Context, c FollowConfig) (a2a.TaskState, error) {
 	if c.ends() {
 		return c.State, nil
@@ -95,7 +106,10 @@ func (f *Followers) join(ctx context.Context, m *member) *walk {
 		w = newWalk(f, m)
 		f.walks[m.ID] = w
 		ctx, w.stop = context.WithCancel(context.WithoutCancel(ctx))
-		defer func() { go w.run(ctx) }()
+		defer func() {
+			w.going.Go(func() { w.run(ctx) })
+			w.going.Go(func() { w.sit(ctx) })
+		}()
 	} else if f.running[m.ID] == 0 {
 		w.hurry()
 	}
@@ -113,7 +127,7 @@ func (f *Followers) leave(w *walk, m *member) {
 	f.mu.Unlock()
 	if last {
 		w.stop()
-		<-w.done
+		w.going.Wait()
 	}
 }
 

@@ -175,6 +175,18 @@ func (h hooked) Secret(ctx context.Context) ([]byte, error) {
 	return Get(ctx, h.hooks, Op{Name: "Secret"}, func() ([]byte, error) { return h.store.Secret(ctx) })
 }
 
+func (h hooked) Sit(ctx context.Context, s Seat) (Seat, error) {
+	return Get(ctx, h.hooks, Op{Name: "Sit", ID: s.ID}, func() (Seat, error) { return h.store.Sit(ctx, s) })
+}
+
+func (h hooked) Seated(ctx context.Context, s Seat) (bool, error) {
+	return Get(ctx, h.hooks, Op{Name: "Seated", ID: s.ID}, func() (bool, error) { return h.store.Seated(ctx, s) })
+}
+
+func (h hooked) Leave(ctx context.Context, s Seat) error {
+	return h.hooks.Call(ctx, Op{Name: "Leave", ID: s.ID}, func() error { return h.store.Leave(ctx, s) })
+}
+
 type hookedLease struct {
 	lease Lease
 	hooks Hooks

@@ -6,9 +6,9 @@
 //
 // Anybody may use a [Log]: it creates tasks, reads them, and gives leases. A [Lease] is the right
 // to append to one task; one holder has it. An [Index] finds tasks without their ids, and may lag
-// behind the logs. A [Store] is all three. Package memlog keeps one in memory, package dynamolog in
-// DynamoDB; both pass the tests in package tasklogtest. A run appends through an [Appender], which
-// gathers events into few writes.
+// behind the logs. [Seats] bound how many instances follow a task. A [Store] is all of these.
+// Package memlog keeps one in memory, package dynamolog in DynamoDB; both pass the tests in package
+// tasklogtest. A run appends through an [Appender], which gathers events into few writes.
 //
 // These words mean the same everywhere:
 //
@@ -477,6 +477,7 @@ type Page struct {
 type Store interface {
 	Log
 	Index
+	Seats
 
 	// Secret returns SecretBytes random bytes. They are made when somebody first asks for them, and
 	// live as long as the store: every caller gets the same, in all processes that share the store.

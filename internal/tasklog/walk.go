@@ -39,7 +39,7 @@ type walk struct {
 	followers *Followers
 	id        a2a.TaskID
 	stop      context.CancelFunc
-	done      chan struct{} // closed when it has ended
+	going     sync.WaitGroup
 	sooner    chan struct{} // holds one token when the log is to be polled soon
 
 	// Only run uses these.
@@ -69,7 +69,7 @@ type member struct {
 
 func newWalk(f *Followers, m *member) *walk {
 	w := &walk{
-		followers: f, id: m.ID, done: make(chan struct{}), sooner: make(chan struct{}, 1),
+		followers: f, id: m.ID, sooner: make(chan struct{}, 1),
 		interval: pollFirst, fresh: time.Now(), again: orphanedFirst, before: m.After,
 		members: map[*member]struct{}{}, seq: m.After, state: m.State,
 	}
@@ -120,7 +120,6 @@ func (w *walk) hurry() {
 }
 
 func (w *walk) run(ctx context.Context) {
-	defer close(w.done)
 	for w.wait(ctx) {
 		begun := time.Now()
 		stale := !w.unsure && begun.Sub(w.fresh)+w.interval*3/2 < pollFresh

@@ -96,7 +96,7 @@ func (b *Bucket) units(op tasklog.Op) map[string]float64 {
 		index = state != "" && state != b.states[op.ID]
 	case "Postpone":
 		units["unfinished/"+strconv.Itoa(spread(op.ID, unfinishedShards))] = 2
-	case "Lease.Renew", "Lease.Release", "Lease.SaveSnapshot", "RequestCancel":
+	case "Lease.Renew", "Lease.Release", "Lease.SaveSnapshot", "RequestCancel", "Sit", "Leave":
 	default:
 		return nil
 	}

@@ -97,7 +97,7 @@ func testJournal(t *testing.T, s tasklog.Store) {
 	must(t, lease.Release(t.Context()))
 	seen = mustLoad(t, s, h.ID)
 	refused(t, "recording after the release", lease.Record(t.Context(), 6, one))
-	for _, place := range []int64{0, 1, 3, 4} {
+	for _, place := range []int64{0, 1, 4} { // as a reader may have seen it
 		_, err := s.Acquire(t.Context(), seen, recorder("hasty", place))
 		refused(t, fmt.Sprintf("acquiring with the place %d of 5", place), err)
 	}

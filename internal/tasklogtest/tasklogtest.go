@@ -54,6 +54,8 @@ func Test(t *testing.T, open func(t *testing.T) tasklog.Store) {
 		{"Released", testReleased},
 		{"Takeover", testTakeover},
 		{"Poll", testPoll},
+		{"Seats", testSeats},
+		{"ConcurrentSeats", testConcurrentSeats},
 		{"Unfinished", testUnfinished},
 		{"UnfinishedOrder", testUnfinishedOrder},
 		{"Postponed", testPostponed},

@@ -30,6 +30,7 @@ func TestBehind(t *testing.T) {
 			c := pushtest.NewConfig(h, "c", url)
 			c.Version, c.After = "0.3", 0
 			must(t, w.pushes.Put(t.Context(), h, c))
+			w.agree(t, h, "c")
 			w.add(t, h, 2, events/2)
 			asks := int64(events/2 + 2)
 			entry := tasklogtest.Status(h, a2a.TaskStateInputRequired, "which one?")

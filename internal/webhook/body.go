@@ -1,19 +1,10 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
 
-	"github.com/a2aproject/a2a-go/v2/a2a"
-
-	"a2alambda/internal/a2a03"
-	"a2alambda/internal/memory"
 	"a2alambda/internal/tasklog"
 )
-
-// maxTaskBytes is how much JSON the Task for a webhook of 0.3 has. A longer Task is cut (see
-// [tasklog.Cut]); GetTask has all of it.
-const maxTaskBytes = 4 << 20
 
 // behind is how many events a webhook of 0.3 is behind before it gets the newest Task only. A few
 // events that come together are no backlog.
@@ -22,28 +13,34 @@ const behind = 4
 // sendEvents sends each event, as a StreamResponse (specification 4.3.3).
 func (d *delivery) sendEvents(ctx context.Context, events []tasklog.Event) error {
 	for _, e := range events {
-		if err := d.send(ctx, e.Seq, func() ([]byte, error) { return tasklog.Shown(e.JSON) }); err != nil {
+		if hasOwn(e) { // it is decoded
+			if err := d.charge(ctx, "task", tasklog.EstimateSize(e.JSON).Memory()); err != nil {
+				return err
+			}
+		}
+		if err := d.send(ctx, e.Seq, func(own bool) (payload, error) { return eventPayload(e, own) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// sendStates adds events to the fold, which starts at the beginning of the log. It sends the whole
-// Task (specification 0.3, 9.5) as of each event, if they are few. If they are more than behind, it
-// sends the Task as of each event that ends a turn, and as of the newest event in the log, unless
-// there are more to read: a Task for each event would take bytes that grow with the square of the
-// events'.
+// sendStates adds events to the state. It sends the Task (specification 0.3, 9.5) as of each event,
+// if they are few. If they are more than behind, it sends the Task as of each event that ends a
+// turn, and as of the newest event in the log, unless there are more to read: a Task for each event
+// would take bytes that grow with the square of the events'.
 func (d *delivery) sendStates(ctx context.Context, events []tasklog.Event, more bool) error {
 	each := !more && (len(events) == 0 || events[len(events)-1].Seq-d.After <= behind)
 	for _, e := range events {
 		// Checked before the event is decoded: an event of few bytes may take a lot of memory.
-		size := d.fold.Size().Plus(tasklog.EstimateSize(e.JSON))
-		size.Bytes /= 2 // a body is no longer than maxTaskBytes
-		if err := memory.Charge(ctx, "task", size.Memory()); err != nil {
+		need := d.state.size() + tasklog.EstimateSize(e.JSON).Memory()
+		if err := d.charge(ctx, "task", need); err != nil {
 			return err
 		}
-		if d.fold.Add(e); each || endsTurn(e) {
+		reading <- struct{}{}
+		ends := d.state.add(e)
+		<-reading
+		if each || ends {
 			if err := d.sendState(ctx); err != nil {
 				return err
 			}
@@ -57,31 +54,8 @@ func (d *delivery) sendStates(ctx context.Context, events []tasklog.Event, more 
 
 // sendState sends the Task, unless it was delivered already.
 func (d *delivery) sendState(ctx context.Context) error {
-	if d.fold.Seq() <= d.After {
+	if d.state.seq <= d.After {
 		return nil
 	}
-	return d.send(ctx, d.fold.Seq(), func() ([]byte, error) {
-		task, err := d.fold.Task()
-		if err != nil {
-			return nil, err
-		}
-		tasklog.Cut(task, tasklog.Size{Bytes: maxTaskBytes, Values: tasklog.MaxValues})
-		tasklog.JoinTexts(task)
-		return a2a03.EncodeTask(task)
-	})
-}
-
-// endsTurn reports whether the event has a final state.
-func endsTurn(e tasklog.Event) bool {
-	if !bytes.Contains(e.JSON, []byte("TASK_STATE_")) {
-		return false
-	}
-	event, _ := tasklog.Decode(e.JSON) // the fold reports the error
-	switch e := event.(type) {
-	case *a2a.TaskStatusUpdateEvent:
-		return tasklog.Final(e.Status.State)
-	case *a2a.Task:
-		return tasklog.Final(e.Status.State)
-	}
-	return false
+	return d.send(ctx, d.state.seq, d.state.payload)
 }

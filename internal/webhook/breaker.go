@@ -82,6 +82,61 @@ type host struct {
 	slow    time.Time         // wake-ups send nothing before that
 	last    time.Time         // when the host last answered
 	quick   time.Time         // when it last answered within firstTry
+
+	agreed    bool          // somebody there has agreed
+	minute    time.Time     // when the minute began in which strangers were asked
+	strangers int           // how many
+	hour      time.Time     // when the hour began in which answers were late
+	waited    time.Duration // by how much
+	counted   time.Time     // until when that is counted
+}
+
+// agree tells that somebody at the host has agreed to get notifications.
+func (h *host) agree() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.agreed = true
+}
+
+// strange says how long the first request of a configuration has to wait, or counts it.
+func (h *host) strange() (wait time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	if now.Sub(h.minute) >= time.Minute {
+		h.minute, h.strangers = now, 0
+	}
+	if !h.agreed && h.strangers >= strangersPerMinute {
+		return h.minute.Add(time.Minute).Sub(now)
+	}
+	h.strangers++
+	return 0
+}
+
+// wasted tells that an answer was late: since a time, until now. Of several at the same time, the
+// time counts once.
+func (h *host) wasted(since time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	if now.Sub(h.hour) >= time.Hour {
+		h.hour, h.waited = now, 0
+	}
+	if since.Before(h.counted) {
+		since = h.counted
+	}
+	h.waited += now.Sub(since)
+	h.counted = now
+}
+
+// tired returns when the host may get requests again, if its answers were too late for too long.
+func (h *host) tired(now time.Time) (until time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.waited < hostWait || now.Sub(h.hour) >= time.Hour {
+		return time.Time{}
+	}
+	return h.hour.Add(time.Hour)
 }
 
 // answering returns a channel that is closed while the host answers, or once it does.

@@ -69,7 +69,8 @@ func TestWakeCost(t *testing.T) {
 			}
 			c := w.counted()
 			must(t, w.Wake(t.Context(), ids...))
-			each := "Push.Claim %[1]d, Push.Claim.Release %[1]d, Push.List %[1]d, Read %[2]d, "
+			// What the caller said is in the first event: it is taken from the task's account.
+			each := "Push.Claim %[1]d, Push.Claim.Release %[1]d, Push.List %[1]d, Push.Spend %[1]d, Read %[2]d, "
 			if got, want := c.take(), fmt.Sprintf(each, n, 2*n); got != want {
 				t.Errorf("%d tasks cost %s want %s", n, got, want)
 			}

@@ -57,25 +57,24 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // TestCrash kills the delivering instance at each of its operations in turn, before or after the
-// operation, while the task runs or after its end. Every event arrives, in order, and some more
+// operation, while the task runs or after its end, with a webhook that has agreed or not. Every event arrives, in order, and some more
 // than once.
 func TestCrash(t *testing.T) {
-	for _, goesOn := range []bool{false, true} {
-		for _, after := range []bool{false, true} {
-			for n, done := 0, false; !done; n++ {
-				t.Run(fmt.Sprintf("%d, %t, %t", n, after, goesOn), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) { done = crash(t, n, after, goesOn) })
-				})
-				if n > 200 || t.Failed() {
-					t.Fatal("there is no end")
-				}
+	for i := range 8 {
+		goesOn, after, agreed := i&1 > 0, i&2 > 0, i&4 > 0
+		for n, done := 0, false; !done; n++ {
+			t.Run(fmt.Sprintf("%d, %t, %t, %t", n, after, goesOn, agreed), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { done = crash(t, n, after, goesOn, agreed) })
+			})
+			if n > 200 || t.Failed() {
+				t.Fatal("there is no end")
 			}
 		}
 	}
 }
 
 // crash reports whether the instance ended before it could crash.
-func crash(t *testing.T, operations int, after, goesOn bool) (ended bool) {
+func crash(t *testing.T, operations int, after, goesOn, agreed bool) (ended bool) {
 	// The webhook is so slow that progress is saved and patience ends. Once it fails so often that
 	// the delivery is put off.
 	begin := time.Now()
@@ -87,7 +86,10 @@ func crash(t *testing.T, operations int, after, goesOn bool) (ended bool) {
 		return status(http.StatusOK), nil
 	})
 	const before, all = 8, 12
-	h := w.task(t, before, url)
+	h := w.strange(t, before, url)
+	if agreed {
+		w.agree(t, h, "c")
+	}
 	if !goesOn {
 		w.add(t, h, before+1, all-before)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -36,20 +37,26 @@ type delivery struct {
 	push.Config // its Progress is newer than what is stored
 	claim       push.Claim
 	host        *host
-	trial       bool          // the host's breaker waits for its result
-	fold        *tasklog.Fold // what is sent in 0.3; nil in 1.0
-	saved       time.Time     // when progress was saved
+	trial       bool            // the host's breaker waits for its result
+	state       *state          // what is sent in 0.3; nil in 1.0
+	saved       time.Time       // when progress was saved
+	events      []tasklog.Event // those that were read last
+	more        bool            // the log has others after them
+	overhead    int64           // see headers
+	unsent      []sentIn        // what the caller has sent after event After
 	limits
 	end     string // how the delivery ended, unless all events were delivered
 	breaker string // "open" or "slow", if that was the reason
+	bound   string // which bound was the reason
 	sent    int    // requests that were accepted
+	cut     int    // those of them without the caller's own content
 	// endless says that an answer did not end: the delivery no longer reads answers to their end.
 	endless bool
 }
 
 // deliver claims a configuration, and delivers it to the end of the log or leaves the rest, for
-// which the caller asks for another invocation. After an error of the store the claim ends by
-// itself, and the configuration is due.
+// which the caller asks for another invocation. After an error of the store the configuration is due
+// when the claim would have ended.
 func (d *Deliverer) deliver(ctx context.Context, ref push.Ref, l limits) (left bool, err error) {
 	usage := new(telemetry.Usage)
 	ctx = telemetry.With(ctx, usage)
@@ -65,9 +72,15 @@ func (d *Deliverer) deliver(ctx context.Context, ref push.Ref, l limits) (left b
 		limits: l, saved: now,
 	}
 	left, err = run.begin(ctx)
-	if errors.Is(err, memory.ErrFull) {
+	switch {
+	case errors.Is(err, memory.ErrFull):
 		run.end = "left" // other deliveries have the memory now: the sweeper asks again
 		_, err = claim.Release(ctx, run.Progress, time.Now().Add(claimTime))
+	case err != nil && !errors.Is(err, push.ErrConflict) && !errors.Is(err, push.ErrGivenUp):
+		// The store has failed. If it answers now, the holder does not count as lost.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
+		_, _ = claim.Release(ctx, run.Progress, time.Now().Add(claimTime))
+		cancel()
 	}
 	run.report(ctx, now, usage, err)
 	if errors.Is(err, push.ErrConflict) {
@@ -78,6 +91,18 @@ func (d *Deliverer) deliver(ctx context.Context, ref push.Ref, l limits) (left b
 
 // begin delivers if the host's breaker permits it. It reports whether it has left something.
 func (d *delivery) begin(ctx context.Context) (left bool, err error) {
+	if d.Lost >= mostLost {
+		if err := d.giveUp(ctx, fmt.Sprintf("%d deliveries in a row were lost", d.Lost)); err != nil {
+			return false, err
+		}
+		return false, errJustGivenUp
+	}
+	if d.Lost > 0 && !d.share.IsZero() {
+		return d.leave(ctx) // an invocation of its own: it may be what costs others theirs
+	}
+	if d.Agreed {
+		d.host.agree()
+	}
 	slow, wait, trial := d.host.admit(d.wakeUp)
 	d.trial = trial
 	ownTry := d.Failures%(ownTry+1) == ownTry
@@ -91,20 +116,30 @@ func (d *delivery) begin(ctx context.Context) (left bool, err error) {
 	}
 	err = d.deliver(ctx)
 	var failed *failure
+	var paused *pause
 	switch {
 	case errors.As(err, &failed):
 		return false, d.putOff(ctx, failed)
+	case errors.As(err, &paused):
+		return false, d.pause(ctx, paused)
+	case errors.Is(err, errNoRoom):
+		d.bound = "room"
+		return false, d.giveUp(ctx, err.Error())
 	case errors.Is(err, errLater):
 		return d.leave(ctx)
 	}
 	return false, err
 }
 
-// deliver returns a [failure] if the webhook does not accept an event, or errLater if time is up.
+// deliver returns a [failure] if the webhook does not accept an event, errLater if time is up, a
+// [pause] at a bound, or errNoRoom.
 func (d *delivery) deliver(ctx context.Context) error {
 	after := d.After
 	if d.Version == "0.3" {
-		d.fold, after = tasklog.NewFold(nil, 0), 0
+		ref := push.Ref{TaskID: d.TaskID, ID: d.ID}
+		d.state = d.states.take(ref, d.After)
+		defer func() { d.states.keep(ref, d.state) }()
+		after = d.state.seq
 	}
 	for {
 		saved := d.saved
@@ -115,7 +150,8 @@ func (d *delivery) deliver(ctx context.Context) error {
 		if len(events) > 0 {
 			after = events[len(events)-1].Seq
 		}
-		if d.fold != nil {
+		d.events, d.more = events, more
+		if d.state != nil {
 			err = d.sendStates(ctx, events, more)
 		} else {
 			err = d.sendEvents(ctx, events)
@@ -147,29 +183,51 @@ func (d *delivery) read(ctx context.Context, after int64, limit int) ([]tasklog.
 	for _, e := range events {
 		bytes += int64(len(e.JSON))
 	}
-	if full := memory.Charge(ctx, "events", bytes); full != nil {
+	if full := d.charge(ctx, "events", bytes); full != nil {
+		return nil, false, full
+	}
+	if full := d.note(ctx, events); full != nil {
 		return nil, false, full
 	}
 	return events, more, err
 }
 
-// send sends the result of encode, which is for the event, in up to three tries.
-func (d *delivery) send(ctx context.Context, seq int64, encode func() ([]byte, error)) error {
-	reading <- struct{}{}
-	body, err := encode()
-	<-reading
-	if err != nil {
-		return &failure{text: "encoding: " + err.Error(), lasts: true} // not the webhook's fault
-	}
-	for try := 0; ; try++ {
-		if err := d.ready(ctx); err != nil {
+// send sends the result of encode, which is for the event, in up to three tries. Without own, encode
+// leaves the caller's own content out. That happens if there is no room for it.
+func (d *delivery) send(ctx context.Context, seq int64, encode func(own bool) (payload, error)) error {
+	if !d.Agreed {
+		if delivered, err := d.ask(ctx, seq, encode); delivered || err != nil {
 			return err
 		}
-		err := d.post(ctx, seq, body)
+	}
+	body, err := d.encode(true, encode)
+	if err != nil {
+		return err
+	}
+	cut := 0
+	for try := 0; ; try++ {
+		err := d.ready(ctx)
 		if err == nil {
-			d.Progress = push.Progress{After: seq}
-			d.sent++
-			return nil
+			err = d.bounded(body.size + d.headers())
+		}
+		if err != nil {
+			return err
+		}
+		if body.own > 0 {
+			room, err := d.take(ctx, seq, body.own)
+			if err != nil {
+				return err
+			}
+			if !room {
+				if body, err = d.encode(false, encode); err != nil {
+					return err
+				}
+				cut = 1
+			}
+		}
+		if err = d.post(ctx, seq, body); err == nil {
+			d.cut += cut
+			return d.accepted(ctx, seq, d.Lost > 0)
 		}
 		var failed *failure
 		if !errors.As(err, &failed) || failed.lasts || try == len(pauses) || d.host.open() {
@@ -181,6 +239,32 @@ func (d *delivery) send(ctx context.Context, seq int64, encode func() ([]byte, e
 			return ctx.Err()
 		}
 	}
+}
+
+// encode calls the function. Only readingAtOnce deliveries do that at the same time.
+func (d *delivery) encode(own bool, encode func(own bool) (payload, error)) (payload, error) {
+	reading <- struct{}{}
+	body, err := encode(own)
+	<-reading
+	if err != nil {
+		return body, &failure{text: "encoding: " + err.Error(), lasts: true} // not the webhook's fault
+	}
+	return body, nil
+}
+
+// accepted notes that the webhook has accepted an event. With save, it saves that at once, unless
+// the delivery is about to end: so the next holder does not send again what it has had, if this one
+// is lost, too.
+func (d *delivery) accepted(ctx context.Context, seq int64, save bool) error {
+	d.sent++
+	d.Sent = d.sentTo(seq)
+	d.unsent = slices.DeleteFunc(d.unsent, func(s sentIn) bool { return s.seq <= seq })
+	d.After, d.Failures, d.Since = seq, 0, time.Time{}
+	last := !d.more && (len(d.events) == 0 || d.events[len(d.events)-1].Seq <= seq)
+	if save && !last {
+		return d.save(ctx)
+	}
+	return nil
 }
 
 // ready returns nil if a request may begin.
@@ -241,8 +325,13 @@ func (d *delivery) report(ctx context.Context, begun time.Time, usage *telemetry
 	}
 	line.Text("end", d.end)
 	line.Text("breaker", d.breaker)
+	line.Text("bound", d.bound)
 	line.Count("pushes", int64(d.sent))
-	if d.end == "put off" || d.end == "given up" {
+	line.Count("pushesCut", int64(d.cut))
+	switch {
+	case d.bound != "":
+		line.Count("pushBounds", 1)
+	case d.end == "put off" || d.end == "given up":
 		line.Count("pushFailures", 1)
 	}
 	line.Took("deliveryMs", time.Since(begun))
@@ -254,13 +343,10 @@ func (d *delivery) report(ctx context.Context, begun time.Time, usage *telemetry
 func (d *delivery) putOff(ctx context.Context, failed *failure) error {
 	now := time.Now()
 	d.count(now)
-	log := d.config.Logger.With("task", d.TaskID, "config", d.ID, "event", d.After+1, "failures", d.Failures, "error", failed.Error())
 	if failed.gone || now.Sub(d.Since) >= giveUpAfter {
-		if err := d.claim.GiveUp(ctx, d.Progress); err != nil {
+		if err := d.giveUp(ctx, failed.Error()); err != nil {
 			return err
 		}
-		d.end = "given up"
-		log.ErrorContext(ctx, "webhook is given up")
 		return errJustGivenUp
 	}
 	d.end = "put off"
@@ -268,9 +354,21 @@ func (d *delivery) putOff(ctx context.Context, failed *failure) error {
 	if failed.after > 0 {
 		due = due.Add(time.Second) // the store keeps seconds, and must not be too early
 	}
-	log.WarnContext(ctx, "webhook failed", "due", due)
+	d.config.Logger.WarnContext(ctx, "webhook failed", "task", d.TaskID, "config", d.ID, "event", d.After+1,
+		"failures", d.Failures, "error", failed.Error(), "due", due)
 	_, err := d.claim.Release(ctx, d.Progress, due)
 	return err
+}
+
+// giveUp gives the delivery up.
+func (d *delivery) giveUp(ctx context.Context, why string) error {
+	if err := d.claim.GiveUp(ctx, d.Progress); err != nil {
+		return err
+	}
+	d.end = "given up"
+	d.config.Logger.ErrorContext(ctx, "webhook is given up", "task", d.TaskID, "config", d.ID, "event", d.After+1,
+		"failures", d.Failures, "error", why)
+	return nil
 }
 
 // backOff returns the pause after this number of failures, at least 1.

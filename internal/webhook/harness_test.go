@@ -158,8 +158,27 @@ func (w *world) invoke(_ context.Context, refs ...push.Ref) error {
 	return nil
 }
 
-// task creates a task with that many events and a configuration for the URL.
+// task creates a task with that many events and a configuration for the URL, which has agreed.
 func (w *world) task(t *testing.T, events int, url string) tasklog.Head {
+	t.Helper()
+	h := w.strange(t, events, url)
+	w.agree(t, h, "c")
+	return h
+}
+
+// agree makes a configuration agree.
+func (w *world) agree(t *testing.T, h tasklog.Head, config string) {
+	t.Helper()
+	c, err := w.pushes.Claim(t.Context(), h.ID, config, "agrees", time.Now().Add(time.Minute))
+	must(t, err)
+	p := c.Config().Progress
+	p.Agreed = true
+	_, err = c.Release(t.Context(), p, time.Time{})
+	must(t, err)
+}
+
+// strange is task with a configuration that has not agreed.
+func (w *world) strange(t *testing.T, events int, url string) tasklog.Head {
 	t.Helper()
 	h, first := tasklogtest.NewTask()
 	h.Push = true

@@ -318,7 +318,7 @@ func TestShare(t *testing.T) {
 		w := newWorld(t, byName(2*time.Second))
 		var refs []push.Ref
 		for i := range 20 {
-			refs = append(refs, push.Ref{TaskID: w.task(t, 100, fmt.Sprintf("%s%d", url, i)).ID, ID: "c"})
+			refs = append(refs, push.Ref{TaskID: w.task(t, 40, fmt.Sprintf("%s%d", url, i)).ID, ID: "c"})
 		}
 		begun := time.Now()
 		must(t, w.Deliver(t.Context(), refs...))
@@ -329,7 +329,7 @@ func TestShare(t *testing.T) {
 		}
 		must(t, w.work(t.Context())...)
 		for i := range refs {
-			w.hook.want(fmt.Sprintf("%s%d", url, i), upTo(100))
+			w.hook.want(fmt.Sprintf("%s%d", url, i), upTo(40))
 		}
 	})
 }

@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -38,39 +37,26 @@ type failure struct {
 func (f *failure) Error() string { return f.text }
 
 // post sends one request, and tells the host's breaker the result. Any answer except a 2xx is a
-// [failure], and so is no answer in time. In a wake-up, no answer in time is errLater.
-//
-// The headers are the token, under the names that the servers of the Go, Python and JavaScript SDKs
-// use; authentication; the client's trace; and one of our own, the event's number.
-func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
+// [failure], and so is no answer in time. In a wake-up, no answer in time is errLater, unless the
+// configuration has not agreed: it has no more time in any case.
+func (d *delivery) post(ctx context.Context, seq int64, body payload) error {
 	limit := timeout
-	if d.wakeUp {
+	if d.wakeUp || !d.Agreed {
 		limit = firstTry
 	}
 	begun := time.Now()
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	req, err := http.NewRequestWithContext(limited, http.MethodPost, d.Push.URL, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(limited, http.MethodPost, d.Push.URL, body.reader())
 	if err != nil {
 		return &failure{text: "malformed URL", lasts: true}
 	}
-	req.Header.Set("Content-Type", "application/a2a+json")
-	if d.Version == "0.3" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	req.Header.Set("X-A2A-Event-Id", strconv.FormatInt(seq, 10))
-	for name, values := range d.Trace.Header() {
-		req.Header[http.CanonicalHeaderKey(name)] = values
-	}
-	if d.Push.Token != "" {
-		req.Header.Set("X-A2A-Notification-Token", d.Push.Token)
-		req.Header.Set("A2A-Notification-Token", d.Push.Token)
-	}
-	if a := d.Push.Auth; a != nil && a.Scheme != "" && a.Credentials != "" {
-		req.Header.Set("Authorization", a.Scheme+" "+a.Credentials)
-	}
+	req.ContentLength = body.size
+	req.GetBody = func() (io.ReadCloser, error) { return body.reader(), nil }
+	req.Header = d.header(seq)
 	// This header is not sent. It allows another try if the connection turns out to be closed.
 	req.Header["Idempotency-Key"] = nil
+	d.Bytes += body.size + d.headers()
 
 	ref := push.Ref{TaskID: d.TaskID, ID: d.ID}
 	resp, err := d.config.Client.Do(req)
@@ -78,16 +64,21 @@ func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if limited.Err() != nil && d.wakeUp {
-			d.host.wasLate(ref, begun)
-			return errLater
+		silent := limited.Err() != nil
+		if silent {
+			d.late(begun, false)
 		}
-		if !errors.Is(err, outgoing.ErrBlocked) {
+		switch {
+		case silent && d.wakeUp:
+			if d.host.wasLate(ref, begun); d.Agreed {
+				return errLater
+			}
+		case !errors.Is(err, outgoing.ErrBlocked):
 			d.host.failed(ref, begun, d.trial)
 			d.trial = false
 		}
-		if limited.Err() != nil {
-			return &failure{text: "no answer within " + timeout.String(), lasts: true}
+		if silent {
+			return &failure{text: "no answer within " + limit.String(), lasts: true}
 		}
 		if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
 			err = wrapped.Err // without the URL
@@ -98,6 +89,7 @@ func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 	}
 	defer resp.Body.Close()
 	d.host.answered(time.Since(begun))
+	d.late(begun, true)
 	if !d.endless {
 		enough := time.AfterFunc(answerTime, cancel)
 		_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
@@ -109,6 +101,43 @@ func (d *delivery) post(ctx context.Context, seq int64, body []byte) error {
 		return &failure{text: "status " + strconv.Itoa(resp.StatusCode), lasts: gone || after > longestPause, gone: gone, after: after}
 	}
 	return nil
+}
+
+// header returns the headers of a request: the token, under the names that the servers of the Go,
+// Python and JavaScript SDKs use; authentication; the client's trace; and one of our own, the
+// event's number.
+func (d *delivery) header(seq int64) http.Header {
+	h := http.Header{}
+	h.Set("Content-Type", "application/a2a+json")
+	if d.Version == "0.3" {
+		h.Set("Content-Type", "application/json")
+	}
+	h.Set(push.EventHeader, strconv.FormatInt(seq, 10))
+	for name, values := range d.Trace.Header() {
+		h[http.CanonicalHeaderKey(name)] = values
+	}
+	if d.Push.Token != "" {
+		h.Set("X-A2A-Notification-Token", d.Push.Token)
+		h.Set("A2A-Notification-Token", d.Push.Token)
+	}
+	if a := d.Push.Auth; a != nil && a.Scheme != "" && a.Credentials != "" {
+		h.Set("Authorization", a.Scheme+" "+a.Credentials)
+	}
+	return h
+}
+
+// headers returns how many bytes a request has besides its body, or a few more.
+func (d *delivery) headers() int64 {
+	if d.overhead == 0 {
+		n := len(d.Push.URL) + 150 // the request line, Host, User-Agent and Content-Length
+		for name, values := range d.header(math.MaxInt64) {
+			for _, v := range values {
+				n += len(name) + len(v) + len(": \r\n")
+			}
+		}
+		d.overhead = int64(n)
+	}
+	return d.overhead
 }
 
 // retryAfter returns how long the client should wait by the header, which has a number of seconds

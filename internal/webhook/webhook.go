@@ -9,6 +9,25 @@
 // are sent again. The header X-A2A-Event-Id has the event's number in its task. By that, a receiver
 // recognizes what it has had.
 //
+// # Who gets notifications
+//
+// A client names any URL. So a configuration has to agree before it gets what people and agents say:
+// its first request is short, and a 2xx in the time of a wake-up's try is the agreement. It belongs
+// to the configuration and is stored with it. The first request has the token, the credentials and
+// the event; for a longer event, it has the Task with its id, context and state, under the number of
+// an event that needs no delivery, and the event follows. Until the agreement one request is sent
+// each time that the configuration is due, and few a minute to a host where nobody has agreed.
+//
+// # What goes out
+//
+// A task has an account of ten times the bytes that its caller has sent ([push.Store.Spend]). From
+// it come the caller's own content when it goes out again, and all requests to webhooks that have
+// not agreed. It belongs to the task, so that it does not matter how many configurations there are,
+// or how often they are put. When it is used up, the caller's content is left out, and webhooks that
+// have not agreed are given up. What the agent says is bounded for each configuration and hour, and
+// so is the time that late answers take. At such a bound the delivery is put off until the next hour:
+// nothing is lost, and nothing has failed.
+//
 // # A wake-up says only where to look
 //
 // A [Deliverer] is woken for a task, not for an event: by the table's stream in a deployment, by
@@ -24,7 +43,9 @@
 // lost between the holder's last read and the end of its claim.
 //
 // The claim is also an appointment. If a holder crashes, its claim ends, and the configuration is
-// due: the sweeper, which looks each minute, asks for another invocation ([push.Sweep]).
+// due: the sweeper, which looks each minute, asks for another invocation ([push.Sweep]). A delivery
+// whose holder was lost gets an invocation of its own, and saves each event that is accepted. After
+// five lost holders without an event it is given up.
 //
 // # When a webhook fails
 //
@@ -44,6 +65,11 @@
 // configurations that were left share an invocation, and take turns at their host: a slow webhook
 // delays only its own events. Few deliveries read a log at the same time, and each is charged for
 // its memory (package memory).
+//
+// In 0.3 each request has the Task, up to 1 MB of it; the metadata say what was left out. The Task
+// is a fold over the log, which a delivery keeps as pieces of JSON, and only what can be in a
+// request. So neither its memory nor the cost of an event grows with the task. When a delivery has
+// ended, the process keeps its fold for a while: the next one reads only what is new.
 //
 // # When a host hangs
 //
@@ -65,7 +91,7 @@
 //
 // # Behind
 //
-// In 0.3 each request has the whole Task. So a webhook that is behind gets only the newest Task,
+// In 0.3 each request has the Task. So a webhook that is behind gets only the newest Task,
 // and the Tasks that ended a turn: X-A2A-Event-Id goes up by more than one. In 1.0 it gets each
 // event.
 //
@@ -101,6 +127,9 @@ const (
 	claimTime   = 30 * time.Second
 	claimMargin = timeout + 5*time.Second
 
+	// releaseWithin is how long a claim is released after an error of the store.
+	releaseWithin = 2 * time.Second
+
 	// saveEvery is how often progress is saved while events are delivered.
 	saveEvery = 3 * time.Second
 
@@ -111,8 +140,8 @@ const (
 	// delivery at its host waits for its end.
 	share = 30 * time.Second
 
-	// readingAtOnce is how many deliveries read the log, or make the body of a request, at the same
-	// time. For a moment that takes several times the memory that they keep.
+	// readingAtOnce is how many deliveries read the log, decode events, or make the body of a request
+	// at the same time. For a moment that takes several times the memory that they keep.
 	readingAtOnce = 3
 
 	// readAtOnce is how many events are read from a log at once.
@@ -153,6 +182,7 @@ type Deliverer struct {
 	config Config
 	later  func(ctx context.Context, id a2a.TaskID, config string) error // Invoke, for many callers at the same time
 	hosts  hosts
+	states states
 }
 
 // New returns a deliverer. It panics if something is missing.

@@ -2,9 +2,12 @@ package browser
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/chromedp/cdproto/cdp"
@@ -155,6 +158,36 @@ func TestPageComments(t *testing.T) {
 	if faults := b.takeFaults(); len(faults) > 0 {
 		t.Errorf("the page was at fault: %q", faults)
 	}
+}
+
+// TestPageMakesRoom ends a stream early, as when too many follow a task. The page connects again as
+// late as the server says.
+func TestPageMakesRoom(t *testing.T) {
+	t.Parallel()
+	const retry = 2 * time.Second // longer than after a connection that was lost once
+	server, base := serveRefusing(t, newScripted(t))
+	const task = `{"jsonrpc":"2.0","id":1,"result":{"task":{"id":"t","contextId":"c","status":{"state":"TASK_STATE_WORKING","timestamp":"2026-01-02T03:04:05Z"}}}}`
+	const end = `{"jsonrpc":"2.0","id":1,"result":{"statusUpdate":{"taskId":"t","contextId":"c","status":{"state":"TASK_STATE_COMPLETED","timestamp":"2026-01-02T03:04:06Z"}}}}`
+	stream := func(w http.ResponseWriter, text string) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = w.Write([]byte(text))
+	}
+	var ended atomic.Int64
+	again := make(chan time.Duration, 1)
+	server.refuse("SendStreamingMessage", func(w http.ResponseWriter, _ *http.Request) {
+		ended.Store(time.Now().UnixNano())
+		stream(w, fmt.Sprintf("id: 1\ndata: %s\n\n: too many follow the task\nretry: %d\n", task, retry.Milliseconds()))
+	})
+	server.refuse("SubscribeToTask", func(w http.ResponseWriter, _ *http.Request) {
+		again <- time.Since(time.Unix(0, ended.Load()))
+		stream(w, "id: 2\ndata: "+end+"\n\n")
+	})
+	b := visit(t, base)
+	b.send("Hello")
+	if d := <-again; d < retry {
+		t.Errorf("the page came again after %v, want %v", d, retry)
+	}
+	b.becomes(`[`+state+`, `+order+`]`, `["Completed","Events 1 to 2, in order: none missing, none twice."]`)
 }
 
 // front shows the tab, and hides the others.

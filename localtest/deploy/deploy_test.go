@@ -78,7 +78,7 @@ func (d *deployment) test(t *testing.T, env string, auths []string) {
 	hook := newReceiver(t)
 	always := []string{"WebhookAllowedCidrs=127.0.0.1/32", "Production=no"}
 	if env == "prod" {
-		always[1] = "Production=yes"
+		always = append(always[:1], strings.Fields(bounded)...)
 	}
 	for i, auth := range auths {
 		before := ""

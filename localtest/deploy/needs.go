@@ -20,9 +20,10 @@ type Need struct {
 // with the policies, and TestCallers with the source. The system tests refuse all other calls, and
 // check that each of these is made.
 var Needs = slices.Concat(
-	logs("AgentFunction", "WorkerFunction", "PushFunction", "SweeperFunction", "HookFunction"),
+	logs("", "AgentFunction", "WorkerFunction", "PushFunction", "SweeperFunction", "HookFunction"),
+	logs(hasCallbacks, "CallbackFunction"),
 	[]Need{
-		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.readSecret"}, ""},
+		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.readSecret", "dynamolog.checkPlace", "dynamolog.waitItem", "dynamolog.Seated"}, ""},
 		{"AgentFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
 		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putPart"}, ""},
 		{"AgentFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
@@ -31,7 +32,7 @@ var Needs = slices.Concat(
 		{"AgentFunction", "dynamodb:Query", "table/index/owner", []string{"dynamolog.listQuery"}, ""},
 		{"AgentFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, ""},
 
-		{"WorkerFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head"}, ""},
+		{"WorkerFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.readSecret", "dynamolog.checkPlace", "dynamolog.waitItem"}, ""},
 		{"WorkerFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
 		{"WorkerFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putPart"}, ""},
 		{"WorkerFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
@@ -50,6 +51,12 @@ var Needs = slices.Concat(
 		{"PushFunction", "dynamodb:ListStreams", "table/stream/*", []string{"Lambda: PushEventSource"}, ""},
 		{"PushFunction", "sqs:SendMessage", "FailedPushes", []string{"Lambda: PushEventSource, EventInvokeConfig"}, ""},
 
+		{"CallbackFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.readSecret", "dynamolog.waitItem"}, hasCallbacks},
+		{"CallbackFunction", "dynamodb:PutItem", "table", []string{"dynamolog.put", "dynamolog.putPart"}, hasCallbacks},
+		{"CallbackFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, hasCallbacks},
+		{"CallbackFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, hasCallbacks},
+		{"CallbackFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, hasCallbacks},
+
 		{"SweeperFunction", "dynamodb:GetItem", "table", []string{"dynamolog.Places"}, ""},
 		{"SweeperFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
 		{"SweeperFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
@@ -62,17 +69,20 @@ var Needs = slices.Concat(
 		{"HookFunction", "lambda:InvokeFunction", "the worker", []string{"main.ask"}, ""},
 		{"HookFunction", "lambda:InvokeFunction", "the push function", []string{"main.ask"}, ""},
 		{"HookFunction", "lambda:InvokeFunction", "the sweeper", []string{"main.ask"}, ""},
+		{"HookFunction", "lambda:InvokeFunction", "the callback function", []string{"main.ask"}, hasCallbacks},
 		{"HookFunction", "codedeploy:PutLifecycleEventHookExecutionStatus", "deployments", []string{"main.handle"}, ""},
 	},
 	model("AgentFunction", "WorkerFunction"),
 )
 
+const hasCallbacks = "HasCallbacks"
+
 // logs are Lambda's own calls for each function, in its log group.
-func logs(functions ...string) []Need {
+func logs(when string, functions ...string) []Need {
 	var needs []Need
 	for _, f := range functions {
 		for _, action := range []string{"logs:CreateLogStream", "logs:PutLogEvents"} {
-			needs = append(needs, Need{f, action, "log group", []string{"Lambda: LoggingConfig"}, ""})
+			needs = append(needs, Need{f, action, "log group", []string{"Lambda: LoggingConfig"}, when})
 		}
 	}
 	return needs
@@ -100,8 +110,9 @@ var places = map[string]string{
 	"worker": arnOfFunction + "worker", "push": arnOfFunction + "push",
 	"agent's versions": "${AgentFunction.Arn}:*", "the worker": "${WorkerFunction.Arn}",
 	"the push function": "${PushFunction.Arn}", "the sweeper": "${SweeperFunction.Arn}",
-	"deployments": "arn:aws:codedeploy:us-east-1:111122223333:deploymentgroup:${ServerlessDeploymentApplication}/*",
-	"FailedJobs":  "${FailedJobs.Arn}", "FailedPushes": "${FailedPushes.Arn}",
+	"the callback function": "${CallbackFunction.Arn}",
+	"deployments":           "arn:aws:codedeploy:us-east-1:111122223333:deploymentgroup:${ServerlessDeploymentApplication}/*",
+	"FailedJobs":            "${FailedJobs.Arn}", "FailedPushes": "${FailedPushes.Arn}",
 	"model":                 "arn:aws:bedrock:us-east-1::foundation-model/" + Model,
 	"profile":               "arn:aws:bedrock:us-east-1:111122223333:inference-profile/" + Model,
 	"models of the profile": "arn:aws:bedrock:*::foundation-model/*",

@@ -26,7 +26,8 @@ var services = map[string]string{
 // parameters: none is missing, too much, or granted twice.
 func TestPermissions(t *testing.T) {
 	template := expanded(t)
-	for _, parameters := range bases() {
+	withCallbacks := deploy.Parameters{"Auth": "iam", "Production": "yes", "Callbacks": "5"}
+	for _, parameters := range append(bases(), withCallbacks) {
 		s := stackOf(t, template, parameters)
 		may, does := map[string]int{}, map[string][]string{}
 		for _, g := range s.Grants() {
@@ -35,11 +36,11 @@ func TestPermissions(t *testing.T) {
 		}
 		functions := s.Of("AWS::Lambda::Function")
 		for _, n := range deploy.Needs {
+			if n.When == "HasModel" && parameters["Agent"] != "bedrock" || n.When == "HasCallbacks" && parameters["Callbacks"] == "" {
+				continue
+			}
 			if !slices.Contains(functions, n.Function) {
 				t.Fatalf("there is no %s", n.Function)
-			}
-			if n.When == "HasModel" && parameters["Agent"] != "bedrock" {
-				continue
 			}
 			g := deploy.Grant{Role: s.RoleOf(n.Function), Action: n.Action, Resource: n.Place(s)}
 			does[strings.TrimSpace(g.String())] = n.By

@@ -95,7 +95,8 @@ func drain(t *testing.T, s *server.Stream) <-chan []time.Duration {
 }
 
 // TestPriceOfFollowers measures followers of a task that talks: one and fifty in another process
-// than the run, and fifty in the same one.
+// than the run, and fifty in the same one. Those of another process have one seat, for one write
+// unit; the process of the run needs none.
 func TestPriceOfFollowers(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -146,6 +147,9 @@ func TestPriceOfFollowers(t *testing.T) {
 				u.Requests, u.Writes, perSecond, lags[len(lags)/2].Round(time.Millisecond), lags[len(lags)-1].Round(time.Millisecond))
 			if perSecond > test.budget || perSecond < 0.5 {
 				t.Errorf("%d followers cost %.1f read units a second, want %v at most, and 0.5 to be believed", test.n, perSecond, test.budget)
+			}
+			if !test.same && u.Write > 1 {
+				t.Errorf("%d followers cost %v write units, want one", test.n, u.Write)
 			}
 		})
 	}

@@ -97,7 +97,7 @@ func deployedFunctions(t *testing.T) hooked {
 	t.Helper()
 	_, table := dynamodblocal.Table(t)
 	all := hooked{}
-	for _, name := range []string{"agent", "worker", "push", "sweeper"} {
+	for _, name := range []string{"agent", "worker", "push", "sweeper", "callback"} {
 		guarded := permitted(t, dynamodblocal.Endpoint(t), strings.ToUpper(name[:1])+name[1:]+"Function")
 		all[name] = emulator.Config{Binary: stack.Function(t, name), Env: []string{
 			"AUTH=none", "TABLE_NAME=" + table, "WORKER_FUNCTION_NAME=worker", "PUSH_FUNCTION_NAME=push", "AWS_ENDPOINT_URL_DYNAMODB=" + guarded,
@@ -123,7 +123,7 @@ func status(s string) string {
 func TestHook(t *testing.T) {
 	t.Parallel()
 	functions := deployedFunctions(t)
-	if told, log := functions.checkedBy(t, preTraffic); told != status("Succeeded") || strings.Count(log, `"check passed"`) != 4 {
+	if told, log := functions.checkedBy(t, preTraffic); told != status("Succeeded") || strings.Count(log, `"check passed"`) != 5 {
 		t.Errorf("CodeDeploy was told %s; the hook's log:\n%s", told, log)
 	}
 	for name, c := range functions {
@@ -134,7 +134,7 @@ func TestHook(t *testing.T) {
 		}
 		one[name] = c
 		told, log := one.checkedBy(t, preTraffic)
-		if told != status("Failed") || strings.Count(log, `"check passed"`) != 3 || !strings.Contains(log, `"function":"`+name+`"`) {
+		if told != status("Failed") || strings.Count(log, `"check passed"`) != 4 || !strings.Contains(log, `"function":"`+name+`"`) {
 			t.Errorf("with %s over a table that there is not, CodeDeploy was told %s; the hook's log:\n%s", name, told, log)
 		}
 	}

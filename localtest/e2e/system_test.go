@@ -64,6 +64,10 @@ type options struct {
 	callers map[string]emulator.Caller
 	// agent are environment variables that choose the agent.
 	agent []string
+	// binary, if set, is the agent's and the worker's executable.
+	binary string
+	// callbacks adds the callback function.
+	callbacks bool
 	// logs, if set, gets the functions' output.
 	logs io.Writer
 }
@@ -80,6 +84,11 @@ func newSystem(t testing.TB, o options) *system {
 	c.Agent.Overtime, c.Worker.Overtime = client.Patience, client.Patience
 	c.Agent.Callers = o.callers
 	functions := map[string]*emulator.Config{"agent": &c.Agent, "worker": &c.Worker, "sweeper": &c.Sweeper}
+	c.Agent.Binary, c.Worker.Binary = o.binary, o.binary
+	if o.callbacks {
+		functions["callback"] = &c.Callback
+		c.Callback.Binary = stack.Function(t, "callback")
+	}
 	if o.webhooks != "" {
 		functions["push"] = &c.Push
 		c.Push.Binary = stack.Function(t, "push")

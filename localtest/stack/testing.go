@@ -31,8 +31,8 @@ func New(tb testing.TB, c Config) (s *Stack, url string) {
 	if c.Invoke.Log == nil {
 		c.Invoke.Log = tb.Output()
 	}
-	for name, f := range map[string]*emulator.Config{"agent": &c.Agent, "worker": &c.Worker, "sweeper": &c.Sweeper, "push": &c.Push} {
-		if f.Binary == "" && name != "push" {
+	for name, f := range map[string]*emulator.Config{"agent": &c.Agent, "worker": &c.Worker, "sweeper": &c.Sweeper, "push": &c.Push, "callback": &c.Callback} {
+		if f.Binary == "" && name != "push" && name != "callback" {
 			f.Binary = Function(tb, name)
 		}
 		if f.Log == nil {

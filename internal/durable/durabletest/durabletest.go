@@ -97,6 +97,12 @@ func Test(t *testing.T, c Case) {
 	}
 }
 
+// Run runs the case once, undisturbed, and returns its world.
+func Run(t *testing.T, c Case) *World {
+	t.Helper()
+	return once(t, c, None, 0, 0)
+}
+
 // once runs the case once.
 func once(t *testing.T, c Case, fault Fault, op int, seed uint64) (w *World) {
 	t.Helper()

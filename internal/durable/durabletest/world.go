@@ -60,6 +60,7 @@ type process struct {
 	runner *run.Runner
 	dead   context.Context
 	die    context.CancelFunc
+	frozen time.Time // until when; World.mu guards it
 }
 
 var errDead = errors.New("the process is dead")
@@ -158,6 +159,7 @@ func (p *process) begin(name string) error {
 	w := p.world
 	w.mu.Lock()
 	pause := time.Duration(w.random.IntN(3)) * time.Millisecond
+	pause = max(pause, time.Until(p.frozen))
 	w.mu.Unlock()
 	time.Sleep(pause)
 	w.mu.Lock()
@@ -223,6 +225,17 @@ func (w *World) Kill() {
 	defer w.mu.Unlock()
 	w.current.die()
 	w.current = w.start()
+}
+
+// Freeze freezes the process, and the goroutine that calls it, for a while: the process does nothing
+// meanwhile, as if its clock stood still. Another process is started for what comes.
+func (w *World) Freeze(d time.Duration) {
+	w.mu.Lock()
+	p := w.current
+	p.frozen = time.Now().Add(d)
+	w.current = w.start()
+	w.mu.Unlock()
+	time.Sleep(d)
 }
 
 // Effect is something that the agent does outside, such as a request to a service, which takes some

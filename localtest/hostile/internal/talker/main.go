@@ -1,6 +1,6 @@
 // Command talker is the agent's and the worker's function, with an agent that says as much as a
 // message asks for, such as "1000 chunks". It yields this number of events, and waits until it is
-// killed or canceled. The run that resumes it completes the task.
+// killed or canceled. The run that resumes it completes the task. Questions end its turn.
 package main
 
 import (
@@ -83,6 +83,8 @@ func (talker) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2
 					parts[i] = a2a.NewTextPart("")
 				}
 				e = a2a.NewArtifactUpdateEvent(ec, artifact.Artifact.ID, parts...)
+			case "questions":
+				e = a2a.NewStatusUpdateEvent(ec, a2a.TaskStateInputRequired, nil)
 			case "files": // of 20 MB each
 				e = a2a.NewArtifactEvent(ec, a2a.NewRawPart(make([]byte, 20<<20)))
 			}

@@ -1,0 +1,202 @@
+package pushtest
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/push"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
+)
+
+// testAgreed checks that an agreement belongs to a configuration: it stays when the same one is put
+// again, and ends when another takes its place, or when delivery was given up.
+func testAgreed(t *testing.T, s Store) {
+	c := put(t, s)
+	h := tasklog.Head{ID: c.TaskID, Expires: c.Expires}
+	agree := func() {
+		t.Helper()
+		release(t, claim(t, s, c, "w"), push.Progress{After: 4, Agreed: true, Sent: 7, Room: 8}, time.Time{}, true)
+	}
+	agreed := func(what string, want bool) {
+		t.Helper()
+		all, err := s.List(t.Context(), c.TaskID)
+		must(t, err)
+		if len(all) != 1 || all[0].Agreed != want || !want && (all[0].Room != 0 || all[0].Sent != c.Sent) {
+			t.Errorf("%s: %+v", what, all)
+		}
+	}
+	agreed("put", false)
+	agree()
+	agreed("agreed", true)
+	again := c
+	again.After, again.Sent = 9, 100
+	must(t, s.Put(t.Context(), h, again))
+	agreed("the same again", true)
+
+	for _, change := range []func(){
+		func() { c.Push.URL += "/other" },
+		func() { c.Push.Token = "other" },
+		func() { c.Push.Auth = &a2a.PushAuthInfo{Scheme: "Bearer", Credentials: "other"} },
+		func() { c.Version = "0.3" },
+	} {
+		agree()
+		change()
+		c.Agreed, c.Room = true, 1000 // Put does not take it over
+		must(t, s.Put(t.Context(), h, c))
+		agreed("another", false)
+	}
+	agree()
+	must(t, claim(t, s, c, "x").GiveUp(t.Context(), push.Progress{After: 4, Agreed: true}), s.Put(t.Context(), h, c))
+	agreed("given up, and put again", false)
+	agree()
+	must(t, s.Delete(t.Context(), c.TaskID, c.ID), s.Put(t.Context(), h, c))
+	agreed("deleted, and put again", false)
+}
+
+// testProgress checks that all that progress has is kept, by each method that stores it, and that
+// Put stores what a configuration begins with.
+func testProgress(t *testing.T, s Store) {
+	h, _ := tasklogtest.NewTask()
+	c := NewConfig(h, "c", "https://example.com/hook")
+	c.State, c.Sent = a2a.TaskStateWorking, 1234
+	must(t, s.Put(t.Context(), h, c))
+	held := claim(t, s, c, "w")
+	if got := held.Config(); got.State != c.State || got.Progress != c.Progress {
+		t.Errorf("put: %+v", got)
+	}
+	p := push.Progress{
+		After: 5, Agreed: true, Failures: 2, Since: seconds(-100), Sent: 1 << 40, Room: 77,
+		Hour: seconds(-50), Bytes: 99 << 20, Waited: 1234567 * time.Millisecond,
+	}
+	stored := func(what string, want push.Progress) {
+		t.Helper()
+		all, err := s.List(t.Context(), c.TaskID)
+		must(t, err)
+		if len(all) != 1 || all[0].Progress != want {
+			t.Errorf("%s: %+v, want %+v", what, all, want)
+		}
+	}
+	must(t, held.Save(t.Context(), p, seconds(60)))
+	stored("saved", p)
+	p.After, p.Failures, p.Since = 6, 0, time.Time{}
+	release(t, held, p, time.Time{}, true)
+	stored("released", p)
+	p = at(7)
+	release(t, claim(t, s, c, "x"), p, seconds(-1), true)
+	stored("released with less", p)
+	p.Agreed = true
+	must(t, claim(t, s, c, "y").GiveUp(t.Context(), p))
+	stored("given up", p)
+}
+
+// testLost checks that the store counts holders that were lost, until the delivery gets on.
+func testLost(t *testing.T, s Store) {
+	c := put(t, s)
+	p := at(1)
+	// lost has a holder claim the delivery, do something, and never come back.
+	lost := func(writer string, want int, do func(push.Claim)) {
+		t.Helper()
+		held, err := s.Claim(t.Context(), c.TaskID, c.ID, writer, time.Now().Add(-time.Second))
+		must(t, err)
+		if held == nil || held.Config().Lost != want {
+			t.Fatalf("%s claimed %+v, want %d lost before", writer, held, want)
+		}
+		again, err := s.Claim(t.Context(), c.TaskID, c.ID, writer, time.Now().Add(-time.Second)) // its acknowledgement was lost
+		must(t, err)
+		if again == nil || again.Config().Lost != want {
+			t.Fatalf("%s claimed again %+v, want %d lost before", writer, again, want)
+		}
+		if do != nil {
+			do(held)
+		}
+	}
+	save := func(held push.Claim) { must(t, held.Save(t.Context(), p, seconds(-1))) }
+	lost("a", 0, nil)
+	lost("b", 1, save) // no progress
+	lost("c", 2, nil)
+	wantDue(t, s, c, true)
+	lost("d", 3, func(held push.Claim) {
+		p.After = 2
+		save(held)
+	})
+	lost("e", 1, func(held push.Claim) {
+		p.Agreed = true
+		save(held)
+	})
+	lost("f", 1, save)
+	release(t, claim(t, s, c, "g"), p, seconds(-1), true) // it was put off
+	lost("h", 2, nil)
+	p.After = 3
+	release(t, claim(t, s, c, "i"), p, seconds(-1), true)
+	lost("j", 0, nil)
+	lost("k", 1, nil)
+
+	// The sweeper has asked for a delivery in the meantime.
+	looks, err := tasklogtest.Due(t.Context(), s, time.Now(), 100)
+	must(t, err)
+	for _, l := range looks {
+		if l.ID == c.TaskID {
+			_, err := s.Postpone(t.Context(), l, seconds(60))
+			must(t, err)
+		}
+	}
+	lost("l", 2, nil)
+	release(t, claim(t, s, c, "m"), p, time.Time{}, true) // there is nothing more
+	lost("n", 0, nil)
+	lost("o", 1, nil)
+	changed := c
+	changed.Push.Token = "another"
+	must(t, s.Put(t.Context(), tasklog.Head{ID: c.TaskID, Expires: c.Expires}, changed))
+	lost("p", 0, nil)
+}
+
+// testSpend spends from a task's account: together, not more than it may have, whatever becomes of
+// its configurations.
+func testSpend(t *testing.T, s Store) {
+	c := put(t, s)
+	spend := func(bytes, most, wantSpent int64, wantOK bool) {
+		t.Helper()
+		spent, ok, err := s.Spend(t.Context(), c.TaskID, c.Expires, bytes, most)
+		if must(t, err); spent != wantSpent || ok != wantOK {
+			t.Errorf("%d of %d: got %d, %v, want %d, %v", bytes, most, spent, ok, wantSpent, wantOK)
+		}
+	}
+	spend(101, 100, 0, false)
+	spend(60, 100, 60, true)
+	spend(41, 100, 60, false)
+	must(t, s.Delete(t.Context(), c.TaskID, c.ID))
+	spend(40, 100, 100, true)
+	spend(1, 100, 100, false)
+	spend(1000, 100, 100, false)
+	spend(900, 1000, 1000, true)
+	if all, err := s.List(t.Context(), c.TaskID); len(all) != 0 || err != nil {
+		t.Errorf("the account is a configuration: %+v, %v", all, err)
+	}
+
+	c = put(t, s)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	got := 0
+	for range 20 {
+		wg.Go(func() {
+			_, ok, err := s.Spend(t.Context(), c.TaskID, c.Expires, 10, 75)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				t.Error(err)
+			}
+			if ok {
+				got++
+			}
+		})
+	}
+	wg.Wait()
+	spent, _, err := s.Spend(t.Context(), c.TaskID, c.Expires, 0, 75)
+	if must(t, err); got < 1 || int64(got)*10 > spent || spent != 70 {
+		t.Errorf("%d have spent 10 bytes of 75, and the account has %d", got, spent)
+	}
+}

@@ -1,0 +1,57 @@
+package dynamodblocal
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"a2alambda/localtest"
+)
+
+// TestMetered makes the same requests through the endpoint and through the client: both meters count
+// the same.
+func TestMetered(t *testing.T) {
+	var units []Units
+	for _, proxied := range []bool{false, true} {
+		c, table := Table(t)
+		c, meter := NewMeter(c)
+		if proxied {
+			var url string
+			url, meter = Metered(t, Endpoint(t))
+			c = client(url)
+		}
+		key := Item{"pk": String("a"), "sk": String("b")}
+		large := Item{"pk": String("a"), "sk": String("b"), "data": &types.AttributeValueMemberB{Value: make([]byte, 9000)}}
+		ctx := t.Context()
+		_, err := c.PutItem(ctx, &dynamodb.PutItemInput{TableName: &table, Item: large})
+		localtest.Must(t, err)
+		_, err = c.PutItem(ctx, &dynamodb.PutItemInput{TableName: &table, Item: key, ConditionExpression: aws.String("attribute_not_exists(pk)")})
+		if failed := (*types.ConditionalCheckFailedException)(nil); !errors.As(err, &failed) {
+			t.Errorf("the second item: %v", err)
+		}
+		_, err = c.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &table, Key: key, UpdateExpression: aws.String("SET x = :x"),
+			ExpressionAttributeValues: Item{":x": Number(1)}})
+		localtest.Must(t, err)
+		for _, consistent := range []bool{true, false} {
+			for _, of := range []string{"a", "none"} {
+				_, err = c.GetItem(ctx, &dynamodb.GetItemInput{TableName: &table, Key: Item{"pk": String(of), "sk": String("b")}, ConsistentRead: &consistent})
+				localtest.Must(t, err)
+				_, err = c.Query(ctx, &dynamodb.QueryInput{TableName: &table, ConsistentRead: &consistent,
+					KeyConditionExpression: aws.String("pk = :a"), ExpressionAttributeValues: Item{":a": String(of)}})
+				localtest.Must(t, err)
+			}
+		}
+		_, err = c.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
+			table: {Keys: []map[string]types.AttributeValue{{"pk": String("c"), "sk": String("d")}, {"pk": String("e"), "sk": String("f")}}}}})
+		localtest.Must(t, err)
+		_, err = c.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &table, Key: Item{"pk": String("c"), "sk": String("d")}})
+		localtest.Must(t, err)
+		units = append(units, meter.Units())
+	}
+	if units[0] != units[1] || units[0].Read < 10 || units[0].Write < 20 {
+		t.Errorf("the client counts %+v, the endpoint %+v", units[0], units[1])
+	}
+}

@@ -1,0 +1,102 @@
+package hostile_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/pushtest"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
+	"a2alambda/localtest"
+	"a2alambda/localtest/client"
+	"a2alambda/localtest/dynamodblocal"
+	"a2alambda/localtest/emulator"
+	"a2alambda/localtest/hostile"
+	"a2alambda/localtest/stack"
+)
+
+// TestPushLarge has the push function deliver tasks of 60 MB, each to five webhooks of 0.3 at once.
+// It does that in half of its memory, too: what a delivery needs does not grow with the task.
+func TestPushLarge(t *testing.T) {
+	const parts, part = 60, 1 << 20
+	db, table := dynamodblocal.Table(t)
+	l := dynamolog.New(db, table)
+	var mu sync.Mutex
+	got, longest := map[string]string{}, 0
+	receiver := client.Receiver(t, func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		var task struct {
+			Kind   string
+			Status struct{ State string }
+		}
+		if err != nil || json.Unmarshal(body, &task) != nil || task.Kind != "task" || int64(len(body)) != r.ContentLength {
+			t.Errorf("a body of %d bytes, of %d, is no task: %v", len(body), r.ContentLength, err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		got[r.URL.Path] = task.Status.State
+		longest = max(longest, len(body))
+	})
+	large := func(name string, entry func(h tasklog.Head, i int) tasklog.Entry) (jobs []any, paths []string) {
+		h, first := tasklogtest.NewTask()
+		lease, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Push: true})
+		localtest.Must(t, err)
+		for i := range parts {
+			localtest.Must(t, lease.Append(t.Context(), int64(i+2), []tasklog.Entry{entry(h, i)}))
+		}
+		localtest.Must(t, lease.Append(t.Context(), parts+2, []tasklog.Entry{tasklogtest.Status(h, a2a.TaskStateCompleted, "done")}))
+		lease.Close(t.Context())
+		for i := range 5 {
+			path := fmt.Sprintf("/%s/%d", name, i)
+			c := pushtest.NewConfig(h, fmt.Sprint("c", i), receiver+path)
+			c.Version, c.After = "0.3", 0
+			localtest.Must(t, l.Pushes().Put(t.Context(), h, c))
+			jobs, paths = append(jobs, map[string]string{"taskId": string(h.ID), "configId": c.ID}), append(paths, path)
+		}
+		return jobs, paths
+	}
+	binary, err := emulator.Build(t.Context(), "a2alambda/functions/push")
+	localtest.Must(t, err)
+	for _, memory := range []int{stack.Memory["push"], stack.Memory["push"] / 2} {
+		cells := hostile.NewCells(t.TempDir())
+		wrapped, err := cells.Wrap("push", binary, memory)
+		localtest.Must(t, err)
+		c := stack.Config{Table: table, NoStream: true}
+		c.Push = emulator.Config{Binary: wrapped, Memory: memory, Log: &quiet{to: t.Output()}, Env: []string{"PUSH_ALLOWED_CIDRS=" + allowed}}
+		s, _ := stack.New(t, c)
+		chunks, paths := large(fmt.Sprint("chunks", memory), func(h tasklog.Head, i int) tasklog.Entry {
+			a := &a2a.Artifact{ID: "a", Parts: a2a.ContentParts{a2a.NewTextPart(strings.Repeat("word ", part/5))}}
+			return tasklogtest.EntryOf(&a2a.TaskArtifactUpdateEvent{TaskID: h.ID, ContextID: h.ContextID, Append: i > 0, Artifact: a})
+		})
+		messages, more := large(fmt.Sprint("messages", memory), func(h tasklog.Head, _ int) tasklog.Entry {
+			return tasklogtest.Status(h, a2a.TaskStateWorking, strings.Repeat("word ", part/5))
+		})
+		event, err := json.Marshal(map[string]any{"jobs": append(chunks, messages...)})
+		localtest.Must(t, err)
+		localtest.Must(t, s.Invoke.Call("push", event))
+		t.Logf("%d MB (%s): the peak is %d MB", memory, cells.Kernel, cells.Peak("push", pids(s.Push)...))
+		if n := cells.Kills("push"); n > 0 {
+			t.Errorf("%d MB: the kernel has killed %d of the push functions", memory, n)
+		}
+		mu.Lock()
+		for _, path := range append(paths, more...) {
+			if got[path] != "completed" {
+				t.Errorf("%s has got state %q", path, got[path])
+			}
+		}
+		mu.Unlock()
+		s.Close()
+		localtest.Must(t, cells.Close())
+	}
+	if longest > 1_000_000 {
+		t.Errorf("a body has %d bytes", longest)
+	}
+}
