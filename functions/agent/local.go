@@ -57,10 +57,12 @@ type local struct {
 
 // openLocal returns a runner whose log is in the table that the environment names, or in memory.
 // Callbacks come in below the URL.
-func openLocal(ctx context.Context, agent *hosted.Agent, guard outgoing.Guard, callbacks string) (*local, error) {
+func openLocal(ctx context.Context, agent *hosted.Agent, guard outgoing.Guard, callbacks string, journal run.JournalConfig) (*local, error) {
 	l := &local{store: "memory: tasks are gone when this process ends"}
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: brief}))
-	config := run.Config{Executor: agent.Executor, Peers: agent.Peers, Logger: logger, Invoke: l.work, Callbacks: callbacks}
+	config := run.Config{
+		Executor: agent.Executor, Peers: agent.Peers, Logger: logger, Invoke: l.work, Callbacks: callbacks, Journal: journal,
+	}
 	table := os.Getenv("TABLE_NAME")
 	if table == "" {
 		log := new(memlog.Log)

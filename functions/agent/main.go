@@ -92,6 +92,10 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	journal, err := lambdaenv.Journal(getenv)
+	if err != nil {
+		return err
+	}
 	signer, err := cardSigner(os.Getenv("CARD_SIGNING_KEY"), os.Getenv("OTHER_CARD_PUBLIC_KEY"))
 	if err != nil {
 		return err
@@ -130,7 +134,7 @@ func serve(ctx context.Context) error {
 			return err
 		}
 		defer listener.Close()
-		l, err := openLocal(ctx, agent, guard, cmp.Or(os.Getenv("PUBLIC_URL"), homeOf(listener)))
+		l, err := openLocal(ctx, agent, guard, cmp.Or(os.Getenv("PUBLIC_URL"), homeOf(listener)), journal)
 		if err != nil {
 			return err
 		}
@@ -145,6 +149,7 @@ func serve(ctx context.Context) error {
 	logger := lambdaenv.NewLogger(os.Getenv("SERVICE_NAME"))
 	runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), run.Config{
 		Executor: agent.Executor, Peers: agent.Peers, Logger: logger, Callbacks: os.Getenv("CALLBACK_URL"),
+		Journal: journal,
 	})
 	if err != nil {
 		return err

@@ -107,7 +107,7 @@ func TestHelp(t *testing.T) {
 		t.Errorf("-h: %v, %s", err, out)
 	}
 	read := regexp.MustCompile(`[gG]etenv\("([A-Z_]+)"\)`)
-	for _, dirs := range [][]string{{"../agent", "../../internal/hosted"}, {"../worker", "../../internal/hosted"}, {"../push"}, {"../sweeper"}, {"../hook"}} {
+	for _, dirs := range [][]string{{"../agent", "../../internal/hosted"}, {"../worker", "../../internal/hosted"}, {"../push"}, {"../sweeper"}, {"../callback"}, {"../hook"}} {
 		text, err := os.ReadFile(filepath.Join(dirs[0], "usage.txt"))
 		if err != nil {
 			t.Fatal(err)

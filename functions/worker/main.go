@@ -45,8 +45,13 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	logger := lambdaenv.NewLogger(getenv("SERVICE_NAME"))
+	journal, err := lambdaenv.Journal(getenv)
+	if err != nil {
+		return err
+	}
 	runner, err := table.Runner(getenv("WORKER_FUNCTION_NAME"), run.Config{
 		Executor: agent.Executor, Peers: agent.Peers, Logger: logger, Callbacks: getenv("CALLBACK_URL"),
+		Journal: journal,
 	})
 	if err != nil {
 		return err

@@ -71,6 +71,7 @@ func newCall(ctx context.Context, typ Type, name string) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
+	at := e.emit.position(b)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
@@ -84,8 +85,7 @@ func newCall(ctx context.Context, typ Type, name string) (*call, error) {
 	if err := e.use(full); err != nil {
 		return nil, err
 	}
-	c := &call{engine: e, frame: f, branch: b, typ: typ, full: full, past: e.past.calls[full], begun: time.Now()}
-	c.at = e.emit.position(b)
+	c := &call{engine: e, frame: f, branch: b, typ: typ, full: full, past: e.past.calls[full], at: at, begun: time.Now()}
 	if c.past == nil {
 		if err := c.hold(); err != nil {
 			return nil, err

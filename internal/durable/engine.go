@@ -30,7 +30,7 @@ var errEnded = errors.New("durable: the task has ended")
 // Run is one run of a durable agent.
 type Run struct{ *engine }
 
-// engine is a run. Its fields are guarded by mu, unless they never change. emit is locked after mu.
+// engine is a run. Its fields are guarded by mu, unless they never change.
 type engine struct {
 	Config
 	agent *Agent
@@ -207,7 +207,7 @@ func (e *engine) finishLocked(o Outcome) {
 		e.onFinal = append(e.onFinal, e.closeAll)
 	}
 	close(e.gone)
-	e.stop(e.over) // first: an event may be on its way to a host that waits
+	e.stop(e.over)
 	e.emit.shut(e.over)
 	e.cond.Broadcast()
 }
@@ -252,7 +252,7 @@ func (r *Run) RequestCancel() {
 		return
 	}
 	e.canceling = true
-	if e.next == 1 && e.fresh == 0 && len(e.flights) == 0 && len(e.parked) == 0 {
+	if e.next == 1 && !e.recording && len(e.flights) == 0 && len(e.parked) == 0 {
 		e.finishLocked(Outcome{End: Undone})
 		return
 	}

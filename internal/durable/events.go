@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
@@ -79,10 +80,12 @@ func (p Position) plus(s shape) Position {
 	return Position{p.Count + 1, h.Sum64()}
 }
 
-// emitter has the events of a run. It is locked after engine.mu.
+// emitter has the events of a run. mu is held while an event waits for room, so nobody locks it who
+// holds engine.mu.
 type emitter struct {
+	over atomic.Pointer[error] // why nothing may be emitted any more
+
 	mu       sync.Mutex
-	closed   error               // why nothing may be emitted any more
 	seq      int64               // the last event that the engine knows in the log
 	marks    int64               // the last that an entry has
 	branches map[string]*outside // of the past, and of this run
@@ -159,18 +162,21 @@ func (m *emitter) tail(events []tasklog.Event) error {
 	return nil
 }
 
-func (m *emitter) start(b *branch) { m.branch(b.path) }
-
 func (m *emitter) position(b *branch) Position {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.branch(b.path).now
 }
 
-func (m *emitter) shut(err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.closed = err
+// shut has nothing be emitted any more.
+func (m *emitter) shut(err error) { m.over.CompareAndSwap(nil, &err) }
+
+// closed returns why nothing may be emitted any more, or nil.
+func (m *emitter) closed() error {
+	if err := m.over.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // Yield emits an event, from any goroutine. It returns before the event is in the log. ctx says whose
@@ -257,8 +263,8 @@ func (m *emitter) inStep(f *frame, event a2a.Event, s shape) error {
 	defer m.mu.Unlock()
 	a := f.step
 	switch {
-	case m.closed != nil:
-		return m.closed
+	case m.closed() != nil:
+		return m.closed()
 	case a.over:
 		return fmt.Errorf("durable: an event is emitted for an attempt of %q that has ended", a.call.full)
 	}
@@ -303,8 +309,8 @@ func (m *emitter) outside(f *frame, event a2a.Event, s shape, final bool) error 
 func (m *emitter) outsideLocked(f *frame, event a2a.Event, s shape, final bool) (error, *Mismatch) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed != nil {
-		return m.closed, nil
+	if err := m.closed(); err != nil {
+		return err, nil
 	}
 	o := m.branch(f.branch.path)
 	now := o.now.plus(s)
@@ -329,7 +335,7 @@ func (m *emitter) outsideLocked(f *frame, event a2a.Event, s shape, final bool) 
 		m.grown[f.branch.path] = now
 	}
 	if final {
-		m.closed = errEnded
+		m.shut(errEnded)
 	}
 	return nil, nil
 }
@@ -352,8 +358,8 @@ func (c *call) put(event a2a.Event) error {
 	m := &c.engine.emit
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed != nil {
-		return m.closed
+	if err := m.closed(); err != nil {
+		return err
 	}
 	return m.put(c.frame, event, shape{}, ownerOfStep(c.full, 1))
 }

@@ -26,7 +26,7 @@ type record struct {
 	reached bool // by this run
 }
 
-// branch is a branch of the function. engine.mu guards it, but for what emit guards.
+// branch is a branch of the function. engine.mu guards it.
 type branch struct {
 	path      string
 	parent    *branch // nil for the root
@@ -39,7 +39,6 @@ type branch struct {
 	beyond    bool // it has come to a call that the runs before have not finished
 	unreached int  // calls in the journal that this run has not come to
 
-	out outside // guarded by emit
 }
 
 // load reads the journal, and the log after it.
@@ -96,7 +95,6 @@ func (e *engine) start(path string, parent *branch, group *Group) *branch {
 	e.order++
 	e.branches[path] = b
 	e.cond.Broadcast()
-	e.emit.start(b)
 	return b
 }
 

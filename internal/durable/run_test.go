@@ -224,6 +224,7 @@ func TestSuspended(t *testing.T) {
 // TestPoison: once the task is suspended, the function does no durable harm, whatever it does with
 // the error.
 func TestPoison(t *testing.T) {
+	var charged atomic.Int32 // by a step that does not look at its context
 	one(t, func(w *durabletest.World) durable.Func {
 		return func(ctx context.Context, task *durable.Task) error {
 			err := durable.Sleep(ctx, "night", 8*time.Hour)
@@ -240,8 +241,8 @@ func TestPoison(t *testing.T) {
 					t.Errorf("Wait returned %v", err)
 				}
 			}
-			_, _ = durable.Do(ctx, "charge", effect(w, "charge")) // the error of Sleep is swallowed
-			if w.Lease().Suspended && w.Ledger()["charge"] > 0 {
+			_, _ = durable.Do(ctx, "charge", func(context.Context) (int32, error) { return charged.Add(1), nil }) // the error of Sleep is swallowed
+			if w.Lease().Suspended && charged.Load() > 0 {
 				t.Error("charged during the suspension")
 			}
 			return nil
@@ -253,7 +254,7 @@ func TestPoison(t *testing.T) {
 			t.Errorf("ended during the suspension\n%s", w.Story())
 		}
 		ends(t, w, a2a.TaskStateCompleted)
-		if n := w.Ledger()["charge"]; n != 1 {
+		if n := charged.Load(); n != 1 {
 			t.Errorf("charged %d times", n)
 		}
 	})
@@ -339,21 +340,23 @@ func TestWithin(t *testing.T) {
 
 // TestCutOff ends a step that is cut off five times: by crashes, or by the ends of its runs.
 func TestCutOff(t *testing.T) {
-	for _, crash := range []bool{true, false} {
-		t.Run(fmt.Sprint("crash ", crash), func(t *testing.T) {
+	for _, crash := range []string{"crash", "silent crash", "hand-over"} {
+		t.Run(crash, func(t *testing.T) {
 			durabletest.Run(t, durabletest.Case{Invocation: 3 * time.Minute, Agent: func(w *durabletest.World) durable.Func {
 				return func(ctx context.Context, task *durable.Task) error {
 					_, err := durable.Do(ctx, "bad", func(ctx context.Context) (int, error) {
 						if err := w.Effect(ctx, fmt.Sprint("attempt ", durable.Attempt(ctx))); err != nil {
 							return 0, err
 						}
-						if err := durable.Yield(ctx, say(task, "streams")); err != nil { // events are no progress
-							return 0, err
+						if crash != "silent crash" {
+							if err := durable.Yield(ctx, say(task, "streams")); err != nil { // events are no progress
+								return 0, err
+							}
+							if err := durable.Flush(ctx); err != nil {
+								return 0, err
+							}
 						}
-						if err := durable.Flush(ctx); err != nil {
-							return 0, err
-						}
-						if crash {
+						if crash != "hand-over" {
 							w.Kill()
 						}
 						<-ctx.Done()
@@ -422,6 +425,112 @@ func TestThawed(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestUnseen kills a run that has recorded something before it came to an event which the run before
+// it had emitted in another branch. The event is emitted once all the same.
+func TestUnseen(t *testing.T) {
+	one(t, func(w *durabletest.World) durable.Func {
+		var runs atomic.Int32
+		return func(ctx context.Context, task *durable.Task) error {
+			number := runs.Add(1)
+			said := make(chan struct{})
+			g := durable.NewGroup(ctx)
+			g.Go("says", func(ctx context.Context) error {
+				time.Sleep(time.Second)
+				defer close(said)
+				return errors.Join(durable.Yield(ctx, say(task, "once")), durable.Flush(ctx))
+			})
+			g.Go("works", func(ctx context.Context) error {
+				for i := range 3 {
+					if _, err := durable.Do(ctx, fmt.Sprint(i), func(ctx context.Context) (int, error) {
+						if number == 1 {
+							<-said
+							w.Kill()
+						} else if number == 2 && i == 1 {
+							w.Kill() // before the other branch has come to its event
+						}
+						return 0, w.Effect(ctx, "work")
+					}); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			return g.Wait()
+		}
+	}, func(w *durabletest.World) {
+		w.Begin("hello")
+		ends(t, w, a2a.TaskStateCompleted)
+		if n := strings.Count(strings.Join(w.Events(), "\n"), "once"); n != 1 {
+			t.Errorf("emitted %d times\n%s", n, w.Story())
+		}
+	})
+}
+
+// TestWokenWhileSuspending delivers at the very moment of the suspension: the task is not suspended.
+func TestWokenWhileSuspending(t *testing.T) {
+	one(t, func(w *durabletest.World) durable.Func {
+		return func(ctx context.Context, _ *durable.Task) error {
+			c, err := durable.NewCallback(ctx, "c", 48*time.Hour)
+			if err != nil {
+				return err
+			}
+			d, err := c.Wait(ctx)
+			if string(d.Body) != "here" {
+				t.Errorf("delivered %q, %v", d.Body, err)
+			}
+			return err
+		}
+	}, func(w *durabletest.World) {
+		w.On("Lease.Suspend", func() {
+			if err := w.Deliver("c", "here"); err != nil {
+				t.Error(err)
+			}
+		})
+		w.Begin("hello")
+		begun := time.Now()
+		ends(t, w, a2a.TaskStateCompleted)
+		if took := w.Task().Status.Timestamp.Sub(begun); took > time.Minute {
+			t.Errorf("noticed after %v", took)
+		}
+	})
+}
+
+// TestCanceledWhileSuspending is the same for a request to cancel.
+func TestCanceledWhileSuspending(t *testing.T) {
+	one(t, refunder, func(w *durabletest.World) {
+		w.On("Lease.Suspend", w.Cancel)
+		w.Begin("hello")
+		begun := time.Now()
+		ends(t, w, a2a.TaskStateCanceled)
+		if took := w.Task().Status.Timestamp.Sub(begun); took > time.Minute || w.Ledger()["refund"] != 1 {
+			t.Errorf("canceled after %v, %v", took, w.Ledger())
+		}
+	})
+}
+
+// TestLimit refuses more entries than a journal has room for, in words.
+func TestLimit(t *testing.T) {
+	durabletest.Run(t, durabletest.Case{Agent: func(w *durabletest.World) durable.Func {
+		return func(ctx context.Context, _ *durable.Task) error {
+			for i := range 30 {
+				if _, err := durable.Do(ctx, fmt.Sprint(i), effect(w, "work")); err != nil {
+					if !strings.Contains(err.Error(), "20 entries at most") || i != 20 {
+						t.Errorf("step %d: %v", i, err)
+					}
+					return err
+				}
+			}
+			return nil
+		}
+	}, Script: func(w *durabletest.World) {
+		w.Begin("hello")
+		ends(t, w, a2a.TaskStateFailed)
+		if w.Ledger()["work"] != 20 {
+			t.Errorf("%v", w.Ledger())
+		}
+	}, Journal: run.JournalConfig{MaxEntries: 20}})
 }
 
 // TestInput gives the function the same in every run.

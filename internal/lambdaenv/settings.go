@@ -10,7 +10,9 @@ import (
 // change, so the template has no parameters for them.
 var settings = []string{
 	"JOIN_WINDOW",
+	"JOURNAL_ENTRIES",
 	"MAX_TOKENS",
+	"ON_MISMATCH",
 	"PEERS",
 	"PEERS_ALLOWED_CIDRS",
 }

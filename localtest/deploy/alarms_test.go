@@ -208,12 +208,14 @@ func TestAlarms(t *testing.T) {
 		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm", "Errors 1@10/16;", true, 27},
 		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm", "Errors 1@10/16; Errors 0@0-119;", true, 27},
 		// An error at once is seen within a canary of five minutes.
-		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm SweeperErrorsAlarm", "Errors 1@10/2;", true, 13},
-		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm SweeperErrorsAlarm", "Errors 0@0-119;", false, 0},
-		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm SweeperErrorsAlarm", "", false, 0},
+		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm SweeperErrorsAlarm CallbackErrorsAlarm", "Errors 1@10/2;", true, 13},
+		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm SweeperErrorsAlarm CallbackErrorsAlarm", "Errors 0@0-119;", false, 0},
+		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm SweeperErrorsAlarm CallbackErrorsAlarm", "", false, 0},
 		{"SweeperErrorsAlarm", "Errors 1@10/3; Errors 0@0-119;", true, 14},
 		{"InternalErrorsAlarm", "errors 1@10/3;", true, 14},
 		{"InternalErrorsAlarm", "", false, 0},
+		{"ParkedAlarm", "parked 1@10/3;", true, 14},
+		{"ParkedAlarm", "", false, 0},
 		// The table is slow for a minute, but not for two.
 		{"NewVersionInternalErrorsAlarm", "errors 7@10;", false, 0},
 		{"NewVersionInternalErrorsAlarm", "errors 1@10; errors 1@13/2;", true, 16},
@@ -299,7 +301,7 @@ func TestAlarmsTell(t *testing.T) {
 		if of := strings.Contains(strings.ReplaceAll(string(data), `["AgentFunction","Version.Version"]`, `["AgentFunction.Version","Version"]`), version); of != takesBack {
 			t.Errorf("%s takes a version back: %t; it is a version's own: %t", name, takesBack, of)
 		}
-		if tells := r.Properties["AlarmActions"] != nil && r.Properties["OKActions"] != nil; tells == takesBack || r.Condition != "HasAlarms" {
+		if tells := r.Properties["AlarmActions"] != nil && r.Properties["OKActions"] != nil; tells == takesBack || r.Condition != "HasAlarms" && (r.Condition != "HasCallbackAlarms" || name != "CallbackErrorsAlarm") {
 			t.Errorf("%s tells somebody: %t; its condition: %s", name, tells, r.Condition)
 		}
 		if strings.Contains(string(data), "FILL(") || strings.Contains(string(data), "ExtendedStatistic") {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -16,8 +17,10 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/callback"
 	"a2alambda/internal/durable"
 	"a2alambda/internal/memlog"
+	"a2alambda/internal/peer"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
@@ -30,9 +33,10 @@ type World struct {
 
 	t       testing.TB
 	c       Case
-	store   *memlog.Log
+	store   tasklog.Store
 	front   *server.Server // of the client; it never dies
 	agent   durable.Func
+	peers   peer.Set
 	id      a2a.TaskID
 	fault   Fault
 	op      int
@@ -50,6 +54,7 @@ type World struct {
 	next    int    // the one at which something happens
 	crashes int    // how many are to come
 	struck  string // the operation at which something happened
+	hooks   map[string]func()
 	ledger  map[string]int
 	keys    map[string]map[string]bool
 }
@@ -58,6 +63,9 @@ type World struct {
 type process struct {
 	world  *World
 	runner *run.Runner
+	// callbacks takes callbacks.
+	callbacks http.Handler
+
 	dead   context.Context
 	die    context.CancelFunc
 	frozen time.Time // until when; World.mu guards it
@@ -68,15 +76,21 @@ var errLost = errors.New("the answer of the store was lost")
 
 func newWorld(t testing.TB, c Case, fault Fault, op int, seed uint64) *World {
 	w := &World{
-		t: t, c: c, store: new(memlog.Log), fault: fault, op: op, next: op, crashes: max(1, c.Crashes),
+		t: t, c: c, store: c.store, fault: fault, op: op, next: op, crashes: max(1, c.Crashes),
 		random: rand.New(rand.NewPCG(seed, seed)), ledger: map[string]int{}, keys: map[string]map[string]bool{},
+	}
+	if w.store == nil {
+		w.store = new(memlog.Log)
 	}
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	w.agent = c.Agent(w)
+	if c.Peers != nil {
+		w.peers = c.Peers(w)
+	}
 	w.current = w.start()
 	front := run.New(run.Config{
 		Store: w.store, Executor: durable.New(w.agent), Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Invoke: w.invoke,
-		Journal: c.Journal,
+		Journal: c.Journal, Callbacks: CallbackURL, Peers: w.peers,
 	})
 	w.front = server.New(server.Config{
 		Store: w.store, Runner: front, Retention: 30 * 24 * time.Hour, Card: &a2a.AgentCard{Name: "test"},
@@ -98,9 +112,9 @@ func (w *World) start() *process {
 			}
 			return w.invoke(ctx, id)
 		},
-		Journal:   w.c.Journal,
-		Callbacks: "http://callbacks.test/callbacks/",
+		Journal: w.c.Journal, Callbacks: CallbackURL, Peers: w.peers,
 	})
+	p.callbacks = callback.New(callback.Config{Store: p.runner.Store, Invoke: p.runner.Invoke, Logger: p.runner.Logger})
 	return p
 }
 
@@ -138,7 +152,7 @@ type processKey struct{}
 func (w *World) sweep() {
 	for {
 		select {
-		case <-time.After(time.Minute):
+		case <-time.After(w.c.sweepEvery()):
 			_, _ = w.front.Runner.Sweep(w.ctx)
 		case <-w.ctx.Done():
 			return
@@ -167,6 +181,12 @@ func (p *process) begin(name string) error {
 	if p.dead.Err() != nil {
 		return errDead
 	}
+	if hook := w.hooks[name]; hook != nil {
+		delete(w.hooks, name)
+		w.mu.Unlock()
+		hook()
+		w.mu.Lock()
+	}
 	if idle(name) {
 		return nil
 	}
@@ -192,7 +212,7 @@ func (p *process) done(name string, outside bool, err error) error {
 		w.struck = name
 		w.kill(p)
 		return errDead
-	case w.fault == Unacknowledged && !outside && w.due(): // an agent tells a service that fails by itself
+	case w.fault == Unacknowledged && (!outside || w.c.LosesAnswers) && w.due():
 		w.struck = name
 		w.again()
 		return errLost
@@ -227,6 +247,16 @@ func (w *World) Kill() {
 	w.current = w.start()
 }
 
+// On has f called once, just before the next operation of a name, such as Lease.Suspend.
+func (w *World) On(name string, f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.hooks == nil {
+		w.hooks = map[string]func(){}
+	}
+	w.hooks[name] = f
+}
+
 // Freeze freezes the process, and the goroutine that calls it, for a while: the process does nothing
 // meanwhile, as if its clock stood still. Another process is started for what comes.
 func (w *World) Freeze(d time.Duration) {
@@ -236,33 +266,6 @@ func (w *World) Freeze(d time.Duration) {
 	w.current = w.start()
 	w.mu.Unlock()
 	time.Sleep(d)
-}
-
-// Effect is something that the agent does outside, such as a request to a service, which takes some
-// milliseconds. It is counted in the ledger by its name. If the process has died, it is not done.
-func (w *World) Effect(ctx context.Context, name string) error {
-	p, _ := ctx.Value(processKey{}).(*process)
-	if p == nil {
-		w.t.Errorf("Effect(%s) is called with a context that is not the agent's", name)
-		return errDead
-	}
-	if err := p.begin(name); err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
-	}
-	w.mu.Lock()
-	w.ledger[name]++
-	if key := durable.Key(ctx); key != "" {
-		if w.keys[name] == nil {
-			w.keys[name] = map[string]bool{}
-		}
-		w.keys[name][key] = true
-	}
-	w.mu.Unlock()
-	time.Sleep(5 * time.Millisecond)
-	return p.done(name, true, nil)
 }
 
 // Ledger returns how often each effect has happened.
@@ -288,6 +291,9 @@ func (w *World) Fault() (Fault, string) {
 
 // settle waits until nothing is under way.
 func (w *World) settle() {
+	if w.c.store != nil {
+		return
+	}
 	synctest.Wait()
 	time.Sleep(time.Second)
 	synctest.Wait()
@@ -297,7 +303,9 @@ func (w *World) settle() {
 func (w *World) end() {
 	w.stop()
 	w.jobs.Wait()
-	time.Sleep(2 * time.Minute) // for what a dead process still tries
+	if w.c.store == nil {
+		time.Sleep(2 * time.Minute) // for what a dead process still tries
+	}
 }
 
 // Story returns events and journal, for people.

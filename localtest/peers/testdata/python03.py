@@ -34,7 +34,9 @@ class Executor(AgentExecutor):
             return
         if said == 'wait':
             await asyncio.sleep(3600)
-        if said.startswith('pushes'):
+        if said.startswith('later'):
+            await asyncio.sleep(2)
+        if said.startswith(('pushes', 'later')):
             for n in range(int(said.split()[1])):
                 await updater.update_status(TaskState.working, updater.new_agent_message(text(f'{n}')))
         await updater.add_artifact(text(f'You said {said}.'), artifact_id='answer')

@@ -1,7 +1,7 @@
 """An agent by the Python SDK (a2a-sdk 1.x), as its documentation writes one: it does not know a message that it has had before.
 
-It inherits its listener as file 3. GET /received has the messages that its executor was given. A message "pushes N" is worked on
-for N status updates, "ask" is a question first, and "wait" is never done.
+It inherits its listener as file 3. GET /received has the messages that its executor was given. A message "pushes N", or "later N" after
+two seconds, is worked on for N status updates, "ask" is a question first, and "wait" is never done.
 """
 
 import asyncio
@@ -38,7 +38,9 @@ class Executor(AgentExecutor):
             return
         if said == 'wait':
             await asyncio.sleep(3600)
-        if said.startswith('pushes'):
+        if said.startswith('later'):
+            await asyncio.sleep(2)
+        if said.startswith(('pushes', 'later')):
             for n in range(int(said.split()[1])):
                 await updater.update_status(TaskState.TASK_STATE_WORKING, updater.new_agent_message([Part(text=f'{n}')]))
         await updater.add_artifact([Part(text=f'You said {said}.')], artifact_id='answer')
