@@ -54,3 +54,6 @@ func (w *World) Callbacks() http.Handler {
 		p.callbacks.ServeHTTP(rw, r)
 	})
 }
+
+// Cleanup calls f when the world has ended.
+func (w *World) Cleanup(f func()) { w.t.Cleanup(f) }
