@@ -206,6 +206,16 @@ func (s *scene) judgeReceipt(t *testing.T) {
 	}
 }
 
+// failed reports whether a step has failed.
+func (s *scene) failed(step string) bool {
+	for _, e := range s.Entries() {
+		if e.Name == step && e.Kind == durable.Failed {
+			return true
+		}
+	}
+	return false
+}
+
 // lastWords returns the receipt, or else the message of the task's status.
 func (s *scene) lastWords() (text string) {
 	task := s.Task()

@@ -42,6 +42,7 @@ type World struct {
 	op      int
 	outside map[string][]string // by branch: what it has said outside of steps, at the end
 	state   a2a.TaskState       // at the end
+	differs bool                // see Case.Differs
 
 	ctx  context.Context
 	stop context.CancelFunc
