@@ -90,15 +90,15 @@ func (s *Shop) Books() []Line {
 	return lines
 }
 
-// line returns the line of something, which happens now if it has not yet. mu is held.
-func (s *Shop) line(what, key, item, price string) (l *Line, first bool) {
-	l = s.lines[what+" "+key]
-	if first = l == nil; first {
+// line returns the line of something that is asked for. It happens now if it has not yet. mu is held.
+func (s *Shop) line(what, key, item, price string) *Line {
+	l := s.lines[what+" "+key]
+	if l == nil {
 		l = &Line{What: what, Number: fmt.Sprintf("%c-%d", what[0]-'a'+'A', len(s.books)+1), Key: key, Item: item, Price: price}
 		s.books, s.lines[what+" "+key] = append(s.books, l), l
 	}
 	l.Requests++
-	return l, first
+	return l
 }
 
 func (s *Shop) quote(w http.ResponseWriter, r *http.Request) {
@@ -130,25 +130,36 @@ func (s *Shop) charge(w http.ResponseWriter, r *http.Request) {
 	}
 	key := r.PathValue("key")
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.lines["refund "+key] != nil {
+	var l Line
+	refunded := s.lines["refund "+key] != nil
+	if !refunded {
+		l = *s.line("charge", key, q.Item, q.Price)
+	}
+	s.mu.Unlock()
+	switch {
+	case refunded:
 		refuse(w, http.StatusGone, "this was given back")
-		return
-	}
-	l, _ := s.line("charge", key, q.Item, q.Price)
-	if l.Item != q.Item || l.Price != q.Price {
+	case l.Item != q.Item || l.Price != q.Price:
 		refuse(w, http.StatusConflict, "the key is of another charge")
-		return
+	default:
+		answer(w, http.StatusCreated, Charge{l.Number, key, q})
 	}
-	answer(w, http.StatusCreated, Charge{l.Number, key, q})
+}
+
+// paid returns the line of a charge that was not given back, or nil. mu is held.
+func (s *Shop) paid(key string) *Line {
+	if s.lines["refund "+key] != nil {
+		return nil
+	}
+	return s.lines["charge "+key]
 }
 
 func (s *Shop) find(w http.ResponseWriter, r *http.Request) {
 	key := r.PathValue("key")
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	l := s.lines["charge "+key]
-	if l == nil || s.lines["refund "+key] != nil {
+	l := s.paid(key)
+	s.mu.Unlock()
+	if l == nil {
 		refuse(w, http.StatusNotFound, "there is no such charge")
 		return
 	}
@@ -158,14 +169,13 @@ func (s *Shop) find(w http.ResponseWriter, r *http.Request) {
 func (s *Shop) refund(w http.ResponseWriter, r *http.Request) {
 	key := r.PathValue("key")
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	item, price := "", ""
-	paid := s.lines["charge "+key]
-	if paid != nil {
-		item, price = paid.Item, paid.Price
+	charge := Line{}
+	if l := s.lines["charge "+key]; l != nil {
+		charge = *l
 	}
-	s.line("refund", key, item, price)
-	answer(w, http.StatusOK, Refund{key, paid != nil})
+	s.line("refund", key, charge.Item, charge.Price)
+	s.mu.Unlock()
+	answer(w, http.StatusOK, Refund{key, charge.Key != ""})
 }
 
 func (s *Shop) ship(w http.ResponseWriter, r *http.Request) {
@@ -176,18 +186,20 @@ func (s *Shop) ship(w http.ResponseWriter, r *http.Request) {
 	}
 	key := r.PathValue("key")
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	paid := s.lines["charge "+o.Charge]
-	if paid == nil || s.lines["refund "+o.Charge] != nil {
+	var shipment Line
+	paid := s.paid(o.Charge)
+	if paid != nil {
+		shipment = *s.line("shipment", key, paid.Item, "")
+	}
+	s.mu.Unlock()
+	if paid == nil {
 		refuse(w, http.StatusConflict, "this is not paid")
 		return
 	}
-	l, first := s.line("shipment", key, paid.Item, "")
-	if first && s.Delivers >= 0 {
-		shipment := *l
+	if shipment.Requests == 1 && s.Delivers >= 0 {
 		s.jobs.Go(func() { s.deliver(shipment, o.Callback) })
 	}
-	answer(w, http.StatusAccepted, Shipment{l.Number, key})
+	answer(w, http.StatusAccepted, Shipment{shipment.Number, key})
 }
 
 // deliver delivers a shipment, and posts that to the callback until somebody has taken it.
