@@ -47,6 +47,7 @@ type StepInfo struct {
 	Place int64
 
 	branch string
+	waited bool // for a callback, and the journal has how that ended
 	final  bool // it has an outcome
 	once   bool
 	live   bool // it is in the journal only as it was
@@ -148,6 +149,7 @@ func (s *Steps) new(name string, typ Type) *StepInfo {
 // add adds an entry of the call. Waited says that the entry is of the wait for a callback.
 func (i *StepInfo) add(x *Entry, waited bool) {
 	at := time.UnixMilli(x.Time)
+	i.waited = waited
 	i.Attempts, i.Took = max(i.Attempts, x.Attempt), time.Duration(x.Took)*time.Millisecond
 	i.Error, i.Due, i.By, i.once = nil, x.due(), x.By, x.Type == TypeOnce
 	i.final = x.Kind == Done || x.Kind == Failed || x.Kind == Canceled
@@ -281,6 +283,9 @@ func AsksNow(now Now, step string) bool {
 	_, asking, _, _ := ParseOwner(now.Last.Owner)
 	return asking == step
 }
+
+// Delivers reports whether the step is a callback that has been waited for.
+func (i StepInfo) Delivers() bool { return i.waited }
 
 // Entry returns an operator's entry about the step: an Again, or a Done with a result.
 func (i StepInfo) Entry(k Kind, by string, result json.RawMessage) Entry {
