@@ -49,7 +49,7 @@ func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.Lea
 
 // acquireLog acquires the lease, and fences the log.
 func (l *Log) acquireLog(ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim) error {
-	// If the lease has not ended, the fence comes first: a holder that has appended meanwhile keeps
+	// If somebody holds the lease, the fence comes first: a holder that has appended meanwhile keeps
 	// its lease.
 	doubted := s.Busy() && s.Lease.Holder != c.Writer
 	if doubted {
@@ -108,7 +108,7 @@ func (l *Log) giveBack(ctx context.Context, s *tasklog.Snapshot, next tasklog.Le
 	if c.Until.IsZero() {
 		return
 	}
-	back := num(time.Now().Add(-time.Millisecond).UnixMilli())
+	back := num(deposed.UnixMilli())
 	if s.Lease.Holder == "" {
 		back = num(time.Time{}.UnixMilli()) // to the worker that is to begin the turn: no holder has crashed
 	}
@@ -147,7 +147,7 @@ func (l *Log) giveLease(
 		set(attrWriter, str(c.Writer)).set(attrUntil, num(until)).
 		set(attrEpoch, num(next.Epoch)).set(attrSeq, num(next.Seq)).
 		set(attrCrashes, num(int64(next.Crashes))).set(attrTTL, num(s.Head.Expires.Unix())).
-		remove(attrSleeps, attrRunning, attrLook, attrAsked)
+		remove(attrSleeps, attrRunning, attrLook, attrAsked, attrDoubt)
 	if s.Lease.Suspended { // then its end moves when the task is woken
 		e.when("? = ? AND ? = ?", attrEpoch, num(s.Lease.Epoch), attrSleeps, num(s.Lease.Epoch))
 	} else {

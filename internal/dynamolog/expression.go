@@ -12,7 +12,8 @@ import (
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
 type expression struct {
 	sets, removes []string
-	condition     string
+	conditions    []string
+	condition     string // all of them
 	names         map[string]string
 	values        values
 }
@@ -65,11 +66,10 @@ func (e *expression) remove(names ...string) *expression {
 
 // when adds a condition, see text. All that are added must hold.
 func (e *expression) when(format string, args ...any) *expression {
-	condition := e.text(format, args...)
-	if e.condition != "" {
-		condition = e.condition + " AND (" + condition + ")"
+	e.conditions = append(e.conditions, e.text(format, args...))
+	if e.condition = e.conditions[0]; len(e.conditions) > 1 {
+		e.condition = "(" + strings.Join(e.conditions, ") AND (") + ")"
 	}
-	e.condition = condition
 	return e
 }
 

@@ -18,6 +18,9 @@ import (
 // not seem to have crashed.
 var released = time.UnixMilli(1)
 
+// deposed is the end of a lease whose holder did not answer. It is long ago, too.
+var deposed = time.UnixMilli(2)
+
 // shard returns the key of the task in the index of unfinished tasks. There are several keys, since
 // DynamoDB writes 1,000 units a second to each.
 func shard(id a2a.TaskID) string { return strconv.Itoa(spread(id, tasklog.Shards)) }
@@ -39,13 +42,14 @@ func leaseOf(head, lease item) tasklog.LeaseInfo {
 	}
 	if ms := from.num(attrUntil); ms > 0 {
 		l.Holder, l.Until = from.str(attrWriter), time.UnixMilli(ms)
-		l.Released = l.Until.Equal(released)
+		l.Released, l.Deposed = l.Until.Equal(released), l.Until.Equal(deposed)
 	}
+	_, l.Doubted = lease[attrDoubt]
 	_, l.Cancel = lease[attrCancel]
 	l.Crashes, l.Asked, l.Woken = int(lease.num(attrCrashes)), int(head.num(attrAsked)), lease.num(attrWoken)
 	if sleeps(lease) {
 		l.Suspended, l.Released = true, true
-		l.Due, l.Until = l.Until, released
+		l.Due, l.Until, l.Doubted = l.Until, released, false
 		l.Asked = int(lease.num(attrAsked))
 	}
 	if from = lease; l.Epoch == 1 {
@@ -180,12 +184,14 @@ func (h *lease) renew(ctx context.Context, until time.Time) (tasklog.Asked, erro
 }
 
 // moved returns the expression that moves the end of the lease. Its condition is that the holder
-// has the lease, and that the task is not suspended.
+// has the lease and was not deposed, and that the task is not suspended.
 func (h *lease) moved(until time.Time) *expression {
 	e := write().
 		set(attrWriter, str(h.writer)).set(attrUntil, num(until.UnixMilli())).set(attrTTL, num(h.head.Expires.Unix())).
 		setTo(attrEpoch, "if_not_exists(?, ?)", attrEpoch, num(1)).
-		when("(attribute_not_exists(?) OR ? = ?) AND attribute_not_exists(?)", attrWriter, attrWriter, str(h.writer), attrSleeps)
+		remove(attrDoubt).
+		when("(attribute_not_exists(?) OR ? = ?) AND attribute_not_exists(?)", attrWriter, attrWriter, str(h.writer), attrSleeps).
+		when("attribute_not_exists(?) OR ? <> ?", attrUntil, attrUntil, num(deposed.UnixMilli()))
 	if h.push.Load() {
 		// The first renewal by a holder that has learned of it wakes the push function, for what
 		// the holder appended before.
@@ -211,7 +217,7 @@ func (h *lease) asked(it item) (tasklog.Asked, error) {
 		return tasklog.Asked{}, tasklog.ErrConflict
 	case epoch < h.epoch: // the read is an old one: this was asked of the holder before
 		return tasklog.Asked{}, nil
-	case sleeps(it):
+	case sleeps(it), it.num(attrUntil) == deposed.UnixMilli():
 		return tasklog.Asked{}, tasklog.ErrConflict
 	}
 	if _, push := it[attrTell]; push {
@@ -221,7 +227,8 @@ func (h *lease) asked(it item) (tasklog.Asked, error) {
 	if cancel {
 		h.cancel.Store(true) // and an old read does not take it back
 	}
-	return tasklog.Asked{Cancel: cancel, Woken: it.num(attrWoken)}, nil
+	_, doubt := it[attrDoubt]
+	return tasklog.Asked{Cancel: cancel, Doubt: doubt, Woken: it.num(attrWoken)}, nil
 }
 
 // SaveSnapshot implements [tasklog.Lease]. It costs two write units more than the bytes of the

@@ -51,6 +51,12 @@ func TestLeaseCost(t *testing.T) {
 	check("loading", 0, 1, err)
 	_, err = l.Lease(t.Context(), h.ID)
 	check("asking who holds the lease", 0, 1, err)
+	_, err = l.Doubt(t.Context(), h.ID, load(t, l, h.ID).Lease)
+	check("doubting the first holder, after loading", 1, 2, err)
+	_, err = l.Doubt(t.Context(), h.ID, load(t, l, h.ID).Lease)
+	check("doubting it again, after loading", 1, 2, err)
+	_, err = lease.Renew(t.Context(), by("").Until)
+	check("the answer", 1, 0, err)
 	end := time.Now().Add(-time.Hour)
 	acquire := func(what string, write float64) {
 		t.Helper()
@@ -62,6 +68,13 @@ func TestLeaseCost(t *testing.T) {
 	}
 	acquire("acquiring the lease of a holder that has not told its last status", 7)
 	acquire("acquiring the lease of a holder that has crashed", 5)
+	seen := load(t, l, h.ID).Lease
+	cost.Reset()
+	_, err = l.Doubt(t.Context(), h.ID, seen)
+	check("doubting", 1, 0, err)
+	_, err = l.Depose(t.Context(), h.ID, seen)
+	check("deposing", 1, 0, err)
+	acquire("acquiring the lease of a deposed holder", 5)
 	check("releasing", 1, 0, lease.Release(t.Context()))
 	acquire("acquiring a lease that was released", 4)
 	must(t, lease.Append(t.Context(), 5, in(h, a2a.TaskStateInputRequired)))
@@ -231,11 +244,13 @@ func TestDoubt(t *testing.T) {
 			if err == nil {
 				return // it needs no such request
 			}
-			if _, err = holder.Renew(t.Context(), time.Now().Add(time.Millisecond)); errors.Is(err, tasklog.ErrConflict) {
+			if _, err = holder.Renew(t.Context(), time.Now().Add(time.Minute)); errors.Is(err, tasklog.ErrConflict) {
 				err = nil // the doubter has the lease
 			}
 			must(t, err)
-			time.Sleep(2 * time.Millisecond)
+			if done, err := l.Depose(t.Context(), h.ID, load(t, l, h.ID).Lease); !done || err != nil {
+				t.Fatalf("deposing: %t, %v", done, err)
+			}
 			for tries := 1; ; tries++ {
 				lease, err := l.Acquire(t.Context(), load(t, l, h.ID), by(string(a2a.NewTaskID())))
 				if errors.Is(err, tasklog.ErrConflict) && tries < 2 {

@@ -283,7 +283,7 @@ func (s *Pushes) Spend(
 	call := a2a.NewMessageID()
 	e := write().setTo(attrSpent, "if_not_exists(?, ?) + ?", attrSpent, num(0), num(bytes)).
 		set(attrWriter, str(call)).set(attrTTL, num(expires.Unix())).
-		when("(attribute_not_exists(?) OR ? <> ?)", attrWriter, attrWriter, str(call))
+		when("attribute_not_exists(?) OR ? <> ?", attrWriter, attrWriter, str(call))
 	if bytes > most {
 		e.when("? < ?", attrSpent, num(0)) // never
 	} else {

@@ -56,7 +56,7 @@ func (h *lease) Suspend(ctx context.Context, due time.Time, woken int64) (bool, 
 		h.slept.Store(true)
 		h.rest(ctx)
 		return true, nil
-	case !mine && now.str(attrWriter) != "" || now.num(attrUntil) == released.UnixMilli():
+	case !mine && now.str(attrWriter) != "", now.num(attrUntil) == released.UnixMilli(), now.num(attrUntil) == deposed.UnixMilli():
 		return false, tasklog.ErrConflict
 	}
 	h.unsure.Store(false)

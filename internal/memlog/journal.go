@@ -76,12 +76,12 @@ func (h lease) Suspend(_ context.Context, due time.Time, woken int64) (bool, err
 		return false, tasklog.ErrNotFound
 	case t.lease.Epoch == h.epoch && t.lease.Suspended:
 		return true, nil // again; it may have been woken since
-	case t.lease.Epoch != h.epoch || t.lease.Released:
+	case t.lease.Epoch != h.epoch || t.lease.Released || t.lease.Deposed:
 		return false, tasklog.ErrConflict
 	case t.lease.Woken > woken || t.lease.Cancel:
 		return false, nil
 	}
-	t.lease.Until, t.lease.Released, t.fence = time.Time{}, true, h.epoch+1
+	t.lease.Until, t.lease.Released, t.lease.Doubted, t.fence = time.Time{}, true, false, h.epoch+1
 	t.lease.Suspended, t.lease.Due, t.look = true, due, due
 	return true, nil
 }

@@ -129,7 +129,7 @@ func (h lease) held() (*task, error) {
 	switch {
 	case t == nil:
 		return nil, tasklog.ErrNotFound
-	case t.lease.Epoch != h.epoch || t.lease.Released:
+	case t.lease.Epoch != h.epoch || t.lease.Released || t.lease.Deposed:
 		return t, tasklog.ErrConflict
 	}
 	return t, nil
@@ -170,7 +170,7 @@ func (h lease) Renew(_ context.Context, until time.Time) (tasklog.Asked, error) 
 	if err != nil {
 		return tasklog.Asked{}, err
 	}
-	t.lease.Until = until
+	t.lease.Until, t.lease.Doubted = until, false
 	return t.ask(), nil
 }
 
@@ -188,7 +188,7 @@ func (h lease) Asked(context.Context) (tasklog.Asked, error) {
 // ask returns what is asked of the holder, and notes that the holder knows it. log.mu is held.
 func (t *task) ask() tasklog.Asked {
 	t.seen = t.lease.Cancel
-	return tasklog.Asked{Cancel: t.lease.Cancel, Woken: t.lease.Woken}
+	return tasklog.Asked{Cancel: t.lease.Cancel, Doubt: t.lease.Doubted, Woken: t.lease.Woken}
 }
 
 // SaveSnapshot implements [tasklog.Lease]. It does nothing: the log keeps the fold.
@@ -202,17 +202,50 @@ func (h lease) Release(context.Context) error {
 	switch {
 	case t == nil:
 		return tasklog.ErrNotFound
-	case t.lease.Epoch != h.epoch:
+	case t.lease.Epoch != h.epoch || t.lease.Deposed:
 		return tasklog.ErrConflict
 	case t.lease.Suspended:
 		return nil
 	}
-	t.lease.Until, t.lease.Released, t.fence = time.Time{}, true, h.epoch+1
+	t.lease.Until, t.lease.Released, t.lease.Doubted, t.fence = time.Time{}, true, false, h.epoch+1
 	return nil
 }
 
 // Close implements [tasklog.Lease].
 func (lease) Close(context.Context) {}
+
+// Doubt implements [tasklog.Log].
+func (l *Log) Doubt(_ context.Context, id a2a.TaskID, seen tasklog.LeaseInfo) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.get(id)
+	switch {
+	case t == nil:
+		return false, tasklog.ErrNotFound
+	case !t.lease.Held() || !t.lease.Same(seen):
+		return false, tasklog.ErrConflict
+	}
+	asked := !t.lease.Doubted
+	t.lease.Doubted = true
+	return asked, nil
+}
+
+// Depose implements [tasklog.Log].
+func (l *Log) Depose(_ context.Context, id a2a.TaskID, seen tasklog.LeaseInfo) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.get(id)
+	switch {
+	case t == nil:
+		return false, tasklog.ErrNotFound
+	case t.lease.Epoch == seen.Epoch && t.lease.Deposed:
+		return true, nil
+	case !t.lease.Held() || !t.lease.Same(seen):
+		return false, nil
+	}
+	t.lease.Until, t.lease.Deposed, t.lease.Doubted = time.Time{}, true, false
+	return true, nil
+}
 
 // RequestCancel implements [tasklog.Log].
 func (l *Log) RequestCancel(_ context.Context, h tasklog.Head) error {

@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// LeaseTime is how long a lease lasts without a renewal, and so until a crash is noticed.
+	// LeaseTime is how long a lease lasts without a renewal, and so until a crash is noticed for
+	// sure.
 	LeaseTime = 15 * time.Second
 
 	// leaseMargin is how long before the end of its lease a holder gives it up, by its own clock.
@@ -75,6 +76,10 @@ func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 	tick := time.NewTimer(r.runner.untilAsk())
 	defer tick.Stop()
 	var again time.Time // when the next renewal may be tried
+	doubted := false
+	if r.lease.left() < LeaseTime-doubtAfter { // the run begins late, and may be doubted already
+		r.hurry()
+	}
 	for {
 		renewing := false
 		select {
@@ -86,6 +91,7 @@ func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 			tick.Reset(r.runner.untilAsk())
 			renewing = r.lease.left() < LeaseTime-renewAfter && time.Now().After(again)
 		}
+		renewing = renewing || doubted
 		asked, err := r.ask(ctx, renewing)
 		switch {
 		case errors.Is(err, errSuspended):
@@ -93,7 +99,12 @@ func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 		case errors.Is(err, tasklog.ErrConflict), errors.Is(err, tasklog.ErrNotFound):
 			r.stop(errSuperseded)
 			return
-		case err != nil && renewing:
+		case err == nil:
+			doubted = asked.Doubt
+			if doubted && !renewing {
+				r.hurry() // the answer is a renewal
+			}
+		case renewing:
 			again = time.Now().Add(renewAgain + rand.N(renewAgain/2))
 		}
 		if r.lease.check() != nil {

@@ -26,7 +26,11 @@ const (
 	wokenEarly = 5 * time.Second
 
 	// queued is how long a worker may take to begin. Until then, no reader asks for another one.
-	queued = 10 * time.Second
+	queued = 2 * time.Second
+
+	// settleAfter is how long ago, by this machine's clock, a lease must have ended whose holder has
+	// not begun its turn, before a sweep takes the holder for dead.
+	settleAfter = time.Minute
 )
 
 // Resume runs a task that nobody runs, because it was left to a worker or its run was cut off. It
@@ -76,11 +80,16 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 		return nil, err
 	}
 	begun := s.Lease.Holder != ""
-	switch {
-	case begun && s.Busy(), s.Lease.Sleeps() && time.Until(s.Lease.Due) > wokenEarly:
+	switch final := tasklog.Final(s.Task.Status.State); {
+	case final && s.Busy(), s.Lease.Sleeps() && time.Until(s.Lease.Due) > wokenEarly:
 		return nil, nil
-	case tasklog.Final(s.Task.Status.State):
+	case final:
 		return nil, r.Store.Settle(ctx, s)
+	case s.Busy():
+		if !r.overtake(ctx, s) {
+			return nil, ctx.Err()
+		}
+		return nil, tasklog.ErrConflict // the task is to be looked at again
 	}
 	mode := Execute
 	switch {
@@ -115,16 +124,22 @@ func (r *Runner) Work(ctx context.Context, id a2a.TaskID) error {
 	return nil
 }
 
-// Recover is called for a task that somebody reads. If the task is orphaned, or suspended and due,
-// it asks for a worker, unless somebody has just left the task to a worker.
+// Recover is called for a task that somebody reads. If nobody holds the task, or it is suspended and
+// due, Recover asks for a worker, unless somebody has just left the task to a worker. If the holder's
+// renewal is overdue, it also asks for a worker, which sees to the holder: the reader does not wait.
 func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
-	if tasklog.Final(s.Task.Status.State) || s.Busy() || s.Lease.Sleeps() || s.Lease.Holder == "" && justNow(s.Task.Status.Timestamp) {
+	switch {
+	case tasklog.Final(s.Task.Status.State), s.Lease.Sleeps(), s.Lease.Holder == "" && justNow(s.Task.Status.Timestamp):
 		return nil
+	case s.Busy():
+		if _, ask := r.sightings.see(s.Head.ID, s.Lease, overdue, time.Now()); !ask || len(r.running.of(s.Head.ID)) > 0 {
+			return nil
+		}
 	}
 	return r.Invoke(ctx, s.Head.ID)
 }
 
-// orphaned is called for a followed task whose lease has ended. It calls Recover.
+// orphaned is called for a followed task that nobody holds. It calls Recover.
 func (r *Runner) orphaned(ctx context.Context, id a2a.TaskID) {
 	s, err := r.Store.Load(ctx, id)
 	if err != nil {
@@ -135,7 +150,8 @@ func (r *Runner) orphaned(ctx context.Context, id a2a.TaskID) {
 	}
 }
 
-func justNow(t *time.Time) bool { return t != nil && time.Since(*t) < queued }
+// justNow reports whether the time is about now. If clocks differ, it is not.
+func justNow(t *time.Time) bool { return t != nil && time.Since(*t).Abs() < queued }
 
 const (
 	// maxAsked is how many workers a sweep asks for at most. The other tasks stay due.
@@ -165,9 +181,12 @@ func (r *Runner) look(ctx context.Context, round *sweep.Sweep, l tasklog.Look) e
 	case errors.Is(err, memory.ErrFull): // a worker has more memory
 		lease, err = r.Store.Lease(ctx, l.ID)
 	case err != nil:
-	case s.Busy():
+	case s.Busy() && !s.Lease.Expired(): // a worker that is asked for in vain does no harm
 		return nil
 	case tasklog.Final(s.Task.Status.State):
+		if s.Busy() && time.Since(s.Lease.Until) < settleAfter {
+			return nil
+		}
 		if err := r.Store.Settle(ctx, s); err != nil {
 			return err
 		}

@@ -123,6 +123,8 @@ type Runner struct {
 	// Followers has the followers of tasks in this process.
 	Followers *tasklog.Followers
 	running   running
+	sightings sightings
+	doubts    doubts
 	begun     time.Time // sets the times at which the runs ask
 }
 
@@ -133,6 +135,7 @@ func New(c Config) *Runner {
 	}
 	r := &Runner{Config: c, begun: time.Now()}
 	r.Followers = tasklog.NewFollowers(c.Store, r.orphaned)
+	r.Followers.Watch = r.watch
 	return r
 }
 

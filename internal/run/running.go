@@ -52,10 +52,15 @@ func (r *Runner) RequestCancel(ctx context.Context, h tasklog.Head) error {
 		return err
 	}
 	for _, run := range r.running.of(h.ID) {
-		select {
-		case run.asked <- struct{}{}:
-		default: // it has been told already
-		}
+		run.hurry()
 	}
 	return nil
+}
+
+// hurry has the run renew its lease now, to see what is asked of it.
+func (r *Run) hurry() {
+	select {
+	case r.asked <- struct{}{}:
+	default: // it has been told already
+	}
 }

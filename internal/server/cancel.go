@@ -12,7 +12,7 @@ import (
 )
 
 // cancelWithin is how long a cancellation may take: twice the time of a lease, enough to notice
-// that the holder has crashed.
+// that the holder has crashed, in any case.
 const cancelWithin = 30 * time.Second
 
 // CancelTask implements specification 3.1.5. It interrupts the holder of the task, in whatever
@@ -83,7 +83,7 @@ func (s *Server) interrupt(ctx context.Context, snapshot *tasklog.Snapshot) erro
 	if err := s.Runner.RequestCancel(ctx, snapshot.Head); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithDeadline(ctx, snapshot.Lease.Until)
+	ctx, cancel := context.WithTimeout(ctx, run.LeaseTime)
 	defer cancel()
 	_, err := s.follow(ctx, snapshot, tasklog.FollowConfig{
 		UntilFinal: true, UntilOrphaned: true,

@@ -24,6 +24,10 @@ const (
 	// message is refused, and it looks again.
 	doubtAfter = time.Second
 
+	// deposeAfter is how long a sender may stay there before its lease is taken from it. Others may
+	// have doubted it and died, so that nobody gets the lease.
+	deposeAfter = 4 * time.Second
+
 	// lookAgain is the first pause before another look. Each pause is twice as long as the one
 	// before, up to lookAgainMost.
 	lookAgain     = 20 * time.Millisecond
@@ -59,6 +63,11 @@ func (r *request) continueTask(ctx context.Context) (*begun, *tasklog.Snapshot, 
 		if !snapshot.Busy() || snapshot.Lease.Holder == r.claim.Writer || time.Since(seen) >= doubtAfter {
 			if b, err := r.beginNext(ctx, snapshot); b != nil || err != nil {
 				return b, nil, err
+			}
+		}
+		if snapshot.Busy() && snapshot.Lease.Holder != r.claim.Writer && time.Since(seen) >= deposeAfter {
+			if _, err := r.Store.Depose(ctx, snapshot.Head.ID, snapshot.Lease); err != nil {
+				return nil, nil, err
 			}
 		}
 		select {

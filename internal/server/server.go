@@ -249,11 +249,11 @@ func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Ta
 	return now.Task, nil
 }
 
-// follow follows the task from the snapshot on. If the task is orphaned, it asks for a worker.
+// follow follows the task from the snapshot on. If nobody holds the task, it asks for a worker.
 func (s *Server) follow(
 	ctx context.Context, snapshot *tasklog.Snapshot, c tasklog.FollowConfig,
 ) (a2a.TaskState, error) {
-	if snapshot.Lease.Epoch > 0 { // otherwise nothing is known of the task
+	if snapshot.Lease.Epoch > 0 && !snapshot.Lease.Held() { // followers see to a holder themselves
 		s.recover(ctx, snapshot)
 	}
 	c.ID, c.After, c.State = snapshot.Head.ID, snapshot.Seq, snapshot.Task.Status.State

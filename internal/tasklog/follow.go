@@ -15,7 +15,7 @@ type FollowConfig struct {
 	ID a2a.TaskID
 	// After is the number of the last event that the caller knows, State the state after it, and
 	// Lease the lease at that time. After is 0, or the last event that a Load, a Poll, or a Read to
-	// the end has returned. If the lease had ended, the caller has seen to the task. If Lease is
+	// the end has returned. If nobody held the lease, the caller has seen to the task. If Lease is
 	// zero, the log is polled at once.
 	After int64
 	State a2a.TaskState
@@ -24,7 +24,7 @@ type FollowConfig struct {
 	Tap *Tap
 	// UntilFinal also ends following when the task waits for the client.
 	UntilFinal bool
-	// UntilOrphaned also ends following when the task is orphaned.
+	// UntilOrphaned also ends following when nobody holds the task.
 	UntilOrphaned bool
 	// UntilSuspended also ends following when the task is suspended and not due.
 	UntilSuspended bool
@@ -52,6 +52,10 @@ func (e *SuspendedError) Error() string {
 // Followers lets many follow tasks. Followers of the same task share one reading of its log. If the
 // task is run in the same process, they get its events from the run.
 type Followers struct {
+	// Watch sees to the holder of a task, as long as somebody follows it, until ctx is done. It may
+	// be nil. It must be set before anybody follows.
+	Watch func(ctx context.Context, id a2a.TaskID, s *Sights)
+
 	log      Followed
 	instance string // its name in the seats
 	orphaned func(context.Context, a2a.TaskID)
@@ -68,8 +72,8 @@ type Followed interface {
 }
 
 // NewFollowers returns followers of the tasks in a log: those of one instance, which has one seat
-// among the followers of each task. It calls orphaned when a followed task becomes orphaned, and
-// again while it stays so. Orphaned may be nil.
+// among the followers of each task. It calls orphaned if nobody holds a followed task for some time,
+// and again while that stays so. Orphaned may be nil.
 func NewFollowers(log Followed, orphaned func(context.Context, a2a.TaskID)) *Followers {
 	return &Followers{
 		log: log, instance: rand.Text()[:12], orphaned: orphaned,
@@ -109,6 +113,9 @@ func (f *Followers) join(ctx context.Context, m *member) *walk {
 		defer func() {
 			w.going.Go(func() { w.run(ctx) })
 			w.going.Go(func() { w.sit(ctx) })
+			if w.sights != nil {
+				w.going.Go(func() { f.Watch(ctx, w.id, w.sights) })
+			}
 		}()
 	} else if f.running[m.ID] == 0 {
 		w.hurry()

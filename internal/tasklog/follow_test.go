@@ -264,7 +264,7 @@ func TestFollowRun(t *testing.T) {
 func TestFollowStale(t *testing.T) {
 	for name, old := range map[string]func() (tasklog.Polled, error){
 		"a lease that has ended": func() (tasklog.Polled, error) {
-			return tasklog.Polled{Lease: tasklog.LeaseInfo{Epoch: 1, Holder: "w", Until: time.Now().Add(-time.Second)}}, nil
+			return tasklog.Polled{Lease: tasklog.LeaseInfo{Epoch: 1, Holder: "w", Deposed: true}}, nil
 		},
 		"no task": func() (tasklog.Polled, error) { return tasklog.Polled{}, tasklog.ErrNotFound },
 	} {
@@ -291,8 +291,9 @@ func TestFollowStale(t *testing.T) {
 	}
 }
 
-// TestFollowOrphan follows a task whose lease ends. That is reported at once, and then less and
-// less often, once for all followers.
+// TestFollowOrphan follows a task whose holder is deposed. That is reported soon, since a worker may
+// have been asked for, and then less and less often, once for all followers. A lease that has ended
+// by the clock is not reported.
 func TestFollowOrphan(t *testing.T) {
 	follows(t, func(t *testing.T, f *following) {
 		if _, err := f.lease.Renew(t.Context(), time.Now().Add(10*time.Second)); err != nil {
@@ -300,15 +301,26 @@ func TestFollowOrphan(t *testing.T) {
 		}
 		a, b := f.follow(nil), f.follow(nil)
 		canceler := f.follow(func(c *tasklog.FollowConfig) { c.UntilOrphaned = true })
-		for _, want := range []struct {
-			after time.Duration
-			told  int32
-		}{{9900 * time.Millisecond, 0}, {1300 * time.Millisecond, 1}, {3 * time.Second, 1}, {5 * time.Second, 2}, {50 * time.Second, 4}} {
-			time.Sleep(want.after)
-			if f.orphaned.Load() != want.told || a.ended() || b.ended() || canceler.ended() != (want.told > 0) {
-				t.Errorf("%v later it was told %d times, want %d; ended: %t, %t, %t", want.after, f.orphaned.Load(), want.told, a.ended(), b.ended(), canceler.ended())
+		at := func(begun time.Time, after time.Duration, told int32, deposed bool) {
+			t.Helper()
+			time.Sleep(time.Until(begun.Add(after)))
+			if f.orphaned.Load() != told || a.ended() || b.ended() || canceler.ended() != deposed {
+				t.Errorf("%v later it was told %d times, want %d; ended: %t, %t, %t", after, f.orphaned.Load(), told, a.ended(), b.ended(), canceler.ended())
 			}
 		}
+		at(time.Now(), 30*time.Second, 0, false)
+		lease, err := f.log.Lease(t.Context(), f.head.ID)
+		if err == nil {
+			_, err = f.log.Depose(t.Context(), f.head.ID, lease)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		at(begun, 1100*time.Millisecond, 0, true)
+		at(begun, 5*time.Second, 1, true)
+		at(begun, 10*time.Second, 2, true)
+		at(begun, 20*time.Second, 3, true)
 		seen := f.follow(nil) // joins the walk, and has seen to the task
 		for _, w := range []*follower{a, b, seen} {
 			w.cancel()
@@ -316,11 +328,11 @@ func TestFollowOrphan(t *testing.T) {
 		}
 		told := f.orphaned.Load()
 		seen = f.follow(nil)
-		time.Sleep(4 * time.Second)
+		time.Sleep(1500 * time.Millisecond)
 		if f.orphaned.Load() != told {
 			t.Error("told at once to one who knew it")
 		}
-		time.Sleep(4 * time.Second)
+		time.Sleep(2 * time.Second)
 		if f.orphaned.Load() != told+1 {
 			t.Error("not told later")
 		}

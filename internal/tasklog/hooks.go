@@ -107,6 +107,14 @@ func (h hooked) RequestCancel(ctx context.Context, head Head) error {
 	return h.hooks.Call(ctx, op, func() error { return h.store.RequestCancel(ctx, head) })
 }
 
+func (h hooked) Doubt(ctx context.Context, id a2a.TaskID, seen LeaseInfo) (bool, error) {
+	return Get(ctx, h.hooks, Op{Name: "Doubt", ID: id}, func() (bool, error) { return h.store.Doubt(ctx, id, seen) })
+}
+
+func (h hooked) Depose(ctx context.Context, id a2a.TaskID, seen LeaseInfo) (bool, error) {
+	return Get(ctx, h.hooks, Op{Name: "Depose", ID: id}, func() (bool, error) { return h.store.Depose(ctx, id, seen) })
+}
+
 func (h hooked) Read(ctx context.Context, id a2a.TaskID, after int64, limit int) (events []Event, more bool, err error) {
 	events, err = Get(ctx, h.hooks, Op{Name: "Read", ID: id}, func() (events []Event, err error) {
 		events, more, err = h.store.Read(ctx, id, after, limit)

@@ -42,7 +42,7 @@ func TestHooked(t *testing.T) {
 
 	args := map[reflect.Type]reflect.Value{}
 	for _, arg := range []any{
-		h, first, claim, snapshot, h.ID, int64(2), 3, true, tasklog.Place(""), tasklog.Look{ID: h.ID}, tasklog.Filter{}, tasklog.Position{},
+		h, first, claim, snapshot, snapshot.Lease, h.ID, int64(2), 3, true, tasklog.Place(""), tasklog.Look{ID: h.ID}, tasklog.Filter{}, tasklog.Position{},
 		time.Now().Add(time.Hour), tasklog.Seat{ID: h.ID, Instance: "i"}, []tasklog.Entry{tasklogtest.Status(h, working, "")}, h.Scope, h.ContextID,
 		[][]byte{[]byte("{}")}, tasklog.Delivery{},
 		tasklog.SnapshotLines(snapshot.Task),

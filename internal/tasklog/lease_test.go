@@ -22,12 +22,14 @@ func TestNextLease(t *testing.T) {
 		crashes      int // that the next lease counts
 	}{
 		"at work":                       {tasklog.LeaseInfo{Holder: "w", Epoch: 3, Seq: 4, Until: soon}, working, 5, true, true, 0},
-		"crashed":                       {tasklog.LeaseInfo{Holder: "w", Epoch: 3, Seq: 4, Until: past, Crashes: 2}, working, 5, false, true, 0},
-		"crashed idle":                  {tasklog.LeaseInfo{Holder: "w", Epoch: 3, Seq: 5, Until: past, Crashes: 2}, working, 5, false, true, 3},
+		"crashed":                       {tasklog.LeaseInfo{Holder: "w", Epoch: 3, Seq: 4, Until: past, Crashes: 2}, working, 5, true, true, 0},
+		"deposed":                       {tasklog.LeaseInfo{Holder: "w", Epoch: 3, Seq: 4, Deposed: true, Crashes: 2}, working, 5, false, true, 0},
+		"deposed idle":                  {tasklog.LeaseInfo{Holder: "w", Epoch: 3, Seq: 5, Deposed: true, Crashes: 2}, working, 5, false, true, 3},
+		"crashed idle":                  {tasklog.LeaseInfo{Holder: "w", Epoch: 3, Seq: 5, Until: past, Crashes: 2}, working, 5, true, true, 3},
 		"released":                      {tasklog.LeaseInfo{Holder: "w", Epoch: 3, Seq: 5, Released: true, Crashes: 2}, working, 5, false, false, 0},
 		"turn ended":                    {tasklog.LeaseInfo{Holder: "w", Epoch: 3, Seq: 4, Until: soon}, waits, 5, false, false, 0},
 		"about to begin a turn":         {tasklog.LeaseInfo{Holder: "w", Epoch: 3, Seq: 5, Until: soon}, waits, 5, true, true, 1},
-		"crashed at the begin":          {tasklog.LeaseInfo{Holder: "w", Epoch: 3, Seq: 5, Until: past}, waits, 5, false, true, 1},
+		"crashed at the begin":          {tasklog.LeaseInfo{Holder: "w", Epoch: 3, Seq: 5, Until: past}, waits, 5, true, true, 1},
 		"created for a worker":          {tasklog.LeaseInfo{Epoch: 1, Seq: 1}, a2a.TaskStateSubmitted, 1, false, false, 0},
 		"left to a worker":              {tasklog.LeaseInfo{Epoch: 3, Seq: 5}, a2a.TaskStateSubmitted, 6, false, false, 0},
 		"to be left, without a message": {tasklog.LeaseInfo{Epoch: 3, Seq: 5, Crashes: 1}, waits, 5, false, true, 0},

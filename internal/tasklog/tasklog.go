@@ -15,9 +15,10 @@
 //   - A turn is what one accepted message makes the agent do, until a final state ([Final]).
 //   - A run is one execution for a turn, in one invocation. It holds the lease.
 //   - A task is unfinished until its turn has reached a final state. It is busy while a holder has
-//     its lease.
-//   - A holder has crashed if its lease has ended, its task is unfinished, and it did not release
-//     the lease.
+//     its lease: until the holder releases it, suspends the task, or is deposed. No clock decides:
+//     those of two machines may differ.
+//   - To doubt a holder is to ask it, by its lease, for a renewal. One that does not answer is
+//     deposed, or its lease is acquired: then it has crashed, as far as anybody knows.
 //   - A takeover acquires the lease of a holder that crashed. A hand-over is the release of a
 //     lease, for another invocation to go on.
 //   - A fence is an empty entry at the next place of a log. It keeps earlier holders out.
@@ -175,11 +176,16 @@ type LeaseInfo struct {
 	Epoch int64
 	// Seq is the number of the last event when the lease was given.
 	Seq int64
-	// Until is when the lease ends, to the millisecond. If the task is unfinished then, and
-	// Released is not set, the holder has crashed.
+	// Until is when the lease ends by its holder's clock, to the millisecond: from then on, the
+	// holder does nothing more. It is in the past once nobody holds the lease.
 	Until time.Time
 	// Released says that the holder gave up the lease, so that somebody else can go on.
 	Released bool
+	// Doubted says that somebody asks the holder to renew the lease. See [Log.Doubt].
+	Doubted bool
+	// Deposed says that the holder no longer has the lease, because it did not answer. See
+	// [Log.Depose].
+	Deposed bool
 	// Cancel says that the task is to be canceled. It stays set until a holder that knows of it has
 	// ended its turn in another way.
 	Cancel bool
@@ -204,13 +210,24 @@ type LeaseInfo struct {
 // Sleeps reports whether the task is suspended, and not yet due.
 func (l LeaseInfo) Sleeps() bool { return l.Suspended && time.Now().Before(l.Due) }
 
-// Expired reports whether the lease has ended.
+// Held reports whether somebody holds the lease. Its holder may have crashed.
+func (l LeaseInfo) Held() bool { return l.Holder != "" && !l.Released && !l.Deposed }
+
+// Expired reports whether the lease has ended by the clock of this machine. That alone is no reason
+// to acquire it: the holder's clock may be another one.
 func (l LeaseInfo) Expired() bool { return !time.Now().Before(l.Until) }
+
+// Same reports whether o is the same lease, and was not renewed or given up between the two.
+func (l LeaseInfo) Same(o LeaseInfo) bool {
+	return l.Epoch == o.Epoch && l.Holder == o.Holder && l.Until.Equal(o.Until) && l.Held() == o.Held()
+}
 
 // Asked is what somebody asks of the holder of a lease.
 type Asked struct {
 	// Cancel says that the task is to be canceled.
 	Cancel bool
+	// Doubt says that somebody doubts that the holder is alive. A renewal is the answer.
+	Doubt bool
 	// Woken is as in [LeaseInfo]. If it has grown, something has come that the task may wait for.
 	Woken int64
 }
@@ -257,9 +274,10 @@ type Past struct {
 	Now *Snapshot
 }
 
-// Busy reports whether somebody holds the lease and may append. A task in a final state can be
-// busy, too, when the holder of the next turn is about to append.
-func (s *Snapshot) Busy() bool { return !s.over() && !s.Lease.Expired() }
+// Busy reports whether somebody holds the lease and may append. It has perhaps crashed: see
+// [Log.Doubt]. A task in a final state can be busy, too, when the holder of the next turn is about
+// to append.
+func (s *Snapshot) Busy() bool { return !s.over() && s.Lease.Held() }
 
 // over reports whether the turn of the last lease has ended.
 func (s *Snapshot) over() bool { return Final(s.Task.Status.State) && s.Lease.Seq < s.Seq }
@@ -325,8 +343,9 @@ type Log interface {
 	// It may return ErrNotFound if the task is gone. Repeating it with the same writer is no error,
 	// and returns the same lease.
 	//
-	// Acquire takes the lease in s even if it has not ended. A caller does that only if it knows
-	// that the holder should have appended the message of its turn by now, and has not.
+	// Acquire takes the lease in s even if somebody holds it. A caller does that only if it knows
+	// that the holder should have appended the message of its turn by now, and has not, or if it
+	// has doubted the holder and got no answer.
 	Acquire(ctx context.Context, s *Snapshot, c Claim) (Lease, error)
 
 	// Load returns the task as of its last event.
@@ -343,6 +362,19 @@ type Log interface {
 	// RequestCancel asks the holder of the lease to cancel the task, or the next holder if there is
 	// none now. A suspended task is due now.
 	RequestCancel(ctx context.Context, h Head) error
+
+	// Doubt asks the holder of the lease to renew it: the holder finds that in [Asked]. A renewal,
+	// and the next lease, take the question back. It is one question for all who doubt: if it stands
+	// already, Doubt does nothing and reports false; so does a call that is repeated because its
+	// answer was lost. Doubt returns ErrConflict if nobody holds the
+	// lease, or if it is no longer as in seen.
+	Doubt(ctx context.Context, id a2a.TaskID, seen LeaseInfo) (asked bool, err error)
+
+	// Depose takes the lease from its holder, if it is still as in seen, and held. From then on the
+	// holder is refused when it renews the lease, releases it or suspends the task; it may still
+	// append and record until somebody acquires the lease. Depose reports whether the lease was
+	// taken from its holder, now or before.
+	Depose(ctx context.Context, id a2a.TaskID, seen LeaseInfo) (bool, error)
 
 	Reader
 	Poller
@@ -405,7 +437,8 @@ type Lease interface {
 	// it is not.
 	Suspend(ctx context.Context, due time.Time, woken int64) (suspended bool, err error)
 
-	// Renew moves the end of the lease to until, and returns what is asked of the holder.
+	// Renew moves the end of the lease to until, and returns what is asked of the holder. It answers
+	// a doubt.
 	Renew(ctx context.Context, until time.Time) (Asked, error)
 
 	// Asked returns what is asked of the holder. It may miss what was asked less than a second ago,

@@ -28,9 +28,10 @@ const (
 	// idleFor is how long a follower stays with a task that waits for the client, or is suspended.
 	idleFor = time.Minute
 
-	// A task that is orphaned is reported at once, again orphanedFirst later, and then less and
-	// less often: a busy system should not get busier from those that wait for it.
-	orphanedFirst = 5 * time.Second
+	// A task that nobody holds is reported orphanedFirst after that is seen: until then a worker may
+	// come that somebody else has asked for. Then it is reported less and less often: a busy system
+	// should not get busier from those that wait for it.
+	orphanedFirst = 2 * time.Second
 	orphanedMost  = time.Minute
 )
 
@@ -41,6 +42,7 @@ type walk struct {
 	stop      context.CancelFunc
 	going     sync.WaitGroup
 	sooner    chan struct{} // holds one token when the log is to be polled soon
+	sights    *Sights       // nil if nobody watches the holder
 
 	// Only run uses these.
 	interval time.Duration // until the next poll
@@ -48,7 +50,7 @@ type walk struct {
 	unsure   bool          // the next poll must be strongly consistent
 	before   int64         // the last event at the last poll
 	asleep   bool          // at the last poll the task was suspended
-	orphaned time.Time     // when the orphaned task is reported again
+	orphaned time.Time     // when the task that nobody holds is reported; zero if somebody holds it
 	again    time.Duration
 
 	mu      sync.Mutex
@@ -75,8 +77,11 @@ func newWalk(f *Followers, m *member) *walk {
 	}
 	if m.Lease.Epoch == 0 {
 		w.interval, w.unsure = 0, true
-	} else if w.asleep = m.Lease.Sleeps(); !w.asleep && m.Lease.Expired() {
+	} else if w.asleep = m.Lease.Sleeps(); !w.asleep && !m.Lease.Held() {
 		w.orphanedNow(w.fresh)
+	}
+	if f.Watch != nil {
+		w.sights = newSights()
 	}
 	return w
 }
@@ -85,6 +90,7 @@ func (w *walk) join(m *member) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.members[m] = struct{}{}
+	w.sights.came(m.Lease, !m.waits())
 	if m.After < w.seq { // what has come since, it reads from the log
 		m.After, m.State, m.Leaving = w.seq, w.state, false
 		if m.Tap != nil {
@@ -128,6 +134,7 @@ func (w *walk) run(ctx context.Context) {
 		w.mu.Unlock()
 		if after > w.before {
 			w.before, w.orphaned, w.again = after, time.Time{}, orphanedFirst
+			w.sights.change(func(s *Sight) { s.News = begun })
 		}
 		polled, err := w.followers.log.Poll(ctx, w.id, after, stale)
 		if ctx.Err() != nil {
@@ -150,11 +157,10 @@ func (w *walk) run(ctx context.Context) {
 		if decides {
 			w.asleep = polled.Lease.Sleeps()
 		}
-		if w.look(err, decides, polled.Lease) && time.Now().After(w.orphaned) {
-			w.orphanedNow(time.Now())
-			if w.followers.orphaned != nil {
-				w.followers.orphaned(ctx, w.id)
-			}
+		active := w.look(err, decides, polled.Lease)
+		if decides {
+			w.sights.change(func(s *Sight) { s.Lease, s.Time, s.Active = polled.Lease, begun, active })
+			w.tend(ctx, active && !w.asleep && !polled.Lease.Held())
 		}
 		switch {
 		case news && polled.More:
@@ -167,7 +173,23 @@ func (w *walk) run(ctx context.Context) {
 	}
 }
 
-// orphanedNow notes that the orphaned task is reported now, and when it is reported again.
+// tend reports the task when nobody has held it for long enough.
+func (w *walk) tend(ctx context.Context, orphaned bool) {
+	now := time.Now()
+	switch {
+	case !orphaned:
+		w.orphaned = time.Time{}
+	case w.orphaned.IsZero():
+		w.orphanedNow(now)
+	case now.After(w.orphaned):
+		w.orphanedNow(now)
+		if w.followers.orphaned != nil {
+			w.followers.orphaned(ctx, w.id)
+		}
+	}
+}
+
+// orphanedNow notes that somebody sees to the orphaned task now, and when it is reported again.
 func (w *walk) orphanedNow(now time.Time) {
 	w.orphaned = now.Add(w.again - w.again/10 + rand.N(w.again/5))
 	w.again = min(2*w.again, orphanedMost)
@@ -259,10 +281,10 @@ func eventsAfter(events []Event, seq int64) []Event {
 
 // look updates the members after a poll, and ends following for those that have waited long enough.
 // err is the error of the poll. decides says that the poll may end following; then lease is the
-// task's. look reports whether the task is orphaned and a member goes on to follow it.
-func (w *walk) look(err error, decides bool, lease LeaseInfo) (orphaned bool) {
+// task's. look reports whether a member goes on to follow it who waits for what its holder does.
+func (w *walk) look(err error, decides bool, lease LeaseInfo) (active bool) {
 	now, asleep := time.Now(), lease.Sleeps()
-	expired := decides && lease.Expired() && !asleep
+	orphaned := decides && !lease.Held() && !asleep
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for m := range w.members {
@@ -291,12 +313,12 @@ func (w *walk) look(err error, decides bool, lease LeaseInfo) (orphaned bool) {
 			if m.idle.IsZero() {
 				m.idle = now
 			}
-		case expired && m.UntilOrphaned:
+		case orphaned && m.UntilOrphaned:
 			w.end(m, nil)
 		default:
 			m.failing = time.Time{}
-			orphaned = orphaned || expired
+			active = true
 		}
 	}
-	return orphaned
+	return active
 }

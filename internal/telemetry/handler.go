@@ -14,6 +14,7 @@ const Namespace = "a2alambda"
 var metrics = map[string]map[string]string{
 	Request:  {"requestMs": "Milliseconds", "firstByteMs": "Milliseconds", "slowStreams": "Count", "throttled": "Count", "errors": "Count"},
 	Run:      {"runMs": "Milliseconds", "events": "Count", "cancels": "Count", "handOvers": "Count", "recoveries": "Count", "failures": "Count", "suspensions": "Count", "parked": "Count"},
+	Doubt:    {"doubtMs": "Milliseconds", "doubts": "Count", "deposed": "Count"},
 	Step:     {"stepMs": "Milliseconds", "steps": "Count", "stepFailures": "Count"},
 	Delivery: {"deliveryMs": "Milliseconds", "pushes": "Count", "pushFailures": "Count", "pushesCut": "Count", "pushBounds": "Count"},
 	Sweep:    {},

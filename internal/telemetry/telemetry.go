@@ -26,6 +26,9 @@ const (
 	// Run is for a run, at its end. A request that runs its task itself has both lines, with the
 	// same requestId; neither counts the other's units.
 	Run = "run"
+	// Doubt is for a holder that somebody took for dead: doubts counts the questions, deposed the
+	// holders that have lost their leases for it.
+	Doubt = "doubt"
 	// Step is for a durable call that a run of a durable agent has finished. Its name is the author's.
 	Step = "step"
 	// Delivery is for a delivery of push notifications to one webhook.

@@ -1,0 +1,343 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/durable"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/telemetry"
+)
+
+const (
+	// Whoever comes to a task doubts its holder if the last sign of life is older than doubtAfter.
+	doubtAfter = 2 * time.Second
+
+	// Whoever stays doubts it once a renewal is overdue, which does not happen to a healthy one.
+	overdue = renewAfter + time.Second
+
+	// A doubted holder has a second to answer, and until then askEvery to learn of the question.
+	answerWithin = time.Second + askEvery
+
+	// quick is how long each call of the store may take by which a holder is judged, and by how much
+	// the wait for the answer may be too long. Otherwise the store, or this process, is slow, and
+	// everybody looks dead.
+	quick = 300 * time.Millisecond
+
+	// callWithin bounds a call of the store that a doubt needs.
+	callWithin = 2 * time.Second
+
+	// deposeEvery is the least time between two holders that a process takes for dead because they
+	// did not answer. It asks other processes to judge the rest.
+	deposeEvery = 10 * time.Second
+
+	// backupAfter is by how much those who did not ask the question themselves wait longer.
+	backupAfter = 500 * time.Millisecond
+
+	// askAgain is how long a reader asks for no other worker to see to a silent holder.
+	askAgain = 5 * time.Second
+)
+
+// patience has the time to wait for an answer, by how many holders in a row have crashed just before
+// without any progress: perhaps they were only slow. After those, only the lease's end counts. The
+// pause after a doubt that came to no result is one of the later times.
+var patience = []time.Duration{answerWithin, 4 * time.Second, 8 * time.Second}
+
+// outcome is the result of a doubt, as it is logged.
+type outcome string
+
+const (
+	answered outcome = "answered" // the holder lives, or others go on already
+	deposed  outcome = "deposed"  // the holder has lost its lease
+	unsure   outcome = "unsure"   // nobody can say: the end of the lease decides
+	passedOn outcome = "passed on"
+)
+
+// doubts bounds how many holders a process deposes.
+type doubts struct {
+	mu   sync.Mutex
+	last time.Time // when it last did
+}
+
+// may reports whether another holder may be deposed now, and notes it.
+func (d *doubts) may(now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.last.IsZero() && now.Sub(d.last) < deposeEvery {
+		return false
+	}
+	d.last = now
+	return true
+}
+
+// timely calls f. It reports whether f has succeeded quickly.
+func timely(ctx context.Context, f func(context.Context) error) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, callWithin)
+	defer cancel()
+	begun := time.Now()
+	err := f(ctx)
+	return err == nil && time.Since(begun) <= quick, err
+}
+
+// doubt asks the holder of the lease in s for a sign of life, waits for the answer, and deposes a
+// holder that gives none. It changes s to what it has seen. It is unsure if the store or this process
+// is slow, if a call is under way that may happen only once, or if holders before have crashed too
+// often. Backup says that others act first, if they have asked.
+func (r *Runner) doubt(ctx context.Context, id a2a.TaskID, s *sighting, backup bool) outcome {
+	begun := time.Now()
+	o, asked := r.judge(ctx, id, s, backup)
+	if ctx.Err() != nil {
+		return unsure
+	}
+	line := new(telemetry.Line)
+	line.Text("task", string(id))
+	line.Text("outcome", string(o))
+	line.Took("doubtMs", time.Since(begun))
+	if asked {
+		line.Count("doubts", 1)
+	}
+	if o == deposed {
+		line.Count("deposed", 1)
+	}
+	line.Log(ctx, r.Logger, telemetry.Doubt)
+	return o
+}
+
+func (r *Runner) judge(ctx context.Context, id a2a.TaskID, s *sighting, backup bool) (o outcome, asked bool) {
+	if s.watched(time.Now()) {
+		return r.depose(ctx, id, s), false
+	}
+	expired := s.silent(LeaseTime, time.Now())
+	wait := answerWithin
+	if !expired {
+		if s.lease.Crashes >= len(patience) {
+			return unsure, false
+		}
+		wait = patience[s.lease.Crashes]
+	}
+	var gone bool
+	ok, _ := timely(ctx, func(ctx context.Context) (err error) {
+		if s.lease.Doubted { // what is asked already need not be written
+			gone, err = r.recheck(ctx, id, s)
+			return err
+		}
+		asked, err = r.Store.Doubt(ctx, id, s.lease)
+		if gone = errors.Is(err, tasklog.ErrConflict); gone {
+			_, err = r.recheck(ctx, id, s)
+		}
+		return err
+	})
+	if gone || !ok {
+		return cond(gone, answered, unsure), asked
+	}
+	if !asked && backup {
+		wait += backupAfter + rand.N(backupAfter)
+	}
+	if begun := time.Now(); !rest(ctx, wait) || time.Since(begun) > wait+quick {
+		return unsure, asked
+	}
+	ok, _ = timely(ctx, func(ctx context.Context) (err error) {
+		gone, err = r.recheck(ctx, id, s)
+		return err
+	})
+	if gone || !ok {
+		return cond(gone, answered, unsure), asked
+	}
+	if r.inFlight(ctx, id, s.lease) {
+		return unsure, asked
+	}
+	if !expired && !r.doubts.may(time.Now()) {
+		return passedOn, asked
+	}
+	return r.depose(ctx, id, s), asked
+}
+
+func cond(first bool, a, b outcome) outcome {
+	if first {
+		return a
+	}
+	return b
+}
+
+// rest waits. It reports false if ctx is done before.
+func rest(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// recheck reads the lease. It reports whether it is another one than before.
+func (r *Runner) recheck(ctx context.Context, id a2a.TaskID, s *sighting) (changed bool, err error) {
+	now, err := r.Store.Lease(ctx, id)
+	if err != nil {
+		return errors.Is(err, tasklog.ErrNotFound), err
+	}
+	changed = !s.lease.Same(now)
+	s.see(now, time.Now())
+	return changed, nil
+}
+
+func (r *Runner) depose(ctx context.Context, id a2a.TaskID, s *sighting) outcome {
+	ctx, cancel := context.WithTimeout(ctx, callWithin)
+	defer cancel()
+	done, err := r.Store.Depose(ctx, id, s.lease)
+	switch {
+	case err != nil:
+		return unsure
+	case done:
+		s.lease.Deposed, s.at = true, time.Now()
+		return deposed
+	}
+	_, _ = r.recheck(ctx, id, s)
+	return answered
+}
+
+// inFlight reports whether something may be under way that is called only once. It also says so if
+// the journal can't be read quickly.
+func (r *Runner) inFlight(ctx context.Context, id a2a.TaskID, l tasklog.LeaseInfo) bool {
+	if !l.Records {
+		return false
+	}
+	var steps []tasklog.Step
+	for place, more := l.Place, true; more; {
+		var some []tasklog.Step
+		ok, _ := timely(ctx, func(ctx context.Context) (err error) {
+			some, more, err = r.Store.Steps(ctx, id, place, false)
+			return err
+		})
+		if !ok {
+			return true
+		}
+		steps, place = append(steps, some...), place+int64(len(some))
+		more = more && len(some) > 0
+	}
+	return durable.InFlight(steps)
+}
+
+// overtake is called by a worker that has found a task held. If the holder seems to be silent, it is
+// doubted, or its lease is watched to the end. Overtake reports whether nobody holds the lease any
+// more.
+func (r *Runner) overtake(ctx context.Context, s *tasklog.Snapshot) bool {
+	id := s.Head.ID
+	seen, _ := r.sightings.see(id, s.Lease, overdue, time.Now())
+	if len(r.running.of(id)) > 0 || !seen.silent(overdue, time.Now()) && !seen.skewed && !s.Lease.Doubted {
+		return false
+	}
+	switch r.doubt(ctx, id, &seen, false) {
+	case deposed:
+		return true
+	case answered:
+		return false
+	}
+	if seen.long || !rest(ctx, time.Until(seen.since.Add(LeaseTime))) {
+		return false
+	}
+	if changed, err := r.recheck(ctx, id, &seen); changed || err != nil {
+		return false
+	}
+	return r.doubt(ctx, id, &seen, false) == deposed
+}
+
+// watch sees to the holder of a task that others follow in this process, until ctx is done.
+func (r *Runner) watch(ctx context.Context, id a2a.TaskID, sights *tasklog.Sights) {
+	w := watcher{Runner: r, id: id}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-sights.Ready():
+			w.take(sights.Last())
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+		for at := w.next(); !at.IsZero() && ctx.Err() == nil; at = w.next() {
+			if left := time.Until(at); left > 0 {
+				timer.Reset(left)
+				break
+			}
+			w.act(ctx)
+		}
+	}
+}
+
+// watcher watches one task.
+type watcher struct {
+	*Runner
+	id       a2a.TaskID
+	sight    tasklog.Sight // the last
+	seen     sighting
+	came     bool      // somebody has come since the last sign of life
+	tries    int       // doubts in a row that came to no result
+	notUntil time.Time // when the next one may begin
+}
+
+// take takes what the followers see.
+func (w *watcher) take(s tasklog.Sight) {
+	before := w.seen.since
+	w.seen.see(s.Lease, s.Time)
+	if s.News.After(w.sight.News) && s.News.After(w.seen.since) {
+		w.seen.lives(s.News)
+	}
+	if w.seen.since != before {
+		w.came, w.tries, w.notUntil = false, 0, time.Time{}
+	}
+	w.came = w.came || s.Came.After(w.sight.Came) && !s.Came.Before(w.seen.alive)
+	w.sight = s
+}
+
+// next returns when the watcher is to act, or zero if it waits for something else.
+func (w *watcher) next() time.Time {
+	s := &w.seen
+	if !w.sight.Active || !s.lease.Held() || s.long {
+		return time.Time{}
+	}
+	end := s.since.Add(LeaseTime)
+	if w.tries >= len(patience) {
+		return end
+	}
+	at := s.alive.Add(overdue)
+	switch {
+	case w.came && s.skewed:
+		at = s.since
+	case w.came:
+		at = s.alive.Add(doubtAfter)
+	}
+	if at.Before(w.notUntil) {
+		at = w.notUntil
+	}
+	if at.After(end) {
+		return end
+	}
+	return at
+}
+
+// act doubts the holder.
+func (w *watcher) act(ctx context.Context) {
+	if len(w.running.of(w.id)) > 0 {
+		w.seen.lives(time.Now()) // this process knows best
+		w.came = false
+		return
+	}
+	before := w.seen.lease
+	o := w.doubt(ctx, w.id, &w.seen, true)
+	if !before.Same(w.seen.lease) && o == answered {
+		w.came, w.tries, w.notUntil = false, 0, time.Time{}
+		return
+	}
+	if o == deposed || o == passedOn {
+		if err := w.Invoke(ctx, w.id); err != nil { // others ask again
+			w.Logger.ErrorContext(ctx, "recovering task", "task", w.id, "error", err)
+		}
+	}
+	w.tries++
+	w.notUntil = time.Now().Add(patience[min(w.tries, len(patience)-1)])
+}
