@@ -48,6 +48,13 @@ func main() {
 		}
 		return
 	}
+	if len(os.Args) > 1 && os.Args[1] == "task" {
+		if err := taskCommand(os.Args[2:], os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "agent task:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	usage.Exit(help)
 	if err := serve(context.Background()); err != nil {
 		lambdaenv.Fail("agent", err)
@@ -59,6 +66,14 @@ func serve(ctx context.Context) error {
 	getenv, err := lambdaenv.Settings(os.Getenv)
 	if err != nil {
 		return err
+	}
+	street, err := openStreet(getenv)
+	if err != nil {
+		return err
+	}
+	if street != nil {
+		defer street.Close()
+		getenv = street.Getenv(getenv)
 	}
 	agent, err := hosted.Open(ctx, getenv) // your own agent goes there
 	if err != nil {
@@ -130,7 +145,7 @@ func serve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		l.window = window
+		l.window, l.street = window, street
 		h := public.serve(l.withCallbacks(handler(l.runner, l.pushes)))
 		return l.serve(card.Name, os.Getenv("PUBLIC_URL"), h, listener)
 	}

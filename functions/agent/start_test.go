@@ -45,7 +45,7 @@ func TestRefusesToStart(t *testing.T) {
 		{"PORT=65536", `PORT is "65536"`},
 		{"ADDRESS=192.0.2.1", `ADDRESS is "192.0.2.1"`},
 		{"ADDRESS=localhost:80", `ADDRESS is "localhost:80"`},
-		{"AGENT=parrot", `AGENT is "parrot", not one of demo and bedrock`},
+		{"AGENT=parrot", `AGENT is "parrot", not one of demo, bedrock and purchase`},
 		{"AGENT=bedrock", "MODEL_ID"},
 		{"AUTH=oauth", `AUTH is "oauth"`},
 		{"AUTH=oidc OIDC_AUDIENCE=a", "OIDC_ISSUER"},
