@@ -2,6 +2,8 @@ package durable_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -35,7 +37,7 @@ func TestCallKilled(t *testing.T) {
 					switch {
 					case len(o.tasks) > 1, len(o.messages) > 1:
 						t.Errorf("%s%s: %d tasks, %d messages", what, options, len(o.tasks), len(o.messages))
-					case a.err == nil && len(o.tasks) == 1 && a.reply.Task.ID == "other-1":
+					case a.err == nil && len(o.tasks) == 1 && a.reply.Task.ID == "other-1" && len(a.reply.Task.Artifacts) == 1:
 					case options == "" && errors.Is(a.err, durable.ErrInterrupted):
 						interrupted++
 						step := (*durable.StepError)(nil)
@@ -210,7 +212,7 @@ func TestCallPushes(t *testing.T) {
 				t.Errorf("%+v: the reply was seen after %v", test, late)
 			}
 			const unwoken = 55 // in ten hours: at first soon, then each quarter of an hour
-			if w.runs > unwoken+30 {
+			if w.runs > unwoken+50 {
 				t.Errorf("%+v: %d runs", test, w.runs)
 			}
 		})
@@ -272,7 +274,7 @@ func TestCallMistakes(t *testing.T) {
 		"longer than the task": {func(ctx context.Context) error {
 			_, err := durable.Call(ctx, "ask", "other", text("hello"), durable.Timeout(1000*time.Hour))
 			return err
-		}, `durable: "ask" would wait until `},
+		}, `ask: durable: "ask" would wait until `},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			o := &other{}
@@ -283,4 +285,56 @@ func TestCallMistakes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCallLate has a gateway before the peer that gives up, and passes the message on after that.
+func TestCallLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := &other{takes: time.Minute, text: "hi"}, &ask{}
+		w := newWorld(t, ";adopt", o, a.agent())
+		o.before = func(m string, rw http.ResponseWriter) bool {
+			if m != "SendMessage" || o.requests[m] > 1 {
+				return false
+			}
+			params := `{"message":` + jsonOf(map[string]any{
+				"messageId": "m", "role": "ROLE_USER", "contextId": durableKey(w), "parts": []any{map[string]any{"text": "hello"}},
+			}) + `}`
+			time.AfterFunc(5*time.Second, func() { o.handle(m, []byte(params)) })
+			rw.WriteHeader(504)
+			return true
+		}
+		w.run()
+		if a.err != nil || len(o.tasks) != 1 || a.reply.Task.ID != "other-1" {
+			t.Errorf("%d tasks, %+v, %v", len(o.tasks), a.reply, a.err)
+		}
+	})
+}
+
+// durableKey returns the key of the call "ask".
+func durableKey(w *world) (key string) {
+	sum := sha256.Sum256([]byte("durable step\x00" + string(w.task.ID) + "\x00ask"))
+	return hex.EncodeToString(sum[:16])
+}
+
+// TestCallAgain has an operator ask for a call again that was interrupted.
+func TestCallAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := &other{text: "hi"}, &ask{}
+		w := newWorld(t, "", o, a.agent())
+		o.after = func(m string) {
+			if m == "SendMessage" && o.requests[m] == 1 {
+				panic(http.ErrAbortHandler)
+			}
+		}
+		w.run()
+		if !errors.Is(a.err, durable.ErrInterrupted) {
+			t.Fatal(a.err)
+		}
+		again := durable.Entry{Kind: durable.Again, Type: durable.TypeCall, Name: "ask", Time: time.Now().UnixMilli(), By: "operator"}
+		w.journal = append(w.journal, []byte(jsonOf(again)))
+		w.run()
+		if a.err != nil || len(o.messages) != 2 || o.messages[0].ID != o.messages[1].ID || a.reply.Task.ID != "other-2" {
+			t.Errorf("%d messages, %+v, %v, %s", len(o.messages), a.reply, a.err, w.kinds())
+		}
+	})
 }

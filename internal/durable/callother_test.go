@@ -107,7 +107,9 @@ func (o *other) handle(method string, params json.RawMessage) any {
 		found := []*a2a.Task{}
 		for _, id := range slices.Sorted(maps.Keys(o.tasks)) {
 			if o.tasks[id].ContextID == req.ContextID {
-				found = append(found, o.now(o.tasks[id]))
+				t := o.now(o.tasks[id])
+				t.Artifacts = nil // as the specification says
+				found = append(found, t)
 			}
 		}
 		return &a2a.ListTasksResponse{Tasks: found, TotalSize: len(found), PageSize: 50}

@@ -32,7 +32,10 @@ const (
 
 	// maxWoken is how often a peer's posts may wake the task. A peer that posts more has nothing to say
 	// with it: it is asked from time to time only, as one that does not post.
-	maxWoken = 20
+	maxWoken = 100
+
+	// stays is how long a run stays that a post may have woken, in case that more follow.
+	stays = 20 * time.Second
 
 	// cancelWithin is how long a peer may take to take that its task is canceled.
 	cancelWithin = 2 * time.Second
@@ -57,6 +60,7 @@ type exchange struct {
 	unknown error     // why it is not known whether it has; nil if the run that sent it is gone
 	since   time.Time // when the pauses began to grow
 	seen    time.Time // when the peer was asked the last time
+	stay    time.Time // until then the run stays, since the peer may post again
 }
 
 // note is the memo of a call's entries. Each entry has all of it.
@@ -86,7 +90,7 @@ func (x *exchange) load(timeout time.Duration) error {
 			until = last
 		}
 		if err := c.engine.outlives(c.full, until); err != nil {
-			return err
+			return c.failed(err)
 		}
 		x.note.Until, x.note.Agent = until.UnixMilli(), x.agent
 	}
@@ -226,8 +230,15 @@ func (x *exchange) await() (*a2a.Task, error) {
 			return true, nil
 		}
 		due = x.next(now, err)
-		if x.note.Asked && x.woken()-x.note.Woken > maxWoken {
-			x.close(ctx)
+		if woken := x.woken() - x.note.Woken; x.note.Asked && woken > 0 {
+			if x.stay.IsZero() {
+				x.stay = now.Add(stays)
+			}
+			if woken > maxWoken {
+				x.close(ctx)
+			} else if now.Before(x.stay) && x.stay.Before(due) {
+				due = x.stay
+			}
 		}
 		if due.Sub(now) > inPlace && !x.note.Asked && task != nil {
 			if err := x.notify(ctx); err != nil {

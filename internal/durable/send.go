@@ -212,7 +212,11 @@ func (x *exchange) find(number int) (a2a.SendMessageResult, error) {
 func (x *exchange) adopt(ctx context.Context) (*a2a.Task, error) {
 	m := x.message
 	if m.TaskID == "" {
-		return x.peer.Find(ctx, m, m.ContextID == x.call.key())
+		found, err := x.peer.Find(ctx, m, m.ContextID == x.call.key())
+		if err != nil || found == nil {
+			return nil, err
+		}
+		return x.peer.Task(ctx, found.ID, 0) // a list has no artifacts
 	}
 	task, err := x.peer.Task(ctx, m.TaskID, maxHistory)
 	if err != nil || !peer.Has(task, m.ID) {

@@ -291,8 +291,8 @@ func TestOldVersion(t *testing.T) {
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)
 	h, lease := createDurable(t, l)
-	due := time.Now().Add(-time.Minute).Truncate(time.Second)
-	suspended, err := lease.Suspend(t.Context(), far(), 0)
+	due, past := far(), time.Now().Add(-time.Minute).Truncate(time.Second)
+	suspended, err := lease.Suspend(t.Context(), due, 0)
 	if must(t, err); !suspended {
 		t.Fatal("it is not suspended")
 	}
@@ -308,11 +308,11 @@ func TestOldVersion(t *testing.T) {
 		must(t, err)
 	}
 	it := read()
-	if got := numberOf(t, it, "u"); got != far().UnixMilli() || it["run"] == nil {
+	if got := numberOf(t, it, "u"); got != due.UnixMilli() || it["run"] == nil {
 		t.Errorf("the former version takes it for held until %v: %v", got, it)
 	}
 	must(t, l.Wake(t.Context(), h.ID))
-	if got := numberOf(t, read(), "u"); got > time.Now().UnixMilli() || got < due.UnixMilli() {
+	if got := numberOf(t, read(), "u"); got > time.Now().UnixMilli() || got < past.UnixMilli() {
 		t.Errorf("woken, it is held until %v", got)
 	}
 
@@ -332,7 +332,7 @@ func TestOldVersion(t *testing.T) {
 		t.Errorf("it is still there: %+v", wait)
 	}
 	it = read()
-	it["u"] = dynamodblocal.Number(due.UnixMilli()) // it has crashed
+	it["u"] = dynamodblocal.Number(past.UnixMilli()) // it has crashed
 	put(it)
 	next, err := l.Acquire(t.Context(), load(t, l, h.ID), recorder("next", 0))
 	must(t, err, next.Record(t.Context(), 1, [][]byte{[]byte("{}")}))
@@ -355,4 +355,41 @@ func numberOf(t *testing.T, it dynamodblocal.Item, name string) int64 {
 	n, err := strconv.ParseInt(v.Value, 10, 64)
 	must(t, err)
 	return n
+}
+
+// TestSweepRepairs has a holder die before the head of the task that it suspends leaves the index of
+// running tasks. A sweep meets it once, and asks nobody.
+func TestSweepRepairs(t *testing.T) {
+	t.Parallel()
+	client, table := newTable(t)
+	w := &wedge{at: 2, do: func(context.Context) error { return errDied }}
+	h, lease := createDurable(t, dynamolog.New(w.client(client), table))
+	w.set.Store(true)
+	suspended, err := lease.Suspend(t.Context(), far(), 0)
+	if must(t, err); !suspended || !w.reached.Load() {
+		t.Fatalf("suspended: %t, died: %t", suspended, w.reached.Load())
+	}
+	head, err := dynamodblocal.Read(t.Context(), client, table, string(h.ID), "H")
+	must(t, err)
+	head["cr"] = dynamodblocal.Number(time.Now().Add(-time.Minute).Unix()) // its lease would have ended
+	_, err = client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: head})
+	must(t, err)
+	for _, looked := range []int{1, 0} {
+		s := newSweeper(client, table)
+		if report, err := s.Sweep(t.Context()); err != nil || report.Looked != looked || len(s.asked) > 0 {
+			t.Errorf("%+v, %v, asked for %v, want %d looked at", report, err, s.asked, looked)
+		}
+	}
+	l := dynamolog.New(client, table)
+	must(t, l.Wake(t.Context(), h.ID))
+	for _, asked := range []int{1, 0} {
+		s := newSweeper(client, table)
+		if report, err := s.Sweep(t.Context()); err != nil || len(s.asked) != asked {
+			t.Errorf("woken: %+v, %v, asked for %v, want %d", report, err, s.asked, asked)
+		}
+	}
+	must(t, (&scene{t: t, l: l, h: h}).acquire(t.Context(), l, "worker"))
+	if head, wait := looks(t, l, h, far().Add(time.Hour)); wait.ID != "" || head.Due.After(time.Now().Add(time.Hour)) {
+		t.Errorf("acquired, the looks are %+v and %+v", head, wait)
+	}
 }

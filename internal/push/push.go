@@ -70,8 +70,8 @@ type Progress struct {
 	// Sent is how many bytes the caller has sent for the task in its messages up to event After, or
 	// fewer.
 	Sent int64
-	// Room is how many bytes of the task's account are set aside for this configuration. See
-	// [Store.Spend].
+	// Room is how many bytes of the task's account are set aside for this configuration. If it is
+	// negative, the account had no more when it might have had -Room. See [Store.Spend].
 	Room int64
 
 	// Hour is when the hour began in which Bytes were sent to the webhook, to the second; it is

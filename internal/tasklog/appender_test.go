@@ -319,3 +319,36 @@ func TestTapSlowReader(t *testing.T) {
 		t.Errorf("the last event was %d, want %d", next-1, n+1)
 	}
 }
+
+// TestFlush writes what was added at once, whatever the gap, and returns when it is in the log.
+func TestFlush(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		h, first := tasklogtest.NewTask()
+		lease, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Until: time.Now().Add(time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fold := tasklog.NewFold(nil, 0)
+		fold.Add(tasklog.Event{Seq: 1, JSON: first.JSON})
+		a := tasklog.NewAppender(t.Context(), tasklog.AppenderConfig{Lease: lease, Fold: fold, Gap: time.Minute})
+		begun := time.Now()
+		for i := range 10 {
+			if err := a.Add(tasklogtest.Status(h, a2a.TaskStateWorking, "")); err != nil {
+				t.Fatal(err)
+			}
+			if err := a.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if events, _, err := l.Read(t.Context(), h.ID, 1, 100); err != nil || len(events) != i+1 {
+				t.Fatalf("%d events after flush %d, %v", len(events), i+1, err)
+			}
+		}
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("ten flushes took %v", took)
+		}
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

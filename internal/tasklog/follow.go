@@ -46,7 +46,7 @@ type SuspendedError struct {
 }
 
 func (e *SuspendedError) Error() string {
-	return "the task is suspended until " + e.Due.UTC().Format(time.RFC3339)
+	return "suspended until " + e.Due.UTC().Format(time.RFC3339)
 }
 
 // Followers lets many follow tasks. Followers of the same task share one reading of its log. If the

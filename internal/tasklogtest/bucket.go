@@ -35,7 +35,8 @@ var ErrThrottled = fmt.Errorf("%w: a key has no write units left", tasklog.ErrTh
 type Bucket struct {
 	// Rate is how many write units each key gets in a second. Burst is how many it can gather.
 	// DynamoDB's are 1,000, and some minutes' worth. A call takes one unit from each of its keys.
-	// An append takes one from the key of its task for each KB of its JSON.
+	// An append or a Record takes one from the key of its task for each KB of its JSON. Each Wake is
+	// taken for one that makes a suspended task due.
 	Rate, Burst float64
 
 	mu     sync.Mutex
@@ -84,9 +85,21 @@ func (b *Bucket) after(_ context.Context, op tasklog.Op, err error) error {
 // units returns the units that the call takes from each key. b.mu is held.
 func (b *Bucket) units(op tasklog.Op) map[string]float64 {
 	units, index := map[string]float64{string(op.ID): 1}, false
+	shard := strconv.Itoa(spread(op.ID, unfinishedShards))
+	unfinished, waiting := "unfinished/"+shard, "waiting/"+shard
 	switch op.Name {
 	case "Create", "Acquire", "Settle":
 		index = true
+	case "Lease.Record":
+		bytes := 0
+		for _, e := range op.Steps {
+			bytes += len(e)
+		}
+		units[string(op.ID)] = float64((bytes + 1023) / 1024)
+	case "Lease.Suspend":
+		units[string(op.ID)], units[unfinished], units[waiting] = 2, 1, 1
+	case "Wake":
+		units[waiting] = 2
 	case "Lease.Append":
 		state, bytes := lastState(op), 0
 		for _, e := range op.Entries {
@@ -95,15 +108,15 @@ func (b *Bucket) units(op tasklog.Op) map[string]float64 {
 		units[string(op.ID)] = float64((bytes + 1023) / 1024)
 		index = state != "" && state != b.states[op.ID]
 	case "Postpone":
-		units["unfinished/"+strconv.Itoa(spread(op.ID, unfinishedShards))] = 2
-	case "Lease.Renew", "Lease.Release", "Lease.SaveSnapshot", "RequestCancel", "Sit", "Leave":
+		units[unfinished] = 2
+	case "Lease.Renew", "Lease.Release", "Lease.SaveSnapshot", "RequestCancel", "OpenWait", "Deliver", "CloseWait", "Sit", "Leave":
 	default:
 		return nil
 	}
 	if index {
 		list := strconv.Itoa(spread(op.ID, listShards))
 		units["list/"+op.Scope.Tenant+"/"+op.Scope.Owner+"/"+list] = 1
-		units["unfinished/"+strconv.Itoa(spread(op.ID, unfinishedShards))] = 1
+		units[unfinished] = 1
 	}
 	return units
 }

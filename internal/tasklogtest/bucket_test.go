@@ -108,3 +108,39 @@ func TestBucketKeys(t *testing.T) {
 		check(33, 98)
 	})
 }
+
+// TestBucketJournal checks the units that go for journals, suspended tasks and waits.
+func TestBucketJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bucket := &Bucket{Rate: 1, Burst: 100}
+		s := bucket.Store(new(memlog.Log))
+		h, lease := mustCreateDurable(t, s)
+		shard := spread(h.ID, unfinishedShards)
+		check := func(task, unfinished, waiting float64) {
+			t.Helper()
+			for key, want := range map[string]float64{
+				string(h.ID): task, fmt.Sprint("unfinished/", shard): unfinished, fmt.Sprint("waiting/", shard): waiting,
+			} {
+				if got := bucket.tokens(key).left; got != want {
+					t.Errorf("key %s has %v units left, want %v", key, got, want)
+				}
+			}
+		}
+		check(99, 99, 100)
+		must(t, lease.Record(t.Context(), 1, steps("one", "two")), s.OpenWait(t.Context(), h, "a", ""),
+			s.Deliver(t.Context(), h.ID, "a", tasklog.Delivery{}))
+		check(96, 99, 100)
+		must(t, lease.Record(t.Context(), 3, steps(string(make([]byte, 5<<10)))))
+		check(96-21, 99, 100) // a zero byte is four in it
+		suspend(t, lease, time.Now().Add(time.Hour), 0, true)
+		check(73, 98, 99)
+		must(t, s.Wake(t.Context(), h.ID))
+		check(72, 98, 97)
+		for range 48 {
+			must(t, s.Wake(t.Context(), h.ID))
+		}
+		if err := s.Wake(t.Context(), h.ID); !errors.Is(err, ErrThrottled) { // a hot key of sleepers
+			t.Errorf("got %v", err)
+		}
+	})
+}

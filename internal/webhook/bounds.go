@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"a2alambda/internal/memory"
 	"a2alambda/internal/tasklog"
 )
 
@@ -58,7 +57,7 @@ func (d *delivery) note(ctx context.Context, events []tasklog.Event) error {
 		if e.Seq <= d.After || !hasOwn(e) {
 			continue
 		}
-		if err := memory.Charge(ctx, "task", tasklog.EstimateSize(e.JSON).Memory()); err != nil {
+		if err := d.charge(ctx, "task", tasklog.EstimateSize(e.JSON).Memory()); err != nil {
 			return err
 		}
 		event, err := tasklog.Decode(e.JSON)
@@ -84,14 +83,20 @@ func (d *delivery) sentTo(seq int64) int64 {
 }
 
 // take takes bytes from the room that the caller has had by an event, and reports whether there were
-// so many. What a delivery sets aside it keeps with its progress.
+// so many. What a delivery sets aside it keeps with its progress, and also that there was no room,
+// until the caller sends more: so that costs no write each time.
 func (d *delivery) take(ctx context.Context, seq, bytes int64) (bool, error) {
 	if d.Room < bytes {
 		most := max(leastRoom, timesSent*d.sentTo(seq))
-		need := bytes - d.Room
-		part := need
 		if d.Agreed {
 			most -= most / keptForFirst
+		}
+		if d.Room == -most {
+			return false, nil
+		}
+		need := bytes - max(0, d.Room)
+		part := need
+		if d.Agreed {
 			part = max(need, min(setAside*need, most/roomParts))
 		}
 		_, ok, err := d.config.Store.Spend(ctx, d.TaskID, d.Expires, part, most)
@@ -99,10 +104,13 @@ func (d *delivery) take(ctx context.Context, seq, bytes int64) (bool, error) {
 			part = need
 			_, ok, err = d.config.Store.Spend(ctx, d.TaskID, d.Expires, part, most)
 		}
+		if err == nil && !ok && d.Agreed {
+			d.Room = -most
+		}
 		if err != nil || !ok {
 			return false, err
 		}
-		d.Room += part
+		d.Room = max(0, d.Room) + part
 	}
 	d.Room -= bytes
 	return true, nil

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -121,6 +122,40 @@ func TestOpenCost(t *testing.T) {
 		}
 		if n, d := len(w.hook.got)-requests, time.Since(begun); n != 0 || d != 0 {
 			t.Errorf("%d requests, and %v", n, d)
+		}
+	})
+}
+
+// TestNoRoomCost counts the writes to the account of a task whose history goes out with each event:
+// few while there is room, and none when there is no more, until the caller sends something.
+func TestNoRoomCost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		h, first := newTask(strings.Repeat("~", 20_000))
+		w.begin(t, h, first)
+		w.put(t, h, "c", url, "0.3", 0)
+		w.agree(t, h, "c")
+		c := w.counted()
+		spends := func(from, n int64) int {
+			for i := range n {
+				w.add(t, h, from+i, 1)
+				must(t, w.Wake(t.Context(), h.ID))
+			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			spends := c.of["Push.Spend"]
+			c.of = map[string]int{}
+			return spends
+		}
+		if n := spends(2, 20); n < 3 || n > 9 {
+			t.Errorf("%d writes for 20 requests", n)
+		}
+		if n := spends(22, 20); n != 0 {
+			t.Errorf("%d writes for 20 requests when there is no more room", n)
+		}
+		w.append(t, h, 42, followUp(h, strings.Repeat("~", 10_000)))
+		if n := spends(43, 10); n < 1 || n > 4 {
+			t.Errorf("%d writes for 10 requests when there is room again", n)
 		}
 	})
 }

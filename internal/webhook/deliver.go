@@ -20,6 +20,9 @@ var (
 	// errJustGivenUp is [push.ErrGivenUp] from the delivery that gives up.
 	errJustGivenUp = fmt.Errorf("just now: %w", push.ErrGivenUp)
 
+	// errAlone means that the delivery was left, and needs an invocation of its own.
+	errAlone = errors.New("the delivery may not share an invocation")
+
 	// errLater means that there is no time to begin another request.
 	errLater = errors.New("out of time")
 )
@@ -76,7 +79,7 @@ func (d *Deliverer) deliver(ctx context.Context, ref push.Ref, l limits) (left b
 	case errors.Is(err, memory.ErrFull):
 		run.end = "left" // other deliveries have the memory now: the sweeper asks again
 		_, err = claim.Release(ctx, run.Progress, time.Now().Add(claimTime))
-	case err != nil && !errors.Is(err, push.ErrConflict) && !errors.Is(err, push.ErrGivenUp):
+	case err != nil && !errors.Is(err, push.ErrConflict) && !errors.Is(err, push.ErrGivenUp) && !errors.Is(err, errAlone):
 		// The store has failed. If it answers now, the holder does not count as lost.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
 		_, _ = claim.Release(ctx, run.Progress, time.Now().Add(claimTime))
@@ -98,7 +101,10 @@ func (d *delivery) begin(ctx context.Context) (left bool, err error) {
 		return false, errJustGivenUp
 	}
 	if d.Lost > 0 && !d.share.IsZero() {
-		return d.leave(ctx) // an invocation of its own: it may be what costs others theirs
+		if _, err := d.leave(ctx); err != nil { // it may be what costs others their invocations
+			return false, err
+		}
+		return false, errAlone
 	}
 	if d.Agreed {
 		d.host.agree()

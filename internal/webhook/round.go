@@ -67,6 +67,9 @@ func (r *round) begin(ctx context.Context, c push.Config) {
 		switch {
 		case left:
 			r.invoked(ctx, ref, r.later(ctx, ref.TaskID, ref.ID))
+		case errors.Is(err, errAlone):
+			r.invoked(ctx, ref, r.config.Invoke(ctx, ref))
+			return nil
 		case errors.Is(err, errJustGivenUp):
 			// An invocation for this one alone must fail, not this one, which is for others, too.
 			r.invoked(ctx, ref, r.config.Invoke(ctx, ref))

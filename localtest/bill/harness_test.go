@@ -171,7 +171,7 @@ func (s *system) settle(t *testing.T) {
 }
 
 // use measures what happens while do runs, and what follows from it.
-func (s *system) use(t *testing.T, times int, do func(i int)) (u Use) {
+func (s *system) use(t *testing.T, o operation, do func(i int)) (u Use) {
 	t.Helper()
 	s.settle(t)
 	stored := s.size(t)
@@ -183,11 +183,11 @@ func (s *system) use(t *testing.T, times int, do func(i int)) (u Use) {
 	for _, m := range s.meters {
 		m.Reset()
 	}
-	for i := range times {
+	for i := range o.times {
 		do(i)
 	}
 	s.settle(t)
-	n := float64(times)
+	n := float64(o.times)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	kb := func(bytes float64) float64 { return math.Round(bytes/n) / 1000 }
@@ -201,10 +201,10 @@ func (s *system) use(t *testing.T, times int, do func(i int)) (u Use) {
 		if w.Invocations == 0 {
 			return w
 		}
-		// What waits by design takes that long everywhere. What computes takes as long as the machine
-		// is slow: it counts as if it only asked DynamoDB, and sent its answer.
+		// What computes takes as long as the machine is slow: it counts as if it only asked DynamoDB, and
+		// sent its answer.
 		w.MS = math.Round(max(w.Invocations, float64(units.Requests)/n*askMS+sendingMS))
-		if billed := float64(s.billed[name].Milliseconds()) / n; billed >= 1000*w.Invocations {
+		if billed := float64(s.billed[name].Milliseconds()) / n; o.waits && billed >= 1000 {
 			w.MS = max(w.MS, math.Round(billed/100)*100)
 		}
 		return w

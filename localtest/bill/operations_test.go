@@ -21,6 +21,8 @@ type operation struct {
 	name  string
 	times int // that it is done, for the mean
 	ways  []way
+	// waits is set if an instance waits for something that takes its time, and does not only compute.
+	waits bool
 }
 
 // way prepares something, which is not measured, and returns what to do.
@@ -143,36 +145,36 @@ const fileSize = 5_900_000
 func operations() []operation {
 	const page = `{"pageSize":50}`
 	return []operation{
-		{"the agent card", 5, []way{get("/.well-known/agent-card.json")}},
-		{"the page", 5, []way{get("/", "Accept", "text/html")}},
-		{"a request that is refused", 5, []way{refused("NoSuchMethod", `{}`), refused("no/such", `{}`), refused("GetExtendedAgentCard", `{}`)}},
-		{"ListTasks, a page of 50", 3, []way{listed(rpc("ListTasks", page)), get("/v1/tasks?pageSize=50", "A2A-Version", "0.3")}},
-		{"ListTasks, a filter that none of 2,000 passes", 3, []way{rpc("ListTasks", `{"status":"TASK_STATE_AUTH_REQUIRED"}`), rpc("ListTasks", `{"contextId":"none"}`)}},
-		{"SendMessage, answered at once", 5, []way{send("SendMessage", asks, ""), send("message/send", asks, "")}},
-		{"SendMessage, the agent works for 3 s", 1, []way{send("SendMessage", works, ""), send("message/send", works, "")}},
-		{"SendStreamingMessage, the agent works for 3 s", 1, []way{send("SendStreamingMessage", works, ""), send("message/stream", works, "")}},
+		{"the agent card", 5, []way{get("/.well-known/agent-card.json")}, false},
+		{"the page", 5, []way{get("/", "Accept", "text/html")}, false},
+		{"a request that is refused", 5, []way{refused("NoSuchMethod", `{}`), refused("no/such", `{}`), refused("GetExtendedAgentCard", `{}`)}, false},
+		{"ListTasks, a page of 50", 3, []way{listed(rpc("ListTasks", page)), get("/v1/tasks?pageSize=50", "A2A-Version", "0.3")}, false},
+		{"ListTasks, a filter that none of 2,000 passes", 3, []way{rpc("ListTasks", `{"status":"TASK_STATE_AUTH_REQUIRED"}`), rpc("ListTasks", `{"contextId":"none"}`)}, false},
+		{"SendMessage, answered at once", 5, []way{send("SendMessage", asks, ""), send("message/send", asks, "")}, false},
+		{"SendMessage, the agent works for 3 s", 1, []way{send("SendMessage", works, ""), send("message/send", works, "")}, true},
+		{"SendStreamingMessage, the agent works for 3 s", 1, []way{send("SendStreamingMessage", works, ""), send("message/stream", works, "")}, true},
 		{"SendMessage that returns immediately, the worker works for 3 s", 1, []way{
-			send("SendMessage", works, `,"configuration":{"returnImmediately":true}`), send("message/send", works, `,"configuration":{"blocking":false}`)}},
-		{"SendMessage with a file of 6 MB", 1, []way{send("SendMessage", file(fileSize), ""), send("message/send", file(fileSize), "")}},
-		{"SendMessage, a follow-up without content", 5, []way{followUp("SendMessage", asks), followUp("message/send", asks)}},
+			send("SendMessage", works, `,"configuration":{"returnImmediately":true}`), send("message/send", works, `,"configuration":{"blocking":false}`)}, true},
+		{"SendMessage with a file of 6 MB", 1, []way{send("SendMessage", file(fileSize), ""), send("message/send", file(fileSize), "")}, false},
+		{"SendMessage, a follow-up without content", 5, []way{followUp("SendMessage", asks), followUp("message/send", asks)}, false},
 		{"SendMessage, once more while the agent works for 3 s, with the first", 1, []way{
-			again("SendMessage", "SendStreamingMessage"), again("message/send", "message/stream")}},
-		{"GetTask", 5, []way{onTask("GetTask", asks, `{"id":"TASK"}`), onTask("tasks/get", asks, `{"id":"TASK"}`)}},
-		{"GetTask, with a file of 6 MB", 2, []way{onTask("GetTask", file(fileSize), `{"id":"TASK"}`), onTask("tasks/get", file(fileSize), `{"id":"TASK"}`)}},
-		{"CancelTask", 3, []way{onEach("CancelTask", asks, `{"id":"TASK"}`, 3), onEach("tasks/cancel", asks, `{"id":"TASK"}`, 3)}},
-		{"SubscribeToTask, once a task with a file of 6 MB has ended", 1, []way{ended("SubscribeToTask"), ended("tasks/resubscribe")}},
+			again("SendMessage", "SendStreamingMessage"), again("message/send", "message/stream")}, true},
+		{"GetTask", 5, []way{onTask("GetTask", asks, `{"id":"TASK"}`), onTask("tasks/get", asks, `{"id":"TASK"}`)}, false},
+		{"GetTask, with a file of 6 MB", 2, []way{onTask("GetTask", file(fileSize), `{"id":"TASK"}`), onTask("tasks/get", file(fileSize), `{"id":"TASK"}`)}, false},
+		{"CancelTask", 3, []way{onEach("CancelTask", asks, `{"id":"TASK"}`, 3), onEach("tasks/cancel", asks, `{"id":"TASK"}`, 3)}, false},
+		{"SubscribeToTask, once a task with a file of 6 MB has ended", 1, []way{ended("SubscribeToTask"), ended("tasks/resubscribe")}, false},
 		{"CreateTaskPushNotificationConfig", 3, []way{
 			onTask("CreateTaskPushNotificationConfig", asks, `{"taskId":"TASK","id":"a","url":"http://127.0.0.2/"}`),
-			onTask("tasks/pushNotificationConfig/set", asks, `{"taskId":"TASK","pushNotificationConfig":{"id":"a","url":"http://127.0.0.2/"}}`)}},
+			onTask("tasks/pushNotificationConfig/set", asks, `{"taskId":"TASK","pushNotificationConfig":{"id":"a","url":"http://127.0.0.2/"}}`)}, false},
 		{"GetTaskPushNotificationConfig", 3, []way{
 			configured("GetTaskPushNotificationConfig", `{"taskId":"TASK","id":"a"}`),
-			configured("tasks/pushNotificationConfig/get", `{"id":"TASK","pushNotificationConfigId":"a"}`)}},
+			configured("tasks/pushNotificationConfig/get", `{"id":"TASK","pushNotificationConfigId":"a"}`)}, false},
 		{"ListTaskPushNotificationConfigs", 3, []way{
-			configured("ListTaskPushNotificationConfigs", `{"taskId":"TASK"}`), configured("tasks/pushNotificationConfig/list", `{"id":"TASK"}`)}},
+			configured("ListTaskPushNotificationConfigs", `{"taskId":"TASK"}`), configured("tasks/pushNotificationConfig/list", `{"id":"TASK"}`)}, false},
 		{"DeleteTaskPushNotificationConfig", 1, []way{
 			configured("DeleteTaskPushNotificationConfig", `{"taskId":"TASK","id":"a"}`),
-			configured("tasks/pushNotificationConfig/delete", `{"id":"TASK","pushNotificationConfigId":"a"}`)}},
-		{"ListTasks, a page of 4 MB", 1, []way{full(rpc("ListTasks", `{"contextId":"full","historyLength":10}`)), get("/v1/tasks?contextId=full", "A2A-Version", "0.3")}},
+			configured("tasks/pushNotificationConfig/delete", `{"id":"TASK","pushNotificationConfigId":"a"}`)}, false},
+		{"ListTasks, a page of 4 MB", 1, []way{full(rpc("ListTasks", `{"contextId":"full","historyLength":10}`)), get("/v1/tasks?contextId=full", "A2A-Version", "0.3")}, false},
 	}
 }
 
@@ -219,9 +221,9 @@ func full(w way) way {
 // followers are operations that wait. Each has a system of its own, to wait beside the others.
 func followers() []operation {
 	return []operation{
-		{"SubscribeToTask, of a task that waits", 1, []way{waits("SubscribeToTask"), waits("tasks/resubscribe")}},
+		{"SubscribeToTask, of a task that waits", 1, []way{waits("SubscribeToTask"), waits("tasks/resubscribe")}, true},
 		{"SubscribeToTask, while the agent works for 3 s, with the first", 1, []way{
-			follows("SubscribeToTask", "SendStreamingMessage"), follows("tasks/resubscribe", "message/stream")}},
+			follows("SubscribeToTask", "SendStreamingMessage"), follows("tasks/resubscribe", "message/stream")}, true},
 	}
 }
 
@@ -261,10 +263,10 @@ func webhooks() []operation {
 		}
 	}
 	return []operation{
-		{"SendMessage with a webhook that answers after 9 s, the agent works for 3 s", 1, []way{one("SendMessage", works, "/slow/"), one("message/send", works, "/slow/03")}},
-		{"SendMessage with a webhook", 1, []way{one("SendMessage", asks, "/"), one("message/send", asks, "/")}},
-		{"SendMessage of 4 MB, as many webhooks as a task may have, ten empty follow-ups", 1, []way{weapon("SendMessage"), weapon("message/send")}},
-		{"SendMessage with a webhook that never answers", 1, []way{one("SendMessage", asks, "/hangs"), one("message/send", asks, "/hangs")}},
+		{"SendMessage with a webhook that answers after 9 s, the agent works for 3 s", 1, []way{one("SendMessage", works, "/slow/"), one("message/send", works, "/slow/03")}, true},
+		{"SendMessage with a webhook", 1, []way{one("SendMessage", asks, "/"), one("message/send", asks, "/")}, false},
+		{"SendMessage of 4 MB, as many webhooks as a task may have, ten empty follow-ups", 1, []way{weapon("SendMessage"), weapon("message/send")}, false},
+		{"SendMessage with a webhook that never answers", 1, []way{one("SendMessage", asks, "/hangs"), one("message/send", asks, "/hangs")}, true},
 	}
 }
 

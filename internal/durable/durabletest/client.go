@@ -25,7 +25,7 @@ func (w *World) Answer(text string) {
 	w.t.Helper()
 	w.Await(a2a.TaskStateInputRequired)
 	m := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(text))
-	m.TaskID = w.id
+	m.TaskID = w.ID()
 	w.send(m)
 }
 
@@ -37,11 +37,17 @@ func (w *World) send(m *a2a.Message) {
 	if err != nil {
 		w.t.Fatalf("sending %q: %v", m.Parts[0].Text(), err)
 	}
+	w.mu.Lock()
 	w.id = task.ID
+	w.mu.Unlock()
 }
 
-// ID returns the id of the task.
-func (w *World) ID() a2a.TaskID { return w.id }
+// ID returns the id of the task, "" before there is one.
+func (w *World) ID() a2a.TaskID {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.id
+}
 
 // Await waits until the task is in a state.
 func (w *World) Await(state a2a.TaskState) {
@@ -76,7 +82,7 @@ func (w *World) Cancel() {
 		w.t.Fatal(err)
 	}
 	if !s.Busy() {
-		_ = w.invoke(w.ctx, w.id)
+		_ = w.invoke(w.ctx, w.ID())
 	}
 }
 
@@ -84,15 +90,15 @@ func (w *World) Cancel() {
 // that follows it is lost.
 func (w *World) Deliver(wait, body string) error {
 	d := tasklog.Delivery{Body: []byte(body), ContentType: "text/plain", Time: time.Now()}
-	if err := w.store.Deliver(w.ctx, w.id, wait, d); err != nil {
+	if err := w.store.Deliver(w.ctx, w.ID(), wait, d); err != nil {
 		return err
 	}
-	return w.store.Wake(w.ctx, w.id)
+	return w.store.Wake(w.ctx, w.ID())
 }
 
 func (w *World) load() *tasklog.Snapshot {
 	w.t.Helper()
-	s, err := w.store.Load(w.ctx, w.id)
+	s, err := w.store.Load(w.ctx, w.ID())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -112,7 +118,7 @@ func (w *World) Lease() tasklog.LeaseInfo { return w.load().Lease }
 func (w *World) Entries() (entries []durable.Entry) {
 	w.t.Helper()
 	for after := int64(0); ; {
-		steps, more, err := w.store.Steps(w.ctx, w.id, after, false)
+		steps, more, err := w.store.Steps(w.ctx, w.ID(), after, false)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -132,7 +138,7 @@ func (w *World) Entries() (entries []durable.Entry) {
 // Logged returns the events in the log.
 func (w *World) Logged() []tasklog.Event {
 	w.t.Helper()
-	events, _, err := w.store.Read(w.ctx, w.id, 0, 1<<20)
+	events, _, err := w.store.Read(w.ctx, w.ID(), 0, 1<<20)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -173,7 +179,7 @@ func describe(t interface{ Fatal(...any) }, logged tasklog.Event) string {
 // checkLog notes what the branches have said outside of steps.
 func (w *World) checkLog() {
 	w.t.Helper()
-	if w.id == "" {
+	if w.ID() == "" {
 		return
 	}
 	w.outside, w.state = map[string][]string{}, w.Task().Status.State

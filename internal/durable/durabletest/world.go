@@ -28,8 +28,8 @@ import (
 
 // World is what a case runs in: a store in memory, the processes that run the agent, and a client.
 type World struct {
-	// Log is the log of what the processes have logged.
-	Log strings.Builder
+	// Log is what the processes have logged.
+	Log Log
 
 	t       testing.TB
 	c       Case
@@ -37,7 +37,6 @@ type World struct {
 	front   *server.Server // of the client; it never dies
 	agent   durable.Func
 	peers   peer.Set
-	id      a2a.TaskID
 	fault   Fault
 	op      int
 	outside map[string][]string // by branch: what it has said outside of steps, at the end
@@ -56,6 +55,7 @@ type World struct {
 	crashes int    // how many are to come
 	struck  string // the operation at which something happened
 	hooks   map[string]func()
+	id      a2a.TaskID
 	ledger  map[string]int
 	keys    map[string]map[string]bool
 }
@@ -106,7 +106,7 @@ func (w *World) start() *process {
 	p.dead, p.die = context.WithCancel(w.ctx)
 	p.runner = run.New(run.Config{
 		Store:    tasklog.Hooked(w.store, tasklog.Hooks{Before: p.before, After: p.after}),
-		Executor: durable.New(w.agent), Logger: slog.New(slog.NewTextHandler(&lockedWriter{w: &w.Log}, nil)),
+		Executor: durable.New(w.agent), Logger: slog.New(slog.NewTextHandler(&w.Log, nil)),
 		Invoke: func(ctx context.Context, id a2a.TaskID) error {
 			if p.dead.Err() != nil {
 				return errDead
@@ -119,15 +119,24 @@ func (w *World) start() *process {
 	return p
 }
 
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
+// Log has lines of a log. It is safe for concurrent use.
+type Log struct {
+	mu   sync.Mutex
+	text strings.Builder
 }
 
-func (l *lockedWriter) Write(b []byte) (int, error) {
+// Write implements [io.Writer].
+func (l *Log) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(b)
+	return l.text.Write(b)
+}
+
+// String returns the lines.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // invoke has the process of the moment work on the task, in an invocation of its own.
