@@ -35,7 +35,7 @@ func TestGuide(t *testing.T) {
 		}
 		tested.WriteString(strings.Replace(string(source), "package hosted_test", "package "+strings.TrimSuffix(name, "_test.go"), 1))
 	}
-	for _, document := range []string{"../../docs/your-agent.md", "../../docs/durable.md", "../../README.md"} {
+	for _, document := range []string{"../../docs/your-agent.md", "../../README.md"} {
 		text, err := os.ReadFile(document)
 		if err != nil {
 			t.Fatal(err)
