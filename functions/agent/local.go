@@ -69,23 +69,13 @@ func openLocal(ctx context.Context, agent *hosted.Agent, guard outgoing.Guard, c
 		l.keep(config, log, log.Pushes(), guard)
 		return l, nil
 	}
-	// A DynamoDB on this machine has no tables and accepts any credentials.
-	endpoint := os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")
-	engine := endpoint != ""
-	var options []func(*awsconfig.LoadOptions) error
-	if engine {
-		options = append(options, awsconfig.WithDefaultRegion("us-east-1"))
-		if os.Getenv("AWS_ACCESS_KEY_ID") == "" && os.Getenv("AWS_PROFILE") == "" {
-			options = append(options, awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("local", "local", "")))
-		}
-	}
-	cfg, err := lambdaenv.Config(ctx, options...)
+	cfg, endpoint, err := tableConfig(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("configuration of AWS: %w", err)
+		return nil, err
 	}
 	client := lambdaenv.DynamoDB(cfg)
 	log := dynamolog.New(client, table)
-	if engine {
+	if endpoint != "" {
 		if err = dynamolog.CreateTable(ctx, client, table); err != nil {
 			if unsent := (*url.Error)(nil); errors.As(err, &unsent) {
 				err = unsent.Err // without what the SDK did about it
@@ -112,6 +102,23 @@ func openStreet(getenv func(string) string) (*street.Street, error) {
 	}
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: brief, Level: slog.LevelWarn}))
 	return street.Open(street.Usual(), 100*time.Millisecond, logger)
+}
+
+// tableConfig returns the configuration of AWS for the table. The endpoint is "" if the table is at
+// AWS. A DynamoDB elsewhere, as on this machine, accepts any credentials.
+func tableConfig(ctx context.Context) (cfg aws.Config, endpoint string, err error) {
+	endpoint = os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")
+	var options []func(*awsconfig.LoadOptions) error
+	if endpoint != "" {
+		options = append(options, awsconfig.WithDefaultRegion("us-east-1"))
+		if os.Getenv("AWS_ACCESS_KEY_ID") == "" && os.Getenv("AWS_PROFILE") == "" {
+			options = append(options, awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("local", "local", "")))
+		}
+	}
+	if cfg, err = lambdaenv.Config(ctx, options...); err != nil {
+		err = fmt.Errorf("configuration of AWS: %w", err)
+	}
+	return cfg, endpoint, err
 }
 
 // reach returns an error that says what is missing to use the table.

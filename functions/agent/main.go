@@ -48,6 +48,13 @@ func main() {
 		}
 		return
 	}
+	if len(os.Args) > 1 && os.Args[1] == "task" {
+		if err := taskCommand(os.Args[2:], os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "agent task:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	usage.Exit(help)
 	if err := serve(context.Background()); err != nil {
 		lambdaenv.Fail("agent", err)

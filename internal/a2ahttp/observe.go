@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"a2alambda/internal/memory"
+	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/telemetry"
 	"a2alambda/internal/trace"
@@ -72,6 +73,8 @@ func (o *observation) about(v any) {
 			o.aboutTask(v.Message.TaskID)
 		}
 	case *a2a.GetTaskRequest:
+		o.aboutTask(v.ID)
+	case *server.ListStepsRequest:
 		o.aboutTask(v.ID)
 	case *a2a.CancelTaskRequest:
 		o.aboutTask(v.ID)

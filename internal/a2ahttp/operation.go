@@ -2,6 +2,7 @@ package a2ahttp
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -19,9 +20,11 @@ type operation struct {
 	stream func(*handler, *http.Request, *request) (*server.Stream, error)
 	// cache is the Cache-Control of a result, if it may be kept.
 	cache string
+	// ours says that the protocol does not have it: it is at a path only.
+	ours bool
 }
 
-// operations are the protocol's, by their names in 1.0.
+// operations are the protocol's, by their names in 1.0, and ours.
 var operations = map[string]operation{
 	"SendMessage": {result: func(h *handler, r *http.Request, q *request) ([]byte, error) {
 		return call(r, q, q.dialect.SendRequest, h.Server.SendMessage, q.dialect.SendResult)
@@ -52,6 +55,10 @@ var operations = map[string]operation{
 		nothing := func(struct{}) ([]byte, error) { return []byte(q.dialect.Nothing), nil }
 		return call(r, q, q.dialect.DeletePushRequest, h.Server.DeletePushConfig, nothing)
 	}},
+	"ListTaskSteps": {ours: true, result: func(h *handler, r *http.Request, q *request) ([]byte, error) {
+		encode := func(page *server.StepsPage) ([]byte, error) { return json.Marshal(page) }
+		return call(r, q, stepsRequest, h.Server.ListSteps, encode)
+	}},
 	"GetExtendedAgentCard": {result: extendedCard, cache: "private, max-age=300"},
 }
 
@@ -65,6 +72,21 @@ func listTasks(h *handler, r *http.Request, q *request) ([]byte, error) {
 	return call(r, q, decode, h.Server.ListTasks, func(list *a2a.ListTasksResponse) ([]byte, error) {
 		return q.dialect.ListResult(list, artifacts)
 	})
+}
+
+var stepsFields = protojson.FieldsOf("tenant", "id", "after", "limit")
+
+func stepsRequest(params *protojson.Reader) *server.ListStepsRequest {
+	req := new(server.ListStepsRequest)
+	params.Lenient = true // numbers of a query are text
+	limit := func() {
+		if req.Limit = params.Int32(); req.Limit < 1 {
+			params.Fail("is not between 1 and 1000")
+		}
+	}
+	after := func() { req.After = params.Int32() }
+	params.Fill(stepsFields, &req.Tenant, &req.ID, after, limit)
+	return req
 }
 
 // extendedCard returns the card for authenticated callers: specification 1.0, 3.1.11 and 13.3.

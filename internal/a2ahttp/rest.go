@@ -78,6 +78,7 @@ var (
 		{[]string{"tasks", "{id}:cancel"}, map[string]string{"POST": "CancelTask"}},
 		{[]string{"tasks", "{id}:subscribe"}, map[string]string{"GET": "SubscribeToTask", "POST": "SubscribeToTask"}},
 		{[]string{"tasks", "{id}"}, map[string]string{"GET": "GetTask"}},
+		{[]string{"tasks", "{id}", "steps"}, map[string]string{"GET": "ListTaskSteps"}}, // ours
 		{[]string{"tasks", "{taskId}", "pushNotificationConfigs"}, map[string]string{
 			"GET": "ListTaskPushNotificationConfigs", "POST": "CreateTaskPushNotificationConfig",
 		}},
@@ -200,7 +201,7 @@ func restParams(r *http.Request, d *dialect.Dialect, parameters map[string]strin
 // queryFields are a query's parameters (specification 1.0, 11.5). lastUpdatedAfter is the Go SDK's
 // name for the time.
 var queryFields = protojson.FieldsOf("tenant", "contextId", "status", "pageToken", "pageSize", "historyLength", "includeArtifacts",
-	"statusTimestampAfter", "lastUpdatedAfter")
+	"statusTimestampAfter", "lastUpdatedAfter", "after", "limit")
 
 // addQuery adds a query's parameters to those given, and ignores unknown ones.
 func addQuery(given map[string][]byte, query string) error {

@@ -65,7 +65,7 @@ var methods03 = map[string]string{
 // operationOf returns the operation and the dialect of a method of either version. The operation of
 // an unknown method is "".
 func operationOf(method string) (string, *dialect.Dialect) {
-	if _, known := operations[method]; known {
+	if o, known := operations[method]; known && !o.ours {
 		return method, dialect.V1
 	}
 	if name, known := methods03[method]; known {

@@ -43,8 +43,11 @@ func Ask(ctx context.Context, name string, question ...*a2a.Part) (*a2a.Message,
 }
 
 // questionID returns the id of the call's question: the same in every run.
-func (c *call) questionID() string {
-	sum := sha256.Sum256([]byte("durable question\x00" + string(c.engine.Task.ID) + "\x00" + c.full))
+func (c *call) questionID() string { return QuestionID(c.engine.Task.ID, c.full) }
+
+// QuestionID returns the message id of the question of a task's step.
+func QuestionID(id a2a.TaskID, step string) string {
+	sum := sha256.Sum256([]byte("durable question\x00" + string(id) + "\x00" + step))
 	return hex.EncodeToString(sum[:16])
 }
 

@@ -45,8 +45,8 @@ func (c *call) count() (n count) {
 		case Cut:
 			n.cut++
 			begun, ended = x.Attempt, true
-		case Again, Failed:
-			n.failed, n.cut, n.due, ended = 0, 0, time.Time{}, true
+		case Again:
+			begun, ended = x.Attempt, true
 		}
 	}
 	if !ended {

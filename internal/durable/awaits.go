@@ -18,6 +18,9 @@ func Awaits(steps []tasklog.Step, now time.Time) string {
 		if err != nil || x.Kind == Parked {
 			return ""
 		}
+		if x.Kind == Operated {
+			continue
+		}
 		if _, ok := last[x.Name]; !ok {
 			names = append(names, x.Name)
 		}

@@ -37,8 +37,12 @@ const (
 	// Parked says that the code did not do what the journal says. It belongs to no call. Due is
 	// when the task is tried again.
 	Parked Kind = "parked"
-	// Again takes a recorded error of a call back, by an operator's wish.
+	// Again takes a recorded error of a call back, by an operator's wish: the call is made anew.
+	// Attempt is the last attempt that was made before.
 	Again Kind = "again"
+	// Operated says what an operator did that gives no call an outcome. Memo has the command, and
+	// Name is the call that it was about, if there is one.
+	Operated Kind = "operated"
 )
 
 // Type says which function a call is of.
@@ -83,8 +87,10 @@ type Entry struct {
 	Seq   int64               `json:"s,omitempty"`
 	Grown map[string]Position `json:"g,omitempty"`
 	Wrote map[string]string   `json:"w,omitempty"`
-	// By is who an operator's entry is from.
-	By string `json:"o,omitempty"`
+	// By is who an operator's entry is from. Replaces is the place of the entry that it replaces, 0 if
+	// there is none.
+	By       string `json:"o,omitempty"`
+	Replaces int64  `json:"i,omitempty"`
 	// Mismatch is why the task is parked.
 	Mismatch *Mismatch `json:"x,omitempty"`
 }
@@ -145,6 +151,11 @@ func (e *Entry) check() error {
 			return errors.New("journal entry: a parked task without a mismatch, or with a name")
 		}
 		return nil
+	case Operated:
+		if e.By == "" || e.Type != "" || e.Branch != "" {
+			return errors.New("journal entry: an operator's command of nobody, or of a call")
+		}
+		return checkPath(e.Name)
 	default:
 		return fmt.Errorf("journal entry: unknown kind %q", e.Kind)
 	}
@@ -160,17 +171,33 @@ func (e *Entry) check() error {
 		return fmt.Errorf("journal entry: %q is not in branch %q", e.Name, e.Branch)
 	case (e.Kind == Failed || e.Kind == Tried) && e.Error == nil:
 		return errors.New("journal entry: a failure without an error")
-	case e.Attempt < 0 || e.Seq < 0 || e.At.Count < 0:
+	case e.Attempt < 0 || e.Seq < 0 || e.At.Count < 0 || e.Replaces < 0:
 		return errors.New("journal entry: a negative number")
+	case e.Kind == Again && e.By == "":
+		return errors.New("journal entry: an error that nobody takes back")
 	}
-	for _, name := range strings.Split(e.Name, "/") {
-		if err := checkName(name); err != nil {
-			return fmt.Errorf("journal entry: %w", err)
-		}
+	if err := checkPath(e.Name); err != nil {
+		return err
 	}
 	for _, p := range e.Grown {
 		if p.Count < 0 {
 			return errors.New("journal entry: a negative number")
+		}
+	}
+	return nil
+}
+
+// checkPath returns an error if a full name is not one that a call can have. It may be empty.
+func checkPath(full string) error {
+	if full == "" {
+		return nil
+	}
+	if len(full) > MaxPath {
+		return fmt.Errorf("journal entry: a name of %d bytes", len(full))
+	}
+	for _, name := range strings.Split(full, "/") {
+		if err := checkName(name); err != nil {
+			return fmt.Errorf("journal entry: %w", err)
 		}
 	}
 	return nil

@@ -61,6 +61,9 @@ func (e *engine) load(ctx context.Context) error {
 			e.past.parked = append(e.past.parked, time.UnixMilli(x.Time))
 			continue
 		}
+		if x.Kind == Operated {
+			continue
+		}
 		e.past.parked = nil
 		r := e.past.calls[x.Name]
 		if r == nil {
@@ -68,7 +71,7 @@ func (e *engine) load(ctx context.Context) error {
 			e.past.calls[x.Name] = r
 			e.past.unstarted[x.Branch]++
 		}
-		r.entries = append(r.entries, x)
+		r.add(x)
 		if x.Kind == Canceled {
 			e.past.canceled, e.past.undoneWhen = true, x.due()
 		}
@@ -138,6 +141,14 @@ func (e *engine) unreachedNames() (names []string) {
 	return names
 }
 
+// add adds an entry. What was before an error that is taken back counts no longer.
+func (r *record) add(x Entry) {
+	if f := r.final(); x.Kind == Again && f != nil && f.Kind == Failed {
+		r.entries = nil
+	}
+	r.entries = append(r.entries, x)
+}
+
 // last returns the last entry of a kind, or nil.
 func (r *record) last(k Kind) *Entry {
 	for i := len(r.entries) - 1; i >= 0; i-- {
@@ -154,10 +165,6 @@ func (r *record) final() (final *Entry) {
 		switch x := &r.entries[i]; x.Kind {
 		case Done, Failed, Canceled:
 			final = x
-		case Again:
-			if final != nil && final.Kind == Failed {
-				final = nil
-			}
 		}
 	}
 	return final

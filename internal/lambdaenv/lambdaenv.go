@@ -97,7 +97,12 @@ func Open(ctx context.Context, table string) (*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lambdaenv: %w", err)
 	}
-	return &Table{dynamolog.New(DynamoDB(cfg), table), cfg}, nil
+	return NewTable(cfg, table), nil
+}
+
+// NewTable returns the table of a configuration.
+func NewTable(cfg aws.Config, table string) *Table {
+	return &Table{dynamolog.New(DynamoDB(cfg), table), cfg}
 }
 
 // Runner returns a runner for the table's tasks. The worker function continues unfinished ones.
