@@ -13,10 +13,8 @@ import (
 func TestPicture(t *testing.T) {
 	ss := new(scenes)
 	c := stories["bought"].of(ss)
-	c.MaxOps = -1
 	var picture strings.Builder
 	c.Check = func(t *testing.T, w *durabletest.World) {
-		picture.Reset()
 		for i, e := range w.Entries() {
 			line := fmt.Sprintf("%2d  %-8s %-8s %s", i+1, e.Kind, e.Type, e.Name)
 			if e.Attempt > 1 {
@@ -25,7 +23,7 @@ func TestPicture(t *testing.T) {
 			fmt.Fprintln(&picture, line)
 		}
 	}
-	durabletest.Test(t, c)
+	durabletest.Run(t, c)
 	text, err := os.ReadFile("../../docs/durable.md")
 	if err != nil {
 		t.Fatal(err)

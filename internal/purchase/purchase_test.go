@@ -77,9 +77,7 @@ func (st story) of(ss *scenes) durabletest.Case {
 func TestPurchase(t *testing.T) {
 	for name, st := range stories {
 		t.Run(name, func(t *testing.T) {
-			c := st.of(new(scenes))
-			c.MaxOps = -1
-			durabletest.Test(t, c)
+			durabletest.Run(t, st.of(new(scenes)))
 		})
 	}
 }
