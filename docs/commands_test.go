@@ -31,6 +31,7 @@ var commands = []struct{ begins, shown string }{
 	{"go run ./localtest/emulator/cmd/emulate", "TestReadme, localtest/emulator/cmd/emulate"},
 	{"curl -N 'http://127.0.0.1:9000/events?n=3'", "TestReadme, localtest/emulator/cmd/emulate"},
 	{"go run ./localtest/bench", "TestBench, localtest/bench"},
+	{"go test -v -timeout 1h -run TestCrashDynamoDB", "TestCrashDynamoDB, internal/purchase"},
 	{"go test -v -timeout 2h -run TestChaos ./localtest/chaos", "TestChaos, localtest/chaos"},
 	{"curl -N http://localhost:10000/message:stream", "TestTranscripts, internal/hosted"},
 }
