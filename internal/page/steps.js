@@ -1,7 +1,7 @@
 // The steps of a durable agent's task: what it does and waits for. They have no contents.
 
 const durable = document.body.hasAttribute('data-steps'); // other agents have none
-const mostSteps = 300; // of more, the oldest go
+const mostSteps = 100; // of more, the oldest go
 const stepsAgain = { first: 1000, most: 60_000 }; // ms between two questions, twice as many each time if there was nothing new
 
 class Steps {
