@@ -28,6 +28,7 @@ import (
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/outgoing"
+	"a2alambda/internal/purchase/street"
 	"a2alambda/internal/push"
 	"a2alambda/internal/run"
 	"a2alambda/internal/tasklog"
@@ -49,6 +50,7 @@ type local struct {
 	deliverer *webhook.Deliverer
 	store     string         // where the tasks are, for people to read
 	window    time.Duration  // the server's JoinWindow
+	street    *street.Street // of the purchase agent; nil for none
 	jobs      sync.WaitGroup // running workers and deliveries
 	running   atomic.Int64   // how many have begun and not ended
 }
@@ -90,6 +92,16 @@ func openLocal(ctx context.Context, agent *hosted.Agent, guard outgoing.Guard, c
 	l.store = "DynamoDB table " + table
 	l.keep(config, log, log.Pushes(), guard)
 	return l, nil
+}
+
+// openStreet starts what the purchase agent needs on this machine, if it is the one to host and
+// the environment says nothing else. It may return nil.
+func openStreet(getenv func(string) string) (*street.Street, error) {
+	if onLambda() || getenv("AGENT") != "purchase" || getenv("SHOP_URL") != "" && getenv("PEERS") != "" {
+		return nil, nil
+	}
+	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: brief, Level: slog.LevelWarn}))
+	return street.Open(street.Usual(), 100*time.Millisecond, logger)
 }
 
 // tableConfig returns the configuration of AWS for the table. The endpoint is "" if the table is at
@@ -243,11 +255,11 @@ func (l *local) serve(name, publicURL string, handler http.Handler, listener net
 💬 A2A endpoint: %[1]s
 🖥️ In a browser: %[1]s
 💾 Tasks in %[2]s
-🔁 %[4]s
+🔁 %[4]s%[5]s
 
 Try it:
 curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"message/stream","params":{"message":{"role":"user","parts":[{"kind":"text","text":"Stream me a response!"}],"messageId":"'$(date +%%s)'"}}}'
-`, home, l.store, name, retries(l.window))
+`, home, l.store, name, retries(l.window), l.beside())
 
 	var requests atomic.Int64 // under way
 	s := &http.Server{ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -275,6 +287,14 @@ curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"m
 		return err
 	}
 	return <-stopped
+}
+
+// beside says what else this process serves.
+func (l *local) beside() string {
+	if l.street == nil {
+		return ""
+	}
+	return fmt.Sprintf("\n🛒 The shop, whose books are at %sbooks, and %s: both in memory", l.street.ShopURL, l.street.Peers)
 }
 
 // retries says what happens to a message that is sent again.

@@ -68,6 +68,14 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	street, err := openStreet(getenv)
+	if err != nil {
+		return err
+	}
+	if street != nil {
+		defer street.Close()
+		getenv = street.Getenv(getenv)
+	}
 	agent, err := hosted.Open(ctx, getenv) // your own agent goes there
 	if err != nil {
 		return err
@@ -139,7 +147,7 @@ func serve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		l.window = window
+		l.window, l.street = window, street
 		h := public.serve(l.withCallbacks(handler(l.runner, l.pushes)))
 		return l.serve(card.Name, os.Getenv("PUBLIC_URL"), h, listener)
 	}

@@ -43,6 +43,7 @@ func TestLeaseLostInOutage(t *testing.T) {
 						t.Errorf("got %q, want %q", got, wholeStream)
 					}
 				}
+				synctest.Wait() // a worker logs its run after the end
 				if !strings.Contains(logs.String(), errOutage.Error()) {
 					t.Errorf("the log does not tell why: %s", &logs)
 				}

@@ -39,11 +39,12 @@ type desk struct {
 	mu       sync.Mutex
 	happened []string
 	fails    map[string]error // by the name of the store's method, or "Invoke"
+	unheard  map[string]error // by the name of the store's method: it is done, and that is its error
 }
 
 // newDesk returns a desk with a task that has an open wait, and sleeps for a day.
 func newDesk(t *testing.T) *desk {
-	d := &desk{t: t, log: new(memlog.Log), fails: map[string]error{}}
+	d := &desk{t: t, log: new(memlog.Log), fails: map[string]error{}, unheard: map[string]error{}}
 	var err error
 	if d.secret, err = d.log.Secret(t.Context()); err != nil {
 		t.Fatal(err)
@@ -58,7 +59,10 @@ func newDesk(t *testing.T) *desk {
 	if err := d.log.OpenWait(t.Context(), d.head, delivered, ""); err != nil {
 		t.Fatal(err)
 	}
-	store := tasklog.Hooked(d.log, tasklog.Hooks{Before: func(_ context.Context, op tasklog.Op) error { return d.note(op.Name) }})
+	store := tasklog.Hooked(d.log, tasklog.Hooks{
+		Before: func(_ context.Context, op tasklog.Op) error { return d.note(op.Name) },
+		After:  func(_ context.Context, op tasklog.Op, err error) error { return errors.Join(err, d.unheard[op.Name]) },
+	})
 	d.handler = callback.New(callback.Config{
 		Store: store, Logger: slog.New(slog.NewTextHandler(&d.logs, nil)),
 		Invoke: func(_ context.Context, id a2a.TaskID) error {
@@ -299,6 +303,26 @@ func TestFaults(t *testing.T) {
 		d.want("POST", d.url(), "here", http.StatusAccepted, "Deliver Wake answer 202 Invoke")
 		if d.asleep() {
 			t.Errorf("after a fault at %s the task sleeps on", method)
+		}
+	}
+}
+
+// TestLostAcknowledgement has the store do what it is asked for, and say that it failed. The sender
+// tries again, with the same.
+func TestLostAcknowledgement(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"Deliver", "Wake"} {
+		d := newDesk(t)
+		d.sleep()
+		d.unheard[method] = errors.New("connection reset")
+		if r := d.send("POST", d.url(), "text/plain", strings.NewReader("here")); r.StatusCode != http.StatusInternalServerError {
+			t.Errorf("%s is not acknowledged: %d", method, r.StatusCode)
+		}
+		d.since()
+		delete(d.unheard, method)
+		d.want("POST", d.url(), "here", http.StatusAccepted, "Deliver Wake answer 202 Invoke")
+		if d.asleep() {
+			t.Errorf("after %s was not acknowledged the task sleeps on", method)
 		}
 	}
 }

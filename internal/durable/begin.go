@@ -96,6 +96,8 @@ func newCall(ctx context.Context, typ Type, name string) (*call, error) {
 		return nil, e.mismatch(full, fmt.Sprintf("other calls, such as %q", e.unreachedNames()), "this call, which it lacks")
 	case c.past == nil && e.next > int64(e.MaxEntries):
 		return nil, fmt.Errorf("durable: the journal of a task has %d entries at most: %q has no room", e.MaxEntries, full)
+	case c.past == nil && e.size > MaxJournalBytes:
+		return nil, fmt.Errorf("durable: the journal of a task has %d MB at most: %q has no room", MaxJournalBytes>>20, full)
 	case c.past == nil:
 		c.past, c.first = &record{typ: typ, branch: b.path}, true
 	default:

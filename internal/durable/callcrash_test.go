@@ -315,3 +315,26 @@ func durableKey(w *world) (key string) {
 	sum := sha256.Sum256([]byte("durable step\x00" + string(w.task.ID) + "\x00ask"))
 	return hex.EncodeToString(sum[:16])
 }
+
+// TestCallAgain has an operator ask for a call again that was interrupted.
+func TestCallAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, a := &other{text: "hi"}, &ask{}
+		w := newWorld(t, "", o, a.agent())
+		o.after = func(m string) {
+			if m == "SendMessage" && o.requests[m] == 1 {
+				panic(http.ErrAbortHandler)
+			}
+		}
+		w.run()
+		if !errors.Is(a.err, durable.ErrInterrupted) {
+			t.Fatal(a.err)
+		}
+		again := durable.Entry{Kind: durable.Again, Type: durable.TypeCall, Name: "ask", Time: time.Now().UnixMilli(), By: "operator"}
+		w.journal = append(w.journal, []byte(jsonOf(again)))
+		w.run()
+		if a.err != nil || len(o.messages) != 2 || o.messages[0].ID != o.messages[1].ID || a.reply.Task.ID != "other-2" {
+			t.Errorf("%d messages, %+v, %v, %s", len(o.messages), a.reply, a.err, w.kinds())
+		}
+	})
+}

@@ -45,6 +45,7 @@ type engine struct {
 	branches map[string]*branch // that have been started in this run, by path
 	used     map[string]bool    // names, by full name
 	next     int64              // the place of the next entry
+	size     int                // of the journal, in bytes
 	fresh    int                // entries that this run has recorded, or is about to
 	order    int                // of the next branch
 

@@ -151,3 +151,50 @@ func TestWarning(t *testing.T) {
 		}
 	}, Journal: run.JournalConfig{MaxEntries: 20}})
 }
+
+// TestLimit refuses more entries than a journal has room for, in words.
+func TestLimit(t *testing.T) {
+	durabletest.Run(t, durabletest.Case{Agent: func(w *durabletest.World) durable.Func {
+		return func(ctx context.Context, _ *durable.Task) error {
+			for i := range 30 {
+				if _, err := durable.Do(ctx, fmt.Sprint(i), effect(w, "work")); err != nil {
+					if !strings.Contains(err.Error(), "20 entries at most") || i != 20 {
+						t.Errorf("step %d: %v", i, err)
+					}
+					return err
+				}
+			}
+			return nil
+		}
+	}, Script: func(w *durabletest.World) {
+		w.Begin("hello")
+		ends(t, w, a2a.TaskStateFailed)
+		if w.Ledger()["work"] != 20 {
+			t.Errorf("%v", w.Ledger())
+		}
+	}, Journal: run.JournalConfig{MaxEntries: 20}})
+}
+
+// TestLargeJournal refuses more bytes than a journal has room for.
+func TestLargeJournal(t *testing.T) {
+	one(t, func(w *durabletest.World) durable.Func {
+		return func(ctx context.Context, _ *durable.Task) error {
+			for i := range 10 {
+				big, err := durable.Do(ctx, fmt.Sprint(i), func(context.Context) (string, error) { return strings.Repeat("x", 9<<20), nil })
+				if err != nil {
+					if i != 4 || !strings.Contains(err.Error(), "32 MB at most") {
+						t.Errorf("step %d: %v", i, err)
+					}
+					return nil
+				}
+				if len(big) != 9<<20 {
+					t.Errorf("step %d: %d bytes", i, len(big))
+				}
+			}
+			return nil
+		}
+	}, func(w *durabletest.World) {
+		w.Begin("hello")
+		ends(t, w, a2a.TaskStateCompleted)
+	})
+}

@@ -51,6 +51,7 @@ type exchange struct {
 	message  *a2a.Message
 	limit    time.Duration // for sending
 	progress bool
+	whole    bool // all that the peer has said was passed on in this run
 
 	note    note
 	written bool      // the journal has until when the call may take
@@ -167,6 +168,9 @@ func (x *exchange) run() (Reply, error) {
 		}
 	}
 	task, err := x.await()
+	if err == nil {
+		err = x.complete(task)
+	}
 	if err != nil {
 		return Reply{}, err
 	}

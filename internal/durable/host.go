@@ -96,6 +96,10 @@ const (
 	// the most that it may say.
 	DefaultEntries = 1000
 	MaxEntries     = 10_000
+
+	// MaxJournalBytes is the most bytes of a journal, as JSON: each run has it in memory. The last
+	// result may go beyond it.
+	MaxJournalBytes = 32 << 20
 )
 
 // End says how a run of a durable agent ended.

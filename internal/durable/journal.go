@@ -47,6 +47,7 @@ func (e *engine) load(ctx context.Context) error {
 	e.emit.load()
 	seq := int64(1) // event 1 is the task
 	for i, step := range e.Journal {
+		e.size += len(step.JSON)
 		x, err := Decode(step.JSON)
 		if err == nil && step.Place != int64(i)+1 {
 			err = fmt.Errorf("place %d follows place %d", step.Place, i)
@@ -76,6 +77,7 @@ func (e *engine) load(ctx context.Context) error {
 		}
 	}
 	e.next = int64(len(e.Journal)) + 1
+	e.Journal = nil // what is needed of it is decoded
 	e.emit.seq = e.Seq
 	e.canceled, e.Cancel = e.past.canceled, e.Cancel || e.past.canceled
 	if e.Seq <= seq {

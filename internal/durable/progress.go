@@ -68,6 +68,7 @@ func (x *exchange) stream(
 		}
 		timer.Reset(silence)
 		if p.pass(ctx, event) {
+			x.whole = true
 			break
 		}
 	}
@@ -97,6 +98,21 @@ func (x *exchange) follow() error {
 	if over == nil && err != nil {
 		x.warn(x.call.engine.ctx, "the other agent's events are not passed on", err)
 	}
+	return over
+}
+
+// complete passes on the artifacts of the reply whole, unless all of them were passed on in this
+// run: a stream may have broken off, or an earlier run have followed it. So what clients have seen
+// of the step's artifacts is what was recorded.
+func (x *exchange) complete(reply *a2a.Task) error {
+	if !x.progress || x.whole || len(reply.Artifacts) == 0 {
+		return nil
+	}
+	over, _ := x.do(x.call.count().next, 0, func(ctx context.Context) error {
+		p := progress{exchange: x}
+		p.pass(ctx, reply)
+		return nil
+	})
 	return over
 }
 

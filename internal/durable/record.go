@@ -55,9 +55,10 @@ func (e *engine) recorder() {
 		}
 		first := e.next
 		e.mu.Unlock()
-		err := e.writeBatch(first, batch)
+		size, err := e.writeBatch(first, batch)
 		e.mu.Lock()
 		if err == nil {
+			e.size += size
 			if half := int64(e.MaxEntries / 2); e.next <= half && e.next+int64(n) > half {
 				e.Logger.WarnContext(e.ctx, "the journal of a task is half full", "task", e.Task.ID, "entries", half, "most", e.MaxEntries)
 			}
@@ -75,12 +76,12 @@ func (e *engine) recorder() {
 }
 
 // writeBatch writes the entries of a batch. Whatever was emitted before is in the log first, and the
-// first of the entries says how far the log was.
-func (e *engine) writeBatch(first int64, batch []*recording) error {
+// first of the entries says how far the log was. It returns how many bytes they have.
+func (e *engine) writeBatch(first int64, batch []*recording) (size int, err error) {
 	mark := e.emit.mark()
 	if mark.dirty {
 		if err := e.Host.Flush(e.ctx); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	var data [][]byte
@@ -91,16 +92,17 @@ func (e *engine) writeBatch(first int64, batch []*recording) error {
 			}
 			json, err := x.encode()
 			if err != nil {
-				return err
+				return 0, err
 			}
 			data = append(data, json)
+			size += len(json)
 		}
 	}
 	if err := e.Host.Record(e.ctx, first, data); err != nil {
-		return err
+		return 0, err
 	}
 	e.emit.marked(mark)
-	return nil
+	return size, nil
 }
 
 // mark says what was emitted up to a moment.

@@ -291,8 +291,8 @@ func TestOldVersion(t *testing.T) {
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)
 	h, lease := createDurable(t, l)
-	due := time.Now().Add(-time.Minute).Truncate(time.Second)
-	suspended, err := lease.Suspend(t.Context(), far(), 0)
+	due, past := far(), time.Now().Add(-time.Minute).Truncate(time.Second)
+	suspended, err := lease.Suspend(t.Context(), due, 0)
 	if must(t, err); !suspended {
 		t.Fatal("it is not suspended")
 	}
@@ -308,11 +308,11 @@ func TestOldVersion(t *testing.T) {
 		must(t, err)
 	}
 	it := read()
-	if got := numberOf(t, it, "u"); got != far().UnixMilli() || it["run"] == nil {
+	if got := numberOf(t, it, "u"); got != due.UnixMilli() || it["run"] == nil {
 		t.Errorf("the former version takes it for held until %v: %v", got, it)
 	}
 	must(t, l.Wake(t.Context(), h.ID))
-	if got := numberOf(t, read(), "u"); got > time.Now().UnixMilli() || got < due.UnixMilli() {
+	if got := numberOf(t, read(), "u"); got > time.Now().UnixMilli() || got < past.UnixMilli() {
 		t.Errorf("woken, it is held until %v", got)
 	}
 
@@ -332,7 +332,7 @@ func TestOldVersion(t *testing.T) {
 		t.Errorf("it is still there: %+v", wait)
 	}
 	it = read()
-	it["u"] = dynamodblocal.Number(due.UnixMilli()) // it has crashed
+	it["u"] = dynamodblocal.Number(past.UnixMilli()) // it has crashed
 	put(it)
 	next, err := l.Acquire(t.Context(), load(t, l, h.ID), recorder("next", 0))
 	must(t, err, next.Record(t.Context(), 1, [][]byte{[]byte("{}")}))

@@ -13,8 +13,11 @@ import (
 
 	"a2alambda/internal/bedrock"
 	"a2alambda/internal/demoagent"
+	"a2alambda/internal/durable"
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/peer"
+	"a2alambda/internal/purchase"
+	"a2alambda/internal/purchase/shop"
 	"a2alambda/internal/run"
 )
 
@@ -31,7 +34,7 @@ type Agent struct {
 
 // Open returns the agent that the environment names:
 //
-//	AGENT          demo (the default) or bedrock
+//	AGENT          demo (the default), bedrock or purchase
 //
 // and of bedrock
 //
@@ -39,7 +42,12 @@ type Agent struct {
 //	SYSTEM_PROMPT  may be empty
 //	MAX_TOKENS     most tokens of an answer. Default 4096
 //
-// and the agents that it may call: see [peer.Parse]
+// and of purchase
+//
+//	SHOP_URL       URL of the shop
+//	CALLBACK_URL   on Lambda, where callbacks come in
+//
+// and the agents that a durable agent may call, of which purchase needs "writer": see [peer.Parse]
 //
 //	PEERS, PEER_CREDENTIALS, PEERS_ALLOWED_CIDRS
 func Open(ctx context.Context, getenv func(string) string) (*Agent, error) {
@@ -48,6 +56,9 @@ func Open(ctx context.Context, getenv func(string) string) (*Agent, error) {
 		return nil, err
 	}
 	agent.Peers, err = peer.Parse(getenv("PEERS"), getenv("PEER_CREDENTIALS"), getenv("PEERS_ALLOWED_CIDRS"))
+	if err == nil && getenv("AGENT") == "purchase" && agent.Peers[purchase.Writer] == nil {
+		err = fmt.Errorf("AGENT=purchase needs an agent that writes receipts: PEERS=%s=https://…", purchase.Writer)
+	}
 	return agent, err
 }
 
@@ -60,9 +71,11 @@ func open(ctx context.Context, getenv func(string) string) (*Agent, error) {
 		return &Agent{Executor: demoagent.NewExecutor(), Card: demoagent.Card(), Extended: demoagent.ExtendedCard()}, nil
 	case "bedrock":
 		return openBedrock(ctx, getenv)
+	case "purchase":
+		return openPurchase(getenv)
 	// Put your own agent here.
 	default:
-		return nil, fmt.Errorf("AGENT is %q, not one of demo and bedrock", name)
+		return nil, fmt.Errorf("AGENT is %q, not one of demo, bedrock and purchase", name)
 	}
 }
 
@@ -92,4 +105,19 @@ func openBedrock(ctx context.Context, getenv func(string) string) (*Agent, error
 		},
 		Card: bedrock.Card(),
 	}, nil
+}
+
+func openPurchase(getenv func(string) string) (*Agent, error) {
+	at := getenv("SHOP_URL")
+	switch {
+	case at == "":
+		return nil, errors.New("AGENT=purchase needs SHOP_URL, the URL of a shop")
+	case getenv("AWS_LAMBDA_RUNTIME_API") != "" && getenv("CALLBACK_URL") == "":
+		return nil, errors.New("AGENT=purchase needs CALLBACK_URL, where the shop tells of deliveries: the parameter Callbacks sets it")
+	}
+	s, err := shop.Open(at)
+	if err != nil {
+		return nil, fmt.Errorf("SHOP_URL: %w", err)
+	}
+	return &Agent{Executor: durable.New(purchase.Agent(s)), Card: purchase.Card()}, nil
 }

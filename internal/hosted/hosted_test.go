@@ -3,6 +3,7 @@ package hosted_test
 import (
 	"testing"
 
+	"a2alambda/internal/durable"
 	"a2alambda/internal/hosted"
 	"a2alambda/internal/run"
 )
@@ -21,7 +22,13 @@ func TestOpen(t *testing.T) {
 		"no model":  {map[string]string{"AGENT": "bedrock"}, "", "AGENT=bedrock needs MODEL_ID"},
 		"no number": {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "MAX_TOKENS": "many"}, "", `MAX_TOKENS is "many", not a number of tokens`},
 		"none":      {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "MAX_TOKENS": "0"}, "", `MAX_TOKENS is "0", not a number of tokens`},
-		"unknown":   {map[string]string{"AGENT": "mine"}, "", `AGENT is "mine", not one of demo and bedrock`},
+		"purchase":  {map[string]string{"AGENT": "purchase", "SHOP_URL": "https://shop.example", "PEERS": "writer=https://writer.example"}, "Purchase Agent", ""},
+		"no shop":   {map[string]string{"AGENT": "purchase"}, "", "AGENT=purchase needs SHOP_URL, the URL of a shop"},
+		"open shop": {map[string]string{"AGENT": "purchase", "SHOP_URL": "http://shop.example"}, "", "SHOP_URL: url must be https"},
+		"no writer": {map[string]string{"AGENT": "purchase", "SHOP_URL": "http://127.0.0.1:1"}, "", "AGENT=purchase needs an agent that writes receipts: PEERS=writer=https://…"},
+		"no callbacks": {map[string]string{"AGENT": "purchase", "SHOP_URL": "http://127.0.0.1:1", "AWS_LAMBDA_RUNTIME_API": "x"}, "",
+			"AGENT=purchase needs CALLBACK_URL, where the shop tells of deliveries: the parameter Callbacks sets it"},
+		"unknown": {map[string]string{"AGENT": "mine"}, "", `AGENT is "mine", not one of demo, bedrock and purchase`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, err := hosted.Open(t.Context(), func(name string) string { return test.env[name] })
@@ -34,7 +41,9 @@ func TestOpen(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, resumes := a.Executor.(run.Resumer); !resumes || a.Card.Name != test.card {
+			_, resumes := a.Executor.(run.Resumer)
+			_, isDurable := a.Executor.(*durable.Agent)
+			if !resumes && !isDurable || a.Card.Name != test.card {
 				t.Errorf("got %+v", a)
 			}
 		})

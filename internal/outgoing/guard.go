@@ -43,6 +43,19 @@ func ParseAllow(list string) (Guard, error) {
 	return g, nil
 }
 
+// With returns a guard that also allows the host of a URL which the deployer has chosen, if that is
+// an address or localhost.
+func (g Guard) With(u *url.URL) Guard {
+	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	if ip, err := netip.ParseAddr(host); err == nil {
+		ip = ip.Unmap()
+		g.Allow = append(slices.Clip(g.Allow), netip.PrefixFrom(ip, ip.BitLen()))
+	} else if host == "localhost" {
+		g.Allow = append(slices.Clip(g.Allow), netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128"))
+	}
+	return g
+}
+
 // maxURL is the most bytes of a URL.
 const maxURL = 2048
 

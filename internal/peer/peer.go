@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -117,13 +116,7 @@ func parse(field string, guard outgoing.Guard) (*Peer, error) {
 		}
 	}
 	if u, err := url.Parse(p.URL); err == nil {
-		host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
-		if ip, err := netip.ParseAddr(host); err == nil {
-			ip = ip.Unmap()
-			p.guard.Allow = append(slices.Clip(guard.Allow), netip.PrefixFrom(ip, ip.BitLen()))
-		} else if host == "localhost" {
-			p.guard.Allow = append(slices.Clip(guard.Allow), netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128"))
-		}
+		p.guard = guard.With(u)
 		if u.RawQuery != "" || u.Fragment != "" {
 			return nil, fmt.Errorf("of %s: url must not have a query", name)
 		}

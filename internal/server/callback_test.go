@@ -376,3 +376,48 @@ func TestCallbackOnDynamoDB(t *testing.T) {
 		t.Errorf("the task is %s, and got %d bytes", now.Task.Status.State, len(got.Body))
 	}
 }
+
+// TestCallbacksOfEarlierRuns counts the callbacks that earlier runs have left open, and not those
+// that were waited for.
+func TestCallbacksOfEarlierRuns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var refused []string
+		h := inMemory(t, 1, func(ctx context.Context, _ *durable.Task) error {
+			for day := range 2 {
+				ctx := durable.Scope(ctx, fmt.Sprint("day ", day))
+				for i := range 60 + 2*day {
+					timeout := 10 * 24 * time.Hour
+					if i < 10 {
+						timeout = time.Second
+					}
+					c, err := durable.NewCallback(ctx, fmt.Sprint("c", i), timeout)
+					if err != nil {
+						refused = append(refused, err.Error())
+						continue
+					}
+					if i < 10 {
+						if _, err := c.Wait(ctx); !errors.Is(err, durable.ErrTimeout) {
+							return err
+						}
+					}
+				}
+				if err := durable.Sleep(ctx, "night", 8*time.Hour); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		task := send(t, h.servers[0], message("", "go"), a2a.TaskStateSubmitted)
+		h.sweep(20 * time.Hour)
+		// On the second day 50 of the first are open, and there is room for 50.
+		if state := h.load(task.ID).Task.Status.State; state != a2a.TaskStateCompleted {
+			t.Errorf("the task is %s", state)
+		}
+		slices.Sort(refused)
+		refused = slices.Compact(refused)
+		if len(refused) != 2 || !strings.Contains(refused[0], "day 1/c60: 100 callbacks are open") || !strings.Contains(refused[1], "day 1/c61: ") {
+			t.Errorf("refused: %q", refused)
+		}
+	})
+}

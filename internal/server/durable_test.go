@@ -444,3 +444,52 @@ func TestCancelQuestion(t *testing.T) {
 		}
 	})
 }
+
+// TestAnswerBetweenSteps has an answer come again, and another message, while its first sender is
+// between its two steps: it has acquired the lease, and the answer is not in the log yet. The answer
+// joins, and counts once. The other message is refused.
+func TestAnswerBetweenSteps(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		slow := tasklog.Hooked(l, tasklog.Hooks{Before: func(_ context.Context, op tasklog.Op) error {
+			if isStep("Append", op) && op.First > 1 {
+				time.Sleep(500 * time.Millisecond)
+			}
+			return nil
+		}})
+		opened := 0
+		open := func() tasklog.Store { // the first instance's is slow
+			if opened++; opened == 2 {
+				return slow
+			}
+			return l
+		}
+		h := newHouse(t, 3, open, func(ctx context.Context, t *durable.Task) error {
+			answer, err := durable.Ask(ctx, "sure", a2a.NewTextPart("Sure?"))
+			if err != nil {
+				return err
+			}
+			return says(ctx, t, answer.Parts[0].Text())
+		})
+		task := send(t, h.servers[0], message("", "go"), a2a.TaskStateInputRequired)
+		answer := message(task.ID, "yes")
+		var sending sync.WaitGroup
+		for i, req := range []*a2a.SendMessageRequest{answer, answer, message(task.ID, "no")} {
+			sending.Go(func() {
+				time.Sleep(time.Duration(i) * 100 * time.Millisecond)
+				got, err := h.servers[i].SendMessage(t.Context(), caller, copyOf(req))
+				switch {
+				case i < 2 && (err != nil || got.Status.State != a2a.TaskStateCompleted):
+					t.Errorf("the answer of sender %d: %v, %v", i, got, err)
+				case i == 2 && !errors.Is(err, a2a.ErrUnsupportedOperation):
+					t.Errorf("another message: %v, %v", got, err)
+				}
+			})
+		}
+		sending.Wait()
+		if got := conversationOf(h.load(task.ID).Task); !slices.Equal(got, []string{"go", "Sure?", "yes", "yes"}) {
+			t.Errorf("the conversation is %q", got)
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"a2alambda/internal/tasklog"
 	"a2alambda/localtest/stack"
 )
 
@@ -42,8 +43,27 @@ func Tables() string {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", row.name, figure(row.of(many)), figure(row.of(chosen)), figure(row.of(small)))
 	}
 	fmt.Fprintf(&b, "| what leaves AWS, for each Gbit/s that callers and webhooks take, $ | %[1]s | %[1]s | %[1]s |\n", figure(3600.0/8*priceLeaving))
+	b.WriteString("\n| one task, an hour, at most | $, before | $, after |\n|---|--:|--:|\n")
+	push := instanceHour("push")
+	for _, row := range []struct {
+		name          string
+		before, after float64
+	}{
+		{"a thousand instances that follow it", many.Instances * instanceHour("agent"), tasklog.MaxSeats * instanceHour("agent")},
+		{"a webhook that takes all it gets", lineKB*hourMS/gb*priceLeaving + push, hookKB/gb*priceLeaving + hookKB/lineKB/hourMS*push},
+		{"a webhook that is always behind, and answers late", push, hookMS / hourMS * push},
+	} {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", row.name, figure(row.before), figure(row.after))
+	}
 	return b.String()
 }
+
+// hookKB and hookMS are what a configuration gets, and how long it may have an instance wait, in an
+// hour: hourBytes and hourWait of internal/webhook, as docs/bill.md says.
+const (
+	hookKB = 100 << 20 / 1e3
+	hookMS = 6 * 60e3
+)
 
 // logKB is about what a function logs of a request.
 const logKB = 1.0

@@ -26,7 +26,7 @@ var services = map[string]string{
 // parameters: none is missing, too much, or granted twice.
 func TestPermissions(t *testing.T) {
 	template := expanded(t)
-	withCallbacks := deploy.Parameters{"Auth": "iam", "Production": "yes", "Callbacks": "5"}
+	withCallbacks := deploy.Parameters{"Auth": "iam", "Production": "yes", "MaxConcurrency": "100", "MaxUnits": "4000", "Callbacks": "5"}
 	for _, parameters := range append(bases(), withCallbacks) {
 		s := stackOf(t, template, parameters)
 		may, does := map[string]int{}, map[string][]string{}

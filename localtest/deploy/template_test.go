@@ -58,6 +58,7 @@ var changes = map[string]change{
 	"ModelId":               {"anthropic.claude-sonnet-4-5-20250929-v1:0", "Agent=bedrock ModelId=" + deploy.Model},
 	"Agent":                 {"bedrock", "ModelId=" + deploy.Model},
 	"SystemPrompt":          {"Be brief.", "Agent=bedrock ModelId=" + deploy.Model},
+	"ShopUrl":               {"https://other.example.com/", "Agent=purchase Callbacks=10 Settings=PEERS=writer=https://writer.example.com ShopUrl=https://shop.example.com/"},
 	"PublicUrl":             {"https://agent.example.com/", ""},
 	"CardSigningKeySecret":  {"card", ""},
 	"OtherCardPublicKey":    {strings.Repeat("Abc1", 20), "CardSigningKeySecret=card"},

@@ -32,13 +32,18 @@ import (
 	"time"
 
 	"a2alambda/internal/durable"
+	"a2alambda/internal/peer"
 	"a2alambda/internal/run"
+	"a2alambda/internal/tasklog"
 )
 
 // Case says what to test.
 type Case struct {
 	// Agent returns the agent. What it calls outside must call [World.Effect].
 	Agent func(w *World) durable.Func
+	// Peers returns the other agents that the agent may call. It may be nil. Their requests must be
+	// sent through [World.Outside] to be among the operations.
+	Peers func(w *World) peer.Set
 	// Script is what the client does: it must end with the task, or with what the agent waits for.
 	// Without one, a task is begun with the message "hello", and its end is awaited.
 	Script func(w *World)
@@ -53,8 +58,24 @@ type Case struct {
 	Journal run.JournalConfig
 	// AnyOrder says that branches may say outside of steps what they like.
 	AnyOrder bool
-	// MaxOps bounds the operations at which the agent is killed. 0 is all.
+	// LosesAnswers says that the answer to what the agent does outside may get lost, too: it sees an
+	// error then, and goes on.
+	LosesAnswers bool
+	// Differs reports whether a run in which something happened may end in another way than an
+	// undisturbed one, as it may if a step with Once was interrupted. It may be nil.
+	Differs func(w *World) bool
+	// MaxOps bounds the operations at which the agent is killed. 0 is all, and -1 none.
 	MaxOps int
+
+	store tasklog.Store // of Real; nil for one in memory
+}
+
+// sweepEvery is how often is swept.
+func (c *Case) sweepEvery() time.Duration {
+	if c.store != nil {
+		return time.Second
+	}
+	return time.Minute
 }
 
 // A Fault is what happens at an operation.
@@ -106,33 +127,38 @@ func Run(t *testing.T, c Case) *World {
 // once runs the case once.
 func once(t *testing.T, c Case, fault Fault, op int, seed uint64) (w *World) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		w = newWorld(t, c, fault, op, seed)
-		defer w.end()
-		defer func() {
-			if t.Failed() {
-				t.Logf("%s operation %d (%s), order %d\n%s", fault, op, w.struck, seed, w.Story())
-			}
-		}()
-		if c.Script == nil {
-			w.Begin("hello")
-			w.AwaitEnd()
-		} else {
-			c.Script(w)
+	synctest.Test(t, func(t *testing.T) { w = play(t, c, fault, op, seed) })
+	return w
+}
+
+func play(t *testing.T, c Case, fault Fault, op int, seed uint64) *World {
+	t.Helper()
+	w := newWorld(t, c, fault, op, seed)
+	defer w.end()
+	defer func() {
+		if t.Failed() {
+			t.Logf("%s operation %d (%s), order %d\n%s", fault, op, w.struck, seed, w.Story())
 		}
-		w.settle()
-		w.checkLog()
-		if c.Check != nil {
-			c.Check(t, w)
-		}
-	})
+	}()
+	if c.Script == nil {
+		w.Begin("hello")
+		w.AwaitEnd()
+	} else {
+		c.Script(w)
+	}
+	w.settle()
+	w.checkLog()
+	w.differs = fault != None && c.Differs != nil && c.Differs(w)
+	if c.Check != nil {
+		c.Check(t, w)
+	}
 	return w
 }
 
 // compare compares what the branches have said in two runs.
 func compare(t *testing.T, c Case, a, b *World) {
 	t.Helper()
-	if c.AnyOrder || a.fault == None && b.fault == None && a == b {
+	if b.differs || c.AnyOrder || a.fault == None && b.fault == None && a == b {
 		return
 	}
 	said, want := b.outside, a.outside

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -16,8 +17,10 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/callback"
 	"a2alambda/internal/durable"
 	"a2alambda/internal/memlog"
+	"a2alambda/internal/peer"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
@@ -30,13 +33,15 @@ type World struct {
 
 	t       testing.TB
 	c       Case
-	store   *memlog.Log
+	store   tasklog.Store
 	front   *server.Server // of the client; it never dies
 	agent   durable.Func
+	peers   peer.Set
 	fault   Fault
 	op      int
 	outside map[string][]string // by branch: what it has said outside of steps, at the end
 	state   a2a.TaskState       // at the end
+	differs bool                // see Case.Differs
 
 	ctx  context.Context
 	stop context.CancelFunc
@@ -59,6 +64,9 @@ type World struct {
 type process struct {
 	world  *World
 	runner *run.Runner
+	// callbacks takes callbacks.
+	callbacks http.Handler
+
 	dead   context.Context
 	die    context.CancelFunc
 	frozen time.Time // until when; World.mu guards it
@@ -69,15 +77,21 @@ var errLost = errors.New("the answer of the store was lost")
 
 func newWorld(t testing.TB, c Case, fault Fault, op int, seed uint64) *World {
 	w := &World{
-		t: t, c: c, store: new(memlog.Log), fault: fault, op: op, next: op, crashes: max(1, c.Crashes),
+		t: t, c: c, store: c.store, fault: fault, op: op, next: op, crashes: max(1, c.Crashes),
 		random: rand.New(rand.NewPCG(seed, seed)), ledger: map[string]int{}, keys: map[string]map[string]bool{},
+	}
+	if w.store == nil {
+		w.store = new(memlog.Log)
 	}
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	w.agent = c.Agent(w)
+	if c.Peers != nil {
+		w.peers = c.Peers(w)
+	}
 	w.current = w.start()
 	front := run.New(run.Config{
 		Store: w.store, Executor: durable.New(w.agent), Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Invoke: w.invoke,
-		Journal: c.Journal,
+		Journal: c.Journal, Callbacks: CallbackURL, Peers: w.peers,
 	})
 	w.front = server.New(server.Config{
 		Store: w.store, Runner: front, Retention: 30 * 24 * time.Hour, Card: &a2a.AgentCard{Name: "test"},
@@ -99,9 +113,9 @@ func (w *World) start() *process {
 			}
 			return w.invoke(ctx, id)
 		},
-		Journal:   w.c.Journal,
-		Callbacks: "http://callbacks.test/callbacks/",
+		Journal: w.c.Journal, Callbacks: CallbackURL, Peers: w.peers,
 	})
+	p.callbacks = callback.New(callback.Config{Store: p.runner.Store, Invoke: p.runner.Invoke, Logger: p.runner.Logger})
 	return p
 }
 
@@ -148,7 +162,7 @@ type processKey struct{}
 func (w *World) sweep() {
 	for {
 		select {
-		case <-time.After(time.Minute):
+		case <-time.After(w.c.sweepEvery()):
 			_, _ = w.front.Runner.Sweep(w.ctx)
 		case <-w.ctx.Done():
 			return
@@ -208,7 +222,7 @@ func (p *process) done(name string, outside bool, err error) error {
 		w.struck = name
 		w.kill(p)
 		return errDead
-	case w.fault == Unacknowledged && !outside && w.due(): // an agent tells a service that fails by itself
+	case w.fault == Unacknowledged && (!outside || w.c.LosesAnswers) && w.due():
 		w.struck = name
 		w.again()
 		return errLost
@@ -264,33 +278,6 @@ func (w *World) Freeze(d time.Duration) {
 	time.Sleep(d)
 }
 
-// Effect is something that the agent does outside, such as a request to a service, which takes some
-// milliseconds. It is counted in the ledger by its name. If the process has died, it is not done.
-func (w *World) Effect(ctx context.Context, name string) error {
-	p, _ := ctx.Value(processKey{}).(*process)
-	if p == nil {
-		w.t.Errorf("Effect(%s) is called with a context that is not the agent's", name)
-		return errDead
-	}
-	if err := p.begin(name); err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
-	}
-	w.mu.Lock()
-	w.ledger[name]++
-	if key := durable.Key(ctx); key != "" {
-		if w.keys[name] == nil {
-			w.keys[name] = map[string]bool{}
-		}
-		w.keys[name][key] = true
-	}
-	w.mu.Unlock()
-	time.Sleep(5 * time.Millisecond)
-	return p.done(name, true, nil)
-}
-
 // Ledger returns how often each effect has happened.
 func (w *World) Ledger() map[string]int {
 	w.mu.Lock()
@@ -314,6 +301,9 @@ func (w *World) Fault() (Fault, string) {
 
 // settle waits until nothing is under way.
 func (w *World) settle() {
+	if w.c.store != nil {
+		return
+	}
 	synctest.Wait()
 	time.Sleep(time.Second)
 	synctest.Wait()
@@ -323,7 +313,9 @@ func (w *World) settle() {
 func (w *World) end() {
 	w.stop()
 	w.jobs.Wait()
-	time.Sleep(2 * time.Minute) // for what a dead process still tries
+	if w.c.store == nil {
+		time.Sleep(2 * time.Minute) // for what a dead process still tries
+	}
 }
 
 // Story returns events and journal, for people.

@@ -1,0 +1,119 @@
+package durable_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/durable"
+	"a2alambda/internal/durable/durabletest"
+)
+
+type quote struct {
+	What   string `json:"what"`
+	Price  int    `json:"price"`
+	source string // not recorded
+}
+
+// TestResult returns what was recorded, also the first time.
+func TestResult(t *testing.T) {
+	one(t, func(*durabletest.World) durable.Func {
+		return func(ctx context.Context, _ *durable.Task) error {
+			q, err := durable.Do(ctx, "quote", func(context.Context) (*quote, error) { return &quote{"book", 3, "shop"}, nil })
+			if err != nil || *q != (quote{What: "book", Price: 3}) {
+				t.Errorf("%+v, %v", q, err)
+			}
+			n, err := durable.Do(ctx, "any", func(context.Context) (any, error) { return uint64(1<<63 + 1), nil })
+			if err != nil || n != any(float64(1<<63)) {
+				t.Errorf("%v, %v", n, err)
+			}
+			return durable.Sleep(ctx, "night", 8*time.Hour)
+		}
+	}, func(w *durabletest.World) {
+		w.Begin("hello")
+		ends(t, w, a2a.TaskStateCompleted)
+	})
+}
+
+// do returns a program with a step whose result is of a type, and a night after it.
+func do[T any](result T) durable.Func {
+	return func(ctx context.Context, _ *durable.Task) error {
+		if _, err := durable.Do(ctx, "quote", func(context.Context) (T, error) { return result, nil }); err != nil {
+			return err
+		}
+		return durable.Sleep(ctx, "night", 8*time.Hour)
+	}
+}
+
+// TestResultType parks a task if the type of a recorded result has changed.
+func TestResultType(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		later  durable.Func
+		parked bool
+	}{
+		{"a field less", do(struct {
+			What string `json:"what"`
+		}{}), true},
+		{"a field more", do(struct {
+			quote
+			More int `json:"more"`
+		}{}), true},
+		{"an optional field more", do(struct {
+			quote
+			More int `json:"more,omitempty"`
+		}{}), false},
+		{"another type of a field", do(struct {
+			What  string `json:"what"`
+			Price string `json:"price"`
+		}{}), true},
+		{"another name of the type", do(struct {
+			What  string  `json:"what"`
+			Price float64 `json:"price"`
+		}{}), false},
+		{"raw", do(json.RawMessage(`1`)), false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			runs := 0
+			one(t, func(*durabletest.World) durable.Func {
+				return func(ctx context.Context, task *durable.Task) error {
+					if runs++; runs > 1 {
+						return test.later(ctx, task)
+					}
+					return do(quote{What: "book", Price: 3})(ctx, task)
+				}
+			}, func(w *durabletest.World) {
+				w.Begin("hello")
+				time.Sleep(9 * time.Hour)
+				if parked := w.Lease().Suspended; parked != test.parked {
+					t.Errorf("parked: %t\n%s", parked, w.Story())
+				}
+			})
+		})
+	}
+}
+
+// TestChangedTail parks a task if an event differs that no entry has followed.
+func TestChangedTail(t *testing.T) {
+	runs := 0
+	one(t, func(w *durabletest.World) durable.Func {
+		return func(ctx context.Context, task *durable.Task) error {
+			if runs++; runs > 1 {
+				return durable.Yield(ctx, chunk(task, "x", "y"))
+			}
+			err := errors.Join(durable.Yield(ctx, say(task, "x")), durable.Flush(ctx))
+			w.Kill()
+			return err
+		}
+	}, func(w *durabletest.World) {
+		w.Begin("hello")
+		time.Sleep(10 * time.Minute)
+		if entries := w.Entries(); len(entries) != 1 || entries[0].Kind != durable.Parked || !w.Lease().Sleeps() {
+			t.Errorf("not parked\n%s", w.Story())
+		}
+	})
+}
