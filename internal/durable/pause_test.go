@@ -12,8 +12,8 @@ import (
 	"a2alambda/internal/durable/durabletest"
 )
 
-// TestPauses checks that the pauses between attempts double, up to an hour. The task sleeps in them,
-// so each may be a sweep longer.
+// TestPauses checks that the pauses between attempts double, up to an hour. The task sleeps in
+// them, so each may be a sweep longer.
 func TestPauses(t *testing.T) {
 	var begun []time.Time
 	one(t, func(*durabletest.World) durable.Func {
