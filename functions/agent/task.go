@@ -72,6 +72,7 @@ func taskCommand(args []string, out io.Writer) error {
 		return err
 	}
 	id, step, value := a2a.TaskID(flags.Arg(0)), flags.Arg(1), flags.Arg(2)
+	var next string
 	switch command {
 	case "steps":
 		t, err := o.Read(ctx, id)
@@ -80,26 +81,19 @@ func taskCommand(args []string, out io.Writer) error {
 		}
 		return printTask(out, t)
 	case "wake":
-		err = o.Wake(ctx, id)
+		next, err = o.Wake(ctx, id)
 	case "retry":
-		err = o.Retry(ctx, id, step, *anyway)
+		next, err = o.Retry(ctx, id, step, *anyway)
 	case "answer":
-		err = o.Answer(ctx, id, step, json.RawMessage(value), *anyway)
+		next, err = o.Answer(ctx, id, step, json.RawMessage(value), *anyway)
 	case "fail":
-		if err = o.Fail(ctx, id, step); err == nil {
-			fmt.Fprintln(out, "The task has failed.")
-		}
-		return err
+		next, err = o.Fail(ctx, id, step)
 	}
 	if err != nil {
 		return err
 	}
-	if o.Invoke == nil {
-		fmt.Fprintln(out, "Done. The task goes on within a minute or two: WORKER_FUNCTION_NAME would name who goes on at once.")
-	} else {
-		fmt.Fprintln(out, "Done. A worker was asked to go on with the task.")
-	}
-	return nil
+	_, err = fmt.Fprintln(out, next)
+	return err
 }
 
 // openOperator returns the operator of the table that the environment names.
