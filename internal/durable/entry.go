@@ -121,8 +121,8 @@ const (
 	MaxName = 128
 	// MaxPath is the most bytes of a full name.
 	MaxPath = 256
-	// MaxResult is the most bytes of a result, as JSON. The store keeps one of more than 256 KB in
-	// parts.
+	// MaxResult is the most bytes of a result, as JSON. The store keeps one of more than 380 KB, as
+	// deflated, in parts.
 	MaxResult = 10<<20 - 64<<10
 )
 

@@ -6,10 +6,10 @@
 //	E#<seq>       an append: the events from number seq on, deflated; or a fence, with no event
 //	H             the head, with event 1
 //	L             the lease, and what its holder is asked; not there before the first renewal
-//	S#<seq>       the ref of the snapshot as of event seq
 //	O             what went out to webhooks; see push.go
 //	P#<id>        a push notification configuration, and how far its delivery has come; see push.go
 //	R#<place>     entries of the journal from a place on, deflated; or a fence, with no entry
+//	S#<seq>       the ref of the snapshot as of event seq
 //	T#            the instances that follow the task; see seats.go
 //	W#<name>      a wait, and what has come for it; see wait.go
 //
