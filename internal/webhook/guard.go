@@ -45,7 +45,9 @@ func ParseAllow(list string) (Guard, error) {
 
 const (
 	maxURL    = 2048 // bytes
-	maxHeader = 4096 // bytes, of a token or of credentials
+	maxHeader = 4096 // bytes, of credentials
+	maxToken  = 2048 // bytes: it goes out twice in each request
+	maxScheme = 64   // bytes
 )
 
 // Check returns an error, in words for the client, if nothing can be sent with the configuration.
@@ -54,21 +56,21 @@ func (g Guard) Check(c *a2a.PushConfig) error {
 	if err := g.CheckURL(c.URL); err != nil {
 		return err
 	}
-	if !isHeader(c.Token) {
+	if !isHeader(c.Token, maxToken) {
 		return errors.New("token has characters that no header may have, or too many")
 	}
 	if c.Auth == nil {
 		return nil
 	}
-	if !isHeader(c.Auth.Scheme) || !isHeader(c.Auth.Credentials) || strings.ContainsAny(c.Auth.Scheme, " \t,") {
+	if !isHeader(c.Auth.Scheme, maxScheme) || !isHeader(c.Auth.Credentials, maxHeader) || strings.ContainsAny(c.Auth.Scheme, " \t,") {
 		return errors.New("authentication has characters that no header may have, or too many")
 	}
 	return nil
 }
 
-// isHeader reports whether s can be sent in a header.
-func isHeader(s string) bool {
-	return len(s) <= maxHeader && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+// isHeader reports whether s, of so many bytes at most, can be sent in a header.
+func isHeader(s string, most int) bool {
+	return len(s) <= most && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
 
 // CheckURL is the part of Check that is about the URL.
@@ -83,6 +85,8 @@ func (g Guard) CheckURL(raw string) error {
 		return errors.New("url must be https")
 	case host == "":
 		return errors.New("url has no host")
+	case strings.ContainsFunc(host, func(r rune) bool { return r > '~' }):
+		return errors.New("url's host has characters beyond ASCII: write it as DNS has it (xn--…)") // one spelling is one host
 	case u.User != nil:
 		return errors.New("url must not contain a user: use authentication")
 	}
