@@ -156,7 +156,13 @@ func (c *call) try(
 	if pause < o.first { // too many bits
 		pause = max(o.first, maxPause)
 	}
-	x.Kind, x.Due = Tried, time.Now().Add(pause).UnixMilli()
+	next := time.Now().Add(pause)
+	if last := e.last(); !last.IsZero() && next.After(last) {
+		x.Error.Text = cut(fmt.Sprintf("%s (the next attempt would be at %s, too late for a task that lasts until %s)", x.Error.Text,
+			next.UTC().Format(time.RFC3339), e.Expires.UTC().Format(time.RFC3339)))
+		return x, false, c.fail(x)
+	}
+	x.Kind, x.Due = Tried, next.UnixMilli()
 	return x, true, c.record(x)
 }
 
