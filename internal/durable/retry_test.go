@@ -37,3 +37,27 @@ func TestRetryTooLong(t *testing.T) {
 		}
 	})
 }
+
+// TestOnceIsFirst has one attempt of a step with Once, and it is the first, also after crashes just
+// before it.
+func TestOnceIsFirst(t *testing.T) {
+	runs, attempt := 0, 0
+	one(t, func(w *durabletest.World) durable.Func {
+		return func(ctx context.Context, task *durable.Task) error {
+			if runs++; runs < 4 {
+				w.Kill()
+			}
+			_, err := durable.Do(ctx, "a", func(ctx context.Context) (int, error) {
+				attempt = durable.Attempt(ctx)
+				return 0, nil
+			}, durable.Once())
+			return err
+		}
+	}, func(w *durabletest.World) {
+		w.Begin("hello")
+		ends(t, w, a2a.TaskStateCompleted)
+		if attempt != 1 {
+			t.Errorf("attempt %d\n%s", attempt, w.Story())
+		}
+	})
+}
