@@ -87,6 +87,7 @@ func (c *call) park(w wait) error {
 		}
 		delete(e.parked, c)
 		e.live++
+		e.waited = true
 		e.mu.Unlock()
 	}
 }
