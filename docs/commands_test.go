@@ -25,6 +25,7 @@ var commands = []struct{ begins, shown string }{
 	{"sam deploy", aws},
 	{"sam build", "TestDeploy, localtest/deploy"},
 	{"go run ./functions/agent check", "TestCheck, functions/agent"},
+	{"go run ./functions/agent task", "TestTask, functions/agent"},
 	{"go run ./functions/agent", "TestReadme, localtest/localserver"},
 	{"go run ./localtest/serve", "TestServe, localtest/serve"},
 	{"go build -tags lambda.norpc -o bootstrap", "TestReadme, localtest/emulator/cmd/emulate"},

@@ -151,9 +151,11 @@ func (r *Run) Run(ctx context.Context) Outcome {
 	return o
 }
 
-// returned is the outcome of a function that has returned. e.mu is held.
+// returned is the outcome of a function that has returned. e.mu is held. An error of a task that is
+// to be canceled is taken for what canceling it did: a step with Once that it has cut off returns
+// ErrInterrupted.
 func (e *engine) returned(err error) Outcome {
-	if e.canceled {
+	if e.canceled || e.canceling && err != nil {
 		return Outcome{End: Undone, Err: err}
 	}
 	return Outcome{End: Returned, Err: err}

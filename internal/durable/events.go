@@ -295,7 +295,7 @@ func (m *emitter) inStep(f *frame, event a2a.Event, s shape) error {
 
 // outside emits an event outside of steps, if it is not in the log.
 func (m *emitter) outside(f *frame, event a2a.Event, s shape, final bool) error {
-	over, differs := m.outsideLocked(f, event, s, final)
+	differs, over := m.outsideLocked(f, event, s, final)
 	e := f.engine
 	switch {
 	case over != nil:
@@ -310,11 +310,11 @@ func (m *emitter) outside(f *frame, event a2a.Event, s shape, final bool) error 
 	return nil
 }
 
-func (m *emitter) outsideLocked(f *frame, event a2a.Event, s shape, final bool) (error, *Mismatch) {
+func (m *emitter) outsideLocked(f *frame, event a2a.Event, s shape, final bool) (*Mismatch, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.closed(); err != nil {
-		return err, nil
+		return nil, err
 	}
 	o := m.branch(f.branch.path)
 	now := o.now.plus(s)
@@ -325,14 +325,14 @@ func (m *emitter) outsideLocked(f *frame, event a2a.Event, s shape, final bool) 
 	}
 	where := fmt.Sprintf("event %d of branch %q", now.Count, f.branch.path)
 	if was, ok := o.tail[now.Count]; ok && !s.logged(was) {
-		return nil, &Mismatch{Step: where, Expected: was.String(), Got: s.String()}
+		return &Mismatch{Step: where, Expected: was.String(), Got: s.String()}, nil
 	}
 	if hash, ok := o.checks[now.Count]; ok && hash != now.Hash {
-		return nil, &Mismatch{Step: where, Expected: "other events", Got: s.String()}
+		return &Mismatch{Step: where, Expected: "other events", Got: s.String()}, nil
 	}
 	if now.Count > o.logged {
 		if err := m.put(f, event, s, ownerOfBranch(f.branch.path)); err != nil {
-			return err, nil
+			return nil, err
 		}
 	}
 	o.now = now

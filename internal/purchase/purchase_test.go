@@ -93,3 +93,11 @@ func TestCrash(t *testing.T) {
 		})
 	}
 }
+
+// TestShort buys in invocations of 20 seconds, which are shorter than the shop and the writer might
+// take.
+func TestShort(t *testing.T) {
+	c := stories["bought"].of(new(scenes))
+	c.Invocation = 20 * time.Second
+	durabletest.Run(t, c)
+}
