@@ -320,7 +320,7 @@ func (m *emitter) outsideLocked(f *frame, event a2a.Event, s shape, final bool) 
 	now := o.now.plus(s)
 	if now.Count <= o.logged { // what Put refused the first time does not count this time, either
 		if err := f.engine.Host.Check(event); err != nil {
-			return err, nil
+			return nil, err
 		}
 	}
 	where := fmt.Sprintf("event %d of branch %q", now.Count, f.branch.path)
