@@ -144,3 +144,36 @@ func TestCallbackURL(t *testing.T) {
 		},
 	})
 }
+
+// TestAskBetweenAttempts asks once a step of another branch has made its attempts, and not in a short
+// pause between two of them.
+func TestAskBetweenAttempts(t *testing.T) {
+	one(t, func(w *durabletest.World) durable.Func {
+		return func(ctx context.Context, task *durable.Task) error {
+			g := durable.NewGroup(ctx)
+			g.Go("asks", func(ctx context.Context) error {
+				_, err := durable.Ask(ctx, "q", a2a.NewTextPart("Well?"))
+				return err
+			})
+			g.Go("works", func(ctx context.Context) error {
+				_, err := durable.Do(ctx, "busy", func(ctx context.Context) (int, error) {
+					err := w.Effect(ctx, "try")
+					if durable.Attempt(ctx) < 4 {
+						err = errors.New("busy")
+					}
+					return 0, err
+				}, durable.Retry(5, time.Second))
+				return err
+			})
+			return g.Wait()
+		}
+	}, func(w *durabletest.World) {
+		w.Begin("hello")
+		w.Await(a2a.TaskStateInputRequired)
+		if n := w.Ledger()["try"]; n != 4 {
+			t.Errorf("%d attempts before the question\n%s", n, w.Story())
+		}
+		w.Answer("yes")
+		ends(t, w, a2a.TaskStateCompleted)
+	})
+}

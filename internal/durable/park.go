@@ -20,6 +20,9 @@ type wait struct {
 	// ask, if set, is called once all branches wait, with the first such call in the order of
 	// Group.Go. It puts the question into the log by c.put. Then the turn is over.
 	ask func(ctx context.Context) error
+	// works says that it is a pause between two attempts of a step: a short one is no wait for those
+	// who ask.
+	works bool
 	// leaves says that the call can go on only in another run, which has more time.
 	leaves bool
 
@@ -84,6 +87,7 @@ func (c *call) park(w wait) error {
 		}
 		delete(e.parked, c)
 		e.live++
+		e.waited = true
 		e.mu.Unlock()
 	}
 }
@@ -132,22 +136,23 @@ func (e *engine) decide() (again time.Duration) {
 		return 0
 	}
 	now := time.Now()
+	stay := now.Add(inPlace)
+	if !e.Deadline.IsZero() && e.Deadline.Before(stay) {
+		stay = e.Deadline
+	}
 	var asks *wait
 	var due time.Time
-	leaves, seen := false, e.woken
+	leaves, works, seen := false, false, e.woken
 	for _, w := range e.parked {
 		seen = min(seen, w.seen)
 		leaves = leaves || w.leaves
+		works = works || w.works && !w.due.After(stay)
 		if w.ask != nil && (asks == nil || w.order < asks.order) {
 			asks = w
 		}
 		if !w.due.IsZero() && (due.IsZero() || w.due.Before(due)) {
 			due = w.due
 		}
-	}
-	stay := now.Add(inPlace)
-	if !e.Deadline.IsZero() && e.Deadline.Before(stay) {
-		stay = e.Deadline
 	}
 	switch {
 	case seen < e.woken, !due.IsZero() && due.Before(now): // somebody is about to look
@@ -160,7 +165,7 @@ func (e *engine) decide() (again time.Duration) {
 		e.finishLocked(Outcome{End: HandedOver})
 		e.mu.Unlock()
 		return 0
-	case asks == nil && !due.IsZero() && !due.After(stay):
+	case asks == nil && !due.IsZero() && !due.After(stay), works:
 		e.mu.Unlock()
 		return 0
 	}

@@ -198,6 +198,21 @@ func (d *durableRun) Put(_ context.Context, e a2a.Event, owner string) error {
 	return err
 }
 
+// Check implements [durable.Host].
+func (d *durableRun) Check(e a2a.Event) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e, err := d.check(e)
+	if err != nil {
+		return err
+	}
+	data, err := tasklog.Encode(e)
+	if err != nil {
+		return err
+	}
+	return tooMuch(len(data), tasklog.Size{}, 0)
+}
+
 // Flush implements [durable.Host].
 func (d *durableRun) Flush(context.Context) error { return d.appender.Flush(d.ctx) }
 
