@@ -27,6 +27,9 @@ import (
 //go:embed task.txt
 var taskHelp string
 
+// maxBy is the most bytes of a name in the journal.
+const maxBy = 256
+
 // errUsage is for a command line that says nothing.
 var errUsage = errors.New("not understood: agent task -h lists the commands")
 
@@ -64,6 +67,9 @@ func taskCommand(args []string, out io.Writer) error {
 	}
 	if *anyway && command != "retry" && command != "answer" {
 		return errors.New("-anyway is a flag of retry and answer")
+	}
+	if len(*by) > maxBy {
+		return fmt.Errorf("-by has %d bytes: at most %d are kept", len(*by), maxBy)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -112,7 +112,11 @@ func (r *Run) Run(ctx context.Context) Outcome {
 		r.RequestCancel()
 	}
 	returned := make(chan error, 1)
-	go func() { returned <- e.call() }()
+	go func() {
+		err := errors.New("the agent's function ended its goroutine")
+		defer func() { returned <- err }()
+		err = e.call()
+	}()
 	go e.watch()
 	var err error
 	select {

@@ -203,12 +203,16 @@ func Yield(ctx context.Context, event a2a.Event) error {
 		return f.engine.emit.inStep(f, event, s)
 	}
 	f.engine.mu.Lock()
-	busy, undoing := f.branch.busy, f.engine.canceled
-	if busy != nil && f.engine.flights[busy] == nil {
-		busy = nil
-	}
+	b, undoing := f.branch, f.engine.canceled
+	busy, over := b.busy, f.engine.over
+	elsewhere := b.waitsFor != nil || b.ended
 	f.engine.mu.Unlock()
-	if busy != nil {
+	switch {
+	case over != nil:
+		return over
+	case elsewhere:
+		return errors.New("durable: an event is emitted in a branch that waits for others or has returned: the branches of a Group use the context that they get")
+	case busy != nil: // how many come before its branch goes on would be another number in each run
 		return fmt.Errorf("durable: an event is emitted outside of the step %q while it runs: inside of a step use the step's context", busy.full)
 	}
 	if final && undoing && s.state != string(a2a.TaskStateCanceled) {

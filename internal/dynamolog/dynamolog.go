@@ -136,6 +136,13 @@ func (l *Log) create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c
 
 // put puts the item if the condition holds. If not, it returns the existing item.
 func (l *Log) put(ctx context.Context, it item, e *expression) (existing item, err error) {
+	existing, _, err = l.putIf(ctx, it, e)
+	return existing, err
+}
+
+// putIf is put. It also reports whether it has put the item: without one, a condition may not hold
+// either.
+func (l *Log) putIf(ctx context.Context, it item, e *expression) (existing item, done bool, err error) {
 	in := &dynamodb.PutItemInput{
 		TableName:                           &l.table,
 		Item:                                it,
@@ -148,9 +155,9 @@ func (l *Log) put(ctx context.Context, it item, e *expression) (existing item, e
 	}
 	_, err = l.client.PutItem(ctx, in)
 	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
-		return failed.Item, nil
+		return failed.Item, false, nil
 	}
-	return nil, err
+	return nil, err == nil, err
 }
 
 // update updates the item if the condition holds. It returns whether it did, and the item as it is
