@@ -14,8 +14,8 @@ type Group struct {
 	ctx   context.Context
 
 	// engine.mu guards what follows.
-	err  error // of NewGroup or Go
-	left    int // branches that have not returned
+	err     error // of NewGroup or Go
+	left    int   // branches that have not returned
 	waiting bool
 	errs    []error // of the branches, in the order in which they were started
 	done    chan struct{}
