@@ -207,7 +207,10 @@ func (a *attempt) run(f func(context.Context) (Entry, error)) (x Entry, err erro
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	return f(a.ctx)
+	if x, err = f(a.ctx); err != nil {
+		_ = err.Error() // a nil pointer as an error panics here, and not where it is recorded
+	}
+	return x, err
 }
 
 // land ends the attempt.

@@ -153,3 +153,35 @@ func TestVersionOfLaterCode(t *testing.T) {
 		}
 	})
 }
+
+// TestSlowCode is no change of the code: a branch that has recorded nothing is there before its
+// parent comes to what the journal has.
+func TestSlowCode(t *testing.T) {
+	runs := 0
+	one(t, func(w *durabletest.World) durable.Func {
+		return func(ctx context.Context, task *durable.Task) error {
+			runs++
+			first := runs == 1
+			g := durable.NewGroup(ctx)
+			g.Go("b", func(ctx context.Context) error {
+				_, err := durable.Do(ctx, "x", func(ctx context.Context) (int, error) {
+					if first {
+						time.Sleep(2 * time.Minute)
+						w.Kill()
+					}
+					return 0, w.Effect(ctx, "x")
+				})
+				return err
+			})
+			time.Sleep(time.Minute)
+			_, err := durable.Do(ctx, "y", effect(w, "y"))
+			return errors.Join(err, g.Wait())
+		}
+	}, func(w *durabletest.World) {
+		w.Begin("hello")
+		time.Sleep(10 * time.Minute)
+		if state := w.Task().Status.State; state != a2a.TaskStateCompleted {
+			t.Errorf("the task is %s\n%s", state, w.Story())
+		}
+	})
+}

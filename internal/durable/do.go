@@ -57,7 +57,9 @@ func Timeout(d time.Duration) Option { return option(func(o *options) { o.timeou
 
 func optionsOf(opts []Option) (o options, err error) {
 	for _, opt := range opts {
-		opt.apply(&o)
+		if opt != nil {
+			opt.apply(&o)
+		}
 	}
 	switch {
 	case o.once && o.attempts > 0:

@@ -60,6 +60,9 @@ func (c *call) park(w wait) error {
 				w.due = w.next()
 			}
 		}
+		if c.tooLate(&w) {
+			return c.cancel()
+		}
 		passed := !w.due.IsZero() && !time.Now().Before(w.due)
 		if passed && w.look == nil {
 			return nil
@@ -90,6 +93,15 @@ func (c *call) park(w wait) error {
 		e.waited = true
 		e.mu.Unlock()
 	}
+}
+
+// tooLate reports whether a wait would end after the time to undo what the task did. It was begun
+// after the request to cancel, or an earlier run has left no entry of it, as of a question.
+func (c *call) tooLate(w *wait) bool {
+	e := c.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.over == nil && e.canceling && !w.leaves && (w.due.IsZero() || w.due.After(e.undoneWhen))
 }
 
 // settle tells the watcher if no branch is live. e.mu is held.
@@ -158,11 +170,11 @@ func (e *engine) decide() (again time.Duration) {
 	case seen < e.woken, !due.IsZero() && due.Before(now): // somebody is about to look
 		e.mu.Unlock()
 		return 0
-	case e.canceling: // there is half a minute at most
-		e.mu.Unlock()
-		return 0
 	case asks == nil && leaves:
 		e.finishLocked(Outcome{End: HandedOver})
+		e.mu.Unlock()
+		return 0
+	case e.canceling: // there is half a minute at most
 		e.mu.Unlock()
 		return 0
 	case asks == nil && !due.IsZero() && !due.After(stay), works:
