@@ -47,6 +47,7 @@ type engine struct {
 	next     int64              // the place of the next entry
 	size     int                // of the journal, in bytes
 	fresh    int                // entries that this run has recorded, or is about to
+	waited   bool               // this run has waited in place, which the next one need not
 	order    int                // of the next branch
 
 	over    error         // what durable calls return once the run is over
@@ -112,7 +113,11 @@ func (r *Run) Run(ctx context.Context) Outcome {
 		r.RequestCancel()
 	}
 	returned := make(chan error, 1)
-	go func() { returned <- e.call() }()
+	go func() {
+		err := errors.New("the agent's function ended its goroutine")
+		defer func() { returned <- err }()
+		err = e.call()
+	}()
 	go e.watch()
 	var err error
 	select {
@@ -146,9 +151,11 @@ func (r *Run) Run(ctx context.Context) Outcome {
 	return o
 }
 
-// returned is the outcome of a function that has returned. e.mu is held.
+// returned is the outcome of a function that has returned. e.mu is held. An error of a task that is
+// to be canceled is taken for what canceling it did: a step with Once that it has cut off returns
+// ErrInterrupted.
 func (e *engine) returned(err error) Outcome {
-	if e.canceled {
+	if e.canceled || e.canceling && err != nil {
 		return Outcome{End: Undone, Err: err}
 	}
 	return Outcome{End: Returned, Err: err}

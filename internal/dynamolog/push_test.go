@@ -128,10 +128,13 @@ func TestPushItem(t *testing.T) {
 	check := func(want string) {
 		t.Helper()
 		out, err := client.Scan(t.Context(), &dynamodb.ScanInput{TableName: &table})
-		if err != nil || len(out.Items) != 1 {
+		if err != nil || len(out.Items) != 2 {
 			t.Fatalf("%d items, %v", len(out.Items), err)
 		}
-		item := out.Items[0]
+		places, item := out.Items[0], out.Items[1] // N is before P
+		if set, ok := places["pl"].(*types.AttributeValueMemberSS); !ok || len(set.Value) != 1 || places["ttl"] == nil {
+			t.Errorf("the places are %v", places)
+		}
 		var all []string
 		for _, name := range slices.Sorted(maps.Keys(item)) {
 			switch v := item[name].(type) {
@@ -152,12 +155,12 @@ func TestPushItem(t *testing.T) {
 	check("cr=4000000000 pk=ID run=push-# seq=1 sk=P#c tr=TRACE ttl=EXPIRES w=x")
 	p := push.Progress{
 		After: 7, Failures: 2, Since: time.Unix(3e9, 0), Agreed: true, Sent: 11, Room: 12,
-		Hour: time.Unix(2e9, 0), Bytes: 13, Waited: 14 * time.Millisecond,
+		Hour: time.Unix(2e9, 0), Bytes: 13, Waited: 14 * time.Millisecond, Aside: 15,
 	}
 	if _, err := held.Release(t.Context(), p, time.Unix(3e9+60, 0)); err != nil {
 		t.Fatal(err)
 	}
-	check("cr=3000000060 f=2 fs=3000000000 ho=2000000000 hs=13 hw=14 in=11 lw=x ok=1 pk=ID ro=12 run=push-# seq=7 sk=P#c tr=TRACE ttl=EXPIRES")
+	check("cr=3000000060 f=2 fs=3000000000 ha=15 ho=2000000000 hs=13 hw=14 in=11 lw=x ok=1 pk=ID ro=12 run=push-# seq=7 sk=P#c tr=TRACE ttl=EXPIRES")
 }
 
 // TestPushCost holds deliveries to their price.
@@ -182,7 +185,11 @@ func TestPushCost(t *testing.T) {
 		t.Fatal(err)
 	}
 	cost.Reset()
-	check("a configuration", 1, 0, l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://a")))
+	c := pushtest.NewConfig(h, "c", "https://a")
+	check("a configuration", 4, 1, l.Pushes().Put(t.Context(), h, c))
+	check("the same again", 0, 1, l.Pushes().Put(t.Context(), h, c))
+	c.Push.Token = "other"
+	check("another in its place", 1, 1, l.Pushes().Put(t.Context(), h, c))
 	_, err = l.Pushes().List(t.Context(), h.ID)
 	if err == nil {
 		_, _, err = l.Read(t.Context(), h.ID, 1, 1)
@@ -194,6 +201,10 @@ func TestPushCost(t *testing.T) {
 	check("the end of it", 2, 0, err)
 	_, _, err = l.Pushes().Spend(t.Context(), h.ID, h.Expires, 1, 2)
 	check("spending", 1, 0, err)
+	_, err = l.Pushes().SpendHour(t.Context(), h.ID, h.Expires, 1, 1, 2)
+	check("the first of an hour", 2, 0, err)
+	_, err = l.Pushes().SpendHour(t.Context(), h.ID, h.Expires, 1, 1, 2)
+	check("another one", 1, 0, err)
 	_, err = l.Pushes().Claim(t.Context(), h.ID, "c", "y", time.Now().Add(-time.Second))
 	check("the next claim", 2, 0, err)
 	_, err = l.Pushes().Claim(t.Context(), h.ID, "c", "z", time.Now().Add(time.Minute))
@@ -201,7 +212,8 @@ func TestPushCost(t *testing.T) {
 	_, err = l.Pushes().Claim(t.Context(), h.ID, "c", "u", time.Now().Add(time.Minute))
 	check("a claim that somebody holds", 2, 0, err)
 	h.Push = false
-	check("a configuration of a running task", 3, 0, l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "d", "https://a")))
+	check("a configuration of a running task", 6, 1, l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "d", "https://a")))
+	check("it is deleted", 4, 0, l.Pushes().Delete(t.Context(), h.ID, "d"))
 }
 
 // TestPushOfFormerVersion has a configuration that a former version has stored, delivered and

@@ -34,6 +34,8 @@ func Test(t *testing.T, open func(t *testing.T) Store) {
 	}{
 		{"Configurations", testConfigurations},
 		{"PutAgain", testPutAgain},
+		{"Full", testFull},
+		{"ConcurrentPuts", testConcurrentPuts},
 		{"Delivery", testDelivery},
 		{"ToldMeanwhile", testToldMeanwhile},
 		{"PutOff", testPutOff},
@@ -42,6 +44,7 @@ func Test(t *testing.T, open func(t *testing.T) Store) {
 		{"Agreed", testAgreed},
 		{"Progress", testProgress},
 		{"Spend", testSpend},
+		{"SpendHour", testSpendHour},
 		{"GivenUp", testGivenUp},
 		{"Replaced", testReplaced},
 		{"ConcurrentClaims", testConcurrentClaims},

@@ -3,9 +3,11 @@ package run
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
+	"golang.org/x/sync/errgroup"
 
 	"a2alambda/internal/durable"
 )
@@ -35,26 +37,33 @@ func (d *durableRun) park(ctx context.Context, o durable.Outcome) error {
 		log("canceling a task whose code has changed: nothing is undone")
 		d.seen.end = "canceled"
 		d.end(ctx, a2a.NewStatusUpdateEvent(d.turn.Context, a2a.TaskStateCanceled, nil))
+		d.runner.closeWaits(ctx, d.turn.Head.ID)
 		return nil
 	}
 	tooLong := len(o.Parked) > 0 && now.Sub(o.Parked[0]) >= parkFor
 	if d.runner.Journal.FailOnMismatch || tooLong {
 		d.seen.end = "failed"
 		d.fail(ctx, textChanged, o.Mismatch)
+		d.runner.closeWaits(ctx, d.turn.Head.ID)
 		return o.Mismatch
 	}
-	due := now.Add(min(parkMost, parkFirst<<min(len(o.Parked), 10)))
-	if len(o.Parked) > 0 {
-		if end := o.Parked[0].Add(parkFor); due.After(end) {
-			due = end
+	var err error
+	due := d.parkedAs(o)
+	if !due.After(now) {
+		due = now.Add(min(parkMost, parkFirst<<min(len(o.Parked), 10)))
+		if len(o.Parked) > 0 {
+			if end := o.Parked[0].Add(parkFor); due.After(end) {
+				due = end
+			}
 		}
-	}
-	log("task parked: the code does not do what the journal says")
-	entry, err := json.Marshal(&durable.Entry{
-		Kind: durable.Parked, Time: now.UnixMilli(), Due: due.UnixMilli(), Mismatch: o.Mismatch,
-	})
-	if err == nil {
-		err = d.Record(ctx, o.Place+1, [][]byte{entry})
+		log("task parked: the code does not do what the journal says")
+		var entry []byte
+		entry, err = json.Marshal(&durable.Entry{
+			Kind: durable.Parked, Time: now.UnixMilli(), Due: due.UnixMilli(), Mismatch: o.Mismatch,
+		})
+		if err == nil {
+			err = d.Record(ctx, o.Place+1, [][]byte{entry})
+		}
 	}
 	for woken, tries := d.turn.Woken, 0; err == nil && tries < 10; tries++ {
 		var suspended bool
@@ -70,6 +79,7 @@ func (d *durableRun) park(ctx context.Context, o durable.Outcome) error {
 		if asked.Cancel {
 			d.seen.end = "canceled"
 			d.end(ctx, a2a.NewStatusUpdateEvent(d.turn.Context, a2a.TaskStateCanceled, nil))
+			d.runner.closeWaits(ctx, d.turn.Head.ID)
 			return nil
 		}
 	}
@@ -77,4 +87,38 @@ func (d *durableRun) park(ctx context.Context, o durable.Outcome) error {
 		d.stop(err) // the next run parks it
 	}
 	return err
+}
+
+// parkedAs returns when the task is to be tried again, if the last entry of its journal says that it
+// was parked for the same reason. Whoever wakes it meanwhile, again and again, must not fill the
+// journal, nor put off that time.
+func (d *durableRun) parkedAs(o durable.Outcome) (due time.Time) {
+	if n := len(d.turn.Steps); n > 0 && o.Place == int64(n) {
+		last, err := durable.Decode(d.turn.Steps[n-1].JSON)
+		if err == nil && last.Kind == durable.Parked && *last.Mismatch == *o.Mismatch {
+			due = time.UnixMilli(last.Due)
+		}
+	}
+	return due
+}
+
+// closeWithin is how long closing what a task waits for may take.
+const closeWithin = 2 * time.Second
+
+// closeWaits closes what a task waits for, which has ended without its agent: who delivers to it
+// must hear that nobody waits any more.
+func (r *Runner) closeWaits(ctx context.Context, id a2a.TaskID) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+	defer cancel()
+	open, err := r.Store.OpenWaits(ctx, id)
+	var closing errgroup.Group
+	for _, w := range open {
+		closing.Go(func() error {
+			_, err := r.Store.CloseWait(ctx, id, w.Name)
+			return err
+		})
+	}
+	if err = errors.Join(err, closing.Wait()); err != nil {
+		r.Logger.ErrorContext(ctx, "closing the callbacks of a task that has ended", "task", id, "error", err)
+	}
 }
