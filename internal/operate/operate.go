@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -188,6 +189,9 @@ type held struct {
 // hold takes the lease of a task that nobody runs, if check does not refuse.
 func (o *Operator) hold(ctx context.Context, id a2a.TaskID, check func(*Task) error) (*held, error) {
 	t, err := o.Read(ctx, id)
+	if err == nil && t.Busy() && o.overtakes(ctx, t.Snapshot) {
+		t, err = o.Read(ctx, id)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -212,6 +216,14 @@ func (o *Operator) hold(ctx context.Context, id a2a.TaskID, check func(*Task) er
 		return nil, err
 	}
 	return &held{t, o, context.WithoutCancel(ctx), lease, records}, nil
+}
+
+// overtakes reports whether the holder of the task was found dead.
+func (o *Operator) overtakes(ctx context.Context, s *tasklog.Snapshot) bool {
+	r := run.New(run.Config{
+		Store: o.Store, Logger: slog.New(slog.DiscardHandler), Invoke: func(context.Context, a2a.TaskID) error { return nil },
+	})
+	return r.Overtake(ctx, s)
 }
 
 // operated records a command that gives no call an outcome.

@@ -222,10 +222,10 @@ func (r *Runner) inFlight(ctx context.Context, id a2a.TaskID, l tasklog.LeaseInf
 	return durable.InFlight(steps)
 }
 
-// overtake is called by a worker that has found a task held. If the holder seems to be silent, it is
-// doubted, or its lease is watched to the end. Overtake reports whether nobody holds the lease any
-// more.
-func (r *Runner) overtake(ctx context.Context, s *tasklog.Snapshot) bool {
+// Overtake is called for a task that somebody holds, by those who want to go on with it. If the holder
+// seems to be silent, it is doubted, or its lease is watched to the end. Overtake reports whether
+// nobody holds the lease any more.
+func (r *Runner) Overtake(ctx context.Context, s *tasklog.Snapshot) bool {
 	id := s.Head.ID
 	seen, _ := r.sightings.see(id, s.Lease, overdue, time.Now())
 	if len(r.running.of(id)) > 0 || !seen.silent(overdue, time.Now()) && !seen.skewed && !s.Lease.Doubted {

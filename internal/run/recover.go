@@ -86,7 +86,7 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 	case final:
 		return nil, r.Store.Settle(ctx, s)
 	case s.Busy():
-		if !r.overtake(ctx, s) {
+		if !r.Overtake(ctx, s) {
 			return nil, ctx.Err()
 		}
 		return nil, tasklog.ErrConflict // the task is to be looked at again
