@@ -38,9 +38,9 @@ func New() *Agent {
 	}
 }
 
-// Stream answers one query, which may be empty, without the first said steps. The only error is the
-// cause of a context that is done.
-func (a *Agent) Stream(ctx context.Context, query string, said int) iter.Seq2[Step, error] {
+// Stream answers one query, which may be empty, without the first said steps, of which the last was
+// said some time ago. The only error is the cause of a context that is done.
+func (a *Agent) Stream(ctx context.Context, query string, said int, ago time.Duration) iter.Seq2[Step, error] {
 	return func(yield func(Step, error) bool) {
 		if strings.TrimSpace(query) == "" {
 			yield(Step{Content: "What should I process?", NeedsInput: true}, nil)
@@ -53,12 +53,15 @@ func (a *Agent) Stream(ctx context.Context, query string, said int) iter.Seq2[St
 			if i >= said && !yield(Step{Content: s}, nil) {
 				return
 			}
-			// The time that it worked after the last step that was said is unknown.
+			delay := a.Delay
+			if i == said-1 { // whoever waits has waited since then
+				delay -= min(max(ago, 0), delay)
+			}
 			select {
 			case <-ctx.Done():
 				yield(Step{}, context.Cause(ctx))
 				return
-			case <-time.After(a.Delay):
+			case <-time.After(delay):
 			}
 		}
 		yield(Step{Content: fmt.Sprintf("Your query '%s' has been processed successfully!", query), Done: true}, nil)
@@ -69,7 +72,7 @@ func (a *Agent) Stream(ctx context.Context, query string, said int) iter.Seq2[St
 // run.Resumer: the steps that have been said are in the task.
 type Executor struct {
 	// Stream is [Agent.Stream], or another agent's.
-	Stream func(ctx context.Context, query string, said int) iter.Seq2[Step, error]
+	Stream func(ctx context.Context, query string, said int, ago time.Duration) iter.Seq2[Step, error]
 }
 
 const resultName = "streaming_result"
@@ -81,7 +84,7 @@ func (x *Executor) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter
 		if ec.StoredTask == nil && !yield(a2a.NewSubmittedTask(ec, ec.Message), nil) {
 			return
 		}
-		x.stream(ctx, ec, 0, yield)
+		x.stream(ctx, ec, 0, 0, yield)
 	}
 }
 
@@ -94,7 +97,11 @@ func (x *Executor) Resume(ctx context.Context, ec *a2asrv.ExecutorContext) iter.
 				return
 			}
 		}
-		x.stream(ctx, ec, said(ec.StoredTask), yield)
+		var ago time.Duration
+		if at := ec.StoredTask.Status.Timestamp; at != nil {
+			ago = time.Since(*at) // roughly, since it was another machine's clock
+		}
+		x.stream(ctx, ec, said(ec.StoredTask), ago, yield)
 	}
 }
 
@@ -113,11 +120,13 @@ func said(t *a2a.Task) (n int) {
 }
 
 // stream yields the events after the first said steps.
-func (x *Executor) stream(ctx context.Context, ec *a2asrv.ExecutorContext, said int, yield func(a2a.Event, error) bool) {
+func (x *Executor) stream(
+	ctx context.Context, ec *a2asrv.ExecutorContext, said int, ago time.Duration, yield func(a2a.Event, error) bool,
+) {
 	status := func(state a2a.TaskState, text string) bool {
 		return yield(a2a.NewStatusUpdateEvent(ec, state, message(ec, text)), nil)
 	}
-	for step, err := range x.Stream(ctx, text(ec.Message), said) {
+	for step, err := range x.Stream(ctx, text(ec.Message), said, ago) {
 		switch {
 		case err != nil && ctx.Err() != nil:
 			yield(nil, err) // the cause says what this means for the task

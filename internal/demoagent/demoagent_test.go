@@ -84,7 +84,7 @@ func TestExecuteAsksForInput(t *testing.T) {
 }
 
 func TestExecuteFails(t *testing.T) {
-	x := &demoagent.Executor{Stream: func(context.Context, string, int) iter.Seq2[demoagent.Step, error] {
+	x := &demoagent.Executor{Stream: func(context.Context, string, int, time.Duration) iter.Seq2[demoagent.Step, error] {
 		return func(yield func(demoagent.Step, error) bool) {
 			_ = yield(demoagent.Step{Content: "working"}, nil) && yield(demoagent.Step{}, errors.New("no more ideas"))
 		}
@@ -130,6 +130,13 @@ func TestResume(t *testing.T) {
 			"1s status TASK_STATE_WORKING ROLE_AGENT Generating response...",
 			"2s artifact streaming_result Your query 'this' has been processed successfully!",
 			"2s status TASK_STATE_COMPLETED")
+		for ago, want := range map[time.Duration]string{
+			300 * time.Millisecond: "700ms", time.Minute: "0s", -time.Minute: "1s", // by another clock
+		} {
+			at := time.Now().Add(-ago)
+			ec.StoredTask.Status.Timestamp = &at
+			check(t, describe(x.Resume(t.Context(), ec))[:1], want+" status TASK_STATE_WORKING ROLE_AGENT Generating response...")
+		}
 		ec.StoredTask.History, ec.StoredTask.Status.Message = []*a2a.Message{question}, nil
 		check(t, describe(x.Resume(t.Context(), ec))[:1], "0s status TASK_STATE_WORKING ROLE_AGENT Starting to process your request...")
 		ec.StoredTask.Artifacts = []*a2a.Artifact{{ID: "x", Name: "streaming_result"}}

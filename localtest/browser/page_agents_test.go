@@ -54,9 +54,9 @@ func (p paced) step(t *testing.T, n int) {
 func (p paced) demo() *demoagent.Executor {
 	quick := demoagent.New()
 	quick.Delay = 0
-	return &demoagent.Executor{Stream: func(ctx context.Context, query string, said int) iter.Seq2[demoagent.Step, error] {
+	return &demoagent.Executor{Stream: func(ctx context.Context, query string, said int, ago time.Duration) iter.Seq2[demoagent.Step, error] {
 		return func(yield func(demoagent.Step, error) bool) {
-			for step, err := range quick.Stream(ctx, query, said) {
+			for step, err := range quick.Stream(ctx, query, said, ago) {
 				if wait := p.wait(ctx); wait != nil {
 					yield(demoagent.Step{}, wait)
 					return
