@@ -3,6 +3,7 @@ package run_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -74,6 +75,42 @@ func TestAskTogether(t *testing.T) {
 		}
 		h, _ := tasklogtest.NewTask() // nobody runs it
 		if err := r.RequestCancel(t.Context(), h); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestAnswers asks a holder whether it is alive, at each moment between two of its looks. It answers
+// at the next look.
+func TestAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		r := runner(l, io.Discard, waiter)
+		h, first := tasklogtest.NewTask()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		running := r.Start(ctx, create(t, l, h, first), run.Nobody)
+		lease := func() tasklog.LeaseInfo {
+			t.Helper()
+			lease, err := l.Lease(t.Context(), h.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return lease
+		}
+		for range 40 {
+			time.Sleep(317 * time.Millisecond)
+			before := lease()
+			if asked, err := l.Doubt(t.Context(), h.ID, before); !asked || err != nil {
+				t.Fatal(asked, err)
+			}
+			time.Sleep(331 * time.Millisecond)
+			if now := lease(); now.Doubted || !now.Until.After(before.Until) {
+				t.Errorf("the lease was %+v and is %+v", before, now)
+			}
+		}
+		cancel()
+		if err := running.Wait(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -125,6 +125,7 @@ func (ns *nodes) add(like kind) *node {
 			}
 			ns.mu.Lock()
 			defer ns.mu.Unlock()
+			ns.ops["Invoke"]++
 			if ns.lost > 0 {
 				ns.lost--
 				return nil
