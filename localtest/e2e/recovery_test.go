@@ -52,7 +52,7 @@ func TestReturnImmediately(t *testing.T) {
 			s.job(t, id)
 		}},
 		{"lost, and read", v1, func(n int) int { return min(n, 1) }, func(t *testing.T, s *system, id string) {
-			for len(s.jobs) == 0 { // a worker that was invoked has ten seconds to begin
+			for len(s.jobs) == 0 { // a worker that was invoked has two seconds to begin
 				client.Result(t, s.url, "tasks/get", client.ByID(id))
 				time.Sleep(time.Second)
 			}
@@ -77,7 +77,7 @@ func TestReturnImmediately(t *testing.T) {
 	}
 }
 
-// TestCutOff ends the instance that runs a task, in the middle. The lease lasts 15 seconds.
+// TestCutOff ends the instance that runs a task, in the middle.
 func TestCutOff(t *testing.T) {
 	t.Parallel()
 	t.Run("with a subscriber", func(t *testing.T) {
