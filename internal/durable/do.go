@@ -118,11 +118,17 @@ const (
 	maxPause = time.Hour
 )
 
-// room makes sure that the run has so much time left: usual, if it is 0. Otherwise it leaves the
-// run. If no run has so much time, it records that as the error of the call.
+// room makes sure that the run has so much time left: usual, if it is 0. Otherwise, or if the process
+// is about to end, it leaves the run. If no run has so much time, it records that as the error of the call.
 func (c *call) room(d time.Duration) error {
 	e := c.engine
-	if e.Deadline.IsZero() {
+	e.mu.Lock()
+	leaving := e.leaving
+	e.mu.Unlock()
+	switch {
+	case leaving:
+		return c.park(wait{leaves: true})
+	case e.Deadline.IsZero():
 		return nil
 	}
 	fresh := e.Deadline.Sub(e.begun)

@@ -134,7 +134,7 @@ func (e *engine) decide() (again time.Duration) {
 	now := time.Now()
 	var asks *wait
 	var due time.Time
-	leaves, seen := false, e.woken
+	leaves, seen := e.leaving, e.woken
 	for _, w := range e.parked {
 		seen = min(seen, w.seen)
 		leaves = leaves || w.leaves
@@ -153,10 +153,10 @@ func (e *engine) decide() (again time.Duration) {
 	case seen < e.woken, !due.IsZero() && due.Before(now): // somebody is about to look
 		e.mu.Unlock()
 		return 0
-	case e.canceling: // there is half a minute at most
+	case e.canceling && !e.leaving: // there is half a minute at most
 		e.mu.Unlock()
 		return 0
-	case asks == nil && leaves:
+	case leaves && (asks == nil || e.canceling):
 		e.finishLocked(Outcome{End: HandedOver})
 		e.mu.Unlock()
 		return 0
