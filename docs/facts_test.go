@@ -283,7 +283,7 @@ func TestNames(t *testing.T) {
 		for _, quoted := range code.FindAllString(d.text, -1) {
 			word := strings.Trim(quoted, "`")
 			switch {
-			case word == "internal/parrot/parrot.go" || word == "ROLLBACK_FAILED": // the reader's own; CloudFormation's
+			case word == "internal/reminder/reminder.go" || word == "ROLLBACK_FAILED": // the reader's own; CloudFormation's
 			case test.MatchString(word) && !tests[word]:
 				t.Errorf("%s: there is no %s", d.path, word)
 			case path.MatchString(word):

@@ -21,6 +21,7 @@ import (
 	"a2alambda/internal/a2ahttp"
 	"a2alambda/internal/agentcard"
 	"a2alambda/internal/auth"
+	"a2alambda/internal/durable"
 	"a2alambda/internal/functionurl"
 	"a2alambda/internal/hosted"
 	"a2alambda/internal/lambdaenv"
@@ -114,7 +115,8 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	browsers, err := browserPage()
+	_, steps := agent.Executor.(*durable.Agent)
+	browsers, err := browserPage(steps)
 	if err != nil {
 		return err
 	}
@@ -206,14 +208,14 @@ func joinWindow(text string) (time.Duration, error) {
 	return window, nil
 }
 
-// browserPage returns the page for browsers, or nil if PAGE is false.
-func browserPage() (http.Handler, error) {
+// browserPage returns the page for browsers, or nil if PAGE is false. Steps is that of [page.New].
+func browserPage(steps bool) (http.Handler, error) {
 	value := cmp.Or(os.Getenv("PAGE"), strconv.FormatBool(!onLambda()))
 	switch wanted, err := strconv.ParseBool(value); {
 	case err != nil:
 		return nil, fmt.Errorf("PAGE is %q, not one of true and false", value)
 	case wanted:
-		return page.New(), nil
+		return page.New(steps), nil
 	}
 	return nil, nil
 }

@@ -27,6 +27,9 @@ import (
 //go:embed task.txt
 var taskHelp string
 
+// maxBy is the most bytes of a name in the journal.
+const maxBy = 256
+
 // errUsage is for a command line that says nothing.
 var errUsage = errors.New("not understood: agent task -h lists the commands")
 
@@ -65,6 +68,9 @@ func taskCommand(args []string, out io.Writer) error {
 	if *anyway && command != "retry" && command != "answer" {
 		return errors.New("-anyway is a flag of retry and answer")
 	}
+	if len(*by) > maxBy {
+		return fmt.Errorf("-by has %d bytes: at most %d are kept", len(*by), maxBy)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	o, err := openOperator(ctx, *by)
@@ -72,6 +78,7 @@ func taskCommand(args []string, out io.Writer) error {
 		return err
 	}
 	id, step, value := a2a.TaskID(flags.Arg(0)), flags.Arg(1), flags.Arg(2)
+	var next string
 	switch command {
 	case "steps":
 		t, err := o.Read(ctx, id)
@@ -80,26 +87,19 @@ func taskCommand(args []string, out io.Writer) error {
 		}
 		return printTask(out, t)
 	case "wake":
-		err = o.Wake(ctx, id)
+		next, err = o.Wake(ctx, id)
 	case "retry":
-		err = o.Retry(ctx, id, step, *anyway)
+		next, err = o.Retry(ctx, id, step, *anyway)
 	case "answer":
-		err = o.Answer(ctx, id, step, json.RawMessage(value), *anyway)
+		next, err = o.Answer(ctx, id, step, json.RawMessage(value), *anyway)
 	case "fail":
-		if err = o.Fail(ctx, id, step); err == nil {
-			fmt.Fprintln(out, "The task has failed.")
-		}
-		return err
+		next, err = o.Fail(ctx, id, step)
 	}
 	if err != nil {
 		return err
 	}
-	if o.Invoke == nil {
-		fmt.Fprintln(out, "Done. The task goes on within a minute or two: WORKER_FUNCTION_NAME would name who goes on at once.")
-	} else {
-		fmt.Fprintln(out, "Done. A worker was asked to go on with the task.")
-	}
-	return nil
+	_, err = fmt.Fprintln(out, next)
+	return err
 }
 
 // openOperator returns the operator of the table that the environment names.

@@ -60,7 +60,9 @@ type handler struct {
 //	GET  /.well-known/jwks.json        the public keys of the card's signatures, if it has any
 //	GET  /                             the page, if there is one, for browsers
 //
-// All other paths belong to HTTP+JSON.
+// All other paths belong to HTTP+JSON. One of them is ours:
+//
+//	GET /tasks/{id}/steps              the steps of a durable agent's task: see [server.StepsPage]
 func New(c Config) http.Handler {
 	h := &handler{c, agentcard.New(agentcard.Config{
 		Public: c.Server.Card, Extended: c.Extended, PushNotifications: c.Server.Push != nil, Signer: c.Signer,

@@ -7,7 +7,12 @@ import (
 
 // Operations are the operations of both versions in both bindings: methods, and verbs with paths.
 func Operations() (all []string) {
-	all = slices.AppendSeq(slices.Collect(maps.Keys(operations)), maps.Keys(methods03))
+	for name, o := range operations {
+		if !o.ours {
+			all = append(all, name)
+		}
+	}
+	all = slices.AppendSeq(all, maps.Keys(methods03))
 	for prefix, routes := range map[string][]route{"": routes, "/v1": routes03} {
 		for _, r := range routes {
 			path := prefix

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,24 @@ import (
 )
 
 var errOutage = errors.New("the table of the house can't be reached")
+
+// lockedBuffer can be read while others write.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
 
 // TestLeaseLostInOutage has the store fail for longer than a lease lasts. Afterwards the run is
 // resumed, and the stream of the server that began it goes on to the last event. So does a blocking
@@ -31,7 +50,7 @@ func TestLeaseLostInOutage(t *testing.T) {
 					}
 					return nil
 				}})
-				var logs bytes.Buffer
+				var logs lockedBuffer // a run may still write when the answer is there
 				w := do(t.Context(), handlerOf(l, &logs, slow(time.Second)), call, 0)
 				if name == "send" {
 					if body := w.Body.String(); !strings.Contains(body, "TASK_STATE_COMPLETED") {
@@ -45,7 +64,7 @@ func TestLeaseLostInOutage(t *testing.T) {
 				}
 				synctest.Wait() // a worker logs its run after the end
 				if !strings.Contains(logs.String(), errOutage.Error()) {
-					t.Errorf("the log does not tell why: %s", &logs)
+					t.Errorf("the log does not tell why: %s", logs.String())
 				}
 			})
 		})

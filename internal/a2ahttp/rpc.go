@@ -178,7 +178,7 @@ func unknownMethod(method, version string) error {
 			version = a2a03.JSONRPC.Version
 		}
 	}
-	names := slices.Sorted(maps.Keys(operations))
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(operations)), func(name string) bool { return operations[name].ours })
 	if version == a2a03.JSONRPC.Version {
 		names = slices.Sorted(maps.Keys(methods03))
 	}

@@ -51,6 +51,8 @@ var requests = map[string]string{
 	"POST /message:stream":                                   `{"message":{"messageId":"m","taskId":%[1]q,"role":"ROLE_USER","parts":[{"text":"x"}]}}`,
 	"GET /tasks/{id}":                                        "",
 	"POST /tasks/{id}:cancel":                                "",
+	"GET /tasks/{id}/steps":                                  "",
+	"GET /v1/tasks/{id}/steps":                               "",
 	"POST /tasks/{id}:subscribe":                             "",
 	"GET /tasks/{id}:subscribe":                              "",
 	"POST /tasks/{taskId}/pushNotificationConfigs":           `{"id":"c","url":"https://example.com/"}`,

@@ -3,6 +3,7 @@ package a2ahttp_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ import (
 	"a2alambda/internal/a2ahttp"
 	"a2alambda/internal/auth"
 	"a2alambda/internal/demoagent"
+	"a2alambda/internal/durable"
 	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/outgoing"
@@ -70,7 +72,29 @@ var variants = map[string]func(*a2ahttp.Config){
 			_, _ = io.WriteString(w, "<!doctype html>")
 		})
 	},
+	"steps": func(c *a2ahttp.Config) {
+		c.Auth = byToken{}
+		c.Server.Runner.Executor = durable.New(receiptOf)
+	},
 	"unsupported": func(c *a2ahttp.Config) { c.Server.Push = nil },
+}
+
+// receiptOf is a durable agent that is quick, waits for an hour, and asks.
+func receiptOf(ctx context.Context, _ *durable.Task) error {
+	if _, err := durable.Do(ctx, "quote", func(context.Context) (string, error) { return "secret", nil }); err != nil {
+		return err
+	}
+	_, err := durable.Do(ctx, "charge", func(context.Context) (string, error) { return "", errors.New("secret") })
+	if err == nil {
+		return errors.New("charged")
+	}
+	g := durable.NewGroup(ctx)
+	g.Go("later", func(ctx context.Context) error { return durable.Sleep(ctx, "nap", time.Hour) })
+	g.Go("now", func(ctx context.Context) error {
+		_, err := durable.Ask(ctx, "which card?", a2a.NewTextPart("Which card?"))
+		return err
+	})
+	return g.Wait()
 }
 
 // known is a log whose secret is always the same, so that ids sort the same in each run.

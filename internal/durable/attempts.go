@@ -160,8 +160,8 @@ func (c *call) try(
 	return x, true, c.record(x)
 }
 
-// attempt begins an attempt of the call. Its context ends after within, if that is not 0. The caller
-// must call land.
+// attempt begins an attempt of the call. Its context is the author's, which ends with the run and
+// after within, if that is not 0. The caller must call land.
 func (c *call) attempt(number int, within time.Duration) (*attempt, error) {
 	e := c.engine
 	if !e.Host.Held() {
@@ -175,7 +175,9 @@ func (c *call) attempt(number int, within time.Duration) (*attempt, error) {
 	a := &attempt{call: c, number: number, begun: time.Now()}
 	f := *c.frame
 	f.step = a
-	a.ctx, a.stop = context.WithCancelCause(withFrame(e.ctx, &f))
+	ctx, stop := context.WithCancelCause(withFrame(c.ctx, &f))
+	release := context.AfterFunc(e.ctx, func() { stop(context.Cause(e.ctx)) }) // the author's may outlive it
+	a.ctx, a.stop = ctx, func(cause error) { release(); stop(cause) }
 	if within > 0 {
 		ctx, cancel := context.WithTimeout(a.ctx, within)
 		stop := a.stop

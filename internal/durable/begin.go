@@ -24,6 +24,7 @@ import (
 // Its methods are called by the goroutine that began it. They return ErrSuspended, or another error
 // of that kind, once the run is over: the call returns that at once.
 type call struct {
+	ctx    context.Context // the author's
 	engine *engine
 	frame  *frame
 	branch *branch
@@ -85,7 +86,7 @@ func newCall(ctx context.Context, typ Type, name string) (*call, error) {
 	if err := e.use(full); err != nil {
 		return nil, err
 	}
-	c := &call{engine: e, frame: f, branch: b, typ: typ, full: full, past: e.past.calls[full], at: at, begun: time.Now()}
+	c := &call{ctx: ctx, engine: e, frame: f, branch: b, typ: typ, full: full, past: e.past.calls[full], at: at, begun: time.Now()}
 	if c.past == nil {
 		if err := c.hold(); err != nil {
 			return nil, err

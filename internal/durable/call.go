@@ -75,7 +75,7 @@ func Call(ctx context.Context, name, agent string, m *a2a.Message, opts ...Optio
 	if r, err, ok := replayed[Reply](c); ok {
 		return r, err
 	}
-	x := &exchange{call: c, agent: agent, peer: c.engine.Peers[agent], limit: cmp.Or(o.within, sendWithin), progress: o.progress}
+	x := &exchange{call: c, agent: agent, peer: c.engine.Peers[agent], limit: c.sendLimit(o.within), progress: o.progress}
 	if err := x.load(o.timeout); err != nil {
 		return Reply{}, err
 	}
@@ -93,6 +93,15 @@ func Call(ctx context.Context, name, agent string, m *a2a.Message, opts ...Optio
 		x.close(context.WithoutCancel(ctx))
 	}
 	return r, err
+}
+
+// sendLimit returns how long the peer may take to take the message. If the author has not said it,
+// it is as long as every invocation has.
+func (c *call) sendLimit(within time.Duration) time.Duration {
+	if e := c.engine; within == 0 && !e.Deadline.IsZero() {
+		return min(sendWithin, e.Deadline.Sub(e.begun)/2)
+	}
+	return cmp.Or(within, sendWithin)
 }
 
 // outgoingMessage returns the message to send.

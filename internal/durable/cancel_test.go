@@ -107,6 +107,15 @@ func TestCancelOnce(t *testing.T) {
 				return err
 			}
 		}, 3 * time.Second},
+		{"gives up after Once", func(w *durabletest.World) durable.Func {
+			return func(ctx context.Context, _ *durable.Task) error {
+				_, err := durable.Do(ctx, "a", func(ctx context.Context) (int, error) {
+					<-ctx.Done()
+					return 0, ctx.Err()
+				}, durable.Once())
+				return err
+			}
+		}, 3 * time.Second},
 		{"in Once", func(w *durabletest.World) durable.Func {
 			return func(ctx context.Context, _ *durable.Task) error {
 				_, err := durable.Do(ctx, "a", func(ctx context.Context) (int, error) {

@@ -69,7 +69,9 @@ func optionsOf(opts []Option) (o options, err error) {
 
 // Do calls f and records what it returns. What Do returns is what was recorded, also the first time:
 // the result after encoding it as JSON and decoding it again, or the error as a [StepError]. In
-// later runs f is not called. f gets a context of its own, for [Yield], [Key] and [Attempt].
+// later runs f is not called. f gets a context of its own, for [Yield], [Key] and [Attempt]. It has the
+// values of ctx, and ends with it: what f returns then is its result, or its error. A deadline of ctx
+// ends no wait, such as a [Sleep].
 //
 // An attempt that is cut off by the end of its run is neither recorded as an error nor counted by
 // Retry. It is made again in the next run. A step that was cut off five times ends with that as its

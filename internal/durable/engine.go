@@ -113,7 +113,11 @@ func (r *Run) Run(ctx context.Context) Outcome {
 		r.RequestCancel()
 	}
 	returned := make(chan error, 1)
-	go func() { returned <- e.call() }()
+	go func() {
+		err := errors.New("the agent's function ended its goroutine")
+		defer func() { returned <- err }()
+		err = e.call()
+	}()
 	go e.watch()
 	var err error
 	select {
@@ -149,9 +153,11 @@ func (r *Run) Run(ctx context.Context) Outcome {
 	return o
 }
 
-// returned is the outcome of a function that has returned. e.mu is held.
+// returned is the outcome of a function that has returned. e.mu is held. An error of a task that is
+// to be canceled is taken for what canceling it did: a step with Once that it has cut off returns
+// ErrInterrupted.
 func (e *engine) returned(err error) Outcome {
-	if e.canceled {
+	if e.canceled || e.canceling && err != nil {
 		return Outcome{End: Undone, Err: err}
 	}
 	return Outcome{End: Returned, Err: err}

@@ -77,7 +77,7 @@ type Entry struct {
 	Result json.RawMessage `json:"r,omitempty"`
 	Loose  bool            `json:"l,omitempty"`
 	Error  *Recorded       `json:"e,omitempty"`
-	// Memo is what the call keeps for itself: at most 16 KB.
+	// Memo is what the call keeps for itself.
 	Memo json.RawMessage `json:"m,omitempty"`
 	// At is where the call's branch was when the call began. It is in the first entry of a call.
 	At Position `json:"p,omitzero"`
@@ -121,11 +121,9 @@ const (
 	MaxName = 128
 	// MaxPath is the most bytes of a full name.
 	MaxPath = 256
-	// MaxResult is the most bytes of a result, as JSON. The store keeps one of more than 256 KB in
-	// parts.
+	// MaxResult is the most bytes of a result, as JSON. The store keeps one of more than 380 KB, as
+	// deflated, in parts.
 	MaxResult = 10<<20 - 64<<10
-	// maxMemo is the most bytes of a memo.
-	maxMemo = 16 << 10
 )
 
 // Decode decodes an entry. It returns an error if the entry is not one that this package makes.

@@ -27,7 +27,9 @@ var entries = []string{
 	`{"k":"noted","y":"call","n":"a","t":1,"m":{"task":"x"}}`,
 	`{"k":"canceled","y":"ask","n":"a","t":1,"u":3}`,
 	`{"k":"parked","t":1,"u":3,"x":{"step":"a","expected":"b","got":"c","code":"7"}}`,
-	`{"k":"again","y":"do","n":"a","t":1,"o":"ann"}`,
+	`{"k":"again","y":"do","n":"a","t":1,"a":2,"o":"ann","i":3}`,
+	`{"k":"done","y":"do","n":"a","t":1,"r":{"x":1},"l":true,"o":"ann","i":3}`,
+	`{"k":"operated","n":"a/b","t":1,"m":"answer","o":"ann"}`,
 }
 
 // FuzzDecode: what is decoded is an entry that this package makes, and is encoded as the same.
@@ -70,7 +72,9 @@ func TestDecode(t *testing.T) {
 		``, `{}`, `[]`, `null`, `{"k":"done"}`, `{"k":"new","y":"do","n":"a","t":1}`, `{"k":"done","y":"do","n":"","t":1}`,
 		`{"k":"done","y":"x","n":"a","t":1}`, `{"k":"done","y":"do","n":"a//b","t":1}`, `{"k":"done","y":"do","n":"a","b":"c","t":1}`,
 		`{"k":"failed","y":"do","n":"a","t":1}`, `{"k":"parked","t":1}`, `{"k":"done","y":"do","n":"a","t":1,"z":1}`,
-		`{"k":"done","y":"do","n":"a","t":1,"a":-1}`, `{"k":"done","y":"do","n":"a","t":1}{}`,
+		`{"k":"done","y":"do","n":"a","t":1,"a":-1}`,
+		`{"k":"again","y":"do","n":"a","t":1}`, `{"k":"operated","t":1,"m":"wake"}`, `{"k":"operated","n":"a//b","t":1,"o":"ann"}`,
+		`{"k":"operated","y":"do","n":"a","t":1,"o":"ann"}`, `{"k":"done","y":"do","n":"a","t":1,"i":-1}`, `{"k":"done","y":"do","n":"a","t":1}{}`,
 		`{"k":"done","y":"do","n":"` + strings.Repeat("x", 129) + `","t":1}`,
 	} {
 		if e, err := durable.Decode([]byte(text)); err == nil {

@@ -203,12 +203,16 @@ func Yield(ctx context.Context, event a2a.Event) error {
 		return f.engine.emit.inStep(f, event, s)
 	}
 	f.engine.mu.Lock()
-	busy, undoing := f.branch.busy, f.engine.canceled
-	if busy != nil && f.engine.flights[busy] == nil {
-		busy = nil
-	}
+	b, undoing := f.branch, f.engine.canceled
+	busy, over := b.busy, f.engine.over
+	elsewhere := b.waitsFor != nil || b.ended
 	f.engine.mu.Unlock()
-	if busy != nil {
+	switch {
+	case over != nil:
+		return over
+	case elsewhere:
+		return errors.New("durable: an event is emitted in a branch that waits for others or has returned: the branches of a Group use the context that they get")
+	case busy != nil: // how many come before its branch goes on would be another number in each run
 		return fmt.Errorf("durable: an event is emitted outside of the step %q while it runs: inside of a step use the step's context", busy.full)
 	}
 	if final && undoing && s.state != string(a2a.TaskStateCanceled) {
@@ -291,7 +295,7 @@ func (m *emitter) inStep(f *frame, event a2a.Event, s shape) error {
 
 // outside emits an event outside of steps, if it is not in the log.
 func (m *emitter) outside(f *frame, event a2a.Event, s shape, final bool) error {
-	over, differs := m.outsideLocked(f, event, s, final)
+	differs, over := m.outsideLocked(f, event, s, final)
 	e := f.engine
 	switch {
 	case over != nil:
@@ -306,24 +310,24 @@ func (m *emitter) outside(f *frame, event a2a.Event, s shape, final bool) error 
 	return nil
 }
 
-func (m *emitter) outsideLocked(f *frame, event a2a.Event, s shape, final bool) (error, *Mismatch) {
+func (m *emitter) outsideLocked(f *frame, event a2a.Event, s shape, final bool) (*Mismatch, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.closed(); err != nil {
-		return err, nil
+		return nil, err
 	}
 	o := m.branch(f.branch.path)
 	now := o.now.plus(s)
 	where := fmt.Sprintf("event %d of branch %q", now.Count, f.branch.path)
 	if was, ok := o.tail[now.Count]; ok && !s.logged(was) {
-		return nil, &Mismatch{Step: where, Expected: was.String(), Got: s.String()}
+		return &Mismatch{Step: where, Expected: was.String(), Got: s.String()}, nil
 	}
 	if hash, ok := o.checks[now.Count]; ok && hash != now.Hash {
-		return nil, &Mismatch{Step: where, Expected: "other events", Got: s.String()}
+		return &Mismatch{Step: where, Expected: "other events", Got: s.String()}, nil
 	}
 	if now.Count > o.logged {
 		if err := m.put(f, event, s, ownerOfBranch(f.branch.path)); err != nil {
-			return err, nil
+			return nil, err
 		}
 	}
 	o.now = now

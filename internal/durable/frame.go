@@ -63,7 +63,11 @@ func Scope(ctx context.Context, name string) context.Context {
 		return ctx // the next durable call says so
 	}
 	next := *f
-	if next.err == nil {
+	switch {
+	case next.err != nil:
+	case f.step != nil:
+		next.err = fmt.Errorf("durable: a scope is made inside of the step %q: a step cannot have durable calls inside", f.step.call.full)
+	default:
 		next.prefix, next.err = f.use(name)
 	}
 	return withFrame(ctx, &next)

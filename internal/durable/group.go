@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,10 +11,10 @@ import (
 // Group is a group of branches, which run at the same time. Each branch has its own scope of names.
 type Group struct {
 	frame *frame // nil if ctx is not that of a durable agent
-	err   error  // of NewGroup or Go
 	ctx   context.Context
 
 	// engine.mu guards what follows.
+	err  error // of NewGroup or Go
 	left    int // branches that have not returned
 	waiting bool
 	errs    []error // of the branches, in the order in which they were started
@@ -38,19 +39,17 @@ func NewGroup(ctx context.Context) *Group {
 // Go starts a branch. Its name is one of ctx, and the scope of the names in it. What is wrong with
 // the name is told by Wait.
 func (g *Group) Go(name string, f func(ctx context.Context) error) {
-	if g.err != nil {
-		return
+	if g.frame == nil || g.frame.step != nil || g.frame.err != nil {
+		return // NewGroup has said so
 	}
 	full, err := g.frame.use(name)
-	if err != nil {
-		g.err = err
-		return
-	}
 	e := g.frame.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.over != nil {
-		g.err = e.over
+	if g.err == nil {
+		g.err = cmp.Or(err, e.over)
+	}
+	if g.err != nil {
 		return
 	}
 	b := e.start(full, g.frame.branch, g)
@@ -95,6 +94,21 @@ func (g *Group) returned(b *branch, i int, err error) {
 	e.cond.Broadcast()
 }
 
+// mayWait returns an error if the branch of the group does something else, or has returned. engine.mu
+// is held.
+func (g *Group) mayWait() error {
+	e, b := g.frame.engine, g.frame.branch
+	switch {
+	case e.over != nil:
+		return nil // there is nothing more to do wrong
+	case b.busy != nil:
+		return fmt.Errorf("durable: a group is waited for while its branch is in %q: the branches of a Group use the context that they get", b.busy.full)
+	case b.waitsFor != nil || b.ended:
+		return errors.New("durable: a group is waited for in a branch that waits for others or has returned")
+	}
+	return nil
+}
+
 // Wait waits until all branches have returned. It returns the error of the first one, in the order
 // of Go, among those that failed. No branch is canceled by the error of another one.
 func (g *Group) Wait() error {
@@ -103,6 +117,10 @@ func (g *Group) Wait() error {
 	}
 	e, b := g.frame.engine, g.frame.branch
 	e.mu.Lock()
+	if err := g.mayWait(); err != nil {
+		defer e.mu.Unlock()
+		return err
+	}
 	if g.left > 0 && b.waitsFor == nil {
 		g.waiting, b.waitsFor, g.done = true, g, make(chan struct{})
 		e.cond.Broadcast()

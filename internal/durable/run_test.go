@@ -85,6 +85,66 @@ func TestMisuse(t *testing.T) {
 			_, err := durable.Do(ctx, "a", func(ctx context.Context) (int, error) { return 0, durable.NewGroup(ctx).Wait() })
 			return err
 		}},
+		{"scope in a step", "a scope is made inside of the step", func(ctx context.Context, task *durable.Task) error {
+			_, err := durable.Do(ctx, "a", func(ctx context.Context) (int, error) {
+				return 0, durable.Yield(durable.Scope(ctx, "s"), say(task, "x"))
+			})
+			return err
+		}},
+		{"outer context in a branch", "waited for while its branch is in", func(ctx context.Context, _ *durable.Task) error {
+			begun := make(chan struct{})
+			g := durable.NewGroup(ctx)
+			g.Go("b", func(context.Context) error {
+				_, err := durable.Do(ctx, "a", func(context.Context) (int, error) {
+					close(begun)
+					time.Sleep(time.Second)
+					return 0, nil
+				})
+				return err
+			})
+			<-begun
+			return g.Wait()
+		}},
+		{"yield with the outer context in a branch", "use the context that they get", func(ctx context.Context, task *durable.Task) error {
+			g := durable.NewGroup(ctx)
+			g.Go("b", func(context.Context) error {
+				time.Sleep(time.Second)
+				return durable.Yield(ctx, say(task, "x"))
+			})
+			return g.Wait()
+		}},
+		{"yield in a branch that has returned", "or has returned", func(ctx context.Context, task *durable.Task) error {
+			var inside context.Context
+			g := durable.NewGroup(ctx)
+			g.Go("b", func(ctx context.Context) error { inside = ctx; return nil })
+			return errors.Join(g.Wait(), durable.Yield(inside, say(task, "x")))
+		}},
+		{"yield while the branch sleeps", `outside of the step "nap"`, func(ctx context.Context, task *durable.Task) error {
+			said := make(chan error, 1)
+			go func() {
+				time.Sleep(time.Second)
+				said <- durable.Yield(ctx, say(task, "x"))
+			}()
+			return errors.Join(durable.Sleep(ctx, "nap", 10*time.Second), <-said)
+		}},
+		{"waiting for a group in its branch", "waits for others", func(ctx context.Context, _ *durable.Task) error {
+			g := durable.NewGroup(ctx)
+			g.Go("b", func(context.Context) error {
+				time.Sleep(time.Second)
+				return g.Wait()
+			})
+			return g.Wait()
+		}},
+		{"waiting for two groups at once", "waits for others", func(ctx context.Context, _ *durable.Task) error {
+			one, other := durable.NewGroup(ctx), durable.NewGroup(ctx)
+			slow := func(ctx context.Context) error { return durable.Sleep(ctx, "nap", 10*time.Second) }
+			one.Go("b", slow)
+			other.Go("c", slow)
+			waited := make(chan error, 1)
+			go func() { waited <- one.Wait() }()
+			time.Sleep(time.Second)
+			return errors.Join(other.Wait(), <-waited)
+		}},
 		{"once and retry", "exclude", func(ctx context.Context, _ *durable.Task) error {
 			return do(ctx, "a", durable.Once(), durable.Retry(2, time.Second))
 		}},

@@ -259,11 +259,11 @@ func (i *StepInfo) stands(now Now) {
 // one around or inside of it, has begun after it, or "".
 func (s *Steps) Find(name string) (info StepInfo, next string, ok bool) {
 	i := s.steps[name]
-	if i == nil {
+	if i == nil || i.Place == 0 {
 		return StepInfo{}, "", false
 	}
 	for _, later := range s.order[slices.Index(s.order, i)+1:] {
-		if within(later.branch, i.branch) || within(i.branch, later.branch) {
+		if later.Place > 0 && (within(later.branch, i.branch) || within(i.branch, later.branch)) {
 			return *i, later.Name, true
 		}
 	}

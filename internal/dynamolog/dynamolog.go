@@ -6,10 +6,10 @@
 //	E#<seq>       an append: the events from number seq on, deflated; or a fence, with no event
 //	H             the head, with event 1
 //	L             the lease, and what its holder is asked; not there before the first renewal
-//	S#<seq>       the ref of the snapshot as of event seq
 //	O             what went out to webhooks; see push.go
 //	P#<id>        a push notification configuration, and how far its delivery has come; see push.go
 //	R#<place>     entries of the journal from a place on, deflated; or a fence, with no entry
+//	S#<seq>       the ref of the snapshot as of event seq
 //	T#            the instances that follow the task; see seats.go
 //	W#<name>      a wait, and what has come for it; see wait.go
 //
@@ -136,6 +136,13 @@ func (l *Log) create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c
 
 // put puts the item if the condition holds. If not, it returns the existing item.
 func (l *Log) put(ctx context.Context, it item, e *expression) (existing item, err error) {
+	existing, _, err = l.putIf(ctx, it, e)
+	return existing, err
+}
+
+// putIf is put. It also reports whether it has put the item: without one, a condition may not hold
+// either.
+func (l *Log) putIf(ctx context.Context, it item, e *expression) (existing item, done bool, err error) {
 	in := &dynamodb.PutItemInput{
 		TableName:                           &l.table,
 		Item:                                it,
@@ -148,9 +155,9 @@ func (l *Log) put(ctx context.Context, it item, e *expression) (existing item, e
 	}
 	_, err = l.client.PutItem(ctx, in)
 	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
-		return failed.Item, nil
+		return failed.Item, false, nil
 	}
-	return nil, err
+	return nil, err == nil, err
 }
 
 // update updates the item if the condition holds. It returns whether it did, and the item as it is

@@ -12,6 +12,7 @@ import (
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
 type expression struct {
 	sets, removes []string
+	adds, deletes []string // members of sets
 	condition     string
 	names         map[string]string
 	values        values
@@ -63,6 +64,18 @@ func (e *expression) remove(names ...string) *expression {
 	return e
 }
 
+// add adds a member to a set.
+func (e *expression) add(name, member string) *expression {
+	e.adds = append(e.adds, e.text("? ?", name, &types.AttributeValueMemberSS{Value: []string{member}}))
+	return e
+}
+
+// drop removes a member from a set.
+func (e *expression) drop(name, member string) *expression {
+	e.deletes = append(e.deletes, e.text("? ?", name, &types.AttributeValueMemberSS{Value: []string{member}}))
+	return e
+}
+
 // when adds a condition, see text. All that are added must hold.
 func (e *expression) when(format string, args ...any) *expression {
 	condition := e.text(format, args...)
@@ -81,6 +94,12 @@ func (e *expression) update() string {
 	}
 	if len(e.removes) > 0 {
 		clauses = append(clauses, "REMOVE "+strings.Join(e.removes, ", "))
+	}
+	if len(e.adds) > 0 {
+		clauses = append(clauses, "ADD "+strings.Join(e.adds, ", "))
+	}
+	if len(e.deletes) > 0 {
+		clauses = append(clauses, "DELETE "+strings.Join(e.deletes, ", "))
 	}
 	return strings.Join(clauses, " ")
 }

@@ -1,6 +1,7 @@
 package dynamolog
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/jsonline"
@@ -100,7 +102,8 @@ type Pushes struct {
 // Pushes returns the push notification configurations in the table.
 func (l *Log) Pushes() *Pushes { return &Pushes{looks{l, pushLooks}, l} }
 
-// Put implements [push.Store]. It costs one write unit, and two more unless h.Push is set.
+// Put implements [push.Store]. It costs a read unit, and four write units for a new configuration,
+// one for one that replaces another, none for one that is there; and two more unless h.Push is set.
 func (s *Pushes) Put(ctx context.Context, h tasklog.Head, c push.Config) error {
 	if err := s.put(ctx, h, c); err != nil {
 		return fmt.Errorf("dynamolog: storing push configuration: %w", err)
@@ -141,9 +144,29 @@ func (s *Pushes) put(ctx context.Context, h tasklog.Head, c push.Config) error {
 	if c.Trace.Parent != "" {
 		it[attrTrace] = str(c.Trace.String())
 	}
-	_, err = s.log.put(ctx, it, write().when("attribute_not_exists(?) OR ? <> ? OR attribute_exists(?)",
-		attrPK, attrBody, bin(body), attrGivenUp))
-	return err
+	for {
+		there, err := s.log.client.GetItem(ctx, &dynamodb.GetItemInput{
+			TableName: &s.log.table, Key: item{attrPK: it[attrPK], attrSK: it[attrSK]}, ConsistentRead: aws.Bool(true),
+		})
+		if err != nil {
+			return err
+		}
+		if there.Item == nil {
+			if done, err := s.putInPlace(ctx, it, c.ID); done || err != nil {
+				return err
+			}
+			continue
+		}
+		if now := item(there.Item); bytes.Equal(now.bin(attrBody), body) && now.num(attrGivenUp) == 0 {
+			return nil
+		}
+		// The condition is for a repeated write whose answer was lost.
+		_, done, err := s.log.putIf(ctx, it, write().when("attribute_exists(?) AND (? <> ? OR attribute_exists(?))",
+			attrPK, attrBody, bin(body), attrGivenUp))
+		if done || err != nil {
+			return err
+		}
+	}
 }
 
 // List implements [push.Store].
@@ -200,10 +223,13 @@ func pushConfig(it item) (push.Config, error) {
 
 // Delete implements [push.Store].
 func (s *Pushes) Delete(ctx context.Context, id a2a.TaskID, config string) error {
-	_, err := s.log.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: &s.log.table,
-		Key:       item{attrPK: str(string(id)), attrSK: str(skPush + config)},
-	})
+	deleted, err := s.deleteInPlace(ctx, id, config)
+	if err == nil && !deleted {
+		_, err = s.log.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+			TableName: &s.log.table,
+			Key:       item{attrPK: str(string(id)), attrSK: str(skPush + config)},
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("dynamolog: deleting push configuration: %w", err)
 	}

@@ -128,10 +128,13 @@ func TestPushItem(t *testing.T) {
 	check := func(want string) {
 		t.Helper()
 		out, err := client.Scan(t.Context(), &dynamodb.ScanInput{TableName: &table})
-		if err != nil || len(out.Items) != 1 {
+		if err != nil || len(out.Items) != 2 {
 			t.Fatalf("%d items, %v", len(out.Items), err)
 		}
-		item := out.Items[0]
+		places, item := out.Items[0], out.Items[1] // N is before P
+		if set, ok := places["pl"].(*types.AttributeValueMemberSS); !ok || len(set.Value) != 1 || places["ttl"] == nil {
+			t.Errorf("the places are %v", places)
+		}
 		var all []string
 		for _, name := range slices.Sorted(maps.Keys(item)) {
 			switch v := item[name].(type) {
@@ -182,7 +185,11 @@ func TestPushCost(t *testing.T) {
 		t.Fatal(err)
 	}
 	cost.Reset()
-	check("a configuration", 1, 0, l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "c", "https://a")))
+	c := pushtest.NewConfig(h, "c", "https://a")
+	check("a configuration", 4, 1, l.Pushes().Put(t.Context(), h, c))
+	check("the same again", 0, 1, l.Pushes().Put(t.Context(), h, c))
+	c.Push.Token = "other"
+	check("another in its place", 1, 1, l.Pushes().Put(t.Context(), h, c))
 	_, err = l.Pushes().List(t.Context(), h.ID)
 	if err == nil {
 		_, _, err = l.Read(t.Context(), h.ID, 1, 1)
@@ -201,7 +208,8 @@ func TestPushCost(t *testing.T) {
 	_, err = l.Pushes().Claim(t.Context(), h.ID, "c", "u", time.Now().Add(time.Minute))
 	check("a claim that somebody holds", 2, 0, err)
 	h.Push = false
-	check("a configuration of a running task", 3, 0, l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "d", "https://a")))
+	check("a configuration of a running task", 6, 1, l.Pushes().Put(t.Context(), h, pushtest.NewConfig(h, "d", "https://a")))
+	check("it is deleted", 4, 0, l.Pushes().Delete(t.Context(), h.ID, "d"))
 }
 
 // TestPushOfFormerVersion has a configuration that a former version has stored, delivered and

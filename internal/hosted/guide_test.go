@@ -26,12 +26,14 @@ import (
 // TestGuide checks that the Go code in the documents stands in the tests here.
 func TestGuide(t *testing.T) {
 	var tested strings.Builder
-	for _, name := range []string{"parrot_test.go", "counter_test.go", "porter_test.go", "example_test.go"} {
+	for _, name := range []string{
+		"reminder_test.go", "remind_test.go", "parrot_test.go", "counter_test.go", "porter_test.go", "example_test.go", "../purchase/purchase.go",
+	} {
 		source, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		tested.WriteString(strings.Replace(string(source), "package hosted_test", "package parrot", 1))
+		tested.WriteString(strings.Replace(string(source), "package hosted_test", "package "+strings.TrimSuffix(name, "_test.go"), 1))
 	}
 	for _, document := range []string{"../../docs/your-agent.md", "../../README.md"} {
 		text, err := os.ReadFile(document)

@@ -29,14 +29,3 @@ func (Parrot) Execute(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2
 func (Parrot) Cancel(ctx context.Context, ec *a2asrv.ExecutorContext) iter.Seq2[a2a.Event, error] {
 	return func(yield func(a2a.Event, error) bool) {} // it has nothing to say to that
 }
-
-func Card() *a2a.AgentCard {
-	return &a2a.AgentCard{
-		Name:               "Parrot",
-		Description:        "Says what it is told",
-		Version:            "1.0.0",
-		DefaultInputModes:  []string{"text/plain"},
-		DefaultOutputModes: []string{"text/plain"},
-		Skills:             []a2a.AgentSkill{{ID: "repeat", Name: "Repeat", Description: "Repeats a text", Tags: []string{"text"}}},
-	}
-}

@@ -10,6 +10,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"a2alambda/internal/demoagent"
+	"a2alambda/internal/durable"
 )
 
 // TestTranscripts runs the curl commands in the documents, and compares the output with what is
@@ -18,7 +19,7 @@ func TestTranscripts(t *testing.T) {
 	for _, test := range []struct {
 		document string
 		executor a2asrv.AgentExecutor
-	}{{"../../README.md", demoagent.NewExecutor()}, {"../../docs/your-agent.md", Parrot{}}} {
+	}{{"../../README.md", demoagent.NewExecutor()}, {"../../docs/your-agent.md", durable.New(Remind)}} {
 		t.Run(test.document, func(t *testing.T) {
 			t.Parallel()
 			text, err := os.ReadFile(test.document)

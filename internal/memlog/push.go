@@ -56,6 +56,9 @@ func (s *Pushes) Put(_ context.Context, h tasklog.Head, c push.Config) error {
 	if d != nil && !d.givenUp && d.Version == c.Version && reflect.DeepEqual(d.Push, c.Push) {
 		return nil
 	}
+	if d == nil && len(l.pushesOf(c.TaskID)) >= push.MaxConfigs {
+		return push.ErrFull
+	}
 	if l.pushes == nil {
 		l.pushes = make(map[pushKey]*delivery)
 	}
@@ -68,14 +71,19 @@ func (s *Pushes) Put(_ context.Context, h tasklog.Head, c push.Config) error {
 func (s *Pushes) List(_ context.Context, id a2a.TaskID) ([]push.Config, error) {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
-	var all []push.Config
-	for k, d := range s.log.pushes {
+	all := s.log.pushesOf(id)
+	slices.SortFunc(all, func(a, b push.Config) int { return strings.Compare(a.ID, b.ID) })
+	return all, nil
+}
+
+// pushesOf returns the configurations of a task, in any order. The caller holds mu.
+func (l *Log) pushesOf(id a2a.TaskID) (all []push.Config) {
+	for k, d := range l.pushes {
 		if k.task == id && time.Now().Before(d.Expires) {
 			all = append(all, d.Config)
 		}
 	}
-	slices.SortFunc(all, func(a, b push.Config) int { return strings.Compare(a.ID, b.ID) })
-	return all, nil
+	return all
 }
 
 // Delete implements [push.Store].

@@ -19,12 +19,12 @@ import (
 // it as the body of a delivery. Other steps get it as their result, which must be one that the code
 // can read: otherwise the task is parked, and an answer can be given once more. Anyway is as in
 // Retry.
-func (o *Operator) Answer(ctx context.Context, id a2a.TaskID, step string, value json.RawMessage, anyway bool) error {
+func (o *Operator) Answer(ctx context.Context, id a2a.TaskID, step string, value json.RawMessage, anyway bool) (next string, err error) {
 	switch {
 	case !json.Valid(value):
-		return fmt.Errorf("the answer is no JSON: %.40q (a text needs quotes)", value)
+		return "", fmt.Errorf("the answer is no JSON: %.40q (a text needs quotes)", value)
 	case len(value) > durable.MaxResult:
-		return fmt.Errorf("the answer has %d bytes: at most %d can be recorded", len(value), durable.MaxResult)
+		return "", fmt.Errorf("the answer has %d bytes: at most %d can be recorded", len(value), durable.MaxResult)
 	}
 	var give func(*held) error
 	h, err := o.hold(ctx, id, func(t *Task) error {
@@ -47,7 +47,7 @@ func (o *Operator) Answer(ctx context.Context, id a2a.TaskID, step string, value
 		return t.settled()
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
 	return h.end(give(h))
 }

@@ -18,7 +18,7 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// Operator steps in. The errors of its methods are sentences for people.
+// Operator steps in. Its methods return a sentence for people: what happens next, or an error.
 type Operator struct {
 	Store tasklog.Store
 	// Invoke asks for a worker. It may be nil: then a sweep finds the task, within a minute or two.
@@ -69,7 +69,7 @@ func (o *Operator) Read(ctx context.Context, id a2a.TaskID) (*Task, error) {
 }
 
 // Wake has a suspended or parked task go on now.
-func (o *Operator) Wake(ctx context.Context, id a2a.TaskID) error {
+func (o *Operator) Wake(ctx context.Context, id a2a.TaskID) (next string, err error) {
 	h, err := o.hold(ctx, id, func(t *Task) error {
 		if tasklog.Final(t.now.State) {
 			return errors.New("the task waits for its user: only an answer has it go on")
@@ -77,7 +77,7 @@ func (o *Operator) Wake(ctx context.Context, id a2a.TaskID) error {
 		return t.settled()
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
 	return h.end(h.operated("wake", "", 0))
 }
@@ -85,7 +85,7 @@ func (o *Operator) Wake(ctx context.Context, id a2a.TaskID) error {
 // Retry takes a recorded error of a step back, so that the step is made anew. It refuses to if the
 // code has gone on after the error, unless anyway is set: then it may no longer do what the journal
 // says, and the task is parked.
-func (o *Operator) Retry(ctx context.Context, id a2a.TaskID, step string, anyway bool) error {
+func (o *Operator) Retry(ctx context.Context, id a2a.TaskID, step string, anyway bool) (next string, err error) {
 	var info durable.StepInfo
 	h, err := o.hold(ctx, id, func(t *Task) (err error) {
 		var next string
@@ -103,16 +103,16 @@ func (o *Operator) Retry(ctx context.Context, id a2a.TaskID, step string, anyway
 		return t.settled()
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
 	return h.end(h.record(info.Entry(durable.Again, o.By, nil)))
 }
 
 // Fail fails a task, with a text for its user, which may be empty.
-func (o *Operator) Fail(ctx context.Context, id a2a.TaskID, text string) error {
+func (o *Operator) Fail(ctx context.Context, id a2a.TaskID, text string) (next string, err error) {
 	h, err := o.hold(ctx, id, func(*Task) error { return nil })
 	if err != nil {
-		return err
+		return "", err
 	}
 	if text == "" {
 		text = "An operator has ended this task."
@@ -120,11 +120,11 @@ func (o *Operator) Fail(ctx context.Context, id a2a.TaskID, text string) error {
 	ctx = context.WithoutCancel(ctx)
 	defer h.lease.Close(ctx)
 	if err := h.operated("fail", "", 0); err != nil {
-		return err
+		return "", err
 	}
 	m := a2a.NewMessageForTask(a2a.MessageRoleAgent, h.Task.Snapshot.Task, a2a.NewTextPart(text))
 	if err := h.append(a2a.NewStatusUpdateEvent(h.Task.Snapshot.Task, a2a.TaskStateFailed, m)); err != nil {
-		return err
+		return "", err
 	}
 	open, err := o.Store.OpenWaits(ctx, id)
 	for _, w := range open { // so that nobody delivers in vain
@@ -132,9 +132,9 @@ func (o *Operator) Fail(ctx context.Context, id a2a.TaskID, text string) error {
 		err = errors.Join(err, closing)
 	}
 	if err != nil {
-		return fmt.Errorf("the task has failed, but not all of its callbacks are closed: %w", err)
+		return "", fmt.Errorf("the task has failed, but not all of its callbacks are closed: %w", err)
 	}
-	return nil
+	return "The task has failed.", nil
 }
 
 // settled returns an error if the task's last run was cut off: how that was must be seen first.
@@ -235,10 +235,10 @@ func (h *held) append(e a2a.Event) error {
 }
 
 // end gives the lease back: the task is due now. It returns err if that is not nil.
-func (h *held) end(err error) error {
+func (h *held) end(err error) (next string, _ error) {
 	defer h.lease.Close(h.ctx)
-	due := false
-	if !tasklog.Final(h.now.State) {
+	asks, due := tasklog.Final(h.now.State), false
+	if !asks {
 		var failed error
 		due, failed = h.lease.Suspend(h.ctx, time.Now(), h.Lease.Woken)
 		err = errors.Join(err, failed)
@@ -246,13 +246,19 @@ func (h *held) end(err error) error {
 	if !due { // its user must answer, or something has come meanwhile
 		err = errors.Join(err, h.lease.Release(h.ctx))
 	}
-	if err != nil || h.operator.Invoke == nil || tasklog.Final(h.now.State) {
-		return err
+	switch invoke := h.operator.Invoke; {
+	case err != nil:
+		return "", err
+	case asks:
+		return "The task goes on once its user has answered its question.", nil
+	case invoke == nil:
+		return "The task is due: it goes on within a minute or two.", nil
+	default:
+		if err := invoke(h.ctx, h.Head.ID); err != nil {
+			return "", fmt.Errorf("the task is due, and goes on within a minute or two, but no worker could be asked: %w", err)
+		}
+		return "A worker was asked to go on with the task.", nil
 	}
-	if err := h.operator.Invoke(h.ctx, h.Head.ID); err != nil {
-		return fmt.Errorf("the task is due, and goes on within a minute or two, but no worker could be asked: %w", err)
-	}
-	return nil
 }
 
 // Name is a state as people write it.

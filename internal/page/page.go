@@ -20,17 +20,18 @@ var files embed.FS
 // scripts become one module, in this order. words.js has the page's texts.
 var scripts = []string{
 	"lib/markdown-it.js", // its licence is beside it
-	"words.js", "parts.js", "rpc.js", "presence.js", "mend.js", "markdown.js", "tree.js", "voice.js", "task.js", "view.js",
-	"scroll.js", "card.js", "files.js", "list.js", "conversation.js", "main.js",
+	"words.js", "parts.js", "rpc.js", "presence.js", "mend.js", "markdown.js", "tree.js", "voice.js", "task.js", "steps.js",
+	"view.js", "scroll.js", "card.js", "files.js", "list.js", "conversation.js", "main.js",
 }
 
-// New returns the handler of the page, for GET and HEAD. Style and script are inside it, because a
+// New returns the handler of the page, for GET and HEAD. Steps says that the agent is a durable one:
+// the page asks for the steps of its tasks, too. Style and script are inside it, because a
 // Lambda instance serves one request at a time: the page needs one request, not six.
 //
 // The Content-Security-Policy (https://www.w3.org/TR/CSP3/) allows only these: the two run, by
 // their hashes; the page asks its own origin; it shows images, sound and film of messages and
 // artifacts. The script can't make HTML of a text (https://www.w3.org/TR/trusted-types/).
-func New() http.Handler {
+func New(steps bool) http.Handler {
 	style := read("page.css")
 	var script strings.Builder
 	for _, name := range scripts {
@@ -40,6 +41,9 @@ func New() http.Handler {
 		"<style></style>", "<style>"+style+"</style>",
 		`<script type="module"></script>`, `<script type="module">`+script.String()+"</script>",
 	).Replace(read("page.html"))
+	if steps {
+		html = strings.Replace(html, "<body>", "<body data-steps>", 1)
+	}
 	policy := strings.Join([]string{
 		"default-src 'none'",
 		"script-src " + hash(script.String()),

@@ -21,7 +21,7 @@ func get(method string, headers ...string) *http.Response {
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	w := httptest.NewRecorder()
-	page.New().ServeHTTP(w, r)
+	page.New(false).ServeHTTP(w, r)
 	return w.Result()
 }
 

@@ -9,7 +9,7 @@ class TaskView {
     this.task = task;
     this.element = clone('task-template');
     for (const name of ['first', 'card', 'state', 'link', 'clock', 'id', 'switch', 'cancel', 'events', 'asks', 'order', 'replay', 'details', 'count', 'frames']) {
-      this[name] = this.element.querySelector(`.${name}`);
+      this[name] = this.element.querySelector(name === 'count' ? '.details .count' : `.${name}`);
     }
     this.switch.addEventListener('click', () => (task.streaming && !this.broken ? task.drop() : task.resume()));
     this.cancel.addEventListener('click', () => task.cancel());
@@ -17,6 +17,7 @@ class TaskView {
     this.details.addEventListener('toggle', () => redraw(this));
     this.artifacts = new Map(); // their sections by id
     this.artifactsView = this.element.querySelector('.artifacts');
+    this.steps = new Steps(task, this.element.querySelector('.steps'));
     this.alertView = this.element.querySelector('.alert');
     this.messages = new Map(); // of the user: their elements by id
     this.received = 0; // frames
@@ -94,6 +95,7 @@ class TaskView {
     show(this.replay, task.over && !task.last && !task.failed && !task.streaming);
     this.details.hidden = !this.received;
     this.count.textContent = this.received;
+    this.steps.look();
     this.tick();
   }
 

@@ -93,6 +93,11 @@ const words = {
   missing: (n) => `${n} missing`,
   twice: (n) => `${n} twice`,
   frames: 'Raw frames',
+  steps: 'Steps',
+  step: { running: 'running', waiting: 'waits', done: 'done', failed: 'failed', interrupted: 'interrupted', canceled: 'canceled', parked: 'parked' },
+  until: (time) => `until ${time}`,
+  attempt: (n) => `attempt ${n}`,
+  byOperator: 'by an operator',
 
   // The connection.
   dropped: (last) => (last ? `You dropped the connection after event ${last}. The agent goes on.` : 'You dropped the connection.'),

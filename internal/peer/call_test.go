@@ -174,7 +174,7 @@ func TestOutcomes(t *testing.T) {
 		{"broken", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, peer.Unknown, "other: status 500 Internal Server Error"},
 		{"gateway", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(504) }, peer.Unknown, "other: status 504 Gateway Timeout"},
 		{"stranger", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, peer.Refused, "other: status 401 Unauthorized: the credentials are missing, wrong or out of date"},
-		{"moved", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", 307) }, peer.Refused, "other: status 307 Temporary Redirect"},
+		{"moved", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusTemporaryRedirect) }, peer.Refused, "other: status 307 Temporary Redirect"},
 		{"no", func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":"1","error":{"code":-32602,"message":"no\nway`+strings.Repeat("!", 1000)+`"}}`)
 		}, peer.Refused, "other: no way!!!$"},

@@ -21,6 +21,9 @@ var (
 	// ErrConflict means that another has the claim, or the configuration was replaced or deleted.
 	ErrConflict = errors.New("delivery was taken over or ended")
 
+	// ErrFull means that the task has [MaxConfigs] configurations.
+	ErrFull = errors.New("the task has as many push notification configurations as it may have")
+
 	// ErrGivenUp means that delivery was given up: the webhook has failed for too long, or is gone.
 	ErrGivenUp = errors.New("delivery was given up")
 )
@@ -49,6 +52,9 @@ type Config struct {
 
 // EventHeader is the header of a notification that has the number of its event in the task.
 const EventHeader = "X-A2A-Event-Id"
+
+// MaxConfigs is how many configurations a task may have.
+const MaxConfigs = 5
 
 // MaxID is the most bytes that the ID of a configuration may have.
 const MaxID = 256
@@ -91,8 +97,9 @@ type Store interface {
 	// Put stores a configuration of the task with the given head, for the events after c.After. Of
 	// its progress it stores After and Sent. If the same configuration is there, Put changes
 	// nothing, whatever its progress, unless delivery was given up. A different configuration with
-	// the same ID is replaced, with its progress. With h.Push set, the task may also be created
-	// after the configuration.
+	// the same ID is replaced, with its progress. It returns ErrFull, and stores nothing, if the
+	// task would have more than MaxConfigs then, however many put at the same time. With h.Push
+	// set, the task may also be created after the configuration.
 	Put(ctx context.Context, h tasklog.Head, c Config) error
 
 	// List returns the configurations of a task, sorted by ID, or none if there is no such task.

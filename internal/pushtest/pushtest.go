@@ -34,6 +34,8 @@ func Test(t *testing.T, open func(t *testing.T) Store) {
 	}{
 		{"Configurations", testConfigurations},
 		{"PutAgain", testPutAgain},
+		{"Full", testFull},
+		{"ConcurrentPuts", testConcurrentPuts},
 		{"Delivery", testDelivery},
 		{"ToldMeanwhile", testToldMeanwhile},
 		{"PutOff", testPutOff},

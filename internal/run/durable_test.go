@@ -55,7 +55,7 @@ func TestAsleep(t *testing.T) {
 			}),
 			Invoke: func(context.Context, a2a.TaskID) error { asked.Add(1); return nil },
 		})
-		h, first := tasklogtest.NewTask()
+		h, _ := tasklogtest.NewTask()
 		h.Expires = time.Now().Add(30 * 24 * time.Hour)
 		until := time.Now().Add(run.LeaseTime)
 		task := a2a.NewSubmittedTask(a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}, a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("hello")))
@@ -63,7 +63,7 @@ func TestAsleep(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		first = tasklog.NewEntry(task, data)
+		first := tasklog.NewEntry(task, data)
 		lease, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Until: until, Request: request, Records: true})
 		if err != nil {
 			t.Fatal(err)

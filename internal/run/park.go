@@ -3,9 +3,11 @@ package run
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
+	"golang.org/x/sync/errgroup"
 
 	"a2alambda/internal/durable"
 )
@@ -35,12 +37,14 @@ func (d *durableRun) park(ctx context.Context, o durable.Outcome) error {
 		log("canceling a task whose code has changed: nothing is undone")
 		d.seen.end = "canceled"
 		d.end(ctx, a2a.NewStatusUpdateEvent(d.turn.Context, a2a.TaskStateCanceled, nil))
+		d.runner.closeWaits(ctx, d.turn.Head.ID)
 		return nil
 	}
 	tooLong := len(o.Parked) > 0 && now.Sub(o.Parked[0]) >= parkFor
 	if d.runner.Journal.FailOnMismatch || tooLong {
 		d.seen.end = "failed"
 		d.fail(ctx, textChanged, o.Mismatch)
+		d.runner.closeWaits(ctx, d.turn.Head.ID)
 		return o.Mismatch
 	}
 	due := now.Add(min(parkMost, parkFirst<<min(len(o.Parked), 10)))
@@ -70,6 +74,7 @@ func (d *durableRun) park(ctx context.Context, o durable.Outcome) error {
 		if asked.Cancel {
 			d.seen.end = "canceled"
 			d.end(ctx, a2a.NewStatusUpdateEvent(d.turn.Context, a2a.TaskStateCanceled, nil))
+			d.runner.closeWaits(ctx, d.turn.Head.ID)
 			return nil
 		}
 	}
@@ -77,4 +82,25 @@ func (d *durableRun) park(ctx context.Context, o durable.Outcome) error {
 		d.stop(err) // the next run parks it
 	}
 	return err
+}
+
+// closeWithin is how long closing what a task waits for may take.
+const closeWithin = 2 * time.Second
+
+// closeWaits closes what a task waits for, which has ended without its agent: who delivers to it
+// must hear that nobody waits any more.
+func (r *Runner) closeWaits(ctx context.Context, id a2a.TaskID) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+	defer cancel()
+	open, err := r.Store.OpenWaits(ctx, id)
+	var closing errgroup.Group
+	for _, w := range open {
+		closing.Go(func() error {
+			_, err := r.Store.CloseWait(ctx, id, w.Name)
+			return err
+		})
+	}
+	if err = errors.Join(err, closing.Wait()); err != nil {
+		r.Logger.ErrorContext(ctx, "closing the callbacks of a task that has ended", "task", id, "error", err)
+	}
 }

@@ -229,7 +229,11 @@ func (r *Runner) interrupted(ctx context.Context, t Turn) (err error) {
 	a := tasklog.NewAppender(ctx, tasklog.AppenderConfig{Lease: t.Lease, Fold: t.Fold})
 	deadline, _ := ctx.Deadline()
 	defer closeLease(ctx, t.Lease, deadline)
-	return errors.Join(a.Add(tasklog.NewEntry(event, data)), a.Close())
+	err = errors.Join(a.Add(tasklog.NewEntry(event, data)), a.Close())
+	if err == nil && r.Durable() {
+		r.closeWaits(ctx, t.Head.ID)
+	}
+	return err
 }
 
 // takeOver acquires the lease of a task that nobody runs. It returns [tasklog.ErrConflict] if

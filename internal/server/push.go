@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -11,13 +12,10 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-const (
-	// maxPushConfigs is how many configurations a task may have.
-	maxPushConfigs = 5
+// maxPushConfig is how long a configuration may be, in bytes.
+const maxPushConfig = 16 << 10
 
-	// maxPushConfig is how long a configuration may be, in bytes.
-	maxPushConfig = 16 << 10
-)
+var errManyPushConfigs = a2a.NewError(a2a.ErrUnsupportedOperation, push.ErrFull.Error())
 
 // Push is what a server needs for push notifications. All fields are required.
 type Push struct {
@@ -72,11 +70,12 @@ func (s *Server) pushID(ctx context.Context, c Caller, h tasklog.Head, config *a
 	return k.id(h.Scope, "push", string(h.ID), config.URL), nil
 }
 
-// checkRoom returns an error if the task has no room for the configuration. The task must be the
+// checkRoom returns an error if the task has no room for the configuration, before a message is
+// accepted. If several come at the same time, [push.Store.Put] decides. The task must be the
 // caller's: nobody else may learn what it has.
 func (s *Server) checkRoom(ctx context.Context, c Caller, h tasklog.Head, config *a2a.PushConfig) error {
 	stored, err := s.Push.Store.List(ctx, h.ID)
-	if err != nil || len(stored) < maxPushConfigs {
+	if err != nil || len(stored) < push.MaxConfigs {
 		return err
 	}
 	own, err := s.pushID(ctx, c, h, config)
@@ -86,7 +85,7 @@ func (s *Server) checkRoom(ctx context.Context, c Caller, h tasklog.Head, config
 	if slices.ContainsFunc(stored, func(c push.Config) bool { return c.ID == own }) {
 		return nil
 	}
-	return a2a.NewError(a2a.ErrUnsupportedOperation, "the task has as many push notification configurations as it may have")
+	return errManyPushConfigs
 }
 
 // putPush stores the configuration, for events after event seq. The task is as of that event, or nil
@@ -115,7 +114,11 @@ func (s *Server) putPush(
 			}
 		}
 	}
-	return shown(stored), s.Push.Store.Put(ctx, h, put)
+	err = s.Push.Store.Put(ctx, h, put)
+	if errors.Is(err, push.ErrFull) { // others were faster
+		err = errManyPushConfigs
+	}
+	return shown(stored), err
 }
 
 // shown returns the configuration as clients see it, without credentials, which are for the webhook

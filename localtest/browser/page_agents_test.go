@@ -75,7 +75,7 @@ func servePage(t *testing.T, x a2asrv.AgentExecutor) *httptest.Server {
 
 func servePageOf(t *testing.T, l tasklog.Store, x a2asrv.AgentExecutor) *httptest.Server {
 	host := hosttest.New(l, x, slog.New(slog.NewTextHandler(t.Output(), nil)))
-	host.Page = page.New()
+	host.Page = page.New(host.Server.Runner.Durable())
 	s := httptest.NewServer(a2ahttp.New(host))
 	t.Cleanup(s.Close)
 	return s

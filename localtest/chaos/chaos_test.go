@@ -46,6 +46,27 @@ func TestMain(m *testing.M) {
 //	go test ./localtest/chaos -run Chaos -v -timeout 2h -chaos.duration 1h -chaos.seed 1
 func TestChaos(t *testing.T) {
 	t.Parallel()
+	s, records := storm(t, config{}, (*system).use)
+	sessions, frames := 0, 0
+	for _, r := range records {
+		if err := s.check(t.Context(), r); err != nil {
+			t.Errorf("%s, task %s:\n%v", r.name, r.id, err)
+		}
+		sessions += len(r.sessions)
+		for _, one := range r.sessions {
+			frames += len(one.Frames)
+		}
+	}
+	t.Logf("%d frames in %d streams", frames, sessions)
+	if frames < 1000 {
+		t.Error("this was no chaos")
+	}
+}
+
+// storm has users begin tasks while everything fails, and returns when all tasks have ended, with
+// what the users have seen. use is what the users of one task do.
+func storm(t *testing.T, c config, use func(*system, context.Context, *record, int, *rand.Rand)) (*system, []*record) {
+	t.Helper()
 	seed := *seedFlag
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
@@ -54,14 +75,15 @@ func TestChaos(t *testing.T) {
 	source := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, stream)) }
 
 	chaos, calm := context.WithCancel(t.Context())
-	defer calm()
+	t.Cleanup(calm)
 	lottery := locked(source(1))
-	s := start(t, config{seed: seed, timeout: 11 * time.Second, deliver: func(e emulator.Event) int {
+	c.seed, c.timeout, c.deliver = seed, 11*time.Second, func(e emulator.Event) int {
 		if e.Function != "worker" || chaos.Err() != nil {
 			return 1
 		}
 		return []int{0, 2, 1, 1, 1, 1}[lottery(6)]
-	}})
+	}
+	s := start(t, c)
 	for _, p := range []*faults.Proxy{s.agentDB, s.workersDB} {
 		p.Set(faults.Rates{Throttle: 0.02, Fail: 0.02, Lose: 0.02, Late: 0.03})
 	}
@@ -81,16 +103,20 @@ func TestChaos(t *testing.T) {
 				mu.Lock()
 				records = append(records, r)
 				mu.Unlock()
-				s.use(ctx, r, (n+i)%8, random)
+				use(s, ctx, r, (n+i)%8, random)
 			}
 		})
 	}
 	sweeping, stopSweeping := context.WithCancel(ctx)
 	defer stopSweeping()
 	go s.sweep(sweeping)
+	functions := []*emulator.Emulator{s.Agent, s.second, s.Worker}
+	if s.Callback != nil {
+		functions = append(functions, s.Callback)
+	}
 	var m monkey
-	failing.Go(func() { m.kill(chaos, source(2), s.Agent, s.second, s.Worker) })
-	failing.Go(func() { m.freeze(chaos, source(3), s.second, s.Worker) })
+	failing.Go(func() { m.kill(chaos, source(2), functions...) })
+	failing.Go(func() { m.freeze(chaos, source(3), functions[1:]...) })
 	failing.Wait() // until the last one is thawed
 	for _, p := range []*faults.Proxy{s.agentDB, s.workersDB} {
 		p.Set(faults.Rates{})
@@ -102,27 +128,18 @@ func TestChaos(t *testing.T) {
 	t.Logf("%d instances killed, %d frozen; DynamoDB: %+v and %+v", m.killed, m.frozen, s.agentDB.Counts(), s.workersDB.Counts())
 	stopSweeping()
 	s.close() // ends the streams that are still silent
-
 	if settled != nil {
 		t.Error(settled)
 	} else if err := s.list(t.Context(), records); err != nil {
 		t.Error(err)
 	}
-	sessions, frames := 0, 0
 	for _, r := range records {
 		r.reading.Wait()
-		if err := s.check(t.Context(), r); err != nil {
-			t.Errorf("%s, task %s:\n%v", r.name, r.id, err)
-		}
-		sessions += len(r.sessions)
-		for _, one := range r.sessions {
-			frames += len(one.Frames)
-		}
 	}
-	t.Logf("%d frames in %d streams", frames, sessions)
-	if m.killed == 0 || m.frozen == 0 || frames < 1000 {
+	if m.killed == 0 || m.frozen == 0 {
 		t.Error("this was no chaos")
 	}
+	return s, records
 }
 
 // use is what the users of one task do. kind selects them.
@@ -134,6 +151,7 @@ func (s *system) use(ctx context.Context, r *record, kind int, random *rand.Rand
 			name:   r.name + " " + name,
 			urls:   []string{s.agent, s.agent, s.other},
 			random: rand.New(rand.NewPCG(random.Uint64(), 0)),
+			answer: "this",
 		}
 		group.Go(func() {
 			do(c)

@@ -75,6 +75,8 @@ type client struct {
 	last  int64         // the last event seen
 	state a2a.TaskState // of the task, in the last event
 	calm  bool          // reads each stream to its end
+
+	answer string // to a question
 }
 
 // reply is a JSON-RPC response.

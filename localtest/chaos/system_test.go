@@ -39,6 +39,9 @@ type config struct {
 	changes []change // of agent and worker
 	timeout time.Duration
 	deliver func(emulator.Event) int
+	env     []string // of agent and worker
+	// callbacks adds the callback function.
+	callbacks bool
 }
 
 // lasting limits an invocation of the second agent, or of the worker. It is more than frozen.
@@ -55,16 +58,22 @@ func start(t *testing.T, c config) *system {
 
 	changes := slices.Concat(talkative, c.changes)
 	agent, worker := build(t, "agent", changes...), build(t, "worker", changes...)
+	var callbacks emulator.Config
+	if c.callbacks {
+		callbacks.Binary = stack.Function(t, "callback")
+	}
 	s.Stack, s.agent = stack.New(t, stack.Config{
-		Agent:    emulator.Config{Binary: agent, Timeout: c.timeout, Env: []string{"AWS_ENDPOINT_URL_DYNAMODB=" + ofAgent.URL}},
-		Worker:   emulator.Config{Binary: worker, Timeout: lasting},
+		Agent:    emulator.Config{Binary: agent, Timeout: c.timeout, Env: append([]string{"AWS_ENDPOINT_URL_DYNAMODB=" + ofAgent.URL}, c.env...)},
+		Worker:   emulator.Config{Binary: worker, Timeout: lasting, Env: c.env},
+		Callback: callbacks,
 		Sweeper:  emulator.Config{Timeout: time.Minute},
 		Invoke:   emulator.LambdaConfig{Deliver: c.deliver},
 		DynamoDB: ofWorkers.URL,
 		Table:    table,
 	})
 	var err error
-	s.second, err = emulator.New(emulator.Config{Name: "second", Binary: agent, Timeout: lasting, Log: t.Output(), Env: s.Env})
+	s.second, err = emulator.New(emulator.Config{Name: "second", Binary: agent, Timeout: lasting, Log: t.Output(),
+		Env: slices.Concat(s.Env, c.env, []string{"CALLBACK_URL=" + s.CallbackURL})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,8 +151,15 @@ func (s *system) list(ctx context.Context, records []*record) error {
 	return errors.Join(append(errs, err, countErr)...)
 }
 
-// check compares a task's log with what its clients saw. It returns what is wrong.
+// check compares a task's log with what its clients saw, and with what the agent says. It returns
+// what is wrong.
 func (s *system) check(ctx context.Context, r *record) error {
+	events, err := s.events(ctx, r.id)
+	return errors.Join(err, s.checkSeen(ctx, r), checkSteps(events))
+}
+
+// checkSeen compares a task's log with what its clients saw. It returns what is wrong.
+func (s *system) checkSeen(ctx context.Context, r *record) error {
 	events, err := s.events(ctx, r.id)
 	if err != nil {
 		return fmt.Errorf("task %q: %w", r.id, err)
@@ -152,7 +168,7 @@ func (s *system) check(ctx context.Context, r *record) error {
 	for _, one := range r.sessions {
 		sessions = append(sessions, *one)
 	}
-	return errors.Join(errors.Join(r.wrong...), Check(events, sessions, r.tasks), checkSteps(events))
+	return errors.Join(errors.Join(r.wrong...), Check(events, sessions, r.tasks))
 }
 
 // checkSteps checks that the agent took each step of a turn once, in order, in whichever run.

@@ -25,7 +25,7 @@ func (c *client) streams(ctx context.Context, text string, watch bool) {
 		case c.state == a2a.TaskStateInputRequired:
 			// It is refused with "unsupported" if the turn that it began is running, or if an
 			// instance is still ending the turn before.
-			err = c.stream(ctx, "SendStreamingMessage", message(c.record.name+"-answer", "this", id, ""), 0, codeUnsupported)
+			err = c.stream(ctx, "SendStreamingMessage", message(c.record.name+"-answer", c.answer, id, ""), 0, codeUnsupported)
 			if err != nil { // the answer may be lost, and the turn be running
 				err = rest(id)
 			}

@@ -76,6 +76,8 @@ func (m *Meter) handle(
 		u.Writes, p.ReturnConsumedCapacity = 1, total
 	case *dynamodb.DeleteItemInput:
 		u.Writes, p.ReturnConsumedCapacity = 1, total
+	case *dynamodb.TransactWriteItemsInput: // each of its writes costs twice what it would alone
+		u.Writes, u.Write, p.ReturnConsumedCapacity = len(p.TransactItems), 2*float64(len(p.TransactItems)), total
 	case *dynamodb.QueryInput:
 		p.ReturnConsumedCapacity, consistent = total, p.ConsistentRead
 	case *dynamodb.GetItemInput:
@@ -107,6 +109,8 @@ func (m *Meter) handle(
 			u.Write = *r.ConsumedCapacity.CapacityUnits
 		case *dynamodb.DeleteItemOutput:
 			u.Write = max(1, *r.ConsumedCapacity.CapacityUnits)
+		case *dynamodb.TransactWriteItemsOutput: // of one table
+			u.Write = max(u.Write, *r.ConsumedCapacity[0].CapacityUnits)
 		case *dynamodb.QueryOutput:
 			u.Read = max(least, *r.ConsumedCapacity.CapacityUnits)
 		case *dynamodb.GetItemOutput:

@@ -60,6 +60,7 @@ func consumed(operation string, request []byte, status int, answer []byte) (u Un
 	var in struct {
 		ConsistentRead bool
 		RequestItems   map[string]struct{ Keys []json.RawMessage }
+		TransactItems  []json.RawMessage
 	}
 	var out struct {
 		Type             string `json:"__type"`
@@ -74,7 +75,7 @@ func consumed(operation string, request []byte, status int, answer []byte) (u Un
 		least = 1
 	}
 	var one struct{ CapacityUnits float64 }
-	if operation != "BatchGetItem" && len(out.ConsumedCapacity) > 0 && json.Unmarshal(out.ConsumedCapacity, &one) != nil {
+	if operation != "BatchGetItem" && operation != "TransactWriteItems" && len(out.ConsumedCapacity) > 0 && json.Unmarshal(out.ConsumedCapacity, &one) != nil {
 		return u, false
 	}
 	done := status == http.StatusOK
@@ -85,6 +86,15 @@ func consumed(operation string, request []byte, status int, answer []byte) (u Un
 			u.Write = max(1, one.CapacityUnits)
 		} else if strings.HasSuffix(out.Type, "ConditionalCheckFailedException") {
 			u.Write = 1 // more if the stored item is larger than 1 KB; most are not
+		}
+	case "TransactWriteItems": // see [NewMeter]
+		var tables []struct{ CapacityUnits float64 }
+		if len(out.ConsumedCapacity) > 0 && json.Unmarshal(out.ConsumedCapacity, &tables) != nil {
+			return u, false
+		}
+		u.Writes, u.Write = len(in.TransactItems), 2*float64(len(in.TransactItems))
+		if done && len(tables) == 1 {
+			u.Write = max(u.Write, tables[0].CapacityUnits)
 		}
 	case "GetItem", "Query":
 		if done {

@@ -2,6 +2,7 @@ package dynamodblocal
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -49,6 +50,17 @@ func TestMetered(t *testing.T) {
 		localtest.Must(t, err)
 		_, err = c.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &table, Key: Item{"pk": String("c"), "sk": String("d")}})
 		localtest.Must(t, err)
+		for _, set := range []string{"SET y = :x", "SET y = :x", "ADD y :x"} {
+			condition := "attribute_not_exists(y)"
+			_, err = c.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+				{Delete: &types.Delete{TableName: &table, Key: Item{"pk": String("c"), "sk": String("d")}}},
+				{Update: &types.Update{TableName: &table, Key: Item{"pk": String("e"), "sk": String(fmt.Sprint(len(units)))},
+					UpdateExpression: &set, ConditionExpression: &condition, ExpressionAttributeValues: Item{":x": Number(1)}}},
+			}})
+			if canceled := (*types.TransactionCanceledException)(nil); err != nil && !errors.As(err, &canceled) {
+				t.Error(err)
+			}
+		}
 		units = append(units, meter.Units())
 	}
 	if units[0] != units[1] || units[0].Read < 10 || units[0].Write < 20 {

@@ -15,6 +15,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -27,6 +28,7 @@ import (
 	"time"
 
 	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/purchase/street"
 	"a2alambda/internal/usage"
 	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
@@ -82,6 +84,14 @@ func serve(port, timeout string) error {
 
 	config := stack.Config{DynamoDB: engine.Endpoint, Table: table}
 	env := functionEnv(os.Environ())
+	if beside, err := openStreet(); err != nil {
+		return err
+	} else if beside != nil {
+		defer beside.Close()
+		getenv := beside.Getenv(os.Getenv)
+		env = append(env, "SHOP_URL="+getenv("SHOP_URL"), "PEERS="+getenv("PEERS"))
+		fmt.Printf("The shop's books are at %sbooks\n", beside.ShopURL)
+	}
 	config.Agent.Env, config.Worker.Env, config.Sweeper.Env, config.Push.Env, config.Callback.Env = env, env, env, env, env
 	config.Agent.Timeout = time.Duration(seconds) * time.Second
 	config.Worker.Timeout = config.Agent.Timeout
@@ -138,6 +148,15 @@ curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"m
 		return fmt.Errorf("streams were still running after %v and have been cut", grace)
 	}
 	return nil
+}
+
+// openStreet starts what the purchase agent needs, if it is the one to host and the environment
+// says nothing else. It may return nil.
+func openStreet() (*street.Street, error) {
+	if os.Getenv("AGENT") != "purchase" || os.Getenv("SHOP_URL") != "" && os.Getenv("PEERS") != "" {
+		return nil, nil
+	}
+	return street.Open(street.Usual(), 100*time.Millisecond, slog.New(slog.DiscardHandler))
 }
 
 // functionEnv returns the variables for functions, without addresses: the stack sets those.

@@ -40,6 +40,7 @@ type Stack struct {
 	Push, Callback         *emulator.Emulator // nil for none
 	Invoke                 *emulator.Lambda
 	InvokeURL              string // AWS_ENDPOINT_URL_LAMBDA
+	CallbackURL            string // CALLBACK_URL; empty for none
 	// Env is the environment that the functions have in common.
 	Env []string
 
@@ -69,7 +70,8 @@ func Start(c Config) (*Stack, error) {
 	}}
 	if c.Callback.Binary != "" {
 		s.callbacks = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Callback.ServeHTTP(w, r) }))
-		url := "CALLBACK_URL=http://" + s.callbacks.Listener.Addr().String() + "/"
+		s.CallbackURL = "http://" + s.callbacks.Listener.Addr().String() + "/"
+		url := "CALLBACK_URL=" + s.CallbackURL
 		c.Agent.Env, c.Worker.Env = slices.Concat(c.Agent.Env, []string{url}), slices.Concat(c.Worker.Env, []string{url})
 	}
 	c.Push.NoRetries = true // like MaximumRetryAttempts in template.yaml

@@ -64,7 +64,7 @@ type Case struct {
 	// Differs reports whether a run in which something happened may end in another way than an
 	// undisturbed one, as it may if a step with Once was interrupted. It may be nil.
 	Differs func(w *World) bool
-	// MaxOps bounds the operations at which the agent is killed. 0 is all, and -1 none.
+	// MaxOps bounds the operations at which the agent is killed. 0 is all.
 	MaxOps int
 
 	store tasklog.Store // of Real; nil for one in memory

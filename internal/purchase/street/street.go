@@ -29,6 +29,8 @@ import (
 // Street is where shop and writer are.
 type Street struct {
 	Shop *shop.Shop
+	// Receipts are the writer's tasks.
+	Receipts *memlog.Log
 	// ShopURL is the shop's URL, and Peers the value of PEERS that has the writer.
 	ShopURL, Peers string
 
@@ -46,7 +48,7 @@ func Usual() shop.Config {
 // some time for each word. The caller must call [Street.Close].
 func Open(c shop.Config, pause time.Duration, logger *slog.Logger) (*Street, error) {
 	c.Client = outgoing.Guard{}.With(&url.URL{Host: "localhost"}).Client()
-	s := &Street{Shop: shop.New(c)}
+	s := &Street{Shop: shop.New(c), Receipts: new(memlog.Log)}
 	at, err := s.serve(s.Shop)
 	if err != nil {
 		return nil, err
@@ -72,24 +74,18 @@ func (s *Street) serve(h http.Handler) (string, error) {
 	return "http://" + l.Addr().String() + "/", nil
 }
 
-// write returns the writer's handler. Its tasks are in memory.
+// write returns the writer's handler.
 func (s *Street) write(pause time.Duration, logger *slog.Logger) http.Handler {
-	return Writer(pause, logger, &s.workers)
-}
-
-// Writer returns the handler of a writer. Its tasks are in memory, and its workers in the group.
-func Writer(pause time.Duration, logger *slog.Logger, workers *sync.WaitGroup) http.Handler {
-	store := new(memlog.Log)
 	var r *run.Runner
 	r = run.New(run.Config{
-		Store: store, Executor: writer.Writer{Pause: pause}, Logger: logger,
+		Store: s.Receipts, Executor: writer.Writer{Pause: pause}, Logger: logger,
 		Invoke: func(ctx context.Context, id a2a.TaskID) error {
-			workers.Go(func() { _ = r.Work(context.WithoutCancel(ctx), id) }) // it logs errors
+			s.workers.Go(func() { _ = r.Work(context.WithoutCancel(ctx), id) }) // it logs errors
 			return nil
 		},
 	})
 	return a2ahttp.New(a2ahttp.Config{
-		Server:  server.New(server.Config{Store: store, Runner: r, Retention: 24 * time.Hour, Card: writer.Card()}),
+		Server:  server.New(server.Config{Store: s.Receipts, Runner: r, Retention: 24 * time.Hour, Card: writer.Card()}),
 		BaseURL: functionurl.BaseURL, Auth: auth.None(), Logger: logger,
 	})
 }

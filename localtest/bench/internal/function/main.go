@@ -120,7 +120,7 @@ func ours(c run.Config, pushes push.Store, latency time.Duration) http.Handler {
 		}),
 		BaseURL: functionurl.BaseURL,
 		Auth:    auth.None(),
-		Page:    page.New(),
+		Page:    page.New(false),
 		Logger:  c.Logger,
 	})
 }
