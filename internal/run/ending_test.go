@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -324,4 +325,46 @@ func TestHere(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestEndingSweep ends a sweep early, as the end of its process does. The next one goes on from
+// there.
+func TestEndingSweep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		ids := queue(t, l, 300)
+		loads := map[a2a.TaskID]int{}
+		var mu sync.Mutex
+		a := newAsking(tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Load", Do: func(_ context.Context, op tasklog.Op) error {
+			mu.Lock()
+			loads[op.ID]++
+			mu.Unlock()
+			time.Sleep(time.Second)
+			return errThrottled // so that they stay due
+		}}, tasklogtest.Fault{Op: "SavePlace", Do: func(ctx context.Context, _ tasklog.Op) error { return ctx.Err() }}))
+		ctx, end := context.WithTimeout(t.Context(), time.Hour)
+		time.AfterFunc(5*time.Second, end)
+		report, _ := a.Sweep(ctx)
+		if report.Behind == 0 || report.Looked >= len(ids) {
+			t.Errorf("it did not end early: %+v", report)
+		}
+		for range 3 {
+			_, _ = a.round(t)
+			if len(loads) == len(ids) {
+				break
+			}
+		}
+		twice := 0
+		for _, id := range ids {
+			if loads[id] == 0 {
+				t.Errorf("%s was never looked at", id)
+			}
+			if loads[id] > 1 {
+				twice++
+			}
+		}
+		if twice > 0 {
+			t.Errorf("%d tasks were looked at twice", twice)
+		}
+	})
 }
