@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"a2alambda/internal/a2ahttp"
 )
 
 const (
@@ -22,11 +24,12 @@ const (
 
 // withHealth answers at healthPath, and leaves other paths to the handler. It does not ask the
 // store: restarting the server does not bring the store back. Once ending returns an error, it
-// answers that the server is to get no more requests.
+// answers that the server is to get no more requests. A push notification is refused there as
+// everywhere.
 func withHealth(ending func() error, handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case r.URL.Path != healthPath:
+		case r.URL.Path != healthPath || a2ahttp.IsNotification(r):
 			handler.ServeHTTP(w, r)
 		case r.Method == http.MethodGet || r.Method == http.MethodHead:
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")

@@ -51,6 +51,20 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// TestHealthIsNoWebhook checks that the health path leaves a push notification to the handler, which
+// refuses it.
+func TestHealthIsNoWebhook(t *testing.T) {
+	h := withHealth(func() error { return nil }, a2ahttp.New(hosttest.New(new(memlog.Log), nil, slog.New(slog.DiscardHandler))))
+	for _, verb := range []string{"GET", "HEAD", "POST", "OPTIONS"} {
+		r := httptest.NewRequest(verb, "/healthz", nil)
+		r.Header.Set("x-a2a-event-id", "")
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", verb, w.Code, w.Body)
+		}
+	}
+}
+
 // TestBodyTimeout has a client stop inside a body: it gets an error, and its connection ends.
 func TestBodyTimeout(t *testing.T) {
 	h := a2ahttp.New(hosttest.New(new(memlog.Log), nil, slog.New(slog.DiscardHandler)))

@@ -77,7 +77,7 @@ func New(c Config) http.Handler {
 func (h *handler) route(w http.ResponseWriter, r *http.Request) {
 	path := segments(r.URL.EscapedPath())
 	switch p := strings.Join(path, "/"); {
-	case isNotification(r):
+	case IsNotification(r):
 		h.refuse(w, r, path)
 	case p == "":
 		h.root(w, r)

@@ -29,7 +29,7 @@ func cors(handler http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("Access-Control-Allow-Origin", "*")
 		h.Set("X-Content-Type-Options", "nosniff")
-		if r.Method == http.MethodOptions { // a preflight
+		if r.Method == http.MethodOptions && !IsNotification(r) { // a preflight
 			h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
 			h.Set("Access-Control-Allow-Headers", "*, authorization, content-type, a2a-version, a2a-extensions, x-a2a-extensions, last-event-id, traceparent, tracestate")
 			h.Set("Access-Control-Max-Age", "86400") // seconds

@@ -18,10 +18,10 @@ var errNotification = &httpError{
 	http.StatusBadRequest, "", "",
 }
 
-// isNotification reports whether the request is a push notification, of this agent or one like it.
+// IsNotification reports whether the request is a push notification, of this agent or one like it.
 // A webhook at an agent's own URL would make each event begin further work, without end. A path
 // that is meant for notifications has to be an exception here.
-func isNotification(r *http.Request) bool {
+func IsNotification(r *http.Request) bool {
 	_, has := r.Header[http.CanonicalHeaderKey(push.EventHeader)]
 	return has
 }

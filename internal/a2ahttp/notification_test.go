@@ -42,13 +42,23 @@ func TestNotification(t *testing.T) {
 			{"GET", "/tasks/x:subscribe", ""},
 			{"GET", "/.well-known/agent-card.json", ""},
 			{"GET", "/", ""},
+			{"HEAD", "/", ""},
+			{"HEAD", "/.well-known/agent.json", ""},
+			{"OPTIONS", "/", ""}, // otherwise any is answered with a 204
+			{"OPTIONS", "/message:send", ""},
+			{"PUT", "/no/such/path", ""},
+			{"POST", "/tenant/message:send", `{"message":{}}`},
 		} {
 			for _, header := range []string{"X-A2A-Event-Id", "x-a2a-event-id", "X-A2A-EVENT-ID"} {
-				w := door(t, h, request.verb, request.target, request.body, [][2]string{
-					{header, "1"}, {"Accept", "text/html"}, {"Content-Type", "application/json"},
-				})
-				if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "an agent is no webhook") {
-					t.Errorf("%s: %s %s: %d %s", name, request.verb, request.target, w.Code, w.Body)
+				for _, values := range [][]string{{"1"}, {""}, {"1", "2"}, {"", ""}, {"x"}} {
+					headers := [][2]string{{"Accept", "text/html"}, {"Content-Type", "application/json"}}
+					for _, v := range values {
+						headers = append(headers, [2]string{header, v})
+					}
+					w := door(t, h, request.verb, request.target, request.body, headers)
+					if w.Code != http.StatusBadRequest || request.verb != "HEAD" && !strings.Contains(w.Body.String(), "an agent is no webhook") {
+						t.Errorf("%s: %s %s with %s: %q: %d %s", name, request.verb, request.target, header, values, w.Code, w.Body)
+					}
 				}
 			}
 		}

@@ -79,6 +79,7 @@ func (h *alone) Put(ctx context.Context, e a2a.Event, _ string) error {
 	}
 }
 
+func (*alone) Check(a2a.Event) error                         { return nil }
 func (*alone) Flush(context.Context) error                   { return nil }
 func (*alone) Record(context.Context, int64, [][]byte) error { return nil }
 func (*alone) Held() bool                                    { return true }

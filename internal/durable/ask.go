@@ -12,7 +12,8 @@ import (
 // Ask asks the user a question, and returns the answer. The task is then in the state
 // input-required, and its turn is over: nothing runs, however long the answer takes. The question
 // goes out when all other branches wait, and one question is open at a time, in the order of
-// [Group.Go].
+// [Group.Go]. A pause of up to a minute between two attempts of a step is no wait. A [Sleep] is one: a
+// branch that sleeps goes on after the answer.
 //
 // The answer is the first message of the user after the question. It is the same in every run.
 func Ask(ctx context.Context, name string, question ...*a2a.Part) (*a2a.Message, error) {

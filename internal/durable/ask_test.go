@@ -144,3 +144,73 @@ func TestCallbackURL(t *testing.T) {
 		},
 	})
 }
+
+// TestAskBetweenAttempts asks once a step of another branch has made its attempts, and not in a short
+// pause between two of them.
+func TestAskBetweenAttempts(t *testing.T) {
+	one(t, func(w *durabletest.World) durable.Func {
+		return func(ctx context.Context, task *durable.Task) error {
+			g := durable.NewGroup(ctx)
+			g.Go("asks", func(ctx context.Context) error {
+				_, err := durable.Ask(ctx, "q", a2a.NewTextPart("Well?"))
+				return err
+			})
+			g.Go("works", func(ctx context.Context) error {
+				_, err := durable.Do(ctx, "busy", func(ctx context.Context) (int, error) {
+					err := w.Effect(ctx, "try")
+					if durable.Attempt(ctx) < 4 {
+						err = errors.New("busy")
+					}
+					return 0, err
+				}, durable.Retry(5, time.Second))
+				return err
+			})
+			return g.Wait()
+		}
+	}, func(w *durabletest.World) {
+		w.Begin("hello")
+		w.Await(a2a.TaskStateInputRequired)
+		if n := w.Ledger()["try"]; n != 4 {
+			t.Errorf("%d attempts before the question\n%s", n, w.Story())
+		}
+		w.Answer("yes")
+		ends(t, w, a2a.TaskStateCompleted)
+	})
+}
+
+// TestCancelAsking cancels a task that asks, while another branch sleeps. What it did is undone, also
+// if the process dies at any operation of it.
+func TestCancelAsking(t *testing.T) {
+	durabletest.Test(t, durabletest.Case{Agent: func(w *durabletest.World) durable.Func {
+		return func(ctx context.Context, task *durable.Task) error {
+			if _, err := durable.Do(ctx, "buy", effect(w, "buy")); err != nil {
+				return err
+			}
+			g := durable.NewGroup(ctx)
+			g.Go("sleeps", func(ctx context.Context) error { return durable.Sleep(ctx, "night", 8*time.Hour) })
+			g.Go("asks", func(ctx context.Context) error {
+				_, err := durable.Ask(ctx, "q", a2a.NewTextPart("Well?"))
+				return err
+			})
+			if err := g.Wait(); !errors.Is(err, durable.ErrCanceled) {
+				return err
+			}
+			_, err := durable.Do(ctx, "give back", func(ctx context.Context) (string, error) {
+				if state := w.Task().Status.State; state != a2a.TaskStateWorking {
+					t.Errorf("the task is %s while it undoes: nobody would go on", state)
+				}
+				return effect(w, "give back")(ctx)
+			})
+			return err
+		}
+	}, Script: func(w *durabletest.World) {
+		w.Begin("hello")
+		w.Await(a2a.TaskStateInputRequired)
+		w.Cancel()
+		w.AwaitEnd()
+	}, Check: func(t *testing.T, w *durabletest.World) {
+		if w.State() != a2a.TaskStateCanceled || w.Ledger()["give back"] < 1 {
+			t.Errorf("the task is %s, %v", w.State(), w.Ledger())
+		}
+	}})
+}

@@ -63,7 +63,7 @@ func (c *call) count() (n count) {
 	// The run before has crashed, and this is the first call that it has left no outcome of: it may
 	// have been at it.
 	n.uncertain = !ended
-	if e.Crashed && ended && c.frontier && !time.Now().Before(n.due) {
+	if e.Crashed && ended && c.frontier && c.typ != TypeOnce && !time.Now().Before(n.due) {
 		n.cut++
 		n.next++
 		n.uncertain = true
@@ -86,7 +86,7 @@ func (c *call) attempts(o options, f func(context.Context) (Entry, error)) (Entr
 			return Entry{}, c.fail(Entry{Attempt: n.next - 1, Error: &Recorded{text, CauseCutOff}})
 		}
 		if time.Now().Before(n.due) {
-			if err := c.park(wait{due: n.due}); err != nil {
+			if err := c.park(wait{due: n.due, works: true}); err != nil {
 				return Entry{}, err
 			}
 		}
@@ -156,7 +156,13 @@ func (c *call) try(
 	if pause < o.first { // too many bits
 		pause = max(o.first, maxPause)
 	}
-	x.Kind, x.Due = Tried, time.Now().Add(pause).UnixMilli()
+	next := time.Now().Add(pause)
+	if last := e.last(); !last.IsZero() && next.After(last) {
+		x.Error.Text = cut(fmt.Sprintf("%s (the next attempt would be at %s, too late for a task that lasts until %s)", x.Error.Text,
+			next.UTC().Format(time.RFC3339), e.Expires.UTC().Format(time.RFC3339)))
+		return x, false, c.fail(x)
+	}
+	x.Kind, x.Due = Tried, next.UnixMilli()
 	return x, true, c.record(x)
 }
 
@@ -201,7 +207,10 @@ func (a *attempt) run(f func(context.Context) (Entry, error)) (x Entry, err erro
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	return f(a.ctx)
+	if x, err = f(a.ctx); err != nil {
+		_ = err.Error() // a nil pointer as an error panics here, and not where it is recorded
+	}
+	return x, err
 }
 
 // land ends the attempt.

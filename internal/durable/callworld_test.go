@@ -129,6 +129,8 @@ func (w *world) Put(_ context.Context, e a2a.Event, owner string) error {
 	return nil
 }
 
+func (w *world) Check(a2a.Event) error { return nil }
+
 func (w *world) Flush(context.Context) error { return w.op(func() {}) }
 
 func (w *world) Record(_ context.Context, first int64, entries [][]byte) (err error) {

@@ -326,3 +326,31 @@ func TestParkedTooLong(t *testing.T) {
 		}
 	}, Journal: run.JournalConfig{FailOnMismatch: true}})
 }
+
+// TestCancelLate undoes what a task did that is canceled when its invocation has little time left: the
+// next one does, at once.
+func TestCancelLate(t *testing.T) {
+	var undone time.Time
+	durabletest.Run(t, durabletest.Case{Invocation: 5 * time.Minute, Agent: func(w *durabletest.World) durable.Func {
+		return func(ctx context.Context, _ *durable.Task) error {
+			_, err := durable.Do(ctx, "buy", func(ctx context.Context) (int, error) {
+				<-ctx.Done()
+				return 0, context.Cause(ctx)
+			})
+			if errors.Is(err, durable.ErrCanceled) {
+				_, err = durable.Do(ctx, "give back", effect(w, "give back"))
+				undone = time.Now()
+			}
+			return err
+		}
+	}, Script: func(w *durabletest.World) {
+		w.Begin("hello")
+		time.Sleep(4*time.Minute + 35*time.Second)
+		canceled := time.Now()
+		w.Cancel()
+		ends(t, w, a2a.TaskStateCanceled)
+		if took := undone.Sub(canceled); w.Ledger()["give back"] != 1 || took > 10*time.Second {
+			t.Errorf("undone after %v, %v\n%s", took, w.Ledger(), w.Story())
+		}
+	}})
+}

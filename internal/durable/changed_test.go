@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,6 +116,72 @@ func TestChangedTail(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		if entries := w.Entries(); len(entries) != 1 || entries[0].Kind != durable.Parked || !w.Lease().Sleeps() {
 			t.Errorf("not parked\n%s", w.Story())
+		}
+	})
+}
+
+// TestVersionOfLaterCode parks a task that later code has begun, if the code is rolled back, and goes
+// on when the later code is there again.
+func TestVersionOfLaterCode(t *testing.T) {
+	var newest atomic.Int32
+	newest.Store(2)
+	one(t, func(w *durabletest.World) durable.Func {
+		return func(ctx context.Context, task *durable.Task) error {
+			v, err := durable.Version(ctx, "change", int(newest.Load()))
+			if err != nil {
+				return err
+			}
+			if err := durable.Sleep(ctx, "night", 8*time.Hour); err != nil {
+				return err
+			}
+			_, err = durable.Do(ctx, "way", effect(w, fmt.Sprint("way ", v)))
+			return err
+		}
+	}, func(w *durabletest.World) {
+		w.Begin("hello")
+		time.Sleep(time.Hour)
+		newest.Store(1)
+		time.Sleep(9 * time.Hour)
+		entries := w.Entries()
+		if last := entries[len(entries)-1]; last.Kind != durable.Parked || last.Mismatch.Step != "change" {
+			t.Errorf("not parked\n%s", w.Story())
+		}
+		newest.Store(3)
+		ends(t, w, a2a.TaskStateCompleted)
+		if w.Ledger()["way 2"] != 1 {
+			t.Errorf("it went %v", w.Ledger())
+		}
+	})
+}
+
+// TestSlowCode is no change of the code: a branch that has recorded nothing is there before its
+// parent comes to what the journal has.
+func TestSlowCode(t *testing.T) {
+	runs := 0
+	one(t, func(w *durabletest.World) durable.Func {
+		return func(ctx context.Context, task *durable.Task) error {
+			runs++
+			first := runs == 1
+			g := durable.NewGroup(ctx)
+			g.Go("b", func(ctx context.Context) error {
+				_, err := durable.Do(ctx, "x", func(ctx context.Context) (int, error) {
+					if first {
+						time.Sleep(2 * time.Minute)
+						w.Kill()
+					}
+					return 0, w.Effect(ctx, "x")
+				})
+				return err
+			})
+			time.Sleep(time.Minute)
+			_, err := durable.Do(ctx, "y", effect(w, "y"))
+			return errors.Join(err, g.Wait())
+		}
+	}, func(w *durabletest.World) {
+		w.Begin("hello")
+		time.Sleep(10 * time.Minute)
+		if state := w.Task().Status.State; state != a2a.TaskStateCompleted {
+			t.Errorf("the task is %s\n%s", state, w.Story())
 		}
 	})
 }

@@ -248,3 +248,48 @@ func TestIdleCrashes(t *testing.T) {
 		}
 	})
 }
+
+// TestNoRoom hands a task over for a step that has too little time, but not for ever: if the code
+// before it takes the time in each run, the step is begun all the same, or fails if it must not be cut
+// off.
+func TestNoRoom(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		plain time.Duration // before the step
+		opts  []durable.Option
+		err   string
+	}{
+		{"slow code", 4*time.Minute + 30*time.Second, nil, ""},
+		{"slow code and Once", 4*time.Minute + 30*time.Second, []durable.Option{durable.Once()}, "of an invocation only 25s are left"},
+		{"Within is tight", time.Second, []durable.Option{durable.Within(5*time.Minute - 5500*time.Millisecond)}, "of an invocation only 4m54s are left"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var runs atomic.Int32
+			durabletest.Run(t, durabletest.Case{Invocation: 5 * time.Minute, Agent: func(w *durabletest.World) durable.Func {
+				return func(ctx context.Context, _ *durable.Task) error {
+					if runs.Add(1) > 10 {
+						return errors.New("handed over again and again")
+					}
+					if _, err := durable.Do(ctx, "first", effect(w, "first")); err != nil {
+						return err
+					}
+					time.Sleep(test.plain)
+					_, err := durable.Do(ctx, "second", effect(w, "second"), test.opts...)
+					if errors.Is(err, durable.ErrSuspended) {
+						return err
+					}
+					if test.err == "" && err == nil || test.err != "" && err != nil && strings.Contains(err.Error(), test.err) {
+						return nil
+					}
+					return fmt.Errorf("got %w, want %q", err, test.err)
+				}
+			}, Script: func(w *durabletest.World) {
+				w.Begin("hello")
+				ends(t, w, a2a.TaskStateCompleted)
+				if runs.Load() != 2 {
+					t.Errorf("%d runs", runs.Load())
+				}
+			}})
+		})
+	}
+}

@@ -35,13 +35,14 @@ func Once() Option { return option(func(o *options) { o.once = true }) }
 
 // Within says how long an attempt may take: its context ends after that, and it has failed then. An
 // attempt is not begun if the invocation has less time left; then the task is handed over first. It
-// is refused if a fresh invocation has less time.
+// is refused if a fresh invocation has less time, or has less when the function comes to it.
 func Within(d time.Duration) Option { return option(func(o *options) { o.within = d }) }
 
 // Retry says that a failed step is tried again, up to so many attempts in all. The first pause is
 // the given one, and each next one twice as long, up to an hour. A task with a pause of more than a
 // minute is suspended. Without Retry there is one attempt, whose error is recorded. [Permanent]
-// ends the attempts. Attempts that were cut off by the end of their run don't count.
+// ends the attempts, and so does a pause that the task would not outlive. Attempts that were cut off
+// by the end of their run don't count.
 func Retry(attempts int, first time.Duration) Option {
 	return option(func(o *options) { o.attempts, o.first = max(attempts, 1), first })
 }
@@ -56,7 +57,9 @@ func Timeout(d time.Duration) Option { return option(func(o *options) { o.timeou
 
 func optionsOf(opts []Option) (o options, err error) {
 	for _, opt := range opts {
-		opt.apply(&o)
+		if opt != nil {
+			opt.apply(&o)
+		}
 	}
 	switch {
 	case o.once && o.attempts > 0:
@@ -121,7 +124,8 @@ const (
 )
 
 // room makes sure that the run has so much time left: usual, if it is 0. Otherwise, or if the process
-// is about to end, it leaves the run. If no run has so much time, it records that as the error of the call.
+// is about to end, it leaves the run. If no run has so much time, it records that as the error of the
+// call: a step that has not said how long it takes is begun all the same, unless it is one with Once.
 func (c *call) room(d time.Duration) error {
 	e := c.engine
 	e.mu.Lock()
@@ -139,10 +143,15 @@ func (c *call) room(d time.Duration) error {
 		return nil
 	}
 	e.mu.Lock()
-	idle := e.fresh == 0
+	idle := e.fresh == 0 && !e.waited // the next run has no more time here than this one
 	e.mu.Unlock()
-	if idle && d > fresh {
-		return c.failed(fmt.Errorf("it may take %v, and an invocation has only %v", d, fresh.Round(time.Second)))
+	switch {
+	case !idle:
+		return c.park(wait{leaves: true})
+	case d == 0 && c.typ == TypeDo:
+		return nil // it may be cut off; that happens so often
+	case need > fresh:
+		return c.failed(fmt.Errorf("it may take %v, and an invocation has only %v", need, fresh.Round(time.Second)))
 	}
-	return c.park(wait{leaves: true})
+	return c.failed(fmt.Errorf("it may take %v, and of an invocation only %v are left when the function comes to it", need, time.Until(e.Deadline).Round(time.Second)))
 }

@@ -47,6 +47,7 @@ type engine struct {
 	next     int64              // the place of the next entry
 	size     int                // of the journal, in bytes
 	fresh    int                // entries that this run has recorded, or is about to
+	waited   bool               // this run has waited in place, which the next one need not
 	order    int                // of the next branch
 
 	over    error         // what durable calls return once the run is over

@@ -9,13 +9,14 @@ import (
 )
 
 // Group is a group of branches, which run at the same time. Each branch has its own scope of names.
+// It is made by [NewGroup].
 type Group struct {
 	frame *frame // nil if ctx is not that of a durable agent
 	ctx   context.Context
 
 	// engine.mu guards what follows.
-	err  error // of NewGroup or Go
-	left    int // branches that have not returned
+	err     error // of NewGroup or Go
+	left    int   // branches that have not returned
 	waiting bool
 	errs    []error // of the branches, in the order in which they were started
 	done    chan struct{}
@@ -113,7 +114,7 @@ func (g *Group) mayWait() error {
 // of Go, among those that failed. No branch is canceled by the error of another one.
 func (g *Group) Wait() error {
 	if g.frame == nil || g.frame.step != nil {
-		return g.err
+		return cmp.Or(g.err, errNoTask)
 	}
 	e, b := g.frame.engine, g.frame.branch
 	e.mu.Lock()

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// holdMost is how long a call is held at most: a replay takes milliseconds.
-const holdMost = 10 * time.Second
+// holdMost is how long a call is held at most, or half of what the invocation has: a replay takes
+// milliseconds, but the author's code between the calls may take longer.
+const holdMost = 2 * time.Minute
 
 // hold holds the first call of a branch that the journal does not know, as long as a branch above it
 // has calls in the journal that this run has not come to. If that branch then waits for this one,
@@ -18,9 +19,13 @@ func (c *call) hold() error {
 	if b.known {
 		return nil
 	}
-	timer := time.AfterFunc(holdMost, e.cond.Broadcast)
+	most := holdMost
+	if !e.Deadline.IsZero() {
+		most = min(most, e.Deadline.Sub(e.begun)/2)
+	}
+	timer := time.AfterFunc(most, e.cond.Broadcast)
 	defer timer.Stop()
-	for end := time.Now().Add(holdMost); ; e.cond.Wait() {
+	for end := time.Now().Add(most); ; e.cond.Wait() {
 		if e.over != nil {
 			return e.over
 		}

@@ -17,6 +17,9 @@ type Host interface {
 	// Owner says whose it is: see [ownerOf].
 	Put(ctx context.Context, e a2a.Event, owner string) error
 
+	// Check returns the error with which Put refuses the event, wherever the log is.
+	Check(e a2a.Event) error
+
 	// Flush returns once everything that was put before is in the log.
 	Flush(ctx context.Context) error
 

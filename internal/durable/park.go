@@ -20,6 +20,9 @@ type wait struct {
 	// ask, if set, is called once all branches wait, with the first such call in the order of
 	// Group.Go. It puts the question into the log by c.put. Then the turn is over.
 	ask func(ctx context.Context) error
+	// works says that it is a pause between two attempts of a step: a short one is no wait for those
+	// who ask.
+	works bool
 	// leaves says that the call can go on only in another run, which has more time.
 	leaves bool
 
@@ -57,6 +60,9 @@ func (c *call) park(w wait) error {
 				w.due = w.next()
 			}
 		}
+		if c.tooLate(&w) {
+			return c.cancel()
+		}
 		passed := !w.due.IsZero() && !time.Now().Before(w.due)
 		if passed && w.look == nil {
 			return nil
@@ -84,8 +90,18 @@ func (c *call) park(w wait) error {
 		}
 		delete(e.parked, c)
 		e.live++
+		e.waited = true
 		e.mu.Unlock()
 	}
+}
+
+// tooLate reports whether a wait would end after the time to undo what the task did. It was begun
+// after the request to cancel, or an earlier run has left no entry of it, as of a question.
+func (c *call) tooLate(w *wait) bool {
+	e := c.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.over == nil && e.canceling && !w.leaves && (w.due.IsZero() || w.due.After(e.undoneWhen))
 }
 
 // settle tells the watcher if no branch is live. e.mu is held.
@@ -132,12 +148,17 @@ func (e *engine) decide() (again time.Duration) {
 		return 0
 	}
 	now := time.Now()
+	stay := now.Add(inPlace)
+	if !e.Deadline.IsZero() && e.Deadline.Before(stay) {
+		stay = e.Deadline
+	}
 	var asks *wait
 	var due time.Time
-	leaves, seen := e.leaving, e.woken
+	leaves, works, seen := e.leaving, false, e.woken
 	for _, w := range e.parked {
 		seen = min(seen, w.seen)
 		leaves = leaves || w.leaves
+		works = works || w.works && !w.due.After(stay)
 		if w.ask != nil && (asks == nil || w.order < asks.order) {
 			asks = w
 		}
@@ -145,22 +166,18 @@ func (e *engine) decide() (again time.Duration) {
 			due = w.due
 		}
 	}
-	stay := now.Add(inPlace)
-	if !e.Deadline.IsZero() && e.Deadline.Before(stay) {
-		stay = e.Deadline
-	}
 	switch {
 	case seen < e.woken, !due.IsZero() && due.Before(now): // somebody is about to look
 		e.mu.Unlock()
 		return 0
-	case e.canceling && !e.leaving: // there is half a minute at most
-		e.mu.Unlock()
-		return 0
-	case leaves && (asks == nil || e.canceling):
+	case asks == nil && leaves, e.leaving && (e.canceling || works):
 		e.finishLocked(Outcome{End: HandedOver})
 		e.mu.Unlock()
 		return 0
-	case asks == nil && !due.IsZero() && !due.After(stay):
+	case e.canceling: // there is half a minute at most
+		e.mu.Unlock()
+		return 0
+	case asks == nil && !due.IsZero() && !due.After(stay), works:
 		e.mu.Unlock()
 		return 0
 	}

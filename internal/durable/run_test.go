@@ -145,6 +145,15 @@ func TestMisuse(t *testing.T) {
 			time.Sleep(time.Second)
 			return errors.Join(other.Wait(), <-waited)
 		}},
+		{"a group that is not made", "not that of a durable agent", func(context.Context, *durable.Task) error {
+			var g durable.Group
+			g.Go("b", func(context.Context) error { return nil })
+			return g.Wait()
+		}},
+		{"a nil pointer as an error", "a: panic", func(ctx context.Context, _ *durable.Task) error {
+			_, err := durable.Do(ctx, "a", func(context.Context) (int, error) { return 0, (*durable.StepError)(nil) }, nil)
+			return err
+		}},
 		{"once and retry", "exclude", func(ctx context.Context, _ *durable.Task) error {
 			return do(ctx, "a", durable.Once(), durable.Retry(2, time.Second))
 		}},

@@ -1,10 +1,13 @@
 package durable
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // Version guards a change of the code. Tasks that come to it for the first time get newest, and so
 // in every later run. Tasks that were past this place before the change get 0: for them the code
-// must do what it did.
+// must do what it did. A task that has got more than newest is parked: older code cannot go on with it.
 //
 //	if v, err := durable.Version(ctx, "check the address", 1); err != nil {
 //		return err
@@ -18,6 +21,11 @@ func Version(ctx context.Context, change string, newest int) (int, error) {
 	}
 	defer c.end()
 	if v, err, ok := replayed[int](c); ok {
+		if err == nil && v > newest {
+			c.engine.mu.Lock()
+			defer c.engine.mu.Unlock()
+			return 0, c.engine.mismatch(c.full, fmt.Sprintf("version %d", v), fmt.Sprintf("version %d at most", newest))
+		}
 		return v, err
 	}
 	if c.isPast() {

@@ -46,6 +46,7 @@ const (
 	attrHour     = "ho" // N: when the hour began that is counted, in seconds since 1970
 	attrHourSent = "hs" // N: bytes that were sent in it
 	attrWaited   = "hw" // N: how long late answers took in it, in ms
+	attrAside    = "ha" // N: bytes of the task's hour that are set aside in it
 )
 
 // The attribute lo (attrCrashes) counts the holders that were lost since the delivery last got on.
@@ -58,6 +59,12 @@ const (
 // attrSpent is what a task's account has, an item of its own: it stays when configurations are put
 // and deleted. See [push.Store.Spend].
 const attrSpent = "sp" // N: bytes
+
+// The account also has what the task's configurations have in an hour: see [push.Store.SpendHour].
+const (
+	attrHourNumber = "hn" // N: the number of the hour
+	attrHourHad    = "hb" // N: bytes
+)
 
 const (
 	skPush    = "P#"
@@ -160,6 +167,11 @@ func (s *Pushes) put(ctx context.Context, h tasklog.Head, c push.Config) error {
 		if now := item(there.Item); bytes.Equal(now.bin(attrBody), body) && now.num(attrGivenUp) == 0 {
 			return nil
 		}
+		for _, name := range []string{attrHour, attrHourSent, attrWaited, attrAside} {
+			if delete(it, name); there.Item[name] != nil {
+				it[name] = there.Item[name]
+			}
+		}
 		// The condition is for a repeated write whose answer was lost.
 		_, done, err := s.log.putIf(ctx, it, write().when("attribute_exists(?) AND (? <> ? OR attribute_exists(?))",
 			attrPK, attrBody, bin(body), attrGivenUp))
@@ -200,7 +212,7 @@ func pushConfig(it item) (push.Config, error) {
 	p := push.Progress{
 		After: it.num(attrSeq), Agreed: it.num(attrAgreed) > 0, Failures: int(it.num(attrFailures)),
 		Sent: it.num(attrSent), Room: it.num(attrRoom),
-		Bytes: it.num(attrHourSent), Waited: time.Duration(it.num(attrWaited)) * time.Millisecond,
+		Bytes: it.num(attrHourSent), Aside: it.num(attrAside), Waited: time.Duration(it.num(attrWaited)) * time.Millisecond,
 	}
 	if s := it.num(attrSince); s > 0 {
 		p.Since = time.Unix(s, 0)
@@ -322,6 +334,37 @@ func (s *Pushes) Spend(
 	return now.num(attrSpent), ok || now.str(attrWriter) == call, nil // perhaps it was done, without an answer
 }
 
+// SpendHour implements [push.Store]. It costs one write unit, and another one at the beginning of an
+// hour.
+func (s *Pushes) SpendHour(
+	ctx context.Context, id a2a.TaskID, expires time.Time, hour, bytes, most int64,
+) (ok bool, err error) {
+	if bytes > most {
+		return false, nil
+	}
+	call := a2a.NewMessageID()
+	goesOn := write().setTo(attrHourHad, "? + ?", attrHourHad, num(bytes)).set(attrWriter, str(call)).
+		when("? >= ? AND ? <= ? AND ? <> ?", attrHourNumber, num(hour), attrHourHad, num(most-bytes), attrWriter, str(call))
+	now, ok, err := s.log.update(ctx, id, skAccount, goesOn)
+	if before, begun := now[attrHourNumber]; err == nil && !ok && (!begun || now.num(attrHourNumber) < hour) {
+		begins := write().set(attrHourNumber, num(hour)).set(attrHourHad, num(bytes)).
+			set(attrWriter, str(call)).set(attrTTL, num(expires.Unix()))
+		if begun {
+			begins.when("? = ?", attrHourNumber, before)
+		} else {
+			begins.when("attribute_not_exists(?)", attrHourNumber)
+		}
+		now, ok, err = s.log.update(ctx, id, skAccount, begins)
+		if err == nil && !ok && now.str(attrWriter) != call { // another has begun it
+			now, ok, err = s.log.update(ctx, id, skAccount, goesOn)
+		}
+	}
+	if err != nil {
+		return false, fmt.Errorf("dynamolog: spending from the task's hour: %w", err)
+	}
+	return ok || now.str(attrWriter) == call, nil // perhaps it was done, without an answer
+}
+
 // Save implements [push.Claim].
 func (c *claim) Save(ctx context.Context, p push.Progress, until time.Time) error {
 	e := progress(p).set(attrLook, num(until.Unix())).remove(attrAgain)
@@ -409,5 +452,6 @@ func progress(p push.Progress) *expression {
 	number(attrHour, hour)
 	number(attrHourSent, p.Bytes)
 	number(attrWaited, p.Waited.Milliseconds())
+	number(attrAside, p.Aside)
 	return e
 }

@@ -155,12 +155,12 @@ func TestPushItem(t *testing.T) {
 	check("cr=4000000000 pk=ID run=push-# seq=1 sk=P#c tr=TRACE ttl=EXPIRES w=x")
 	p := push.Progress{
 		After: 7, Failures: 2, Since: time.Unix(3e9, 0), Agreed: true, Sent: 11, Room: 12,
-		Hour: time.Unix(2e9, 0), Bytes: 13, Waited: 14 * time.Millisecond,
+		Hour: time.Unix(2e9, 0), Bytes: 13, Waited: 14 * time.Millisecond, Aside: 15,
 	}
 	if _, err := held.Release(t.Context(), p, time.Unix(3e9+60, 0)); err != nil {
 		t.Fatal(err)
 	}
-	check("cr=3000000060 f=2 fs=3000000000 ho=2000000000 hs=13 hw=14 in=11 lw=x ok=1 pk=ID ro=12 run=push-# seq=7 sk=P#c tr=TRACE ttl=EXPIRES")
+	check("cr=3000000060 f=2 fs=3000000000 ha=15 ho=2000000000 hs=13 hw=14 in=11 lw=x ok=1 pk=ID ro=12 run=push-# seq=7 sk=P#c tr=TRACE ttl=EXPIRES")
 }
 
 // TestPushCost holds deliveries to their price.
@@ -201,6 +201,10 @@ func TestPushCost(t *testing.T) {
 	check("the end of it", 2, 0, err)
 	_, _, err = l.Pushes().Spend(t.Context(), h.ID, h.Expires, 1, 2)
 	check("spending", 1, 0, err)
+	_, err = l.Pushes().SpendHour(t.Context(), h.ID, h.Expires, 1, 1, 2)
+	check("the first of an hour", 2, 0, err)
+	_, err = l.Pushes().SpendHour(t.Context(), h.ID, h.Expires, 1, 1, 2)
+	check("another one", 1, 0, err)
 	_, err = l.Pushes().Claim(t.Context(), h.ID, "c", "y", time.Now().Add(-time.Second))
 	check("the next claim", 2, 0, err)
 	_, err = l.Pushes().Claim(t.Context(), h.ID, "c", "z", time.Now().Add(time.Minute))

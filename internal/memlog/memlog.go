@@ -21,7 +21,7 @@ type Log struct {
 	number int // of tasks that were created
 	pushes map[pushKey]*delivery
 	// accounts are what went out for the tasks. See [push.Store.Spend].
-	accounts map[a2a.TaskID]account
+	accounts map[a2a.TaskID]*account
 	places   [2]places // of the sweeps: of tasks, and of configurations
 	swept    time.Time // when expired tasks were last looked for
 	secret   []byte    // nil before it is asked for

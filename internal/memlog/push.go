@@ -63,6 +63,9 @@ func (s *Pushes) Put(_ context.Context, h tasklog.Head, c push.Config) error {
 		l.pushes = make(map[pushKey]*delivery)
 	}
 	c.Progress, c.Lost = push.Progress{After: c.After, Sent: c.Sent}, 0
+	if d != nil {
+		c.Hour, c.Bytes, c.Waited, c.Aside = d.Hour, d.Bytes, d.Waited, d.Aside
+	}
 	l.pushes[pushKey{c.TaskID, c.ID}] = &delivery{Config: c}
 	return nil
 }
@@ -121,25 +124,48 @@ func (s *Pushes) Spend(
 ) (spent int64, ok bool, err error) {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
-	a := s.log.accounts[id]
-	if !time.Now().Before(a.expires) {
-		a = account{expires: expires}
-	}
+	a := s.log.account(id, expires)
 	if a.spent+bytes > most {
 		return a.spent, false, nil
 	}
-	if s.log.accounts == nil {
-		s.log.accounts = make(map[a2a.TaskID]account)
-	}
 	a.spent += bytes
-	s.log.accounts[id] = a
 	return a.spent, true, nil
 }
 
-// account is a task's account of [push.Store.Spend].
+// SpendHour implements [push.Store].
+func (s *Pushes) SpendHour(
+	_ context.Context, id a2a.TaskID, expires time.Time, hour, bytes, most int64,
+) (ok bool, err error) {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	a := s.log.account(id, expires)
+	if hour > a.hour {
+		a.hour, a.had = hour, 0
+	}
+	if a.had+bytes > most {
+		return false, nil
+	}
+	a.had += bytes
+	return true, nil
+}
+
+// account is a task's account of [push.Store.Spend] and SpendHour.
 type account struct {
-	spent   int64
-	expires time.Time
+	spent     int64
+	hour, had int64
+	expires   time.Time
+}
+
+// account returns the account of a task that expires at the given time. The caller holds mu.
+func (l *Log) account(id a2a.TaskID, expires time.Time) *account {
+	if a := l.accounts[id]; a != nil && time.Now().Before(a.expires) {
+		return a
+	}
+	if l.accounts == nil {
+		l.accounts = make(map[a2a.TaskID]*account)
+	}
+	l.accounts[id] = &account{expires: expires}
+	return l.accounts[id]
 }
 
 // claim is a [push.Claim].

@@ -71,16 +71,28 @@ func (o *Operator) Read(ctx context.Context, id a2a.TaskID) (*Task, error) {
 // Wake has a suspended or parked task go on now.
 func (o *Operator) Wake(ctx context.Context, id a2a.TaskID) (next string, err error) {
 	h, err := o.hold(ctx, id, func(t *Task) error {
-		if tasklog.Final(t.now.State) {
+		switch {
+		case tasklog.Final(t.now.State):
 			return errors.New("the task waits for its user: only an answer has it go on")
+		case !t.records():
+			return errPlain // who held its lease would be taken for a run of it
 		}
 		return t.settled()
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, errPlain):
+		return o.ask(ctx, id)
+	case err != nil:
 		return "", err
 	}
 	return h.end(h.operated("wake", "", 0))
 }
+
+// errPlain is for a task whose agent keeps no journal.
+var errPlain = errors.New("the task's agent keeps no journal")
+
+// records reports whether the task's agent keeps a journal.
+func (t *Task) records() bool { return t.Lease.Records || t.Journal.Last > 0 }
 
 // Retry takes a recorded error of a step back, so that the step is made anew. It refuses to if the
 // code has gone on after the error, unless anyway is set: then it may no longer do what the journal
@@ -188,8 +200,7 @@ func (o *Operator) hold(ctx context.Context, id a2a.TaskID, check func(*Task) er
 	if err := check(t); err != nil {
 		return nil, err
 	}
-	// The agent of another task keeps no journal, so nothing is written to one.
-	records := t.Lease.Records || t.Journal.Last > 0
+	records := t.records() // nothing is written to a journal that nobody keeps
 	lease, err := o.Store.Acquire(ctx, t.Snapshot, tasklog.Claim{
 		Writer: a2a.NewMessageID(), Until: time.Now().Add(run.LeaseTime), Request: t.Last,
 		Records: records, Place: t.Journal.Last,
@@ -246,19 +257,24 @@ func (h *held) end(err error) (next string, _ error) {
 	if !due { // its user must answer, or something has come meanwhile
 		err = errors.Join(err, h.lease.Release(h.ctx))
 	}
-	switch invoke := h.operator.Invoke; {
+	switch {
 	case err != nil:
 		return "", err
 	case asks:
 		return "The task goes on once its user has answered its question.", nil
-	case invoke == nil:
-		return "The task is due: it goes on within a minute or two.", nil
-	default:
-		if err := invoke(h.ctx, h.Head.ID); err != nil {
-			return "", fmt.Errorf("the task is due, and goes on within a minute or two, but no worker could be asked: %w", err)
-		}
-		return "A worker was asked to go on with the task.", nil
 	}
+	return h.operator.ask(h.ctx, h.Head.ID)
+}
+
+// ask asks for a worker for a task that is due.
+func (o *Operator) ask(ctx context.Context, id a2a.TaskID) (next string, err error) {
+	if o.Invoke == nil {
+		return "The task is due: it goes on within a minute or two.", nil
+	}
+	if err := o.Invoke(ctx, id); err != nil {
+		return "", fmt.Errorf("the task is due, and goes on within a minute or two, but no worker could be asked: %w", err)
+	}
+	return "A worker was asked to go on with the task.", nil
 }
 
 // Name is a state as people write it.

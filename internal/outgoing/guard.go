@@ -72,6 +72,8 @@ func (g Guard) CheckURL(raw string) error {
 		return errors.New("url must be https")
 	case host == "":
 		return errors.New("url has no host")
+	case strings.ContainsFunc(host, func(r rune) bool { return r > '~' }):
+		return errors.New("url's host has characters beyond ASCII: write it as DNS has it (xn--…)") // one spelling is one host
 	case u.User != nil:
 		return errors.New("url must not contain a user: use authentication")
 	}

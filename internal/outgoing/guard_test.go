@@ -30,6 +30,8 @@ func TestCheckURL(t *testing.T) {
 		{"", "https://[2606:4700::1111]/", ""},
 		{"", "https://[64:ff9b::808:808]/", ""},
 		{"", "https://xn--bcher-kva.example/", ""},
+		{"", "https://bücher.example/", "url's host has characters beyond ASCII: write it as DNS has it (xn--…)"},
+		{"", "https://ｅxample.com/", "url's host has characters beyond ASCII: write it as DNS has it (xn--…)"},
 		{"", "http://example.com/", "url must be https"},
 		{"", "http://8.8.8.8/", "url must be https"},
 		{"", "http://[::ffff:8.8.8.8]/", "url must be https"},

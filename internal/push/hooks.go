@@ -53,6 +53,14 @@ func (h hooked) Spend(
 	return spent, ok && err == nil, err
 }
 
+func (h hooked) SpendHour(
+	ctx context.Context, id a2a.TaskID, expires time.Time, hour, bytes, most int64,
+) (ok bool, err error) {
+	return tasklog.Get(ctx, h.hooks, op("SpendHour", id), func() (bool, error) {
+		return h.store.SpendHour(ctx, id, expires, hour, bytes, most)
+	})
+}
+
 type hookedClaim struct {
 	Claim
 	hooks tasklog.Hooks

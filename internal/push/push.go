@@ -82,10 +82,12 @@ type Progress struct {
 
 	// Hour is when the hour began in which Bytes were sent to the webhook, to the second; it is
 	// zero if nothing was sent. In that hour, Waited is how long its late answers took, to the
-	// millisecond.
+	// millisecond, and Aside is how many bytes of the task's hour are set aside for this
+	// configuration, with those that were sent: see [Store.SpendHour].
 	Hour   time.Time
 	Bytes  int64
 	Waited time.Duration
+	Aside  int64
 }
 
 // Store stores configurations and the progress of their delivery. It is safe for concurrent use,
@@ -97,7 +99,7 @@ type Store interface {
 	// Put stores a configuration of the task with the given head, for the events after c.After. Of
 	// its progress it stores After and Sent. If the same configuration is there, Put changes
 	// nothing, whatever its progress, unless delivery was given up. A different configuration with
-	// the same ID is replaced, with its progress. It returns ErrFull, and stores nothing, if the
+	// the same ID is replaced, with its progress, except what it had in its hour. It returns ErrFull, and stores nothing, if the
 	// task would have more than MaxConfigs then, however many put at the same time. With h.Push
 	// set, the task may also be created after the configuration.
 	Put(ctx context.Context, h tasklog.Head, c Config) error
@@ -122,6 +124,10 @@ type Store interface {
 	// have been added. If several spend at the same time and answers are lost, it may have more than
 	// was spent, but not less.
 	Spend(ctx context.Context, id a2a.TaskID, expires time.Time, bytes, most int64) (spent int64, ok bool, err error)
+
+	// SpendHour is Spend for what all configurations of the task get in an hour, which has a number
+	// that only grows. A greater number than before begins a new count.
+	SpendHour(ctx context.Context, id a2a.TaskID, expires time.Time, hour, bytes, most int64) (ok bool, err error)
 
 	// Looks are the looks at configurations. A configuration is due when its claim has ended
 	// without a release, or when the time of its release has come. A configuration whose look was

@@ -2,6 +2,7 @@ package pushtest
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,7 +71,7 @@ func testProgress(t *testing.T, s Store) {
 	}
 	p := push.Progress{
 		After: 5, Agreed: true, Failures: 2, Since: seconds(-100), Sent: 1 << 40, Room: 77,
-		Hour: seconds(-50), Bytes: 99 << 20, Waited: 1234567 * time.Millisecond,
+		Hour: seconds(-50), Bytes: 99 << 20, Waited: 1234567 * time.Millisecond, Aside: 98 << 20,
 	}
 	stored := func(what string, want push.Progress) {
 		t.Helper()
@@ -82,6 +83,13 @@ func testProgress(t *testing.T, s Store) {
 	}
 	must(t, held.Save(t.Context(), p, seconds(60)))
 	stored("saved", p)
+	c.Push.Token = "other"
+	must(t, s.Put(t.Context(), h, c))
+	hour := push.Progress{After: c.After, Sent: c.Sent, Hour: p.Hour, Bytes: p.Bytes, Waited: p.Waited, Aside: p.Aside}
+	stored("replaced", hour) // or else a caller would have another hour each time
+	held = claim(t, s, c, "v")
+	must(t, held.Save(t.Context(), p, seconds(60)))
+	stored("saved again", p)
 	p.After, p.Failures, p.Since = 6, 0, time.Time{}
 	release(t, held, p, time.Time{}, true)
 	stored("released", p)
@@ -199,4 +207,51 @@ func testSpend(t *testing.T, s Store) {
 	if must(t, err); got < 1 || int64(got)*10 > spent || spent != 70 {
 		t.Errorf("%d have spent 10 bytes of 75, and the account has %d", got, spent)
 	}
+}
+
+// testSpendHour spends from a task's hour: together, not more than it may have, and anew in the next.
+func testSpendHour(t *testing.T, s Store) {
+	c := put(t, s)
+	spend := func(hour, bytes, most int64, want bool) {
+		t.Helper()
+		ok, err := s.SpendHour(t.Context(), c.TaskID, c.Expires, hour, bytes, most)
+		if must(t, err); ok != want {
+			t.Errorf("%d of %d in hour %d: %v", bytes, most, hour, ok)
+		}
+	}
+	spend(7, 101, 100, false)
+	spend(7, 60, 100, true)
+	spend(7, 41, 100, false)
+	must(t, s.Delete(t.Context(), c.TaskID, c.ID))
+	spend(7, 40, 100, true)
+	spend(7, 1, 100, false)
+	spend(6, 1, 100, false) // by the clock of another machine
+	spend(8, 101, 100, false)
+	spend(8, 100, 100, true)
+	spend(7, 1, 100, false)
+	_, ok, err := s.Spend(t.Context(), c.TaskID, c.Expires, 10, 10) // it has nothing to do with the hour
+	if must(t, err); !ok {
+		t.Error("the account has no room")
+	}
+	spend(8, 1, 100, false)
+	spend(9, 100, 100, true)
+
+	var wg sync.WaitGroup
+	var got atomic.Int64
+	for range 20 {
+		wg.Go(func() {
+			ok, err := s.SpendHour(t.Context(), c.TaskID, c.Expires, 10, 10, 75)
+			if err != nil {
+				t.Error(err)
+			}
+			if ok {
+				got.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if n := got.Load(); n < 1 || n > 7 {
+		t.Errorf("%d have spent 10 bytes of 75", n)
+	}
+	spend(10, 10, 75, false)
 }

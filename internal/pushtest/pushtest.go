@@ -44,6 +44,7 @@ func Test(t *testing.T, open func(t *testing.T) Store) {
 		{"Agreed", testAgreed},
 		{"Progress", testProgress},
 		{"Spend", testSpend},
+		{"SpendHour", testSpendHour},
 		{"GivenUp", testGivenUp},
 		{"Replaced", testReplaced},
 		{"ConcurrentClaims", testConcurrentClaims},

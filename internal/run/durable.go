@@ -82,6 +82,9 @@ func (r *Run) durable(ctx, running context.Context) *durableRun {
 func (d *durableRun) begin(ctx, running context.Context, agent *durable.Agent) (*durable.Run, error) {
 	t := &d.turn
 	stored, err := t.Fold.Task()
+	if err == nil && t.Mode == Cancel && len(t.Steps) > 0 && tasklog.Final(stored.Status.State) {
+		stored, err = d.works(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +110,18 @@ func (d *durableRun) begin(ctx, running context.Context, agent *durable.Agent) (
 		Deadline: deadline, Late: d.runner.ending.late, Expires: t.Head.Expires,
 		MaxEntries: options.MaxEntries, Code: options.Code, Callbacks: d.runner.Callbacks, Peers: d.runner.Peers,
 	})
+}
+
+// works says that a task is at work which asks something and is to be canceled: while the agent
+// undoes what it did, somebody else must go on if this run is cut off.
+func (d *durableRun) works(ctx context.Context) (*a2a.Task, error) {
+	if _, err := d.put(ctx, a2a.NewStatusUpdateEvent(d.turn.Context, a2a.TaskStateWorking, nil), "", false); err != nil {
+		return nil, err
+	}
+	if err := d.appender.Flush(ctx); err != nil {
+		return nil, err
+	}
+	return d.turn.Fold.Task()
 }
 
 // callContext returns ctx with what the SDK's own server puts into it, as it was in the request that
@@ -203,6 +218,21 @@ func (d *durableRun) run(ctx, running context.Context) (handOver bool, err error
 func (d *durableRun) Put(_ context.Context, e a2a.Event, owner string) error {
 	_, err := d.put(d.ctx, e, owner, true)
 	return err
+}
+
+// Check implements [durable.Host].
+func (d *durableRun) Check(e a2a.Event) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e, err := d.check(e)
+	if err != nil {
+		return err
+	}
+	data, err := tasklog.Encode(e)
+	if err != nil {
+		return err
+	}
+	return tooMuch(len(data), tasklog.Size{}, 0)
 }
 
 // Flush implements [durable.Host].

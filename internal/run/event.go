@@ -31,7 +31,6 @@ func (r *Run) check(e a2a.Event) (a2a.Event, error) {
 		if first && r.turn.Context.StoredTask == nil && onlySubmitted(&c) {
 			return nil, nil
 		}
-		r.artifacts = artifactsOf(&c)
 		return &c, checkStatus(&c.Status)
 
 	case *a2a.TaskStatusUpdateEvent:
@@ -55,10 +54,19 @@ func (r *Run) check(e a2a.Event) (a2a.Event, error) {
 		// The first chunk of an artifact has nothing that it could be appended to. Clients ignore a
 		// first chunk that says so.
 		c.Append = c.Append && r.artifacts[c.Artifact.ID]
-		r.artifacts[c.Artifact.ID] = true
 		return &c, r.checkIDs(&c.TaskID, &c.ContextID)
 	}
 	return nil, fmt.Errorf("event %T: %w", e, a2a.ErrInvalidAgentResponse)
+}
+
+// added notes which artifacts the log has with an event.
+func (r *Run) added(e a2a.Event) {
+	switch e := e.(type) {
+	case *a2a.Task:
+		r.artifacts = artifactsOf(e)
+	case *a2a.TaskArtifactUpdateEvent:
+		r.artifacts[e.Artifact.ID] = true
+	}
 }
 
 // artifactsOf returns the ids of a task's artifacts. The task may be nil.

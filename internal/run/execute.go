@@ -129,6 +129,7 @@ func (r *Run) put(ctx context.Context, event a2a.Event, owner string, bounded bo
 	if err := r.appender.Add(entry); err != nil {
 		return false, err
 	}
+	r.added(event)
 	r.size, r.count = size, r.count+1
 	if entry.State != "" {
 		r.state = entry.State

@@ -47,18 +47,23 @@ func (d *durableRun) park(ctx context.Context, o durable.Outcome) error {
 		d.runner.closeWaits(ctx, d.turn.Head.ID)
 		return o.Mismatch
 	}
-	due := now.Add(min(parkMost, parkFirst<<min(len(o.Parked), 10)))
-	if len(o.Parked) > 0 {
-		if end := o.Parked[0].Add(parkFor); due.After(end) {
-			due = end
+	var err error
+	due := d.parkedAs(o)
+	if !due.After(now) {
+		due = now.Add(min(parkMost, parkFirst<<min(len(o.Parked), 10)))
+		if len(o.Parked) > 0 {
+			if end := o.Parked[0].Add(parkFor); due.After(end) {
+				due = end
+			}
 		}
-	}
-	log("task parked: the code does not do what the journal says")
-	entry, err := json.Marshal(&durable.Entry{
-		Kind: durable.Parked, Time: now.UnixMilli(), Due: due.UnixMilli(), Mismatch: o.Mismatch,
-	})
-	if err == nil {
-		err = d.Record(ctx, o.Place+1, [][]byte{entry})
+		log("task parked: the code does not do what the journal says")
+		var entry []byte
+		entry, err = json.Marshal(&durable.Entry{
+			Kind: durable.Parked, Time: now.UnixMilli(), Due: due.UnixMilli(), Mismatch: o.Mismatch,
+		})
+		if err == nil {
+			err = d.Record(ctx, o.Place+1, [][]byte{entry})
+		}
 	}
 	for woken, tries := d.turn.Woken, 0; err == nil && tries < 10; tries++ {
 		var suspended bool
@@ -82,6 +87,19 @@ func (d *durableRun) park(ctx context.Context, o durable.Outcome) error {
 		d.stop(err) // the next run parks it
 	}
 	return err
+}
+
+// parkedAs returns when the task is to be tried again, if the last entry of its journal says that it
+// was parked for the same reason. Whoever wakes it meanwhile, again and again, must not fill the
+// journal, nor put off that time.
+func (d *durableRun) parkedAs(o durable.Outcome) (due time.Time) {
+	if n := len(d.turn.Steps); n > 0 && o.Place == int64(n) {
+		last, err := durable.Decode(d.turn.Steps[n-1].JSON)
+		if err == nil && last.Kind == durable.Parked && *last.Mismatch == *o.Mismatch {
+			due = time.UnixMilli(last.Due)
+		}
+	}
+	return due
 }
 
 // closeWithin is how long closing what a task waits for may take.

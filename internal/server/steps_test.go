@@ -58,6 +58,11 @@ func TestListSteps(t *testing.T) {
 					<-goOn
 					return 0, errors.New("no money")
 				})
+				_, _ = durable.Do(ctx, "pack", func(context.Context) (int, error) { // without an event
+					running <- t.ID
+					<-goOn
+					return 0, nil
+				})
 				_, err = c.Wait(ctx)
 				return err
 			})
@@ -78,17 +83,28 @@ func TestListSteps(t *testing.T) {
 			if page, steps = h.list(server.ListStepsRequest{ID: id, After: 71}); strings.Join(steps, ", ") != "charge running" || page.Next != 71 {
 				t.Errorf("what is new is %s, next %d", steps, page.Next)
 			}
-			close(goOn)
-			<-task
-
 			// In DynamoDB a page may be some seconds old.
 			var whole []string
-			for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-				if page, whole = h.list(server.ListStepsRequest{ID: id}); page.Next == 72 {
-					break
+			until := func(next int64) {
+				t.Helper()
+				for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+					if page, whole = h.list(server.ListStepsRequest{ID: id}); page.Next == next {
+						return
+					}
 				}
+				t.Fatalf("the page goes on after %d, want %d", page.Next, next)
 			}
-			if want := "delivered waiting, charge failed"; len(whole) != 72 || strings.Join(whole[70:], ", ") != want {
+			goOn <- true
+			<-running
+			until(72)
+			// The last event is that of a step that has ended.
+			if page, steps = h.list(server.ListStepsRequest{ID: id, After: 72}); len(steps) != 0 {
+				t.Errorf("nothing is new, and the page says %s", steps)
+			}
+			goOn <- true
+			<-task
+			until(73)
+			if want := "delivered waiting, charge failed, pack done"; len(whole) != 73 || strings.Join(whole[70:], ", ") != want {
 				t.Errorf("%d steps, the last are %s, want %s", len(whole), whole[70:], want)
 			}
 			if s := page.Steps[70]; s.WaitsUntil == "" || s.EndTime != "" || s.Bytes != 0 || s.Type != durable.TypeCallback {
@@ -104,7 +120,7 @@ func TestListSteps(t *testing.T) {
 					}
 					all, after = append(all, some...), int(page.Next)
 				}
-				if !slices.Equal(all, whole) || pages != (72+limit-1)/limit {
+				if !slices.Equal(all, whole) || pages != (73+limit-1)/limit {
 					t.Errorf("%d pages of %d entries: %d steps, want %d", pages, limit, len(all), len(whole))
 				}
 			}

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// firstBytes is how many bytes the body of the first request has at most, and againBytes how
-	// many it has when it is sent again.
+	// firstBytes is how many bytes the first request has at most, unless its headers alone have about
+	// as many. againBytes is how many its body has when it is sent again.
 	firstBytes = 4 << 10
 	againBytes = 1 << 10
 
@@ -43,9 +43,9 @@ func (d *delivery) ask(
 	if err != nil {
 		return false, err
 	}
-	id, most := seq, int64(firstBytes)
+	id, most := seq, firstBytes-d.headers()
 	if d.Failures > 0 {
-		most = againBytes
+		most = min(most, againBytes)
 	}
 	room := false
 	if body.size <= most {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httputil"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -73,6 +74,7 @@ func TestFirstRequest(t *testing.T) {
 	}{
 		{"a short event", "1.0", 0, 10, 10, []string{`1 {"task":{"`, `2 {"artifactUpdate":{"`}},
 		{"a short task", "0.3", 0, 10, 10, []string{`1 {"kind":"task",`, `2 {"kind":"task",`}},
+		{"one that is short without headers", "1.0", 0, 3500, 10, []string{`0 {"task":{"id":"ID","contextId":"CONTEXT","metadata":{"a2alambda.cut":["history"],`, `1 {"task":{"`, `2 {"artifactUpdate":{"`}},
 		{"a long message", "1.0", 0, long, 10, []string{
 			`0 {"task":{"id":"ID","contextId":"CONTEXT","metadata":{"a2alambda.cut":["history"],"a2alambda.cutNote":"GetTask has all of the task"},"status":{"state":"TASK_STATE_SUBMITTED"}}}`, `1 {"task":{"`, `2 {"artifactUpdate":{"`}},
 		{"a long message of 0.3", "0.3", 0, long, 10, []string{
@@ -88,8 +90,10 @@ func TestFirstRequest(t *testing.T) {
 				w := newWorld(t, func(r *http.Request, seq int64) (*http.Response, error) {
 					body, err := io.ReadAll(r.Body)
 					must(t, err)
-					if len(bodies) == 0 && len(body) > 4<<10 {
-						t.Errorf("the first request has %d bytes", len(body))
+					head, err := httputil.DumpRequestOut(r, false)
+					must(t, err)
+					if len(bodies) == 0 && len(head)+len(body) > 4<<10 {
+						t.Errorf("the first request has %d and %d bytes", len(head), len(body))
 					}
 					if r.Header.Get("X-A2A-Notification-Token") != "token" {
 						t.Errorf("the headers are %v", r.Header)
@@ -259,6 +263,30 @@ func TestAgreesAndFails(t *testing.T) {
 			t.Errorf("got %s; the longest try took %v", numbers(w.hook.requests(url)), longest)
 		}
 	})
+}
+
+// TestSpellingsOfHost checks that another spelling of a host's name, address or port is no other
+// host.
+func TestSpellingsOfHost(t *testing.T) {
+	for _, spellings := range [][]string{
+		{"https://hook.example/", "https://HOOK.example/", "https://hook.example./", "https://hook.example:443/", "https://hook.example:/", "https://hook.example:00443/"},
+		{"https://[2606:4700::1111]/", "https://[2606:4700:0:0::1111]/", "https://[2606:4700:0000::1111]:443/"},
+		{"https://[::ffff:8.8.8.8]/", "https://8.8.8.8/", "https://[::ffff:808:808]:0443/"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, func(*http.Request, int64) (*http.Response, error) { return status(http.StatusNotFound), nil })
+			var ids []a2a.TaskID
+			for _, s := range spellings {
+				for i := range 15 {
+					ids = append(ids, w.strange(t, 1, fmt.Sprint(s, i)).ID)
+				}
+			}
+			must(t, w.Wake(t.Context(), ids...))
+			if n := len(w.hook.got); n > 20 {
+				t.Errorf("%d requests to %v at once", n, spellings)
+			}
+		})
+	}
 }
 
 // TestStrangersAtHost has many configurations at a host where nobody agrees: it gets few requests a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"a2alambda/internal/push"
 	"a2alambda/internal/tasklog"
 )
 
@@ -23,8 +24,14 @@ const (
 	setAside  = 4
 	roomParts = 16
 
-	// hourBytes is how many bytes go out for a configuration in an hour.
-	hourBytes = 100 << 20
+	// hourBytes is how many bytes go out for a configuration in an hour. For a task, they are at most
+	// those of all configurations that it may have: so it does not help to put others in their place.
+	// A configuration may have freeBytes in its hour before it takes from its task's: what it needs,
+	// or as much as it has had, up to asideBytes. Each time costs a write.
+	hourBytes     = 100 << 20
+	taskHourBytes = push.MaxConfigs * hourBytes
+	freeBytes     = 64 << 10
+	asideBytes    = 4 << 20
 
 	// An answer is late after lateAfter. The rest of its time counts: hourWait is how much of that a
 	// configuration may have in an hour, and hostWait how much a host may have in a process.
@@ -117,7 +124,7 @@ func (d *delivery) take(ctx context.Context, seq, bytes int64) (bool, error) {
 }
 
 // bounded returns a [pause] if a request of so many bytes must wait.
-func (d *delivery) bounded(bytes int64) error {
+func (d *delivery) bounded(ctx context.Context, bytes int64) error {
 	now := time.Now()
 	d.hour(now)
 	switch {
@@ -129,13 +136,28 @@ func (d *delivery) bounded(bytes int64) error {
 	if until := d.host.tired(now); !until.IsZero() {
 		return &pause{bound: "host's time", until: until}
 	}
-	return nil
+	need := d.Bytes + bytes - freeBytes - d.Aside
+	if need <= 0 {
+		return nil
+	}
+	const hour = int64(time.Hour / time.Second)
+	number := now.Unix() / hour
+	for _, part := range []int64{max(need, min(d.Bytes, asideBytes, hourBytes-d.Aside)), need} {
+		ok, err := d.config.Store.SpendHour(ctx, d.TaskID, d.Expires, number, part, taskHourBytes)
+		if ok && err == nil {
+			d.Aside += part
+		}
+		if ok || err != nil {
+			return err
+		}
+	}
+	return &pause{bound: "bytes", until: time.Unix((number+1)*hour, 0)}
 }
 
 // hour begins another hour if the last one is over. Another machine's clock may be a little ahead.
 func (d *delivery) hour(now time.Time) {
 	if passed := now.Sub(d.Hour); passed >= time.Hour || passed < -time.Minute {
-		d.Hour, d.Bytes, d.Waited = now.Truncate(time.Second), 0, 0
+		d.Hour, d.Bytes, d.Waited, d.Aside = now.Truncate(time.Second), 0, 0, 0
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/push"
+	"a2alambda/internal/pushtest"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
 	"a2alambda/internal/webhook"
@@ -208,6 +209,43 @@ func TestHour(t *testing.T) {
 			}
 			if log := w.log.String(); strings.Contains(log, "pushFailures") || !strings.Contains(log, "bound=bytes") || !strings.Contains(log, "pushBounds=1") {
 				t.Errorf("the log says %.3000s", log)
+			}
+		})
+	}
+}
+
+// TestHourOfTask has a caller put others in the place of its configurations, or delete them and put
+// new ones: their task gets no more in an hour than five configurations may have, and no
+// configuration more than one may have.
+func TestHourOfTask(t *testing.T) {
+	for _, again := range []string{"replaced", "deleted"} {
+		synctest.Test(t, func(t *testing.T) {
+			var out int64
+			w := newWorld(t, func(r *http.Request, _ int64) (*http.Response, error) {
+				out += r.ContentLength
+				return status(http.StatusOK), nil
+			})
+			h, first := newTask("go on")
+			w.begin(t, h, first)
+			w.append(t, h, 2, says(h, "a", 960_000)) // each of its Tasks has it
+			const most = 100 << 20
+			if again == "deleted" { // four others have had as much as they may
+				_, err := w.pushes.SpendHour(t.Context(), h.ID, h.Expires, time.Now().Unix()/3600, 4*most, 5*most)
+				must(t, err)
+			}
+			for n := range int64(150) {
+				c := pushtest.NewConfig(h, "c", fmt.Sprint(url, n))
+				if again == "deleted" {
+					must(t, w.pushes.Delete(t.Context(), h.ID, fmt.Sprint(n-1)))
+					c.ID = fmt.Sprint(n)
+				}
+				c.Version, c.After, c.Sent = "0.3", 2+n, 100_000 // so there is room for first requests
+				must(t, w.pushes.Put(t.Context(), h, c))
+				w.append(t, h, 3+n, tasklogtest.Status(h, a2a.TaskStateWorking, ""))
+				must(t, w.Wake(t.Context(), h.ID))
+			}
+			if out > most+150*64<<10 || out < most*8/10 {
+				t.Errorf("%s: %d bytes in an hour", again, out)
 			}
 		})
 	}

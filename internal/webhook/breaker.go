@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -46,11 +47,7 @@ type hosts struct {
 func (h *hosts) of(raw string) *host {
 	key := raw
 	if u, err := url.Parse(raw); err == nil {
-		port := u.Port()
-		if port == "" {
-			port = u.Scheme
-		}
-		key = net.JoinHostPort(strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")), port)
+		key = net.JoinHostPort(hostName(u), hostPort(u))
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -66,6 +63,28 @@ func (h *hosts) of(raw string) *host {
 	added := &host{answers: make(chan struct{})}
 	h.known[key] = added
 	return added
+}
+
+// hostName returns the name or address of a URL's host, in one of its spellings: others would be
+// other hosts.
+func hostName(u *url.URL) string {
+	name := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	if ip, err := netip.ParseAddr(name); err == nil {
+		name = ip.Unmap().WithZone("").String()
+	}
+	return name
+}
+
+// hostPort returns the number of a URL's port.
+func hostPort(u *url.URL) string {
+	port := strings.TrimLeft(u.Port(), "0")
+	switch {
+	case port != "":
+		return port
+	case u.Scheme == "http":
+		return "80"
+	}
+	return "443"
 }
 
 // host is a breaker: while a host gives no answers, few requests wait for them. An answer with any

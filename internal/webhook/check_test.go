@@ -18,7 +18,10 @@ func TestCheck(t *testing.T) {
 	}{
 		{a2a.PushConfig{URL: url, Token: "tökén \t~", Auth: &a2a.PushAuthInfo{Scheme: "Bearer", Credentials: "a b"}}, ""},
 		{a2a.PushConfig{URL: url, Token: "a\r\nHost: b"}, "token has characters that no header may have, or too many"},
-		{a2a.PushConfig{URL: url, Token: strings.Repeat("x", 5000)}, "token has characters that no header may have, or too many"},
+		{a2a.PushConfig{URL: url, Token: strings.Repeat("x", 2048), Auth: &a2a.PushAuthInfo{Scheme: "Bearer", Credentials: strings.Repeat("x", 4096)}}, ""},
+		{a2a.PushConfig{URL: url, Token: strings.Repeat("x", 2049)}, "token has characters that no header may have, or too many"},
+		{a2a.PushConfig{URL: url, Auth: &a2a.PushAuthInfo{Scheme: "Bearer", Credentials: strings.Repeat("x", 4097)}}, "authentication has characters that no header may have, or too many"},
+		{a2a.PushConfig{URL: url, Auth: &a2a.PushAuthInfo{Scheme: strings.Repeat("x", 65), Credentials: "a"}}, "authentication has characters that no header may have, or too many"},
 		{a2a.PushConfig{URL: url, Auth: &a2a.PushAuthInfo{Scheme: "a b"}}, "authentication has characters that no header may have, or too many"},
 		{a2a.PushConfig{URL: url, Auth: &a2a.PushAuthInfo{Credentials: "\x00"}}, "authentication has characters that no header may have, or too many"},
 		{a2a.PushConfig{URL: "http://a"}, "url must be https"},

@@ -214,7 +214,7 @@ func (d *delivery) send(ctx context.Context, seq int64, encode func(own bool) (p
 	for try := 0; ; try++ {
 		err := d.ready(ctx)
 		if err == nil {
-			err = d.bounded(body.size + d.headers())
+			err = d.bounded(ctx, body.size+d.headers())
 		}
 		if err != nil {
 			return err

@@ -142,11 +142,15 @@ func newWorld(t *testing.T, answer func(r *http.Request, seq int64) (*http.Respo
 	client := outgoing.Guard{}.Client()
 	client.Transport = w.hook
 	w.use(client)
+	t.Cleanup(func() { w.Forget() })
 	return w
 }
 
 // use makes the deliverer send its requests with the client.
 func (w *world) use(client *http.Client) {
+	if w.Deliverer != nil {
+		w.Forget()
+	}
 	w.Deliverer = webhook.New(webhook.Config{Log: w.store, Store: w.pushes, Client: client, Logger: w.logger, Invoke: w.invoke})
 }
 

@@ -22,9 +22,17 @@ const (
 	maxAnswer  = 64 << 10
 	answerTime = 250 * time.Millisecond
 
+	// mostAgain is how often a transport may send the same request again by itself: if a connection
+	// that was used before turns out to be closed, or if an HTTP/2 server refuses it. A server can
+	// feign that when it has read the request.
+	mostAgain = 1
+
 	// maxText is the most bytes in the text of a failure, which may have a part of an answer.
 	maxText = 200
 )
+
+// errAgain is the error of a request that a transport wants to send once too often.
+var errAgain = errors.New("the connection was closed again and again")
 
 // failure says why a webhook did not accept an event. It contains no secret of the configuration.
 type failure struct {
@@ -52,7 +60,13 @@ func (d *delivery) post(ctx context.Context, seq int64, body payload) error {
 		return &failure{text: "malformed URL", lasts: true}
 	}
 	req.ContentLength = body.size
-	req.GetBody = func() (io.ReadCloser, error) { return body.reader(), nil }
+	again := 0
+	req.GetBody = func() (io.ReadCloser, error) {
+		if again++; again > mostAgain {
+			return nil, errAgain
+		}
+		return body.reader(), nil
+	}
 	req.Header = d.header(seq)
 	// This header is not sent. It allows another try if the connection turns out to be closed.
 	req.Header["Idempotency-Key"] = nil
@@ -60,6 +74,11 @@ func (d *delivery) post(ctx context.Context, seq int64, body payload) error {
 
 	ref := push.Ref{TaskID: d.TaskID, ID: d.ID}
 	resp, err := d.config.Client.Do(req)
+	if again > 0 {
+		if err := d.sentAgain(ctx, seq, body, min(again, mostAgain)); err != nil {
+			return err
+		}
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -73,6 +92,8 @@ func (d *delivery) post(ctx context.Context, seq int64, body payload) error {
 			if d.host.wasLate(ref, begun); d.Agreed {
 				return errLater
 			}
+		case errors.Is(err, errAgain): // perhaps this instance was frozen: the next try has a new connection
+			d.config.Client.CloseIdleConnections()
 		case !errors.Is(err, outgoing.ErrBlocked):
 			d.host.failed(ref, begun, d.trial)
 			d.trial = false
@@ -101,6 +122,22 @@ func (d *delivery) post(ctx context.Context, seq int64, body payload) error {
 		return &failure{text: "status " + strconv.Itoa(resp.StatusCode), lasts: gone || after > longestPause, gone: gone, after: after}
 	}
 	return nil
+}
+
+// sentAgain counts what a transport has sent again. If there is no room for it, the next request is
+// without it.
+func (d *delivery) sentAgain(ctx context.Context, seq int64, body payload, times int) error {
+	whole := body.size + d.headers()
+	d.Bytes += int64(times) * whole
+	bytes := body.own
+	if !d.Agreed {
+		bytes = whole
+	}
+	if bytes == 0 {
+		return nil
+	}
+	_, err := d.take(ctx, seq, int64(times)*bytes)
+	return err
 }
 
 // header returns the headers of a request: the token, under the names that the servers of the Go,

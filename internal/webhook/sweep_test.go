@@ -12,6 +12,7 @@ import (
 
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/push"
+	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
 )
 
@@ -21,8 +22,11 @@ import (
 func TestSweepAsksForDeliveries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(memlog.Log).Pushes()
-		h, _ := tasklogtest.NewTask()
+		var h tasklog.Head
 		for i := range 1500 {
+			if i%push.MaxConfigs == 0 {
+				h, _ = tasklogtest.NewTask()
+			}
 			id := strconv.Itoa(i)
 			c := push.Config{TaskID: h.ID, ID: id, Push: a2a.PushConfig{ID: id, URL: "https://a.example"}, Expires: h.Expires}
 			must(t, s.Put(t.Context(), h, c))
@@ -50,15 +54,16 @@ func TestSweepAsksForDeliveries(t *testing.T) {
 		if len(asked) != 1500 {
 			t.Errorf("%d were asked for", len(asked))
 		}
-		if c, err := s.Claim(t.Context(), h.ID, "7", "late", time.Now().Add(time.Hour)); c == nil || err != nil {
+		last := strconv.Itoa(1499) // of the last task
+		if c, err := s.Claim(t.Context(), h.ID, last, "late", time.Now().Add(time.Hour)); c == nil || err != nil {
 			t.Errorf("it can't be claimed: %v, %v", c, err)
 		}
-		if c, err := s.Claim(t.Context(), h.ID, "7", "later", time.Now().Add(time.Hour)); c != nil || err != nil {
+		if c, err := s.Claim(t.Context(), h.ID, last, "later", time.Now().Add(time.Hour)); c != nil || err != nil {
 			t.Errorf("it was claimed twice: %v, %v", c, err)
 		}
 		time.Sleep(2 * time.Minute)
 		round(1000, 499)
-		if asked["7"] != 1 {
+		if asked[last] != 1 {
 			t.Error("one was asked for that is claimed")
 		}
 	})

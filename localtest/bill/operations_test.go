@@ -296,9 +296,9 @@ func weapon(method string) way {
 	}
 }
 
-// retries is how often a webhook that never answers is tried again in an hour: after the first try,
-// and a second one at once, after pauses of 1, 2, 4, 8 and 16 minutes.
+// retries is how often a webhook that never answers is tried again in an hour: after pauses of 1, 2,
+// 4, 8 and 16 minutes.
 const retries = 5
 
-// retryMS is how long such a try takes.
-var retryMS = float64((10 * time.Second).Milliseconds())
+// retryMS is how long such a try takes: the webhook has not agreed.
+var retryMS = float64((3 * time.Second).Milliseconds())

@@ -110,6 +110,7 @@ func fold(log []tasklog.Event) (asOf []string, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("log: %w", err)
 		}
+		tasklog.JoinTexts(task) // as an answer has it
 		data, err := tasklog.Encode(task)
 		if err != nil {
 			return nil, fmt.Errorf("log: %w", err)

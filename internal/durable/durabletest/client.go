@@ -1,6 +1,7 @@
 package durabletest
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -74,15 +75,37 @@ func (w *World) Until(what string, happened func() bool) {
 	}
 }
 
-// Cancel requests that the task be canceled, as a client does that does not wait.
+// Cancel requests that the task be canceled, as a client does that does not wait. If it asks
+// something, the client repeats the request until somebody has taken it.
 func (w *World) Cancel() {
 	w.t.Helper()
 	s := w.load()
 	if err := w.front.Runner.RequestCancel(w.ctx, s.Head); err != nil {
 		w.t.Fatal(err)
 	}
-	if !s.Busy() {
+	switch {
+	case s.Busy():
+	case s.Lease.Suspended:
 		_ = w.invoke(w.ctx, w.ID())
+	default:
+		w.jobs.Go(w.cancelAsking)
+	}
+}
+
+// cancelAsking has a process cancel the task, which asks something: no worker would take it.
+func (w *World) cancelAsking() {
+	for ; w.ctx.Err() == nil; time.Sleep(time.Second) {
+		s, err := w.store.Load(w.ctx, w.ID())
+		if err != nil || s.Busy() {
+			continue
+		}
+		if s.Task.Status.State != a2a.TaskStateInputRequired {
+			return
+		}
+		w.mu.Lock()
+		p := w.current
+		w.mu.Unlock()
+		_, _ = p.runner.Cancel(context.WithValue(w.ctx, processKey{}, p), s) // the world's log has it
 	}
 }
 
