@@ -163,11 +163,13 @@ func TestEndingStep(t *testing.T) {
 		within  time.Duration
 		took    time.Duration
 		charges int32
+		deaf    bool
 	}{
-		{"in time on a server", 15 * time.Second, onServer, 14 * time.Second, 1},
-		{"too long for a server", time.Minute, onServer, 20 * time.Second, 2},
-		{"in time on Lambda", 1100 * time.Millisecond, onLambda, 100 * time.Millisecond, 1},
-		{"too long for Lambda", time.Minute, onLambda, 200 * time.Millisecond, 2},
+		{"in time on a server", 15 * time.Second, onServer, 14 * time.Second, 1, false},
+		{"too long for a server", time.Minute, onServer, 20 * time.Second, 2, false},
+		{"in time on Lambda", 1100 * time.Millisecond, onLambda, 100 * time.Millisecond, 1, false},
+		{"too long for Lambda", time.Minute, onLambda, 200 * time.Millisecond, 2, false},
+		{"ignores its context", time.Minute, onLambda, 280 * time.Millisecond, 2, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -177,6 +179,10 @@ func TestEndingStep(t *testing.T) {
 				agent := durable.New(func(ctx context.Context, _ *durable.Task) error {
 					n, err := durable.Do(ctx, "charge", func(ctx context.Context) (int, error) {
 						charges.Add(1)
+						if test.deaf {
+							time.Sleep(test.takes)
+							return durable.Attempt(ctx), nil
+						}
 						select {
 						case <-time.After(test.takes):
 							return durable.Attempt(ctx), nil
