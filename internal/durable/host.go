@@ -82,6 +82,9 @@ type Config struct {
 	Cancel bool
 	// Deadline is when the run must end, zero if it need not.
 	Deadline time.Time
+	// Late is done when the process is so near its end that a run must not wait for anything any
+	// more. It may be nil.
+	Late context.Context
 	// Expires is when the task expires, zero if it does not.
 	Expires time.Time
 	// MaxEntries is the most entries of a journal, DefaultEntries if it is 0.

@@ -109,7 +109,7 @@ func (d *durableRun) begin(ctx, running context.Context, agent *durable.Agent) (
 	return durable.NewRun(d.callContext(ctx), agent, durable.Config{
 		Host: d, Logger: d.runner.Logger, Task: task, Stored: stored, Seq: t.Fold.Seq(), Journal: t.Steps,
 		Events: d.events, Woken: t.Woken, Crashed: t.recovered, Cancel: t.Mode == Cancel,
-		Deadline: deadline, Expires: t.Head.Expires,
+		Deadline: deadline, Late: d.runner.ending.late, Expires: t.Head.Expires,
 		MaxEntries: options.MaxEntries, Code: options.Code, Callbacks: d.runner.Callbacks, Peers: d.runner.Peers,
 	})
 }
@@ -175,6 +175,13 @@ func (d *durableRun) heard(a tasklog.Asked) {
 	d.engine.Woken(a.Woken)
 	if a.Cancel {
 		d.engine.RequestCancel()
+	}
+}
+
+// leave has the agent leave the run as soon as no step is under way.
+func (d *durableRun) leave() {
+	if d.engine != nil {
+		d.engine.Leave()
 	}
 }
 

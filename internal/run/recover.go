@@ -32,11 +32,14 @@ const (
 // Resume runs a task that nobody runs, because it was left to a worker or its run was cut off. It
 // returns nil if there is nothing to run: the task has ended or does not exist, or somebody runs
 // it. If its executor cannot resume, or its holders crash again and again, the task fails, and
-// Resume returns nil, too.
+// Resume returns nil, too. After [Runner.HandOver] it returns [tasklog.ErrEnding].
 func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
 	usage := new(telemetry.Usage)
 	ctx = telemetry.With(ctx, usage)
 	for end := time.Now().Add(busyFor); ; {
+		if err := r.Ending(); err != nil {
+			return nil, err
+		}
 		run, err := r.resume(ctx, id, usage)
 		var pause time.Duration
 		switch {
