@@ -23,9 +23,10 @@ const (
 )
 
 // withHealth answers at healthPath, and leaves other paths to the handler. It does not ask the
-// store: restarting the server does not bring the store back. A push notification is refused there
-// as everywhere.
-func withHealth(handler http.Handler) http.Handler {
+// store: restarting the server does not bring the store back. Once ending returns an error, it
+// answers that the server is to get no more requests. A push notification is refused there as
+// everywhere.
+func withHealth(ending func() error, handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path != healthPath || a2ahttp.IsNotification(r):
@@ -34,7 +35,12 @@ func withHealth(handler http.Handler) http.Handler {
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 			w.Header().Set("X-Content-Type-Options", "nosniff")
 			w.Header().Set("Cache-Control", "no-store")
-			_, _ = io.WriteString(w, "ok\n")
+			text := "ok\n"
+			if ending() != nil {
+				text = "ending\n"
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+			_, _ = io.WriteString(w, text)
 		default:
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)

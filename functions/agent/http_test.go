@@ -14,11 +14,13 @@ import (
 	"a2alambda/internal/a2ahttp"
 	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
+	"a2alambda/internal/tasklog"
 )
 
 // TestHealth checks that the health path answers for any Host, and that other paths are left alone.
 func TestHealth(t *testing.T) {
-	h := onlyLoopback("", withHealth(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "in") })))
+	var ending error
+	h := onlyLoopback("", withHealth(func() error { return ending }, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "in") })))
 	for _, host := range []string{"localhost", "10.0.0.1:8080", "agent.internal", ""} {
 		r := httptest.NewRequest("GET", "/healthz", nil)
 		r.Host = host
@@ -28,8 +30,15 @@ func TestHealth(t *testing.T) {
 			t.Errorf("%q: %d %v %s", host, w.Code, w.Header(), w.Body)
 		}
 	}
+	ending = tasklog.ErrEnding
 	w := httptest.NewRecorder()
-	r := httptest.NewRequest("POST", "/healthz", nil)
+	r := httptest.NewRequest("GET", "/healthz", nil)
+	r.Host = "localhost"
+	if h.ServeHTTP(w, r); w.Code != http.StatusServiceUnavailable || w.Body.String() != "ending\n" {
+		t.Errorf("at its end: %d %s", w.Code, w.Body)
+	}
+	w = httptest.NewRecorder()
+	r = httptest.NewRequest("POST", "/healthz", nil)
 	r.Host = "localhost"
 	if h.ServeHTTP(w, r); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST: %d %v", w.Code, w.Header())
@@ -45,7 +54,7 @@ func TestHealth(t *testing.T) {
 // TestHealthIsNoWebhook checks that the health path leaves a push notification to the handler, which
 // refuses it.
 func TestHealthIsNoWebhook(t *testing.T) {
-	h := withHealth(a2ahttp.New(hosttest.New(new(memlog.Log), nil, slog.New(slog.DiscardHandler))))
+	h := withHealth(func() error { return nil }, a2ahttp.New(hosttest.New(new(memlog.Log), nil, slog.New(slog.DiscardHandler))))
 	for _, verb := range []string{"GET", "HEAD", "POST", "OPTIONS"} {
 		r := httptest.NewRequest(verb, "/healthz", nil)
 		r.Header.Set("x-a2a-event-id", "")

@@ -50,6 +50,7 @@ type local struct {
 	deliverer *webhook.Deliverer
 	store     string         // where the tasks are, for people to read
 	window    time.Duration  // the server's JoinWindow
+	grace     time.Duration  // how long it may take to end
 	street    *street.Street // of the purchase agent; nil for none
 	jobs      sync.WaitGroup // running workers and deliveries
 	running   atomic.Int64   // how many have begun and not ended
@@ -62,9 +63,11 @@ func openLocal(ctx context.Context, agent *hosted.Agent, guard outgoing.Guard, c
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: brief}))
 	config := run.Config{
 		Executor: agent.Executor, Peers: agent.Peers, Logger: logger, Invoke: l.work, Callbacks: callbacks, Journal: journal,
+		LivesOn: true,
 	}
 	table := os.Getenv("TABLE_NAME")
 	if table == "" {
+		config.Alone = true
 		log := new(memlog.Log)
 		l.keep(config, log, log.Pushes(), guard)
 		return l, nil
@@ -165,8 +168,12 @@ func (l *local) begin(job func()) {
 	})
 }
 
-// deliver delivers push notification configurations in the background.
+// deliver delivers push notification configurations in the background. When the process is about to
+// end, it leaves them to another one, which finds them due.
 func (l *local) deliver(_ context.Context, refs ...push.Ref) error {
+	if l.runner.Ending() != nil {
+		return nil
+	}
 	l.begin(func() {
 		if err := l.deliverer.Deliver(context.Background(), refs...); err != nil {
 			l.runner.Logger.Error("delivery failed", "configs", refs, "error", err)
@@ -175,9 +182,14 @@ func (l *local) deliver(_ context.Context, refs ...push.Ref) error {
 	return nil
 }
 
+// work runs a task in the background. When the process is about to end, it leaves the task to another
+// one, whose sweep or whose clients find it.
 func (l *local) work(_ context.Context, id a2a.TaskID) error {
+	if l.runner.Ending() != nil {
+		return nil
+	}
 	l.begin(func() {
-		if err := l.runner.Work(context.Background(), id); err != nil {
+		if err := l.runner.Work(context.Background(), id); err != nil && !errors.Is(err, tasklog.ErrEnding) {
 			l.runner.Logger.Error("worker failed", "task", id, "error", err)
 		}
 	})
@@ -240,11 +252,11 @@ func homeOf(l net.Listener) string {
 	return "http://" + net.JoinHostPort(host, strconv.Itoa(at.Port)) + "/"
 }
 
-// serve serves the handler of the named agent until SIGINT or SIGTERM, and then until running tasks
-// and deliveries have ended. A second signal ends it at once. A server that listens only on this
-// machine serves only this machine: see onlyLoopback.
+// serve serves the handler of the named agent until SIGINT or SIGTERM, and then until its work is
+// handed over or has ended: see end. A second signal ends it at once. A server that listens only on
+// this machine serves only this machine: see onlyLoopback.
 func (l *local) serve(name, publicURL string, handler http.Handler, listener net.Listener) error {
-	handler = withHealth(handler)
+	handler = withHealth(l.runner.Ending, handler)
 	if listener.Addr().(*net.TCPAddr).IP.IsLoopback() {
 		handler = onlyLoopback(publicURL, handler)
 	}
@@ -273,15 +285,7 @@ curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"m
 	go func() {
 		<-signalled.Done()
 		restore() // a second signal ends the process
-		if n := requests.Load(); n > 0 {
-			fmt.Printf("\nWaiting for requests to end: %d are under way. Another Ctrl-C ends them at once.\n", n)
-		}
-		err := s.Shutdown(context.Background())
-		if n := l.running.Load(); n > 0 {
-			fmt.Printf("\nWaiting for tasks and deliveries in the background to end: %d are under way. Another Ctrl-C ends them at once.\n", n)
-		}
-		l.jobs.Wait()
-		stopped <- err
+		stopped <- l.end(s, requests.Load)
 	}()
 	if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err

@@ -16,7 +16,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"a2alambda/internal/a2ahttp"
@@ -137,7 +136,11 @@ func serve(ctx context.Context) error {
 		})
 	}
 	if !onLambda() {
-		// First, because a taken port is the likeliest failure.
+		grace, err := shutdownGrace(os.Getenv("SHUTDOWN_GRACE"))
+		if err != nil {
+			return err
+		}
+		// Before what follows, because a taken port is the likeliest failure.
 		listener, err := listen(address(), cmp.Or(os.Getenv("PORT"), "10000"))
 		if err != nil {
 			return err
@@ -147,7 +150,7 @@ func serve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		l.window, l.street = window, street
+		l.window, l.grace, l.street = window, grace, street
 		h := public.serve(l.withCallbacks(handler(l.runner, l.pushes)))
 		return l.serve(card.Name, os.Getenv("PUBLIC_URL"), h, listener)
 	}
@@ -165,7 +168,7 @@ func serve(ctx context.Context) error {
 	}
 	lambdaenv.Warm(ctx, table.Log)
 	h := functionurl.Handler(public.serve(handler(runner, table.Log.Pushes())))
-	lambda.Start(lambdaenv.WithCheck(table.Log.Reach, h))
+	lambdaenv.Start(lambdaenv.WithCheck(table.Log.Reach, h), runner.HandOver)
 	return nil
 }
 

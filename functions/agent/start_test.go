@@ -58,6 +58,7 @@ func TestRefusesToStart(t *testing.T) {
 		{"PAGE=maybe", `PAGE is "maybe"`},
 		{"RETENTION_DAYS=0", `RETENTION_DAYS is "0"`},
 		{"JOIN_WINDOW=10", `JOIN_WINDOW is "10", not a time like 30s, 10m or 1h, or 0`},
+		{"SHUTDOWN_GRACE=25", `SHUTDOWN_GRACE is "25", not a time like 25s or 2m`},
 		{"RETENTION_DAYS=1.5", `RETENTION_DAYS is "1.5"`},
 		{"RETENTION_DAYS=106752", `RETENTION_DAYS is "106752"`},
 		{"PUSH_ALLOWED_CIDRS=10.0.0.0/33", "PUSH_ALLOWED_CIDRS"},

@@ -16,9 +16,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-lambda-go/lambda"
 
 	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/lambdaenv"
@@ -59,7 +59,7 @@ func serve() error {
 	d := webhook.New(webhook.Config{
 		Log: table.Log, Store: table.Log.Pushes(), Client: guard.Client(), Logger: logger, Invoke: invoke,
 	})
-	lambda.Start(lambdaenv.WithCheck(table.Log.Reach, func(ctx context.Context, event json.RawMessage) (any, error) {
+	lambdaenv.Start(lambdaenv.WithCheck(table.Log.Reach, func(ctx context.Context, event json.RawMessage) (any, error) {
 		var job lambdaenv.Job
 		if err := json.Unmarshal(event, &job); err != nil {
 			return nil, err
@@ -82,6 +82,6 @@ func serve() error {
 			logger.ErrorContext(ctx, "wake failed", "tasks", tasks, "error", err.Error())
 		}
 		return nil, err
-	}))
+	}), func(time.Duration) { d.End() })
 	return nil
 }

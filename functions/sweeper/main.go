@@ -14,8 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
-
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/push"
 	"a2alambda/internal/run"
@@ -58,9 +56,13 @@ func serve(ctx context.Context) error {
 		_, _, err := pushes.Due(ctx, 0, time.Now(), "", 1) // it reads the index, which no other function reads
 		return err
 	}
-	lambda.Start(lambdaenv.WithCheck(check, func(ctx context.Context, _ json.RawMessage) (any, error) {
+	ending, end := context.WithCancel(ctx)
+	lambdaenv.Start(lambdaenv.WithCheck(check, func(ctx context.Context, _ json.RawMessage) (any, error) {
 		used, begun := new(telemetry.Usage), time.Now()
 		ctx = telemetry.With(ctx, used)
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		defer context.AfterFunc(ending, stop)()
 		// At the same time: neither has to wait for the other.
 		var tasks, deliveries sweep.Report
 		var err, pushErr error
@@ -80,7 +82,10 @@ func serve(ctx context.Context) error {
 		line.Took("sweepMs", time.Since(begun))
 		line.Usage(used)
 		line.Log(ctx, logger, telemetry.Sweep)
+		if ending.Err() != nil {
+			return nil, nil // the next sweep goes on
+		}
 		return nil, errors.Join(err, pushErr)
-	}))
+	}), func(time.Duration) { end() })
 	return nil
 }

@@ -12,8 +12,6 @@ import (
 	"errors"
 	"os"
 
-	"github.com/aws/aws-lambda-go/lambda"
-
 	"a2alambda/internal/hosted"
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/run"
@@ -56,7 +54,7 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	lambda.Start(lambdaenv.WithCheck(table.Log.Reach, func(ctx context.Context, event json.RawMessage) (any, error) {
+	lambdaenv.Start(lambdaenv.WithCheck(table.Log.Reach, func(ctx context.Context, event json.RawMessage) (any, error) {
 		var job lambdaenv.Job
 		if err := json.Unmarshal(event, &job); err != nil {
 			return nil, err
@@ -65,6 +63,6 @@ func serve(ctx context.Context) error {
 			return nil, errors.New(`the event has no "taskId"`)
 		}
 		return nil, runner.Work(ctx, job.TaskID) // after an error, Lambda tries again
-	}))
+	}), runner.HandOver)
 	return nil
 }

@@ -215,7 +215,9 @@ func TestAgentPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logs bytes.Buffer
 		w := newTimeline()
-		x := &demoagent.Executor{Stream: func(context.Context, string, int) iter.Seq2[demoagent.Step, error] { panic("no such thing") }}
+		x := &demoagent.Executor{Stream: func(context.Context, string, int, time.Duration) iter.Seq2[demoagent.Step, error] {
+			panic("no such thing")
+		}}
 		handlerOf(new(memlog.Log), &logs, x).ServeHTTP(w, post(t.Context(), streamCall))
 		w.check(t, "0s id: 1", "0s data SUBMITTED", "0s id: 2", "0s data FAILED")
 		if !strings.Contains(logs.String(), "no such thing") {

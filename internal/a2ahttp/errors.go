@@ -43,7 +43,7 @@ type kind struct {
 }
 
 // unavailable is the error for a request that needs something that is not there now: the issuer
-// that authenticates the caller, or a store that is not busy. It is not a fault of this server, so
+// that authenticates the caller, a store that is not busy, or a server that is not about to end. It is not a fault of this server, so
 // the metrics count it apart from internal errors. The code is the first of those that JSON-RPC
 // leaves to servers (specification 5.1).
 var unavailable = kind{a2a.ErrServerError, -32000, http.StatusServiceUnavailable, "UNAVAILABLE", "UnavailableError"}
@@ -68,7 +68,10 @@ func (e *httpError) Error() string { return e.err.Error() }
 var errNoMemory = a2a.NewError(a2a.ErrUnsupportedOperation,
 	"the server has not enough memory left for this request: try again later, or ask for less")
 
-const textBusy = "the store of tasks is busy: try again in some seconds"
+const (
+	textBusy   = "the store of tasks is busy: try again in some seconds"
+	textEnding = "the server is about to end: try again in a second"
+)
 
 // explain returns what the client learns of err, and sets the headers that belong to it. An error
 // that is not the protocol's is internal: its cause goes to the log only.
@@ -78,9 +81,10 @@ func (j *jsonResponder) explain(err error) failure {
 	}
 	if errors.Is(err, tasklog.ErrThrottled) {
 		observationOf(j.r).throttled = true
-		j.w.Header().Set("Retry-After", "2")
-		e := a2a.Error{Err: unavailable.err}
-		return failure{unavailable, textBusy, []*errordetails.Typed{e.ErrorInfo()}, http.StatusServiceUnavailable}
+		return j.comeAgain("2", textBusy)
+	}
+	if errors.Is(err, tasklog.ErrEnding) {
+		return j.comeAgain("1", textEnding)
 	}
 	if e := (*httpError)(nil); errors.As(err, &e) {
 		if e.header != "" {
@@ -109,6 +113,13 @@ func (j *jsonResponder) explain(err error) failure {
 	}
 	internal := a2a.Error{Err: a2a.ErrInternalError}
 	return failure{kind: kinds[0], message: "Internal error", details: []*errordetails.Typed{internal.ErrorInfo()}}
+}
+
+// comeAgain is the failure of a request that succeeds if it is sent again after some seconds.
+func (j *jsonResponder) comeAgain(after, text string) failure {
+	j.w.Header().Set("Retry-After", after)
+	e := a2a.Error{Err: unavailable.err}
+	return failure{unavailable, text, []*errordetails.Typed{e.ErrorInfo()}, http.StatusServiceUnavailable}
 }
 
 // explainDenied is explain for a caller that is not let in.

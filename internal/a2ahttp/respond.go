@@ -47,6 +47,9 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, b binding) {
 		answer = &sseResponder{jsonResponder: inJSON}
 	}
 	if err == nil {
+		err = h.Server.Runner.Ending()
+	}
+	if err == nil {
 		seen.version = q.caller.Version
 		if active := q.caller.Extensions; len(active) > 0 {
 			w.Header().Set(extensionsHeader(r), strings.Join(active, ", "))

@@ -105,6 +105,8 @@ func (s *sseResponder) end(err error) error {
 		s.comment(asleep.Error(), fmt.Sprint("retry: ", again.Milliseconds()))
 	case errors.Is(err, tasklog.ErrMadeRoom):
 		s.comment(tasklog.ErrMadeRoom.Error(), "retry: 10000")
+	case errors.Is(err, tasklog.ErrEnding):
+		s.comment(tasklog.ErrEnding.Error(), "retry: 1000")
 	case errors.Is(err, tasklog.ErrThrottled):
 		observationOf(s.r).throttled = true
 		s.comment(textBusy, "retry: 5000")

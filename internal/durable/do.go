@@ -123,12 +123,18 @@ const (
 	maxPause = time.Hour
 )
 
-// room makes sure that the run has so much time left: usual, if it is 0. Otherwise it leaves the
-// run. If no run has so much time, it records that as the error of the call: a step that has not said
-// how long it takes is begun all the same, unless it is one with Once.
+// room makes sure that the run has so much time left: usual, if it is 0. Otherwise, or if the process
+// is about to end, it leaves the run. If no run has so much time, it records that as the error of the
+// call: a step that has not said how long it takes is begun all the same, unless it is one with Once.
 func (c *call) room(d time.Duration) error {
 	e := c.engine
-	if e.Deadline.IsZero() {
+	e.mu.Lock()
+	leaving := e.leaving
+	e.mu.Unlock()
+	switch {
+	case leaving:
+		return c.park(wait{leaves: true})
+	case e.Deadline.IsZero():
 		return nil
 	}
 	fresh := e.Deadline.Sub(e.begun)

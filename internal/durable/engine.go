@@ -66,6 +66,7 @@ type engine struct {
 
 	open map[string]*Callback // callbacks that wait, by full name; nil for those of earlier runs
 
+	leaving    bool      // the process is about to end: see Leave
 	canceling  bool      // the task is to be canceled
 	canceled   bool      // some call has returned ErrCanceled, or is about to
 	undoneWhen time.Time // when the time to undo is over
@@ -133,9 +134,11 @@ func (r *Run) Run(ctx context.Context) Outcome {
 		e.finishLocked(e.returned(err))
 		e.mu.Unlock()
 	case <-e.gone:
+		limited, cancel := e.patience(ctx)
+		defer cancel()
 		select {
 		case <-returned:
-		case <-time.After(grace):
+		case <-limited.Done():
 			e.Logger.ErrorContext(ctx, "the agent ignores the end of its context and is left to itself", "task", e.Task.ID)
 		}
 	}
@@ -220,10 +223,20 @@ func (e *engine) finishLocked(o Outcome) {
 	e.cond.Broadcast()
 }
 
+// patience returns a context that is done after grace, or when the process is about to end.
+func (e *engine) patience(ctx context.Context) (context.Context, context.CancelFunc) {
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	if e.Late == nil {
+		return limited, cancel
+	}
+	forget := context.AfterFunc(e.Late, cancel)
+	return limited, func() { forget(); cancel() }
+}
+
 // land waits until the steps under way have returned, and notes which of them were cut off. It
 // leaves those to themselves that don't return.
 func (e *engine) land(ctx context.Context) {
-	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	limited, cancel := e.patience(ctx)
 	defer cancel()
 	var last sync.WaitGroup
 	for _, f := range e.onFinal { // finishLocked has set it

@@ -82,6 +82,9 @@ type Config struct {
 	Cancel bool
 	// Deadline is when the run must end, zero if it need not.
 	Deadline time.Time
+	// Late is done when the process is so near its end that a run must not wait for anything any
+	// more. It may be nil.
+	Late context.Context
 	// Expires is when the task expires, zero if it does not.
 	Expires time.Time
 	// MaxEntries is the most entries of a journal, DefaultEntries if it is 0.
@@ -99,6 +102,9 @@ const (
 	// the most that it may say.
 	DefaultEntries = 1000
 	MaxEntries     = 10_000
+
+	// undoEntries is how many more a function may have to undo what it did, when its task is canceled.
+	undoEntries = 100
 
 	// MaxJournalBytes is the most bytes of a journal, as JSON: each run has it in memory. The last
 	// result may go beyond it.

@@ -154,7 +154,7 @@ func (e *engine) decide() (again time.Duration) {
 	}
 	var asks *wait
 	var due time.Time
-	leaves, works, seen := false, false, e.woken
+	leaves, works, seen := e.leaving, false, e.woken
 	for _, w := range e.parked {
 		seen = min(seen, w.seen)
 		leaves = leaves || w.leaves
@@ -170,7 +170,7 @@ func (e *engine) decide() (again time.Duration) {
 	case seen < e.woken, !due.IsZero() && due.Before(now): // somebody is about to look
 		e.mu.Unlock()
 		return 0
-	case asks == nil && leaves:
+	case asks == nil && leaves, e.leaving && (e.canceling || works):
 		e.finishLocked(Outcome{End: HandedOver})
 		e.mu.Unlock()
 		return 0

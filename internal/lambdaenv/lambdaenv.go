@@ -106,13 +106,14 @@ func NewTable(cfg aws.Config, table string) *Table {
 }
 
 // Runner returns a runner for the table's tasks. The worker function continues unfinished ones.
-// Runner sets Store, Gap and Invoke of the configuration.
+// Runner sets Store, Gap, Invoke and LivesOn of the configuration.
 func (t *Table) Runner(worker string, c run.Config) (*run.Runner, error) {
 	var err error
 	if c.Invoke, err = t.InvokeWorker(worker); err != nil {
 		return nil, err
 	}
 	c.Store, c.Gap = t.Log, Gap
+	c.LivesOn = lambdacontext.MaxConcurrency() > 1 // such a process is not frozen between requests
 	return run.New(c), nil
 }
 

@@ -87,7 +87,7 @@ func timely(ctx context.Context, f func(context.Context) error) (bool, error) {
 // doubt asks the holder of the lease in s for a sign of life, waits for the answer, and deposes a
 // holder that gives none. It changes s to what it has seen. It is unsure if the store or this process
 // is slow, if a call is under way that may happen only once, or if holders before have crashed too
-// often. Backup says that others act first, if they have asked.
+// often, or if a takeover could only fail the task. Backup says that others act first, if they have asked.
 func (r *Runner) doubt(ctx context.Context, id a2a.TaskID, s *sighting, backup bool) outcome {
 	begun := time.Now()
 	o, asked := r.judge(ctx, id, s, backup)
@@ -115,7 +115,7 @@ func (r *Runner) judge(ctx context.Context, id a2a.TaskID, s *sighting, backup b
 	expired := s.silent(LeaseTime, time.Now())
 	wait := answerWithin
 	if !expired {
-		if s.lease.Crashes >= len(patience) {
+		if s.lease.Crashes >= len(patience) || !r.goesOn(s.lease) {
 			return unsure, false
 		}
 		wait = patience[s.lease.Crashes]
@@ -162,6 +162,12 @@ func cond(first bool, a, b outcome) outcome {
 		return a
 	}
 	return b
+}
+
+// goesOn reports whether a takeover has the task go on. If the executor cannot resume, it fails the
+// task: then only the end of the lease counts.
+func (r *Runner) goesOn(l tasklog.LeaseInfo) bool {
+	return r.resumer() != nil || r.Durable() || l.Cancel
 }
 
 // rest waits. It reports false if ctx is done before.
@@ -231,6 +237,9 @@ func (r *Runner) Overtake(ctx context.Context, s *tasklog.Snapshot) bool {
 	if len(r.running.of(id)) > 0 || !seen.silent(overdue, time.Now()) && !seen.skewed && !s.Lease.Doubted {
 		return false
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.ending.begun, cancel)()
 	switch r.doubt(ctx, id, &seen, false) {
 	case deposed:
 		return true
@@ -306,6 +315,8 @@ func (w *watcher) next() time.Time {
 	}
 	at := s.alive.Add(overdue)
 	switch {
+	case !w.goesOn(s.lease):
+		at = s.alive.Add(LeaseTime)
 	case w.came && s.skewed:
 		at = s.since
 	case w.came:

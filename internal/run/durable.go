@@ -93,7 +93,9 @@ func (d *durableRun) begin(ctx, running context.Context, agent *durable.Agent) (
 	}
 	for _, m := range stored.History { // as it is in the log, in every run
 		if m.Role == a2a.MessageRoleUser {
-			task.Message = m
+			if task.Message, err = copied(m); err != nil {
+				return nil, err
+			}
 			break
 		}
 	}
@@ -107,9 +109,22 @@ func (d *durableRun) begin(ctx, running context.Context, agent *durable.Agent) (
 	return durable.NewRun(d.callContext(ctx), agent, durable.Config{
 		Host: d, Logger: d.runner.Logger, Task: task, Stored: stored, Seq: t.Fold.Seq(), Journal: t.Steps,
 		Events: d.events, Woken: t.Woken, Crashed: t.recovered, Cancel: t.Mode == Cancel,
-		Deadline: deadline, Expires: t.Head.Expires,
+		Deadline: deadline, Late: d.runner.ending.late, Expires: t.Head.Expires,
 		MaxEntries: options.MaxEntries, Code: options.Code, Callbacks: d.runner.Callbacks, Peers: d.runner.Peers,
 	})
+}
+
+// copied returns a message that the agent may change: others have this one, too.
+func copied(m *a2a.Message) (*a2a.Message, error) {
+	data, err := tasklog.Encode(&a2a.TaskStatusUpdateEvent{Status: a2a.TaskStatus{Message: m}})
+	if err != nil {
+		return nil, err
+	}
+	event, err := tasklog.Decode(data)
+	if err != nil {
+		return nil, err
+	}
+	return event.(*a2a.TaskStatusUpdateEvent).Status.Message, nil
 }
 
 // works says that a task is at work which asks something and is to be canceled: while the agent
@@ -160,6 +175,13 @@ func (d *durableRun) heard(a tasklog.Asked) {
 	d.engine.Woken(a.Woken)
 	if a.Cancel {
 		d.engine.RequestCancel()
+	}
+}
+
+// leave has the agent leave the run as soon as no step is under way.
+func (d *durableRun) leave() {
+	if d.engine != nil {
+		d.engine.Leave()
 	}
 }
 

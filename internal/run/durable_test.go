@@ -37,6 +37,30 @@ func TestDeadline(t *testing.T) {
 	})
 }
 
+// createDurable creates a task of a durable agent, and returns its turn.
+func createDurable(t *testing.T, l tasklog.Store) (tasklog.Head, run.Turn) {
+	t.Helper()
+	h, _ := tasklogtest.NewTask()
+	h.Expires = time.Now().Add(30 * 24 * time.Hour)
+	until := time.Now().Add(run.LeaseTime)
+	task := a2a.NewSubmittedTask(a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}, a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("hello")))
+	data, err := tasklog.Encode(task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := tasklog.NewEntry(task, data)
+	lease, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Until: until, Request: request, Records: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fold := tasklog.NewFold(nil, 0)
+	fold.Add(tasklog.Event{Seq: 1, JSON: first.JSON})
+	return h, run.Turn{
+		Head: h, Request: request, First: request, Lease: lease, Until: until, Fold: fold, Size: first.Size(),
+		Context: &a2asrv.ExecutorContext{TaskID: h.ID, ContextID: h.ContextID},
+	}
+}
+
 // TestAsleep leaves a task alone while it sleeps, whoever comes to it, and goes on when it is due.
 // A worker whose clock is a little slow goes on, too.
 func TestAsleep(t *testing.T) {
@@ -55,25 +79,8 @@ func TestAsleep(t *testing.T) {
 			}),
 			Invoke: func(context.Context, a2a.TaskID) error { asked.Add(1); return nil },
 		})
-		h, _ := tasklogtest.NewTask()
-		h.Expires = time.Now().Add(30 * 24 * time.Hour)
-		until := time.Now().Add(run.LeaseTime)
-		task := a2a.NewSubmittedTask(a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}, a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("hello")))
-		data, err := tasklog.Encode(task)
-		if err != nil {
-			t.Fatal(err)
-		}
-		first := tasklog.NewEntry(task, data)
-		lease, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Until: until, Request: request, Records: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		fold := tasklog.NewFold(nil, 0)
-		fold.Add(tasklog.Event{Seq: 1, JSON: first.JSON})
-		r := runner.Start(t.Context(), run.Turn{
-			Head: h, Request: request, First: request, Lease: lease, Until: until, Fold: fold, Size: first.Size(),
-			Context: &a2asrv.ExecutorContext{TaskID: h.ID, ContextID: h.ContextID},
-		}, run.Nobody)
+		h, turn := createDurable(t, l)
+		r := runner.Start(t.Context(), turn, run.Nobody)
 		if err := r.Wait(); err != nil || r.Over() {
 			t.Fatal(err, r.Over())
 		}

@@ -19,6 +19,9 @@ type method = func(context.Context, *a2asrv.ExecutorContext) iter.Seq2[a2a.Event
 
 // execute has the executor work on the turn, up to a final state. Its error says why there is none.
 func (r *Run) execute(ctx context.Context) error {
+	if ctx.Err() != nil { // the executor need not begin
+		return context.Cause(ctx)
+	}
 	m := r.runner.Executor.Execute
 	if r.turn.Mode == Resume {
 		m = r.runner.resumer().Resume
@@ -41,6 +44,12 @@ func (r *Run) call(ctx context.Context, m method, ec *a2asrv.ExecutorContext) er
 	case err := <-result:
 		return err
 	case <-time.After(grace):
+	case <-r.runner.ending.late.Done():
+	}
+	select {
+	case err := <-result:
+		return err
+	default:
 		r.runner.Logger.ErrorContext(ctx, "the executor ignores the end of its context and is left to itself", "task", r.turn.Head.ID)
 		return context.Cause(ctx)
 	}
@@ -189,6 +198,7 @@ func (r *Run) cancelTask(ctx context.Context) {
 	ec.Message, ec.StoredTask = nil, task
 	limited, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
+	defer context.AfterFunc(r.runner.ending.late, cancel)()
 	if err := r.call(limited, r.runner.Executor.Cancel, &ec); err != nil {
 		r.runner.Logger.ErrorContext(ctx, "executor failed to cancel", "task", r.turn.Head.ID, "error", err)
 	}

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,11 +37,14 @@ const (
 // Resume runs a task that nobody runs, because it was left to a worker or its run was cut off. It
 // returns nil if there is nothing to run: the task has ended or does not exist, or somebody runs
 // it. If its executor cannot resume, or its holders crash again and again, the task fails, and
-// Resume returns nil, too.
+// Resume returns nil, too. After [Runner.HandOver] it returns [tasklog.ErrEnding].
 func (r *Runner) Resume(ctx context.Context, id a2a.TaskID) (*Run, error) {
 	usage := new(telemetry.Usage)
 	ctx = telemetry.With(ctx, usage)
 	for end := time.Now().Add(busyFor); ; {
+		if err := r.Ending(); err != nil {
+			return nil, err
+		}
 		run, err := r.resume(ctx, id, usage)
 		var pause time.Duration
 		switch {
@@ -87,7 +91,7 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 		return nil, r.Store.Settle(ctx, s)
 	case s.Busy():
 		if !r.Overtake(ctx, s) {
-			return nil, ctx.Err()
+			return nil, cmp.Or(ctx.Err(), r.Ending())
 		}
 		return nil, tasklog.ErrConflict // the task is to be looked at again
 	}

@@ -10,6 +10,8 @@
 //   - The invocation is about to end, and the executor can resume ([Resumer]): the run hands over.
 //     It releases its lease, and asks for a worker. If the executor cannot resume, the task fails,
 //     in words that say why.
+//   - The process is about to end ([Runner.HandOver]), as after SIGTERM: the run hands over at once
+//     if the executor can resume. If not, it goes on for as long as the process does.
 //   - Somebody asks to cancel the task: the executor's context ends, it may say a last word, and
 //     the task is canceled.
 //   - The instance dies. Nothing is done at that moment. When the lease has ended, the sweeper
@@ -40,8 +42,9 @@
 //
 // run.go has the life of a run, lease.go its lease, running.go the runs of a process, execute.go
 // the calls of the executor, durable.go and park.go the runs of durable agents, event.go what an
-// executor may say, recover.go what happens to tasks
-// that nobody runs, earlier.go the conversation before a task, and observe.go the log line.
+// executor may say, recover.go what happens to tasks that nobody runs, here.go to those for which
+// there is no worker, ending.go to all of them when the process ends, earlier.go the conversation
+// before a task, and observe.go the log line.
 package run
 
 import (
@@ -109,6 +112,12 @@ type Config struct {
 	// Invoke asks for another invocation that calls [Runner.Work] for the task. It may be lost:
 	// then the sweeper asks again.
 	Invoke func(context.Context, a2a.TaskID) error
+	// LivesOn says that the process goes on working when a request has been answered, as a server
+	// does, and a Lambda function with many requests at once. Where no worker can be had, the
+	// runner is one then.
+	LivesOn bool
+	// Alone says that the store is this process's own: nobody can go on with a task after it.
+	Alone bool
 	// Callbacks is the base URL of callbacks, "" if they come in nowhere. See [callback.URL].
 	Callbacks string
 	// Peers are the agents that a durable agent may call.
@@ -125,6 +134,7 @@ type Runner struct {
 	running   running
 	sightings sightings
 	doubts    doubts
+	ending    ending
 	begun     time.Time // sets the times at which the runs ask
 }
 
@@ -133,7 +143,10 @@ func New(c Config) *Runner {
 	if c.Store == nil || c.Logger == nil || c.Invoke == nil {
 		panic("run: a runner needs a store, a logger, and a way to ask for a worker")
 	}
-	r := &Runner{Config: c, begun: time.Now()}
+	r := &Runner{Config: c, ending: newEnding(), begun: time.Now()}
+	if c.LivesOn && c.Executor != nil {
+		r.Invoke = r.orHere(c.Invoke)
+	}
 	r.Followers = tasklog.NewFollowers(c.Store, r.orphaned)
 	r.Followers.Watch = r.watch
 	return r
@@ -302,6 +315,7 @@ func (r *Run) run(ctx context.Context) {
 	if d != nil {
 		heard = d.heard
 	}
+	defer r.endWithProcess(interrupt, d)()
 	var keeper sync.WaitGroup
 	keeper.Go(func() { r.keepLease(ctx, heard) })
 
@@ -317,16 +331,22 @@ func (r *Run) run(ctx context.Context) {
 		cause = context.Cause(running)
 	}
 	switch {
+	case handOver && r.runner.Alone:
+		handOver, r.seen.end = false, "interrupted"
+		r.fail(ctx, textInterrupted, err)
 	case d != nil:
 	case tasklog.Final(r.reached()) || ctx.Err() != nil:
 	case errors.Is(cause, errCanceled):
 		r.seen.end = "canceled"
 		r.cancelTask(ctx)
-	case errors.Is(cause, errOutOfTime) && r.runner.resumer() != nil:
+	case cutOff(cause) && r.handsOver():
 		handOver, r.seen.end = true, "handed over"
 	case errors.Is(cause, errOutOfTime):
 		r.seen.end = "out of time"
 		r.fail(ctx, textOutOfTime, err)
+	case cutOff(cause):
+		r.seen.end = "interrupted"
+		r.fail(ctx, textInterrupted, err)
 	case err == nil:
 		r.seen.end = "unfinished"
 		r.fail(ctx, textUnfinished, err)

@@ -15,6 +15,7 @@ import (
 type running struct {
 	mu   sync.Mutex
 	runs map[a2a.TaskID]map[*Run]bool // a run that was superseded may still be there
+	none []chan struct{}              // to be closed when there are no runs
 }
 
 // add adds a run, until remove is called.
@@ -35,7 +36,29 @@ func (r *running) add(run *Run) (remove func()) {
 		if delete(r.runs[id], run); len(r.runs[id]) == 0 {
 			delete(r.runs, id)
 		}
+		r.tellNone()
 	}
+}
+
+// tellNone tells who waits for it that there are no runs. r.mu is held.
+func (r *running) tellNone() {
+	if len(r.runs) > 0 {
+		return
+	}
+	for _, c := range r.none {
+		close(c)
+	}
+	r.none = nil
+}
+
+// drained returns a channel that is closed once there are no runs.
+func (r *running) drained() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := make(chan struct{})
+	r.none = append(r.none, c)
+	r.tellNone()
+	return c
 }
 
 // of returns the runs of a task.

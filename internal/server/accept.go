@@ -47,10 +47,13 @@ type begun struct {
 
 // accept puts the message into the log, as a new task or as the next turn of a task that waits for
 // it. It returns the turn that has begun or, if the same message was accepted before, the task that
-// the message joins.
+// the message joins. When the process is about to end, it accepts nothing: see [tasklog.ErrEnding].
 func (s *Server) accept(
 	ctx context.Context, c Caller, req *a2a.SendMessageRequest, forWorker bool,
 ) (*begun, *tasklog.Snapshot, error) {
+	if err := s.Runner.Ending(); err != nil {
+		return nil, nil, err
+	}
 	ctx = tasklog.GiveUpSoon(ctx) // a refused client can come again, a running task cannot
 	r, err := s.request(c, req, forWorker)
 	if err != nil {

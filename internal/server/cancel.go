@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -17,15 +16,15 @@ const cancelWithin = 30 * time.Second
 
 // CancelTask implements specification 3.1.5. It interrupts the holder of the task, in whatever
 // instance, and cancels a task that nobody runs itself. It answers with the canceled task, or with
-// [a2a.ErrTaskNotCancelable] if the task has ended before. After half a minute, or when newer
-// requests wait for the same task, it answers with the task as it is then, such as working while a
-// durable agent undoes what it has done.
+// [a2a.ErrTaskNotCancelable] if the task has ended before. After half a minute, when newer requests
+// wait for the same task, or when the process is about to end, it answers with the task as it is
+// then, such as working while a durable agent undoes what it has done.
 func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRequest) (*a2a.Task, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
 	ctx, cancel = context.WithTimeout(ctx, cancelWithin)
 	defer cancel()
-	madeRoom := false
+	away := false
 	for asked := false; ; asked = true {
 		snapshot, err := s.load(context.WithoutCancel(ctx), c.scope(req.Tenant), req.ID)
 		if err != nil {
@@ -37,7 +36,7 @@ func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRe
 			return answered(snapshot.Task, nil)
 		case state.Terminal():
 			return nil, a2a.ErrTaskNotCancelable
-		case ctx.Err() != nil, madeRoom:
+		case ctx.Err() != nil, away:
 			return answered(snapshot.Task, nil) // the holder has not done it yet
 		case snapshot.Lease.Suspended && !snapshot.Busy():
 			err = s.wakeToCancel(ctx, snapshot)
@@ -51,9 +50,10 @@ func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRe
 				err = nil // somebody else was faster: look again
 			}
 		default:
-			if err = s.interrupt(ctx, snapshot); errors.Is(err, tasklog.ErrMadeRoom) {
-				madeRoom, err = true, nil
-			}
+			err = s.interrupt(ctx, snapshot)
+		}
+		if sentAway(err) {
+			away, err = true, nil
 		}
 		if err != nil && ctx.Err() == nil { // otherwise time is up, and the answer is the task as it is
 			return nil, err

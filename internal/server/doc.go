@@ -43,6 +43,12 @@
 // Whoever reads an unfinished task that nobody runs asks for a worker to resume it. So the next
 // request of its client finds a task whose holder has crashed. The sweeper finds the others.
 //
+// # The end of the process
+//
+// A process that is asked to end accepts nothing more, and hands its runs over ([run.Runner.HandOver]).
+// Then its streams end early, and whoever waits is answered with the task as it is. Clients come
+// again to another process, which finds the task without a holder. They lose nothing.
+//
 // # A busy store
 //
 // If the store refuses a request because it is too busy ([tasklog.ErrThrottled]), the client can

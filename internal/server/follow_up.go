@@ -57,6 +57,9 @@ func (r *request) continueTask(ctx context.Context) (*begun, *tasklog.Snapshot, 
 			}
 			return nil, snapshot, nil
 		}
+		if err := r.Runner.Ending(); err != nil {
+			return nil, nil, err
+		}
 		if snapshot.Lease.Epoch != rival {
 			rival, seen = snapshot.Lease.Epoch, time.Now()
 		}

@@ -226,8 +226,8 @@ func (s *Server) recover(ctx context.Context, snapshot *tasklog.Snapshot) {
 }
 
 // await returns the task when it has reached a final state or is suspended. It returns the task as
-// it is shortly before the deadline of ctx, or when newer ones follow it: specification 3.2.2 wants
-// the final state, and nobody can wait for it without an end.
+// it is shortly before the deadline of ctx, when newer ones follow it, or before the process ends:
+// specification 3.2.2 wants the final state, and nobody can wait for it without an end.
 func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Task, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
@@ -236,7 +236,7 @@ func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Ta
 	}
 	asleep := (*tasklog.SuspendedError)(nil)
 	_, err := s.follow(ctx, snapshot, tasklog.FollowConfig{UntilFinal: true, UntilSuspended: true})
-	if err != nil && !errors.As(err, &asleep) && !errors.Is(err, tasklog.ErrMadeRoom) {
+	if err != nil && !errors.As(err, &asleep) && !sentAway(err) {
 		return nil, err
 	}
 	now, err := s.Store.Load(context.WithoutCancel(ctx), snapshot.Head.ID)
@@ -259,6 +259,12 @@ func (s *Server) follow(
 	c.ID, c.After, c.State = snapshot.Head.ID, snapshot.Seq, snapshot.Task.Status.State
 	c.Lease = snapshot.Lease
 	return s.Runner.Followers.Follow(ctx, c)
+}
+
+// sentAway reports whether following has ended though the task goes on: elsewhere, others can follow
+// it.
+func sentAway(err error) bool {
+	return errors.Is(err, tasklog.ErrMadeRoom) || errors.Is(err, tasklog.ErrEnding)
 }
 
 // reserve is how long before the end of its invocation a request ends that only reads.

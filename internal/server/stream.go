@@ -42,7 +42,7 @@ func newStream(
 // Next returns the events since the last call, one or more, like [tasklog.Tap.Next]: if ctx ends,
 // nothing is lost, and Next can be called again. After the last event the error is [io.EOF] if the
 // task or its turn has ended. If only the stream has ended, it is [ErrGoesOn], [ErrWaits],
-// [tasklog.ErrMadeRoom] or a [tasklog.SuspendedError]. Any other error means that the log could not
+// [tasklog.ErrMadeRoom], [tasklog.ErrEnding] or a [tasklog.SuspendedError]. Any other error means that the log could not
 // be read, or written, to that point.
 func (s *Stream) Next(ctx context.Context) ([]tasklog.Event, error) {
 	events, err := s.tap.Next(ctx)

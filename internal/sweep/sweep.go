@@ -97,7 +97,7 @@ type Sweep struct {
 }
 
 // Run calls look for every look that is due and not held, several at the same time, until it has
-// reached all of them or the deadline of ctx is near. It asks at most the given number of times.
+// reached all of them, ctx is done or its deadline is near. It asks at most the given number of times.
 // After an error it goes on, and it returns the first errors.
 func Run(
 	ctx context.Context, looks tasklog.Looks, most int, look func(context.Context, *Sweep, tasklog.Look) error,
@@ -121,7 +121,10 @@ func Run(
 			if to == from {
 				return
 			}
-			if err := looks.SavePlace(ctx, i, from, to); err != nil {
+			// Also if ctx is done, because the process is about to end.
+			saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), margin/2)
+			defer cancel()
+			if err := looks.SavePlace(saving, i, from, to); err != nil {
 				s.failed(err)
 			}
 		})

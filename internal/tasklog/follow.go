@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
 
@@ -63,6 +64,7 @@ type Followers struct {
 	mu      sync.Mutex // locked before walk.mu
 	walks   map[a2a.TaskID]*walk
 	running map[a2a.TaskID]int
+	ended   bool // by End
 }
 
 // Followed is what followers need of a store.
@@ -85,14 +87,17 @@ func NewFollowers(log Followed, orphaned func(context.Context, a2a.TaskID)) *Fol
 // has ended, or has waited for the client for a minute, or ctx is done. It returns the state after
 // the last event. It returns an error if the log could not be read for as long as an append is
 // retried, a [SuspendedError] if the task was suspended and silent for a minute, ErrMadeRoom if this
-// instance has lost its seat and does not run the task, and none for the end of ctx. When it
-// returns, nothing of it goes on.
+// instance has lost its seat and does not run the task, ErrEnding after [Followers.End], and none
+// for the end of ctx. When it returns, nothing of it goes on.
 func (f *Followers) Follow(ctx context.Context, c FollowConfig) (a2a.TaskState, error) {
 	if c.ends() {
 		return c.State, nil
 	}
 	m := &member{FollowConfig: c, done: make(chan struct{})}
 	w := f.join(ctx, m)
+	if w == nil {
+		return c.State, ErrEnding
+	}
 	select {
 	case <-m.done:
 	case <-ctx.Done():
@@ -101,10 +106,14 @@ func (f *Followers) Follow(ctx context.Context, c FollowConfig) (a2a.TaskState, 
 	return m.State, m.err
 }
 
-// join lets a member walk along the log of its task with the other members.
+// join lets a member walk along the log of its task with the other members. It returns nil if nobody
+// may follow the task any more.
 func (f *Followers) join(ctx context.Context, m *member) *walk {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.ended && f.running[m.ID] == 0 {
+		return nil
+	}
 	w := f.walks[m.ID]
 	if w == nil {
 		w = newWalk(f, m)
@@ -150,9 +159,42 @@ func (f *Followers) Running(id a2a.TaskID) (done func()) {
 		if f.running[id]--; f.running[id] == 0 {
 			delete(f.running, id)
 		}
-		if w := f.walks[id]; w != nil {
+		switch w := f.walks[id]; {
+		case w == nil:
+		case f.ended && f.running[id] == 0:
+			f.endWalk(w, ErrEnding)
+		default:
 			w.hurry()
 		}
+	}
+}
+
+// ErrEnding means that the process is about to end. The task goes on, or waits, in another one.
+var ErrEnding = errors.New("the server is about to end: another one goes on")
+
+// End ends following, since the process is about to end: at once, or if the task runs in this
+// process, when that run has ended. Later calls of Follow end as soon.
+func (f *Followers) End() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended = true
+	for id, w := range f.walks {
+		if f.running[id] == 0 {
+			f.endWalk(w, ErrEnding)
+		}
+	}
+}
+
+// endWalk ends a walk and following for all its members. Who comes later begins another walk. f.mu
+// is held.
+func (f *Followers) endWalk(w *walk, err error) {
+	if f.walks[w.id] == w {
+		delete(f.walks, w.id)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for m := range w.members {
+		w.end(m, err)
 	}
 }
 

@@ -496,3 +496,41 @@ func TestTapReach(t *testing.T) {
 		}
 	})
 }
+
+// TestFollowEnd ends following in a process that is about to end: at once, or if the process runs
+// the task, after the last event of that run.
+func TestFollowEnd(t *testing.T) {
+	for _, runs := range []bool{false, true} {
+		follows(t, func(t *testing.T, f *following) {
+			done := func() {}
+			if runs {
+				done = f.followers.Running(f.head.ID)
+			}
+			w := f.follow(nil)
+			f.followers.End()
+			if w.ended() == runs {
+				t.Errorf("runs here: %v, ended: %v", runs, !runs)
+			}
+			late := f.follow(nil)
+			if late.ended() == runs {
+				t.Errorf("runs here: %v, a late one ended: %v", runs, !runs)
+			}
+			want := "[]"
+			if runs {
+				want = "[2]"
+				f.followers.Appended(f.head.ID, f.append(working))
+			}
+			done()
+			for _, w := range []*follower{w, late, f.follow(nil)} {
+				if !w.ended() || !errors.Is(w.err, tasklog.ErrEnding) {
+					t.Fatalf("runs here: %v, ended: %v, %v", runs, w.ended(), w.err)
+				}
+			}
+			for _, w := range []*follower{w, late} {
+				if got := w.shown(t); got != want {
+					t.Errorf("runs here: %v, it was shown %s, want %s", runs, got, want)
+				}
+			}
+		})
+	}
+}

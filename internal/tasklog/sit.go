@@ -71,13 +71,6 @@ func (f *Followers) makeRoom(w *walk) bool {
 	if f.running[w.id] > 0 {
 		return false
 	}
-	if f.walks[w.id] == w {
-		delete(f.walks, w.id)
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for m := range w.members {
-		w.end(m, ErrMadeRoom)
-	}
+	f.endWalk(w, ErrMadeRoom)
 	return true
 }

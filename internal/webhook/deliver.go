@@ -241,6 +241,8 @@ func (d *delivery) send(ctx context.Context, seq int64, encode func(own bool) (p
 		}
 		select {
 		case <-time.After(max(pauses[try], failed.after)):
+		case <-d.ending.Done():
+			return errLater
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -277,7 +279,7 @@ func (d *delivery) accepted(ctx context.Context, seq int64, save bool) error {
 func (d *delivery) ready(ctx context.Context) error {
 	now := time.Now()
 	over := func(end time.Time) bool { return !end.IsZero() && !now.Before(end) }
-	if over(d.stop) || over(d.share) && d.sent > 0 { // reading alone may take longer than its share
+	if d.ending.Err() != nil || over(d.stop) || over(d.share) && d.sent > 0 { // reading alone may take longer than its share
 		return errLater
 	}
 	if now.Sub(d.saved) >= saveEvery { // until then more than claimMargin of the claim is left

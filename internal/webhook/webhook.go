@@ -180,6 +180,8 @@ type Config struct {
 // Deliverer delivers. It is safe for concurrent use.
 type Deliverer struct {
 	config Config
+	ending context.Context // done after End
+	end    context.CancelFunc
 	later  func(ctx context.Context, id a2a.TaskID, config string) error // Invoke, for many callers at the same time
 	hosts  hosts
 	states states
@@ -190,8 +192,14 @@ func New(c Config) *Deliverer {
 	if c.Log == nil || c.Store == nil || c.Client == nil || c.Logger == nil || c.Invoke == nil {
 		panic("webhook: a deliverer needs all that is in its Config")
 	}
-	return &Deliverer{config: c, later: push.Gather(c.Invoke), hosts: hosts{known: make(map[string]*host)}}
+	d := &Deliverer{config: c, later: push.Gather(c.Invoke), hosts: hosts{known: make(map[string]*host)}}
+	d.ending, d.end = context.WithCancel(context.Background())
+	return d
 }
+
+// End has the deliveries under way begin no more requests, since the process is about to end: they
+// leave the rest to other invocations.
+func (d *Deliverer) End() { d.end() }
 
 // Wake delivers the new events of the tasks. A webhook gets little time to answer, and after some
 // seconds Wake leaves the rest to other invocations. An error never comes from a webhook: the store

@@ -9,6 +9,7 @@ import (
 
 	"a2alambda/localtest"
 	"a2alambda/localtest/client"
+	"a2alambda/localtest/emulator"
 )
 
 // In these tests a worker runs a task, from its beginning or after a cut. No client sees a
@@ -173,5 +174,60 @@ func TestDeadline(t *testing.T) {
 		}
 		s.job(t, client.TaskIn(t, got))
 		wantWhole(t, s, client.TaskIn(t, got))
+	})
+}
+
+// TestTerminated ends an instance in the middle of a task as Lambda does: with SIGTERM first. The
+// task goes on at once in a worker, and streams end early, in order.
+func TestTerminated(t *testing.T) {
+	t.Parallel()
+	terminate := func(f *emulator.Emulator, id string) { go f.Terminate(id) } // it may have minutes
+	t.Run("agent", func(t *testing.T) {
+		t.Parallel()
+		s := newSystem(t, options{})
+		s.warm(t, 2)
+		original := s.follow(t, v03.stream, v03.tutorial(), "")
+		original.take(t, 2)
+		terminate(s.Agent, busy(t, s.Agent))
+		original.rest(t, false)
+		id := original.task(t)
+		if strings.Contains(original.String(), `"final":true`) {
+			t.Fatalf("the stream did not end early:\n%s", original)
+		}
+		if original.Retry != time.Second || original.Comments != 1 {
+			t.Errorf("the stream ended with %d comments, and retry: %v", original.Comments, original.Retry)
+		}
+		if snapshot, err := s.log.Load(t.Context(), a2a.TaskID(id)); err != nil || snapshot.Lease.Epoch == 1 && !snapshot.Lease.Released {
+			t.Errorf("at the end of the stream the lease is %+v, %v", snapshot.Lease, err)
+		}
+		s.job(t, id)
+		client.Same(t, s.untilDone(t, original), "testdata/stream.txt")
+		wantWhole(t, s, id)
+	})
+	t.Run("worker", func(t *testing.T) {
+		t.Parallel()
+		s := newSystem(t, options{})
+		id := sendAndReturn(t, s, v03)
+		s.job(t, id)
+		subscriber := s.follow(t, v03.subscribe, client.ByID(id), "1")
+		subscriber.take(t, 3)
+		terminate(s.Worker, busy(t, s.Worker))
+		s.job(t, id) // handed over
+		subscriber.rest(t, false)
+		client.Same(t, subscriber.String(), "testdata/stream.txt")
+		wantWhole(t, s, id)
+	})
+	t.Run("a follower", func(t *testing.T) {
+		t.Parallel()
+		s := newSystem(t, options{})
+		id := sendAndReturn(t, s, v03)
+		subscriber := s.follow(t, v03.subscribe, client.ByID(id), "1")
+		subscriber.take(t, 2)
+		terminate(s.Agent, busy(t, s.Agent))
+		subscriber.rest(t, false)
+		if subscriber.Retry != time.Second || subscriber.Comments != 1 {
+			t.Errorf("the stream ended with %d comments, and retry: %v", subscriber.Comments, subscriber.Retry)
+		}
+		client.Same(t, s.untilDone(t, subscriber), "testdata/stream.txt")
 	})
 }

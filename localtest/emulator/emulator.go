@@ -5,7 +5,8 @@
 // invoke mode RESPONSE_STREAM over HTTP: each chunk that the function flushes reaches the client at
 // once. It is as unkind to the function as Lambda. An instance gets one request at a time. It is
 // frozen (SIGSTOP) at the end of its response, and thawed (SIGCONT) for the next request. It is
-// killed (SIGKILL) at the deadline, and never learns that a client has gone. Through [Lambda],
+// killed (SIGKILL) at the deadline, and never learns that a client has gone. Where Lambda would send
+// SIGTERM first, so does [Emulator.Terminate]. Through [Lambda],
 // functions are also invoked directly, and as unkindly.
 //
 // The Runtime API is as in https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and the
@@ -31,7 +32,8 @@ type Config struct {
 	Timeout time.Duration // of an invocation; 0 means Lambda's maximum, 15 minutes
 	// Memory is in MB, for the function to read in its environment. 0 means 512. Nothing enforces it.
 	Memory int
-	// Overtime is how long an invocation lives after its deadline, if the machine is slow.
+	// Overtime is how much longer an invocation lives after its deadline, and an instance after
+	// SIGTERM, if the machine is slow.
 	Overtime     time.Duration
 	MaxInstances int       // more requests at once get status 429; 0 means 100
 	NoRetries    bool      // an asynchronous invocation that fails is not tried again
@@ -54,6 +56,9 @@ const (
 
 	// initTimeout is how long a process may take, on Lambda, to ask for its first event.
 	initTimeout = 10 * time.Second
+
+	// terminateTime is how long an instance lives after SIGTERM, if it has no external extensions.
+	terminateTime = 500 * time.Millisecond
 
 	// drainTime is how long after the deadline a client may read what the function sent before it.
 	drainTime = 5 * time.Second
@@ -146,6 +151,26 @@ func (e *Emulator) Kill(id string) error {
 		return fmt.Errorf("emulator: kill %s: no such instance", id)
 	}
 	i.kill()
+	<-i.exited
+	return nil
+}
+
+// Terminate ends an instance as Lambda does when it needs one no more: it gets no further event. If
+// its process has asked for that, by registering an extension, it gets SIGTERM, and half a second
+// later SIGKILL. Otherwise it gets SIGKILL at once. Terminate waits for its end.
+// https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown
+func (e *Emulator) Terminate(id string) error {
+	e.mu.Lock()
+	i := e.find(id)
+	if i != nil {
+		i.ending = true
+		e.idle = slices.DeleteFunc(e.idle, func(other *instance) bool { return other == i })
+	}
+	e.mu.Unlock()
+	if i == nil {
+		return fmt.Errorf("emulator: terminate %s: no such instance", id)
+	}
+	i.terminate(terminateTime + e.config.Overtime)
 	<-i.exited
 	return nil
 }

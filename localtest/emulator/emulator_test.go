@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -193,6 +194,36 @@ func TestKill(t *testing.T) {
 	}
 	if got := f.states(); !slices.Equal(got, []emulator.State{emulator.Frozen}) {
 		t.Errorf("instances: %v", got)
+	}
+}
+
+// TestTerminate ends a busy and a frozen instance: with a signal before the end if they want one.
+func TestTerminate(t *testing.T) {
+	for env, told := range map[string]int{"WANT_SIGTERM=1": 2, "WANT_SIGTERM=": 0} {
+		t.Run(env, func(t *testing.T) {
+			f, g := start(t, emulator.Config{Env: []string{env}, Overtime: patience}), newGate(t)
+			response := f.get(t, g.path())
+			line(t, response.Body)
+			f.text(t, "/pid")
+			all := f.Instances()
+			if len(all) != 2 || all[0].State != emulator.Busy || all[1].State != emulator.Frozen {
+				t.Fatalf("instances: %v", all)
+			}
+			for _, i := range all {
+				must(t, f.Terminate(i.ID))
+				checkGone(t, i.PID)
+			}
+			if _, err := io.ReadAll(response.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("the response ended with %v", err)
+			}
+			if n := strings.Count(f.log.String(), "told to end"); n != told {
+				t.Errorf("%d instances were told to end, want %d", n, told)
+			}
+			if f.Terminate(all[0].ID) == nil {
+				t.Error("terminated an instance that is gone")
+			}
+			f.text(t, "/pid") // of a new one
+		})
 	}
 }
 

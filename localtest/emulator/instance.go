@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -17,6 +18,7 @@ import (
 type instance struct {
 	id     string
 	state  State            // guarded by Emulator.mu; "" until it has a process
+	ending bool             // it gets no more events; guarded by Emulator.mu
 	queue  chan *invocation // its next event; one at most
 	atNext chan struct{}    // holds a value while the process waits for an event
 	exited chan struct{}    // closed when the process has ended and is forgotten
@@ -26,6 +28,8 @@ type instance struct {
 	started  time.Time
 	cmd      *exec.Cmd
 	listener net.Listener
+
+	signals atomic.Bool // the process wants SIGTERM before SIGKILL
 
 	mu        sync.Mutex
 	current   *invocation // delivered last
@@ -118,6 +122,21 @@ func (i *instance) freeze() {
 }
 
 func (i *instance) thaw() { i.cmd.Process.Signal(syscall.SIGCONT) }
+
+// terminate ends the process, and gives it some time for that if it wants it.
+func (i *instance) terminate(within time.Duration) {
+	if i.signals.Load() {
+		i.cmd.Process.Signal(syscall.SIGTERM)
+		i.thaw()
+		timer := time.NewTimer(within)
+		defer timer.Stop()
+		select {
+		case <-i.exited:
+		case <-timer.C:
+		}
+	}
+	i.kill()
+}
 
 func (i *instance) kill() {
 	if i.cmd.Process != nil {

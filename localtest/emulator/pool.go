@@ -113,7 +113,7 @@ func (e *Emulator) setState(i *instance, s State) {
 func (e *Emulator) park(i *instance) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !slices.Contains(e.instances, i) {
+	if i.ending || !slices.Contains(e.instances, i) {
 		return
 	}
 	i.freeze()

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -80,7 +81,24 @@ func (i *instance) runtimeAPI(e *Emulator) http.Handler {
 		i.mu.Unlock()
 		w.WriteHeader(http.StatusAccepted)
 	})
+	mux.HandleFunc("POST /2020-01-01/extension/register", i.register)
+	mux.HandleFunc("GET /2020-01-01/extension/event/next", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	return mux
+}
+
+// register registers an extension in the process itself, which gets no events. Lambda then sends the
+// process SIGTERM before it ends it.
+// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
+func (i *instance) register(w http.ResponseWriter, r *http.Request) {
+	var asked struct{ Events []string }
+	if err := json.NewDecoder(r.Body).Decode(&asked); err != nil || len(asked.Events) > 0 {
+		apiError(w, http.StatusBadRequest, "InvalidEventType")
+		return
+	}
+	i.signals.Store(true)
+	w.Header().Set("Lambda-Extension-Identifier", "extension-"+i.id)
+	w.Header().Set("Content-Type", "application/json")
+	io.WriteString(w, "{}")
 }
 
 // next gives the instance its next invocation, when there is one.

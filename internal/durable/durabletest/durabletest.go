@@ -91,6 +91,9 @@ const (
 	After Fault = "killed after"
 	// Unacknowledged: an operation of the store is done, and the process gets an error.
 	Unacknowledged Fault = "not acknowledged:"
+	// Asked: the process is asked to end, and has as long for it as a Lambda function has. Then it
+	// dies.
+	Asked Fault = "asked to end at"
 )
 
 // Test runs the case undisturbed, and then with each fault at each operation.
@@ -108,7 +111,7 @@ func Test(t *testing.T, c Case) {
 		compare(t, c, first, w)
 	}
 	for op := 1; op <= first.ops+first.ops/4 && (c.MaxOps == 0 || op <= c.MaxOps); op++ {
-		for _, fault := range []Fault{Before, After, Unacknowledged} {
+		for _, fault := range []Fault{Before, After, Unacknowledged, Asked} {
 			w := once(t, c, fault, op, uint64(op))
 			compare(t, c, first, w)
 			if t.Failed() {

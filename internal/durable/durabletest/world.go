@@ -201,10 +201,15 @@ func (p *process) begin(name string) error {
 		return nil
 	}
 	w.ops++
-	if w.fault == Before && w.due() {
+	switch {
+	case w.fault == Before && w.due():
 		w.struck = name
 		w.kill(p)
 		return errDead
+	case w.fault == Asked && w.due():
+		w.struck = name
+		w.again()
+		w.handOver(p)
 	}
 	return nil
 }
@@ -255,6 +260,29 @@ func (w *World) Kill() {
 	defer w.mu.Unlock()
 	w.current.die()
 	w.current = w.start()
+}
+
+const (
+	// endWithin is how long a process that is asked to end works, and diesAfter how long it lives: as
+	// a function does on Lambda.
+	endWithin = 400 * time.Millisecond
+	diesAfter = 500 * time.Millisecond
+)
+
+// handOver asks a process to end, and starts another one. mu is held.
+func (w *World) handOver(p *process) {
+	if p == w.current {
+		w.current = w.start()
+	}
+	w.jobs.Go(func() { p.runner.HandOver(endWithin) })
+	time.AfterFunc(diesAfter, p.die)
+}
+
+// HandOver asks the process to end, and starts another one.
+func (w *World) HandOver() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.handOver(w.current)
 }
 
 // On has f called once, just before the next operation of a name, such as Lease.Suspend.
@@ -321,7 +349,12 @@ func (w *World) end() {
 // Story returns events and journal, for people.
 func (w *World) Story() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "effects: %v\nevents:\n", w.Ledger())
+	fmt.Fprintf(&b, "effects: %v\n", w.Ledger())
+	if _, err := w.store.Load(w.ctx, w.ID()); err != nil { // such as a task that has expired
+		fmt.Fprintf(&b, "the task: %v\nlog:\n%s", err, w.Log.String())
+		return b.String()
+	}
+	b.WriteString("events:\n")
 	for _, line := range w.Events() {
 		fmt.Fprintf(&b, "  %s\n", line)
 	}

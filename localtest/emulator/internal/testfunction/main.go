@@ -43,7 +43,14 @@ func main() {
 	mux.HandleFunc("/background", background)
 	mux.HandleFunc("/fail", fail)
 	h := functionurl.Handler(mux)
-	lambda.Start(func(ctx context.Context, event json.RawMessage) (any, error) {
+	var options []lambda.Option
+	if os.Getenv("WANT_SIGTERM") != "" {
+		options = append(options, lambda.WithEnableSIGTERM(func() {
+			log.Print("told to end")
+			os.Exit(0)
+		}))
+	}
+	lambda.StartWithOptions(func(ctx context.Context, event json.RawMessage) (any, error) {
 		// These are failures that no HTTP handler can have.
 		switch {
 		case bytes.Contains(event, []byte(`"call":`)):
@@ -64,7 +71,7 @@ func main() {
 			return map[string]any{"statusCode": 42, "body": "secret"}, nil
 		}
 		return h(ctx, event)
-	})
+	}, options...)
 }
 
 // call posts the event to the URL in its "call", so that a test sees an asynchronous invocation.
