@@ -162,3 +162,40 @@ func TestBounds(t *testing.T) {
 		ns.finish(ids...)
 	})
 }
+
+// TestCannotResume has a holder stop, or die, whose executor cannot resume: a takeover fails the task.
+// It is not taken for dead before its lease has ended.
+func TestCannotResume(t *testing.T) {
+	for _, dies := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			ns := newNodes(t, &recorder{pace: 20 * time.Second})
+			holder, id := ns.begin(ns.workers)
+			time.Sleep(3 * time.Second)
+			holder.stop(5 * time.Second)
+			if dies {
+				holder.kill()
+			}
+			stopped := time.Now()
+			stream := ns.comes(ns.workers, id, nil)
+			if dies {
+				ns.next(stream, 1)
+				if took := time.Since(stopped); took < 11*time.Second || took > 17*time.Second {
+					t.Errorf("the task failed after %v", took)
+				}
+			} else {
+				time.Sleep(10 * time.Second)
+				ns.keeps(id)
+			}
+			stream.Close()
+			ns.working.Wait()
+			time.Sleep(20 * time.Second) // for an agent that ignores the end of its context
+			want := a2a.TaskStateInputRequired
+			if dies {
+				want = a2a.TaskStateFailed
+			}
+			if state := ns.load(id).Task.Status.State; state != want {
+				t.Errorf("dies: %t; the task is %s", dies, state)
+			}
+		})
+	}
+}

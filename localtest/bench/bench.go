@@ -48,8 +48,7 @@ type effort struct {
 	// pageChunks is how many chunks the page gets as they are made, pageReplayed how many at once.
 	pageChunks, pageReplayed int
 	resumes                  int
-	// cutOffs is how many runs are taken over at the same time. Each waits 15 s, until a lease
-	// ends.
+	// cutOffs is how many runs are taken over at the same time. Each waits until somebody notices.
 	cutOffs int
 }
 

@@ -160,7 +160,7 @@ func (b *bench) resume(ctx context.Context) (took time.Duration, err error) {
 // measureRecovery measures what a run loses when its instance dies.
 func measureRecovery(ctx context.Context, b *bench, s *section) error {
 	s.title = "Taken over"
-	s.text = "From the death of the instance that runs a task to the next event at a subscriber: the lease that has to end lasts 15 s."
+	s.text = "From the death of the instance that runs a task to the next event at a subscriber that stays: a renewal must be overdue, and the holder must leave a question unanswered. For clients that come back see the tests."
 	b.say("%d at once", b.cutOffs)
 	return together(b.cutOffs, func() error {
 		took, err := b.takeover(ctx)

@@ -199,7 +199,7 @@ func TestLogs(t *testing.T) {
 			path, webhook.URL+"/"+path+"?x="+secret, secret, secret)
 	}
 
-	// An instance is killed. After 15 s, when the lease has ended, the sweeper finds the task.
+	// An instance is killed. After 15 s, when its lease has ended by the clock, the sweeper finds the task.
 	lost := a2a.TaskID(client.TaskIn(t, do(token, "SendMessage", params(`,"configuration":{"returnImmediately":true}`))))
 	client.Await(t, 10*time.Millisecond, func() string {
 		snapshot, err := s.log.Load(t.Context(), lost)
