@@ -65,6 +65,9 @@ func taskCommand(args []string, out io.Writer) error {
 	if n := flags.NArg(); n < least || n > most || most == 0 {
 		return errUsage
 	}
+	if flags.Arg(0) == "" { // a shell's variable that is not set
+		return errors.New("the ID of the task is empty")
+	}
 	if *anyway && command != "retry" && command != "answer" {
 		return errors.New("-anyway is a flag of retry and answer")
 	}

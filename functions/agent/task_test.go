@@ -96,6 +96,7 @@ func TestTaskUsage(t *testing.T) {
 		"answer a b":              "agent task -h lists the commands",
 		"wake -force a":           "agent task -h lists the flags",
 		"fail -anyway a":          "-anyway is a flag of retry and answer",
+		`steps ""`:                "the ID of the task is empty",
 		"steps a":                 "TABLE_NAME is not set",
 		"wake a":                  "TABLE_NAME is not set",
 		"answer a b {}":           "TABLE_NAME is not set",
@@ -103,7 +104,9 @@ func TestTaskUsage(t *testing.T) {
 		"retry -anyway -by b a c": "TABLE_NAME is not set",
 	} {
 		cmd := command(t)
-		cmd.Args = append(append(cmd.Args, "task"), strings.Fields(args)...)
+		for _, arg := range append([]string{"task"}, strings.Fields(args)...) {
+			cmd.Args = append(cmd.Args, strings.Trim(arg, `"`))
+		}
 		out, err := cmd.CombinedOutput()
 		if err == nil || !strings.Contains(string(out), want) || strings.Count(string(out), "\n") != 1 {
 			t.Errorf("task %s: %v, %q, want %q", args, err, out, want)

@@ -194,7 +194,7 @@ func TestSamePrefix(t *testing.T) {
 			t.Fatal(err)
 		}
 		configs := []push.Config{pushtest.NewConfig(head, "c", "https://example.com/")}
-		for i := range 9 {
+		for i := range push.MaxConfigs - 1 {
 			configs = append(configs, pushtest.NewConfig(head, fmt.Sprint("c", i), "https://example.com/"))
 		}
 		for _, config := range configs {

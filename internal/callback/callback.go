@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -141,7 +142,8 @@ func (h *handler) take(ctx context.Context, w http.ResponseWriter, r *http.Reque
 
 // deliver delivers a request's body.
 func (h *handler) deliver(ctx context.Context, a address, w http.ResponseWriter, r *http.Request) error {
-	d := tasklog.Delivery{ContentType: r.Header.Get("Content-Type"), Time: time.Now()}
+	// A store keeps text: what is not must be the same if it comes again.
+	d := tasklog.Delivery{ContentType: strings.ToValidUTF8(r.Header.Get("Content-Type"), "\uFFFD"), Time: time.Now()}
 	switch {
 	case !h.limit.allows(a.task, d.Time):
 		return errTooMany

@@ -278,6 +278,20 @@ func TestBody(t *testing.T) {
 	}
 }
 
+// TestType delivers with a type that is not UTF-8, as HTTP allows.
+func TestType(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for range 2 {
+		if r := d.send("POST", d.url(), "text/plain; name=\xfc", strings.NewReader("here")); r.StatusCode != http.StatusAccepted {
+			t.Errorf("%d", r.StatusCode)
+		}
+	}
+	if w, err := d.log.Wait(t.Context(), d.head.ID, delivered); err != nil || w.Delivery.ContentType != "text/plain; name=\uFFFD" {
+		t.Errorf("the type is %q, %v", w.Delivery.ContentType, err)
+	}
+}
+
 type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, errors.New("reset by peer") }

@@ -95,9 +95,9 @@ func newCall(ctx context.Context, typ Type, name string) (*call, error) {
 	switch {
 	case c.past == nil && typ != TypeVersion && e.unreached(b) > 0:
 		return nil, e.mismatch(full, fmt.Sprintf("other calls, such as %q", e.unreachedNames()), "this call, which it lacks")
-	case c.past == nil && e.next > int64(e.MaxEntries):
+	case c.past == nil && e.next > e.most():
 		return nil, fmt.Errorf("durable: the journal of a task has %d entries at most: %q has no room", e.MaxEntries, full)
-	case c.past == nil && e.size > MaxJournalBytes:
+	case c.past == nil && e.size > MaxJournalBytes && !e.canceling:
 		return nil, fmt.Errorf("durable: the journal of a task has %d MB at most: %q has no room", MaxJournalBytes>>20, full)
 	case c.past == nil:
 		c.past, c.first = &record{typ: typ, branch: b.path}, true
@@ -119,6 +119,14 @@ func newCall(ctx context.Context, typ Type, name string) (*call, error) {
 	c.frontier = !b.beyond
 	b.beyond = b.beyond || c.first || c.past.final() == nil && c.past.last(Waits) == nil
 	return c, nil
+}
+
+// most is how many entries there may be before the first of another call. e.mu is held.
+func (e *engine) most() int64 {
+	if e.canceling {
+		return int64(e.MaxEntries) + undoEntries
+	}
+	return int64(e.MaxEntries)
 }
 
 // end ends the call.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -197,4 +198,28 @@ func TestLargeJournal(t *testing.T) {
 		w.Begin("hello")
 		ends(t, w, a2a.TaskStateCompleted)
 	})
+}
+
+// TestFullJournal has room to undo what was done.
+func TestFullJournal(t *testing.T) {
+	durabletest.Run(t, durabletest.Case{Journal: run.JournalConfig{MaxEntries: 2}, Agent: func(w *durabletest.World) durable.Func {
+		return func(ctx context.Context, _ *durable.Task) error {
+			if _, err := durable.Do(ctx, "buy", effect(w, "buy")); err != nil {
+				return err
+			}
+			err := durable.Sleep(ctx, "night", 8*time.Hour)
+			if errors.Is(err, durable.ErrCanceled) {
+				_, err = durable.Do(ctx, "give back", effect(w, "give back"))
+			}
+			return err
+		}
+	}, Script: func(w *durabletest.World) {
+		w.Begin("hello")
+		time.Sleep(time.Minute)
+		w.Cancel()
+		ends(t, w, a2a.TaskStateCanceled)
+		if w.Ledger()["give back"] != 1 {
+			t.Errorf("not undone\n%s", w.Story())
+		}
+	}})
 }

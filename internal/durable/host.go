@@ -103,6 +103,9 @@ const (
 	DefaultEntries = 1000
 	MaxEntries     = 10_000
 
+	// undoEntries is how many more a function may have to undo what it did, when its task is canceled.
+	undoEntries = 100
+
 	// MaxJournalBytes is the most bytes of a journal, as JSON: each run has it in memory. The last
 	// result may go beyond it.
 	MaxJournalBytes = 32 << 20

@@ -252,7 +252,11 @@ func TestInput(t *testing.T) {
 		return func(ctx context.Context, task *durable.Task) error {
 			_, deadline := ctx.Deadline()
 			call, _ := a2asrv.CallContextFrom(ctx)
-			seen = append(seen, fmt.Sprint(task.ID == w.ID() || w.ID() == "", task.Message.Parts[0].Text(), task.User.Name, task.Metadata, deadline, call != nil))
+			seen = append(seen, fmt.Sprint(task.ID == w.ID() || w.ID() == "", task.Message.Parts[0].Text(), task.Message.Metadata, task.User.Name, task.Metadata, deadline, call != nil))
+			task.Message.Parts[0], task.Message.Metadata = a2a.NewTextPart("changed"), map[string]any{"changed": true}
+			if shown := w.Task(); shown.History[0].Parts[0].Text() != "hello" {
+				t.Errorf("the agent has changed what clients see: %+v", shown.History[0])
+			}
 			if _, err := run.Earlier(ctx, 3); err != nil {
 				t.Errorf("a task that begins its context has nothing before it: %v", err)
 			}

@@ -93,7 +93,9 @@ func (d *durableRun) begin(ctx, running context.Context, agent *durable.Agent) (
 	}
 	for _, m := range stored.History { // as it is in the log, in every run
 		if m.Role == a2a.MessageRoleUser {
-			task.Message = m
+			if task.Message, err = copied(m); err != nil {
+				return nil, err
+			}
 			break
 		}
 	}
@@ -110,6 +112,19 @@ func (d *durableRun) begin(ctx, running context.Context, agent *durable.Agent) (
 		Deadline: deadline, Late: d.runner.ending.late, Expires: t.Head.Expires,
 		MaxEntries: options.MaxEntries, Code: options.Code, Callbacks: d.runner.Callbacks, Peers: d.runner.Peers,
 	})
+}
+
+// copied returns a message that the agent may change: others have this one, too.
+func copied(m *a2a.Message) (*a2a.Message, error) {
+	data, err := tasklog.Encode(&a2a.TaskStatusUpdateEvent{Status: a2a.TaskStatus{Message: m}})
+	if err != nil {
+		return nil, err
+	}
+	event, err := tasklog.Decode(data)
+	if err != nil {
+		return nil, err
+	}
+	return event.(*a2a.TaskStatusUpdateEvent).Status.Message, nil
 }
 
 // works says that a task is at work which asks something and is to be canceled: while the agent

@@ -173,10 +173,16 @@ func (w *world) task(t *testing.T, events int, url string) tasklog.Head {
 // agree makes a configuration agree.
 func (w *world) agree(t *testing.T, h tasklog.Head, config string) {
 	t.Helper()
+	w.agreed(t, h, config, push.Progress{})
+}
+
+// agreed makes a configuration agree, with what it has had in its hour.
+func (w *world) agreed(t *testing.T, h tasklog.Head, config string, had push.Progress) {
+	t.Helper()
 	c, err := w.pushes.Claim(t.Context(), h.ID, config, "agrees", time.Now().Add(time.Minute))
 	must(t, err)
 	p := c.Config().Progress
-	p.Agreed = true
+	p.Agreed, p.Hour, p.Bytes, p.Aside = true, had.Hour, had.Bytes, had.Aside
 	_, err = c.Release(t.Context(), p, time.Time{})
 	must(t, err)
 }

@@ -184,7 +184,7 @@ func decode(t *testing.T, data []byte) (task shown, left []string) {
 func TestStateIsBounded(t *testing.T) {
 	cuts := map[string]bool{}
 	r := &talk{Rand: rand.New(rand.NewPCG(1, 0)), longest: 500_000}
-	r.events(t, 14, func(s *state, task *a2a.Task) {
+	r.events(t, 9, func(s *state, task *a2a.Task) {
 		data, err := a2a03.EncodeTask(task)
 		if err != nil {
 			t.Fatal(err)

@@ -144,7 +144,7 @@ func TestHostile(t *testing.T) {
 	s.watched(t, "configurations of push notifications", func(t *testing.T) {
 		task, long := s.waiting(t), strings.Repeat("<", 5_800_000)
 		for i := range 12 {
-			a := s.rpc(t, "CreateTaskPushNotificationConfig", fmt.Sprintf(`{"taskId":"%s","id":"c%d","url":"http://127.0.0.2/","token":"%s"}`, task, i, strings.Repeat("x", 4_000)))
+			a := s.rpc(t, "CreateTaskPushNotificationConfig", fmt.Sprintf(`{"taskId":"%s","id":"c%d","url":"http://127.0.0.2/","token":"%s"}`, task, i, strings.Repeat("x", 2_000)))
 			if full := i >= 5; (a.error() != "") != full {
 				t.Errorf("configuration %d: %v", i, a)
 			}

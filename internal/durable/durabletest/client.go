@@ -2,6 +2,7 @@ package durabletest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,8 +13,9 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// patience is how long a script waits for what it awaits, by the world's clock.
-const patience = 60 * 24 * time.Hour
+// patience is how long a script waits for what it awaits, by the world's clock: longer than any wait,
+// and less than the task lasts.
+const patience = (29*24 + 12) * time.Hour
 
 // Begin begins the task with a message.
 func (w *World) Begin(text string) {
@@ -122,6 +124,9 @@ func (w *World) Deliver(wait, body string) error {
 func (w *World) load() *tasklog.Snapshot {
 	w.t.Helper()
 	s, err := w.store.Load(w.ctx, w.ID())
+	if errors.Is(err, tasklog.ErrNotFound) && w.ID() != "" {
+		w.t.Fatal("the task has expired: nobody went on with it")
+	}
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -349,7 +349,12 @@ func (w *World) end() {
 // Story returns events and journal, for people.
 func (w *World) Story() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "effects: %v\nevents:\n", w.Ledger())
+	fmt.Fprintf(&b, "effects: %v\n", w.Ledger())
+	if _, err := w.store.Load(w.ctx, w.ID()); err != nil { // such as a task that has expired
+		fmt.Fprintf(&b, "the task: %v\nlog:\n%s", err, w.Log.String())
+		return b.String()
+	}
+	b.WriteString("events:\n")
 	for _, line := range w.Events() {
 		fmt.Fprintf(&b, "  %s\n", line)
 	}
