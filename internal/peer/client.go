@@ -2,7 +2,6 @@ package peer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"maps"
@@ -16,7 +15,6 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2aclient"
 	"github.com/a2aproject/a2a-go/v2/a2aclient/agentcard"
-	"github.com/a2aproject/a2a-go/v2/a2acompat/a2av0"
 )
 
 const (
@@ -45,7 +43,7 @@ func (p *Peer) connect(ctx context.Context) (*a2aclient.Client, error) {
 	s := new(seen)
 	ctx = context.WithValue(ctx, seenKey{}, s)
 	client := p.http()
-	resolver := agentcard.Resolver{Client: client, CardParser: parseCard}
+	resolver := agentcard.Resolver{Client: client, CardParser: old.card}
 	card, err := resolver.Resolve(ctx, p.URL)
 	if err != nil {
 		var e *Error
@@ -64,10 +62,9 @@ func (p *Peer) connect(ctx context.Context) (*a2aclient.Client, error) {
 	if len(card.SupportedInterfaces) == 0 {
 		return nil, refused("it has no interface at the host of the configured URL")
 	}
-	c, err := a2aclient.NewFromCard(ctx, card,
+	c, err := a2aclient.NewFromCard(ctx, card, append(old.transports(client),
 		a2aclient.WithConfig(a2aclient.Config{DisableTenantPropagation: true}),
-		a2aclient.WithJSONRPCTransport(client), a2aclient.WithRESTTransport(client),
-		a2av0.WithJSONRPCTransport(a2av0.JSONRPCTransportConfig{Client: client}), a2av0.WithRESTTransport(a2av0.RESTTransportConfig{Client: client}))
+		a2aclient.WithJSONRPCTransport(client), a2aclient.WithRESTTransport(client))...)
 	if err != nil {
 		return nil, refused("it has no interface of A2A 1.0 or 0.3 over JSON-RPC or HTTP+JSON")
 	}
@@ -89,22 +86,6 @@ func (p *Peer) http() *http.Client {
 // Through has the peer's requests sent by another transport, in a test. It must be called before
 // the first request.
 func (p *Peer) Through(t http.RoundTripper) { p.through = t }
-
-// parseCard parses the card of either version.
-func parseCard(body []byte) (*a2a.AgentCard, error) {
-	card, err := a2av0.NewAgentCardParser()(body)
-	if err != nil || len(card.SupportedInterfaces) > 0 {
-		return card, err
-	}
-	// In 0.3, preferredTransport may be missing, and is JSONRPC then (0.3.0, 5.6.1).
-	var old struct{ URL, ProtocolVersion string }
-	if json.Unmarshal(body, &old) == nil && old.URL != "" {
-		card.SupportedInterfaces = []*a2a.AgentInterface{
-			{URL: old.URL, ProtocolBinding: a2a.TransportProtocolJSONRPC, ProtocolVersion: a2av0.Version},
-		}
-	}
-	return card, nil
-}
 
 // sameHost reports whether two URLs have the scheme, host and port in common.
 func sameHost(a, b string) bool {

@@ -309,10 +309,12 @@ func TestHere(t *testing.T) {
 				return refused
 			}
 			refused := recover()
+			synctest.Wait()
 			if want := map[bool]int{true: 8, false: 40}[livesOn]; refused != want {
 				t.Errorf("lives on: %v, refused: %d, want %d\n%s", livesOn, refused, want, &logs)
 			}
 			time.Sleep(2 * time.Minute)
+			synctest.Wait()
 			ended := 0
 			for _, s := range left {
 				if s, err := l.Load(t.Context(), s.Head.ID); err == nil && s.Task.Status.State == a2a.TaskStateCompleted {
@@ -326,6 +328,7 @@ func TestHere(t *testing.T) {
 				t.Errorf("places are not free again: %d", refused)
 			}
 			time.Sleep(2 * time.Minute)
+			synctest.Wait()
 			if strings.Contains(logs.String(), "working on a task") {
 				t.Error(logs.String())
 			}

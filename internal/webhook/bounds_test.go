@@ -318,12 +318,17 @@ func TestLateHost(t *testing.T) {
 		begin := time.Now()
 		var mu sync.Mutex
 		held := map[int]time.Duration{}
+		counted := begin
 		w := newWorld(t, func(*http.Request, int64) (*http.Response, error) {
 			tried := time.Now()
 			time.Sleep(9 * time.Second)
 			mu.Lock()
 			defer mu.Unlock()
-			held[int(tried.Sub(begin)/time.Hour)] += time.Since(tried)
+			if tried.Before(counted) { // several at the same time hold an instance once
+				tried = counted
+			}
+			counted = time.Now()
+			held[int(tried.Sub(begin)/time.Hour)] += counted.Sub(tried)
 			return status(http.StatusOK), nil
 		})
 		var refs []push.Ref

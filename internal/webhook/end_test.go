@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,10 +21,10 @@ func TestEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ended := false
+				var ended atomic.Bool
 				w := newWorld(t, func(_ *http.Request, seq int64) (*http.Response, error) {
 					time.Sleep(time.Second)
-					if test.fails && seq == 3 && !ended {
+					if test.fails && seq == 3 && !ended.Load() {
 						return status(http.StatusInternalServerError), nil
 					}
 					return status(http.StatusOK), nil
@@ -33,7 +34,7 @@ func TestEnd(t *testing.T) {
 				if !test.fails {
 					end -= 500 * time.Millisecond // during the request
 				}
-				time.AfterFunc(end, func() { ended = true; w.End() })
+				time.AfterFunc(end, func() { ended.Store(true); w.End() })
 				begun := time.Now()
 				must(t, w.Wake(t.Context(), h.ID))
 				if took := time.Since(begun); took != test.took {

@@ -25,7 +25,8 @@
 // not agreed. It belongs to the task, so that it does not matter how many configurations there are,
 // or how often they are put. When it is used up, the caller's content is left out, and webhooks that
 // have not agreed are given up. What the agent says is bounded for each configuration and hour, and
-// so is the time that late answers take. At such a bound the delivery is put off until the next hour:
+// so is the time that late answers take. Another configuration in the place of one goes on with its
+// hour, and all of a task together get no more than five would. At such a bound the delivery is put off until the next hour:
 // nothing is lost, and nothing has failed.
 //
 // # A wake-up says only where to look

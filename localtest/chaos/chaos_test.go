@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestChaos has many clients stream tasks from several functions. Meanwhile instances are killed,
-// frozen and run out of time, DynamoDB fails, and events for the worker are lost or come twice. In
+// terminated, frozen and run out of time, DynamoDB fails, and events for the worker are lost or come twice. In
 // the end every task has ended, and all clients have seen the same.
 //
 //	go test ./localtest/chaos -run Chaos -v -timeout 2h -chaos.duration 1h -chaos.seed 1
@@ -125,7 +125,7 @@ func storm(t *testing.T, c config, use func(*system, context.Context, *record, i
 	users.Wait()
 	settled := s.settle(ctx)
 	t.Logf("%d tasks in %v; all had ended %v after the last fault", len(records), end.Sub(begun).Round(time.Second), time.Since(end).Round(time.Second))
-	t.Logf("%d instances killed, %d frozen; DynamoDB: %+v and %+v", m.killed, m.frozen, s.agentDB.Counts(), s.workersDB.Counts())
+	t.Logf("%d instances killed, %d terminated, %d frozen; DynamoDB: %+v and %+v", m.killed, m.terminated, m.frozen, s.agentDB.Counts(), s.workersDB.Counts())
 	stopSweeping()
 	s.close() // ends the streams that are still silent
 	if settled != nil {
@@ -136,7 +136,7 @@ func storm(t *testing.T, c config, use func(*system, context.Context, *record, i
 	for _, r := range records {
 		r.reading.Wait()
 	}
-	if m.killed == 0 || m.frozen == 0 {
+	if m.killed == 0 || m.terminated == 0 || m.frozen == 0 {
 		t.Error("this was no chaos")
 	}
 	return s, records
@@ -186,7 +186,7 @@ func (s *system) use(ctx context.Context, r *record, kind int, random *rand.Rand
 }
 
 // monkey breaks instances.
-type monkey struct{ killed, frozen int }
+type monkey struct{ killed, terminated, frozen int }
 
 // pick returns a busy instance of one of the functions.
 func pick(random *rand.Rand, functions []*emulator.Emulator) (f *emulator.Emulator, id string, err error) {
@@ -198,6 +198,7 @@ func pick(random *rand.Rand, functions []*emulator.Emulator) (f *emulator.Emulat
 	return f, busy[random.IntN(len(busy))], nil
 }
 
+// kill ends instances, some of them with a signal before.
 func (m *monkey) kill(ctx context.Context, random *rand.Rand, functions ...*emulator.Emulator) {
 	for {
 		select {
@@ -205,7 +206,14 @@ func (m *monkey) kill(ctx context.Context, random *rand.Rand, functions ...*emul
 		case <-ctx.Done():
 			return
 		}
-		if f, id, err := pick(random, functions); err == nil && f.Kill(id) == nil {
+		f, id, err := pick(random, functions)
+		switch {
+		case err != nil:
+		case m.terminated < m.killed:
+			if f.Terminate(id) == nil {
+				m.terminated++
+			}
+		case f.Kill(id) == nil:
 			m.killed++
 		}
 	}

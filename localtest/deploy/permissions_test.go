@@ -113,10 +113,11 @@ func TestCallers(t *testing.T) {
 }
 
 // packages are the SDK's packages, with IAM's names of their services. actions are the actions
-// whose names differ from their operations'.
+// whose names differ from their operations'; a transaction needs those of its writes.
 var (
 	packages = map[string]string{"dynamodb": "dynamodb", "lambda": "lambda", "codedeploy": "codedeploy", "bedrockruntime": "bedrock", "sqs": "sqs"}
 	actions  = map[string]string{"lambda:Invoke": "lambda:InvokeFunction", "bedrock:ConverseStream": "bedrock:InvokeModelWithResponseStream"}
+	writes   = map[string]string{"types.Put": "dynamodb:PutItem", "types.Update": "dynamodb:UpdateItem", "types.Delete": "dynamodb:DeleteItem"}
 )
 
 // requests returns the functions in a file that make requests of the SDK, by action.
@@ -147,9 +148,12 @@ func requests(file *ast.File) map[string][]string {
 			if !ok {
 				return true
 			}
+			if action, ok := writes[fmt.Sprint(of.X)+"."+of.Sel.Name]; ok {
+				found[action] = append(found[action], file.Name.Name+"."+f.Name.Name)
+			}
 			service, ok := imported[fmt.Sprint(of.X)]
 			operation, isInput := strings.CutSuffix(of.Sel.Name, "Input")
-			if !ok || !isInput {
+			if !ok || !isInput || operation == "TransactWriteItems" {
 				return true
 			}
 			action := packages[service] + ":" + operation

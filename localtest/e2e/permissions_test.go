@@ -31,8 +31,11 @@ func needed(n deploy.Need) string { return n.Function + " " + n.Action + " " + n
 // request that deploy.Needs does not have fails the test.
 func permitted(t testing.TB, endpoint, function string) (guarded string) {
 	t.Helper()
-	return guard(t, function, func() string { return endpoint }, func(r *http.Request, body []byte) (action, on string) {
-		var request struct{ IndexName string }
+	return guard(t, function, func() string { return endpoint }, func(r *http.Request, body []byte) (actions []string, on string) {
+		var request struct {
+			IndexName     string
+			TransactItems []map[string]any // each with its write: Put, Update or Delete
+		}
 		if err := json.Unmarshal(body, &request); err != nil {
 			t.Error(err)
 		}
@@ -41,7 +44,15 @@ func permitted(t testing.TB, endpoint, function string) (guarded string) {
 		if request.IndexName != "" {
 			on += "/index/" + request.IndexName
 		}
-		return "dynamodb:" + operation, on
+		if operation != "TransactWriteItems" {
+			return []string{"dynamodb:" + operation}, on
+		}
+		for _, item := range request.TransactItems { // a transaction needs what its writes need
+			for write := range item {
+				actions = append(actions, "dynamodb:"+write+"Item")
+			}
+		}
+		return actions, on
 	})
 }
 
@@ -50,18 +61,18 @@ var invocation2015 = regexp.MustCompile(`^/2015-03-31/functions/([^/]+)/invocati
 // permittedLambda is permitted for Lambda. It asks for the endpoint at the first request.
 func permittedLambda(t testing.TB, endpoint func() string, function string) (guarded string) {
 	t.Helper()
-	return guard(t, function, endpoint, func(r *http.Request, _ []byte) (action, on string) {
+	return guard(t, function, endpoint, func(r *http.Request, _ []byte) (actions []string, on string) {
 		if m := invocation2015.FindStringSubmatch(r.URL.Path); m != nil && r.Method == http.MethodPost {
-			return "lambda:InvokeFunction", m[1]
+			return []string{"lambda:InvokeFunction"}, m[1]
 		}
-		return "lambda:" + r.Method, r.URL.Path
+		return []string{"lambda:" + r.Method}, r.URL.Path
 	})
 }
 
-// guard returns a service for a function's needs only. describe returns a request's action and
+// guard returns a service for a function's needs only. describe returns a request's actions and its
 // resource.
 func guard(
-	t testing.TB, function string, endpoint func() string, describe func(*http.Request, []byte) (action, on string),
+	t testing.TB, function string, endpoint func() string, describe func(*http.Request, []byte) (actions []string, on string),
 ) (guarded string) {
 	t.Helper()
 	needs := map[string]bool{}
@@ -84,16 +95,18 @@ func guard(
 		if err != nil {
 			return // the function is dead
 		}
-		action, on := describe(r, body)
-		asked := needed(deploy.Need{Function: function, Action: action, On: on})
-		if !needs[asked] {
-			t.Errorf("deploy.Needs does not have %s", asked)
-			w.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
-			w.WriteHeader(http.StatusForbidden)
-			io.WriteString(w, `{"__type":"com.amazon.coral.service#AccessDeniedException"}`)
-			return
+		actions, on := describe(r, body)
+		for _, action := range actions {
+			asked := needed(deploy.Need{Function: function, Action: action, On: on})
+			if !needs[asked] {
+				t.Errorf("deploy.Needs does not have %s", asked)
+				w.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
+				w.WriteHeader(http.StatusForbidden)
+				io.WriteString(w, `{"__type":"com.amazon.coral.service#AccessDeniedException"}`)
+				return
+			}
+			called.Store(asked, true)
 		}
-		called.Store(asked, true)
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		proxy.ServeHTTP(w, r)
 	}))

@@ -64,16 +64,20 @@ func (w *World) AwaitEnd() {
 	w.Until("the end", func() bool { return w.Task().Status.State.Terminal() })
 }
 
-// Until waits until something has happened: less and less often it looks.
+// Until waits until something has happened: less and less often it looks, but each second at least
+// where the clock is real.
 func (w *World) Until(what string, happened func() bool) {
 	w.t.Helper()
-	begun, pause := time.Now(), 50*time.Millisecond
+	begun, pause, most := time.Now(), 50*time.Millisecond, time.Hour
+	if w.c.store != nil {
+		most = time.Second
+	}
 	for !happened() {
 		if time.Since(begun) > patience {
 			w.t.Fatalf("waiting for %s: the task is %s", what, w.Task().Status.State)
 		}
 		time.Sleep(pause)
-		pause = min(pause+pause/2, time.Hour)
+		pause = min(pause+pause/2, most)
 	}
 }
 
