@@ -53,9 +53,12 @@ func TestResume(t *testing.T) {
 					agent = localserver.Start(t)
 				}
 				proxy := newCutter(t, agent, test.cuts, kill)
-				out, err := recipe(t, n, code[r.name], proxy.URL).CombinedOutput()
+				cmd := recipe(t, n, code[r.name], proxy.URL)
+				var stderr bytes.Buffer
+				cmd.Stderr = &stderr // not with the events: curl may write it in the middle of their lines
+				out, err := cmd.Output()
 				if err != nil {
-					t.Errorf("it ended with %v", err)
+					t.Errorf("it ended with %v: %s", err, &stderr)
 				}
 				if left := proxy.left(); left > 0 {
 					t.Errorf("%d connections were not cut", left)
