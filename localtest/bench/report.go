@@ -28,6 +28,9 @@ type section struct {
 	notes []string // sentences below the table
 	plot  *plot    // nil if there is none
 
+	// columns means that the table has a column for each system, not a row.
+	columns bool
+
 	mu     sync.Mutex
 	Series []*series `json:"series"`
 }
@@ -68,8 +71,49 @@ func (s *section) median(system, what string) float64 {
 	return 0
 }
 
+// wide has a row for each quantity, with the medians, and another with p99 if there are many samples.
+func (s *section) wide() string {
+	var systems, whats []string
+	for _, one := range s.Series {
+		if !slices.Contains(systems, one.System) {
+			systems = append(systems, one.System)
+		}
+		if !slices.Contains(whats, one.What) {
+			whats = append(whats, one.What)
+		}
+	}
+	rows := [][]string{append([]string{""}, systems...)}
+	for _, what := range whats {
+		unit, p50, p99 := "", []string{}, []string{}
+		for _, system := range systems {
+			one := s.find(system, what)
+			if one == nil {
+				p50, p99 = append(p50, none), append(p99, none)
+				continue
+			}
+			unit = one.Unit
+			p50 = append(p50, figure(percentile(one.Values, 50)))
+			if len(one.Values) >= manySamples {
+				p99 = append(p99, figure(percentile(one.Values, 99)))
+			}
+		}
+		if len(p99) < len(systems) {
+			rows = append(rows, append([]string{what + ", " + unit}, p50...))
+			continue
+		}
+		rows = append(rows, append([]string{what + ", " + unit + ", p50"}, p50...), append([]string{what + ", " + unit + ", p99"}, p99...))
+	}
+	return table(rows)
+}
+
+// manySamples are enough for a p99 in a wide table.
+const manySamples = 100
+
 // table has a row for each quantity of each system.
 func (s *section) table() string {
+	if s.columns {
+		return s.wide()
+	}
 	rows := [][]string{{"", "", "p50", "p99", "× the limit", "a2a-go ÷ this"}}
 	var done []string
 	for _, first := range s.Series {
@@ -106,6 +150,16 @@ func made(e effort) string {
 	}
 	return fmt.Sprintf("`go run ./localtest/bench` of %s, %s: %s, %d cores, %s/%s, %s; client and systems share the machine",
 		time.Now().UTC().Format(time.DateOnly), e.name, cpu, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+}
+
+// machineLoad returns how many processes ran or wanted to run, on average over the last minute.
+func machineLoad() string {
+	load, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	last, _, _ := strings.Cut(string(load), " ")
+	return last
 }
 
 const legend = "- *limit*: a Lambda handler (`lambdaurl`) that only encodes each event, and writes together what has gathered while " +
@@ -211,6 +265,11 @@ func (r *report) summary(dir string) string {
 		}
 	}
 	b.WriteString(table(rows))
+	for _, s := range r.Sections {
+		if s.columns {
+			fmt.Fprintf(&b, "\n### %s\n\n%s\n\n%s", s.title, s.text, s.table())
+		}
+	}
 	if targets := r.targets(); len(targets) > 0 {
 		b.WriteString("\nTargets:\n\n- " + strings.Join(targets, "\n- ") + "\n")
 	}
