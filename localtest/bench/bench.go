@@ -61,7 +61,7 @@ var (
 	full = effort{
 		name: "full", rounds: 3, streams: 100, clients: []int{1, 8, 64}, lengths: []int{10, 1000, 10_000, 100_000},
 		patience: 40 * time.Second, tokens: 500, pageChunks: 5000, pageReplayed: 20_000, resumes: 20, cutOffs: 16,
-		sizes: []int{128, 256, 512, 1024, 1769}, colds: 10, tutorials: 3,
+		sizes: []int{128, 256, 384, 512, 1024, 1769}, colds: 10, tutorials: 3,
 	}
 	quick = effort{
 		name: "quick", rounds: 1, streams: 50, clients: []int{1, 8}, lengths: []int{10, 1000, 10_000},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -22,7 +23,8 @@ type report struct {
 
 // section is the part of the report that a measurement writes.
 type section struct {
-	Name  string `json:"name"` // the measurement's
+	Name  string // the measurement's
+	made  string // when and how; the report's, unless it was kept
 	title string
 	text  string   // what was measured, in a sentence or two
 	notes []string // sentences below the table
@@ -32,7 +34,7 @@ type section struct {
 	columns bool
 
 	mu     sync.Mutex
-	Series []*series `json:"series"`
+	Series []*series
 }
 
 // series are a system's samples of one quantity, in the order in which they were taken.
@@ -174,6 +176,9 @@ func (r *report) write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	if err := r.keep(filepath.Join(dir, "samples.json")); err != nil {
+		return err
+	}
 	data, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -182,7 +187,7 @@ func (r *report) write(dir string) error {
 	data = []byte(strings.ReplaceAll(string(data), `{"system"`, "\n"+`{"system"`) + "\n")
 	files := map[string][]byte{"samples.json": data, "results.md": []byte(r.markdown())}
 	for _, s := range r.Sections {
-		if s.plot != nil {
+		if s.plot != nil && s.plot.lines != nil {
 			files[s.Name+".svg"] = s.plot.svg()
 		}
 	}
@@ -200,6 +205,9 @@ func (r *report) markdown() string {
 	fmt.Fprintf(&b, "# Results\n\n%s. [All samples](samples.json).\n\n"+legend, r.Made)
 	for _, s := range r.Sections {
 		fmt.Fprintf(&b, "## %s\n\n%s\n\n", s.title, s.text)
+		if s.made != "" && s.made != r.Made {
+			fmt.Fprintf(&b, "Of another run: %s.\n\n", s.made)
+		}
 		if s.plot != nil {
 			fmt.Fprintf(&b, "![%s](%s)\n\n", s.plot.title, s.Name+".svg")
 		}
@@ -245,6 +253,15 @@ func (r *report) summary(dir string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s. Medians; –: a system does not have that, or takes too long. [All results](%s).\n\n",
 		r.Made, path.Join(dir, "results.md"))
+	others := map[string][]string{} // sections' titles by their runs
+	for _, s := range r.Sections {
+		if s.made != "" && s.made != r.Made {
+			others[s.made] = append(others[s.made], s.title)
+		}
+	}
+	for _, made := range slices.Sorted(maps.Keys(others)) {
+		fmt.Fprintf(&b, "Of another run – %s – are: %s.\n\n", made, strings.Join(others[made], "; "))
+	}
 	for _, s := range r.Sections {
 		if s.plot != nil {
 			fmt.Fprintf(&b, "![%s](%s)\n\n", s.plot.title, path.Join(dir, s.Name+".svg"))
