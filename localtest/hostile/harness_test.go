@@ -185,16 +185,15 @@ func (s *system) rpc(t *testing.T, method, params string, headers ...string) ans
 	return s.do(t, http.MethodPost, "/", "", client.Request(method, params), headers...)
 }
 
-var ids int
+var ids atomic.Int64
 
 // message returns a message of 1.0 with a new id. more are further members, each after a comma. An
 // empty task begins one.
 func message(task, parts, more string) string {
-	ids++
 	if task != "" {
 		more += `,"taskId":"` + task + `"`
 	}
-	return fmt.Sprintf(`{"messageId":"m%d","role":"ROLE_USER","parts":%s%s}`, ids, parts, more)
+	return fmt.Sprintf(`{"messageId":"m%d","role":"ROLE_USER","parts":%s%s}`, ids.Add(1), parts, more)
 }
 
 // message03 is message for 0.3.
