@@ -34,6 +34,12 @@ func measureMemory(ctx context.Context, b *bench, s *section) error {
 		"is this machine's CPU, and an instance gets no more while it initializes. Machine's load when it began, over a minute: %s. Cold is from exec; what "+
 		"Lambda does before that, and TLS to DynamoDB, are not in it. Prices are of what a warm instance is billed, on arm64, with its request "+
 		"and the table's units (%s; not checked against AWS's pages). A row without p99 is the median.", machineLoad(), prices.Date)
+	f, err := emulator.New(emulator.Config{Binary: b.binary, Memory: b.sizes[0], Limits: emulator.MemoryAndCPU})
+	if err != nil {
+		b.leaveOut("Memory sizes, for %v", err)
+		return nil
+	}
+	f.Close()
 	tutorial, _, err := b.metered(ctx, demoagent.NewExecutor(), tutorialText)
 	if err != nil {
 		return err

@@ -283,7 +283,7 @@ func (r *report) summary(dir string) string {
 	}
 	b.WriteString(table(rows))
 	for _, s := range r.Sections {
-		if s.columns {
+		if s.columns && len(s.Series) > 0 {
 			fmt.Fprintf(&b, "\n### %s\n\n%s\n\n%s", s.title, s.text, s.table())
 		}
 	}
