@@ -25,8 +25,13 @@ const (
 	// same time, so that the store can answer with one read.
 	askEvery = 300 * time.Millisecond
 
-	// renewWithin is how long a renewal or a question may take: a holder must look at its clock.
+	// renewWithin is how long a renewal may take: a holder must look at its clock.
 	renewWithin = 3 * time.Second
+
+	// askWithin is how long a question may take. One that takes longer may never be answered, as on
+	// a dead connection, and until then nobody would learn that the holder lives: it renews the lease
+	// instead.
+	askWithin = 2 * askEvery
 
 	// closeMargin is how long before the deadline of its invocation a run stops waiting for the
 	// index to get its last status.
@@ -76,7 +81,7 @@ func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 	tick := time.NewTimer(r.runner.untilAsk())
 	defer tick.Stop()
 	var again time.Time // when the next renewal may be tried
-	doubted := false
+	doubted, hung := false, false
 	if r.lease.left() < LeaseTime-doubtAfter { // the run begins late, and may be doubted already
 		r.hurry()
 	}
@@ -89,10 +94,12 @@ func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 			renewing = true // an Asked may be old, a renewal is not
 		case <-tick.C:
 			tick.Reset(r.runner.untilAsk())
-			renewing = r.lease.left() < LeaseTime-renewAfter && time.Now().After(again)
+			age := LeaseTime - r.lease.left()
+			renewing = (age > renewAfter || hung && age > doubtAfter) && time.Now().After(again)
 		}
 		renewing = renewing || doubted
 		asked, err := r.ask(ctx, renewing)
+		hung = !renewing && errors.Is(err, context.DeadlineExceeded)
 		switch {
 		case errors.Is(err, errSuspended):
 			return
@@ -138,7 +145,11 @@ func (r *Run) ask(ctx context.Context, renewing bool) (tasklog.Asked, error) {
 	if renewing {
 		ctx = context.WithoutCancel(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, renewWithin)
+	within := askWithin
+	if renewing {
+		within = renewWithin
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	if !renewing {
 		return r.turn.Lease.Asked(ctx)

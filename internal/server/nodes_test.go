@@ -28,6 +28,8 @@ type nodes struct {
 	agent   a2asrv.AgentExecutor
 	workers kind // what new workers are like
 	lost    int  // how many requests for workers are lost from now on
+	// does is what new processes do at each call of the store. See [node.at].
+	does    func(ctx context.Context, op tasklog.Op, done bool) error
 	working sync.WaitGroup
 
 	mu     sync.Mutex
@@ -51,7 +53,8 @@ type node struct {
 
 	mu      sync.Mutex
 	dead    bool
-	stopped time.Time // until when it stands still
+	stopped time.Time                                                 // until when it stands still
+	does    func(ctx context.Context, op tasklog.Op, done bool) error // at each call of the store; may be nil
 }
 
 func newNodes(t *testing.T, agent a2asrv.AgentExecutor) *nodes {
@@ -83,15 +86,35 @@ func (n *node) stop(d time.Duration) {
 	n.stopped = time.Now().Add(d)
 }
 
+// at has f called at each call of the store, before it is done and after that. If f returns an error,
+// that is the result.
+func (n *node) at(f func(ctx context.Context, op tasklog.Op, done bool) error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.does = f
+}
+
+// call calls what at has set.
+func (n *node) call(ctx context.Context, op tasklog.Op, done bool) error {
+	n.mu.Lock()
+	f := n.does
+	n.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	return f(ctx, op, done)
+}
+
 // pass lets a call of the store, or its answer, pass.
 func (n *node) pass() error {
 	time.Sleep(n.latency / 2)
 	n.mu.Lock()
-	stopped := n.stopped
-	n.mu.Unlock()
-	time.Sleep(time.Until(stopped))
-	n.mu.Lock()
 	defer n.mu.Unlock()
+	for !n.dead && time.Now().Before(n.stopped) {
+		n.mu.Unlock()
+		time.Sleep(time.Millisecond)
+		n.mu.Lock()
+	}
 	if n.dead {
 		return tasklogtest.ErrDead
 	}
@@ -100,10 +123,15 @@ func (n *node) pass() error {
 
 // add adds a process like the one given.
 func (ns *nodes) add(like kind) *node {
-	n := &node{kind: like}
+	n := &node{kind: like, does: ns.does}
 	hooks := tasklog.Hooks{
-		Before: func(context.Context, tasklog.Op) error { return n.pass() },
-		After: func(_ context.Context, op tasklog.Op, err error) error {
+		Before: func(ctx context.Context, op tasklog.Op) error {
+			if err := n.pass(); err != nil {
+				return err
+			}
+			return n.call(ctx, op, false)
+		},
+		After: func(ctx context.Context, op tasklog.Op, err error) error {
 			ns.mu.Lock()
 			if err == nil {
 				if ns.ops[op.Name]++; op.Name == "Create" || op.Name == "Acquire" {
@@ -113,6 +141,9 @@ func (ns *nodes) add(like kind) *node {
 			ns.mu.Unlock()
 			if dead := n.pass(); dead != nil {
 				return dead
+			}
+			if err == nil {
+				err = n.call(ctx, op, true)
 			}
 			return err
 		},
@@ -192,9 +223,15 @@ func (ns *nodes) load(id a2a.TaskID) *tasklog.Snapshot {
 // comes has a client come to a new process, and returns what it reads.
 func (ns *nodes) comes(like kind, id a2a.TaskID, seen *int64) *server.Stream {
 	ns.Helper()
+	return ns.comesTo(ns.add(like), id, seen)
+}
+
+// comesTo has a client come to a process, and returns what it reads.
+func (ns *nodes) comesTo(n *node, id a2a.TaskID, seen *int64) *server.Stream {
+	ns.Helper()
 	c := caller
 	c.Seen = seen
-	stream, err := ns.add(like).SubscribeToTask(ns.Context(), c, &a2a.SubscribeToTaskRequest{ID: id})
+	stream, err := n.SubscribeToTask(ns.Context(), c, &a2a.SubscribeToTaskRequest{ID: id})
 	if err != nil {
 		ns.Fatal(err)
 	}
@@ -295,8 +332,8 @@ func (s skewed) Doubt(ctx context.Context, id a2a.TaskID, seen tasklog.LeaseInfo
 	return asked, err
 }
 
-func (s skewed) Depose(ctx context.Context, id a2a.TaskID, seen tasklog.LeaseInfo) (bool, error) {
-	return s.Log.Depose(ctx, id, s.there(seen))
+func (s skewed) Depose(ctx context.Context, id a2a.TaskID, seen tasklog.LeaseInfo, last int64) (bool, error) {
+	return s.Log.Depose(ctx, id, s.there(seen), last)
 }
 
 func (s skewed) Due(
