@@ -1,0 +1,281 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/durable"
+	"a2alambda/internal/tasklog"
+)
+
+// TestOnceAfterDepose has a holder stop just before it makes a call that happens only once, and go on
+// when its lease has been taken from it, but a worker has not come yet. It does not begin the call,
+// and so the worker makes it.
+func TestOnceAfterDepose(t *testing.T) {
+	for _, late := range []time.Duration{0, 5 * time.Millisecond, 15 * time.Millisecond, 40 * time.Millisecond, time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			var calls, interrupted atomic.Int32
+			ns := newNodes(t, durable.New(func(ctx context.Context, _ *durable.Task) error {
+				_, err := durable.Do(ctx, "think", func(context.Context) (int, error) {
+					time.Sleep(3 * time.Second)
+					return 1, nil
+				})
+				if err != nil {
+					return err
+				}
+				_, err = durable.Do(ctx, "charge", func(context.Context) (int, error) {
+					calls.Add(1)
+					time.Sleep(time.Second)
+					return 1, nil
+				}, durable.Once())
+				if errors.Is(err, durable.ErrInterrupted) {
+					interrupted.Add(1)
+					err = nil
+				}
+				return err
+			}))
+			ns.workers.start = 2 * time.Second
+			holder, id := ns.begin(ns.workers)
+			time.Sleep(2900 * time.Millisecond)
+			holder.stop(time.Minute)
+			// Reads of its lease show it as it was.
+			holder.at(func(ctx context.Context, op tasklog.Op, done bool) error {
+				if !done && (op.Name == "Lease.Asked" || op.Name == "Lease.Renew") {
+					time.Sleep(300 * time.Millisecond)
+				}
+				return nil
+			})
+			reader := ns.add(ns.workers)
+			wakes := func() { time.AfterFunc(late, func() { holder.stop(0) }) }
+			reader.at(func(_ context.Context, op tasklog.Op, done bool) error {
+				if !done && op.Name == "Depose" { // the journal was read
+					wakes()
+				}
+				return nil
+			})
+			stream := ns.comesTo(reader, id, nil)
+			time.Sleep(20 * time.Second)
+			stream.Close()
+			ns.working.Wait()
+			if s := ns.load(id); s.Task.Status.State != a2a.TaskStateCompleted || calls.Load() != 1 || interrupted.Load() != 0 {
+				t.Errorf("%v after the journal was read: the task is %s; called %d times, interrupted %d times\n%s",
+					late, s.Task.Status.State, calls.Load(), interrupted.Load(), ns.lines.String())
+			}
+		})
+	}
+}
+
+// TestLeavesWhenDeposed has the only client leave just when the lease of a dead holder is taken. A worker
+// is asked for all the same.
+func TestLeavesWhenDeposed(t *testing.T) {
+	for _, done := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			ns := newNodes(t, silent)
+			holder, id := ns.begin(ns.workers)
+			time.Sleep(3 * time.Second)
+			holder.kill()
+			reader := ns.add(ns.workers)
+			leaves := make(chan struct{})
+			reader.at(func(_ context.Context, op tasklog.Op, after bool) error {
+				if op.Name == "Depose" && after == done {
+					close(leaves)
+					time.Sleep(time.Millisecond)
+				}
+				return nil
+			})
+			stream := ns.comesTo(reader, id, nil)
+			<-leaves
+			stream.Close()
+			time.Sleep(2 * time.Second)
+			if l := ns.load(id).Lease; l.Epoch != 2 || !l.Held() {
+				t.Errorf("done: %t; the lease is %+v\n%s", done, l, ns.lines.String())
+			}
+			ns.finish(id)
+		})
+	}
+}
+
+var errLost = errors.New("the answer was lost")
+
+// TestDeposeFails has a store in which nobody can take a lease. Who waits tries again and again, but
+// not all the time.
+func TestDeposeFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := newNodes(t, silent)
+		holder, id := ns.begin(ns.workers)
+		time.Sleep(3 * time.Second)
+		holder.kill()
+		tries, fails := 0, true
+		ns.does = func(_ context.Context, op tasklog.Op, done bool) error {
+			if op.Name == "Depose" && !done && fails {
+				tries++
+				return errLost
+			}
+			return nil
+		}
+		stream := ns.comes(ns.workers, id, nil)
+		time.Sleep(2 * time.Minute)
+		if tries < 5 || tries > 40 {
+			t.Errorf("tried %d times in two minutes", tries)
+		}
+		fails = false
+		time.Sleep(12 * time.Second)
+		if l := ns.load(id).Lease; l.Epoch != 2 || !l.Held() {
+			t.Errorf("the lease is %+v", l)
+		}
+		stream.Close()
+		ns.finish(id)
+	})
+}
+
+// TestWorkerLosesRace has a worker judge a dead holder, whose lease is then taken by somebody else who
+// dies, or by the worker itself, which does not learn it. The worker goes on with the task.
+func TestWorkerLosesRace(t *testing.T) {
+	for _, what := range []string{"another", "another, later", "itself"} {
+		synctest.Test(t, func(t *testing.T) {
+			ns := newNodes(t, silent)
+			holder, id := ns.begin(ns.workers)
+			holder.kill()
+			time.Sleep(16 * time.Second)
+			worker := ns.add(ns.workers)
+			deposes := func() {
+				if done, err := ns.log.Depose(t.Context(), id, ns.load(id).Lease, tasklog.AnyPlace); !done || err != nil {
+					t.Error(done, err)
+				}
+			}
+			worker.at(func(_ context.Context, op tasklog.Op, done bool) error {
+				switch {
+				case what == "another" && op.Name == "Doubt" && done:
+					deposes()
+				case what == "another, later" && op.Name == "Depose" && !done:
+					deposes()
+				case what == "itself" && op.Name == "Depose" && done:
+					return errLost
+				}
+				return nil
+			})
+			ns.working.Go(func() {
+				if err := worker.Runner.Work(context.Background(), id); err != nil {
+					t.Error(err)
+				}
+			})
+			time.Sleep(4 * time.Second)
+			if l := ns.load(id).Lease; l.Epoch != 2 || !l.Held() {
+				t.Errorf("%s: the lease is %+v\n%s", what, l, ns.lines.String())
+			}
+			ns.finish(id)
+		})
+	}
+}
+
+// TestHungQuestion has a healthy holder whose read of its lease hangs, just when somebody doubts it.
+func TestHungQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := newNodes(t, silent)
+		holder, id := ns.begin(ns.workers)
+		asked := 0
+		for i := range 31 {
+			time.Sleep(2*time.Second + time.Duration(i)*11*time.Millisecond)
+			stream := ns.comes(ns.workers, id, nil)
+			hangs := true
+			holder.at(func(ctx context.Context, op tasklog.Op, done bool) error {
+				if l, _ := ns.log.Lease(ctx, id); hangs && !done && op.Name == "Lease.Asked" && l.Doubted {
+					hangs = false
+					<-ctx.Done()
+					return context.Cause(ctx)
+				}
+				return nil
+			})
+			time.Sleep(4 * time.Second)
+			stream.Close()
+			ns.keeps(id)
+			if !hangs {
+				asked++
+			}
+		}
+		if asked < 10 {
+			t.Errorf("asked %d times", asked)
+		}
+		holder.at(nil)
+		ns.finish(id)
+	})
+}
+
+// TestEachRequest kills a holder, and has a client come back with each request that waits for a task.
+func TestEachRequest(t *testing.T) {
+	again := message("", "hello")
+	for name, come := range map[string]func(ctx context.Context, n *node, id a2a.TaskID) error{
+		"message/send, retried": func(ctx context.Context, n *node, id a2a.TaskID) error {
+			_, err := n.SendMessage(ctx, caller, again)
+			return err
+		},
+		"message/stream, retried": func(ctx context.Context, n *node, id a2a.TaskID) error {
+			stream, err := n.SendStreamingMessage(ctx, caller, again)
+			if err != nil {
+				return err
+			}
+			<-ctx.Done()
+			stream.Close()
+			return nil
+		},
+		"subscribe": func(ctx context.Context, n *node, id a2a.TaskID) error {
+			stream, err := n.SubscribeToTask(ctx, caller, &a2a.SubscribeToTaskRequest{ID: id})
+			if err != nil {
+				return err
+			}
+			<-ctx.Done()
+			stream.Close()
+			return nil
+		},
+		"cancel": func(ctx context.Context, n *node, id a2a.TaskID) error {
+			_, err := n.CancelTask(ctx, caller, &a2a.CancelTaskRequest{ID: id})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				for _, old := range []time.Duration{100 * time.Millisecond, 3 * time.Second, 40 * time.Second} {
+					ns := newNodes(t, silent)
+					holder := ns.add(ns.workers)
+					sent, err := holder.SendStreamingMessage(t.Context(), caller, again)
+					if err != nil {
+						t.Fatal(err)
+					}
+					id := sent.Task.TaskID
+					ns.working.Go(sent.Close)
+					time.Sleep(4 * time.Second)
+					holder.kill()
+					time.Sleep(old)
+					ctx, cancel := context.WithCancel(t.Context())
+					begun := time.Now()
+					var coming atomic.Bool
+					ns.working.Go(func() {
+						if err := come(ctx, ns.add(ns.workers), id); err != nil && ctx.Err() == nil {
+							t.Error(err)
+						}
+						coming.Store(true)
+					})
+					time.Sleep(5 * time.Second)
+					if l := ns.load(id).Lease; l.Epoch != 2 {
+						t.Errorf("%v after the holder has died: the lease is %+v %v after\n%s", old, l, time.Since(begun), ns.lines.String())
+					}
+					if !strings.Contains(ns.lines.String(), "outcome=deposed") {
+						t.Errorf("nobody was deposed:\n%s", ns.lines.String())
+					}
+					cancel()
+					if s := ns.load(id); s.Task.Status.State != a2a.TaskStateCanceled {
+						ns.finish(id)
+					}
+					ns.working.Wait()
+				}
+			})
+		})
+	}
+}
