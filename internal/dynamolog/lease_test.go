@@ -81,6 +81,15 @@ func TestLeaseCost(t *testing.T) {
 	lease.Close(t.Context())
 	check("the end of a turn", 5, 0)
 	acquire("acquiring the lease for the next turn", 3)
+
+	c := by("records")
+	c.Records = true
+	_, err = l.Acquire(t.Context(), load(t, l, h.ID), c)
+	must(t, err)
+	seen = load(t, l, h.ID).Lease
+	cost.Reset()
+	_, err = l.Depose(t.Context(), h.ID, seen, 0)
+	check("deposing a holder that records", 2, 1, err)
 }
 
 // waiting returns a task that waits for input.

@@ -1,0 +1,114 @@
+package dynamolog_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/tasklog"
+	"a2alambda/internal/tasklogtest"
+)
+
+// TestDepose has somebody depose a holder that records, while others act between the deposer's
+// requests. What a holder is told that it has recorded, it has recorded as the holder. Nobody is
+// kept out for good.
+func TestDepose(t *testing.T) {
+	client, table := newTable(t)
+	l := dynamolog.New(client, table)
+	claim := func(writer string) tasklog.Claim {
+		c := by(writer)
+		c.Records = true
+		return c
+	}
+	record := func(ctx context.Context, lease tasklog.Lease, text string) error {
+		return lease.Record(ctx, 1, [][]byte{[]byte(fmt.Sprintf("%q", text))})
+	}
+	for _, lateEpoch := range []bool{false, true} {
+		for nth := range int32(5) {
+			// begin returns a task whose holder has recorded nothing.
+			begin := func(t *testing.T) (tasklog.Head, tasklog.LeaseInfo, tasklog.Lease) {
+				h, first := tasklogtest.NewTask()
+				holder, err := l.Create(t.Context(), h, first, claim("first"))
+				must(t, err)
+				if lateEpoch {
+					holder, err = l.Acquire(t.Context(), load(t, l, h.ID), claim("holder"))
+					must(t, err)
+				}
+				return h, load(t, l, h.ID).Lease, holder
+			}
+			depose := func(t *testing.T, h tasklog.Head, seen tasklog.LeaseInfo, do func(context.Context) error) (bool, error) {
+				done, err := dynamolog.New(before(client, nth+1, do), table).Depose(t.Context(), h.ID, seen, 0)
+				if err != nil && !errors.Is(err, errDied) {
+					t.Fatal(err)
+				}
+				return done, err
+			}
+			run := func(what string, f func(t *testing.T)) {
+				t.Run(fmt.Sprintf("%s before request %d; a later epoch: %t", what, nth, lateEpoch), f)
+			}
+			run("the holder records", func(t *testing.T) {
+				h, seen, holder := begin(t)
+				recorded := errors.New("did not come")
+				done, _ := depose(t, h, seen, func(ctx context.Context) error {
+					recorded = record(ctx, holder, "one")
+					return nil
+				})
+				if done == (recorded == nil) {
+					t.Errorf("deposed: %t, recorded: %v", done, recorded)
+				}
+			})
+			run("the holder renews", func(t *testing.T) {
+				h, seen, holder := begin(t)
+				renewed := errors.New("did not come")
+				done, _ := depose(t, h, seen, func(ctx context.Context) error {
+					_, renewed = holder.Renew(ctx, seen.Until.Add(time.Minute))
+					return nil
+				})
+				if done == (renewed == nil) {
+					t.Errorf("deposed: %t, renewed: %v", done, renewed)
+				}
+				if !done {
+					must(t, record(t.Context(), holder, "one"))
+				}
+			})
+			run("another takes over", func(t *testing.T) {
+				h, seen, holder := begin(t)
+				var next tasklog.Lease
+				_, _ = depose(t, h, seen, func(ctx context.Context) error {
+					if _, err := l.Depose(ctx, h.ID, seen, 0); err != nil {
+						return err
+					}
+					s, err := l.Load(ctx, h.ID)
+					if err != nil {
+						return err
+					}
+					next, err = l.Acquire(ctx, s, claim("next"))
+					return err
+				})
+				if err := record(t.Context(), holder, "late"); next != nil && !errors.Is(err, tasklog.ErrConflict) {
+					t.Errorf("a deposed holder recorded: %v", err)
+				}
+				if next != nil {
+					must(t, record(t.Context(), next, "one"))
+				}
+			})
+			run("the deposer dies", func(t *testing.T) {
+				h, seen, holder := begin(t)
+				if _, err := depose(t, h, seen, func(context.Context) error { return errDied }); err == nil {
+					return // it needs no such request
+				}
+				if done, err := l.Depose(t.Context(), h.ID, seen, 0); !done || err != nil {
+					t.Fatalf("deposing again: %t, %v", done, err)
+				}
+				if err := record(t.Context(), holder, "late"); !errors.Is(err, tasklog.ErrConflict) {
+					t.Errorf("a deposed holder recorded: %v", err)
+				}
+				next, err := l.Acquire(t.Context(), load(t, l, h.ID), claim("next"))
+				must(t, err, record(t.Context(), next, "one"))
+			})
+		}
+	}
+}
