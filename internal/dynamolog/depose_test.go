@@ -7,9 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
 	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
+	"a2alambda/localtest/dynamodblocal"
 )
 
 // TestDepose has somebody depose a holder that records, while others act between the deposer's
@@ -111,4 +114,44 @@ func TestDepose(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestDeaf has holders of a former version, which do not say that they learn of doubts.
+func TestDeaf(t *testing.T) {
+	client, table := newTable(t)
+	l := dynamolog.New(client, table)
+	h, _, holder := create(t, l)
+	deaf := func(what string, want bool) {
+		t.Helper()
+		lease, err := l.Lease(t.Context(), h.ID)
+		polled, pollErr := l.Poll(t.Context(), h.ID, 1, false)
+		must(t, err, pollErr)
+		if loaded := load(t, l, h.ID).Lease; lease.Deaf != want || polled.Lease.Deaf != want || loaded.Deaf != want {
+			t.Errorf("%s is deaf: %t, %t, %t", what, lease.Deaf, polled.Lease.Deaf, loaded.Deaf)
+		}
+	}
+	former := func(sk string, change func(dynamodblocal.Item)) {
+		t.Helper()
+		it, err := dynamodblocal.Read(t.Context(), client, table, string(h.ID), sk)
+		must(t, err)
+		change(it)
+		_, err = client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: it})
+		must(t, err)
+	}
+	deaf("the first holder", false)
+	_, err := holder.Renew(t.Context(), by("").Until)
+	must(t, err)
+	deaf("the first holder, after a renewal", false)
+	former("H", func(it dynamodblocal.Item) { delete(it, "hq") })
+	deaf("a first holder of a former version", true)
+	holder, err = l.Acquire(t.Context(), load(t, l, h.ID), by("next"))
+	must(t, err)
+	deaf("the next holder", false)
+	former("L", func(it dynamodblocal.Item) { // it has acquired the lease
+		it["w"], it["ep"] = dynamodblocal.String("former"), dynamodblocal.Number(3)
+	})
+	deaf("a later holder of a former version", true)
+	_, err = l.Acquire(t.Context(), load(t, l, h.ID), by("last"))
+	must(t, err)
+	deaf("the last holder", false)
 }

@@ -56,6 +56,7 @@ func leaseOf(head, lease item) tasklog.LeaseInfo {
 		from = head
 	}
 	l.Place, l.Records = placeOfClaim(from.str(attrRecords), l.Epoch)
+	l.Deaf = l.Held() && from.num(attrHears) != l.Epoch
 	return l
 }
 

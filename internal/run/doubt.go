@@ -89,8 +89,8 @@ func timely(ctx context.Context, f func(context.Context) error) (bool, error) {
 
 // doubt asks the holder of the lease in s for a sign of life, waits for the answer, and deposes a
 // holder that gives none. It changes s to what it has seen. It is unsure if the store or this process
-// is slow, if a call is under way that may happen only once, or if holders before have crashed too
-// often, or if a takeover could only fail the task. Backup says that others act first, if they have asked.
+// is slow, if a call is under way that may happen only once, if holders before have crashed too often,
+// if a takeover could only fail the task, or if the holder does not know of questions. Backup says that others act first, if they have asked.
 func (r *Runner) doubt(ctx context.Context, id a2a.TaskID, s *sighting, backup bool) outcome {
 	begun := time.Now()
 	o, asked := r.judge(ctx, id, s, backup)
@@ -114,6 +114,9 @@ func (r *Runner) doubt(ctx context.Context, id a2a.TaskID, s *sighting, backup b
 func (r *Runner) judge(ctx context.Context, id a2a.TaskID, s *sighting, backup bool) (o outcome, asked bool) {
 	if s.watched(time.Now()) {
 		return r.depose(ctx, id, s, tasklog.AnyPlace), false
+	}
+	if s.lease.Deaf {
+		return unsure, false
 	}
 	expired := s.silent(LeaseTime, time.Now())
 	wait := answerWithin
@@ -317,6 +320,8 @@ func (w *watcher) next() time.Time {
 	end := s.since.Add(LeaseTime)
 	at := s.alive.Add(overdue)
 	switch {
+	case s.lease.Deaf:
+		at = end
 	case !w.goesOn(s.lease):
 		at = s.alive.Add(LeaseTime)
 	case w.came && s.skewed:

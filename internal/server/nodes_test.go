@@ -28,6 +28,7 @@ type nodes struct {
 	agent   a2asrv.AgentExecutor
 	workers kind // what new workers are like
 	lost    int  // how many requests for workers are lost from now on
+	deaf    bool // the first holder of each task is a process of a former version
 	// does is what new processes do at each call of the store. See [node.at].
 	does    func(ctx context.Context, op tasklog.Op, done bool) error
 	working sync.WaitGroup
@@ -260,11 +261,12 @@ type skewed struct {
 type skewedLease struct {
 	tasklog.Lease
 	ahead time.Duration
+	deaf  bool
 }
 
 func (s skewed) here(l tasklog.LeaseInfo) tasklog.LeaseInfo {
 	if l.Held() {
-		l.Until = l.Until.Add(-s.ahead)
+		l.Until, l.Deaf = l.Until.Add(-s.ahead), s.nodes.deaf && l.Epoch == 1
 	}
 	return l
 }
@@ -285,14 +287,14 @@ func (s skewed) claim(c tasklog.Claim) tasklog.Claim {
 
 func (s skewed) Create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c tasklog.Claim) (tasklog.Lease, error) {
 	l, err := s.Log.Create(ctx, h, first, s.claim(c))
-	return skewedLease{l, s.ahead}, err
+	return skewedLease{l, s.ahead, s.nodes.deaf}, err
 }
 
 func (s skewed) Acquire(ctx context.Context, seen *tasklog.Snapshot, c tasklog.Claim) (tasklog.Lease, error) {
 	there := *seen
 	there.Lease = s.there(seen.Lease)
 	l, err := s.Log.Acquire(ctx, &there, s.claim(c))
-	return skewedLease{l, s.ahead}, err
+	return skewedLease{l, s.ahead, false}, err
 }
 
 func (s skewed) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
@@ -348,6 +350,12 @@ func (s skewed) Due(
 		looks[i].Held = l.Until.After(time.Now().Add(s.ahead))
 	}
 	return looks, more, err
+}
+
+func (l skewedLease) Asked(ctx context.Context) (tasklog.Asked, error) {
+	a, err := l.Lease.Asked(ctx)
+	a.Doubt = a.Doubt && !l.deaf
+	return a, err
 }
 
 func (l skewedLease) Renew(ctx context.Context, until time.Time) (tasklog.Asked, error) {

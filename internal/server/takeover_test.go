@@ -279,3 +279,39 @@ func TestEachRequest(t *testing.T) {
 		})
 	}
 }
+
+// TestFormerHolder has clients come to a holder of a former version, which does not know that it is
+// doubted. It keeps its task, and when it has died, the end of its lease decides.
+func TestFormerHolder(t *testing.T) {
+	for _, ahead := range []time.Duration{0, 20 * time.Second, -20 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			ns := newNodes(t, silent)
+			ns.deaf = true
+			holder, id := ns.begin(ns.workers)
+			ns.workers.ahead = ahead
+			for range 40 {
+				reader := ns.add(ns.workers)
+				stream := ns.comesTo(reader, id, nil)
+				if _, err := reader.GetTask(t.Context(), caller, &a2a.GetTaskRequest{ID: id}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(3300 * time.Millisecond)
+				stream.Close()
+			}
+			if l := ns.load(id).Lease; l.Epoch != 1 || !l.Held() || ns.questions() > 0 {
+				t.Errorf("%v ahead: the lease is %+v, after %d questions\n%s", ahead, l, ns.questions(), ns.lines.String())
+			}
+			holder.kill()
+			killed := time.Now()
+			stream := ns.comes(ns.workers, id, nil)
+			for ns.load(id).Lease.Epoch == 1 && time.Since(killed) < time.Minute {
+				time.Sleep(100 * time.Millisecond)
+			}
+			if took := time.Since(killed); took < 8*time.Second || took > 18*time.Second {
+				t.Errorf("%v ahead: the lease was acquired after %v", ahead, took)
+			}
+			stream.Close()
+			ns.finish(id)
+		})
+	}
+}

@@ -183,6 +183,9 @@ type LeaseInfo struct {
 	Released bool
 	// Doubted says that somebody asks the holder to renew the lease. See [Log.Doubt].
 	Doubted bool
+	// Deaf says that the holder is a process of a former version, which does not learn that it is
+	// doubted.
+	Deaf bool
 	// Deposed says that the holder no longer has the lease, because it did not answer. See
 	// [Log.Depose].
 	Deposed bool
