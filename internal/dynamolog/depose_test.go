@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/smithy-go/middleware"
 
 	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/tasklog"
@@ -154,4 +155,49 @@ func TestDeaf(t *testing.T) {
 	_, err = l.Acquire(t.Context(), load(t, l, h.ID), by("last"))
 	must(t, err)
 	deaf("the last holder", false)
+}
+
+// TestLateRenewal has a renewal reach the table after the release of the lease, or after the holder was
+// deposed. It does not take that back.
+func TestLateRenewal(t *testing.T) {
+	client, table := newTable(t)
+	l := dynamolog.New(client, table)
+	for _, renewed := range []bool{false, true} {
+		for _, deposed := range []bool{false, true} {
+			var lease tasklog.Lease
+			h, first := tasklogtest.NewTask()
+			late, isLate := false, func(ctx context.Context) error {
+				if !deposed {
+					return lease.Release(ctx)
+				}
+				_, err := l.Depose(ctx, h.ID, load(t, l, h.ID).Lease, tasklog.AnyPlace)
+				return err
+			}
+			slow := dynamolog.New(with(client, middleware.FinalizeMiddlewareFunc("late", func(
+				ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+			) (out middleware.FinalizeOutput, md middleware.Metadata, err error) {
+				if late {
+					late = false
+					if err := isLate(ctx); err != nil {
+						return out, md, err
+					}
+				}
+				return next.HandleFinalize(ctx, in)
+			})), table)
+			var err error
+			lease, err = slow.Create(t.Context(), h, first, by("holder"))
+			must(t, err)
+			if renewed {
+				_, err = lease.Renew(t.Context(), by("").Until)
+				must(t, err)
+			}
+			late = true
+			if _, err := lease.Renew(t.Context(), by("").Until); !errors.Is(err, tasklog.ErrConflict) {
+				t.Errorf("renewing: %v", err)
+			}
+			if l := load(t, l, h.ID).Lease; l.Held() || l.Released == deposed || l.Deposed != deposed {
+				t.Errorf("the lease is %+v", l)
+			}
+		}
+	}
 }

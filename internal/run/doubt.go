@@ -29,6 +29,9 @@ const (
 	// everybody looks dead.
 	quick = 300 * time.Millisecond
 
+	// probeEvery is how often a doubter looks at the lease until the time for the answer is over.
+	probeEvery = 250 * time.Millisecond
+
 	// callWithin bounds a call of the store that a doubt needs.
 	callWithin = 2 * time.Second
 
@@ -144,15 +147,19 @@ func (r *Runner) judge(ctx context.Context, id a2a.TaskID, s *sighting, backup b
 	if !asked && backup {
 		wait += backupAfter + rand.N(backupAfter)
 	}
-	if begun := time.Now(); !rest(ctx, wait) || time.Since(begun) > wait+quick {
-		return unsure, asked
-	}
-	ok, _ = timely(ctx, func(ctx context.Context) (err error) {
-		gone, err = r.recheck(ctx, id, s)
-		return err
-	})
-	if gone || !ok {
-		return cond(gone, answered, unsure), asked
+	// The store may be slow only for a moment, in which the holder wants to answer.
+	for end, probe := time.Now().Add(wait), max(probeEvery, wait/8); time.Now().Before(end); {
+		pause := min(probe, time.Until(end))
+		if begun := time.Now(); !rest(ctx, pause) || time.Since(begun) > pause+quick {
+			return unsure, asked
+		}
+		ok, _ = timely(ctx, func(ctx context.Context) (err error) {
+			gone, err = r.recheck(ctx, id, s)
+			return err
+		})
+		if gone || !ok {
+			return cond(gone, answered, unsure), asked
+		}
 	}
 	last, sure := r.notInFlight(ctx, id, s.lease)
 	if !sure {

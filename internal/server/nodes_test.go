@@ -181,6 +181,13 @@ func (ns *nodes) Write(b []byte) (int, error) {
 	return ns.lines.Write(b)
 }
 
+// logged returns the log.
+func (ns *nodes) logged() string {
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	return ns.lines.String()
+}
+
 func (ns *nodes) count(op string) int {
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
@@ -245,7 +252,7 @@ func (ns *nodes) next(s *server.Stream, seq int64) {
 	for last := s.First.Seq; last <= seq; {
 		events, err := s.Next(ns.Context())
 		if err != nil {
-			ns.Fatalf("after event %d: %v\n%s", last, err, ns.lines.String())
+			ns.Fatalf("after event %d: %v\n%s", last, err, ns.logged())
 		}
 		last = events[len(events)-1].Seq
 	}

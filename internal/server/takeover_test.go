@@ -3,7 +3,9 @@ package server_test
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -66,7 +68,7 @@ func TestOnceAfterDepose(t *testing.T) {
 			ns.working.Wait()
 			if s := ns.load(id); s.Task.Status.State != a2a.TaskStateCompleted || calls.Load() != 1 || interrupted.Load() != 0 {
 				t.Errorf("%v after the journal was read: the task is %s; called %d times, interrupted %d times\n%s",
-					late, s.Task.Status.State, calls.Load(), interrupted.Load(), ns.lines.String())
+					late, s.Task.Status.State, calls.Load(), interrupted.Load(), ns.logged())
 			}
 		})
 	}
@@ -95,7 +97,7 @@ func TestLeavesWhenDeposed(t *testing.T) {
 			stream.Close()
 			time.Sleep(2 * time.Second)
 			if l := ns.load(id).Lease; l.Epoch != 2 || !l.Held() {
-				t.Errorf("done: %t; the lease is %+v\n%s", done, l, ns.lines.String())
+				t.Errorf("done: %t; the lease is %+v\n%s", done, l, ns.logged())
 			}
 			ns.finish(id)
 		})
@@ -112,20 +114,21 @@ func TestDeposeFails(t *testing.T) {
 		holder, id := ns.begin(ns.workers)
 		time.Sleep(3 * time.Second)
 		holder.kill()
-		tries, fails := 0, true
+		var tries atomic.Int32
+		var works atomic.Bool
 		ns.does = func(_ context.Context, op tasklog.Op, done bool) error {
-			if op.Name == "Depose" && !done && fails {
-				tries++
+			if op.Name == "Depose" && !done && !works.Load() {
+				tries.Add(1)
 				return errLost
 			}
 			return nil
 		}
 		stream := ns.comes(ns.workers, id, nil)
 		time.Sleep(2 * time.Minute)
-		if tries < 5 || tries > 40 {
-			t.Errorf("tried %d times in two minutes", tries)
+		if n := tries.Load(); n < 5 || n > 40 {
+			t.Errorf("tried %d times in two minutes", n)
 		}
-		fails = false
+		works.Store(true)
 		time.Sleep(12 * time.Second)
 		if l := ns.load(id).Lease; l.Epoch != 2 || !l.Held() {
 			t.Errorf("the lease is %+v", l)
@@ -168,7 +171,7 @@ func TestWorkerLosesRace(t *testing.T) {
 			})
 			time.Sleep(4 * time.Second)
 			if l := ns.load(id).Lease; l.Epoch != 2 || !l.Held() {
-				t.Errorf("%s: the lease is %+v\n%s", what, l, ns.lines.String())
+				t.Errorf("%s: the lease is %+v\n%s", what, l, ns.logged())
 			}
 			ns.finish(id)
 		})
@@ -184,10 +187,9 @@ func TestHungQuestion(t *testing.T) {
 		for i := range 31 {
 			time.Sleep(2*time.Second + time.Duration(i)*11*time.Millisecond)
 			stream := ns.comes(ns.workers, id, nil)
-			hangs := true
+			var hung atomic.Bool
 			holder.at(func(ctx context.Context, op tasklog.Op, done bool) error {
-				if l, _ := ns.log.Lease(ctx, id); hangs && !done && op.Name == "Lease.Asked" && l.Doubted {
-					hangs = false
+				if l, _ := ns.log.Lease(ctx, id); !done && op.Name == "Lease.Asked" && l.Doubted && hung.CompareAndSwap(false, true) {
 					<-ctx.Done()
 					return context.Cause(ctx)
 				}
@@ -196,7 +198,7 @@ func TestHungQuestion(t *testing.T) {
 			time.Sleep(4 * time.Second)
 			stream.Close()
 			ns.keeps(id)
-			if !hangs {
+			if hung.Load() {
 				asked++
 			}
 		}
@@ -264,10 +266,10 @@ func TestEachRequest(t *testing.T) {
 					})
 					time.Sleep(5 * time.Second)
 					if l := ns.load(id).Lease; l.Epoch != 2 {
-						t.Errorf("%v after the holder has died: the lease is %+v %v after\n%s", old, l, time.Since(begun), ns.lines.String())
+						t.Errorf("%v after the holder has died: the lease is %+v %v after\n%s", old, l, time.Since(begun), ns.logged())
 					}
-					if !strings.Contains(ns.lines.String(), "outcome=deposed") {
-						t.Errorf("nobody was deposed:\n%s", ns.lines.String())
+					if !strings.Contains(ns.logged(), "outcome=deposed") {
+						t.Errorf("nobody was deposed:\n%s", ns.logged())
 					}
 					cancel()
 					if s := ns.load(id); s.Task.Status.State != a2a.TaskStateCanceled {
@@ -299,7 +301,7 @@ func TestFormerHolder(t *testing.T) {
 				stream.Close()
 			}
 			if l := ns.load(id).Lease; l.Epoch != 1 || !l.Held() || ns.questions() > 0 {
-				t.Errorf("%v ahead: the lease is %+v, after %d questions\n%s", ahead, l, ns.questions(), ns.lines.String())
+				t.Errorf("%v ahead: the lease is %+v, after %d questions\n%s", ahead, l, ns.questions(), ns.logged())
 			}
 			holder.kill()
 			killed := time.Now()
@@ -311,6 +313,54 @@ func TestFormerHolder(t *testing.T) {
 				t.Errorf("%v ahead: the lease was acquired after %v", ahead, took)
 			}
 			stream.Close()
+			ns.finish(id)
+		})
+	}
+}
+
+// TestSlowMoments has a store that is slow for a moment, two hundred times: a call that begins then
+// takes two seconds. Clients come all the time. The holder keeps its task.
+func TestSlowMoments(t *testing.T) {
+	for _, moment := range []time.Duration{300 * time.Millisecond, 700 * time.Millisecond, 1100 * time.Millisecond, 1500 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			ns := newNodes(t, silent)
+			var slowUntil atomic.Pointer[time.Time]
+			slowUntil.Store(new(time.Time))
+			ns.does = func(ctx context.Context, _ tasklog.Op, done bool) error {
+				if done || !time.Now().Before(*slowUntil.Load()) {
+					return nil
+				}
+				select {
+				case <-time.After(2 * time.Second):
+					return nil
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				}
+			}
+			_, id := ns.begin(ns.workers)
+			var clients sync.WaitGroup
+			over := time.Now().Add(200 * 5 * time.Second)
+			for i := range 10 {
+				random := rand.New(rand.NewPCG(uint64(i), 1))
+				clients.Go(func() {
+					for time.Now().Before(over) {
+						stream := ns.comes(ns.workers, id, nil)
+						time.Sleep(time.Duration(random.Int64N(int64(4 * time.Second))))
+						stream.Close()
+						time.Sleep(time.Duration(random.Int64N(int64(4 * time.Second))))
+					}
+				})
+			}
+			random := rand.New(rand.NewPCG(1, 2))
+			for range 200 {
+				time.Sleep(4*time.Second + time.Duration(random.Int64N(int64(time.Second))))
+				end := time.Now().Add(moment)
+				slowUntil.Store(&end)
+			}
+			clients.Wait()
+			if l := ns.load(id).Lease; l.Epoch != 1 || !l.Held() {
+				t.Errorf("moments of %v: the lease is %+v; deposed %d times", moment, l, strings.Count(ns.logged(), "outcome=deposed"))
+			}
 			ns.finish(id)
 		})
 	}
