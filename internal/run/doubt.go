@@ -228,7 +228,7 @@ func (r *Runner) notInFlight(ctx context.Context, id a2a.TaskID, l tasklog.Lease
 	if !l.Records {
 		return tasklog.AnyPlace, true
 	}
-	var steps []tasklog.Step
+	var flying durable.InFlight
 	last = l.Place
 	for more := true; more; {
 		var some []tasklog.Step
@@ -239,10 +239,11 @@ func (r *Runner) notInFlight(ctx context.Context, id a2a.TaskID, l tasklog.Lease
 		if !ok {
 			return 0, false
 		}
-		steps, last = append(steps, some...), last+int64(len(some))
+		flying.Add(some)
+		last += int64(len(some))
 		more = more && len(some) > 0
 	}
-	return last, !durable.InFlight(steps)
+	return last, !flying.Any()
 }
 
 // Overtake is called for a task that somebody holds, by those who want to go on with it. If the holder
