@@ -365,3 +365,102 @@ func TestSlowMoments(t *testing.T) {
 		})
 	}
 }
+
+// TestDeposedAndLost has the only client of a dead holder's task leave, and the worker that it has asked
+// for never come. The sweeper finds the task.
+func TestDeposedAndLost(t *testing.T) {
+	for _, ahead := range []time.Duration{0, -time.Minute, time.Minute} { // the sweeper's clock
+		synctest.Test(t, func(t *testing.T) {
+			ns := newNodes(t, silent)
+			holder, id := ns.begin(ns.workers)
+			time.Sleep(3 * time.Second)
+			holder.kill()
+			ns.lost = 1
+			stream := ns.comes(ns.workers, id, nil)
+			for !ns.load(id).Lease.Deposed {
+				time.Sleep(time.Millisecond)
+			}
+			stream.Close()
+			ns.workers.ahead = ahead
+			for range 3 {
+				time.Sleep(time.Minute)
+				if _, err := ns.add(ns.workers).Runner.Sweep(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(time.Second)
+			if l := ns.load(id).Lease; l.Epoch != 2 || !l.Held() {
+				t.Errorf("%v ahead: the lease is %+v", ahead, l)
+			}
+			ns.finish(id)
+		})
+	}
+}
+
+// TestEachCallFails has each call of the store fail once, before it is done or after that, or hang,
+// while a client waits for the task of a dead holder. The task goes on, and the call that happens
+// only once is made once.
+func TestEachCallFails(t *testing.T) {
+	for _, how := range []string{"fails", "is done, and fails", "hangs"} {
+		for nth := range int32(60) {
+			synctest.Test(t, func(t *testing.T) {
+				var calls, interrupted atomic.Int32
+				ns := newNodes(t, durable.New(func(ctx context.Context, _ *durable.Task) error {
+					_, err := durable.Do(ctx, "think", func(ctx context.Context) (int, error) {
+						select {
+						case <-time.After(4 * time.Second):
+						case <-ctx.Done():
+						}
+						return 1, ctx.Err()
+					})
+					if err != nil {
+						return err
+					}
+					_, err = durable.Do(ctx, "charge", func(context.Context) (int, error) {
+						calls.Add(1)
+						return 1, nil
+					}, durable.Once())
+					if errors.Is(err, durable.ErrInterrupted) {
+						interrupted.Add(1)
+						err = nil
+					}
+					return err
+				}))
+				holder, id := ns.begin(ns.workers)
+				time.Sleep(3 * time.Second)
+				holder.kill()
+				reader := ns.add(ns.workers)
+				stream := ns.comesTo(reader, id, nil)
+				var n atomic.Int32
+				var op atomic.Value
+				op.Store("")
+				ns.does = func(ctx context.Context, o tasklog.Op, done bool) error {
+					if done != (how == "is done, and fails") || n.Add(1) != nth+1 {
+						return nil
+					}
+					op.Store(o.Name)
+					if how == "hangs" {
+						select {
+						case <-time.After(5 * time.Second):
+						case <-ctx.Done():
+						}
+					}
+					return errLost
+				}
+				reader.at(ns.does)
+				for end := time.Now().Add(40 * time.Second); time.Now().Before(end) && !tasklog.Final(ns.load(id).Task.Status.State); {
+					time.Sleep(100 * time.Millisecond)
+				}
+				stream.Close()
+				s := ns.load(id)
+				if s.Task.Status.State != a2a.TaskStateCompleted || calls.Load() != 1 || interrupted.Load() != 0 {
+					t.Errorf("call %d, %v, %s: the task is %s, called %d times, interrupted %d times; the lease is %+v\n%s",
+						nth, op.Load(), how, s.Task.Status.State, calls.Load(), interrupted.Load(), s.Lease, ns.logged())
+					ns.finish(id)
+				}
+				ns.working.Wait()
+				time.Sleep(time.Minute)
+			})
+		}
+	}
+}
