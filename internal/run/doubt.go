@@ -45,6 +45,9 @@ const (
 	// backupAfter is by how much those who did not ask the question themselves wait longer.
 	backupAfter = 500 * time.Millisecond
 
+	// sendAgain is how long a process asks for no other worker for a task that nobody holds.
+	sendAgain = time.Second
+
 	// askAgain is how long a reader asks for no other worker to see to a silent holder.
 	askAgain = 5 * time.Second
 )

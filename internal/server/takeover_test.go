@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -279,4 +280,33 @@ func TestDeposedAndLost(t *testing.T) {
 			ns.finish(id)
 		})
 	}
+}
+
+// TestManyReaders has a hundred clients read a task, and a hundred follow it, which was taken from a dead
+// holder: their process asks for one worker.
+func TestManyReaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := newNodes(t, silent)
+		holder, id := ns.begin(ns.workers)
+		holder.kill()
+		if done, err := ns.log.Depose(t.Context(), id, ns.load(id).Lease, tasklog.AnyPlace); !done || err != nil {
+			t.Fatal(done, err)
+		}
+		reader := ns.add(ns.workers)
+		var coming sync.WaitGroup
+		for range 100 {
+			coming.Go(func() {
+				if _, err := reader.GetTask(t.Context(), caller, &a2a.GetTaskRequest{ID: id}); err != nil {
+					t.Error(err)
+				}
+			})
+			coming.Go(func() { ns.comesTo(reader, id, nil).Close() })
+		}
+		coming.Wait()
+		time.Sleep(400 * time.Millisecond)
+		if n, l := ns.count("Invoke"), ns.load(id).Lease; n != 1 || l.Epoch != 2 || !l.Held() {
+			t.Errorf("%d workers were asked for; the lease is %+v", n, l)
+		}
+		ns.finish(id)
+	})
 }
