@@ -198,3 +198,57 @@ func TestEachCallFails(t *testing.T) {
 		}
 	}
 }
+
+// TestHolderCallFails has each call of a healthy holder fail once, before it is done or after that, or
+// hang, while clients come to its task. It keeps the task, and makes the call that happens only once.
+func TestHolderCallFails(t *testing.T) {
+	for _, how := range []string{"fails", "is done, and fails", "hangs"} {
+		for nth := range int32(60) {
+			synctest.Test(t, func(t *testing.T) {
+				var calls atomic.Int32
+				ns := newNodes(t, durable.New(func(ctx context.Context, _ *durable.Task) error {
+					for _, name := range []string{"charge", "book"} {
+						_, err := durable.Do(ctx, name, func(context.Context) (int, error) {
+							calls.Add(1)
+							time.Sleep(9 * time.Second)
+							return 1, nil
+						}, durable.Once())
+						if err != nil {
+							return err
+						}
+					}
+					return nil
+				}))
+				holder, id := ns.begin(ns.workers)
+				var n atomic.Int32
+				var op atomic.Value
+				op.Store("")
+				holder.at(func(ctx context.Context, o tasklog.Op, done bool) error {
+					if done != (how == "is done, and fails") || n.Add(1) != nth+1 {
+						return nil
+					}
+					op.Store(o.Name)
+					if how == "hangs" {
+						select {
+						case <-time.After(5 * time.Second):
+						case <-ctx.Done():
+						}
+					}
+					return errLost
+				})
+				for range 5 {
+					stream := ns.comes(ns.workers, id, nil)
+					time.Sleep(3300 * time.Millisecond)
+					stream.Close()
+				}
+				ns.working.Wait()
+				s := ns.load(id)
+				if s.Task.Status.State != a2a.TaskStateCompleted || s.Lease.Epoch != 1 || calls.Load() != 2 {
+					t.Errorf("call %d, %v, %s: the task is %s, called %d times; the lease is %+v\n%s",
+						nth, op.Load(), how, s.Task.Status.State, calls.Load(), s.Lease, ns.logged())
+				}
+				time.Sleep(time.Minute)
+			})
+		}
+	}
+}

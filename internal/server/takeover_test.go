@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -309,4 +310,52 @@ func TestManyReaders(t *testing.T) {
 		}
 		ns.finish(id)
 	})
+}
+
+// TestStreamOfDeposed has a holder stop until others go on with its task. The stream that began the task
+// shows all events, once and in order, to the end.
+func TestStreamOfDeposed(t *testing.T) {
+	for stops := 100 * time.Millisecond; stops < 8*time.Second; stops += 550 * time.Millisecond {
+		synctest.Test(t, func(t *testing.T) {
+			ns := newNodes(t, steps(12))
+			holder := ns.add(ns.workers)
+			sent, err := holder.SendStreamingMessage(t.Context(), caller, message("", "hello"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			id := sent.Task.TaskID
+			var last int64
+			ns.working.Go(func() {
+				defer sent.Close()
+				for last = sent.First.Seq; ; {
+					events, err := sent.Next(t.Context())
+					if err != nil {
+						if !errors.Is(err, io.EOF) {
+							t.Error(err)
+						}
+						return
+					}
+					for _, e := range events {
+						if e.Seq != last+1 {
+							t.Errorf("event %d follows event %d", e.Seq, last)
+						}
+						last = e.Seq
+					}
+				}
+			})
+			time.Sleep(4500 * time.Millisecond)
+			holder.stop(stops)
+			time.Sleep(50 * time.Millisecond)
+			stream := ns.comes(ns.workers, id, nil)
+			ns.working.Wait()
+			stream.Close()
+			s := ns.load(id)
+			if s.Task.Status.State != a2a.TaskStateCompleted || last != s.Seq {
+				t.Errorf("it stops for %v: the task is %s, and %d of %d events were shown\n%s", stops, s.Task.Status.State, last, s.Seq, ns.logged())
+			}
+			if deposed := s.Lease.Epoch > 1; deposed != (stops > 4*time.Second) && (stops < time.Second || stops > 4*time.Second) {
+				t.Errorf("it stops for %v: the lease is %+v", stops, s.Lease)
+			}
+		})
+	}
 }
