@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -127,7 +128,7 @@ func (ns *nodes) add(like kind) *node {
 	n := &node{kind: like, does: ns.does}
 	hooks := tasklog.Hooks{
 		Before: func(ctx context.Context, op tasklog.Op) error {
-			if err := n.pass(); err != nil {
+			if err := errors.Join(n.pass(), ctx.Err()); err != nil {
 				return err
 			}
 			return n.call(ctx, op, false)
@@ -140,8 +141,8 @@ func (ns *nodes) add(like kind) *node {
 				}
 			}
 			ns.mu.Unlock()
-			if dead := n.pass(); dead != nil {
-				return dead
+			if lost := errors.Join(n.pass(), ctx.Err()); lost != nil {
+				return lost
 			}
 			if err == nil {
 				err = n.call(ctx, op, true)
@@ -151,8 +152,8 @@ func (ns *nodes) add(like kind) *node {
 	}
 	r := run.New(run.Config{
 		Store: tasklog.Hooked(skewed{ns.log, n.ahead, ns}, hooks), Executor: ns.agent, Logger: slog.New(slog.NewTextHandler(ns, nil)),
-		Invoke: func(_ context.Context, id a2a.TaskID) error {
-			if err := n.pass(); err != nil {
+		Invoke: func(ctx context.Context, id a2a.TaskID) error {
+			if err := errors.Join(n.pass(), ctx.Err()); err != nil {
 				return err
 			}
 			ns.mu.Lock()
