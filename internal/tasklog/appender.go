@@ -14,6 +14,11 @@ const (
 	// gap.
 	burst = 4
 
+	// linger is how long an event waits for others that its executor yields in the same breath: an
+	// artifact and the state that ends the turn need one append then. The first event does not wait,
+	// nor does anything behind which somebody waits, as in [Appender.Flush].
+	linger = 5 * time.Millisecond
+
 	// maxBatchEvents and maxBatchBytes bound one append. A single event may be larger.
 	maxBatchEvents = 1000
 	maxBatchBytes  = 1 << 20
@@ -54,8 +59,9 @@ type AppenderConfig struct {
 	Lease Lease
 	Fold  *Fold // over the log as it is; the appender goes on with it
 	// Gap is the least time between two appends, except in a short burst, and before a final event,
-	// which never waits. Events that come meanwhile gather. Zero means that an append waits only
-	// for the one before it.
+	// which never waits. Events that come meanwhile gather. So an event waits for half of Gap on
+	// average while its executor talks, and for some milliseconds if it says something now and then.
+	// Zero means that an append waits only for the one before it.
 	Gap time.Duration
 	// Appended, if set, is called with events once they are in the log.
 	Appended func([]Event)
@@ -77,6 +83,7 @@ type Appender struct {
 	mu      sync.Mutex
 	room    sync.Cond // on mu: pending has shrunk, or err is set
 	pending []Entry   // that wait to be written
+	since   time.Time // when the first of pending was added
 	size    int       // bytes in pending
 	added   int       // how many entries were added
 	written int       // how many of them are in the log
@@ -111,6 +118,9 @@ func (a *Appender) Add(e Entry) error {
 		return a.err
 	case a.closed:
 		return ErrClosed
+	}
+	if len(a.pending) == 0 {
+		a.since = time.Now()
 	}
 	a.pending = append(a.pending, e)
 	a.added++
@@ -202,12 +212,18 @@ func (a *Appender) await(pace *pacer) bool {
 		// A batch that can't grow any more has nothing to wait for, either.
 		full := len(a.pending) >= maxBatchEvents || a.size >= maxBatchBytes
 		empty, now, closed := len(a.pending) == 0, a.urgent || a.closed || full, a.closed
+		var lingers time.Duration
+		if a.cfg.Gap > 0 && a.written > 0 && !now {
+			lingers = linger - time.Since(a.since)
+		}
 		a.mu.Unlock()
 		var wait <-chan time.Time
 		if empty {
 			if closed {
 				return false
 			}
+		} else if lingers > 0 {
+			wait = time.After(lingers)
 		} else {
 			d := pace.take(now)
 			if d == 0 {
