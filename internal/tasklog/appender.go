@@ -23,8 +23,11 @@ const (
 	maxBatchEvents = 1000
 	maxBatchBytes  = 1 << 20
 
-	// maxPendingBytes is how far an executor may be ahead of the store before it has to wait.
-	maxPendingBytes = 8 << 20
+	// maxPendingBytes is how far an executor may be ahead of the store before it has to wait: twice
+	// what one append takes, so that the next one never waits for the executor. Each event counts as
+	// entryBytes more than its JSON.
+	maxPendingBytes = 2 << 20
+	entryBytes      = 200
 
 	// appendWithin is how long one try of an append may take, and appendMB is added for each MB.
 	// That is three times what an append takes at 1 MB a second, the rate of one partition of
@@ -84,7 +87,7 @@ type Appender struct {
 	room    sync.Cond // on mu: pending has shrunk, or err is set
 	pending []Entry   // that wait to be written
 	since   time.Time // when the first of pending was added
-	size    int       // bytes in pending
+	size    int       // bytes of JSON in pending
 	added   int       // how many entries were added
 	written int       // how many of them are in the log
 	urgent  bool
@@ -110,7 +113,7 @@ func (a *Appender) Failed() context.Context { return a.ctx }
 func (a *Appender) Add(e Entry) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for a.size > maxPendingBytes && a.err == nil {
+	for a.size+entryBytes*len(a.pending) > maxPendingBytes && a.err == nil {
 		a.room.Wait()
 	}
 	switch {
