@@ -116,7 +116,7 @@ func storm(t *testing.T, c config, use func(*system, context.Context, *record, i
 	if s.Callback != nil {
 		functions = append(functions, s.Callback)
 	}
-	m := monkey{breaks: s.takeovers.breaks}
+	m := monkey{breaks: s.takeovers.Breaks}
 	failing.Go(func() { m.kill(chaos, source(2), functions...) })
 	failing.Go(func() { m.freeze(chaos, source(3), functions[1:]...) })
 	failing.Wait() // until the last one is thawed

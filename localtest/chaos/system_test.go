@@ -32,7 +32,7 @@ type system struct {
 	second             *emulator.Emulator
 	agentDB, workersDB *faults.Proxy // the first agent's, and all others'
 	log                *dynamolog.Log
-	takeovers          *takeovers
+	takeovers          *Takeovers
 
 	close func()
 }
@@ -55,7 +55,7 @@ func start(t *testing.T, c config) *system {
 	t.Helper()
 	endpoint := dynamodblocal.Endpoint(t)
 	client, table := dynamodblocal.Table(t)
-	s := &system{log: dynamolog.New(client, table), takeovers: newTakeovers()}
+	s := &system{log: dynamolog.New(client, table), takeovers: new(Takeovers)}
 	var ofAgent, ofWorkers *httptest.Server
 	s.agentDB, ofAgent = faults.Start(t, endpoint, c.seed)
 	s.workersDB, ofWorkers = faults.Start(t, endpoint, c.seed+1)
@@ -68,9 +68,9 @@ func start(t *testing.T, c config) *system {
 		callbacks.Binary = stack.Function(t, "callback")
 	}
 	s.Stack, s.agent = stack.New(t, stack.Config{
-		Agent: emulator.Config{Binary: agent, Timeout: c.timeout, Log: logs, Observer: s.takeovers.observe,
+		Agent: emulator.Config{Binary: agent, Timeout: c.timeout, Log: logs, Observer: s.takeovers.Observe,
 			Env: append([]string{"AWS_ENDPOINT_URL_DYNAMODB=" + ofAgent.URL}, c.env...)},
-		Worker:   emulator.Config{Binary: worker, Timeout: lasting, Env: c.env, Log: logs, Observer: s.takeovers.observe},
+		Worker:   emulator.Config{Binary: worker, Timeout: lasting, Env: c.env, Log: logs, Observer: s.takeovers.Observe},
 		Callback: callbacks,
 		Sweeper:  emulator.Config{Timeout: time.Minute},
 		Invoke:   emulator.LambdaConfig{Deliver: c.deliver},
@@ -78,7 +78,7 @@ func start(t *testing.T, c config) *system {
 		Table:    table,
 	})
 	var err error
-	s.second, err = emulator.New(emulator.Config{Name: "second", Binary: agent, Timeout: lasting, Log: logs, Observer: s.takeovers.observe,
+	s.second, err = emulator.New(emulator.Config{Name: "second", Binary: agent, Timeout: lasting, Log: logs, Observer: s.takeovers.Observe,
 		Env: slices.Concat(s.Env, c.env, []string{"CALLBACK_URL=" + s.CallbackURL})})
 	if err != nil {
 		t.Fatal(err)
