@@ -9,10 +9,12 @@ import (
 // hit is a kill from which a user has to recover.
 type hit struct {
 	kind
+	task    string        // the user's
 	request string        // that was cut; "" if the user's stream was not
 	at      time.Time     // of the signal
 	gone    time.Time     // when the process had ended
 	took    time.Duration // from the signal to the user's next event
+	who     string        // got it
 }
 
 // kind is what the times of hits are told apart by.

@@ -67,22 +67,21 @@ func (k *killer) end(f *emulator.Emulator, instance string, term bool) {
 	k.takeovers.Breaks(instance)
 	err := end(instance)
 	gone := time.Now()
+	if err != nil {
+		return // it has ended its work before
+	}
 	for u, h := range hits {
 		u.mu.Lock()
-		h.gone = gone
-		if err == nil { // otherwise it has ended its work before
+		if h.gone = gone; u.task == h.task {
 			u.hits = append(u.hits, h)
 		}
 		u.mu.Unlock()
-	}
-	if err != nil {
-		return
+		fmt.Fprintf(k.log, "%s %s ended, with request %s, task %s of %s: %+v\n",
+			gone.UTC().Format(time.RFC3339Nano), instance, request, h.task, u.name, h.kind)
 	}
 	if *count++; ran {
 		k.runs++
 	}
-	fmt.Fprintf(k.log, "%s %s ended, with request %s, task %q; SIGTERM first: %t; hits %d\n",
-		gone.Format(time.RFC3339Nano), instance, request, task, term, len(hits))
 }
 
 // hit returns what the end of an instance is to a user, or nil for nothing. The instance has the
@@ -90,7 +89,7 @@ func (k *killer) end(f *emulator.Emulator, instance string, term bool) {
 func (k *killer) hit(u *user, request, task string) *hit {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	h := &hit{at: time.Now()}
+	h := &hit{task: u.task, at: time.Now()}
 	h.remembers = u.remembers
 	if h.cut = u.request == request && request != ""; h.cut {
 		h.request = request

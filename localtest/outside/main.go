@@ -42,6 +42,7 @@ type config struct {
 	seed     uint64
 	users    int
 	goal     bool
+	log      string // file; "" for a temporary one
 }
 
 const (
@@ -57,6 +58,7 @@ func main() {
 	flag.DurationVar(&c.duration, "duration", time.Minute, "how long instances are killed and new tasks begin")
 	flag.Uint64Var(&c.seed, "seed", 0, "decides what is killed when; 0 for one by the clock, which is printed")
 	flag.BoolVar(&c.goal, "goal", false, fmt.Sprintf("fail if the times after SIGKILL exceed the goal: p50 %v, p99 %v", goalP50, goalP99))
+	flag.StringVar(&c.log, "log", "", "write what the functions print to this `file`, instead of one that is kept only after a violation")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -71,15 +73,15 @@ func main() {
 // run returns an error if there was a violation.
 func run(ctx context.Context, c config, out io.Writer) (err error) {
 	fmt.Fprintf(out, "-seed %d -duration %v, on %d CPUs with a load of %s\n", c.seed, c.duration, runtime.NumCPU(), load())
-	s, err := open(ctx)
+	s, err := open(ctx, c.log)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		s.close()
-		if err == nil {
+		if err == nil && c.log == "" {
 			os.Remove(s.log.Name())
-		} else {
+		} else if err != nil {
 			err = fmt.Errorf("%w\nwhat the functions printed is in %s", err, s.log.Name())
 		}
 	}()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 )
 
 // report collects what users have seen, and what is wrong with it.
@@ -99,6 +100,11 @@ func (r *report) times(hits []*hit) {
 		fmt.Fprintf(r.out, "%-62s %v%s\n", row.name, t, verdict)
 	}
 	fmt.Fprintf(r.out, "The goal after SIGKILL, stream cut: p50 %v, p99 %v.\n", goalP50, goalP99)
+	for _, h := range hits {
+		if h.cut && h.took > goalP99 {
+			fmt.Fprintf(r.out, "%v, killed at %s: %v\n", h.who, h.at.UTC().Format(time.TimeOnly+".000"), h.took.Round(time.Millisecond))
+		}
+	}
 }
 
 // err returns an error if something is wrong. Too slow is wrong only if the goal counts.

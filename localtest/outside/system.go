@@ -33,14 +33,19 @@ type system struct {
 	starts  times                // how long instances took to ask for their first event
 }
 
-func open(ctx context.Context) (s *system, err error) {
+func open(ctx context.Context, log string) (s *system, err error) {
 	s = &system{takeovers: new(chaos.Takeovers), serving: map[string]string{}, jobs: map[string]string{}, started: map[string]time.Time{}}
 	defer func() {
 		if err != nil {
 			s.close()
 		}
 	}()
-	if s.log, err = os.CreateTemp("", "outside-*.log"); err != nil {
+	if log != "" {
+		s.log, err = os.Create(log)
+	} else {
+		s.log, err = os.CreateTemp("", "outside-*.log")
+	}
+	if err != nil {
 		return nil, err
 	}
 	s.ends = append(s.ends, func() { s.log.Close() })

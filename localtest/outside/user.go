@@ -114,6 +114,9 @@ func event(e sse.Event) (frame, error) {
 // seen.
 var errRefused = errors.New("the task has ended")
 
+// unsupported matches the error UnsupportedOperation, in all ways.
+var unsupported = regexp.MustCompile(`"code":-32004|"reason":"UNSUPPORTED_OPERATION"`)
+
 // follow sends a message, and comes back until it has seen the end of the task.
 func (u *user) follow(ctx context.Context, w *way, message string) *view {
 	u.mu.Lock()
@@ -176,7 +179,7 @@ func (u *user) read(ctx context.Context, v *view, r request, after int64, first 
 		}
 		f, err := event(e)
 		if err != nil {
-			if after < 0 && strings.Contains(e.Data, "UNSUPPORTED_OPERATION") {
+			if after < 0 && unsupported.MatchString(e.Data) {
 				err = errRefused
 			}
 			return 0, err
@@ -193,7 +196,7 @@ func answered(a client.Answer, after int64) error {
 	switch {
 	case a.Status == http.StatusBadGateway, a.Status == http.StatusServiceUnavailable:
 		return nil // killed, or about to end
-	case after < 0 && a.Status == http.StatusBadRequest && strings.Contains(a.Body, "UNSUPPORTED_OPERATION"):
+	case after < 0 && a.Status == http.StatusBadRequest && unsupported.MatchString(a.Body):
 		return errRefused
 	}
 	return errors.New(a.String())
@@ -211,7 +214,7 @@ func (u *user) saw(v *view, request string, e sse.Event) {
 	var waiting []*hit
 	for _, h := range u.hits {
 		if h.heals(request, at) {
-			h.took = e.At.Sub(h.at)
+			h.took, h.who = e.At.Sub(h.at), v.String()
 			u.healed = append(u.healed, h)
 		} else {
 			waiting = append(waiting, h)
