@@ -72,7 +72,8 @@ func (k *killer) end(f *emulator.Emulator, instance string, term bool) {
 	}
 	for u, h := range hits {
 		u.mu.Lock()
-		if h.gone = gone; u.task == h.task {
+		// Whoever still waits after another kill is hit by one of its run only.
+		if h.gone = gone; u.task == h.task && (h.run || len(u.hits) == 0) {
 			u.hits = append(u.hits, h)
 		}
 		u.mu.Unlock()
