@@ -25,6 +25,18 @@ type kind struct {
 	remembers bool // the user sends Last-Event-ID
 }
 
+// String names the signal and the user.
+func (k kind) String() string {
+	signal, user := "SIGKILL", "without Last-Event-ID"
+	if k.term {
+		signal = "SIGTERM"
+	}
+	if k.remembers {
+		user = "with Last-Event-ID"
+	}
+	return signal + ", " + user
+}
+
 // heals reports whether an event ends the wait: it was made after the end of the process and, if the
 // stream was cut, is in the answer to another request. What was made before may be on its way.
 func (h *hit) heals(request string, made time.Time) bool {
@@ -44,6 +56,9 @@ func (t times) at(share float64) time.Duration {
 }
 
 func (t times) String() string {
+	if len(t) == 0 {
+		return "   0"
+	}
 	s := func(d time.Duration) string { return fmt.Sprintf("%6.2f", d.Seconds()) }
 	return fmt.Sprintf("%4d %s %s %s %s", len(t), s(t.at(0.5)), s(t.at(0.9)), s(t.at(0.99)), s(t.at(1)))
 }

@@ -77,8 +77,8 @@ func (k *killer) end(f *emulator.Emulator, instance string, term bool) {
 			u.hits = append(u.hits, h)
 		}
 		u.mu.Unlock()
-		fmt.Fprintf(k.log, "%s %s ended, with request %s, task %s of %s: %+v\n",
-			gone.UTC().Format(time.RFC3339Nano), instance, request, h.task, u.name, h.kind)
+		fmt.Fprintf(k.log, "%s %s ended (%v), with request %s, task %s of %s; cut: %t, run: %t\n",
+			gone.UTC().Format(time.RFC3339Nano), instance, h.kind, request, h.task, u.name, h.cut, h.run)
 	}
 	if *count++; ran {
 		k.runs++

@@ -1,6 +1,6 @@
 // Command outside kills instances of the deployed system, on this machine, while clients follow
-// tasks. It looks at the system only from outside, as clients do. Run it in the repository, on
-// Linux, on a machine that does nothing else:
+// tasks. It looks at the system from outside, as clients do. Run it in the repository, on Linux, on a
+// machine that does nothing else:
 //
 //	go run ./localtest/outside
 //
@@ -18,7 +18,8 @@
 //
 // It prints how long it took from a kill to the next event that was made after it, at the user
 // whose stream or run was hit (hit.go). That depends on the machine: it is no violation if it takes
-// longer than the goal, unless -goal says so.
+// longer than the goal, unless -goal says so. It also counts the holders of tasks that were taken for
+// dead, by what the functions log.
 package main
 
 import (
@@ -114,10 +115,12 @@ func run(ctx context.Context, c config, out io.Writer) (err error) {
 	fmt.Fprintf(out, "%d tasks; %d instances killed and %d terminated, of which %d ran a task\n", len(r.views), k.killed, k.terminated, k.runs)
 	r.check(ctx, &replays{s.url})
 	var hits []*hit
+	late := 0
 	for _, u := range k.users {
-		hits = append(hits, u.healed...)
+		hits, late = append(hits, u.healed...), late+u.late
 	}
 	r.times(hits)
+	fmt.Fprintf(out, "%d more kills hit users whose task had just ended.\n", late)
 	fmt.Fprintf(out, "%v.\n", s.takeovers)
 	fmt.Fprintf(out, "An instance took %v to start (p50; p99 %v). The load is now %s.\n",
 		s.starts.at(0.5).Round(time.Millisecond), s.starts.at(0.99).Round(time.Millisecond), load())

@@ -48,58 +48,37 @@ func (r *report) check(ctx context.Context, replays *replays) {
 	fmt.Fprintf(r.out, "%d events in %d streams compared with replays: %d violations\n", frames, streams, r.violations)
 }
 
-// row is a line of the table of times.
-type row struct {
+// effects are what the times are shown for, of each signal and kind of user.
+var effects = []struct {
 	name string
-	of   func(kind) bool
-	goal bool // is for this row
+	is   func(kind) bool
+	goal bool // is for this one, after SIGKILL
+}{
+	{"stream cut", func(k kind) bool { return k.cut }, true},
+	{"  of these, by the end of what ran the task", func(k kind) bool { return k.cut && k.run }, true},
+	{"stream not cut, but the worker ended", func(k kind) bool { return !k.cut }, false},
 }
 
-func rows() (all []row) {
-	for _, term := range []bool{false, true} {
-		for _, remembers := range []bool{true, false} {
-			signal, client := "SIGKILL", "without Last-Event-ID"
-			if term {
-				signal = "SIGTERM"
-			}
-			if remembers {
-				client = "with Last-Event-ID"
-			}
-			of := func(cut, run func(kind) bool) func(kind) bool {
-				return func(k kind) bool { return k.term == term && k.remembers == remembers && cut(k) && run(k) }
-			}
-			isCut, isRun := func(k kind) bool { return k.cut }, func(k kind) bool { return k.run }
-			not := func(f func(kind) bool) func(kind) bool { return func(k kind) bool { return !f(k) } }
-			all = append(all,
-				row{signal + ", stream cut, " + client, of(isCut, func(kind) bool { return true }), !term},
-				row{"  of these, of the instance that ran the task", of(isCut, isRun), !term},
-				row{signal + " of the worker, stream not cut, " + client, of(not(isCut), isRun), false})
-		}
-	}
-	return all
-}
-
-// print prints how long users took to recover.
+// times prints how long users took to recover.
 func (r *report) times(hits []*hit) {
 	fmt.Fprintf(r.out, "\nFrom a kill to the next event at the user, in seconds; a user whose stream is cut comes back within %v:\n", awayFor)
-	fmt.Fprintf(r.out, "%-62s %s\n", "", "hits    p50    p90    p99    max")
-	for _, row := range rows() {
-		var t times
-		for _, h := range hits {
-			if row.of(h.kind) {
-				t = append(t, h.took)
+	for _, group := range []kind{{remembers: true}, {}, {term: true, remembers: true}, {term: true}} {
+		fmt.Fprintf(r.out, "\n%-45s hits    p50    p90    p99    max\n", group)
+		for _, e := range effects {
+			var t times
+			for _, h := range hits {
+				if h.term == group.term && h.remembers == group.remembers && e.is(h.kind) {
+					t = append(t, h.took)
+				}
 			}
+			verdict := ""
+			if e.goal && !group.term && (t.at(0.5) > goalP50 || t.at(0.99) > goalP99) {
+				r.slow, verdict = true, "  exceeds the goal"
+			}
+			fmt.Fprintf(r.out, "%-45s %v%s\n", e.name, t, verdict)
 		}
-		if len(t) == 0 {
-			continue
-		}
-		verdict := ""
-		if row.goal && (t.at(0.5) > goalP50 || t.at(0.99) > goalP99) {
-			r.slow, verdict = true, "  exceeds the goal"
-		}
-		fmt.Fprintf(r.out, "%-62s %v%s\n", row.name, t, verdict)
 	}
-	fmt.Fprintf(r.out, "The goal after SIGKILL, stream cut: p50 %v, p99 %v.\n", goalP50, goalP99)
+	fmt.Fprintf(r.out, "\nThe goal after SIGKILL, stream cut: p50 %v, p99 %v.\n", goalP50, goalP99)
 	for _, h := range hits {
 		if h.cut && h.took > goalP99 {
 			fmt.Fprintf(r.out, "%v, killed at %s: %v\n", h.who, h.at.UTC().Format(time.TimeOnly+".000"), h.took.Round(time.Millisecond))

@@ -35,6 +35,7 @@ type user struct {
 	runner  string     // the request that runs the task, unless a worker does
 	hits    []*hit     // kills that it waits to recover from
 	healed  []*hit
+	late    int // kills after the last event of a task: there is nothing to recover
 }
 
 // view is what a user has seen of a task.
@@ -136,6 +137,9 @@ func (u *user) follow(ctx context.Context, w *way, message string) *view {
 		retry, err := u.read(ctx, v, r, after, tries == 0)
 		refused = errors.Is(err, errRefused) // then it sends the message again
 		if v.ended() || ctx.Err() != nil {
+			u.mu.Lock()
+			u.late += len(u.hits)
+			u.mu.Unlock()
 			return v
 		}
 		if err != nil && !refused {
