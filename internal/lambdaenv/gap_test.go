@@ -2,6 +2,7 @@ package lambdaenv_test
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +40,7 @@ func TestGap(t *testing.T) {
 			}
 			fold := tasklog.NewFold(nil, 0)
 			fold.Add(tasklog.Event{Seq: 1, JSON: first.JSON})
+			var mu sync.Mutex // guards said
 			var said []time.Time
 			var delays []time.Duration
 			appends := 0
@@ -46,13 +48,17 @@ func TestGap(t *testing.T) {
 				Lease: lease, Fold: fold, Gap: lambdaenv.Gap,
 				Appended: func(events []tasklog.Event) {
 					appends++
+					mu.Lock()
+					defer mu.Unlock()
 					for _, e := range events {
 						delays = append(delays, time.Since(said[e.Seq-2]))
 					}
 				},
 			})
 			for begun := time.Now(); time.Since(begun) < over; time.Sleep(test.every) {
+				mu.Lock()
 				said = append(said, time.Now())
+				mu.Unlock()
 				if err := a.Add(tasklogtest.Status(h, a2a.TaskStateWorking, "")); err != nil {
 					t.Fatal(err)
 				}

@@ -171,10 +171,10 @@ func TestAppenderLingers(t *testing.T) {
 		say(working, working, working) // with what follows at once
 		say(working)                   // alone
 		say(working, completed)        // the end waits for nothing
-		checkAppends(t, l, "0s 2-2 WORKING", "1.005s 3-5 WORKING", "2.005s 6-6 WORKING", "3.001s 7-8 COMPLETED")
 		if err := a.Close(); err != nil {
 			t.Fatal(err)
 		}
+		checkAppends(t, l, "0s 2-2 WORKING", "1.005s 3-5 WORKING", "2.005s 6-6 WORKING", "3.001s 7-8 COMPLETED")
 	})
 }
 

@@ -235,13 +235,16 @@ func TestFollowTalk(t *testing.T) {
 func TestFollowPaced(t *testing.T) {
 	follows(t, func(t *testing.T, f *following) {
 		w := f.follow(nil)
+		var mu sync.Mutex // guards said
 		var said []time.Time
 		var lags []time.Duration
 		var talk sync.WaitGroup
 		talk.Go(func() {
 			for range 200 {
 				time.Sleep(95 * time.Millisecond)
+				mu.Lock()
 				said = append(said, time.Now())
+				mu.Unlock()
 				f.append(working)
 			}
 			time.Sleep(95 * time.Millisecond)
@@ -253,9 +256,11 @@ func TestFollowPaced(t *testing.T) {
 				if err != nil || events[len(events)-1].Seq > 201 {
 					return
 				}
+				mu.Lock()
 				for _, e := range events {
 					lags = append(lags, time.Since(said[e.Seq-2]))
 				}
+				mu.Unlock()
 			}
 		})
 		fresh, stale, _ := f.log.count(10 * time.Second)
