@@ -14,8 +14,9 @@
 //	T#            the instances that follow the task; see seats.go
 //	W#<name>      a wait, and what has come for it; see wait.go
 //
-// Some items belong to no task: those that list the tasks of a context, see context.go; the secret
-// of the table, see secret.go; and the places of the sweeps, see looks.go.
+// Some items belong to no task: those that list the tasks of a context, see context.go; those that
+// have a sweep find new tasks, see fresh.go; the secret of the table, see secret.go; and the places of
+// the sweeps, see looks.go.
 //
 // E#<seq> is put only if it is absent. That keeps one order among many writers. Where a fence is,
 // only its writer may put. The range E#… to L, read backwards, begins with the lease, the head and
@@ -32,6 +33,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"golang.org/x/sync/errgroup"
 
 	"a2alambda/internal/tasklog"
 )
@@ -48,6 +50,7 @@ type Log struct {
 	large    large
 	secret   secret
 	asker    asker
+	fresher  fresher
 }
 
 // New returns the log in the table. It sends nothing yet.
@@ -72,15 +75,20 @@ func (l *Log) Reach(ctx context.Context) error {
 	return nil
 }
 
-// Create implements [tasklog.Log]. It costs one write unit per KB, those of the indexes, and one
-// for the context.
+// Create implements [tasklog.Log]. It costs one write unit per KB, one in the index of the owner's
+// tasks, and one by which a sweep finds the task. It costs one more for the context, unless that
+// began with the task and its id follows from the task's.
 func (l *Log) Create(
 	ctx context.Context, h tasklog.Head, first tasklog.Entry, c tasklog.Claim,
 ) (tasklog.Lease, error) {
-	// This comes first, so that a task that exists is also found by its context.
+	// These come first, so that a task that exists is also found by its context, and by a sweep.
+	var before errgroup.Group
+	if !c.Until.IsZero() {
+		before.Go(func() error { return l.putFresh(ctx, h.ID, look(c)) })
+	}
 	inContext, err := l.putInContext(ctx, h, first.Time, c.Writer)
 	created := false
-	if err == nil {
+	if err = errors.Join(err, before.Wait()); err == nil {
 		created, err = l.create(ctx, h, first, c)
 	}
 	if err != nil {
@@ -106,7 +114,6 @@ func (l *Log) create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c
 		attrWriter:   str(c.Writer),
 		attrState:    str(string(a2a.TaskStateSubmitted)),
 		attrSeq:      num(1),
-		attrRunning:  str(shard(h.ID)),
 		attrList:     str(listKey(h.Scope, listShard(h.Scope, h.ID))),
 		attrPosition: str(position(tasklog.Position{Time: first.Time, ID: h.ID})),
 	}
@@ -125,8 +132,10 @@ func (l *Log) create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c
 		return false, err
 	}
 	maps.Copy(item, request)
-	if !c.Until.IsZero() {
-		item[attrUntil] = num(c.Until.UnixMilli())
+	if c.Until.IsZero() {
+		item[attrRunning] = str(shard(h.ID))
+	} else {
+		item[attrUntil], item[attrHears] = num(c.Until.UnixMilli()), num(1)
 	}
 	if c.Records {
 		item[attrRecords] = str(recordsFrom(1, c.Place))

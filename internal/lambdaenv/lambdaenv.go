@@ -28,9 +28,10 @@ import (
 	"a2alambda/internal/telemetry"
 )
 
-// Gap is the least time between two writes of a run to DynamoDB: at most 20 writes a second, and on
-// average 25 ms of delay for faster events.
-const Gap = 50 * time.Millisecond
+// Gap is the least time between two writes of a run to DynamoDB: some ten writes a second, and less
+// than 50 ms of delay on average for faster events. It is no multiple of a usual pace, so that an
+// agent's events don't always come just after a write.
+const Gap = 95 * time.Millisecond
 
 // answerWithin is how long DynamoDB may take to answer, and Lambda to take an event, before the SDK
 // tries again: a dead connection may never report an error.
