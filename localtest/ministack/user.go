@@ -1,21 +1,50 @@
 package ministack
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/xml"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
-	"a2alambda/localtest/emulator"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
 // sign returns a client that signs requests to a service as the account's root user, whose
-// signature ministack does not verify.
-func sign(service string) *http.Client {
-	return &http.Client{Transport: emulator.Signer{AccessKey: Key, Secret: Key, Service: service}}
+// signature ministack does not verify. It is not package emulator's, which is for Unix alone.
+func sign(service string) *http.Client { return &http.Client{Transport: signer(service)} }
+
+type signer string
+
+func (service signer) RoundTrip(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+		r.Body.Close()
+	}
+	r = r.Clone(r.Context())
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	if len(body) == 0 {
+		r.Body = http.NoBody
+	}
+	sum := sha256.Sum256(body)
+	hash := hex.EncodeToString(sum[:])
+	r.Header.Set("X-Amz-Content-Sha256", hash)
+	as := aws.Credentials{AccessKeyID: Key, SecretAccessKey: Key}
+	if err := v4.NewSigner().SignHTTP(r.Context(), as, r, hash, string(service), Region, time.Now()); err != nil {
+		return nil, err
+	}
+	return http.DefaultTransport.RoundTrip(r)
 }
 
 // Query asks a service that has the query protocol, and decodes the XML of its answer into out.
