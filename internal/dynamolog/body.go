@@ -22,9 +22,14 @@ const (
 	// maxHeadBody keeps the head small: it is written again with each status.
 	maxHeadBody = 2 << 10
 
-	// maxBatchBody and maxPart keep items under DynamoDB's limit of 400 KB.
-	maxBatchBody = 380 << 10
-	maxPart      = 380 << 10
+	// maxBatchBody and maxNewestBody keep the newest batch of a task small, since whoever looks at
+	// the task reads it, even to learn only the state. maxNewestBody is for batches that may stay
+	// the newest for long, and for those of a large event.
+	maxBatchBody  = 16 << 10
+	maxNewestBody = 3 << 10
+
+	// maxPart keeps items under DynamoDB's limit of 400 KB.
+	maxPart = 380 << 10
 )
 
 // formatDeflate1 is the first byte of every body. The rest is raw deflate, with the dictionary

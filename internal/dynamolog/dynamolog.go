@@ -83,7 +83,7 @@ func (l *Log) Create(
 		return nil, tasklog.ErrExists
 	}
 	h.Push = c.Push
-	return l.newLease(&tasklog.Snapshot{Head: h, Seq: 1, Size: first.Size()}, c, 1), nil
+	return l.newLease(&tasklog.Snapshot{Head: h, Seq: 1, Size: first.Size(), Kept: (*gist)(nil).next(1, first)}, c, 1), nil
 }
 
 // create reports whether the task was created, now or before, by the claim's writer.
@@ -103,6 +103,7 @@ func (l *Log) create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c
 		attrPosition: str(position(tasklog.Position{Time: first.Time, ID: h.ID})),
 	}
 	putSize(item, first.Size())
+	putGist(item, (*gist)(nil).next(1, first))
 	if h.Begins {
 		item[attrBegins] = num(1)
 	}

@@ -21,7 +21,11 @@ const (
 	attrCount  = "n"  // N: on batches: number of events, 0 for a fence
 	attrBytes  = "by" // N: bytes of the log with this batch or head
 	attrValues = "va" // N: values of it; not there if there are none
+	attrGist   = "g"  // S: on batches and heads: what the log up to there has brought, see putGist
 	attrState  = "s"  // S: on heads: the task's state; on batches: the terminal state they end with
+
+	attrOwnBytes  = "ob" // N: on batches with parts: bytes of their events
+	attrOwnValues = "ov" // N: values of these; not there if there are none
 
 	attrUntil   = "u"   // N: end of the lease, in ms since 1970; on heads: of the first lease
 	attrEpoch   = "ep"  // N: epoch; on heads: of the last try to acquire the lease
@@ -133,6 +137,22 @@ func putSize(it item, s tasklog.Size) {
 
 func sizeOf(it item) tasklog.Size {
 	return tasklog.Size{Bytes: it.num(attrBytes), Values: it.num(attrValues)}
+}
+
+// putOwnSize says how large the events of a batch are whose body is in parts.
+func putOwnSize(it item, s tasklog.Size) {
+	it[attrOwnBytes] = num(s.Bytes)
+	if s.Values > 0 {
+		it[attrOwnValues] = num(s.Values)
+	}
+}
+
+// ownSize returns the size of the events of a batch or head whose body is in parts.
+func ownSize(it item) tasklog.Size {
+	if it.str(attrSK) == skHead {
+		return sizeOf(it)
+	}
+	return tasklog.Size{Bytes: it.num(attrOwnBytes), Values: it.num(attrOwnValues)}
 }
 
 // ends reports whether the batch ends its task: then nothing after it counts.

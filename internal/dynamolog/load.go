@@ -14,6 +14,7 @@ import (
 
 	"a2alambda/internal/memory"
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/trace"
 )
 
 // firstPage is how many items the first request of a Load asks for. It is enough for most tasks,
@@ -32,7 +33,7 @@ func (l *Log) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 // load returns the task as of event number at, unless the newest snapshot is of a later event. Then
 // Past.Task is nil, and Past.Now has the whole task.
 func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past, error) {
-	var head, lease item
+	var head, lease, newest item
 	var batches []item // newest first
 	var snapshot int64
 	var size tasklog.Size
@@ -45,13 +46,9 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 		}
 		items := page.Items
 		if head == nil {
-			if len(items) > 0 && items[0].str(attrSK) == skLease {
-				lease, items = items[0], items[1:]
+			if head, lease, items, err = newestOf(items); err != nil {
+				return nil, err
 			}
-			if len(items) == 0 || items[0].str(attrSK) != skHead || expired(items[0]) {
-				return nil, tasklog.ErrNotFound
-			}
-			head, items = items[0], items[1:]
 			snapshot = head.num(attrSnapshotSeq)
 			begin = skBatch(snapshot + 1) // of the next page: only what the snapshot lacks
 			if err := charge(ctx, items, head); err != nil {
@@ -74,7 +71,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 				batches = append(batches, it)
 				done = done || first(it) <= snapshot+1
 			} else if _, sized := it[attrBytes]; sized { // else it is a fence
-				size, done = sizeOf(it), true
+				size, newest, done = sizeOf(it), it, true
 				break
 			}
 		}
@@ -120,21 +117,14 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 			}
 		}
 		if len(events) > 0 {
-			size = sizeOf(it)
+			size, newest = sizeOf(it), it
 		}
 		if ends(it) {
 			break
 		}
 	}
 	s := &tasklog.Snapshot{
-		Head: tasklog.Head{
-			ID:        id,
-			ContextID: head.str(attrContext),
-			Scope:     tasklog.Scope{Owner: head.str(attrOwner), Tenant: head.str(attrTenant)},
-			Expires:   time.Unix(head.num(attrExpires), 0).UTC(),
-			Begins:    head.num(attrBegins) == 1,
-			Push:      head.num(attrPush) == 1,
-		},
+		Head:  headOf(id, head),
 		Seq:   max(fold.Seq(), seq),
 		Size:  size,
 		Lease: leaseOf(head, lease),
@@ -142,6 +132,11 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 	task, err := fold.Task()
 	if err != nil {
 		return nil, err
+	}
+	if g := gistOf(newest); g != nil {
+		s.Sent, s.Kept = g.sent, g
+	} else {
+		s.Sent = tasklog.SentIn(task)
 	}
 	if s.Task = task; known {
 		past.Task = task
@@ -151,15 +146,52 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 			s.Task.Status = status
 		}
 	}
-	if s.First, err = l.request(ctx, id, head); err != nil {
+	if err := l.requests(ctx, s, head, lease, true); err != nil {
 		return nil, err
+	}
+	past.Now = s
+	return past, nil
+}
+
+// newestOf returns the lease, or nil if there is none, the head, and the batches of the first page of
+// items, which is read backwards from the lease.
+func newestOf(items []item) (head, lease item, batches []item, err error) {
+	if len(items) > 0 && items[0].str(attrSK) == skLease {
+		lease, items = items[0], items[1:]
+	}
+	if len(items) == 0 || items[0].str(attrSK) != skHead || expired(items[0]) {
+		return nil, nil, nil, tasklog.ErrNotFound
+	}
+	return items[0], lease, items[1:], nil
+}
+
+func headOf(id a2a.TaskID, head item) tasklog.Head {
+	return tasklog.Head{
+		ID:        id,
+		ContextID: head.str(attrContext),
+		Scope:     tasklog.Scope{Owner: head.str(attrOwner), Tenant: head.str(attrTenant)},
+		Expires:   time.Unix(head.num(attrExpires), 0).UTC(),
+		Begins:    head.num(attrBegins) == 1,
+		Push:      head.num(attrPush) == 1,
+	}
+}
+
+// requests reads the first and the last request of the task, or their traces, if that is enough.
+func (l *Log) requests(ctx context.Context, s *tasklog.Snapshot, head, lease item, whole bool) (err error) {
+	read := func(it item) (tasklog.Request, error) {
+		if !whole {
+			return tasklog.Request{Trace: trace.Parse(it.str(attrTrace))}, nil
+		}
+		return l.request(ctx, s.Head.ID, it)
+	}
+	if s.First, err = read(head); err != nil {
+		return err
 	}
 	s.Last = s.First
 	if lease.num(attrEpoch) > 1 { // else it is of the first holder, which began the task
-		s.Last, err = l.request(ctx, id, lease)
+		s.Last, err = read(lease)
 	}
-	past.Now = s
-	return past, err
+	return err
 }
 
 // LoadAt implements [tasklog.Log]. If the newest snapshot is of a later event, it loads the task as

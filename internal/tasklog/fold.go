@@ -158,6 +158,19 @@ func (f *Fold) applyArtifact(e *a2a.TaskArtifactUpdateEvent) {
 	}
 }
 
+// AddArtifacts adds what an event brings to the artifacts, and nothing else of it. It is for those
+// who read only some events.
+func (f *Fold) AddArtifacts(event a2a.Event) {
+	switch e := event.(type) {
+	case *a2a.Task:
+		for _, a := range e.Artifacts {
+			f.applyArtifact(&a2a.TaskArtifactUpdateEvent{Artifact: a})
+		}
+	case *a2a.TaskArtifactUpdateEvent:
+		f.applyArtifact(e)
+	}
+}
+
 func merged(a, b map[string]any) map[string]any {
 	m := make(map[string]any, len(a)+len(b))
 	maps.Copy(m, a)

@@ -125,11 +125,13 @@ type Entry struct {
 	// Owner says which branch or step of a durable agent the event belongs to: at most 512 bytes.
 	// It is "" for the events of other executors. Clients never see it.
 	Owner string
+	// Brings says what the event changes.
+	Brings Brings
 }
 
 // NewEntry returns the entry of an event whose JSON is data. See [Encode].
 func NewEntry(event a2a.Event, data []byte) Entry {
-	e := Entry{JSON: data, Values: SizeOf(event).Values}
+	e := Entry{JSON: data, Values: SizeOf(event).Values, Brings: broughtBy(event)}
 	var status *a2a.TaskStatus
 	switch event := event.(type) {
 	case *a2a.Task:
@@ -259,8 +261,13 @@ type Snapshot struct {
 	Size Size
 	// First is the request that began the task, Last the one that began its last turn.
 	First, Last Request
+	// Sent is how many bytes the caller has sent in the messages of the task's history, see
+	// [SentBytes].
+	Sent int64
 	// Lease is the last that was given.
 	Lease LeaseInfo
+	// Kept is what the store wants to know when the lease is acquired.
+	Kept any
 }
 
 // Past is a task as it was after an earlier event.
@@ -350,6 +357,12 @@ type Log interface {
 
 	// Load returns the task as of its last event.
 	Load(ctx context.Context, id a2a.TaskID) (*Snapshot, error)
+
+	// Peek is Load for a caller who does not need all of the task: what is not wanted is missing. It
+	// is cheap: it reads neither messages nor artifacts that are not wanted, however large, many or old. If those that are wanted are many, or of a
+	// former version, it may cost as much as Load. With a lease, the snapshot may be used to acquire
+	// the next one, but not to append with that.
+	Peek(ctx context.Context, id a2a.TaskID, w Want) (*Snapshot, error)
 
 	// LoadAt returns the task as it was after event number seq, which is 1 or more, or after the
 	// last event if the log is shorter. It reads as much as Load. If the newest snapshot is of a
