@@ -1,14 +1,12 @@
 package dynamolog
 
 import (
-	"bufio"
 	"bytes"
 	"compress/flate"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"strconv"
 	"sync"
 	"time"
@@ -143,61 +141,6 @@ func (r *partReader) Read(p []byte) (int, error) {
 	n := copy(p, r.rest)
 	r.rest = r.rest[n:]
 	return n, nil
-}
-
-// putLines writes the body that holds the JSON values, a part at a time.
-func (l *Log) putLines(ctx context.Context, id a2a.TaskID, expires time.Time, ref string, lines iter.Seq2[[]byte, error]) error {
-	parts, n := bytes.NewBuffer([]byte{formatDeflate1}), 0
-	put := func(least int) error {
-		for parts.Len() >= least && parts.Len() > 0 {
-			if err := l.putPart(ctx, id, expires, ref, n, bytes.Clone(parts.Next(maxPart))); err != nil {
-				return err
-			}
-			n++
-		}
-		return nil
-	}
-	w := deflaters.Get().(*flate.Writer)
-	defer deflaters.Put(w)
-	w.Reset(parts)
-	for line, err := range lines {
-		if err == nil {
-			_, _ = w.Write(line) // a bytes.Buffer takes everything
-			_, _ = w.Write(lineFeed)
-			err = put(maxPart)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	_ = w.Close()
-	return put(0)
-}
-
-// snapshot returns the task that the body with the ref holds in [tasklog.SnapshotLines].
-func (l *Log) snapshot(ctx context.Context, id a2a.TaskID, ref string) (*a2a.Task, error) {
-	body := bufio.NewReader(&partReader{ctx: ctx, log: l, id: id, ref: ref})
-	format, err := body.ReadByte()
-	if err != nil {
-		return nil, err
-	}
-	if format != formatDeflate1 {
-		return nil, errors.New("unknown format of body")
-	}
-	lines := bufio.NewReader(flate.NewReaderDict(body, dictionary))
-	var task tasklog.TaskReader
-	for {
-		line, err := lines.ReadBytes('\n')
-		if errors.Is(err, io.EOF) && len(line) == 0 && task.Task != nil {
-			return task.Task, nil
-		}
-		if err == nil {
-			err = task.Add(line)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
 }
 
 const maxParts = 9999

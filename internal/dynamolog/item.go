@@ -57,6 +57,8 @@ const (
 	attrExpires     = "x"   // N: when the task expires, in seconds since 1970
 	attrSnapshotSeq = "sn"  // N: the snapshot's last event
 	attrSnapshotRef = "sr"  // S: the ref of the snapshot's parts; also on what names a snapshot
+	attrRefersSeq   = "ln"  // N: the last event of the last snapshot that refers to events
+	attrRefersRef   = "lr"  // S: the ref of its parts
 )
 
 const (
@@ -67,6 +69,10 @@ const (
 
 // skSnapshot returns the sort key of the item that names the snapshot as of event seq.
 func skSnapshot(seq int64) string { return fmt.Sprintf("S#%012d", seq) }
+
+// skRefers is skSnapshot for a snapshot that refers to events. Processes of a former version, which
+// can't read it, don't know this key, nor the attributes of the head: they use the snapshot before.
+func skRefers(seq int64) string { return fmt.Sprintf("S+%012d", seq) }
 
 // skBatch returns the sort key of the batch that begins with event seq.
 func skBatch(seq int64) string { return fmt.Sprintf("E#%012d", seq) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
-	"iter"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -245,30 +244,6 @@ func (h *lease) asked(it item) (tasklog.Asked, error) {
 	}
 	_, doubt := it[attrDoubt]
 	return tasklog.Asked{Cancel: cancel, Doubt: doubt, Woken: it.num(attrWoken)}, nil
-}
-
-// SaveSnapshot implements [tasklog.Lease]. It costs two write units more than the bytes of the
-// snapshot. Earlier snapshots stay until they expire: for readers that have begun, and for LoadAt.
-func (h *lease) SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]byte, error]) error {
-	r := "snapshot." + ref(seq, h.writer)
-	if err := h.log.putLines(ctx, h.head.ID, h.head.Expires, r, lines); err != nil {
-		return fmt.Errorf("dynamolog: saving snapshot: %w", err)
-	}
-	if _, err := h.log.put(ctx, item{
-		attrPK:          str(string(h.head.ID)),
-		attrSK:          str(skSnapshot(seq)),
-		attrSnapshotRef: str(r),
-		attrTTL:         num(h.head.Expires.Unix()),
-	}, write().when("attribute_not_exists(?)", attrPK)); err != nil {
-		return fmt.Errorf("dynamolog: saving snapshot: %w", err)
-	}
-	_, _, err := h.log.update(ctx, h.head.ID, skHead, write().set(attrSnapshotSeq, num(seq)).set(attrSnapshotRef, str(r)).
-		when("attribute_exists(?) AND (attribute_not_exists(?) OR ? < ?)",
-			attrPK, attrSnapshotSeq, attrSnapshotSeq, num(seq)))
-	if err != nil {
-		return fmt.Errorf("dynamolog: saving snapshot: %w", err)
-	}
-	return nil
 }
 
 // Release implements [tasklog.Lease]. It costs one write unit.

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
-	"strconv"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -36,6 +36,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 	var head, lease, newest item
 	var batches []item // newest first
 	var snapshot int64
+	var snapshotRef string
 	var size tasklog.Size
 	var from item
 	begin := skBatch(0)
@@ -49,7 +50,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 			if head, lease, items, err = newestOf(items); err != nil {
 				return nil, err
 			}
-			snapshot = head.num(attrSnapshotSeq)
+			snapshot, snapshotRef = newestSnapshot(head)
 			begin = skBatch(snapshot + 1) // of the next page: only what the snapshot lacks
 			if err := charge(ctx, items, head); err != nil {
 				return nil, err
@@ -79,11 +80,10 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 
 	fold := tasklog.NewFold(nil, 0)
 	if snapshot > 0 {
-		task, err := l.snapshot(ctx, id, head.str(attrSnapshotRef))
-		if err != nil {
-			return nil, fmt.Errorf("snapshot as of event %d: %w", snapshot, err)
+		var err error
+		if fold, err = l.snapshot(ctx, id, snapshot, snapshotRef); err != nil {
+			return nil, err
 		}
-		fold = tasklog.NewFold(task, snapshot)
 	} else {
 		batches = append(batches, head)
 	}
@@ -93,8 +93,8 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 	}
 	past, bytes := new(tasklog.Past), 0
 	seq, status := int64(0), a2a.TaskStatus{} // of the events after number at
-	for _, it := range slices.Backward(batches) {
-		events, err := l.events(ctx, it)
+	for it, read := range l.ahead(ctx, batches) {
+		events, err := read()
 		if err != nil {
 			return nil, err
 		}
@@ -141,7 +141,9 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 	if s.Task = task; known {
 		past.Task = task
 	}
+	s.Origins = fold.Origins()
 	if seq > 0 {
+		s.Origins = nil
 		if s.Task = tasklog.Bare(task); status.State != "" {
 			s.Task.Status = status
 		}
@@ -199,7 +201,7 @@ func (l *Log) requests(ctx context.Context, s *tasklog.Snapshot, head, lease ite
 func (l *Log) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*tasklog.Past, error) {
 	past, err := l.load(ctx, id, seq)
 	if err == nil {
-		past.Now.Task = tasklog.Bare(past.Now.Task)
+		past.Now.Task, past.Now.Origins = tasklog.Bare(past.Now.Task), nil
 		if past.Task == nil {
 			past.Task, err = l.loadBefore(ctx, id, seq)
 		}
@@ -216,22 +218,9 @@ const readAtOnce = 5000
 // loadBefore returns the task as of event number seq. It starts from the last snapshot up to there,
 // if there is one.
 func (l *Log) loadBefore(ctx context.Context, id a2a.TaskID, seq int64) (*a2a.Task, error) {
-	fold := tasklog.NewFold(nil, 0)
-	page, err := l.query(ctx, id, skSnapshot(0), skSnapshot(seq), nil, false, 1)
+	fold, err := l.snapshotBefore(ctx, id, seq)
 	if err != nil {
 		return nil, err
-	}
-	if len(page.Items) > 0 {
-		it := page.Items[0]
-		from, err := strconv.ParseInt(strings.TrimPrefix(it.str(attrSK), "S#"), 10, 64)
-		if err != nil {
-			return nil, err
-		}
-		task, err := l.snapshot(ctx, id, it.str(attrSnapshotRef))
-		if err != nil {
-			return nil, fmt.Errorf("snapshot as of event %d: %w", from, err)
-		}
-		fold = tasklog.NewFold(task, from)
 	}
 	for fold.Seq() < seq {
 		events, _, err := l.read(ctx, id, fold.Seq(), int(min(readAtOnce, seq-fold.Seq())))
@@ -246,6 +235,36 @@ func (l *Log) loadBefore(ctx context.Context, id a2a.TaskID, seq int64) (*a2a.Ta
 		}
 	}
 	return fold.Task()
+}
+
+// readAhead is how many batches in parts are read before they are needed.
+const readAhead = 4
+
+// ahead returns the batches, of which the newest comes first, from the oldest on, each with a
+// function that returns its events.
+func (l *Log) ahead(ctx context.Context, newest []item) iter.Seq2[item, func() ([]tasklog.Event, error)] {
+	return func(yield func(item, func() ([]tasklog.Event, error)) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		var reading sync.WaitGroup
+		defer reading.Wait()
+		defer cancel()
+		batches := slices.Clone(newest)
+		slices.Reverse(batches)
+		reads := make([]func() ([]tasklog.Event, error), len(batches))
+		for i, next := 0, 0; i < len(batches); i++ {
+			for ; next < len(batches) && next <= i+readAhead; next++ {
+				it := batches[next]
+				reads[next] = sync.OnceValues(func() ([]tasklog.Event, error) { return l.events(ctx, it) })
+				if read := reads[next]; next > i && it.str(attrParts) != "" {
+					reading.Go(func() { _, _ = read() })
+				}
+			}
+			if !yield(batches[i], reads[i]) {
+				return
+			}
+			reads[i] = nil
+		}
+	}
 }
 
 // begins reports whether the batches, newest first, begin at event seq.

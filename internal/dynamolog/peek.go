@@ -121,6 +121,8 @@ type peeker struct {
 	id    a2a.TaskID
 	read  []*peeked
 	needs tasklog.Size // what is in memory
+
+	uncharged bool // the memory was charged before
 }
 
 // peeked is a batch or head that was read.
@@ -147,6 +149,13 @@ func (p *peeker) has(seq int64) *peeked {
 // event returns an event.
 func (p *peeker) event(seq int64) (a2a.Event, error) {
 	it := p.has(seq)
+	if it == nil && seq == 1 {
+		head, err := p.log.head(p.ctx, p.id)
+		if err != nil {
+			return nil, err
+		}
+		it = p.add(head)
+	}
 	if it == nil {
 		page, err := p.log.query(p.ctx, p.id, skBatch(0), skBatch(seq), nil, false, 1)
 		if err != nil {
@@ -173,8 +182,8 @@ func (p *peeker) event(seq int64) (a2a.Event, error) {
 
 // charge charges the memory that a body in parts needs to the account of the request.
 func (p *peeker) charge(it item) error {
-	if it.str(attrParts) == "" {
-		return nil // it is small, as items are
+	if p.uncharged || it.str(attrParts) == "" { // what is not in parts is small
+		return nil
 	}
 	p.needs = p.needs.Plus(ownSize(it))
 	return memory.Charge(p.ctx, string(p.id), p.needs.Memory())

@@ -291,7 +291,7 @@ func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot, mode Mode) (
 	}
 	return Turn{
 		Head: s.Head, Request: s.Last, Lease: lease, Until: until,
-		Fold: tasklog.NewFold(s.Task, s.Seq), Size: s.Size, Context: ec, Mode: mode,
+		Fold: s.Fold(), Size: s.Size, Context: ec, Mode: mode,
 		First: s.First, Steps: steps, Woken: s.Lease.Woken,
 	}, nil
 }

@@ -176,7 +176,7 @@ func (r *request) beginNext(ctx context.Context, snapshot *tasklog.Snapshot) (*b
 		r.leave(ctx, snapshot.Head.ID, r.claim.Writer) // the message may be in the log
 		return nil, err
 	}
-	fold := tasklog.NewFold(snapshot.Task, snapshot.Seq)
+	fold := snapshot.Fold()
 	// An executor sees the task as the SDK's own server would show it: in the status that its last
 	// turn reached, with the message. But its history is the conversation in order, and has the
 	// agent's question before the answer.

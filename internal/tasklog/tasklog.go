@@ -266,9 +266,14 @@ type Snapshot struct {
 	Sent int64
 	// Lease is the last that was given.
 	Lease LeaseInfo
+	// Origins says where the large contents of the task are in the log.
+	Origins *Origins
 	// Kept is what the store wants to know when the lease is acquired.
 	Kept any
 }
+
+// Fold returns the fold over the log up to the snapshot, which must be whole.
+func (s *Snapshot) Fold() *Fold { return newFold(s.Task, s.Seq, s.Origins) }
 
 // Past is a task as it was after an earlier event.
 type Past struct {
@@ -459,7 +464,7 @@ type Lease interface {
 	Asked(ctx context.Context) (Asked, error)
 
 	// SaveSnapshot stores the task as of event seq, for Load to start from. The lines are those of
-	// [SnapshotLines], and are read once. A snapshot older than the stored one changes nothing. A
+	// [SnapshotLines] or [Fold.SnapshotLines], and are read once. A snapshot older than the stored one changes nothing. A
 	// store that needs no snapshots reads no line.
 	SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]byte, error]) error
 

@@ -31,6 +31,7 @@ const AllHistory = math.MaxInt
 // this points to.
 func (w Want) Trim(s *Snapshot) {
 	t := s.Task
+	s.Origins = nil
 	if !w.Requests {
 		s.First, s.Last = Request{Trace: s.First.Trace}, Request{Trace: s.Last.Trace}
 	}
