@@ -10,6 +10,7 @@
 //	P#<id>        a push notification configuration, and how far its delivery has come; see push.go
 //	R#<place>     entries of the journal from a place on, deflated; or a fence, with no entry
 //	S#<seq>       the ref of the snapshot as of event seq
+//	S+<seq>       the same, of a snapshot that refers to events of the log
 //	T#            the instances that follow the task; see seats.go
 //	W#<name>      a wait, and what has come for it; see wait.go
 //

@@ -97,6 +97,9 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 	}
 	seen := s
 	if s, err = r.Store.Load(ctx, id); err != nil {
+		if errors.Is(err, tasklog.ErrNotFound) {
+			return nil, nil
+		}
 		return nil, err
 	}
 	if s.Seq != seen.Seq || !s.Lease.Same(seen.Lease) {
