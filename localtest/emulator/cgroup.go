@@ -128,13 +128,12 @@ func (c *cells) sweep() {
 // add makes a cell without a process.
 func (c *cells) add() (*cell, error) {
 	name := fmt.Sprintf("%s%d-%d", cellPrefix, os.Getpid(), made.Add(1))
-	new := &cell{cells: c, name: name}
-	err := new.make()
-	if err != nil {
-		new.remove()
+	one := &cell{cells: c, name: name}
+	if err := one.make(); err != nil {
+		one.remove()
 		return nil, err
 	}
-	return new, nil
+	return one, nil
 }
 
 // cell is the cgroup of an instance, or a cgroup in each hierarchy of version 1. A nil cell holds
