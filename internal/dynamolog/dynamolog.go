@@ -2,7 +2,8 @@
 //
 // All items of a task share its partition key. The sort key says what an item is, and orders them:
 //
-//	A#<ref>#<i>   part i of a body that is too big for the item it belongs to
+//	A#<ref>#<i>   part i of a body that is too big for the item it belongs to, or the name of an object
+//	              in a bucket that has it; see large.go
 //	E#<seq>       an append: the events from number seq on, deflated; or a fence, with no event
 //	H             the head, with event 1
 //	L             the lease, and what its holder is asked; not there before the first renewal
@@ -10,6 +11,7 @@
 //	P#<id>        a push notification configuration, and how far its delivery has come; see push.go
 //	R#<place>     entries of the journal from a place on, deflated; or a fence, with no entry
 //	S#<seq>       the ref of the snapshot as of event seq
+//	S+<seq>       the same, of a snapshot that refers to events of the log
 //	T#            the instances that follow the task; see seats.go
 //	W#<name>      a wait, and what has come for it; see wait.go
 //
@@ -46,23 +48,30 @@ type Log struct {
 	table    string
 	lag      time.Duration // statusLag; tests have another
 	examined int
+	large    large
 	secret   secret
 	asker    asker
 	fresher  fresher
 }
 
 // New returns the log in the table. It sends nothing yet.
-func New(client *dynamodb.Client, table string) *Log {
-	l := &Log{client: patient(client), table: table, lag: statusLag, examined: examined}
+func New(client *dynamodb.Client, table string) *Log { return NewWith(client, table, Large{}) }
+
+// NewWith is New, for a table whose large bodies are in a bucket.
+func NewWith(client *dynamodb.Client, table string, bodies Large) *Log {
+	l := &Log{client: patient(client), table: table, lag: statusLag, examined: examined, large: newLarge(bodies)}
 	l.looks = looks{log: l}
 	return l
 }
 
-// Reach returns an error if the table can't be read. It reads an item that never exists, for one
-// read unit at most.
+// Reach returns an error if the table can't be read, or the bucket of new bodies can't be used. It
+// reads an item that never exists, for one read unit at most, and puts a small object.
 func (l *Log) Reach(ctx context.Context) error {
 	if _, err := l.head(ctx, "none"); err != nil && !errors.Is(err, tasklog.ErrNotFound) {
 		return fmt.Errorf("dynamolog: reaching the table: %w", err)
+	}
+	if err := l.large.reach(ctx); err != nil {
+		return fmt.Errorf("dynamolog: reaching the bucket: %w", err)
 	}
 	return nil
 }
@@ -91,7 +100,7 @@ func (l *Log) Create(
 		return nil, tasklog.ErrExists
 	}
 	h.Push = c.Push
-	return l.newLease(&tasklog.Snapshot{Head: h, Seq: 1, Size: first.Size()}, c, 1), nil
+	return l.newLease(&tasklog.Snapshot{Head: h, Seq: 1, Size: first.Size(), Kept: (*gist)(nil).next(1, first)}, c, 1), nil
 }
 
 // create reports whether the task was created, now or before, by the claim's writer.
@@ -110,6 +119,7 @@ func (l *Log) create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c
 		attrPosition: str(position(tasklog.Position{Time: first.Time, ID: h.ID})),
 	}
 	putSize(item, first.Size())
+	putGist(item, (*gist)(nil).next(1, first))
 	if h.Begins {
 		item[attrBegins] = num(1)
 	}
@@ -127,7 +137,7 @@ func (l *Log) create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c
 	if c.Until.IsZero() {
 		item[attrRunning] = str(shard(h.ID))
 	} else {
-		item[attrUntil] = num(c.Until.UnixMilli())
+		item[attrUntil], item[attrHears] = num(c.Until.UnixMilli()), num(1)
 	}
 	if c.Records {
 		item[attrRecords] = str(recordsFrom(1, c.Place))

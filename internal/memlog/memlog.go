@@ -231,10 +231,11 @@ func (l *Log) Doubt(_ context.Context, id a2a.TaskID, seen tasklog.LeaseInfo) (b
 }
 
 // Depose implements [tasklog.Log].
-func (l *Log) Depose(_ context.Context, id a2a.TaskID, seen tasklog.LeaseInfo) (bool, error) {
+func (l *Log) Depose(_ context.Context, id a2a.TaskID, seen tasklog.LeaseInfo, last int64) (bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.get(id)
+	shuts := last != tasklog.AnyPlace && seen.Records
 	switch {
 	case t == nil:
 		return false, tasklog.ErrNotFound
@@ -242,8 +243,13 @@ func (l *Log) Depose(_ context.Context, id a2a.TaskID, seen tasklog.LeaseInfo) (
 		return true, nil
 	case !t.lease.Held() || !t.lease.Same(seen):
 		return false, nil
+	case shuts && int64(len(t.steps)) > last:
+		return false, nil
 	}
 	t.lease.Until, t.lease.Deposed, t.lease.Doubted = time.Time{}, true, false
+	if shuts {
+		t.shut = t.lease.Epoch
+	}
 	return true, nil
 }
 
@@ -325,8 +331,19 @@ func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) 
 		t.fold.Add(events[t.fold.Seq()])
 	}
 	var err error
-	s.Task, err = t.fold.Task()
-	s.Seq = t.fold.Seq()
+	if s.Task, err = t.fold.Task(); err != nil {
+		return nil, err
+	}
+	s.Seq, s.Sent = t.fold.Seq(), tasklog.SentIn(s.Task)
+	return s, nil
+}
+
+// Peek implements [tasklog.Log].
+func (l *Log) Peek(ctx context.Context, id a2a.TaskID, w tasklog.Want) (*tasklog.Snapshot, error) {
+	s, err := l.Load(ctx, id)
+	if err == nil {
+		w.Trim(s)
+	}
 	return s, err
 }
 

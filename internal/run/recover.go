@@ -76,7 +76,7 @@ const (
 
 // resume is one try of Resume.
 func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usage) (*Run, error) {
-	s, err := r.Store.Load(ctx, id)
+	s, err := r.Store.Peek(ctx, id, tasklog.Want{Lease: true})
 	if errors.Is(err, tasklog.ErrNotFound) {
 		return nil, nil
 	}
@@ -94,6 +94,16 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 			return nil, cmp.Or(ctx.Err(), r.Ending())
 		}
 		return nil, tasklog.ErrConflict // the task is to be looked at again
+	}
+	seen := s
+	if s, err = r.Store.Load(ctx, id); err != nil {
+		if errors.Is(err, tasklog.ErrNotFound) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	if s.Seq != seen.Seq || !s.Lease.Same(seen.Lease) {
+		return nil, tasklog.ErrConflict
 	}
 	mode := Execute
 	switch {
@@ -129,8 +139,9 @@ func (r *Runner) Work(ctx context.Context, id a2a.TaskID) error {
 }
 
 // Recover is called for a task that somebody reads. If nobody holds the task, or it is suspended and
-// due, Recover asks for a worker, unless somebody has just left the task to a worker. If the holder's
-// renewal is overdue, it also asks for a worker, which sees to the holder: the reader does not wait.
+// due, Recover asks for a worker, unless this process has just done so, or somebody has just left the
+// task to a worker. If the holder's renewal is overdue, it also asks for a worker, which sees to the
+// holder: the reader does not wait.
 func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
 	switch {
 	case tasklog.Final(s.Task.Status.State), s.Lease.Sleeps(), s.Lease.Holder == "" && justNow(s.Task.Status.Timestamp):
@@ -139,13 +150,15 @@ func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
 		if _, ask := r.sightings.see(s.Head.ID, s.Lease, overdue, time.Now()); !ask || len(r.running.of(s.Head.ID)) > 0 {
 			return nil
 		}
+	case !r.sightings.orphan(s.Head.ID, s.Lease, time.Now()):
+		return nil
 	}
 	return r.Invoke(ctx, s.Head.ID)
 }
 
 // orphaned is called for a followed task that nobody holds. It calls Recover.
 func (r *Runner) orphaned(ctx context.Context, id a2a.TaskID) {
-	s, err := r.Store.Load(ctx, id)
+	s, err := r.Store.Peek(ctx, id, tasklog.Want{Lease: true})
 	if err != nil {
 		return // the followers try again
 	}
@@ -179,7 +192,7 @@ func (r *Runner) Sweep(ctx context.Context) (sweep.Report, error) {
 func (r *Runner) look(ctx context.Context, round *sweep.Sweep, l tasklog.Look) error {
 	loading, account := memory.OpenUpTo(ctx, sweepLoads)
 	defer account.Close()
-	s, err := r.Store.Load(loading, l.ID)
+	s, err := r.Store.Peek(loading, l.ID, tasklog.Want{Lease: true})
 	var lease tasklog.LeaseInfo
 	switch {
 	case errors.Is(err, memory.ErrFull): // a worker has more memory
@@ -284,7 +297,7 @@ func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot, mode Mode) (
 	}
 	return Turn{
 		Head: s.Head, Request: s.Last, Lease: lease, Until: until,
-		Fold: tasklog.NewFold(s.Task, s.Seq), Size: s.Size, Context: ec, Mode: mode,
+		Fold: s.Fold(), Size: s.Size, Context: ec, Mode: mode,
 		First: s.First, Steps: steps, Woken: s.Lease.Woken,
 	}, nil
 }

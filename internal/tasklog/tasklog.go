@@ -125,11 +125,13 @@ type Entry struct {
 	// Owner says which branch or step of a durable agent the event belongs to: at most 512 bytes.
 	// It is "" for the events of other executors. Clients never see it.
 	Owner string
+	// Brings says what the event changes.
+	Brings Brings
 }
 
 // NewEntry returns the entry of an event whose JSON is data. See [Encode].
 func NewEntry(event a2a.Event, data []byte) Entry {
-	e := Entry{JSON: data, Values: SizeOf(event).Values}
+	e := Entry{JSON: data, Values: SizeOf(event).Values, Brings: broughtBy(event)}
 	var status *a2a.TaskStatus
 	switch event := event.(type) {
 	case *a2a.Task:
@@ -183,6 +185,9 @@ type LeaseInfo struct {
 	Released bool
 	// Doubted says that somebody asks the holder to renew the lease. See [Log.Doubt].
 	Doubted bool
+	// Deaf says that the holder is a process of a former version, which does not learn that it is
+	// doubted.
+	Deaf bool
 	// Deposed says that the holder no longer has the lease, because it did not answer. See
 	// [Log.Depose].
 	Deposed bool
@@ -222,6 +227,9 @@ func (l LeaseInfo) Same(o LeaseInfo) bool {
 	return l.Epoch == o.Epoch && l.Holder == o.Holder && l.Until.Equal(o.Until) && l.Held() == o.Held()
 }
 
+// AnyPlace says that it does not matter how far a journal has come. See [Log.Depose].
+const AnyPlace int64 = -1
+
 // Asked is what somebody asks of the holder of a lease.
 type Asked struct {
 	// Cancel says that the task is to be canceled.
@@ -259,9 +267,19 @@ type Snapshot struct {
 	Size Size
 	// First is the request that began the task, Last the one that began its last turn.
 	First, Last Request
+	// Sent is how many bytes the caller has sent in the messages of the task's history, see
+	// [SentBytes].
+	Sent int64
 	// Lease is the last that was given.
 	Lease LeaseInfo
+	// Origins says where the large contents of the task are in the log.
+	Origins *Origins
+	// Kept is what the store wants to know when the lease is acquired.
+	Kept any
 }
+
+// Fold returns the fold over the log up to the snapshot, which must be whole.
+func (s *Snapshot) Fold() *Fold { return newFold(s.Task, s.Seq, s.Origins) }
 
 // Past is a task as it was after an earlier event.
 type Past struct {
@@ -351,6 +369,12 @@ type Log interface {
 	// Load returns the task as of its last event.
 	Load(ctx context.Context, id a2a.TaskID) (*Snapshot, error)
 
+	// Peek is Load for a caller who does not need all of the task: what is not wanted is missing. It
+	// is cheap: it reads neither messages nor artifacts that are not wanted, however large, many or old. If those that are wanted are many, or of a
+	// former version, it may cost as much as Load. With a lease, the snapshot may be used to acquire
+	// the next one, but not to append with that.
+	Peek(ctx context.Context, id a2a.TaskID, w Want) (*Snapshot, error)
+
 	// LoadAt returns the task as it was after event number seq, which is 1 or more, or after the
 	// last event if the log is shorter. It reads as much as Load. If the newest snapshot is of a
 	// later event, it also reads from the snapshot before seq on.
@@ -372,9 +396,14 @@ type Log interface {
 
 	// Depose takes the lease from its holder, if it is still as in seen, and held. From then on the
 	// holder is refused when it renews the lease, releases it or suspends the task; it may still
-	// append and record until somebody acquires the lease. Depose reports whether the lease was
-	// taken from its holder, now or before.
-	Depose(ctx context.Context, id a2a.TaskID, seen LeaseInfo) (bool, error)
+	// append until somebody acquires the lease. Depose reports whether the lease was taken from its
+	// holder, now or before.
+	//
+	// If the holder records, last is the place of the last entry in its journal that the caller has
+	// read: if there are more, Depose does nothing, and from then on the holder records no more. With
+	// AnyPlace it may still record until somebody acquires the lease. If Depose fails, or reports
+	// false, the holder may be refused when it records.
+	Depose(ctx context.Context, id a2a.TaskID, seen LeaseInfo, last int64) (bool, error)
 
 	Reader
 	Poller
@@ -446,7 +475,7 @@ type Lease interface {
 	Asked(ctx context.Context) (Asked, error)
 
 	// SaveSnapshot stores the task as of event seq, for Load to start from. The lines are those of
-	// [SnapshotLines], and are read once. A snapshot older than the stored one changes nothing. A
+	// [SnapshotLines] or [Fold.SnapshotLines], and are read once. A snapshot older than the stored one changes nothing. A
 	// store that needs no snapshots reads no line.
 	SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]byte, error]) error
 

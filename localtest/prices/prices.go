@@ -23,6 +23,13 @@ const (
 	Stored = 0.45        // a GB in the table for a month, with point-in-time recovery
 )
 
+// https://aws.amazon.com/s3/pricing/
+const (
+	Put  = 5.00 / 1e6 // a PUT of S3
+	Get  = 0.40 / 1e6 // a GET
+	Kept = 0.023      // a GB in a bucket for a month
+)
+
 const (
 	Leaving = 0.09       // a GB that leaves AWS: https://aws.amazon.com/ec2/pricing/on-demand/
 	Log     = 0.50       // a GB of log: https://aws.amazon.com/cloudwatch/pricing/
