@@ -90,7 +90,7 @@ func inflate(body []byte) (values [][]byte, rest []byte, err error) {
 func (l *Log) putBody(
 	ctx context.Context, it item, expires time.Time, ref string, most int, body []byte, have *parts,
 ) error {
-	if len(body) <= most {
+	if len(body) <= l.large.inline(most) {
 		it[attrBody] = bin(body)
 		return nil
 	}
@@ -135,7 +135,11 @@ func (r *partReader) Read(p []byte) (int, error) {
 		if it.str(attrSK) != skPart(r.ref, r.n) {
 			return 0, fmt.Errorf("part %d of body %s is missing", r.n, r.ref)
 		}
-		r.read, r.rest = r.read[1:], it.bin(attrBody)
+		rest, err := r.log.large.partOf(r.ctx, it)
+		if err != nil {
+			return 0, fmt.Errorf("part %d of body %s: %w", r.n, r.ref, err)
+		}
+		r.read, r.rest = r.read[1:], rest
 		r.n++
 	}
 	n := copy(p, r.rest)

@@ -15,14 +15,16 @@ const (
 	attrSK  = "sk"  // S: see the package's documentation
 	attrTTL = "ttl" // N: when DynamoDB may delete the item, in seconds since 1970
 
-	attrBody   = "b"  // B: deflated events, or a part of a bigger body
-	attrParts  = "r"  // S: instead of b: the ref of the parts
-	attrWriter = "w"  // S: the writer of this item; on leases: the holder
-	attrCount  = "n"  // N: on batches: number of events, 0 for a fence
-	attrBytes  = "by" // N: bytes of the log with this batch or head
-	attrValues = "va" // N: values of it; not there if there are none
-	attrGist   = "g"  // S: on batches and heads: what the log up to there has brought, see putGist
-	attrState  = "s"  // S: on heads: the task's state; on batches: the terminal state they end with
+	attrBody   = "b"   // B: deflated events, or a part of a bigger body
+	attrParts  = "r"   // S: instead of b: the ref of the parts
+	attrObject = "obj" // S: on parts, instead of b: bucket and key of the object that has the part; see large.go
+	attrSum    = "su"  // B: on such parts: SHA-256 of it
+	attrWriter = "w"   // S: the writer of this item; on leases: the holder
+	attrCount  = "n"   // N: on batches: number of events, 0 for a fence
+	attrBytes  = "by"  // N: bytes of the log with this batch or head; on parts that are objects: of the object
+	attrValues = "va"  // N: values of it; not there if there are none
+	attrGist   = "g"   // S: on batches and heads: what the log up to there has brought, see putGist
+	attrState  = "s"   // S: on heads: the task's state; on batches: the terminal state they end with
 
 	attrOwnBytes  = "ob" // N: on batches with parts: bytes of their events
 	attrOwnValues = "ov" // N: values of these; not there if there are none
@@ -33,6 +35,7 @@ const (
 	attrCrashes = "lo"  // N: on leases: holders in a row that crashed before they appended
 	attrCancel  = "c"   // N: on leases: there if somebody has asked to cancel
 	attrDoubt   = "q"   // N: on leases: when somebody asked the holder to renew it, in ms since 1970
+	attrHears   = "hq"  // N: on leases and heads: the epoch of a holder that answers such questions
 	attrTell    = "tp"  // N: on leases: there if the holder must learn of push notifications
 	attrWoken   = "wo"  // N: on leases: how often the task was woken
 	attrSleeps  = "sp"  // N: on leases: the epoch of the holder that has suspended the task

@@ -65,9 +65,14 @@ func (l *Log) putLines(
 	ctx context.Context, id a2a.TaskID, expires time.Time, ref string, lines iter.Seq2[[]byte, error],
 ) (refers bool, err error) {
 	parts, n := bytes.NewBuffer([]byte{formatDeflate1}), 0
-	put := func(least int) error {
-		for parts.Len() >= least && parts.Len() > 0 {
-			if err := l.putPart(ctx, id, expires, ref, n, bytes.Clone(parts.Next(maxPart))); err != nil {
+	size, kept := l.large.stream()
+	put := func(all bool) error {
+		for parts.Len() > 0 && (all || parts.Len() >= size+kept) {
+			part := size
+			if parts.Len() < size+kept {
+				part = parts.Len()
+			}
+			if err := l.putPart(ctx, id, expires, ref, n, bytes.Clone(parts.Next(part))); err != nil {
 				return err
 			}
 			n++
@@ -82,14 +87,14 @@ func (l *Log) putLines(
 			refers = refers || tasklog.IsReference(line)
 			_, _ = w.Write(line) // a bytes.Buffer takes everything
 			_, _ = w.Write(lineFeed)
-			err = put(maxPart)
+			err = put(false)
 		}
 		if err != nil {
 			return false, err
 		}
 	}
 	_ = w.Close()
-	return refers, put(0)
+	return refers, put(true)
 }
 
 // snapshot returns the fold over the events up to number seq, from the snapshot in the body with the

@@ -16,7 +16,6 @@ import (
 	"a2alambda/internal/durable"
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/peer"
-	_ "a2alambda/internal/peer/old" // peers of 0.3
 	"a2alambda/internal/purchase"
 	"a2alambda/internal/purchase/shop"
 	"a2alambda/internal/run"
