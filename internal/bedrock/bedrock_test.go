@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"a2alambda/internal/bedrock"
-	"a2alambda/internal/bedrock/bedrocktest"
+	"a2alambda/internal/model/bedrock/bedrocktest"
 	"a2alambda/internal/run"
 )
 

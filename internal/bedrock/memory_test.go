@@ -10,7 +10,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
-	"a2alambda/internal/bedrock/bedrocktest"
+	"a2alambda/internal/model/bedrock/bedrocktest"
 )
 
 // said returns a task with a question, and an answer in pieces.

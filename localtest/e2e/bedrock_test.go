@@ -9,7 +9,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
-	"a2alambda/internal/bedrock/bedrocktest"
+	"a2alambda/internal/model/bedrock/bedrocktest"
 	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 )
