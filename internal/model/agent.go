@@ -27,9 +27,10 @@ type Config struct {
 	// TaskTokens is how many tokens a task may take, in and out: no call of the model begins when
 	// that is reached, and none may bring more out than is left. 0 is DefaultTaskTokens.
 	TaskTokens int64
-	// Tools returns the tools that are there at the moment, with different names. It is called before
-	// each call of the model or of a tool, and returns soon. It may be nil.
-	Tools func(ctx context.Context) []tool.Tool
+	// Tools begins the use of tools by one run of a task, and done ends it. In between, now returns
+	// the tools that are there at the moment, with different names. It is called before each call of
+	// the model or of a tool, and returns soon. Tools may be nil.
+	Tools func() (now func(ctx context.Context) []tool.Tool, done func())
 	// Peers are the agents that the model may ask, by [durable.Call]. Each is a tool.
 	Peers []Peer
 	// Earlier returns the last ended tasks of the conversation, n at most, the oldest first, as
@@ -106,8 +107,15 @@ func Agent(c Config) (durable.Func, error) {
 			return nil, fmt.Errorf("the peer %q has a name that a model cannot call: at most 60 letters, digits, _ and -", p.Name)
 		}
 	}
-	a := &agent{c}
-	return a.run, nil
+	return func(ctx context.Context, t *durable.Task) error {
+		a := &agent{Config: c}
+		if c.Tools != nil {
+			now, done := c.Tools()
+			defer done()
+			a.now = now
+		}
+		return a.run(ctx, t)
+	}, nil
 }
 
 var toolName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -115,7 +123,11 @@ var toolName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 // isName reports whether a tool can have the name.
 func isName(name string) bool { return toolName.MatchString(name) }
 
-type agent struct{ Config }
+// agent is a run of the agent.
+type agent struct {
+	Config
+	now func(ctx context.Context) []tool.Tool // nil without tools
+}
 
 // run is the durable agent: rounds of an answer of the model, and the calls that it asks for.
 func (a *agent) run(ctx context.Context, t *durable.Task) error {

@@ -81,7 +81,7 @@ func TestAnswer(t *testing.T) {
 	story{
 		script: script{pieces: [][]string{{"Hel", "lo", "!"}}},
 		config: model.Config{
-			System: "Be brief.", Price: model.Price{Input: 3, Output: 15}, Tools: func(context.Context) []tool.Tool { return nil },
+			System: "Be brief.", Price: model.Price{Input: 3, Output: 15}, Tools: none,
 		},
 		state: a2a.TaskStateCompleted,
 		check: func(t *testing.T, s *scene) {
@@ -108,6 +108,11 @@ func TestAnswer(t *testing.T) {
 			}
 		},
 	}.run(t)
+}
+
+// none has no tools.
+func none() (func(context.Context) []tool.Tool, func()) {
+	return func(context.Context) []tool.Tool { return nil }, func() {}
 }
 
 // TestEnds checks how the ways in which the model stops end the task.
@@ -271,6 +276,7 @@ func TestWrongCalls(t *testing.T) {
 	many[0] = call("x y", "no tool!", "{}")
 	many[1] = call("m", "pay", `{"n":`)
 	many[2] = call("f", "broken", "")
+	many[3] = call("d", "down", "")
 	story{
 		script: script{pieces: [][]string{nil, {"Sorry."}}, calls: [][]model.Call{many}},
 		state:  a2a.TaskStateCompleted,
@@ -279,6 +285,7 @@ func TestWrongCalls(t *testing.T) {
 				"call_1_1":  "There is no tool of this name.",
 				"m":         `The arguments are not a JSON object: {"n":`,
 				"f":         "<tool-output>\nit is broken\n</tool-output>",
+				"d":         "The tool was not called, and has done nothing.\n<tool-output>\nthe tool was not called: connection refused\n</tool-output>",
 				"call_1_16": "<tool-output>\nread {\"n\":15}\n</tool-output>",
 				"call_1_17": "Only 16 calls can be made at once. Call again.",
 			} {
@@ -286,7 +293,7 @@ func TestWrongCalls(t *testing.T) {
 					t.Errorf("told of %s: %q", id, got)
 				}
 			}
-			if n := s.Ledger()["read"]; n != 13 {
+			if n := s.Ledger()["read"]; n != 12 {
 				t.Errorf("read %d times", n)
 			}
 		},

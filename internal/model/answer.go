@@ -107,10 +107,10 @@ func (a *agent) tools(ctx context.Context) (all []tool.Tool) {
 	for _, p := range a.Peers {
 		all = append(all, p.asTool())
 	}
-	if a.Tools == nil {
+	if a.now == nil {
 		return all
 	}
-	for _, t := range a.Tools(ctx) {
+	for _, t := range a.now(ctx) {
 		if isName(t.Name) && !slices.ContainsFunc(all, func(other tool.Tool) bool { return other.Name == t.Name }) {
 			all = append(all, t)
 		}

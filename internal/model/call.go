@@ -99,16 +99,25 @@ func (a *agent) call(ctx context.Context, p planned) (tool.Result, error) {
 	}
 	return durable.Do(ctx, "call", func(ctx context.Context) (tool.Result, error) {
 		run.Count(ctx, "toolCalls", 1)
-		for _, t := range a.tools(ctx) {
-			if t.Name == p.Name && t.Call != nil {
-				return t.Call(ctx, p.Args)
-			}
+		result, err := a.callTool(ctx, p)
+		if errors.Is(err, tool.ErrUnsent) {
+			err = durable.Permanent(fmt.Errorf("%s%w", unsent, err)) // of an error the journal has the text
 		}
-		return tool.Result{}, errGone
+		return result, err
 	}, options...)
 }
 
-var errGone = errors.New("the tool is not there at the moment")
+// unsent begins the text of an error that wraps [tool.ErrUnsent].
+const unsent = "not called: "
+
+func (a *agent) callTool(ctx context.Context, p planned) (tool.Result, error) {
+	for _, t := range a.tools(ctx) {
+		if t.Name == p.Name && t.Call != nil {
+			return t.Call(ctx, p.Args)
+		}
+	}
+	return tool.Result{}, fmt.Errorf("%w: it is not there at the moment", tool.ErrUnsent)
+}
 
 // told returns what the model is told of a call that has failed. It is false for what the host must
 // know instead.
@@ -117,8 +126,8 @@ func told(err error, once bool) (string, bool) {
 	switch {
 	case err == nil, errors.Is(err, durable.ErrCanceled), !errors.As(err, &step):
 		return "", false
-	case step.Text == errGone.Error():
-		return "This was not done: " + step.Text + ".", true
+	case strings.HasPrefix(step.Text, unsent):
+		return "The tool was not called, and has done nothing.\n" + marked(strings.TrimPrefix(step.Text, unsent)), true
 	case once || errors.Is(err, durable.ErrInterrupted):
 		return "It is unknown whether this was done: the call broke off. Do not just call again: find out first, or tell the user.\n" +
 			marked(step.Text), true
