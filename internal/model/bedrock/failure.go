@@ -3,6 +3,7 @@ package bedrock
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -23,6 +24,11 @@ func failure(ctx context.Context, err error, begun bool) error {
 	switch {
 	case errors.As(err, &api):
 		kind = kindOf(api, begun)
+		if kind == model.Denied && errors.As(err, &response) && !begun { // of something in between, perhaps
+			if s := response.HTTPStatusCode(); s == http.StatusTooManyRequests || s/100 == 5 {
+				kind = model.Busy
+			}
+		}
 	case errors.As(err, &response) && response.HTTPStatusCode()/100 == 4:
 		kind = model.Denied
 	}
