@@ -17,6 +17,7 @@
 #   jsadk, aip, eventsource                the same in JavaScript, and stream clients: prints its node_modules
 #   mcp       Python with the MCP SDK      prints the path of its interpreter
 #   everything the MCP reference server    prints the path of its script
+#   aimock    a mock of model providers   prints the path of its program
 #   proxies   nginx, HAProxy and Varnish   prints nothing
 #   chromium  Chromium, and a font         prints the path of chromium
 #   axe       axe-core                     prints the path of its script
@@ -161,7 +162,7 @@ readonly mcp_packages=(
 	referencing==0.37.0 rpds-py==2026.9.1 sse-starlette==3.7.0 starlette==1.10.0 truststore==0.10.5
 	typing-inspection==0.4.5 typing_extensions==4.16.0 uvicorn==0.54.0
 )
-readonly axe_package=axe-core@4.14.1
+readonly axe_package=axe-core@4.14.1 aimock_package=@copilotkit/aimock@1.43.0
 readonly js03_packages=(@a2a-js/sdk@0.3.14 uuid@11.1.1) js1_packages=(@a2a-js/sdk@1.3.0 jose@6.2.17)
 readonly image_tag=public.ecr.aws/lambda/provided:al2023-x86_64
 # sam local puts its emulator on top of the base image under this tag, and never makes it again while it exists.
@@ -322,6 +323,11 @@ part_everything() {
 	echo "$cache/everything/node_modules/@modelcontextprotocol/server-everything/dist/index.js"
 }
 
+part_aimock() {
+	part_js aimock "$aimock_package" >/dev/null
+	echo "$cache/aimock/node_modules/@copilotkit/aimock/dist/cli.js"
+}
+
 part_proxies() {
 	local PATH=$PATH:/usr/sbin
 	have nginx || install "nginx" nginx
@@ -430,11 +436,11 @@ make_image() {
 readonly cache=${XDG_CACHE_HOME:-$HOME/.cache}/a2alambda
 have flock || die "flock is missing: these engines need Linux, and flock comes with its package util-linux."
 mkdir -p "$cache" || die "the cache directory $cache cannot be made: set XDG_CACHE_HOME to a place that can be written."
-[ $# -gt 0 ] || set -- dynamodb sam ministack aws python02 python03 python1 js03 js1 java03 adk strands ag2 jsadk aip eventsource mcp everything proxies chromium axe docker image
+[ $# -gt 0 ] || set -- dynamodb sam ministack aws python02 python03 python1 js03 js1 java03 adk strands ag2 jsadk aip eventsource mcp everything aimock proxies chromium axe docker image
 for part in "$@"; do
 	case $part in
 	dynamodb | sam | ministack | aws | python02 | python03 | python1 | js03 | js1 | chromium | axe | docker | image) locked "$part" ;;
-	java03 | adk | strands | ag2 | jsadk | aip | eventsource | mcp | everything | proxies | crewai | litellm) locked "$part" ;;
+	java03 | adk | strands | ag2 | jsadk | aip | eventsource | mcp | everything | aimock | proxies | crewai | litellm) locked "$part" ;;
 	*) die "there is no part \"$part\": see the head of localtest/setup.sh." ;;
 	esac
 done

@@ -1,6 +1,7 @@
 package hosted_test
 
 import (
+	"strings"
 	"testing"
 
 	"a2alambda/internal/durable"
@@ -17,18 +18,39 @@ func TestOpen(t *testing.T) {
 	}{
 		"default":   {nil, "Streaming Demo Agent", ""},
 		"demo":      {map[string]string{"AGENT": "demo", "MODEL_ID": "m"}, "Streaming Demo Agent", ""},
-		"forgotten": {map[string]string{"MODEL_ID": "m"}, "", "MODEL_ID needs AGENT=bedrock: AGENT is not set, and the demo agent has no model"},
+		"forgotten": {map[string]string{"MODEL_ID": "m"}, "", "MODEL_ID needs AGENT=model or AGENT=bedrock: AGENT is not set, and the demo agent has no model"},
 		"bedrock":   {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m"}, "Bedrock Agent", ""},
 		"no model":  {map[string]string{"AGENT": "bedrock"}, "", "AGENT=bedrock needs MODEL_ID"},
 		"no number": {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "MAX_TOKENS": "many"}, "", `MAX_TOKENS is "many", not a number of tokens`},
 		"none":      {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "MAX_TOKENS": "0"}, "", `MAX_TOKENS is "0", not a number of tokens`},
+		"model":     {map[string]string{"AGENT": "model", "MODEL_URL": "http://localhost:11434/v1", "MODEL_ID": "m", "MODEL_PRICE": "0.06/0.24"}, "Model Agent", ""},
+		"on Bedrock": {map[string]string{"AGENT": "model", "MODEL_URL": "bedrock", "MODEL_ID": "m", "GUARDRAIL": "g/1", "MODEL_TIMEOUT": "0",
+			"PEERS": "writer=https://writer.example"}, "Model Agent", ""},
+		"no URL": {map[string]string{"AGENT": "model", "MODEL_ID": "m"}, "",
+			"AGENT=model needs MODEL_URL: where an endpoint with OpenAI's chat completions is, such as http://localhost:11434/v1, or bedrock"},
+		"no such URL": {map[string]string{"AGENT": "model", "MODEL_ID": "m", "MODEL_URL": "localhost"}, "", "MODEL_URL is no URL such as http://localhost:11434/v1, and not bedrock"},
+		"key in URL":  {map[string]string{"AGENT": "model", "MODEL_ID": "m", "MODEL_URL": "https://x@example.com"}, "", "MODEL_URL must have no user and no query: the key is MODEL_KEY"},
+		"open key": {map[string]string{"AGENT": "model", "MODEL_ID": "m", "MODEL_URL": "http://example.com", "MODEL_KEY": "sk-1"}, "",
+			"MODEL_URL must be https, or on this machine or in a private network: else others can read MODEL_KEY"},
+		"broken key": {map[string]string{"AGENT": "model", "MODEL_ID": "m", "MODEL_URL": "https://example.com", "MODEL_KEY": "sk-1\n"}, "",
+			"MODEL_KEY has characters that no key has"},
+		"guarded elsewhere": {map[string]string{"AGENT": "model", "MODEL_ID": "m", "MODEL_URL": "https://example.com", "GUARDRAIL": "g/1"}, "",
+			"GUARDRAIL needs a model on Amazon Bedrock"},
+		"no guardrail": {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "GUARDRAIL": "g"}, "", `GUARDRAIL is "g", not ID/VERSION of a guardrail`},
+		"elsewhere": {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "MODEL_URL": "https://example.com"}, "",
+			"MODEL_URL needs AGENT=model: AGENT=bedrock has its models on Amazon Bedrock"},
+		"no time":   {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "MODEL_TIMEOUT": "soon"}, "", `MODEL_TIMEOUT is "soon", not a time like 90s or 5m, or 0 for none`},
+		"no price":  {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "MODEL_PRICE": "1"}, "", `MODEL_PRICE is "1", not what a million tokens cost, in and out, such as 0.06/0.24`},
+		"no rounds": {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "MAX_ROUNDS": "-1"}, "", `MAX_ROUNDS is "-1", not a number of rounds`},
+		"long peer": {map[string]string{"AGENT": "model", "MODEL_ID": "m", "MODEL_URL": "bedrock", "PEERS": strings.Repeat("x", 64) + "=https://x.example"}, "",
+			`PEERS: the peer "` + strings.Repeat("x", 64) + `" has a name that a model cannot call: at most 60 letters, digits, _ and -`},
 		"purchase":  {map[string]string{"AGENT": "purchase", "SHOP_URL": "https://shop.example", "PEERS": "writer=https://writer.example"}, "Purchase Agent", ""},
 		"no shop":   {map[string]string{"AGENT": "purchase"}, "", "AGENT=purchase needs SHOP_URL, the URL of a shop"},
 		"open shop": {map[string]string{"AGENT": "purchase", "SHOP_URL": "http://shop.example"}, "", "SHOP_URL: url must be https"},
 		"no writer": {map[string]string{"AGENT": "purchase", "SHOP_URL": "http://127.0.0.1:1"}, "", "AGENT=purchase needs an agent that writes receipts: PEERS=writer=https://…"},
 		"no callbacks": {map[string]string{"AGENT": "purchase", "SHOP_URL": "http://127.0.0.1:1", "AWS_LAMBDA_RUNTIME_API": "x"}, "",
 			"AGENT=purchase needs CALLBACK_URL, where the shop tells of deliveries: the parameter Callbacks sets it"},
-		"unknown": {map[string]string{"AGENT": "mine"}, "", `AGENT is "mine", not one of demo, bedrock and purchase`},
+		"unknown": {map[string]string{"AGENT": "mine"}, "", `AGENT is "mine", not one of demo, model, bedrock and purchase`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, err := hosted.Open(t.Context(), func(name string) string { return test.env[name] })

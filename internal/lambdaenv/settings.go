@@ -11,10 +11,14 @@ import (
 var settings = []string{
 	"JOIN_WINDOW",
 	"JOURNAL_ENTRIES",
+	"MAX_ROUNDS",
 	"MAX_TOKENS",
+	"MODEL_PRICE",
+	"MODEL_TIMEOUT",
 	"ON_MISMATCH",
 	"PEERS",
 	"PEERS_ALLOWED_CIDRS",
+	"TASK_TOKENS",
 }
 
 // Settings returns the environment, extended by its variable SETTINGS: NAME=value, separated by

@@ -5,9 +5,13 @@ package tool
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
+
+// ErrUnsent means that a call was not made: the tool has not got it, and has done nothing.
+var ErrUnsent = errors.New("the tool was not called")
 
 // Tool is one thing that a model can call.
 type Tool struct {
@@ -24,8 +28,9 @@ type Tool struct {
 	// Approve says that a call waits for the user's yes.
 	Approve bool
 	// Call calls the tool with a JSON object. Its error means that the tool could not be reached,
-	// or broke: a tool that is not Once may be called again. Its text is told to the model, so it
-	// has no secrets. Call returns when ctx ends, and may be used from several goroutines.
+	// or broke: ErrUnsent, if it has not got the call. Otherwise a tool that is not Once is called
+	// again, a few times. The text is told to the model, so it has no secrets. Call returns when
+	// ctx ends, and may be used from several goroutines.
 	// [durable.Key] of ctx is the same at each attempt of one call.
 	Call func(ctx context.Context, args json.RawMessage) (Result, error)
 }
