@@ -10,6 +10,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
+	"a2alambda/internal/agentfile"
 	"a2alambda/internal/demoagent"
 	"a2alambda/internal/durable"
 	"a2alambda/internal/peer"
@@ -27,6 +28,8 @@ type Agent struct {
 	Extended *a2a.AgentCard
 	// Peers are the other agents that it may call, if it is a durable one.
 	Peers peer.Set
+	// Check says which of its tools cannot be used, a line for each. It may be nil.
+	Check func(ctx context.Context) error
 }
 
 // Open returns the agent that the environment names:
@@ -46,6 +49,10 @@ type Agent struct {
 //	MODEL_TIMEOUT  how long an answer may take. Default 5m on Lambda, 30m elsewhere
 //	MODEL_PRICE    what a million tokens cost, IN/OUT
 //
+// or, of model, a file that says all that and more: see package agentfile
+//
+//	AGENT_CONFIG, AGENT_SECRETS
+//
 // and of purchase
 //
 //	SHOP_URL       URL of the shop
@@ -56,8 +63,17 @@ type Agent struct {
 //
 //	PEERS, PEER_CREDENTIALS, PEERS_ALLOWED_CIDRS
 func Open(ctx context.Context, getenv func(string) string) (*Agent, error) {
+	file, err := openFile(getenv)
+	if err != nil {
+		return nil, err
+	}
+	if file != nil {
+		if getenv, err = file.Getenv(getenv); err != nil {
+			return nil, err
+		}
+	}
 	peers, wrong := peer.Parse(getenv("PEERS"), getenv("PEER_CREDENTIALS"), getenv("PEERS_ALLOWED_CIDRS"))
-	agent, err := open(ctx, getenv, peers)
+	agent, err := open(ctx, getenv, peers, file)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +84,7 @@ func Open(ctx context.Context, getenv func(string) string) (*Agent, error) {
 	return agent, err
 }
 
-func open(ctx context.Context, getenv func(string) string, peers peer.Set) (*Agent, error) {
+func open(ctx context.Context, getenv func(string) string, peers peer.Set, file *agentfile.File) (*Agent, error) {
 	switch name := cmp.Or(getenv("AGENT"), "demo"); name {
 	case "demo":
 		if getenv("AGENT") == "" && getenv("MODEL_ID") != "" {
@@ -76,7 +92,7 @@ func open(ctx context.Context, getenv func(string) string, peers peer.Set) (*Age
 		}
 		return &Agent{Executor: demoagent.NewExecutor(), Card: demoagent.Card(), Extended: demoagent.ExtendedCard()}, nil
 	case "model", "bedrock":
-		return openModel(ctx, getenv, peers)
+		return openModel(ctx, getenv, peers, file)
 	case "purchase":
 		return openPurchase(getenv)
 	// Put your own agent here.

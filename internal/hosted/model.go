@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"a2alambda/internal/agentfile"
 	"a2alambda/internal/durable"
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/model"
@@ -23,8 +24,9 @@ import (
 // onBedrock is the MODEL_URL of a model on Amazon Bedrock.
 const onBedrock = "bedrock"
 
-// openModel returns the agent with a model, which has the peers as tools, if it is not AGENT=bedrock.
-func openModel(ctx context.Context, getenv func(string) string, peers peer.Set) (*Agent, error) {
+// openModel returns the agent with a model. If it is not AGENT=bedrock, it has the peers as tools, and
+// those of the file, which may be nil.
+func openModel(ctx context.Context, getenv func(string) string, peers peer.Set, file *agentfile.File) (*Agent, error) {
 	agent, id, at := getenv("AGENT"), getenv("MODEL_ID"), getenv("MODEL_URL")
 	switch {
 	case id == "":
@@ -71,11 +73,18 @@ func openModel(ctx context.Context, getenv func(string) string, peers peer.Set) 
 			config.Peers = append(config.Peers, model.Peer{Name: name})
 		}
 	}
+	made := &Agent{Card: model.Card(card, config.Model)}
+	if file != nil {
+		if err := made.extend(&config, file, getenv); err != nil {
+			return nil, err
+		}
+	}
 	f, err := model.Agent(config)
 	if err != nil {
 		return nil, fmt.Errorf("PEERS: %w", err)
 	}
-	return &Agent{Executor: durable.New(f), Card: model.Card(card, config.Model)}, nil
+	made.Executor = durable.New(f)
+	return made, nil
 }
 
 func openBedrock(ctx context.Context, id string, getenv func(string) string) (*bedrock.Model, error) {

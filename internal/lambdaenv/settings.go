@@ -9,6 +9,7 @@ import (
 // settings are the names that SETTINGS may have. Only the functions read them and they rarely
 // change, so the template has no parameters for them.
 var settings = []string{
+	"AGENT_CONFIG",
 	"JOIN_WINDOW",
 	"JOURNAL_ENTRIES",
 	"MAX_ROUNDS",

@@ -18,9 +18,6 @@ import (
 	"a2alambda/internal/tool"
 )
 
-// ErrUnsent is that of a call which has not reached the tool. It may be made again, by Once or not.
-var ErrUnsent = errors.New("mcp: the tool was not called")
-
 // Error is a call, or a connection, without an answer.
 type Error struct {
 	// Text says what happened, in words for a model. It has no secrets.
@@ -31,8 +28,8 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Text }
 
-// Is has errors.Is find ErrUnsent.
-func (e *Error) Is(target error) bool { return target == ErrUnsent && e.Unsent }
+// Is has errors.Is find [tool.ErrUnsent].
+func (e *Error) Is(target error) bool { return target == tool.ErrUnsent && e.Unsent }
 
 // keyMeta is the name, in the metadata of a call, of a key that is the same at each attempt of it. A
 // server can know by it that a call is made again.
@@ -55,7 +52,7 @@ func (r *Run) call(ctx context.Context, s *server, t *listed, args json.RawMessa
 	for attempt := 1; ; attempt++ {
 		result, gone, err := r.callOnce(ctx, s, t, params)
 		switch {
-		case err == nil, !errors.Is(err, ErrUnsent), attempt > len(pauses), ctx.Err() != nil:
+		case err == nil, !errors.Is(err, tool.ErrUnsent), attempt > len(pauses), ctx.Err() != nil:
 			return result, err
 		case gone:
 			continue // the server has forgotten the session, and has not called the tool

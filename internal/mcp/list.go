@@ -161,7 +161,7 @@ func (r *Run) list(ctx context.Context, s *server) ([]*listed, error) {
 	if err != nil && ctx.Err() != nil {
 		return nil, context.Cause(ctx) // that says nothing of the server
 	}
-	if err != nil {
+	if err != nil && !r.quiet {
 		r.set.logger.WarnContext(ctx, "an MCP server does not answer: its tools are missing, or are those of a former list", "server", s.Name, "error", err)
 	}
 	return s.tools.put(tools, err, news)

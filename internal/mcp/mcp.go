@@ -135,6 +135,7 @@ func (s *Set) Check(ctx context.Context) error {
 		return nil
 	}
 	r := s.Run()
+	r.quiet = true
 	defer r.Close()
 	errs := make([]error, len(s.servers))
 	var all sync.WaitGroup
@@ -201,14 +202,19 @@ type server struct {
 
 func newServer(c Server, logger *slog.Logger) *server {
 	s := &server{Server: c, redact: redactor(c), tools: newCache()}
-	s.client = sdk.NewClient(&sdk.Implementation{Name: "a2alambda", Version: "1"}, &sdk.ClientOptions{
+	options := &sdk.ClientOptions{
 		// No roots, sampling or elicitation: a server that asks for one gets an error.
 		Capabilities:   &sdk.ClientCapabilities{},
 		MultiRoundTrip: &sdk.MultiRoundTripOptions{Disabled: true},
-	})
+	}
+	if c.URL == "" {
+		// By HTTP, a handler would have the SDK open a stream.
+		options.ToolListChangedHandler = func(context.Context, *sdk.ToolListChangedRequest) {}
+	}
+	s.client = sdk.NewClient(&sdk.Implementation{Name: "a2alambda", Version: "1"}, options)
 	s.client.AddReceivingMiddleware(func(next sdk.MethodHandler) sdk.MethodHandler {
 		return func(ctx context.Context, method string, req sdk.Request) (sdk.Result, error) {
-			if method == "notifications/tools/list_changed" { // a handler would have the SDK open a stream
+			if method == "notifications/tools/list_changed" {
 				s.tools.expire()
 			}
 			return next(ctx, method, req)

@@ -22,7 +22,8 @@ const (
 // Run has the sessions of one run of a task. A nil Run has no servers. Its methods may be used from
 // several goroutines.
 type Run struct {
-	set *Set
+	set   *Set
+	quiet bool // servers that are down are not logged
 
 	mu   sync.Mutex
 	idle map[*server][]*session

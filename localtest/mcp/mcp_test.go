@@ -229,7 +229,7 @@ func TestHang(t *testing.T) {
 			server.Call = 2 * time.Second
 			run, _ := open(t, server)
 			_, err := find(t, run.Tools(t.Context()), "shop_hang").Call(t.Context(), nil)
-			if want := "shop: no answer within 2s; whether the call has had its effect is not known"; err == nil || err.Error() != want || errors.Is(err, mcp.ErrUnsent) {
+			if want := "shop: no answer within 2s; whether the call has had its effect is not known"; err == nil || err.Error() != want || errors.Is(err, tool.ErrUnsent) {
 				t.Errorf("got %v, want %s", err, want)
 			}
 			if r := call(t, run, "shop_search", `{"text":"it"}`); r.Failed {
@@ -255,11 +255,11 @@ func TestKilled(t *testing.T) {
 			}()
 			s.await("ship,order=1")
 			s.Kill()
-			if err := <-failed; err == nil || errors.Is(err, mcp.ErrUnsent) || !strings.HasSuffix(err.Error(), "whether the call has had its effect is not known") {
+			if err := <-failed; err == nil || errors.Is(err, tool.ErrUnsent) || !strings.HasSuffix(err.Error(), "whether the call has had its effect is not known") {
 				t.Errorf("killed: %v", err)
 			}
 			_, err := find(t, run.Tools(t.Context()), "shop_charge").Call(t.Context(), json.RawMessage(`{"order":"1"}`))
-			if !errors.Is(err, mcp.ErrUnsent) || !strings.Contains(err.Error(), "shop: no connection: ") || strings.Contains(err.Error(), "/mcp") {
+			if !errors.Is(err, tool.ErrUnsent) || !strings.Contains(err.Error(), "shop: no connection: ") || strings.Contains(err.Error(), "/mcp") {
 				t.Errorf("down: %v", err)
 			}
 			s.start()
@@ -306,7 +306,7 @@ func TestKilledCommand(t *testing.T) {
 	localtest.Must(t, err)
 	p, err := os.FindProcess(n)
 	localtest.Must(t, err, p.Kill())
-	if err := <-failed; err == nil || errors.Is(err, mcp.ErrUnsent) {
+	if err := <-failed; err == nil || errors.Is(err, tool.ErrUnsent) {
 		t.Errorf("killed: %v", err)
 	}
 	if r := call(t, run, "shop_charge", `{"order":"1"}`); r.Failed {
