@@ -80,12 +80,12 @@ func openModel(ctx context.Context, getenv func(string) string, peers peer.Set) 
 
 func openBedrock(ctx context.Context, id string, getenv func(string) string) (*bedrock.Model, error) {
 	m := &bedrock.Model{ID: id}
-	switch id, version, ok := strings.Cut(getenv("GUARDRAIL"), "/"); {
-	case id == "" && !ok:
-	case id == "" || version == "" || strings.Contains(version, "/"):
-		return nil, fmt.Errorf("GUARDRAIL is %q, not ID/VERSION of a guardrail", getenv("GUARDRAIL"))
-	default:
-		m.Guardrail, m.GuardrailVersion = id, version
+	if g := getenv("GUARDRAIL"); g != "" {
+		i := strings.LastIndexByte(g, '/') // an ARN has one before, too
+		if i < 1 || i == len(g)-1 {
+			return nil, fmt.Errorf("GUARDRAIL is %q, not ID/VERSION of a guardrail", g)
+		}
+		m.Guardrail, m.GuardrailVersion = g[:i], g[i+1:]
 	}
 	cfg, err := lambdaenv.Config(ctx)
 	if err != nil {
