@@ -122,14 +122,20 @@ func isLocal(host string) bool {
 	return host == "localhost" || err == nil && (ip.IsLoopback() || ip.IsPrivate())
 }
 
+// How long an answer of the model may take, unless MODEL_TIMEOUT says otherwise.
+const (
+	onLambda  = 5 * time.Minute
+	elsewhere = 30 * time.Minute
+)
+
 // modelTimeout returns how long an answer of the model may take.
 func modelTimeout(getenv func(string) string) (time.Duration, error) {
 	text := getenv("MODEL_TIMEOUT")
 	switch {
 	case text == "" && getenv("AWS_LAMBDA_RUNTIME_API") != "":
-		return 5 * time.Minute, nil
+		return onLambda, nil
 	case text == "":
-		return 30 * time.Minute, nil
+		return elsewhere, nil
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {

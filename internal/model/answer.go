@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 
 	"a2alambda/internal/durable"
@@ -137,7 +138,7 @@ func (s *spent) tokens() int64 { return s.Input + s.Output }
 func (a *agent) metadata(whole *Answer, s spent) map[string]any {
 	total := map[string]any{"modelCalls": s.ModelCalls, "toolCalls": s.ToolCalls, "inputTokens": s.Input, "outputTokens": s.Output}
 	if p := a.Price; p != (Price{}) {
-		total["cost"] = (p.Input*float64(s.Input) + p.Output*float64(s.Output)) / 1e6
+		total["cost"] = math.Round((p.Input*float64(s.Input)+p.Output*float64(s.Output))*1e3) / 1e9
 	}
 	return map[string]any{
 		"stopReason": string(whole.Stop), "inputTokens": whole.Usage.Input, "outputTokens": whole.Usage.Output, "total": total,
