@@ -68,7 +68,7 @@ func openModel(ctx context.Context, getenv func(string) string, peers peer.Set) 
 		card = "Bedrock Agent"
 	} else {
 		for _, name := range peers.Names() {
-			config.Peers = append(config.Peers, model.Peer{Name: name})
+			config.Peers = append(config.Peers, model.Peer{Name: name, About: peers[name].About})
 		}
 	}
 	f, err := model.Agent(config)

@@ -422,12 +422,16 @@ func TestTooLong(t *testing.T) {
 	}
 }
 
-// modelFunc is a model that says nothing.
+// modelFunc is a model that says what the function returns.
 type modelFunc func(*model.Request) (*model.Answer, error)
 
 func (modelFunc) Reads(string) bool { return false }
-func (f modelFunc) Answer(_ context.Context, r *model.Request, _ func(string) error) (*model.Answer, error) {
-	return f(r)
+func (f modelFunc) Answer(_ context.Context, r *model.Request, say func(string) error) (*model.Answer, error) {
+	a, err := f(r)
+	if err == nil && a.Text != "" {
+		err = say(a.Text)
+	}
+	return a, err
 }
 
 func ended(state a2a.TaskState, question string, pieces ...string) *a2a.Task {

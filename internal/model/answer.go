@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"sync"
 
 	"a2alambda/internal/durable"
 	"a2alambda/internal/run"
@@ -105,9 +106,12 @@ func (a *agent) answer(ctx context.Context, t *durable.Task, n int, talk *conver
 
 // tools returns what the model may call. Of two with one name it is the first.
 func (a *agent) tools(ctx context.Context) (all []tool.Tool) {
-	for _, p := range a.Peers {
-		all = append(all, p.asTool())
+	all = make([]tool.Tool, len(a.Peers))
+	var asking sync.WaitGroup
+	for i, p := range a.Peers {
+		asking.Go(func() { all[i] = p.asTool(ctx) })
 	}
+	asking.Wait()
 	if a.now == nil {
 		return all
 	}
