@@ -70,7 +70,7 @@ func openModel(ctx context.Context, getenv func(string) string, peers peer.Set, 
 		card = "Bedrock Agent"
 	} else {
 		for _, name := range peers.Names() {
-			config.Peers = append(config.Peers, model.Peer{Name: name})
+			config.Peers = append(config.Peers, model.Peer{Name: name, About: peers[name].About})
 		}
 	}
 	made := &Agent{Card: model.Card(card, config.Model)}
@@ -89,12 +89,12 @@ func openModel(ctx context.Context, getenv func(string) string, peers peer.Set, 
 
 func openBedrock(ctx context.Context, id string, getenv func(string) string) (*bedrock.Model, error) {
 	m := &bedrock.Model{ID: id}
-	switch id, version, ok := strings.Cut(getenv("GUARDRAIL"), "/"); {
-	case id == "" && !ok:
-	case id == "" || version == "" || strings.Contains(version, "/"):
-		return nil, fmt.Errorf("GUARDRAIL is %q, not ID/VERSION of a guardrail", getenv("GUARDRAIL"))
-	default:
-		m.Guardrail, m.GuardrailVersion = id, version
+	if g := getenv("GUARDRAIL"); g != "" {
+		i := strings.LastIndexByte(g, '/') // an ARN has one before, too
+		if i < 1 || i == len(g)-1 {
+			return nil, fmt.Errorf("GUARDRAIL is %q, not ID/VERSION of a guardrail", g)
+		}
+		m.Guardrail, m.GuardrailVersion = g[:i], g[i+1:]
 	}
 	cfg, err := lambdaenv.Config(ctx)
 	if err != nil {
@@ -131,14 +131,20 @@ func isLocal(host string) bool {
 	return host == "localhost" || err == nil && (ip.IsLoopback() || ip.IsPrivate())
 }
 
+// How long an answer of the model may take, unless MODEL_TIMEOUT says otherwise.
+const (
+	onLambda  = 5 * time.Minute
+	elsewhere = 30 * time.Minute
+)
+
 // modelTimeout returns how long an answer of the model may take.
 func modelTimeout(getenv func(string) string) (time.Duration, error) {
 	text := getenv("MODEL_TIMEOUT")
 	switch {
 	case text == "" && getenv("AWS_LAMBDA_RUNTIME_API") != "":
-		return 5 * time.Minute, nil
+		return onLambda, nil
 	case text == "":
-		return 30 * time.Minute, nil
+		return elsewhere, nil
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {

@@ -49,8 +49,9 @@ type Config struct {
 type Peer struct {
 	// Name is the peer's in PEERS. The tool's is ask_ and the name.
 	Name string
-	// Description tells the model what the agent does. It may be empty.
-	Description string
+	// About returns what the agent does, for the model, as peer.Peer does: it returns soon. It may be
+	// nil.
+	About func(ctx context.Context) string
 	// Approve says that the user is asked first.
 	Approve bool
 }

@@ -189,7 +189,7 @@ func (sleeper) Answer(ctx context.Context, _ *model.Request, _ func(string) erro
 func TestApproval(t *testing.T) {
 	two := script{
 		pieces: [][]string{nil, {"Done."}},
-		calls:  [][]model.Call{{call("a", "pay", `{"n":12345678901234567890}`), call("b", "read", `{}`), call("c", "pay", `{"n":2}`)}},
+		calls:  [][]model.Call{{call("a", "pay", "{\"n\":12345678901234567890,\"t\":\"`\"}"), call("b", "read", `{}`), call("c", "pay", `{"n":2}`)}},
 	}
 	const refused = "The user has not approved this call. It was not made."
 	for name, test := range map[string]struct {
@@ -219,15 +219,15 @@ func TestApproval(t *testing.T) {
 				if question == nil || len(question.Parts) != 2 {
 					t.Fatalf("asked %+v", question)
 				}
-				want := "May I do this? Answer yes or no.\n\n- pay {\"n\":12345678901234567890}\n- pay {\"n\":2}"
+				want := "May I do this? Answer yes or no.\n\n- pay `` {\"n\":12345678901234567890,\"t\":\"`\"} ``\n- pay `{\"n\":2}`"
 				if got := question.Parts[0].Text(); got != want {
 					t.Errorf("asked %q", got)
 				}
 				got, err := json.Marshal(question.Parts[1].Content)
-				if want := `{"approval":{"calls":[{"arguments":{"n":12345678901234567890},"id":"a","tool":"pay"},{"arguments":{"n":2},"id":"c","tool":"pay"}]}}`; err != nil || !strings.Contains(string(got), want) {
+				if want := `{"approval":{"calls":[{"arguments":{"n":12345678901234567890,"t":"` + "`" + `"},"id":"a","tool":"pay"},{"arguments":{"n":2},"id":"c","tool":"pay"}]}}`; err != nil || !strings.Contains(string(got), want) {
 					t.Errorf("asked %s, %v", got, err)
 				}
-				for id, args := range map[string]string{"a": `{"n":12345678901234567890}`, "c": `{"n":2}`} {
+				for id, args := range map[string]string{"a": "{\"n\":12345678901234567890,\"t\":\"`\"}", "c": `{"n":2}`} {
 					made := strings.Contains(test.paid, id)
 					if (s.once["pay"+args] == 1) != made {
 						t.Errorf("pay %s: %d times", args, s.once["pay"+args])
@@ -422,12 +422,16 @@ func TestTooLong(t *testing.T) {
 	}
 }
 
-// modelFunc is a model that says nothing.
+// modelFunc is a model that says what the function returns.
 type modelFunc func(*model.Request) (*model.Answer, error)
 
 func (modelFunc) Reads(string) bool { return false }
-func (f modelFunc) Answer(_ context.Context, r *model.Request, _ func(string) error) (*model.Answer, error) {
-	return f(r)
+func (f modelFunc) Answer(_ context.Context, r *model.Request, say func(string) error) (*model.Answer, error) {
+	a, err := f(r)
+	if err == nil && a.Text != "" {
+		err = say(a.Text)
+	}
+	return a, err
 }
 
 func ended(state a2a.TaskState, question string, pieces ...string) *a2a.Task {

@@ -3,7 +3,9 @@ package model
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
+	"sync"
 
 	"a2alambda/internal/durable"
 	"a2alambda/internal/run"
@@ -104,9 +106,12 @@ func (a *agent) answer(ctx context.Context, t *durable.Task, n int, talk *conver
 
 // tools returns what the model may call. Of two with one name it is the first.
 func (a *agent) tools(ctx context.Context) (all []tool.Tool) {
-	for _, p := range a.Peers {
-		all = append(all, p.asTool())
+	all = make([]tool.Tool, len(a.Peers))
+	var asking sync.WaitGroup
+	for i, p := range a.Peers {
+		asking.Go(func() { all[i] = p.asTool(ctx) })
 	}
+	asking.Wait()
 	if a.now == nil {
 		return all
 	}
@@ -137,7 +142,7 @@ func (s *spent) tokens() int64 { return s.Input + s.Output }
 func (a *agent) metadata(whole *Answer, s spent) map[string]any {
 	total := map[string]any{"modelCalls": s.ModelCalls, "toolCalls": s.ToolCalls, "inputTokens": s.Input, "outputTokens": s.Output}
 	if p := a.Price; p != (Price{}) {
-		total["cost"] = (p.Input*float64(s.Input) + p.Output*float64(s.Output)) / 1e6
+		total["cost"] = math.Round((p.Input*float64(s.Input)+p.Output*float64(s.Output))*1e3) / 1e9
 	}
 	return map[string]any{
 		"stopReason": string(whole.Stop), "inputTokens": whole.Usage.Input, "outputTokens": whole.Usage.Output, "total": total,

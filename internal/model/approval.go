@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -63,15 +64,42 @@ func approvalParts(asks []planned) []*a2a.Part {
 	words.WriteString("May I do this? Answer yes or no.\n")
 	calls := make([]any, len(asks))
 	for i, p := range asks {
-		args := string(p.Args)
+		args := readable(p.Args)
 		if len(args) > maxShown {
 			args = strings.ToValidUTF8(args[:maxShown], "") + fmt.Sprintf("… (%d KB in all)", len(p.Args)>>10)
 		}
-		fmt.Fprintf(&words, "\n- %s %s", p.Name, args)
+		fmt.Fprintf(&words, "\n- %s %s", p.Name, code(args))
 		calls[i] = map[string]any{"id": p.ID, "tool": p.Name, "arguments": valueOf(p.Args)}
 	}
 	data := a2a.NewDataPart(map[string]any{approvalKey: map[string]any{"calls": calls}})
 	return []*a2a.Part{a2a.NewTextPart(words.String()), data}
+}
+
+// readable returns JSON without the escapes that HTML would need.
+func readable(data json.RawMessage) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if e.Encode(valueOf(data)) != nil {
+		return string(data)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// code returns a text as code in Markdown: clients that show Markdown show it as it is.
+func code(text string) string {
+	longest, run := 0, 0
+	for _, r := range text {
+		if run++; r != '`' {
+			run = 0
+		}
+		longest = max(longest, run)
+	}
+	fence := strings.Repeat("`", longest+1)
+	if longest > 0 {
+		text = " " + text + " "
+	}
+	return fence + text + fence
 }
 
 // valueOf returns the value of JSON. Numbers keep their digits.

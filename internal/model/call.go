@@ -159,10 +159,10 @@ func show(ctx context.Context, t *durable.Task, id, name string, said tool.Resul
 func (p Peer) tool() string { return "ask_" + p.Name }
 
 // asTool returns the tool that asks the peer. It has no Call: see askPeer.
-func (p Peer) asTool() tool.Tool {
+func (p Peer) asTool(ctx context.Context) tool.Tool {
 	description := "Asks the agent " + p.Name + ", which works by itself and answers when it is done."
-	if p.Description != "" {
-		description += " " + p.Description
+	if p.About != nil {
+		description = strings.TrimSpace(description + " " + p.About(ctx))
 	}
 	return tool.Tool{Name: p.tool(), Description: description, Approve: p.Approve, Schema: json.RawMessage(
 		`{"type":"object","properties":{"message":{"type":"string","description":"What to ask, in words."},` +

@@ -1,6 +1,7 @@
 package model_test
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -55,7 +56,7 @@ func TestPeer(t *testing.T) {
 			pieces: [][]string{nil, {"Done."}},
 			calls:  [][]model.Call{{call("a", "ask_writer", `{"message":"Write a receipt: a book"}`), call("b", "read", ""), call("c", "ask_writer", `{}`)}},
 		},
-		config: model.Config{Peers: []model.Peer{{Name: "writer", Description: "It writes receipts."}}},
+		config: model.Config{Peers: []model.Peer{{Name: "writer", About: func(context.Context) string { return "It writes receipts." }}}},
 	}
 	written := map[*durabletest.World]*memlog.Log{}
 	durabletest.Test(t, durabletest.Case{
@@ -72,6 +73,9 @@ func TestPeer(t *testing.T) {
 			}
 			if got := s.told("c"); !strings.Contains(got, "The arguments need a message") {
 				t.Errorf("told %q", got)
+			}
+			if got := s.asked[0].Tools[0]; got.Name != "ask_writer" || !strings.HasSuffix(got.Description, "when it is done. It writes receipts.") {
+				t.Errorf("the model has the tool %+v", got)
 			}
 			if w.State() != a2a.TaskStateCompleted {
 				t.Errorf("the task is %s", w.State())

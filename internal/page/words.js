@@ -86,6 +86,10 @@ const words = {
   resume: (last) => `Resume after event ${last}`,
   tryNow: 'Try now',
   cancel: 'Cancel',
+  approve: 'Approve',
+  refuse: 'Refuse',
+  yes: 'Yes', // the answers that these give: an agent reads them
+  no: 'No',
   replay: 'Replay the events',
   waitsForYou: 'The agent waits for your answer. Write it in the box below.',
   waitsForAuth: 'The agent waits for an authorization. It goes on when it has it.',

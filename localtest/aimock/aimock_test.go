@@ -51,7 +51,9 @@ func TestProviders(t *testing.T) {
 					func(string) error { pieces++; return nil })
 				return a, pieces, err
 			}
-			user := func(text string) model.Message { return model.Message{Role: model.User, Parts: []model.Part{{Text: text}}} }
+			user := func(text string) model.Message {
+				return model.Message{Role: model.User, Parts: []model.Part{{Text: text}}}
+			}
 			a, pieces, err := ask(user("hello"))
 			if err != nil || a.Text != "Hello! How can I help you today? 🌍" || a.Stop != model.StopEnd || pieces < 3 {
 				t.Fatalf("got %+v in %d pieces, %v", a, pieces, err)

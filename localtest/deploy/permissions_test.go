@@ -27,7 +27,9 @@ var services = map[string]string{
 func TestPermissions(t *testing.T) {
 	template := expanded(t)
 	withCallbacks := deploy.Parameters{"Auth": "iam", "Production": "yes", "MaxConcurrency": "100", "MaxUnits": "4000", "Callbacks": "5"}
-	for _, parameters := range append(bases(), withCallbacks) {
+	withModel := deploy.Parameters{"Auth": "none", "Agent": "model", "ModelUrl": "bedrock", "ModelId": deploy.Model, "Guardrail": deploy.Guardrail + "/1"}
+	elsewhere := deploy.Parameters{"Auth": "none", "Agent": "model", "ModelUrl": "https://api.example.com/v1", "ModelId": "m"}
+	for _, parameters := range append(bases(), withCallbacks, withModel, elsewhere) {
 		s := stackOf(t, template, parameters)
 		may, does := map[string]int{}, map[string][]string{}
 		for _, g := range s.Grants() {
@@ -36,7 +38,8 @@ func TestPermissions(t *testing.T) {
 		}
 		functions := s.Of("AWS::Lambda::Function")
 		for _, n := range deploy.Needs {
-			if n.When == "HasModel" && parameters["Agent"] != "bedrock" || n.When == "HasCallbacks" && parameters["Callbacks"] == "" {
+			onBedrock := parameters["Agent"] == "bedrock" || parameters["ModelUrl"] == "bedrock"
+			if n.When == "HasModel" && !onBedrock || n.When == "HasGuardrail" && parameters["Guardrail"] == "" || n.When == "HasCallbacks" && parameters["Callbacks"] == "" {
 				continue
 			}
 			if !slices.Contains(functions, n.Function) {
