@@ -101,8 +101,6 @@ func TestWrong(t *testing.T) {
 		{"text for number", model + "limits:\n  rounds: many\n", `3: limits.rounds must be a number from 1 to 1000`},
 		{"nought", model + "limits: {tokens: 0}\n", `2: limits.tokens must be a number from 1 to 2147483647`},
 		{"time", model + "limits: {tool_timeout: 30}\n", `2: limits.tool_timeout must be a time from 1s to 10m, such as 30s`},
-		{"no model", "system: text\n", `1: model is missing`},
-		{"no name", "model:\n  url: bedrock\n", `2: model.name is missing`},
 		{"URL of the model", "model: {url: localhost, name: x}\n", `1: model.url must be an http or https URL, such as http://localhost:11434/v1, or bedrock`},
 		{"key in the URL", "model: {url: 'https://a:b@c', name: x}\n", `1: model.url must have no user and no query: use model.key`},
 		{"key in the file", "model: {url: 'https://c', name: x, key: sk-123}\n", `1: model.key must be a reference such as ${MODEL_KEY}: secrets are not in the file`},
@@ -133,7 +131,7 @@ func TestWrong(t *testing.T) {
 		{"in both", shop + "allow: [shop_add]\napprove: [shop_add]\n", `5: allow[1] is shop_add, which approve has, too`},
 		{"in both, by a pattern", shop + "allow: [shop_add]\napprove: ['shop_*']\n", `5: allow[1] is shop_add, which approve has, too`},
 		{"listed twice", shop + "allow: [shop_add, shop_add]\n", `5: allow has shop_add twice`},
-		{"several", "modle: {}\nlimits: {rounds: x}\n", "1: modle is not known: there are allow, approve, card, limits, mcp, model, peers, system\n1: model is missing\n2: limits.rounds must be a number from 1 to 1000"},
+		{"several", "modle: {}\nlimits: {rounds: x}\n", "1: modle is not known: there are allow, approve, card, limits, mcp, model, peers, system\n2: limits.rounds must be a number from 1 to 1000"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Parse("agent.yaml", []byte(c.file), env())

@@ -47,7 +47,6 @@ func (r *reader) root(n *yaml.Node) {
 		"allow":   func(n *yaml.Node, key string) { r.Allow = r.texts(n, key); r.mark("allow", n) },
 		"approve": func(n *yaml.Node, key string) { r.Approve = r.texts(n, key); r.mark("approve", n) },
 	})
-	r.need(n, "", "model")
 	if servers != nil {
 		r.list(servers, serversKey, func(n *yaml.Node, key string) { r.server(n, key, limit) })
 	}
@@ -128,7 +127,6 @@ func (r *reader) model(n *yaml.Node, key string) {
 			}
 		},
 	})
-	r.need(n, key+".", "url", "name")
 	if at == nil || at.Kind != yaml.ScalarNode {
 		return
 	}

@@ -46,6 +46,14 @@ func openFile(getenv func(string) string) (*agentfile.File, error) {
 	return agentfile.Parse(name, data, getenv)
 }
 
+// orKey is the end of an error: what the file may say instead, if there is one.
+func orKey(file *agentfile.File, key string) string {
+	if file == nil {
+		return ""
+	}
+	return ", or " + key + " in " + file.Name
+}
+
 // extend adds to an agent what the file says and the environment cannot.
 func (a *Agent) extend(c *model.Config, file *agentfile.File, getenv func(string) string) error {
 	a.Card.Name = cmp.Or(file.Card.Name, a.Card.Name)
@@ -56,7 +64,10 @@ func (a *Agent) extend(c *model.Config, file *agentfile.File, getenv func(string
 	}
 	for i, p := range c.Peers {
 		if j := slices.IndexFunc(file.Peers, func(o agentfile.Peer) bool { return o.Name == p.Name }); j >= 0 {
-			c.Peers[i].Description, c.Peers[i].Approve = file.Peers[j].Description, file.Peers[j].Approve
+			c.Peers[i].Approve = file.Peers[j].Approve
+			if text := file.Peers[j].Description; text != "" {
+				c.Peers[i].About = func(context.Context) string { return text }
+			}
 		}
 	}
 	if len(file.Servers) == 0 {

@@ -30,7 +30,7 @@ func openModel(ctx context.Context, getenv func(string) string, peers peer.Set, 
 	agent, id, at := getenv("AGENT"), getenv("MODEL_ID"), getenv("MODEL_URL")
 	switch {
 	case id == "":
-		return nil, fmt.Errorf("AGENT=%s needs MODEL_ID", agent)
+		return nil, fmt.Errorf("AGENT=%s needs MODEL_ID%s", agent, orKey(file, "model.name"))
 	case agent == "bedrock" && at != "" && at != onBedrock:
 		return nil, errors.New("MODEL_URL needs AGENT=model: AGENT=bedrock has its models on Amazon Bedrock")
 	case agent == "bedrock":
