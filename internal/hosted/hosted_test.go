@@ -1,6 +1,8 @@
 package hosted_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -69,6 +71,57 @@ func TestOpen(t *testing.T) {
 				t.Errorf("got %+v", a)
 			}
 		})
+	}
+}
+
+// TestConfig opens the agent that a file describes: from the disk and, on Lambda, as it was when the
+// function was built.
+func TestConfig(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "agent.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open := func(env ...string) (*hosted.Agent, error) {
+		return hosted.Open(t.Context(), func(name string) string {
+			for _, e := range append(env, "AGENT=model", "AGENT_CONFIG="+file) {
+				if n, v, _ := strings.Cut(e, "="); n == name {
+					return v
+				}
+			}
+			return ""
+		})
+	}
+	write("card: {name: Clerk, skills: [{id: a, name: A, description: B, tags: [c]}]}\nmodel: {url: 'http://127.0.0.1:9/v1', name: m}\n" +
+		"mcp: [{name: shop, url: 'http://127.0.0.1:9'}]\npeers: [{name: writer, url: 'https://writer.example'}]\napprove: [ask_writer, 'shop_*']\n")
+	a, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Card.Name != "Clerk" || a.Card.Skills[0].ID != "a" || a.Card.Version != "1.0.0" || a.Peers["writer"] == nil {
+		t.Errorf("got %+v, %v", a.Card, a.Peers)
+	}
+	if err := a.Check(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "MCP server shop: no connection: ") {
+		t.Errorf("check: %v", err)
+	}
+	if _, err = open("MODEL_ID=n"); err == nil || err.Error() != file+":2: model.name says what MODEL_ID says, too: leave one out" {
+		t.Errorf("both: %v", err)
+	}
+	if _, err = open("AGENT=demo"); err == nil || err.Error() != "AGENT_CONFIG needs AGENT=model" {
+		t.Errorf("demo: %v", err)
+	}
+	write("model: {name: m}\n")
+	if _, err = open(); err == nil || err.Error() != "AGENT=model needs MODEL_URL, or model.url in "+file+
+		": where an endpoint with OpenAI's chat completions is, such as http://localhost:11434/v1, or bedrock" {
+		t.Errorf("no URL: %v", err)
+	}
+	if a, err := open("AGENT_CONFIG=example.yaml", "AWS_LAMBDA_RUNTIME_API=x"); err != nil || a.Check == nil {
+		t.Errorf("example: %v", err)
+	}
+	if _, err = open("AGENT_CONFIG=none.yaml", "AWS_LAMBDA_RUNTIME_API=x"); err == nil ||
+		err.Error() != `AGENT_CONFIG is "none.yaml", a file that was not in internal/hosted/config when the function was built` {
+		t.Errorf("none: %v", err)
 	}
 }
 

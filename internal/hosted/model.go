@@ -36,7 +36,8 @@ func openModel(ctx context.Context, getenv func(string) string, peers peer.Set, 
 	case agent == "bedrock":
 		at = onBedrock
 	case at == "":
-		return nil, errors.New("AGENT=model needs MODEL_URL: where an endpoint with OpenAI's chat completions is, such as http://localhost:11434/v1, or bedrock")
+		return nil, fmt.Errorf("AGENT=model needs MODEL_URL%s: where an endpoint with OpenAI's chat completions is, such as http://localhost:11434/v1, or bedrock",
+			orKey(file, "model.url"))
 	}
 	var config model.Config
 	var err error

@@ -21,13 +21,25 @@ func TestEverything(t *testing.T) {
 		port, err := process.FreePort()
 		localtest.Must(t, err)
 		server := mcp.Server{Name: "every", URL: fmt.Sprintf("http://127.0.0.1:%d/mcp", port), Connect: time.Minute}
-		cmd := exec.Command("node", script, "streamableHttp")
-		cmd.Env = append(cmd.Environ(), fmt.Sprint("PORT=", port), "TOKEN=s3cr3t")
-		p, err := process.Start(t.Context(), cmd, server.URL)
-		localtest.Must(t, err)
-		t.Cleanup(p.Kill)
+		start := func() *process.Process {
+			cmd := exec.Command("node", script, "streamableHttp")
+			cmd.Env = append(cmd.Environ(), fmt.Sprint("PORT=", port), "TOKEN=s3cr3t")
+			p, err := process.Start(t.Context(), cmd, server.URL)
+			localtest.Must(t, err)
+			t.Cleanup(p.Kill)
+			return p
+		}
+		p := start()
 		server.Secrets = []string{"s3cr3t"}
 		everything(t, server)
+		// It has sessions, and refuses with status 400 those that it does not know.
+		run, _ := open(t, server)
+		call(t, run, "every_echo", `{"message":"Hello!"}`)
+		p.Kill()
+		start()
+		if r := call(t, run, "every_echo", `{"message":"Hello again!"}`); r.Text != "Echo: Hello again!" {
+			t.Errorf("after the session was gone: %+v", r)
+		}
 	})
 	t.Run("stdio", func(t *testing.T) {
 		t.Setenv("UNRELATED", "hidden")
