@@ -73,6 +73,21 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestDocument reads the file that the document shows: every key is there, and none that is unknown.
+func TestDocument(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/model.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, file, _ := strings.Cut(string(doc), "```yaml\n")
+	file, _, _ = strings.Cut(file, "```")
+	file = strings.Replace(file, "  guardrail: abc123/1", "  #", 1) // it goes with another url
+	f, err := Parse("agent.yaml", []byte(file), env("MODEL_TOKEN=a", "SHOP_TOKEN=b", "FILES_TOKEN=c", "WRITER_TOKEN=d"))
+	if err != nil || len(f.Servers) != 2 || len(f.Peers) != 1 {
+		t.Errorf("%v in:\n%s", err, file)
+	}
+}
+
 // TestWrong: each thing that is wrong is a sentence, with its line.
 func TestWrong(t *testing.T) {
 	const model = "model: {url: bedrock, name: nova}\n"
