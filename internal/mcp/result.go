@@ -71,6 +71,7 @@ func (b *builder) part(p *a2a.Part, what string) {
 		return
 	}
 	b.left -= len(data)
+	p.Filename = b.redact(p.Filename)
 	b.result.Parts = append(b.result.Parts, p)
 	if what != "" {
 		b.say("[" + what + "]")
