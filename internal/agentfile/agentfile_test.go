@@ -133,6 +133,7 @@ func TestWrong(t *testing.T) {
 		{"server's URL", model + "mcp:\n  - name: shop\n    url: ftp://shop.example\n", `4: mcp[1].url: the URL is no http or https URL`},
 		{"secret header", shop + "    headers:\n      X-Api-Key: abc\n", `6: mcp[1].headers.X-Api-Key must have its secret as a reference such as ${NAME}: secrets are not in the file`},
 		{"header's name", shop + "    headers:\n      'a b': abc\n", `6: mcp[1].headers.a b is no header, or its value has characters that no header may have`},
+		{"header of MCP", shop + "    headers: {Mcp-Session-Id: a}\n", `5: mcp[1].headers.Mcp-Session-Id is a header that MCP or HTTP sets itself`},
 		{"header twice", shop + "    headers:\n      X-A: b\n      x-a: b\n", `7: mcp[1].headers.x-a is there twice`},
 		{"broken reference", shop + "    headers:\n      X-A: ${b\n", `6: mcp[1].headers.X-A has a reference that is not ${NAME}`},
 		{"env of a URL", shop + "    env: {A: b}\n", `5: mcp[1].env is for a server with a command: a url has headers`},

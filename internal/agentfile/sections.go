@@ -149,6 +149,9 @@ func (r *reader) model(n *yaml.Node, key string) {
 // keeps are headers whose values are secrets, by their names.
 var keeps = regexp.MustCompile(`(?i)authorization|cookie|key|token|secret|password|credential|signature`)
 
+// ours are headers that are not the deployer's to set.
+var ours = regexp.MustCompile(`(?i)^(mcp-.*|last-event-id|host|content-.*|accept(-encoding)?|connection|transfer-encoding|te|upgrade)$`)
+
 // server reads an MCP server, whose tools may take as long as limit unless it says otherwise.
 func (r *reader) server(n *yaml.Node, key string, limit time.Duration) {
 	s := mcp.Server{Header: http.Header{}, Connect: 10 * time.Second, Call: limit}
@@ -177,6 +180,8 @@ func (r *reader) server(n *yaml.Node, key string, limit time.Duration) {
 				switch {
 				case !isToken(k.Value) || strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c > '~' }):
 					r.wrong(k.Line, "%s is no header, or its value has characters that no header may have", key)
+				case ours.MatchString(k.Value):
+					r.wrong(k.Line, "%s is a header that MCP or HTTP sets itself", key)
 				case keeps.MatchString(k.Value) && len(secrets) == 0 && v.Value != "":
 					r.wrong(v.Line, "%s must have its secret as a reference such as ${NAME}: secrets are not in the file", key)
 				case s.Header.Get(k.Value) != "":

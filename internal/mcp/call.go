@@ -24,6 +24,8 @@ type Error struct {
 	Text string
 	// Unsent means that the call has not reached the tool.
 	Unsent bool
+
+	again bool // it may be better soon
 }
 
 func (e *Error) Error() string { return e.Text }
@@ -51,8 +53,9 @@ func (r *Run) call(ctx context.Context, s *server, t *listed, args json.RawMessa
 	}
 	for attempt := 1; ; attempt++ {
 		result, gone, err := r.callOnce(ctx, s, t, params)
+		failed := (*Error)(nil)
 		switch {
-		case err == nil, !errors.Is(err, tool.ErrUnsent), attempt > len(pauses), ctx.Err() != nil:
+		case attempt > len(pauses), !errors.As(err, &failed), !gone && !failed.again:
 			return result, err
 		case gone:
 			continue // the server has forgotten the session, and has not called the tool
@@ -119,11 +122,11 @@ func (r *Run) callIn(ctx context.Context, c *session, t *listed, params *sdk.Cal
 		return tool.Result{Failed: true, Text: text}, false, nil
 	}
 	gone = c.used && c.ID() != "" && (status == http.StatusNotFound || status == http.StatusBadRequest)
-	text, unsent := s.unanswered(limit, seen, err)
-	if !unsent {
-		text += "; whether the call has had its effect is not known"
+	e := s.unanswered(limit, seen, err)
+	if !e.Unsent {
+		e.Text += "; whether the call has had its effect is not known"
 	}
-	return tool.Result{}, gone, &Error{Text: s.Name + ": " + text, Unsent: unsent}
+	return tool.Result{}, gone, e
 }
 
 // saidBy returns the error that a server has answered with, or nil if it is one of the SDK's.
@@ -141,43 +144,48 @@ func saidBy(err error) *jsonrpc.Error {
 
 // unreached returns the error of a connection that was not made, or a list that was not got.
 func (s *server) unreached(ctx, limit context.Context, seen *seen, err error) error {
-	text, _ := s.unanswered(limit, seen, err)
+	e := s.unanswered(limit, seen, err)
+	e.Unsent = true
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case context.Cause(limit) == errTooLarge:
-		text = fmt.Sprintf("its answer has more than %d MB", maxAnswer>>20)
+		e.Text, e.again = fmt.Sprintf("%s: its answer has more than %d MB", s.Name, maxAnswer>>20), false
 	case limit.Err() != nil:
-		text = fmt.Sprintf("it does not answer within %v", s.Connect)
+		e.Text, e.again = fmt.Sprintf("%s: it does not answer within %v", s.Name, s.Connect), false
 	}
-	return &Error{Text: s.Name + ": " + text, Unsent: true}
+	return e
 }
 
-// unanswered returns what became of a request without an answer, by what was seen of it. Unsent
-// means that it has reached no tool.
-func (s *server) unanswered(limit context.Context, seen *seen, err error) (text string, unsent bool) {
+// unanswered returns what became of a request without an answer, by what was seen of it.
+func (s *server) unanswered(limit context.Context, seen *seen, err error) *Error {
 	written, status := seen.get()
+	e, text := new(Error), ""
 	switch {
 	case context.Cause(limit) == errNoAnswer:
-		return fmt.Sprintf("no answer within %v", s.Call), false
+		text = fmt.Sprintf("no answer within %v", s.Call)
 	case s.process != nil:
-		return "the command has ended, or says what is not MCP", false
+		text = "the command has ended, or says what is not MCP"
 	case status == 0 && !written:
-		return "no connection: " + s.brief(unwrapURL(err).Error()), true
+		e.Unsent, e.again, text = true, true, "no connection: "+s.brief(unwrapURL(err).Error())
 	case status == 0:
-		return "no answer: " + s.brief(unwrapURL(err).Error()), false
+		text = "no answer: " + s.brief(unwrapURL(err).Error())
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
+		e.Unsent, e.again, text = true, true, statusText(status)
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return statusText(status) + ": the headers for it are missing, wrong or out of date", true
-	case status >= 300 && status < 500 || status == http.StatusServiceUnavailable:
-		text = statusText(status)
+		e.Unsent, text = true, statusText(status)+": the headers for it are missing, wrong or out of date"
+	case status >= 300 && status < 500:
+		e.Unsent, text = true, statusText(status)
 		if said := saidBy(err); said != nil {
 			text += ": " + s.brief(said.Message)
 		}
-		return text, true
 	case status >= 500:
-		return statusText(status), false
+		text = statusText(status)
+	default:
+		text = "the answer broke off, or is not MCP"
 	}
-	return "the answer broke off, or is not MCP", false
+	e.Text = s.Name + ": " + text
+	return e
 }
 
 // unwrapURL returns an error without the URL of the request, which may have secrets in it.

@@ -5,8 +5,8 @@
 //
 // A server is chosen by whoever deploys, never by a client or a model. By being listed it is trusted
 // to say of its tools what they do: see [sdk.ToolAnnotations]. What a tool answers is not trusted with
-// anything. Headers go to the server's own scheme, host and port only. Neither they nor other secrets
-// are in a result, an error or a log line, whatever the server says.
+// anything. Headers go to the server's own scheme, host and port only. Secrets are in no result, error
+// or log line, whatever the server says.
 //
 // # Sessions
 //
@@ -46,7 +46,8 @@ type Server struct {
 	// (NAME=value), and of this process's environment only what programs need to start.
 	Command []string
 	Env     []string
-	// Secrets are replaced by *** in all that the server says. The values of Header count as such.
+	// Secrets, and the header Authorization, are replaced by *** in all that the server says, if they
+	// have six bytes or more.
 	Secrets []string
 	// Connect is how long a connection, and a list of tools, may take: 10 seconds if it is 0. Call
 	// is the same for a call: a minute.
@@ -232,13 +233,9 @@ func newServer(c Server, logger *slog.Logger) *server {
 func redactor(s Server) func(string) string {
 	var pairs []string
 	secrets := slices.Clone(s.Secrets)
-	for _, values := range s.Header {
-		for _, v := range values {
-			secrets = append(secrets, v)
-			if _, token, ok := strings.Cut(v, " "); ok { // Bearer …
-				secrets = append(secrets, token)
-			}
-		}
+	for _, v := range s.Header.Values("Authorization") {
+		_, token, _ := strings.Cut(v, " ") // Bearer …
+		secrets = append(secrets, v, token)
 	}
 	// The longest first: one may be a part of another.
 	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })

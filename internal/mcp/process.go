@@ -58,8 +58,10 @@ func (p *process) get(ctx context.Context) (*sdk.ClientSession, error) {
 		return c, nil
 	}
 	s := p.server
-	limit, stop := context.WithTimeout(ctx, s.Connect)
+	// The session outlives the caller, and so has nothing of its context.
+	limit, stop := context.WithTimeout(context.Background(), s.Connect)
 	defer stop()
+	defer context.AfterFunc(ctx, stop)()
 	t := &command{args: s.Command, env: environ(s.Env)}
 	c, err := s.client.Connect(limit, t, nil)
 	if err != nil {
