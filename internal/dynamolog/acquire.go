@@ -145,7 +145,7 @@ func (l *Log) giveLease(
 	until := next.Until.UnixMilli()
 	e := write().
 		set(attrWriter, str(c.Writer)).set(attrUntil, num(until)).
-		set(attrEpoch, num(next.Epoch)).set(attrSeq, num(next.Seq)).
+		set(attrEpoch, num(next.Epoch)).set(attrHears, num(next.Epoch)).set(attrSeq, num(next.Seq)).
 		set(attrCrashes, num(int64(next.Crashes))).set(attrTTL, num(s.Head.Expires.Unix())).
 		remove(attrSleeps, attrRunning, attrLook, attrAsked, attrDoubt)
 	if s.Lease.Suspended { // then its end moves when the task is woken

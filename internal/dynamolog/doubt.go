@@ -33,17 +33,67 @@ func (l *Log) Doubt(ctx context.Context, id a2a.TaskID, seen tasklog.LeaseInfo) 
 	return asked, nil
 }
 
-// Depose implements [tasklog.Log]. It costs as much as Doubt.
-func (l *Log) Depose(ctx context.Context, id a2a.TaskID, seen tasklog.LeaseInfo) (bool, error) {
-	done, existing, err := l.changeLease(ctx, id, seen, write().set(attrWriter, str(seen.Holder)).
-		set(attrUntil, num(deposed.UnixMilli())).set(attrEpoch, num(seen.Epoch)).remove(attrDoubt))
+// Depose implements [tasklog.Log]. It costs as much as Doubt, and a write unit and a read unit more
+// to keep the holder from recording.
+func (l *Log) Depose(ctx context.Context, id a2a.TaskID, seen tasklog.LeaseInfo, last int64) (bool, error) {
+	done, err := l.depose(ctx, id, seen, last)
 	if errors.Is(err, tasklog.ErrConflict) {
 		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("dynamolog: deposing: %w", err)
 	}
-	return done || existing.num(attrEpoch) == seen.Epoch && existing.num(attrUntil) == deposed.UnixMilli(), nil
+	return done, nil
+}
+
+func (l *Log) depose(ctx context.Context, id a2a.TaskID, seen tasklog.LeaseInfo, last int64) (bool, error) {
+	var shut bool // by this call
+	deposer := a2a.NewMessageID()
+	if last != tasklog.AnyPlace && seen.Records && seen.Held() { // first: what is in the journal now, a holder has recorded
+		var err error
+		if shut, err = l.shutJournal(ctx, id, last+1, seen.Epoch+1, deposer); err != nil {
+			return false, err
+		}
+	}
+	done, existing, err := l.changeLease(ctx, id, seen, write().set(attrWriter, str(seen.Holder)).
+		set(attrUntil, num(deposed.UnixMilli())).set(attrEpoch, num(seen.Epoch)).remove(attrDoubt))
+	if err != nil && !errors.Is(err, tasklog.ErrConflict) {
+		return false, err // perhaps it is done
+	}
+	done = done || err == nil && existing.num(attrEpoch) == seen.Epoch && existing.num(attrUntil) == deposed.UnixMilli()
+	if shut && !done { // the holder lives: its journal must be open to it
+		_, _, err := l.update(ctx, id, skStep(last+1), write().set(attrEpoch, num(seen.Epoch)).
+			when("? = ? AND ? = ?", attrWriter, str(deposer), attrCount, num(0)))
+		return false, err
+	}
+	return done, err
+}
+
+// shutJournal puts a fence at a place, as [Log.fenceJournal] does, for somebody who has no lease. It
+// reports false if such a fence is there: then it may be that of the next holder.
+func (l *Log) shutJournal(ctx context.Context, id a2a.TaskID, place, epoch int64, writer string) (bool, error) {
+	head, err := l.head(ctx, id)
+	switch {
+	case err != nil:
+		return false, err
+	case expired(head):
+		return false, tasklog.ErrNotFound
+	}
+	existing, err := l.put(ctx, item{
+		attrPK:     str(string(id)),
+		attrSK:     str(skStep(place)),
+		attrCount:  num(0),
+		attrEpoch:  num(epoch),
+		attrWriter: str(writer),
+		attrTTL:    num(head.num(attrExpires)),
+	}, write().when("attribute_not_exists(?) OR ? = ? AND ? < ?", attrPK, attrCount, num(0), attrEpoch, num(epoch)))
+	if err != nil || existing == nil {
+		return err == nil, err
+	}
+	if _, n := placeOfStep(existing); n > 0 || existing.num(attrEpoch) > epoch {
+		return false, tasklog.ErrConflict
+	}
+	return existing.str(attrWriter) == writer, nil // an earlier try
 }
 
 // changeLease changes the lease item, if the lease is the one that was seen, and somebody holds it.

@@ -118,7 +118,7 @@ func (l *Log) create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c
 	}
 	maps.Copy(item, request)
 	if !c.Until.IsZero() {
-		item[attrUntil] = num(c.Until.UnixMilli())
+		item[attrUntil], item[attrHears] = num(c.Until.UnixMilli()), num(1)
 	}
 	if c.Records {
 		item[attrRecords] = str(recordsFrom(1, c.Place))

@@ -56,6 +56,7 @@ func leaseOf(head, lease item) tasklog.LeaseInfo {
 		from = head
 	}
 	l.Place, l.Records = placeOfClaim(from.str(attrRecords), l.Epoch)
+	l.Deaf = l.Held() && from.num(attrHears) != l.Epoch
 	return l
 }
 
@@ -184,14 +185,19 @@ func (h *lease) renew(ctx context.Context, until time.Time) (tasklog.Asked, erro
 }
 
 // moved returns the expression that moves the end of the lease. Its condition is that the holder
-// has the lease and was not deposed, and that the task is not suspended.
+// has the lease and was not deposed, and that the task is not suspended. A renewal that reaches the
+// store late does not take back a release.
 func (h *lease) moved(until time.Time) *expression {
 	e := write().
 		set(attrWriter, str(h.writer)).set(attrUntil, num(until.UnixMilli())).set(attrTTL, num(h.head.Expires.Unix())).
 		setTo(attrEpoch, "if_not_exists(?, ?)", attrEpoch, num(1)).
 		remove(attrDoubt).
-		when("(attribute_not_exists(?) OR ? = ?) AND attribute_not_exists(?)", attrWriter, attrWriter, str(h.writer), attrSleeps).
-		when("attribute_not_exists(?) OR ? <> ?", attrUntil, attrUntil, num(deposed.UnixMilli()))
+		when("(attribute_not_exists(?) OR ? = ?) AND attribute_not_exists(?)", attrWriter, attrWriter, str(h.writer), attrSleeps)
+	if until.Equal(released) { // it may be repeated
+		e.when("attribute_not_exists(?) OR ? <> ?", attrUntil, attrUntil, num(deposed.UnixMilli()))
+	} else {
+		e.when("attribute_not_exists(?) OR ? > ?", attrUntil, attrUntil, num(deposed.UnixMilli()))
+	}
 	if h.push.Load() {
 		// The first renewal by a holder that has learned of it wakes the push function, for what
 		// the holder appended before.

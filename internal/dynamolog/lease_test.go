@@ -72,7 +72,7 @@ func TestLeaseCost(t *testing.T) {
 	cost.Reset()
 	_, err = l.Doubt(t.Context(), h.ID, seen)
 	check("doubting", 1, 0, err)
-	_, err = l.Depose(t.Context(), h.ID, seen)
+	_, err = l.Depose(t.Context(), h.ID, seen, tasklog.AnyPlace)
 	check("deposing", 1, 0, err)
 	acquire("acquiring the lease of a deposed holder", 5)
 	check("releasing", 1, 0, lease.Release(t.Context()))
@@ -81,6 +81,15 @@ func TestLeaseCost(t *testing.T) {
 	lease.Close(t.Context())
 	check("the end of a turn", 5, 0)
 	acquire("acquiring the lease for the next turn", 3)
+
+	c := by("records")
+	c.Records = true
+	_, err = l.Acquire(t.Context(), load(t, l, h.ID), c)
+	must(t, err)
+	seen = load(t, l, h.ID).Lease
+	cost.Reset()
+	_, err = l.Depose(t.Context(), h.ID, seen, 0)
+	check("deposing a holder that records", 2, 1, err)
 }
 
 // waiting returns a task that waits for input.
@@ -248,7 +257,7 @@ func TestDoubt(t *testing.T) {
 				err = nil // the doubter has the lease
 			}
 			must(t, err)
-			if done, err := l.Depose(t.Context(), h.ID, load(t, l, h.ID).Lease); !done || err != nil {
+			if done, err := l.Depose(t.Context(), h.ID, load(t, l, h.ID).Lease, tasklog.AnyPlace); !done || err != nil {
 				t.Fatalf("deposing: %t, %v", done, err)
 			}
 			for tries := 1; ; tries++ {

@@ -46,8 +46,7 @@ func (h *lease) Suspend(ctx context.Context, due time.Time, woken int64) (bool, 
 	now, suspended, err := h.log.update(ctx, h.head.ID, skLease, h.moved(due).
 		set(attrSleeps, num(h.epoch)).set(attrRunning, str(waitLooks+shard(h.head.ID))).set(attrLook, num(due.Unix())).
 		when("attribute_not_exists(?) OR ? <= ?", attrWoken, attrWoken, num(woken)).
-		when("attribute_not_exists(?)", attrCancel).
-		when("attribute_not_exists(?) OR ? <> ?", attrUntil, attrUntil, num(released.UnixMilli())))
+		when("attribute_not_exists(?)", attrCancel))
 	switch mine := now.str(attrWriter) == h.writer && max(1, now.num(attrEpoch)) == h.epoch; {
 	case err != nil:
 		return false, fmt.Errorf("dynamolog: suspending: %w", err)

@@ -3,6 +3,8 @@ package lambdaenv
 import (
 	"context"
 	"encoding/json"
+	"os"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -13,8 +15,17 @@ import (
 const endWithin = 400 * time.Millisecond
 
 // Start serves the events of a function, as [lambda.Start] does. When the process is asked to end, it
-// calls end with the time that is left: Lambda sends SIGTERM to a process that asks for it. After
-// that Lambda gives it no more events.
+// calls end with the time that is left: Lambda sends SIGTERM to a process that asks for it, and gives
+// it no more events. The process ends once its invocations have been answered.
 func Start(handler func(context.Context, json.RawMessage) (any, error), end func(within time.Duration)) {
-	lambda.StartWithOptions(handler, lambda.WithEnableSIGTERM(func() { end(endWithin) }))
+	var invocations sync.WaitGroup
+	lambda.StartWithOptions(func(ctx context.Context, event json.RawMessage) (any, error) {
+		invocations.Add(1)
+		context.AfterFunc(ctx, invocations.Done) // ctx ends after the answer has been sent
+		return handler(ctx, event)
+	}, lambda.WithEnableSIGTERM(func() {
+		end(endWithin)
+		invocations.Wait()
+		os.Exit(0)
+	}))
 }

@@ -14,6 +14,7 @@ import (
 type journal struct {
 	steps     []tasklog.Step
 	recorders map[int64]recorder // by the place of the first entry of a Record
+	shut      int64              // the last epoch whose holder may not record any more
 	waits     []*tasklog.Wait    // in the order in which they were opened
 }
 
@@ -52,7 +53,7 @@ func (h lease) Record(_ context.Context, first int64, entries [][]byte) error {
 	switch {
 	case first < next && t.recorders[first] == recorder{h.writer, h.epoch}:
 		return nil
-	case !h.records, first != next, t.lease.Epoch != h.epoch, t.lease.Released, t.final:
+	case !h.records, first != next, t.lease.Epoch != h.epoch, h.epoch <= t.shut, t.lease.Released, t.final:
 		return tasklog.ErrConflict
 	}
 	for i, e := range entries {

@@ -231,10 +231,11 @@ func (l *Log) Doubt(_ context.Context, id a2a.TaskID, seen tasklog.LeaseInfo) (b
 }
 
 // Depose implements [tasklog.Log].
-func (l *Log) Depose(_ context.Context, id a2a.TaskID, seen tasklog.LeaseInfo) (bool, error) {
+func (l *Log) Depose(_ context.Context, id a2a.TaskID, seen tasklog.LeaseInfo, last int64) (bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.get(id)
+	shuts := last != tasklog.AnyPlace && seen.Records
 	switch {
 	case t == nil:
 		return false, tasklog.ErrNotFound
@@ -242,8 +243,13 @@ func (l *Log) Depose(_ context.Context, id a2a.TaskID, seen tasklog.LeaseInfo) (
 		return true, nil
 	case !t.lease.Held() || !t.lease.Same(seen):
 		return false, nil
+	case shuts && int64(len(t.steps)) > last:
+		return false, nil
 	}
 	t.lease.Until, t.lease.Deposed, t.lease.Doubted = time.Time{}, true, false
+	if shuts {
+		t.shut = t.lease.Epoch
+	}
 	return true, nil
 }
 

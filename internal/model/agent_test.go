@@ -300,6 +300,42 @@ func TestWrongCalls(t *testing.T) {
 	}.run(t)
 }
 
+// TestToolsGone has all tools vanish between a call and the next answer: the model still has one, as
+// its provider needs it, and is told that calls of it were not made.
+func TestToolsGone(t *testing.T) {
+	asked := 0
+	var last *model.Request
+	f, err := model.Agent(model.Config{
+		Model: modelFunc(func(r *model.Request) (*model.Answer, error) {
+			if asked++; asked > 2 {
+				last = r
+				return &model.Answer{Stop: model.StopEnd}, nil
+			}
+			return &model.Answer{Stop: model.StopTools, Calls: []model.Call{call(fmt.Sprint("c", asked), "read", "")}}, nil
+		}),
+		Tools: func() (func(context.Context) []tool.Tool, func()) {
+			return func(context.Context) []tool.Tool {
+				if asked > 0 {
+					return nil
+				}
+				return []tool.Tool{{Name: "read"}}
+			}, func() {}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	durabletest.Run(t, durabletest.Case{Agent: func(*durabletest.World) durable.Func { return f }})
+	if last == nil || len(last.Tools) != 1 || last.Tools[0].Name != "read" || string(last.Tools[0].Schema) != `{"type":"object"}` {
+		t.Fatalf("the last request is %+v", last)
+	}
+	for _, m := range []model.Message{last.Messages[2], last.Messages[4]} {
+		if got := m.Parts[0].Result; !got.Failed || !strings.Contains(got.Text, "The tool was not called") && !strings.Contains(got.Text, "There is no tool") {
+			t.Errorf("told %q", got.Text)
+		}
+	}
+}
+
 // TestBounds checks the bounds on rounds and tokens.
 func TestBounds(t *testing.T) {
 	forever := script{pieces: make([][]string, 50)}
@@ -351,6 +387,15 @@ func TestParts(t *testing.T) {
 			}
 			if got := strings.Join(s.Events(), "\n"); !strings.Contains(got, "WORKING: The agent does not read all of the message. It leaves out: "+left+".") {
 				t.Errorf("said %s", got)
+			}
+		},
+	}.run(t)
+	story{
+		script: script{pieces: [][]string{{"A cat."}}}, state: a2a.TaskStateCompleted,
+		message: a2a.NewMessage(a2a.MessageRoleUser, file("image/png", "", "PNG")),
+		check: func(t *testing.T, s *scene) {
+			if got := lines(s.asked[0].Messages); got != "user: [The message has no words.] file image/png" {
+				t.Errorf("asked %q", got)
 			}
 		},
 	}.run(t)
@@ -459,6 +504,8 @@ func lines(messages []model.Message) string {
 				line += " call " + p.Call.ID
 			case p.Result != nil:
 				line += " result " + p.Result.ID
+			case p.File != nil:
+				line += " file " + p.File.MediaType
 			default:
 				line += " " + p.Text
 			}

@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"slices"
@@ -72,6 +73,11 @@ func (a *agent) answer(ctx context.Context, t *durable.Task, n int, talk *conver
 		}
 	}
 	tools := a.tools(ctx)
+	if len(tools) == 0 && len(talk.rounds) > 0 { // some providers do not take calls where there are no tools
+		tools = []tool.Tool{{
+			Name: talk.rounds[0].said.Calls[0].Name, Description: "This tool is not there at the moment.", Schema: json.RawMessage(`{"type":"object"}`),
+		}}
+	}
 	r := &Request{System: a.system(tools), Tools: tools, MaxTokens: int(min(int64(a.MaxTokens), a.TaskTokens-talk.spent.tokens()))}
 	s := newSpeaker(ctx, t, n)
 	defer s.stop()
@@ -116,6 +122,9 @@ func (a *agent) tools(ctx context.Context) (all []tool.Tool) {
 		return all
 	}
 	for _, t := range a.now(ctx) {
+		if len(t.Schema) == 0 {
+			t.Schema = json.RawMessage(`{"type":"object"}`)
+		}
 		if isName(t.Name) && !slices.ContainsFunc(all, func(other tool.Tool) bool { return other.Name == t.Name }) {
 			all = append(all, t)
 		}

@@ -127,10 +127,10 @@ func (a *agent) question(parts []*a2a.Part) (Message, string) {
 	if all != "" {
 		text = strings.TrimSpace(text + "\n[The message has more that you cannot read: " + all + ".]")
 	}
-	if strings.TrimSpace(text) != "" {
-		m.Parts = append(m.Parts, Part{Text: text})
+	if strings.TrimSpace(text) == "" {
+		text = "[The message has no words.]" // Bedrock takes no document without
 	}
-	m.Parts = append(m.Parts, files...)
+	m.Parts = append([]Part{{Text: text}}, files...)
 	return m, all
 }
 

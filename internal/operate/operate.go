@@ -187,9 +187,14 @@ type held struct {
 }
 
 // hold takes the lease of a task that nobody runs, if check does not refuse.
-func (o *Operator) hold(ctx context.Context, id a2a.TaskID, check func(*Task) error) (*held, error) {
+func (o *Operator) hold(ctx context.Context, id a2a.TaskID, check func(*Task) error) (h *held, err error) {
 	t, err := o.Read(ctx, id)
 	if err == nil && t.Busy() && o.overtakes(ctx, t.Snapshot) {
+		defer func() {
+			if err != nil { // nobody has the task now, and others may wait for it
+				_, _ = o.ask(context.WithoutCancel(ctx), id)
+			}
+		}()
 		t, err = o.Read(ctx, id)
 	}
 	if err != nil {

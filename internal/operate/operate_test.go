@@ -395,6 +395,9 @@ func TestHeld(t *testing.T) {
 		})
 		s.must(err)
 		s.refused("was cut off")(commands["wake"](id)) // others refuse for another reason, too
+		if l := s.read(id).Lease; l.Holder == "crashed" || !l.Sleeps() {
+			t.Errorf("no worker went on with the task that was taken from its holder: the lease is %+v", l)
+		}
 		s.does(commands["fail"](id))
 	})
 }

@@ -91,7 +91,7 @@ class TaskView {
     show(this.cancel, Boolean(task.id) && !task.over);
     this.cancel.ariaDisabled = String(Boolean(task.canceling)); // it keeps the focus
     this.asks.hidden = !task.waits;
-    this.asks.textContent = task.state === 'auth-required' ? words.waitsForAuth : words.waitsForYou;
+    this.asks.textContent = task.state === 'auth-required' ? words.waitsForAuth : task.asksApproval ? words.waitsForApproval : words.waitsForYou;
     this.approval.hidden = !task.waits || !task.asksApproval;
     const faults = [task.missing && words.missing(task.missing), task.twice && words.twice(task.twice)].filter(Boolean).join(', ');
     this.order.textContent = quiet && task.last ? words.inOrder(task.first, task.last, faults) : '';

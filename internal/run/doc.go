@@ -42,9 +42,12 @@
 //     Who stays doubts it when a renewal is overdue. So does a worker that is asked for by somebody
 //     who only reads the task, or by the sweeper.
 //   - It is one question for all. Those who have not asked it themselves act later.
-//   - No holder is judged by somebody whose store, or process, is slow, or who finds that a call is
-//     under way that happens only once ([durable.InFlight]), or if its executor cannot resume: then
-//     the end of the lease decides. So it does after three holders in a row that made no progress.
+//   - No holder is judged by somebody whose store, or process, is slow, or was for a moment, or who
+//     finds that a call is under way that happens only once ([durable.InFlight]), or if its executor
+//     cannot resume: then the end of the lease decides. So it does after three holders in a row that
+//     made no progress, and if the holder is of a former version, and knows nothing of questions.
+//   - A holder that is deposed because it did not answer records nothing more: it begins no call
+//     that happens only once, if it was only slow.
 //   - A process deposes one in 10 s. It asks for a worker to judge the others.
 //
 // # In one process

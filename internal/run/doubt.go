@@ -29,8 +29,14 @@ const (
 	// everybody looks dead.
 	quick = 300 * time.Millisecond
 
+	// probeEvery is how often a doubter looks at the lease until the time for the answer is over.
+	probeEvery = 250 * time.Millisecond
+
 	// callWithin bounds a call of the store that a doubt needs.
 	callWithin = 2 * time.Second
+
+	// invokeWithin bounds the request for a worker.
+	invokeWithin = 3 * time.Second
 
 	// deposeEvery is the least time between two holders that a process takes for dead because they
 	// did not answer. It asks other processes to judge the rest.
@@ -38,6 +44,9 @@ const (
 
 	// backupAfter is by how much those who did not ask the question themselves wait longer.
 	backupAfter = 500 * time.Millisecond
+
+	// sendAgain is how long a process asks for no other worker for a task that nobody holds.
+	sendAgain = time.Second
 
 	// askAgain is how long a reader asks for no other worker to see to a silent holder.
 	askAgain = 5 * time.Second
@@ -86,12 +95,12 @@ func timely(ctx context.Context, f func(context.Context) error) (bool, error) {
 
 // doubt asks the holder of the lease in s for a sign of life, waits for the answer, and deposes a
 // holder that gives none. It changes s to what it has seen. It is unsure if the store or this process
-// is slow, if a call is under way that may happen only once, or if holders before have crashed too
-// often, or if a takeover could only fail the task. Backup says that others act first, if they have asked.
+// is slow, if a call is under way that may happen only once, if holders before have crashed too often,
+// if a takeover could only fail the task, or if the holder does not know of questions. Backup says that others act first, if they have asked.
 func (r *Runner) doubt(ctx context.Context, id a2a.TaskID, s *sighting, backup bool) outcome {
 	begun := time.Now()
 	o, asked := r.judge(ctx, id, s, backup)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && o != deposed {
 		return unsure
 	}
 	line := new(telemetry.Line)
@@ -110,7 +119,10 @@ func (r *Runner) doubt(ctx context.Context, id a2a.TaskID, s *sighting, backup b
 
 func (r *Runner) judge(ctx context.Context, id a2a.TaskID, s *sighting, backup bool) (o outcome, asked bool) {
 	if s.watched(time.Now()) {
-		return r.depose(ctx, id, s), false
+		return r.depose(ctx, id, s, tasklog.AnyPlace), false
+	}
+	if s.lease.Deaf {
+		return unsure, false
 	}
 	expired := s.silent(LeaseTime, time.Now())
 	wait := answerWithin
@@ -138,23 +150,28 @@ func (r *Runner) judge(ctx context.Context, id a2a.TaskID, s *sighting, backup b
 	if !asked && backup {
 		wait += backupAfter + rand.N(backupAfter)
 	}
-	if begun := time.Now(); !rest(ctx, wait) || time.Since(begun) > wait+quick {
-		return unsure, asked
+	// The store may be slow only for a moment, in which the holder wants to answer.
+	for end, probe := time.Now().Add(wait), max(probeEvery, wait/8); time.Now().Before(end); {
+		pause := min(probe, time.Until(end))
+		if begun := time.Now(); !rest(ctx, pause) || time.Since(begun) > pause+quick {
+			return unsure, asked
+		}
+		ok, _ = timely(ctx, func(ctx context.Context) (err error) {
+			gone, err = r.recheck(ctx, id, s)
+			return err
+		})
+		if gone || !ok {
+			return cond(gone, answered, unsure), asked
+		}
 	}
-	ok, _ = timely(ctx, func(ctx context.Context) (err error) {
-		gone, err = r.recheck(ctx, id, s)
-		return err
-	})
-	if gone || !ok {
-		return cond(gone, answered, unsure), asked
-	}
-	if r.inFlight(ctx, id, s.lease) {
+	last, sure := r.notInFlight(ctx, id, s.lease)
+	if !sure {
 		return unsure, asked
 	}
 	if !expired && !r.doubts.may(time.Now()) {
 		return passedOn, asked
 	}
-	return r.depose(ctx, id, s), asked
+	return r.depose(ctx, id, s, last), asked
 }
 
 func cond(first bool, a, b outcome) outcome {
@@ -191,10 +208,12 @@ func (r *Runner) recheck(ctx context.Context, id a2a.TaskID, s *sighting) (chang
 	return changed, nil
 }
 
-func (r *Runner) depose(ctx context.Context, id a2a.TaskID, s *sighting) outcome {
-	ctx, cancel := context.WithTimeout(ctx, callWithin)
+// depose takes the lease from its holder, if its journal ends at last. It does so even if whoever
+// wants it goes away meanwhile: then ctx is done, and others must be told.
+func (r *Runner) depose(ctx context.Context, id a2a.TaskID, s *sighting, last int64) outcome {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callWithin)
 	defer cancel()
-	done, err := r.Store.Depose(ctx, id, s.lease)
+	done, err := r.Store.Depose(ctx, id, s.lease, last)
 	switch {
 	case err != nil:
 		return unsure
@@ -206,26 +225,28 @@ func (r *Runner) depose(ctx context.Context, id a2a.TaskID, s *sighting) outcome
 	return answered
 }
 
-// inFlight reports whether something may be under way that is called only once. It also says so if
-// the journal can't be read quickly.
-func (r *Runner) inFlight(ctx context.Context, id a2a.TaskID, l tasklog.LeaseInfo) bool {
+// notInFlight reports whether nothing is under way, for sure, that is called only once, and the last
+// place in the journal.
+func (r *Runner) notInFlight(ctx context.Context, id a2a.TaskID, l tasklog.LeaseInfo) (last int64, sure bool) {
 	if !l.Records {
-		return false
+		return tasklog.AnyPlace, true
 	}
-	var steps []tasklog.Step
-	for place, more := l.Place, true; more; {
+	var flying durable.InFlight
+	last = l.Place
+	for more := true; more; {
 		var some []tasklog.Step
 		ok, _ := timely(ctx, func(ctx context.Context) (err error) {
-			some, more, err = r.Store.Steps(ctx, id, place, false)
+			some, more, err = r.Store.Steps(ctx, id, last, false)
 			return err
 		})
 		if !ok {
-			return true
+			return 0, false
 		}
-		steps, place = append(steps, some...), place+int64(len(some))
+		flying.Add(some)
+		last += int64(len(some))
 		more = more && len(some) > 0
 	}
-	return durable.InFlight(steps)
+	return last, !flying.Any()
 }
 
 // Overtake is called for a task that somebody holds, by those who want to go on with it. If the holder
@@ -240,19 +261,17 @@ func (r *Runner) Overtake(ctx context.Context, s *tasklog.Snapshot) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(r.ending.begun, cancel)()
-	switch r.doubt(ctx, id, &seen, false) {
-	case deposed:
-		return true
-	case answered:
-		return false
+	if o := r.doubt(ctx, id, &seen, false); o != deposed && o != answered {
+		// Perhaps it was deposed, and the answer was lost.
+		changed, err := r.recheck(ctx, id, &seen)
+		if !changed && !seen.long && rest(ctx, time.Until(seen.since.Add(LeaseTime))) {
+			changed, err = r.recheck(ctx, id, &seen)
+		}
+		if !changed && err == nil && seen.watched(time.Now()) {
+			r.doubt(ctx, id, &seen, false)
+		}
 	}
-	if seen.long || !rest(ctx, time.Until(seen.since.Add(LeaseTime))) {
-		return false
-	}
-	if changed, err := r.recheck(ctx, id, &seen); changed || err != nil {
-		return false
-	}
-	return r.doubt(ctx, id, &seen, false) == deposed
+	return !seen.lease.Held()
 }
 
 // watch sees to the holder of a task that others follow in this process, until ctx is done.
@@ -310,11 +329,10 @@ func (w *watcher) next() time.Time {
 		return time.Time{}
 	}
 	end := s.since.Add(LeaseTime)
-	if w.tries >= len(patience) {
-		return end
-	}
 	at := s.alive.Add(overdue)
 	switch {
+	case s.lease.Deaf:
+		at = end
 	case !w.goesOn(s.lease):
 		at = s.alive.Add(LeaseTime)
 	case w.came && s.skewed:
@@ -322,11 +340,11 @@ func (w *watcher) next() time.Time {
 	case w.came:
 		at = s.alive.Add(doubtAfter)
 	}
+	if at.After(end) {
+		at = end
+	}
 	if at.Before(w.notUntil) {
 		at = w.notUntil
-	}
-	if at.After(end) {
-		return end
 	}
 	return at
 }
@@ -345,10 +363,17 @@ func (w *watcher) act(ctx context.Context) {
 		return
 	}
 	if o == deposed || o == passedOn {
+		// Also if the last follower leaves meanwhile.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), invokeWithin)
+		defer cancel()
 		if err := w.Invoke(ctx, w.id); err != nil { // others ask again
 			w.Logger.ErrorContext(ctx, "recovering task", "task", w.id, "error", err)
 		}
 	}
 	w.tries++
-	w.notUntil = time.Now().Add(patience[min(w.tries, len(patience)-1)])
+	now, end := time.Now(), w.seen.since.Add(LeaseTime)
+	w.notUntil = now.Add(patience[min(w.tries, len(patience)-1)])
+	if now.Before(end) && (w.tries >= len(patience) || w.notUntil.After(end)) {
+		w.notUntil = end
+	}
 }

@@ -308,7 +308,9 @@ func (d *durableRun) Suspend(_ context.Context, due time.Time, woken int64) (boo
 }
 
 // Asked implements [durable.Host].
-func (d *durableRun) Asked(ctx context.Context) (tasklog.Asked, error) { return d.ask(ctx, true) }
+func (d *durableRun) Asked(ctx context.Context) (tasklog.Asked, error) {
+	return d.ask(ctx, true, renewWithin)
+}
 
 // OpenWait implements [durable.Host].
 func (d *durableRun) OpenWait(ctx context.Context, name, memo string) error {

@@ -25,8 +25,14 @@ const (
 	// same time, so that the store can answer with one read.
 	askEvery = 300 * time.Millisecond
 
-	// renewWithin is how long a renewal or a question may take: a holder must look at its clock.
+	// renewWithin is how long a renewal or a question may take.
 	renewWithin = 3 * time.Second
+
+	// askWithin is how long a question or a renewal may take at first: one that takes longer may never
+	// be answered, as on a dead connection, and until then nobody learns that the holder lives. After
+	// soonTries such calls in a row, the store is slow, and each may take renewWithin.
+	askWithin = 2 * askEvery
+	soonTries = 3
 
 	// closeMargin is how long before the deadline of its invocation a run stops waiting for the
 	// index to get its last status.
@@ -77,6 +83,7 @@ func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 	defer tick.Stop()
 	var again time.Time // when the next renewal may be tried
 	doubted := false
+	slow := 0                                  // calls in a row that were not answered soon
 	if r.lease.left() < LeaseTime-doubtAfter { // the run begins late, and may be doubted already
 		r.hurry()
 	}
@@ -92,7 +99,16 @@ func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 			renewing = r.lease.left() < LeaseTime-renewAfter && time.Now().After(again)
 		}
 		renewing = renewing || doubted
-		asked, err := r.ask(ctx, renewing)
+		within := askWithin
+		if slow >= soonTries {
+			within = renewWithin
+		}
+		within = min(within, r.lease.left()-leaseMargin+time.Millisecond) // then the run stops
+		begun := time.Now()
+		asked, err := r.ask(ctx, renewing, within)
+		if slow++; time.Since(begun) < askWithin {
+			slow = 0
+		}
 		switch {
 		case errors.Is(err, errSuspended):
 			return
@@ -129,7 +145,7 @@ func (r *Runner) untilAsk() time.Duration {
 // ask returns what others want of the run. If renewing is set, it renews the lease to find that
 // out. A renewal does not end with ctx: one that was abandoned when the run ended could reach the
 // store after the release of the lease.
-func (r *Run) ask(ctx context.Context, renewing bool) (tasklog.Asked, error) {
+func (r *Run) ask(ctx context.Context, renewing bool, within time.Duration) (tasklog.Asked, error) {
 	r.asking <- struct{}{}
 	defer func() { <-r.asking }()
 	if r.suspended {
@@ -138,7 +154,7 @@ func (r *Run) ask(ctx context.Context, renewing bool) (tasklog.Asked, error) {
 	if renewing {
 		ctx = context.WithoutCancel(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, renewWithin)
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	if !renewing {
 		return r.turn.Lease.Asked(ctx)

@@ -129,8 +129,9 @@ func (r *Runner) Work(ctx context.Context, id a2a.TaskID) error {
 }
 
 // Recover is called for a task that somebody reads. If nobody holds the task, or it is suspended and
-// due, Recover asks for a worker, unless somebody has just left the task to a worker. If the holder's
-// renewal is overdue, it also asks for a worker, which sees to the holder: the reader does not wait.
+// due, Recover asks for a worker, unless this process has just done so, or somebody has just left the
+// task to a worker. If the holder's renewal is overdue, it also asks for a worker, which sees to the
+// holder: the reader does not wait.
 func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
 	switch {
 	case tasklog.Final(s.Task.Status.State), s.Lease.Sleeps(), s.Lease.Holder == "" && justNow(s.Task.Status.Timestamp):
@@ -139,6 +140,8 @@ func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
 		if _, ask := r.sightings.see(s.Head.ID, s.Lease, overdue, time.Now()); !ask || len(r.running.of(s.Head.ID)) > 0 {
 			return nil
 		}
+	case !r.sightings.orphan(s.Head.ID, s.Lease, time.Now()):
+		return nil
 	}
 	return r.Invoke(ctx, s.Head.ID)
 }

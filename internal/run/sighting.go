@@ -32,6 +32,7 @@ type sighting struct {
 	skewed bool
 	long   bool      // the lease is longer than those of this package
 	asked  time.Time // when a worker was last asked to see to the holder
+	sent   time.Time // when one was last asked for, because nobody holds the lease
 }
 
 // see notes the lease as it is at a time. It does nothing if a later look has seen it.
@@ -86,6 +87,30 @@ const maxSightings = 1000
 func (s *sightings) see(id a2a.TaskID, l tasklog.LeaseInfo, d time.Duration, now time.Time) (seen sighting, ask bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	of := s.of(id)
+	of.see(l, now)
+	if ask = of.silent(d, now) && now.Sub(of.asked) >= askAgain; ask {
+		of.asked = now
+	}
+	return *of, ask
+}
+
+// orphan notes the lease of a task, which nobody holds. It reports whether a worker is to be asked for,
+// and notes that this is done: many may read the task before a worker has come.
+func (s *sightings) orphan(id a2a.TaskID, l tasklog.LeaseInfo, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	of := s.of(id)
+	of.see(l, now)
+	if !of.sent.IsZero() && now.Sub(of.sent) < sendAgain {
+		return false
+	}
+	of.sent = now
+	return true
+}
+
+// of returns what is known of the task. s.mu is held.
+func (s *sightings) of(id a2a.TaskID) *sighting {
 	of := s.tasks[id]
 	if of == nil {
 		if s.tasks == nil || len(s.tasks) >= maxSightings {
@@ -94,9 +119,5 @@ func (s *sightings) see(id a2a.TaskID, l tasklog.LeaseInfo, d time.Duration, now
 		of = new(sighting)
 		s.tasks[id] = of
 	}
-	of.see(l, now)
-	if ask = of.silent(d, now) && now.Sub(of.asked) >= askAgain; ask {
-		of.asked = now
-	}
-	return *of, ask
+	return of
 }

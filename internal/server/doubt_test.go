@@ -50,7 +50,7 @@ func TestOnce(t *testing.T) {
 					stream := ns.comes(ns.workers, id, nil)
 					time.Sleep(4 * time.Second)
 					if l := ns.load(id).Lease; (l.Epoch == 1) != once {
-						t.Errorf("four seconds later the lease is %+v\n%s", l, ns.lines.String())
+						t.Errorf("four seconds later the lease is %+v\n%s", l, ns.logged())
 					}
 					if dies && once {
 						for ns.load(id).Lease.Epoch == 1 && time.Since(stopped) < time.Minute {
@@ -153,11 +153,11 @@ func TestBounds(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		for _, id := range ids {
 			if l := ns.load(id).Lease; l.Epoch != 2 || !l.Held() {
-				t.Errorf("the lease is %+v\n%s", l, ns.lines.String())
+				t.Errorf("the lease is %+v\n%s", l, ns.logged())
 			}
 		}
-		if n := strings.Count(ns.lines.String(), `outcome="passed on"`); n != 2 {
-			t.Errorf("%d holders were left to others\n%s", n, ns.lines.String())
+		if n := strings.Count(ns.logged(), `outcome="passed on"`); n != 2 {
+			t.Errorf("%d holders were left to others\n%s", n, ns.logged())
 		}
 		ns.finish(ids...)
 	})

@@ -69,7 +69,7 @@ func (r *request) continueTask(ctx context.Context) (*begun, *tasklog.Snapshot, 
 			}
 		}
 		if snapshot.Busy() && snapshot.Lease.Holder != r.claim.Writer && time.Since(seen) >= deposeAfter {
-			if _, err := r.Store.Depose(ctx, snapshot.Head.ID, snapshot.Lease); err != nil {
+			if _, err := r.Store.Depose(ctx, snapshot.Head.ID, snapshot.Lease, tasklog.AnyPlace); err != nil {
 				return nil, nil, err
 			}
 		}

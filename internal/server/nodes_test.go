@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -28,6 +29,9 @@ type nodes struct {
 	agent   a2asrv.AgentExecutor
 	workers kind // what new workers are like
 	lost    int  // how many requests for workers are lost from now on
+	deaf    bool // the first holder of each task is a process of a former version
+	// does is what new processes do at each call of the store. See [node.at].
+	does    func(ctx context.Context, op tasklog.Op, done bool) error
 	working sync.WaitGroup
 
 	mu     sync.Mutex
@@ -51,7 +55,8 @@ type node struct {
 
 	mu      sync.Mutex
 	dead    bool
-	stopped time.Time // until when it stands still
+	stopped time.Time                                                 // until when it stands still
+	does    func(ctx context.Context, op tasklog.Op, done bool) error // at each call of the store; may be nil
 }
 
 func newNodes(t *testing.T, agent a2asrv.AgentExecutor) *nodes {
@@ -83,15 +88,35 @@ func (n *node) stop(d time.Duration) {
 	n.stopped = time.Now().Add(d)
 }
 
+// at has f called at each call of the store, before it is done and after that. If f returns an error,
+// that is the result.
+func (n *node) at(f func(ctx context.Context, op tasklog.Op, done bool) error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.does = f
+}
+
+// call calls what at has set.
+func (n *node) call(ctx context.Context, op tasklog.Op, done bool) error {
+	n.mu.Lock()
+	f := n.does
+	n.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	return f(ctx, op, done)
+}
+
 // pass lets a call of the store, or its answer, pass.
 func (n *node) pass() error {
 	time.Sleep(n.latency / 2)
 	n.mu.Lock()
-	stopped := n.stopped
-	n.mu.Unlock()
-	time.Sleep(time.Until(stopped))
-	n.mu.Lock()
 	defer n.mu.Unlock()
+	for !n.dead && time.Now().Before(n.stopped) {
+		n.mu.Unlock()
+		time.Sleep(time.Millisecond)
+		n.mu.Lock()
+	}
 	if n.dead {
 		return tasklogtest.ErrDead
 	}
@@ -100,10 +125,15 @@ func (n *node) pass() error {
 
 // add adds a process like the one given.
 func (ns *nodes) add(like kind) *node {
-	n := &node{kind: like}
+	n := &node{kind: like, does: ns.does}
 	hooks := tasklog.Hooks{
-		Before: func(context.Context, tasklog.Op) error { return n.pass() },
-		After: func(_ context.Context, op tasklog.Op, err error) error {
+		Before: func(ctx context.Context, op tasklog.Op) error {
+			if err := errors.Join(n.pass(), ctx.Err()); err != nil {
+				return err
+			}
+			return n.call(ctx, op, false)
+		},
+		After: func(ctx context.Context, op tasklog.Op, err error) error {
 			ns.mu.Lock()
 			if err == nil {
 				if ns.ops[op.Name]++; op.Name == "Create" || op.Name == "Acquire" {
@@ -111,16 +141,19 @@ func (ns *nodes) add(like kind) *node {
 				}
 			}
 			ns.mu.Unlock()
-			if dead := n.pass(); dead != nil {
-				return dead
+			if lost := errors.Join(n.pass(), ctx.Err()); lost != nil {
+				return lost
+			}
+			if err == nil {
+				err = n.call(ctx, op, true)
 			}
 			return err
 		},
 	}
 	r := run.New(run.Config{
 		Store: tasklog.Hooked(skewed{ns.log, n.ahead, ns}, hooks), Executor: ns.agent, Logger: slog.New(slog.NewTextHandler(ns, nil)),
-		Invoke: func(_ context.Context, id a2a.TaskID) error {
-			if err := n.pass(); err != nil {
+		Invoke: func(ctx context.Context, id a2a.TaskID) error {
+			if err := errors.Join(n.pass(), ctx.Err()); err != nil {
 				return err
 			}
 			ns.mu.Lock()
@@ -147,6 +180,13 @@ func (ns *nodes) Write(b []byte) (int, error) {
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
 	return ns.lines.Write(b)
+}
+
+// logged returns the log.
+func (ns *nodes) logged() string {
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	return ns.lines.String()
 }
 
 func (ns *nodes) count(op string) int {
@@ -192,9 +232,15 @@ func (ns *nodes) load(id a2a.TaskID) *tasklog.Snapshot {
 // comes has a client come to a new process, and returns what it reads.
 func (ns *nodes) comes(like kind, id a2a.TaskID, seen *int64) *server.Stream {
 	ns.Helper()
+	return ns.comesTo(ns.add(like), id, seen)
+}
+
+// comesTo has a client come to a process, and returns what it reads.
+func (ns *nodes) comesTo(n *node, id a2a.TaskID, seen *int64) *server.Stream {
+	ns.Helper()
 	c := caller
 	c.Seen = seen
-	stream, err := ns.add(like).SubscribeToTask(ns.Context(), c, &a2a.SubscribeToTaskRequest{ID: id})
+	stream, err := n.SubscribeToTask(ns.Context(), c, &a2a.SubscribeToTaskRequest{ID: id})
 	if err != nil {
 		ns.Fatal(err)
 	}
@@ -207,7 +253,7 @@ func (ns *nodes) next(s *server.Stream, seq int64) {
 	for last := s.First.Seq; last <= seq; {
 		events, err := s.Next(ns.Context())
 		if err != nil {
-			ns.Fatalf("after event %d: %v\n%s", last, err, ns.lines.String())
+			ns.Fatalf("after event %d: %v\n%s", last, err, ns.logged())
 		}
 		last = events[len(events)-1].Seq
 	}
@@ -223,11 +269,12 @@ type skewed struct {
 type skewedLease struct {
 	tasklog.Lease
 	ahead time.Duration
+	deaf  bool
 }
 
 func (s skewed) here(l tasklog.LeaseInfo) tasklog.LeaseInfo {
 	if l.Held() {
-		l.Until = l.Until.Add(-s.ahead)
+		l.Until, l.Deaf = l.Until.Add(-s.ahead), s.nodes.deaf && l.Epoch == 1
 	}
 	return l
 }
@@ -248,14 +295,14 @@ func (s skewed) claim(c tasklog.Claim) tasklog.Claim {
 
 func (s skewed) Create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c tasklog.Claim) (tasklog.Lease, error) {
 	l, err := s.Log.Create(ctx, h, first, s.claim(c))
-	return skewedLease{l, s.ahead}, err
+	return skewedLease{l, s.ahead, s.nodes.deaf}, err
 }
 
 func (s skewed) Acquire(ctx context.Context, seen *tasklog.Snapshot, c tasklog.Claim) (tasklog.Lease, error) {
 	there := *seen
 	there.Lease = s.there(seen.Lease)
 	l, err := s.Log.Acquire(ctx, &there, s.claim(c))
-	return skewedLease{l, s.ahead}, err
+	return skewedLease{l, s.ahead, false}, err
 }
 
 func (s skewed) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
@@ -295,8 +342,8 @@ func (s skewed) Doubt(ctx context.Context, id a2a.TaskID, seen tasklog.LeaseInfo
 	return asked, err
 }
 
-func (s skewed) Depose(ctx context.Context, id a2a.TaskID, seen tasklog.LeaseInfo) (bool, error) {
-	return s.Log.Depose(ctx, id, s.there(seen))
+func (s skewed) Depose(ctx context.Context, id a2a.TaskID, seen tasklog.LeaseInfo, last int64) (bool, error) {
+	return s.Log.Depose(ctx, id, s.there(seen), last)
 }
 
 func (s skewed) Due(
@@ -311,6 +358,12 @@ func (s skewed) Due(
 		looks[i].Held = l.Until.After(time.Now().Add(s.ahead))
 	}
 	return looks, more, err
+}
+
+func (l skewedLease) Asked(ctx context.Context) (tasklog.Asked, error) {
+	a, err := l.Lease.Asked(ctx)
+	a.Doubt = a.Doubt && !l.deaf
+	return a, err
 }
 
 func (l skewedLease) Renew(ctx context.Context, until time.Time) (tasklog.Asked, error) {

@@ -311,7 +311,7 @@ func TestFollowOrphan(t *testing.T) {
 		at(time.Now(), 30*time.Second, 0, false)
 		lease, err := f.log.Lease(t.Context(), f.head.ID)
 		if err == nil {
-			_, err = f.log.Depose(t.Context(), f.head.ID, lease)
+			_, err = f.log.Depose(t.Context(), f.head.ID, lease, tasklog.AnyPlace)
 		}
 		if err != nil {
 			t.Fatal(err)

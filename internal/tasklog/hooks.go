@@ -111,8 +111,8 @@ func (h hooked) Doubt(ctx context.Context, id a2a.TaskID, seen LeaseInfo) (bool,
 	return Get(ctx, h.hooks, Op{Name: "Doubt", ID: id}, func() (bool, error) { return h.store.Doubt(ctx, id, seen) })
 }
 
-func (h hooked) Depose(ctx context.Context, id a2a.TaskID, seen LeaseInfo) (bool, error) {
-	return Get(ctx, h.hooks, Op{Name: "Depose", ID: id}, func() (bool, error) { return h.store.Depose(ctx, id, seen) })
+func (h hooked) Depose(ctx context.Context, id a2a.TaskID, seen LeaseInfo, last int64) (bool, error) {
+	return Get(ctx, h.hooks, Op{Name: "Depose", ID: id}, func() (bool, error) { return h.store.Depose(ctx, id, seen, last) })
 }
 
 func (h hooked) Read(ctx context.Context, id a2a.TaskID, after int64, limit int) (events []Event, more bool, err error) {

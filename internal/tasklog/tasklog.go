@@ -183,6 +183,9 @@ type LeaseInfo struct {
 	Released bool
 	// Doubted says that somebody asks the holder to renew the lease. See [Log.Doubt].
 	Doubted bool
+	// Deaf says that the holder is a process of a former version, which does not learn that it is
+	// doubted.
+	Deaf bool
 	// Deposed says that the holder no longer has the lease, because it did not answer. See
 	// [Log.Depose].
 	Deposed bool
@@ -221,6 +224,9 @@ func (l LeaseInfo) Expired() bool { return !time.Now().Before(l.Until) }
 func (l LeaseInfo) Same(o LeaseInfo) bool {
 	return l.Epoch == o.Epoch && l.Holder == o.Holder && l.Until.Equal(o.Until) && l.Held() == o.Held()
 }
+
+// AnyPlace says that it does not matter how far a journal has come. See [Log.Depose].
+const AnyPlace int64 = -1
 
 // Asked is what somebody asks of the holder of a lease.
 type Asked struct {
@@ -372,9 +378,14 @@ type Log interface {
 
 	// Depose takes the lease from its holder, if it is still as in seen, and held. From then on the
 	// holder is refused when it renews the lease, releases it or suspends the task; it may still
-	// append and record until somebody acquires the lease. Depose reports whether the lease was
-	// taken from its holder, now or before.
-	Depose(ctx context.Context, id a2a.TaskID, seen LeaseInfo) (bool, error)
+	// append until somebody acquires the lease. Depose reports whether the lease was taken from its
+	// holder, now or before.
+	//
+	// If the holder records, last is the place of the last entry in its journal that the caller has
+	// read: if there are more, Depose does nothing, and from then on the holder records no more. With
+	// AnyPlace it may still record until somebody acquires the lease. If Depose fails, or reports
+	// false, the holder may be refused when it records.
+	Depose(ctx context.Context, id a2a.TaskID, seen LeaseInfo, last int64) (bool, error)
 
 	Reader
 	Poller

@@ -29,7 +29,7 @@ func notDoubted(t *testing.T, what string, s tasklog.Store, h tasklog.Head, seen
 	t.Helper()
 	_, err := s.Doubt(t.Context(), h.ID, seen)
 	refused(t, "doubting "+what, err)
-	if done, err := s.Depose(t.Context(), h.ID, seen); done || err != nil {
+	if done, err := s.Depose(t.Context(), h.ID, seen, tasklog.AnyPlace); done || err != nil {
 		t.Errorf("deposing %s: %t, %v", what, done, err)
 	}
 }
@@ -119,10 +119,10 @@ func testDepose(t *testing.T, s tasklog.Store) {
 			}
 			seen := mustLoad(t, s, h.ID)
 			mustDoubt(t, s, h, seen.Lease)
-			if done, err := s.Depose(t.Context(), h.ID, seen.Lease); !done || err != nil {
+			if done, err := s.Depose(t.Context(), h.ID, seen.Lease, tasklog.AnyPlace); !done || err != nil {
 				t.Fatalf("deposing: %t, %v", done, err)
 			}
-			if done, err := s.Depose(t.Context(), h.ID, seen.Lease); !done || err != nil {
+			if done, err := s.Depose(t.Context(), h.ID, seen.Lease, tasklog.AnyPlace); !done || err != nil {
 				t.Errorf("deposing again: %t, %v", done, err)
 			}
 			want := seen.Lease
@@ -151,7 +151,7 @@ func testDepose(t *testing.T, s tasklog.Store) {
 			if !after.Held() || after.Deposed || after.Epoch != epoch+1 || !after.Cancel || after.Crashes != int(epoch) {
 				t.Errorf("the next lease is %+v", after)
 			}
-			if done, err := s.Depose(t.Context(), h.ID, now.Lease); done || err != nil {
+			if done, err := s.Depose(t.Context(), h.ID, now.Lease, tasklog.AnyPlace); done || err != nil {
 				t.Errorf("deposing once more: %t, %v", done, err)
 			}
 			lease = next
@@ -162,7 +162,7 @@ func testDepose(t *testing.T, s tasklog.Store) {
 	// A deposed holder that is at work appends until somebody has the lease, and nobody gets the
 	// lease without the place in the log.
 	h, _, lease := mustCreate(t, s)
-	if done, err := s.Depose(t.Context(), h.ID, mustLoad(t, s, h.ID).Lease); !done || err != nil {
+	if done, err := s.Depose(t.Context(), h.ID, mustLoad(t, s, h.ID).Lease, tasklog.AnyPlace); !done || err != nil {
 		t.Fatalf("deposing: %t, %v", done, err)
 	}
 	seen := mustLoad(t, s, h.ID)
@@ -208,7 +208,7 @@ func testDoubtRace(t *testing.T, s tasklog.Store) {
 		var acting sync.WaitGroup
 		var renewal error
 		for i := range n {
-			acting.Go(func() { done[i], errs[i] = s.Depose(t.Context(), h.ID, seen) })
+			acting.Go(func() { done[i], errs[i] = s.Depose(t.Context(), h.ID, seen, tasklog.AnyPlace) })
 		}
 		acting.Go(func() { _, renewal = lease.Renew(t.Context(), until().Add(time.Minute)) })
 		acting.Wait()

@@ -23,6 +23,7 @@ type model struct {
 	lost   bool                     // somebody may hold it, and does not know
 	told   []string                 // who were told that their call is done: a delivery, a request to cancel
 	trace  []string
+	check  func() string // returns what is wrong with the task as it is
 }
 
 // blind says what a wrong program does, which the test must notice.
@@ -93,6 +94,7 @@ func (m *model) takes(name string, wrong blind, load func() (*tasklog.Snapshot, 
 // newModel returns a task whose holder is about to suspend it, and the actors.
 func newModel(t *testing.T, wrong blind, faults ...Fault) (*model, []actor) {
 	m := &model{store: Faulty(new(memlog.Log), faults...), holder: map[string]tasklog.Lease{}}
+	m.check = m.checkSuspended
 	var lease tasklog.Lease
 	m.h, lease = mustCreateDurable(t, m.store)
 	m.holder["creator"] = lease
@@ -138,8 +140,8 @@ func newModel(t *testing.T, wrong blind, faults ...Fault) (*model, []actor) {
 	}
 }
 
-// check returns what is wrong with the task as it is.
-func (m *model) check() string {
+// checkSuspended returns what is wrong with the task as it is.
+func (m *model) checkSuspended() string {
 	l, err := m.store.Lease(context.Background(), m.h.ID)
 	if err != nil {
 		return err.Error()
@@ -208,8 +210,13 @@ func (m *model) run(actors []actor, path []int) (widths []int, fault string) {
 // explore runs the calls of the actors that are named in every order. It returns what is wrong in
 // the first order in which something is, and how many it has run.
 func explore(t *testing.T, wrong blind, faults []Fault, names ...string) (fault string, runs int) {
+	return exploreOf(t, func() (*model, []actor) { return newModel(t, wrong, faults...) }, names...)
+}
+
+func exploreOf(t *testing.T, begin func() (*model, []actor), names ...string) (fault string, runs int) {
+	t.Helper()
 	for path := []int{}; ; {
-		m, actors := newModel(t, wrong, faults...)
+		m, actors := begin()
 		actors = slices.DeleteFunc(actors, func(a actor) bool { return !slices.Contains(names, a.name) })
 		runs++
 		widths, fault := m.run(actors, path)

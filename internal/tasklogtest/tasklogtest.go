@@ -56,6 +56,8 @@ func Test(t *testing.T, open func(t *testing.T) tasklog.Store) {
 		{"Doubt", testDoubt},
 		{"Depose", testDepose},
 		{"DoubtRace", testDoubtRace},
+		{"DeposeRecorder", testDeposeRecorder},
+		{"DeposeRace", testDeposeRace},
 		{"Poll", testPoll},
 		{"Seats", testSeats},
 		{"ConcurrentSeats", testConcurrentSeats},

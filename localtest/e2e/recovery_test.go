@@ -178,18 +178,32 @@ func TestDeadline(t *testing.T) {
 }
 
 // TestTerminated ends an instance in the middle of a task as Lambda does: with SIGTERM first. The
-// task goes on at once in a worker, and streams end early, in order.
+// task goes on at once in a worker, and streams end early, in order. Then the process ends by itself:
+// here it would live for minutes.
 func TestTerminated(t *testing.T) {
 	t.Parallel()
-	terminate := func(f *emulator.Emulator, id string) { go f.Terminate(id) } // it may have minutes
+	terminate := func(f *emulator.Emulator, id string) (ended func()) {
+		done := make(chan error, 1)
+		go func() { done <- f.Terminate(id) }()
+		return func() {
+			t.Helper()
+			select {
+			case err := <-done:
+				localtest.Must(t, err)
+			case <-time.After(client.Patience / 2):
+				t.Error("it does not end")
+			}
+		}
+	}
 	t.Run("agent", func(t *testing.T) {
 		t.Parallel()
 		s := newSystem(t, options{})
 		s.warm(t, 2)
 		original := s.follow(t, v03.stream, v03.tutorial(), "")
 		original.take(t, 2)
-		terminate(s.Agent, busy(t, s.Agent))
+		ended := terminate(s.Agent, busy(t, s.Agent))
 		original.rest(t, false)
+		ended()
 		id := original.task(t)
 		if strings.Contains(original.String(), `"final":true`) {
 			t.Fatalf("the stream did not end early:\n%s", original)
@@ -211,7 +225,7 @@ func TestTerminated(t *testing.T) {
 		s.job(t, id)
 		subscriber := s.follow(t, v03.subscribe, client.ByID(id), "1")
 		subscriber.take(t, 3)
-		terminate(s.Worker, busy(t, s.Worker))
+		terminate(s.Worker, busy(t, s.Worker))()
 		s.job(t, id) // handed over
 		subscriber.rest(t, false)
 		client.Same(t, subscriber.String(), "testdata/stream.txt")
@@ -223,8 +237,11 @@ func TestTerminated(t *testing.T) {
 		id := sendAndReturn(t, s, v03)
 		subscriber := s.follow(t, v03.subscribe, client.ByID(id), "1")
 		subscriber.take(t, 2)
-		terminate(s.Agent, busy(t, s.Agent))
+		ended := terminate(s.Agent, busy(t, s.Agent))
 		subscriber.rest(t, false)
+		ended()
+		s.warm(t, 1) // an idle one
+		localtest.Must(t, s.Agent.Terminate(s.Agent.Instances()[0].ID))
 		if subscriber.Retry != time.Second || subscriber.Comments != 1 {
 			t.Errorf("the stream ended with %d comments, and retry: %v", subscriber.Comments, subscriber.Retry)
 		}

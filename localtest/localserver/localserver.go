@@ -23,10 +23,10 @@ func Start(tb testing.TB, env ...string) (baseURL string) {
 }
 
 // StartOIDC is Start with AUTH=oidc. token makes a token for a subject.
-func StartOIDC(tb testing.TB) (baseURL string, token func(subject string) string) {
+func StartOIDC(tb testing.TB, env ...string) (baseURL string, token func(subject string) string) {
 	tb.Helper()
 	issuer := authtest.NewIssuer(tb)
-	return Start(tb, "AUTH=oidc", "OIDC_ISSUER="+issuer.URL, "OIDC_AUDIENCE=agent"),
+	return Start(tb, append(env, "AUTH=oidc", "OIDC_ISSUER="+issuer.URL, "OIDC_AUDIENCE=agent")...),
 		func(subject string) string { return issuer.Token(map[string]any{"sub": subject, "aud": "agent"}) }
 }
 

@@ -104,7 +104,7 @@ func (w *World) cancelAsking() {
 	for ; w.ctx.Err() == nil; time.Sleep(time.Second) {
 		s, err := w.store.Load(w.ctx, w.ID())
 		if err == nil && s.Busy() && s.Lease.Expired() {
-			_, _ = w.store.Depose(w.ctx, w.ID(), s.Lease) // as those do who wait for the cancellation
+			_, _ = w.store.Depose(w.ctx, w.ID(), s.Lease, tasklog.AnyPlace) // as those do who wait for the cancellation
 		}
 		if err != nil || s.Busy() {
 			continue

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	openai "github.com/sashabaranov/go-openai"
 
@@ -42,6 +43,9 @@ const (
 	// connection open while the model thinks.
 	maxLines = 1 << 20
 
+	// idle is how long a connection is kept: after a freeze, most are dead.
+	idle = 45 * time.Second
+
 	// maxResponse is the most bytes of a response.
 	maxResponse = 64 << 20
 )
@@ -52,7 +56,12 @@ func New(c Config) *Model {
 	config.BaseURL, config.EmptyMessagesLimit = strings.TrimRight(c.URL, "/"), maxLines
 	client := c.HTTP
 	if client == nil {
-		client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.IdleConnTimeout = idle
+		client = &http.Client{
+			Transport:     transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
 	}
 	config.HTTPClient = bounded{client}
 	return &Model{openai.NewClientWithConfig(config), c}
