@@ -77,7 +77,8 @@ func openLocal(ctx context.Context, agent *hosted.Agent, guard outgoing.Guard, c
 		return nil, err
 	}
 	client := lambdaenv.DynamoDB(cfg)
-	log := dynamolog.New(client, table)
+	bucket := os.Getenv("BUCKET_NAME")
+	log := dynamolog.NewWith(client, table, lambdaenv.Bodies(cfg, bucket))
 	if endpoint != "" {
 		if err = dynamolog.CreateTable(ctx, client, table); err != nil {
 			if unsent := (*url.Error)(nil); errors.As(err, &unsent) {
@@ -93,6 +94,12 @@ func openLocal(ctx context.Context, agent *hosted.Agent, guard outgoing.Guard, c
 	}
 	config.Gap = lambdaenv.Gap
 	l.store = "DynamoDB table " + table
+	if bucket != "" {
+		if err := log.Reach(ctx); err != nil {
+			return nil, fmt.Errorf("BUCKET_NAME is %q, which cannot be used: %w", bucket, err)
+		}
+		l.store += ", what is large in bucket " + bucket
+	}
 	l.keep(config, log, log.Pushes(), guard)
 	return l, nil
 }

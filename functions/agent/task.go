@@ -115,7 +115,7 @@ func openOperator(ctx context.Context, by string) (*operate.Operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	table := lambdaenv.NewTable(cfg, name)
+	table := lambdaenv.NewTable(cfg, name, "")
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	if cfg.Region == "" {

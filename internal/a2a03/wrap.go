@@ -82,3 +82,45 @@ func unwrap(p *a2a.Part) {
 		delete(p.Metadata, wrapped)
 	}
 }
+
+// Wrapped returns the event with its bare data wrapped, as HTTP+JSON has it.
+func Wrapped(event a2a.Event) a2a.Event { return wrapEvent(event) }
+
+// Unwrapped returns the event, in which it has unwrapped what an agent has wrapped.
+func Unwrapped(event a2a.Event) a2a.Event {
+	message := func(m *a2a.Message) {
+		if m != nil {
+			unwrapAll(m.Parts)
+		}
+	}
+	artifact := func(a *a2a.Artifact) {
+		if a != nil {
+			unwrapAll(a.Parts)
+		}
+	}
+	switch e := event.(type) {
+	case *a2a.Task:
+		message(e.Status.Message)
+		for _, m := range e.History {
+			message(m)
+		}
+		for _, a := range e.Artifacts {
+			artifact(a)
+		}
+	case *a2a.TaskStatusUpdateEvent:
+		message(e.Status.Message)
+	case *a2a.TaskArtifactUpdateEvent:
+		artifact(e.Artifact)
+	case *a2a.Message:
+		message(e)
+	}
+	return event
+}
+
+func unwrapAll(parts a2a.ContentParts) {
+	for _, p := range parts {
+		if p != nil {
+			unwrap(p)
+		}
+	}
+}

@@ -68,8 +68,8 @@ var checks = []struct {
 	{"card", (*session).card}, {"caller", (*session).caller}, {"stream", (*session).stream}, {"resume", (*session).resume},
 	{"retry", (*session).retry}, {"get", (*session).get}, {"list", (*session).list}, {"cancel", (*session).cancel},
 	{"refused", (*session).refused}, {"unknown", (*session).unknown}, {"v0.3", (*session).v03}, {"http+json", (*session).rest},
-	{"headers", (*session).headers}, {"preflight", (*session).preflight}, {"size", (*session).size}, {"push", (*session).push},
-	{"long", (*session).long},
+	{"headers", (*session).headers}, {"preflight", (*session).preflight}, {"large", (*session).large}, {"size", (*session).size},
+	{"push", (*session).push}, {"long", (*session).long},
 }
 
 // Names returns the names of the checks.

@@ -132,6 +132,24 @@ func TestRun(t *testing.T) {
 			}
 			return l
 		})},
+		{name: "spoils messages", failed: []string{"large"}, spoil: func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body := new(bytes.Buffer)
+				_, _ = body.ReadFrom(r.Body)
+				get := bytes.Contains(body.Bytes(), []byte(`"GetTask"`))
+				r.Body = readCloser{body}
+				if !get {
+					h.ServeHTTP(w, r)
+					return
+				}
+				inOnePiece(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					h.ServeHTTP(w, r)
+					whole := w.(*httptest.ResponseRecorder)
+					whole.Body = bytes.NewBuffer(bytes.Replace(whole.Body.Bytes(), []byte(`{"check":"`), []byte(`{"check":"AAAA`), 1))
+					w.Header().Del("Content-Length")
+				})).ServeHTTP(w, r)
+			})
+		}},
 		{name: "knows nothing", failed: check.Names(), spoil: func(http.Handler) http.Handler { return http.NotFoundHandler() }},
 	} {
 		t.Run(test.name, func(t *testing.T) {

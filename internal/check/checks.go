@@ -1,7 +1,9 @@
 package check
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -186,6 +188,35 @@ func (s *session) list(ctx context.Context) result {
 		case <-time.After(time.Second):
 		}
 	}
+}
+
+// largeBytes is enough for a message to go to a bucket, where large ones do.
+const largeBytes = 200 << 10
+
+// large sends a large message, and gets its task. It is the metadata that is large: no agent has to
+// take it, and no model is paid for it.
+func (s *session) large(ctx context.Context) result {
+	sent := make([]byte, largeBytes)
+	_, _ = rand.Read(sent)
+	params := send(newID(), s.Message, "configuration", map[string]any{"returnImmediately": true})
+	params["message"].(map[string]any)["metadata"] = map[string]any{"check": sent}
+	var begun streamResponse
+	if err := s.result(ctx, &begun, "SendMessage", params); err != nil {
+		return bad("%v", err)
+	}
+	if begun.Task == nil {
+		return skip("the agent answers without a task")
+	}
+	var got struct {
+		History []struct{ Metadata struct{ Check []byte } }
+	}
+	if err := s.result(ctx, &got, "GetTask", map[string]any{"id": begun.Task.ID}); err != nil {
+		return bad("%v", err)
+	}
+	if len(got.History) == 0 || !bytes.Equal(got.History[0].Metadata.Check, sent) {
+		return bad("a message of %d KB is not in its task as it was sent", largeBytes>>10)
+	}
+	return ok("a message of %d KB is in its task as it was sent", largeBytes>>10)
 }
 
 // cancel cancels a task, in several attempts: the agent may be done before.

@@ -16,7 +16,6 @@ import (
 
 	"a2alambda/internal/durable"
 	"a2alambda/internal/peer"
-	_ "a2alambda/internal/peer/old"
 	"a2alambda/internal/peer/peertest"
 	"a2alambda/internal/tasklog"
 )

@@ -20,7 +20,7 @@ func look(c tasklog.Claim) int64 {
 }
 
 // Acquire implements [tasklog.Log]. It costs two write units and one in the index, or two there if
-// the task was unfinished or suspended, and one more for each fence: of the log, and of the
+// the task was there already, and one more for each fence: of the log, and of the
 // journal. If the holder records and the journal needs no fence, it costs a read unit.
 func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, c tasklog.Claim) (tasklog.Lease, error) {
 	next := s.Next(c)

@@ -87,7 +87,7 @@ func inflate(body []byte) (values [][]byte, rest []byte, err error) {
 func (l *Log) putBody(
 	ctx context.Context, it item, expires time.Time, ref string, most int, body []byte, have *parts,
 ) error {
-	if len(body) <= most {
+	if len(body) <= l.large.inline(most) {
 		it[attrBody] = bin(body)
 		return nil
 	}
@@ -132,7 +132,11 @@ func (r *partReader) Read(p []byte) (int, error) {
 		if it.str(attrSK) != skPart(r.ref, r.n) {
 			return 0, fmt.Errorf("part %d of body %s is missing", r.n, r.ref)
 		}
-		r.read, r.rest = r.read[1:], it.bin(attrBody)
+		rest, err := r.log.large.partOf(r.ctx, it)
+		if err != nil {
+			return 0, fmt.Errorf("part %d of body %s: %w", r.n, r.ref, err)
+		}
+		r.read, r.rest = r.read[1:], rest
 		r.n++
 	}
 	n := copy(p, r.rest)
@@ -143,9 +147,14 @@ func (r *partReader) Read(p []byte) (int, error) {
 // putLines writes the body that holds the JSON values, a part at a time.
 func (l *Log) putLines(ctx context.Context, id a2a.TaskID, expires time.Time, ref string, lines iter.Seq2[[]byte, error]) error {
 	parts, n := bytes.NewBuffer([]byte{formatDeflate1}), 0
-	put := func(least int) error {
-		for parts.Len() >= least && parts.Len() > 0 {
-			if err := l.putPart(ctx, id, expires, ref, n, bytes.Clone(parts.Next(maxPart))); err != nil {
+	size, kept := l.large.stream()
+	put := func(all bool) error {
+		for parts.Len() > 0 && (all || parts.Len() >= size+kept) {
+			part := size
+			if parts.Len() < size+kept {
+				part = parts.Len()
+			}
+			if err := l.putPart(ctx, id, expires, ref, n, bytes.Clone(parts.Next(part))); err != nil {
 				return err
 			}
 			n++
@@ -159,14 +168,14 @@ func (l *Log) putLines(ctx context.Context, id a2a.TaskID, expires time.Time, re
 		if err == nil {
 			_, _ = w.Write(line) // a bytes.Buffer takes everything
 			_, _ = w.Write(lineFeed)
-			err = put(maxPart)
+			err = put(false)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	_ = w.Close()
-	return put(0)
+	return put(true)
 }
 
 // snapshot returns the task that the body with the ref holds in [tasklog.SnapshotLines].

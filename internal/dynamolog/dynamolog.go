@@ -2,7 +2,8 @@
 //
 // All items of a task share its partition key. The sort key says what an item is, and orders them:
 //
-//	A#<ref>#<i>   part i of a body that is too big for the item it belongs to
+//	A#<ref>#<i>   part i of a body that is too big for the item it belongs to, or the name of an object
+//	              in a bucket that has it; see large.go
 //	E#<seq>       an append: the events from number seq on, deflated; or a fence, with no event
 //	H             the head, with event 1
 //	L             the lease, and what its holder is asked; not there before the first renewal
@@ -13,8 +14,9 @@
 //	T#            the instances that follow the task; see seats.go
 //	W#<name>      a wait, and what has come for it; see wait.go
 //
-// Some items belong to no task: those that list the tasks of a context, see context.go; the secret
-// of the table, see secret.go; and the places of the sweeps, see looks.go.
+// Some items belong to no task: those that list the tasks of a context, see context.go; those that
+// have a sweep find new tasks, see fresh.go; the secret of the table, see secret.go; and the places of
+// the sweeps, see looks.go.
 //
 // E#<seq> is put only if it is absent. That keeps one order among many writers. Where a fence is,
 // only its writer may put. The range E#… to L, read backwards, begins with the lease, the head and
@@ -31,6 +33,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"golang.org/x/sync/errgroup"
 
 	"a2alambda/internal/tasklog"
 )
@@ -44,35 +47,48 @@ type Log struct {
 	table    string
 	lag      time.Duration // statusLag; tests have another
 	examined int
+	large    large
 	secret   secret
 	asker    asker
+	fresher  fresher
 }
 
 // New returns the log in the table. It sends nothing yet.
-func New(client *dynamodb.Client, table string) *Log {
-	l := &Log{client: patient(client), table: table, lag: statusLag, examined: examined}
+func New(client *dynamodb.Client, table string) *Log { return NewWith(client, table, Large{}) }
+
+// NewWith is New, for a table whose large bodies are in a bucket.
+func NewWith(client *dynamodb.Client, table string, bodies Large) *Log {
+	l := &Log{client: patient(client), table: table, lag: statusLag, examined: examined, large: newLarge(bodies)}
 	l.looks = looks{log: l}
 	return l
 }
 
-// Reach returns an error if the table can't be read. It reads an item that never exists, for one
-// read unit at most.
+// Reach returns an error if the table can't be read, or the bucket of new bodies can't be used. It
+// reads an item that never exists, for one read unit at most, and puts a small object.
 func (l *Log) Reach(ctx context.Context) error {
 	if _, err := l.head(ctx, "none"); err != nil && !errors.Is(err, tasklog.ErrNotFound) {
 		return fmt.Errorf("dynamolog: reaching the table: %w", err)
 	}
+	if err := l.large.reach(ctx); err != nil {
+		return fmt.Errorf("dynamolog: reaching the bucket: %w", err)
+	}
 	return nil
 }
 
-// Create implements [tasklog.Log]. It costs one write unit per KB, those of the indexes, and one
-// for the context.
+// Create implements [tasklog.Log]. It costs one write unit per KB, one in the index of the owner's
+// tasks, and one by which a sweep finds the task. It costs one more for the context, unless that
+// began with the task and its id follows from the task's.
 func (l *Log) Create(
 	ctx context.Context, h tasklog.Head, first tasklog.Entry, c tasklog.Claim,
 ) (tasklog.Lease, error) {
-	// This comes first, so that a task that exists is also found by its context.
+	// These come first, so that a task that exists is also found by its context, and by a sweep.
+	var before errgroup.Group
+	if !c.Until.IsZero() {
+		before.Go(func() error { return l.putFresh(ctx, h.ID, look(c)) })
+	}
 	inContext, err := l.putInContext(ctx, h, first.Time, c.Writer)
 	created := false
-	if err == nil {
+	if err = errors.Join(err, before.Wait()); err == nil {
 		created, err = l.create(ctx, h, first, c)
 	}
 	if err != nil {
@@ -98,7 +114,6 @@ func (l *Log) create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c
 		attrWriter:   str(c.Writer),
 		attrState:    str(string(a2a.TaskStateSubmitted)),
 		attrSeq:      num(1),
-		attrRunning:  str(shard(h.ID)),
 		attrList:     str(listKey(h.Scope, listShard(h.Scope, h.ID))),
 		attrPosition: str(position(tasklog.Position{Time: first.Time, ID: h.ID})),
 	}
@@ -117,7 +132,9 @@ func (l *Log) create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c
 		return false, err
 	}
 	maps.Copy(item, request)
-	if !c.Until.IsZero() {
+	if c.Until.IsZero() {
+		item[attrRunning] = str(shard(h.ID))
+	} else {
 		item[attrUntil], item[attrHears] = num(c.Until.UnixMilli()), num(1)
 	}
 	if c.Records {

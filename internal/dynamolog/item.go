@@ -15,13 +15,15 @@ const (
 	attrSK  = "sk"  // S: see the package's documentation
 	attrTTL = "ttl" // N: when DynamoDB may delete the item, in seconds since 1970
 
-	attrBody   = "b"  // B: deflated events, or a part of a bigger body
-	attrParts  = "r"  // S: instead of b: the ref of the parts
-	attrWriter = "w"  // S: the writer of this item; on leases: the holder
-	attrCount  = "n"  // N: on batches: number of events, 0 for a fence
-	attrBytes  = "by" // N: bytes of the log with this batch or head
-	attrValues = "va" // N: values of it; not there if there are none
-	attrState  = "s"  // S: on heads: the task's state; on batches: the terminal state they end with
+	attrBody   = "b"   // B: deflated events, or a part of a bigger body
+	attrParts  = "r"   // S: instead of b: the ref of the parts
+	attrObject = "obj" // S: on parts, instead of b: bucket and key of the object that has the part; see large.go
+	attrSum    = "su"  // B: on such parts: SHA-256 of it
+	attrWriter = "w"   // S: the writer of this item; on leases: the holder
+	attrCount  = "n"   // N: on batches: number of events, 0 for a fence
+	attrBytes  = "by"  // N: bytes of the log with this batch or head; on parts that are objects: of the object
+	attrValues = "va"  // N: values of it; not there if there are none
+	attrState  = "s"   // S: on heads: the task's state; on batches: the terminal state they end with
 
 	attrUntil   = "u"   // N: end of the lease, in ms since 1970; on heads: of the first lease
 	attrEpoch   = "ep"  // N: epoch; on heads: of the last try to acquire the lease

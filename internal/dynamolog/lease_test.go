@@ -66,7 +66,7 @@ func TestLeaseCost(t *testing.T) {
 		lease, err = l.Acquire(t.Context(), s, tasklog.Claim{Writer: what, Until: end})
 		check(what, write, 0, err)
 	}
-	acquire("acquiring the lease of a holder that has not told its last status", 7)
+	acquire("acquiring the lease of a holder that has not told its last status", 6)
 	acquire("acquiring the lease of a holder that has crashed", 5)
 	seen := load(t, l, h.ID).Lease
 	cost.Reset()

@@ -28,7 +28,8 @@ type looks struct {
 }
 
 // Due implements [tasklog.Looks]. It costs half a read unit for each 4 KB of the index (some 40
-// looks), and another half for each task. It does not read what is not due.
+// looks), and another half for each task. It does not read what is not due. The tasks that were
+// created lately cost some more: see promote.
 //
 // Tasks are under two keys: those that run, and those that are suspended. A place is one in each:
 // the first, a line feed, and the second. A former version knows only the first.
@@ -58,7 +59,7 @@ func (x looks) dueTasks(
 		waits, moreWaits, err = x.due(ctx, waitLooks, shard, by, tasklog.Place(atWait), limit)
 		return err
 	})
-	runs, moreRuns, err := x.due(ctx, "", shard, by, tasklog.Place(atRun), limit)
+	runs, moreRuns, err := x.dueRuns(ctx, shard, by, tasklog.Place(atRun), limit, after == "")
 	if err := errors.Join(err, both.Wait()); err != nil {
 		return nil, false, err
 	}
@@ -81,6 +82,33 @@ func (x looks) dueTasks(
 	}
 	more := moreRuns || moreWaits || len(runs) > 0 || len(waits) > 0
 	return merged, more, x.log.held(ctx, merged)
+}
+
+// dueRuns returns the looks at tasks that run, and makes those of new tasks.
+func (x looks) dueRuns(
+	ctx context.Context, shard int, by time.Time, after tasklog.Place, limit int, first bool,
+) (runs []tasklog.Look, more bool, err error) {
+	var made []tasklog.Look
+	if x.log.fresher.begin(shard, first) {
+		if made, err = x.log.promote(ctx, shard, by); err != nil {
+			return nil, false, err
+		}
+	}
+	if runs, more, err = x.due(ctx, "", shard, by, after, limit); err != nil {
+		return nil, false, err
+	}
+	// The index may not have the new ones yet.
+	n, reached := len(runs), startAt("", after, by).num(attrLook)
+	for _, l := range made {
+		switch {
+		case more && (n == 0 || l.Due.After(runs[n-1].Due)), l.Due.Unix() < reached: // it comes later, or in the next sweep
+		case slices.ContainsFunc(runs[:n], func(o tasklog.Look) bool { return o.ID == l.ID }):
+		default:
+			runs = append(runs, l)
+		}
+	}
+	slices.SortStableFunc(runs, func(a, b tasklog.Look) int { return a.Due.Compare(b.Due) })
+	return runs, more, nil
 }
 
 // due reads the looks of a shard under the keys with a prefix.

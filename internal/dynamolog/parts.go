@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -78,8 +79,9 @@ func (l *Log) putParts(
 	failed := make(chan error, partsAtOnce)
 	slots := make(chan struct{}, partsAtOnce)
 	var wg sync.WaitGroup
+	size := l.large.partSize(len(body))
 	for i := 0; len(body) > 0 && len(failed) == 0; i++ {
-		part := body[:min(len(body), maxPart)]
+		part := body[:min(len(body), size)]
 		body = body[len(part):]
 		if have.has(i, part) {
 			continue
@@ -87,7 +89,14 @@ func (l *Log) putParts(
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			err := insist(ctx, func(ctx context.Context) error { return l.putPart(ctx, id, expires, ref, i, part) }, have.none)
+			var it item
+			err := insist(ctx, len(part), func(ctx context.Context) (err error) {
+				it, err = l.part(ctx, id, expires, ref, i, part)
+				return err
+			}, have.none)
+			if err == nil {
+				err = insist(ctx, 0, func(ctx context.Context) error { return l.putPartItem(ctx, it) }, have.none)
+			}
 			if err == nil {
 				have.add(i, part)
 				return
@@ -107,12 +116,13 @@ func (l *Log) putParts(
 	}
 }
 
-// insist calls put, which puts a part, until DynamoDB takes it or ctx is done. The SDK waits longer
-// after each try, and gives up at the fourth. That does not suit items that each need a third of
-// what a partition takes in a second.
-func insist(ctx context.Context, put func(context.Context) error, none func() bool) error {
+// insist calls put, which puts a part of that many bytes, until it is taken or ctx is done. The SDK
+// waits longer after each try, and gives up at the fourth. That does not suit items that each need a
+// third of what a partition takes in a second.
+func insist(ctx context.Context, size int, put func(context.Context) error, none func() bool) error {
 	for tried := 1; ; tried++ {
-		try, cancel := context.WithTimeout(context.WithValue(ctx, partKey{}, true), partWithin)
+		within := partWithin + 2*time.Duration(size)*time.Second/(1<<20)
+		try, cancel := context.WithTimeout(context.WithValue(ctx, partKey{}, true), within)
 		err := put(try)
 		cancel()
 		if !errors.Is(err, tasklog.ErrThrottled) || tasklog.GivesUpSoon(ctx) && tried >= partSoon && none() {
@@ -127,9 +137,29 @@ func insist(ctx context.Context, put func(context.Context) error, none func() bo
 }
 
 func (l *Log) putPart(ctx context.Context, id a2a.TaskID, expires time.Time, ref string, i int, part []byte) error {
-	_, err := l.client.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: &l.table,
-		Item:      item{attrPK: str(string(id)), attrSK: str(skPart(ref, i)), attrTTL: num(expires.Unix()), attrBody: bin(part)},
-	})
+	it, err := l.part(ctx, id, expires, ref, i, part)
+	if err != nil {
+		return err
+	}
+	return l.putPartItem(ctx, it)
+}
+
+// part returns the item of a part. A large part it puts into the bucket, so that it is there before
+// the item refers to it.
+func (l *Log) part(
+	ctx context.Context, id a2a.TaskID, expires time.Time, ref string, i int, part []byte,
+) (item, error) {
+	it := item{attrPK: str(string(id)), attrSK: str(skPart(ref, i)), attrTTL: num(expires.Unix())}
+	if !l.large.takes(len(part)) {
+		it[attrBody] = bin(part)
+		return it, nil
+	}
+	object, err := l.large.put(ctx, id, expires, ref, i, part)
+	maps.Copy(it, object)
+	return it, err
+}
+
+func (l *Log) putPartItem(ctx context.Context, it item) error {
+	_, err := l.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &l.table, Item: it})
 	return err
 }

@@ -30,8 +30,8 @@ func sleeps(lease item) bool {
 	return ok && lease.num(attrSleeps) == lease.num(attrEpoch)
 }
 
-// Suspend implements [tasklog.Lease]. It costs a write unit and one in the index, and two more with
-// the index for the head, which leaves the running tasks.
+// Suspend implements [tasklog.Lease]. It costs a write unit and one in the index, and one more for the
+// head, or two if it was in the index.
 func (h *lease) Suspend(ctx context.Context, due time.Time, woken int64) (bool, error) {
 	switch {
 	case h.slept.Load():
@@ -63,8 +63,8 @@ func (h *lease) Suspend(ctx context.Context, due time.Time, woken int64) (bool, 
 	return false, err
 }
 
-// rest takes the head of a suspended task out of the index of running tasks, and writes the status
-// that waits. If it fails, a sweep meets the task once more.
+// rest takes the head of a suspended task out of the index of running tasks, where its epoch keeps
+// it out (see promote), and writes the status that waits. If it fails, a sweep meets the task once more.
 func (h *lease) rest(ctx context.Context) {
 	e := write()
 	if _, s := h.teller.take(); s != nil {
@@ -73,7 +73,7 @@ func (h *lease) rest(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellFirst)
 	defer cancel()
 	// Whoever acquires the lease writes to the head first.
-	_, _, _ = h.log.update(ctx, h.head.ID, skHead, e.remove(attrRunning).
+	_, _, _ = h.log.update(ctx, h.head.ID, skHead, e.remove(attrRunning).set(attrEpoch, num(h.epoch)).
 		when("attribute_exists(?) AND (attribute_not_exists(?) OR ? <= ?)", attrPK, attrEpoch, attrEpoch, num(h.epoch)))
 }
 

@@ -371,7 +371,9 @@ func TestSweepRepairs(t *testing.T) {
 	}
 	head, err := dynamodblocal.Read(t.Context(), client, table, string(h.ID), "H")
 	must(t, err)
-	head["cr"] = dynamodblocal.Number(time.Now().Add(-time.Minute).Unix()) // its lease would have ended
+	// It is there, since a sweep has found the task before, and its lease would have ended.
+	head["run"] = dynamodblocal.String(strconv.Itoa(dynamolog.ShardOf(h.ID)))
+	head["cr"] = dynamodblocal.Number(time.Now().Add(-time.Minute).Unix())
 	_, err = client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: head})
 	must(t, err)
 	for _, looked := range []int{1, 0} {

@@ -25,7 +25,7 @@ import (
 func patient(c *dynamodb.Client) *dynamodb.Client {
 	o := c.Options()
 	if r, ok := o.Retryer.(aws.RetryerV2); ok {
-		o.Retryer = &retryer{RetryerV2: r, soon: retry.NewStandard(), reading: retry.NewStandard()}
+		o.Retryer = newRetryer(r)
 	}
 	o.APIOptions = append(o.APIOptions, func(s *middleware.Stack) error {
 		return s.Initialize.Add(middleware.InitializeMiddlewareFunc("throttled", tellThrottled), middleware.After)
@@ -37,6 +37,10 @@ func patient(c *dynamodb.Client) *dynamodb.Client {
 type retryer struct {
 	aws.RetryerV2
 	soon, reading aws.RetryerV2 // have the quota of what gives up soon, and of all else that reads
+}
+
+func newRetryer(r aws.RetryerV2) *retryer {
+	return &retryer{RetryerV2: r, soon: retry.NewStandard(), reading: retry.NewStandard()}
 }
 
 // triesSoon and triesPart are how often a throttled request is retried: in a context of
@@ -93,11 +97,12 @@ type (
 	partKey    struct{} // says that the request puts a part
 )
 
-// throttledCodes are the error codes by which DynamoDB throttles.
+// throttledCodes are the error codes by which DynamoDB and S3 throttle.
 var throttledCodes = retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
 
-// throttled reports whether DynamoDB refuses a request because there are too many.
+// throttled reports whether DynamoDB or S3 refuses a request because there are too many.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html
 func throttled(err error) bool {
 	if throttledCodes.IsErrorThrottle(err) == aws.TrueTernary {
 		return true
@@ -111,20 +116,30 @@ func throttled(err error) bool {
 func tellThrottled(
 	ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 ) (out middleware.InitializeOutput, md middleware.Metadata, err error) {
-	q := &tries{soon: tasklog.GivesUpSoon(ctx)}
+	reads := false
 	switch awsmiddleware.GetOperationName(ctx) {
 	case "GetItem", "BatchGetItem", "Query":
-		q.reads = true
+		reads = true
 	}
+	ctx, tell := counted(ctx, reads)
+	out, md, err = next.HandleInitialize(ctx, in)
+	return out, md, tell(err)
+}
+
+// counted returns a context for a request, by which [retryer] counts its tries, and a function that
+// makes its error [tasklog.ErrThrottled] if it was throttled.
+func counted(ctx context.Context, reads bool) (context.Context, func(error) error) {
+	q := &tries{soon: tasklog.GivesUpSoon(ctx), reads: reads}
 	switch {
 	case ctx.Value(partKey{}) != nil:
 		q.limited, q.left = true, triesPart
 	case q.soon:
 		q.limited, q.left = true, triesSoon
 	}
-	out, md, err = next.HandleInitialize(context.WithValue(ctx, requestKey{}, q), in)
-	if err != nil && (throttled(err) || q.throttled && ctx.Err() != nil) {
-		err = fmt.Errorf("%w: %w", tasklog.ErrThrottled, err)
+	return context.WithValue(ctx, requestKey{}, q), func(err error) error {
+		if err != nil && (throttled(err) || q.throttled && ctx.Err() != nil) {
+			err = fmt.Errorf("%w: %w", tasklog.ErrThrottled, err)
+		}
+		return err
 	}
-	return out, md, err
 }

@@ -180,6 +180,7 @@ func TestGivesUpSoon(t *testing.T) {
 			a := &answerer{refuse: busy}
 			l := a.log(t)
 			h, first := tasklogtest.NewTask()
+			h.Begins, h.ContextID = true, tasklog.ContextOf(h.ID) // otherwise two requests come first, at the same time
 			for _, call := range []func(context.Context) error{
 				func(ctx context.Context) error { _, err := l.Create(ctx, h, first, by("x")); return err },
 				func(ctx context.Context) error { _, err := l.Load(ctx, h.ID); return err },

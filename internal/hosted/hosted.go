@@ -14,7 +14,6 @@ import (
 	"a2alambda/internal/demoagent"
 	"a2alambda/internal/durable"
 	"a2alambda/internal/peer"
-	_ "a2alambda/internal/peer/old" // peers of 0.3
 	"a2alambda/internal/purchase"
 	"a2alambda/internal/purchase/shop"
 )

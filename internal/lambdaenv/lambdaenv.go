@@ -28,9 +28,10 @@ import (
 	"a2alambda/internal/telemetry"
 )
 
-// Gap is the least time between two writes of a run to DynamoDB: at most 20 writes a second, and on
-// average 25 ms of delay for faster events.
-const Gap = 50 * time.Millisecond
+// Gap is the least time between two writes of a run to DynamoDB: some ten writes a second, and less
+// than 50 ms of delay on average for faster events. It is no multiple of a usual pace, so that an
+// agent's events don't always come just after a write.
+const Gap = 95 * time.Millisecond
 
 // answerWithin is how long DynamoDB may take to answer, and Lambda to take an event, before the SDK
 // tries again: a dead connection may never report an error.
@@ -87,7 +88,8 @@ type Table struct {
 	cfg aws.Config
 }
 
-// Open returns the table. It sends no request.
+// Open returns the table, whose large bodies go to the bucket in BUCKET_NAME: see [Bodies]. It sends
+// no request.
 func Open(ctx context.Context, table string) (*Table, error) {
 	if table == "" {
 		return nil, errors.New("lambdaenv: TABLE_NAME is not set")
@@ -97,12 +99,12 @@ func Open(ctx context.Context, table string) (*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lambdaenv: %w", err)
 	}
-	return NewTable(cfg, table), nil
+	return NewTable(cfg, table, os.Getenv("BUCKET_NAME")), nil
 }
 
-// NewTable returns the table of a configuration.
-func NewTable(cfg aws.Config, table string) *Table {
-	return &Table{dynamolog.New(DynamoDB(cfg), table), cfg}
+// NewTable returns the table of a configuration. The bucket is that of [Bodies].
+func NewTable(cfg aws.Config, table, bucket string) *Table {
+	return &Table{dynamolog.NewWith(DynamoDB(cfg), table, Bodies(cfg, bucket)), cfg}
 }
 
 // Runner returns a runner for the table's tasks. The worker function continues unfinished ones.

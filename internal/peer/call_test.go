@@ -21,7 +21,6 @@ import (
 	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/peer"
-	_ "a2alambda/internal/peer/old"
 )
 
 // one returns the only peer of a list.

@@ -43,7 +43,7 @@ func (p *Peer) connect(ctx context.Context) (*a2aclient.Client, error) {
 	s := new(seen)
 	ctx = context.WithValue(ctx, seenKey{}, s)
 	client := p.http()
-	resolver := agentcard.Resolver{Client: client, CardParser: old.card}
+	resolver := agentcard.Resolver{Client: client, CardParser: parseCard}
 	card, err := resolver.Resolve(ctx, p.URL)
 	if err != nil {
 		var e *Error
@@ -62,7 +62,7 @@ func (p *Peer) connect(ctx context.Context) (*a2aclient.Client, error) {
 	if len(card.SupportedInterfaces) == 0 {
 		return nil, refused("it has no interface at the host of the configured URL")
 	}
-	c, err := a2aclient.NewFromCard(ctx, card, append(old.transports(client),
+	c, err := a2aclient.NewFromCard(ctx, card, append(transports03(client),
 		a2aclient.WithConfig(a2aclient.Config{DisableTenantPropagation: true}),
 		a2aclient.WithJSONRPCTransport(client), a2aclient.WithRESTTransport(client))...)
 	if err != nil {

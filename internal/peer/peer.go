@@ -1,6 +1,6 @@
 // Package peer calls other A2A agents: those that a deployment lets its durable agents call, each
 // by a name. It speaks both versions of A2A, over JSON-RPC and HTTP+JSON, as the peer's agent card
-// says, by the client of the SDK.
+// says, by the client of the SDK; 0.3 by transports of its own.
 //
 // A peer is chosen by whoever deploys, never by a client or a model. Its card is not trusted with
 // more than that: an interface at another host than the configured one is not used, since it would

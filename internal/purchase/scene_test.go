@@ -19,7 +19,6 @@ import (
 	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/peer"
-	_ "a2alambda/internal/peer/old"
 	"a2alambda/internal/peer/peertest"
 	"a2alambda/internal/purchase"
 	"a2alambda/internal/purchase/shop"

@@ -30,7 +30,7 @@ const (
 
 	// askWithin is how long a question or a renewal may take at first: one that takes longer may never
 	// be answered, as on a dead connection, and until then nobody learns that the holder lives. After
-	// soonTries such calls in a row, the store is slow, and each may take renewWithin.
+	// soonTries such questions in a row, or renewals, the store is slow, and each may take renewWithin.
 	askWithin = 2 * askEvery
 	soonTries = 3
 
@@ -83,7 +83,7 @@ func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 	defer tick.Stop()
 	var again time.Time // when the next renewal may be tried
 	doubted := false
-	slow := 0                                  // calls in a row that were not answered soon
+	slow := map[bool]int{}                     // renewals, and questions, in a row that were not answered soon
 	if r.lease.left() < LeaseTime-doubtAfter { // the run begins late, and may be doubted already
 		r.hurry()
 	}
@@ -100,14 +100,14 @@ func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 		}
 		renewing = renewing || doubted
 		within := askWithin
-		if slow >= soonTries {
+		if slow[renewing] >= soonTries {
 			within = renewWithin
 		}
 		within = min(within, r.lease.left()-leaseMargin+time.Millisecond) // then the run stops
 		begun := time.Now()
 		asked, err := r.ask(ctx, renewing, within)
-		if slow++; time.Since(begun) < askWithin {
-			slow = 0
+		if slow[renewing]++; time.Since(begun) < askWithin {
+			slow[renewing] = 0
 		}
 		switch {
 		case errors.Is(err, errSuspended):
@@ -120,6 +120,8 @@ func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 			if doubted && !renewing {
 				r.hurry() // the answer is a renewal
 			}
+		case renewing && within == askWithin && errors.Is(err, context.DeadlineExceeded):
+			r.hurry()
 		case renewing:
 			again = time.Now().Add(renewAgain + rand.N(renewAgain/2))
 		}

@@ -115,3 +115,26 @@ func TestAnswers(t *testing.T) {
 		}
 	})
 }
+
+// TestBeginsLate has a run begin when its lease is four seconds old, and somebody may have asked its
+// holder for a renewal. It answers at once.
+func TestBeginsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		r := runner(l, io.Discard, waiter)
+		h, first := tasklogtest.NewTask()
+		turn := create(t, l, h, first)
+		time.Sleep(4 * time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		running := r.Start(ctx, turn, run.Nobody)
+		time.Sleep(10 * time.Millisecond)
+		if lease, err := l.Lease(t.Context(), h.ID); err != nil || time.Until(lease.Until) < run.LeaseTime-time.Second {
+			t.Errorf("the lease is %+v, %v", lease, err)
+		}
+		cancel()
+		if err := running.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -164,3 +164,38 @@ func TestBusyWorker(t *testing.T) {
 		}
 	})
 }
+
+// TestSlowRenewals has each renewal take its time, while questions are answered at once. The holder
+// keeps its lease, and does not ask much more often than needed.
+func TestSlowRenewals(t *testing.T) {
+	for _, takes := range []time.Duration{500 * time.Millisecond, 900 * time.Millisecond, 2800 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			var tried atomic.Int32
+			slow := tasklogtest.Fault{Op: "Lease.Renew", Do: func(ctx context.Context, _ tasklog.Op) error {
+				tried.Add(1)
+				select {
+				case <-time.After(takes):
+					return nil
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				}
+			}}
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			defer cancel()
+			r, _ := start(t, ctx, tasklogtest.Faulty(new(memlog.Log), slow), io.Discard, executor(
+				func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+					select {
+					case <-time.After(2 * time.Minute):
+						yield(status(ec, a2a.TaskStateCompleted), nil)
+					case <-ctx.Done():
+					}
+				}))
+			if err := r.Wait(); err != nil {
+				t.Errorf("renewals take %v: %v", takes, err)
+			}
+			if n := tried.Load(); n < 14 || n > 30 {
+				t.Errorf("renewals take %v: %d were tried in two minutes", takes, n)
+			}
+		})
+	}
+}

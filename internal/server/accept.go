@@ -167,11 +167,11 @@ func (r *request) create(ctx context.Context) (*begun, *tasklog.Snapshot, error)
 	}
 	seed := []string{m.ContextID, m.ID, string(parts)}
 	begins := m.ContextID == ""
-	if begins {
-		m.ContextID = k.id(r.scope, append(seed, "context")...)
-	}
 	id := func(generation int) a2a.TaskID {
 		return a2a.TaskID(k.id(r.scope, append(slices.Clone(seed), "task", strconv.Itoa(generation))...))
+	}
+	if begins {
+		m.ContextID = tasklog.ContextOf(id(0))
 	}
 	for generation := 0; ; {
 		m.TaskID = id(generation)

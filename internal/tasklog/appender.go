@@ -14,12 +14,20 @@ const (
 	// gap.
 	burst = 4
 
+	// linger is how long an event waits for others that its executor yields in the same breath: an
+	// artifact and the state that ends the turn need one append then. The first event does not wait,
+	// nor does anything behind which somebody waits, as in [Appender.Flush].
+	linger = 5 * time.Millisecond
+
 	// maxBatchEvents and maxBatchBytes bound one append. A single event may be larger.
 	maxBatchEvents = 1000
 	maxBatchBytes  = 1 << 20
 
-	// maxPendingBytes is how far an executor may be ahead of the store before it has to wait.
-	maxPendingBytes = 8 << 20
+	// maxPendingBytes is how far an executor may be ahead of the store before it has to wait: twice
+	// what one append takes, so that the next one never waits for the executor. Each event counts as
+	// entryBytes more than its JSON.
+	maxPendingBytes = 2 << 20
+	entryBytes      = 200
 
 	// appendWithin is how long one try of an append may take, and appendMB is added for each MB.
 	// That is three times what an append takes at 1 MB a second, the rate of one partition of
@@ -54,8 +62,9 @@ type AppenderConfig struct {
 	Lease Lease
 	Fold  *Fold // over the log as it is; the appender goes on with it
 	// Gap is the least time between two appends, except in a short burst, and before a final event,
-	// which never waits. Events that come meanwhile gather. Zero means that an append waits only
-	// for the one before it.
+	// which never waits. Events that come meanwhile gather. So an event waits for half of Gap on
+	// average while its executor talks, and for some milliseconds if it says something now and then.
+	// Zero means that an append waits only for the one before it.
 	Gap time.Duration
 	// Appended, if set, is called with events once they are in the log.
 	Appended func([]Event)
@@ -77,7 +86,8 @@ type Appender struct {
 	mu      sync.Mutex
 	room    sync.Cond // on mu: pending has shrunk, or err is set
 	pending []Entry   // that wait to be written
-	size    int       // bytes in pending
+	since   time.Time // when the first of pending was added
+	size    int       // bytes of JSON in pending
 	added   int       // how many entries were added
 	written int       // how many of them are in the log
 	urgent  bool
@@ -103,7 +113,7 @@ func (a *Appender) Failed() context.Context { return a.ctx }
 func (a *Appender) Add(e Entry) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for a.size > maxPendingBytes && a.err == nil {
+	for a.size+entryBytes*len(a.pending) > maxPendingBytes && a.err == nil {
 		a.room.Wait()
 	}
 	switch {
@@ -111,6 +121,9 @@ func (a *Appender) Add(e Entry) error {
 		return a.err
 	case a.closed:
 		return ErrClosed
+	}
+	if len(a.pending) == 0 {
+		a.since = time.Now()
 	}
 	a.pending = append(a.pending, e)
 	a.added++
@@ -202,12 +215,18 @@ func (a *Appender) await(pace *pacer) bool {
 		// A batch that can't grow any more has nothing to wait for, either.
 		full := len(a.pending) >= maxBatchEvents || a.size >= maxBatchBytes
 		empty, now, closed := len(a.pending) == 0, a.urgent || a.closed || full, a.closed
+		var lingers time.Duration
+		if a.cfg.Gap > 0 && a.written > 0 && !now {
+			lingers = linger - time.Since(a.since)
+		}
 		a.mu.Unlock()
 		var wait <-chan time.Time
 		if empty {
 			if closed {
 				return false
 			}
+		} else if lingers > 0 {
+			wait = time.After(lingers)
 		} else {
 			d := pace.take(now)
 			if d == 0 {

@@ -128,7 +128,7 @@ func TestAppenderPaces(t *testing.T) {
 		add(completed)
 		synctest.Wait()
 		checkAppends(t, l,
-			"0s 2-2 WORKING", "5ms 3-3 WORKING", "15ms 4-4 WORKING", "25ms 5-5 WORKING", // the burst
+			"0s 2-2 WORKING", "10ms 3-3 WORKING", "20ms 4-4 WORKING", "30ms 5-5 WORKING", // the burst
 			"50ms 6-7 WORKING", "100ms 8-12 WORKING", "150ms 13-17 WORKING",
 			"155ms 18-18 COMPLETED") // the end waits for nothing
 		if err := a.Close(); err != nil {
@@ -148,10 +148,33 @@ func TestAppenderCloseWrites(t *testing.T) {
 		if err := a.Close(); err != nil {
 			t.Fatal(err)
 		}
-		checkAppends(t, l, "0s 2-2 WORKING", "0s 3-3 WORKING", "0s 4-4 WORKING", "0s 5-5 WORKING", "0s 6-11 WORKING")
+		checkAppends(t, l, "0s 2-2 WORKING", "0s 3-11 WORKING")
 		if err := a.Add(tasklog.Entry{JSON: []byte("{}")}); !errors.Is(err, tasklog.ErrClosed) {
 			t.Errorf("adding after Close: %v", err)
 		}
+	})
+}
+
+// TestAppenderLingers writes what is yielded in the same breath together, and nothing late.
+func TestAppenderLingers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(recorder)
+		a, add, _ := appender(t, l, 95*time.Millisecond, false)
+		say := func(states ...a2a.TaskState) {
+			for _, s := range states {
+				add(s)
+				time.Sleep(time.Millisecond)
+			}
+			time.Sleep(time.Second - time.Duration(len(states))*time.Millisecond)
+		}
+		say(working)                   // the first event waits for nothing
+		say(working, working, working) // with what follows at once
+		say(working)                   // alone
+		say(working, completed)        // the end waits for nothing
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+		checkAppends(t, l, "0s 2-2 WORKING", "1.005s 3-5 WORKING", "2.005s 6-6 WORKING", "3.001s 7-8 COMPLETED")
 	})
 }
 

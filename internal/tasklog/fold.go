@@ -125,6 +125,7 @@ func (f *Fold) apply(event a2a.Event) error {
 			f.task.History = append(f.task.History, m)
 		}
 		f.task.Status = e.Status
+		shareIDs(e.Status.Message, f.task)
 		if m := e.Status.Message; m != nil && m.Role == a2a.MessageRoleUser {
 			// It is what the user says in the turn, and not the message of a status.
 			f.task.History = append(f.task.History, m)
@@ -139,6 +140,26 @@ func (f *Fold) apply(event a2a.Event) error {
 		return fmt.Errorf("a log does not hold %T", event)
 	}
 	return nil
+}
+
+// shareIDs has a message that was just decoded share the strings of its task. A task may have a hundred
+// thousand messages.
+func shareIDs(m *a2a.Message, t *a2a.Task) {
+	if m == nil {
+		return
+	}
+	if m.TaskID == t.ID {
+		m.TaskID = t.ID
+	}
+	if m.ContextID == t.ContextID {
+		m.ContextID = t.ContextID
+	}
+	switch m.Role {
+	case a2a.MessageRoleAgent:
+		m.Role = a2a.MessageRoleAgent
+	case a2a.MessageRoleUser:
+		m.Role = a2a.MessageRoleUser
+	}
 }
 
 func (f *Fold) applyArtifact(e *a2a.TaskArtifactUpdateEvent) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -181,7 +182,7 @@ func TestFollowTogether(t *testing.T) {
 			t.Errorf("one who had seen less than the others was shown %s", got)
 		}
 		fresh, stale, longest := f.log.count(10 * time.Second)
-		if n := fresh + stale; n < 40 || n > 60 || fresh < 10 || fresh > 17 || longest > 1100*time.Millisecond {
+		if n := fresh + stale; n < 11 || n > 14 || fresh < 5 || fresh > 7 || longest > 1800*time.Millisecond {
 			t.Errorf("in 10 s, the log was read %d times, %d of them fresh, after %v at most", n, fresh, longest)
 		}
 		f.append(working, completed)
@@ -223,6 +224,97 @@ func TestFollowTalk(t *testing.T) {
 		time.Sleep(time.Second)
 		if events := shownNow(t, w.tap); int64(len(events)) != f.next-2 {
 			t.Errorf("%d events were shown, want %d", len(events), f.next-2)
+		}
+		w.cancel()
+		<-w.done
+	})
+}
+
+// TestFollowPaced follows a task that talks as fast as a run appends. The polls come soon after the
+// appends, and few of them are in vain.
+func TestFollowPaced(t *testing.T) {
+	follows(t, func(t *testing.T, f *following) {
+		w := f.follow(nil)
+		var mu sync.Mutex // guards said
+		var said []time.Time
+		var lags []time.Duration
+		var talk sync.WaitGroup
+		talk.Go(func() {
+			for range 200 {
+				time.Sleep(95 * time.Millisecond)
+				mu.Lock()
+				said = append(said, time.Now())
+				mu.Unlock()
+				f.append(working)
+			}
+			time.Sleep(95 * time.Millisecond)
+			f.append(completed)
+		})
+		talk.Go(func() {
+			for {
+				events, err := w.tap.Next(t.Context())
+				if err != nil || events[len(events)-1].Seq > 201 {
+					return
+				}
+				mu.Lock()
+				for _, e := range events {
+					lags = append(lags, time.Since(said[e.Seq-2]))
+				}
+				mu.Unlock()
+			}
+		})
+		fresh, stale, _ := f.log.count(10 * time.Second)
+		talk.Wait()
+		slices.Sort(lags)
+		p50 := lags[len(lags)/2]
+		t.Logf("an event each 95 ms: %d polls in 10 s, %d of them fresh; %v late (p50), %v at most", fresh+stale, fresh, p50, lags[len(lags)-1])
+		if n := fresh + stale; n > 150 || fresh > 15 || p50 > 20*time.Millisecond {
+			t.Errorf("%d polls in 10 s, %d of them fresh; %v late (p50)", n, fresh, p50)
+		}
+		<-w.done
+	})
+}
+
+// TestFollowQuiet follows a task that is silent for a minute, for little. Once it talks again, it is
+// followed as closely as before.
+func TestFollowQuiet(t *testing.T) {
+	follows(t, func(t *testing.T, f *following) {
+		w := f.follow(nil)
+		late := func() time.Duration {
+			t.Helper()
+			f.append(working)
+			begun := time.Now()
+			if _, err := w.tap.Next(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return time.Since(begun)
+		}
+		time.Sleep(5 * time.Second)
+		fresh, stale, longest := f.log.count(time.Minute)
+		if units := float64(fresh) + float64(stale)/2; units > 60 || longest > 1800*time.Millisecond {
+			t.Errorf("a silent minute costs %v read units: %d fresh polls, %v apart at most, and %d stale ones", units, fresh, longest, stale)
+		}
+		if d := late(); d > 850*time.Millisecond {
+			t.Errorf("the first event came after %v", d)
+		}
+		for range 10 {
+			time.Sleep(time.Second)
+			if d := late(); d > 220*time.Millisecond {
+				t.Errorf("an event that comes each second came after %v", d)
+			}
+		}
+		// Whoever gets the lease is expected to talk soon.
+		time.Sleep(time.Minute)
+		s, err := f.log.Load(t.Context(), f.head.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.lease, err = f.log.Acquire(t.Context(), s, tasklog.Claim{Writer: "next", Until: time.Now().Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(1800 * time.Millisecond)
+		if fresh, stale, _ := f.log.count(400 * time.Millisecond); fresh+stale < 1 {
+			t.Error("the next holder is not followed closely")
 		}
 		w.cancel()
 		<-w.done
@@ -274,15 +366,15 @@ func TestFollowStale(t *testing.T) {
 				a, b := f.follow(nil), f.follow(func(c *tasklog.FollowConfig) { c.UntilOrphaned = true })
 				time.Sleep(5 * time.Second)
 				f.append(working)
-				time.Sleep(1100 * time.Millisecond)
+				time.Sleep(1800 * time.Millisecond)
 				if got := a.shown(t); got != "[2]" {
-					t.Errorf("shown within a second: %s", got)
+					t.Errorf("shown within two seconds: %s", got)
 				}
 				if f.orphaned.Load() > 0 || a.ended() || b.ended() {
 					t.Errorf("told orphaned %d times, ended: %t, %t", f.orphaned.Load(), a.ended(), b.ended())
 				}
 				f.append(completed)
-				time.Sleep(1100 * time.Millisecond)
+				time.Sleep(1800 * time.Millisecond)
 				if !a.ended() || !b.ended() || a.err != nil {
 					t.Errorf("ended: %t, %t; %v", a.ended(), b.ended(), a.err)
 				}

@@ -157,6 +157,7 @@ func (r *TaskReader) Add(line []byte) error {
 	case *a2a.Task:
 		r.Task = t
 	case *a2a.Message:
+		shareIDs(e, r.Task)
 		r.Task.History = append(r.Task.History, e)
 	case *a2a.TaskArtifactUpdateEvent:
 		if !e.Append || len(r.Task.Artifacts) == 0 {

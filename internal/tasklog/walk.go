@@ -12,15 +12,25 @@ import (
 
 const (
 	// A log is polled pollFirst after an event, and then less and less often. The longest pause is
-	// pollMost while the task runs elsewhere. It is pollIdle if the task waits for the client or is
-	// suspended, or if it runs in this process: then the run passes its events on.
-	pollFirst = 80 * time.Millisecond
+	// pollMost while the task runs elsewhere, and pollQuiet while it has been silent for longer than
+	// its rhythm explains. It is pollIdle if the task waits for the client or is suspended, or if it
+	// runs in this process: then the run passes its events on.
+	//
+	// A run that talks appends at a steady pace, which is a little slower than pollFirst. So a poll
+	// that comes too early is repeated pollAgain later. Each that was not too early has the next one
+	// come pollStep sooner, but not below pollLeast: so the polls come soon after the appends.
+	pollFirst = 90 * time.Millisecond
+	pollStep  = 2 * time.Millisecond
+	pollLeast = 75 * time.Millisecond
+	pollAgain = 20 * time.Millisecond
 	pollMost  = 200 * time.Millisecond
+	pollQuiet = 800 * time.Millisecond
 	pollIdle  = time.Second
 
-	// pollFresh is the longest time between two polls that are strongly consistent. The polls
-	// between them cost half.
-	pollFresh = time.Second
+	// pollFresh is the longest time between two polls that are strongly consistent, and
+	// pollFreshQuiet while the task is quiet. The polls between them cost half.
+	pollFresh      = time.Second
+	pollFreshQuiet = 2100 * time.Millisecond
 
 	// pollFailed is the longest pause while the log can't be read.
 	pollFailed = 2 * time.Second
@@ -46,11 +56,14 @@ type walk struct {
 
 	// Only run uses these.
 	interval time.Duration // until the next poll
-	fresh    time.Time     // when the last poll that was strongly consistent began
-	unsure   bool          // the next poll must be strongly consistent
-	before   int64         // the last event at the last poll
-	asleep   bool          // at the last poll the task was suspended
-	orphaned time.Time     // when the task that nobody holds is reported; zero if somebody holds it
+	rhythm   rhythm
+	hits     int       // how many polls in a row have found news
+	known    LeaseInfo // the newest that was seen
+	fresh    time.Time // when the last poll that was strongly consistent began
+	unsure   bool      // the next poll must be strongly consistent
+	before   int64     // the last event at the last poll
+	asleep   bool      // at the last poll the task was suspended
+	orphaned time.Time // when the task that nobody holds is reported; zero if somebody holds it
 	again    time.Duration
 
 	mu      sync.Mutex
@@ -73,6 +86,7 @@ func newWalk(f *Followers, m *member) *walk {
 	w := &walk{
 		followers: f, id: m.ID, sooner: make(chan struct{}, 1),
 		interval: pollFirst, fresh: time.Now(), again: orphanedFirst, before: m.After,
+		rhythm: rhythm{last: time.Now()}, known: m.Lease,
 		members: map[*member]struct{}{}, seq: m.After, state: m.State,
 	}
 	if m.Lease.Epoch == 0 {
@@ -126,14 +140,20 @@ func (w *walk) hurry() {
 }
 
 func (w *walk) run(ctx context.Context) {
-	for w.wait(ctx) {
-		begun := time.Now()
-		stale := !w.unsure && begun.Sub(w.fresh)+w.interval*3/2 < pollFresh
+	for begun := time.Now(); w.wait(ctx, begun); {
+		begun = time.Now()
+		quiet := w.quiet(begun)
+		fresh := pollFresh
+		if quiet {
+			fresh = pollFreshQuiet
+		}
+		stale := !w.unsure && begun.Sub(w.fresh)+w.interval*3/2 < fresh
 		w.mu.Lock()
 		after := w.seq
 		w.mu.Unlock()
 		if after > w.before {
 			w.before, w.orphaned, w.again = after, time.Time{}, orphanedFirst
+			w.rhythm.heard(begun)
 			w.sights.change(func(s *Sight) { s.News = begun })
 		}
 		polled, err := w.followers.log.Poll(ctx, w.id, after, stale)
@@ -150,6 +170,7 @@ func (w *walk) run(ctx context.Context) {
 		}
 		news := err == nil && len(polled.Events) > 0
 		if news {
+			w.rhythm.heard(begun)
 			w.show(polled.Events)
 		}
 		// An old read ends nothing.
@@ -158,8 +179,10 @@ func (w *walk) run(ctx context.Context) {
 			w.asleep = polled.Lease.Sleeps()
 		}
 		active := w.look(err, decides, polled.Lease)
+		if err == nil {
+			w.learn(polled.Lease, begun, decides, active)
+		}
 		if decides {
-			w.sights.change(func(s *Sight) { s.Lease, s.Time, s.Active = polled.Lease, begun, active })
 			w.tend(ctx, active && !w.asleep && !polled.Lease.Held())
 		}
 		switch {
@@ -167,10 +190,41 @@ func (w *walk) run(ctx context.Context) {
 			w.interval = 0
 		case news:
 			w.interval = pollFirst
+			if w.hits++; w.rhythm.talks() {
+				w.interval = max(pollLeast, pollFirst-time.Duration(w.hits)*pollStep)
+			}
+		case err == nil && w.hits > 0 && w.rhythm.talks():
+			w.interval, w.hits = pollAgain, 0
+		case err == nil && w.rhythm.talks():
+			w.interval = min(max(w.interval, pollAgain)*3/2, w.most(err))
 		default:
-			w.interval = min(max(w.interval, pollFirst)*3/2, w.most(err))
+			w.interval, w.hits = min(max(w.interval, pollFirst)*3/2, w.most(err)), 0
 		}
 	}
+}
+
+// learn takes the lease that a poll has found. An old read may tell that the holder has renewed its
+// lease, or that there is another one: nothing takes that back.
+func (w *walk) learn(l LeaseInfo, at time.Time, decides, active bool) {
+	newer := l.Epoch > w.known.Epoch || l.Epoch == w.known.Epoch && l.Held() && w.known.Held() && l.Until.After(w.known.Until)
+	if !decides && !newer {
+		return
+	}
+	if l.Epoch > w.known.Epoch {
+		w.rhythm.last = at // whoever has it now, speaks soon
+	}
+	w.known = l
+	w.sights.change(func(s *Sight) {
+		s.Lease, s.Time = l, at
+		if decides {
+			s.Active = active
+		}
+	})
+}
+
+// quiet reports whether the task is silent, and its holder is not in doubt.
+func (w *walk) quiet(now time.Time) bool {
+	return w.rhythm.quiet(now) && w.known.Held() && !w.known.Doubted
 }
 
 // tend reports the task when nobody has held it for long enough.
@@ -195,10 +249,15 @@ func (w *walk) orphanedNow(now time.Time) {
 	w.again = min(2*w.again, orphanedMost)
 }
 
-// wait waits for the time of the next poll. It reports false when ctx is done.
-func (w *walk) wait(ctx context.Context) bool {
-	// The pause varies by a tenth, so that walks that began together don't stay together.
-	end := time.Now().Add(w.interval - w.interval/10 + rand.N(w.interval/5+1))
+// wait waits for the time of the next poll, after the last one began. It reports false when ctx is
+// done.
+func (w *walk) wait(ctx context.Context, begun time.Time) bool {
+	// The pause varies, so that walks that began together don't stay together. It is never much
+	// shorter, however slow the store is.
+	end := begun.Add(w.interval - w.interval/20 + rand.N(w.interval/10+1))
+	if least := time.Now().Add(w.interval / 2); end.Before(least) {
+		end = least
+	}
 	for {
 		timer := time.NewTimer(time.Until(end))
 		select {
@@ -228,6 +287,9 @@ func (w *walk) most(err error) time.Duration {
 	defer w.mu.Unlock()
 	for m := range w.members {
 		if !m.waits() {
+			if w.quiet(time.Now()) {
+				return pollQuiet
+			}
 			return pollMost
 		}
 	}

@@ -21,7 +21,9 @@ var metrics = map[string]map[string]string{
 	Sweep:    {},
 }
 
-var storeMetrics = map[string]string{"readUnits": "Count", "writeUnits": "Count", "retries": "Count", "throttles": "Count"}
+var storeMetrics = map[string]string{
+	"readUnits": "Count", "writeUnits": "Count", "objectPuts": "Count", "objectGets": "Count", "retries": "Count", "throttles": "Count",
+}
 
 func unit(message, field string) (string, bool) {
 	own, known := metrics[message]

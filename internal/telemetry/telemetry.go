@@ -37,16 +37,17 @@ const (
 	Sweep = "sweep"
 )
 
-// Usage adds up what requests to DynamoDB cost. A nil Usage counts nothing.
+// Usage adds up what requests to DynamoDB and S3 cost. A nil Usage counts nothing.
 type Usage struct {
 	mu                 sync.Mutex // guards what follows
 	read, write        float64    // units
+	puts, gets         int        // of objects
 	retries, throttles int
 }
 
 type usageKey struct{}
 
-// With returns a context whose requests to DynamoDB are added to u.
+// With returns a context whose requests to DynamoDB and S3 are added to u.
 func With(ctx context.Context, u *Usage) context.Context {
 	return context.WithValue(ctx, usageKey{}, u)
 }
@@ -68,6 +69,20 @@ func (u *Usage) Add(read, write float64, retries, throttles int) {
 	u.write += write
 	u.retries += retries
 	u.throttles += throttles
+}
+
+// AddObject adds a request to S3, which put an object or got one.
+func (u *Usage) AddObject(put bool) {
+	if u == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if put {
+		u.puts++
+	} else {
+		u.gets++
+	}
 }
 
 // Line is a line that is being written.
@@ -105,6 +120,8 @@ func (l *Line) Usage(u *Usage) {
 	defer u.mu.Unlock()
 	l.units("readUnits", u.read)
 	l.units("writeUnits", u.write)
+	l.Count("objectPuts", int64(u.puts))
+	l.Count("objectGets", int64(u.gets))
 	l.Count("retries", int64(u.retries))
 	l.Count("throttles", int64(u.throttles))
 }

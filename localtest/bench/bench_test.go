@@ -18,7 +18,7 @@ import (
 // tiny is enough to see that everything works. Its figures mean nothing.
 var tiny = effort{
 	name: "tiny", rounds: 1, streams: 3, clients: []int{1, 2}, lengths: []int{10}, patience: time.Minute, tokens: 5,
-	pageChunks: 20, pageReplayed: 100, resumes: 1,
+	pageChunks: 20, pageReplayed: 100, resumes: 1, sizes: []int{256}, colds: 2, tutorials: 1,
 }
 
 func TestBench(t *testing.T) {
@@ -45,6 +45,11 @@ func TestBench(t *testing.T) {
 		want := row.section != "length" && row.section != "recovery"
 		if strings.Contains(summary, "\n| "+row.title+" | ") != want {
 			t.Errorf("%s has no row, or one without figures, in\n%s", row.title, summary)
+		}
+	}
+	for _, row := range []string{"agent: a token's delay", "a million of the tutorial's tasks: all", "sweeper: a month, when 1,000 tasks run", "callback: a delivery, billed", "push: cold start"} {
+		if !strings.Contains(summary, "\n| "+row) {
+			t.Errorf("the memory sizes have no %s in\n%s", row, summary)
 		}
 	}
 	for _, file := range []string{"results.md", "length.svg"} {
@@ -207,6 +212,34 @@ Targets:
 `
 	if got := first.table(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// TestColumns checks the table that has a column for each system.
+func TestColumns(t *testing.T) {
+	s := &section{Name: "memory", title: "Sizes", text: "Each.", columns: true}
+	s.add("128 MB", "agent: CPU", "ms", 3, 1, 2)
+	s.add("256 MB", "agent: CPU", "ms", 4)
+	for range manySamples - 1 {
+		s.add("128 MB", "delay", "ms", 1)
+		s.add("256 MB", "delay", "ms", 2)
+	}
+	s.add("128 MB", "delay", "ms", 1)
+	s.add("256 MB", "delay", "ms", 2)
+	s.add("256 MB", "price", "$", 5)
+	const want = `|  | 128 MB | 256 MB |
+|---|--:|--:|
+| agent: CPU, ms | 2.0 | 4.0 |
+| delay, ms, p50 | 1.0 | 2.0 |
+| delay, ms, p99 | 1.0 | 2.0 |
+| price, $ | – | 5.0 |
+`
+	if got := s.table(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	r := &report{Sections: []*section{s}}
+	if got := r.summary("results"); !strings.Contains(got, "\n### Sizes\n\nEach.\n\n"+want) {
+		t.Errorf("the summary is\n%s", got)
 	}
 }
 

@@ -11,9 +11,11 @@ import (
 	"a2alambda/localtest/emulator"
 )
 
-// coldCases are the functions that are started cold. Each gets a request to its URL or, without a
-// method, the event of an invocation.
-var coldCases = []struct{ name, pkg, method, path, body string }{
+// coldCase is a function that is started cold. It gets a request to its URL or, without a method,
+// the event of an invocation.
+type coldCase struct{ name, pkg, method, path, body string }
+
+var coldCases = []coldCase{
 	{"bare function", "localtest/bench/internal/bare", "", "", `{}`},
 	{"agent: card", "functions/agent", "GET", "/.well-known/agent-card.json", ""},
 	{"agent: streamed message", "functions/agent", "POST", "/message:stream", `{"message":` +
@@ -33,29 +35,7 @@ func measureCold(ctx context.Context, b *bench, s *section) error {
 			b.say("start %d", round+1)
 		}
 		for _, c := range coldCases {
-			binary, err := emulator.Build(ctx, "a2alambda/"+c.pkg)
-			if err != nil {
-				return err
-			}
-			// Its own table, because the agent leaves tasks that the sweeper would find.
-			table, err := b.newTable(ctx)
-			if err != nil {
-				return err
-			}
-			o := &coldStart{first: make(chan struct{})}
-			f, err := emulator.New(emulator.Config{Binary: binary, Log: b.log, Observer: o.observe, Env: []string{
-				"WORKER_FUNCTION_NAME=worker", "PUSH_FUNCTION_NAME=push", "AUTH=none", "AWS_NEW_RETRIES_2026=true",
-				"AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:1", "AWS_ENDPOINT_URL_DYNAMODB=" + b.engine.Endpoint, "TABLE_NAME=" + table,
-			}})
-			if err != nil {
-				return err
-			}
-			if c.method == "" {
-				err = invoke(f, c.body)
-			} else {
-				err = request(ctx, f, c.method, c.path, c.body, o.first)
-			}
-			f.Close()
+			o, err := b.coldStart(ctx, c, emulator.Config{})
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
@@ -64,6 +44,36 @@ func measureCold(ctx context.Context, b *bench, s *section) error {
 		}
 	}
 	return nil
+}
+
+// coldStart starts a function with a configuration that has no more than limits.
+func (b *bench) coldStart(ctx context.Context, c coldCase, config emulator.Config) (*coldStart, error) {
+	binary, err := emulator.Build(ctx, "a2alambda/"+c.pkg)
+	if err != nil {
+		return nil, err
+	}
+	// Its own table, because the agent leaves tasks that the sweeper would find.
+	table, err := b.newTable(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o := &coldStart{first: make(chan struct{})}
+	config.Binary, config.Log, config.Observer = binary, b.log, o.observe
+	config.Env = []string{
+		"WORKER_FUNCTION_NAME=worker", "PUSH_FUNCTION_NAME=push", "AUTH=none", "AWS_NEW_RETRIES_2026=true",
+		"AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:1", "AWS_ENDPOINT_URL_DYNAMODB=" + b.engine.Endpoint, "TABLE_NAME=" + table,
+	}
+	f, err := emulator.New(config)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if c.method == "" {
+		err = invoke(f, c.body)
+	} else {
+		err = request(ctx, f, c.method, c.path, c.body, o.first)
+	}
+	return o, err
 }
 
 // coldStart observes how an instance starts and answers its first event.

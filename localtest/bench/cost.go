@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -20,44 +18,38 @@ import (
 	"a2alambda/internal/server"
 	"a2alambda/localtest/bench/internal/load"
 	"a2alambda/localtest/dynamodblocal"
+	"a2alambda/localtest/emulator"
+	"a2alambda/localtest/prices"
+	"a2alambda/localtest/stack"
 )
 
-// AWS's prices in us-east-1, on demand, on arm64, as other sources give them. Not checked against
-// https://aws.amazon.com/dynamodb/pricing/on-demand/ and https://aws.amazon.com/lambda/pricing/
-var (
-	writePrice   = flag.Float64("price-write", 0.625, "`dollars` for a million write units of DynamoDB")
-	readPrice    = flag.Float64("price-read", 0.125, "`dollars` for a million read units of DynamoDB")
-	secondPrice  = flag.Float64("price-gbs", 0.0000133334, "`dollars` for a GB-second of Lambda")
-	requestPrice = flag.Float64("price-requests", 0.20, "`dollars` for a million requests to Lambda")
-	gigabytes    = flag.Float64("memory", 0.5, "memory of a function, in `GB`")
-)
-
-// million returns the price in dollars of a million requests. Each takes these units of DynamoDB,
-// and ms of Lambda, which bills the next full one.
-func million(u dynamodblocal.Units, ms float64) float64 {
-	return u.Write**writePrice + u.Read**readPrice + math.Ceil(ms)/1000**gigabytes**secondPrice*1e6 + *requestPrice
+// million returns the price in dollars of a million requests to a function of mb MB. Each takes these
+// units of DynamoDB, and is billed so long.
+func million(u dynamodblocal.Units, billed time.Duration, mb int) float64 {
+	used := emulator.Usage{Invocations: 1, GBSeconds: billed.Seconds() * float64(mb) / 1024}
+	return 1e6 * (u.Write*prices.Write + u.Read*prices.Read + prices.Lambda(used, false))
 }
 
 func measureCost(ctx context.Context, b *bench, s *section) error {
 	s.title = "Cost"
+	memory := stack.Memory["agent"]
 	s.text = fmt.Sprintf("What the table reports as consumed, and the time of the invocation; the client's request only, without the sweeper (one a "+
-		"minute). A million costs write units × $%v + read units × $%v + Lambda's ms / 1,000 × %v GB × $%.10f × 10⁶ + $%v. The prices are flags; "+
-		"the defaults (us-east-1, on demand, arm64) are from other sources than AWS and not verified. Not in it: stored data, transfer, logs, "+
-		"and the first million requests and GB-seconds that are free.", *writePrice, *readPrice, *gigabytes, *secondPrice, *requestPrice)
-	tokens := load.Order{Events: b.tokens + 2, EveryMS: 20, Tokens: true}
+		"minute). A million costs write units × $%v + read units × $%v + Lambda's ms / 1,000 × %d MB / 1,024 × $%.10f × 10⁶ + $%v. The prices "+
+		"(localtest/prices: us-east-1, on demand, arm64, %s) are from other sources than AWS and not verified. Not in it: stored data, transfer, logs, "+
+		"and the first million requests and GB-seconds that are free.", 1e6*prices.Write, 1e6*prices.Read, memory, prices.LambdaARM, 1e6*prices.LambdaRequest, prices.Date)
 	for _, item := range []struct {
 		name, text string
 		executor   a2asrv.AgentExecutor
 	}{
-		{"a million of the tutorial's tasks, streamed", "Stream me a response!", demoagent.NewExecutor()},
-		{fmt.Sprintf("a million answers of %d tokens, 50 a second", b.tokens), tokens.String(), load.Executor{}},
+		{"a million of the tutorial's tasks, streamed", tutorialText, demoagent.NewExecutor()},
+		{fmt.Sprintf("a million answers of %d tokens, 50 a second", b.tokens), b.answer().String(), load.Executor{}},
 	} {
 		b.say("one of %s", item.name)
 		u, took, err := b.metered(ctx, item.executor, item.text)
 		if err != nil {
 			return fmt.Errorf("%s: %w", item.name, err)
 		}
-		s.add(dynamoName, item.name, "$", million(u, ms(took)))
+		s.add(dynamoName, item.name, "$", million(u, (took+time.Millisecond-1).Truncate(time.Millisecond), memory))
 		s.add(dynamoName, item.name+": written for each", "units", u.Write)
 		s.add(dynamoName, item.name+": read for each", "units", u.Read)
 		s.add(dynamoName, item.name+": Lambda for each", "ms", ms(took))

@@ -4,6 +4,8 @@
 //
 //	go run ./localtest/bench
 //
+// As root, it also holds the functions to several memory sizes.
+//
 // It writes all figures (results.md), the samples (samples.json) and a plot (length.svg) to
 // localtest/bench/results. In the end it prints which targets hold.
 //

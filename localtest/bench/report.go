@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -22,14 +23,18 @@ type report struct {
 
 // section is the part of the report that a measurement writes.
 type section struct {
-	Name  string `json:"name"` // the measurement's
+	Name  string // the measurement's
+	made  string // when and how; the report's, unless it was kept
 	title string
 	text  string   // what was measured, in a sentence or two
 	notes []string // sentences below the table
 	plot  *plot    // nil if there is none
 
+	// columns means that the table has a column for each system, not a row.
+	columns bool
+
 	mu     sync.Mutex
-	Series []*series `json:"series"`
+	Series []*series
 }
 
 // series are a system's samples of one quantity, in the order in which they were taken.
@@ -68,8 +73,49 @@ func (s *section) median(system, what string) float64 {
 	return 0
 }
 
+// wide has a row for each quantity, with the medians, and another with p99 if there are many samples.
+func (s *section) wide() string {
+	var systems, whats []string
+	for _, one := range s.Series {
+		if !slices.Contains(systems, one.System) {
+			systems = append(systems, one.System)
+		}
+		if !slices.Contains(whats, one.What) {
+			whats = append(whats, one.What)
+		}
+	}
+	rows := [][]string{append([]string{""}, systems...)}
+	for _, what := range whats {
+		unit, p50, p99 := "", []string{}, []string{}
+		for _, system := range systems {
+			one := s.find(system, what)
+			if one == nil {
+				p50, p99 = append(p50, none), append(p99, none)
+				continue
+			}
+			unit = one.Unit
+			p50 = append(p50, figure(percentile(one.Values, 50)))
+			if len(one.Values) >= manySamples {
+				p99 = append(p99, figure(percentile(one.Values, 99)))
+			}
+		}
+		if len(p99) < len(systems) {
+			rows = append(rows, append([]string{what + ", " + unit}, p50...))
+			continue
+		}
+		rows = append(rows, append([]string{what + ", " + unit + ", p50"}, p50...), append([]string{what + ", " + unit + ", p99"}, p99...))
+	}
+	return table(rows)
+}
+
+// manySamples are enough for a p99 in a wide table.
+const manySamples = 100
+
 // table has a row for each quantity of each system.
 func (s *section) table() string {
+	if s.columns {
+		return s.wide()
+	}
 	rows := [][]string{{"", "", "p50", "p99", "× the limit", "a2a-go ÷ this"}}
 	var done []string
 	for _, first := range s.Series {
@@ -108,6 +154,16 @@ func made(e effort) string {
 		time.Now().UTC().Format(time.DateOnly), e.name, cpu, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 }
 
+// machineLoad returns how many processes ran or wanted to run, on average over the last minute.
+func machineLoad() string {
+	load, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	last, _, _ := strings.Cut(string(load), " ")
+	return last
+}
+
 const legend = "- *limit*: a Lambda handler (`lambdaurl`) that only encodes each event, and writes together what has gathered while " +
 	"the write before was under way; it stores nothing\n" +
 	"- *a2a-go*: the Go SDK's own server (2.4.0), in memory; *tutorial's Python*: its server (a2a-sdk 0.2.8, uvicorn), in memory\n" +
@@ -120,6 +176,9 @@ func (r *report) write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	if err := r.keep(filepath.Join(dir, "samples.json")); err != nil {
+		return err
+	}
 	data, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -128,7 +187,7 @@ func (r *report) write(dir string) error {
 	data = []byte(strings.ReplaceAll(string(data), `{"system"`, "\n"+`{"system"`) + "\n")
 	files := map[string][]byte{"samples.json": data, "results.md": []byte(r.markdown())}
 	for _, s := range r.Sections {
-		if s.plot != nil {
+		if s.plot != nil && s.plot.lines != nil {
 			files[s.Name+".svg"] = s.plot.svg()
 		}
 	}
@@ -146,6 +205,9 @@ func (r *report) markdown() string {
 	fmt.Fprintf(&b, "# Results\n\n%s. [All samples](samples.json).\n\n"+legend, r.Made)
 	for _, s := range r.Sections {
 		fmt.Fprintf(&b, "## %s\n\n%s\n\n", s.title, s.text)
+		if s.made != "" && s.made != r.Made {
+			fmt.Fprintf(&b, "Of another run: %s.\n\n", s.made)
+		}
 		if s.plot != nil {
 			fmt.Fprintf(&b, "![%s](%s)\n\n", s.plot.title, s.Name+".svg")
 		}
@@ -191,6 +253,15 @@ func (r *report) summary(dir string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s. Medians; –: a system does not have that, or takes too long. [All results](%s).\n\n",
 		r.Made, path.Join(dir, "results.md"))
+	others := map[string][]string{} // sections' titles by their runs
+	for _, s := range r.Sections {
+		if s.made != "" && s.made != r.Made {
+			others[s.made] = append(others[s.made], s.title)
+		}
+	}
+	for _, made := range slices.Sorted(maps.Keys(others)) {
+		fmt.Fprintf(&b, "Of another run – %s – are: %s.\n\n", made, strings.Join(others[made], "; "))
+	}
 	for _, s := range r.Sections {
 		if s.plot != nil {
 			fmt.Fprintf(&b, "![%s](%s)\n\n", s.plot.title, path.Join(dir, s.Name+".svg"))
@@ -211,6 +282,11 @@ func (r *report) summary(dir string) string {
 		}
 	}
 	b.WriteString(table(rows))
+	for _, s := range r.Sections {
+		if s.columns && len(s.Series) > 0 {
+			fmt.Fprintf(&b, "\n### %s\n\n%s\n\n%s", s.title, s.text, s.table())
+		}
+	}
 	if targets := r.targets(); len(targets) > 0 {
 		b.WriteString("\nTargets:\n\n- " + strings.Join(targets, "\n- ") + "\n")
 	}

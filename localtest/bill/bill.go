@@ -7,23 +7,8 @@ import (
 	_ "embed"
 	"encoding/json"
 
+	"a2alambda/localtest/prices"
 	"a2alambda/localtest/stack"
-)
-
-// Prices in dollars, of us-east-1, on demand, without the free tier, of November 2026, as other
-// sources give them. They are not checked against AWS's pages:
-// https://aws.amazon.com/lambda/pricing/ https://aws.amazon.com/dynamodb/pricing/on-demand/
-// https://aws.amazon.com/cloudwatch/pricing/ https://aws.amazon.com/ec2/pricing/on-demand/
-const (
-	priceWrite   = 0.625 / 1e6  // a write unit of DynamoDB
-	priceRead    = 0.125 / 1e6  // a read unit
-	priceStored  = 0.45         // a GB in the table for a month, with point-in-time recovery
-	priceSecond  = 0.0000133334 // a GB-second of Lambda, on arm64
-	priceRequest = 0.20 / 1e6   // an invocation
-	priceStream  = 0.008        // a GB of a streamed answer, after its first 6 MB
-	priceLeaving = 0.09         // a GB that leaves AWS
-	priceLog     = 0.50         // a GB of log
-	priceAPI     = 3.50 / 1e6   // a request to the REST API
 )
 
 // What is assumed, all in the caller's favour.
@@ -131,14 +116,14 @@ func (u Use) Hour(b Bounds) (times, dollars float64) {
 	}
 	worked, pushed := served(u.Worker, b.Instances), served(u.Push, b.Push)
 	function := func(name string, w Work, times float64) float64 {
-		return times * (w.Invocations*priceRequest + w.MS/1000*float64(stack.Memory[name])/1024*priceSecond)
+		return times * (w.Invocations*prices.LambdaRequest + w.MS/1000*float64(stack.Memory[name])/1024*prices.LambdaARM)
 	}
 	dollars = function("agent", u.Agent, times) + function("worker", u.Worker, worked) + function("push", u.Push, pushed)
 	invocations := times*u.Agent.Invocations + worked*u.Worker.Invocations + pushed*u.Push.Invocations
-	dollars += times * (u.Write*priceWrite + u.Read*priceRead)
-	dollars += (times*u.Logged + invocations*platformKB) / gb * priceLog
-	dollars += times * u.Stored / gb * priceStored
-	dollars += (times*u.Out + pushed*u.Posted) / gb * priceLeaving
-	dollars += times * max(0, u.Out-freeKB) / gb * priceStream
+	dollars += times * (u.Write*prices.Write + u.Read*prices.Read)
+	dollars += (times*u.Logged + invocations*platformKB) / gb * prices.Log
+	dollars += times * u.Stored / gb * prices.Stored
+	dollars += (times*u.Out + pushed*u.Posted) / gb * prices.Leaving
+	dollars += times * max(0, u.Out-freeKB) / gb * prices.LambdaStream
 	return times, dollars
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"a2alambda/localtest"
+	"a2alambda/localtest/prices"
+	"a2alambda/localtest/stack"
 )
 
 var update = flag.String("update", "", "write measured/`NAME`.json anew, where something has changed")
@@ -152,8 +154,9 @@ func within(was, now Use) bool {
 // TestHour computes by hand what an hour costs.
 func TestHour(t *testing.T) {
 	u := Use{Agent: Work{Invocations: 1, MS: 95}, Worker: Work{Invocations: 1, MS: 190}, Write: 10, Read: 4, Out: 1000}
-	worker := priceRequest + 0.19*0.5*priceSecond + platformKB/gb*priceLog
-	each := worker + priceRequest + 0.095*0.5*priceSecond + platformKB/gb*priceLog + 10*priceWrite + 4*priceRead + 1000/gb*priceLeaving
+	second := float64(stack.Memory["agent"]) / 1024 * prices.LambdaARM // and of the worker, which has as much
+	worker := prices.LambdaRequest + 0.19*second + platformKB/gb*prices.Log
+	each := worker + prices.LambdaRequest + 0.095*second + platformKB/gb*prices.Log + 10*prices.Write + 4*prices.Read + 1000/gb*prices.Leaving
 	brief := Use{Agent: Work{Invocations: 1, MS: 1}}
 	for _, test := range []struct {
 		what           string
@@ -165,7 +168,7 @@ func TestHour(t *testing.T) {
 		{"instances of the worker", u, Bounds{Connections: 2, Instances: 2, Push: 2, Units: 1e6}, 72000, 72000*each - (72000-7.2e6/190)*worker},
 		{"units of the table", u, Bounds{Connections: 1, Instances: 10, Push: 10, Units: 20}, 7200, 7200 * each},
 		{"requests that Lambda takes", brief, Bounds{Connections: 100, Instances: 2, Units: 1}, 72000,
-			72000 * (priceRequest + 0.0005*priceSecond + platformKB/gb*priceLog)},
+			72000 * (prices.LambdaRequest + 0.001*second + platformKB/gb*prices.Log)},
 	} {
 		times, dollars := test.u.Hour(test.b)
 		if math.Abs(times-test.times) > 1e-6 || math.Abs(dollars-test.dollars) > 1e-6 {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"a2alambda/internal/tasklog"
+	"a2alambda/localtest/prices"
 	"a2alambda/localtest/stack"
 )
 
@@ -33,16 +34,16 @@ func Tables() string {
 	}{
 		{"agent and worker, always at work, $", func(b Bounds) float64 { return 2 * b.Instances * instanceHour("agent") }},
 		{"push function, always at work, $", func(b Bounds) float64 { return b.Push * instanceHour("push") }},
-		{"DynamoDB, each unit used, $", func(b Bounds) float64 { return 3600 * b.Units * (priceWrite + priceRead) }},
+		{"DynamoDB, each unit used, $", func(b Bounds) float64 { return 3600 * b.Units * (prices.Write + prices.Read) }},
 		{"as many requests as Lambda takes, and their log, $", func(b Bounds) float64 {
-			return 3600 * perInstance * b.Instances * (priceRequest + (platformKB+logKB)/gb*priceLog)
+			return 3600 * perInstance * b.Instances * (prices.LambdaRequest + (platformKB+logKB)/gb*prices.Log)
 		}},
-		{"REST API, 100 requests a second, $", func(Bounds) float64 { return 3600 * 100 * priceAPI }},
+		{"REST API, 100 requests a second, $", func(Bounds) float64 { return 3600 * 100 * prices.API }},
 		{"sweeper, always at work, $", func(Bounds) float64 { return instanceHour("sweeper") }},
 	} {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", row.name, figure(row.of(many)), figure(row.of(chosen)), figure(row.of(small)))
 	}
-	fmt.Fprintf(&b, "| what leaves AWS, for each Gbit/s that callers and webhooks take, $ | %[1]s | %[1]s | %[1]s |\n", figure(3600.0/8*priceLeaving))
+	fmt.Fprintf(&b, "| what leaves AWS, for each Gbit/s that callers and webhooks take, $ | %[1]s | %[1]s | %[1]s |\n", figure(3600.0/8*prices.Leaving))
 	b.WriteString("\n| one task, an hour, at most | $, before | $, after |\n|---|--:|--:|\n")
 	push := instanceHour("push")
 	for _, row := range []struct {
@@ -50,7 +51,7 @@ func Tables() string {
 		before, after float64
 	}{
 		{"a thousand instances that follow it", many.Instances * instanceHour("agent"), tasklog.MaxSeats * instanceHour("agent")},
-		{"a webhook that takes all it gets", lineKB*hourMS/gb*priceLeaving + push, hookKB/gb*priceLeaving + hookKB/lineKB/hourMS*push},
+		{"a webhook that takes all it gets", lineKB*hourMS/gb*prices.Leaving + push, hookKB/gb*prices.Leaving + hookKB/lineKB/hourMS*push},
 		{"a webhook that is always behind, and answers late", push, hookMS / hourMS * push},
 	} {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", row.name, figure(row.before), figure(row.after))
@@ -70,7 +71,7 @@ const logKB = 1.0
 
 // instanceHour returns what an instance of a function costs in an hour.
 func instanceHour(function string) float64 {
-	return 3600 * float64(stack.Memory[function]) / 1024 * priceSecond
+	return 3600 * float64(stack.Memory[function]) / 1024 * prices.LambdaARM
 }
 
 // figure writes two significant digits, and thousands with commas.

@@ -31,7 +31,13 @@ type Frame struct {
 // tasks (Task objects as JSON, from other calls) is the task as of one of the events.
 func Check(log []tasklog.Event, sessions []Session, tasks [][]byte) error {
 	errs := checkLog(log)
-	asOf, err := fold(log)
+	shown := map[int64]bool{} // the numbers of the events as of which a session shows the task
+	for _, s := range sessions {
+		if len(s.Frames) > 0 {
+			shown[s.Frames[0].ID] = true
+		}
+	}
+	asOf, err := fold(log, func(n int64) bool { return shown[n] || len(tasks) > 0 })
 	if err != nil {
 		return errors.Join(append(errs, err)...)
 	}
@@ -101,11 +107,16 @@ func checkSession(log []tasklog.Event, asOf []string, s Session) (errs []error) 
 	return errs
 }
 
-// fold returns the task as of each event, as a canonical StreamResponse.
-func fold(log []tasklog.Event) (asOf []string, err error) {
+// fold returns the task as of each event, as a canonical StreamResponse; "" for events that are not
+// wanted, because each takes as long as the task has become.
+func fold(log []tasklog.Event, wanted func(n int64) bool) (asOf []string, err error) {
 	f := tasklog.NewFold(nil, 0)
 	for i, e := range log {
 		f.Add(tasklog.Event{Seq: int64(i) + 1, JSON: e.JSON})
+		if !wanted(int64(i) + 1) {
+			asOf = append(asOf, "")
+			continue
+		}
 		task, err := f.Task()
 		if err != nil {
 			return nil, fmt.Errorf("log: %w", err)

@@ -31,10 +31,12 @@ func history(t *testing.T) (log []tasklog.Event, sessions []Session) {
 	return log, []Session{session(t, log, 0, 1, 3), session(t, log, 3, 3, 6)}
 }
 
+func all(int64) bool { return true }
+
 // session is a stream from event first to event last.
 func session(t *testing.T, log []tasklog.Event, after, first, last int64) Session {
 	t.Helper()
-	asOf, err := fold(log)
+	asOf, err := fold(log, all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +96,7 @@ func TestCheck(t *testing.T) {
 
 func TestCheckTasks(t *testing.T) {
 	log, _ := history(t)
-	asOf, err := fold(log)
+	asOf, err := fold(log, all)
 	if err != nil {
 		t.Fatal(err)
 	}

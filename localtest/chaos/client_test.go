@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	// silence is how long a client waits for the next frame before it asks elsewhere. It also goes
-	// on with the silent stream, because a frozen instance may still send something.
+	// silence is how long a client waits for the next frame, at most and half of it at least, before
+	// it asks elsewhere. The agent says something ten times a second. A client also goes on with the
+	// silent stream, because a frozen instance may still send something.
 	silence = 4 * time.Second
 
 	// pause is the longest time that a client waits before it tries again.
@@ -75,6 +76,9 @@ type client struct {
 	last  int64         // the last event seen
 	state a2a.TaskState // of the task, in the last event
 	calm  bool          // reads each stream to its end
+
+	// forgets: it does not say what it has seen when it comes back, as SDKs do not.
+	forgets bool
 
 	answer string // to a question
 }
@@ -205,7 +209,7 @@ func (c *client) stream(ctx context.Context, method, params string, last int64, 
 			if stay--; stay == 0 && !c.calm {
 				leave()
 			}
-		case <-time.After(silence):
+		case <-time.After(silence/2 + time.Duration(c.random.Int64N(int64(silence/2)))):
 			if c.calm {
 				continue
 			}

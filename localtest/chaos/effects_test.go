@@ -74,6 +74,7 @@ func (s *system) buy(ctx context.Context, r *record, kind int, random *rand.Rand
 			record: r, name: r.name + " " + name, urls: []string{s.agent, s.agent, s.other},
 			random: rand.New(rand.NewPCG(random.Uint64(), 0)), answer: "yes",
 		}
+		c.forgets = c.random.IntN(2) == 0
 		group.Go(func() {
 			do(c)
 			if ctx.Err() != nil {

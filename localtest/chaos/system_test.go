@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
+	"golang.org/x/sync/errgroup"
 
 	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/tasklog"
@@ -29,6 +32,7 @@ type system struct {
 	second             *emulator.Emulator
 	agentDB, workersDB *faults.Proxy // the first agent's, and all others'
 	log                *dynamolog.Log
+	takeovers          *Takeovers
 
 	close func()
 }
@@ -51,20 +55,22 @@ func start(t *testing.T, c config) *system {
 	t.Helper()
 	endpoint := dynamodblocal.Endpoint(t)
 	client, table := dynamodblocal.Table(t)
-	s := &system{log: dynamolog.New(client, table)}
+	s := &system{log: dynamolog.New(client, table), takeovers: new(Takeovers)}
 	var ofAgent, ofWorkers *httptest.Server
 	s.agentDB, ofAgent = faults.Start(t, endpoint, c.seed)
 	s.workersDB, ofWorkers = faults.Start(t, endpoint, c.seed+1)
 
 	changes := slices.Concat(talkative, c.changes)
 	agent, worker := build(t, "agent", changes...), build(t, "worker", changes...)
+	logs := io.MultiWriter(t.Output(), s.takeovers)
 	var callbacks emulator.Config
 	if c.callbacks {
 		callbacks.Binary = stack.Function(t, "callback")
 	}
 	s.Stack, s.agent = stack.New(t, stack.Config{
-		Agent:    emulator.Config{Binary: agent, Timeout: c.timeout, Env: append([]string{"AWS_ENDPOINT_URL_DYNAMODB=" + ofAgent.URL}, c.env...)},
-		Worker:   emulator.Config{Binary: worker, Timeout: lasting, Env: c.env},
+		Agent: emulator.Config{Binary: agent, Timeout: c.timeout, Log: logs, Observer: s.takeovers.Observe,
+			Env: append([]string{"AWS_ENDPOINT_URL_DYNAMODB=" + ofAgent.URL}, c.env...)},
+		Worker:   emulator.Config{Binary: worker, Timeout: lasting, Env: c.env, Log: logs, Observer: s.takeovers.Observe},
 		Callback: callbacks,
 		Sweeper:  emulator.Config{Timeout: time.Minute},
 		Invoke:   emulator.LambdaConfig{Deliver: c.deliver},
@@ -72,7 +78,7 @@ func start(t *testing.T, c config) *system {
 		Table:    table,
 	})
 	var err error
-	s.second, err = emulator.New(emulator.Config{Name: "second", Binary: agent, Timeout: lasting, Log: t.Output(),
+	s.second, err = emulator.New(emulator.Config{Name: "second", Binary: agent, Timeout: lasting, Log: logs, Observer: s.takeovers.Observe,
 		Env: slices.Concat(s.Env, c.env, []string{"CALLBACK_URL=" + s.CallbackURL})})
 	if err != nil {
 		t.Fatal(err)
@@ -151,11 +157,32 @@ func (s *system) list(ctx context.Context, records []*record) error {
 	return errors.Join(append(errs, err, countErr)...)
 }
 
+// checkAll checks all tasks, several at a time: a long storm has thousands.
+func (s *system) checkAll(t *testing.T, records []*record) {
+	t.Helper()
+	begun := time.Now()
+	var group errgroup.Group
+	group.SetLimit(2 * runtime.NumCPU())
+	for _, r := range records {
+		group.Go(func() error {
+			if err := s.check(t.Context(), r); err != nil {
+				t.Errorf("%s, task %s:\n%v", r.name, r.id, err)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // every error is told
+	t.Logf("%d logs compared with what clients saw, in %v", len(records), time.Since(begun).Round(time.Second/10))
+}
+
 // check compares a task's log with what its clients saw, and with what the agent says. It returns
 // what is wrong.
 func (s *system) check(ctx context.Context, r *record) error {
 	events, err := s.events(ctx, r.id)
-	return errors.Join(err, s.checkSeen(ctx, r), checkSteps(events))
+	if err != nil {
+		return fmt.Errorf("task %q: %w", r.id, err)
+	}
+	return errors.Join(r.compare(events), checkSteps(events))
 }
 
 // checkSeen compares a task's log with what its clients saw. It returns what is wrong.
@@ -164,11 +191,16 @@ func (s *system) checkSeen(ctx context.Context, r *record) error {
 	if err != nil {
 		return fmt.Errorf("task %q: %w", r.id, err)
 	}
+	return r.compare(events)
+}
+
+// compare compares the log with what clients saw.
+func (r *record) compare(log []tasklog.Event) error {
 	var sessions []Session
 	for _, one := range r.sessions {
 		sessions = append(sessions, *one)
 	}
-	return errors.Join(errors.Join(r.wrong...), Check(events, sessions, r.tasks))
+	return errors.Join(errors.Join(r.wrong...), Check(log, sessions, r.tasks))
 }
 
 // checkSteps checks that the agent took each step of a turn once, in order, in whichever run.

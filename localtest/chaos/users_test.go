@@ -29,10 +29,10 @@ func (c *client) streams(ctx context.Context, text string, watch bool) {
 			if err != nil { // the answer may be lost, and the turn be running
 				err = rest(id)
 			}
-		case id == "" || !watch && c.random.IntN(6) == 0:
+		case id == "" || c.forgets && !watch && c.random.IntN(2) == 0:
 			// A message that is sent again joins its task, from the first event.
 			err = c.stream(ctx, "SendStreamingMessage", message(c.record.name, text, "", ""), 0)
-		case c.random.IntN(6) == 0:
+		case c.forgets:
 			// It is refused with "unsupported" when the task has ended.
 			err = c.stream(ctx, "SubscribeToTask", fmt.Sprintf(`{"id":%q}`, id), 0, codeUnsupported)
 			if err != nil {

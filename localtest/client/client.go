@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"a2alambda/internal/sse"
@@ -141,3 +142,14 @@ func (s *Stream) Until(text string) (sse.Event, error) {
 
 // Close ends the stream.
 func (s *Stream) Close() error { return s.Response.Body.Close() }
+
+var task = regexp.MustCompile(`"result":{(?:"task":{|"kind":"task",)?"id":"([^"]+)"|^{"task":{"id":"([^"]+)"`)
+
+// TaskID returns the id of the first task in an answer of either version and binding, or "".
+func TaskID(answer string) string {
+	m := task.FindStringSubmatch(answer)
+	if m == nil {
+		return ""
+	}
+	return m[1] + m[2]
+}

@@ -86,16 +86,13 @@ func Message(text string) string {
 // ByID returns the params that name a task.
 func ByID(task string) string { return fmt.Sprintf(`{"id":%q}`, task) }
 
-var task = regexp.MustCompile(`"result":{(?:"task":{|"kind":"task",)?"id":"([^"]+)"|^{"task":{"id":"([^"]+)"`)
-
-// TaskIn returns the id of the first task in an answer of either version and binding.
-func TaskIn(tb testing.TB, answer string) string {
+// TaskIn is [TaskID] for a test, which fails if there is none.
+func TaskIn(tb testing.TB, answer string) (id string) {
 	tb.Helper()
-	m := task.FindStringSubmatch(answer)
-	if m == nil {
+	if id = TaskID(answer); id == "" {
 		tb.Fatalf("no task in %s", answer)
 	}
-	return m[1] + m[2]
+	return id
 }
 
 // Task gets the task in an answer, or in the beginning of a stream, from the agent at a URL.

@@ -3,11 +3,8 @@ package deploy_test
 import (
 	"context"
 	"encoding/json"
-	"encoding/xml"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"os/exec"
 	"path"
 	"path/filepath"
@@ -43,53 +40,15 @@ type account struct {
 
 // query asks a service that has the query protocol, and decodes the XML of its answer into out.
 func (a account) query(ctx context.Context, service, version, action string, params map[string]string, out any) error {
-	form := url.Values{"Version": {version}, "Action": {action}}
-	for name, value := range params {
-		form.Set(name, value)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.Endpoint, strings.NewReader(form.Encode()))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := (&http.Client{Transport: signer(root, service, http.DefaultTransport)}).Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		var problem struct {
-			Message string `xml:"Error>Message"`
-		}
-		if xml.Unmarshal(body, &problem) == nil && problem.Message != "" {
-			return fmt.Errorf("%s: %s", action, problem.Message)
-		}
-		return fmt.Errorf("%s: %s: %s", action, resp.Status, body)
-	}
-	return xml.Unmarshal(body, out)
+	return a.Query(ctx, service, version, action, params, out)
 }
 
 // user makes an IAM user with a policy, unless that is empty, and returns its access key.
 func (a account) user(t testing.TB, name, policy string) key {
 	t.Helper()
-	iam := func(action string, params map[string]string, out any) {
-		t.Helper()
-		localtest.Must(t, a.query(t.Context(), "iam", "2010-05-08", action, params, out))
-	}
-	iam("CreateUser", map[string]string{"UserName": name}, new(struct{}))
-	if policy != "" {
-		iam("PutUserPolicy", map[string]string{"UserName": name, "PolicyName": "p", "PolicyDocument": policy}, new(struct{}))
-	}
-	var made struct {
-		ID     string `xml:"CreateAccessKeyResult>AccessKey>AccessKeyId"`
-		Secret string `xml:"CreateAccessKeyResult>AccessKey>SecretAccessKey"`
-	}
-	iam("CreateAccessKey", map[string]string{"UserName": name}, &made)
-	return key{made.ID, made.Secret}
+	id, secret, err := a.User(t.Context(), name, policy)
+	localtest.Must(t, err)
+	return key{id, secret}
 }
 
 func (a account) config() aws.Config {

@@ -56,7 +56,7 @@ func TestDeployerPolicy(t *testing.T) {
 	}
 	of := map[string][]string{
 		"Serverless": {"lambda", "iam", "apigateway", "codedeploy", "scheduler", "cloudformation", "s3"},
-		"Lambda":     {"lambda"}, "IAM": {"iam"}, "AppConfig": {"appconfig"}, "Logs": {"logs"}, "SQS": {"sqs"}, "SNS": {"sns"},
+		"Lambda":     {"lambda"}, "IAM": {"iam"}, "AppConfig": {"appconfig"}, "Logs": {"logs"}, "SQS": {"sqs"}, "SNS": {"sns"}, "S3": {"s3"},
 		"CloudWatch": {"cloudwatch"}, "Budgets": {"budgets"}, "DynamoDB": {"dynamodb"}, "Check": {"lambda"},
 	}
 	for name, r := range deploy.Read(t).Resources {

@@ -12,7 +12,7 @@ type Need struct {
 	On       string // see places
 	// By are the callers: Go functions, as package.name, or a service of AWS.
 	By []string
-	// When is the template's condition under which it is called; empty for always.
+	// When has the template's conditions under which it is called; empty for always.
 	When string
 }
 
@@ -25,24 +25,29 @@ var Needs = slices.Concat(
 	[]Need{
 		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.put", "dynamolog.readSecret", "dynamolog.checkPlace", "dynamolog.waitItem", "dynamolog.Seated"}, ""},
 		{"AgentFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
-		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putIf", "dynamolog.putPart", "dynamolog.putInPlace"}, ""},
+		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putIf", "dynamolog.putPartItem", "dynamolog.putInPlace"}, ""},
 		{"AgentFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update", "dynamolog.transactUpdate"}, ""},
 		{"AgentFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		{"AgentFunction", "dynamodb:DeleteItem", "table", []string{"dynamolog.Delete", "dynamolog.deleteInPlace", "dynamolog.deleteInContext"}, ""},
 		{"AgentFunction", "dynamodb:Query", "table/index/owner", []string{"dynamolog.listQuery"}, ""},
 		{"AgentFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, ""},
+		{"AgentFunction", "s3:GetObject", "bodies", []string{"dynamolog.partOf", "dynamolog.reach"}, hasBucket},
+		{"AgentFunction", "s3:PutObject", "bodies", []string{"dynamolog.put", "dynamolog.reach"}, fillsBucket},
 
 		{"WorkerFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.readSecret", "dynamolog.checkPlace", "dynamolog.waitItem"}, ""},
 		{"WorkerFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
-		{"WorkerFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putIf", "dynamolog.putPart"}, ""},
+		{"WorkerFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putIf", "dynamolog.putPartItem"}, ""},
 		{"WorkerFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"WorkerFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		{"WorkerFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, ""},
+		{"WorkerFunction", "s3:GetObject", "bodies", []string{"dynamolog.partOf", "dynamolog.reach"}, hasBucket},
+		{"WorkerFunction", "s3:PutObject", "bodies", []string{"dynamolog.put", "dynamolog.reach"}, fillsBucket},
 		{"WorkerFunction", "sqs:SendMessage", "FailedJobs", []string{"Lambda: DeadLetterQueue"}, ""},
 
 		{"PushFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head"}, ""},
 		{"PushFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"PushFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
+		{"PushFunction", "s3:GetObject", "bodies", []string{"dynamolog.partOf"}, hasBucket},
 		{"PushFunction", "lambda:InvokeFunction", "push", []string{"lambdaenv.sender"}, ""},
 		// https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html
 		{"PushFunction", "dynamodb:DescribeStream", "table/stream/*", []string{"Lambda: PushEventSource"}, ""},
@@ -52,16 +57,19 @@ var Needs = slices.Concat(
 		{"PushFunction", "sqs:SendMessage", "FailedPushes", []string{"Lambda: PushEventSource, EventInvokeConfig"}, ""},
 
 		{"CallbackFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.readSecret", "dynamolog.waitItem"}, hasCallbacks},
-		{"CallbackFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putIf", "dynamolog.putPart"}, hasCallbacks},
+		{"CallbackFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putIf", "dynamolog.putPartItem"}, hasCallbacks},
 		{"CallbackFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, hasCallbacks},
 		{"CallbackFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, hasCallbacks},
 		{"CallbackFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, hasCallbacks},
+		{"CallbackFunction", "s3:GetObject", "bodies", []string{"dynamolog.partOf", "dynamolog.reach"}, hasCallbacks + " " + hasBucket},
+		{"CallbackFunction", "s3:PutObject", "bodies", []string{"dynamolog.put", "dynamolog.reach"}, hasCallbacks + " " + fillsBucket},
 
 		{"SweeperFunction", "dynamodb:GetItem", "table", []string{"dynamolog.Places"}, ""},
 		{"SweeperFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
 		{"SweeperFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"SweeperFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		{"SweeperFunction", "dynamodb:Query", "table/index/running", []string{"dynamolog.due"}, ""},
+		{"SweeperFunction", "s3:GetObject", "bodies", []string{"dynamolog.partOf"}, hasBucket},
 		{"SweeperFunction", "lambda:InvokeFunction", "worker", []string{"lambdaenv.sender"}, ""},
 		{"SweeperFunction", "lambda:InvokeFunction", "push", []string{"lambdaenv.sender"}, ""},
 
@@ -75,7 +83,7 @@ var Needs = slices.Concat(
 	model("AgentFunction", "WorkerFunction"),
 )
 
-const hasCallbacks = "HasCallbacks"
+const hasCallbacks, hasBucket, fillsBucket, hasModel = "HasCallbacks", "HasBucket", "FillsBucket", "HasModel"
 
 // logs are Lambda's own calls for each function, in its log group.
 func logs(when string, functions ...string) []Need {
@@ -93,7 +101,7 @@ func model(functions ...string) []Need {
 	var needs []Need
 	for _, f := range functions {
 		for _, on := range []string{"model", "profile", "models of the profile"} {
-			needs = append(needs, Need{f, "bedrock:InvokeModelWithResponseStream", on, []string{"bedrock.input"}, "HasModel"})
+			needs = append(needs, Need{f, "bedrock:InvokeModelWithResponseStream", on, []string{"bedrock.input"}, hasModel})
 		}
 		needs = append(needs, Need{f, "bedrock:ApplyGuardrail", "guardrail", []string{"Bedrock: GuardrailConfig"}, "HasGuardrail"})
 	}
@@ -113,6 +121,7 @@ var places = map[string]string{
 	"the push function": "${PushFunction.Arn}", "the sweeper": "${SweeperFunction.Arn}",
 	"the callback function": "${CallbackFunction.Arn}",
 	"deployments":           "arn:aws:codedeploy:us-east-1:111122223333:deploymentgroup:${ServerlessDeploymentApplication}/*",
+	"bodies":                "${BodiesBucket.Arn}/*",
 	"FailedJobs":            "${FailedJobs.Arn}", "FailedPushes": "${FailedPushes.Arn}",
 	"model":                 "arn:aws:bedrock:us-east-1::foundation-model/" + Model,
 	"profile":               "arn:aws:bedrock:us-east-1:111122223333:inference-profile/" + Model,

@@ -26,10 +26,22 @@ var services = map[string]string{
 // parameters: none is missing, too much, or granted twice.
 func TestPermissions(t *testing.T) {
 	template := expanded(t)
-	withCallbacks := deploy.Parameters{"Auth": "iam", "Production": "yes", "MaxConcurrency": "100", "MaxUnits": "4000", "Callbacks": "5"}
 	withModel := deploy.Parameters{"Auth": "none", "Agent": "model", "ModelUrl": "bedrock", "ModelId": deploy.Model, "Guardrail": deploy.Guardrail + "/1"}
 	elsewhere := deploy.Parameters{"Auth": "none", "Agent": "model", "ModelUrl": "https://api.example.com/v1", "ModelId": "m"}
-	for _, parameters := range append(bases(), withCallbacks, withModel, elsewhere) {
+	with := func(names ...string) deploy.Parameters {
+		p := deploy.Parameters{"Auth": "iam", "Production": "yes", "MaxConcurrency": "100", "MaxUnits": "4000"}
+		for i := 0; i < len(names); i += 2 {
+			p[names[i]] = names[i+1]
+		}
+		return p
+	}
+	for _, parameters := range append(bases(), withModel, elsewhere, with("Callbacks", "5"), with("LargeBodies", "bucket"), with("LargeBodies", "bucket-read"),
+		with("Callbacks", "5", "LargeBodies", "bucket"), with("Callbacks", "0", "LargeBodies", "bucket-read")) {
+		holds := map[string]bool{
+			"HasModel": parameters["Agent"] == "bedrock" || parameters["ModelUrl"] == "bedrock", "HasGuardrail": parameters["Guardrail"] != "",
+			"HasCallbacks": parameters["Callbacks"] != "",
+			"HasBucket":    strings.HasPrefix(parameters["LargeBodies"], "bucket"), "FillsBucket": parameters["LargeBodies"] == "bucket",
+		}
 		s := stackOf(t, template, parameters)
 		may, does := map[string]int{}, map[string][]string{}
 		for _, g := range s.Grants() {
@@ -38,8 +50,7 @@ func TestPermissions(t *testing.T) {
 		}
 		functions := s.Of("AWS::Lambda::Function")
 		for _, n := range deploy.Needs {
-			onBedrock := parameters["Agent"] == "bedrock" || parameters["ModelUrl"] == "bedrock"
-			if n.When == "HasModel" && !onBedrock || n.When == "HasGuardrail" && parameters["Guardrail"] == "" || n.When == "HasCallbacks" && parameters["Callbacks"] == "" {
+			if slices.ContainsFunc(strings.Fields(n.When), func(condition string) bool { return !holds[condition] }) {
 				continue
 			}
 			if !slices.Contains(functions, n.Function) {
@@ -120,14 +131,18 @@ func TestCallers(t *testing.T) {
 var (
 	packages = map[string]string{"dynamodb": "dynamodb", "lambda": "lambda", "codedeploy": "codedeploy", "bedrockruntime": "bedrock", "sqs": "sqs"}
 	actions  = map[string]string{"lambda:Invoke": "lambda:InvokeFunction", "bedrock:ConverseStream": "bedrock:InvokeModelWithResponseStream"}
+	objects  = map[string]string{"Put": "s3:PutObject", "Get": "s3:GetObject"} // by methods of package bucket, which have four arguments
 	writes   = map[string]string{"types.Put": "dynamodb:PutItem", "types.Update": "dynamodb:UpdateItem", "types.Delete": "dynamodb:DeleteItem"}
 )
 
-// requests returns the functions in a file that make requests of the SDK, by action.
+// requests returns the functions in a file that make requests of the SDK, or of package bucket, by
+// action.
 func requests(file *ast.File) map[string][]string {
 	imported := map[string]string{} // by name in the file
+	usesBucket := false
 	for _, i := range file.Imports {
 		path := strings.Trim(i.Path.Value, `"`)
+		usesBucket = usesBucket || path == "a2alambda/internal/bucket"
 		if service, ok := strings.CutPrefix(path, "github.com/aws/aws-sdk-go-v2/service/"); ok && !strings.Contains(service, "/") {
 			name := service
 			if i.Name != nil {
@@ -143,6 +158,11 @@ func requests(file *ast.File) map[string][]string {
 			continue
 		}
 		ast.Inspect(f, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok && usesBucket {
+				if of, ok := call.Fun.(*ast.SelectorExpr); ok && objects[of.Sel.Name] != "" && len(call.Args) == 4 {
+					found[objects[of.Sel.Name]] = append(found[objects[of.Sel.Name]], file.Name.Name+"."+f.Name.Name)
+				}
+			}
 			literal, ok := n.(*ast.CompositeLit)
 			if !ok {
 				return true

@@ -48,7 +48,7 @@ func Tasks(
 				for _, it := range items {
 					it = maps.Clone(it)
 					it["pk"] = String(ids[i])
-					if _, running := it["run"]; running {
+					if isUnfinished(it) {
 						h := fnv.New32a()
 						_, _ = h.Write([]byte(ids[i]))
 						it["run"] = String(strconv.Itoa(int(h.Sum32() % 8)))
@@ -70,4 +70,15 @@ func Tasks(
 		})
 	}
 	return ids, putting.Wait()
+}
+
+// isUnfinished reports whether the item is, or would be after the next sweep, in the index of
+// unfinished tasks.
+func isUnfinished(it Item) bool {
+	if it["run"] != nil {
+		return true
+	}
+	state, _ := it["s"].(*types.AttributeValueMemberS)
+	return state != nil && it["li"] != nil && it["ep"] == nil &&
+		(state.Value == "TASK_STATE_SUBMITTED" || state.Value == "TASK_STATE_WORKING")
 }

@@ -14,8 +14,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"a2alambda/internal/bucket"
+	"a2alambda/localtest"
 	"a2alambda/localtest/deploy"
+	"a2alambda/localtest/ministack"
 )
 
 // These tests compare the functions' calls with deploy.Needs, which deploy.TestPermissions compares
@@ -31,7 +38,7 @@ func needed(n deploy.Need) string { return n.Function + " " + n.Action + " " + n
 // request that deploy.Needs does not have fails the test.
 func permitted(t testing.TB, endpoint, function string) (guarded string) {
 	t.Helper()
-	return guard(t, function, func() string { return endpoint }, func(r *http.Request, body []byte) (actions []string, on string) {
+	return guard(t, function, func() string { return endpoint }, plain(), func(r *http.Request, body []byte) (actions []string, on string) {
 		var request struct {
 			IndexName     string
 			TransactItems []map[string]any // each with its write: Put, Update or Delete
@@ -61,7 +68,7 @@ var invocation2015 = regexp.MustCompile(`^/2015-03-31/functions/([^/]+)/invocati
 // permittedLambda is permitted for Lambda. It asks for the endpoint at the first request.
 func permittedLambda(t testing.TB, endpoint func() string, function string) (guarded string) {
 	t.Helper()
-	return guard(t, function, endpoint, func(r *http.Request, _ []byte) (actions []string, on string) {
+	return guard(t, function, endpoint, plain(), func(r *http.Request, _ []byte) (actions []string, on string) {
 		if m := invocation2015.FindStringSubmatch(r.URL.Path); m != nil && r.Method == http.MethodPost {
 			return []string{"lambda:InvokeFunction"}, m[1]
 		}
@@ -69,10 +76,44 @@ func permittedLambda(t testing.TB, endpoint func() string, function string) (gua
 	})
 }
 
+// permittedS3 is permitted for S3. It signs requests anew: the functions' keys are the emulator's.
+func permittedS3(t testing.TB, bodies bucket.Config, function string) (guarded string) {
+	t.Helper()
+	as, err := bodies.Credentials.Retrieve(t.Context())
+	localtest.Must(t, err)
+	again := signedAgain{plain(), as}
+	return guard(t, function, func() string { return bodies.Endpoint }, again, func(r *http.Request, _ []byte) (actions []string, on string) {
+		if on = r.URL.Path; strings.HasPrefix(on, "/"+bodies.Name+"/") {
+			on = "bodies"
+		}
+		return []string{"s3:" + r.Method[:1] + strings.ToLower(r.Method[1:]) + "Object"}, on
+	})
+}
+
+// signedAgain signs requests to S3, of which it keeps the hash of the body.
+type signedAgain struct {
+	next http.RoundTripper
+	as   aws.Credentials
+}
+
+func (s signedAgain) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Del("X-Amz-Security-Token")
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	if err := signer.SignHTTP(r.Context(), s.as, r, r.Header.Get("X-Amz-Content-Sha256"), "s3", ministack.Region, time.Now()); err != nil {
+		return nil, err
+	}
+	return s.next.RoundTrip(r)
+}
+
+func plain() http.RoundTripper {
+	return &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100}
+}
+
 // guard returns a service for a function's needs only. describe returns a request's actions and its
 // resource.
 func guard(
-	t testing.TB, function string, endpoint func() string, describe func(*http.Request, []byte) (actions []string, on string),
+	t testing.TB, function string, endpoint func() string, transport http.RoundTripper, describe func(*http.Request, []byte) (actions []string, on string),
 ) (guarded string) {
 	t.Helper()
 	needs := map[string]bool{}
@@ -88,7 +129,7 @@ func guard(
 			}
 			r.SetURL(target)
 		},
-		Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100},
+		Transport: transport,
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

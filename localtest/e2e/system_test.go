@@ -19,11 +19,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"golang.org/x/sync/errgroup"
 
+	"a2alambda/internal/bucket"
 	"a2alambda/internal/dynamolog"
 	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
+	"a2alambda/localtest/ministack"
 	"a2alambda/localtest/stack"
 )
 
@@ -68,6 +70,8 @@ type options struct {
 	binary string
 	// callbacks adds the callback function.
 	callbacks bool
+	// bucket adds a bucket of S3 for large bodies.
+	bucket bool
 	// logs, if set, gets the functions' output.
 	logs io.Writer
 }
@@ -97,8 +101,18 @@ func newSystem(t testing.TB, o options) *system {
 	}
 	c.Agent.Env = slices.Concat(c.Agent.Env, o.auth, o.agent)
 	c.Worker.Env = o.agent
+	var bodies bucket.Config
+	if o.bucket {
+		bodies = ministack.Bucket(t)
+	}
 	for name, f := range functions {
 		function := strings.ToUpper(name[:1]) + name[1:] + "Function"
+		if o.bucket {
+			f.Env = append(f.Env, "AWS_ENDPOINT_URL_S3="+permittedS3(t, bodies, function))
+			if name == "agent" || name == "worker" || name == "callback" { // as in template.yaml
+				f.Env = append(f.Env, "BUCKET_NAME="+bodies.Name)
+			}
+		}
 		f.Env = append(f.Env, "AWS_ENDPOINT_URL_DYNAMODB="+permitted(t, c.DynamoDB, function),
 			"AWS_ENDPOINT_URL_LAMBDA="+permittedLambda(t, s.lambda, function))
 		if o.logs != nil {

@@ -30,8 +30,10 @@ type Config struct {
 	// Env are its environment variables, as "NAME=value". It gets none of the emulator's own.
 	Env     []string
 	Timeout time.Duration // of an invocation; 0 means Lambda's maximum, 15 minutes
-	// Memory is in MB, for the function to read in its environment. 0 means 512. Nothing enforces it.
+	// Memory is the function's memory size in MB, which it reads in its environment. 0 means 512.
 	Memory int
+	// Limits says what holds its instances to Memory. What is not NoLimits needs Linux, and root.
+	Limits Limits
 	// Overtime is how much longer an invocation lives after its deadline, and an instance after
 	// SIGTERM, if the machine is slow.
 	Overtime     time.Duration
@@ -83,15 +85,20 @@ type Instance struct {
 // Emulator is a function, and as an [http.Handler] its URL.
 type Emulator struct {
 	config Config // with its defaults
+	cells  *cells // nil without limits
 
 	mu        sync.Mutex  // guards what follows, and instance.state
 	instances []*instance // alive; in order of their start
 	idle      []*instance // the frozen ones; the last was used last
 	started   int
 	closed    bool
+	usage     Usage
+	peak      int64 // most memory of an instance that has ended
+	killed    int   // instances, for lack of memory
 }
 
-// New returns the function of a binary. Requests start its instances.
+// New returns the function of a binary. Requests start its instances. It is an error if nothing can
+// hold them to Config.Limits here.
 func New(c Config) (*Emulator, error) {
 	info, err := os.Stat(c.Binary)
 	if err != nil {
@@ -105,7 +112,11 @@ func New(c Config) (*Emulator, error) {
 	c.Memory = cmp.Or(c.Memory, defaultMemory)
 	c.MaxInstances = cmp.Or(c.MaxInstances, defaultInstances)
 	c.Log = &lockedWriter{w: cmp.Or(c.Log, io.Discard)}
-	return &Emulator{config: c}, nil
+	held, err := openCells(c.Limits, c.Memory)
+	if err != nil {
+		return nil, err
+	}
+	return &Emulator{config: c, cells: held}, nil
 }
 
 type lockedWriter struct {

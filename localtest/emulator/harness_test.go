@@ -205,3 +205,9 @@ func checkGone(t testing.TB, pid int) {
 		t.Errorf("process %d: %v, want it gone", pid, err)
 	}
 }
+
+// readAll reads the rest of a response.
+func readAll(response *http.Response) (string, error) {
+	b, err := io.ReadAll(response.Body)
+	return string(b), err
+}

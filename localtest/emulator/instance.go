@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -27,6 +28,7 @@ type instance struct {
 
 	started  time.Time
 	cmd      *exec.Cmd
+	cell     *cell // nil for none
 	listener net.Listener
 
 	signals atomic.Bool // the process wants SIGTERM before SIGKILL
@@ -59,9 +61,16 @@ func (i *instance) start(e *Emulator) (err error) {
 	// In its own process group, an instance does not get the terminal's Ctrl-C. If the emulator
 	// dies without Close, the kernel ends the instance even when it is stopped.
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if e.cells != nil {
+		if i.cell, err = e.cells.add(); err != nil {
+			i.listener.Close()
+			return fmt.Errorf("emulator: %w", err)
+		}
+	}
 	i.started = time.Now()
-	if err := i.cmd.Start(); err != nil {
+	if err := startIn(i.cmd, i.cell); err != nil {
 		i.listener.Close()
+		i.cell.remove()
 		return fmt.Errorf("emulator: %w", err)
 	}
 	i.observe(e, Observation{Moment: Started, At: i.started})
@@ -102,7 +111,36 @@ func (i *instance) pid() int { return i.cmd.Process.Pid }
 // connections end by themselves.
 func (i *instance) wait() {
 	i.cmd.Wait()
+	i.cell.remove()
 	i.listener.Close()
+}
+
+// exitError is why an invocation failed whose process has ended. Its text is Lambda's.
+type exitError struct {
+	text        string
+	outOfMemory bool
+}
+
+// ErrOutOfMemory means that the kernel has killed a process, because it took more memory than the
+// function has.
+var ErrOutOfMemory = errors.New("out of memory")
+
+func (e *exitError) Error() string {
+	if e.outOfMemory {
+		return e.text + " (Runtime.OutOfMemory)" // as in Lambda's own line in the log
+	}
+	return e.text
+}
+
+func (e *exitError) Is(target error) bool { return e.outOfMemory && target == ErrOutOfMemory }
+
+// exit returns how the process has ended. The caller has waited for that.
+func (i *instance) exit() *exitError {
+	e := &exitError{text: "Runtime exited without providing a reason", outOfMemory: i.cell.used().kills > 0}
+	if state := i.cmd.ProcessState; state != nil && !state.Success() {
+		e.text = "Runtime exited with error: " + state.String()
+	}
+	return e
 }
 
 // freeze stops the process, and returns when all its threads have stopped.

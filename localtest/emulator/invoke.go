@@ -44,8 +44,12 @@ func (e *Emulator) relay(i *instance, inv *invocation, r receiver) (err error) {
 	acknowledge := sync.OnceFunc(func() { close(inv.over) })
 	defer acknowledge()
 	defer func() {
-		now := time.Now()
-		i.observe(e, Observation{Moment: Ended, At: now, Request: inv.id, Billed: billed(inv, now), Err: err})
+		o := Observation{Moment: Ended, At: time.Now(), Request: inv.id, Err: err}
+		o.Billed = billed(inv, o.At)
+		used := i.cell.used()
+		o.CPU, o.MaxMemory = used.cpu-inv.cpu, used.peak
+		e.meter(o.Billed)
+		i.observe(e, o)
 	}()
 	var a answer
 	select {
@@ -54,13 +58,16 @@ func (e *Emulator) relay(i *instance, inv *invocation, r receiver) (err error) {
 		select {
 		case a = <-inv.answered:
 		default:
-			return errors.New("the process ended without an answer")
+			return i.exit()
 		}
 	}
 	err = r.receive(a)
 	if _, readErr := io.Copy(io.Discard, a.Body); readErr != nil {
 		i.kill()
 		<-i.exited
+		if exit := i.exit(); exit.outOfMemory {
+			readErr = exit
+		}
 		return fmt.Errorf("the process ended in the middle of its answer: %w", readErr)
 	}
 	if kind := a.Trailer.Get("Lambda-Runtime-Function-Error-Type"); kind != "" && err == nil {

@@ -235,7 +235,11 @@ func (l *Lambda) request(w http.ResponseWriter, f *Emulator, payload []byte) {
 			if errors.Is(err, errTimeout) {
 				kind = "Sandbox.Timedout"
 			}
-			got.payload = fmt.Appendf(nil, `{"errorType":%q,"errorMessage":%q}`, kind, "RequestId: "+inv.id+" Error: "+err.Error())
+			text := err.Error()
+			if exit := (*exitError)(nil); errors.As(err, &exit) {
+				text = exit.text
+			}
+			got.payload = fmt.Appendf(nil, `{"errorType":%q,"errorMessage":%q}`, kind, "RequestId: "+inv.id+" Error: "+text)
 		}
 	}
 	w.Header().Set("X-Amz-Executed-Version", "$LATEST")

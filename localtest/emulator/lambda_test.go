@@ -219,7 +219,7 @@ func TestRetries(t *testing.T) {
 		t.Fatal("the event was not given up")
 	}
 	log := s.log.String()
-	for _, want := range []string{`"errorMessage":"error as told"`, "the process ended without an answer", "task timed out after 1.00 seconds"} {
+	for _, want := range []string{`"errorMessage":"error as told"`, "Runtime exited with error: exit status 3", "task timed out after 1.00 seconds"} {
 		if strings.Count(log, "worker: event "+id+": ") != 3 || !strings.Contains(log, want) {
 			t.Errorf("the log lacks %s", want)
 		}
@@ -331,7 +331,7 @@ func TestRequestResponse(t *testing.T) {
 	}{
 		{200, "", `{"did":"it"}`},
 		{500, "Unhandled", `{"errorMessage":"error as told","errorType":"errorString"}`},
-		{502, "Unhandled", `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: ID Error: the process ended without an answer"}`},
+		{502, "Unhandled", `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: ID Error: Runtime exited with error: exit status 3"}`},
 		{0, "Unhandled", `{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: ID Error: task timed out after 1.00 seconds"}`},
 	} {
 		if tt.status != 0 {

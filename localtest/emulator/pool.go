@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -50,7 +51,7 @@ func (e *Emulator) dispatch(inv *invocation) (*instance, error) {
 			if i.initError != nil {
 				return nil, initError(i.initError)
 			}
-			return nil, errInit
+			return nil, fmt.Errorf("%w: %w", errInit, i.exit())
 		}
 		// The instance died while it was frozen or woke up, before it read the event: another one
 		// gets it.
@@ -96,8 +97,13 @@ func (e *Emulator) launch(i *instance) error {
 }
 
 func (e *Emulator) forget(i *instance) {
+	used := i.cell.used()
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.peak = max(e.peak, used.peak)
+	if used.kills > 0 {
+		e.killed++
+	}
 	is := func(other *instance) bool { return other == i }
 	e.instances = slices.DeleteFunc(e.instances, is)
 	e.idle = slices.DeleteFunc(e.idle, is)

@@ -21,8 +21,9 @@ type invocation struct {
 	id        string
 	trace     string
 	event     []byte        // JSON
-	begin     time.Time     // when it is delivered; set then, like the next three
+	begin     time.Time     // when it is delivered; set then, like the next four
 	init      time.Duration // how long the instance took to ask for it, if it is its first
+	cpu       time.Duration // what the instance had used before; 0 if it is its first
 	deadline  time.Time     // the deadline that the instance reads
 	end       time.Time     // when the instance is killed
 	delivered chan struct{} // closed when the instance has the event
@@ -123,6 +124,8 @@ func (i *instance) next(e *Emulator, w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	if i.current == nil {
 		inv.init = asked.Sub(i.started)
+	} else {
+		inv.cpu = i.cell.used().cpu
 	}
 	i.current = inv
 	i.mu.Unlock()

@@ -41,6 +41,7 @@ func (s *system) held(t *testing.T, n int) time.Duration {
 
 // TestHungUp has clients follow a running task and one that waits for its client, and hang up.
 func TestHungUp(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	const talker = "a2alambda/localtest/hostile/internal/talker"
 	s := newSystem(t, talker, talker)
 	s.watched(t, "followers", func(t *testing.T) {

@@ -1,3 +1,5 @@
+// Package hostile_test sends the deployed functions requests that are made to take memory, and has
+// the kernel kill each that takes more than it has in template.yaml.
 package hostile_test
 
 import (
@@ -21,18 +23,16 @@ import (
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
-	"a2alambda/localtest/hostile"
 	"a2alambda/localtest/stack"
 )
 
 // allowed is the network of webhooks.
 const allowed = "127.0.0.2/32"
 
-// system is the deployed system, with each function in its cell.
+// system is the deployed system. The kernel kills an instance that takes more than its memory.
 type system struct {
 	*stack.Stack
 	url    string
-	cells  *hostile.Cells
 	log    *dynamolog.Log
 	client *dynamodb.Client
 	table  string
@@ -61,12 +61,7 @@ func (q *quiet) Write(p []byte) (int, error) {
 // newSystem starts the system. agent and worker are the packages of those functions.
 func newSystem(t *testing.T, agent, worker string) *system {
 	t.Helper()
-	s := &system{cells: hostile.NewCells(t.TempDir())}
-	if s.cells.Kernel == "" {
-		t.Log("no memory cgroup can be made here: nothing holds the functions to their memory, and it is the resident memory that is measured")
-	} else {
-		t.Log("each instance is in a ", s.cells.Kernel, " of its function's memory, without swap")
-	}
+	s := new(system)
 	s.client, s.table = dynamodblocal.Table(t)
 	s.log = dynamolog.New(s.client, s.table)
 	c := stack.Config{Table: s.table}
@@ -81,22 +76,14 @@ func newSystem(t *testing.T, agent, worker string) *system {
 	function := func(name, pkg string) emulator.Config {
 		binary, err := emulator.Build(t.Context(), pkg)
 		localtest.Must(t, err)
-		binary, err = s.cells.Wrap(name, binary, stack.Memory[name])
-		localtest.Must(t, err)
 		return emulator.Config{
-			Name: name, Binary: binary, Memory: stack.Memory[name], Overtime: client.Patience, Log: logs, NoRetries: true,
+			Name: name, Binary: binary, Limits: emulator.MemoryLimit, Overtime: client.Patience, Log: logs, NoRetries: true,
 			Env: []string{"PUSH_ALLOWED_CIDRS=" + allowed},
 		}
 	}
 	c.Agent, c.Worker, c.Sweeper = function("agent", agent), function("worker", worker), function("sweeper", "a2alambda/functions/sweeper")
 	c.Push, c.NoStream = function("push", "a2alambda/functions/push"), true // the tests invoke it
 	s.Stack, s.url = stack.New(t, c)
-	t.Cleanup(func() {
-		s.Close()
-		if err := s.cells.Close(); err != nil {
-			t.Error(err)
-		}
-	})
 	return s
 }
 
@@ -105,35 +92,25 @@ func (s *system) functions() map[string]*emulator.Emulator {
 	return map[string]*emulator.Emulator{"agent": s.Agent, "worker": s.Worker, "sweeper": s.Sweeper, "push": s.Push}
 }
 
-func pids(e *emulator.Emulator) (pids []int) {
-	for _, i := range e.Instances() {
-		pids = append(pids, i.PID)
-	}
-	return pids
-}
-
 // watched runs a hostile client, and prints the most memory that each function took. It fails if
-// the kernel has killed one or, without cells, if one has taken more than its memory.
+// the kernel has killed one.
 func (s *system) watched(t *testing.T, name string, do func(t *testing.T)) {
 	t.Run(name, func(t *testing.T) {
 		before := map[string]int{}
 		for f, e := range s.functions() {
-			s.cells.Reset(f, pids(e)...)
-			before[f] = s.cells.Kills(f)
+			e.ResetPeak()
+			before[f] = e.Killed()
 		}
 		begun := time.Now()
 		do(t)
 		var peaks []string
 		for _, f := range []string{"agent", "worker", "sweeper", "push"} {
-			peak, memory := s.cells.Peak(f, pids(s.functions()[f])...), stack.Memory[f]
-			if peak > 0 {
-				peaks = append(peaks, fmt.Sprintf("%s %d of %d MB", f, peak, memory))
+			e := s.functions()[f]
+			if peak := e.Peak() >> 20; peak > 0 {
+				peaks = append(peaks, fmt.Sprintf("%s %d of %d MB", f, peak, stack.Memory[f]))
 			}
-			if n := s.cells.Kills(f) - before[f]; n > 0 {
+			if n := e.Killed() - before[f]; n > 0 {
 				t.Errorf("the kernel has killed %d of the %s", n, f)
-			}
-			if s.cells.Kernel == "" && peak > memory {
-				t.Errorf("the %s took %d MB, and has %d", f, peak, memory)
 			}
 		}
 		t.Logf("%.1f s; peaks: %s", time.Since(begun).Seconds(), strings.Join(peaks, ", "))
@@ -208,16 +185,15 @@ func (s *system) rpc(t *testing.T, method, params string, headers ...string) ans
 	return s.do(t, http.MethodPost, "/", "", client.Request(method, params), headers...)
 }
 
-var ids int
+var ids atomic.Int64
 
 // message returns a message of 1.0 with a new id. more are further members, each after a comma. An
 // empty task begins one.
 func message(task, parts, more string) string {
-	ids++
 	if task != "" {
 		more += `,"taskId":"` + task + `"`
 	}
-	return fmt.Sprintf(`{"messageId":"m%d","role":"ROLE_USER","parts":%s%s}`, ids, parts, more)
+	return fmt.Sprintf(`{"messageId":"m%d","role":"ROLE_USER","parts":%s%s}`, ids.Add(1), parts, more)
 }
 
 // message03 is message for 0.3.

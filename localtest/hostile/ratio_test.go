@@ -19,6 +19,7 @@ import (
 // again, and a hundred follow-ups without content. A receiver counts what comes out, and compares it
 // with what went in.
 func TestPushRatio(t *testing.T) {
+	t.Parallel() // with TestHungUp, which waits
 	s := newSystem(t, "a2alambda/functions/agent", "a2alambda/functions/worker")
 	for _, agrees := range []bool{true, false} {
 		for _, message := range []int{0, 400_000, 4_000_000} {

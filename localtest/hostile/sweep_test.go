@@ -16,7 +16,6 @@ import (
 	"a2alambda/internal/tasklogtest"
 	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
-	"a2alambda/localtest/hostile"
 	"a2alambda/localtest/stack"
 )
 
@@ -104,18 +103,14 @@ func TestSweepMany(t *testing.T) {
 		ids = append(ids, string(h.ID))
 	}
 
-	cells := hostile.NewCells(t.TempDir())
 	binary, err := emulator.Build(t.Context(), "a2alambda/functions/sweeper")
 	if err != nil {
-		t.Fatal(err)
-	}
-	if binary, err = cells.Wrap("sweeper", binary, stack.Memory["sweeper"]); err != nil {
 		t.Fatal(err)
 	}
 	var mu sync.Mutex
 	asked, lines := map[string]int{}, new(swept)
 	c := stack.Config{Table: table, NoStream: true}
-	c.Sweeper = emulator.Config{Binary: binary, Memory: stack.Memory["sweeper"], Timeout: time.Minute, Log: lines, NoRetries: true}
+	c.Sweeper = emulator.Config{Binary: binary, Limits: emulator.MemoryLimit, Timeout: time.Minute, Log: lines, NoRetries: true}
 	c.Invoke.Deliver = func(e emulator.Event) int {
 		var job struct{ TaskID string }
 		if e.Function == "worker" && json.Unmarshal(e.Payload, &job) == nil {
@@ -126,12 +121,6 @@ func TestSweepMany(t *testing.T) {
 		return 0
 	}
 	s, _ := stack.New(t, c)
-	t.Cleanup(func() {
-		s.Close()
-		if err := cells.Close(); err != nil {
-			t.Error(err)
-		}
-	})
 	for range 3 {
 		if err := s.Invoke.Call("sweeper", []byte("{}")); err != nil {
 			t.Error(err)
@@ -142,8 +131,8 @@ func TestSweepMany(t *testing.T) {
 		t.Log(fmt.Sprint(line))
 	}
 	lines.mu.Unlock()
-	t.Logf("peak: %d MB", cells.Peak("sweeper", pids(s.Sweeper)...))
-	if n := cells.Kills("sweeper"); n > 0 {
+	t.Logf("peak: %d MB", s.Sweeper.Peak()>>20)
+	if n := s.Sweeper.Killed(); n > 0 {
 		t.Errorf("the kernel has killed %d sweepers", n)
 	}
 	if n := lines.sum("running"); n < healthy+orphans {

@@ -3,6 +3,7 @@ package ministack
 
 import (
 	"cmp"
+	"context"
 	_ "embed"
 	"fmt"
 	"net/http"
@@ -37,23 +38,29 @@ const (
 // Start starts an empty account for the test. Each env is "NAME=value". The functions have it, too.
 func Start(tb testing.TB, env ...string) *Account {
 	tb.Helper()
-	python := localtest.Setup(tb, "ministack")
-	port, err := process.FreePort()
+	m, err := start(tb.Context(), localtest.Setup(tb, "ministack"), tb.TempDir(), env...)
 	localtest.Must(tb, err)
-	dir := tb.TempDir()
+	m.process.StopAtEnd(tb, "ministack")
+	return m
+}
+
+func start(ctx context.Context, python, dir string, env ...string) (*Account, error) {
+	port, err := process.FreePort()
+	if err != nil {
+		return nil, fmt.Errorf("ministack: %w", err)
+	}
 	m := &Account{Endpoint: fmt.Sprintf("http://127.0.0.1:%d", port)}
 	cmd := exec.Command(python, "-c", script)
 	cmd.Env = append(m.Environ(), "AUTH=true", "BIND_HOST=127.0.0.1", fmt.Sprintf("GATEWAY_PORT=%d", port),
 		"LAMBDA_EXECUTOR=local", "STATE_DIR="+dir, "TMPDIR="+dir)
 	cmd.Env = append(cmd.Env, env...)
-	if m.process, err = process.Start(tb.Context(), cmd, m.Endpoint+"/_ministack/ready"); err != nil {
-		tb.Fatalf("ministack: %v", err)
+	if m.process, err = process.Start(ctx, cmd, m.Endpoint+"/_ministack/ready"); err != nil {
+		return nil, fmt.Errorf("ministack: %w", err)
 	}
-	m.process.StopAtEnd(tb, "ministack")
 	for _, line := range regexp.MustCompile(`(?m)^bridged: (.*)$`).FindAllStringSubmatch(m.process.Output.String(), -1) {
 		m.Bridged = append(m.Bridged, line[1])
 	}
-	return m
+	return m, nil
 }
 
 // Environ is this process's environment, for AWS's tools to use this account.

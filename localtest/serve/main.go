@@ -163,7 +163,7 @@ func openStreet() (*street.Street, error) {
 func functionEnv(all []string) []string {
 	ours := func(name string) bool {
 		return slices.Contains([]string{"TABLE_NAME", "WORKER_FUNCTION_NAME", "PUSH_FUNCTION_NAME", "CALLBACK_URL", "PORT", "TIMEOUT"}, name) ||
-			strings.HasPrefix(name, "AWS_LAMBDA_") || strings.HasPrefix(name, "AWS_ENDPOINT_URL")
+			strings.HasPrefix(name, "AWS_LAMBDA_") || strings.HasPrefix(name, "AWS_ENDPOINT_URL") && name != "AWS_ENDPOINT_URL_S3"
 	}
 	env := []string{"PUSH_ALLOWED_CIDRS=127.0.0.0/8,::1/128"}
 	for _, v := range all {

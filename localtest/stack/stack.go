@@ -16,7 +16,7 @@ import (
 )
 
 // Memory is the memory of each function in MB, as in template.yaml by default.
-var Memory = map[string]int{"agent": 512, "worker": 512, "sweeper": 256, "push": 512, "callback": 256}
+var Memory = map[string]int{"agent": 384, "worker": 384, "sweeper": 256, "push": 256, "callback": 256}
 
 // Config says what a stack consists of.
 type Config struct {

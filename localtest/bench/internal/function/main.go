@@ -44,6 +44,7 @@ import (
 )
 
 func main() {
+	lambdaenv.LimitMemory()
 	if err := serve(context.Background()); err != nil {
 		log.Fatal("function: ", err)
 	}

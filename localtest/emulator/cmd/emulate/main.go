@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"a2alambda/localtest/emulator"
+	"a2alambda/localtest/prices"
 )
 
 func main() {
@@ -37,7 +38,7 @@ func emulate(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("emulate [flags] executable", flag.ContinueOnError)
 	addr := flags.String("addr", "127.0.0.1:9000", "`host:port` of the function URL; port 0 takes a free one")
 	flags.DurationVar(&c.Timeout, "timeout", 15*time.Minute, "of an invocation, which is killed then")
-	flags.IntVar(&c.Memory, "memory", 512, "`MB` that the function is told it has")
+	flags.IntVar(&c.Memory, "memory", 0, "`MB` of an instance, and with them its share of a CPU (needs root, on Linux); without it, it is told of 512, and nothing limits it")
 	flags.IntVar(&c.MaxInstances, "instances", 100, "how many there are at most: a further request gets status 429")
 	flags.Func("env", "`NAME=value` of the function's environment, which has nothing of yours; may be repeated", func(v string) error {
 		if !strings.Contains(v, "=") {
@@ -58,6 +59,9 @@ func emulate(ctx context.Context, args []string) error {
 		return errors.New("name one executable, after the flags; -h lists them")
 	}
 	c.Binary = flags.Arg(0)
+	if c.Memory != 0 {
+		c.Limits = emulator.MemoryAndCPU
+	}
 	c.Observer = func(o emulator.Observation) {
 		if *verbose {
 			fmt.Fprintln(os.Stderr, describe(o))
@@ -68,7 +72,10 @@ func emulate(ctx context.Context, args []string) error {
 	if f.function, err = emulator.New(c); err != nil {
 		return err
 	}
-	defer f.function.Close()
+	defer func() {
+		f.function.Close()
+		fmt.Println(bill(f.function.Usage()))
+	}()
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {
 		return err
@@ -92,11 +99,21 @@ func describe(o emulator.Observation) string {
 	case emulator.Chunk:
 		text += fmt.Sprintf(" of %d bytes", o.Bytes)
 	case emulator.Ended:
-		if text += fmt.Sprintf(", billed %v", o.Billed); o.Err != nil {
+		text += fmt.Sprintf(", billed %v", o.Billed)
+		if o.MaxMemory > 0 {
+			text += fmt.Sprintf(", used %v of CPU, has had %d MB", o.CPU.Round(100*time.Microsecond), o.MaxMemory>>20)
+		}
+		if o.Err != nil {
 			text += fmt.Sprintf(": %v", o.Err)
 		}
 	}
 	return text
+}
+
+// bill says what Lambda would have billed.
+func bill(u emulator.Usage) string {
+	return fmt.Sprintf("Billed: %d invocations, %v, %.6f GB-seconds: $%.9f on arm64, $%.9f on x86_64 (prices of %s, not checked against AWS's pages)",
+		u.Invocations, u.Billed, u.GBSeconds, prices.Lambda(u, false), prices.Lambda(u, true), prices.Date)
 }
 
 // faults are done to busy instances. 0 means never.

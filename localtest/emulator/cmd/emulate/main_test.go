@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"a2alambda/localtest/emulator"
 )
 
 // TestReadme runs the README's commands as they are, except the port and the executable's place.
@@ -64,6 +66,30 @@ func TestFaults(t *testing.T) {
 	}
 	if body, err := get(t, url+"env"); err != nil || !strings.Contains(body, "\nA=b") {
 		t.Errorf("the environment is %v, %s", err, body)
+	}
+}
+
+// TestMemory has an instance of 128 MB take more.
+func TestMemory(t *testing.T) {
+	bootstrap, err := emulator.Build(t.Context(), "a2alambda/localtest/emulator/internal/testfunction")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := run(t, "go run ./localtest/emulator/cmd/emulate -addr 127.0.0.1:0 -v -memory 128 "+bootstrap)
+	for path, want := range map[string]string{"hog?mb=30": "30 MB", "hog?mb=200": `{"message":"Internal Server Error"}`, "env": "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=128"} {
+		if body, err := get(t, url+path); err != nil || !strings.Contains(body, want) {
+			t.Errorf("%s: %.300s, %v; want %s", path, body, err, want)
+		}
+	}
+	if err := emulate(t.Context(), []string{"-memory", "100", bootstrap}); err == nil || !strings.Contains(err.Error(), "Lambda has from 128") {
+		t.Errorf("100 MB: %v", err)
+	}
+}
+
+func TestBill(t *testing.T) {
+	got := bill(emulator.Usage{Invocations: 2, Billed: 2 * time.Second, GBSeconds: 1})
+	if want := "Billed: 2 invocations, 2s, 1.000000 GB-seconds: $0.000013733 on arm64, $0.000017067 on x86_64 ("; !strings.HasPrefix(got, want) {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

@@ -13,8 +13,10 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -42,6 +44,8 @@ func main() {
 	mux.HandleFunc("/sum", sum)
 	mux.HandleFunc("/background", background)
 	mux.HandleFunc("/fail", fail)
+	mux.HandleFunc("/spin", spin)
+	mux.HandleFunc("/hog", hog)
 	h := functionurl.Handler(mux)
 	var options []lambda.Option
 	if os.Getenv("WANT_SIGTERM") != "" {
@@ -186,6 +190,37 @@ func background(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	<-begun
+}
+
+// spin computes until the process has used so many "ms" of CPU more.
+func spin(w http.ResponseWriter, r *http.Request) {
+	ms, _ := strconv.Atoi(r.FormValue("ms"))
+	for end := used() + time.Duration(ms)*time.Millisecond; used() < end; {
+	}
+}
+
+// used returns the CPU that the process has used.
+func used() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// hog sends what is in "first", and takes so many "mb" of memory.
+func hog(w http.ResponseWriter, r *http.Request) {
+	if first := r.FormValue("first"); first != "" {
+		io.WriteString(w, first)
+		w.(http.Flusher).Flush()
+	}
+	mb, _ := strconv.Atoi(r.FormValue("mb"))
+	var all [][]byte
+	for range mb {
+		all = append(all, bytes.Repeat([]byte("x"), 1<<20))
+	}
+	fmt.Fprint(w, len(all), " MB")
+	runtime.KeepAlive(all)
 }
 
 // fail sends what is in "first", and then fails as "how" says.
