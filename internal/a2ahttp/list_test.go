@@ -27,6 +27,14 @@ type fresh struct {
 	most   int // loaded tasks that were in memory as a whole
 }
 
+func (l *fresh) Peek(ctx context.Context, id a2a.TaskID, w tasklog.Want) (*tasklog.Snapshot, error) {
+	s, err := l.Load(ctx, id)
+	if err == nil {
+		w.Trim(s)
+	}
+	return s, err
+}
+
 func (l *fresh) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
 	s, err := l.Log.Load(ctx, id)
 	if err != nil {

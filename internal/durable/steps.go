@@ -195,6 +195,9 @@ type Now struct {
 	Last *tasklog.Event
 }
 
+// NeedsLast reports whether the last event says something about the steps.
+func (n Now) NeedsLast() bool { return n.Held || n.State == a2a.TaskStateInputRequired }
+
 // At returns the steps that have entries after a place, in the order of their first entries. They
 // are as they stand now if the entries that were added go to the end of the journal: then there is
 // also the step that is known by the last event of the log, and the one at which the task is parked.
@@ -215,7 +218,7 @@ func (s *Steps) live(now Now) {
 	if now.State.Terminal() {
 		return
 	}
-	if now.Last != nil && (now.Held || now.State == a2a.TaskStateInputRequired) {
+	if now.Last != nil && now.NeedsLast() {
 		_, step, attempt, _ := ParseOwner(now.Last.Owner)
 		i := s.steps[step]
 		if step != "" && (i != nil && !i.final || i == nil && now.Last.Seq > s.seq) {

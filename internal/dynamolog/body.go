@@ -1,14 +1,12 @@
 package dynamolog
 
 import (
-	"bufio"
 	"bytes"
 	"compress/flate"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"strconv"
 	"sync"
 	"time"
@@ -22,9 +20,14 @@ const (
 	// maxHeadBody keeps the head small: it is written again with each status.
 	maxHeadBody = 2 << 10
 
-	// maxBatchBody and maxPart keep items under DynamoDB's limit of 400 KB.
-	maxBatchBody = 380 << 10
-	maxPart      = 380 << 10
+	// maxBatchBody and maxNewestBody keep the newest batch of a task small, since whoever looks at
+	// the task reads it, even to learn only the state. maxNewestBody is for batches that may stay
+	// the newest for long, and for those of a large event.
+	maxBatchBody  = 16 << 10
+	maxNewestBody = 3 << 10
+
+	// maxPart keeps items under DynamoDB's limit of 400 KB.
+	maxPart = 380 << 10
 )
 
 // formatDeflate1 is the first byte of every body. The rest is raw deflate, with the dictionary
@@ -142,66 +145,6 @@ func (r *partReader) Read(p []byte) (int, error) {
 	n := copy(p, r.rest)
 	r.rest = r.rest[n:]
 	return n, nil
-}
-
-// putLines writes the body that holds the JSON values, a part at a time.
-func (l *Log) putLines(ctx context.Context, id a2a.TaskID, expires time.Time, ref string, lines iter.Seq2[[]byte, error]) error {
-	parts, n := bytes.NewBuffer([]byte{formatDeflate1}), 0
-	size, kept := l.large.stream()
-	put := func(all bool) error {
-		for parts.Len() > 0 && (all || parts.Len() >= size+kept) {
-			part := size
-			if parts.Len() < size+kept {
-				part = parts.Len()
-			}
-			if err := l.putPart(ctx, id, expires, ref, n, bytes.Clone(parts.Next(part))); err != nil {
-				return err
-			}
-			n++
-		}
-		return nil
-	}
-	w := deflaters.Get().(*flate.Writer)
-	defer deflaters.Put(w)
-	w.Reset(parts)
-	for line, err := range lines {
-		if err == nil {
-			_, _ = w.Write(line) // a bytes.Buffer takes everything
-			_, _ = w.Write(lineFeed)
-			err = put(false)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	_ = w.Close()
-	return put(true)
-}
-
-// snapshot returns the task that the body with the ref holds in [tasklog.SnapshotLines].
-func (l *Log) snapshot(ctx context.Context, id a2a.TaskID, ref string) (*a2a.Task, error) {
-	body := bufio.NewReader(&partReader{ctx: ctx, log: l, id: id, ref: ref})
-	format, err := body.ReadByte()
-	if err != nil {
-		return nil, err
-	}
-	if format != formatDeflate1 {
-		return nil, errors.New("unknown format of body")
-	}
-	lines := bufio.NewReader(flate.NewReaderDict(body, dictionary))
-	var task tasklog.TaskReader
-	for {
-		line, err := lines.ReadBytes('\n')
-		if errors.Is(err, io.EOF) && len(line) == 0 && task.Task != nil {
-			return task.Task, nil
-		}
-		if err == nil {
-			err = task.Add(line)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
 }
 
 const maxParts = 9999

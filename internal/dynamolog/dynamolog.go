@@ -11,6 +11,7 @@
 //	P#<id>        a push notification configuration, and how far its delivery has come; see push.go
 //	R#<place>     entries of the journal from a place on, deflated; or a fence, with no entry
 //	S#<seq>       the ref of the snapshot as of event seq
+//	S+<seq>       the same, of a snapshot that refers to events of the log
 //	T#            the instances that follow the task; see seats.go
 //	W#<name>      a wait, and what has come for it; see wait.go
 //
@@ -99,7 +100,7 @@ func (l *Log) Create(
 		return nil, tasklog.ErrExists
 	}
 	h.Push = c.Push
-	return l.newLease(&tasklog.Snapshot{Head: h, Seq: 1, Size: first.Size()}, c, 1), nil
+	return l.newLease(&tasklog.Snapshot{Head: h, Seq: 1, Size: first.Size(), Kept: (*gist)(nil).next(1, first)}, c, 1), nil
 }
 
 // create reports whether the task was created, now or before, by the claim's writer.
@@ -118,6 +119,7 @@ func (l *Log) create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c
 		attrPosition: str(position(tasklog.Position{Time: first.Time, ID: h.ID})),
 	}
 	putSize(item, first.Size())
+	putGist(item, (*gist)(nil).next(1, first))
 	if h.Begins {
 		item[attrBegins] = num(1)
 	}

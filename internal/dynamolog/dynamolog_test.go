@@ -131,6 +131,7 @@ func TestUnreachable(t *testing.T) {
 		{"Create", func() error { _, err := l.Create(ctx, other, first, by("w")); return err }},
 		{"Acquire", func() error { _, err := l.Acquire(ctx, seen, by("x")); return err }},
 		{"Load", func() error { _, err := l.Load(ctx, h.ID); return err }},
+		{"Peek", func() error { _, err := l.Peek(ctx, h.ID, tasklog.Want{}); return err }},
 		{"Lease", func() error { _, err := l.Lease(ctx, h.ID); return err }},
 		{"Read", func() error { _, _, err := l.Read(ctx, h.ID, 0, 1); return err }},
 		{"Poll", func() error { _, err := l.Poll(ctx, h.ID, 1, false); return err }},

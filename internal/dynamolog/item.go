@@ -23,7 +23,11 @@ const (
 	attrCount  = "n"   // N: on batches: number of events, 0 for a fence
 	attrBytes  = "by"  // N: bytes of the log with this batch or head; on parts that are objects: of the object
 	attrValues = "va"  // N: values of it; not there if there are none
+	attrGist   = "g"   // S: on batches and heads: what the log up to there has brought, see putGist
 	attrState  = "s"   // S: on heads: the task's state; on batches: the terminal state they end with
+
+	attrOwnBytes  = "ob" // N: on batches with parts: bytes of their events
+	attrOwnValues = "ov" // N: values of these; not there if there are none
 
 	attrUntil   = "u"   // N: end of the lease, in ms since 1970; on heads: of the first lease
 	attrEpoch   = "ep"  // N: epoch; on heads: of the last try to acquire the lease
@@ -56,6 +60,8 @@ const (
 	attrExpires     = "x"   // N: when the task expires, in seconds since 1970
 	attrSnapshotSeq = "sn"  // N: the snapshot's last event
 	attrSnapshotRef = "sr"  // S: the ref of the snapshot's parts; also on what names a snapshot
+	attrRefersSeq   = "ln"  // N: the last event of the last snapshot that refers to events
+	attrRefersRef   = "lr"  // S: the ref of its parts
 )
 
 const (
@@ -66,6 +72,10 @@ const (
 
 // skSnapshot returns the sort key of the item that names the snapshot as of event seq.
 func skSnapshot(seq int64) string { return fmt.Sprintf("S#%012d", seq) }
+
+// skRefers is skSnapshot for a snapshot that refers to events. Processes of a former version, which
+// can't read it, don't know this key, nor the attributes of the head: they use the snapshot before.
+func skRefers(seq int64) string { return fmt.Sprintf("S+%012d", seq) }
 
 // skBatch returns the sort key of the batch that begins with event seq.
 func skBatch(seq int64) string { return fmt.Sprintf("E#%012d", seq) }
@@ -136,6 +146,22 @@ func putSize(it item, s tasklog.Size) {
 
 func sizeOf(it item) tasklog.Size {
 	return tasklog.Size{Bytes: it.num(attrBytes), Values: it.num(attrValues)}
+}
+
+// putOwnSize says how large the events of a batch are whose body is in parts.
+func putOwnSize(it item, s tasklog.Size) {
+	it[attrOwnBytes] = num(s.Bytes)
+	if s.Values > 0 {
+		it[attrOwnValues] = num(s.Values)
+	}
+}
+
+// ownSize returns the size of the events of a batch or head whose body is in parts.
+func ownSize(it item) tasklog.Size {
+	if it.str(attrSK) == skHead {
+		return sizeOf(it)
+	}
+	return tasklog.Size{Bytes: it.num(attrOwnBytes), Values: it.num(attrOwnValues)}
 }
 
 // ends reports whether the batch ends its task: then nothing after it counts.

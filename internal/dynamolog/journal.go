@@ -156,7 +156,7 @@ func (h *lease) putSteps(ctx context.Context, first int64, entries [][]byte) err
 		values[i].JSON = e
 	}
 	name := fmt.Sprintf("journal.%d.%d", first, h.epoch)
-	err := h.log.putBody(ctx, it, h.head.Expires, name, maxBatchBody, deflate(values), &h.record.parts)
+	err := h.log.putBody(ctx, it, h.head.Expires, name, maxPart, deflate(values), &h.record.parts)
 	if err != nil {
 		return fmt.Errorf("dynamolog: recording: %w", err)
 	}

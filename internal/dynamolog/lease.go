@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
-	"iter"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -86,12 +85,17 @@ type lease struct {
 type end struct {
 	seq  int64
 	size tasklog.Size
+	gist *gist
 }
 
 func (l *Log) newLease(s *tasklog.Snapshot, c tasklog.Claim, epoch int64) *lease {
 	h := &lease{log: l, head: s.Head, writer: c.Writer, epoch: epoch}
 	h.push.Store(s.Head.Push || c.Push)
-	h.last = end{s.Seq, s.Size}
+	g, _ := s.Kept.(*gist)
+	if s.Task != nil {
+		g = g.of(s.Task)
+	}
+	h.last = end{s.Seq, s.Size, g}
 	h.record.may, h.record.last, h.record.before = c.Records, c.Place, c.Place
 	h.teller = newTeller(l.lag, h.tell)
 	return h
@@ -107,10 +111,11 @@ func (h *lease) Append(ctx context.Context, first int64, entries []tasklog.Entry
 	if first != base.seq+1 || h.over.Load() || h.unsure.Load() {
 		return tasklog.ErrConflict
 	}
-	now := end{base.seq + int64(len(entries)), base.size}
+	now := base
 	state, at := a2a.TaskState(""), time.Time{}
 	for _, e := range entries {
-		now.size = now.size.Plus(e.Size())
+		now.seq++
+		now.size, now.gist = now.size.Plus(e.Size()), now.gist.next(now.seq, e)
 		if e.State != "" {
 			state, at = e.State, e.Time
 		}
@@ -118,7 +123,7 @@ func (h *lease) Append(ctx context.Context, first int64, entries []tasklog.Entry
 	if tasklog.Final(state) {
 		h.final.Store(true) // first: whoever acquires the lease next does not fence the journal
 	}
-	if err := h.append(ctx, first, entries, state, now.size); err != nil {
+	if err := h.append(ctx, first, entries, state, now); err != nil {
 		return err
 	}
 	h.before, h.last = base, now
@@ -133,7 +138,7 @@ func (h *lease) Append(ctx context.Context, first int64, entries []tasklog.Entry
 }
 
 func (h *lease) append(
-	ctx context.Context, first int64, entries []tasklog.Entry, state a2a.TaskState, size tasklog.Size,
+	ctx context.Context, first int64, entries []tasklog.Entry, state a2a.TaskState, now end,
 ) error {
 	item := item{
 		attrPK:     str(string(h.head.ID)),
@@ -142,16 +147,26 @@ func (h *lease) append(
 		attrTTL:    num(h.head.Expires.Unix()),
 		attrWriter: str(h.writer),
 	}
-	putSize(item, size)
+	putSize(item, now.size)
+	putGist(item, now.gist)
 	if state.Terminal() {
 		item[attrState] = str(string(state))
 	}
 	if h.push.Load() {
 		item[attrPush] = num(1)
 	}
-	err := h.log.putBody(ctx, item, h.head.Expires, ref(first, h.writer), maxBatchBody, deflate(entries), &h.parts)
+	most, own := maxBatchBody, tasklog.Size{}
+	for _, e := range entries {
+		if own = own.Plus(e.Size()); len(e.JSON) >= tasklog.LargeEvent || tasklog.Final(e.State) {
+			most = maxNewestBody
+		}
+	}
+	err := h.log.putBody(ctx, item, h.head.Expires, ref(first, h.writer), most, deflate(entries), &h.parts)
 	if err != nil {
 		return fmt.Errorf("dynamolog: appending: %w", err)
+	}
+	if item.str(attrParts) != "" {
+		putOwnSize(item, own)
 	}
 	// A fence keeps out earlier holders.
 	existing, err := h.log.put(ctx, item, write().when("attribute_not_exists(?) OR ? = ? AND (? = ? OR ? < ?)",
@@ -235,30 +250,6 @@ func (h *lease) asked(it item) (tasklog.Asked, error) {
 	}
 	_, doubt := it[attrDoubt]
 	return tasklog.Asked{Cancel: cancel, Doubt: doubt, Woken: it.num(attrWoken)}, nil
-}
-
-// SaveSnapshot implements [tasklog.Lease]. It costs two write units more than the bytes of the
-// snapshot. Earlier snapshots stay until they expire: for readers that have begun, and for LoadAt.
-func (h *lease) SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]byte, error]) error {
-	r := "snapshot." + ref(seq, h.writer)
-	if err := h.log.putLines(ctx, h.head.ID, h.head.Expires, r, lines); err != nil {
-		return fmt.Errorf("dynamolog: saving snapshot: %w", err)
-	}
-	if _, err := h.log.put(ctx, item{
-		attrPK:          str(string(h.head.ID)),
-		attrSK:          str(skSnapshot(seq)),
-		attrSnapshotRef: str(r),
-		attrTTL:         num(h.head.Expires.Unix()),
-	}, write().when("attribute_not_exists(?)", attrPK)); err != nil {
-		return fmt.Errorf("dynamolog: saving snapshot: %w", err)
-	}
-	_, _, err := h.log.update(ctx, h.head.ID, skHead, write().set(attrSnapshotSeq, num(seq)).set(attrSnapshotRef, str(r)).
-		when("attribute_exists(?) AND (attribute_not_exists(?) OR ? < ?)",
-			attrPK, attrSnapshotSeq, attrSnapshotSeq, num(seq)))
-	if err != nil {
-		return fmt.Errorf("dynamolog: saving snapshot: %w", err)
-	}
-	return nil
 }
 
 // Release implements [tasklog.Lease]. It costs one write unit.

@@ -4,16 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
-	"strconv"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/memory"
 	"a2alambda/internal/tasklog"
+	"a2alambda/internal/trace"
 )
 
 // firstPage is how many items the first request of a Load asks for. It is enough for most tasks,
@@ -32,9 +33,10 @@ func (l *Log) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 // load returns the task as of event number at, unless the newest snapshot is of a later event. Then
 // Past.Task is nil, and Past.Now has the whole task.
 func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past, error) {
-	var head, lease item
+	var head, lease, newest item
 	var batches []item // newest first
 	var snapshot int64
+	var snapshotRef string
 	var size tasklog.Size
 	var from item
 	begin := skBatch(0)
@@ -45,14 +47,10 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 		}
 		items := page.Items
 		if head == nil {
-			if len(items) > 0 && items[0].str(attrSK) == skLease {
-				lease, items = items[0], items[1:]
+			if head, lease, items, err = newestOf(items); err != nil {
+				return nil, err
 			}
-			if len(items) == 0 || items[0].str(attrSK) != skHead || expired(items[0]) {
-				return nil, tasklog.ErrNotFound
-			}
-			head, items = items[0], items[1:]
-			snapshot = head.num(attrSnapshotSeq)
+			snapshot, snapshotRef = newestSnapshot(head)
 			begin = skBatch(snapshot + 1) // of the next page: only what the snapshot lacks
 			if err := charge(ctx, items, head); err != nil {
 				return nil, err
@@ -74,7 +72,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 				batches = append(batches, it)
 				done = done || first(it) <= snapshot+1
 			} else if _, sized := it[attrBytes]; sized { // else it is a fence
-				size, done = sizeOf(it), true
+				size, newest, done = sizeOf(it), it, true
 				break
 			}
 		}
@@ -82,11 +80,10 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 
 	fold := tasklog.NewFold(nil, 0)
 	if snapshot > 0 {
-		task, err := l.snapshot(ctx, id, head.str(attrSnapshotRef))
-		if err != nil {
-			return nil, fmt.Errorf("snapshot as of event %d: %w", snapshot, err)
+		var err error
+		if fold, err = l.snapshot(ctx, id, snapshot, snapshotRef); err != nil {
+			return nil, err
 		}
-		fold = tasklog.NewFold(task, snapshot)
 	} else {
 		batches = append(batches, head)
 	}
@@ -96,8 +93,8 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 	}
 	past, bytes := new(tasklog.Past), 0
 	seq, status := int64(0), a2a.TaskStatus{} // of the events after number at
-	for _, it := range slices.Backward(batches) {
-		events, err := l.events(ctx, it)
+	for it, read := range l.ahead(ctx, batches) {
+		events, err := read()
 		if err != nil {
 			return nil, err
 		}
@@ -120,21 +117,14 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 			}
 		}
 		if len(events) > 0 {
-			size = sizeOf(it)
+			size, newest = sizeOf(it), it
 		}
 		if ends(it) {
 			break
 		}
 	}
 	s := &tasklog.Snapshot{
-		Head: tasklog.Head{
-			ID:        id,
-			ContextID: head.str(attrContext),
-			Scope:     tasklog.Scope{Owner: head.str(attrOwner), Tenant: head.str(attrTenant)},
-			Expires:   time.Unix(head.num(attrExpires), 0).UTC(),
-			Begins:    head.num(attrBegins) == 1,
-			Push:      head.num(attrPush) == 1,
-		},
+		Head:  headOf(id, head),
 		Seq:   max(fold.Seq(), seq),
 		Size:  size,
 		Lease: leaseOf(head, lease),
@@ -143,23 +133,67 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 	if err != nil {
 		return nil, err
 	}
+	if g := gistOf(newest); g != nil {
+		s.Sent, s.Kept = g.sent, g
+	} else {
+		s.Sent = tasklog.SentIn(task)
+	}
 	if s.Task = task; known {
 		past.Task = task
 	}
+	s.Origins = fold.Origins()
 	if seq > 0 {
+		s.Origins = nil
 		if s.Task = tasklog.Bare(task); status.State != "" {
 			s.Task.Status = status
 		}
 	}
-	if s.First, err = l.request(ctx, id, head); err != nil {
+	if err := l.requests(ctx, s, head, lease, true); err != nil {
 		return nil, err
+	}
+	past.Now = s
+	return past, nil
+}
+
+// newestOf returns the lease, or nil if there is none, the head, and the batches of the first page of
+// items, which is read backwards from the lease.
+func newestOf(items []item) (head, lease item, batches []item, err error) {
+	if len(items) > 0 && items[0].str(attrSK) == skLease {
+		lease, items = items[0], items[1:]
+	}
+	if len(items) == 0 || items[0].str(attrSK) != skHead || expired(items[0]) {
+		return nil, nil, nil, tasklog.ErrNotFound
+	}
+	return items[0], lease, items[1:], nil
+}
+
+func headOf(id a2a.TaskID, head item) tasklog.Head {
+	return tasklog.Head{
+		ID:        id,
+		ContextID: head.str(attrContext),
+		Scope:     tasklog.Scope{Owner: head.str(attrOwner), Tenant: head.str(attrTenant)},
+		Expires:   time.Unix(head.num(attrExpires), 0).UTC(),
+		Begins:    head.num(attrBegins) == 1,
+		Push:      head.num(attrPush) == 1,
+	}
+}
+
+// requests reads the first and the last request of the task, or their traces, if that is enough.
+func (l *Log) requests(ctx context.Context, s *tasklog.Snapshot, head, lease item, whole bool) (err error) {
+	read := func(it item) (tasklog.Request, error) {
+		if !whole {
+			return tasklog.Request{Trace: trace.Parse(it.str(attrTrace))}, nil
+		}
+		return l.request(ctx, s.Head.ID, it)
+	}
+	if s.First, err = read(head); err != nil {
+		return err
 	}
 	s.Last = s.First
 	if lease.num(attrEpoch) > 1 { // else it is of the first holder, which began the task
-		s.Last, err = l.request(ctx, id, lease)
+		s.Last, err = read(lease)
 	}
-	past.Now = s
-	return past, err
+	return err
 }
 
 // LoadAt implements [tasklog.Log]. If the newest snapshot is of a later event, it loads the task as
@@ -167,7 +201,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 func (l *Log) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*tasklog.Past, error) {
 	past, err := l.load(ctx, id, seq)
 	if err == nil {
-		past.Now.Task = tasklog.Bare(past.Now.Task)
+		past.Now.Task, past.Now.Origins = tasklog.Bare(past.Now.Task), nil
 		if past.Task == nil {
 			past.Task, err = l.loadBefore(ctx, id, seq)
 		}
@@ -184,22 +218,9 @@ const readAtOnce = 5000
 // loadBefore returns the task as of event number seq. It starts from the last snapshot up to there,
 // if there is one.
 func (l *Log) loadBefore(ctx context.Context, id a2a.TaskID, seq int64) (*a2a.Task, error) {
-	fold := tasklog.NewFold(nil, 0)
-	page, err := l.query(ctx, id, skSnapshot(0), skSnapshot(seq), nil, false, 1)
+	fold, err := l.snapshotBefore(ctx, id, seq)
 	if err != nil {
 		return nil, err
-	}
-	if len(page.Items) > 0 {
-		it := page.Items[0]
-		from, err := strconv.ParseInt(strings.TrimPrefix(it.str(attrSK), "S#"), 10, 64)
-		if err != nil {
-			return nil, err
-		}
-		task, err := l.snapshot(ctx, id, it.str(attrSnapshotRef))
-		if err != nil {
-			return nil, fmt.Errorf("snapshot as of event %d: %w", from, err)
-		}
-		fold = tasklog.NewFold(task, from)
 	}
 	for fold.Seq() < seq {
 		events, _, err := l.read(ctx, id, fold.Seq(), int(min(readAtOnce, seq-fold.Seq())))
@@ -214,6 +235,36 @@ func (l *Log) loadBefore(ctx context.Context, id a2a.TaskID, seq int64) (*a2a.Ta
 		}
 	}
 	return fold.Task()
+}
+
+// readAhead is how many batches in parts are read before they are needed.
+const readAhead = 4
+
+// ahead returns the batches, of which the newest comes first, from the oldest on, each with a
+// function that returns its events.
+func (l *Log) ahead(ctx context.Context, newest []item) iter.Seq2[item, func() ([]tasklog.Event, error)] {
+	return func(yield func(item, func() ([]tasklog.Event, error)) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		var reading sync.WaitGroup
+		defer reading.Wait()
+		defer cancel()
+		batches := slices.Clone(newest)
+		slices.Reverse(batches)
+		reads := make([]func() ([]tasklog.Event, error), len(batches))
+		for i, next := 0, 0; i < len(batches); i++ {
+			for ; next < len(batches) && next <= i+readAhead; next++ {
+				it := batches[next]
+				reads[next] = sync.OnceValues(func() ([]tasklog.Event, error) { return l.events(ctx, it) })
+				if read := reads[next]; next > i && it.str(attrParts) != "" {
+					reading.Go(func() { _, _ = read() })
+				}
+			}
+			if !yield(batches[i], reads[i]) {
+				return
+			}
+			reads[i] = nil
+		}
+	}
 }
 
 // begins reports whether the batches, newest first, begin at event seq.

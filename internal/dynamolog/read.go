@@ -188,16 +188,22 @@ func (l *Log) Lease(ctx context.Context, id a2a.TaskID) (tasklog.LeaseInfo, erro
 
 // head returns the head, or ErrNotFound.
 func (l *Log) head(ctx context.Context, id a2a.TaskID) (item, error) {
+	head, err := l.get(ctx, id, skHead)
+	if err == nil && head == nil {
+		err = tasklog.ErrNotFound
+	}
+	return head, err
+}
+
+// get returns an item of the task, or nil if it is not there.
+func (l *Log) get(ctx context.Context, id a2a.TaskID, sk string) (item, error) {
 	out, err := l.client.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName:      &l.table,
-		Key:            item{attrPK: str(string(id)), attrSK: str(skHead)},
+		Key:            item{attrPK: str(string(id)), attrSK: str(sk)},
 		ConsistentRead: aws.Bool(true),
 	})
 	if err != nil {
 		return nil, err
-	}
-	if out.Item == nil {
-		return nil, tasklog.ErrNotFound
 	}
 	return out.Item, nil
 }

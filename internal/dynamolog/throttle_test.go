@@ -127,6 +127,7 @@ func TestThrottledError(t *testing.T) {
 				"Create":        func() error { _, err := l.Create(ctx, h, first, by("x")); return err },
 				"Acquire":       func() error { _, err := l.Acquire(ctx, s, by("x")); return err },
 				"Load":          func() error { _, err := l.Load(ctx, h.ID); return err },
+				"Peek":          func() error { _, err := l.Peek(ctx, h.ID, tasklog.Want{}); return err },
 				"Lease":         func() error { _, err := l.Lease(ctx, h.ID); return err },
 				"Read":          func() error { _, _, err := l.Read(ctx, h.ID, 0, 1); return err },
 				"Poll":          func() error { _, err := l.Poll(ctx, h.ID, 1, false); return err },

@@ -331,8 +331,19 @@ func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) 
 		t.fold.Add(events[t.fold.Seq()])
 	}
 	var err error
-	s.Task, err = t.fold.Task()
-	s.Seq = t.fold.Seq()
+	if s.Task, err = t.fold.Task(); err != nil {
+		return nil, err
+	}
+	s.Seq, s.Sent = t.fold.Seq(), tasklog.SentIn(s.Task)
+	return s, nil
+}
+
+// Peek implements [tasklog.Log].
+func (l *Log) Peek(ctx context.Context, id a2a.TaskID, w tasklog.Want) (*tasklog.Snapshot, error) {
+	s, err := l.Load(ctx, id)
+	if err == nil {
+		w.Trim(s)
+	}
 	return s, err
 }
 

@@ -71,8 +71,8 @@ func TestFaults(t *testing.T) {
 				}
 				s.does(s.Answer(t.Context(), id, "rest/nap", json.RawMessage("{}"), false))
 				s.must(work(t.Context(), id))
-				if now := s.read(id); lastWords(now) != "charged" || s.calls["charge"] != 2 {
-					t.Errorf("operation %d, done %t, told %v: the task is %s, %q, %v", n, done, err, now.Snapshot.Task.Status.State, lastWords(now), s.calls)
+				if now := s.read(id); s.lastWords(id) != "charged" || s.calls["charge"] != 2 {
+					t.Errorf("operation %d, done %t, told %v: the task is %s, %q, %v", n, done, err, now.Snapshot.Task.Status.State, s.lastWords(id), s.calls)
 				}
 			})
 		}

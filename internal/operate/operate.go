@@ -40,7 +40,7 @@ type Task struct {
 
 // Read reads a task and its journal.
 func (o *Operator) Read(ctx context.Context, id a2a.TaskID) (*Task, error) {
-	s, err := o.Store.Load(ctx, id)
+	s, err := o.Store.Peek(ctx, id, tasklog.Want{Lease: true, Requests: true})
 	if errors.Is(err, tasklog.ErrNotFound) {
 		return nil, fmt.Errorf("there is no task %s: it never was, or has expired", id)
 	}
@@ -58,12 +58,14 @@ func (o *Operator) Read(ctx context.Context, id a2a.TaskID) (*Task, error) {
 		}
 		more = more && len(some) > 0
 	}
-	last, _, err := o.Store.Read(ctx, id, s.Seq-1, 1)
-	if err != nil {
-		return nil, err
-	}
-	if len(last) > 0 {
-		t.now.Last = &last[0]
+	if t.records() && t.now.NeedsLast() {
+		last, _, err := o.Store.Read(ctx, id, s.Seq-1, 1)
+		if err != nil {
+			return nil, err
+		}
+		if len(last) > 0 {
+			t.now.Last = &last[0]
+		}
 	}
 	t.Steps = t.Journal.At(t.now, 0)
 	return t, nil

@@ -162,8 +162,10 @@ func sleeping(f func(context.Context) (string, error)) func(context.Context, *du
 	}
 }
 
-func lastWords(t *operate.Task) string {
-	if m := t.Snapshot.Task.Status.Message; m != nil {
+func (s *shop) lastWords(id a2a.TaskID) string {
+	now, err := s.Store.Load(s.Context(), id)
+	if s.must(err); now.Task.Status.Message != nil {
+		m := now.Task.Status.Message
 		return m.Parts[0].Text()
 	}
 	return ""
@@ -203,8 +205,8 @@ func TestRetry(t *testing.T) {
 				t.Errorf("the entry replaces %d", o.Replaces)
 			}
 			s.does(s.Answer(t.Context(), id, "rest/nap", json.RawMessage("{}"), false))
-			if now := s.read(id); lastWords(now) != "charged" || now.Snapshot.Task.Status.State != completed {
-				t.Errorf("the task is %s: %q", now.Snapshot.Task.Status.State, lastWords(now))
+			if now := s.read(id); s.lastWords(id) != "charged" || now.Snapshot.Task.Status.State != completed {
+				t.Errorf("the task is %s: %q", now.Snapshot.Task.Status.State, s.lastWords(id))
 			}
 			s.refused("has ended: it is completed")(s.Wake(t.Context(), id))
 			s.refused("has ended: it is completed")(s.Fail(t.Context(), id, ""))
@@ -287,8 +289,8 @@ func TestAnswer(t *testing.T) {
 		s.stands(id, asks, "rest/nap sleep done, shop/charge do done, shop/delivered callback done, shop/happy? ask waiting")
 		s.refused("waits for its user")(s.Wake(t.Context(), id))
 		s.does(answer("shop/happy?", `"very"`))
-		ended := s.stands(id, completed, "rest/nap sleep done, shop/charge do done, shop/delivered callback done, shop/happy? ask done")
-		if got, want := lastWords(ended), `7 application/json {"ok":true} very`; got != want {
+		s.stands(id, completed, "rest/nap sleep done, shop/charge do done, shop/delivered callback done, shop/happy? ask done")
+		if got, want := s.lastWords(id), `7 application/json {"ok":true} very`; got != want {
 			t.Errorf("the last words are %q, want %q", got, want)
 		}
 		s.did(id, "answer shop/charge, answer shop/charge, answer shop/delivered, answer rest/nap, answer shop/happy?")
@@ -343,7 +345,7 @@ func TestFail(t *testing.T) {
 		})
 		s.does(s.Fail(t.Context(), id, "The shop has closed."))
 		failed := s.stands(id, a2a.TaskStateFailed, "delivered callback canceled")
-		if lastWords(failed) != "The shop has closed." || failed.Busy() {
+		if s.lastWords(id) != "The shop has closed." || failed.Busy() {
 			t.Errorf("the task is %+v", failed.Snapshot.Task.Status)
 		}
 		w, err := s.Store.Wait(t.Context(), id, "delivered")

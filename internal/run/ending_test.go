@@ -344,7 +344,7 @@ func TestEndingSweep(t *testing.T) {
 		ids := queue(t, l, 300)
 		loads := map[a2a.TaskID]int{}
 		var mu sync.Mutex
-		a := newAsking(tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Load", Do: func(_ context.Context, op tasklog.Op) error {
+		a := newAsking(tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Peek", Do: func(_ context.Context, op tasklog.Op) error {
 			mu.Lock()
 			loads[op.ID]++
 			mu.Unlock()

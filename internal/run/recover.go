@@ -76,7 +76,7 @@ const (
 
 // resume is one try of Resume.
 func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usage) (*Run, error) {
-	s, err := r.Store.Load(ctx, id)
+	s, err := r.Store.Peek(ctx, id, tasklog.Want{Lease: true})
 	if errors.Is(err, tasklog.ErrNotFound) {
 		return nil, nil
 	}
@@ -94,6 +94,16 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 			return nil, cmp.Or(ctx.Err(), r.Ending())
 		}
 		return nil, tasklog.ErrConflict // the task is to be looked at again
+	}
+	seen := s
+	if s, err = r.Store.Load(ctx, id); err != nil {
+		if errors.Is(err, tasklog.ErrNotFound) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	if s.Seq != seen.Seq || !s.Lease.Same(seen.Lease) {
+		return nil, tasklog.ErrConflict
 	}
 	mode := Execute
 	switch {
@@ -148,7 +158,7 @@ func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
 
 // orphaned is called for a followed task that nobody holds. It calls Recover.
 func (r *Runner) orphaned(ctx context.Context, id a2a.TaskID) {
-	s, err := r.Store.Load(ctx, id)
+	s, err := r.Store.Peek(ctx, id, tasklog.Want{Lease: true})
 	if err != nil {
 		return // the followers try again
 	}
@@ -182,7 +192,7 @@ func (r *Runner) Sweep(ctx context.Context) (sweep.Report, error) {
 func (r *Runner) look(ctx context.Context, round *sweep.Sweep, l tasklog.Look) error {
 	loading, account := memory.OpenUpTo(ctx, sweepLoads)
 	defer account.Close()
-	s, err := r.Store.Load(loading, l.ID)
+	s, err := r.Store.Peek(loading, l.ID, tasklog.Want{Lease: true})
 	var lease tasklog.LeaseInfo
 	switch {
 	case errors.Is(err, memory.ErrFull): // a worker has more memory
@@ -287,7 +297,7 @@ func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot, mode Mode) (
 	}
 	return Turn{
 		Head: s.Head, Request: s.Last, Lease: lease, Until: until,
-		Fold: tasklog.NewFold(s.Task, s.Seq), Size: s.Size, Context: ec, Mode: mode,
+		Fold: s.Fold(), Size: s.Size, Context: ec, Mode: mode,
 		First: s.First, Steps: steps, Woken: s.Lease.Woken,
 	}, nil
 }

@@ -146,7 +146,7 @@ func TestSweepGoesOn(t *testing.T) {
 		ids := queue(t, l, 500)
 		loads := map[a2a.TaskID]int{}
 		var mu sync.Mutex
-		a := newAsking(tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Load", Do: func(_ context.Context, op tasklog.Op) error {
+		a := newAsking(tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Peek", Do: func(_ context.Context, op tasklog.Op) error {
 			mu.Lock()
 			loads[op.ID]++
 			mu.Unlock()
@@ -182,7 +182,7 @@ func TestSweepTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
 		ids := queue(t, l, 300)
-		a := newAsking(tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Load", Do: func(context.Context, tasklog.Op) error {
+		a := newAsking(tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Peek", Do: func(context.Context, tasklog.Op) error {
 			time.Sleep(time.Second)
 			return nil
 		}}))
@@ -224,7 +224,7 @@ func TestSweepInvokeFails(t *testing.T) {
 				queue(t, l, 500)
 				loads := 0
 				var mu sync.Mutex
-				a := newAsking(tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Load", Do: func(context.Context, tasklog.Op) error {
+				a := newAsking(tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Peek", Do: func(context.Context, tasklog.Op) error {
 					mu.Lock()
 					defer mu.Unlock()
 					loads++
@@ -266,7 +266,7 @@ func TestSweepHealthy(t *testing.T) {
 		}
 		a := newAsking(l)
 		var unread error
-		a.Store = tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Load", Do: func(context.Context, tasklog.Op) error {
+		a.Store = tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Peek", Do: func(context.Context, tasklog.Op) error {
 			unread = errors.New("a task was loaded")
 			return nil
 		}})

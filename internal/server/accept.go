@@ -70,11 +70,15 @@ func (s *Server) accept(
 	if joined != nil {
 		if err = r.checkRoom(ctx, joined.Head); err == nil {
 			c.Trace = cmp.Or(c.Trace, joined.Last.Trace)
-			_, err = s.putPush(ctx, c, joined.Head, r.config, 0, nil)
+			_, err = s.putPush(ctx, c, joined.Head, r.config, asOf{})
 		}
 		return b, joined, err
 	}
-	if _, err = s.putPush(ctx, c, b.turn.Head, r.config, b.event.Seq-1, b.before); err != nil {
+	from := asOf{seq: b.event.Seq - 1}
+	if b.before != nil {
+		from.state, from.sent = b.before.Status.State, tasklog.SentIn(b.before)
+	}
+	if _, err = s.putPush(ctx, c, b.turn.Head, r.config, from); err != nil {
 		// The message is in the log. A client that tries again joins, and this is tried again, too.
 		s.leave(ctx, b.turn.Head.ID, r.claim.Writer)
 	}
@@ -201,7 +205,10 @@ func (s *Server) latest(ctx context.Context, from int, id func(int) a2a.TaskID) 
 	// look returns the task of a generation if it can be joined, and otherwise whether the task is
 	// over. If neither, the generation is free.
 	look := func(generation int) (joinable *tasklog.Snapshot, over bool, err error) {
-		snapshot, err := s.Store.Load(ctx, id(generation))
+		snapshot, err := s.Store.Peek(ctx, id(generation), tasklog.Want{})
+		if err == nil && !s.outlived(snapshot.Task) {
+			snapshot, err = s.Store.Load(ctx, id(generation))
+		}
 		if errors.Is(err, tasklog.ErrNotFound) {
 			return nil, generation == from, nil // the first one exists: it has expired, and is not deleted yet
 		}

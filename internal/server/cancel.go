@@ -26,22 +26,32 @@ func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRe
 	defer cancel()
 	away := false
 	for asked := false; ; asked = true {
-		snapshot, err := s.load(context.WithoutCancel(ctx), c.scope(req.Tenant), req.ID)
+		reading := context.WithoutCancel(ctx)
+		snapshot, err := s.peek(reading, c.scope(req.Tenant), req.ID, state)
 		if err != nil {
 			return nil, err
 		}
-		state := snapshot.Task.Status.State
+		now := snapshot.Task.Status.State
+		over := asked && now == a2a.TaskStateCanceled
 		switch {
-		case asked && state == a2a.TaskStateCanceled:
-			return answered(snapshot.Task, nil)
-		case state.Terminal():
+		case !over && now.Terminal():
 			return nil, a2a.ErrTaskNotCancelable
-		case ctx.Err() != nil, away:
-			return answered(snapshot.Task, nil) // the holder has not done it yet
+		case over, ctx.Err() != nil, away: // or the holder has not done it yet
+			if snapshot, err = s.load(reading, c.scope(req.Tenant), req.ID); err != nil {
+				return nil, err
+			}
+			return answered(snapshot.Task, nil)
 		case snapshot.Lease.Suspended && !snapshot.Busy():
 			err = s.wakeToCancel(ctx, snapshot)
 		case !snapshot.Busy():
 			var task *a2a.Task
+			seen := snapshot
+			if snapshot, err = s.load(reading, c.scope(req.Tenant), req.ID); err != nil {
+				return nil, err
+			}
+			if snapshot.Seq != seen.Seq || !snapshot.Lease.Same(seen.Lease) {
+				continue
+			}
 			task, err = s.Runner.Cancel(ctx, snapshot)
 			if err == nil && task.Status.State == a2a.TaskStateCanceled {
 				return answered(task, nil)

@@ -39,9 +39,10 @@ func (r *request) continueTask(ctx context.Context) (*begun, *tasklog.Snapshot, 
 	end := time.Now().Add(raceTime)
 	var rival int64    // the epoch of a sender that holds the lease
 	var seen time.Time // when that epoch was first seen
+	var snapshot *tasklog.Snapshot
 	for pause := lookAgain; time.Now().Before(end); pause = min(2*pause, lookAgainMost) {
-		snapshot, err := r.load(ctx, r.scope, r.message.TaskID)
-		if err != nil {
+		var err error
+		if snapshot, err = r.see(ctx, snapshot); err != nil {
 			return nil, nil, err
 		}
 		joins, err := r.look(ctx, snapshot)
@@ -55,7 +56,8 @@ func (r *request) continueTask(ctx context.Context) (*begun, *tasklog.Snapshot, 
 			if err != nil {
 				return nil, nil, err
 			}
-			return nil, snapshot, nil
+			snapshot, err = r.load(ctx, r.scope, r.message.TaskID)
+			return nil, snapshot, err
 		}
 		if err := r.Runner.Ending(); err != nil {
 			return nil, nil, err
@@ -80,6 +82,24 @@ func (r *request) continueTask(ctx context.Context) (*begun, *tasklog.Snapshot, 
 		}
 	}
 	return nil, nil, errRunning
+}
+
+// see returns what look needs of the task: all of it if the task may take the message. Before is what
+// it returned before, or nil.
+func (r *request) see(ctx context.Context, before *tasklog.Snapshot) (*tasklog.Snapshot, error) {
+	now, err := r.peek(ctx, r.scope, r.message.TaskID, state)
+	switch {
+	case err != nil:
+		return nil, err
+	case before != nil && before.Seq == now.Seq:
+		before.Lease = now.Lease
+		return before, nil
+	case r.outlived(now.Task):
+		return now, nil // it takes no message
+	case tasklog.Final(now.Task.Status.State) && !now.Task.Status.State.Terminal():
+		return r.load(ctx, r.scope, r.message.TaskID)
+	}
+	return r.peek(ctx, r.scope, r.message.TaskID, tasklog.Want{Lease: true, History: tasklog.AllHistory})
 }
 
 // look reports whether the message is in the log already. If not, its error says why it can't be.
@@ -156,7 +176,7 @@ func (r *request) beginNext(ctx context.Context, snapshot *tasklog.Snapshot) (*b
 		r.leave(ctx, snapshot.Head.ID, r.claim.Writer) // the message may be in the log
 		return nil, err
 	}
-	fold := tasklog.NewFold(snapshot.Task, snapshot.Seq)
+	fold := snapshot.Fold()
 	// An executor sees the task as the SDK's own server would show it: in the status that its last
 	// turn reached, with the message. But its history is the conversation in order, and has the
 	// agent's question before the answer.

@@ -149,13 +149,15 @@ func (s *Server) loadAll(
 	group := group{used: used, found: make([]*a2a.Task, len(at)), sizes: make([]tasklog.Size, len(at))}
 	errs := make([]error, len(at))
 	var loading sync.WaitGroup
+	w := shownOf(req.HistoryLength)
+	w.Artifacts = req.IncludeArtifacts
 	load := func(i int) error {
 		if group.full(i) {
 			return nil
 		}
 		ctx, account := memory.Open(ctx) // a new account: a task leaves memory when it is trimmed
 		defer account.Close()
-		snapshot, err := s.Store.Load(ctx, at[i].ID)
+		snapshot, err := s.Store.Peek(ctx, at[i].ID, w)
 		switch {
 		case errors.Is(err, tasklog.ErrNotFound): // it has expired
 			return nil
@@ -163,7 +165,7 @@ func (s *Server) loadAll(
 			return err
 		case matches(snapshot, f):
 			s.recover(ctx, snapshot)
-			group.add(i, trimmed(snapshot.Task, req))
+			group.add(i, fitting(snapshot.Task))
 		}
 		return nil
 	}
@@ -217,14 +219,8 @@ func (g *group) add(i int, t *a2a.Task) {
 	}
 }
 
-// trimmed returns the part of the task that the request asks for. The rest can be dropped: a page
-// of whole tasks may take more memory than there is.
-func trimmed(t *a2a.Task, req *a2a.ListTasksRequest) *a2a.Task {
-	trimHistory(t, req.HistoryLength)
-	t.History = slices.Clone(t.History) // so that the messages before it leave memory
-	if !req.IncludeArtifacts {
-		t.Artifacts = nil
-	}
+// fitting returns the part of the task that fits into a page.
+func fitting(t *a2a.Task) *a2a.Task {
 	tasklog.Cut(t, maxPageSize)
 	tasklog.JoinTexts(t)
 	return t

@@ -313,6 +313,14 @@ func (s skewed) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, err
 	return snapshot, err
 }
 
+func (s skewed) Peek(ctx context.Context, id a2a.TaskID, w tasklog.Want) (*tasklog.Snapshot, error) {
+	snapshot, err := s.Log.Peek(ctx, id, w)
+	if err == nil {
+		snapshot.Lease = s.here(snapshot.Lease)
+	}
+	return snapshot, err
+}
+
 func (s skewed) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*tasklog.Past, error) {
 	past, err := s.Log.LoadAt(ctx, id, seq)
 	if err == nil {

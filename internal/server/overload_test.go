@@ -215,7 +215,7 @@ func TestGivesUpSoon(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, want := range map[string]bool{
-			"Create": true, "Acquire": true, "Load": true, "List": true, string(a2a.TaskStateSubmitted): true,
+			"Create": true, "Acquire": true, "Load": true, "Peek": true, "List": true, string(a2a.TaskStateSubmitted): true,
 			string(a2a.TaskStateInputRequired): false, string(a2a.TaskStateWorking): false, string(a2a.TaskStateCompleted): false,
 			"Lease.Asked": false,
 		} {

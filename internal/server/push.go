@@ -88,10 +88,16 @@ func (s *Server) checkRoom(ctx context.Context, c Caller, h tasklog.Head, config
 	return errManyPushConfigs
 }
 
-// putPush stores the configuration, for events after event seq. The task is as of that event, or nil
-// if nothing is known of it. It returns what clients see.
+// asOf is what a configuration must know of its task when it is stored.
+type asOf struct {
+	seq   int64         // only later events are delivered
+	state a2a.TaskState // after that event, if it is known
+	sent  int64         // see [push.Progress.Sent]
+}
+
+// putPush stores the configuration. It returns what clients see.
 func (s *Server) putPush(
-	ctx context.Context, c Caller, h tasklog.Head, config *a2a.PushConfig, seq int64, task *a2a.Task,
+	ctx context.Context, c Caller, h tasklog.Head, config *a2a.PushConfig, from asOf,
 ) (*a2a.PushConfig, error) {
 	id, err := s.pushID(ctx, c, h, config)
 	if err != nil {
@@ -104,15 +110,7 @@ func (s *Server) putPush(
 	}
 	put := push.Config{
 		TaskID: h.ID, ID: id, Push: stored, Version: c.Version, Trace: c.Trace, Expires: h.Expires,
-		Progress: push.Progress{After: seq},
-	}
-	if task != nil {
-		put.State = task.Status.State
-		for _, m := range task.History {
-			if m.Role == a2a.MessageRoleUser {
-				put.Sent += tasklog.SentBytes(m)
-			}
-		}
+		Progress: push.Progress{After: from.seq, Sent: from.sent}, State: from.state,
 	}
 	err = s.Push.Store.Put(ctx, h, put)
 	if errors.Is(err, push.ErrFull) { // others were faster
@@ -143,7 +141,7 @@ func (s *Server) CreatePushConfig(ctx context.Context, c Caller, req *a2a.PushCo
 		return nil, err
 	}
 	c.Trace = cmp.Or(c.Trace, snapshot.Last.Trace)
-	return s.putPush(ctx, c, snapshot.Head, req, snapshot.Seq, snapshot.Task)
+	return s.putPush(ctx, c, snapshot.Head, req, asOf{snapshot.Seq, snapshot.Task.Status.State, snapshot.Sent})
 }
 
 // GetPushConfig implements specification 3.1.8. Without an id (0.3), it returns the first one.
@@ -200,5 +198,5 @@ func (s *Server) pushTask(ctx context.Context, c Caller, tenant string, id a2a.T
 	if id == "" {
 		return nil, Invalid("taskId", "is required")
 	}
-	return s.load(ctx, c.scope(tenant), id)
+	return s.peek(ctx, c.scope(tenant), id, state)
 }

@@ -417,7 +417,7 @@ func TestRaceFaults(t *testing.T) {
 				var sound, kind int
 				var pause time.Duration
 				faulty := func(op tasklog.Op) bool {
-					return slices.ContainsFunc([]string{"Create", "Acquire", "Load", "Append"}, func(step string) bool { return isStep(step, op) })
+					return slices.ContainsFunc([]string{"Create", "Acquire", "Load", "Peek", "Append"}, func(step string) bool { return isStep(step, op) })
 				}
 				return tasklog.Hooked(l, tasklog.Hooks{
 					Before: func(_ context.Context, op tasklog.Op) error {

@@ -75,12 +75,16 @@ func (s *Server) SendMessage(ctx context.Context, c Caller, req *a2a.SendMessage
 	if err != nil {
 		return nil, err
 	}
+	var length *int
+	if req.Config != nil {
+		length = req.Config.HistoryLength
+	}
 	var task *a2a.Task
 	switch {
-	case joined != nil && immediately:
+	case joined != nil && (immediately || settled(joined)):
 		task = joined.Task
 	case joined != nil:
-		task, err = s.await(ctx, joined)
+		task, err = s.await(ctx, joined, length)
 	case immediately:
 		begun.turn.Lease.Close(ctx)
 		id := begun.turn.Head.ID
@@ -89,20 +93,17 @@ func (s *Server) SendMessage(ctx context.Context, c Caller, req *a2a.SendMessage
 		}
 		task, err = begun.turn.Fold.Task()
 	default:
-		task, err = s.run(ctx, begun.turn)
+		task, err = s.run(ctx, begun.turn, length)
 	}
 	if err != nil {
 		return nil, err
 	}
-	var length *int
-	if req.Config != nil {
-		length = req.Config.HistoryLength
-	}
 	return answered(task, length)
 }
 
-// run runs a turn, and returns the task at its end, here or elsewhere.
-func (s *Server) run(ctx context.Context, turn run.Turn) (*a2a.Task, error) {
+// run runs a turn, and returns the task at its end, here or elsewhere, with that much history at
+// least.
+func (s *Server) run(ctx context.Context, turn run.Turn, historyLength *int) (*a2a.Task, error) {
 	r := s.Runner.Start(ctx, turn, run.Outcome)
 	err := r.Wait()
 	if err == nil {
@@ -111,14 +112,14 @@ func (s *Server) run(ctx context.Context, turn run.Turn) (*a2a.Task, error) {
 	if !run.Superseded(err) {
 		return nil, err
 	}
-	return s.await(ctx, s.elsewhere(ctx, turn.Head.ID))
+	return s.await(ctx, s.elsewhere(ctx, turn.Head.ID), historyLength)
 }
 
-// elsewhere returns what is known of a task whose run here was superseded. If the store does not
+// elsewhere returns the state of a task whose run here was superseded. If the store does not
 // answer, that is a task without events, and a follower reads it from the beginning once the store
 // does.
 func (s *Server) elsewhere(ctx context.Context, id a2a.TaskID) *tasklog.Snapshot {
-	snapshot, err := s.Store.Load(ctx, id)
+	snapshot, err := s.Store.Peek(ctx, id, tasklog.Want{Lease: true})
 	if err != nil {
 		return &tasklog.Snapshot{Head: tasklog.Head{ID: id}, Task: new(a2a.Task)}
 	}
@@ -152,7 +153,7 @@ func (s *Server) GetTask(ctx context.Context, c Caller, req *a2a.GetTaskRequest)
 	if err := checkHistoryLength("historyLength", req.HistoryLength); err != nil {
 		return nil, err
 	}
-	snapshot, err := s.load(ctx, c.scope(req.Tenant), req.ID)
+	snapshot, err := s.peek(ctx, c.scope(req.Tenant), req.ID, shownOf(req.HistoryLength))
 	if err != nil {
 		return nil, err
 	}
@@ -174,25 +175,36 @@ func answered(t *a2a.Task, historyLength *int) (*a2a.Task, error) {
 	return t, nil
 }
 
+// shownOf is what is shown of a task: all of it, but for the history, if a length is given.
+func shownOf(historyLength *int) tasklog.Want {
+	w := tasklog.Want{Status: true, Artifacts: true, History: tasklog.AllHistory}
+	if historyLength != nil {
+		w.History = *historyLength
+	}
+	return w
+}
+
+// state is what is needed of a task to decide what to do with it.
+var state = tasklog.Want{Lease: true}
+
+// peek is Peek of [tasklog.Log] for tasks of the scope, else it returns [a2a.ErrTaskNotFound].
+func (s *Server) peek(ctx context.Context, scope tasklog.Scope, id a2a.TaskID, w tasklog.Want) (*tasklog.Snapshot, error) {
+	return s.loaded(ctx, scope, id, func() (*tasklog.Snapshot, error) {
+		return s.read(tasklog.GiveUpSoon(ctx), id, w)
+	})
+}
+
+// read reads a task, or what is wanted of it.
+func (s *Server) read(ctx context.Context, id a2a.TaskID, w tasklog.Want) (*tasklog.Snapshot, error) {
+	if w.Artifacts && w.History == tasklog.AllHistory {
+		return s.Store.Load(ctx, id)
+	}
+	return s.Store.Peek(ctx, id, w)
+}
+
 // load returns a task of the scope, or [a2a.ErrTaskNotFound].
 func (s *Server) load(ctx context.Context, scope tasklog.Scope, id a2a.TaskID) (*tasklog.Snapshot, error) {
 	return s.loaded(ctx, scope, id, func() (*tasklog.Snapshot, error) { return s.Store.Load(tasklog.GiveUpSoon(ctx), id) })
-}
-
-// loadAt is LoadAt of [tasklog.Log] for tasks of the scope, else it returns [a2a.ErrTaskNotFound].
-func (s *Server) loadAt(
-	ctx context.Context, scope tasklog.Scope, id a2a.TaskID, seq int64,
-) (past *tasklog.Past, err error) {
-	_, err = s.loaded(ctx, scope, id, func() (*tasklog.Snapshot, error) {
-		if past, err = s.Store.LoadAt(tasklog.GiveUpSoon(ctx), id, seq); err != nil {
-			return nil, err
-		}
-		return past.Now, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return past, nil
 }
 
 // loaded returns the result of load for a task of the scope, else [a2a.ErrTaskNotFound].
@@ -228,18 +240,20 @@ func (s *Server) recover(ctx context.Context, snapshot *tasklog.Snapshot) {
 // await returns the task when it has reached a final state or is suspended. It returns the task as
 // it is shortly before the deadline of ctx, when newer ones follow it, or before the process ends:
 // specification 3.2.2 wants the final state, and nobody can wait for it without an end.
-func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Task, error) {
+//
+// The snapshot need only have the state and the lease: the task is read again, with that much
+// history at least.
+func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot, historyLength *int) (*a2a.Task, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
-	if tasklog.Final(snapshot.Task.Status.State) || snapshot.Lease.Sleeps() {
-		return snapshot.Task, nil
+	if !settled(snapshot) {
+		asleep := (*tasklog.SuspendedError)(nil)
+		_, err := s.follow(ctx, snapshot, tasklog.FollowConfig{UntilFinal: true, UntilSuspended: true})
+		if err != nil && !errors.As(err, &asleep) && !sentAway(err) {
+			return nil, err
+		}
 	}
-	asleep := (*tasklog.SuspendedError)(nil)
-	_, err := s.follow(ctx, snapshot, tasklog.FollowConfig{UntilFinal: true, UntilSuspended: true})
-	if err != nil && !errors.As(err, &asleep) && !sentAway(err) {
-		return nil, err
-	}
-	now, err := s.Store.Load(context.WithoutCancel(ctx), snapshot.Head.ID)
+	now, err := s.read(context.WithoutCancel(ctx), snapshot.Head.ID, shownOf(historyLength))
 	if errors.Is(err, tasklog.ErrNotFound) {
 		return nil, a2a.ErrTaskNotFound
 	}
@@ -248,6 +262,9 @@ func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot) (*a2a.Ta
 	}
 	return now.Task, nil
 }
+
+// settled reports whether nobody needs to wait for the task.
+func settled(s *tasklog.Snapshot) bool { return tasklog.Final(s.Task.Status.State) || s.Lease.Sleeps() }
 
 // follow follows the task from the snapshot on. If nobody holds the task, it asks for a worker.
 func (s *Server) follow(

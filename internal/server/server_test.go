@@ -235,9 +235,9 @@ func (l late) List(ctx context.Context, f tasklog.Filter, after tasklog.Position
 	return l.sick.List(ctx, f, after, limit)
 }
 
-func (l late) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
+func (l late) Peek(ctx context.Context, id a2a.TaskID, w tasklog.Want) (*tasklog.Snapshot, error) {
 	l.loads.Add(1)
-	return l.sick.Load(ctx, id)
+	return l.sick.Peek(ctx, id, w)
 }
 
 // TestPageLooks checks that a page loads a bounded number of tasks, whether or not they match the

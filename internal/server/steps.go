@@ -71,7 +71,7 @@ func (s *Server) ListSteps(ctx context.Context, c Caller, req *ListStepsRequest)
 	case req.Limit < 0 || req.Limit > maxSteps:
 		return nil, Invalid("limit", "is not between 1 and %d", maxSteps)
 	}
-	snapshot, err := s.load(ctx, c.scope(req.Tenant), req.ID)
+	snapshot, err := s.peek(ctx, c.scope(req.Tenant), req.ID, state)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (s *Server) ListSteps(ctx context.Context, c Caller, req *ListStepsRequest)
 	now := durable.Now{State: snapshot.Task.Status.State, Held: snapshot.Busy()}
 	if more {
 		steps.Parked = nil
-	} else if !now.State.Terminal() {
+	} else if now.NeedsLast() && (snapshot.Lease.Records || steps.Last > 0) {
 		last, _, err := s.Store.Read(ctx, req.ID, snapshot.Seq-1, 1)
 		if err != nil {
 			return nil, err

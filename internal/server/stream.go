@@ -82,12 +82,15 @@ func (s *Server) SubscribeToTask(ctx context.Context, c Caller, req *a2a.Subscri
 	if c.Seen != nil {
 		return s.resume(ctx, c, req)
 	}
-	snapshot, err := s.load(ctx, c.scope(req.Tenant), req.ID)
-	if err != nil {
-		return nil, err
-	}
-	if snapshot.Task.Status.State.Terminal() {
-		return nil, a2a.NewError(a2a.ErrUnsupportedOperation, textNoMore)
+	var snapshot *tasklog.Snapshot
+	for _, w := range []tasklog.Want{state, shownOf(nil)} { // a task that has ended is not read as a whole
+		var err error
+		if snapshot, err = s.peek(ctx, c.scope(req.Tenant), req.ID, w); err != nil {
+			return nil, err
+		}
+		if snapshot.Task.Status.State.Terminal() {
+			return nil, a2a.NewError(a2a.ErrUnsupportedOperation, textNoMore)
+		}
 	}
 	first, err := frame(snapshot.Task, snapshot.Seq, nil)
 	if err != nil {
@@ -99,14 +102,21 @@ func (s *Server) SubscribeToTask(ctx context.Context, c Caller, req *a2a.Subscri
 // resume is SubscribeToTask for a client that names the last event that it has seen.
 func (s *Server) resume(ctx context.Context, c Caller, req *a2a.SubscribeToTaskRequest) (*Stream, error) {
 	last := max(*c.Seen, 1)
-	past, err := s.loadAt(ctx, c.scope(req.Tenant), req.ID, last)
+	now, err := s.peek(ctx, c.scope(req.Tenant), req.ID, state)
 	switch {
 	case err != nil:
 		return nil, err
-	case *c.Seen > past.Now.Seq:
+	case *c.Seen > now.Seq:
 		return nil, Invalid("Last-Event-ID", "is beyond the last event of the task")
-	case *c.Seen == past.Now.Seq && past.Now.Task.Status.State.Terminal():
+	case *c.Seen == now.Seq && now.Task.Status.State.Terminal():
 		return nil, ErrSeen
+	}
+	past, err := s.Store.LoadAt(tasklog.GiveUpSoon(ctx), req.ID, last)
+	if errors.Is(err, tasklog.ErrNotFound) {
+		return nil, a2a.ErrTaskNotFound
+	}
+	if err != nil {
+		return nil, err
 	}
 	first, err := frame(past.Task, last, nil)
 	if err != nil {

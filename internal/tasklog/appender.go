@@ -246,9 +246,12 @@ func (a *Appender) take() []Entry {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	n, size := 0, 0
-	for n < len(a.pending) && n < maxBatchEvents && (n == 0 || size+len(a.pending[n].JSON) <= maxBatchBytes) {
+	for n < len(a.pending) && n < maxBatchEvents && (n == 0 || goesWith(a.pending[n], size)) {
 		size += len(a.pending[n].JSON)
 		n++
+		if n == 1 && size >= LargeEvent {
+			break
+		}
 	}
 	taken := a.pending[:n:n]
 	a.pending = a.pending[n:]
@@ -258,6 +261,12 @@ func (a *Appender) take() []Entry {
 	}
 	a.room.Broadcast()
 	return taken
+}
+
+// goesWith reports whether the entry goes into an append that has some bytes. A large event has one
+// of its own, and the end of a turn is not behind many bytes: most reads are of what comes last.
+func goesWith(e Entry, size int) bool {
+	return len(e.JSON) < LargeEvent && size+len(e.JSON) <= maxBatchBytes && (!Final(e.State) || size < LargeEvent)
 }
 
 // append writes the entries. It retries after any error except a conflict.

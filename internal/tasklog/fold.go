@@ -24,12 +24,17 @@ type Fold struct {
 	artifacts map[a2a.ArtifactID]int // index into task.Artifacts
 	err       error                  // of an event that is not in task
 	size      Size                   // of the events in task, since the fold was made
+	origins   *Origins               // of what is in task
 }
 
 // NewFold returns the fold over the events 1 … seq, whose result is task. NewFold(nil, 0) is the
 // fold over no events.
 func NewFold(task *a2a.Task, seq int64) *Fold {
-	f := &Fold{seq: seq}
+	return newFold(task, seq, nil)
+}
+
+func newFold(task *a2a.Task, seq int64, o *Origins) *Fold {
+	f := &Fold{seq: seq, origins: o.clone()}
 	if task != nil {
 		f.reset(clone(task))
 	}
@@ -66,6 +71,7 @@ func (f *Fold) Add(e Event) {
 	}
 	f.pending = append(f.pending, e.JSON)
 	f.seq, f.waiting = e.Seq, f.waiting.Plus(EstimateSize(e.JSON))
+	f.origins.read += int64(len(e.JSON))
 	if f.bytes += len(e.JSON); f.bytes > maxFoldBytes {
 		f.decode()
 	}
@@ -97,12 +103,13 @@ func (f *Fold) decode() {
 			break
 		}
 		event, err := Decode(data)
+		seq := f.seq - int64(len(f.pending)-i) + 1
 		if err == nil {
 			f.size = f.size.Plus(Size{int64(len(data)), SizeOf(event).Values})
-			err = f.apply(event)
+			err = f.apply(event, seq, len(data) >= LargeEvent)
 		}
 		if err != nil {
-			f.err = fmt.Errorf("event %d: %w", f.seq-int64(len(f.pending)-i)+1, err)
+			f.err = fmt.Errorf("event %d: %w", seq, err)
 		}
 		f.pending[i] = nil
 	}
@@ -110,9 +117,14 @@ func (f *Fold) decode() {
 }
 
 // apply changes the task as the SDK's own server does, so that a client that folds the stream gets
-// the same task.
-func (f *Fold) apply(event a2a.Event) error {
+// the same task. It notes where the contents of a large event are.
+func (f *Fold) apply(event a2a.Event, seq int64, large bool) error {
 	if t, ok := event.(*a2a.Task); ok {
+		read := f.origins.read
+		f.origins = newOrigins()
+		if f.origins.read = read; large {
+			f.origins.task(t, seq)
+		}
 		f.reset(t)
 		return nil
 	}
@@ -126,6 +138,9 @@ func (f *Fold) apply(event a2a.Event) error {
 		}
 		f.task.Status = e.Status
 		shareIDs(e.Status.Message, f.task)
+		if large {
+			f.origins.message(e.Status.Message, origin{seq, statusIndex})
+		}
 		if m := e.Status.Message; m != nil && m.Role == a2a.MessageRoleUser {
 			// It is what the user says in the turn, and not the message of a status.
 			f.task.History = append(f.task.History, m)
@@ -133,9 +148,13 @@ func (f *Fold) apply(event a2a.Event) error {
 		}
 		if len(e.Metadata) > 0 {
 			f.task.Metadata = merged(f.task.Metadata, e.Metadata)
+			f.origins.values("", e.Metadata, seq, large)
 		}
 	case *a2a.TaskArtifactUpdateEvent:
 		f.applyArtifact(e)
+		if f.origins.values(e.Artifact.ID, e.Artifact.Metadata, seq, large); large {
+			f.origins.parts(e.Artifact.Parts, origin{seq, 0})
+		}
 	default:
 		return fmt.Errorf("a log does not hold %T", event)
 	}
@@ -169,6 +188,7 @@ func (f *Fold) applyArtifact(e *a2a.TaskArtifactUpdateEvent) {
 		f.artifacts[e.Artifact.ID] = len(f.task.Artifacts)
 		f.task.Artifacts = append(f.task.Artifacts, e.Artifact)
 	case !e.Append:
+		f.origins.forget(f.task.Artifacts[i])
 		f.task.Artifacts[i] = e.Artifact
 	default:
 		a := f.task.Artifacts[i]
@@ -176,6 +196,25 @@ func (f *Fold) applyArtifact(e *a2a.TaskArtifactUpdateEvent) {
 		if len(e.Artifact.Metadata) > 0 {
 			a.Metadata = merged(a.Metadata, e.Artifact.Metadata)
 		}
+	}
+}
+
+// Origins says where the large contents of the task are in the log.
+func (f *Fold) Origins() *Origins {
+	f.decode()
+	return f.origins.clone()
+}
+
+// AddArtifacts adds what an event brings to the artifacts, and nothing else of it. It is for those
+// who read only some events.
+func (f *Fold) AddArtifacts(event a2a.Event) {
+	switch e := event.(type) {
+	case *a2a.Task:
+		for _, a := range e.Artifacts {
+			f.applyArtifact(&a2a.TaskArtifactUpdateEvent{Artifact: a})
+		}
+	case *a2a.TaskArtifactUpdateEvent:
+		f.applyArtifact(e)
 	}
 }
 

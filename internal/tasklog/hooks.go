@@ -94,6 +94,10 @@ func (h hooked) Load(ctx context.Context, id a2a.TaskID) (*Snapshot, error) {
 	return Get(ctx, h.hooks, Op{Name: "Load", ID: id}, func() (*Snapshot, error) { return h.store.Load(ctx, id) })
 }
 
+func (h hooked) Peek(ctx context.Context, id a2a.TaskID, w Want) (*Snapshot, error) {
+	return Get(ctx, h.hooks, Op{Name: "Peek", ID: id}, func() (*Snapshot, error) { return h.store.Peek(ctx, id, w) })
+}
+
 func (h hooked) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*Past, error) {
 	return Get(ctx, h.hooks, Op{Name: "LoadAt", ID: id}, func() (*Past, error) { return h.store.LoadAt(ctx, id, seq) })
 }

@@ -44,7 +44,7 @@ func TestHooked(t *testing.T) {
 	for _, arg := range []any{
 		h, first, claim, snapshot, snapshot.Lease, h.ID, int64(2), 3, true, tasklog.Place(""), tasklog.Look{ID: h.ID}, tasklog.Filter{}, tasklog.Position{},
 		time.Now().Add(time.Hour), tasklog.Seat{ID: h.ID, Instance: "i"}, []tasklog.Entry{tasklogtest.Status(h, working, "")}, h.Scope, h.ContextID,
-		[][]byte{[]byte("{}")}, tasklog.Delivery{},
+		[][]byte{[]byte("{}")}, tasklog.Delivery{}, tasklog.Want{},
 		tasklog.SnapshotLines(snapshot.Task),
 	} {
 		args[reflect.TypeOf(arg)] = reflect.ValueOf(arg)

@@ -1,34 +1,38 @@
 package tasklog
 
 import (
-	"fmt"
+	"errors"
 	"iter"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
 
-// minSnapshotBytes is the least length of log between two snapshots. For a larger task, the
-// distance is the size of the last snapshot. So the snapshots of a log have at most twice its own
-// bytes, however long it gets, and loading reads at most twice the bytes of the task.
+// minSnapshotBytes is the least length of log that has a snapshot. A log gets the next as soon as
+// loading would read twice the bytes of the task, and this much: if all events still count, that is
+// never. So the snapshots of a log have at most its own bytes, and loading reads at most twice the
+// bytes of the task, and a little.
 const minSnapshotBytes = 256 << 10
 
 // keeper keeps the fold of an appender, and saves snapshots of it while appends go on.
 type keeper struct {
 	fold *Fold // it is the snapshot's while one is being saved
-	// saved gets the size of the snapshot that is being saved, or 0 if that failed. It is nil if
-	// none is being saved.
-	saved chan int
+	// saved gets what has become of the snapshot that is being saved. It is nil if none is.
+	saved chan attempt
 	later []Event // what came meanwhile, and is not in fold
 
-	last, since int // bytes: of the last snapshot, and of the log since it was begun
+	next int64 // how many bytes loading must read before the next attempt
+}
+
+// attempt is what has become of a snapshot.
+type attempt struct {
+	size int64 // of the task, as JSON; 0 if the store has read no line
+	done bool  // it is saved
+	soon bool  // it was too soon
 }
 
 // add adds events that are in the log.
 func (k *keeper) add(events []Event) {
 	k.settle(false)
-	for _, e := range events {
-		k.since += len(e.JSON)
-	}
 	if k.saved != nil {
 		k.later = append(k.later, events...)
 		return
@@ -38,54 +42,63 @@ func (k *keeper) add(events []Event) {
 	}
 }
 
-// due reports whether it is time for a snapshot.
-func (k *keeper) due() bool { return k.saved == nil && k.since >= max(k.last, minSnapshotBytes) }
+// due reports whether it is time for a snapshot, as far as is known without decoding the events.
+func (k *keeper) due() bool {
+	return k.saved == nil && k.fold.origins.read >= max(k.next, minSnapshotBytes)
+}
+
+// errTooSoon ends an attempt when the lines are to be read.
+var errTooSoon = errors.New("a snapshot would not be worth its price")
+
+// worth returns how many bytes loading must read for a snapshot of a task of that size.
+func worth(size int64) int64 { return 2*size + minSnapshotBytes }
 
 // save begins to save a snapshot. If that fails, Load finds the same task without it.
 func (k *keeper) save(put func(seq int64, lines iter.Seq2[[]byte, error]) error) {
-	k.saved = make(chan int, 1)
-	k.since = 0
-	go func(fold *Fold, saved chan<- int) {
-		size := 0
-		defer func() { saved <- size }()
-		written := 0
-		counted := func(yield func([]byte, error) bool) {
+	k.saved = make(chan attempt, 1)
+	go func(fold *Fold, saved chan<- attempt) {
+		var a attempt
+		defer func() { saved <- a }()
+		a.done = put(fold.Seq(), func(yield func([]byte, error) bool) {
 			task, err := fold.Task() // not for a store that takes no line
+			if err == nil {
+				a.size = SizeOf(task).Bytes
+				if a.soon = fold.origins.read < worth(a.size); a.soon {
+					err = errTooSoon
+				}
+			}
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			for line, err := range SnapshotLines(task) {
-				written += len(line)
-				if !yield(line, err) {
-					return
-				}
-			}
-		}
-		if put(fold.Seq(), counted) == nil {
-			size = written
-		}
+			linesOf(task, fold.origins)(yield)
+		}) == nil
 	}(k.fold, k.saved)
 }
 
-// settle takes the fold back if the snapshot is saved. With wait, it waits until it is.
+// settle takes the fold back if the attempt is over. With wait, it waits until it is.
 func (k *keeper) settle(wait bool) {
 	if k.saved == nil {
 		return
 	}
-	var size int
+	var a attempt
 	if wait {
-		size = <-k.saved
+		a = <-k.saved
 	} else {
 		select {
-		case size = <-k.saved:
+		case a = <-k.saved:
 		default:
 			return
 		}
 	}
 	k.saved = nil
-	if size > 0 {
-		k.last = size
+	switch read := k.fold.origins.read; {
+	case a.done && a.size > 0:
+		k.fold.origins.read, k.next = a.size, 0
+	case a.soon: // computing the size again before a quarter of it has come would cost too much
+		k.next = min(worth(a.size), read+max(a.size/4, minSnapshotBytes/4))
+	default:
+		k.next = read + max(a.size, minSnapshotBytes)
 	}
 	for _, e := range k.later {
 		k.fold.Add(e)
@@ -97,75 +110,4 @@ func (k *keeper) settle(wait bool) {
 func Bare(t *a2a.Task) *a2a.Task {
 	status := a2a.TaskStatus{State: t.Status.State, Timestamp: t.Status.Timestamp}
 	return &a2a.Task{ID: t.ID, ContextID: t.ContextID, Status: status}
-}
-
-// maxLineParts is how many parts of an artifact are in one line of a snapshot.
-const maxLineParts = 1000
-
-// SnapshotLines returns the task in lines of JSON, none much longer than an event: first the task
-// without history and artifacts, then each message, then the artifacts, long ones in pieces. Each
-// line is a StreamResponse object. A [TaskReader] makes the task from them again.
-func SnapshotLines(t *a2a.Task) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		bare := *t
-		bare.History, bare.Artifacts = nil, nil
-		if !yield(Encode(&bare)) {
-			return
-		}
-		for _, m := range t.History {
-			if !yield(Encode(m)) {
-				return
-			}
-		}
-		for _, a := range t.Artifacts {
-			piece, size, from := *a, int64(0), 0
-			for i := range a.Parts {
-				size += SizeOf(&a2a.Message{Parts: a.Parts[i : i+1]}).Bytes
-				if n := i + 1 - from; i+1 < len(a.Parts) && n < maxLineParts && size < maxBatchBytes {
-					continue
-				}
-				piece.Parts = a.Parts[from : i+1]
-				if !yield(Encode(&a2a.TaskArtifactUpdateEvent{Artifact: &piece, Append: from > 0})) {
-					return
-				}
-				piece, size, from = a2a.Artifact{ID: a.ID}, 0, i+1
-			}
-			if len(a.Parts) == 0 && !yield(Encode(&a2a.TaskArtifactUpdateEvent{Artifact: &piece})) {
-				return
-			}
-		}
-	}
-}
-
-// TaskReader makes a task from the lines of a snapshot. Its zero value has read none.
-type TaskReader struct {
-	// Task is what has been read, nil before the first line.
-	Task *a2a.Task
-}
-
-// Add reads the next line.
-func (r *TaskReader) Add(line []byte) error {
-	event, err := Decode(line)
-	if err != nil {
-		return err
-	}
-	t, isTask := event.(*a2a.Task)
-	if isTask != (r.Task == nil) {
-		return fmt.Errorf("a snapshot has one task, at its beginning, and not %T", event)
-	}
-	switch e := event.(type) {
-	case *a2a.Task:
-		r.Task = t
-	case *a2a.Message:
-		shareIDs(e, r.Task)
-		r.Task.History = append(r.Task.History, e)
-	case *a2a.TaskArtifactUpdateEvent:
-		if !e.Append || len(r.Task.Artifacts) == 0 {
-			r.Task.Artifacts = append(r.Task.Artifacts, e.Artifact)
-			break
-		}
-		last := r.Task.Artifacts[len(r.Task.Artifacts)-1]
-		last.Parts = append(last.Parts, e.Artifact.Parts...)
-	}
-	return nil
 }

@@ -125,11 +125,13 @@ type Entry struct {
 	// Owner says which branch or step of a durable agent the event belongs to: at most 512 bytes.
 	// It is "" for the events of other executors. Clients never see it.
 	Owner string
+	// Brings says what the event changes.
+	Brings Brings
 }
 
 // NewEntry returns the entry of an event whose JSON is data. See [Encode].
 func NewEntry(event a2a.Event, data []byte) Entry {
-	e := Entry{JSON: data, Values: SizeOf(event).Values}
+	e := Entry{JSON: data, Values: SizeOf(event).Values, Brings: broughtBy(event)}
 	var status *a2a.TaskStatus
 	switch event := event.(type) {
 	case *a2a.Task:
@@ -265,9 +267,19 @@ type Snapshot struct {
 	Size Size
 	// First is the request that began the task, Last the one that began its last turn.
 	First, Last Request
+	// Sent is how many bytes the caller has sent in the messages of the task's history, see
+	// [SentBytes].
+	Sent int64
 	// Lease is the last that was given.
 	Lease LeaseInfo
+	// Origins says where the large contents of the task are in the log.
+	Origins *Origins
+	// Kept is what the store wants to know when the lease is acquired.
+	Kept any
 }
+
+// Fold returns the fold over the log up to the snapshot, which must be whole.
+func (s *Snapshot) Fold() *Fold { return newFold(s.Task, s.Seq, s.Origins) }
 
 // Past is a task as it was after an earlier event.
 type Past struct {
@@ -356,6 +368,12 @@ type Log interface {
 
 	// Load returns the task as of its last event.
 	Load(ctx context.Context, id a2a.TaskID) (*Snapshot, error)
+
+	// Peek is Load for a caller who does not need all of the task: what is not wanted is missing. It
+	// is cheap: it reads neither messages nor artifacts that are not wanted, however large, many or old. If those that are wanted are many, or of a
+	// former version, it may cost as much as Load. With a lease, the snapshot may be used to acquire
+	// the next one, but not to append with that.
+	Peek(ctx context.Context, id a2a.TaskID, w Want) (*Snapshot, error)
 
 	// LoadAt returns the task as it was after event number seq, which is 1 or more, or after the
 	// last event if the log is shorter. It reads as much as Load. If the newest snapshot is of a
@@ -457,7 +475,7 @@ type Lease interface {
 	Asked(ctx context.Context) (Asked, error)
 
 	// SaveSnapshot stores the task as of event seq, for Load to start from. The lines are those of
-	// [SnapshotLines], and are read once. A snapshot older than the stored one changes nothing. A
+	// [SnapshotLines] or [Fold.SnapshotLines], and are read once. A snapshot older than the stored one changes nothing. A
 	// store that needs no snapshots reads no line.
 	SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]byte, error]) error
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strconv"
@@ -122,6 +123,39 @@ func testSnapshot(t *testing.T, s tasklog.Store) {
 	checkLoadAt(t, s, h, all)
 }
 
+// testReferences saves snapshots that refer to what is large in the log, of random tasks, and goes on
+// from them with other holders.
+func testReferences(t *testing.T, s tasklog.Store) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	for n := range uint64(4) {
+		h, first, lease := mustCreate(t, s)
+		g := newGenerator(h, seed, n)
+		all := []tasklog.Entry{first}
+		fold := foldOf(all)
+		for i := range 6 {
+			var entries []tasklog.Entry
+			for range 1 + g.IntN(5) {
+				entries = append(entries, EntryOf(g.event()))
+			}
+			must(t, lease.Append(t.Context(), int64(len(all))+1, entries))
+			for _, e := range entries {
+				all = append(all, e)
+				fold.Add(tasklog.Event{Seq: int64(len(all)), JSON: e.JSON})
+			}
+			if g.IntN(3) > 0 {
+				must(t, lease.SaveSnapshot(t.Context(), fold.Seq(), fold.SnapshotLines()))
+			}
+			checkLoad(t, s, h, all)
+			if i == 2 {
+				lease = mustAcquire(t, s, h.ID, by("next"))
+				fold = mustLoad(t, s, h.ID).Fold()
+			}
+		}
+		checkLoadAt(t, s, h, all)
+	}
+}
+
 // checkLoadAt fails the test unless LoadAt returns the task as it was after each of the events, and
 // what Load returns.
 func checkLoadAt(t *testing.T, s tasklog.Store, h tasklog.Head, events []tasklog.Entry) {
@@ -149,7 +183,7 @@ func checkLoadAt(t *testing.T, s tasklog.Store, h tasklog.Head, events []tasklog
 			t.Fatalf("loaded as of event %d, the task is %+v now, want %+v", seq, task, end.Task)
 		}
 		got, want2 := *now, *end
-		got.Task, want2.Task = nil, nil
+		got.Task, want2.Task, got.Origins, want2.Origins = nil, nil, nil, nil
 		if !reflect.DeepEqual(got, want2) {
 			t.Fatalf("loaded as of event %d: %+v, want %+v", seq, got, want2)
 		}

@@ -38,6 +38,8 @@ func Test(t *testing.T, open func(t *testing.T) tasklog.Store) {
 		{"ReadBytes", testReadBytes},
 		{"Long", testLong},
 		{"Snapshot", testSnapshot},
+		{"References", testReferences},
+		{"Peek", testPeek},
 		{"Digits", testDigits},
 		{"Size", testSize},
 		{"Appender", testAppender},
