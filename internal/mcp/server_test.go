@@ -49,6 +49,7 @@ func newSDKServer() *sdk.Server {
 		return say("There is more."), nil
 	})
 	add(&sdk.Tool{Name: "sample"}, func(ctx context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+		//lint:ignore SA1019 servers of former revisions do it
 		_, err := r.Session.CreateMessage(ctx, &sdk.CreateMessageParams{MaxTokens: 1, Messages: []*sdk.SamplingMessage{{Role: "user", Content: &sdk.TextContent{Text: "Hi"}}}})
 		return say("sampling: " + text(err)), nil
 	})
