@@ -195,6 +195,15 @@ func (l *local) deliver(_ context.Context, refs ...push.Ref) error {
 	return nil
 }
 
+// check logs what of the agent's tools cannot be used. The server serves all the same.
+func (l *local) check(what func(context.Context) error) {
+	if err := what(context.Background()); err != nil {
+		for line := range strings.Lines(err.Error()) {
+			l.runner.Logger.Warn(strings.TrimSpace(line))
+		}
+	}
+}
+
 // work runs a task in the background. When the process is about to end, it leaves the task to another
 // one, whose sweep or whose clients find it.
 func (l *local) work(_ context.Context, id a2a.TaskID) error {

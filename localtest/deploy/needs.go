@@ -101,8 +101,9 @@ func model(functions ...string) []Need {
 	var needs []Need
 	for _, f := range functions {
 		for _, on := range []string{"model", "profile", "models of the profile"} {
-			needs = append(needs, Need{f, "bedrock:InvokeModelWithResponseStream", on, []string{"bedrock.stream"}, hasModel})
+			needs = append(needs, Need{f, "bedrock:InvokeModelWithResponseStream", on, []string{"bedrock.input"}, hasModel})
 		}
+		needs = append(needs, Need{f, "bedrock:ApplyGuardrail", "guardrail", []string{"Bedrock: GuardrailConfig"}, "HasGuardrail"})
 	}
 	return needs
 }
@@ -124,11 +125,15 @@ var places = map[string]string{
 	"FailedJobs":            "${FailedJobs.Arn}", "FailedPushes": "${FailedPushes.Arn}",
 	"model":                 "arn:aws:bedrock:us-east-1::foundation-model/" + Model,
 	"profile":               "arn:aws:bedrock:us-east-1:111122223333:inference-profile/" + Model,
+	"guardrail":             "arn:aws:bedrock:us-east-1:111122223333:guardrail/" + Guardrail,
 	"models of the profile": "arn:aws:bedrock:*::foundation-model/*",
 }
 
 // Model is the ModelId of a stack that is compared with Needs.
 const Model = "us.amazon.nova-lite-v1:0"
+
+// Guardrail is the id of such a stack's guardrail.
+const Guardrail = "abc123"
 
 // Place returns a need's On as a policy names it.
 func (n Need) Place(s *Stack) string {
