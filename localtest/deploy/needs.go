@@ -23,7 +23,7 @@ var Needs = slices.Concat(
 	logs("", "AgentFunction", "WorkerFunction", "PushFunction", "SweeperFunction", "HookFunction"),
 	logs(hasCallbacks, "CallbackFunction"),
 	[]Need{
-		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.put", "dynamolog.readSecret", "dynamolog.checkPlace", "dynamolog.waitItem", "dynamolog.Seated"}, ""},
+		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.get", "dynamolog.put", "dynamolog.readSecret", "dynamolog.checkPlace", "dynamolog.waitItem", "dynamolog.Seated"}, ""},
 		{"AgentFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
 		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putFresh", "dynamolog.putIf", "dynamolog.putPartItem", "dynamolog.putInPlace"}, ""},
 		{"AgentFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update", "dynamolog.transactUpdate"}, ""},
@@ -34,7 +34,7 @@ var Needs = slices.Concat(
 		{"AgentFunction", "s3:GetObject", "bodies", []string{"dynamolog.partOf", "dynamolog.reach"}, hasBucket},
 		{"AgentFunction", "s3:PutObject", "bodies", []string{"dynamolog.put", "dynamolog.reach"}, fillsBucket},
 
-		{"WorkerFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.readSecret", "dynamolog.checkPlace", "dynamolog.waitItem"}, ""},
+		{"WorkerFunction", "dynamodb:GetItem", "table", []string{"dynamolog.get", "dynamolog.readSecret", "dynamolog.checkPlace", "dynamolog.waitItem"}, ""},
 		{"WorkerFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
 		{"WorkerFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putIf", "dynamolog.putPartItem"}, ""},
 		{"WorkerFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
@@ -44,7 +44,7 @@ var Needs = slices.Concat(
 		{"WorkerFunction", "s3:PutObject", "bodies", []string{"dynamolog.put", "dynamolog.reach"}, fillsBucket},
 		{"WorkerFunction", "sqs:SendMessage", "FailedJobs", []string{"Lambda: DeadLetterQueue"}, ""},
 
-		{"PushFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head"}, ""},
+		{"PushFunction", "dynamodb:GetItem", "table", []string{"dynamolog.get"}, ""},
 		{"PushFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"PushFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		{"PushFunction", "s3:GetObject", "bodies", []string{"dynamolog.partOf"}, hasBucket},
@@ -56,7 +56,7 @@ var Needs = slices.Concat(
 		{"PushFunction", "dynamodb:ListStreams", "table/stream/*", []string{"Lambda: PushEventSource"}, ""},
 		{"PushFunction", "sqs:SendMessage", "FailedPushes", []string{"Lambda: PushEventSource, EventInvokeConfig"}, ""},
 
-		{"CallbackFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.readSecret", "dynamolog.waitItem"}, hasCallbacks},
+		{"CallbackFunction", "dynamodb:GetItem", "table", []string{"dynamolog.get", "dynamolog.readSecret", "dynamolog.waitItem"}, hasCallbacks},
 		{"CallbackFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putIf", "dynamolog.putPartItem"}, hasCallbacks},
 		{"CallbackFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, hasCallbacks},
 		{"CallbackFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, hasCallbacks},
