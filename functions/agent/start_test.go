@@ -56,6 +56,8 @@ func TestRefusesToStart(t *testing.T) {
 		{"MODEL_ID=m", "MODEL_ID needs AGENT=model or AGENT=bedrock"},
 		{"AUTH=iam", "AUTH=iam needs Lambda"},
 		{"PAGE=maybe", `PAGE is "maybe"`},
+		{"BUCKET_NAME=tasks", "BUCKET_NAME needs TABLE_NAME"},
+		{"TABLE_NAME=tasks BUCKET_NAME=My_Bucket" + nobody, `BUCKET_NAME is "My_Bucket", not the name of a bucket`},
 		{"RETENTION_DAYS=0", `RETENTION_DAYS is "0"`},
 		{"JOIN_WINDOW=10", `JOIN_WINDOW is "10", not a time like 30s, 10m or 1h, or 0`},
 		{"SHUTDOWN_GRACE=25", `SHUTDOWN_GRACE is "25", not a time like 25s or 2m`},

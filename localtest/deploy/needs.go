@@ -25,7 +25,7 @@ var Needs = slices.Concat(
 	[]Need{
 		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.put", "dynamolog.readSecret", "dynamolog.checkPlace", "dynamolog.waitItem", "dynamolog.Seated"}, ""},
 		{"AgentFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
-		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putIf", "dynamolog.putPartItem", "dynamolog.putInPlace"}, ""},
+		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putFresh", "dynamolog.putIf", "dynamolog.putPartItem", "dynamolog.putInPlace"}, ""},
 		{"AgentFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update", "dynamolog.transactUpdate"}, ""},
 		{"AgentFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		{"AgentFunction", "dynamodb:DeleteItem", "table", []string{"dynamolog.Delete", "dynamolog.deleteInPlace", "dynamolog.deleteInContext"}, ""},
@@ -64,8 +64,8 @@ var Needs = slices.Concat(
 		{"CallbackFunction", "s3:GetObject", "bodies", []string{"dynamolog.partOf", "dynamolog.reach"}, hasCallbacks + " " + hasBucket},
 		{"CallbackFunction", "s3:PutObject", "bodies", []string{"dynamolog.put", "dynamolog.reach"}, hasCallbacks + " " + fillsBucket},
 
-		{"SweeperFunction", "dynamodb:GetItem", "table", []string{"dynamolog.Places"}, ""},
-		{"SweeperFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
+		{"SweeperFunction", "dynamodb:GetItem", "table", []string{"dynamolog.Places", "dynamolog.freshMark"}, ""},
+		{"SweeperFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases", "dynamolog.freshHeads"}, ""},
 		{"SweeperFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"SweeperFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		{"SweeperFunction", "dynamodb:Query", "table/index/running", []string{"dynamolog.due"}, ""},
