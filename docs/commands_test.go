@@ -27,6 +27,7 @@ var commands = []struct{ begins, shown string }{
 	{"go run ./functions/agent check", "TestCheck, functions/agent"},
 	{"go run ./functions/agent task", "TestTask, functions/agent"},
 	{"go run ./functions/agent", "TestReadme, localtest/localserver"},
+	{"npx -y @modelcontextprotocol/server-everything streamableHttp", "TestEverything, localtest/mcp"},
 	{"go run ./localtest/serve", "TestServe, localtest/serve"},
 	{"go build -tags lambda.norpc -o bootstrap", "TestReadme, localtest/emulator/cmd/emulate"},
 	{"go run ./localtest/emulator/cmd/emulate", "TestReadme, localtest/emulator/cmd/emulate"},

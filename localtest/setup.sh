@@ -15,6 +15,9 @@
 #   java03    the Java A2A SDK 0.3         prints the directory of its jars
 #   adk, strands, ag2                      frameworks in Python: prints the path of its interpreter
 #   jsadk, aip, eventsource                the same in JavaScript, and stream clients: prints its node_modules
+#   mcp       Python with the MCP SDK      prints the path of its interpreter
+#   everything the MCP reference server    prints the path of its script
+#   aimock    a mock of model providers   prints the path of its program
 #   proxies   nginx, HAProxy and Varnish   prints nothing
 #   chromium  Chromium, and a font         prints the path of chromium
 #   axe       axe-core                     prints the path of its script
@@ -150,7 +153,16 @@ readonly ministack_packages=(
 	rpds-py==2026.9.1 s3transfer==0.19.3 six==1.17.0 typing-inspection==0.4.5 typing_extensions==4.16.0
 	urllib3==2.8.0 wsproto==1.3.2
 )
-readonly axe_package=axe-core@4.14.1
+# MCP: a server that its own SDK's authors test clients with, and the SDK in Python.
+readonly everything_package=@modelcontextprotocol/server-everything@2026.8.31
+readonly mcp_packages=(
+	mcp==2.3.0 annotated-types==0.8.0 anyio==4.16.0 attrs==26.1.0 cffi==2.1.1 click==8.5.1 cryptography==50.0.2 h11==0.16.0
+	httpcore2==2.16.2 httpx2==2.16.2 idna==3.20 jsonschema==4.26.0 jsonschema-specifications==2025.9.1 mcp-types==2.3.0
+	opentelemetry-api==1.45.2 pycparser==3.12 pydantic==2.14.4 pydantic_core==2.50.5 PyJWT==2.15.1 python-multipart==0.0.34
+	referencing==0.37.0 rpds-py==2026.9.1 sse-starlette==3.7.0 starlette==1.10.0 truststore==0.10.5
+	typing-inspection==0.4.5 typing_extensions==4.16.0 uvicorn==0.54.0
+)
+readonly axe_package=axe-core@4.14.1 aimock_package=@copilotkit/aimock@1.43.0
 readonly js03_packages=(@a2a-js/sdk@0.3.14 uuid@11.1.1) js1_packages=(@a2a-js/sdk@1.3.0 jose@6.2.17)
 readonly image_tag=public.ecr.aws/lambda/provided:al2023-x86_64
 # sam local puts its emulator on top of the base image under this tag, and never makes it again while it exists.
@@ -304,6 +316,18 @@ part_jsadk() { part_js jsadk "${jsadk_packages[@]}"; }
 part_aip() { part_js aip "${aip_packages[@]}"; }
 part_eventsource() { part_js eventsource "${eventsource_packages[@]}"; }
 
+part_mcp() { part_python mcp "${mcp_packages[@]}"; }
+
+part_everything() {
+	part_js everything "$everything_package" >/dev/null
+	echo "$cache/everything/node_modules/@modelcontextprotocol/server-everything/dist/index.js"
+}
+
+part_aimock() {
+	part_js aimock "$aimock_package" >/dev/null
+	echo "$cache/aimock/node_modules/@copilotkit/aimock/dist/cli.js"
+}
+
 part_proxies() {
 	local PATH=$PATH:/usr/sbin
 	have nginx || install "nginx" nginx
@@ -412,11 +436,11 @@ make_image() {
 readonly cache=${XDG_CACHE_HOME:-$HOME/.cache}/a2alambda
 have flock || die "flock is missing: these engines need Linux, and flock comes with its package util-linux."
 mkdir -p "$cache" || die "the cache directory $cache cannot be made: set XDG_CACHE_HOME to a place that can be written."
-[ $# -gt 0 ] || set -- dynamodb sam ministack aws python02 python03 python1 js03 js1 java03 adk strands ag2 jsadk aip eventsource proxies chromium axe docker image
+[ $# -gt 0 ] || set -- dynamodb sam ministack aws python02 python03 python1 js03 js1 java03 adk strands ag2 jsadk aip eventsource mcp everything aimock proxies chromium axe docker image
 for part in "$@"; do
 	case $part in
 	dynamodb | sam | ministack | aws | python02 | python03 | python1 | js03 | js1 | chromium | axe | docker | image) locked "$part" ;;
-	java03 | adk | strands | ag2 | jsadk | aip | eventsource | proxies | crewai | litellm) locked "$part" ;;
+	java03 | adk | strands | ag2 | jsadk | aip | eventsource | mcp | everything | aimock | proxies | crewai | litellm) locked "$part" ;;
 	*) die "there is no part \"$part\": see the head of localtest/setup.sh." ;;
 	esac
 done

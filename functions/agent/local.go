@@ -65,7 +65,10 @@ func openLocal(ctx context.Context, agent *hosted.Agent, guard outgoing.Guard, c
 		Executor: agent.Executor, Peers: agent.Peers, Logger: logger, Invoke: l.work, Callbacks: callbacks, Journal: journal,
 		LivesOn: true,
 	}
-	table := os.Getenv("TABLE_NAME")
+	table, bucket := os.Getenv("TABLE_NAME"), os.Getenv("BUCKET_NAME")
+	if table == "" && bucket != "" {
+		return nil, errors.New("BUCKET_NAME needs TABLE_NAME: tasks in memory have no large bodies elsewhere")
+	}
 	if table == "" {
 		config.Alone = true
 		log := new(memlog.Log)
@@ -77,8 +80,11 @@ func openLocal(ctx context.Context, agent *hosted.Agent, guard outgoing.Guard, c
 		return nil, err
 	}
 	client := lambdaenv.DynamoDB(cfg)
-	bucket := os.Getenv("BUCKET_NAME")
-	log := dynamolog.NewWith(client, table, lambdaenv.Bodies(cfg, bucket))
+	bodies, err := lambdaenv.Bodies(cfg, bucket)
+	if err != nil {
+		return nil, err
+	}
+	log := dynamolog.NewWith(client, table, bodies)
 	if endpoint != "" {
 		if err = dynamolog.CreateTable(ctx, client, table); err != nil {
 			if unsent := (*url.Error)(nil); errors.As(err, &unsent) {
@@ -187,6 +193,15 @@ func (l *local) deliver(_ context.Context, refs ...push.Ref) error {
 		}
 	})
 	return nil
+}
+
+// check logs what of the agent's tools cannot be used. The server serves all the same.
+func (l *local) check(what func(context.Context) error) {
+	if err := what(context.Background()); err != nil {
+		for line := range strings.Lines(err.Error()) {
+			l.runner.Logger.Warn(strings.TrimSpace(line))
+		}
+	}
 }
 
 // work runs a task in the background. When the process is about to end, it leaves the task to another

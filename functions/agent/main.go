@@ -151,6 +151,9 @@ func serve(ctx context.Context) error {
 			return err
 		}
 		l.window, l.grace, l.street = window, grace, street
+		if agent.Check != nil {
+			go l.check(agent.Check)
+		}
 		h := public.serve(l.withCallbacks(handler(l.runner, l.pushes)))
 		return l.serve(card.Name, os.Getenv("PUBLIC_URL"), h, listener)
 	}

@@ -115,7 +115,11 @@ func openOperator(ctx context.Context, by string) (*operate.Operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	table := lambdaenv.NewTable(cfg, name, "")
+	bodies, err := lambdaenv.Bodies(cfg, "") // what this writes goes to the table
+	if err != nil {
+		return nil, err
+	}
+	table := lambdaenv.NewTable(cfg, name, bodies)
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	if cfg.Region == "" {

@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"context"
+	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -64,3 +65,9 @@ func base(c Config) string {
 	}
 	return "https://" + c.Name + "." + host + "/"
 }
+
+var names = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+
+// IsName reports whether a text can be a bucket's name, and so a part of a URL.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+func IsName(text string) bool { return names.MatchString(text) }

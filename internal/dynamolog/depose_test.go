@@ -126,8 +126,9 @@ func TestDeaf(t *testing.T) {
 		t.Helper()
 		lease, err := l.Lease(t.Context(), h.ID)
 		polled, pollErr := l.Poll(t.Context(), h.ID, 1, false)
-		must(t, err, pollErr)
-		if loaded := load(t, l, h.ID).Lease; lease.Deaf != want || polled.Lease.Deaf != want || loaded.Deaf != want {
+		peeked, peekErr := l.Peek(t.Context(), h.ID, tasklog.Want{})
+		must(t, err, pollErr, peekErr)
+		if loaded := load(t, l, h.ID).Lease; peeked.Lease.Deaf != want || lease.Deaf != want || polled.Lease.Deaf != want || loaded.Deaf != want {
 			t.Errorf("%s is deaf: %t, %t, %t", what, lease.Deaf, polled.Lease.Deaf, loaded.Deaf)
 		}
 	}

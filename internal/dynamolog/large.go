@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -159,17 +158,13 @@ func (l large) partOf(ctx context.Context, it item) ([]byte, error) {
 		return nil, fmt.Errorf("it is in a bucket, which this process can't read: %s", object)
 	}
 	name, key, found := strings.Cut(object, "/")
-	if !found || !bucketName.MatchString(name) || size <= 0 || size > 2*maxObject || len(sum) != sha256.Size {
+	if !found || !bucket.IsName(name) || size <= 0 || size > 2*maxObject || len(sum) != sha256.Size {
 		return nil, fmt.Errorf("the item of object %q is not whole", object)
 	}
 	ctx, tell := counted(ctx, true)
 	part, err := l.bucket(name).Get(ctx, key, size, bucket.Sum(sum))
 	return part, tell(err)
 }
-
-// bucketName is a name that can be part of a host's name.
-// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // reach returns an error if new bodies can't be put into the bucket, and read there.
 func (l large) reach(ctx context.Context) error {

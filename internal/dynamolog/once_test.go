@@ -21,10 +21,10 @@ func piece(info a2a.TaskInfo, id a2a.ArtifactID, more bool, parts ...*a2a.Part) 
 	return e
 }
 
-// with20000 returns the events, and then 20,000 tokens of another artifact, which are long enough for
-// snapshots.
-func with20000(info a2a.TaskInfo, events ...a2a.Event) []a2a.Event {
-	for i := range 20_000 {
+// andTokens returns the events, and then 8,000 tokens of another artifact, which are enough for
+// snapshots of a task that is not much larger.
+func andTokens(info a2a.TaskInfo, events ...a2a.Event) []a2a.Event {
+	for i := range 8000 {
 		events = append(events, piece(info, "tokens", i > 0, words(fmt.Sprint(" t", i))...))
 	}
 	return append(events, completed(info))
@@ -38,6 +38,7 @@ func TestStoredOnce(t *testing.T) {
 	client, table := newTable(t)
 	client, meter := dynamodblocal.NewMeter(client)
 	l := dynamolog.New(client, table)
+	const oneOfEach = "one of each of 60 KB, and tokens"
 	tokens, large := 0.0, 3.0*1024
 	for _, test := range []struct {
 		name    string
@@ -46,7 +47,7 @@ func TestStoredOnce(t *testing.T) {
 		write   float64 // units, at most
 		read    float64 // units of loading, at most
 	}{
-		{"20,000 tokens", a2a.NewTextPart("hello"), func(info a2a.TaskInfo) []a2a.Event { return with20000(info) }, 430, 60},
+		{"8,000 tokens", a2a.NewTextPart("hello"), func(info a2a.TaskInfo) []a2a.Event { return andTokens(info) }, 430, 60},
 		{"an artifact of 3 MB", a2a.NewTextPart("hello"), func(info a2a.TaskInfo) []a2a.Event {
 			return []a2a.Event{piece(info, "a", false, raw(3*mb)), completed(info)}
 		}, large, large / 4},
@@ -62,37 +63,37 @@ func TestStoredOnce(t *testing.T) {
 			}
 			return append(events, completed(info))
 		}, large + 2*200, large/4 + 200},
-		{"a message of 3 MB, and tokens", raw(3 * mb), func(info a2a.TaskInfo) []a2a.Event { return with20000(info) }, large, large / 4},
+		{"a message of 3 MB, and tokens", raw(3 * mb), func(info a2a.TaskInfo) []a2a.Event { return andTokens(info) }, large, large / 4},
 		{"an artifact of 3 MB, and tokens", a2a.NewTextPart("hello"), func(info a2a.TaskInfo) []a2a.Event {
-			return with20000(info, piece(info, "a", false, raw(3*mb)))
+			return andTokens(info, piece(info, "a", false, raw(3*mb)))
 		}, large, large / 4},
 		{"a message of 3 MB in the next turn, and tokens", a2a.NewTextPart("hello"), func(info a2a.TaskInfo) []a2a.Event {
-			return with20000(info, agentSays(info, a2a.TaskStateInputRequired), userSays(info, raw(3*mb)))
+			return andTokens(info, agentSays(info, a2a.TaskStateInputRequired), userSays(info, raw(3*mb)))
 		}, large, large / 4},
 		{"a status of 3 MB, and tokens", a2a.NewTextPart("hello"), func(info a2a.TaskInfo) []a2a.Event {
-			return with20000(info, agentSays(info, a2a.TaskStateWorking, raw(3*mb)))
+			return andTokens(info, agentSays(info, a2a.TaskStateWorking, raw(3*mb)))
 		}, large, large / 4},
 		{"metadata of 3 MB, and tokens", a2a.NewTextPart("hello"), func(info a2a.TaskInfo) []a2a.Event {
 			e := a2a.NewStatusUpdateEvent(info, a2a.TaskStateWorking, nil)
 			e.Metadata = map[string]any{"large": incompressible(4 * mb), "small": 1}
-			return with20000(info, e)
+			return andTokens(info, e)
 		}, large, large / 4},
 		{"an artifact's metadata of 3 MB, and tokens", a2a.NewTextPart("hello"), func(info a2a.TaskInfo) []a2a.Event {
 			e := a2a.NewArtifactUpdateEvent(info, "a", words("ok")...)
 			e.Append, e.Artifact.Metadata = false, map[string]any{"large": incompressible(4 * mb), "small": 1}
-			return with20000(info, e)
+			return andTokens(info, e)
 		}, large, large / 4},
 		{"data of 3 MB, and tokens", a2a.NewTextPart("hello"), func(info a2a.TaskInfo) []a2a.Event {
-			return with20000(info, piece(info, "a", false, a2a.NewDataPart(map[string]any{"large": incompressible(4 * mb)})))
+			return andTokens(info, piece(info, "a", false, a2a.NewDataPart(map[string]any{"large": incompressible(4 * mb)})))
 		}, large, large / 4},
-		{"one of each of 200 KB, and tokens", raw(200 << 10), func(info a2a.TaskInfo) []a2a.Event {
-			answer := agentSays(info, a2a.TaskStateInputRequired, raw(200<<10)).(*a2a.TaskStatusUpdateEvent)
-			answer.Metadata = map[string]any{"large": incompressible(267 << 10), "small": 1}
-			described := a2a.NewArtifactUpdateEvent(info, "a", raw(200<<10))
+		{oneOfEach, raw(60 << 10), func(info a2a.TaskInfo) []a2a.Event {
+			answer := agentSays(info, a2a.TaskStateInputRequired, raw(60<<10)).(*a2a.TaskStatusUpdateEvent)
+			answer.Metadata = map[string]any{"large": incompressible(80 << 10), "small": 1}
+			described := a2a.NewArtifactUpdateEvent(info, "a", raw(60<<10))
 			described.Append, described.Artifact.Metadata = false, answer.Metadata
-			return with20000(info, answer, userSays(info, raw(200<<10)), described, piece(info, "a", true, words("small")...),
-				piece(info, "a", true, raw(200<<10), a2a.NewDataPart(map[string]any{"large": incompressible(267 << 10)})))
-		}, 8 * 200, 8 * 200 / 4},
+			return andTokens(info, answer, userSays(info, raw(60<<10)), described, piece(info, "a", true, words("small")...),
+				piece(info, "a", true, raw(60<<10), a2a.NewDataPart(map[string]any{"large": incompressible(80 << 10)})))
+		}, 8 * 60, 8 * 60 / 4},
 		{"an artifact of 500 KB that is replaced twenty times", a2a.NewTextPart("hello"), func(info a2a.TaskInfo) (events []a2a.Event) {
 			for range 20 {
 				events = append(events, piece(info, "a", false, raw(mb/2)))
@@ -100,25 +101,31 @@ func TestStoredOnce(t *testing.T) {
 			return append(events, completed(info))
 		}, 20 * 512, 5 * 512 / 4},
 	} {
-		meter.Reset()
-		h := said(t, l, a2a.ContentParts{test.message}, test.events)
-		written := meter.Units().Write
-		if tokens == 0 {
-			tokens = written
-		} else if len(test.events(a2a.TaskInfo{})) > 20_000 {
-			test.write, test.read = test.write+tokens, test.read+100
-		}
-		meter.Reset()
-		s := load(t, l, h.ID)
-		u := meter.Units()
-		t.Logf("%s: %v write units; loading: %v read units, %d requests", test.name, written, u.Read, u.Requests)
-		if written > 1.02*test.write+20 {
-			t.Errorf("%s: %v write units, want %v", test.name, written, test.write)
-		}
-		if u.Read > 1.02*test.read+20 {
-			t.Errorf("%s: %v read units, want %v", test.name, u.Read, test.read)
-		}
-		checkFold(t, l, s)
+		t.Run(test.name, func(t *testing.T) {
+			meter.Reset()
+			h := said(t, l, a2a.ContentParts{test.message}, test.events)
+			written := meter.Units().Write
+			if tokens == 0 {
+				tokens = written
+			} else if len(test.events(a2a.TaskInfo{})) > 8000 {
+				test.write, test.read = test.write+tokens, test.read+100
+			}
+			meter.Reset()
+			s := load(t, l, h.ID)
+			u := meter.Units()
+			t.Logf("%v write units; loading: %v read units, %d requests", written, u.Read, u.Requests)
+			if written > 1.02*test.write+20 {
+				t.Errorf("%v write units, want %v", written, test.write)
+			}
+			if u.Read > 1.02*test.read+20 {
+				t.Errorf("%v read units, want %v", u.Read, test.read)
+			}
+			checkFold(t, l, s)
+			head, err := dynamodblocal.Read(t.Context(), client, table, string(h.ID), "H")
+			if must(t, err); test.name == oneOfEach && head["lr"] == nil {
+				t.Error("no snapshot refers to the events")
+			}
+		})
 	}
 }
 

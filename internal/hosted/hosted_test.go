@@ -1,6 +1,9 @@
 package hosted_test
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"a2alambda/internal/durable"
@@ -17,18 +20,39 @@ func TestOpen(t *testing.T) {
 	}{
 		"default":   {nil, "Streaming Demo Agent", ""},
 		"demo":      {map[string]string{"AGENT": "demo", "MODEL_ID": "m"}, "Streaming Demo Agent", ""},
-		"forgotten": {map[string]string{"MODEL_ID": "m"}, "", "MODEL_ID needs AGENT=bedrock: AGENT is not set, and the demo agent has no model"},
+		"forgotten": {map[string]string{"MODEL_ID": "m"}, "", "MODEL_ID needs AGENT=model or AGENT=bedrock: AGENT is not set, and the demo agent has no model"},
 		"bedrock":   {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m"}, "Bedrock Agent", ""},
 		"no model":  {map[string]string{"AGENT": "bedrock"}, "", "AGENT=bedrock needs MODEL_ID"},
 		"no number": {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "MAX_TOKENS": "many"}, "", `MAX_TOKENS is "many", not a number of tokens`},
 		"none":      {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "MAX_TOKENS": "0"}, "", `MAX_TOKENS is "0", not a number of tokens`},
+		"model":     {map[string]string{"AGENT": "model", "MODEL_URL": "http://localhost:11434/v1", "MODEL_ID": "m", "MODEL_PRICE": "0.06/0.24"}, "Model Agent", ""},
+		"on Bedrock": {map[string]string{"AGENT": "model", "MODEL_URL": "bedrock", "MODEL_ID": "m", "GUARDRAIL": "g/1", "MODEL_TIMEOUT": "0",
+			"PEERS": "writer=https://writer.example"}, "Model Agent", ""},
+		"no URL": {map[string]string{"AGENT": "model", "MODEL_ID": "m"}, "",
+			"AGENT=model needs MODEL_URL: where an endpoint with OpenAI's chat completions is, such as http://localhost:11434/v1, or bedrock"},
+		"no such URL": {map[string]string{"AGENT": "model", "MODEL_ID": "m", "MODEL_URL": "localhost"}, "", "MODEL_URL is no URL such as http://localhost:11434/v1, and not bedrock"},
+		"key in URL":  {map[string]string{"AGENT": "model", "MODEL_ID": "m", "MODEL_URL": "https://x@example.com"}, "", "MODEL_URL must have no user and no query: the key is MODEL_KEY"},
+		"open key": {map[string]string{"AGENT": "model", "MODEL_ID": "m", "MODEL_URL": "http://example.com", "MODEL_KEY": "sk-1"}, "",
+			"MODEL_URL must be https, or on this machine or in a private network: else others can read MODEL_KEY"},
+		"broken key": {map[string]string{"AGENT": "model", "MODEL_ID": "m", "MODEL_URL": "https://example.com", "MODEL_KEY": "sk-1\n"}, "",
+			"MODEL_KEY has characters that no key has"},
+		"guarded elsewhere": {map[string]string{"AGENT": "model", "MODEL_ID": "m", "MODEL_URL": "https://example.com", "GUARDRAIL": "g/1"}, "",
+			"GUARDRAIL needs a model on Amazon Bedrock"},
+		"no guardrail": {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "GUARDRAIL": "g"}, "", `GUARDRAIL is "g", not ID/VERSION of a guardrail`},
+		"elsewhere": {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "MODEL_URL": "https://example.com"}, "",
+			"MODEL_URL needs AGENT=model: AGENT=bedrock has its models on Amazon Bedrock"},
+		"no time":   {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "MODEL_TIMEOUT": "soon"}, "", `MODEL_TIMEOUT is "soon", not a time like 90s or 5m, or 0 for none`},
+		"no price":  {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "MODEL_PRICE": "1"}, "", `MODEL_PRICE is "1", not what a million tokens cost, in and out, such as 0.06/0.24`},
+		"no rounds": {map[string]string{"AGENT": "bedrock", "MODEL_ID": "m", "MAX_ROUNDS": "-1"}, "", `MAX_ROUNDS is "-1", not a number of rounds`},
+		"long peer": {map[string]string{"AGENT": "model", "MODEL_ID": "m", "MODEL_URL": "bedrock", "PEERS": strings.Repeat("x", 64) + "=https://x.example"}, "",
+			`PEERS: the peer "` + strings.Repeat("x", 64) + `" has a name that a model cannot call: at most 60 letters, digits, _ and -`},
 		"purchase":  {map[string]string{"AGENT": "purchase", "SHOP_URL": "https://shop.example", "PEERS": "writer=https://writer.example"}, "Purchase Agent", ""},
 		"no shop":   {map[string]string{"AGENT": "purchase"}, "", "AGENT=purchase needs SHOP_URL, the URL of a shop"},
 		"open shop": {map[string]string{"AGENT": "purchase", "SHOP_URL": "http://shop.example"}, "", "SHOP_URL: url must be https"},
 		"no writer": {map[string]string{"AGENT": "purchase", "SHOP_URL": "http://127.0.0.1:1"}, "", "AGENT=purchase needs an agent that writes receipts: PEERS=writer=https://…"},
 		"no callbacks": {map[string]string{"AGENT": "purchase", "SHOP_URL": "http://127.0.0.1:1", "AWS_LAMBDA_RUNTIME_API": "x"}, "",
 			"AGENT=purchase needs CALLBACK_URL, where the shop tells of deliveries: the parameter Callbacks sets it"},
-		"unknown": {map[string]string{"AGENT": "mine"}, "", `AGENT is "mine", not one of demo, bedrock and purchase`},
+		"unknown": {map[string]string{"AGENT": "mine"}, "", `AGENT is "mine", not one of demo, model, bedrock and purchase`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, err := hosted.Open(t.Context(), func(name string) string { return test.env[name] })
@@ -47,6 +71,57 @@ func TestOpen(t *testing.T) {
 				t.Errorf("got %+v", a)
 			}
 		})
+	}
+}
+
+// TestConfig opens the agent that a file describes: from the disk and, on Lambda, as it was when the
+// function was built.
+func TestConfig(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "agent.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open := func(env ...string) (*hosted.Agent, error) {
+		return hosted.Open(t.Context(), func(name string) string {
+			for _, e := range append(env, "AGENT=model", "AGENT_CONFIG="+file) {
+				if n, v, _ := strings.Cut(e, "="); n == name {
+					return v
+				}
+			}
+			return ""
+		})
+	}
+	write("card: {name: Clerk, skills: [{id: a, name: A, description: B, tags: [c]}]}\nmodel: {url: 'http://127.0.0.1:9/v1', name: m}\n" +
+		"mcp: [{name: shop, url: 'http://127.0.0.1:9'}]\npeers: [{name: writer, url: 'https://writer.example'}]\napprove: [ask_writer, 'shop_*']\n")
+	a, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Card.Name != "Clerk" || a.Card.Skills[0].ID != "a" || a.Card.Version != "1.0.0" || a.Peers["writer"] == nil {
+		t.Errorf("got %+v, %v", a.Card, a.Peers)
+	}
+	if err := a.Check(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "MCP server shop: no connection: ") {
+		t.Errorf("check: %v", err)
+	}
+	if _, err = open("MODEL_ID=n"); err == nil || err.Error() != file+":2: model.name says what MODEL_ID says, too: leave one out" {
+		t.Errorf("both: %v", err)
+	}
+	if _, err = open("AGENT=demo"); err == nil || err.Error() != "AGENT_CONFIG needs AGENT=model" {
+		t.Errorf("demo: %v", err)
+	}
+	write("model: {name: m}\n")
+	if _, err = open(); err == nil || err.Error() != "AGENT=model needs MODEL_URL, or model.url in "+file+
+		": where an endpoint with OpenAI's chat completions is, such as http://localhost:11434/v1, or bedrock" {
+		t.Errorf("no URL: %v", err)
+	}
+	if a, err := open("AGENT_CONFIG=example.yaml", "AWS_LAMBDA_RUNTIME_API=x"); err != nil || a.Check == nil {
+		t.Errorf("example: %v", err)
+	}
+	if _, err = open("AGENT_CONFIG=none.yaml", "AWS_LAMBDA_RUNTIME_API=x"); err == nil ||
+		err.Error() != `AGENT_CONFIG is "none.yaml", a file that was not in internal/hosted/config when the function was built` {
+		t.Errorf("none: %v", err)
 	}
 }
 

@@ -99,12 +99,16 @@ func Open(ctx context.Context, table string) (*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lambdaenv: %w", err)
 	}
-	return NewTable(cfg, table, os.Getenv("BUCKET_NAME")), nil
+	bodies, err := Bodies(cfg, os.Getenv("BUCKET_NAME"))
+	if err != nil {
+		return nil, fmt.Errorf("lambdaenv: %w", err)
+	}
+	return NewTable(cfg, table, bodies), nil
 }
 
-// NewTable returns the table of a configuration. The bucket is that of [Bodies].
-func NewTable(cfg aws.Config, table, bucket string) *Table {
-	return &Table{dynamolog.NewWith(DynamoDB(cfg), table, Bodies(cfg, bucket)), cfg}
+// NewTable returns the table of a configuration, and where its large bodies are.
+func NewTable(cfg aws.Config, table string, bodies dynamolog.Large) *Table {
+	return &Table{dynamolog.NewWith(DynamoDB(cfg), table, bodies), cfg}
 }
 
 // Runner returns a runner for the table's tasks. The worker function continues unfinished ones.

@@ -9,12 +9,17 @@ import (
 // settings are the names that SETTINGS may have. Only the functions read them and they rarely
 // change, so the template has no parameters for them.
 var settings = []string{
+	"AGENT_CONFIG",
 	"JOIN_WINDOW",
 	"JOURNAL_ENTRIES",
+	"MAX_ROUNDS",
 	"MAX_TOKENS",
+	"MODEL_PRICE",
+	"MODEL_TIMEOUT",
 	"ON_MISMATCH",
 	"PEERS",
 	"PEERS_ALLOWED_CIDRS",
+	"TASK_TOKENS",
 }
 
 // Settings returns the environment, extended by its variable SETTINGS: NAME=value, separated by

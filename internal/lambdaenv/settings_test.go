@@ -19,10 +19,10 @@ func TestSettings(t *testing.T) {
 	}
 	for list, want := range map[string]string{
 		"MAX_TOKENS":                  `SETTINGS has "MAX_TOKENS", which is not NAME=value`,
-		"MAX_TOKEN=1":                 `SETTINGS has MAX_TOKEN, which is none of JOIN_WINDOW, JOURNAL_ENTRIES, MAX_TOKENS, ON_MISMATCH, PEERS, PEERS_ALLOWED_CIDRS`,
-		"AUTH=none":                   `SETTINGS has AUTH, which is none of JOIN_WINDOW, JOURNAL_ENTRIES, MAX_TOKENS, ON_MISMATCH, PEERS, PEERS_ALLOWED_CIDRS`,
+		"MAX_TOKEN=1":                 `SETTINGS has MAX_TOKEN, which is none of AGENT_CONFIG, JOIN_WINDOW, JOURNAL_ENTRIES, MAX_ROUNDS, MAX_TOKENS, MODEL_PRICE, MODEL_TIMEOUT, ON_MISMATCH, PEERS, PEERS_ALLOWED_CIDRS, TASK_TOKENS`,
+		"AUTH=none":                   `SETTINGS has AUTH, which is none of AGENT_CONFIG, JOIN_WINDOW, JOURNAL_ENTRIES, MAX_ROUNDS, MAX_TOKENS, MODEL_PRICE, MODEL_TIMEOUT, ON_MISMATCH, PEERS, PEERS_ALLOWED_CIDRS, TASK_TOKENS`,
 		"MAX_TOKENS=1 MAX_TOKENS=2":   `SETTINGS has MAX_TOKENS twice`,
-		"MAX_TOKENS=1\nTABLE_NAME=\t": `SETTINGS has TABLE_NAME, which is none of JOIN_WINDOW, JOURNAL_ENTRIES, MAX_TOKENS, ON_MISMATCH, PEERS, PEERS_ALLOWED_CIDRS`,
+		"MAX_TOKENS=1\nTABLE_NAME=\t": `SETTINGS has TABLE_NAME, which is none of AGENT_CONFIG, JOIN_WINDOW, JOURNAL_ENTRIES, MAX_ROUNDS, MAX_TOKENS, MODEL_PRICE, MODEL_TIMEOUT, ON_MISMATCH, PEERS, PEERS_ALLOWED_CIDRS, TASK_TOKENS`,
 	} {
 		if _, err := lambdaenv.Settings(func(string) string { return list }); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", list, err, want)

@@ -47,6 +47,16 @@ class Task {
     this.connect();
   }
 
+  // asksApproval tells whether what the task waits for is a yes or a no to calls of tools: docs/model.md has the data.
+  get asksApproval() {
+    return Boolean(this.asked?.some((part) => part.data?.approval));
+  }
+
+  // answer answers what the task waits for.
+  answer(text) {
+    this.send({ messageId: newID(), role: 'ROLE_USER', parts: [{ text }], taskId: this.id });
+  }
+
   // open shows a task from its first event on, all of which are in its log, and follows it.
   open(id) {
     this.id = id;
@@ -260,6 +270,7 @@ class Task {
 
   status(number, { state, message }) {
     this.state = stateName(state);
+    this.asked = message?.parts;
     const user = message?.role === 'ROLE_USER'; // a message of the user comes as the status with which the task takes it up
     if (user) this.view.said(message, 'received');
     else if (!this.replaying) say(firstWords(message));

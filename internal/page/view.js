@@ -8,12 +8,14 @@ class TaskView {
   constructor(task) {
     this.task = task;
     this.element = clone('task-template');
-    for (const name of ['first', 'card', 'state', 'link', 'clock', 'id', 'switch', 'cancel', 'events', 'asks', 'order', 'replay', 'details', 'count', 'frames']) {
+    for (const name of ['first', 'card', 'state', 'link', 'clock', 'id', 'switch', 'cancel', 'events', 'asks', 'approval', 'order', 'replay', 'details', 'count', 'frames']) {
       this[name] = this.element.querySelector(name === 'count' ? '.details .count' : `.${name}`);
     }
     this.switch.addEventListener('click', () => (task.streaming && !this.broken ? task.drop() : task.resume()));
     this.cancel.addEventListener('click', () => task.cancel());
     this.replay.addEventListener('click', () => task.replay());
+    this.approval.querySelector('.approve').addEventListener('click', () => task.answer(words.yes));
+    this.approval.querySelector('.refuse').addEventListener('click', () => task.answer(words.no));
     this.details.addEventListener('toggle', () => redraw(this));
     this.artifacts = new Map(); // their sections by id
     this.artifactsView = this.element.querySelector('.artifacts');
@@ -89,7 +91,8 @@ class TaskView {
     show(this.cancel, Boolean(task.id) && !task.over);
     this.cancel.ariaDisabled = String(Boolean(task.canceling)); // it keeps the focus
     this.asks.hidden = !task.waits;
-    this.asks.textContent = task.state === 'auth-required' ? words.waitsForAuth : words.waitsForYou;
+    this.asks.textContent = task.state === 'auth-required' ? words.waitsForAuth : task.asksApproval ? words.waitsForApproval : words.waitsForYou;
+    this.approval.hidden = !task.waits || !task.asksApproval;
     const faults = [task.missing && words.missing(task.missing), task.twice && words.twice(task.twice)].filter(Boolean).join(', ');
     this.order.textContent = quiet && task.last ? words.inOrder(task.first, task.last, faults) : '';
     show(this.replay, task.over && !task.last && !task.failed && !task.streaming);

@@ -86,8 +86,13 @@ const words = {
   resume: (last) => `Resume after event ${last}`,
   tryNow: 'Try now',
   cancel: 'Cancel',
+  approve: 'Approve',
+  refuse: 'Refuse',
+  yes: 'Yes', // the answers that these give: an agent reads them
+  no: 'No',
   replay: 'Replay the events',
   waitsForYou: 'The agent waits for your answer. Write it in the box below.',
+  waitsForApproval: 'The agent asks before it does this. Approve or refuse it, or write in the box below what it is to do instead.',
   waitsForAuth: 'The agent waits for an authorization. It goes on when it has it.',
   inOrder: (first, last, faults) => `Events ${first} to ${last}, in order: ${faults || 'none missing, none twice'}.`,
   missing: (n) => `${n} missing`,

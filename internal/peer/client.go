@@ -70,6 +70,7 @@ func (p *Peer) connect(ctx context.Context) (*a2aclient.Client, error) {
 	}
 	p.client, p.until = c, time.Now().Add(cardFor)
 	p.pushes, p.streams = card.Capabilities.PushNotifications, card.Capabilities.Streaming
+	p.about = about(card)
 	return c, nil
 }
 

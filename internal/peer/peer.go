@@ -49,6 +49,8 @@ type Peer struct {
 	pushes  bool
 	streams bool
 	until   time.Time // when the card is read again
+	about   string    // what the card says
+	asked   time.Time // when About last read it in vain
 }
 
 // maxName is the most bytes of a peer's name.

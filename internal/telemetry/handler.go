@@ -12,8 +12,9 @@ const Namespace = "a2alambda"
 // metrics are each message's fields that are metrics, with their units. A field of two messages has
 // the same meaning in both, or adds up.
 var metrics = map[string]map[string]string{
-	Request:  {"requestMs": "Milliseconds", "firstByteMs": "Milliseconds", "slowStreams": "Count", "throttled": "Count", "errors": "Count"},
-	Run:      {"runMs": "Milliseconds", "events": "Count", "cancels": "Count", "handOvers": "Count", "recoveries": "Count", "failures": "Count", "suspensions": "Count", "parked": "Count"},
+	Request: {"requestMs": "Milliseconds", "firstByteMs": "Milliseconds", "slowStreams": "Count", "throttled": "Count", "errors": "Count"},
+	Run: {"runMs": "Milliseconds", "events": "Count", "cancels": "Count", "handOvers": "Count", "recoveries": "Count", "failures": "Count", "suspensions": "Count", "parked": "Count",
+		"modelCalls": "Count", "toolCalls": "Count", "inputTokens": "Count", "outputTokens": "Count"},
 	Doubt:    {"doubtMs": "Milliseconds", "doubts": "Count", "deposed": "Count"},
 	Step:     {"stepMs": "Milliseconds", "steps": "Count", "stepFailures": "Count"},
 	Delivery: {"deliveryMs": "Milliseconds", "pushes": "Count", "pushFailures": "Count", "pushesCut": "Count", "pushBounds": "Count"},

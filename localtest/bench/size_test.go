@@ -16,8 +16,8 @@ import (
 // Go. It shows when an import brings in a large package: gRPC would be four tenths of it.
 func TestSizes(t *testing.T) {
 	for pkg, budget := range map[string]float64{ // MB of 10⁶ bytes
-		"functions/agent":   7.0,
-		"functions/worker":  5.8,
+		"functions/agent":   7.8,
+		"functions/worker":  6.5,
 		"functions/sweeper": 4.8,
 		"functions/push":    4.8,
 	} {

@@ -23,9 +23,9 @@ var Needs = slices.Concat(
 	logs("", "AgentFunction", "WorkerFunction", "PushFunction", "SweeperFunction", "HookFunction"),
 	logs(hasCallbacks, "CallbackFunction"),
 	[]Need{
-		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.put", "dynamolog.readSecret", "dynamolog.checkPlace", "dynamolog.waitItem", "dynamolog.Seated"}, ""},
+		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.get", "dynamolog.put", "dynamolog.readSecret", "dynamolog.checkPlace", "dynamolog.waitItem", "dynamolog.Seated"}, ""},
 		{"AgentFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
-		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putIf", "dynamolog.putPartItem", "dynamolog.putInPlace"}, ""},
+		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putFresh", "dynamolog.putIf", "dynamolog.putPartItem", "dynamolog.putInPlace"}, ""},
 		{"AgentFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update", "dynamolog.transactUpdate"}, ""},
 		{"AgentFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		{"AgentFunction", "dynamodb:DeleteItem", "table", []string{"dynamolog.Delete", "dynamolog.deleteInPlace", "dynamolog.deleteInContext"}, ""},
@@ -34,7 +34,7 @@ var Needs = slices.Concat(
 		{"AgentFunction", "s3:GetObject", "bodies", []string{"dynamolog.partOf", "dynamolog.reach"}, hasBucket},
 		{"AgentFunction", "s3:PutObject", "bodies", []string{"dynamolog.put", "dynamolog.reach"}, fillsBucket},
 
-		{"WorkerFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.readSecret", "dynamolog.checkPlace", "dynamolog.waitItem"}, ""},
+		{"WorkerFunction", "dynamodb:GetItem", "table", []string{"dynamolog.get", "dynamolog.readSecret", "dynamolog.checkPlace", "dynamolog.waitItem"}, ""},
 		{"WorkerFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
 		{"WorkerFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putIf", "dynamolog.putPartItem"}, ""},
 		{"WorkerFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
@@ -44,7 +44,7 @@ var Needs = slices.Concat(
 		{"WorkerFunction", "s3:PutObject", "bodies", []string{"dynamolog.put", "dynamolog.reach"}, fillsBucket},
 		{"WorkerFunction", "sqs:SendMessage", "FailedJobs", []string{"Lambda: DeadLetterQueue"}, ""},
 
-		{"PushFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head"}, ""},
+		{"PushFunction", "dynamodb:GetItem", "table", []string{"dynamolog.get"}, ""},
 		{"PushFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"PushFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		{"PushFunction", "s3:GetObject", "bodies", []string{"dynamolog.partOf"}, hasBucket},
@@ -56,7 +56,7 @@ var Needs = slices.Concat(
 		{"PushFunction", "dynamodb:ListStreams", "table/stream/*", []string{"Lambda: PushEventSource"}, ""},
 		{"PushFunction", "sqs:SendMessage", "FailedPushes", []string{"Lambda: PushEventSource, EventInvokeConfig"}, ""},
 
-		{"CallbackFunction", "dynamodb:GetItem", "table", []string{"dynamolog.head", "dynamolog.readSecret", "dynamolog.waitItem"}, hasCallbacks},
+		{"CallbackFunction", "dynamodb:GetItem", "table", []string{"dynamolog.get", "dynamolog.readSecret", "dynamolog.waitItem"}, hasCallbacks},
 		{"CallbackFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putIf", "dynamolog.putPartItem"}, hasCallbacks},
 		{"CallbackFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, hasCallbacks},
 		{"CallbackFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, hasCallbacks},
@@ -64,8 +64,8 @@ var Needs = slices.Concat(
 		{"CallbackFunction", "s3:GetObject", "bodies", []string{"dynamolog.partOf", "dynamolog.reach"}, hasCallbacks + " " + hasBucket},
 		{"CallbackFunction", "s3:PutObject", "bodies", []string{"dynamolog.put", "dynamolog.reach"}, hasCallbacks + " " + fillsBucket},
 
-		{"SweeperFunction", "dynamodb:GetItem", "table", []string{"dynamolog.Places"}, ""},
-		{"SweeperFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
+		{"SweeperFunction", "dynamodb:GetItem", "table", []string{"dynamolog.Places", "dynamolog.freshMark"}, ""},
+		{"SweeperFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases", "dynamolog.freshHeads"}, ""},
 		{"SweeperFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"SweeperFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		{"SweeperFunction", "dynamodb:Query", "table/index/running", []string{"dynamolog.due"}, ""},
@@ -101,8 +101,9 @@ func model(functions ...string) []Need {
 	var needs []Need
 	for _, f := range functions {
 		for _, on := range []string{"model", "profile", "models of the profile"} {
-			needs = append(needs, Need{f, "bedrock:InvokeModelWithResponseStream", on, []string{"bedrock.stream"}, hasModel})
+			needs = append(needs, Need{f, "bedrock:InvokeModelWithResponseStream", on, []string{"bedrock.input"}, hasModel})
 		}
+		needs = append(needs, Need{f, "bedrock:ApplyGuardrail", "guardrail", []string{"Bedrock: GuardrailConfig"}, "HasGuardrail"})
 	}
 	return needs
 }
@@ -124,11 +125,15 @@ var places = map[string]string{
 	"FailedJobs":            "${FailedJobs.Arn}", "FailedPushes": "${FailedPushes.Arn}",
 	"model":                 "arn:aws:bedrock:us-east-1::foundation-model/" + Model,
 	"profile":               "arn:aws:bedrock:us-east-1:111122223333:inference-profile/" + Model,
+	"guardrail":             "arn:aws:bedrock:us-east-1:111122223333:guardrail/" + Guardrail,
 	"models of the profile": "arn:aws:bedrock:*::foundation-model/*",
 }
 
 // Model is the ModelId of a stack that is compared with Needs.
 const Model = "us.amazon.nova-lite-v1:0"
+
+// Guardrail is the id of such a stack's guardrail.
+const Guardrail = "abc123"
 
 // Place returns a need's On as a policy names it.
 func (n Need) Place(s *Stack) string {

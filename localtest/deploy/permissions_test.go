@@ -26,6 +26,8 @@ var services = map[string]string{
 // parameters: none is missing, too much, or granted twice.
 func TestPermissions(t *testing.T) {
 	template := expanded(t)
+	withModel := deploy.Parameters{"Auth": "none", "Agent": "model", "ModelUrl": "bedrock", "ModelId": deploy.Model, "Guardrail": deploy.Guardrail + "/1"}
+	elsewhere := deploy.Parameters{"Auth": "none", "Agent": "model", "ModelUrl": "https://api.example.com/v1", "ModelId": "m"}
 	with := func(names ...string) deploy.Parameters {
 		p := deploy.Parameters{"Auth": "iam", "Production": "yes", "MaxConcurrency": "100", "MaxUnits": "4000"}
 		for i := 0; i < len(names); i += 2 {
@@ -33,11 +35,12 @@ func TestPermissions(t *testing.T) {
 		}
 		return p
 	}
-	for _, parameters := range append(bases(), with("Callbacks", "5"), with("LargeBodies", "bucket"), with("LargeBodies", "bucket-read"),
+	for _, parameters := range append(bases(), withModel, elsewhere, with("Callbacks", "5"), with("LargeBodies", "bucket"), with("LargeBodies", "bucket-read"),
 		with("Callbacks", "5", "LargeBodies", "bucket"), with("Callbacks", "0", "LargeBodies", "bucket-read")) {
 		holds := map[string]bool{
-			"HasModel": parameters["Agent"] == "bedrock", "HasCallbacks": parameters["Callbacks"] != "",
-			"HasBucket": strings.HasPrefix(parameters["LargeBodies"], "bucket"), "FillsBucket": parameters["LargeBodies"] == "bucket",
+			"HasModel": parameters["Agent"] == "bedrock" || parameters["ModelUrl"] == "bedrock", "HasGuardrail": parameters["Guardrail"] != "",
+			"HasCallbacks": parameters["Callbacks"] != "",
+			"HasBucket":    strings.HasPrefix(parameters["LargeBodies"], "bucket"), "FillsBucket": parameters["LargeBodies"] == "bucket",
 		}
 		s := stackOf(t, template, parameters)
 		may, does := map[string]int{}, map[string][]string{}

@@ -37,7 +37,7 @@ func TestEndingProcess(t *testing.T) {
 // endingProcess reports whether the task was cut off.
 func endingProcess(t *testing.T, env []string, other string, log *dynamolog.Log) bool {
 	t.Helper()
-	ending, url := start(t, env...)
+	ending, url := StartProcess(t, env...)
 	defer ending.Kill()
 	message := client.Message("hello")
 	stream := client.Follow(t, url, "message/stream", message)

@@ -17,21 +17,21 @@ import (
 // without a slash at the end. Each env is "NAME=value", in addition to this process's environment.
 func Start(tb testing.TB, env ...string) (baseURL string) {
 	tb.Helper()
-	p, baseURL := start(tb, env...)
+	p, baseURL := StartProcess(tb, env...)
 	p.StopAtEnd(tb, "agent")
 	return baseURL
 }
 
 // StartOIDC is Start with AUTH=oidc. token makes a token for a subject.
-func StartOIDC(tb testing.TB) (baseURL string, token func(subject string) string) {
+func StartOIDC(tb testing.TB, env ...string) (baseURL string, token func(subject string) string) {
 	tb.Helper()
 	issuer := authtest.NewIssuer(tb)
-	return Start(tb, "AUTH=oidc", "OIDC_ISSUER="+issuer.URL, "OIDC_AUDIENCE=agent"),
+	return Start(tb, append(env, "AUTH=oidc", "OIDC_ISSUER="+issuer.URL, "OIDC_AUDIENCE=agent")...),
 		func(subject string) string { return issuer.Token(map[string]any{"sub": subject, "aud": "agent"}) }
 }
 
-// start is Start for a test that ends the process itself.
-func start(tb testing.TB, env ...string) (p *process.Process, baseURL string) {
+// StartProcess is Start for a test that ends the process itself.
+func StartProcess(tb testing.TB, env ...string) (p *process.Process, baseURL string) {
 	tb.Helper()
 	binary := filepath.Join(tb.TempDir(), "agent")
 	process.Run(tb, exec.Command("go", "build", "-o", binary, "a2alambda/functions/agent"))

@@ -16,7 +16,7 @@ import (
 // with its shop and its writer.
 func TestPurchase(t *testing.T) {
 	t.Parallel()
-	p, url := start(t, "AGENT=purchase")
+	p, url := StartProcess(t, "AGENT=purchase")
 	defer p.Kill()
 	books := regexp.MustCompile(`http://127\.0\.0\.1:\d+/books`).FindString(p.Output.String())
 	if books == "" {

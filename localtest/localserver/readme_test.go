@@ -18,7 +18,7 @@ func TestReadme(t *testing.T) {
 	if m == nil {
 		t.Fatal("the README does not show how the agent is run")
 	}
-	p, url := start(t)
+	p, url := StartProcess(t)
 	defer p.Kill()
 	_, port, _ := strings.Cut(strings.TrimPrefix(url, "http://"), ":")
 	want := strings.Split(strings.TrimSpace(strings.ReplaceAll(m[1], "10000", port)), "\n")

@@ -15,7 +15,7 @@ import (
 // stream continues to its end after the signal.
 func TestSignal(t *testing.T) {
 	t.Parallel()
-	p, url := start(t, "TABLE_NAME=")
+	p, url := StartProcess(t, "TABLE_NAME=")
 	url += "/"
 	defer p.Kill()
 	for _, want := range []string{url, "memory", "curl -N " + url} {

@@ -20,7 +20,7 @@ const patience = (29*24 + 12) * time.Hour
 // Begin begins the task with a message.
 func (w *World) Begin(text string) {
 	w.t.Helper()
-	w.send(a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(text)))
+	w.Send(a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(text)))
 }
 
 // Answer awaits that the agent asks something, and answers.
@@ -29,10 +29,11 @@ func (w *World) Answer(text string) {
 	w.Await(a2a.TaskStateInputRequired)
 	m := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(text))
 	m.TaskID = w.ID()
-	w.send(m)
+	w.Send(m)
 }
 
-func (w *World) send(m *a2a.Message) {
+// Send sends a message, which begins the task unless it has its id.
+func (w *World) Send(m *a2a.Message) {
 	w.t.Helper()
 	task, err := w.front.SendMessage(w.ctx, server.Caller{}, &a2a.SendMessageRequest{
 		Message: m, Config: &a2a.SendMessageConfig{ReturnImmediately: true},

@@ -94,7 +94,7 @@ func newWorld(t testing.TB, c Case, fault Fault, op int, seed uint64) *World {
 		Journal: c.Journal, Callbacks: CallbackURL, Peers: w.peers,
 	})
 	w.front = server.New(server.Config{
-		Store: w.store, Runner: front, Retention: 30 * 24 * time.Hour, Card: &a2a.AgentCard{Name: "test"},
+		Store: w.store, Runner: front, Retention: 30 * 24 * time.Hour, Card: &a2a.AgentCard{Name: "test", DefaultInputModes: []string{"*/*"}},
 	})
 	w.jobs.Go(w.sweep)
 	return w

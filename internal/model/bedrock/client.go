@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 )
 
-// NewClient returns a client for an [Executor].
+// NewClient returns a client for a [Model].
 func NewClient(cfg aws.Config) *bedrockruntime.Client {
 	return bedrockruntime.NewFromConfig(cfg, func(o *bedrockruntime.Options) { o.HTTPClient = buffered{o.HTTPClient} })
 }

@@ -111,6 +111,18 @@ func (c *Call) Say(text string) {
 	c.Send("contentBlockDelta", map[string]any{"contentBlockIndex": 0, "delta": map[string]any{"text": text}})
 }
 
+// Tool begins a call of a tool, in a block of its own.
+func (c *Call) Tool(block int, id, name string) {
+	c.Send("contentBlockStart", map[string]any{
+		"contentBlockIndex": block, "start": map[string]any{"toolUse": map[string]any{"toolUseId": id, "name": name}},
+	})
+}
+
+// Args sends a piece of a call's arguments.
+func (c *Call) Args(block int, piece string) {
+	c.Send("contentBlockDelta", map[string]any{"contentBlockIndex": block, "delta": map[string]any{"toolUse": map[string]any{"input": piece}}})
+}
+
 // Begin sends what comes before the text.
 func (c *Call) Begin() { c.Send("messageStart", map[string]any{"role": "assistant"}) }
 

@@ -1,0 +1,94 @@
+package hosted
+
+import (
+	"cmp"
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"a2alambda/internal/agentfile"
+	"a2alambda/internal/lambdaenv"
+	"a2alambda/internal/mcp"
+	"a2alambda/internal/model"
+	"a2alambda/internal/tool"
+)
+
+// embedded are the files that are deployed with the functions. Put your agent.yaml there.
+//
+//go:embed config
+var embedded embed.FS
+
+// openFile reads the file that AGENT_CONFIG names, or returns nil. On Lambda, it is one of those in
+// the folder config beside this file, as they were when the function was built.
+func openFile(getenv func(string) string) (*agentfile.File, error) {
+	name := getenv("AGENT_CONFIG")
+	if name == "" {
+		return nil, nil
+	}
+	if getenv("AGENT") != "model" {
+		return nil, fmt.Errorf("AGENT_CONFIG needs AGENT=model")
+	}
+	var data []byte
+	var err error
+	if getenv("AWS_LAMBDA_RUNTIME_API") == "" {
+		if data, err = os.ReadFile(name); err != nil {
+			return nil, fmt.Errorf("AGENT_CONFIG: %w", err)
+		}
+	} else if data, err = fs.ReadFile(embedded, path.Join("config", name)); err != nil {
+		return nil, fmt.Errorf("AGENT_CONFIG is %q, a file that was not in internal/hosted/config when the function was built", name)
+	}
+	return agentfile.Parse(name, data, getenv)
+}
+
+// orKey is the end of an error: what the file may say instead, if there is one.
+func orKey(file *agentfile.File, key string) string {
+	if file == nil {
+		return ""
+	}
+	return ", or " + key + " in " + file.Name
+}
+
+// extend adds to an agent what the file says and the environment cannot.
+func (a *Agent) extend(c *model.Config, file *agentfile.File, getenv func(string) string) error {
+	a.Card.Name = cmp.Or(file.Card.Name, a.Card.Name)
+	a.Card.Description = cmp.Or(file.Card.Description, a.Card.Description)
+	a.Card.Version = cmp.Or(file.Card.Version, a.Card.Version)
+	if len(file.Card.Skills) > 0 {
+		a.Card.Skills = file.Card.Skills
+	}
+	for i, p := range c.Peers {
+		if j := slices.IndexFunc(file.Peers, func(o agentfile.Peer) bool { return o.Name == p.Name }); j >= 0 {
+			c.Peers[i].Approve = file.Peers[j].Approve
+			if text := file.Peers[j].Description; text != "" {
+				c.Peers[i].About = func(context.Context) string { return text }
+			}
+		}
+	}
+	if len(file.Servers) == 0 {
+		return nil
+	}
+	logger := slog.Default()
+	if getenv("AWS_LAMBDA_RUNTIME_API") != "" {
+		logger = lambdaenv.NewLogger(getenv("SERVICE_NAME"))
+	}
+	ofPeer := func(pattern string) bool { return strings.HasPrefix(pattern, "ask_") }
+	set, err := mcp.New(mcp.Config{
+		Servers: file.Servers, Logger: logger,
+		Allow: slices.DeleteFunc(slices.Clone(file.Allow), ofPeer), Approve: slices.DeleteFunc(slices.Clone(file.Approve), ofPeer),
+	})
+	if err != nil {
+		return err
+	}
+	c.ToolTimeout, a.Check = file.ToolTimeout, set.Check
+	c.Tools = func() (func(context.Context) []tool.Tool, func()) {
+		r := set.Run()
+		return r.Tools, r.Close
+	}
+	return nil
+}

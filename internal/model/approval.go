@@ -1,0 +1,160 @@
+package model
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/durable"
+)
+
+// The data of a question and of its answer. A client answers with a data part
+//
+//	{"approved": true}
+//	{"approved": {"ID of a call": true, "ID of another": false}}
+//
+// or with a text, of which a clear yes is one, and everything else is what the user says instead.
+const (
+	approvalKey = "approval"
+	approvedKey = "approved"
+)
+
+// maxShown is the most bytes of a call's arguments in words. The data part has them all.
+const maxShown = 2 << 10
+
+// verdict is what the user says of the calls that need approval.
+type verdict struct {
+	all   bool
+	some  map[string]bool // by the call's id; nil if all are meant
+	words string          // what the user said beside that
+}
+
+func (v verdict) allows(id string) bool {
+	if v.some != nil {
+		return v.some[id]
+	}
+	return v.all
+}
+
+// approve asks the user for those calls that need it, all in one question.
+func (a *agent) approve(ctx context.Context, calls []planned) (verdict, error) {
+	var asks []planned
+	for _, p := range calls {
+		if p.Approve && p.Wrong == "" {
+			asks = append(asks, p)
+		}
+	}
+	if len(asks) == 0 {
+		return verdict{}, nil
+	}
+	answer, err := durable.Ask(ctx, "approval", approvalParts(asks)...)
+	if err != nil {
+		return verdict{}, err
+	}
+	return verdictIn(answer.Parts), nil
+}
+
+func approvalParts(asks []planned) []*a2a.Part {
+	var words strings.Builder
+	words.WriteString("May I do this? Answer yes or no.\n")
+	calls := make([]any, len(asks))
+	for i, p := range asks {
+		args := readable(p.Args)
+		if len(args) > maxShown {
+			args = strings.ToValidUTF8(args[:maxShown], "") + fmt.Sprintf("… (%d KB in all)", len(p.Args)>>10)
+		}
+		fmt.Fprintf(&words, "\n- %s %s", p.Name, code(args))
+		calls[i] = map[string]any{"id": p.ID, "tool": p.Name, "arguments": valueOf(p.Args)}
+	}
+	data := a2a.NewDataPart(map[string]any{approvalKey: map[string]any{"calls": calls}})
+	return []*a2a.Part{a2a.NewTextPart(words.String()), data}
+}
+
+// readable returns JSON without the escapes that HTML would need.
+func readable(data json.RawMessage) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if e.Encode(valueOf(data)) != nil {
+		return string(data)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// code returns a text as code in Markdown: clients that show Markdown show it as it is.
+func code(text string) string {
+	longest, run := 0, 0
+	for _, r := range text {
+		if run++; r != '`' {
+			run = 0
+		}
+		longest = max(longest, run)
+	}
+	fence := strings.Repeat("`", longest+1)
+	if longest > 0 {
+		text = " " + text + " "
+	}
+	return fence + text + fence
+}
+
+// valueOf returns the value of JSON. Numbers keep their digits.
+func valueOf(data json.RawMessage) (v any) {
+	d := json.NewDecoder(strings.NewReader(string(data)))
+	d.UseNumber()
+	if d.Decode(&v) != nil {
+		return nil
+	}
+	return v
+}
+
+// yes are the texts that are a yes, in small letters, without what stands around them.
+var yes = []string{"yes", "y", "ok", "okay", "yes please", "yes, please", "approve", "approved", "allow", "go ahead", "yes, go ahead"}
+
+// no are those that are nothing but a no.
+var no = []string{"no", "n", "deny", "denied", "refuse", "refused", "reject", "don't", "no, thanks", "no thanks"}
+
+func verdictIn(parts []*a2a.Part) (v verdict) {
+	var texts []string
+	decided := false
+	for _, p := range parts {
+		switch content := p.Content.(type) {
+		case a2a.Text:
+			texts = append(texts, string(content))
+		case a2a.Data:
+			fields, _ := content.Value.(map[string]any)
+			switch approved := fields[approvedKey].(type) {
+			case bool:
+				decided, v.all = true, approved
+			case map[string]any:
+				decided, v.some = true, map[string]bool{}
+				for id, yes := range approved {
+					v.some[id] = yes == true
+				}
+			}
+		}
+	}
+	words := strings.TrimSpace(strings.Join(texts, "\n"))
+	plain := strings.ToLower(strings.Trim(words, " \t\r\n.!\"'"))
+	switch isYes := slices.Contains(yes, plain); {
+	case isYes && !decided:
+		v.all = true
+	case isYes || slices.Contains(no, plain):
+	default:
+		v.words = words
+	}
+	return v
+}
+
+// refusal is what the model is told of a call that the user has not approved.
+func (v verdict) refusal() string {
+	text := "The user has not approved this call. It was not made."
+	if v.words != "" {
+		text += " The user said: " + v.words
+	}
+	return text
+}

@@ -1,0 +1,230 @@
+package model
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"a2alambda/internal/durable"
+	"a2alambda/internal/run"
+	"a2alambda/internal/tool"
+)
+
+// plan says how calls are made that the model asks for.
+func (a *agent) plan(calls []Call, tools []tool.Tool, n int, talk *conversation) []planned {
+	known := map[string]tool.Tool{}
+	for _, t := range tools {
+		known[t.Name] = t
+	}
+	peers := map[string]Peer{}
+	for _, p := range a.Peers {
+		peers[p.tool()] = p
+	}
+	used := map[string]bool{}
+	for _, x := range talk.rounds {
+		for _, p := range x.said.Calls {
+			used[p.ID] = true
+		}
+	}
+	var all []planned
+	for i, c := range calls {
+		if !isName(c.ID) || used[c.ID] { // some providers give none, or the same in each round
+			c.ID = fmt.Sprintf("call_%d_%d", n, i+1)
+		}
+		used[c.ID] = true
+		t, ok := known[c.Name]
+		p := planned{Call: c, Once: t.Once, Approve: t.Approve, Peer: peers[c.Name].Name}
+		switch {
+		case !ok:
+			p.Wrong = "There is no tool of this name."
+			if !isName(c.Name) { // no provider would take it back
+				p.Name = "unknown"
+			}
+		case c.Malformed != "":
+			p.Wrong = "The arguments are not a JSON object: " + c.Malformed
+		case i >= maxCalls:
+			p.Wrong = fmt.Sprintf("Only %d calls can be made at once. Call again.", maxCalls)
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// act makes the calls of a round, all at once, after the user has approved those that need it.
+func (a *agent) act(ctx context.Context, t *durable.Task, n int, calls []planned) ([]Result, error) {
+	v, err := a.approve(ctx, calls)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]Result, len(calls))
+	g := durable.NewGroup(ctx)
+	for i, p := range calls {
+		switch {
+		case p.Wrong != "":
+			results[i] = Result{ID: p.ID, Text: p.Wrong, Failed: true}
+		case p.Approve && !v.allows(p.ID):
+			results[i] = Result{ID: p.ID, Text: v.refusal(), Failed: true}
+		default:
+			g.Go(fmt.Sprintf("%d %s", i+1, p.Name), func(ctx context.Context) error {
+				said, err := a.call(ctx, p)
+				switch note, told := told(err, p.Once); {
+				case told:
+					results[i] = Result{ID: p.ID, Text: note, Failed: true}
+					return nil
+				case err != nil:
+					return err
+				}
+				results[i] = a.result(p, said)
+				return show(ctx, t, fmt.Sprintf("tool-%d-%d", n, i+1), p.Name, said)
+			})
+		}
+	}
+	return results, g.Wait()
+}
+
+// call makes a call.
+func (a *agent) call(ctx context.Context, p planned) (tool.Result, error) {
+	if p.Peer != "" {
+		return askPeer(ctx, p)
+	}
+	options := []durable.Option{durable.Within(a.ToolTimeout)}
+	if p.Once {
+		options = append(options, durable.Once())
+	} else {
+		options = append(options, durable.Retry(toolTries, toolPause))
+	}
+	return durable.Do(ctx, "call", func(ctx context.Context) (tool.Result, error) {
+		run.Count(ctx, "toolCalls", 1)
+		result, err := a.callTool(ctx, p)
+		if errors.Is(err, tool.ErrUnsent) {
+			err = durable.Permanent(fmt.Errorf("%s%w", unsent, err)) // of an error the journal has the text
+		}
+		return result, err
+	}, options...)
+}
+
+// unsent begins the text of an error that wraps [tool.ErrUnsent].
+const unsent = "not called: "
+
+func (a *agent) callTool(ctx context.Context, p planned) (tool.Result, error) {
+	for _, t := range a.tools(ctx) {
+		if t.Name == p.Name && t.Call != nil {
+			return t.Call(ctx, p.Args)
+		}
+	}
+	return tool.Result{}, fmt.Errorf("%w: it is not there at the moment", tool.ErrUnsent)
+}
+
+// told returns what the model is told of a call that has failed. It is false for what the host must
+// know instead.
+func told(err error, once bool) (string, bool) {
+	var step *durable.StepError
+	switch {
+	case err == nil, errors.Is(err, durable.ErrCanceled), !errors.As(err, &step):
+		return "", false
+	case strings.HasPrefix(step.Text, unsent):
+		return "The tool was not called, and has done nothing.\n" + marked(strings.TrimPrefix(step.Text, unsent)), true
+	case once || errors.Is(err, durable.ErrInterrupted):
+		return "It is unknown whether this was done: the call broke off. Do not just call again: find out first, or tell the user.\n" +
+			marked(step.Text), true
+	}
+	return "The call has failed.\n" + marked(step.Text), true
+}
+
+// result returns what the model is told of a call.
+func (a *agent) result(p planned, said tool.Result) Result {
+	r := Result{ID: p.ID, Text: marked(said.Text), Failed: said.Failed}
+	for _, part := range said.Parts {
+		if raw, ok := part.Content.(a2a.Raw); ok && strings.HasPrefix(part.MediaType, "image/") && a.Model.Reads(part.MediaType) {
+			r.Images = append(r.Images, File{MediaType: part.MediaType, Bytes: raw})
+		}
+	}
+	return r
+}
+
+// show shows the client the parts of a result: images, files, structured content.
+func show(ctx context.Context, t *durable.Task, id, name string, said tool.Result) error {
+	if len(said.Parts) == 0 {
+		return nil
+	}
+	e := a2a.NewArtifactUpdateEvent(t, a2a.ArtifactID(id), said.Parts...)
+	e.Artifact.Name, e.LastChunk = name, true
+	return durable.Yield(ctx, e)
+}
+
+func (p Peer) tool() string { return "ask_" + p.Name }
+
+// asTool returns the tool that asks the peer. It has no Call: see askPeer.
+func (p Peer) asTool(ctx context.Context) tool.Tool {
+	description := "Asks the agent " + p.Name + ", which works by itself and answers when it is done."
+	if p.About != nil {
+		description = strings.TrimSpace(description + " " + p.About(ctx))
+	}
+	return tool.Tool{Name: p.tool(), Description: description, Approve: p.Approve, Schema: json.RawMessage(
+		`{"type":"object","properties":{"message":{"type":"string","description":"What to ask, in words."},` +
+			`"task":{"type":"string","description":"The id of the agent's task, to answer what it asks. Else leave it out."}},"required":["message"]}`,
+	)}
+}
+
+// askPeer asks another agent.
+func askPeer(ctx context.Context, p planned) (tool.Result, error) {
+	var args struct{ Message, Task string }
+	if err := json.Unmarshal(p.Args, &args); err != nil || args.Message == "" {
+		return tool.Result{Text: "The arguments need a message, which is a text.", Failed: true}, nil
+	}
+	m := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(args.Message))
+	m.TaskID = a2a.TaskID(args.Task)
+	reply, err := durable.Call(ctx, "call", p.Peer, m)
+	if err != nil {
+		return tool.Result{}, err
+	}
+	return replied(reply), nil
+}
+
+// replied returns what a peer has answered.
+func replied(r durable.Reply) tool.Result {
+	var result tool.Result
+	var texts []string
+	take := func(parts []*a2a.Part) {
+		var b strings.Builder
+		for _, p := range parts {
+			switch content := p.Content.(type) {
+			case a2a.Text:
+				b.WriteString(string(content))
+			case a2a.Data:
+				if data, err := json.Marshal(content.Value); err == nil {
+					fmt.Fprintf(&b, "\n%s\n", data)
+				}
+			default:
+				result.Parts = append(result.Parts, p)
+			}
+		}
+		if b.Len() > 0 {
+			texts = append(texts, b.String())
+		}
+	}
+	if r.Message != nil {
+		take(r.Message.Parts)
+	}
+	if t := r.Task; t != nil {
+		for _, x := range t.Artifacts {
+			take(x.Parts)
+		}
+		if m := t.Status.Message; m != nil {
+			take(m.Parts)
+		}
+		switch state := t.Status.State; {
+		case !state.Terminal():
+			texts = append(texts, fmt.Sprintf("[The agent waits for an answer to this. Its task is %s.]", t.ID))
+		case state != a2a.TaskStateCompleted:
+			texts = append(texts, fmt.Sprintf("[The agent's task ended as %s.]", strings.ToLower(strings.TrimPrefix(string(state), "TASK_STATE_"))))
+			result.Failed = true
+		}
+	}
+	result.Text = strings.Join(texts, "\n")
+	return result
+}

@@ -1,0 +1,72 @@
+package browser
+
+import (
+	"context"
+	"encoding/json"
+	"sync/atomic"
+	"testing"
+
+	"a2alambda/internal/durable"
+	"a2alambda/internal/model"
+	"a2alambda/internal/tool"
+)
+
+// payer is a model that wants to pay, and then says what it was told.
+type payer struct{}
+
+func (payer) Reads(string) bool { return false }
+
+func (payer) Answer(_ context.Context, r *model.Request, say func(string) error) (*model.Answer, error) {
+	last := r.Messages[len(r.Messages)-1].Parts[0]
+	if last.Result == nil {
+		return &model.Answer{Stop: model.StopTools, Calls: []model.Call{model.NewCall("a", "pay", `{"to":"<b>Bob</b>","amount":12}`)}}, nil
+	}
+	text := "Paid."
+	if last.Result.Failed {
+		text = "Not paid."
+	}
+	return &model.Answer{Text: text, Stop: model.StopEnd}, say(text)
+}
+
+// TestPageApproval approves a call of a tool by a button, by keyboard, and refuses another one.
+func TestPageApproval(t *testing.T) {
+	t.Parallel()
+	var paid atomic.Int64
+	agent, err := model.Agent(model.Config{Model: payer{}, Tools: func() (func(context.Context) []tool.Tool, func()) {
+		return func(context.Context) []tool.Tool {
+			return []tool.Tool{{Name: "pay", Schema: json.RawMessage(`{"type":"object"}`), Once: true, Approve: true,
+				Call: func(context.Context, json.RawMessage) (tool.Result, error) {
+					paid.Add(1)
+					return tool.Result{Text: "paid"}, nil
+				}}}
+		}, func() {}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := servePage(t, durable.New(agent)).URL
+	b := visit(t, base)
+	const buttons = `[...document.querySelectorAll('.approval:not([hidden]) button')].map((e) => e.textContent)`
+	b.send("Pay Bob")
+	b.becomes(`[`+state+`, `+buttons+`]`, `["Waits for you",["Approve","Refuse"]]`)
+	b.equal(`document.querySelector('.events').textContent.includes('pay {"amount":12,"to":"<b>Bob</b>"}')`, "true")
+	b.reload()
+	b.becomes(buttons, `["Approve","Refuse"]`)
+	if paid.Load() != 0 {
+		t.Error("it was paid without approval")
+	}
+	b.activate("Approve", true)
+	b.becomes(`[`+state+`, `+buttons+`, $text('.artifact')]`, `["Completed",[],"answer\nPaid."]`)
+	if n := paid.Load(); n != 1 {
+		t.Errorf("it was paid %d times", n)
+	}
+	b.focus("Message to the agent", false)
+	b.send("Pay Bob again")
+	b.becomes(buttons, `["Approve","Refuse"]`)
+	b.activate("Refuse", true)
+	b.becomes(`[`+state+`, `+buttons+`, $all('.artifact').at(-1)]`, `["Completed,Completed",[],"answer\nNot paid."]`)
+	if n := paid.Load(); n != 1 {
+		t.Errorf("it was paid %d times", n)
+	}
+	b.checkClean(base)
+}
