@@ -76,7 +76,7 @@ func (d *deployment) parameters(auth string) []string {
 func (d *deployment) test(t *testing.T, env string, auths []string) {
 	s := &stack{account: d.account, name: "agent-" + env, env: env, template: d.built, bucket: &d.bucket}
 	hook := newReceiver(t)
-	always := []string{"WebhookAllowedCidrs=127.0.0.1/32", "Production=no", "LargeBodies=bucket"}
+	always := []string{"WebhookAllowedCidrs=127.0.0.1/32", "Production=no"}
 	if env == "prod" {
 		always = append(always[:1], strings.Fields(bounded)...)
 	}
@@ -140,26 +140,12 @@ func (d *deployment) use(t *testing.T, s *stack, c *client, hook *receiver, auth
 	// ministack's function URL answers in one piece, which is no failure.
 	var told strings.Builder
 	err = check.Run(t.Context(), check.Config{
-		URL: s.outputs(t)["AgentUrl"], Client: c.http, Need: []string{"card", "resume", "retry", "get", "refused", "large"},
+		URL: s.outputs(t)["AgentUrl"], Client: c.http, Need: []string{"card", "resume", "retry", "get", "refused"},
 	}, &told)
 	t.Logf("Auth %s: agent check says\n%s", auth, &told)
 	if err != nil {
 		t.Errorf("Auth %s: %v", auth, err)
 	}
-	if name, ok := s.outputs(t)["BucketName"]; ok == (s.env == "prod") || ok && !d.inBucket(t, name) {
-		t.Errorf("Auth %s: the large message of agent check is not in the bucket %q", auth, name)
-	}
-}
-
-// inBucket reports whether a bucket has objects of tasks.
-func (d *deployment) inBucket(t *testing.T, name string) bool {
-	t.Helper()
-	resp, err := (&http.Client{Transport: signer(root, "s3", http.DefaultTransport)}).Get(d.Endpoint + "/" + name + "?list-type=2&prefix=30/")
-	localtest.Must(t, err)
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	localtest.Must(t, err)
-	return resp.StatusCode == http.StatusOK && strings.Contains(string(text), "<Key>30/")
 }
 
 // refused tries what no caller may do, and what only some callers may do.
