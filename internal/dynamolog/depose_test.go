@@ -146,7 +146,7 @@ func TestDeaf(t *testing.T) {
 	deaf("the first holder, after a renewal", false)
 	former("H", func(it dynamodblocal.Item) { delete(it, "hq") })
 	deaf("a first holder of a former version", true)
-	holder, err = l.Acquire(t.Context(), load(t, l, h.ID), by("next"))
+	_, err = l.Acquire(t.Context(), load(t, l, h.ID), by("next"))
 	must(t, err)
 	deaf("the next holder", false)
 	former("L", func(it dynamodblocal.Item) { // it has acquired the lease

@@ -101,7 +101,7 @@ func TestStopsWhenAsked(t *testing.T) {
 		holder, id := ns.begin(ns.workers)
 		asked := 0
 		for i := range 31 {
-			for ns.load(id).Lease.Until.Sub(time.Now()) > 12*time.Second {
+			for time.Until(ns.load(id).Lease.Until) > 12*time.Second {
 				time.Sleep(time.Millisecond)
 			}
 			time.Sleep(time.Duration(i) * 11 * time.Millisecond) // at different times between two looks
