@@ -145,7 +145,8 @@ func (m *Model) request(r *model.Request) openai.ChatCompletionRequest {
 	if thinks(m.config.Model) {
 		q.MaxCompletionTokens = r.MaxTokens
 	} else {
-		q.MaxTokens = r.MaxTokens // which all endpoints know
+		//lint:ignore SA1019 all endpoints know it, and many nothing else
+		q.MaxTokens = r.MaxTokens
 	}
 	for _, t := range r.Tools {
 		q.Tools = append(q.Tools, openai.Tool{Type: openai.ToolTypeFunction, Function: &openai.FunctionDefinition{
