@@ -37,12 +37,23 @@ const Gap = 95 * time.Millisecond
 // tries again: a dead connection may never report an error.
 const answerWithin = 5 * time.Second
 
-// Config loads the SDK's configuration, with an HTTP client for functions.
+// idleConns is how many connections to a host a function keeps while they have no request.
+const idleConns = 32
+
+// Config loads the SDK's configuration, with an HTTP client for functions. A function that serves
+// more requests at the same time keeps a connection for each.
 func Config(ctx context.Context, options ...func(*config.LoadOptions) error) (aws.Config, error) {
+	return ConfigFor(ctx, lambdacontext.MaxConcurrency(), options...)
+}
+
+// ConfigFor is [Config] for a process that does so much at the same time. A connection that is not
+// kept is made again, with TLS, for the next request.
+func ConfigFor(ctx context.Context, atOnce int, options ...func(*config.LoadOptions) error) (aws.Config, error) {
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		// After a freeze, an instance has connections that the other side has closed.
 		t.IdleConnTimeout = 45 * time.Second
-		t.MaxIdleConnsPerHost = 32
+		t.MaxIdleConnsPerHost = max(idleConns, atOnce)
+		t.MaxIdleConns = 0 // the number for a host is the limit
 	})
 	return config.LoadDefaultConfig(ctx, append(options, config.WithHTTPClient(client))...)
 }

@@ -1,0 +1,65 @@
+package lambdaenv
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// TestConnections has a process ask the table for much at the same time, again and again: it makes
+// its connections once.
+func TestConnections(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "local")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "local")
+	t.Setenv("AWS_REGION", "us-east-1")
+	const atOnce = 200
+	var made atomic.Int64
+	var together sync.WaitGroup // a round's requests wait for each other
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		together.Done()
+		together.Wait()
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		_, _ = io.WriteString(w, "{}")
+	}))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			made.Add(1)
+		}
+	}
+	s.Start()
+	defer s.Close()
+	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", s.URL)
+	cfg, err := ConfigFor(t.Context(), atOnce)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := DynamoDB(cfg)
+	table := "tasks"
+	for range 3 {
+		var round sync.WaitGroup
+		together.Add(atOnce)
+		for range atOnce {
+			round.Go(func() {
+				_, err := client.GetItem(t.Context(), &dynamodb.GetItemInput{
+					TableName: &table, Key: map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "a"}},
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		round.Wait()
+	}
+	// Go may dial for a request that then gets a connection of another one.
+	if n := made.Load(); n > atOnce*3/2 {
+		t.Errorf("%d connections for %d requests at the same time", n, atOnce)
+	}
+}
