@@ -41,6 +41,10 @@ type Config struct {
 	// how many more bytes there may be. Where there is no limit, Room returns nil: see
 	// [functionurl.Room]. If Room itself is nil, no answer has a limit.
 	Room func(*http.Request) func(piece []byte) (left int)
+	// Enter is called before a message is served, or a stream. These may take long, other requests are
+	// short. It returns a function to call when the answer has ended, or [ErrFull]. If Enter is nil,
+	// there is no limit.
+	Enter func() (leave func(), err error)
 	// Auth finds out who is calling.
 	Auth auth.Scheme
 	// Page answers browsers that ask for the agent's own URL. It may be nil.

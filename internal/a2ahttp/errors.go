@@ -43,9 +43,9 @@ type kind struct {
 }
 
 // unavailable is the error for a request that needs something that is not there now: the issuer
-// that authenticates the caller, a store that is not busy, or a server that is not about to end. It is not a fault of this server, so
-// the metrics count it apart from internal errors. The code is the first of those that JSON-RPC
-// leaves to servers (specification 5.1).
+// that authenticates the caller, a store that is not busy, or a server that has a place left and is
+// not about to end. It is not a fault of this server, so the metrics count it apart from internal
+// errors. The code is the first of those that JSON-RPC leaves to servers (specification 5.1).
 var unavailable = kind{a2a.ErrServerError, -32000, http.StatusServiceUnavailable, "UNAVAILABLE", "UnavailableError"}
 
 // failure is what a client learns of an error.
@@ -68,7 +68,11 @@ func (e *httpError) Error() string { return e.err.Error() }
 var errNoMemory = a2a.NewError(a2a.ErrUnsupportedOperation,
 	"the server has not enough memory left for this request: try again later, or ask for less")
 
+// ErrFull means that a server does as much at the same time as it may: see [Config.Enter].
+var ErrFull = errors.New("the server has no place left")
+
 const (
+	textFull   = "the server is busy with other requests: try again in some seconds"
 	textBusy   = "the store of tasks is busy: try again in some seconds"
 	textEnding = "the server is about to end: try again in a second"
 )
@@ -85,6 +89,9 @@ func (j *jsonResponder) explain(err error) failure {
 	}
 	if errors.Is(err, tasklog.ErrEnding) {
 		return j.comeAgain("1", textEnding)
+	}
+	if errors.Is(err, ErrFull) {
+		return j.comeAgain("2", textFull)
 	}
 	if e := (*httpError)(nil); errors.As(err, &e) {
 		if e.header != "" {

@@ -18,15 +18,20 @@ type operation struct {
 	result func(*handler, *http.Request, *request) ([]byte, error)
 	// stream returns the stream to answer with.
 	stream func(*handler, *http.Request, *request) (*server.Stream, error)
+	// waits says that a result may be that of a task.
+	waits bool
 	// cache is the Cache-Control of a result, if it may be kept.
 	cache string
 	// ours says that the protocol does not have it: it is at a path only.
 	ours bool
 }
 
+// long says that a request may take as long as a task.
+func (o operation) long() bool { return o.stream != nil || o.waits }
+
 // operations are the protocol's, by their names in 1.0, and ours.
 var operations = map[string]operation{
-	"SendMessage": {result: func(h *handler, r *http.Request, q *request) ([]byte, error) {
+	"SendMessage": {waits: true, result: func(h *handler, r *http.Request, q *request) ([]byte, error) {
 		return call(r, q, q.dialect.SendRequest, h.Server.SendMessage, q.dialect.SendResult)
 	}},
 	"SendStreamingMessage": {stream: func(h *handler, r *http.Request, q *request) (*server.Stream, error) {

@@ -54,6 +54,14 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, b binding) {
 		if active := q.caller.Extensions; len(active) > 0 {
 			w.Header().Set(extensionsHeader(r), strings.Join(active, ", "))
 		}
+		if h.Enter != nil && o.long() {
+			var leave func()
+			if leave, err = h.Enter(); err == nil {
+				defer leave()
+			}
+		}
+	}
+	if err == nil {
 		err = answer.respond(o)
 	}
 	if err != nil {

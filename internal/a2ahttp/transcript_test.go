@@ -62,6 +62,7 @@ var variants = map[string]func(*a2ahttp.Config){
 		c.Extended = demoagent.ExtendedCard()
 	},
 	"ending": func(c *a2ahttp.Config) { c.Server.Runner.HandOver(time.Second) },
+	"full":   func(c *a2ahttp.Config) { c.Enter = func() (func(), error) { return nil, a2ahttp.ErrFull } },
 	"extensions": func(c *a2ahttp.Config) {
 		c.Server.Card.Capabilities.Extensions = []a2a.AgentExtension{
 			{URI: "https://example.com/required/v1", Required: true}, {URI: "https://example.com/other/v1"},
