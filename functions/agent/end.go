@@ -33,6 +33,7 @@ func (l *local) end(s *http.Server, requests func() int64) error {
 		fmt.Printf("\nEnding within %v: %d requests are under way. Another Ctrl-C ends them at once.\n", l.grace, n)
 	}
 	defer time.AfterFunc(l.grace*3/4, l.deliverer.End).Stop()
+	l.setEnding()
 	l.runner.HandOver(l.grace * 9 / 10)
 	err := s.Shutdown(ctx)
 	if n := l.running.Load(); n > 0 {

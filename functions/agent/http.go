@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"a2alambda/internal/a2ahttp"
@@ -18,25 +19,31 @@ const (
 	// idleTimeout limits how long a connection may have no request.
 	idleTimeout = 2 * time.Minute
 
-	// healthPath is where a load balancer, or a script that starts the server, asks if it serves.
+	// healthPath and readyPath are where a load balancer, or a script that starts the server, asks if
+	// the server is to get requests. livePath is where a supervisor asks if the process is to be
+	// restarted: an end in order is no reason.
 	healthPath = "/healthz"
+	readyPath  = "/readyz"
+	livePath   = "/livez"
 )
 
-// withHealth answers at healthPath, and leaves other paths to the handler. It does not ask the
-// store: restarting the server does not bring the store back. Once ending returns an error, it
-// answers that the server is to get no more requests. A push notification is refused there as
-// everywhere.
+func isHealth(path string) bool { return path == healthPath || path == readyPath || path == livePath }
+
+// withHealth answers where others ask for the process's health, and leaves other paths to the
+// handler. It does not ask the store: restarting the server does not bring the store back. Once
+// ending returns an error, it answers that the server is to get no more requests. A push
+// notification is refused there as everywhere.
 func withHealth(ending func() error, handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case r.URL.Path != healthPath || a2ahttp.IsNotification(r):
+		case !isHealth(r.URL.Path) || a2ahttp.IsNotification(r):
 			handler.ServeHTTP(w, r)
 		case r.Method == http.MethodGet || r.Method == http.MethodHead:
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 			w.Header().Set("X-Content-Type-Options", "nosniff")
 			w.Header().Set("Cache-Control", "no-store")
 			text := "ok\n"
-			if ending() != nil {
+			if r.URL.Path != livePath && ending() != nil {
 				text = "ending\n"
 				w.WriteHeader(http.StatusServiceUnavailable)
 			}
@@ -45,6 +52,15 @@ func withHealth(ending func() error, handler http.Handler) http.Handler {
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 		}
+	})
+}
+
+// counted counts the handler's requests while they are served.
+func counted(n *atomic.Int64, handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n.Add(1)
+		defer n.Add(-1)
+		handler.ServeHTTP(w, r)
 	})
 }
 

@@ -30,15 +30,23 @@ func TestHealth(t *testing.T) {
 			t.Errorf("%q: %d %v %s", host, w.Code, w.Header(), w.Body)
 		}
 	}
-	ending = tasklog.ErrEnding
-	w := httptest.NewRecorder()
-	r := httptest.NewRequest("GET", "/healthz", nil)
-	r.Host = "localhost"
-	if h.ServeHTTP(w, r); w.Code != http.StatusServiceUnavailable || w.Body.String() != "ending\n" {
-		t.Errorf("at its end: %d %s", w.Code, w.Body)
+	for _, end := range []error{nil, tasklog.ErrEnding} {
+		ending = end
+		for _, path := range []string{"/healthz", "/readyz", "/livez"} {
+			status, text := http.StatusOK, "ok\n"
+			if end != nil && path != "/livez" {
+				status, text = http.StatusServiceUnavailable, "ending\n"
+			}
+			w := httptest.NewRecorder()
+			r := httptest.NewRequest("GET", path, nil)
+			r.Host = "10.0.0.1"
+			if h.ServeHTTP(w, r); w.Code != status || w.Body.String() != text {
+				t.Errorf("%s with %v: %d %s", path, end, w.Code, w.Body)
+			}
+		}
 	}
-	w = httptest.NewRecorder()
-	r = httptest.NewRequest("POST", "/healthz", nil)
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest("POST", "/healthz", nil)
 	r.Host = "localhost"
 	if h.ServeHTTP(w, r); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST: %d %v", w.Code, w.Header())

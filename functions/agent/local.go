@@ -48,6 +48,10 @@ type local struct {
 	runner    *run.Runner
 	pushes    push.Store
 	deliverer *webhook.Deliverer
+	places    places          // for what it does at the same time
+	ending    context.Context // done when the process has been asked to end
+	setEnding func()
+	agentCore bool           // AgentCore Runtime is the host
 	store     string         // where the tasks are, for people to read
 	window    time.Duration  // the server's JoinWindow
 	grace     time.Duration  // how long it may take to end
@@ -59,7 +63,12 @@ type local struct {
 // openLocal returns a runner whose log is in the table that the environment names, or in memory.
 // Callbacks come in below the URL.
 func openLocal(ctx context.Context, agent *hosted.Agent, guard outgoing.Guard, callbacks string, journal run.JournalConfig) (*local, error) {
-	l := &local{store: "memory: tasks are gone when this process ends"}
+	atOnce, err := maxConcurrency(os.Getenv("MAX_CONCURRENCY"))
+	if err != nil {
+		return nil, err
+	}
+	l := &local{places: newPlaces(atOnce), store: "memory: tasks are gone when this process ends"}
+	l.ending, l.setEnding = context.WithCancel(context.Background())
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: brief}))
 	config := run.Config{
 		Executor: agent.Executor, Peers: agent.Peers, Logger: logger, Invoke: l.work, Callbacks: callbacks, Journal: journal,
@@ -75,7 +84,7 @@ func openLocal(ctx context.Context, agent *hosted.Agent, guard outgoing.Guard, c
 		l.keep(config, log, log.Pushes(), guard)
 		return l, nil
 	}
-	cfg, endpoint, err := tableConfig(ctx)
+	cfg, endpoint, err := tableConfig(ctx, 2*atOnce) // what has a place may read and write
 	if err != nil {
 		return nil, err
 	}
@@ -121,8 +130,9 @@ func openStreet(getenv func(string) string) (*street.Street, error) {
 }
 
 // tableConfig returns the configuration of AWS for the table. The endpoint is "" if the table is at
-// AWS. A DynamoDB elsewhere, as on this machine, accepts any credentials.
-func tableConfig(ctx context.Context) (cfg aws.Config, endpoint string, err error) {
+// AWS. A DynamoDB elsewhere, as on this machine, accepts any credentials. The process sends so many
+// requests at the same time.
+func tableConfig(ctx context.Context, atOnce int) (cfg aws.Config, endpoint string, err error) {
 	endpoint = os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")
 	var options []func(*awsconfig.LoadOptions) error
 	if endpoint != "" {
@@ -131,7 +141,7 @@ func tableConfig(ctx context.Context) (cfg aws.Config, endpoint string, err erro
 			options = append(options, awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("local", "local", "")))
 		}
 	}
-	if cfg, err = lambdaenv.Config(ctx, options...); err != nil {
+	if cfg, err = lambdaenv.ConfigFor(ctx, atOnce, options...); err != nil {
 		err = fmt.Errorf("configuration of AWS: %w", err)
 	}
 	return cfg, endpoint, err
@@ -184,7 +194,7 @@ func (l *local) begin(job func()) {
 // deliver delivers push notification configurations in the background. When the process is about to
 // end, it leaves them to another one, which finds them due.
 func (l *local) deliver(_ context.Context, refs ...push.Ref) error {
-	if l.runner.Ending() != nil {
+	if l.ending.Err() != nil {
 		return nil
 	}
 	l.begin(func() {
@@ -204,13 +214,22 @@ func (l *local) check(what func(context.Context) error) {
 	}
 }
 
-// work runs a task in the background. When the process is about to end, it leaves the task to another
-// one, whose sweep or whose clients find it.
+// work runs a task in the background, once there is a place for it. When the process is about to
+// end, or too many tasks wait for a place, it leaves the task to others, whose sweep or whose clients
+// find it.
 func (l *local) work(_ context.Context, id a2a.TaskID) error {
-	if l.runner.Ending() != nil {
+	if l.ending.Err() != nil {
+		return nil
+	}
+	hasPlace := l.places.line()
+	if hasPlace == nil {
 		return nil
 	}
 	l.begin(func() {
+		if !hasPlace(l.ending) {
+			return
+		}
+		defer l.places.leave()
 		if err := l.runner.Work(context.Background(), id); err != nil && !errors.Is(err, tasklog.ErrEnding) {
 			l.runner.Logger.Error("worker failed", "task", id, "error", err)
 		}
@@ -278,6 +297,11 @@ func homeOf(l net.Listener) string {
 // handed over or has ended: see end. A second signal ends it at once. A server that listens only on
 // this machine serves only this machine: see onlyLoopback.
 func (l *local) serve(name, publicURL string, handler http.Handler, listener net.Listener) error {
+	var requests atomic.Int64 // under way, but for those about the process
+	handler = counted(&requests, handler)
+	if l.agentCore {
+		handler = withPing(func() bool { return requests.Load()+l.running.Load() > 0 }, handler)
+	}
 	handler = withHealth(l.runner.Ending, handler)
 	if listener.Addr().(*net.TCPAddr).IP.IsLoopback() {
 		handler = onlyLoopback(publicURL, handler)
@@ -295,12 +319,7 @@ Try it:
 curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"message/stream","params":{"message":{"role":"user","parts":[{"kind":"text","text":"Stream me a response!"}],"messageId":"'$(date +%%s)'"}}}'
 `, home, l.store, name, retries(l.window), l.beside())
 
-	var requests atomic.Int64 // under way
-	s := &http.Server{ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		requests.Add(1)
-		defer requests.Add(-1)
-		handler.ServeHTTP(w, r)
-	})}
+	s := &http.Server{ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, Handler: handler}
 	signalled, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go l.sweep(signalled)
 	stopped := make(chan error, 1)

@@ -39,7 +39,7 @@ func onlyLoopback(publicURL string, handler http.Handler) http.Handler {
 		fromElsewhere := slices.ContainsFunc(origins, foreign) ||
 			len(origins) == 0 && slices.Contains(r.Header.Values("Sec-Fetch-Site"), "cross-site")
 		switch {
-		case !known(r.Host) && r.URL.Path != healthPath:
+		case !known(r.Host) && !isHealth(r.URL.Path):
 			http.Error(w, "a local agent is only reached as localhost, or at its PUBLIC_URL", http.StatusForbidden)
 		case fromElsewhere && !isPublic(r):
 			http.Error(w, "a local agent only serves pages of localhost", http.StatusForbidden)

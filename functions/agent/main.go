@@ -63,6 +63,10 @@ func main() {
 
 func serve(ctx context.Context) error {
 	lambdaenv.LimitMemory()
+	agentCore, err := onAgentCore()
+	if err != nil {
+		return err
+	}
 	getenv, err := lambdaenv.Settings(os.Getenv)
 	if err != nil {
 		return err
@@ -120,7 +124,7 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	handler := func(r *run.Runner, pushes push.Store) http.Handler {
+	handler := func(r *run.Runner, pushes push.Store, enter func() (func(), error), session func(*http.Request) string) http.Handler {
 		return a2ahttp.New(a2ahttp.Config{
 			Server: server.New(server.Config{
 				Store: r.Store, Runner: r, Retention: time.Duration(days) * 24 * time.Hour, JoinWindow: window, Card: card,
@@ -130,6 +134,8 @@ func serve(ctx context.Context) error {
 			Signer:   signer,
 			BaseURL:  public.base,
 			Room:     functionurl.Room,
+			Enter:    enter,
+			Session:  session,
 			Auth:     scheme,
 			Page:     browsers,
 			Logger:   r.Logger,
@@ -150,11 +156,15 @@ func serve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		l.window, l.grace, l.street = window, grace, street
+		l.window, l.grace, l.street, l.agentCore = window, grace, street, agentCore
 		if agent.Check != nil {
 			go l.check(agent.Check)
 		}
-		h := public.serve(l.withCallbacks(handler(l.runner, l.pushes)))
+		session := sessionOf
+		if !agentCore {
+			session = nil
+		}
+		h := public.serve(l.withCallbacks(handler(l.runner, l.pushes, l.places.enter, session)))
 		return l.serve(card.Name, os.Getenv("PUBLIC_URL"), h, listener)
 	}
 	table, err := lambdaenv.Open(ctx, os.Getenv("TABLE_NAME"))
@@ -170,7 +180,7 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	lambdaenv.Warm(ctx, table.Log)
-	h := functionurl.Handler(public.serve(handler(runner, table.Log.Pushes())))
+	h := functionurl.Handler(public.serve(handler(runner, table.Log.Pushes(), nil, nil)))
 	lambdaenv.Start(lambdaenv.WithCheck(table.Log.Reach, h), runner.HandOver)
 	return nil
 }

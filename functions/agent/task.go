@@ -111,7 +111,7 @@ func openOperator(ctx context.Context, by string) (*operate.Operator, error) {
 	if name == "" {
 		return nil, errors.New("TABLE_NAME is not set: it names the table with the tasks, and tasks in a server's memory cannot be reached from here")
 	}
-	cfg, engine, err := tableConfig(ctx)
+	cfg, engine, err := tableConfig(ctx, 1)
 	if err != nil {
 		return nil, err
 	}

@@ -45,6 +45,8 @@ type Config struct {
 	// short. It returns a function to call when the answer has ended, or [ErrFull]. If Enter is nil,
 	// there is no limit.
 	Enter func() (leave func(), err error)
+	// Session returns what the log calls the session of a request, or "". It may be nil.
+	Session func(*http.Request) string
 	// Auth finds out who is calling.
 	Auth auth.Scheme
 	// Page answers browsers that ask for the agent's own URL. It may be nil.

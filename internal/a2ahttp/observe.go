@@ -28,6 +28,9 @@ func (h *handler) observed(next http.Handler) http.Handler {
 		watched := &statusWriter{ResponseWriter: w}
 		next.ServeHTTP(watched, r.WithContext(ctx))
 		line := o.line()
+		if h.Session != nil {
+			line.Text("session", h.Session(r))
+		}
 		line.Count("status", int64(watched.status))
 		line.Log(ctx, h.Logger, telemetry.Request)
 	})

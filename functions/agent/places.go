@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"a2alambda/internal/a2ahttp"
+)
+
+// defaultPlaces is the default of MAX_CONCURRENCY. A stream of a task in a table needs some 0.4 MB.
+const defaultPlaces = 1000
+
+// maxConcurrency returns the number of places of a local server, from a number, which may be "".
+func maxConcurrency(text string) (int, error) {
+	if text == "" {
+		return defaultPlaces, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 1_000_000 {
+		return 0, fmt.Errorf("MAX_CONCURRENCY is %q, not a number from 1 to 1000000", text)
+	}
+	return n, nil
+}
+
+// places bound what a local server does at the same time. A message has a place until its answer
+// has ended, which is not before its run has ended; so have a stream, and a task in the background.
+type places struct {
+	taken   chan struct{} // a token for each place that is taken
+	waiting chan struct{} // a token for each task that waits for a place
+}
+
+func newPlaces(n int) places { return places{make(chan struct{}, n), make(chan struct{}, n)} }
+
+// enter takes a place for a request, and returns a function that gives it back. It returns
+// [a2ahttp.ErrFull] if there is none: a client can go to another server.
+func (p places) enter() (leave func(), err error) {
+	select {
+	case p.taken <- struct{}{}:
+		return p.leave, nil
+	default:
+		return nil, a2ahttp.ErrFull
+	}
+}
+
+func (p places) leave() { <-p.taken }
+
+// line returns a function that waits for a place until ctx is done, and reports whether it has one.
+// It returns nil if as many tasks as there are places wait already.
+func (p places) line() (wait func(ctx context.Context) bool) {
+	select {
+	case p.waiting <- struct{}{}:
+	default:
+		return nil
+	}
+	return func(ctx context.Context) bool {
+		defer func() { <-p.waiting }()
+		select {
+		case p.taken <- struct{}{}:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
