@@ -107,7 +107,14 @@ func TestAgentCore(t *testing.T) {
 // agentAt starts the agent and returns the URL that it prints.
 func agentAt(t *testing.T, env ...string) string {
 	t.Helper()
-	cmd := command(t, env...)
+	_, rest, _ := strings.Cut(start(t, command(t, env...)), "A2A endpoint: ")
+	url, _, _ := strings.Cut(rest, "\n")
+	return url
+}
+
+// start starts the agent, and returns what it prints once it serves.
+func start(t *testing.T, cmd *exec.Cmd) (text string) {
+	t.Helper()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -116,17 +123,14 @@ func agentAt(t *testing.T, env ...string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { end(cmd) })
-	text := ""
-	for buf := make([]byte, 1000); !strings.Contains(text, "A2A endpoint: http") || !strings.Contains(text, "Tasks in"); {
+	for buf := make([]byte, 4096); !strings.Contains(text, "Try it:"); {
 		n, err := out.Read(buf)
 		if text += string(buf[:n]); err != nil {
 			t.Fatalf("%v after\n%s", err, text)
 		}
 	}
 	go func() { _, _ = io.Copy(io.Discard, out) }()
-	_, rest, _ := strings.Cut(text, "A2A endpoint: ")
-	url, _, _ := strings.Cut(rest, "\n")
-	return url
+	return text
 }
 
 func end(cmd *exec.Cmd) {

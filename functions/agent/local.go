@@ -28,6 +28,7 @@ import (
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/memlog"
 	"a2alambda/internal/outgoing"
+	"a2alambda/internal/prometheus"
 	"a2alambda/internal/purchase/street"
 	"a2alambda/internal/push"
 	"a2alambda/internal/run"
@@ -51,6 +52,7 @@ type local struct {
 	places    places          // for what it does at the same time
 	ending    context.Context // done when the process has been asked to end
 	setEnding func()
+	metrics   net.Listener   // where Prometheus reads them; nil for none
 	agentCore bool           // AgentCore Runtime is the host
 	store     string         // where the tasks are, for people to read
 	window    time.Duration  // the server's JoinWindow
@@ -69,7 +71,20 @@ func openLocal(ctx context.Context, agent *hosted.Agent, guard outgoing.Guard, c
 	}
 	l := &local{places: newPlaces(atOnce), store: "memory: tasks are gone when this process ends"}
 	l.ending, l.setEnding = context.WithCancel(context.Background())
-	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: brief}))
+	logger, err := newLogger(os.Getenv("LOG_FORMAT"))
+	if err != nil {
+		return nil, err
+	}
+	if address := os.Getenv("METRICS_ADDRESS"); address != "" {
+		m := prometheus.New()
+		m.Gauge("places", func() float64 { return float64(cap(l.places.taken)) })
+		m.Gauge("places_taken", func() float64 { return float64(len(l.places.taken)) })
+		m.Gauge("tasks_waiting", func() float64 { return float64(len(l.places.waiting)) })
+		if l.metrics, err = serveMetrics(address, m); err != nil {
+			return nil, err
+		}
+		logger = slog.New(m.Handler(logger.Handler()))
+	}
 	config := run.Config{
 		Executor: agent.Executor, Peers: agent.Peers, Logger: logger, Invoke: l.work, Callbacks: callbacks, Journal: journal,
 		LivesOn: true,
@@ -335,11 +350,14 @@ curl -N %[1]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"m
 }
 
 // beside says what else this process serves.
-func (l *local) beside() string {
-	if l.street == nil {
-		return ""
+func (l *local) beside() (text string) {
+	if l.metrics != nil {
+		text = fmt.Sprintf("\n📈 Metrics at http://%s%s", l.metrics.Addr(), metricsPath)
 	}
-	return fmt.Sprintf("\n🛒 The shop, whose books are at %sbooks, and %s: both in memory", l.street.ShopURL, l.street.Peers)
+	if l.street == nil {
+		return text
+	}
+	return text + fmt.Sprintf("\n🛒 The shop, whose books are at %sbooks, and %s: both in memory", l.street.ShopURL, l.street.Peers)
 }
 
 // retries says what happens to a message that is sent again.

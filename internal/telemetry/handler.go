@@ -25,7 +25,8 @@ var storeMetrics = map[string]string{
 	"readUnits": "Count", "writeUnits": "Count", "objectPuts": "Count", "objectGets": "Count", "retries": "Count", "throttles": "Count",
 }
 
-func unit(message, field string) (string, bool) {
+// Unit returns the unit of a message's field, "Milliseconds" or "Count", if it is a metric.
+func Unit(message, field string) (string, bool) {
 	own, known := metrics[message]
 	if u, ok := own[field]; ok {
 		return u, true
@@ -70,7 +71,7 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 		byError.Dimensions = append(byError.Dimensions, []string{"service", "error", "executedVersion"})
 	}
 	r.Attrs(func(a slog.Attr) bool {
-		u, ok := unit(r.Message, a.Key)
+		u, ok := Unit(r.Message, a.Key)
 		switch {
 		case ok && a.Key == "errors":
 			byError.Metrics = append(byError.Metrics, metric{a.Key, u})
