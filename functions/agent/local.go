@@ -36,10 +36,6 @@ import (
 	"a2alambda/internal/webhook"
 )
 
-// sweepEvery is how often a local server looks for orphaned tasks and due notifications, as the
-// sweeper does in a deployment.
-const sweepEvery = time.Minute
-
 // loopback is where a local server's webhooks may be, besides the public internet: on this machine.
 const loopback = "127.0.0.0/8,::1/128"
 
@@ -250,27 +246,6 @@ func (l *local) work(_ context.Context, id a2a.TaskID) error {
 		}
 	})
 	return nil
-}
-
-// sweep has orphaned tasks resumed and due notifications delivered, again and again.
-func (l *local) sweep(ctx context.Context) {
-	for {
-		var err, pushErr error
-		var rounds sync.WaitGroup
-		round, end := context.WithTimeout(ctx, sweepEvery)
-		rounds.Go(func() { _, err = l.runner.Sweep(round) })
-		rounds.Go(func() { _, pushErr = push.Sweep(round, l.pushes, push.Gather(l.deliver)) })
-		rounds.Wait()
-		end()
-		if err = errors.Join(err, pushErr); err != nil && ctx.Err() == nil {
-			l.runner.Logger.Error("sweep failed", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(sweepEvery):
-		}
-	}
 }
 
 func listen(address, port string) (net.Listener, error) {

@@ -149,6 +149,7 @@ func TestUnreachable(t *testing.T) {
 		{"Postpone", func() error { _, err := l.Postpone(ctx, tasklog.Look{ID: h.ID}, time.Now()); return err }},
 		{"Places", func() error { _, err := l.Places(ctx); return err }},
 		{"SavePlace", func() error { return l.SavePlace(ctx, 0, "", "x") }},
+		{"TakeRound", func() error { _, _, err := l.TakeRound(ctx, time.Now(), time.Now()); return err }},
 		{"Settle", func() error { return l.Settle(ctx, seen) }},
 		{"Secret", func() error { _, err := l.Secret(ctx); return err }},
 		{"Steps", func() error { _, _, err := l.Steps(ctx, h.ID, 0, false); return err }},

@@ -153,6 +153,7 @@ func TestThrottledError(t *testing.T) {
 				"Postpone":      func() error { _, err := l.Postpone(ctx, tasklog.Look{ID: h.ID}, time.Now()); return err },
 				"Places":        func() error { _, err := l.Places(ctx); return err },
 				"SavePlace":     func() error { return l.SavePlace(ctx, 0, "", "x") },
+				"TakeRound":     func() error { _, _, err := l.TakeRound(ctx, time.Now(), time.Now()); return err },
 				"Settle":        func() error { return l.Settle(ctx, s) },
 				"Secret":        func() error { _, err := l.Secret(ctx); return err },
 				"Push.List":     func() error { _, err := l.Pushes().List(ctx, h.ID); return err },

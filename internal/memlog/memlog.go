@@ -23,6 +23,7 @@ type Log struct {
 	// accounts are what went out for the tasks. See [push.Store.Spend].
 	accounts map[a2a.TaskID]*account
 	places   [2]places // of the sweeps: of tasks, and of configurations
+	round    time.Time // when the next sweep is due
 	swept    time.Time // when expired tasks were last looked for
 	secret   []byte    // nil before it is asked for
 }

@@ -539,6 +539,7 @@ type Page struct {
 type Store interface {
 	Log
 	Index
+	Rounds
 	Seats
 
 	// Secret returns SecretBytes random bytes. They are made when somebody first asks for them, and

@@ -67,6 +67,7 @@ func Test(t *testing.T, open func(t *testing.T) tasklog.Store) {
 		{"UnfinishedOrder", testUnfinishedOrder},
 		{"Postponed", testPostponed},
 		{"Places", testPlaces},
+		{"Rounds", testRounds},
 		{"List", testList},
 		{"InContext", testInContext},
 		{"Secret", testSecret},
