@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"a2alambda/internal/functionurl"
 )
@@ -87,7 +88,8 @@ func answer(t testing.TB, h http.HandlerFunc, ev json.RawMessage) (int, string) 
 
 func respond(t testing.TB, h http.HandlerFunc, ev json.RawMessage) (status int, nosniff, body string) {
 	t.Helper()
-	out, err := functionurl.Handler(h)(context.Background(), ev)
+	invocation := lambdacontext.NewContext(context.Background(), &lambdacontext.LambdaContext{AwsRequestID: "invocation-1"})
+	out, err := functionurl.Handler(h)(invocation, ev)
 	if err != nil {
 		t.Fatal(err)
 	}

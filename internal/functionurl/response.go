@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
 // bufferSize is how many bytes of a body are gathered between flushes. The runtime reads the body
@@ -178,6 +179,14 @@ func (w *responseWriter) fail() error {
 	return nil
 }
 
+// requestID returns the id of the invocation, "" if ctx is of none.
+func requestID(ctx context.Context) string {
+	if invocation, ok := lambdacontext.FromContext(ctx); ok {
+		return invocation.AwsRequestID
+	}
+	return ""
+}
+
 // serve has h answer r. When h has returned and the response is complete, it calls end once, with
 // errPanic or nil. As in net/http, the request's context ends with h. It needs a goroutine of its
 // own, because h may end the goroutine.
@@ -194,7 +203,7 @@ func serve(h http.Handler, w *responseWriter, r *http.Request, end func(error)) 
 		// A nil value means that h ended the goroutine.
 		v := recover()
 		if err, _ := v.(error); !errors.Is(err, http.ErrAbortHandler) {
-			slog.ErrorContext(ctx, "HTTP handler panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			slog.ErrorContext(ctx, "HTTP handler panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()), "requestId", requestID(ctx))
 		}
 		end(w.fail())
 	}()

@@ -271,6 +271,9 @@ func TestPanicBefore(t *testing.T) {
 					t.Errorf("status %d, body %q", status, body)
 				}
 				checkLog(t, log.String(), tt.logged)
+				if tt.logged != "" && !strings.Contains(log.String(), `"requestId":"invocation-1"`) {
+					t.Errorf("the log does not name the invocation: %s", log)
+				}
 			})
 		}
 	}

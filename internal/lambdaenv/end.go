@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
 // endWithin is how long a function works after SIGTERM: Lambda ends it about 500 ms after that.
@@ -16,8 +17,10 @@ const endWithin = 400 * time.Millisecond
 
 // Start serves the events of a function, as [lambda.Start] does. When the process is asked to end, it
 // calls end with the time that is left: Lambda sends SIGTERM to a process that asks for it, and gives
-// it no more events. The process ends once its invocations have been answered.
+// it no more events. The process ends once its invocations have been answered. A handler that panics
+// ends its own invocation only: see guarded.
 func Start(handler func(context.Context, json.RawMessage) (any, error), end func(within time.Duration)) {
+	handler = guarded(lambdacontext.NewLogger(), handler)
 	var invocations sync.WaitGroup
 	lambda.StartWithOptions(func(ctx context.Context, event json.RawMessage) (any, error) {
 		invocations.Add(1)

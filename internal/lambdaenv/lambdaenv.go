@@ -55,7 +55,9 @@ func ConfigFor(ctx context.Context, atOnce int, options ...func(*config.LoadOpti
 		t.MaxIdleConnsPerHost = max(idleConns, atOnce)
 		t.MaxIdleConns = 0 // the number for a host is the limit
 	})
-	return config.LoadDefaultConfig(ctx, append(options, config.WithHTTPClient(client))...)
+	cfg, err := config.LoadDefaultConfig(ctx, append(options, config.WithHTTPClient(client))...)
+	cfg.APIOptions = append(cfg.APIOptions, addTrace)
+	return cfg, err
 }
 
 // DynamoDB returns a client for the table.

@@ -34,7 +34,11 @@ func (r *Run) execute(ctx context.Context) error {
 func (r *Run) call(ctx context.Context, m method, ec *a2asrv.ExecutorContext) error {
 	result := make(chan error, 1)
 	ctx = r.callContext(ctx)
-	go func() { result <- r.drive(ctx, m, ec) }()
+	go func() {
+		err := errors.New("the executor has ended its goroutine")
+		defer func() { result <- err }()
+		err = r.drive(ctx, m, ec)
+	}()
 	select {
 	case err := <-result:
 		return err

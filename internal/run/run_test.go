@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -145,6 +146,12 @@ func TestOutcomes(t *testing.T) {
 				yield(status(ec, a2a.TaskStateWorking), nil)
 				panic("secret cause")
 			}, []string{"WORKING", failed}, "secret cause",
+		},
+		{
+			"ends its goroutine", func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+				yield(status(ec, a2a.TaskStateWorking), nil)
+				runtime.Goexit()
+			}, []string{"WORKING", failed}, "ended its goroutine",
 		},
 		{
 			"yields nil", func(_ context.Context, _ *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
