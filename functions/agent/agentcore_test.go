@@ -101,6 +101,9 @@ func TestAgentCore(t *testing.T) {
 		if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
 			t.Errorf("%s: %d %s, %v", path, resp.StatusCode, body, err)
 		}
+		if strings.Contains(string(body), "HTTP+JSON") {
+			t.Errorf("the card names what AgentCore does not pass on:\n%s", body)
+		}
 	}
 }
 

@@ -124,13 +124,18 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	handler := func(r *run.Runner, pushes push.Store, enter func() (func(), error), session func(*http.Request) string) http.Handler {
+	var session func(*http.Request) string
+	if agentCore {
+		session = sessionOf
+	}
+	handler := func(r *run.Runner, pushes push.Store, enter func() (func(), error)) http.Handler {
 		return a2ahttp.New(a2ahttp.Config{
 			Server: server.New(server.Config{
 				Store: r.Store, Runner: r, Retention: time.Duration(days) * 24 * time.Hour, JoinWindow: window, Card: card,
 				Push: &server.Push{Store: pushes, Check: webhook.Check(guard)},
 			}),
 			Extended: extended,
+			OnlyRPC:  agentCore,
 			Signer:   signer,
 			BaseURL:  public.base,
 			Room:     functionurl.Room,
@@ -160,11 +165,7 @@ func serve(ctx context.Context) error {
 		if agent.Check != nil {
 			go l.check(agent.Check)
 		}
-		session := sessionOf
-		if !agentCore {
-			session = nil
-		}
-		h := public.serve(l.withCallbacks(handler(l.runner, l.pushes, l.places.enter, session)))
+		h := public.serve(l.withCallbacks(handler(l.runner, l.pushes, l.places.enter)))
 		return l.serve(card.Name, os.Getenv("PUBLIC_URL"), h, listener)
 	}
 	table, err := lambdaenv.Open(ctx, os.Getenv("TABLE_NAME"))
@@ -180,7 +181,7 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	lambdaenv.Warm(ctx, table.Log)
-	h := functionurl.Handler(public.serve(handler(runner, table.Log.Pushes(), nil, nil)))
+	h := functionurl.Handler(public.serve(handler(runner, table.Log.Pushes(), nil)))
 	lambdaenv.Start(lambdaenv.WithCheck(table.Log.Reach, h), runner.HandOver)
 	return nil
 }

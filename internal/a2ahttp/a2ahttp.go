@@ -33,6 +33,8 @@ type Config struct {
 	Server *server.Server
 	// Extended is the card for authenticated callers. Server.Card is for everybody. It may be nil.
 	Extended *a2a.AgentCard
+	// OnlyRPC says that the platform passes on no requests of HTTP+JSON: the cards don't name it.
+	OnlyRPC bool
 	// Signer signs the cards. If nil, they have no signatures.
 	Signer *agentcard.Signer
 	// BaseURL returns the URL at which the client has reached the server. It ends in a slash.
@@ -71,7 +73,7 @@ type handler struct {
 //	GET /tasks/{id}/steps              the steps of a durable agent's task: see [server.StepsPage]
 func New(c Config) http.Handler {
 	h := &handler{c, agentcard.New(agentcard.Config{
-		Public: c.Server.Card, Extended: c.Extended, PushNotifications: c.Server.Push != nil, Signer: c.Signer,
+		Public: c.Server.Card, Extended: c.Extended, PushNotifications: c.Server.Push != nil, OnlyRPC: c.OnlyRPC, Signer: c.Signer,
 	})}
 	return singleValued(h.observed(uncached(cors(http.HandlerFunc(h.route)))))
 }

@@ -34,6 +34,8 @@ type Config struct {
 	Extended *a2a.AgentCard
 	// PushNotifications says that the agent sends them.
 	PushNotifications bool
+	// OnlyRPC says that requests of HTTP+JSON do not reach the agent, only those of JSON-RPC.
+	OnlyRPC bool
 	// Signer signs the cards. If nil, they have no signatures.
 	Signer *Signer
 }
@@ -91,8 +93,12 @@ func (c *Cards) make(d document) ([]byte, error) {
 	card.Capabilities.ExtendedAgentCard = c.Extended != nil
 	card.Capabilities.PushNotifications = c.PushNotifications
 	card.SupportedInterfaces, card.Signatures = nil, nil
+	bindings := []a2a.TransportProtocol{a2a.TransportProtocolJSONRPC, a2a.TransportProtocolHTTPJSON}
+	if c.OnlyRPC {
+		bindings = bindings[:1]
+	}
 	for _, version := range []a2a.ProtocolVersion{"1.0", "0.3"} {
-		for _, binding := range []a2a.TransportProtocol{a2a.TransportProtocolJSONRPC, a2a.TransportProtocolHTTPJSON} {
+		for _, binding := range bindings {
 			card.SupportedInterfaces = append(card.SupportedInterfaces, &a2a.AgentInterface{
 				URL: d.base, ProtocolBinding: binding, ProtocolVersion: version,
 			})
