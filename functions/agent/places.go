@@ -45,6 +45,8 @@ func (p places) enter() (leave func(), err error) {
 
 func (p places) leave() { <-p.taken }
 
+func (p places) full() bool { return len(p.taken) == cap(p.taken) }
+
 // line returns a function that waits for a place until ctx is done, and reports whether it has one.
 // It returns nil if as many tasks as there are places wait already.
 func (p places) line() (wait func(ctx context.Context) bool) {

@@ -18,6 +18,9 @@ const (
 	// sweepSpread is how long after the time of a round a server may come, at random, so that the
 	// rounds, and the work that they find, are spread over the servers.
 	sweepSpread = time.Second
+
+	// sweepFull is how much later a server comes that has no place for what it would find.
+	sweepFull = 5 * time.Second
 )
 
 // sweep has orphaned tasks resumed and due notifications delivered, again and again, in turns with
@@ -33,11 +36,20 @@ func (l *local) sweep(ctx context.Context) {
 		if taken || first {
 			l.round(ctx)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(time.Until(due) + rand.N(sweepSpread)):
+		wait(ctx, time.Until(due)+rand.N(sweepSpread))
+		if l.places.full() {
+			wait(ctx, sweepFull)
 		}
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+func wait(ctx context.Context, pause time.Duration) {
+	select {
+	case <-time.After(pause):
+	case <-ctx.Done():
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,6 +59,60 @@ func TestRounds(t *testing.T) {
 				t.Errorf("no sweep for %v, from minute %v on", pause, last.Sub(begun).Minutes())
 			}
 			last = at
+		}
+	})
+}
+
+// TestFullServer has two servers share a store, one of which is full: the other one sweeps. When both
+// are full, one does all the same.
+func TestFullServer(t *testing.T) {
+	t.Setenv("TABLE_NAME", "")
+	t.Setenv("MAX_CONCURRENCY", "1")
+	synctest.Test(t, func(t *testing.T) {
+		shared := new(memlog.Log)
+		var sweeps [2]atomic.Int64
+		var servers [2]*local
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		for i := range servers {
+			l, err := openLocal(ctx, &hosted.Agent{Executor: resuming{}}, outgoing.Guard{}, "", run.JournalConfig{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.runner.Store = tasklog.Hooked(shared, tasklog.Hooks{Before: func(_ context.Context, op tasklog.Op) error {
+				if op.Name == "Places" {
+					sweeps[i].Add(1)
+				}
+				return nil
+			}})
+			servers[i] = l
+		}
+		leave, err := servers[0].places.enter()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer leave()
+		for _, l := range servers {
+			go l.sweep(ctx)
+		}
+		time.Sleep(30 * time.Second)
+		full, other := sweeps[0].Load(), sweeps[1].Load()
+		time.Sleep(10 * time.Minute)
+		if n := sweeps[0].Load() - full; n > 0 {
+			t.Errorf("the full server has swept %d times", n)
+		}
+		if n := sweeps[1].Load() - other; n < 9 {
+			t.Errorf("the other one has swept %d times in ten minutes", n)
+		}
+		leaveToo, err := servers[1].places.enter()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer leaveToo()
+		full, other = sweeps[0].Load(), sweeps[1].Load()
+		time.Sleep(10 * time.Minute)
+		if n := sweeps[0].Load() + sweeps[1].Load() - full - other; n < 8 {
+			t.Errorf("two full servers have swept %d times in ten minutes", n)
 		}
 	})
 }
