@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -208,6 +209,36 @@ func TestMisuse(t *testing.T) {
 				}
 			}, nil)
 		})
+	}
+}
+
+// TestPanics has an author's code panic, or end its goroutine, in each place where the engine calls
+// it: its task fails, and the process, in which others run, goes on.
+func TestPanics(t *testing.T) {
+	for end, how := range map[string]func(){"panic": func() { panic("oh") }, "Goexit": runtime.Goexit} {
+		for place, f := range map[string]durable.Func{
+			"function": func(context.Context, *durable.Task) error { how(); return nil },
+			"step": func(ctx context.Context, _ *durable.Task) error {
+				_, err := durable.Do(ctx, "a", func(context.Context) (int, error) { how(); return 0, nil })
+				return err
+			},
+			"branch": func(ctx context.Context, _ *durable.Task) error {
+				g := durable.NewGroup(ctx)
+				g.Go("b", func(context.Context) error { how(); return nil })
+				g.Go("c", func(ctx context.Context) error {
+					_, err := durable.Do(ctx, "a", func(context.Context) (int, error) { return 0, nil })
+					return err
+				})
+				return g.Wait()
+			},
+		} {
+			t.Run(end+" in a "+place, func(t *testing.T) {
+				one(t, func(*durabletest.World) durable.Func { return f }, func(w *durabletest.World) {
+					w.Begin("hello")
+					ends(t, w, a2a.TaskStateFailed)
+				})
+			})
+		}
 	}
 }
 

@@ -94,6 +94,10 @@ func TestPanicAmongOthers(t *testing.T) {
 	if !got[`go response "done"`] || !got[`slow response "done"`] {
 		t.Errorf("the other invocations are answered by %v", got)
 	}
+	events <- "again"
+	if a := answer(); a != `again response "done"` {
+		t.Errorf("a later invocation is answered by %s", a)
+	}
 	_ = cmd.Process.Kill()
 	<-ended
 	if log := out.String(); !strings.Contains(log, `"panic":"secret"`) || !strings.Contains(log, `"requestId":"panic"`) {
