@@ -75,6 +75,7 @@ func openLocal(ctx context.Context, agent *hosted.Agent, guard outgoing.Guard, c
 		m := prometheus.New()
 		m.Gauge("places", func() float64 { return float64(cap(l.places.taken)) })
 		m.Gauge("places_taken", func() float64 { return float64(len(l.places.taken)) })
+		m.Gauge("tasks_working", func() float64 { return float64(len(l.places.working)) })
 		m.Gauge("tasks_waiting", func() float64 { return float64(len(l.places.waiting)) })
 		if l.metrics, err = serveMetrics(address, m); err != nil {
 			return nil, err
@@ -95,7 +96,7 @@ func openLocal(ctx context.Context, agent *hosted.Agent, guard outgoing.Guard, c
 		l.keep(config, log, log.Pushes(), guard)
 		return l, nil
 	}
-	cfg, endpoint, err := tableConfig(ctx, 2*atOnce) // what has a place may read and write
+	cfg, endpoint, err := tableConfig(ctx, 4*atOnce) // what has a place, of either kind, may read and write
 	if err != nil {
 		return nil, err
 	}
@@ -232,19 +233,14 @@ func (l *local) work(_ context.Context, id a2a.TaskID) error {
 	if l.ending.Err() != nil {
 		return nil
 	}
-	hasPlace := l.places.line()
-	if hasPlace == nil {
-		return nil
-	}
-	l.begin(func() {
-		if !hasPlace(l.ending) {
-			return
-		}
-		defer l.places.leave()
+	job := l.places.line(l.ending, func() {
 		if err := l.runner.Work(context.Background(), id); err != nil && !errors.Is(err, tasklog.ErrEnding) {
 			l.runner.Logger.Error("worker failed", "task", id, "error", err)
 		}
 	})
+	if job != nil {
+		l.begin(job)
+	}
 	return nil
 }
 

@@ -24,44 +24,51 @@ func maxConcurrency(text string) (int, error) {
 }
 
 // places bound what a local server does at the same time. A message has a place until its answer
-// has ended, which is not before its run has ended; so have a stream, and a task in the background.
+// has ended, which is not before its run has ended; so has a stream. Tasks in the background have
+// places of their own: otherwise those who follow such tasks could take all places, and wait for
+// tasks that wait for one.
 type places struct {
-	taken   chan struct{} // a token for each place that is taken
+	taken   chan struct{} // a token for each place that a request has
+	working chan struct{} // a token for each task in the background
 	waiting chan struct{} // a token for each task that waits for a place
 }
 
-func newPlaces(n int) places { return places{make(chan struct{}, n), make(chan struct{}, n)} }
+// newPlaces returns n places of each kind.
+func newPlaces(n int) places {
+	return places{make(chan struct{}, n), make(chan struct{}, n), make(chan struct{}, n)}
+}
 
 // enter takes a place for a request, and returns a function that gives it back. It returns
 // [a2ahttp.ErrFull] if there is none: a client can go to another server.
 func (p places) enter() (leave func(), err error) {
 	select {
 	case p.taken <- struct{}{}:
-		return p.leave, nil
+		return func() { <-p.taken }, nil
 	default:
 		return nil, a2ahttp.ErrFull
 	}
 }
 
-func (p places) leave() { <-p.taken }
-
-func (p places) full() bool { return len(p.taken) == cap(p.taken) }
-
-// line returns a function that waits for a place until ctx is done, and reports whether it has one.
-// It returns nil if as many tasks as there are places wait already.
-func (p places) line() (wait func(ctx context.Context) bool) {
+// line returns a function that works on a task when there is a place for it, unless ctx is done
+// before. It returns nil if as many tasks as there are places wait already.
+func (p places) line(ctx context.Context, work func()) func() {
 	select {
 	case p.waiting <- struct{}{}:
 	default:
 		return nil
 	}
-	return func(ctx context.Context) bool {
-		defer func() { <-p.waiting }()
+	return func() {
 		select {
-		case p.taken <- struct{}{}:
-			return true
+		case p.working <- struct{}{}:
+			<-p.waiting
 		case <-ctx.Done():
-			return false
+			<-p.waiting
+			return
 		}
+		defer func() { <-p.working }()
+		work()
 	}
 }
+
+// full reports whether a task in the background would wait for a place.
+func (p places) full() bool { return len(p.working) == cap(p.working) }

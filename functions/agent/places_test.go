@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,8 +27,7 @@ import (
 )
 
 // TestPlaces fills a server that has one place. It refuses a message, also when the client of the
-// first one has gone, whose task goes on. Other requests are served, and a task in the background
-// waits for the place.
+// first one has gone, whose task goes on. Other requests are served.
 func TestPlaces(t *testing.T) {
 	t.Setenv("TABLE_NAME", "")
 	t.Setenv("MAX_CONCURRENCY", "1")
@@ -97,11 +97,44 @@ func TestPlaces(t *testing.T) {
 	}
 	close(goOn)
 	l.places.taken <- struct{}{} // as soon as the task has ended
-	l.places.leave()
+	<-l.places.taken
 	resp := call(t.Context(), "SendMessage", strings.Replace(hello, `"m"`, `"o"`, 1))
 	if body, _ := io.ReadAll(resp.Body); !strings.Contains(string(body), "TASK_STATE_COMPLETED") {
 		t.Errorf("after it: %d %s", resp.StatusCode, body)
 	}
+}
+
+// TestFollowers fills the only place of a server with somebody who follows a task in the background:
+// the task runs all the same.
+func TestFollowers(t *testing.T) {
+	t.Setenv("TABLE_NAME", "")
+	t.Setenv("MAX_CONCURRENCY", "1")
+	synctest.Test(t, func(t *testing.T) {
+		l, err := openLocal(t.Context(), &hosted.Agent{Executor: resuming{func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
+			yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
+		}}}, outgoing.Guard{}, "", run.JournalConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := server.New(server.Config{Store: l.runner.Store, Runner: l.runner, Retention: time.Hour, Card: demoagent.Card()})
+		leave, err := l.places.enter()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer leave()
+		task, err := s.SendMessage(t.Context(), server.Caller{}, &a2a.SendMessageRequest{
+			Message: a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("hello")),
+			Config:  &a2a.SendMessageConfig{ReturnImmediately: true},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		got, err := s.GetTask(t.Context(), server.Caller{}, &a2a.GetTaskRequest{ID: task.ID})
+		if err != nil || got.Status.State != a2a.TaskStateCompleted {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
 }
 
 // TestLine has tasks in the background wait for a place: as many as there are places. At the end of
@@ -109,34 +142,40 @@ func TestPlaces(t *testing.T) {
 func TestLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlaces(2)
-		for range 2 {
-			if _, err := p.enter(); err != nil {
-				t.Fatal(err)
-			}
-		}
 		ctx, cancel := context.WithCancel(t.Context())
-		got := make(chan bool, 2)
-		for range 2 {
-			wait := p.line()
-			if wait == nil {
-				t.Fatal("no task may wait")
+		var begun, returned atomic.Int64
+		end := make(chan struct{})
+		add := func() bool {
+			job := p.line(ctx, func() { begun.Add(1); <-end })
+			if job == nil {
+				return false
 			}
-			go func() { got <- wait(ctx) }()
+			go func() { job(); returned.Add(1) }()
+			synctest.Wait()
+			return true
 		}
-		if p.line() != nil {
-			t.Error("three wait, for two places")
+		for i := range 4 {
+			if !add() || p.full() != (i > 0) {
+				t.Fatalf("the task %d: %t", i, p.full())
+			}
 		}
+		if add() || begun.Load() != 2 {
+			t.Errorf("a fifth one may wait, or %d have begun, in two places", begun.Load())
+		}
+		end <- struct{}{}
 		synctest.Wait()
-		p.leave()
-		if !<-got {
-			t.Error("a place that is free is not taken")
+		if begun.Load() != 3 || !add() {
+			t.Errorf("%d have begun after the end of one", begun.Load())
 		}
 		cancel()
-		if <-got {
-			t.Error("a place is taken at the end")
+		synctest.Wait()
+		if begun.Load() != 3 || returned.Load() != 3 || len(p.waiting) > 0 {
+			t.Errorf("at the end %d have begun, %d have returned and %d wait", begun.Load(), returned.Load(), len(p.waiting))
 		}
-		if p.line() == nil || len(p.taken) != 2 {
-			t.Error("who waits no more counts")
+		close(end)
+		synctest.Wait()
+		if returned.Load() != 5 || len(p.working) > 0 {
+			t.Errorf("%d have returned, and %d places are taken", returned.Load(), len(p.working))
 		}
 	})
 }
