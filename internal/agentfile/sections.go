@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"a2alambda/internal/mcp"
+	"a2alambda/internal/outgoing"
 )
 
 // longest is the longest that an answer of the model, or a call of a tool, may take: an invocation
@@ -42,8 +43,11 @@ func (r *reader) root(n *yaml.Node) {
 				},
 			})
 		},
-		"mcp":     func(n *yaml.Node, key string) { servers, serversKey = n, key }, // after the limits
-		"peers":   r.peers,
+		"mcp":   func(n *yaml.Node, key string) { servers, serversKey = n, key }, // after the limits
+		"peers": r.peers,
+		"files": func(n *yaml.Node, key string) {
+			r.object(n, key+".", fields{"allow": r.files})
+		},
 		"allow":   func(n *yaml.Node, key string) { r.Allow = r.texts(n, key); r.mark("allow", n) },
 		"approve": func(n *yaml.Node, key string) { r.Approve = r.texts(n, key); r.mark("approve", n) },
 	})
@@ -244,6 +248,21 @@ func isToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
 		return c <= ' ' || c > '~' || strings.ContainsRune(`()<>@,;:\"/[]?={}`, c)
 	})
+}
+
+// files reads the URLs below which files of messages may be.
+func (r *reader) files(n *yaml.Node, key string) {
+	var all []string
+	r.list(n, key, func(n *yaml.Node, key string) {
+		s := r.text(n, key)
+		if _, err := outgoing.ParseFiles(s); err != nil {
+			r.wrong(n.Line, "%s: %v", key, err)
+		} else if strings.Contains(s, ",") {
+			r.wrong(n.Line, "%s has a comma: write a second item", key)
+		}
+		all = append(all, s)
+	})
+	r.set("FILES_ALLOWED", strings.Join(all, ","), key, n.Line)
 }
 
 // peers reads the agents that the model may ask.

@@ -47,6 +47,7 @@ type Agent struct {
 //	TASK_TOKENS    most tokens of a task, in and out. Default 1000000
 //	MODEL_TIMEOUT  how long an answer may take. Default 5m on Lambda, 30m elsewhere
 //	MODEL_PRICE    what a million tokens cost, IN/OUT
+//	FILES_ALLOWED  URLs below which a message may have files. See [outgoing.ParseFiles]
 //
 // or, of model, a file that says all that and more: see package agentfile
 //

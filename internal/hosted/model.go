@@ -17,6 +17,7 @@ import (
 	"a2alambda/internal/model"
 	"a2alambda/internal/model/bedrock"
 	"a2alambda/internal/model/openai"
+	"a2alambda/internal/outgoing"
 	"a2alambda/internal/peer"
 	"a2alambda/internal/run"
 )
@@ -66,6 +67,11 @@ func openModel(ctx context.Context, getenv func(string) string, peers peer.Set, 
 	if config.Price, err = price(getenv("MODEL_PRICE")); err != nil {
 		return nil, err
 	}
+	files, err := outgoing.ParseFiles(getenv("FILES_ALLOWED"))
+	if err != nil {
+		return nil, fmt.Errorf("FILES_ALLOWED: %w", err)
+	}
+	config.File = files.Read
 	config.System, config.TaskTokens, config.Earlier = getenv("SYSTEM_PROMPT"), int64(spends), run.Earlier
 	if agent == "bedrock" {
 		card = "Bedrock Agent"
