@@ -10,7 +10,6 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
-	"a2alambda/internal/agentfile"
 	"a2alambda/internal/demoagent"
 	"a2alambda/internal/durable"
 	"a2alambda/internal/peer"
@@ -84,7 +83,7 @@ func Open(ctx context.Context, getenv func(string) string) (*Agent, error) {
 	return agent, err
 }
 
-func open(ctx context.Context, getenv func(string) string, peers peer.Set, file *agentfile.File) (*Agent, error) {
+func open(ctx context.Context, getenv func(string) string, peers peer.Set, file *agentFile) (*Agent, error) {
 	switch name := cmp.Or(getenv("AGENT"), "demo"); name {
 	case "demo":
 		if getenv("AGENT") == "" && getenv("MODEL_ID") != "" {

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"a2alambda/internal/agentfile"
 	"a2alambda/internal/durable"
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/model"
@@ -27,7 +26,7 @@ const onBedrock = "bedrock"
 
 // openModel returns the agent with a model. If it is not AGENT=bedrock, it has the peers as tools, and
 // those of the file, which may be nil.
-func openModel(ctx context.Context, getenv func(string) string, peers peer.Set, file *agentfile.File) (*Agent, error) {
+func openModel(ctx context.Context, getenv func(string) string, peers peer.Set, file *agentFile) (*Agent, error) {
 	agent, id, at := getenv("AGENT"), getenv("MODEL_ID"), getenv("MODEL_URL")
 	switch {
 	case id == "":
