@@ -15,6 +15,7 @@ import (
 
 	"a2alambda/internal/mcp"
 	"a2alambda/internal/outgoing"
+	"a2alambda/internal/tool"
 )
 
 // longest is the longest that an answer of the model, or a call of a tool, may take: an invocation
@@ -274,7 +275,7 @@ func (r *reader) peers(n *yaml.Node, key string) {
 		var at, secret, options string
 		r.object(n, key+".", fields{
 			"name": func(n *yaml.Node, key string) {
-				if p.Name = r.text(n, key); p.Name != "" && !isPeer.MatchString(p.Name) {
+				if p.Name = r.text(n, key); p.Name != "" && !isPeer(p.Name) {
 					r.wrong(n.Line, "%s must be up to 60 letters, digits, - and _", key)
 				}
 			},
@@ -327,4 +328,5 @@ func (r *reader) peers(n *yaml.Node, key string) {
 	}
 }
 
-var isPeer = regexp.MustCompile(`^[A-Za-z0-9_-]{1,60}$`)
+// isPeer reports whether a peer can have the name, whose tool's has four bytes more.
+func isPeer(name string) bool { return tool.IsName(name) && len(name) <= 60 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -111,7 +110,7 @@ func Agent(c Config) (durable.Func, error) {
 	}
 	c.ToolTimeout = cmp.Or(c.ToolTimeout, DefaultToolTimeout)
 	for _, p := range c.Peers {
-		if !isName(p.tool()) {
+		if !tool.IsName(p.tool()) {
 			return nil, fmt.Errorf("the peer %q has a name that a model cannot call: at most 60 letters, digits, _ and -", p.Name)
 		}
 	}
@@ -125,11 +124,6 @@ func Agent(c Config) (durable.Func, error) {
 		return a.run(ctx, t)
 	}, nil
 }
-
-var toolName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-
-// isName reports whether a tool can have the name.
-func isName(name string) bool { return toolName.MatchString(name) }
 
 // agent is a run of the agent.
 type agent struct {

@@ -127,7 +127,7 @@ func (a *agent) tools(ctx context.Context) (all []tool.Tool) {
 		if len(t.Schema) == 0 {
 			t.Schema = json.RawMessage(`{"type":"object"}`)
 		}
-		if isName(t.Name) && !slices.ContainsFunc(all, func(other tool.Tool) bool { return other.Name == t.Name }) {
+		if tool.IsName(t.Name) && !slices.ContainsFunc(all, func(other tool.Tool) bool { return other.Name == t.Name }) {
 			all = append(all, t)
 		}
 	}
