@@ -120,7 +120,7 @@ func (a *agent) question(parts []*a2a.Part) (Message, string) {
 			case r.LeftOut != "":
 				leftOut = append(leftOut, r.LeftOut)
 			case r.data == nil:
-				texts = append(texts, fmt.Sprintf(gone, nameOf(p)))
+				texts = append(texts, fmt.Sprintf(textGone, nameOf(p)))
 			case strings.HasPrefix(r.MediaType, "text/"):
 				texts = append(texts, textFile(p, r.data))
 			default:

@@ -43,6 +43,7 @@ type remote struct {
 	part *a2a.Part
 	url  string
 	data []byte // nil if this run has not read it
+	gone bool   // it was not there any more, or not as it was: this run does not try again
 }
 
 // fetch reads the files of a message that are somewhere else, as a step.
@@ -101,12 +102,12 @@ func (a *agent) reload(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, filesWithin)
 	defer cancel()
 	for _, r := range a.remotes {
-		if r.LeftOut != "" || r.data != nil {
+		if r.LeftOut != "" || r.data != nil || r.gone {
 			continue
 		}
 		was := r.fetched
 		if err := r.read(ctx, a.File, was.Bytes); err != nil || r.Hash != was.Hash {
-			r.data = nil
+			r.data, r.gone = nil, true
 		}
 		r.fetched = was
 	}
@@ -149,5 +150,5 @@ func whyNot(err error, room int) string {
 	return "a file that is somewhere else and cannot be read"
 }
 
-// gone is what the model reads of a file that has changed, or has gone, since the message came.
-const gone = "[The file %s was there when the message came, and is there no more as it was.]"
+// textGone is what the model reads of a file that has changed, or has gone, since the message came.
+const textGone = "[The file %s was there when the message came, and is there no more as it was.]"
