@@ -14,6 +14,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"a2alambda/internal/mcp"
+	"a2alambda/internal/outgoing"
+	"a2alambda/internal/tool"
 )
 
 // longest is the longest that an answer of the model, or a call of a tool, may take: an invocation
@@ -42,8 +44,11 @@ func (r *reader) root(n *yaml.Node) {
 				},
 			})
 		},
-		"mcp":     func(n *yaml.Node, key string) { servers, serversKey = n, key }, // after the limits
-		"peers":   r.peers,
+		"mcp":   func(n *yaml.Node, key string) { servers, serversKey = n, key }, // after the limits
+		"peers": r.peers,
+		"files": func(n *yaml.Node, key string) {
+			r.object(n, key+".", fields{"allow": r.files})
+		},
 		"allow":   func(n *yaml.Node, key string) { r.Allow = r.texts(n, key); r.mark("allow", n) },
 		"approve": func(n *yaml.Node, key string) { r.Approve = r.texts(n, key); r.mark("approve", n) },
 	})
@@ -246,6 +251,21 @@ func isToken(s string) bool {
 	})
 }
 
+// files reads the URLs below which files of messages may be.
+func (r *reader) files(n *yaml.Node, key string) {
+	var all []string
+	r.list(n, key, func(n *yaml.Node, key string) {
+		s := r.text(n, key)
+		if _, err := outgoing.ParseFiles(s); err != nil {
+			r.wrong(n.Line, "%s: %v", key, err)
+		} else if strings.Contains(s, ",") {
+			r.wrong(n.Line, "%s has a comma: write a second item", key)
+		}
+		all = append(all, s)
+	})
+	r.set("FILES_ALLOWED", strings.Join(all, ","), key, n.Line)
+}
+
 // peers reads the agents that the model may ask.
 func (r *reader) peers(n *yaml.Node, key string) {
 	var list []string
@@ -255,7 +275,7 @@ func (r *reader) peers(n *yaml.Node, key string) {
 		var at, secret, options string
 		r.object(n, key+".", fields{
 			"name": func(n *yaml.Node, key string) {
-				if p.Name = r.text(n, key); p.Name != "" && !isPeer.MatchString(p.Name) {
+				if p.Name = r.text(n, key); p.Name != "" && !isPeer(p.Name) {
 					r.wrong(n.Line, "%s must be up to 60 letters, digits, - and _", key)
 				}
 			},
@@ -308,4 +328,5 @@ func (r *reader) peers(n *yaml.Node, key string) {
 	}
 }
 
-var isPeer = regexp.MustCompile(`^[A-Za-z0-9_-]{1,60}$`)
+// isPeer reports whether a peer can have the name, whose tool's has four bytes more.
+func isPeer(name string) bool { return tool.IsName(name) && len(name) <= 60 }

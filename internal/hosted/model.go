@@ -11,12 +11,12 @@ import (
 	"strings"
 	"time"
 
-	"a2alambda/internal/agentfile"
 	"a2alambda/internal/durable"
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/model"
 	"a2alambda/internal/model/bedrock"
 	"a2alambda/internal/model/openai"
+	"a2alambda/internal/outgoing"
 	"a2alambda/internal/peer"
 	"a2alambda/internal/run"
 )
@@ -26,7 +26,7 @@ const onBedrock = "bedrock"
 
 // openModel returns the agent with a model. If it is not AGENT=bedrock, it has the peers as tools, and
 // those of the file, which may be nil.
-func openModel(ctx context.Context, getenv func(string) string, peers peer.Set, file *agentfile.File) (*Agent, error) {
+func openModel(ctx context.Context, getenv func(string) string, peers peer.Set, file *agentFile) (*Agent, error) {
 	agent, id, at := getenv("AGENT"), getenv("MODEL_ID"), getenv("MODEL_URL")
 	switch {
 	case id == "":
@@ -66,6 +66,11 @@ func openModel(ctx context.Context, getenv func(string) string, peers peer.Set, 
 	if config.Price, err = price(getenv("MODEL_PRICE")); err != nil {
 		return nil, err
 	}
+	files, err := outgoing.ParseFiles(getenv("FILES_ALLOWED"))
+	if err != nil {
+		return nil, fmt.Errorf("FILES_ALLOWED: %w", err)
+	}
+	config.File = files.Read
 	config.System, config.TaskTokens, config.Earlier = getenv("SYSTEM_PROMPT"), int64(spends), run.Earlier
 	if agent == "bedrock" {
 		card = "Bedrock Agent"

@@ -81,6 +81,8 @@ func (a *agent) answer(ctx context.Context, t *durable.Task, n int, talk *conver
 	r := &Request{System: a.system(tools), Tools: tools, MaxTokens: int(min(int64(a.MaxTokens), a.TaskTokens-talk.spent.tokens()))}
 	s := newSpeaker(ctx, t, n)
 	defer s.stop()
+	a.reload(ctx)
+	talk.question, _ = a.question(t.Message.Parts)
 	r.Messages = talk.messages(earlier, maxMemory)
 	whole, err := a.Model.Answer(ctx, r, s.say)
 	for room := maxMemory / 4; isTooLong(err) && !s.begun() && room > maxMemory/100; room /= 4 {
@@ -125,7 +127,7 @@ func (a *agent) tools(ctx context.Context) (all []tool.Tool) {
 		if len(t.Schema) == 0 {
 			t.Schema = json.RawMessage(`{"type":"object"}`)
 		}
-		if isName(t.Name) && !slices.ContainsFunc(all, func(other tool.Tool) bool { return other.Name == t.Name }) {
+		if tool.IsName(t.Name) && !slices.ContainsFunc(all, func(other tool.Tool) bool { return other.Name == t.Name }) {
 			all = append(all, t)
 		}
 	}

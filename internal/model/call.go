@@ -32,7 +32,7 @@ func (a *agent) plan(calls []Call, tools []tool.Tool, n int, talk *conversation)
 	}
 	var all []planned
 	for i, c := range calls {
-		if !isName(c.ID) || used[c.ID] { // some providers give none, or the same in each round
+		if !tool.IsName(c.ID) || used[c.ID] { // some providers give none, or the same in each round
 			c.ID = fmt.Sprintf("call_%d_%d", n, i+1)
 		}
 		used[c.ID] = true
@@ -41,7 +41,7 @@ func (a *agent) plan(calls []Call, tools []tool.Tool, n int, talk *conversation)
 		switch {
 		case !ok:
 			p.Wrong = "There is no tool of this name."
-			if !isName(c.Name) { // no provider would take it back
+			if !tool.IsName(c.Name) { // no provider would take it back
 				p.Name = "unknown"
 			}
 		case c.Malformed != "":

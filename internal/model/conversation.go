@@ -90,12 +90,12 @@ func size(messages []Message) (n int) {
 }
 
 // question returns a message of the user for the model, and what of it the model does not read. It
-// has no parts if there is nothing to read.
+// has no parts if there is nothing to read. Files that are somewhere else were fetched before.
 func (a *agent) question(parts []*a2a.Part) (Message, string) {
 	m := Message{Role: User}
 	var texts, leftOut []string
 	var files []Part
-	bytes := 0
+	bytes, remotes := 0, a.remotes
 	for _, p := range parts {
 		mediaType := mediaTypeOf(p.MediaType)
 		switch content := p.Content.(type) {
@@ -107,14 +107,25 @@ func (a *agent) question(parts []*a2a.Part) (Message, string) {
 			case bytes > maxFiles:
 				leftOut = append(leftOut, fmt.Sprintf("a file of %d KB (all files together may have %d KB)", len(content)>>10, maxFiles>>10))
 			case strings.HasPrefix(mediaType, "text/"):
-				texts = append(texts, fmt.Sprintf("[File %s]\n%s", nameOf(p), strings.ToValidUTF8(string(content), "�")))
+				texts = append(texts, textFile(p, content))
 			case a.Model.Reads(mediaType):
 				files = append(files, Part{File: &File{MediaType: mediaType, Name: p.Filename, Bytes: content}})
 			default:
 				leftOut = append(leftOut, "a file of the type "+typeOf(mediaType))
 			}
 		case a2a.URL:
-			leftOut = append(leftOut, "a file that is somewhere else")
+			r := remotes[0]
+			remotes = remotes[1:]
+			switch {
+			case r.LeftOut != "":
+				leftOut = append(leftOut, r.LeftOut)
+			case r.data == nil:
+				texts = append(texts, fmt.Sprintf(textGone, nameOf(p)))
+			case strings.HasPrefix(r.MediaType, "text/"):
+				texts = append(texts, textFile(p, r.data))
+			default:
+				files = append(files, Part{File: &File{MediaType: r.MediaType, Name: p.Filename, Bytes: r.data}})
+			}
 		case a2a.Data:
 			leftOut = append(leftOut, "data of the type "+typeOf(mediaType))
 		}
@@ -132,6 +143,11 @@ func (a *agent) question(parts []*a2a.Part) (Message, string) {
 	}
 	m.Parts = append([]Part{{Text: text}}, files...)
 	return m, all
+}
+
+// textFile returns a text file for the model.
+func textFile(p *a2a.Part, data []byte) string {
+	return fmt.Sprintf("[File %s]\n%s", nameOf(p), strings.ToValidUTF8(string(data), "�"))
 }
 
 func mediaTypeOf(s string) string {

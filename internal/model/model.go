@@ -7,7 +7,7 @@
 //
 // model.go and errors.go are what is between the loop and a provider. agent.go has the loop,
 // answer.go one call of the model, speaker.go what of it clients see, call.go the calls of tools and
-// peers, approval.go the question before them. conversation.go and memory.go make what the model
+// peers, approval.go the question before them. conversation.go, memory.go and files.go make what the model
 // reads.
 package model
 
