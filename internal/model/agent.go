@@ -68,8 +68,10 @@ const (
 )
 
 const (
-	// maxCalls is how many calls of one answer are made.
+	// maxCalls is how many calls of one answer are made, and maxKept how many are remembered. Of those
+	// in between, the model is told that they were not made.
 	maxCalls = 16
+	maxKept  = 64
 
 	// A call of the model or of a tool is tried so often, with a pause that grows from this one.
 	modelTries = 4

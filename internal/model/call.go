@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -31,9 +32,10 @@ func (a *agent) plan(calls []Call, tools []tool.Tool, n int, talk *conversation)
 		}
 	}
 	var all []planned
-	for i, c := range calls {
-		if !isName(c.ID) || used[c.ID] { // some providers give none, or the same in each round
-			c.ID = fmt.Sprintf("call_%d_%d", n, i+1)
+	for i, c := range calls[:min(len(calls), maxKept)] {
+		// Some providers give none, or the same in each round. An approval is of one id.
+		for next := i + 1; !isName(c.ID) || used[c.ID]; next += maxKept {
+			c.ID = fmt.Sprintf("call_%d_%d", n, next)
 		}
 		used[c.ID] = true
 		t, ok := known[c.Name]
@@ -61,6 +63,10 @@ func (a *agent) act(ctx context.Context, t *durable.Task, n int, calls []planned
 		return nil, err
 	}
 	results := make([]Result, len(calls))
+	remark := -1 // the call whose result has what the user said with the approval
+	if v.words != "" && !slices.ContainsFunc(calls, func(p planned) bool { return p.Approve && p.Wrong == "" && !v.allows(p.ID) }) {
+		remark = slices.IndexFunc(calls, func(p planned) bool { return p.Approve && p.Wrong == "" })
+	}
 	g := durable.NewGroup(ctx)
 	for i, p := range calls {
 		switch {
@@ -83,7 +89,11 @@ func (a *agent) act(ctx context.Context, t *durable.Task, n int, calls []planned
 			})
 		}
 	}
-	return results, g.Wait()
+	err = g.Wait()
+	if remark >= 0 {
+		results[remark].Text += v.remark()
+	}
+	return results, err
 }
 
 // call makes a call.
@@ -112,7 +122,11 @@ const unsent = "not called: "
 
 func (a *agent) callTool(ctx context.Context, p planned) (tool.Result, error) {
 	for _, t := range a.tools(ctx) {
-		if t.Name == p.Name && t.Call != nil {
+		switch {
+		case t.Name != p.Name || t.Call == nil:
+		case t.Approve && !p.Approve || t.Once && !p.Once:
+			return tool.Result{}, fmt.Errorf("%w: it does something else by now. Call it again", tool.ErrUnsent)
+		default:
 			return t.Call(ctx, p.Args)
 		}
 	}

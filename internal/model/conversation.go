@@ -123,7 +123,7 @@ func (a *agent) question(parts []*a2a.Part) (Message, string) {
 	if strings.TrimSpace(text) == "" && len(files) == 0 {
 		return m, ""
 	}
-	all := strings.Join(leftOut, ", ")
+	all := summary(leftOut)
 	if all != "" {
 		text = strings.TrimSpace(text + "\n[The message has more that you cannot read: " + all + ".]")
 	}
@@ -132,6 +132,34 @@ func (a *agent) question(parts []*a2a.Part) (Message, string) {
 	}
 	m.Parts = append([]Part{{Text: text}}, files...)
 	return m, all
+}
+
+// maxLeftOut is how many kinds of what is left out are named.
+const maxLeftOut = 10
+
+// summary returns a list in words, in which each text is once, with how often it was there.
+func summary(texts []string) string {
+	times := map[string]int{}
+	var kinds []string
+	for _, t := range texts {
+		if times[t]++; times[t] == 1 {
+			kinds = append(kinds, t)
+		}
+	}
+	left := len(texts)
+	var all []string
+	for _, t := range kinds[:min(len(kinds), maxLeftOut)] {
+		left -= times[t]
+		if n := times[t]; n > 1 {
+			t = fmt.Sprintf("%d × %s", n, t)
+		}
+		all = append(all, t)
+	}
+	words := strings.Join(all, ", ")
+	if left > 0 {
+		words += fmt.Sprintf(", and %d more", left)
+	}
+	return words
 }
 
 func mediaTypeOf(s string) string {
@@ -179,9 +207,7 @@ func marked(text string) string {
 	if strings.TrimSpace(text) == "" {
 		text = "(nothing)"
 	}
-	for _, mark := range []string{"<tool-output", "</tool-output"} {
-		text = replaceFold(text, mark, strings.Replace(mark, "tool-output", "tool_output", 1))
-	}
+	text = replaceFold(text, "tool-output", "tool_output") // with what brackets and spaces ever
 	return "<tool-output>\n" + text + "\n</tool-output>"
 }
 
