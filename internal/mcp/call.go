@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -199,10 +200,16 @@ func unwrapURL(err error) error {
 // maxWords is the most bytes of a server's words in an error.
 const maxWords = 500
 
-// brief makes a server's words one line of bounded length, without secrets.
+// brief makes a server's words one line of bounded length, without secrets, and without characters
+// that a terminal obeys.
 func (s *server) brief(text string) string {
-	text = strings.Join(strings.Fields(s.redact(text)), " ")
-	return cut(text, maxWords)
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) {
+			return ' '
+		}
+		return r
+	}, s.redact(text))
+	return cut(strings.Join(strings.Fields(text), " "), maxWords)
 }
 
 // cut returns the beginning of a text, as whole characters.
