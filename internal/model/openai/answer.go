@@ -10,6 +10,17 @@ import (
 	"a2alambda/internal/model"
 )
 
+const (
+	// maxAnswer is the most bytes of an answer's text and arguments: some million tokens. An endpoint
+	// that gives more does not keep to max_tokens.
+	maxAnswer = 4 << 20
+
+	// maxCalls is how many calls of an answer are read.
+	maxCalls = 256
+)
+
+var errTooMuch = fmt.Errorf("the answer has more than %d MB, whatever its max_tokens", maxAnswer>>20)
+
 // answer is an answer that comes.
 type answer struct {
 	most  int // tokens
@@ -17,6 +28,7 @@ type answer struct {
 	calls []*call
 	stop  openai.FinishReason
 	usage model.Usage
+	size  int // bytes so far
 }
 
 // call is a call of a tool that comes.
@@ -44,6 +56,7 @@ func (a *answer) take(c *chunk) string {
 			a.stop = choice.FinishReason
 		}
 	}
+	a.size += len(text)
 	a.text.WriteString(text)
 	return text
 }
@@ -58,6 +71,9 @@ func (a *answer) tool(t openai.ToolCall) {
 		}
 	}
 	if c == nil || t.ID != "" && c.id != "" && t.ID != c.id {
+		if len(a.calls) == maxCalls {
+			return
+		}
 		c = new(call)
 		if t.Index != nil {
 			c.index = *t.Index
@@ -70,6 +86,7 @@ func (a *answer) tool(t openai.ToolCall) {
 	if c.name == "" {
 		c.name = t.Function.Name
 	}
+	a.size += len(t.Function.Arguments)
 	c.args.WriteString(t.Function.Arguments)
 }
 

@@ -116,7 +116,11 @@ func (m *Model) Answer(ctx context.Context, r *model.Request, say func(string) e
 		if c.Error != nil {
 			return nil, m.failure(ctx, c.Error, true)
 		}
-		if text := a.take(&c); text != "" {
+		text := a.take(&c)
+		if a.size > maxAnswer {
+			return nil, &model.Error{Kind: model.Denied, Err: fmt.Errorf("openai: %w", errTooMuch)}
+		}
+		if text != "" {
 			if err := say(text); err != nil {
 				return nil, err
 			}
