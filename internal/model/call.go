@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -149,11 +150,23 @@ func told(err error, once bool) (string, bool) {
 	return "The call has failed.\n" + marked(step.Text), true
 }
 
-// result returns what the model is told of a call.
+// maxImage is the most bytes of an image that a model is shown: Bedrock's bound.
+// https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ImageBlock.html
+const maxImage = 3_750_000
+
+// result returns what the model is told of a call. An image that a provider would refuse is not told:
+// it would refuse all of the conversation.
 func (a *agent) result(p planned, said tool.Result) Result {
 	r := Result{ID: p.ID, Text: marked(said.Text), Failed: said.Failed}
 	for _, part := range said.Parts {
-		if raw, ok := part.Content.(a2a.Raw); ok && strings.HasPrefix(part.MediaType, "image/") && a.Model.Reads(part.MediaType) {
+		raw, ok := part.Content.(a2a.Raw)
+		switch {
+		case !ok || !strings.HasPrefix(part.MediaType, "image/") || !a.Model.Reads(part.MediaType):
+		case http.DetectContentType(raw) != part.MediaType:
+			r.Text += "\n[An image is left out: it is not of its type.]"
+		case len(raw) > maxImage:
+			r.Text += "\n[An image is left out: it is too large.]"
+		default:
 			r.Images = append(r.Images, File{MediaType: part.MediaType, Bytes: raw})
 		}
 	}

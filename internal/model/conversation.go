@@ -35,6 +35,10 @@ const (
 	// maxResult is the most bytes of one result.
 	maxResult = 64 << 10
 
+	// maxImages is how many images of results the model sees, the newest first: as many as all
+	// providers take.
+	maxImages = 20
+
 	// maxFiles is the most bytes of all files of a message.
 	maxFiles = 8 << 20
 )
@@ -43,7 +47,7 @@ const (
 // is remembered, and results as much more.
 func (c *conversation) messages(earlier []Message, room int) []Message {
 	messages := append(slices.Clone(trimmed(earlier, room)), c.question)
-	left := maxResults / maxMemory * room
+	left, images := maxResults/maxMemory*room, maxImages
 	kept := make([][]Result, len(c.rounds))
 	for i, x := range slices.Backward(c.rounds) { // the oldest are left out first
 		kept[i] = slices.Clone(x.results)
@@ -56,6 +60,11 @@ func (c *conversation) messages(earlier []Message, room int) []Message {
 			if left -= size; left < 0 {
 				r.Text, r.Images = "[This result is left out: it is too long ago.]", nil
 			}
+			if n := len(r.Images); n > images {
+				r.Text += fmt.Sprintf("\n[%d images are left out: there are too many.]", n-images)
+				r.Images = r.Images[:images]
+			}
+			images -= len(r.Images)
 		}
 	}
 	for i, x := range c.rounds {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -317,4 +318,58 @@ func TestMarks(t *testing.T) {
 		t.Fatal(err)
 	}
 	durabletest.Run(t, durabletest.Case{Agent: func(*durabletest.World) durable.Func { return f }})
+}
+
+// TestOddImages checks that of a result's images the model sees those that a provider takes, and is
+// told of others.
+func TestOddImages(t *testing.T) {
+	const signature = "\x89PNG\r\n\x1a\n"
+	image := func(content string) *a2a.Part {
+		p := a2a.NewRawPart([]byte(content))
+		p.MediaType = "image/png"
+		return p
+	}
+	for name, test := range map[string]struct {
+		parts []*a2a.Part
+		seen  int
+		told  string
+	}{
+		"an image":    {[]*a2a.Part{image(signature)}, 1, ""},
+		"no image":    {[]*a2a.Part{image("<html>"), image(""), image(signature)}, 1, "\n[An image is left out: it is not of its type.]\n[An image is left out: it is not of its type.]"},
+		"a large one": {[]*a2a.Part{image(signature + strings.Repeat("x", 3_750_000))}, 0, "\n[An image is left out: it is too large.]"},
+		"many":        {slices.Repeat([]*a2a.Part{image(signature)}, 100), 20, "\n[80 images are left out: there are too many.]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, err := model.Agent(model.Config{
+				Model: seesImages(func(r *model.Request) (*model.Answer, error) {
+					if len(r.Messages) < 3 {
+						return &model.Answer{Stop: model.StopTools, Calls: []model.Call{call("a", "look", "")}}, nil
+					}
+					if got := r.Messages[2].Parts[0].Result; len(got.Images) != test.seen || got.Text != "<tool-output>\nan image\n</tool-output>"+test.told {
+						t.Errorf("%d images, and %q", len(got.Images), got.Text)
+					}
+					return &model.Answer{Stop: model.StopEnd}, nil
+				}),
+				Tools: func() (func(context.Context) []tool.Tool, func()) {
+					return func(context.Context) []tool.Tool {
+						return []tool.Tool{{Name: "look", Call: func(context.Context, json.RawMessage) (tool.Result, error) {
+							return tool.Result{Text: "an image", Parts: test.parts}, nil
+						}}}
+					}, func() {}
+				},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			durabletest.Run(t, durabletest.Case{Agent: func(*durabletest.World) durable.Func { return f }})
+		})
+	}
+}
+
+// seesImages is a model that says what the function returns, and sees images.
+type seesImages func(*model.Request) (*model.Answer, error)
+
+func (seesImages) Reads(mediaType string) bool { return strings.HasPrefix(mediaType, "image/") }
+func (f seesImages) Answer(_ context.Context, r *model.Request, _ func(string) error) (*model.Answer, error) {
+	return f(r)
 }
