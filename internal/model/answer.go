@@ -33,6 +33,7 @@ type planned struct {
 	Peer    string `json:"peer,omitempty"` // whom to ask, if the call is for a peer
 	Once    bool   `json:"once,omitempty"`
 	Approve bool   `json:"approve,omitempty"`
+	Asks    string `json:"asks,omitempty"` // what of a peer's it answers
 	// Wrong is why the call is not made. The model is told.
 	Wrong string `json:"wrong,omitempty"`
 }

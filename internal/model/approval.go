@@ -70,15 +70,25 @@ func approvalParts(asks []planned) []*a2a.Part {
 	words.WriteString("May I do this? Answer yes or no.\n")
 	calls := make([]any, len(asks))
 	for i, p := range asks {
-		args := readable(p.Args)
-		if len(args) > maxShown {
-			args = strings.ToValidUTF8(args[:maxShown], "") + fmt.Sprintf("… (%d KB in all)", len(p.Args)>>10)
+		fmt.Fprintf(&words, "\n- %s %s", p.Name, code(cut(readable(p.Args))))
+		one := map[string]any{"id": p.ID, "tool": p.Name, "arguments": valueOf(p.Args)}
+		if p.Asks != "" {
+			asks, _ := json.Marshal(p.Asks)
+			fmt.Fprintf(&words, ", to answer %s", code(cut(readable(asks))))
+			one["question"] = p.Asks
 		}
-		fmt.Fprintf(&words, "\n- %s %s", p.Name, code(args))
-		calls[i] = map[string]any{"id": p.ID, "tool": p.Name, "arguments": valueOf(p.Args)}
+		calls[i] = one
 	}
 	data := a2a.NewDataPart(map[string]any{approvalKey: map[string]any{"calls": calls}})
 	return []*a2a.Part{a2a.NewTextPart(words.String()), data}
+}
+
+// cut returns a text that is short enough to be shown in words.
+func cut(text string) string {
+	if len(text) > maxShown {
+		return strings.ToValidUTF8(text[:maxShown], "") + fmt.Sprintf("… (%d KB in all)", len(text)>>10)
+	}
+	return text
 }
 
 // readable returns JSON without the escapes that HTML would need, and with those of characters that

@@ -2,7 +2,6 @@ package model
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -41,6 +40,7 @@ func (a *agent) plan(calls []Call, tools []tool.Tool, n int, talk *conversation)
 		used[c.ID] = true
 		t, ok := known[c.Name]
 		p := planned{Call: c, Once: t.Once, Approve: t.Approve, Peer: peers[c.Name].Name}
+		talk.answers(&p)
 		switch {
 		case !ok:
 			p.Wrong = "There is no tool of this name."
@@ -77,7 +77,7 @@ func (a *agent) act(ctx context.Context, t *durable.Task, n int, calls []planned
 			results[i] = Result{ID: p.ID, Text: v.refusal(), Failed: true}
 		default:
 			g.Go(fmt.Sprintf("%d %s", i+1, p.Name), func(ctx context.Context) error {
-				said, err := a.call(ctx, p)
+				said, waits, err := a.call(ctx, p)
 				switch note, told := told(err, p.Once); {
 				case told:
 					results[i] = Result{ID: p.ID, Text: note, Failed: true}
@@ -86,6 +86,7 @@ func (a *agent) act(ctx context.Context, t *durable.Task, n int, calls []planned
 					return err
 				}
 				results[i] = a.result(p, said)
+				results[i].waits = waits
 				return show(ctx, t, fmt.Sprintf("tool-%d-%d", n, i+1), p.Name, said)
 			})
 		}
@@ -97,8 +98,8 @@ func (a *agent) act(ctx context.Context, t *durable.Task, n int, calls []planned
 	return results, err
 }
 
-// call makes a call.
-func (a *agent) call(ctx context.Context, p planned) (tool.Result, error) {
+// call makes a call. If it was of a peer, which now waits for an answer, it returns that, too.
+func (a *agent) call(ctx context.Context, p planned) (tool.Result, *waits, error) {
 	if p.Peer != "" {
 		return askPeer(ctx, p)
 	}
@@ -108,7 +109,7 @@ func (a *agent) call(ctx context.Context, p planned) (tool.Result, error) {
 	} else {
 		options = append(options, durable.Retry(toolTries, toolPause))
 	}
-	return durable.Do(ctx, "call", func(ctx context.Context) (tool.Result, error) {
+	said, err := durable.Do(ctx, "call", func(ctx context.Context) (tool.Result, error) {
 		run.Count(ctx, "toolCalls", 1)
 		result, err := a.callTool(ctx, p)
 		if errors.Is(err, tool.ErrUnsent) {
@@ -116,6 +117,7 @@ func (a *agent) call(ctx context.Context, p planned) (tool.Result, error) {
 		}
 		return result, err
 	}, options...)
+	return said, nil, err
 }
 
 // unsent begins the text of an error that wraps [tool.ErrUnsent].
@@ -181,77 +183,4 @@ func show(ctx context.Context, t *durable.Task, id, name string, said tool.Resul
 	e := a2a.NewArtifactUpdateEvent(t, a2a.ArtifactID(id), said.Parts...)
 	e.Artifact.Name, e.LastChunk = name, true
 	return durable.Yield(ctx, e)
-}
-
-func (p Peer) tool() string { return "ask_" + p.Name }
-
-// asTool returns the tool that asks the peer. It has no Call: see askPeer.
-func (p Peer) asTool(ctx context.Context) tool.Tool {
-	description := "Asks the agent " + p.Name + ", which works by itself and answers when it is done."
-	if p.About != nil {
-		description = strings.TrimSpace(description + " " + p.About(ctx))
-	}
-	return tool.Tool{Name: p.tool(), Description: description, Approve: p.Approve, Schema: json.RawMessage(
-		`{"type":"object","properties":{"message":{"type":"string","description":"What to ask, in words."},` +
-			`"task":{"type":"string","description":"The id of the agent's task, to answer what it asks. Else leave it out."}},"required":["message"]}`,
-	)}
-}
-
-// askPeer asks another agent.
-func askPeer(ctx context.Context, p planned) (tool.Result, error) {
-	var args struct{ Message, Task string }
-	if err := json.Unmarshal(p.Args, &args); err != nil || args.Message == "" {
-		return tool.Result{Text: "The arguments need a message, which is a text.", Failed: true}, nil
-	}
-	m := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(args.Message))
-	m.TaskID = a2a.TaskID(args.Task)
-	reply, err := durable.Call(ctx, "call", p.Peer, m)
-	if err != nil {
-		return tool.Result{}, err
-	}
-	return replied(reply), nil
-}
-
-// replied returns what a peer has answered.
-func replied(r durable.Reply) tool.Result {
-	var result tool.Result
-	var texts []string
-	take := func(parts []*a2a.Part) {
-		var b strings.Builder
-		for _, p := range parts {
-			switch content := p.Content.(type) {
-			case a2a.Text:
-				b.WriteString(string(content))
-			case a2a.Data:
-				if data, err := json.Marshal(content.Value); err == nil {
-					fmt.Fprintf(&b, "\n%s\n", data)
-				}
-			default:
-				result.Parts = append(result.Parts, p)
-			}
-		}
-		if b.Len() > 0 {
-			texts = append(texts, b.String())
-		}
-	}
-	if r.Message != nil {
-		take(r.Message.Parts)
-	}
-	if t := r.Task; t != nil {
-		for _, x := range t.Artifacts {
-			take(x.Parts)
-		}
-		if m := t.Status.Message; m != nil {
-			take(m.Parts)
-		}
-		switch state := t.Status.State; {
-		case !state.Terminal():
-			texts = append(texts, fmt.Sprintf("[The agent waits for an answer to this. Its task is %s.]", t.ID))
-		case state != a2a.TaskStateCompleted:
-			texts = append(texts, fmt.Sprintf("[The agent's task ended as %s.]", strings.ToLower(strings.TrimPrefix(string(state), "TASK_STATE_"))))
-			result.Failed = true
-		}
-	}
-	result.Text = strings.Join(texts, "\n")
-	return result
 }
