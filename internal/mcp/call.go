@@ -171,6 +171,8 @@ func (s *server) unanswered(limit context.Context, seen *seen, err error) *Error
 		e.Unsent, e.again, text = true, true, "no connection: "+s.brief(unwrapURL(err).Error())
 	case status == 0:
 		text = "no answer: " + s.brief(unwrapURL(err).Error())
+	case status == http.StatusServiceUnavailable && seen.fresh, status == http.StatusRequestTimeout && seen.fresh:
+		text = statusText(status) // a proxy says it, too, that has waited for the tool in vain
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
 		e.Unsent, e.again, text = true, true, statusText(status)
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:

@@ -2,12 +2,15 @@ package mcp
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"a2alambda/internal/tool"
 )
 
 // TestSecretsInResults: a secret is in no part of a result, however it is written there.
@@ -108,5 +111,37 @@ func TestTerminal(t *testing.T) {
 	s := newServer(Server{Name: "s"}, nil)
 	if got := s.brief("a\x1b[2J\x1b]0;title\x07 b\u202e\u009b31mc\r\nd"); got != "a [2J ]0;title b 31mc d" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestLargeList: a list is no larger than another answer, however many pages it has.
+func TestLargeList(t *testing.T) {
+	server := sdk.NewServer(&sdk.Implementation{Name: "test"}, &sdk.ServerOptions{PageSize: 1})
+	for i := range 10 {
+		server.AddTool(&sdk.Tool{Name: fmt.Sprintf("t%d", i), InputSchema: object{"type": "object", "description": strings.Repeat("x", 1<<20)}}, nil)
+	}
+	h := serve(t, handler(server, nil))
+	set, _, _ := open(t, Config{Servers: []Server{{Name: "s", URL: h.URL}}})
+	if err := set.Check(t.Context()); err == nil || err.Error() != "MCP server s: its answer has more than 8 MB" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestOverloaded: a call that only reads is made again where the server has no time, and one that may
+// not be called again is made once.
+func TestOverloaded(t *testing.T) {
+	for _, readOnly := range []bool{true, false} {
+		calls := 0
+		server := newSDKServer()
+		server.AddTool(&sdk.Tool{Name: "look", InputSchema: noArgs, Annotations: &sdk.ToolAnnotations{ReadOnlyHint: readOnly}}, nil)
+		h := serve(t, brokenServer(server, func(w http.ResponseWriter, _ *http.Request) {
+			calls++
+			http.Error(w, "busy", http.StatusServiceUnavailable)
+		}))
+		_, run, _ := open(t, Config{Servers: []Server{{Name: "s", URL: h.URL}}})
+		_, err := find(t, run, "s_look").Call(t.Context(), nil)
+		if err == nil || errors.Is(err, tool.ErrUnsent) != readOnly || calls != map[bool]int{true: len(pauses) + 1, false: 1}[readOnly] {
+			t.Errorf("read-only %t: %v, after %d calls", readOnly, err, calls)
+		}
 	}
 }

@@ -102,7 +102,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// body is the body of an answer, bounded.
+// body is the body of an answer, bounded. The pages of a list count together: all are in memory.
 type body struct {
 	io.ReadCloser
 	seen *seen
@@ -110,6 +110,9 @@ type body struct {
 }
 
 func (b *body) Read(p []byte) (int, error) {
+	if b.seen != nil {
+		b.left = b.seen.left()
+	}
 	if b.left <= 0 {
 		if b.seen != nil {
 			b.seen.end(errTooLarge)
@@ -118,6 +121,9 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)
+	if b.seen != nil {
+		b.seen.read(n)
+	}
 	return n, err
 }
 
@@ -127,8 +133,9 @@ type seen struct {
 	end   context.CancelCauseFunc // ends the call
 
 	mu      sync.Mutex
-	written bool // something of the last POST may have reached the server
-	status  int  // of its answer; 0 for none
+	written bool  // something of the last POST may have reached the server
+	status  int   // of its answer; 0 for none
+	bytes   int64 // of all answers
 }
 
 type seenKey struct{}
@@ -158,6 +165,18 @@ func (s *seen) answered(method string, status int) {
 	if method == http.MethodPost {
 		s.status = status
 	}
+}
+
+func (s *seen) read(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bytes += int64(n)
+}
+
+func (s *seen) left() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maxAnswer - s.bytes
 }
 
 func (s *seen) get() (written bool, status int) {
