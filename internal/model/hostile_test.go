@@ -373,3 +373,21 @@ func (seesImages) Reads(mediaType string) bool { return strings.HasPrefix(mediaT
 func (f seesImages) Answer(_ context.Context, r *model.Request, _ func(string) error) (*model.Answer, error) {
 	return f(r)
 }
+
+// TestLongQuestion checks that a message that alone would take more tokens than a task may is not
+// sent to the model.
+func TestLongQuestion(t *testing.T) {
+	story{
+		config: model.Config{TaskTokens: 1000}, message: says(strings.Repeat("x", 8000)), state: a2a.TaskStateFailed,
+		says: "The conversation is too long for the model. Try again with less, or in a new context.",
+		check: func(t *testing.T, s *scene) {
+			if len(s.Ledger()) > 0 {
+				t.Errorf("it has done %v", s.Ledger())
+			}
+		},
+	}.run(t)
+	story{
+		script: script{pieces: [][]string{{"Hi"}}},
+		config: model.Config{TaskTokens: 1000}, message: says(strings.Repeat("x", 7999)), state: a2a.TaskStateCompleted,
+	}.run(t)
+}
