@@ -127,6 +127,22 @@ func TestLargeList(t *testing.T) {
 	}
 }
 
+// TestManyTools: a list of very many tools does not fill the log.
+func TestManyTools(t *testing.T) {
+	server := sdk.NewServer(&sdk.Implementation{Name: "test"}, nil)
+	for i := range maxTools + 500 {
+		server.AddTool(&sdk.Tool{Name: fmt.Sprintf("t%03d", i), InputSchema: noArgs}, nil)
+	}
+	h := serve(t, handler(server, nil))
+	_, run, log := open(t, Config{Servers: []Server{{Name: "s", URL: h.URL}}})
+	if n := len(run.Tools(t.Context())); n != maxTools {
+		t.Errorf("%d tools", n)
+	}
+	if got := log.String(); strings.Count(got, "\n") != maxTold+1 || !strings.Contains(got, `msg="more tools of an MCP server are left out" server=s tools=490`) {
+		t.Errorf("the log is %s", got)
+	}
+}
+
 // TestOverloaded: a call that only reads is made again where the server has no time, and one that may
 // not be called again is made once.
 func TestOverloaded(t *testing.T) {

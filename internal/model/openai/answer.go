@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -40,8 +41,12 @@ type call struct {
 
 // take takes a chunk, and returns the text in it.
 func (a *answer) take(c *chunk) string {
-	if c.Usage != nil {
-		a.usage = model.Usage{Input: int64(c.Usage.PromptTokens), Output: int64(c.Usage.CompletionTokens)}
+	var used struct {
+		Prompt     float64 `json:"prompt_tokens"`
+		Completion float64 `json:"completion_tokens"`
+	}
+	if json.Unmarshal(c.Usage, &used) == nil && used.Prompt+used.Completion != 0 {
+		a.usage = model.Usage{Input: tokens(used.Prompt), Output: tokens(used.Completion)}
 	}
 	text := ""
 	for _, choice := range c.Choices {
@@ -60,6 +65,9 @@ func (a *answer) take(c *chunk) string {
 	a.text.WriteString(text)
 	return text
 }
+
+// tokens returns a number of tokens: none is more than 1 << 40.
+func tokens(n float64) int64 { return int64(min(max(n, 0), 1<<40)) }
 
 // tool takes a piece of a call. By the index it belongs to a call, but some endpoints give none, or
 // 0 for all: there another id begins another call.

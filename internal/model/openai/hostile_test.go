@@ -78,3 +78,22 @@ func TestFlood(t *testing.T) {
 		}
 	})
 }
+
+// TestOddUsage: whatever an endpoint says of the tokens, the answer is whole.
+func TestOddUsage(t *testing.T) {
+	for said, want := range map[string]model.Usage{
+		`{"prompt_tokens":5.0,"completion_tokens":7.2}`: {Input: 5, Output: 7}, `{"prompt_tokens":-5,"completion_tokens":-7}`: {},
+		`{"prompt_tokens":1e30,"completion_tokens":7}`: {Input: 1 << 40, Output: 7}, `{"prompt_tokens":"many"}`: {}, `[]`: {}, `null`: {}, `7`: {},
+		`{"prompt_tokens":5,"completion_tokens":7,"prompt_tokens_details":[1]}`: {Input: 5, Output: 7},
+	} {
+		a, err := hostile(t, func(c *openaitest.Call) {
+			c.Say("Hi")
+			c.Line(`data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":` + said + "}\n\n")
+			c.Line("data: [DONE]\n\n")
+			c.Close()
+		})
+		if err != nil || a.Text != "Hi" || a.Usage != want {
+			t.Errorf("%s: got %+v, %v", said, a, err)
+		}
+	}
+}

@@ -140,6 +140,8 @@ func (m *Model) Answer(ctx context.Context, r *model.Request, say func(string) e
 type chunk struct {
 	openai.ChatCompletionStreamResponse
 	Error *openai.APIError `json:"error"`
+	// Usage is read apart: an answer that is whole does not fail for what is said of its tokens.
+	Usage json.RawMessage `json:"usage"`
 }
 
 func (m *Model) request(r *model.Request) openai.ChatCompletionRequest {
