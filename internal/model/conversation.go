@@ -35,8 +35,8 @@ const (
 	// maxResult is the most bytes of one result.
 	maxResult = 64 << 10
 
-	// maxImages is how many images of results the model sees, the newest first: as many as all
-	// providers take.
+	// maxImages is how many files of a message the model sees, and how many images of results, the
+	// newest first: as many as the providers take.
 	maxImages = 20
 
 	// maxFiles is the most bytes of all files of a message.
@@ -117,6 +117,10 @@ func (a *agent) question(parts []*a2a.Part) (Message, string) {
 				leftOut = append(leftOut, fmt.Sprintf("a file of %d KB (all files together may have %d KB)", len(content)>>10, maxFiles>>10))
 			case strings.HasPrefix(mediaType, "text/"):
 				texts = append(texts, fmt.Sprintf("[File %s]\n%s", nameOf(p), strings.ToValidUTF8(string(content), "�")))
+			case len(content) == 0:
+				leftOut = append(leftOut, "an empty file")
+			case a.Model.Reads(mediaType) && len(files) == maxImages:
+				leftOut = append(leftOut, fmt.Sprintf("a file (there may be %d)", maxImages))
 			case a.Model.Reads(mediaType):
 				files = append(files, Part{File: &File{MediaType: mediaType, Name: p.Filename, Bytes: content}})
 			default:

@@ -391,3 +391,23 @@ func TestLongQuestion(t *testing.T) {
 		config: model.Config{TaskTokens: 1000}, message: says(strings.Repeat("x", 7999)), state: a2a.TaskStateCompleted,
 	}.run(t)
 }
+
+// TestManyFiles checks that of a message the model gets as many files as a provider takes, and no empty
+// ones.
+func TestManyFiles(t *testing.T) {
+	parts := []*a2a.Part{a2a.NewTextPart("Look")}
+	for i := range 1000 {
+		p := a2a.NewRawPart(make([]byte, i%2))
+		p.MediaType = "image/png"
+		parts = append(parts, p)
+	}
+	story{
+		script: script{pieces: [][]string{{"Hi"}}}, state: a2a.TaskStateCompleted, message: a2a.NewMessage(a2a.MessageRoleUser, parts...),
+		check: func(t *testing.T, s *scene) {
+			m := s.asked[0].Messages[0]
+			if want := "Look\n[The message has more that you cannot read: 500 × an empty file, 480 × a file (there may be 20).]"; len(m.Parts) != 21 || m.Parts[0].Text != want {
+				t.Errorf("asked %d parts, and %q", len(m.Parts), m.Parts[0].Text)
+			}
+		},
+	}.run(t)
+}
