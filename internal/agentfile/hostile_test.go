@@ -66,6 +66,30 @@ func TestOddFiles(t *testing.T) {
 	}
 }
 
+// TestPrivate: a secret goes by https, or to a private network.
+func TestPrivate(t *testing.T) {
+	for url, want := range map[string]bool{
+		"https://shop.example/mcp": true, "http://shop.example/mcp": false, "HTTP://shop.example": false, "http://8.8.8.8": false, "http://[2001:db8::1]": false,
+		"http://localhost:3000": true, "http://127.0.0.1": true, "http://[::1]:3000": true, "http://10.1.2.3": true, "http://192.168.0.1": true, "http://shop:3000": true,
+		"http://localhost.example": false, "http://127.0.0.1.example": false, "http://0x08080808": false, "http://134744072": false, "http://shop.localhost": true, "http://shop.": false,
+	} {
+		if got := Private(url); got != want {
+			t.Errorf("%s: %t", url, got)
+		}
+		const model = "model: {url: bedrock, name: nova}\n"
+		for _, c := range []struct{ file, wrong string }{
+			{"mcp: [{name: a, url: '" + url + "', headers: {Authorization: 'Bearer ${S}'}}]\n", "mcp[1].url must be https, or on this machine or in a private network: else others can read its secrets"},
+			{"mcp: [{name: a, url: '" + url + "'}]\n", ""},
+			{"peers: [{name: a, url: '" + url + "', credentials: '${S}'}]\n", "peers[1].url must be https, or on this machine or in a private network: else others can read its credentials"},
+		} {
+			_, err := Parse("agent.yaml", []byte(model+c.file), env("S=s3cr3t"))
+			if wrong := !want && c.wrong != ""; wrong != (err != nil) || wrong && err.Error() != "agent.yaml:2: "+c.wrong {
+				t.Errorf("%s: %v", c.file, err)
+			}
+		}
+	}
+}
+
 // bomb returns a small file that is a large one, if aliases are followed.
 func bomb() string {
 	var b strings.Builder

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -116,7 +115,7 @@ func openEndpoint(at, id string, getenv func(string) string) (*openai.Model, err
 		return nil, errors.New("MODEL_URL is no URL such as http://localhost:11434/v1, and not bedrock")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, errors.New("MODEL_URL must have no user and no query: the key is MODEL_KEY")
-	case key != "" && u.Scheme == "http" && !isLocal(u.Hostname()):
+	case key != "" && !agentfile.Private(at):
 		return nil, errors.New("MODEL_URL must be https, or on this machine or in a private network: else others can read MODEL_KEY")
 	case strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return nil, errors.New("MODEL_KEY has characters that no key has")
@@ -124,12 +123,6 @@ func openEndpoint(at, id string, getenv func(string) string) (*openai.Model, err
 		return nil, errors.New("GUARDRAIL needs a model on Amazon Bedrock")
 	}
 	return openai.New(openai.Config{URL: at, Key: key, Model: id}), nil
-}
-
-// isLocal reports whether a host is this machine, or in a private network.
-func isLocal(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && (ip.IsLoopback() || ip.IsPrivate())
 }
 
 // How long an answer of the model may take, unless MODEL_TIMEOUT says otherwise.
