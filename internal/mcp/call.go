@@ -122,7 +122,7 @@ func (r *Run) callIn(ctx context.Context, c *session, t *listed, params *sdk.Cal
 		text := fmt.Sprintf("The tool was called, but its answer has more than %d MB, and was not read.", maxAnswer>>20)
 		return tool.Result{Failed: true, Text: text}, false, nil
 	}
-	gone = c.used && c.ID() != "" && (status == http.StatusNotFound || status == http.StatusBadRequest)
+	gone = c.used && c.ID() != "" && (status == http.StatusNotFound || seen.ofSession())
 	e := s.unanswered(limit, seen, err)
 	if !e.Unsent {
 		e.Text += "; whether the call has had its effect is not known"

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -158,6 +159,38 @@ func TestOverloaded(t *testing.T) {
 		_, err := find(t, run, "s_look").Call(t.Context(), nil)
 		if err == nil || errors.Is(err, tool.ErrUnsent) != readOnly || calls != map[bool]int{true: len(pauses) + 1, false: 1}[readOnly] {
 			t.Errorf("read-only %t: %v, after %d calls", readOnly, err, calls)
+		}
+	}
+}
+
+// TestBadRequest: a call is made again where the server has forgotten the session, and not where it
+// refuses something else.
+func TestBadRequest(t *testing.T) {
+	for said, want := range map[string]int{"Bad Request: No valid session ID provided": 2, "the amount is too high": 1} {
+		calls := 0
+		server := newSDKServer()
+		h := serve(t, brokenServer(server, func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			var m struct {
+				ID     any
+				Params struct{ Arguments struct{ First bool } }
+			}
+			_ = json.Unmarshal(body, &m)
+			w.Header().Set("Content-Type", "application/json")
+			if m.Params.Arguments.First {
+				data, _ := json.Marshal(object{"jsonrpc": "2.0", "id": m.ID, "result": object{"content": []any{}}})
+				_, _ = w.Write(data)
+				return
+			}
+			calls++
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprintf(w, `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":%q}}`, said)
+		}))
+		_, run, _ := open(t, Config{Servers: []Server{{Name: "s", URL: h.URL}}})
+		call(t, run, "s_echo", `{"first":true}`)
+		_, err := find(t, run, "s_echo").Call(t.Context(), json.RawMessage("{}"))
+		if calls != want || !errors.Is(err, tool.ErrUnsent) {
+			t.Errorf("%s: %d calls, %v", said, calls, err)
 		}
 	}
 }

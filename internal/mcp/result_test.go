@@ -99,11 +99,11 @@ func brokenServer(s *sdk.Server, call http.HandlerFunc) http.Handler {
 		if r.Method == http.MethodPost && r.Header.Get("Mcp-Session-Id") != "" {
 			body, _ := io.ReadAll(r.Body)
 			var m struct{ Method string }
+			r.Body = io.NopCloser(strings.NewReader(string(body)))
 			if json.Unmarshal(body, &m); m.Method == "tools/call" {
 				call(w, r)
 				return
 			}
-			r.Body = io.NopCloser(strings.NewReader(string(body)))
 		}
 		h.ServeHTTP(w, r)
 	}))
