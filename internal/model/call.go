@@ -112,7 +112,11 @@ func (a *agent) call(ctx context.Context, p planned) (tool.Result, *waits, error
 	said, err := durable.Do(ctx, "call", func(ctx context.Context) (tool.Result, error) {
 		run.Count(ctx, "toolCalls", 1)
 		result, err := a.callTool(ctx, p)
-		if errors.Is(err, tool.ErrUnsent) {
+		switch {
+		case !errors.Is(err, tool.ErrUnsent):
+		case durable.Attempt(ctx) > 1:
+			err = fmt.Errorf("a try before may have had its effect; then %w", err)
+		default:
 			err = durable.Permanent(fmt.Errorf("%s%w", unsent, err)) // of an error the journal has the text
 		}
 		return result, err

@@ -3,6 +3,7 @@ package model_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -410,4 +411,36 @@ func TestManyFiles(t *testing.T) {
 			}
 		},
 	}.run(t)
+}
+
+// TestUnsentLater checks that the model is not told that a call has done nothing, if only its last try
+// has not: a try before may have.
+func TestUnsentLater(t *testing.T) {
+	tries, told := 0, ""
+	f, err := model.Agent(model.Config{
+		Model: modelFunc(func(r *model.Request) (*model.Answer, error) {
+			if len(r.Messages) < 3 {
+				return &model.Answer{Stop: model.StopTools, Calls: []model.Call{call("a", "drop", "")}}, nil
+			}
+			told = r.Messages[2].Parts[0].Result.Text
+			return &model.Answer{Stop: model.StopEnd}, nil
+		}),
+		Tools: func() (func(context.Context) []tool.Tool, func()) {
+			return func(context.Context) []tool.Tool {
+				return []tool.Tool{{Name: "drop", Call: func(context.Context, json.RawMessage) (tool.Result, error) {
+					if tries++; tries == 1 {
+						return tool.Result{}, errors.New("no answer")
+					}
+					return tool.Result{}, fmt.Errorf("%w: connection refused", tool.ErrUnsent)
+				}}}
+			}, func() {}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	durabletest.Run(t, durabletest.Case{Agent: func(*durabletest.World) durable.Func { return f }})
+	if tries != 3 || strings.Contains(told, "has done nothing") || !strings.Contains(told, "a try before may have had its effect") {
+		t.Errorf("after %d tries, told %q", tries, told)
+	}
 }
