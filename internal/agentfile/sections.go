@@ -225,6 +225,9 @@ func (r *reader) server(n *yaml.Node, key string, limit time.Duration) {
 	case at != nil && env != nil:
 		r.wrong(env.Line, "%s.env is for a server with a command: a url has headers", key)
 	}
+	if at != nil && len(s.Secrets) > 0 && !Private(s.URL) {
+		r.wrong(at.Line, "%s.url must be https, or on this machine or in a private network: else others can read its secrets", key)
+	}
 	if slices.ContainsFunc(r.Servers, func(o mcp.Server) bool { return o.Name == s.Name && s.Name != "" }) {
 		r.wrong(n.Line, "%s: there are two servers of the name %s", key, s.Name)
 	}
@@ -311,6 +314,9 @@ func (r *reader) peers(n *yaml.Node, key string) {
 		})
 		if !r.need(n, key+".", "name", "url") {
 			return
+		}
+		if secret != "" && !Private(at) {
+			r.wrong(n.Line, "%s.url must be https, or on this machine or in a private network: else others can read its credentials", key)
 		}
 		if slices.ContainsFunc(r.Peers, func(o Peer) bool { return o.Name == p.Name && p.Name != "" }) {
 			r.wrong(n.Line, "%s: there are two peers of the name %s", key, p.Name)

@@ -5,12 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"a2alambda/internal/agentfile"
 	"a2alambda/internal/durable"
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/model"
@@ -121,7 +121,7 @@ func openEndpoint(at, id string, getenv func(string) string) (*openai.Model, err
 		return nil, errors.New("MODEL_URL is no URL such as http://localhost:11434/v1, and not bedrock")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, errors.New("MODEL_URL must have no user and no query: the key is MODEL_KEY")
-	case key != "" && u.Scheme == "http" && !isLocal(u.Hostname()):
+	case key != "" && !agentfile.Private(at):
 		return nil, errors.New("MODEL_URL must be https, or on this machine or in a private network: else others can read MODEL_KEY")
 	case strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return nil, errors.New("MODEL_KEY has characters that no key has")
@@ -129,12 +129,6 @@ func openEndpoint(at, id string, getenv func(string) string) (*openai.Model, err
 		return nil, errors.New("GUARDRAIL needs a model on Amazon Bedrock")
 	}
 	return openai.New(openai.Config{URL: at, Key: key, Model: id}), nil
-}
-
-// isLocal reports whether a host is this machine, or in a private network.
-func isLocal(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && (ip.IsLoopback() || ip.IsPrivate())
 }
 
 // How long an answer of the model may take, unless MODEL_TIMEOUT says otherwise.

@@ -71,8 +71,13 @@ const (
 )
 
 const (
-	// maxCalls is how many calls of one answer are made.
+	// maxCalls is how many calls of one answer are made, and maxKept how many are remembered. Of those
+	// in between, the model is told that they were not made.
 	maxCalls = 16
+	maxKept  = 64
+
+	// maxBytesOfToken is the most bytes that a token has in most texts: in English it has some four.
+	maxBytesOfToken = 8
 
 	// A call of the model or of a tool is tried so often, with a pause that grows from this one.
 	modelTries = 4
@@ -177,6 +182,8 @@ func (a *agent) run(ctx context.Context, t *durable.Task) error {
 // bound returns what to say if no further call of the model is allowed.
 func (a *agent) bound(n int, talk *conversation) string {
 	switch {
+	case n == 1 && int64(size([]Message{talk.question}))/maxBytesOfToken >= a.TaskTokens:
+		return textTooLong // what it costs is known when it has cost that
 	case n > a.MaxRounds:
 		return fmt.Sprintf(textRounds, a.MaxRounds)
 	case talk.spent.tokens() >= a.TaskTokens:

@@ -35,6 +35,10 @@ const (
 	// maxResult is the most bytes of one result.
 	maxResult = 64 << 10
 
+	// maxImages is how many files of a message the model sees, and how many images of results, the
+	// newest first: as many as the providers take.
+	maxImages = 20
+
 	// maxFiles is the most bytes of all files of a message.
 	maxFiles = 8 << 20
 )
@@ -43,7 +47,7 @@ const (
 // is remembered, and results as much more.
 func (c *conversation) messages(earlier []Message, room int) []Message {
 	messages := append(slices.Clone(trimmed(earlier, room)), c.question)
-	left := maxResults / maxMemory * room
+	left, images := maxResults/maxMemory*room, maxImages
 	kept := make([][]Result, len(c.rounds))
 	for i, x := range slices.Backward(c.rounds) { // the oldest are left out first
 		kept[i] = slices.Clone(x.results)
@@ -56,6 +60,11 @@ func (c *conversation) messages(earlier []Message, room int) []Message {
 			if left -= size; left < 0 {
 				r.Text, r.Images = "[This result is left out: it is too long ago.]", nil
 			}
+			if n := len(r.Images); n > images {
+				r.Text += fmt.Sprintf("\n[%d images are left out: there are too many.]", n-images)
+				r.Images = r.Images[:images]
+			}
+			images -= len(r.Images)
 		}
 	}
 	for i, x := range c.rounds {
@@ -108,6 +117,10 @@ func (a *agent) question(parts []*a2a.Part) (Message, string) {
 				leftOut = append(leftOut, fmt.Sprintf("a file of %d KB (all files together may have %d KB)", len(content)>>10, maxFiles>>10))
 			case strings.HasPrefix(mediaType, "text/"):
 				texts = append(texts, textFile(p, content))
+			case len(content) == 0:
+				leftOut = append(leftOut, "an empty file")
+			case a.Model.Reads(mediaType) && len(files) == maxImages:
+				leftOut = append(leftOut, fmt.Sprintf("a file (there may be %d)", maxImages))
 			case a.Model.Reads(mediaType):
 				files = append(files, Part{File: &File{MediaType: mediaType, Name: p.Filename, Bytes: content}})
 			default:
@@ -123,6 +136,10 @@ func (a *agent) question(parts []*a2a.Part) (Message, string) {
 				texts = append(texts, fmt.Sprintf(textGone, nameOf(p)))
 			case strings.HasPrefix(r.MediaType, "text/"):
 				texts = append(texts, textFile(p, r.data))
+			case len(r.data) == 0:
+				leftOut = append(leftOut, "an empty file")
+			case len(files) == maxImages:
+				leftOut = append(leftOut, fmt.Sprintf("a file (there may be %d)", maxImages))
 			default:
 				files = append(files, Part{File: &File{MediaType: r.MediaType, Name: p.Filename, Bytes: r.data}})
 			}
@@ -134,7 +151,7 @@ func (a *agent) question(parts []*a2a.Part) (Message, string) {
 	if strings.TrimSpace(text) == "" && len(files) == 0 {
 		return m, ""
 	}
-	all := strings.Join(leftOut, ", ")
+	all := summary(leftOut)
 	if all != "" {
 		text = strings.TrimSpace(text + "\n[The message has more that you cannot read: " + all + ".]")
 	}
@@ -148,6 +165,34 @@ func (a *agent) question(parts []*a2a.Part) (Message, string) {
 // textFile returns a text file for the model.
 func textFile(p *a2a.Part, data []byte) string {
 	return fmt.Sprintf("[File %s]\n%s", nameOf(p), strings.ToValidUTF8(string(data), "�"))
+}
+
+// maxLeftOut is how many kinds of what is left out are named.
+const maxLeftOut = 10
+
+// summary returns a list in words, in which each text is once, with how often it was there.
+func summary(texts []string) string {
+	times := map[string]int{}
+	var kinds []string
+	for _, t := range texts {
+		if times[t]++; times[t] == 1 {
+			kinds = append(kinds, t)
+		}
+	}
+	left := len(texts)
+	var all []string
+	for _, t := range kinds[:min(len(kinds), maxLeftOut)] {
+		left -= times[t]
+		if n := times[t]; n > 1 {
+			t = fmt.Sprintf("%d × %s", n, t)
+		}
+		all = append(all, t)
+	}
+	words := strings.Join(all, ", ")
+	if left > 0 {
+		words += fmt.Sprintf(", and %d more", left)
+	}
+	return words
 }
 
 func mediaTypeOf(s string) string {
@@ -195,9 +240,7 @@ func marked(text string) string {
 	if strings.TrimSpace(text) == "" {
 		text = "(nothing)"
 	}
-	for _, mark := range []string{"<tool-output", "</tool-output"} {
-		text = replaceFold(text, mark, strings.Replace(mark, "tool-output", "tool_output", 1))
-	}
+	text = replaceFold(text, "tool-output", "tool_output") // with what brackets and spaces ever
 	return "<tool-output>\n" + text + "\n</tool-output>"
 }
 
