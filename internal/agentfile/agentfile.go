@@ -102,7 +102,7 @@ func (f *File) Getenv(getenv func(string) string) (func(string) string, error) {
 	var errs []error
 	for _, name := range []string{
 		"MODEL_URL", "MODEL_ID", "MODEL_KEY", "GUARDRAIL", "SYSTEM_PROMPT", "MAX_TOKENS", "MAX_ROUNDS", "TASK_TOKENS",
-		"MODEL_TIMEOUT", "MODEL_PRICE", "PEERS", "PEER_CREDENTIALS",
+		"MODEL_TIMEOUT", "MODEL_PRICE", "FILES_ALLOWED", "PEERS", "PEER_CREDENTIALS",
 	} {
 		if at, ok := f.lines[name]; ok && getenv(name) != "" {
 			errs = append(errs, fmt.Errorf("%s:%d: %s says what %s says, too: leave one out", f.Name, at.line, at.key, name))

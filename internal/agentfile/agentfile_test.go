@@ -61,7 +61,8 @@ func TestParse(t *testing.T) {
 		"MODEL_URL": "https://models.example/v1", "MODEL_ID": "llama3.3", "MODEL_KEY": "m0del", "MAX_TOKENS": "2048", "MODEL_TIMEOUT": "5m0s",
 		"MODEL_PRICE": "0.06/0.24", "SYSTEM_PROMPT": "You run a shop.\nPrices are in $.\n", "MAX_ROUNDS": "12", "TASK_TOKENS": "200000",
 		"PEERS": "writer=https://writer.example;deduplicates;adopt,other=https://other.example", "PEER_CREDENTIALS": `{"writer":"Bearer wr1ter"}`,
-		"OTHER": "x",
+		"FILES_ALLOWED": "https://files.example/uploads/,https://other.example/",
+		"OTHER":         "x",
 	} {
 		if got := get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
@@ -100,7 +101,7 @@ func TestWrong(t *testing.T) {
 		{"a tab in line 3", model + "limits:\n\trounds: 3\n", `3: a tab is at the beginning of the line: YAML takes spaces only`},
 		{"two documents", model + "---\n" + model, `2: a second document begins: there can be only one`},
 		{"no UTF-8", model + "system: \xff\n", `2: the file is not UTF-8`},
-		{"unknown key", model + "modle: {}\n", `2: modle is not known: there are allow, approve, card, limits, mcp, model, peers, system`},
+		{"unknown key", model + "modle: {}\n", `2: modle is not known: there are allow, approve, card, files, limits, mcp, model, peers, system`},
 		{"unknown key inside", "model:\n  url: bedrock\n  name: nova\n  temprature: 1\n", `4: model.temprature is not known: there are guardrail, key, max_tokens, name, price, timeout, url`},
 		{"merge key", model + "limits:\n  <<: {rounds: 3}\n", `3: limits.<< is not known: there are rounds, tokens, tool_timeout`},
 		{"twice", model + "system: a\nsystem: b\n", `3: system is there twice, first in line 2`},
@@ -139,6 +140,8 @@ func TestWrong(t *testing.T) {
 		{"env of a URL", shop + "    env: {A: b}\n", `5: mcp[1].env is for a server with a command: a url has headers`},
 		{"no command", model + "mcp:\n  - name: shop\n    command: []\n", `4: mcp[1].command is empty`},
 		{"peer's secret", model + "peers:\n  - name: writer\n    url: https://writer.example\n    credentials: Bearer abc\n", `5: peers[1].credentials must have its secret as a reference such as ${NAME}: secrets are not in the file`},
+		{"place of files", model + "files:\n  allow:\n    - https://files.example/\n    - https://files.example\n", `5: files.allow[2]: "https://files.example" is no URL such as https://files.example/uploads/, with a slash at the end`},
+		{"two places in one", model + "files: {allow: ['https://a/,https://b/']}\n", `2: files.allow[1] has a comma: write a second item`},
 		{"two peers", model + "peers:\n  - {name: a, url: 'https://a'}\n  - {name: a, url: 'https://a'}\n", `4: peers[2]: there are two peers of the name a`},
 		{"flag", model + "peers:\n  - {name: a, url: 'https://a', adopt: maybe}\n", `3: peers[1].adopt must be true or false`},
 		{"no such server", shop + "allow: [shop_add, files_read]\n", `5: allow[2] is files_read, but there is no MCP server files`},
@@ -147,7 +150,7 @@ func TestWrong(t *testing.T) {
 		{"in both", shop + "allow: [shop_add]\napprove: [shop_add]\n", `5: allow[1] is shop_add, which approve has, too`},
 		{"in both, by a pattern", shop + "allow: [shop_add]\napprove: ['shop_*']\n", `5: allow[1] is shop_add, which approve has, too`},
 		{"listed twice", shop + "allow: [shop_add, shop_add]\n", `5: allow has shop_add twice`},
-		{"several", "modle: {}\nlimits: {rounds: x}\n", "1: modle is not known: there are allow, approve, card, limits, mcp, model, peers, system\n2: limits.rounds must be a number from 1 to 1000"},
+		{"several", "modle: {}\nlimits: {rounds: x}\n", "1: modle is not known: there are allow, approve, card, files, limits, mcp, model, peers, system\n2: limits.rounds must be a number from 1 to 1000"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Parse("agent.yaml", []byte(c.file), env())

@@ -218,12 +218,13 @@ func (r *reader) price(n *yaml.Node, key string) string {
 	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
-// flag returns true or false.
+// flag returns true or false, in each of YAML's spellings.
 func (r *reader) flag(n *yaml.Node, key string) bool {
-	if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" {
+	is := strings.EqualFold(n.Value, "true")
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" || !is && !strings.EqualFold(n.Value, "false") {
 		r.wrong(n.Line, "%s must be true or false", key)
 	}
-	return n.Value == "true"
+	return is
 }
 
 // duration returns a time from a second up to most, or 0 for what is none.

@@ -14,6 +14,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"a2alambda/internal/mcp"
+	"a2alambda/internal/outgoing"
+	"a2alambda/internal/tool"
 )
 
 // longest is the longest that an answer of the model, or a call of a tool, may take: an invocation
@@ -42,8 +44,11 @@ func (r *reader) root(n *yaml.Node) {
 				},
 			})
 		},
-		"mcp":     func(n *yaml.Node, key string) { servers, serversKey = n, key }, // after the limits
-		"peers":   r.peers,
+		"mcp":   func(n *yaml.Node, key string) { servers, serversKey = n, key }, // after the limits
+		"peers": r.peers,
+		"files": func(n *yaml.Node, key string) {
+			r.object(n, key+".", fields{"allow": r.files})
+		},
 		"allow":   func(n *yaml.Node, key string) { r.Allow = r.texts(n, key); r.mark("allow", n) },
 		"approve": func(n *yaml.Node, key string) { r.Approve = r.texts(n, key); r.mark("approve", n) },
 	})
@@ -220,6 +225,9 @@ func (r *reader) server(n *yaml.Node, key string, limit time.Duration) {
 	case at != nil && env != nil:
 		r.wrong(env.Line, "%s.env is for a server with a command: a url has headers", key)
 	}
+	if at != nil && len(s.Secrets) > 0 && !Private(s.URL) {
+		r.wrong(at.Line, "%s.url must be https, or on this machine or in a private network: else others can read its secrets", key)
+	}
 	if slices.ContainsFunc(r.Servers, func(o mcp.Server) bool { return o.Name == s.Name && s.Name != "" }) {
 		r.wrong(n.Line, "%s: there are two servers of the name %s", key, s.Name)
 	}
@@ -246,6 +254,21 @@ func isToken(s string) bool {
 	})
 }
 
+// files reads the URLs below which files of messages may be.
+func (r *reader) files(n *yaml.Node, key string) {
+	var all []string
+	r.list(n, key, func(n *yaml.Node, key string) {
+		s := r.text(n, key)
+		if _, err := outgoing.ParseFiles(s); err != nil {
+			r.wrong(n.Line, "%s: %v", key, err)
+		} else if strings.Contains(s, ",") {
+			r.wrong(n.Line, "%s has a comma: write a second item", key)
+		}
+		all = append(all, s)
+	})
+	r.set("FILES_ALLOWED", strings.Join(all, ","), key, n.Line)
+}
+
 // peers reads the agents that the model may ask.
 func (r *reader) peers(n *yaml.Node, key string) {
 	var list []string
@@ -255,7 +278,7 @@ func (r *reader) peers(n *yaml.Node, key string) {
 		var at, secret, options string
 		r.object(n, key+".", fields{
 			"name": func(n *yaml.Node, key string) {
-				if p.Name = r.text(n, key); p.Name != "" && !isPeer.MatchString(p.Name) {
+				if p.Name = r.text(n, key); p.Name != "" && !isPeer(p.Name) {
 					r.wrong(n.Line, "%s must be up to 60 letters, digits, - and _", key)
 				}
 			},
@@ -292,6 +315,9 @@ func (r *reader) peers(n *yaml.Node, key string) {
 		if !r.need(n, key+".", "name", "url") {
 			return
 		}
+		if secret != "" && !Private(at) {
+			r.wrong(n.Line, "%s.url must be https, or on this machine or in a private network: else others can read its credentials", key)
+		}
 		if slices.ContainsFunc(r.Peers, func(o Peer) bool { return o.Name == p.Name && p.Name != "" }) {
 			r.wrong(n.Line, "%s: there are two peers of the name %s", key, p.Name)
 		}
@@ -308,4 +334,5 @@ func (r *reader) peers(n *yaml.Node, key string) {
 	}
 }
 
-var isPeer = regexp.MustCompile(`^[A-Za-z0-9_-]{1,60}$`)
+// isPeer reports whether a peer can have the name, whose tool's has four bytes more.
+func isPeer(name string) bool { return tool.IsName(name) && len(name) <= 60 }

@@ -93,7 +93,7 @@ func TestLogInBucket(t *testing.T) {
 	}
 }
 
-// TestLogInBucketFaults passes them at an S3 that throttles, fails, and loses answers.
+// TestLogInBucketFaults passes those of large bodies at an S3 that throttles, fails, and loses answers.
 func TestLogInBucketFaults(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
@@ -112,7 +112,7 @@ func TestLogInBucketFaults(t *testing.T) {
 		}
 		return 0, ""
 	}
-	tasklogtest.Test(t, func(*testing.T) tasklog.Store { return dynamolog.NewWith(client, table, bodies) })
+	tasklogtest.TestBodies(t, func(*testing.T) tasklog.Store { return dynamolog.NewWith(client, table, bodies) })
 }
 
 // bigEvent returns an event of about n bytes that deflate little.

@@ -93,23 +93,23 @@ func TestPeekCost(t *testing.T) {
 		{"a message of 4.4 MB that nobody has answered", a2a.ContentParts{raw(44 * mb / 10)}, func(info a2a.TaskInfo) []a2a.Event {
 			return nil
 		}, []tasklog.Want{state, status, noHistory}},
-		{"a message of 3 MB in the next turn", words("hello"), func(info a2a.TaskInfo) []a2a.Event {
-			return []a2a.Event{agentSays(info, a2a.TaskStateInputRequired), userSays(info, raw(3*mb)), agentSays(info, a2a.TaskStateWorking)}
+		{"a message of 1 MB in the next turn", words("hello"), func(info a2a.TaskInfo) []a2a.Event {
+			return []a2a.Event{agentSays(info, a2a.TaskStateInputRequired), userSays(info, raw(mb)), agentSays(info, a2a.TaskStateWorking)}
 		}, []tasklog.Want{state, status, noHistory}},
-		{"an artifact of 3 MB", words("hello"), func(info a2a.TaskInfo) []a2a.Event {
-			return []a2a.Event{a2a.NewArtifactEvent(info, raw(3*mb)), completed(info)}
+		{"an artifact of 1 MB", words("hello"), func(info a2a.TaskInfo) []a2a.Event {
+			return []a2a.Event{a2a.NewArtifactEvent(info, raw(mb)), completed(info)}
 		}, []tasklog.Want{state, status, noArtifacts}},
-		{"an artifact of 3 MB, and not the end", words("hello"), func(info a2a.TaskInfo) []a2a.Event {
-			return []a2a.Event{agentSays(info, a2a.TaskStateWorking), a2a.NewArtifactEvent(info, raw(3*mb))}
+		{"an artifact of 1 MB, and not the end", words("hello"), func(info a2a.TaskInfo) []a2a.Event {
+			return []a2a.Event{agentSays(info, a2a.TaskStateWorking), a2a.NewArtifactEvent(info, raw(mb))}
 		}, []tasklog.Want{state}},
-		{"an answer of 3 MB in the history", words("hello"), func(info a2a.TaskInfo) []a2a.Event {
-			return []a2a.Event{agentSays(info, a2a.TaskStateWorking, raw(3*mb)), completed(info)}
+		{"an answer of 1 MB in the history", words("hello"), func(info a2a.TaskInfo) []a2a.Event {
+			return []a2a.Event{agentSays(info, a2a.TaskStateWorking, raw(mb)), completed(info)}
 		}, []tasklog.Want{state, status, noHistory}},
-		{"an answer of 3 MB as the status", words("hello"), func(info a2a.TaskInfo) []a2a.Event {
-			return []a2a.Event{agentSays(info, a2a.TaskStateCompleted, raw(3*mb))}
+		{"an answer of 1 MB as the status", words("hello"), func(info a2a.TaskInfo) []a2a.Event {
+			return []a2a.Event{agentSays(info, a2a.TaskStateCompleted, raw(mb))}
 		}, []tasklog.Want{state}},
-		{"a history of 2,000 messages", words("hello"), func(info a2a.TaskInfo) []a2a.Event {
-			return each(2000, func(i int) a2a.Event { return agentSays(info, a2a.TaskStateWorking, raw(1000)) }, info)
+		{"a history of 500 messages", words("hello"), func(info a2a.TaskInfo) []a2a.Event {
+			return each(500, func(i int) a2a.Event { return agentSays(info, a2a.TaskStateWorking, raw(1000)) }, info)
 		}, []tasklog.Want{state, status, noHistory}},
 		{"200 pieces of 11 KB", words("hello"), func(info a2a.TaskInfo) []a2a.Event {
 			piece := a2a.NewArtifactEvent(info, raw(11<<10))
@@ -121,9 +121,9 @@ func TestPeekCost(t *testing.T) {
 				return next
 			}, info)
 		}, []tasklog.Want{state, status, noArtifacts}},
-		{"20,000 tokens", words("hello"), func(info a2a.TaskInfo) []a2a.Event {
+		{"5,000 tokens", words("hello"), func(info a2a.TaskInfo) []a2a.Event {
 			first := a2a.NewArtifactEvent(info, words("token ")...)
-			return each(20_000, func(i int) a2a.Event {
+			return each(5000, func(i int) a2a.Event {
 				if i == 0 {
 					return first
 				}

@@ -24,9 +24,12 @@ import (
 //go:embed config
 var embedded embed.FS
 
+// agentFile is a file that AGENT_CONFIG names.
+type agentFile = agentfile.File
+
 // openFile reads the file that AGENT_CONFIG names, or returns nil. On Lambda, it is one of those in
 // the folder config beside this file, as they were when the function was built.
-func openFile(getenv func(string) string) (*agentfile.File, error) {
+func openFile(getenv func(string) string) (*agentFile, error) {
 	name := getenv("AGENT_CONFIG")
 	if name == "" {
 		return nil, nil
@@ -47,7 +50,7 @@ func openFile(getenv func(string) string) (*agentfile.File, error) {
 }
 
 // orKey is the end of an error: what the file may say instead, if there is one.
-func orKey(file *agentfile.File, key string) string {
+func orKey(file *agentFile, key string) string {
 	if file == nil {
 		return ""
 	}
@@ -55,7 +58,7 @@ func orKey(file *agentfile.File, key string) string {
 }
 
 // extend adds to an agent what the file says and the environment cannot.
-func (a *Agent) extend(c *model.Config, file *agentfile.File, getenv func(string) string) error {
+func (a *Agent) extend(c *model.Config, file *agentFile, getenv func(string) string) error {
 	a.Card.Name = cmp.Or(file.Card.Name, a.Card.Name)
 	a.Card.Description = cmp.Or(file.Card.Description, a.Card.Description)
 	a.Card.Version = cmp.Or(file.Card.Version, a.Card.Version)

@@ -10,7 +10,6 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
-	"a2alambda/internal/agentfile"
 	"a2alambda/internal/demoagent"
 	"a2alambda/internal/durable"
 	"a2alambda/internal/peer"
@@ -47,6 +46,7 @@ type Agent struct {
 //	TASK_TOKENS    most tokens of a task, in and out. Default 1000000
 //	MODEL_TIMEOUT  how long an answer may take. Default 5m on Lambda, 30m elsewhere
 //	MODEL_PRICE    what a million tokens cost, IN/OUT
+//	FILES_ALLOWED  URLs below which a message may have files. See [outgoing.ParseFiles]
 //
 // or, of model, a file that says all that and more: see package agentfile
 //
@@ -83,7 +83,7 @@ func Open(ctx context.Context, getenv func(string) string) (*Agent, error) {
 	return agent, err
 }
 
-func open(ctx context.Context, getenv func(string) string, peers peer.Set, file *agentfile.File) (*Agent, error) {
+func open(ctx context.Context, getenv func(string) string, peers peer.Set, file *agentFile) (*Agent, error) {
 	switch name := cmp.Or(getenv("AGENT"), "demo"); name {
 	case "demo":
 		if getenv("AGENT") == "" && getenv("MODEL_ID") != "" {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"a2alambda/internal/model"
 	"a2alambda/internal/model/bedrock"
 	"a2alambda/internal/model/openai"
+	"a2alambda/internal/outgoing"
 	"a2alambda/internal/peer"
 	"a2alambda/internal/run"
 )
@@ -26,7 +26,7 @@ const onBedrock = "bedrock"
 
 // openModel returns the agent with a model. If it is not AGENT=bedrock, it has the peers as tools, and
 // those of the file, which may be nil.
-func openModel(ctx context.Context, getenv func(string) string, peers peer.Set, file *agentfile.File) (*Agent, error) {
+func openModel(ctx context.Context, getenv func(string) string, peers peer.Set, file *agentFile) (*Agent, error) {
 	agent, id, at := getenv("AGENT"), getenv("MODEL_ID"), getenv("MODEL_URL")
 	switch {
 	case id == "":
@@ -66,6 +66,11 @@ func openModel(ctx context.Context, getenv func(string) string, peers peer.Set, 
 	if config.Price, err = price(getenv("MODEL_PRICE")); err != nil {
 		return nil, err
 	}
+	files, err := outgoing.ParseFiles(getenv("FILES_ALLOWED"))
+	if err != nil {
+		return nil, fmt.Errorf("FILES_ALLOWED: %w", err)
+	}
+	config.File = files.Read
 	config.System, config.TaskTokens, config.Earlier = getenv("SYSTEM_PROMPT"), int64(spends), run.Earlier
 	if agent == "bedrock" {
 		card = "Bedrock Agent"
@@ -116,7 +121,7 @@ func openEndpoint(at, id string, getenv func(string) string) (*openai.Model, err
 		return nil, errors.New("MODEL_URL is no URL such as http://localhost:11434/v1, and not bedrock")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, errors.New("MODEL_URL must have no user and no query: the key is MODEL_KEY")
-	case key != "" && u.Scheme == "http" && !isLocal(u.Hostname()):
+	case key != "" && !agentfile.Private(at):
 		return nil, errors.New("MODEL_URL must be https, or on this machine or in a private network: else others can read MODEL_KEY")
 	case strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return nil, errors.New("MODEL_KEY has characters that no key has")
@@ -124,12 +129,6 @@ func openEndpoint(at, id string, getenv func(string) string) (*openai.Model, err
 		return nil, errors.New("GUARDRAIL needs a model on Amazon Bedrock")
 	}
 	return openai.New(openai.Config{URL: at, Key: key, Model: id}), nil
-}
-
-// isLocal reports whether a host is this machine, or in a private network.
-func isLocal(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && (ip.IsLoopback() || ip.IsPrivate())
 }
 
 // How long an answer of the model may take, unless MODEL_TIMEOUT says otherwise.

@@ -10,6 +10,7 @@ import (
 // change, so the template has no parameters for them.
 var settings = []string{
 	"AGENT_CONFIG",
+	"FILES_ALLOWED",
 	"JOIN_WINDOW",
 	"JOURNAL_ENTRIES",
 	"MAX_ROUNDS",

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -121,7 +122,7 @@ func (r *Run) callIn(ctx context.Context, c *session, t *listed, params *sdk.Cal
 		text := fmt.Sprintf("The tool was called, but its answer has more than %d MB, and was not read.", maxAnswer>>20)
 		return tool.Result{Failed: true, Text: text}, false, nil
 	}
-	gone = c.used && c.ID() != "" && (status == http.StatusNotFound || status == http.StatusBadRequest)
+	gone = c.used && c.ID() != "" && (status == http.StatusNotFound || seen.ofSession())
 	e := s.unanswered(limit, seen, err)
 	if !e.Unsent {
 		e.Text += "; whether the call has had its effect is not known"
@@ -170,6 +171,8 @@ func (s *server) unanswered(limit context.Context, seen *seen, err error) *Error
 		e.Unsent, e.again, text = true, true, "no connection: "+s.brief(unwrapURL(err).Error())
 	case status == 0:
 		text = "no answer: " + s.brief(unwrapURL(err).Error())
+	case status == http.StatusServiceUnavailable && seen.fresh, status == http.StatusRequestTimeout && seen.fresh:
+		text = statusText(status) // a proxy says it, too, that has waited for the tool in vain
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
 		e.Unsent, e.again, text = true, true, statusText(status)
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
@@ -199,10 +202,16 @@ func unwrapURL(err error) error {
 // maxWords is the most bytes of a server's words in an error.
 const maxWords = 500
 
-// brief makes a server's words one line of bounded length, without secrets.
+// brief makes a server's words one line of bounded length, without secrets, and without characters
+// that a terminal obeys.
 func (s *server) brief(text string) string {
-	text = strings.Join(strings.Fields(s.redact(text)), " ")
-	return cut(text, maxWords)
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) {
+			return ' '
+		}
+		return r
+	}, s.redact(text))
+	return cut(strings.Join(strings.Fields(text), " "), maxWords)
 }
 
 // cut returns the beginning of a text, as whole characters.

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,9 @@ import (
 // maxAnswer is the most bytes of an answer to a request, and of a message of a command. An answer is
 // in memory while it is read, so it counts for that, too.
 const maxAnswer = 8 << 20
+
+// maxReason is how many bytes of an answer with the status 400 are looked at.
+const maxReason = 4 << 10
 
 var errTooLarge = errors.New("the answer is too large")
 
@@ -95,14 +99,23 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s != nil {
-		s.answered(r.Method, resp.StatusCode)
-	}
 	resp.Body = &body{resp.Body, s, maxAnswer}
+	if s == nil {
+		return resp, nil
+	}
+	s.answered(r.Method, resp.StatusCode)
+	if resp.StatusCode == http.StatusBadRequest {
+		begin, _ := io.ReadAll(io.LimitReader(resp.Body, maxReason))
+		s.refused(begin)
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(bytes.NewReader(begin), resp.Body), resp.Body}
+	}
 	return resp, nil
 }
 
-// body is the body of an answer, bounded.
+// body is the body of an answer, bounded. The pages of a list count together: all are in memory.
 type body struct {
 	io.ReadCloser
 	seen *seen
@@ -110,6 +123,9 @@ type body struct {
 }
 
 func (b *body) Read(p []byte) (int, error) {
+	if b.seen != nil {
+		b.left = b.seen.left()
+	}
 	if b.left <= 0 {
 		if b.seen != nil {
 			b.seen.end(errTooLarge)
@@ -118,6 +134,9 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)
+	if b.seen != nil {
+		b.seen.read(n)
+	}
 	return n, err
 }
 
@@ -127,8 +146,10 @@ type seen struct {
 	end   context.CancelCauseFunc // ends the call
 
 	mu      sync.Mutex
-	written bool // something of the last POST may have reached the server
-	status  int  // of its answer; 0 for none
+	written bool  // something of the last POST may have reached the server
+	status  int   // of its answer; 0 for none
+	bytes   int64 // of all answers
+	session bool  // the server refuses the session, by the status 400
 }
 
 type seenKey struct{}
@@ -158,6 +179,32 @@ func (s *seen) answered(method string, status int) {
 	if method == http.MethodPost {
 		s.status = status
 	}
+}
+
+// refused notes what a server says with the status 400. MCP has 404 for a session that it does not
+// know, but some have this, which they have for other things, too.
+func (s *seen) refused(said []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.session = bytes.Contains(bytes.ToLower(said), []byte("session"))
+}
+
+func (s *seen) ofSession() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.session && s.status == http.StatusBadRequest
+}
+
+func (s *seen) read(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bytes += int64(n)
+}
+
+func (s *seen) left() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maxAnswer - s.bytes
 }
 
 func (s *seen) get() (written bool, status int) {

@@ -26,6 +26,9 @@ const (
 	maxTools       = 200
 	maxSchema      = 64 << 10
 	maxDescription = 8 << 10
+
+	// maxTold is how many tools that are left out have a line in the log.
+	maxTold = 10
 )
 
 // listed is a tool in a server's list.
@@ -180,6 +183,7 @@ func (r *Run) askNew(ctx context.Context, s *server) ([]*listed, error) {
 	}
 	r.give(c)
 	var tools []*listed
+	out := 0 // left out
 	for _, one := range all {
 		t, err := s.use(one)
 		if err == nil && len(tools) == maxTools {
@@ -188,11 +192,18 @@ func (r *Run) askNew(ctx context.Context, s *server) ([]*listed, error) {
 		if err == nil && slices.ContainsFunc(tools, func(o *listed) bool { return o.name == t.name }) {
 			err = fmt.Errorf("there is another one of this name")
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+			tools = append(tools, t)
+		case out < maxTold:
 			r.set.logger.WarnContext(ctx, "a tool of an MCP server is left out", "server", s.Name, "tool", s.brief(one.Name), "reason", err)
-			continue
+			fallthrough
+		default:
+			out++
 		}
-		tools = append(tools, t)
+	}
+	if out > maxTold {
+		r.set.logger.WarnContext(ctx, "more tools of an MCP server are left out", "server", s.Name, "tools", out-maxTold)
 	}
 	return tools, nil
 }

@@ -20,6 +20,7 @@ package mcp
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -229,7 +230,8 @@ func newServer(c Server, logger *slog.Logger) *server {
 	return s
 }
 
-// redactor returns a function that replaces the server's secrets in a text.
+// redactor returns a function that replaces the server's secrets in a text, as they are, and as they
+// are written in JSON and in URLs.
 func redactor(s Server) func(string) string {
 	var pairs []string
 	secrets := slices.Clone(s.Secrets)
@@ -240,9 +242,25 @@ func redactor(s Server) func(string) string {
 	// The longest first: one may be a part of another.
 	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
 	for _, v := range secrets {
-		if len(v) >= 6 { // what is shorter is in many a text
-			pairs = append(pairs, v, "***")
+		if len(v) < 6 { // what is shorter is in many a text
+			continue
+		}
+		var plain strings.Builder
+		e := json.NewEncoder(&plain)
+		e.SetEscapeHTML(false)
+		_ = e.Encode(v) // of a text
+		html, _ := json.Marshal(v)
+		written := []string{v, inQuotes(plain.String()), inQuotes(string(html)), url.QueryEscape(v), url.PathEscape(v)}
+		slices.SortStableFunc(written[1:], func(a, b string) int { return len(b) - len(a) })
+		for _, w := range slices.Compact(written) {
+			pairs = append(pairs, w, "***")
 		}
 	}
 	return strings.NewReplacer(pairs...).Replace
+}
+
+// inQuotes returns what is in the quotes of a text in JSON.
+func inQuotes(text string) string {
+	text = strings.TrimSpace(text)
+	return text[1 : len(text)-1]
 }

@@ -62,7 +62,7 @@ func (p *process) get(ctx context.Context) (*sdk.ClientSession, error) {
 	limit, stop := context.WithTimeout(context.Background(), s.Connect)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
-	t := &command{args: s.Command, env: environ(s.Env)}
+	t := &command{args: s.Command, env: environ(s.Env), stderr: tail{redact: s.redact}}
 	c, err := s.client.Connect(limit, t, nil)
 	if err != nil {
 		text := fmt.Sprintf("%s: the command %s does not answer as an MCP server", s.Name, s.Command[0])
@@ -176,25 +176,38 @@ func (w *input) Close() (err error) {
 	return err
 }
 
-// tail keeps the last line of what is written, within bounds.
+// maxTail is the most bytes of a command's words that are kept.
+const maxTail = 8 << 10
+
+// tail keeps the end of what is written.
 type tail struct {
+	redact func(string) string
+
 	mu   sync.Mutex
 	text []byte
+	cut  bool // there was more before
 }
 
 func (t *tail) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.text = append(t.text, b...)
-	if over := len(t.text) - maxWords; over > 0 {
-		t.text = bytes.Clone(t.text[over:])
+	if over := len(t.text) - maxTail; over > 0 {
+		t.text, t.cut = bytes.Clone(t.text[over:]), true
 	}
 	return len(b), nil
 }
 
+// String returns the end of the last line, without secrets. If something was cut off, it looks at the
+// second half of the rest only: the first may begin in a secret.
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	lines := strings.Split(strings.TrimSpace(strings.ToValidUTF8(string(t.text), "")), "\n")
-	return lines[len(lines)-1]
+	text := t.redact(strings.ToValidUTF8(string(t.text), ""))
+	if t.cut {
+		text = text[len(text)/2:]
+	}
+	text = strings.TrimSpace(strings.ToValidUTF8(text, ""))
+	text = strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
+	return strings.ToValidUTF8(text[max(0, len(text)-maxWords):], "")
 }

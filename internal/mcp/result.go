@@ -3,6 +3,7 @@ package mcp
 import (
 	"encoding/json"
 	"fmt"
+	"mime"
 	"path"
 	"slices"
 	"strings"
@@ -16,8 +17,13 @@ import (
 const (
 	// maxText is the most bytes of a result's text, which the model reads in each later round.
 	maxText = 64 << 10
-	// maxParts is the most bytes of a result's parts, as they are in JSON.
-	maxParts = 2 << 20
+	// maxParts is the most bytes of a result's parts, as they are in JSON, and maxContents how many
+	// there are.
+	maxParts    = 2 << 20
+	maxContents = 100
+
+	// maxMediaType is the most bytes of a media type.
+	maxMediaType = 200
 )
 
 // resultOf returns what a tool said. Its text has the texts, and a line for each other content; the
@@ -65,13 +71,17 @@ func (b *builder) say(text string) {
 
 // part adds a part, if there is room for it, and says what it is.
 func (b *builder) part(p *a2a.Part, what string) {
+	if len(b.result.Parts) == maxContents {
+		b.say(fmt.Sprintf("[%s, left out: too many]", what))
+		return
+	}
+	p.Filename = b.redact(p.Filename)
 	data, err := json.Marshal(p)
 	if err != nil || len(data) > b.left {
 		b.say(fmt.Sprintf("[%s, left out: too large]", what))
 		return
 	}
 	b.left -= len(data)
-	p.Filename = b.redact(p.Filename)
 	b.result.Parts = append(b.result.Parts, p)
 	if what != "" {
 		b.say("[" + what + "]")
@@ -96,23 +106,33 @@ func (b *builder) content(c sdk.Content) {
 	}
 }
 
+// mediaType returns what a server says if it is a media type.
+func (b *builder) mediaType(said string) string {
+	if _, _, err := mime.ParseMediaType(said); err != nil || len(said) > maxMediaType || strings.ContainsAny(said, "\r\n") || b.redact(said) != said {
+		return ""
+	}
+	return said
+}
+
 // words joins what is there of the words.
 func words(all ...string) string {
 	return strings.Join(slices.DeleteFunc(all, func(w string) bool { return w == "" }), " ")
 }
 
-func (b *builder) raw(data []byte, mime, uri, kind string) {
-	p := a2a.NewRawPart(data)
-	p.MediaType = mime
+func (b *builder) raw(data []byte, said, uri, kind string) {
+	mediaType := b.mediaType(said)
+	p := a2a.NewRawPart([]byte(b.redact(string(data))))
+	p.MediaType = mediaType
 	if uri != "" {
 		p.Filename = path.Base(uri)
 	}
-	b.part(p, fmt.Sprintf("%s, %d bytes", words(kind, uri, mime), len(data)))
+	b.part(p, fmt.Sprintf("%s, %d bytes", words(kind, uri, mediaType), len(data)))
 }
 
 // link adds a link. The model reads it; a client can follow one of the web.
 func (b *builder) link(c *sdk.ResourceLink) {
-	what := words("link", c.Name, c.URI, c.MIMEType)
+	mediaType := b.mediaType(c.MIMEType)
+	what := words("link", c.Name, c.URI, mediaType)
 	if c.Description != "" {
 		what += ": " + c.Description
 	}
@@ -120,7 +140,7 @@ func (b *builder) link(c *sdk.ResourceLink) {
 		b.say("[" + what + "]")
 		return
 	}
-	p := a2a.NewFileURLPart(a2a.URL(b.redact(c.URI)), c.MIMEType)
+	p := a2a.NewFileURLPart(a2a.URL(b.redact(c.URI)), mediaType)
 	p.Filename = c.Name
 	b.part(p, what)
 }
@@ -132,7 +152,7 @@ func (b *builder) resource(r *sdk.ResourceContents) {
 		b.raw(r.Blob, r.MIMEType, r.URI, "resource")
 	default:
 		b.said = true
-		b.say("[" + words("resource", r.URI, r.MIMEType) + "]")
+		b.say("[" + words("resource", r.URI, b.mediaType(r.MIMEType)) + "]")
 		b.say(r.Text)
 	}
 }
@@ -140,19 +160,32 @@ func (b *builder) resource(r *sdk.ResourceContents) {
 // structured adds structured content. MCP has servers say it as text, too, for models; where one
 // does not, the text has the JSON.
 func (b *builder) structured(v any) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return
+	v = redacted(v, b.redact)
+	if !b.said {
+		data, err := json.Marshal(v)
+		if err != nil {
+			return
+		}
+		b.say(string(data))
 	}
-	text := b.redact(string(data))
-	if text != string(data) && json.Unmarshal([]byte(text), &v) != nil {
-		return
+	b.part(a2a.NewDataPart(v), "")
+}
+
+// redacted returns a value of JSON without secrets.
+func redacted(v any, redact func(string) string) any {
+	switch v := v.(type) {
+	case string:
+		return redact(v)
+	case []any:
+		for i := range v {
+			v[i] = redacted(v[i], redact)
+		}
+	case map[string]any:
+		plain := make(map[string]any, len(v))
+		for k, x := range v {
+			plain[redact(k)] = redacted(x, redact)
+		}
+		return plain
 	}
-	what := ""
-	if b.said {
-		b.part(a2a.NewDataPart(v), what)
-		return
-	}
-	b.say(text)
-	b.part(a2a.NewDataPart(v), what)
+	return v
 }

@@ -91,17 +91,19 @@ func TestLists(t *testing.T) {
 }
 
 // broken is a server that answers tools/call with what call writes, and the rest as a server does.
-func broken(call http.HandlerFunc) http.Handler {
-	h := handler(newSDKServer(), nil)
+func broken(call http.HandlerFunc) http.Handler { return brokenServer(newSDKServer(), call) }
+
+func brokenServer(s *sdk.Server, call http.HandlerFunc) http.Handler {
+	h := handler(s, nil)
 	return oldOnly(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost && r.Header.Get("Mcp-Session-Id") != "" {
 			body, _ := io.ReadAll(r.Body)
 			var m struct{ Method string }
+			r.Body = io.NopCloser(strings.NewReader(string(body)))
 			if json.Unmarshal(body, &m); m.Method == "tools/call" {
 				call(w, r)
 				return
 			}
-			r.Body = io.NopCloser(strings.NewReader(string(body)))
 		}
 		h.ServeHTTP(w, r)
 	}))
@@ -127,7 +129,8 @@ func TestBroken(t *testing.T) {
 	}{
 		{"401", status(401), "s: status 401 Unauthorized: the headers for it are missing, wrong or out of date", true},
 		{"429", status(429), "s: status 429 Too Many Requests", true},
-		{"503", status(503), "s: status 503 Service Unavailable", true},
+		{"408", status(408), "s: status 408 Request Timeout" + unknown, false},
+		{"503", status(503), "s: status 503 Service Unavailable" + unknown, false},
 		{"500", status(500), "s: status 500 Internal Server Error" + unknown, false},
 		{"502", status(502), "s: status 502 Bad Gateway" + unknown, false},
 		{"no JSON", body("application/json", "<html>"), "s: the answer broke off, or is not MCP" + unknown, false},

@@ -5,12 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/durable"
+	"a2alambda/internal/outgoing"
 	"a2alambda/internal/run"
 	"a2alambda/internal/tool"
 )
@@ -33,6 +33,9 @@ type Config struct {
 	Tools func() (now func(ctx context.Context) []tool.Tool, done func())
 	// Peers are the agents that the model may ask, by [durable.Call]. Each is a tool.
 	Peers []Peer
+	// File reads a file that a message has by URL, of at most so many bytes, as [outgoing.Files.Read]
+	// does. It may be nil: then none are read.
+	File func(ctx context.Context, url string, most int) (data []byte, mediaType string, err error)
 	// Earlier returns the last ended tasks of the conversation, n at most, the oldest first, as
 	// run.Earlier does. It may be nil.
 	Earlier func(ctx context.Context, n int) ([]*a2a.Task, error)
@@ -68,8 +71,13 @@ const (
 )
 
 const (
-	// maxCalls is how many calls of one answer are made.
+	// maxCalls is how many calls of one answer are made, and maxKept how many are remembered. Of those
+	// in between, the model is told that they were not made.
 	maxCalls = 16
+	maxKept  = 64
+
+	// maxBytesOfToken is the most bytes that a token has in most texts: in English it has some four.
+	maxBytesOfToken = 8
 
 	// A call of the model or of a tool is tried so often, with a pause that grows from this one.
 	modelTries = 4
@@ -102,9 +110,12 @@ func Agent(c Config) (durable.Func, error) {
 	c.MaxTokens = cmp.Or(c.MaxTokens, DefaultMaxTokens)
 	c.MaxRounds = cmp.Or(c.MaxRounds, DefaultMaxRounds)
 	c.TaskTokens = cmp.Or(c.TaskTokens, DefaultTaskTokens)
+	if c.File == nil {
+		c.File = new(outgoing.Files).Read
+	}
 	c.ToolTimeout = cmp.Or(c.ToolTimeout, DefaultToolTimeout)
 	for _, p := range c.Peers {
-		if !isName(p.tool()) {
+		if !tool.IsName(p.tool()) {
 			return nil, fmt.Errorf("the peer %q has a name that a model cannot call: at most 60 letters, digits, _ and -", p.Name)
 		}
 	}
@@ -119,19 +130,18 @@ func Agent(c Config) (durable.Func, error) {
 	}, nil
 }
 
-var toolName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-
-// isName reports whether a tool can have the name.
-func isName(name string) bool { return toolName.MatchString(name) }
-
 // agent is a run of the agent.
 type agent struct {
 	Config
-	now func(ctx context.Context) []tool.Tool // nil without tools
+	now     func(ctx context.Context) []tool.Tool // nil without tools
+	remotes []*remote                             // of the message
 }
 
 // run is the durable agent: rounds of an answer of the model, and the calls that it asks for.
 func (a *agent) run(ctx context.Context, t *durable.Task) error {
+	if err := a.fetch(ctx, t.Message.Parts); err != nil {
+		return err
+	}
 	question, leftOut := a.question(t.Message.Parts)
 	if len(question.Parts) == 0 {
 		return durable.Yield(ctx, status(t, a2a.TaskStateRejected, textNoText))
@@ -172,6 +182,8 @@ func (a *agent) run(ctx context.Context, t *durable.Task) error {
 // bound returns what to say if no further call of the model is allowed.
 func (a *agent) bound(n int, talk *conversation) string {
 	switch {
+	case n == 1 && int64(size([]Message{talk.question}))/maxBytesOfToken >= a.TaskTokens:
+		return textTooLong // what it costs is known when it has cost that
 	case n > a.MaxRounds:
 		return fmt.Sprintf(textRounds, a.MaxRounds)
 	case talk.spent.tokens() >= a.TaskTokens:

@@ -33,6 +33,7 @@ type planned struct {
 	Peer    string `json:"peer,omitempty"` // whom to ask, if the call is for a peer
 	Once    bool   `json:"once,omitempty"`
 	Approve bool   `json:"approve,omitempty"`
+	Asks    string `json:"asks,omitempty"` // what of a peer's it answers
 	// Wrong is why the call is not made. The model is told.
 	Wrong string `json:"wrong,omitempty"`
 }
@@ -81,6 +82,8 @@ func (a *agent) answer(ctx context.Context, t *durable.Task, n int, talk *conver
 	r := &Request{System: a.system(tools), Tools: tools, MaxTokens: int(min(int64(a.MaxTokens), a.TaskTokens-talk.spent.tokens()))}
 	s := newSpeaker(ctx, t, n)
 	defer s.stop()
+	a.reload(ctx)
+	talk.question, _ = a.question(t.Message.Parts)
 	r.Messages = talk.messages(earlier, maxMemory)
 	whole, err := a.Model.Answer(ctx, r, s.say)
 	for room := maxMemory / 4; isTooLong(err) && !s.begun() && room > maxMemory/100; room /= 4 {
@@ -94,6 +97,7 @@ func (a *agent) answer(ctx context.Context, t *durable.Task, n int, talk *conver
 	if err != nil {
 		return answered{}, err
 	}
+	whole.Usage = whole.Usage.believed()
 	said := answered{Text: whole.Text, Stop: whole.Stop, Usage: whole.Usage, Most: r.MaxTokens}
 	if whole.Stop == StopTools {
 		said.Calls = a.plan(whole.Calls, tools, n, talk)
@@ -125,7 +129,7 @@ func (a *agent) tools(ctx context.Context) (all []tool.Tool) {
 		if len(t.Schema) == 0 {
 			t.Schema = json.RawMessage(`{"type":"object"}`)
 		}
-		if isName(t.Name) && !slices.ContainsFunc(all, func(other tool.Tool) bool { return other.Name == t.Name }) {
+		if tool.IsName(t.Name) && !slices.ContainsFunc(all, func(other tool.Tool) bool { return other.Name == t.Name }) {
 			all = append(all, t)
 		}
 	}
@@ -138,10 +142,19 @@ type spent struct {
 	Usage
 }
 
+// maxUsage is the most tokens of a call that are believed, so that sums of them stay numbers.
+const maxUsage = 1 << 40
+
 func (s *spent) add(u Usage) {
 	s.ModelCalls++
 	s.Input += u.Input
 	s.Output += u.Output
+}
+
+// believed returns what an endpoint says of its usage, within reason: what is negative would lift the
+// bound on a task.
+func (u Usage) believed() Usage {
+	return Usage{Input: min(max(u.Input, 0), maxUsage), Output: min(max(u.Output, 0), maxUsage)}
 }
 
 func (s *spent) tokens() int64 { return s.Input + s.Output }

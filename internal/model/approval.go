@@ -1,12 +1,14 @@
 package model
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
@@ -31,11 +33,15 @@ const maxShown = 2 << 10
 type verdict struct {
 	all   bool
 	some  map[string]bool // by the call's id; nil if all are meant
+	not   bool            // the answer is a no, or cannot be read
 	words string          // what the user said beside that
 }
 
 func (v verdict) allows(id string) bool {
-	if v.some != nil {
+	switch {
+	case v.not:
+		return false
+	case v.some != nil:
 		return v.some[id]
 	}
 	return v.all
@@ -64,26 +70,48 @@ func approvalParts(asks []planned) []*a2a.Part {
 	words.WriteString("May I do this? Answer yes or no.\n")
 	calls := make([]any, len(asks))
 	for i, p := range asks {
-		args := readable(p.Args)
-		if len(args) > maxShown {
-			args = strings.ToValidUTF8(args[:maxShown], "") + fmt.Sprintf("… (%d KB in all)", len(p.Args)>>10)
+		fmt.Fprintf(&words, "\n- %s %s", p.Name, code(cut(readable(p.Args))))
+		one := map[string]any{"id": p.ID, "tool": p.Name, "arguments": valueOf(p.Args)}
+		if p.Asks != "" {
+			asks, _ := json.Marshal(p.Asks)
+			fmt.Fprintf(&words, ", to answer %s", code(cut(readable(asks))))
+			one["question"] = p.Asks
 		}
-		fmt.Fprintf(&words, "\n- %s %s", p.Name, code(args))
-		calls[i] = map[string]any{"id": p.ID, "tool": p.Name, "arguments": valueOf(p.Args)}
+		calls[i] = one
 	}
 	data := a2a.NewDataPart(map[string]any{approvalKey: map[string]any{"calls": calls}})
 	return []*a2a.Part{a2a.NewTextPart(words.String()), data}
 }
 
-// readable returns JSON without the escapes that HTML would need.
+// cut returns a text that is short enough to be shown in words.
+func cut(text string) string {
+	if len(text) > maxShown {
+		return strings.ToValidUTF8(text[:maxShown], "") + fmt.Sprintf("… (%d KB in all)", len(text)>>10)
+	}
+	return text
+}
+
+// readable returns JSON without the escapes that HTML would need, and with those of characters that
+// are not seen, or turn the direction of what is: the user must see what is sent.
+// https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing
 func readable(data json.RawMessage) string {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
+	var plain, b strings.Builder
+	e := json.NewEncoder(&plain)
 	e.SetEscapeHTML(false)
 	if e.Encode(valueOf(data)) != nil {
 		return string(data)
 	}
-	return strings.TrimSpace(b.String())
+	for _, r := range strings.TrimSpace(plain.String()) {
+		switch hi, lo := utf16.EncodeRune(r); {
+		case r == ' ', unicode.IsGraphic(r) && !unicode.In(r, unicode.Zs, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector):
+			b.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\u%04x\u%04x`, hi, lo)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
 }
 
 // code returns a text as code in Markdown: clients that show Markdown show it as it is.
@@ -118,6 +146,7 @@ var yes = []string{"yes", "y", "ok", "okay", "yes please", "yes, please", "appro
 // no are those that are nothing but a no.
 var no = []string{"no", "n", "deny", "denied", "refuse", "refused", "reject", "don't", "no, thanks", "no thanks"}
 
+// verdictIn returns what an answer says. Where its parts do not agree, it is a no.
 func verdictIn(parts []*a2a.Part) (v verdict) {
 	var texts []string
 	decided := false
@@ -127,27 +156,48 @@ func verdictIn(parts []*a2a.Part) (v verdict) {
 			texts = append(texts, string(content))
 		case a2a.Data:
 			fields, _ := content.Value.(map[string]any)
-			switch approved := fields[approvedKey].(type) {
+			approved, has := fields[approvedKey]
+			if !has {
+				continue
+			}
+			decided = true
+			switch approved := approved.(type) {
 			case bool:
-				decided, v.all = true, approved
+				v.all, v.not = approved, v.not || !approved
 			case map[string]any:
-				decided, v.some = true, map[string]bool{}
-				for id, yes := range approved {
-					v.some[id] = yes == true
-				}
+				v.some = agreed(v.some, approved)
+			default:
+				v.not = true
 			}
 		}
 	}
 	words := strings.TrimSpace(strings.Join(texts, "\n"))
 	plain := strings.ToLower(strings.Trim(words, " \t\r\n.!\"'"))
-	switch isYes := slices.Contains(yes, plain); {
-	case isYes && !decided:
-		v.all = true
-	case isYes || slices.Contains(no, plain):
+	switch {
+	case slices.Contains(yes, plain):
+		v.all = v.all || !decided
+	case slices.Contains(no, plain):
+		v.not = true
 	default:
 		v.words = words
 	}
 	return v
+}
+
+// agreed adds what a part says of calls to what the parts before say: a no stays one.
+func agreed(before map[string]bool, approved map[string]any) map[string]bool {
+	all := map[string]bool{}
+	maps.Copy(all, before)
+	for id, is := range approved {
+		was, known := before[id]
+		all[id] = is == true && (was || !known)
+	}
+	return all
+}
+
+// remark is what the model is told of what the user said with an approval.
+func (v verdict) remark() string {
+	return "\nThe user has approved this call, and said: " + v.words
 }
 
 // refusal is what the model is told of a call that the user has not approved.

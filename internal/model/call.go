@@ -2,9 +2,10 @@ package model
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -31,17 +32,19 @@ func (a *agent) plan(calls []Call, tools []tool.Tool, n int, talk *conversation)
 		}
 	}
 	var all []planned
-	for i, c := range calls {
-		if !isName(c.ID) || used[c.ID] { // some providers give none, or the same in each round
-			c.ID = fmt.Sprintf("call_%d_%d", n, i+1)
+	for i, c := range calls[:min(len(calls), maxKept)] {
+		// Some providers give none, or the same in each round. An approval is of one id.
+		for next := i + 1; !tool.IsName(c.ID) || used[c.ID]; next += maxKept {
+			c.ID = fmt.Sprintf("call_%d_%d", n, next)
 		}
 		used[c.ID] = true
 		t, ok := known[c.Name]
 		p := planned{Call: c, Once: t.Once, Approve: t.Approve, Peer: peers[c.Name].Name}
+		talk.answers(&p)
 		switch {
 		case !ok:
 			p.Wrong = "There is no tool of this name."
-			if !isName(c.Name) { // no provider would take it back
+			if !tool.IsName(c.Name) { // no provider would take it back
 				p.Name = "unknown"
 			}
 		case c.Malformed != "":
@@ -61,6 +64,10 @@ func (a *agent) act(ctx context.Context, t *durable.Task, n int, calls []planned
 		return nil, err
 	}
 	results := make([]Result, len(calls))
+	remark := -1 // the call whose result has what the user said with the approval
+	if v.words != "" && !slices.ContainsFunc(calls, func(p planned) bool { return p.Approve && p.Wrong == "" && !v.allows(p.ID) }) {
+		remark = slices.IndexFunc(calls, func(p planned) bool { return p.Approve && p.Wrong == "" })
+	}
 	g := durable.NewGroup(ctx)
 	for i, p := range calls {
 		switch {
@@ -70,7 +77,7 @@ func (a *agent) act(ctx context.Context, t *durable.Task, n int, calls []planned
 			results[i] = Result{ID: p.ID, Text: v.refusal(), Failed: true}
 		default:
 			g.Go(fmt.Sprintf("%d %s", i+1, p.Name), func(ctx context.Context) error {
-				said, err := a.call(ctx, p)
+				said, waits, err := a.call(ctx, p)
 				switch note, told := told(err, p.Once); {
 				case told:
 					results[i] = Result{ID: p.ID, Text: note, Failed: true}
@@ -79,15 +86,20 @@ func (a *agent) act(ctx context.Context, t *durable.Task, n int, calls []planned
 					return err
 				}
 				results[i] = a.result(p, said)
+				results[i].waits = waits
 				return show(ctx, t, fmt.Sprintf("tool-%d-%d", n, i+1), p.Name, said)
 			})
 		}
 	}
-	return results, g.Wait()
+	err = g.Wait()
+	if remark >= 0 {
+		results[remark].Text += v.remark()
+	}
+	return results, err
 }
 
-// call makes a call.
-func (a *agent) call(ctx context.Context, p planned) (tool.Result, error) {
+// call makes a call. If it was of a peer, which now waits for an answer, it returns that, too.
+func (a *agent) call(ctx context.Context, p planned) (tool.Result, *waits, error) {
 	if p.Peer != "" {
 		return askPeer(ctx, p)
 	}
@@ -97,14 +109,19 @@ func (a *agent) call(ctx context.Context, p planned) (tool.Result, error) {
 	} else {
 		options = append(options, durable.Retry(toolTries, toolPause))
 	}
-	return durable.Do(ctx, "call", func(ctx context.Context) (tool.Result, error) {
+	said, err := durable.Do(ctx, "call", func(ctx context.Context) (tool.Result, error) {
 		run.Count(ctx, "toolCalls", 1)
 		result, err := a.callTool(ctx, p)
-		if errors.Is(err, tool.ErrUnsent) {
+		switch {
+		case !errors.Is(err, tool.ErrUnsent):
+		case durable.Attempt(ctx) > 1:
+			err = fmt.Errorf("a try before may have had its effect; then %w", err)
+		default:
 			err = durable.Permanent(fmt.Errorf("%s%w", unsent, err)) // of an error the journal has the text
 		}
 		return result, err
 	}, options...)
+	return said, nil, err
 }
 
 // unsent begins the text of an error that wraps [tool.ErrUnsent].
@@ -112,7 +129,11 @@ const unsent = "not called: "
 
 func (a *agent) callTool(ctx context.Context, p planned) (tool.Result, error) {
 	for _, t := range a.tools(ctx) {
-		if t.Name == p.Name && t.Call != nil {
+		switch {
+		case t.Name != p.Name || t.Call == nil:
+		case t.Approve && !p.Approve || t.Once && !p.Once:
+			return tool.Result{}, fmt.Errorf("%w: it does something else by now. Call it again", tool.ErrUnsent)
+		default:
 			return t.Call(ctx, p.Args)
 		}
 	}
@@ -135,11 +156,23 @@ func told(err error, once bool) (string, bool) {
 	return "The call has failed.\n" + marked(step.Text), true
 }
 
-// result returns what the model is told of a call.
+// maxImage is the most bytes of an image that a model is shown: Bedrock's bound.
+// https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ImageBlock.html
+const maxImage = 3_750_000
+
+// result returns what the model is told of a call. An image that a provider would refuse is not told:
+// it would refuse all of the conversation.
 func (a *agent) result(p planned, said tool.Result) Result {
 	r := Result{ID: p.ID, Text: marked(said.Text), Failed: said.Failed}
 	for _, part := range said.Parts {
-		if raw, ok := part.Content.(a2a.Raw); ok && strings.HasPrefix(part.MediaType, "image/") && a.Model.Reads(part.MediaType) {
+		raw, ok := part.Content.(a2a.Raw)
+		switch {
+		case !ok || !strings.HasPrefix(part.MediaType, "image/") || !a.Model.Reads(part.MediaType):
+		case http.DetectContentType(raw) != part.MediaType:
+			r.Text += "\n[An image is left out: it is not of its type.]"
+		case len(raw) > maxImage:
+			r.Text += "\n[An image is left out: it is too large.]"
+		default:
 			r.Images = append(r.Images, File{MediaType: part.MediaType, Bytes: raw})
 		}
 	}
@@ -154,77 +187,4 @@ func show(ctx context.Context, t *durable.Task, id, name string, said tool.Resul
 	e := a2a.NewArtifactUpdateEvent(t, a2a.ArtifactID(id), said.Parts...)
 	e.Artifact.Name, e.LastChunk = name, true
 	return durable.Yield(ctx, e)
-}
-
-func (p Peer) tool() string { return "ask_" + p.Name }
-
-// asTool returns the tool that asks the peer. It has no Call: see askPeer.
-func (p Peer) asTool(ctx context.Context) tool.Tool {
-	description := "Asks the agent " + p.Name + ", which works by itself and answers when it is done."
-	if p.About != nil {
-		description = strings.TrimSpace(description + " " + p.About(ctx))
-	}
-	return tool.Tool{Name: p.tool(), Description: description, Approve: p.Approve, Schema: json.RawMessage(
-		`{"type":"object","properties":{"message":{"type":"string","description":"What to ask, in words."},` +
-			`"task":{"type":"string","description":"The id of the agent's task, to answer what it asks. Else leave it out."}},"required":["message"]}`,
-	)}
-}
-
-// askPeer asks another agent.
-func askPeer(ctx context.Context, p planned) (tool.Result, error) {
-	var args struct{ Message, Task string }
-	if err := json.Unmarshal(p.Args, &args); err != nil || args.Message == "" {
-		return tool.Result{Text: "The arguments need a message, which is a text.", Failed: true}, nil
-	}
-	m := a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(args.Message))
-	m.TaskID = a2a.TaskID(args.Task)
-	reply, err := durable.Call(ctx, "call", p.Peer, m)
-	if err != nil {
-		return tool.Result{}, err
-	}
-	return replied(reply), nil
-}
-
-// replied returns what a peer has answered.
-func replied(r durable.Reply) tool.Result {
-	var result tool.Result
-	var texts []string
-	take := func(parts []*a2a.Part) {
-		var b strings.Builder
-		for _, p := range parts {
-			switch content := p.Content.(type) {
-			case a2a.Text:
-				b.WriteString(string(content))
-			case a2a.Data:
-				if data, err := json.Marshal(content.Value); err == nil {
-					fmt.Fprintf(&b, "\n%s\n", data)
-				}
-			default:
-				result.Parts = append(result.Parts, p)
-			}
-		}
-		if b.Len() > 0 {
-			texts = append(texts, b.String())
-		}
-	}
-	if r.Message != nil {
-		take(r.Message.Parts)
-	}
-	if t := r.Task; t != nil {
-		for _, x := range t.Artifacts {
-			take(x.Parts)
-		}
-		if m := t.Status.Message; m != nil {
-			take(m.Parts)
-		}
-		switch state := t.Status.State; {
-		case !state.Terminal():
-			texts = append(texts, fmt.Sprintf("[The agent waits for an answer to this. Its task is %s.]", t.ID))
-		case state != a2a.TaskStateCompleted:
-			texts = append(texts, fmt.Sprintf("[The agent's task ended as %s.]", strings.ToLower(strings.TrimPrefix(string(state), "TASK_STATE_"))))
-			result.Failed = true
-		}
-	}
-	result.Text = strings.Join(texts, "\n")
-	return result
 }

@@ -35,6 +35,10 @@ const (
 	// maxResult is the most bytes of one result.
 	maxResult = 64 << 10
 
+	// maxImages is how many files of a message the model sees, and how many images of results, the
+	// newest first: as many as the providers take.
+	maxImages = 20
+
 	// maxFiles is the most bytes of all files of a message.
 	maxFiles = 8 << 20
 )
@@ -43,7 +47,7 @@ const (
 // is remembered, and results as much more.
 func (c *conversation) messages(earlier []Message, room int) []Message {
 	messages := append(slices.Clone(trimmed(earlier, room)), c.question)
-	left := maxResults / maxMemory * room
+	left, images := maxResults/maxMemory*room, maxImages
 	kept := make([][]Result, len(c.rounds))
 	for i, x := range slices.Backward(c.rounds) { // the oldest are left out first
 		kept[i] = slices.Clone(x.results)
@@ -56,6 +60,11 @@ func (c *conversation) messages(earlier []Message, room int) []Message {
 			if left -= size; left < 0 {
 				r.Text, r.Images = "[This result is left out: it is too long ago.]", nil
 			}
+			if n := len(r.Images); n > images {
+				r.Text += fmt.Sprintf("\n[%d images are left out: there are too many.]", n-images)
+				r.Images = r.Images[:images]
+			}
+			images -= len(r.Images)
 		}
 	}
 	for i, x := range c.rounds {
@@ -90,12 +99,12 @@ func size(messages []Message) (n int) {
 }
 
 // question returns a message of the user for the model, and what of it the model does not read. It
-// has no parts if there is nothing to read.
+// has no parts if there is nothing to read. Files that are somewhere else were fetched before.
 func (a *agent) question(parts []*a2a.Part) (Message, string) {
 	m := Message{Role: User}
 	var texts, leftOut []string
 	var files []Part
-	bytes := 0
+	bytes, remotes := 0, a.remotes
 	for _, p := range parts {
 		mediaType := mediaTypeOf(p.MediaType)
 		switch content := p.Content.(type) {
@@ -107,14 +116,33 @@ func (a *agent) question(parts []*a2a.Part) (Message, string) {
 			case bytes > maxFiles:
 				leftOut = append(leftOut, fmt.Sprintf("a file of %d KB (all files together may have %d KB)", len(content)>>10, maxFiles>>10))
 			case strings.HasPrefix(mediaType, "text/"):
-				texts = append(texts, fmt.Sprintf("[File %s]\n%s", nameOf(p), strings.ToValidUTF8(string(content), "�")))
+				texts = append(texts, textFile(p, content))
+			case len(content) == 0:
+				leftOut = append(leftOut, "an empty file")
+			case a.Model.Reads(mediaType) && len(files) == maxImages:
+				leftOut = append(leftOut, fmt.Sprintf("a file (there may be %d)", maxImages))
 			case a.Model.Reads(mediaType):
 				files = append(files, Part{File: &File{MediaType: mediaType, Name: p.Filename, Bytes: content}})
 			default:
 				leftOut = append(leftOut, "a file of the type "+typeOf(mediaType))
 			}
 		case a2a.URL:
-			leftOut = append(leftOut, "a file that is somewhere else")
+			r := remotes[0]
+			remotes = remotes[1:]
+			switch {
+			case r.LeftOut != "":
+				leftOut = append(leftOut, r.LeftOut)
+			case r.data == nil:
+				texts = append(texts, fmt.Sprintf(textGone, nameOf(p)))
+			case strings.HasPrefix(r.MediaType, "text/"):
+				texts = append(texts, textFile(p, r.data))
+			case len(r.data) == 0:
+				leftOut = append(leftOut, "an empty file")
+			case len(files) == maxImages:
+				leftOut = append(leftOut, fmt.Sprintf("a file (there may be %d)", maxImages))
+			default:
+				files = append(files, Part{File: &File{MediaType: r.MediaType, Name: p.Filename, Bytes: r.data}})
+			}
 		case a2a.Data:
 			leftOut = append(leftOut, "data of the type "+typeOf(mediaType))
 		}
@@ -123,7 +151,7 @@ func (a *agent) question(parts []*a2a.Part) (Message, string) {
 	if strings.TrimSpace(text) == "" && len(files) == 0 {
 		return m, ""
 	}
-	all := strings.Join(leftOut, ", ")
+	all := summary(leftOut)
 	if all != "" {
 		text = strings.TrimSpace(text + "\n[The message has more that you cannot read: " + all + ".]")
 	}
@@ -132,6 +160,39 @@ func (a *agent) question(parts []*a2a.Part) (Message, string) {
 	}
 	m.Parts = append([]Part{{Text: text}}, files...)
 	return m, all
+}
+
+// textFile returns a text file for the model.
+func textFile(p *a2a.Part, data []byte) string {
+	return fmt.Sprintf("[File %s]\n%s", nameOf(p), strings.ToValidUTF8(string(data), "�"))
+}
+
+// maxLeftOut is how many kinds of what is left out are named.
+const maxLeftOut = 10
+
+// summary returns a list in words, in which each text is once, with how often it was there.
+func summary(texts []string) string {
+	times := map[string]int{}
+	var kinds []string
+	for _, t := range texts {
+		if times[t]++; times[t] == 1 {
+			kinds = append(kinds, t)
+		}
+	}
+	left := len(texts)
+	var all []string
+	for _, t := range kinds[:min(len(kinds), maxLeftOut)] {
+		left -= times[t]
+		if n := times[t]; n > 1 {
+			t = fmt.Sprintf("%d × %s", n, t)
+		}
+		all = append(all, t)
+	}
+	words := strings.Join(all, ", ")
+	if left > 0 {
+		words += fmt.Sprintf(", and %d more", left)
+	}
+	return words
 }
 
 func mediaTypeOf(s string) string {
@@ -179,9 +240,7 @@ func marked(text string) string {
 	if strings.TrimSpace(text) == "" {
 		text = "(nothing)"
 	}
-	for _, mark := range []string{"<tool-output", "</tool-output"} {
-		text = replaceFold(text, mark, strings.Replace(mark, "tool-output", "tool_output", 1))
-	}
+	text = replaceFold(text, "tool-output", "tool_output") // with what brackets and spaces ever
 	return "<tool-output>\n" + text + "\n</tool-output>"
 }
 

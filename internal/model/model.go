@@ -6,9 +6,9 @@
 // # Files
 //
 // model.go and errors.go are what is between the loop and a provider. agent.go has the loop,
-// answer.go one call of the model, speaker.go what of it clients see, call.go the calls of tools and
-// peers, approval.go the question before them. conversation.go and memory.go make what the model
-// reads.
+// answer.go one call of the model, speaker.go what of it clients see, call.go and peer.go the
+// calls of tools and peers, approval.go the question before them. conversation.go, memory.go and
+// files.go make what the model reads.
 package model
 
 import (
@@ -91,6 +91,8 @@ type Result struct {
 	Text   string `json:"text"`
 	Images []File `json:"images,omitempty"`
 	Failed bool   `json:"failed,omitempty"`
+
+	waits *waits // what the peer waits for that was called
 }
 
 // Answer is what the model said.

@@ -2,14 +2,17 @@ package model_test
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/a2ahttp"
+	"a2alambda/internal/durable"
 	"a2alambda/internal/durable/durabletest"
 	"a2alambda/internal/hosttest"
 	"a2alambda/internal/memlog"
@@ -17,6 +20,7 @@ import (
 	"a2alambda/internal/peer"
 	"a2alambda/internal/peer/peertest"
 	"a2alambda/internal/purchase/writer"
+	"a2alambda/internal/tool"
 )
 
 // peers are the writer, whose requests are operations of the world.
@@ -82,6 +86,84 @@ func TestPeer(t *testing.T) {
 			}
 		},
 	})
+}
+
+// TestPeerApproval has a peer ask for a user's yes before it pays. The model says yes at once: the user
+// is asked all the same, and sees the peer's question.
+func TestPeerApproval(t *testing.T) {
+	for answer, want := range map[string]int64{"yes": 1, "no": 0} {
+		t.Run(answer, func(t *testing.T) {
+			var paid atomic.Int64
+			payer, err := model.Agent(model.Config{
+				Model: modelFunc(func(r *model.Request) (*model.Answer, error) {
+					if len(r.Messages) == 1 {
+						return &model.Answer{Stop: model.StopTools, Calls: []model.Call{call("a", "pay", `{"to":"Eve"}`)}}, nil
+					}
+					return &model.Answer{Text: "Ready.", Stop: model.StopEnd}, nil
+				}),
+				Tools: func() (func(context.Context) []tool.Tool, func()) {
+					return func(context.Context) []tool.Tool {
+						return []tool.Tool{{Name: "pay", Approve: true, Call: func(context.Context, json.RawMessage) (tool.Result, error) {
+							paid.Add(1)
+							return tool.Result{Text: "paid"}, nil
+						}}}
+					}, func() {}
+				},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := model.Agent(model.Config{
+				Peers: []model.Peer{{Name: "writer"}},
+				Model: modelFunc(func(r *model.Request) (*model.Answer, error) {
+					args := map[string]string{"message": "Pay"}
+					switch len(r.Messages) {
+					case 3:
+						_, id, _ := strings.Cut(r.Messages[2].Parts[0].Result.Text, "Its task is ")
+						id, _, _ = strings.Cut(id, ".")
+						args = map[string]string{"message": "yes", "task": id}
+					case 5:
+						return &model.Answer{Stop: model.StopEnd}, nil
+					}
+					data, err := json.Marshal(args)
+					return &model.Answer{Stop: model.StopTools, Calls: []model.Call{call("", "ask_writer", string(data))}}, err
+				}),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			durabletest.Run(t, durabletest.Case{
+				Agent: func(*durabletest.World) durable.Func { return f },
+				Peers: func(*durabletest.World) peer.Set {
+					set, err := peer.Parse("writer=http://127.0.0.1:9;deduplicates", "", "")
+					if err != nil {
+						panic(err)
+					}
+					set["writer"].Through(peertest.Transport{Handler: a2ahttp.New(hosttest.New(new(memlog.Log), durable.New(payer), slog.New(slog.DiscardHandler)))})
+					return set
+				},
+				Script: func(w *durabletest.World) {
+					w.Begin("Pay")
+					w.Await(a2a.TaskStateInputRequired)
+					if paid.Load() != 0 {
+						t.Error("it was paid before the user was asked")
+					}
+					m := says(answer)
+					m.TaskID = w.ID()
+					w.Send(m)
+					w.AwaitEnd()
+				},
+				Check: func(t *testing.T, w *durabletest.World) {
+					if got := paid.Load(); got != want || w.State() != a2a.TaskStateCompleted {
+						t.Errorf("paid %d times, the task is %s", got, w.State())
+					}
+					if got := questionOf(w.Task()).Parts[0].Text(); !strings.Contains(got, `to answer `) || !strings.Contains(got, `pay`) || !strings.Contains(got, "Eve") {
+						t.Errorf("asked %q", got)
+					}
+				},
+			})
+		})
+	}
 }
 
 // TestPeerName checks that a peer has a name that a model can call.

@@ -158,7 +158,7 @@ func (s *scene) tools(context.Context) []tool.Tool {
 			return r, nil
 		}}
 	}
-	png := a2a.NewRawPart([]byte("PNG"))
+	png := a2a.NewRawPart([]byte("\x89PNG\r\n\x1a\n"))
 	png.MediaType = "image/png"
 	return []tool.Tool{
 		does("read", false, false, tool.Result{}),

@@ -52,9 +52,13 @@ class Task {
     return Boolean(this.asked?.some((part) => part.data?.approval));
   }
 
-  // answer answers what the task waits for.
-  answer(text) {
-    this.send({ messageId: newID(), role: 'ROLE_USER', parts: [{ text }], taskId: this.id });
+  // decide answers what the task waits for with a yes or a no. It names the calls that are on the page: the task may ask for others by
+  // now, if somebody else has answered.
+  decide(yes) {
+    const calls = this.asked.flatMap((part) => part.data?.approval?.calls ?? []);
+    const approved = calls.length ? Object.fromEntries(calls.map(({ id }) => [id, yes])) : yes;
+    const parts = [{ text: yes ? words.yes : words.no }, { data: { approved } }];
+    this.send({ messageId: newID(), role: 'ROLE_USER', parts, taskId: this.id });
   }
 
   // open shows a task from its first event on, all of which are in its log, and follows it.

@@ -14,8 +14,8 @@ class TaskView {
     this.switch.addEventListener('click', () => (task.streaming && !this.broken ? task.drop() : task.resume()));
     this.cancel.addEventListener('click', () => task.cancel());
     this.replay.addEventListener('click', () => task.replay());
-    this.approval.querySelector('.approve').addEventListener('click', () => task.answer(words.yes));
-    this.approval.querySelector('.refuse').addEventListener('click', () => task.answer(words.no));
+    this.approval.querySelector('.approve').addEventListener('click', () => task.decide(true));
+    this.approval.querySelector('.refuse').addEventListener('click', () => task.decide(false));
     this.details.addEventListener('toggle', () => redraw(this));
     this.artifacts = new Map(); // their sections by id
     this.artifactsView = this.element.querySelector('.artifacts');

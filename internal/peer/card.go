@@ -9,7 +9,8 @@ import (
 // parseCard parses what a Peer needs of a card of either version: what the agent can do, and where.
 func parseCard(body []byte) (*a2a.AgentCard, error) {
 	var card struct {
-		Name                string
+		Name, Description   string
+		Skills              []struct{ Name, Description string }
 		Capabilities        a2a.AgentCapabilities
 		SupportedInterfaces []*a2a.AgentInterface
 
@@ -43,5 +44,11 @@ func parseCard(body []byte) (*a2a.AgentCard, error) {
 			}
 		}
 	}
-	return &a2a.AgentCard{Name: card.Name, Capabilities: card.Capabilities, SupportedInterfaces: card.SupportedInterfaces}, nil
+	made := &a2a.AgentCard{
+		Name: card.Name, Description: card.Description, Capabilities: card.Capabilities, SupportedInterfaces: card.SupportedInterfaces,
+	}
+	for _, s := range card.Skills {
+		made.Skills = append(made.Skills, a2a.AgentSkill{Name: s.Name, Description: s.Description})
+	}
+	return made, nil
 }

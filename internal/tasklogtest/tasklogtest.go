@@ -18,72 +18,88 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
+type storeTest struct {
+	name string
+	run  func(*testing.T, tasklog.Store)
+}
+
+// bodies are the tests of what is large.
+var bodies = []storeTest{
+	{"BigArtifact", testBigArtifact},
+	{"BigMessage", testBigMessage},
+	{"ReadBytes", testReadBytes},
+	{"Snapshot", testSnapshot},
+	{"References", testReferences},
+	{"Peek", testPeek},
+	{"Requests", testRequests},
+	{"JournalBig", testJournalBig},
+}
+
+var others = []storeTest{
+	{"Create", testCreate},
+	{"ConcurrentCreators", testConcurrentCreators},
+	{"NotFound", testNotFound},
+	{"Expired", testExpired},
+	{"ReadAnywhere", testReadAnywhere},
+	{"AppendTwice", testAppendTwice},
+	{"ConcurrentAppenders", testConcurrentAppenders},
+	{"NothingAfterTheEnd", testNothingAfterTheEnd},
+	{"Long", testLong},
+	{"Digits", testDigits},
+	{"Size", testSize},
+	{"Appender", testAppender},
+	{"AppenderSuperseded", testAppenderSuperseded},
+	{"Lease", testLease},
+	{"LeaseBeforeRenewal", testLeaseBeforeRenewal},
+	{"LeftToWorker", testLeftToWorker},
+	{"Crashes", testCrashes},
+	{"Cancel", testCancel},
+	{"ConcurrentAcquire", testConcurrentAcquire},
+	{"FormerHolder", testFormerHolder},
+	{"NotCrashed", testNotCrashed},
+	{"Released", testReleased},
+	{"Takeover", testTakeover},
+	{"Doubt", testDoubt},
+	{"Depose", testDepose},
+	{"DoubtRace", testDoubtRace},
+	{"DeposeRecorder", testDeposeRecorder},
+	{"DeposeRace", testDeposeRace},
+	{"Poll", testPoll},
+	{"Seats", testSeats},
+	{"ConcurrentSeats", testConcurrentSeats},
+	{"Unfinished", testUnfinished},
+	{"UnfinishedOrder", testUnfinishedOrder},
+	{"Postponed", testPostponed},
+	{"Places", testPlaces},
+	{"Rounds", testRounds},
+	{"List", testList},
+	{"InContext", testInContext},
+	{"Secret", testSecret},
+	{"Owners", testOwners},
+	{"Journal", testJournal},
+	{"JournalFence", testJournalFence},
+	{"JournalCrashes", testJournalCrashes},
+	{"RecordRace", testRecordRace},
+	{"Suspend", testSuspend},
+	{"Wake", testWake},
+	{"SuspendCancel", testSuspendCancel},
+	{"SuspendRace", testSuspendRace},
+	{"Waits", testWaits},
+	{"WaitRace", testWaitRace},
+}
+
 // Test runs all tests. Open returns the store under test. The stores that it returns may share
 // their tasks.
 func Test(t *testing.T, open func(t *testing.T) tasklog.Store) {
-	for _, test := range []struct {
-		name string
-		run  func(*testing.T, tasklog.Store)
-	}{
-		{"Create", testCreate},
-		{"ConcurrentCreators", testConcurrentCreators},
-		{"NotFound", testNotFound},
-		{"Expired", testExpired},
-		{"ReadAnywhere", testReadAnywhere},
-		{"AppendTwice", testAppendTwice},
-		{"ConcurrentAppenders", testConcurrentAppenders},
-		{"NothingAfterTheEnd", testNothingAfterTheEnd},
-		{"BigArtifact", testBigArtifact},
-		{"BigMessage", testBigMessage},
-		{"ReadBytes", testReadBytes},
-		{"Long", testLong},
-		{"Snapshot", testSnapshot},
-		{"References", testReferences},
-		{"Peek", testPeek},
-		{"Digits", testDigits},
-		{"Size", testSize},
-		{"Appender", testAppender},
-		{"AppenderSuperseded", testAppenderSuperseded},
-		{"Lease", testLease},
-		{"LeaseBeforeRenewal", testLeaseBeforeRenewal},
-		{"LeftToWorker", testLeftToWorker},
-		{"Requests", testRequests},
-		{"Crashes", testCrashes},
-		{"Cancel", testCancel},
-		{"ConcurrentAcquire", testConcurrentAcquire},
-		{"FormerHolder", testFormerHolder},
-		{"NotCrashed", testNotCrashed},
-		{"Released", testReleased},
-		{"Takeover", testTakeover},
-		{"Doubt", testDoubt},
-		{"Depose", testDepose},
-		{"DoubtRace", testDoubtRace},
-		{"DeposeRecorder", testDeposeRecorder},
-		{"DeposeRace", testDeposeRace},
-		{"Poll", testPoll},
-		{"Seats", testSeats},
-		{"ConcurrentSeats", testConcurrentSeats},
-		{"Unfinished", testUnfinished},
-		{"UnfinishedOrder", testUnfinishedOrder},
-		{"Postponed", testPostponed},
-		{"Places", testPlaces},
-		{"Rounds", testRounds},
-		{"List", testList},
-		{"InContext", testInContext},
-		{"Secret", testSecret},
-		{"Owners", testOwners},
-		{"Journal", testJournal},
-		{"JournalFence", testJournalFence},
-		{"JournalCrashes", testJournalCrashes},
-		{"JournalBig", testJournalBig},
-		{"RecordRace", testRecordRace},
-		{"Suspend", testSuspend},
-		{"Wake", testWake},
-		{"SuspendCancel", testSuspendCancel},
-		{"SuspendRace", testSuspendRace},
-		{"Waits", testWaits},
-		{"WaitRace", testWaitRace},
-	} {
+	TestBodies(t, open)
+	for _, test := range others {
+		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
+	}
+}
+
+// TestBodies runs the tests of what is large only: for a store that keeps it in another way.
+func TestBodies(t *testing.T, open func(t *testing.T) tasklog.Store) {
+	for _, test := range bodies {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 )
@@ -45,4 +46,13 @@ type Result struct {
 	Parts []*a2a.Part `json:"parts,omitempty"`
 	// Failed says that the tool calls this a failure. It has answered, so it is not called again.
 	Failed bool `json:"failed,omitempty"`
+}
+
+// IsName reports whether a tool can have the name: up to 64 letters, digits, - and _, which all
+// providers of models take. It is no regular expression, which would take a fifth of a millisecond
+// of each cold start to compile.
+func IsName(name string) bool {
+	return name != "" && len(name) <= 64 && !strings.ContainsFunc(name, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+	})
 }

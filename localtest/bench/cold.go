@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 // coldCase is a function that is started cold. It gets a request to its URL or, without a method,
 // the event of an invocation.
 type coldCase struct{ name, pkg, method, path, body string }
+
+// modelFree is the first case that is built without the agent with a model.
+const modelFree = "agent without a model: card"
 
 var coldCases = []coldCase{
 	{"bare function", "localtest/bench/internal/bare", "", "", `{}`},
@@ -30,11 +34,12 @@ func measureCold(ctx context.Context, b *bench, s *section) error {
 	s.text = "From exec to the moment at which a function asks for its first event, and to the first byte of its answer to that. What Lambda " +
 		"does before exec is not in it, nor is TLS on the way to DynamoDB, to which the agent connects before it asks for the event. At " +
 		"512 MB, Lambda gives an event 0.29 of a CPU: what the CPU does then takes three times as long."
+	cases := append(slices.Clone(coldCases), coldCase{modelFree, "functions/agent", "GET", "/.well-known/agent-card.json", ""})
 	for round := range max(b.streams/2, 2) {
 		if round%10 == 0 {
 			b.say("start %d", round+1)
 		}
-		for _, c := range coldCases {
+		for _, c := range cases {
 			o, err := b.coldStart(ctx, c, emulator.Config{})
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
@@ -48,7 +53,11 @@ func measureCold(ctx context.Context, b *bench, s *section) error {
 
 // coldStart starts a function with a configuration that has no more than limits.
 func (b *bench) coldStart(ctx context.Context, c coldCase, config emulator.Config) (*coldStart, error) {
-	binary, err := emulator.Build(ctx, "a2alambda/"+c.pkg)
+	build := emulator.Build
+	if c.name == modelFree {
+		build = buildModelFree
+	}
+	binary, err := build(ctx, "a2alambda/"+c.pkg)
 	if err != nil {
 		return nil, err
 	}

@@ -7,20 +7,37 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 )
 
-var builds sync.Map // of package path to func() (string, error)
+var builds sync.Map // of Variant to func() (string, error)
+
+// Variant is a main package, and a way to build it.
+type Variant struct {
+	// Pkg is the package's import path.
+	Pkg string
+	// Arch is the architecture, as GOARCH has it. "" is this machine's.
+	Arch string
+	// Overlay is a file for go build -overlay. It may be "".
+	Overlay string
+}
 
 // Build builds the main package with the import path as it is deployed, for this machine, and
 // returns the executable's path. A process builds each package once. The executables stay in the
 // user's cache directory: one for each package and working directory.
 func Build(ctx context.Context, pkg string) (path string, err error) {
-	once, _ := builds.LoadOrStore(pkg, sync.OnceValues(func() (string, error) { return build(ctx, pkg) }))
+	return BuildVariant(ctx, Variant{Pkg: pkg})
+}
+
+// BuildVariant is [Build] in another way.
+func BuildVariant(ctx context.Context, v Variant) (path string, err error) {
+	once, _ := builds.LoadOrStore(v, sync.OnceValues(func() (string, error) { return build(ctx, v) }))
 	return once.(func() (string, error))()
 }
 
-func build(ctx context.Context, pkg string) (string, error) {
+func build(ctx context.Context, v Variant) (string, error) {
+	pkg := v.Pkg
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("emulator: build %s: %w", pkg, err)
@@ -29,15 +46,18 @@ func build(ctx context.Context, pkg string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("emulator: build %s: %w", pkg, err)
 	}
-	dir := filepath.Join(cache, "a2alambda", "functions", fmt.Sprintf("%.8x", sha256.Sum256([]byte(wd+"\x00"+pkg))))
+	dir := filepath.Join(cache, "a2alambda", "functions", fmt.Sprintf("%.8x", sha256.Sum256([]byte(strings.Join([]string{wd, pkg, v.Arch, v.Overlay}, "\x00")))))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("emulator: build %s: %w", pkg, err)
 	}
 	// Another process may be running or building the executable.
 	tmp := filepath.Join(dir, fmt.Sprintf("bootstrap.%d", os.Getpid()))
 	defer os.Remove(tmp)
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", tmp, "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", pkg)
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", tmp, "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-overlay", v.Overlay, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if v.Arch != "" {
+		cmd.Env = append(cmd.Env, "GOARCH="+v.Arch)
+	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("emulator: build %s: %w\n%s", pkg, err, out)
 	}

@@ -33,8 +33,20 @@ func StartOIDC(tb testing.TB, env ...string) (baseURL string, token func(subject
 // StartProcess is Start for a test that ends the process itself.
 func StartProcess(tb testing.TB, env ...string) (p *process.Process, baseURL string) {
 	tb.Helper()
-	binary := filepath.Join(tb.TempDir(), "agent")
+	return StartBuilt(tb, Build(tb), env...)
+}
+
+// Build builds the agent, and returns the binary's path.
+func Build(tb testing.TB) (binary string) {
+	tb.Helper()
+	binary = filepath.Join(tb.TempDir(), "agent")
 	process.Run(tb, exec.Command("go", "build", "-o", binary, "a2alambda/functions/agent"))
+	return binary
+}
+
+// StartBuilt is StartProcess with a binary that Build has built.
+func StartBuilt(tb testing.TB, binary string, env ...string) (p *process.Process, baseURL string) {
+	tb.Helper()
 	port, err := process.FreePort()
 	localtest.Must(tb, err)
 	cmd := exec.Command(binary)
@@ -46,4 +58,16 @@ func StartProcess(tb testing.TB, env ...string) (p *process.Process, baseURL str
 		tb.Fatalf("agent: %v", err)
 	}
 	return p, baseURL
+}
+
+// Again starts a process as one was that has been killed, at the same URL.
+func Again(tb testing.TB, killed *process.Process, baseURL string) *process.Process {
+	tb.Helper()
+	cmd := exec.Command(killed.Path)
+	cmd.Env = killed.Env
+	p, err := process.Start(tb.Context(), cmd, baseURL)
+	if err != nil {
+		tb.Fatalf("agent: %v", err)
+	}
+	return p
 }

@@ -2,9 +2,13 @@ package mcp
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,6 +35,11 @@ const fixtures = `{"fixtures": [
 // only, asks before what cannot be undone, and tells the model of a server that dies in a call.
 func TestAgent(t *testing.T) {
 	s, mock := newShop(t), aimock.Start(t, fixtures)
+	files := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "image/png")
+		_, _ = fmt.Fprintf(w, "a picture of %s", path.Base(r.URL.Path))
+	}))
+	t.Cleanup(files.Close)
 	file := filepath.Join(t.TempDir(), "agent.yaml")
 	localtest.Must(t, os.WriteFile(file, fmt.Appendf(nil, `
 card:
@@ -47,8 +56,9 @@ mcp:
     headers: {Authorization: "Bearer ${SHOP_TOKEN}"}
   - name: gone
     url: http://127.0.0.1:9/mcp
+files: {allow: [%s/open/]}
 allow: [shop_charge, shop_unknown]
-`, mock.URL, s.config().URL), 0o600))
+`, mock.URL, s.config().URL, files.URL), 0o600))
 	p, url := localserver.StartProcess(t, "AGENT=model", "AGENT_CONFIG="+file, "KEY=sk-s3cr3t", `AGENT_SECRETS={"SHOP_TOKEN":"s3cr3t-of-the-shop"}`, "TABLE_NAME=")
 	p.StopAtEnd(t, "agent")
 	answer, err := client.Do(t.Context(), "GET", url+"/.well-known/agent-card.json", "")
@@ -65,18 +75,31 @@ allow: [shop_charge, shop_unknown]
 		t.Errorf("the model was not told of the results: %s", asked)
 	}
 
+	file = `{"url":"` + files.URL + `/%s/%[1]s.png","mediaType":"image/png"}`
+	body := fmt.Sprintf(`{"message":{"role":"ROLE_USER","messageId":"m","parts":[{"text":"Is there a teapot like this?"},%s,%s]}}`, fmt.Sprintf(file, "open"), fmt.Sprintf(file, "closed"))
+	sent, err := client.Do(t.Context(), "POST", url+"/message:stream", body, "A2A-Version", "1.0", "Content-Type", "application/json")
+	if err != nil || !strings.Contains(sent.Body, "It leaves out: a file that is somewhere else.") || !strings.Contains(sent.Body, "There is one with a lid.") {
+		t.Errorf("files: %v, %s", err, sent.Body)
+	}
+	asked = strings.Join(mock.Asked(), "\n")
+	for name, times := range map[string]int{"open": 2, "closed": 0} { // in each of the two rounds
+		if got := strings.Count(asked, base64.StdEncoding.EncodeToString([]byte("a picture of "+name+".png"))); got != times {
+			t.Errorf("the model has seen the file %s %d times, want %d", name, got, times)
+		}
+	}
+
 	text = send(t, url, "Please drop my order.", "")
 	if !strings.Contains(text, "TASK_STATE_INPUT_REQUIRED") || !strings.Contains(text, `"tool":"shop_drop"`) || strings.Contains(text, `"tool":"shop_charge"`) {
 		t.Fatalf("before the approval: %s", text)
 	}
-	if got := s.calls(); !slices.Equal(got, []string{"search,text=a,lid"}) {
+	if got := s.calls(); !slices.Equal(got, []string{"search,text=a,lid", "search,text=a,lid"}) {
 		t.Errorf("before the approval, the ledger has %q", got)
 	}
 	text = send(t, url, "yes", taskID(t, text))
 	if !strings.Contains(text, "It is done.") || !strings.Contains(text, "TASK_STATE_COMPLETED") {
 		t.Errorf("after the approval: %s", text)
 	}
-	got := s.calls()[1:]
+	got := s.calls()[2:]
 	slices.Sort(got)
 	if want := []string{"add,order=9", "charge,order=8", "drop,order=7"}; !slices.Equal(got, want) {
 		t.Errorf("after the approval, the ledger has %q, want %q", got, want)

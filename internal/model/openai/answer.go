@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +11,17 @@ import (
 	"a2alambda/internal/model"
 )
 
+const (
+	// maxAnswer is the most bytes of an answer's text and arguments: some million tokens. An endpoint
+	// that gives more does not keep to max_tokens.
+	maxAnswer = 4 << 20
+
+	// maxCalls is how many calls of an answer are read.
+	maxCalls = 256
+)
+
+var errTooMuch = fmt.Errorf("the answer has more than %d MB, whatever its max_tokens", maxAnswer>>20)
+
 // answer is an answer that comes.
 type answer struct {
 	most  int // tokens
@@ -17,6 +29,7 @@ type answer struct {
 	calls []*call
 	stop  openai.FinishReason
 	usage model.Usage
+	size  int // bytes so far
 }
 
 // call is a call of a tool that comes.
@@ -28,8 +41,12 @@ type call struct {
 
 // take takes a chunk, and returns the text in it.
 func (a *answer) take(c *chunk) string {
-	if c.Usage != nil {
-		a.usage = model.Usage{Input: int64(c.Usage.PromptTokens), Output: int64(c.Usage.CompletionTokens)}
+	var used struct {
+		Prompt     float64 `json:"prompt_tokens"`
+		Completion float64 `json:"completion_tokens"`
+	}
+	if json.Unmarshal(c.Usage, &used) == nil && used.Prompt+used.Completion != 0 {
+		a.usage = model.Usage{Input: tokens(used.Prompt), Output: tokens(used.Completion)}
 	}
 	text := ""
 	for _, choice := range c.Choices {
@@ -44,9 +61,13 @@ func (a *answer) take(c *chunk) string {
 			a.stop = choice.FinishReason
 		}
 	}
+	a.size += len(text)
 	a.text.WriteString(text)
 	return text
 }
+
+// tokens returns a number of tokens: none is more than 1 << 40.
+func tokens(n float64) int64 { return int64(min(max(n, 0), 1<<40)) }
 
 // tool takes a piece of a call. By the index it belongs to a call, but some endpoints give none, or
 // 0 for all: there another id begins another call.
@@ -58,6 +79,9 @@ func (a *answer) tool(t openai.ToolCall) {
 		}
 	}
 	if c == nil || t.ID != "" && c.id != "" && t.ID != c.id {
+		if len(a.calls) == maxCalls {
+			return
+		}
 		c = new(call)
 		if t.Index != nil {
 			c.index = *t.Index
@@ -70,6 +94,7 @@ func (a *answer) tool(t openai.ToolCall) {
 	if c.name == "" {
 		c.name = t.Function.Name
 	}
+	a.size += len(t.Function.Arguments)
 	c.args.WriteString(t.Function.Arguments)
 }
 

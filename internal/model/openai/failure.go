@@ -36,11 +36,11 @@ func (m *Model) failure(ctx context.Context, err error, begun bool) error {
 	if begun && kind != model.TooLong && kind != model.Withheld && (api == nil || kind == model.Refused || kind == model.Denied) {
 		kind = model.Broken
 	}
-	if len(text) > maxText {
-		text = strings.ToValidUTF8(text[:maxText], "") + "…"
-	}
 	if m.config.Key != "" { // some endpoints repeat it
 		text = strings.ReplaceAll(text, m.config.Key, "[key]")
+	}
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "") + "…"
 	}
 	if status != 0 {
 		text = fmt.Sprintf("status %d: %s", status, text)

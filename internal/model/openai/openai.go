@@ -116,7 +116,11 @@ func (m *Model) Answer(ctx context.Context, r *model.Request, say func(string) e
 		if c.Error != nil {
 			return nil, m.failure(ctx, c.Error, true)
 		}
-		if text := a.take(&c); text != "" {
+		text := a.take(&c)
+		if a.size > maxAnswer {
+			return nil, &model.Error{Kind: model.Denied, Err: fmt.Errorf("openai: %w", errTooMuch)}
+		}
+		if text != "" {
 			if err := say(text); err != nil {
 				return nil, err
 			}
@@ -136,6 +140,8 @@ func (m *Model) Answer(ctx context.Context, r *model.Request, say func(string) e
 type chunk struct {
 	openai.ChatCompletionStreamResponse
 	Error *openai.APIError `json:"error"`
+	// Usage is read apart: an answer that is whole does not fail for what is said of its tokens.
+	Usage json.RawMessage `json:"usage"`
 }
 
 func (m *Model) request(r *model.Request) openai.ChatCompletionRequest {
