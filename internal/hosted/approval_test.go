@@ -13,31 +13,15 @@ import (
 
 	"a2alambda/internal/durable"
 	"a2alambda/internal/model"
+	"a2alambda/internal/model/modeltest"
 	"a2alambda/internal/tool"
 )
-
-// payer is a model that wants to pay, and then says what it was told.
-type payer struct{}
-
-func (payer) Reads(string) bool { return false }
-
-func (payer) Answer(_ context.Context, r *model.Request, say func(string) error) (*model.Answer, error) {
-	last := r.Messages[len(r.Messages)-1].Parts[0]
-	if last.Result == nil {
-		return &model.Answer{Stop: model.StopTools, Calls: []model.Call{model.NewCall("c1", "pay", `{"to":"<b>Bob</b>","amount":12345678901234567890}`)}}, nil
-	}
-	text := "Paid."
-	if last.Result.Failed {
-		text = "Not paid."
-	}
-	return &model.Answer{Text: text, Stop: model.StopEnd}, say(text)
-}
 
 // TestApprovalEverywhere: clients of each version and binding see what they are asked to approve, with
 // all that it is called with, and their answer by data counts. What is not an answer approves nothing.
 func TestApprovalEverywhere(t *testing.T) {
 	var paid atomic.Int64
-	agent, err := model.Agent(model.Config{Model: payer{}, Tools: func() (func(context.Context) []tool.Tool, func()) {
+	agent, err := model.Agent(model.Config{Model: modeltest.Payer{ID: "c1", Arguments: `{"to":"<b>Bob</b>","amount":12345678901234567890}`}, Tools: func() (func(context.Context) []tool.Tool, func()) {
 		return func(context.Context) []tool.Tool {
 			return []tool.Tool{{Name: "pay", Schema: json.RawMessage(`{"type":"object"}`), Once: true, Approve: true,
 				Call: func(context.Context, json.RawMessage) (tool.Result, error) {

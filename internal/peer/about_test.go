@@ -3,6 +3,7 @@ package peer_test
 import (
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,10 +25,10 @@ func TestAbout(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := 0
+				var n atomic.Int32
 				p := one(t, "http://127.0.0.1:9", "", "")
 				p.Through(peertest.Transport{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					n++
+					n.Add(1)
 					test.answer()
 					_, _ = fmt.Fprintf(w, `{"name":"other","description":"An agent","version":"1","capabilities":{},"defaultInputModes":[],"defaultOutputModes":[],`+
 						`"supportedInterfaces":[{"url":"http://127.0.0.1:9/","protocolBinding":"JSONRPC","protocolVersion":"1.0"}],"skills":%s}`, test.skills)
@@ -38,11 +39,12 @@ func TestAbout(t *testing.T) {
 						t.Errorf("got %q after %v", got, time.Since(begun))
 					}
 				}
-				if n != 1 {
+				if n := n.Load(); n != 1 {
 					t.Errorf("it was asked %d times", n)
 				}
 				time.Sleep(6 * time.Minute)
-				if p.About(t.Context()); n != 2 {
+				p.About(t.Context())
+				if n := n.Load(); n != 2 {
 					t.Errorf("it was asked %d times after a while", n)
 				}
 				time.Sleep(time.Hour)

@@ -13,31 +13,15 @@ import (
 
 	"a2alambda/internal/durable"
 	"a2alambda/internal/model"
+	"a2alambda/internal/model/modeltest"
 	"a2alambda/internal/tool"
 )
-
-// payer is a model that wants to pay, and then says what it was told.
-type payer struct{}
-
-func (payer) Reads(string) bool { return false }
-
-func (payer) Answer(_ context.Context, r *model.Request, say func(string) error) (*model.Answer, error) {
-	last := r.Messages[len(r.Messages)-1].Parts[0]
-	if last.Result == nil {
-		return &model.Answer{Stop: model.StopTools, Calls: []model.Call{model.NewCall("a", "pay", `{"to":"<b>Bob</b>","amount":12}`)}}, nil
-	}
-	text := "Paid."
-	if last.Result.Failed {
-		text = "Not paid."
-	}
-	return &model.Answer{Text: text, Stop: model.StopEnd}, say(text)
-}
 
 // TestPageApproval approves a call of a tool by a button, by keyboard, and refuses another one.
 func TestPageApproval(t *testing.T) {
 	t.Parallel()
 	var paid atomic.Int64
-	agent, err := model.Agent(model.Config{Model: payer{}, Tools: func() (func(context.Context) []tool.Tool, func()) {
+	agent, err := model.Agent(model.Config{Model: modeltest.Payer{ID: "a", Arguments: `{"to":"<b>Bob</b>","amount":12}`}, Tools: func() (func(context.Context) []tool.Tool, func()) {
 		return func(context.Context) []tool.Tool {
 			return []tool.Tool{{Name: "pay", Schema: json.RawMessage(`{"type":"object"}`), Once: true, Approve: true,
 				Call: func(context.Context, json.RawMessage) (tool.Result, error) {
@@ -129,12 +113,12 @@ func TestPageStaleApproval(t *testing.T) {
 }
 
 // again is a model that wants to pay twice, one after the other.
-type again struct{ payer }
+type again struct{ modeltest.Payer }
 
-func (again) Answer(ctx context.Context, r *model.Request, say func(string) error) (*model.Answer, error) {
+func (a again) Answer(ctx context.Context, r *model.Request, say func(string) error) (*model.Answer, error) {
 	to := map[int]string{1: "Bob", 3: "Eve"}[len(r.Messages)]
 	if to == "" {
-		return payer{}.Answer(ctx, r, say)
+		return a.Payer.Answer(ctx, r, say)
 	}
 	return &model.Answer{Stop: model.StopTools, Calls: []model.Call{model.NewCall("", "pay", `{"to":"`+to+`"}`)}}, nil
 }

@@ -91,22 +91,22 @@ func TestPriceOfReading(t *testing.T) {
 			_, err := reads.GetTask(t.Context(), caller, &a2a.GetTaskRequest{ID: id})
 			return err
 		}, 1},
-		{"SubscribeToTask", first(subscribe, caller, 0), 1},
-		{"SubscribeToTask with the last id", first(subscribe, seen(5), 0), 1},
-		{"SubscribeToTask with the id before it", first(subscribe, seen(4), 1), 1},
-		{"SubscribeToTask with the first id", first(subscribe, seen(1), 4), 1},
-		{"a message sent again", first(again, caller, 4), 3},
-		{"a message sent again with the last id", first(again, seen(5), 0), 1},
-		{"a message sent again with the id before it", first(again, seen(4), 1), 2},
+		{"SubscribeToTask", first(subscribe, caller, 0), 2},
+		{"SubscribeToTask with the last id", first(subscribe, seen(5), 0), 2},
+		{"SubscribeToTask with the id before it", first(subscribe, seen(4), 1), 2},
+		{"SubscribeToTask with the first id", first(subscribe, seen(1), 4), 2},
+		{"a message sent again", first(again, caller, 4), 5},
+		{"a message sent again with the last id", first(again, seen(5), 0), 3},
+		{"a message sent again with the id before it", first(again, seen(4), 1), 4},
 		{"a message sent again whose turn has ended", func() error {
 			m := *ended.Message
 			_, err := reads.SendMessage(t.Context(), caller, &a2a.SendMessageRequest{Message: &m})
 			return err
-		}, 1},
+		}, 2},
 		{"CancelTask of a task that waits", func() error {
 			_, err := reads.CancelTask(t.Context(), caller, &a2a.CancelTaskRequest{ID: waiting.ID})
 			return err
-		}, 1},
+		}, 2},
 		{"CancelTask of a running task", func() error {
 			_, err := reads.CancelTask(t.Context(), caller, &a2a.CancelTaskRequest{ID: id})
 			return err
