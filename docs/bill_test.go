@@ -1,9 +1,6 @@
 package docs_test
 
 import (
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"a2alambda/localtest/bill"
@@ -11,22 +8,6 @@ import (
 
 // TestBill compares the tables of docs/bill.md with those that follow from what was measured.
 func TestBill(t *testing.T) {
-	const path = "docs/bill.md"
-	const begin, end = "<!-- bench: written by go test ./docs -run TestBill -update -->\n", "<!-- bench: end -->\n"
-	before, rest, ok := strings.Cut(read(t, path), begin)
-	got, after, closed := strings.Cut(rest, end)
-	if !ok || !closed {
-		t.Fatalf("%s has no tables", path)
-	}
-	want := "\n" + bill.Tables() + "\n"
-	if got == want {
-		return
-	}
-	if *update {
-		if err := os.WriteFile(filepath.Join(root, path), []byte(before+begin+want+end+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	t.Errorf("%s says\n%s\nbut measured is (-update writes it)\n%s", path, got, want)
+	follows(t, "docs/bill.md", "<!-- bench: written by go test ./docs -run TestBill -update -->\n", "<!-- bench: end -->\n",
+		"\n"+bill.Tables()+"\n", "measured is")
 }

@@ -24,10 +24,29 @@ func list(t *testing.T, args ...string) string {
 	return string(out)
 }
 
+// follows compares what is between two lines of a document with what follows from the code, which
+// from names. With -update, it writes that.
+func follows(t *testing.T, path, begin, end, want, from string) {
+	t.Helper()
+	before, rest, ok := strings.Cut(read(t, path), begin)
+	got, after, closed := strings.Cut(rest, end)
+	if !ok || !closed {
+		t.Fatalf("%s has nothing between %q and %q", path, begin, end)
+	}
+	if got == want {
+		return
+	}
+	if *update {
+		if err := os.WriteFile(filepath.Join(root, path), []byte(before+begin+want+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Errorf("%s says\n%s\nbut %s (-update writes it)\n%s", path, got, from, want)
+}
+
 // TestPackages compares the architecture's graph of packages with the imports.
 func TestPackages(t *testing.T) {
-	const path = "docs/architecture.md"
-	const begin, end = "```text packages\n", "```\n"
 	var want strings.Builder
 	for line := range strings.Lines(list(t, "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./functions/...", "./internal/...")) {
 		words := strings.Fields(line)
@@ -40,21 +59,7 @@ func TestPackages(t *testing.T) {
 		line := fmt.Sprintf("%-30s %s", strings.TrimPrefix(words[0], "a2alambda/"), strings.Join(imports, " "))
 		fmt.Fprintln(&want, strings.TrimRight(line, " "))
 	}
-	before, rest, ok := strings.Cut(read(t, path), begin)
-	got, after, closed := strings.Cut(rest, end)
-	if !ok || !closed {
-		t.Fatalf("%s has no block that begins with %q", path, begin)
-	}
-	if got == want.String() {
-		return
-	}
-	if *update {
-		if err := os.WriteFile(filepath.Join(root, path), []byte(before+begin+want.String()+end+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	t.Errorf("%s says\n%s\nbut the imports are (-update writes them)\n%s", path, got, want.String())
+	follows(t, "docs/architecture.md", "```text packages\n", "```\n", want.String(), "the imports are")
 }
 
 // TestEveryPackage checks that the architecture says what each package is for.

@@ -13,6 +13,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/durable"
+	"a2alambda/internal/jsonline"
 )
 
 // The data of a question and of its answer. A client answers with a data part
@@ -95,13 +96,12 @@ func cut(text string) string {
 // are not seen, or turn the direction of what is: the user must see what is sent.
 // https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing
 func readable(data json.RawMessage) string {
-	var plain, b strings.Builder
-	e := json.NewEncoder(&plain)
-	e.SetEscapeHTML(false)
-	if e.Encode(valueOf(data)) != nil {
+	plain, err := jsonline.Marshal(valueOf(data))
+	if err != nil {
 		return string(data)
 	}
-	for _, r := range strings.TrimSpace(plain.String()) {
+	var b strings.Builder
+	for _, r := range string(plain) {
 		switch hi, lo := utf16.EncodeRune(r); {
 		case r == ' ', unicode.IsGraphic(r) && !unicode.In(r, unicode.Zs, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector):
 			b.WriteRune(r)

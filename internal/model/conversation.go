@@ -104,6 +104,20 @@ func (a *agent) question(parts []*a2a.Part) (Message, string) {
 	m := Message{Role: User}
 	var texts, leftOut []string
 	var files []Part
+	take := func(p *a2a.Part, mediaType string, data []byte) {
+		switch {
+		case strings.HasPrefix(mediaType, "text/"):
+			texts = append(texts, fmt.Sprintf("[File %s]\n%s", nameOf(p), strings.ToValidUTF8(string(data), "�")))
+		case len(data) == 0:
+			leftOut = append(leftOut, "an empty file")
+		case !a.Model.Reads(mediaType):
+			leftOut = append(leftOut, "a file of the type "+typeOf(mediaType))
+		case len(files) == maxImages:
+			leftOut = append(leftOut, fmt.Sprintf("a file (there may be %d)", maxImages))
+		default:
+			files = append(files, Part{File: &File{MediaType: mediaType, Name: p.Filename, Bytes: data}})
+		}
+	}
 	bytes, remotes := 0, a.remotes
 	for _, p := range parts {
 		mediaType := mediaTypeOf(p.MediaType)
@@ -111,20 +125,10 @@ func (a *agent) question(parts []*a2a.Part) (Message, string) {
 		case a2a.Text:
 			texts = append(texts, string(content))
 		case a2a.Raw:
-			bytes += len(content)
-			switch {
-			case bytes > maxFiles:
+			if bytes += len(content); bytes > maxFiles {
 				leftOut = append(leftOut, fmt.Sprintf("a file of %d KB (all files together may have %d KB)", len(content)>>10, maxFiles>>10))
-			case strings.HasPrefix(mediaType, "text/"):
-				texts = append(texts, textFile(p, content))
-			case len(content) == 0:
-				leftOut = append(leftOut, "an empty file")
-			case a.Model.Reads(mediaType) && len(files) == maxImages:
-				leftOut = append(leftOut, fmt.Sprintf("a file (there may be %d)", maxImages))
-			case a.Model.Reads(mediaType):
-				files = append(files, Part{File: &File{MediaType: mediaType, Name: p.Filename, Bytes: content}})
-			default:
-				leftOut = append(leftOut, "a file of the type "+typeOf(mediaType))
+			} else {
+				take(p, mediaType, content)
 			}
 		case a2a.URL:
 			r := remotes[0]
@@ -134,14 +138,8 @@ func (a *agent) question(parts []*a2a.Part) (Message, string) {
 				leftOut = append(leftOut, r.LeftOut)
 			case r.data == nil:
 				texts = append(texts, fmt.Sprintf(textGone, nameOf(p)))
-			case strings.HasPrefix(r.MediaType, "text/"):
-				texts = append(texts, textFile(p, r.data))
-			case len(r.data) == 0:
-				leftOut = append(leftOut, "an empty file")
-			case len(files) == maxImages:
-				leftOut = append(leftOut, fmt.Sprintf("a file (there may be %d)", maxImages))
 			default:
-				files = append(files, Part{File: &File{MediaType: r.MediaType, Name: p.Filename, Bytes: r.data}})
+				take(p, r.MediaType, r.data)
 			}
 		case a2a.Data:
 			leftOut = append(leftOut, "data of the type "+typeOf(mediaType))
@@ -160,11 +158,6 @@ func (a *agent) question(parts []*a2a.Part) (Message, string) {
 	}
 	m.Parts = append([]Part{{Text: text}}, files...)
 	return m, all
-}
-
-// textFile returns a text file for the model.
-func textFile(p *a2a.Part, data []byte) string {
-	return fmt.Sprintf("[File %s]\n%s", nameOf(p), strings.ToValidUTF8(string(data), "�"))
 }
 
 // maxLeftOut is how many kinds of what is left out are named.

@@ -1,10 +1,11 @@
 package model
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"strings"
+
+	"a2alambda/internal/jsonline"
 )
 
 const (
@@ -32,11 +33,8 @@ func NewCall(id, name, args string) Call {
 		c.Malformed = strings.ToValidUTF8(args[:min(len(args), maxMalformed)], "")
 		return c
 	}
-	var plain bytes.Buffer
-	e := json.NewEncoder(&plain)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(object); err == nil {
-		c.Args = bytes.TrimSpace(plain.Bytes())
+	if plain, err := jsonline.Marshal(object); err == nil {
+		c.Args = plain
 	}
 	return c
 }
