@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"a2alambda/internal/outgoing"
 )
 
 // maxAnswer is the most bytes of an answer to a request, and of a message of a command. An answer is
@@ -34,7 +36,7 @@ func newHTTP(s Server) *http.Client {
 	return &http.Client{
 		Transport: transport{base, s.Header, kept, fresh},
 		CheckRedirect: func(req *http.Request, via []*http.Request) error {
-			if len(via) > 3 || !sameHost(req.URL, base) || req.Method != via[0].Method {
+			if len(via) > 3 || !outgoing.SameHost(req.URL, base) || req.Method != via[0].Method {
 				return http.ErrUseLastResponse
 			}
 			return nil
@@ -55,20 +57,6 @@ func newTransport() *http.Transport {
 	}
 }
 
-func sameHost(a, b *url.URL) bool {
-	return strings.EqualFold(a.Scheme, b.Scheme) && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
-}
-
-func port(u *url.URL) string {
-	switch {
-	case u.Port() != "":
-		return u.Port()
-	case strings.EqualFold(u.Scheme, "https"):
-		return "443"
-	}
-	return "80"
-}
-
 // transport sends requests with the server's headers.
 type transport struct {
 	base        *url.URL
@@ -78,7 +66,7 @@ type transport struct {
 
 // RoundTrip implements [http.RoundTripper].
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if !sameHost(r.URL, t.base) {
+	if !outgoing.SameHost(r.URL, t.base) {
 		return nil, errors.New("mcp: a request to another host")
 	}
 	s := seenOf(r.Context())

@@ -65,7 +65,7 @@ func (f *Files) at(raw string) *http.Client {
 		return nil
 	}
 	for _, a := range f.allowed {
-		if u.Scheme == a.Scheme && strings.EqualFold(u.Hostname(), a.Hostname()) && port(u) == port(a.URL) && strings.HasPrefix(u.Path, a.Path) {
+		if SameHost(u, a.URL) && strings.HasPrefix(u.Path, a.Path) {
 			return a.client
 		}
 	}
@@ -81,10 +81,6 @@ func isPlain(u *url.URL) bool {
 		clean += "/"
 	}
 	return u.Opaque == "" && clean == u.Path && !strings.ContainsAny(u.Path, "\\;\x00") && !strings.Contains(encoded, "%2f") && !strings.Contains(encoded, "%25")
-}
-
-func port(u *url.URL) string {
-	return cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
 }
 
 // Read returns a file of at most so many bytes, and the media type that its server says. It follows

@@ -15,6 +15,8 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2aclient"
 	"github.com/a2aproject/a2a-go/v2/a2aclient/agentcard"
+
+	"a2alambda/internal/outgoing"
 )
 
 const (
@@ -88,23 +90,11 @@ func (p *Peer) http() *http.Client {
 // the first request.
 func (p *Peer) Through(t http.RoundTripper) { p.through = t }
 
-// sameHost reports whether two URLs have the scheme, host and port in common.
+// sameHost reports whether two URLs are at one host, and the first has no user.
 func sameHost(a, b string) bool {
 	ua, errA := url.Parse(a)
 	ub, errB := url.Parse(b)
-	return errA == nil && errB == nil && ua.User == nil && strings.EqualFold(ua.Scheme, ub.Scheme) &&
-		strings.EqualFold(ua.Hostname(), ub.Hostname()) && port(ua) == port(ub)
-}
-
-func port(u *url.URL) string {
-	switch {
-	case u.Port() != "":
-		return u.Port()
-	case strings.EqualFold(u.Scheme, "https"):
-		return "443"
-	default:
-		return "80"
-	}
+	return errA == nil && errB == nil && ua.User == nil && outgoing.SameHost(ua, ub)
 }
 
 type (

@@ -263,10 +263,14 @@ func (a *Appender) take() []Entry {
 	return taken
 }
 
+// maxBeforeFinal is how many bytes may be before the end of a turn in an append: most reads are of
+// what comes last, and should not pay for what was said before it.
+const maxBeforeFinal = 4 << 10
+
 // goesWith reports whether the entry goes into an append that has some bytes. A large event has one
-// of its own, and the end of a turn is not behind many bytes: most reads are of what comes last.
+// of its own.
 func goesWith(e Entry, size int) bool {
-	return len(e.JSON) < LargeEvent && size+len(e.JSON) <= maxBatchBytes && (!Final(e.State) || size < LargeEvent)
+	return len(e.JSON) < LargeEvent && size+len(e.JSON) <= maxBatchBytes && (!Final(e.State) || size <= maxBeforeFinal)
 }
 
 // append writes the entries. It retries after any error except a conflict.

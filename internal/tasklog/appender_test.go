@@ -137,6 +137,35 @@ func TestAppenderPaces(t *testing.T) {
 	})
 }
 
+// TestAppenderEndsApart writes the end of a turn apart from much that comes before it.
+func TestAppenderEndsApart(t *testing.T) {
+	for text, want := range map[string][]string{
+		"a word":                   {"10ms 2-2 WORKING", "20ms 3-5 COMPLETED"},
+		strings.Repeat("x", 3<<10): {"10ms 2-2 WORKING", "20ms 3-4 WORKING", "30ms 5-5 COMPLETED"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := &recorder{latency: 10 * time.Millisecond}
+			h, first := tasklogtest.NewTask()
+			cfg := tasklog.AppenderConfig{}
+			cfg.Lease, cfg.Fold = create(t, l.store(), h, first)
+			a := tasklog.NewAppender(t.Context(), cfg)
+			l.start = time.Now()
+			for i, state := range []a2a.TaskState{working, working, working, completed} {
+				if err := a.Add(tasklogtest.Status(h, state, text)); err != nil {
+					t.Fatal(err)
+				}
+				if i == 0 {
+					synctest.Wait()
+				}
+			}
+			if err := a.Close(); err != nil {
+				t.Fatal(err)
+			}
+			checkAppends(t, l, want...)
+		})
+	}
+}
+
 func TestAppenderCloseWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(recorder)
