@@ -9,6 +9,9 @@
 // SIGTERM first, so does [Emulator.Terminate]. Through [Lambda],
 // functions are also invoked directly, and as unkindly.
 //
+// With Config.Concurrency it is an execution environment of Lambda Managed Instances instead, which
+// gets many requests at once.
+//
 // The Runtime API is as in https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and the
 // stream's format as in https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html
 package emulator
@@ -37,9 +40,14 @@ type Config struct {
 	// Overtime is how much longer an invocation lives after its deadline, and an instance after
 	// SIGTERM, if the machine is slow.
 	Overtime     time.Duration
-	MaxInstances int       // more requests at once get status 429; 0 means 100
-	NoRetries    bool      // an asynchronous invocation that fails is not tried again
-	Log          io.Writer // gets what instances print, and why they were killed; nil discards it
+	MaxInstances int // more at once get status 429; 0 means 100
+	// Concurrency is how many invocations an instance has at once, as on Lambda Managed Instances:
+	// it is never frozen, and a timeout ends the answer, but not the code. 0 is Lambda's default kind,
+	// with one at a time.
+	// https://docs.aws.amazon.com/lambda/latest/dg/lambda-managed-instances-execution-environment.html
+	Concurrency int
+	NoRetries   bool      // an asynchronous invocation that fails is not tried again
+	Log         io.Writer // gets what instances print, and why they were killed; nil discards it
 
 	// Observer gets what instances do, when they do it. Many goroutines call it. While it runs,
 	// what it observes waits: the process that asks for an event, the next chunk of an answer.
@@ -62,6 +70,9 @@ const (
 	// terminateTime is how long an instance lives after SIGTERM, if it has no external extensions.
 	terminateTime = 500 * time.Millisecond
 
+	// sharedTerminateTime is that for an instance with many invocations. Lambda's is not documented.
+	sharedTerminateTime = 2 * time.Second
+
 	// drainTime is how long after the deadline a client may read what the function sent before it.
 	drainTime = 5 * time.Second
 )
@@ -73,6 +84,7 @@ const (
 	Init   State = "init"   // started, and has not asked for its first event
 	Busy   State = "busy"   // has an invocation
 	Frozen State = "frozen" // is stopped until the next one
+	Idle   State = "idle"   // has no invocation, and waits for one; with Config.Concurrency
 )
 
 // Instance is one process of the function.
@@ -111,6 +123,9 @@ func New(c Config) (*Emulator, error) {
 	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
 	c.Memory = cmp.Or(c.Memory, defaultMemory)
 	c.MaxInstances = cmp.Or(c.MaxInstances, defaultInstances)
+	if c.Concurrency < 0 {
+		return nil, fmt.Errorf("emulator: the concurrency is %d", c.Concurrency)
+	}
 	c.Log = &lockedWriter{w: cmp.Or(c.Log, io.Discard)}
 	held, err := openCells(c.Limits, c.Memory)
 	if err != nil {
@@ -181,13 +196,17 @@ func (e *Emulator) Terminate(id string) error {
 	if i == nil {
 		return fmt.Errorf("emulator: terminate %s: no such instance", id)
 	}
-	i.terminate(terminateTime + e.config.Overtime)
+	within := terminateTime
+	if e.config.Concurrency > 0 {
+		within = sharedTerminateTime
+	}
+	i.terminate(within + e.config.Overtime)
 	<-i.exited
 	return nil
 }
 
-// Freeze stops a busy instance (SIGSTOP) in the middle of its invocation, and returns when it has
-// stopped. Its deadline stays. [Emulator.Thaw] lets it go on.
+// Freeze stops a busy instance (SIGSTOP) in the middle of its invocations, and returns when it has
+// stopped. Their deadlines stay. [Emulator.Thaw] lets it go on.
 func (e *Emulator) Freeze(id string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

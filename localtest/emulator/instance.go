@@ -18,11 +18,12 @@ import (
 // instance is a process of the function, with its Runtime API.
 type instance struct {
 	id     string
-	state  State            // guarded by Emulator.mu; "" until it has a process
-	ending bool             // it gets no more events; guarded by Emulator.mu
-	queue  chan *invocation // its next event; one at most
-	atNext chan struct{}    // holds a value while the process waits for an event
-	exited chan struct{}    // closed when the process has ended and is forgotten
+	state  State         // guarded by Emulator.mu; "" until it has a process
+	ending bool          // it gets no more events; guarded by Emulator.mu
+	taken  int           // how many invocations it has; guarded by Emulator.mu; with Concurrency
+	queue  chan *offer   // its next events, as many as it may have at once
+	atNext chan struct{} // holds a value while the process waits for an event
+	exited chan struct{} // closed when the process has ended and is forgotten
 
 	launched chan struct{} // closed when what follows is set, up to listener
 
@@ -34,14 +35,16 @@ type instance struct {
 	signals atomic.Bool // the process wants SIGTERM before SIGKILL
 
 	mu        sync.Mutex
-	current   *invocation // delivered last
-	initError []byte      // JSON: why the process says that it can't start
+	used      bool                   // it has got an event
+	running   map[string]*invocation // by their ids
+	initError []byte                 // JSON: why the process says that it can't start
 }
 
-func newInstance(id string) *instance {
+func newInstance(id string, concurrency int) *instance {
 	return &instance{
 		id:       id,
-		queue:    make(chan *invocation, 1),
+		running:  map[string]*invocation{},
+		queue:    make(chan *offer, max(1, concurrency)),
 		atNext:   make(chan struct{}, 1),
 		exited:   make(chan struct{}),
 		launched: make(chan struct{}),
@@ -56,7 +59,11 @@ func (i *instance) start(e *Emulator) (err error) {
 	}
 	api := i.listener.Addr().String()
 	i.cmd.Dir = filepath.Dir(e.config.Binary)
-	i.cmd.Env = append(environment(api, e.config.Name, i.id, i.cmd.Dir, e.config.Memory), e.config.Env...)
+	i.cmd.Env = environment(api, e.config.Name, i.id, i.cmd.Dir, e.config.Memory)
+	if n := e.config.Concurrency; n > 0 {
+		i.cmd.Env = append(i.cmd.Env, "AWS_LAMBDA_MAX_CONCURRENCY="+strconv.Itoa(n), "AWS_LAMBDA_INITIALIZATION_TYPE=lambda-managed-instances")
+	}
+	i.cmd.Env = append(i.cmd.Env, e.config.Env...)
 	i.cmd.Stdout, i.cmd.Stderr = e.config.Log, e.config.Log
 	// In its own process group, an instance does not get the terminal's Ctrl-C. If the emulator
 	// dies without Close, the kernel ends the instance even when it is stopped.

@@ -26,6 +26,9 @@ func (e *Emulator) invoke(inv *invocation, r receiver) error {
 	if err != nil {
 		return err
 	}
+	if e.config.Concurrency > 0 {
+		return e.share(i, inv, r)
+	}
 	var late atomic.Bool
 	timer := time.AfterFunc(time.Until(inv.end), func() {
 		late.Store(true)
@@ -43,23 +46,10 @@ func (e *Emulator) invoke(inv *invocation, r receiver) error {
 func (e *Emulator) relay(i *instance, inv *invocation, r receiver) (err error) {
 	acknowledge := sync.OnceFunc(func() { close(inv.over) })
 	defer acknowledge()
-	defer func() {
-		o := Observation{Moment: Ended, At: time.Now(), Request: inv.id, Err: err}
-		o.Billed = billed(inv, o.At)
-		used := i.cell.used()
-		o.CPU, o.MaxMemory = used.cpu-inv.cpu, used.peak
-		e.meter(o.Billed)
-		i.observe(e, o)
-	}()
-	var a answer
-	select {
-	case a = <-inv.answered:
-	case <-i.exited:
-		select {
-		case a = <-inv.answered:
-		default:
-			return i.exit()
-		}
+	defer func() { e.ended(i, inv, err) }()
+	a, err := i.answerTo(inv)
+	if err != nil {
+		return err
 	}
 	err = r.receive(a)
 	if _, readErr := io.Copy(io.Discard, a.Body); readErr != nil {
@@ -86,4 +76,34 @@ func (e *Emulator) relay(i *instance, inv *invocation, r receiver) (err error) {
 	// and asks for the next event.
 	e.park(i)
 	return err
+}
+
+// answerTo waits for the answer to an invocation.
+func (i *instance) answerTo(inv *invocation) (answer, error) {
+	select {
+	case a := <-inv.answered:
+		return a, nil
+	case <-i.exited:
+		select {
+		case a := <-inv.answered:
+			return a, nil
+		default:
+			return answer{}, i.exit()
+		}
+	}
+}
+
+// ended forgets an invocation that has ended, counts and observes it.
+func (e *Emulator) ended(i *instance, inv *invocation, err error) {
+	i.mu.Lock()
+	delete(i.running, inv.id)
+	i.mu.Unlock()
+	o := Observation{Moment: Ended, At: time.Now(), Request: inv.id, Err: err}
+	used := i.cell.used()
+	o.MaxMemory = used.peak
+	if e.config.Concurrency == 0 { // else it shares both
+		o.Billed, o.CPU = billed(inv, o.At), used.cpu-inv.cpu
+	}
+	e.meter(o.Billed)
+	i.observe(e, o)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,29 +20,45 @@ type initError []byte
 
 func (e initError) Error() string { return errInit.Error() + ": " + string(e) }
 
-// dispatch gives inv to the frozen instance that was used last, or else to a new one. It returns
-// when the instance has the event.
+// offer is an invocation in the queue of an instance.
+type offer struct {
+	*invocation
+	settled atomic.Bool // the instance has taken it, or it was withdrawn
+}
+
+// settle reports whether the caller is the first who does.
+func (o *offer) settle() bool { return !o.settled.Swap(true) }
+
+// dispatch gives inv to an instance that is free, or else to a new one. It returns when the instance
+// has the event.
 func (e *Emulator) dispatch(inv *invocation) (*instance, error) {
 	for {
 		i, fresh, err := e.acquire()
 		if err != nil {
 			return nil, err
 		}
-		i.queue <- inv
-		if !fresh {
+		offered := &offer{invocation: inv}
+		i.queue <- offered
+		var late <-chan time.Time
+		switch {
+		case fresh:
+			if err := e.launch(i); err != nil {
+				return nil, err
+			}
+		case e.config.Concurrency == 0:
 			i.thaw()
-		} else if err := e.launch(i); err != nil {
-			return nil, err
 		}
-		timer := time.AfterFunc(initTimeout, i.kill)
+		if fresh || e.config.Concurrency == 0 { // others are at work in it, otherwise
+			late = time.After(initTimeout)
+		}
 		select {
 		case <-inv.delivered:
+		case <-late:
+			i.kill()
+			<-i.exited
 		case <-i.exited:
 		}
-		timer.Stop()
-		select {
-		case <-i.queue:
-		default: // the process has taken it, and may be dead now
+		if !offered.settle() { // the process has taken it, and may be dead now
 			<-inv.delivered
 			return i, nil
 		}
@@ -58,7 +75,8 @@ func (e *Emulator) dispatch(inv *invocation) (*instance, error) {
 	}
 }
 
-// acquire takes a frozen instance, or makes one that has to be launched.
+// acquire takes the frozen instance that was used last, or one that may have more invocations, or
+// makes one that has to be launched.
 func (e *Emulator) acquire() (i *instance, fresh bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -70,11 +88,18 @@ func (e *Emulator) acquire() (i *instance, fresh bool, err error) {
 		e.idle = e.idle[:n]
 		return i, false, nil
 	}
+	for _, i := range e.instances {
+		if i.taken < e.config.Concurrency && !i.ending {
+			i.taken++
+			return i, false, nil
+		}
+	}
 	if len(e.instances) >= e.config.MaxInstances {
 		return nil, false, errThrottled
 	}
 	e.started++
-	i = newInstance(e.config.Name + "-" + strconv.Itoa(e.started))
+	i = newInstance(e.config.Name+"-"+strconv.Itoa(e.started), e.config.Concurrency)
+	i.taken = 1
 	e.instances = append(e.instances, i)
 	return i, true, nil
 }
@@ -115,10 +140,17 @@ func (e *Emulator) setState(i *instance, s State) {
 	i.state = s
 }
 
-// park freezes an instance, and adds it to the idle ones under the same lock: no Thaw wakes it.
+// park freezes an instance, and adds it to the idle ones under the same lock: no Thaw wakes it. One
+// with many invocations has a place again.
 func (e *Emulator) park(i *instance) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.config.Concurrency > 0 {
+		if i.taken--; i.taken == 0 {
+			i.state = Idle
+		}
+		return
+	}
 	if i.ending || !slices.Contains(e.instances, i) {
 		return
 	}

@@ -111,23 +111,26 @@ func (i *instance) next(e *Emulator, w http.ResponseWriter, r *http.Request) {
 	case i.atNext <- struct{}{}:
 	default:
 	}
-	var inv *invocation
-	select {
-	case inv = <-i.queue:
-	case <-r.Context().Done():
-		return
+	var inv *offer
+	for inv == nil || !inv.settle() {
+		select {
+		case inv = <-i.queue:
+		case <-r.Context().Done():
+			return
+		}
 	}
 	select {
 	case <-i.atNext:
 	default:
 	}
 	i.mu.Lock()
-	if i.current == nil {
+	if !i.used {
 		inv.init = asked.Sub(i.started)
 	} else {
 		inv.cpu = i.cell.used().cpu
 	}
-	i.current = inv
+	i.used = true
+	i.running[inv.id] = inv.invocation
 	i.mu.Unlock()
 	e.setState(i, Busy)
 	inv.begin = time.Now()
@@ -150,9 +153,9 @@ func (i *instance) next(e *Emulator, w http.ResponseWriter, r *http.Request) {
 // request when that has finished.
 func (i *instance) answer(e *Emulator, w http.ResponseWriter, r *http.Request, failed bool) {
 	i.mu.Lock()
-	inv := i.current
+	inv := i.running[r.PathValue("id")]
 	i.mu.Unlock()
-	if inv == nil || inv.id != r.PathValue("id") {
+	if inv == nil {
 		apiError(w, http.StatusBadRequest, "InvalidRequestID")
 		return
 	}

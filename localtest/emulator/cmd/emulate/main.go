@@ -40,6 +40,7 @@ func emulate(ctx context.Context, args []string) error {
 	flags.DurationVar(&c.Timeout, "timeout", 15*time.Minute, "of an invocation, which is killed then")
 	flags.IntVar(&c.Memory, "memory", 0, "`MB` of an instance, and with them its share of a CPU (needs root, on Linux); without it, it is told of 512, and nothing limits it")
 	flags.IntVar(&c.MaxInstances, "instances", 100, "how many there are at most: a further request gets status 429")
+	flags.IntVar(&c.Concurrency, "concurrency", 0, "how many invocations an instance has at once, as on Lambda Managed Instances: no freeze, and a timeout does not end the code")
 	flags.Func("env", "`NAME=value` of the function's environment, which has nothing of yours; may be repeated", func(v string) error {
 		if !strings.Contains(v, "=") {
 			return errors.New("it is not NAME=value")
