@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,20 +16,31 @@ import (
 	"a2alambda/localtest/emulator"
 )
 
-// ended keeps the last observation of an invocation's end.
+// ended keeps the observations of invocations' ends.
 type ended struct {
-	mu   sync.Mutex
-	all  []emulator.Observation
-	last emulator.Observation
+	mu  sync.Mutex
+	all []emulator.Observation
 }
 
 func (e *ended) observe(o emulator.Observation) {
 	if o.Moment == emulator.Ended {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		e.last = o
 		e.all = append(e.all, o)
 	}
+}
+
+// list returns them.
+func (e *ended) list() []emulator.Observation {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.all)
+}
+
+// last returns the last one.
+func (e *ended) last() emulator.Observation {
+	all := e.list()
+	return all[len(all)-1]
 }
 
 // cellOf returns the directory of a process's cgroup that has a file.
@@ -74,11 +86,11 @@ func TestCPUShare(t *testing.T) {
 	periods, throttled := number(t, stat, "nr_periods"), number(t, stat, "nr_throttled")
 	f.text(t, "/spin?ms=150")
 	periods, throttled = number(t, stat, "nr_periods")-periods, number(t, stat, "nr_throttled")-throttled
-	used := seen.last.CPU.Seconds()
+	used := seen.last().CPU.Seconds()
 	share := used / (periods * 0.020)
-	t.Logf("it used %.0f ms in %.0f periods, and was stopped in %.0f: %.1f %% of a CPU, %v billed", used*1000, periods, throttled, share*100, seen.last.Billed)
+	t.Logf("it used %.0f ms in %.0f periods, and was stopped in %.0f: %.1f %% of a CPU, %v billed", used*1000, periods, throttled, share*100, seen.last().Billed)
 	if used < 0.150 || used > 0.300 {
-		t.Errorf("it used %v of CPU, want 150 ms and little more", seen.last.CPU)
+		t.Errorf("it used %v of CPU, want 150 ms and little more", seen.last().CPU)
 	}
 	// The kernel keeps the share in the long run; a period may take up to 4 ms too much.
 	if want := 128.0 / 1769; share > want*1.2 || throttled == 0 || used < 0.5*throttled*0.020*want {
@@ -101,7 +113,7 @@ func TestOutOfMemory(t *testing.T) {
 	if got := f.text(t, "/hog?mb=40"); got != "40 MB" {
 		t.Errorf("40 MB of 128: %s", got)
 	}
-	if peak := seen.last.MaxMemory; peak < 40<<20 || peak > 128<<20 || f.Peak() != peak {
+	if peak := seen.last().MaxMemory; peak < 40<<20 || peak > 128<<20 || f.Peak() != peak {
 		t.Errorf("the peak is %d MB, and %d", peak>>20, f.Peak()>>20)
 	}
 	pid := f.Instances()[0].PID
@@ -109,11 +121,11 @@ func TestOutOfMemory(t *testing.T) {
 	f.ResetPeak()
 	f.want(t, "/hog?mb=200", 502, serverError, false)
 	checkGone(t, pid)
-	if err := seen.last.Err; !errors.Is(err, emulator.ErrOutOfMemory) || err.Error() != "Runtime exited with error: signal: killed (Runtime.OutOfMemory)" {
+	if err := seen.last().Err; !errors.Is(err, emulator.ErrOutOfMemory) || err.Error() != "Runtime exited with error: signal: killed (Runtime.OutOfMemory)" {
 		t.Errorf("the invocation ended with %v", err)
 	}
 	f.want(t, "/hog?mb=200&first=begun", 200, "begun", true)
-	if err := seen.last.Err; !errors.Is(err, emulator.ErrOutOfMemory) {
+	if err := seen.last().Err; !errors.Is(err, emulator.ErrOutOfMemory) {
 		t.Errorf("the stream ended with %v", err)
 	}
 	// It may leave out up to 4 MB of what it is about to take.
@@ -154,7 +166,7 @@ func TestUsage(t *testing.T) {
 	}
 	took, got := time.Since(begun), f.Usage()
 	var sum time.Duration
-	for _, o := range seen.all {
+	for _, o := range seen.list() {
 		sum += o.Billed
 	}
 	if got.Invocations != 4 || got.Billed != sum || got.Billed < 100*time.Millisecond || got.Billed > took+4*time.Millisecond {
@@ -163,8 +175,8 @@ func TestUsage(t *testing.T) {
 	if want := sum.Seconds() / 4; math.Abs(got.GBSeconds-want) > 1e-9 {
 		t.Errorf("%v GB-seconds, want %v", got.GBSeconds, want)
 	}
-	if seen.all[3].Billed < 100*time.Millisecond {
-		t.Errorf("the stream of 100 ms was billed %v", seen.all[3].Billed)
+	if seen.list()[3].Billed < 100*time.Millisecond {
+		t.Errorf("the stream of 100 ms was billed %v", seen.list()[3].Billed)
 	}
 }
 
