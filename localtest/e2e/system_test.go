@@ -70,6 +70,9 @@ type options struct {
 	binary string
 	// callbacks adds the callback function.
 	callbacks bool
+	// concurrency is how many invocations each instance of the agent and the worker has at once, as on
+	// Lambda Managed Instances. 0 is Lambda's default kind.
+	concurrency int
 	// bucket adds a bucket of S3 for large bodies.
 	bucket bool
 	// logs, if set, gets the functions' output.
@@ -86,6 +89,7 @@ func newSystem(t testing.TB, o options) *system {
 	c.Agent.Timeout, c.Worker.Timeout = o.agentTimeout, o.workerTimeout
 	// These tests are about what happens before a deadline, not at it.
 	c.Agent.Overtime, c.Worker.Overtime = client.Patience, client.Patience
+	c.Agent.Concurrency, c.Worker.Concurrency = o.concurrency, o.concurrency
 	c.Agent.Callers = o.callers
 	functions := map[string]*emulator.Config{"agent": &c.Agent, "worker": &c.Worker, "sweeper": &c.Sweeper}
 	c.Agent.Binary, c.Worker.Binary = o.binary, o.binary
