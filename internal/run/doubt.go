@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -38,9 +39,13 @@ const (
 	// invokeWithin bounds the request for a worker.
 	invokeWithin = 3 * time.Second
 
-	// deposeEvery is the least time between two holders that a process takes for dead because they
-	// did not answer. It asks other processes to judge the rest.
+	// deposeEvery is the least time between two processes whose holders this process takes for dead
+	// because they did not answer. It asks other processes to judge the rest.
 	deposeEvery = 10 * time.Second
+
+	// deadFor is for how long a process that has been taken for dead counts as dead: then all that it
+	// held is held by somebody else, or free.
+	deadFor = 2 * LeaseTime
 
 	// backupAfter is by how much those who did not ask the question themselves wait longer.
 	backupAfter = 500 * time.Millisecond
@@ -67,20 +72,32 @@ const (
 	passedOn outcome = "passed on"
 )
 
-// doubts bounds how many holders a process deposes.
+// doubts bounds how many holders a process deposes. A process with many tasks dies as one.
 type doubts struct {
 	mu   sync.Mutex
-	last time.Time // when it last did
+	last time.Time            // when it last did
+	dead map[string]time.Time // processes, and when a first holder of theirs was deposed
 }
 
 // may reports whether another holder may be deposed now, and notes it.
-func (d *doubts) may(now time.Time) bool {
+func (d *doubts) may(holder string, now time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	maps.DeleteFunc(d.dead, func(_ string, at time.Time) bool { return now.Sub(at) >= deadFor })
+	process := processOf(holder)
+	if !d.dead[process].IsZero() {
+		return true
+	}
 	if !d.last.IsZero() && now.Sub(d.last) < deposeEvery {
 		return false
 	}
 	d.last = now
+	if process != "" {
+		if d.dead == nil {
+			d.dead = map[string]time.Time{}
+		}
+		d.dead[process] = now
+	}
 	return true
 }
 
@@ -168,7 +185,7 @@ func (r *Runner) judge(ctx context.Context, id a2a.TaskID, s *sighting, backup b
 	if !sure {
 		return unsure, asked
 	}
-	if !expired && !r.doubts.may(time.Now()) {
+	if !expired && !r.doubts.may(s.lease.Holder, time.Now()) {
 		return passedOn, asked
 	}
 	return r.depose(ctx, id, s, last), asked

@@ -273,7 +273,7 @@ func (r *Runner) interrupted(ctx context.Context, t Turn) (err error) {
 // somebody else has acquired the lease, or the task has changed.
 func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot, mode Mode) (Turn, error) {
 	until := time.Now().Add(LeaseTime)
-	claim, steps, err := r.Claim(ctx, s.Head.ID, tasklog.Claim{Writer: a2a.NewMessageID(), Until: until, Request: s.Last})
+	claim, steps, err := r.Claim(ctx, s.Head.ID, tasklog.Claim{Writer: r.Writer(), Until: until, Request: s.Last})
 	if err != nil {
 		return Turn{}, err
 	}

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"iter"
 	"log/slog"
@@ -89,6 +90,7 @@ type Runner struct {
 	doubts    doubts
 	ending    ending
 	begun     time.Time // sets the times at which the runs ask
+	process   string    // see Writer
 }
 
 // New returns a runner. It panics if something is missing.
@@ -96,7 +98,7 @@ func New(c Config) *Runner {
 	if c.Store == nil || c.Logger == nil || c.Invoke == nil {
 		panic("run: a runner needs a store, a logger, and a way to ask for a worker")
 	}
-	r := &Runner{Config: c, ending: newEnding(), begun: time.Now()}
+	r := &Runner{Config: c, ending: newEnding(), begun: time.Now(), process: rand.Text()[:processBytes]}
 	if c.LivesOn && c.Executor != nil {
 		r.Invoke = r.orHere(c.Invoke)
 	}

@@ -97,7 +97,7 @@ func (s *Server) request(c Caller, req *a2a.SendMessageRequest, forWorker bool) 
 			Message: &m, Metadata: req.Metadata, Tenant: req.Tenant, User: c.user(), ServiceParams: c.Params,
 		},
 		claim: tasklog.Claim{
-			Writer:  a2a.NewMessageID(),
+			Writer:  s.Runner.Writer(),
 			Request: tasklog.Request{Trace: c.Trace, Extensions: c.Extensions},
 			Records: s.Runner.Durable(),
 		},

@@ -101,7 +101,7 @@ func TestSleepersAreNotDoubted(t *testing.T) {
 }
 
 // TestBounds has holders die again and again. A holder that dies before any progress is given more
-// and more time, and a process deposes one in ten seconds: others judge the rest.
+// and more time, and a process deposes those of one other process in ten seconds: others judge the rest.
 func TestBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ns := newNodes(t, silent)
@@ -130,37 +130,43 @@ func TestBounds(t *testing.T) {
 		}
 		ns.finish(id)
 	})
-	synctest.Test(t, func(t *testing.T) {
-		ns := newNodes(t, silent)
-		reader := ns.add(ns.workers)
-		var holders []*node
-		var ids []a2a.TaskID
-		for range 3 {
-			holder, id := ns.begin(ns.workers)
-			holders, ids = append(holders, holder), append(ids, id)
-		}
-		time.Sleep(4 * time.Second)
-		for _, h := range holders {
-			h.kill()
-		}
-		for _, id := range ids {
-			stream, err := reader.SubscribeToTask(t.Context(), caller, &a2a.SubscribeToTaskRequest{ID: id})
-			if err != nil {
-				t.Fatal(err)
+	for _, together := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			ns := newNodes(t, silent)
+			reader := ns.add(ns.workers)
+			holder, first := ns.begin(ns.workers)
+			holders, ids := []*node{holder}, []a2a.TaskID{first}
+			for range 2 {
+				if !together {
+					holder = ns.add(ns.workers)
+					holders = append(holders, holder)
+				}
+				ids = append(ids, ns.beginAt(holder))
 			}
-			defer stream.Close()
-		}
-		time.Sleep(5 * time.Second)
-		for _, id := range ids {
-			if l := ns.load(id).Lease; l.Epoch != 2 || !l.Held() {
-				t.Errorf("the lease is %+v\n%s", l, ns.logged())
+			time.Sleep(4 * time.Second)
+			for _, h := range holders {
+				h.kill()
 			}
-		}
-		if n := strings.Count(ns.logged(), `outcome="passed on"`); n != 2 {
-			t.Errorf("%d holders were left to others\n%s", n, ns.logged())
-		}
-		ns.finish(ids...)
-	})
+			for _, id := range ids {
+				stream, err := reader.SubscribeToTask(t.Context(), caller, &a2a.SubscribeToTaskRequest{ID: id})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer stream.Close()
+			}
+			time.Sleep(5 * time.Second)
+			for _, id := range ids {
+				if l := ns.load(id).Lease; l.Epoch != 2 || !l.Held() {
+					t.Errorf("the lease is %+v\n%s", l, ns.logged())
+				}
+			}
+			// A process with many tasks dies as one.
+			if n := strings.Count(ns.logged(), `outcome="passed on"`); n != len(holders)-1 {
+				t.Errorf("%d holders were left to others\n%s", n, ns.logged())
+			}
+			ns.finish(ids...)
+		})
+	}
 }
 
 // TestCannotResume has a holder stop, or die, whose executor cannot resume: a takeover fails the task.

@@ -212,12 +212,17 @@ func (ns *nodes) of() *node {
 func (ns *nodes) begin(like kind) (*node, a2a.TaskID) {
 	ns.Helper()
 	n := ns.add(like)
+	return n, ns.beginAt(n)
+}
+
+func (ns *nodes) beginAt(n *node) a2a.TaskID {
+	ns.Helper()
 	stream, err := n.SendStreamingMessage(ns.Context(), caller, message("", "hello"))
 	if err != nil {
 		ns.Fatal(err)
 	}
 	ns.working.Go(stream.Close)
-	return n, stream.Task.TaskID
+	return stream.Task.TaskID
 }
 
 func (ns *nodes) load(id a2a.TaskID) *tasklog.Snapshot {
