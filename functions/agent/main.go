@@ -63,6 +63,9 @@ func main() {
 
 func serve(ctx context.Context) error {
 	lambdaenv.LimitMemory()
+	if err := lambdaenv.CheckConcurrency(); err != nil {
+		return err
+	}
 	agentCore, err := onAgentCore()
 	if err != nil {
 		return err

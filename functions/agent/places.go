@@ -6,21 +6,22 @@ import (
 	"strconv"
 
 	"a2alambda/internal/a2ahttp"
+	"a2alambda/internal/lambdaenv"
 )
 
-// defaultPlaces is the default of MAX_CONCURRENCY. A stream of a task in a table needs some 0.4 MB.
+// defaultPlaces is the default of MAX_CONCURRENCY, if the memory admits it.
 const defaultPlaces = 1000
 
 // maxConcurrency returns the number of places of a local server, from a number, which may be "".
 func maxConcurrency(text string) (int, error) {
 	if text == "" {
-		return defaultPlaces, nil
+		return min(defaultPlaces, lambdaenv.Streams()), nil
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > 1_000_000 {
 		return 0, fmt.Errorf("MAX_CONCURRENCY is %q, not a number from 1 to 1000000", text)
 	}
-	return n, nil
+	return n, lambdaenv.Admits("MAX_CONCURRENCY", n)
 }
 
 // places bound what a local server does at the same time. A message has a place until its answer

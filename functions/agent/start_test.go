@@ -61,6 +61,7 @@ func TestRefusesToStart(t *testing.T) {
 		{"RETENTION_DAYS=0", `RETENTION_DAYS is "0"`},
 		{"JOIN_WINDOW=10", `JOIN_WINDOW is "10", not a time like 30s, 10m or 1h, or 0`},
 		{"MAX_CONCURRENCY=0", `MAX_CONCURRENCY is "0", not a number from 1 to 1000000`},
+		{"MAX_CONCURRENCY=5000 GOMEMLIMIT=1GiB", `MAX_CONCURRENCY is 5000: the memory is enough for 2457 streams`},
 		{"MAX_CONCURRENCY=many", `MAX_CONCURRENCY is "many"`},
 		{"METRICS_ADDRESS=192.0.2.1:9464", `METRICS_ADDRESS is "192.0.2.1:9464", where this machine cannot listen`},
 		{"METRICS_ADDRESS=9464", `METRICS_ADDRESS is "9464", where this machine cannot listen`},

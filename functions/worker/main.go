@@ -30,6 +30,9 @@ func main() {
 }
 
 func serve(ctx context.Context) error {
+	if err := lambdaenv.CheckConcurrency(); err != nil {
+		return err
+	}
 	getenv, err := lambdaenv.Settings(os.Getenv)
 	if err != nil {
 		return err

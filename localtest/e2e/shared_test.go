@@ -2,10 +2,12 @@ package e2e
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 
 	"a2alambda/localtest"
 	"a2alambda/localtest/client"
+	"a2alambda/localtest/emulator"
 )
 
 // TestShared runs many streams in one instance, as on Lambda Managed Instances. Then the instance is
@@ -48,5 +50,21 @@ func TestShared(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// TestSharedTooMuch has a function start with more streams than its memory admits.
+func TestSharedTooMuch(t *testing.T) {
+	t.Parallel()
+	var logs lockedBuffer
+	s := newSystem(t, options{concurrency: 5000, logs: &logs})
+	for name, f := range map[string]*emulator.Emulator{"agent": s.Agent, "worker": s.Worker} {
+		err := s.Invoke.Call(name, []byte(`{"check":true}`))
+		if err == nil || len(f.Instances()) > 0 {
+			t.Errorf("%s: %v; the instances are %+v", name, err, f.Instances())
+		}
+		if want := name + ": AWS_LAMBDA_MAX_CONCURRENCY is 5000: the memory is enough for 696 streams"; !strings.Contains(logs.String(), want) {
+			t.Errorf("the log has no %q:\n%s", want, &logs)
+		}
 	}
 }
