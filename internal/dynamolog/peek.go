@@ -17,8 +17,9 @@ import (
 // shorter log is read at once.
 const peekEach = 16 << 10
 
-// Peek implements [tasklog.Log]. It costs one read unit, another one for the lease, and what is
-// wanted and not in the last append: for each event one unit at least, and one for each 4 KB.
+// Peek implements [tasklog.Log]. It costs one read unit for each 4 KB of the head and the last
+// append, which are 5 KB at most once the task has ended, and 18 KB while it talks; another one for
+// the lease; and what is wanted and not there: for each event one unit at least, and one for each 4 KB.
 func (l *Log) Peek(ctx context.Context, id a2a.TaskID, w tasklog.Want) (*tasklog.Snapshot, error) {
 	s, err := l.peek(ctx, id, w)
 	if err != nil {

@@ -62,9 +62,9 @@ func create(tb testing.TB, s tasklog.Store, h tasklog.Head, first tasklog.Entry)
 }
 
 // appender returns an appender to a new task, whose appends are recorded, and a function that adds
-// a status.
+// a status with a message or, without a text, with none.
 func appender(t *testing.T, r *recorder, gap time.Duration, tap bool) (
-	a *tasklog.Appender, add func(a2a.TaskState), shown *tasklog.Tap,
+	a *tasklog.Appender, add func(state a2a.TaskState, text ...string), shown *tasklog.Tap,
 ) {
 	t.Helper()
 	h, first := tasklogtest.NewTask()
@@ -77,9 +77,9 @@ func appender(t *testing.T, r *recorder, gap time.Duration, tap bool) (
 	}
 	a = tasklog.NewAppender(t.Context(), cfg)
 	r.start = time.Now()
-	return a, func(state a2a.TaskState) {
+	return a, func(state a2a.TaskState, text ...string) {
 		t.Helper()
-		if err := a.Add(tasklogtest.Status(h, state, "")); err != nil {
+		if err := a.Add(tasklogtest.Status(h, state, strings.Join(text, ""))); err != nil {
 			t.Error(err)
 		}
 	}, shown
@@ -145,18 +145,11 @@ func TestAppenderEndsApart(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			l := &recorder{latency: 10 * time.Millisecond}
-			h, first := tasklogtest.NewTask()
-			cfg := tasklog.AppenderConfig{}
-			cfg.Lease, cfg.Fold = create(t, l.store(), h, first)
-			a := tasklog.NewAppender(t.Context(), cfg)
-			l.start = time.Now()
-			for i, state := range []a2a.TaskState{working, working, working, completed} {
-				if err := a.Add(tasklogtest.Status(h, state, text)); err != nil {
-					t.Fatal(err)
-				}
-				if i == 0 {
-					synctest.Wait()
-				}
+			a, add, _ := appender(t, l, 0, false)
+			add(working, text)
+			synctest.Wait()
+			for _, state := range []a2a.TaskState{working, working, completed} {
+				add(state, text)
 			}
 			if err := a.Close(); err != nil {
 				t.Fatal(err)
