@@ -140,8 +140,22 @@ func (b *bench) startStack(ctx context.Context, env ...string) (*running, error)
 	if err != nil {
 		return nil, err
 	}
+	return b.stackOn(table, emulator.Config{Env: env})
+}
+
+// startShared starts it with n invocations at once in its one instance.
+func (b *bench) startShared(ctx context.Context, n int) (*running, error) {
+	table, err := b.newTable(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return b.stackOn(table, emulator.Config{Concurrency: n, MaxInstances: 1})
+}
+
+func (b *bench) stackOn(table string, agent emulator.Config) (*running, error) {
+	agent.Binary, agent.Env, agent.Log = b.binary, append(agent.Env, "MODE=dynamodb"), b.log
 	s, err := stack.Start(stack.Config{
-		Agent:    emulator.Config{Binary: b.binary, Env: append(env, "MODE=dynamodb"), Log: b.log},
+		Agent:    agent,
 		Worker:   emulator.Config{Binary: b.binary, Env: []string{"MODE=worker"}, Log: b.log},
 		Sweeper:  emulator.Config{Binary: b.binary}, // never invoked
 		Invoke:   emulator.LambdaConfig{Log: b.log},
