@@ -92,7 +92,19 @@ type running struct {
 	url    string
 	legacy bool
 	agent  *emulator.Emulator // nil of a server
+	pid    int                // of a server
 	close  func()
+}
+
+// pids returns the ids of its processes.
+func (r *running) pids() (all []int) {
+	if r.agent == nil {
+		return []int{r.pid}
+	}
+	for _, i := range r.agent.Instances() {
+		all = append(all, i.PID)
+	}
+	return all
 }
 
 // run starts the system, and warms it for a number of streams at once.
@@ -143,13 +155,13 @@ func (b *bench) startStack(ctx context.Context, env ...string) (*running, error)
 	return b.stackOn(table, emulator.Config{Env: env})
 }
 
-// startShared starts it with n invocations at once in its one instance.
-func (b *bench) startShared(ctx context.Context, n int) (*running, error) {
+// startDense starts it with what is particular to its agent's instances.
+func (b *bench) startDense(ctx context.Context, agent emulator.Config) (*running, error) {
 	table, err := b.newTable(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return b.stackOn(table, emulator.Config{Concurrency: n, MaxInstances: 1})
+	return b.stackOn(table, agent)
 }
 
 func (b *bench) stackOn(table string, agent emulator.Config) (*running, error) {
@@ -193,7 +205,7 @@ func startServer(ctx context.Context, cmd *exec.Cmd) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &running{url: "http://" + l.Addr().String(), close: func() {
+	return &running{url: "http://" + l.Addr().String(), pid: p.Process.Pid, close: func() {
 		p.Kill()
 		client.Transport.CloseIdleConnections() // another server may get the port
 	}}, nil
