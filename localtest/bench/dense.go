@@ -31,8 +31,8 @@ const (
 	denseLasts = 5 * time.Millisecond
 
 	// denseFiles is how many files this process needs for a stream: its client, the function URL, and
-	// the two ends of the Runtime API, which it asks for the next invocation, too.
-	denseFiles = 6
+	// the Runtime API, which gets the answer, and may be asked for the next invocation.
+	denseFiles = 4
 )
 
 // dense is a system that has many streams in one process.

@@ -167,8 +167,10 @@ func (b *bench) startDense(ctx context.Context, agent emulator.Config) (*running
 func (b *bench) stackOn(table string, agent emulator.Config) (*running, error) {
 	agent.Binary, agent.Env, agent.Log = b.binary, append(agent.Env, "MODE=dynamodb"), b.log
 	s, err := stack.Start(stack.Config{
-		Agent:    agent,
-		Worker:   emulator.Config{Binary: b.binary, Env: []string{"MODE=worker"}, Log: b.log},
+		Agent: agent,
+		Worker: emulator.Config{
+			Binary: b.binary, Env: []string{"MODE=worker"}, Log: b.log, Concurrency: agent.Concurrency, Memory: agent.Memory,
+		},
 		Sweeper:  emulator.Config{Binary: b.binary}, // never invoked
 		Invoke:   emulator.LambdaConfig{Log: b.log},
 		DynamoDB: b.engine.Endpoint, Table: table,
