@@ -14,8 +14,9 @@ const (
 	leastPause = 500 * time.Millisecond
 	morePause  = 2 * time.Second
 
-	// Many users need more time to come back: pauses are so many times as long at most.
-	longestPauses = 5
+	// Pauses are once more as long for so many users, who need time to come back: a task whose step is
+	// cut off five times fails.
+	usersEach = 10
 
 	// One of so many is terminated: it gets SIGTERM, and SIGKILL half a second later.
 	termEach = 4

@@ -106,7 +106,7 @@ func run(ctx context.Context, c config, out io.Writer) (err error) {
 	patient, cancel := context.WithTimeout(ctx, c.duration+patience)
 	defer cancel()
 	source := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(c.seed, n)) }
-	k := &killer{system: s, random: source(1), pauses: min(c.slower(), longestPauses)}
+	k := &killer{system: s, random: source(1), pauses: time.Duration(max(1, c.users/usersEach))}
 	for n := range c.users {
 		k.users = append(k.users, &user{
 			name: fmt.Sprint("user ", n+1), url: s.url, remembers: n%2 == 0, pace: c.pace(), random: source(100 + uint64(n)), complain: r.complain,
