@@ -30,6 +30,9 @@ const (
 	denseAfter = time.Millisecond
 	denseLasts = 5 * time.Millisecond
 
+	// denseSilent is for how long silent streams are watched.
+	denseSilent = 10 * time.Second
+
 	// denseFiles is how many files this process needs for a stream: its client, the function URL, and
 	// the Runtime API, which gets the answer, and may be asked for the next invocation.
 	denseFiles = 4
@@ -46,7 +49,7 @@ type dense struct {
 func measureDense(ctx context.Context, b *bench, s *section) error {
 	s.title, s.columns = "Many streams in one instance", true
 	s.text = "One process has all streams at once: over the Runtime API, as on Lambda Managed Instances, or as a server (HTTP). Each stream has the six events of the tutorial's task. " +
-		"It lasts three seconds, or longer where there are more than 600. CPU is the process's by the number of streams; memory is the most that it has, less what one with a single stream has, by their number. " +
+		"It lasts three seconds, or longer where there are more than 600. CPU is the process's by the number of streams; memory is the most that it has, less what one with a single stream has, by their number. A silent stream's run waits, and holds its lease. " +
 		"Beside it is today's default, where a stream's process is all its own. The table, DynamoDB Local, shares the machine."
 	function := func(mode string) func(int) (*running, error) {
 		return func(n int) (*running, error) {
@@ -90,9 +93,51 @@ func measureDense(ctx context.Context, b *bench, s *section) error {
 			if err := b.denseOf(ctx, s, system, n, alone); err != nil {
 				return err
 			}
+			if system.name == dynamoName {
+				if err := b.silent(ctx, s, system, n); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil
+}
+
+// silent measures what n streams use whose runs wait.
+func (b *bench) silent(ctx context.Context, s *section, system dense, n int) error {
+	b.say("%s, %d silent", system.name, n)
+	r, err := system.start(n)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	ctx, cancel := context.WithCancel(ctx) // ends the streams
+	defer cancel()
+	var group errgroup.Group
+	for i := range n {
+		group.Go(func() error {
+			time.Sleep(time.Duration(i) * denseAfter)
+			stream, _, err := r.begin(ctx, load.Order{Events: 3, EveryMS: int(time.Hour.Milliseconds())})
+			if err == nil {
+				go stream.Until("nothing has this") // reads what keeps it alive
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("%s, %d silent: %w", system.name, n, err)
+	}
+	time.Sleep(denseSilent / 2)
+	before, err := usedBy(r.pids())
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	time.Sleep(denseSilent)
+	after, err := usedBy(r.pids())
+	s.add(system.name, fmt.Sprintf("CPU of a silent stream in a second, %s at once", figure(float64(n))), "ms",
+		ms(after.cpu-before.cpu)/float64(n)/time.Since(begun).Seconds())
+	return err
 }
 
 // files returns how many files a process may have open. Go raises that to the hard limit itself.
