@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -27,8 +28,8 @@ const (
 
 	// Streams begin so much one after the other, and last for three seconds, or for so much for each
 	// other one: then they are all there at the same time.
-	denseAfter = time.Millisecond
-	denseLasts = 5 * time.Millisecond
+	denseAfter = 3 * time.Millisecond
+	denseLasts = 10 * time.Millisecond
 
 	// denseSilent is for how long silent streams are watched.
 	denseSilent = 10 * time.Second
@@ -49,7 +50,7 @@ type dense struct {
 func measureDense(ctx context.Context, b *bench, s *section) error {
 	s.title, s.columns = "Many streams in one instance", true
 	s.text = "One process has all streams at once: over the Runtime API, as on Lambda Managed Instances, or as a server (HTTP). Each stream has the six events of the tutorial's task. " +
-		"It lasts three seconds, or longer where there are more than 600. CPU is the process's by the number of streams; memory is the most that it has, less what one with a single stream has, by their number. A silent stream's run waits, and holds its lease. " +
+		"It lasts three seconds, or, where there are more than 300, 10 ms for each of them. CPU is the process's by the number of streams; memory is the most that it has, less what one with a single stream has, by their number. A silent stream's run waits, and holds its lease. " +
 		"Beside it is today's default, where a stream's process is all its own. The table, DynamoDB Local, shares the machine."
 	function := func(mode string) func(int) (*running, error) {
 		return func(n int) (*running, error) {
@@ -90,13 +91,16 @@ func measureDense(ctx context.Context, b *bench, s *section) error {
 				b.leaveOut("%d streams in one instance: this machine's limit of open files is enough for %d (ulimit -Hn).", n, most)
 				continue
 			}
-			if err := b.denseOf(ctx, s, system, n, alone); err != nil {
+			err := b.denseOf(ctx, s, system, n, alone)
+			if err == nil && system.name == dynamoName {
+				err = b.silent(ctx, s, system, n)
+			}
+			if ctx.Err() != nil {
 				return err
 			}
-			if system.name == dynamoName {
-				if err := b.silent(ctx, s, system, n); err != nil {
-					return err
-				}
+			if err != nil { // the machine, which has the table, too, is too slow
+				what, _, _ := strings.Cut(err.Error(), ": {")
+				b.leaveOut("%s", what)
 			}
 		}
 	}
