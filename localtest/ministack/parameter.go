@@ -7,7 +7,27 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	neturl "net/url"
+	"testing"
+
+	"a2alambda/localtest"
 )
+
+// ParameterStore returns an endpoint of Parameter Store for functions and servers whose keys are not
+// the account's.
+func (m *Account) ParameterStore(tb testing.TB) (url string) {
+	tb.Helper()
+	target, err := neturl.Parse(m.Endpoint)
+	localtest.Must(tb, err)
+	server := httptest.NewServer(&httputil.ReverseProxy{Transport: signer("ssm"), Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.Header.Del("X-Amz-Security-Token")
+		r.SetURL(target)
+	}})
+	tb.Cleanup(server.Close)
+	return server.URL
+}
 
 // PutParameter puts a parameter into Parameter Store, or a new version of it.
 func (m *Account) PutParameter(ctx context.Context, name, value string) error {
