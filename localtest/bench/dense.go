@@ -32,7 +32,7 @@ const (
 	denseLasts = 10 * time.Millisecond
 
 	// denseSilent is for how long silent streams are watched.
-	denseSilent = 10 * time.Second
+	denseSilent = 5 * time.Second
 
 	// denseFiles is how many files this process needs for a stream: its client, the function URL, and
 	// the Runtime API, which gets the answer, and may be asked for the next invocation.

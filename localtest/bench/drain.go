@@ -18,9 +18,7 @@ import (
 )
 
 const (
-	// drainEvery is the pace of a run, and drainEvents how many events it has: it goes on for long
-	// enough to be taken over.
-	drainEvery  = 5 * time.Second
+	// drainEvents is how many events a run has: it goes on for long enough to be taken over.
 	drainEvents = 10
 
 	// drainWithin is how long an instance with many invocations lives after SIGTERM here.
@@ -34,8 +32,8 @@ const (
 func measureDrain(ctx context.Context, b *bench, s *section) error {
 	s.title, s.columns = "The end of a full instance", true
 	s.text = fmt.Sprintf("One instance has all streams: half of them with their runs, the others follow these. It gets SIGTERM, and would be killed %v later. "+
-		"All times are from SIGTERM on. A client comes back when its stream says so, or within %v. A run has an event each %v, and one at once when it goes on elsewhere. "+
-		"Each client reads to the end, and gets each event once; otherwise the measurement fails.", drainWithin, awayFor, drainEvery)
+		"All times are from SIGTERM on. A client comes back when its stream says so, or within %v. A run has an event each second, or, of 1,000 streams, each five, and one at once when it goes on elsewhere. "+
+		"Each client reads to the end, and gets each event once; otherwise the measurement fails.", drainWithin, awayFor)
 	for _, n := range b.drains {
 		b.say("%d streams", n)
 		if err := b.drain(ctx, s, n); err != nil {
@@ -44,6 +42,9 @@ func measureDrain(ctx context.Context, b *bench, s *section) error {
 	}
 	return nil
 }
+
+// drainEvery is the pace of the runs among n streams.
+func drainEvery(n int) time.Duration { return max(time.Second, time.Duration(n)*5*time.Millisecond) }
 
 // drain has n streams in an instance that ends.
 func (b *bench) drain(ctx context.Context, s *section, n int) error {
@@ -63,7 +64,7 @@ func (b *bench) drain(ctx context.Context, s *section, n int) error {
 	for i := range n / 2 {
 		opening.Go(func() error {
 			time.Sleep(time.Duration(i) * 4 * time.Millisecond)
-			original, id, err := r.begin(ctx, load.Order{Events: drainEvents, EveryMS: int(drainEvery.Milliseconds()), Eager: true})
+			original, id, err := r.begin(ctx, load.Order{Events: drainEvents, EveryMS: int(drainEvery(n).Milliseconds()), Eager: true})
 			if err != nil {
 				return err
 			}
@@ -89,7 +90,7 @@ func (b *bench) drain(ctx context.Context, s *section, n int) error {
 			return err
 		})
 	}
-	time.Sleep(drainEvery) // all runs are at work
+	time.Sleep(drainEvery(n)) // all runs are at work
 	full := r.agent.Instances()[0].ID
 	at := time.Now()
 	close(term)
