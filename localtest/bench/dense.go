@@ -51,7 +51,7 @@ func measureDense(ctx context.Context, b *bench, s *section) error {
 	s.title, s.columns = "Many streams in one instance", true
 	s.text = "One process has all streams at once: over the Runtime API, as on Lambda Managed Instances, or as a server (HTTP). Each stream has the six events of the tutorial's task. " +
 		"It lasts three seconds, or, where there are more than 300, 10 ms for each of them. CPU is the process's by the number of streams; memory is the most that it has, less what one with a single stream has, by their number. A silent stream's run waits, and holds its lease. " +
-		"Beside it is today's default, where a stream's process is all its own. The table, DynamoDB Local, shares the machine."
+		"Beside it is today's default, where a stream's process is all its own. The table, DynamoDB Local, shares the machine. Machine's load when it began, over a minute: " + machineLoad() + "."
 	function := func(mode string) func(int) (*running, error) {
 		return func(n int) (*running, error) {
 			f, err := emulator.New(emulator.Config{Binary: b.binary, Env: []string{"MODE=" + mode}, Log: b.log, Concurrency: n, MaxInstances: 1, Memory: denseMB})
