@@ -324,6 +324,13 @@ func lastFromUser(t *a2a.Task) *a2a.Message {
 // handOver leaves the task to another invocation.
 func (r *Run) handOver(ctx context.Context) {
 	err := r.turn.Lease.Release(ctx)
+	e := &r.runner.ending
+	if e.begun.Err() != nil {
+		r.runner.running.letGo(r)
+		<-e.leases.Done()
+		e.asking <- struct{}{}
+		defer func() { <-e.asking }()
+	}
 	if err == nil {
 		err = r.runner.Invoke(ctx, r.turn.Head.ID)
 	}

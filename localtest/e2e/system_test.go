@@ -48,6 +48,7 @@ type system struct {
 
 	client *dynamodb.Client
 	table  string
+	shared bool // an instance has many invocations
 
 	started chan struct{} // closed when Stack is there
 }
@@ -81,7 +82,7 @@ type options struct {
 
 func newSystem(t testing.TB, o options) *system {
 	t.Helper()
-	s := &system{jobs: make(chan emulator.Event, 1000), started: make(chan struct{})}
+	s := &system{jobs: make(chan emulator.Event, 1000), started: make(chan struct{}), shared: o.concurrency > 0}
 	c := stack.Config{DynamoDB: dynamodblocal.Endpoint(t)}
 	s.client, s.table = dynamodblocal.Table(t)
 	s.log = dynamolog.New(s.client, s.table)
@@ -146,9 +147,27 @@ func (s *system) lambda() string {
 	return s.InvokeURL
 }
 
-// warm starts this number of the agent's instances.
+// manyAtOnce is how many invocations an instance has in the tests that don't need a number.
+const manyAtOnce = 64
+
+// onBothKinds runs a test with instances of Lambda's default kind, and with one that has many
+// invocations: the options say which.
+func onBothKinds(t *testing.T, test func(t *testing.T, o options)) {
+	t.Helper()
+	for name, o := range map[string]options{"an instance each": {}, "one instance": {concurrency: manyAtOnce}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, o)
+		})
+	}
+}
+
+// warm starts this number of the agent's instances, or the one that has all invocations.
 func (s *system) warm(t testing.TB, instances int) {
 	t.Helper()
+	if s.shared {
+		instances = 1
+	}
 	for len(s.Agent.Instances()) < instances {
 		var group errgroup.Group
 		for range instances {
