@@ -248,11 +248,13 @@ func (r *Run) Task() (*a2a.Task, error) {
 func (r *Run) run(ctx context.Context) {
 	defer close(r.done)
 	defer r.runner.running.add(r)()
-	defer r.runner.Followers.Running(r.turn.Head.ID)()
+	elsewhere := r.runner.Followers.Running(r.turn.Head.ID, r.turn.Fold.Seq())
+	defer elsewhere()
 	deadline, limited := ctx.Deadline()
 	ctx, r.stop = context.WithCancelCause(telemetry.With(context.WithoutCancel(ctx), r.usage))
 	defer r.report(ctx)
 	defer r.stop(nil)
+	defer onceSuperseded(ctx, elsewhere)()             // also if the executor does not stop
 	running, interrupt := context.WithCancelCause(ctx) // the executor's context
 	defer interrupt(nil)
 	if limited {
@@ -326,6 +328,15 @@ func (r *Run) run(ctx context.Context) {
 		r.runner.Logger.ErrorContext(ctx, "lease lost while the log could not be written", "task", r.turn.Head.ID, "error", r.err)
 	}
 	r.cleanup(ctx, err)
+}
+
+// onceSuperseded has f called once ctx has ended because the run was superseded, until stop is called.
+func onceSuperseded(ctx context.Context, f func()) (stop func() bool) {
+	return context.AfterFunc(ctx, func() {
+		if Superseded(context.Cause(ctx)) {
+			f()
+		}
+	})
 }
 
 // open makes an appender that goes on where the log is.

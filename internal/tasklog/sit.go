@@ -68,7 +68,7 @@ func (w *walk) over() bool {
 func (f *Followers) makeRoom(w *walk) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.running[w.id] > 0 {
+	if f.running[w.id] != nil {
 		return false
 	}
 	f.endWalk(w, ErrMadeRoom)

@@ -200,7 +200,7 @@ func TestFollowersComeBack(t *testing.T) {
 // has ended.
 func TestFollowersOfRun(t *testing.T) {
 	crowds(t, func(t *testing.T, c *crowd) {
-		done := c.instance().Running(c.head.ID)
+		done := c.instance().Running(c.head.ID, c.next-1)
 		here := c.follow(nil)
 		all := c.come(tasklog.MaxSeats + 2)
 		time.Sleep(settle)
@@ -222,7 +222,7 @@ func TestFollowersBegin(t *testing.T) {
 		first := c.instance()
 		all := []*follower{c.follow(nil)}
 		time.Sleep(settle)
-		done := first.Running(c.head.ID)
+		done := first.Running(c.head.ID, c.next-1)
 		all = append(all, c.come(tasklog.MaxSeats)...)
 		time.Sleep(settle)
 		c.check("while it runs the task", all, 0)
@@ -243,7 +243,7 @@ func TestFollowersBeginLate(t *testing.T) {
 		time.Sleep(9300 * time.Millisecond) // after its second look
 		c.sit(tasklog.MaxSeats)
 		<-reached
-		done := first.Running(c.head.ID)
+		done := first.Running(c.head.ID, c.next-1)
 		close(released)
 		time.Sleep(settle)
 		c.check("who runs the task", []*follower{here}, 0)

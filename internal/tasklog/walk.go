@@ -13,8 +13,8 @@ import (
 const (
 	// A log is polled pollFirst after an event, and then less and less often. The longest pause is
 	// pollMost while the task runs elsewhere, and pollQuiet while it has been silent for longer than
-	// its rhythm explains. It is pollIdle if the task waits for the client or is suspended, or if it
-	// runs in this process: then the run passes its events on.
+	// its rhythm explains. It is pollIdle if the task waits for the client or is suspended. While the
+	// task runs in this process, the run passes its events on, and the log is not polled.
 	//
 	// A run that talks appends at a steady pace, which is a little slower than pollFirst. So a poll
 	// that comes too early is repeated pollAgain later. Each that was not too early has the next one
@@ -148,9 +148,7 @@ func (w *walk) run(ctx context.Context) {
 			fresh = pollFreshQuiet
 		}
 		stale := !w.unsure && begun.Sub(w.fresh)+w.interval*3/2 < fresh
-		w.mu.Lock()
-		after := w.seq
-		w.mu.Unlock()
+		after := w.last()
 		if after > w.before {
 			w.before, w.orphaned, w.again = after, time.Time{}, orphanedFirst
 			w.rhythm.heard(begun)
@@ -249,8 +247,8 @@ func (w *walk) orphanedNow(now time.Time) {
 	w.again = min(2*w.again, orphanedMost)
 }
 
-// wait waits for the time of the next poll, after the last one began. It reports false when ctx is
-// done.
+// wait waits for the time of the next poll, after the last one began. There is none while a run in
+// this process brings the events. It reports false when ctx is done.
 func (w *walk) wait(ctx context.Context, begun time.Time) bool {
 	// The pause varies, so that walks that began together don't stay together. It is never much
 	// shorter, however slow the store is.
@@ -258,21 +256,35 @@ func (w *walk) wait(ctx context.Context, begun time.Time) bool {
 	if least := time.Now().Add(w.interval / 2); end.Before(least) {
 		end = least
 	}
+	timer := time.NewTimer(time.Until(end))
+	defer timer.Stop()
 	for {
-		timer := time.NewTimer(time.Until(end))
+		due := timer.C
+		if w.followers.brings(w.id, w.last()) {
+			due = nil
+		}
 		select {
-		case <-timer.C:
-			return true
+		case <-due:
+			if !w.followers.brings(w.id, w.last()) {
+				return true
+			} // else a run has begun meanwhile
 		case <-w.sooner:
-			timer.Stop()
+			w.interval = min(w.interval, pollFirst)
 			if soon := time.Now().Add(pollFirst); soon.Before(end) {
-				end, w.interval = soon, pollFirst
+				end = soon
 			}
+			timer.Reset(time.Until(end))
 		case <-ctx.Done():
-			timer.Stop()
 			return false
 		}
 	}
+}
+
+// last returns the number of the last event that was shown.
+func (w *walk) last() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.seq
 }
 
 // most returns the longest time between two polls.
@@ -280,7 +292,7 @@ func (w *walk) most(err error) time.Duration {
 	if err != nil {
 		return pollFailed
 	}
-	if w.asleep || w.followers.isRunning(w.id) {
+	if w.asleep {
 		return pollIdle
 	}
 	w.mu.Lock()
