@@ -70,6 +70,7 @@ type walk struct {
 	members map[*member]struct{}
 	seq     int64         // the last event that was shown
 	state   a2a.TaskState // that it left the task in
+	recent  []Event       // the last that were shown, up to maxRecent bytes; seq is the last of them
 }
 
 // member is a follower. After and State are as of the last event that it was shown. Until done is
@@ -105,11 +106,15 @@ func (w *walk) join(m *member) {
 	defer w.mu.Unlock()
 	w.members[m] = struct{}{}
 	w.sights.came(m.Lease, !m.waits())
-	if m.After < w.seq { // what has come since, it reads from the log
-		m.After, m.State, m.Leaving = w.seq, w.state, false
-		if m.Tap != nil {
-			m.Tap.Reach(w.seq)
+	if m.After < w.seq {
+		switch {
+		case m.Tap == nil:
+		case len(w.recent) > 0 && w.recent[0].Seq <= m.After+1:
+			m.Tap.Publish(eventsAfter(w.recent, m.After))
+		default:
+			m.Tap.Reach(w.seq) // it reads what has come since from the log
 		}
+		m.After, m.State, m.Leaving = w.seq, w.state, false
 		if m.ends() {
 			w.end(m, nil)
 		}
@@ -306,51 +311,6 @@ func (w *walk) most(err error) time.Duration {
 		}
 	}
 	return pollIdle
-}
-
-// show shows each member the events that it has not seen. If events before them are missing, it
-// shows none and reports false.
-func (w *walk) show(events []Event) bool {
-	state := lastState(events) // before the lock, since it takes time
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if events[0].Seq > w.seq+1 {
-		return false
-	}
-	all := len(events)
-	if events = eventsAfter(events, w.seq); len(events) == 0 {
-		return true
-	}
-	if len(events) < all {
-		state = lastState(events)
-	}
-	w.seq = events[len(events)-1].Seq
-	if state != "" {
-		w.state = state
-	}
-	for m := range w.members {
-		unseen, now := eventsAfter(events, m.After), state
-		if len(unseen) == 0 {
-			continue
-		}
-		if len(unseen) < len(events) {
-			now = lastState(unseen)
-		}
-		m.After, m.Leaving, m.idle = w.seq, false, time.Time{}
-		if now != "" {
-			m.State = now
-		}
-		m.Tap.Publish(unseen)
-		if m.ends() {
-			w.end(m, nil)
-		}
-	}
-	return true
-}
-
-// eventsAfter returns the events after number seq. The events are in order.
-func eventsAfter(events []Event, seq int64) []Event {
-	return events[min(max(0, seq-events[0].Seq+1), int64(len(events))):]
 }
 
 // look updates the members after a poll, and ends following for those that have waited long enough.
