@@ -84,7 +84,7 @@ func TestAskTogether(t *testing.T) {
 // first on, and do not come together again. Nobody renews often, or late.
 func TestRenewApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const n, over = 1000, 30*time.Second
+		const n, over = 1000, 30 * time.Second
 		begun := time.Now()
 		var mu sync.Mutex
 		var renewals []time.Duration

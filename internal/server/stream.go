@@ -27,18 +27,22 @@ type Stream struct {
 }
 
 // newStream returns a stream of what walk shows the tap. It ends with walk, and with its error.
-// Cancel ends walk early.
+// Cancel ends walk early. Begin has a function called in another goroutine.
 func newStream(
-	task a2a.TaskInfo, first tasklog.Event, tap *tasklog.Tap, cancel context.CancelFunc, walk func() error,
+	task a2a.TaskInfo, first tasklog.Event, tap *tasklog.Tap, cancel context.CancelFunc,
+	begin func(func()), walk func() error,
 ) *Stream {
 	s := &Stream{Task: task, First: first, tap: tap, cancel: cancel, done: make(chan struct{})}
-	go func() {
+	begin(func() {
 		defer close(s.done)
 		defer tap.End()
 		s.err = walk()
-	}()
+	})
 	return s
 }
+
+// atOnce begins a walk.
+func atOnce(walk func()) { go walk() }
 
 // Next returns the events since the last call, one or more, like [tasklog.Tap.Next]: if ctx ends,
 // nothing is lost, and Next can be called again. After the last event the error is [io.EOF] if the
@@ -186,7 +190,7 @@ func (s *Server) join(
 func nothing(ctx context.Context, snapshot *tasklog.Snapshot) *Stream {
 	tap := tasklog.NewTap(ctx, nil, snapshot.Head.ID, snapshot.Seq)
 	first := tasklog.Event{Seq: snapshot.Seq}
-	return newStream(snapshot.Task.TaskInfo(), first, tap, func() {}, func() error { return nil })
+	return newStream(snapshot.Task.TaskInfo(), first, tap, func() {}, atOnce, func() error { return nil })
 }
 
 // joinAfter streams the task as of event last, or as of its first event, and then the events to the
@@ -262,7 +266,7 @@ func (s *Server) streamAfter(
 	tap.Publish(later)
 	ctx, cancel := within(ctx)
 	snapshot.Task = tasklog.Bare(snapshot.Task) // it is in the first frame
-	return newStream(snapshot.Task.TaskInfo(), first, tap, cancel, func() error {
+	return newStream(snapshot.Task.TaskInfo(), first, tap, cancel, atOnce, func() error {
 		return s.show(ctx, snapshot, tap, untilFinal)
 	})
 }
@@ -273,7 +277,7 @@ func (s *Server) watch(ctx context.Context, turn run.Turn, first tasklog.Event) 
 	info := turn.Context.TaskInfo()
 	r := s.Runner.Start(ctx, turn, run.Reader)
 	ctx, cancel := within(ctx)
-	return newStream(info, first, r.Tap, cancel, func() error {
+	return newStream(info, first, r.Tap, cancel, r.Then, func() error {
 		switch err := r.Wait(); {
 		case run.Superseded(err):
 			return s.goOn(ctx, info.TaskID, r.Tap)
