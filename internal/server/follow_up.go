@@ -16,7 +16,7 @@ import (
 // into the log. If several send at the same time, one of them wins. The others look again at the
 // log, and join if it has their message.
 const (
-	// raceTime is how long a sender goes on looking.
+	// raceTime is how long a sender tries. It looks once more after that.
 	raceTime = 10 * time.Second
 
 	// doubtAfter is how long a sender may stay between the two steps, which take some milliseconds.
@@ -40,7 +40,7 @@ func (r *request) continueTask(ctx context.Context) (*begun, *tasklog.Snapshot, 
 	var rival int64    // the epoch of a sender that holds the lease
 	var seen time.Time // when that epoch was first seen
 	var snapshot *tasklog.Snapshot
-	for pause := lookAgain; time.Now().Before(end); pause = min(2*pause, lookAgainMost) {
+	for pause := lookAgain; ; pause = min(2*pause, lookAgainMost) {
 		var err error
 		if snapshot, err = r.see(ctx, snapshot); err != nil {
 			return nil, nil, err
@@ -62,6 +62,9 @@ func (r *request) continueTask(ctx context.Context) (*begun, *tasklog.Snapshot, 
 		if err := r.Runner.Ending(); err != nil {
 			return nil, nil, err
 		}
+		if !time.Now().Before(end) { // only after a look: a slow step may have taken all the time
+			return nil, nil, errRunning
+		}
 		if snapshot.Lease.Epoch != rival {
 			rival, seen = snapshot.Lease.Epoch, time.Now()
 		}
@@ -81,7 +84,6 @@ func (r *request) continueTask(ctx context.Context) (*begun, *tasklog.Snapshot, 
 			return nil, nil, context.Cause(ctx)
 		}
 	}
-	return nil, nil, errRunning
 }
 
 // see returns what look needs of the task: all of it if the task may take the message. Before is what

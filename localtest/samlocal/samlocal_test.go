@@ -32,7 +32,7 @@ import (
 // TestSAMLocal runs the deployed functions, built by sam, in containers.
 func TestSAMLocal(t *testing.T) {
 	t.Parallel()
-	invoked := make(chan invocation, 10)
+	invoked := make(chan invocation, 100)
 	sam := samlocal.Build(t, dynamodblocal.Endpoint(t), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		invoked <- invocation{r.Method + " " + r.URL.Path, r.Header.Get("X-Amz-Invocation-Type"), string(body)}
@@ -181,7 +181,13 @@ func testSAMSweeper(t *testing.T, sam *samlocal.SAM, invoked <-chan invocation) 
 	}
 	var got []invocation
 	for len(invoked) > 0 {
-		got = append(got, <-invoked)
+		i := <-invoked
+		// The agent of the other test may leave a task to a worker, too.
+		if slices.ContainsFunc([]a2a.TaskID{lost, running, "task"}, func(id a2a.TaskID) bool {
+			return strings.Contains(i.payload, fmt.Sprintf("%q", id))
+		}) {
+			got = append(got, i)
+		}
 	}
 	// The two kinds are swept side by side. In sam local the stack's name is "local".
 	slices.SortFunc(got, func(a, b invocation) int { return strings.Compare(b.path, a.path) })
