@@ -60,6 +60,7 @@ type Followers struct {
 	log      Followed
 	instance string // its name in the seats
 	orphaned func(context.Context, a2a.TaskID)
+	begun    time.Time // sets the times at which they look at their seats
 
 	mu      sync.Mutex // locked before walk.mu
 	walks   map[a2a.TaskID]*walk
@@ -84,7 +85,7 @@ type Followed interface {
 // and again while that stays so. Orphaned may be nil.
 func NewFollowers(log Followed, orphaned func(context.Context, a2a.TaskID)) *Followers {
 	return &Followers{
-		log: log, instance: rand.Text()[:12], orphaned: orphaned,
+		log: log, instance: rand.Text()[:12], orphaned: orphaned, begun: time.Now(),
 		walks: map[a2a.TaskID]*walk{}, running: map[a2a.TaskID]*here{},
 	}
 }
