@@ -18,8 +18,12 @@ const (
 	// leaseMargin is how long before the end of its lease a holder gives it up, by its own clock.
 	leaseMargin = 3 * time.Second
 
-	// renewAfter is the age at which a lease is renewed.
-	renewAfter = 5 * time.Second
+	// renewAfter is the age at which a lease is renewed at last. It is renewed before that, up to
+	// renewSpread the first time, and up to renewJitter then: so leases that began together are not
+	// renewed together, nor do they come together later. A run of three seconds needs no renewal.
+	renewAfter  = 5 * time.Second
+	renewSpread = 1500 * time.Millisecond
+	renewJitter = 250 * time.Millisecond
 
 	// askEvery is how often a holder asks what others want of it. All runs of a process ask at the
 	// same time, so that the store can answer with one read.
@@ -81,7 +85,9 @@ func closeLease(ctx context.Context, l tasklog.Lease, deadline time.Time) {
 func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 	tick := time.NewTimer(r.runner.untilAsk())
 	defer tick.Stop()
-	var again time.Time // when the next renewal may be tried
+	due := time.Now().Add(r.untilRenewal(renewSpread)) // when the lease is to be renewed
+	renew := time.NewTimer(time.Until(due))
+	defer renew.Stop()
 	doubted := false
 	slow := map[bool]int{}                     // renewals, and questions, in a row that were not answered soon
 	if r.lease.left() < LeaseTime-doubtAfter { // the run begins late, and may be doubted already
@@ -94,11 +100,11 @@ func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 			return
 		case <-r.asked:
 			renewing = true // an Asked may be old, a renewal is not
+		case <-renew.C:
 		case <-tick.C:
 			tick.Reset(r.runner.untilAsk())
-			renewing = r.lease.left() < LeaseTime-renewAfter && time.Now().After(again)
 		}
-		renewing = renewing || doubted
+		renewing = renewing || doubted || !time.Now().Before(due)
 		within := askWithin
 		if slow[renewing] >= soonTries {
 			within = renewWithin
@@ -120,11 +126,15 @@ func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 			if doubted && !renewing {
 				r.hurry() // the answer is a renewal
 			}
+			if renewing {
+				due = time.Now().Add(r.untilRenewal(renewJitter))
+			}
 		case renewing && within == askWithin && errors.Is(err, context.DeadlineExceeded):
 			r.hurry()
 		case renewing:
-			again = time.Now().Add(renewAgain + rand.N(renewAgain/2))
+			due = time.Now().Add(renewAgain + rand.N(renewAgain/2))
 		}
+		renew.Reset(time.Until(due))
 		if r.lease.check() != nil {
 			r.stop(errSuperseded)
 			return
@@ -133,6 +143,11 @@ func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 			heard(asked)
 		}
 	}
+}
+
+// untilRenewal returns the time until the lease is to be renewed, which is random in a range.
+func (r *Run) untilRenewal(spread time.Duration) time.Duration {
+	return r.lease.left() - (LeaseTime - renewAfter) - rand.N(spread)
 }
 
 // untilAsk returns the time until the runs of this process ask again.

@@ -187,7 +187,9 @@ type Run struct {
 	suspended bool          // the run has suspended the task; whoever has the token may look
 
 	done chan struct{}
-	err  error // set before done is closed
+	err  error  // set before done is closed
+	then func() // is called once done is closed; guarded by mu
+	over bool   // done is closed, or about to be; guarded by mu
 }
 
 // Start starts the turn. The run goes on when ctx is cancelled, since its client may go away, but
@@ -226,6 +228,29 @@ func (r *Run) Wait() error {
 	return r.err
 }
 
+// Then has f called, once, in a goroutine, when the run has ended: nobody needs to wait for it.
+func (r *Run) Then(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		go f()
+		return
+	}
+	r.then = f
+}
+
+// finish tells everybody that the run has ended.
+func (r *Run) finish() {
+	r.mu.Lock()
+	r.over = true
+	f := r.then
+	r.mu.Unlock()
+	close(r.done)
+	if f != nil {
+		f()
+	}
+}
+
 // Over reports whether the run has ended its turn. Otherwise the turn goes on elsewhere. The run
 // must have ended.
 func (r *Run) Over() bool {
@@ -246,13 +271,15 @@ func (r *Run) Task() (*a2a.Task, error) {
 }
 
 func (r *Run) run(ctx context.Context) {
-	defer close(r.done)
+	defer r.finish()
 	defer r.runner.running.add(r)()
-	defer r.runner.Followers.Running(r.turn.Head.ID)()
+	elsewhere := r.runner.Followers.Running(r.turn.Head.ID, r.turn.Fold.Seq())
+	defer elsewhere()
 	deadline, limited := ctx.Deadline()
 	ctx, r.stop = context.WithCancelCause(telemetry.With(context.WithoutCancel(ctx), r.usage))
 	defer r.report(ctx)
 	defer r.stop(nil)
+	defer onceSuperseded(ctx, elsewhere)()             // also if the executor does not stop
 	running, interrupt := context.WithCancelCause(ctx) // the executor's context
 	defer interrupt(nil)
 	if limited {
@@ -326,6 +353,15 @@ func (r *Run) run(ctx context.Context) {
 		r.runner.Logger.ErrorContext(ctx, "lease lost while the log could not be written", "task", r.turn.Head.ID, "error", r.err)
 	}
 	r.cleanup(ctx, err)
+}
+
+// onceSuperseded has f called once ctx has ended because the run was superseded, until stop is called.
+func onceSuperseded(ctx context.Context, f func()) (stop func() bool) {
+	return context.AfterFunc(ctx, func() {
+		if Superseded(context.Cause(ctx)) {
+			f()
+		}
+	})
 }
 
 // open makes an appender that goes on where the log is.

@@ -32,14 +32,17 @@ type Config struct {
 }
 
 // Server serves the tasks in a store.
-type Server struct{ Config }
+type Server struct {
+	Config
+	beginnings gathering[beginning, *begins]
+}
 
 // New returns a server. It panics if something is missing.
 func New(c Config) *Server {
 	if c.Store == nil || c.Runner == nil || c.Retention <= 0 || c.Card == nil {
 		panic("server: a server needs a store, a runner, a retention and a card")
 	}
-	return &Server{c}
+	return &Server{Config: c}
 }
 
 // Caller is the sender of a request.
