@@ -126,8 +126,14 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 }
 
 // Work is the job of a worker: it resumes the task, if there is something to run, and waits for the
-// end of the run. It is no error if somebody else takes the task over meanwhile.
+// end of the run. It is no error if somebody else takes the task over meanwhile. If the process has too
+// little memory left, the error is [memory.ErrFull], and nothing has happened.
 func (r *Runner) Work(ctx context.Context, id a2a.TaskID) error {
+	ctx, account := memory.Open(ctx)
+	defer account.Close()
+	if err := memory.Charge(ctx, "run", memory.Stream); err != nil {
+		return err
+	}
 	run, err := r.Resume(ctx, id)
 	if err != nil || run == nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
+	"a2alambda/internal/memory"
 	"a2alambda/internal/peer"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/telemetry"
@@ -177,6 +178,7 @@ type Run struct {
 	state     a2a.TaskState           // the last that this run has reached, or ""
 	size      tasklog.Size            // of the log and what waits for it
 	count     int64                   // of those events
+	charged   int64                   // what of memory it has, beside [memory.Stream]
 	artifacts map[a2a.ArtifactID]bool // those in the log
 
 	seen observation
@@ -311,6 +313,9 @@ func (r *Run) run(ctx context.Context) {
 	}
 	r.err = r.appender.Close()
 	lost := context.Cause(ctx)
+	if errors.Is(lost, memory.ErrFull) {
+		handOver, r.seen.end, lost = true, "handed over", nil
+	}
 	r.stop(nil)
 	keeper.Wait()
 	if r.err == nil && lost != nil && !tasklog.Final(r.reached()) {
