@@ -80,14 +80,18 @@ func (h *handler) readRequest(r *http.Request) (owner string, body []byte, err e
 		return refuse(http.StatusUnsupportedMediaType, "Accept-Encoding", "identity", // RFC 9110, 12.5.3
 			"Content-Encoding is "+protojson.Echo(coding)+": a body must not be compressed")
 	}
-	if err := chargeBody(r, r.ContentLength); err != nil {
+	err = chargeBody(r, r.ContentLength)
+	memory.Admitted(r.Context())
+	if err != nil {
 		return "", nil, err
 	}
 	var from io.Reader = r.Body
 	if r.ContentLength < 0 {
 		from = &unknown{r: r}
 	}
-	body, err = io.ReadAll(http.MaxBytesReader(nil, io.NopCloser(from), maxBody))
+	whole := bytes.NewBuffer(make([]byte, 0, bytes.MinRead+min(max(0, r.ContentLength), maxBody)))
+	_, err = whole.ReadFrom(http.MaxBytesReader(nil, io.NopCloser(from), maxBody))
+	body, r.Body = whole.Bytes(), http.NoBody // what it came in is not kept
 	tooBig := (*http.MaxBytesError)(nil)
 	switch {
 	case errors.As(err, &tooBig):
