@@ -73,6 +73,7 @@ const (
 
 	textFull   = "the server is busy with other requests: try again in some seconds"
 	textBusy   = "the store of tasks is busy: try again in some seconds"
+	textLate   = "the request could not be served in time: try again in a second"
 	textEnding = "the server is about to end: try again in a second"
 )
 
@@ -88,6 +89,10 @@ func (j *jsonResponder) explain(err error) failure {
 	}
 	if errors.Is(err, tasklog.ErrEnding) {
 		return j.comeAgain("1", textEnding)
+	}
+	if errors.Is(err, tasklog.ErrLate) || tasklog.Late(j.r.Context()) {
+		j.Logger.ErrorContext(j.r.Context(), "request was not served in time", "error", err)
+		return j.comeAgain("1", textLate)
 	}
 	if errors.Is(err, ErrFull) {
 		return j.comeAgain("2", textFull)

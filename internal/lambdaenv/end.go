@@ -34,6 +34,7 @@ func Start(handler func(context.Context, json.RawMessage) (any, error), end func
 			large.listen(os.Getenv("AWS_LAMBDA_RUNTIME_API"), t)
 			handler = large.admitted(handler)
 		}
+		handler = punctual(lambdacontext.NewLogger(), handler)
 	}
 	var invocations sync.WaitGroup
 	lambda.StartWithOptions(func(ctx context.Context, event json.RawMessage) (any, error) {

@@ -337,3 +337,24 @@ func (r *Run) handOver(ctx context.Context) {
 		r.runner.Logger.ErrorContext(ctx, "handing over", "task", r.turn.Head.ID, "error", err)
 	}
 }
+
+// writeUntil is when the run must have written everything, or the zero time.
+func (r *Run) writeUntil() time.Time {
+	if r.deadline.IsZero() {
+		return time.Time{}
+	}
+	return r.deadline.Add(-writeMargin)
+}
+
+// leaveLate asks for a worker for a task that the store has kept the run from leaving in order. The
+// worker sees to the lease.
+func (r *Run) leaveLate(ctx context.Context) {
+	r.seen.end = "out of time"
+	err := r.err
+	if r.handsOver() {
+		ctx, cancel := context.WithDeadline(ctx, r.deadline.Add(-lateMargin))
+		defer cancel()
+		err = errors.Join(err, r.runner.Invoke(ctx, r.turn.Head.ID))
+	}
+	r.runner.Logger.ErrorContext(ctx, "the store does not answer", "task", r.turn.Head.ID, "error", err)
+}

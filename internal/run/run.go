@@ -167,6 +167,7 @@ type Run struct {
 
 	runner   *Runner
 	turn     Turn
+	deadline time.Time // of its invocation; zero if it has none
 	lease    until
 	gap      time.Duration
 	usage    *telemetry.Usage
@@ -252,6 +253,7 @@ func (r *Run) run(ctx context.Context) {
 	defer r.runner.running.add(r)()
 	defer r.runner.Followers.Running(r.turn.Head.ID)()
 	deadline, limited := ctx.Deadline()
+	r.deadline = deadline
 	ctx, r.stop = context.WithCancelCause(telemetry.With(context.WithoutCancel(ctx), r.usage))
 	defer r.report(ctx)
 	defer r.stop(nil)
@@ -261,6 +263,7 @@ func (r *Run) run(ctx context.Context) {
 		var release context.CancelFunc
 		running, release = context.WithDeadlineCause(running, deadline.Add(-reserve), errOutOfTime)
 		defer release()
+		defer time.AfterFunc(time.Until(r.writeUntil()), func() { r.stop(tasklog.ErrLate) }).Stop()
 	}
 	r.open(ctx)
 	heard := func(a tasklog.Asked) {
@@ -326,6 +329,9 @@ func (r *Run) run(ctx context.Context) {
 		r.handOver(ctx)
 	}
 	closeLease(ctx, r.turn.Lease, deadline)
+	if errors.Is(r.err, tasklog.ErrLate) {
+		r.leaveLate(ctx)
+	}
 	if joined := (interface{ Unwrap() []error })(nil); errors.Is(r.err, errSuperseded) && errors.As(r.err, &joined) {
 		// The caller gets no error, since others go on with the task: only the log has the cause.
 		r.runner.Logger.ErrorContext(ctx, "lease lost while the log could not be written", "task", r.turn.Head.ID, "error", r.err)
@@ -336,7 +342,7 @@ func (r *Run) run(ctx context.Context) {
 // open makes an appender that goes on where the log is.
 func (r *Run) open(ctx context.Context) {
 	a := tasklog.NewAppender(ctx, tasklog.AppenderConfig{
-		Lease: r.turn.Lease, Fold: r.turn.Fold, Gap: r.gap, Check: r.lease.check,
+		Lease: r.turn.Lease, Fold: r.turn.Fold, Gap: r.gap, Check: r.lease.check, Until: r.writeUntil(),
 		Appended: func(events []tasklog.Event) {
 			r.Tap.Publish(events)
 			r.runner.Followers.Appended(r.turn.Head.ID, events)

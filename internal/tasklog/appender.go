@@ -71,6 +71,8 @@ type AppenderConfig struct {
 	// Check, if set, is called before each append. Its error ends the appender. With it, a holder
 	// that was frozen past the end of its lease notices that before it appends.
 	Check func() error
+	// Until, if set, is when appends end: what is not in the log then is given up, with [ErrLate].
+	Until time.Time
 }
 
 // Appender writes the events of one turn of a task in groups. During a write, and for a gap after
@@ -183,6 +185,9 @@ func (a *Appender) run() {
 	pace := pacer{gap: a.cfg.Gap, tokens: burst}
 	keep := keeper{fold: a.cfg.Fold}
 	defer keep.settle(true)
+	if !a.cfg.Until.IsZero() {
+		defer time.AfterFunc(time.Until(a.cfg.Until), func() { a.stop(ErrLate) }).Stop()
+	}
 	for next := a.cfg.Fold.Seq() + 1; a.await(&pace); {
 		entries := a.take()
 		if err := a.append(next, entries); err != nil {
@@ -282,6 +287,9 @@ func (a *Appender) append(first int64, entries []Entry) error {
 	begun, wait := time.Now(), retryFirst
 	var err error
 	for {
+		if a.ctx.Err() != nil {
+			return errors.Join(context.Cause(a.ctx), err)
+		}
 		if a.cfg.Check != nil {
 			if over := a.cfg.Check(); over != nil {
 				if err == nil {
@@ -300,7 +308,10 @@ func (a *Appender) append(first int64, entries []Entry) error {
 		if err == nil || errors.Is(err, ErrConflict) || time.Since(begun)+pause > within+longer(bytes) {
 			return err
 		}
-		time.Sleep(pause)
+		select {
+		case <-time.After(pause):
+		case <-a.ctx.Done():
+		}
 		wait = min(2*wait, most)
 	}
 }
