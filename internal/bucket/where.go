@@ -52,18 +52,22 @@ func base(c Config) string {
 	if c.Endpoint != "" {
 		return strings.TrimSuffix(c.Endpoint, "/") + "/" + c.Name + "/"
 	}
-	domain := "amazonaws.com"
-	switch {
-	case strings.HasPrefix(c.Region, "cn-"):
-		domain = "amazonaws.com.cn"
-	case strings.HasPrefix(c.Region, "eusc-"):
-		domain = "amazonaws.eu"
-	}
-	host := "s3." + c.Region + "." + domain
+	host := "s3." + c.Region + "." + Domain(c.Region)
 	if strings.Contains(c.Name, ".") {
 		return "https://" + host + "/" + c.Name + "/"
 	}
 	return "https://" + c.Name + "." + host + "/"
+}
+
+// Domain returns the end of the names of AWS's hosts in a region.
+func Domain(region string) string {
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		return "amazonaws.com.cn"
+	case strings.HasPrefix(region, "eusc-"):
+		return "amazonaws.eu"
+	}
+	return "amazonaws.com"
 }
 
 var names = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)

@@ -17,14 +17,11 @@ import (
 )
 
 const (
-	// maxHeadBody keeps the head small: it is written again with each status.
-	maxHeadBody = 2 << 10
-
-	// maxBatchBody and maxNewestBody keep the newest batch of a task small, since whoever looks at
-	// the task reads it, even to learn only the state. maxNewestBody is for batches that may stay
-	// the newest for long, and for those of a large event.
-	maxBatchBody  = 16 << 10
-	maxNewestBody = 3 << 10
+	// maxHeadBody keeps the head small: it is written again with each status. maxBatchBody keeps
+	// batches small: whoever looks at a task, even to learn only the state, reads the head, the
+	// lease and the newest batch, or the newest two. That must be 8 KB at most.
+	maxHeadBody  = 2 << 10
+	maxBatchBody = 1500
 
 	// maxPart keeps items under DynamoDB's limit of 400 KB.
 	maxPart = 380 << 10

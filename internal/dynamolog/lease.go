@@ -101,8 +101,9 @@ func (l *Log) newLease(s *tasklog.Snapshot, c tasklog.Claim, epoch int64) *lease
 	return h
 }
 
-// Append implements [tasklog.Lease]. It costs one write unit per KB of deflated events. A [teller]
-// writes a new state to the head, for one more unit and those of the index.
+// Append implements [tasklog.Lease]. It costs one write unit per KB of deflated events, and one more
+// if these have more than maxBatchBody. A [teller] writes a new state to the head, for one more unit and
+// those of the index.
 func (h *lease) Append(ctx context.Context, first int64, entries []tasklog.Entry) error {
 	base := h.last
 	if first <= base.seq {
@@ -155,17 +156,15 @@ func (h *lease) append(
 	if h.push.Load() {
 		item[attrPush] = num(1)
 	}
-	most, own := maxBatchBody, tasklog.Size{}
-	for _, e := range entries {
-		if own = own.Plus(e.Size()); len(e.JSON) >= tasklog.LargeEvent || tasklog.Final(e.State) {
-			most = maxNewestBody
-		}
-	}
-	err := h.log.putBody(ctx, item, h.head.Expires, ref(first, h.writer), most, deflate(entries), &h.parts)
+	err := h.log.putBody(ctx, item, h.head.Expires, ref(first, h.writer), maxBatchBody, deflate(entries), &h.parts)
 	if err != nil {
 		return fmt.Errorf("dynamolog: appending: %w", err)
 	}
 	if item.str(attrParts) != "" {
+		own := tasklog.Size{}
+		for _, e := range entries {
+			own = own.Plus(e.Size())
+		}
 		putOwnSize(item, own)
 	}
 	// A fence keeps out earlier holders.

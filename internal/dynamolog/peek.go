@@ -17,9 +17,8 @@ import (
 // shorter log is read at once.
 const peekEach = 16 << 10
 
-// Peek implements [tasklog.Log]. It costs one read unit for each 4 KB of the head and the last
-// append, which are 5 KB at most once the task has ended, and 18 KB while it talks; another one for
-// the lease; and what is wanted and not there: for each event one unit at least, and one for each 4 KB.
+// Peek implements [tasklog.Log]. It costs two read units at most, and what is wanted and not there:
+// for each event one unit at least, and one for each 4 KB.
 func (l *Log) Peek(ctx context.Context, id a2a.TaskID, w tasklog.Want) (*tasklog.Snapshot, error) {
 	s, err := l.peek(ctx, id, w)
 	if err != nil {
@@ -29,7 +28,7 @@ func (l *Log) Peek(ctx context.Context, id a2a.TaskID, w tasklog.Want) (*tasklog
 }
 
 func (l *Log) peek(ctx context.Context, id a2a.TaskID, w tasklog.Want) (*tasklog.Snapshot, error) {
-	head, lease, newest, err := l.newest(ctx, id, w.Lease)
+	head, lease, newest, err := l.newest(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -54,11 +53,6 @@ func (l *Log) peek(ctx context.Context, id a2a.TaskID, w tasklog.Want) (*tasklog
 	if missing > 1 && sizeOf(newest).Bytes < int64(missing*peekEach) {
 		return l.peekAll(ctx, id, w)
 	}
-	if !w.Lease && !tasklog.Final(g.state) {
-		if lease, err = l.get(ctx, id, skLease); err != nil {
-			return nil, err
-		}
-	}
 	s := &tasklog.Snapshot{
 		Head: headOf(id, head), Seq: last(newest), Size: sizeOf(newest), Sent: g.sent, Kept: g,
 	}
@@ -72,15 +66,11 @@ func (l *Log) peek(ctx context.Context, id a2a.TaskID, w tasklog.Want) (*tasklog
 	return s, p.fill(s.Task, g, w)
 }
 
-// newest returns the head, and the newest batch, or the head again if there is none. With withLease, it
-// reads the lease first. That may be nil.
-func (l *Log) newest(ctx context.Context, id a2a.TaskID, withLease bool) (head, lease, newest item, err error) {
-	to := skHead
-	if withLease {
-		to = skLease
-	}
-	const few = 2 // most of the time these are the head and the newest batch
-	page, err := l.query(ctx, id, skBatch(0), to, nil, false, few)
+// newest returns the head, the lease, which may be nil, and the newest batch, or the head again if there
+// is none.
+func (l *Log) newest(ctx context.Context, id a2a.TaskID) (head, lease, newest item, err error) {
+	const few = 3 // most of the time these are the lease, the head and the newest batch
+	page, err := l.query(ctx, id, skBatch(0), skLease, nil, false, few)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -97,7 +87,7 @@ func (l *Log) newest(ctx context.Context, id a2a.TaskID, withLease bool) (head, 
 		if page.LastEvaluatedKey == nil {
 			return head, lease, head, nil
 		}
-		page, err = l.query(ctx, id, skBatch(0), to, page.LastEvaluatedKey, false, 1)
+		page, err = l.query(ctx, id, skBatch(0), skLease, page.LastEvaluatedKey, false, 1)
 		if err != nil {
 			return nil, nil, nil, err
 		}

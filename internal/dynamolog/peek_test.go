@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -150,6 +152,56 @@ func TestPeekCost(t *testing.T) {
 			if w.Trim(&want); !reflect.DeepEqual(s, &want) {
 				t.Errorf("%s: wanting %+v, got %+v, want %+v", test.name, w, s, &want)
 			}
+		}
+	}
+}
+
+// TestPeekCostOfSizes checks that the state costs two units at most, whatever is in the last events,
+// and whether the lease is in an item of its own.
+func TestPeekCostOfSizes(t *testing.T) {
+	t.Parallel()
+	client, table := newTable(t)
+	client, meter := dynamodblocal.NewMeter(client)
+	l := dynamolog.New(client, table)
+	for _, bytes := range []int{1, 500, 1000, 1400, 1600, 2000, 2900, 3100, 4000, 6 << 10, 11 << 10, 16 << 10, 40 << 10} {
+		for name, event := range map[string]func(a2a.TaskInfo) a2a.Event{
+			"a message":          func(info a2a.TaskInfo) a2a.Event { return userSays(info, raw(bytes)) },
+			"a step":             func(info a2a.TaskInfo) a2a.Event { return agentSays(info, a2a.TaskStateWorking, raw(bytes)) },
+			"a question":         func(info a2a.TaskInfo) a2a.Event { return agentSays(info, a2a.TaskStateInputRequired, raw(bytes)) },
+			"the end":            func(info a2a.TaskInfo) a2a.Event { return agentSays(info, a2a.TaskStateCompleted, raw(bytes)) },
+			"an artifact":        func(info a2a.TaskInfo) a2a.Event { return a2a.NewArtifactEvent(info, raw(bytes)) },
+			"none but the first": func(a2a.TaskInfo) a2a.Event { return nil },
+		} {
+			h, _ := tasklogtest.NewTask()
+			info := a2a.TaskInfo{TaskID: h.ID, ContextID: h.ContextID}
+			h.Scope = tasklog.Scope{Owner: strings.Repeat("o", 200), Tenant: strings.Repeat("t", 60)}
+			first := tasklogtest.EntryOf(a2a.NewSubmittedTask(info, a2a.NewMessage(a2a.MessageRoleUser, raw(bytes))))
+			lease, err := l.Create(t.Context(), h, first, by("w"))
+			must(t, err)
+			check := func(when string) {
+				t.Helper()
+				for _, w := range []tasklog.Want{{}, {Lease: true}} {
+					meter.Reset()
+					_, err := l.Peek(t.Context(), h.ID, w)
+					must(t, err)
+					if u := meter.Units(); u.Read > 2 {
+						t.Errorf("%s of %d bytes, %s: %+v, wanting %+v", name, bytes, when, u, w)
+					}
+				}
+			}
+			e := event(info)
+			if e != nil {
+				// The one before is as large.
+				for i, e := range []a2a.Event{agentSays(info, a2a.TaskStateWorking, raw(bytes)), e} {
+					must(t, lease.Append(t.Context(), int64(i)+2, []tasklog.Entry{tasklogtest.EntryOf(e)}))
+				}
+			}
+			check("before a renewal")
+			_, err = lease.Renew(t.Context(), time.Now().Add(time.Minute))
+			must(t, err)
+			check("after one")
+			lease.Close(t.Context())
+			check("after the end")
 		}
 	}
 }

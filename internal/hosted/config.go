@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/mcp"
 	"a2alambda/internal/model"
+	"a2alambda/internal/parameter"
 	"a2alambda/internal/tool"
 )
 
@@ -27,9 +29,10 @@ var embedded embed.FS
 // agentFile is a file that AGENT_CONFIG names.
 type agentFile = agentfile.File
 
-// openFile reads the file that AGENT_CONFIG names, or returns nil. On Lambda, it is one of those in
-// the folder config beside this file, as they were when the function was built.
-func openFile(getenv func(string) string) (*agentFile, error) {
+// openFile reads the file that AGENT_CONFIG names, or returns nil. It is in Parameter Store, or on the
+// disk; on Lambda, instead of the latter, one of those in the folder config beside this file, as they
+// were when the function was built.
+func openFile(ctx context.Context, getenv func(string) string) (*agentFile, error) {
 	name := getenv("AGENT_CONFIG")
 	if name == "" {
 		return nil, nil
@@ -39,7 +42,12 @@ func openFile(getenv func(string) string) (*agentFile, error) {
 	}
 	var data []byte
 	var err error
-	if getenv("AWS_LAMBDA_RUNTIME_API") == "" {
+	if stored, ok := strings.CutPrefix(name, storePrefix); ok {
+		name = stored // of the file, in errors
+		if data, err = inStore(ctx, getenv, name); err != nil {
+			return nil, fmt.Errorf("AGENT_CONFIG is %s%s: %w", storePrefix, name, err)
+		}
+	} else if getenv("AWS_LAMBDA_RUNTIME_API") == "" {
 		if data, err = os.ReadFile(name); err != nil {
 			return nil, fmt.Errorf("AGENT_CONFIG: %w", err)
 		}
@@ -47,6 +55,21 @@ func openFile(getenv func(string) string) (*agentFile, error) {
 		return nil, fmt.Errorf("AGENT_CONFIG is %q, a file that was not in internal/hosted/config when the function was built", name)
 	}
 	return agentfile.Parse(name, data, getenv)
+}
+
+// storePrefix begins an AGENT_CONFIG that is the name of a parameter in Parameter Store.
+const storePrefix = "ssm:"
+
+func inStore(ctx context.Context, getenv func(string) string, name string) ([]byte, error) {
+	cfg, err := lambdaenv.Config(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Region == "" {
+		return nil, errors.New("AWS_REGION is not set")
+	}
+	text, err := parameter.Read(ctx, cfg, getenv("AWS_ENDPOINT_URL_SSM"), name)
+	return []byte(text), err
 }
 
 // orKey is the end of an error: what the file may say instead, if there is one.

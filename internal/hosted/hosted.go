@@ -62,7 +62,7 @@ type Agent struct {
 //
 //	PEERS, PEER_CREDENTIALS, PEERS_ALLOWED_CIDRS
 func Open(ctx context.Context, getenv func(string) string) (*Agent, error) {
-	file, err := openFile(getenv)
+	file, err := openFile(ctx, getenv)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package hosted_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"a2alambda/internal/durable"
 	"a2alambda/internal/hosted"
 	"a2alambda/internal/run"
+	"a2alambda/localtest/ministack"
 )
 
 func TestOpen(t *testing.T) {
@@ -124,6 +126,43 @@ func TestConfig(t *testing.T) {
 	if _, err = open("AGENT_CONFIG=none.yaml", "AWS_LAMBDA_RUNTIME_API=x"); err == nil ||
 		err.Error() != `AGENT_CONFIG is "none.yaml", a file that was not in internal/hosted/config when the function was built` {
 		t.Errorf("none: %v", err)
+	}
+}
+
+// TestConfigInStore opens the agent of a file in Parameter Store. What is wrong with the file is told
+// with the parameter's name, and what is wrong with the parameter as a sentence.
+func TestConfigInStore(t *testing.T) {
+	account := ministack.Shared(t)
+	t.Setenv("AWS_REGION", ministack.Region)
+	t.Setenv("AWS_ACCESS_KEY_ID", ministack.Key)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", ministack.Key)
+	for i, test := range []struct{ file, want string }{ // want "" for an agent
+		{"card: {name: Clerk}\nmodel: {url: 'http://127.0.0.1:9/v1', name: m}\n", ""},
+		{"card:\n  name: Clerk\n\n\nmodel:\n  url: http://127.0.0.1:9/v1\n\tname: m\n", "NAME:7: a tab"},
+		{"card: {name: Clerk}\nmodell: {name: m}\n", "NAME:2: "},
+		{" ", "NAME:1: the file is empty"},
+	} {
+		name := fmt.Sprintf("/clerk/%d", i)
+		if err := account.PutParameter(t.Context(), name, test.file); err != nil {
+			t.Fatal(err)
+		}
+		for _, lambda := range []string{"", "x"} {
+			env := map[string]string{
+				"AGENT": "model", "AGENT_CONFIG": "ssm:" + name, "AWS_ENDPOINT_URL_SSM": account.Endpoint, "AWS_LAMBDA_RUNTIME_API": lambda,
+			}
+			a, err := hosted.Open(t.Context(), func(name string) string { return env[name] })
+			switch want := strings.ReplaceAll(test.want, "NAME", name); {
+			case want == "" && (err != nil || a.Card.Name != "Clerk"):
+				t.Errorf("%q: %v", test.file, err)
+			case want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)):
+				t.Errorf("%q: %v, want %s…", test.file, err, want)
+			}
+			env["AGENT_CONFIG"] = "ssm:/clerk/none"
+			if _, err = hosted.Open(t.Context(), func(name string) string { return env[name] }); err == nil ||
+				err.Error() != "AGENT_CONFIG is ssm:/clerk/none: there is no such parameter in Parameter Store in region "+ministack.Region {
+				t.Errorf("none: %v", err)
+			}
+		}
 	}
 }
 

@@ -81,6 +81,10 @@ var Needs = slices.Concat(
 		{"HookFunction", "codedeploy:PutLifecycleEventHookExecutionStatus", "deployments", []string{"main.handle"}, ""},
 	},
 	model("AgentFunction", "WorkerFunction"),
+	[]Need{
+		{"AgentFunction", "ssm:GetParameter", "the agent's file", []string{"hosted.inStore"}, "HasAgentConfig"},
+		{"WorkerFunction", "ssm:GetParameter", "the agent's file", []string{"hosted.inStore"}, "HasAgentConfig"},
+	},
 )
 
 const hasCallbacks, hasBucket, fillsBucket, hasModel = "HasCallbacks", "HasBucket", "FillsBucket", "HasModel"
@@ -127,6 +131,7 @@ var places = map[string]string{
 	"profile":               "arn:aws:bedrock:us-east-1:111122223333:inference-profile/" + Model,
 	"guardrail":             "arn:aws:bedrock:us-east-1:111122223333:guardrail/" + Guardrail,
 	"models of the profile": "arn:aws:bedrock:*::foundation-model/*",
+	"the agent's file":      "arn:aws:ssm:us-east-1:111122223333:parameter" + AgentConfig,
 }
 
 // Model is the ModelId of a stack that is compared with Needs.
@@ -134,6 +139,9 @@ const Model = "us.amazon.nova-lite-v1:0"
 
 // Guardrail is the id of such a stack's guardrail.
 const Guardrail = "abc123"
+
+// AgentConfig is the name of the parameter that has such a stack's file.
+const AgentConfig = "/clerk/agent.yaml"
 
 // Place returns a need's On as a policy names it.
 func (n Need) Place(s *Stack) string {

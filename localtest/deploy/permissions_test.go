@@ -27,7 +27,7 @@ var services = map[string]string{
 func TestPermissions(t *testing.T) {
 	template := expanded(t)
 	withModel := deploy.Parameters{"Auth": "none", "Agent": "model", "ModelUrl": "bedrock", "ModelId": deploy.Model, "Guardrail": deploy.Guardrail + "/1"}
-	elsewhere := deploy.Parameters{"Auth": "none", "Agent": "model", "ModelUrl": "https://api.example.com/v1", "ModelId": "m"}
+	elsewhere := deploy.Parameters{"Auth": "none", "Agent": "model", "ModelUrl": "https://api.example.com/v1", "ModelId": "m", "AgentConfig": deploy.AgentConfig + ":3"}
 	with := func(names ...string) deploy.Parameters {
 		p := deploy.Parameters{"Auth": "iam", "Production": "yes", "MaxConcurrency": "100", "MaxUnits": "4000"}
 		for i := 0; i < len(names); i += 2 {
@@ -38,7 +38,7 @@ func TestPermissions(t *testing.T) {
 	for _, parameters := range append(bases(), withModel, elsewhere, with("Callbacks", "5"), with("LargeBodies", "bucket"), with("LargeBodies", "bucket-read"),
 		with("Callbacks", "5", "LargeBodies", "bucket"), with("Callbacks", "0", "LargeBodies", "bucket-read")) {
 		holds := map[string]bool{
-			"HasModel": parameters["Agent"] == "bedrock" || parameters["ModelUrl"] == "bedrock", "HasGuardrail": parameters["Guardrail"] != "",
+			"HasModel": parameters["Agent"] == "bedrock" || parameters["ModelUrl"] == "bedrock", "HasGuardrail": parameters["Guardrail"] != "", "HasAgentConfig": parameters["AgentConfig"] != "",
 			"HasCallbacks": parameters["Callbacks"] != "",
 			"HasBucket":    strings.HasPrefix(parameters["LargeBodies"], "bucket"), "FillsBucket": parameters["LargeBodies"] == "bucket",
 		}
@@ -135,8 +135,8 @@ var (
 	writes   = map[string]string{"types.Put": "dynamodb:PutItem", "types.Update": "dynamodb:UpdateItem", "types.Delete": "dynamodb:DeleteItem"}
 )
 
-// requests returns the functions in a file that make requests of the SDK, or of package bucket, by
-// action.
+// requests returns the functions in a file that make requests of the SDK, of package bucket, or of
+// package parameter, by action.
 func requests(file *ast.File) map[string][]string {
 	imported := map[string]string{} // by name in the file
 	usesBucket := false
@@ -158,9 +158,18 @@ func requests(file *ast.File) map[string][]string {
 			continue
 		}
 		ast.Inspect(f, func(n ast.Node) bool {
-			if call, ok := n.(*ast.CallExpr); ok && usesBucket {
-				if of, ok := call.Fun.(*ast.SelectorExpr); ok && objects[of.Sel.Name] != "" && len(call.Args) == 4 {
-					found[objects[of.Sel.Name]] = append(found[objects[of.Sel.Name]], file.Name.Name+"."+f.Name.Name)
+			if call, ok := n.(*ast.CallExpr); ok {
+				if of, ok := call.Fun.(*ast.SelectorExpr); ok {
+					action := ""
+					if usesBucket && len(call.Args) == 4 {
+						action = objects[of.Sel.Name]
+					}
+					if fmt.Sprint(of.X, ".", of.Sel) == "parameter.Read" {
+						action = "ssm:GetParameter"
+					}
+					if action != "" {
+						found[action] = append(found[action], file.Name.Name+"."+f.Name.Name)
+					}
 				}
 			}
 			literal, ok := n.(*ast.CompositeLit)

@@ -71,6 +71,7 @@ var changes = map[string]change{
 	"RetentionDays":         {"7", ""},
 	"WebhookAllowedCidrs":   {"10.0.0.0/8", ""},
 	"PeerCredentialsSecret": {"peers", ""},
+	"AgentConfig":           {"/clerk/agent.yaml:3", "Agent=model ModelId=m ModelUrl=https://api.example.com/v1 AgentConfig=/clerk/agent.yaml:2"},
 	"AgentSecretsSecret":    {"secrets", ""},
 	"Callbacks":             {"5", bounded},
 	"RestoredTable":         {"arn:aws:dynamodb:us-east-1:111122223333:table/restored/stream/2026-01-02T03:04:05.678", ""},

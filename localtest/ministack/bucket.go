@@ -35,8 +35,7 @@ var shared = sync.OnceValues(func() (*Account, error) {
 // how long it takes.
 func Bucket(tb testing.TB) bucket.Config {
 	tb.Helper()
-	m, err := shared()
-	localtest.Must(tb, err)
+	m := Shared(tb)
 	name := "bodies-" + strings.ToLower(rand.Text())
 	id, secret, err := m.User(tb.Context(), name,
 		`{"Statement":[{"Effect":"Allow","Action":["s3:PutObject","s3:GetObject"],"Resource":"arn:aws:s3:::bodies-*/*"}]}`)
@@ -50,4 +49,12 @@ func Bucket(tb testing.TB) bucket.Config {
 		localtest.Must(tb, fmt.Errorf("ministack: bucket %s: %s %s", name, resp.Status, text))
 	}
 	return bucket.Config{Name: name, Region: Region, Endpoint: m.Endpoint, Credentials: credentials.NewStaticCredentialsProvider(id, secret, "")}
+}
+
+// Shared returns the test binary's account. The first call starts it.
+func Shared(tb testing.TB) *Account {
+	tb.Helper()
+	m, err := shared()
+	localtest.Must(tb, err)
+	return m
 }
