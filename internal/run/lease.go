@@ -42,6 +42,12 @@ const (
 	// index to get its last status.
 	closeMargin = time.Second
 
+	// writeMargin is how long before that deadline a run writes nothing more, whatever the store does.
+	writeMargin = closeMargin + 500*time.Millisecond
+
+	// lateMargin is how long before it a run stops asking for a worker.
+	lateMargin = 100 * time.Millisecond
+
 	// renewAgain is the least pause after a failed renewal: a store in trouble needs fewer
 	// requests.
 	renewAgain = time.Second
@@ -110,6 +116,9 @@ func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 			within = renewWithin
 		}
 		within = min(within, r.lease.left()-leaseMargin+time.Millisecond) // then the run stops
+		if until := r.writeUntil(); !until.IsZero() {
+			within = min(within, max(time.Until(until), time.Millisecond))
+		}
 		begun := time.Now()
 		asked, err := r.ask(ctx, renewing, within)
 		if slow[renewing]++; time.Since(begun) < askWithin {

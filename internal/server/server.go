@@ -247,7 +247,9 @@ func (s *Server) recover(ctx context.Context, snapshot *tasklog.Snapshot) {
 // The snapshot need only have the state and the lease: the task is read again, with that much
 // history at least.
 func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot, historyLength *int) (*a2a.Task, error) {
-	ctx, cancel := within(ctx)
+	reading, cancel := tasklog.Lasting(ctx)
+	defer cancel()
+	ctx, cancel = within(ctx)
 	defer cancel()
 	if !settled(snapshot) {
 		asleep := (*tasklog.SuspendedError)(nil)
@@ -256,7 +258,7 @@ func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot, historyL
 			return nil, err
 		}
 	}
-	now, err := s.read(context.WithoutCancel(ctx), snapshot.Head.ID, shownOf(historyLength))
+	now, err := s.read(reading, snapshot.Head.ID, shownOf(historyLength))
 	if errors.Is(err, tasklog.ErrNotFound) {
 		return nil, a2a.ErrTaskNotFound
 	}

@@ -283,7 +283,7 @@ func (s *Server) watch(ctx context.Context, turn run.Turn, first tasklog.Event) 
 			return s.goOn(ctx, info.TaskID, r.Tap)
 		case r.Suspended():
 			return s.goOn(ctx, info.TaskID, r.Tap) // for as long as with any suspended task
-		case err == nil && !r.Over():
+		case err == nil && !r.Over(), errors.Is(err, tasklog.ErrLate):
 			return ErrGoesOn // in another invocation, since this one is about to end
 		default:
 			return err

@@ -71,6 +71,8 @@ type AppenderConfig struct {
 	// Check, if set, is called before each append. Its error ends the appender. With it, a holder
 	// that was frozen past the end of its lease notices that before it appends.
 	Check func() error
+	// Until, if set, is when appends end: what is not in the log then is given up, with [ErrLate].
+	Until time.Time
 }
 
 // Appender writes the events of one turn of a task in groups. During a write, and for a gap after
@@ -81,6 +83,7 @@ type Appender struct {
 	ctx  context.Context
 	stop context.CancelCauseFunc
 	done chan struct{} // closed when nothing more is written
+	late *time.Timer   // nil without an end
 
 	// Only the writing goroutine uses these. There is one while something is to be written: between
 	// two events an agent may be silent for long, and many are.
@@ -111,6 +114,9 @@ func NewAppender(ctx context.Context, cfg AppenderConfig) *Appender {
 	}
 	a.ctx, a.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	a.room.L = &a.mu
+	if !cfg.Until.IsZero() {
+		a.late = time.AfterFunc(time.Until(cfg.Until), func() { a.stop(ErrLate) })
+	}
 	return a
 }
 
@@ -222,6 +228,9 @@ func (a *Appender) write() {
 
 // end ends the appender.
 func (a *Appender) end() {
+	if a.late != nil {
+		a.late.Stop()
+	}
 	a.keep.settle(true)
 	close(a.done)
 }
@@ -305,6 +314,9 @@ func (a *Appender) append(first int64, entries []Entry) error {
 	begun, wait := time.Now(), retryFirst
 	var err error
 	for {
+		if a.ctx.Err() != nil {
+			return errors.Join(context.Cause(a.ctx), err)
+		}
 		if a.cfg.Check != nil {
 			if over := a.cfg.Check(); over != nil {
 				if err == nil {
@@ -323,7 +335,10 @@ func (a *Appender) append(first int64, entries []Entry) error {
 		if err == nil || errors.Is(err, ErrConflict) || time.Since(begun)+pause > within+longer(bytes) {
 			return err
 		}
-		time.Sleep(pause)
+		select {
+		case <-time.After(pause):
+		case <-a.ctx.Done():
+		}
 		wait = min(2*wait, most)
 	}
 }
