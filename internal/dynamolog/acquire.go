@@ -120,18 +120,26 @@ func (l *Log) giveBack(ctx context.Context, s *tasklog.Snapshot, next tasklog.Le
 // earlier epoch can append there. It returns ErrConflict if the place has events, or the fence of
 // another writer with that epoch or a later one.
 func (l *Log) fence(ctx context.Context, s *tasklog.Snapshot, writer string, epoch int64) error {
-	existing, err := l.put(ctx, item{
-		attrPK:     str(string(s.Head.ID)),
-		attrSK:     str(skBatch(s.Seq + 1)),
-		attrCount:  num(0),
-		attrWriter: str(writer),
-		attrEpoch:  num(epoch),
-		attrTTL:    num(s.Head.Expires.Unix()),
-	}, write().when("attribute_not_exists(?) OR ? = ? AND ? < ?", attrPK, attrCount, num(0), attrEpoch, num(epoch)))
+	existing, err := l.putFence(ctx, s.Head.ID, skBatch(s.Seq+1), writer, epoch, s.Head.Expires.Unix())
 	if err == nil && existing != nil && (existing.num(attrCount) > 0 || existing.str(attrWriter) != writer) {
 		err = tasklog.ErrConflict
 	}
 	return err
+}
+
+// putFence puts a fence, which is of a writer and its epoch, where nothing is yet, or the fence of an
+// earlier epoch. Otherwise it returns what is there. The fence expires with the task.
+func (l *Log) putFence(
+	ctx context.Context, id a2a.TaskID, sk, writer string, epoch, expires int64,
+) (existing item, err error) {
+	return l.put(ctx, item{
+		attrPK:     str(string(id)),
+		attrSK:     str(sk),
+		attrCount:  num(0),
+		attrWriter: str(writer),
+		attrEpoch:  num(epoch),
+		attrTTL:    num(expires),
+	}, write().when("attribute_not_exists(?) OR ? = ? AND ? < ?", attrPK, attrCount, num(0), attrEpoch, num(epoch)))
 }
 
 // giveLease writes the lease that follows the one in s. It reports false if the lease is no longer

@@ -79,14 +79,7 @@ func (l *Log) shutJournal(ctx context.Context, id a2a.TaskID, place, epoch int64
 	case expired(head):
 		return false, tasklog.ErrNotFound
 	}
-	existing, err := l.put(ctx, item{
-		attrPK:     str(string(id)),
-		attrSK:     str(skStep(place)),
-		attrCount:  num(0),
-		attrEpoch:  num(epoch),
-		attrWriter: str(writer),
-		attrTTL:    num(head.num(attrExpires)),
-	}, write().when("attribute_not_exists(?) OR ? = ? AND ? < ?", attrPK, attrCount, num(0), attrEpoch, num(epoch)))
+	existing, err := l.putFence(ctx, id, skStep(place), writer, epoch, head.num(attrExpires))
 	if err != nil || existing == nil {
 		return err == nil, err
 	}

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/tasklog"
 )
@@ -201,15 +199,11 @@ func (l *Log) fenceJournal(ctx context.Context, h tasklog.Head, place, epoch int
 
 // checkPlace returns ErrConflict if the journal has an entry after the place.
 func (l *Log) checkPlace(ctx context.Context, id a2a.TaskID, place int64) error {
-	out, err := l.client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName:      &l.table,
-		Key:            item{attrPK: str(string(id)), attrSK: str(skStep(place + 1))},
-		ConsistentRead: aws.Bool(true),
-	})
-	if err != nil || out.Item == nil {
+	it, err := l.get(ctx, id, skStep(place+1))
+	if err != nil || it == nil {
 		return err
 	}
-	if _, n := placeOfStep(out.Item); n > 0 {
+	if _, n := placeOfStep(it); n > 0 {
 		return tasklog.ErrConflict
 	}
 	return nil

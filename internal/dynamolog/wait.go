@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"a2alambda/internal/tasklog"
 )
@@ -67,15 +65,11 @@ func (l *Log) Wait(ctx context.Context, id a2a.TaskID, name string) (tasklog.Wai
 
 // waitItem returns the item of a wait, or ErrNotFound.
 func (l *Log) waitItem(ctx context.Context, id a2a.TaskID, name string) (item, error) {
-	out, err := l.client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName:      &l.table,
-		Key:            item{attrPK: str(string(id)), attrSK: str(skWait + name)},
-		ConsistentRead: aws.Bool(true),
-	})
+	it, err := l.get(ctx, id, skWait+name)
 	if err != nil {
 		return nil, err
 	}
-	return found(out.Item)
+	return found(it)
 }
 
 // found returns the item, or ErrNotFound if it is nil or has expired.

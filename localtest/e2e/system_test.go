@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -74,6 +75,8 @@ type options struct {
 	// concurrency is how many invocations each instance of the agent and the worker has at once, as on
 	// Lambda Managed Instances. 0 is Lambda's default kind.
 	concurrency int
+	// dynamoDB, if set, is the endpoint of DynamoDB, such as one that fails, before the real one.
+	dynamoDB string
 	// bucket adds a bucket of S3 for large bodies.
 	bucket bool
 	// logs, if set, gets the functions' output.
@@ -83,7 +86,7 @@ type options struct {
 func newSystem(t testing.TB, o options) *system {
 	t.Helper()
 	s := &system{jobs: make(chan emulator.Event, 1000), started: make(chan struct{}), shared: o.concurrency > 0}
-	c := stack.Config{DynamoDB: dynamodblocal.Endpoint(t)}
+	c := stack.Config{DynamoDB: cmp.Or(o.dynamoDB, dynamodblocal.Endpoint(t))}
 	s.client, s.table = dynamodblocal.Table(t)
 	s.log = dynamolog.New(s.client, s.table)
 	c.Table = s.table
