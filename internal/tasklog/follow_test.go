@@ -482,7 +482,7 @@ func TestFollowOrphan(t *testing.T) {
 			t.Fatal(err)
 		}
 		begun := time.Now()
-		at(begun, 1100*time.Millisecond, 0, true)
+		at(begun, 1800*time.Millisecond, 0, true)
 		at(begun, 5*time.Second, 1, true)
 		at(begun, 10*time.Second, 2, true)
 		at(begun, 20*time.Second, 3, true)
