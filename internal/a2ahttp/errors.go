@@ -43,7 +43,7 @@ type kind struct {
 }
 
 // unavailable is the error for a request that needs something that is not there now: the issuer
-// that authenticates the caller, a store that is not busy, or a server that has a place left and is
+// that authenticates the caller, a store that is not busy, or a server that has memory and a place left and is
 // not about to end. It is not a fault of this server, so the metrics count it apart from internal
 // errors. The code is the first of those that JSON-RPC leaves to servers (specification 5.1).
 var unavailable = kind{a2a.ErrServerError, -32000, http.StatusServiceUnavailable, "UNAVAILABLE", "UnavailableError"}
@@ -65,15 +65,15 @@ type httpError struct {
 
 func (e *httpError) Error() string { return e.err.Error() }
 
-var errNoMemory = a2a.NewError(a2a.ErrUnsupportedOperation,
-	"the server has not enough memory left for this request: try again later, or ask for less")
-
 // ErrFull means that a server does as much at the same time as it may: see [Config.Enter].
 var ErrFull = errors.New("the server has no place left")
 
 const (
+	textNoMemory = "the server has not enough memory left for this request: try again in some seconds, or ask for less"
+
 	textFull   = "the server is busy with other requests: try again in some seconds"
 	textBusy   = "the store of tasks is busy: try again in some seconds"
+	textLate   = "the request could not be served in time: try again in a second"
 	textEnding = "the server is about to end: try again in a second"
 )
 
@@ -81,7 +81,7 @@ const (
 // that is not the protocol's is internal: its cause goes to the log only.
 func (j *jsonResponder) explain(err error) failure {
 	if errors.Is(err, memory.ErrFull) {
-		err = &httpError{errNoMemory, http.StatusServiceUnavailable, "Retry-After", "1"}
+		return j.comeAgain("1", textNoMemory)
 	}
 	if errors.Is(err, tasklog.ErrThrottled) {
 		observationOf(j.r).throttled = true
@@ -89,6 +89,10 @@ func (j *jsonResponder) explain(err error) failure {
 	}
 	if errors.Is(err, tasklog.ErrEnding) {
 		return j.comeAgain("1", textEnding)
+	}
+	if errors.Is(err, tasklog.ErrLate) || tasklog.Late(j.r.Context()) {
+		j.Logger.ErrorContext(j.r.Context(), "request was not served in time", "error", err)
+		return j.comeAgain("1", textLate)
 	}
 	if errors.Is(err, ErrFull) {
 		return j.comeAgain("2", textFull)

@@ -80,20 +80,57 @@ func (h *handler) readRequest(r *http.Request) (owner string, body []byte, err e
 		return refuse(http.StatusUnsupportedMediaType, "Accept-Encoding", "identity", // RFC 9110, 12.5.3
 			"Content-Encoding is "+protojson.Echo(coding)+": a body must not be compressed")
 	}
-	if err := memory.Charge(r.Context(), "body", bodyMemory*min(max(0, r.ContentLength), maxBody)); err != nil {
+	err = chargeBody(r, r.ContentLength)
+	memory.Admitted(r.Context())
+	if err != nil {
 		return "", nil, err
 	}
-	body, err = io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	var from io.Reader = r.Body
+	if r.ContentLength < 0 {
+		from = &unknown{r: r}
+	}
+	whole := bytes.NewBuffer(make([]byte, 0, bytes.MinRead+min(max(0, r.ContentLength), maxBody)))
+	_, err = whole.ReadFrom(http.MaxBytesReader(nil, io.NopCloser(from), maxBody))
+	body, r.Body = whole.Bytes(), http.NoBody // what it came in is not kept
 	tooBig := (*http.MaxBytesError)(nil)
 	switch {
 	case errors.As(err, &tooBig):
 		return refuse(http.StatusRequestEntityTooLarge, "", "", "the body is longer than 6 MB")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return refuse(http.StatusRequestTimeout, "", "", "the body did not come in time")
+	case errors.Is(err, memory.ErrFull):
+		return "", nil, err
 	case err != nil:
 		return "", nil, errGone
 	}
 	return owner, bytes.TrimPrefix(body, []byte("\ufeff")), nil
+}
+
+// chargeBody charges the memory for so many bytes of a body.
+func chargeBody(r *http.Request, n int64) error {
+	return memory.Charge(r.Context(), "body", bodyMemory*min(max(0, n), maxBody))
+}
+
+// unknown reads a body of unknown length, and charges the memory for each piece before it reads it.
+type unknown struct {
+	r       *http.Request
+	read    int64
+	charged int64
+}
+
+// pieceOfBody is how many bytes of a body of unknown length are charged at once.
+const pieceOfBody = 64 << 10
+
+func (u *unknown) Read(p []byte) (int, error) {
+	if u.read == u.charged {
+		if err := chargeBody(u.r, u.charged+pieceOfBody); err != nil {
+			return 0, err
+		}
+		u.charged += pieceOfBody
+	}
+	n, err := u.r.Body.Read(p[:min(int64(len(p)), u.charged-u.read)])
+	u.read += int64(n)
+	return n, err
 }
 
 // isJSON reports whether the content type is JSON: application/json, or another such as

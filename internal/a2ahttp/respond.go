@@ -10,6 +10,7 @@ import (
 
 	"a2alambda/internal/dialect"
 	"a2alambda/internal/jsonline"
+	"a2alambda/internal/memory"
 )
 
 // responder answers one request.
@@ -54,7 +55,10 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, b binding) {
 		if active := q.caller.Extensions; len(active) > 0 {
 			w.Header().Set(extensionsHeader(r), strings.Join(active, ", "))
 		}
-		if h.Enter != nil && o.long() {
+		if o.long() {
+			err = memory.Charge(r.Context(), "stream", memory.Stream)
+		}
+		if h.Enter != nil && o.long() && err == nil {
 			var leave func()
 			if leave, err = h.Enter(); err == nil {
 				defer leave()

@@ -83,6 +83,8 @@ func (s *sseResponder) next(stream *server.Stream) error {
 	case errors.Is(err, errSilence):
 		s.comment("ping")
 		return nil
+	case tasklog.Late(s.r.Context()):
+		return server.ErrGoesOn
 	case errors.Is(err, context.Cause(s.r.Context())):
 		return io.EOF // nobody reads any more
 	}

@@ -156,6 +156,9 @@ func (c *call) try(
 	if pause < o.first { // too many bits
 		pause = max(o.first, maxPause)
 	}
+	if a := (*after)(nil); errors.As(err, &a) {
+		pause = max(pause, min(a.pause, maxPause))
+	}
 	next := time.Now().Add(pause)
 	if last := e.last(); !last.IsZero() && next.After(last) {
 		x.Error.Text = cut(fmt.Sprintf("%s (the next attempt would be at %s, too late for a task that lasts until %s)", x.Error.Text,

@@ -3,6 +3,7 @@ package durable
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 var (
@@ -106,3 +107,20 @@ func recorded(err error) *Recorded {
 	}
 	return r
 }
+
+// After returns an error after which [Retry] pauses for so long, or for its own pause if that is
+// longer: what was asked has said when to ask again. It pauses for an hour at most. Nil stays nil.
+func After(d time.Duration, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &after{d, err}
+}
+
+type after struct {
+	pause time.Duration
+	err   error
+}
+
+func (a *after) Error() string { return a.err.Error() }
+func (a *after) Unwrap() error { return a.err }

@@ -17,15 +17,16 @@ const (
 	// ask at the same time.
 	askTogether = 10 * time.Millisecond
 
-	// maxAsked is how many leases one request reads: the most that a BatchGetItem takes.
+	// maxAsked is how many items one request reads: the most that a BatchGetItem takes.
 	// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 	maxAsked = 100
 )
 
-// errUnread says that a request has left out the lease, because the table is throttled.
+// errUnread says that a request has left out the item, because the table is throttled.
 var errUnread = errors.New("the table is throttled")
 
-// asker reads leases in one request for all holders of a process that ask at about the same time.
+// asker reads items in one request for all who ask in a process at about the same time: holders for
+// their leases, followers for their seats. An item costs as much as if it was read alone.
 type asker struct {
 	mu   sync.Mutex
 	next *asking // the request that is about to be sent; nil if there is none
@@ -33,19 +34,25 @@ type asker struct {
 
 // asking is one request. The fields that no mutex guards are set before done is closed.
 type asking struct {
-	ids     map[a2a.TaskID]bool // guarded by asker.mu until full is closed
-	waiting int                 // callers that wait for it; guarded by asker.mu
-	full    chan struct{}       // closed when it takes no more
+	keys    map[key]bool  // guarded by asker.mu until full is closed
+	waiting int           // callers that wait for it; guarded by asker.mu
+	full    chan struct{} // closed when it takes no more
 	cancel  context.CancelFunc
 
-	done   chan struct{}
-	leases map[a2a.TaskID]item // nil for a lease that is not there
-	err    error
+	done  chan struct{}
+	items map[key]item // nil for one that is not there
+	err   error
 }
 
-// ask returns the lease item of the task, nil if there is none. It may be old.
-func (l *Log) ask(ctx context.Context, id a2a.TaskID) (item, error) {
-	a := l.join(ctx, id)
+// key is the key of an item of a task.
+type key struct {
+	id a2a.TaskID
+	sk string
+}
+
+// ask returns an item, nil if there is none. It may be old.
+func (l *Log) ask(ctx context.Context, k key) (item, error) {
+	a := l.join(ctx, k)
 	defer func() {
 		l.asker.mu.Lock()
 		defer l.asker.mu.Unlock()
@@ -65,28 +72,28 @@ func (l *Log) ask(ctx context.Context, id a2a.TaskID) (item, error) {
 	if a.err != nil {
 		return nil, a.err
 	}
-	it, read := a.leases[id]
+	it, read := a.items[k]
 	if !read {
-		return nil, errUnread // it is asked for again when its holder asks the next time
+		return nil, errUnread // whoever asks for it asks again
 	}
 	return it, nil
 }
 
-// join returns the next request, and adds the task to it.
-func (l *Log) join(ctx context.Context, id a2a.TaskID) *asking {
+// join returns the next request, and adds the key to it.
+func (l *Log) join(ctx context.Context, k key) *asking {
 	l.asker.mu.Lock()
 	defer l.asker.mu.Unlock()
 	a := l.asker.next
 	if a == nil {
-		a = &asking{ids: make(map[a2a.TaskID]bool), full: make(chan struct{}), done: make(chan struct{})}
+		a = &asking{keys: make(map[key]bool), full: make(chan struct{}), done: make(chan struct{})}
 		l.asker.next = a
 		// It ends when the last caller that waits for it has left.
 		ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
 		go l.send(ctx, a)
 	}
-	a.ids[id] = true
+	a.keys[k] = true
 	a.waiting++
-	if len(a.ids) == maxAsked {
+	if len(a.keys) == maxAsked {
 		l.asker.next = nil
 		close(a.full)
 	}
@@ -108,18 +115,18 @@ func (l *Log) send(ctx context.Context, a *asking) {
 		}
 		l.asker.mu.Unlock()
 	}
-	if a.leases, a.err = l.leases(ctx, a.ids); a.err != nil {
-		a.err = fmt.Errorf("reading leases: %w", a.err)
+	if a.items, a.err = l.items(ctx, a.keys); a.err != nil {
+		a.err = fmt.Errorf("reading what was asked for: %w", a.err)
 	}
 }
 
-// leases reads the lease items of the tasks, maxAsked at most. An item is nil if there is none, and
-// left out if it could not be read.
-func (l *Log) leases(ctx context.Context, ids map[a2a.TaskID]bool) (map[a2a.TaskID]item, error) {
-	keys, leases := make([]map[string]types.AttributeValue, 0, len(ids)), make(map[a2a.TaskID]item, len(ids))
-	for id := range ids {
-		keys = append(keys, item{attrPK: str(string(id)), attrSK: str(skLease)})
-		leases[id] = nil
+// items reads items, maxAsked at most. One is nil if there is none, and left out if it could not be
+// read.
+func (l *Log) items(ctx context.Context, of map[key]bool) (map[key]item, error) {
+	keys, items := make([]map[string]types.AttributeValue, 0, len(of)), make(map[key]item, len(of))
+	for k := range of {
+		keys = append(keys, item{attrPK: str(string(k.id)), attrSK: str(k.sk)})
+		items[k] = nil
 	}
 	out, err := l.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
 		RequestItems: map[string]types.KeysAndAttributes{l.table: {Keys: keys}},
@@ -128,10 +135,12 @@ func (l *Log) leases(ctx context.Context, ids map[a2a.TaskID]bool) (map[a2a.Task
 		return nil, err
 	}
 	for _, it := range out.Responses[l.table] {
-		leases[a2a.TaskID(item(it).str(attrPK))] = it
+		items[keyOf(it)] = it
 	}
-	for _, key := range out.UnprocessedKeys[l.table].Keys {
-		delete(leases, a2a.TaskID(item(key).str(attrPK)))
+	for _, unread := range out.UnprocessedKeys[l.table].Keys {
+		delete(items, keyOf(unread))
 	}
-	return leases, nil
+	return items, nil
 }
+
+func keyOf(it item) key { return key{a2a.TaskID(it.str(attrPK)), it.str(attrSK)} }

@@ -44,7 +44,7 @@ import (
 // The client retries requests that are throttled or fail; throttle.go says what differs.
 type Log struct {
 	looks
-	client   *dynamodb.Client
+	client   client
 	table    string
 	lag      time.Duration // statusLag; tests have another
 	examined int
@@ -55,11 +55,11 @@ type Log struct {
 }
 
 // New returns the log in the table. It sends nothing yet.
-func New(client *dynamodb.Client, table string) *Log { return NewWith(client, table, Large{}) }
+func New(c *dynamodb.Client, table string) *Log { return NewWith(c, table, Large{}) }
 
 // NewWith is New, for a table whose large bodies are in a bucket.
-func NewWith(client *dynamodb.Client, table string, bodies Large) *Log {
-	l := &Log{client: patient(client), table: table, lag: statusLag, examined: examined, large: newLarge(bodies)}
+func NewWith(c *dynamodb.Client, table string, bodies Large) *Log {
+	l := &Log{client: client{patient(c)}, table: table, lag: statusLag, examined: examined, large: newLarge(bodies)}
 	l.looks = looks{log: l}
 	return l
 }

@@ -223,7 +223,7 @@ func (h *lease) moved(until time.Time) *expression {
 // Asked implements [tasklog.Lease]. It costs half a read unit. Holders that ask within some
 // milliseconds share one request.
 func (h *lease) Asked(ctx context.Context) (tasklog.Asked, error) {
-	it, err := h.log.ask(ctx, h.head.ID)
+	it, err := h.log.ask(ctx, key{h.head.ID, skLease})
 	if err != nil {
 		return tasklog.Asked{}, fmt.Errorf("dynamolog: asking: %w", err)
 	}

@@ -31,7 +31,7 @@ func (l *Log) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 }
 
 // load returns the task as of event number at, unless the newest snapshot is of a later event. Then
-// Past.Task is nil, and Past.Now has the whole task.
+// Past.Task is nil, and that of Past.Now has only ids and a state.
 func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past, error) {
 	var head, lease, newest item
 	var batches []item // newest first
@@ -54,6 +54,10 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 			begin = skBatch(snapshot + 1) // of the next page: only what the snapshot lacks
 			if err := charge(ctx, items, head); err != nil {
 				return nil, err
+			}
+			if snapshot > at {
+				now, err := l.peek(ctx, id, tasklog.Want{Lease: true, Requests: true})
+				return &tasklog.Past{Now: now}, err
 			}
 		}
 		if from = page.LastEvaluatedKey; from == nil {
@@ -86,10 +90,6 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 		}
 	} else {
 		batches = append(batches, head)
-	}
-	known := snapshot <= at // then follows from the snapshot
-	if !known {
-		at = math.MaxInt64
 	}
 	past, bytes := new(tasklog.Past), 0
 	seq, status := int64(0), a2a.TaskStatus{} // of the events after number at
@@ -138,9 +138,7 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 	} else {
 		s.Sent = tasklog.SentIn(task)
 	}
-	if s.Task = task; known {
-		past.Task = task
-	}
+	s.Task, past.Task = task, task
 	s.Origins = fold.Origins()
 	if seq > 0 {
 		s.Origins = nil
@@ -196,8 +194,8 @@ func (l *Log) requests(ctx context.Context, s *tasklog.Snapshot, head, lease ite
 	return err
 }
 
-// LoadAt implements [tasklog.Log]. If the newest snapshot is of a later event, it loads the task as
-// it is now, and then the earlier one from an older snapshot.
+// LoadAt implements [tasklog.Log]. If the newest snapshot is of a later event, it loads the task from
+// an older one, and looks at the task as it is now.
 func (l *Log) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*tasklog.Past, error) {
 	past, err := l.load(ctx, id, seq)
 	if err == nil {

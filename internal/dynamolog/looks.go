@@ -175,18 +175,19 @@ func (l *Log) held(ctx context.Context, found []tasklog.Look) error {
 }
 
 func (l *Log) heldBatch(ctx context.Context, found []tasklog.Look) error {
-	missing := make(map[a2a.TaskID]bool, len(found))
+	missing := make(map[key]bool, len(found))
 	for _, look := range found {
-		missing[look.ID] = true
+		missing[key{look.ID, skLease}] = true
 	}
 	now := time.Now().UnixMilli()
 	for try := 1; ; try++ {
-		leases, err := l.leases(ctx, missing)
+		leases, err := l.items(ctx, missing)
 		if err != nil {
 			return err
 		}
 		for i, look := range found {
-			it, read := leases[look.ID]
+			of := key{look.ID, skLease}
+			it, read := leases[of]
 			if !read {
 				continue
 			}
@@ -195,7 +196,7 @@ func (l *Log) heldBatch(ctx context.Context, found []tasklog.Look) error {
 				found[i].Held = true
 				l.forget(ctx, look, it)
 			}
-			delete(missing, look.ID)
+			delete(missing, of)
 		}
 		switch {
 		case len(missing) == 0:

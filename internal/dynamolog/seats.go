@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	"a2alambda/internal/tasklog"
 )
 
@@ -77,16 +75,13 @@ func (l *Log) Sit(ctx context.Context, s tasklog.Seat) (tasklog.Seat, error) {
 	return s, nil
 }
 
-// Seated implements [tasklog.Seats]. It costs half a read unit.
+// Seated implements [tasklog.Seats]. It costs half a read unit. Those who ask within some
+// milliseconds share one request.
 func (l *Log) Seated(ctx context.Context, s tasklog.Seat) (bool, error) {
-	out, err := l.client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &l.table,
-		Key:       item{attrPK: str(string(s.ID)), attrSK: str(skSeats)},
-	})
+	it, err := l.ask(ctx, key{s.ID, skSeats})
 	if err != nil {
 		return false, fmt.Errorf("dynamolog: reading seats: %w", err)
 	}
-	it := item(out.Item)
 	if it.num(attrSat) < s.Number {
 		return true, nil // it was read as it was before
 	}

@@ -2,7 +2,10 @@ package dynamolog_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/tasklog"
@@ -49,5 +52,37 @@ func TestSeatsCost(t *testing.T) {
 	must(t, err)
 	if u := cost.Units(); u.Read > 2 {
 		t.Errorf("loading and polling a task whose seats were taken: %+v", u)
+	}
+}
+
+// TestSeatsTogether has a process look at its seats at many tasks at the same time. It sends few
+// requests, and each look costs what it costs alone.
+func TestSeatsTogether(t *testing.T) {
+	client, table := newTable(t)
+	client, cost := dynamodblocal.NewMeter(client)
+	l := dynamolog.New(client, table)
+	const n = 250
+	var seats []tasklog.Seat
+	for i := range n {
+		s := tasklog.Seat{ID: a2a.TaskID(fmt.Sprint("task", i)), Instance: "here"}
+		if i%2 == 0 { // the others have lost theirs
+			var err error
+			s, err = l.Sit(t.Context(), s)
+			must(t, err)
+		}
+		seats = append(seats, s)
+	}
+	cost.Reset()
+	var looks sync.WaitGroup
+	for i, s := range seats {
+		looks.Go(func() {
+			if has, err := l.Seated(t.Context(), s); err != nil || has != (i%2 == 0) {
+				t.Errorf("seat %d: %t, %v", i, has, err)
+			}
+		})
+	}
+	looks.Wait()
+	if u := cost.Units(); u.Requests > 25 || u.Read != n/2 {
+		t.Errorf("%d looks: %+v, want half a read unit each, and few requests", n, u)
 	}
 }

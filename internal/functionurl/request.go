@@ -43,6 +43,7 @@ func newRequest(ctx context.Context, ev *events.LambdaFunctionURLRequest) (*http
 	if len(ev.Cookies) > 0 {
 		r.Header.Set("Cookie", strings.Join(ev.Cookies, "; "))
 	}
+	ev.Body = "" // the event lives as long as the answer
 	asServed(r, ev.RequestContext.DomainName, ev.RequestContext.HTTP.SourceIP)
 	return r, nil
 }

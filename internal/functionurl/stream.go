@@ -3,12 +3,16 @@ package functionurl
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
 // stream serves a function URL's event. It returns when the response begins. The handler goes on
@@ -31,12 +35,13 @@ func stream(ctx context.Context, h http.Handler, payload json.RawMessage) (any, 
 	pr, pw := io.Pipe()
 	began := make(chan *events.LambdaFunctionURLStreamingResponse, 1)
 	done := make(chan struct{})
+	late := lateOf(ctx)
 	w := newResponseWriter(r.Method, pw, func(status int, header http.Header) {
 		response := &events.LambdaFunctionURLStreamingResponse{
 			StatusCode: status,
 			Headers:    make(map[string]string, len(header)),
 			Cookies:    header["Set-Cookie"],
-			Body:       &body{pr, done},
+			Body:       &body{pr, done, late},
 		}
 		for k, values := range header {
 			// If requests must be signed, Lambda itself answers browsers' preflights. It then adds
@@ -52,19 +57,57 @@ func stream(ctx context.Context, h http.Handler, payload json.RawMessage) (any, 
 		pw.CloseWithError(err)
 		close(done)
 	})
+	if late != nil {
+		context.AfterFunc(late, func() { pr.CloseWithError(errLate) })
+	}
 	return <-began, nil
 }
 
-// body is the response's body for the runtime. It ends after the handler has returned.
+// lateAfter is how long after the end of an invocation's time its handler may take to end its answer.
+const lateAfter = 200 * time.Millisecond
+
+// errLate ends a stream whose handler has not ended it in time.
+var errLate = messages.InvokeResponse_Error{Type: "HandlerLate", Message: "the HTTP handler did not end its response in time"}
+
+// lateOf returns a context that is done when an invocation no longer waits for its handler. It is nil
+// where Lambda itself ends the process at the deadline, which is wherever that has one invocation at a
+// time.
+func lateOf(ctx context.Context) context.Context {
+	if lambdacontext.MaxConcurrency() <= 1 {
+		return nil
+	}
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { time.AfterFunc(lateAfter, cancel) })
+	return late
+}
+
+// body is the response's body for the runtime. It ends after the handler has returned, unless that is
+// late.
 type body struct {
 	*io.PipeReader
 	done <-chan struct{}
+	late context.Context // may be nil
+}
+
+// wait waits for the end of the handler.
+func (b *body) wait() {
+	if b.late == nil {
+		<-b.done
+		return
+	}
+	select {
+	case <-b.done:
+	case <-b.late.Done():
+	}
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.PipeReader.Read(p)
 	if err != nil {
-		<-b.done
+		b.wait()
+		if errors.Is(err, io.ErrClosedPipe) && b.late != nil && b.late.Err() != nil {
+			err = errLate
+		}
 	}
 	return n, err
 }
@@ -74,6 +117,6 @@ func (b *body) Read(p []byte) (int, error) {
 // must be complete.
 func (b *body) Close() error {
 	b.PipeReader.Close()
-	<-b.done
+	b.wait()
 	return nil
 }

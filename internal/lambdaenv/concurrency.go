@@ -6,13 +6,12 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
+
+	"a2alambda/internal/memory"
 )
 
-// What a process needs without a stream, and each stream of a task in a table, in bytes.
-const (
-	processMemory = 64 << 20
-	streamMemory  = 400 << 10
-)
+// processMemory is what a process needs without a stream, in bytes, and for short requests.
+const processMemory = 64 << 20
 
 // Streams returns how many streams at the same time the memory limit of this process admits:
 // [math.MaxInt] without one. See [LimitMemory].
@@ -21,7 +20,7 @@ func Streams() int {
 	if limit == math.MaxInt64 {
 		return math.MaxInt
 	}
-	return int(max(1, (limit-processMemory)/streamMemory))
+	return int(max(1, (limit-processMemory)/memory.Stream))
 }
 
 // CheckConcurrency returns an error if a function has more invocations at once than its memory admits.
@@ -41,7 +40,7 @@ func CheckConcurrency() error {
 // Admits returns an error if the memory does not admit so many streams, as a setting has it.
 func Admits(setting string, n int) error {
 	if most := Streams(); n > most {
-		return fmt.Errorf("%s is %d: the memory is enough for %d streams, at %d KB each", setting, n, most, streamMemory>>10)
+		return fmt.Errorf("%s is %d: the memory is enough for %d streams, at %d KB each", setting, n, most, memory.Stream>>10)
 	}
 	return nil
 }

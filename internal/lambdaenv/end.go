@@ -3,6 +3,7 @@ package lambdaenv
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -28,6 +29,12 @@ func Start(handler func(context.Context, json.RawMessage) (any, error), end func
 	within := endWithin
 	if lambdacontext.MaxConcurrency() > 1 {
 		within = sharedEndWithin
+		if t, ok := http.DefaultTransport.(*http.Transport); ok {
+			large := newLargeEvents()
+			large.listen(os.Getenv("AWS_LAMBDA_RUNTIME_API"), t)
+			handler = large.admitted(handler)
+		}
+		handler = punctual(lambdacontext.NewLogger(), handler)
 	}
 	var invocations sync.WaitGroup
 	lambda.StartWithOptions(func(ctx context.Context, event json.RawMessage) (any, error) {

@@ -7,15 +7,18 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+
+	"a2alambda/internal/memory"
 )
 
 // LimitMemory gives Go's garbage collector the function's memory as its limit, or, outside Lambda,
 // the container's, if that has a limit. Without one, the collector lets garbage grow to the size of
 // the memory in use, and Lambda, or the kernel, kills a process that exceeds it. An eighth, at least
 // 24 MB, stays free for memory that the collector does not see: the binary, the runtime, allocations
-// between two collections. GOMEMLIMIT, if set, wins.
+// between two collections. GOMEMLIMIT, if set, wins. See also [memory.CollectEarly].
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 func LimitMemory() {
+	memory.CollectEarly()
 	size, err := strconv.ParseInt(os.Getenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), 10, 32)
 	if err != nil {
 		size = containerMemory(os.DirFS("/sys/fs/cgroup")) >> 20

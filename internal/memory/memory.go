@@ -17,6 +17,10 @@ var ErrFull = errors.New("not enough memory")
 // base is what a process needs without requests: code, connections, Go's runtime.
 const base = 48 << 20
 
+// Stream is what a request takes that lasts as long as a task, for that time: a stream or a message,
+// with the run of a task in a table.
+const Stream = 400 << 10
+
 var process struct {
 	mu   sync.Mutex
 	used int64
@@ -69,6 +73,22 @@ func Charge(ctx context.Context, what string, bytes int64) error {
 	if bytes > all {
 		return ErrFull
 	}
+	return charge(ctx, what, bytes, func(a *Account, more int64) bool {
+		return process.used+more <= all && a.used+more <= a.most
+	})
+}
+
+// Grow is [Charge] for what has begun, and cannot be refused without a loss: it fails only if other
+// accounts have some of the memory, so that there will be more when those are closed.
+func Grow(ctx context.Context, what string, bytes int64) error {
+	all := total()
+	return charge(ctx, what, bytes, func(a *Account, more int64) bool {
+		return process.used+more <= all || process.used == a.used
+	})
+}
+
+// charge charges to the account in the context if fits says so of what is to be added.
+func charge(ctx context.Context, what string, bytes int64, fits func(a *Account, more int64) bool) error {
 	a, _ := ctx.Value(accountKey{}).(*Account)
 	if a == nil {
 		return nil
@@ -79,7 +99,7 @@ func Charge(ctx context.Context, what string, bytes int64) error {
 	switch {
 	case a.charged == nil || more <= 0:
 		return nil
-	case process.used+more > all, a.used+more > a.most:
+	case !fits(a, more):
 		return ErrFull
 	}
 	a.charged[what] = bytes

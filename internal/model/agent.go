@@ -91,6 +91,7 @@ const (
 	textNoText   = "Please send text: this agent reads nothing else in that message."
 	textLeftOut  = "The agent does not read all of the message. It leaves out: %s."
 	textBusy     = "The model is busy. Try again in a minute."
+	textLater    = "The model takes no more calls for now, and says to wait for longer than an hour. Try again later."
 	textBroken   = "The model broke off in the middle of its answer. Try again."
 	textSlow     = "The model took too long. Try again."
 	textTooLong  = "The conversation is too long for the model. Try again with less, or in a new context."
@@ -218,6 +219,8 @@ func failed(err error) error {
 	switch KindOf(step.Text) {
 	case Busy:
 		return &run.Failure{Text: textBusy, Err: err}
+	case Exhausted:
+		return &run.Failure{Text: textLater, Err: err}
 	case Broken:
 		return &run.Failure{Text: textBroken, Err: err}
 	case Slow:

@@ -153,6 +153,34 @@ func TestEnds(t *testing.T) {
 	}
 }
 
+// TestBusy checks that the agent waits for as long as a model says that is busy, and gives up where
+// that is too long.
+func TestBusy(t *testing.T) {
+	for name, test := range map[string]struct {
+		after, least time.Duration
+		calls        int
+		says         string
+	}{
+		"a while": {20 * time.Minute, 20 * time.Minute, 4, "The model is busy. Try again in a minute."},
+		"soon":    {time.Millisecond, 2 * time.Second, 4, "The model is busy. Try again in a minute."},
+		"a day":   {24 * time.Hour, 0, 1, "The model takes no more calls for now, and says to wait for longer than an hour. Try again later."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := &model.Error{Kind: model.Busy, After: test.after, Err: errors.New("status 429")}
+			story{script: script{err: err}, state: a2a.TaskStateFailed, says: test.says, check: func(t *testing.T, s *scene) {
+				if n := s.Ledger()["round 1/model"]; n != test.calls {
+					t.Errorf("the model was called %d times, want %d", n, test.calls)
+				}
+				for _, e := range s.Entries() {
+					if got := time.Duration(e.Due-e.Time) * time.Millisecond; e.Kind == durable.Tried && got < test.least {
+						t.Errorf("the next call is due after %v, want %v", got, test.least)
+					}
+				}
+			}}.run(t)
+		})
+	}
+}
+
 // TestSlow checks that an answer may take no longer than ModelTimeout.
 func TestSlow(t *testing.T) {
 	st := story{state: a2a.TaskStateFailed, says: "The model took too long. Try again.", config: model.Config{ModelTimeout: time.Minute}}

@@ -52,9 +52,13 @@ func (a *agent) ask(ctx context.Context, t *durable.Task, n int, talk *conversat
 			return answered{Stop: StopFiltered}, nil
 		case !e.Kind.again():
 			err = durable.Permanent(err)
+		case e.After > maxWait:
+			err = durable.Permanent(&Error{Kind: Exhausted, Err: err})
+		case e.After > 0:
+			err = durable.After(e.After, err)
 		}
 		if errors.Is(err, context.DeadlineExceeded) {
-			err = &Error{Slow, err}
+			err = &Error{Kind: Slow, Err: err}
 		}
 		return said, err
 	}, options...)
@@ -70,7 +74,7 @@ func (a *agent) answer(ctx context.Context, t *durable.Task, n int, talk *conver
 	if n == 1 {
 		var err error
 		if earlier, err = a.remember(ctx); err != nil {
-			return answered{}, &Error{Busy, err}
+			return answered{}, &Error{Kind: Busy, Err: err}
 		}
 	}
 	tools := a.tools(ctx)

@@ -1,14 +1,21 @@
 package model
 
-import "strings"
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Kind says what an [Error] means.
 type Kind string
 
-// The kinds of errors. The first three may be gone at the next try.
+// The kinds of errors. Busy, Broken and Slow may be gone at the next try.
 const (
 	// Busy: the model is throttled, not ready, or cannot be reached.
 	Busy Kind = "busy"
+	// Exhausted: the model is busy for longer than maxWait, as when a day's quota is used up.
+	Exhausted Kind = "exhausted"
 	// Broken: the answer broke off, or made no sense.
 	Broken Kind = "broken off"
 	// Slow: the answer took longer than it may.
@@ -28,6 +35,8 @@ const (
 type Error struct {
 	Kind Kind
 	Err  error
+	// After is how long the provider says to wait before the next call, or 0: see [RetryAfter].
+	After time.Duration
 }
 
 // Error returns the kind and the text. [KindOf] finds the kind there.
@@ -40,10 +49,35 @@ func (k Kind) again() bool { return k == Busy || k == Broken || k == Slow }
 // KindOf returns the kind of an error from its text, which is all that a journal keeps of it. It is
 // "" for others.
 func KindOf(text string) Kind {
-	for _, k := range []Kind{Busy, Broken, Slow, TooLong, Refused, Withheld, Denied} {
+	for _, k := range []Kind{Busy, Exhausted, Broken, Slow, TooLong, Refused, Withheld, Denied} {
 		if strings.HasPrefix(text, string(k)+": ") {
 			return k
 		}
 	}
 	return ""
 }
+
+// RetryAfter returns how long a response says to wait before the next request: by retry-after-ms, as
+// Azure and OpenAI have it, or else by Retry-After, in seconds or as a date. It is 0 if none says it,
+// or the time has passed.
+// https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+func RetryAfter(h http.Header) time.Duration {
+	for _, form := range []struct {
+		name string
+		unit time.Duration
+	}{{"Retry-After-Ms", time.Millisecond}, {"Retry-After", time.Second}} {
+		if n, err := strconv.ParseFloat(strings.TrimSpace(h.Get(form.name)), 64); err == nil && n >= 0 {
+			return time.Duration(min(n*float64(form.unit), float64(maxAfter)))
+		}
+	}
+	if at, err := http.ParseTime(h.Get("Retry-After")); err == nil {
+		return min(max(time.Until(at), 0), maxAfter)
+	}
+	return 0
+}
+
+// maxWait is the longest time that an agent waits for a model that says when to ask again.
+const maxWait = time.Hour
+
+// maxAfter bounds what a response says.
+const maxAfter = 24 * time.Hour

@@ -8,22 +8,33 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// firstLeases is how long followers may wait for the end of their streams, so that leases are given
-// up before anything else is done.
-const firstLeases = time.Second
+const (
+	// firstLeases is how long workers, and followers for the end of their streams, may have to wait, so
+	// that all leases are given up before anything else is done.
+	firstLeases = time.Second
+
+	// asksAtOnce is how many workers a process that ends asks for at the same time. Each request would
+	// make a connection of its own, which takes longer than the request.
+	asksAtOnce = 64
+)
 
 // ending says how far the end of a process has come. Its contexts are done one after the other, with
 // the cause [tasklog.ErrEnding].
 type ending struct {
-	begun context.Context // nothing new begins; what can go on elsewhere is handed over
-	last  context.Context // everything else must end
-	late  context.Context // nothing is waited for any more, but for the store
+	begun  context.Context // nothing new begins; what can go on elsewhere is handed over
+	leases context.Context // the leases have been given up: workers are asked for, streams end
+	last   context.Context // everything else must end
+	late   context.Context // nothing is waited for any more, but for the store
 
-	begin, finish, hurry context.CancelCauseFunc
+	begin, part, finish, hurry context.CancelCauseFunc
+
+	asking chan struct{} // holds a token for each request for a worker
 }
 
 func newEnding() (e ending) {
+	e.asking = make(chan struct{}, asksAtOnce)
 	e.begun, e.begin = context.WithCancelCause(context.Background())
+	e.leases, e.part = context.WithCancelCause(context.Background())
 	e.last, e.finish = context.WithCancelCause(context.Background())
 	e.late, e.hurry = context.WithCancelCause(context.Background())
 	return e
@@ -37,7 +48,8 @@ func (r *Runner) Ending() error { return context.Cause(r.ending.begun) }
 // process has been asked to end. From then on nothing begins here: Start hands over at once, and
 // Resume returns [tasklog.ErrEnding].
 //
-//   - Runs whose executors can resume are handed over at once, as at a deadline.
+//   - Runs whose executors can resume are handed over at once, as at a deadline: first their leases
+//     are given up, all of them, and then workers are asked for.
 //   - So are durable agents, but the steps under way may end first: they have the time but a
 //     reserve.
 //   - Other executors have as much time. Who has not ended then fails: nobody else could go on.
@@ -57,13 +69,14 @@ func (r *Runner) HandOver(within time.Duration) {
 	over := time.NewTimer(within)
 	defer over.Stop()
 	r.ending.begin(tasklog.ErrEnding)
-	drained := r.running.drained()
-	first := time.NewTimer(min(firstLeases, within/4))
+	released, drained := r.running.released(), r.running.drained()
+	first := time.NewTimer(min(firstLeases, within/2))
 	defer first.Stop()
 	select {
-	case <-drained:
+	case <-released:
 	case <-first.C:
 	}
+	r.ending.part(tasklog.ErrEnding)
 	r.Followers.End()
 	select {
 	case <-drained:

@@ -246,33 +246,62 @@ func TestEndingWait(t *testing.T) {
 }
 
 // TestEndingTogether has a process with a hundred runs end: all leases are given up at the same
-// time, however long that takes for each.
+// time, however long that takes for each. Only then workers are asked for.
 func TestEndingTogether(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := new(memlog.Log)
-		store := tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Lease.Release", Do: func(context.Context, tasklog.Op) error {
-			time.Sleep(100 * time.Millisecond)
-			return nil
-		}})
-		r := runner(store, io.Discard, resumer{works(time.Hour)})
-		var ids []a2a.TaskID
-		for range 100 {
-			h, first := tasklogtest.NewTask()
-			h.ID = a2a.NewTaskID()
-			r.Start(t.Context(), create(t, store, h, first), run.Nobody)
-			ids = append(ids, h.ID)
-		}
-		time.Sleep(time.Second)
-		begun := time.Now()
-		if r.HandOver(onLambda); time.Since(begun) != 100*time.Millisecond {
-			t.Errorf("it took %v", time.Since(begun))
-		}
-		for _, id := range ids {
-			if s, err := l.Load(t.Context(), id); err != nil || !s.Lease.Released {
-				t.Fatalf("%+v, %v", s.Lease, err)
-			}
-		}
-	})
+	for name, test := range map[string]struct{ slowest, took time.Duration }{
+		"in time":                           {100 * time.Millisecond, 100 * time.Millisecond},
+		"one takes too long for the others": {300 * time.Millisecond, 300 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := new(memlog.Log)
+				var ids []a2a.TaskID
+				store := tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Lease.Release", Do: func(_ context.Context, op tasklog.Op) error {
+					if op.ID == ids[0] {
+						time.Sleep(test.slowest)
+					} else {
+						time.Sleep(50 * time.Millisecond)
+					}
+					return nil
+				}})
+				var begun time.Time
+				var mu sync.Mutex
+				asked := map[a2a.TaskID]time.Duration{}
+				r := run.New(run.Config{
+					Store: store, Executor: resumer{works(time.Hour)}, Logger: slog.New(slog.DiscardHandler),
+					Invoke: func(_ context.Context, id a2a.TaskID) error {
+						mu.Lock()
+						defer mu.Unlock()
+						asked[id] = time.Since(begun)
+						return nil
+					},
+				})
+				for range 100 {
+					h, first := tasklogtest.NewTask()
+					h.ID = a2a.NewTaskID()
+					ids = append(ids, h.ID)
+					r.Start(t.Context(), create(t, store, h, first), run.Nobody)
+				}
+				time.Sleep(time.Second)
+				begun = time.Now()
+				if r.HandOver(onLambda); time.Since(begun) != test.took {
+					t.Errorf("it took %v, want %v", time.Since(begun), test.took)
+				}
+				for i, id := range ids {
+					if s, err := l.Load(t.Context(), id); err != nil || !s.Lease.Released {
+						t.Fatalf("%+v, %v", s.Lease, err)
+					}
+					want := min(test.slowest, onLambda/2)
+					if i == 0 {
+						want = test.slowest
+					}
+					if asked[id] != want {
+						t.Errorf("a worker was asked for after %v, want %v", asked[id], want)
+					}
+				}
+			})
+		})
+	}
 }
 
 // TestHere has requests for workers refused. A process that lives on works on the tasks itself, on

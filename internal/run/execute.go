@@ -127,8 +127,13 @@ func (r *Run) put(ctx context.Context, event a2a.Event, owner string, bounded bo
 	entry := tasklog.NewEntry(event, data)
 	entry.Owner = owner
 	size := r.size.Plus(entry.Size())
-	if err := tooMuch(len(data), size, r.count+1); err != nil && bounded {
-		return false, err
+	if bounded {
+		if err := tooMuch(len(data), size, r.count+1); err != nil {
+			return false, err
+		}
+		if err := r.grow(ctx, size); err != nil {
+			return false, err
+		}
 	}
 	if err := r.appender.Add(entry); err != nil {
 		return false, err

@@ -95,9 +95,16 @@ func orphan(t *testing.T, l tasklog.Store, states ...a2a.TaskState) tasklog.Head
 // describe returns the events in a task's log after the first, one per line.
 func describe(t *testing.T, l tasklog.Reader, id a2a.TaskID) (lines []string) {
 	t.Helper()
-	events, _, err := l.Read(t.Context(), id, 1, 100_000)
-	if err != nil {
-		t.Fatal(err)
+	var events []tasklog.Event
+	for after := int64(1); ; after = events[len(events)-1].Seq {
+		some, _, err := l.Read(t.Context(), id, after, 100_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(some) == 0 {
+			break
+		}
+		events = append(events, some...)
 	}
 	for _, e := range events {
 		event, err := tasklog.Decode(e.JSON)

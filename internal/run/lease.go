@@ -18,8 +18,12 @@ const (
 	// leaseMargin is how long before the end of its lease a holder gives it up, by its own clock.
 	leaseMargin = 3 * time.Second
 
-	// renewAfter is the age at which a lease is renewed.
-	renewAfter = 5 * time.Second
+	// renewAfter is the age at which a lease is renewed at last. It is renewed before that, up to
+	// renewSpread the first time, and up to renewJitter then: so leases that began together are not
+	// renewed together, nor do they come together later. A run of three seconds needs no renewal.
+	renewAfter  = 5 * time.Second
+	renewSpread = 1500 * time.Millisecond
+	renewJitter = 250 * time.Millisecond
 
 	// askEvery is how often a holder asks what others want of it. All runs of a process ask at the
 	// same time, so that the store can answer with one read.
@@ -37,6 +41,12 @@ const (
 	// closeMargin is how long before the deadline of its invocation a run stops waiting for the
 	// index to get its last status.
 	closeMargin = time.Second
+
+	// writeMargin is how long before that deadline a run writes nothing more, whatever the store does.
+	writeMargin = closeMargin + 500*time.Millisecond
+
+	// lateMargin is how long before it a run stops asking for a worker.
+	lateMargin = 100 * time.Millisecond
 
 	// renewAgain is the least pause after a failed renewal: a store in trouble needs fewer
 	// requests.
@@ -81,7 +91,9 @@ func closeLease(ctx context.Context, l tasklog.Lease, deadline time.Time) {
 func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 	tick := time.NewTimer(r.runner.untilAsk())
 	defer tick.Stop()
-	var again time.Time // when the next renewal may be tried
+	due := time.Now().Add(r.untilRenewal(renewSpread)) // when the lease is to be renewed
+	renew := time.NewTimer(time.Until(due))
+	defer renew.Stop()
 	doubted := false
 	slow := map[bool]int{}                     // renewals, and questions, in a row that were not answered soon
 	if r.lease.left() < LeaseTime-doubtAfter { // the run begins late, and may be doubted already
@@ -94,16 +106,19 @@ func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 			return
 		case <-r.asked:
 			renewing = true // an Asked may be old, a renewal is not
+		case <-renew.C:
 		case <-tick.C:
 			tick.Reset(r.runner.untilAsk())
-			renewing = r.lease.left() < LeaseTime-renewAfter && time.Now().After(again)
 		}
-		renewing = renewing || doubted
+		renewing = renewing || doubted || !time.Now().Before(due)
 		within := askWithin
 		if slow[renewing] >= soonTries {
 			within = renewWithin
 		}
 		within = min(within, r.lease.left()-leaseMargin+time.Millisecond) // then the run stops
+		if until := r.writeUntil(); !until.IsZero() {
+			within = min(within, max(time.Until(until), time.Millisecond))
+		}
 		begun := time.Now()
 		asked, err := r.ask(ctx, renewing, within)
 		if slow[renewing]++; time.Since(begun) < askWithin {
@@ -120,11 +135,15 @@ func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 			if doubted && !renewing {
 				r.hurry() // the answer is a renewal
 			}
+			if renewing {
+				due = time.Now().Add(r.untilRenewal(renewJitter))
+			}
 		case renewing && within == askWithin && errors.Is(err, context.DeadlineExceeded):
 			r.hurry()
 		case renewing:
-			again = time.Now().Add(renewAgain + rand.N(renewAgain/2))
+			due = time.Now().Add(renewAgain + rand.N(renewAgain/2))
 		}
+		renew.Reset(time.Until(due))
 		if r.lease.check() != nil {
 			r.stop(errSuperseded)
 			return
@@ -133,6 +152,11 @@ func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 			heard(asked)
 		}
 	}
+}
+
+// untilRenewal returns the time until the lease is to be renewed, which is random in a range.
+func (r *Run) untilRenewal(spread time.Duration) time.Duration {
+	return r.lease.left() - (LeaseTime - renewAfter) - rand.N(spread)
 }
 
 // untilAsk returns the time until the runs of this process ask again.

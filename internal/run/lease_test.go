@@ -28,7 +28,7 @@ func TestAskTogether(t *testing.T) {
 		var mu sync.Mutex
 		asked := map[time.Time]int{}
 		l := tasklog.Hooked(new(memlog.Log), tasklog.Hooks{Before: func(_ context.Context, op tasklog.Op) error {
-			if mu.Lock(); op.Name == "Lease.Asked" || op.Name == "Lease.Renew" {
+			if mu.Lock(); op.Name == "Lease.Asked" {
 				asked[time.Now()]++
 			}
 			mu.Unlock()
@@ -76,6 +76,61 @@ func TestAskTogether(t *testing.T) {
 		h, _ := tasklogtest.NewTask() // nobody runs it
 		if err := r.RequestCancel(t.Context(), h); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestRenewApart has a thousand runs begin in the same instant. Their renewals are spread from the
+// first on, and do not come together again. Nobody renews often, or late.
+func TestRenewApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n, over = 1000, 30 * time.Second
+		begun := time.Now()
+		var mu sync.Mutex
+		var renewals []time.Duration
+		last, longest := map[a2a.TaskID]time.Time{}, time.Duration(0)
+		l := tasklog.Hooked(new(memlog.Log), tasklog.Hooks{Before: func(_ context.Context, op tasklog.Op) error {
+			if op.Name == "Lease.Renew" {
+				mu.Lock()
+				defer mu.Unlock()
+				renewals = append(renewals, time.Since(begun))
+				longest = max(longest, time.Since(last[op.ID]))
+				last[op.ID] = time.Now()
+			}
+			return nil
+		}})
+		r := runner(l, io.Discard, waiter)
+		ctx, cancel := context.WithTimeout(t.Context(), over+5*time.Second) // 5 s before its end they stop
+		defer cancel()
+		var runs []*run.Run
+		for range n {
+			h, first := tasklogtest.NewTask()
+			last[h.ID] = begun
+			runs = append(runs, r.Start(ctx, create(t, l, h, first), run.Nobody))
+		}
+		for _, r := range runs {
+			if err := r.Wait(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		first, rest := 0, 0 // the most in 100 ms
+		for i, at := range renewals {
+			together := i + 1
+			for j := i; at-renewals[j] < 100*time.Millisecond; j-- {
+				if together = i - j + 1; j == 0 {
+					break
+				}
+			}
+			if at < 6*time.Second {
+				first = max(first, together)
+			} else {
+				rest = max(rest, together)
+			}
+		}
+		t.Logf("%d runs renew %d times in %v: the first time after %v, and up to %d in 100 ms; then up to %d; %v apart at most",
+			n, len(renewals), over, renewals[0], first, rest, longest)
+		if renewals[0] < 3500*time.Millisecond || first > n*15/100 || rest > n*15/100 || longest > 5*time.Second || len(renewals) > n*7 {
+			t.Errorf("%d renewals, the first after %v; up to %d in 100 ms at first, %d later; up to %v apart", len(renewals), renewals[0], first, rest, longest)
 		}
 	})
 }

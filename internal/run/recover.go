@@ -126,8 +126,14 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 }
 
 // Work is the job of a worker: it resumes the task, if there is something to run, and waits for the
-// end of the run. It is no error if somebody else takes the task over meanwhile.
+// end of the run. It is no error if somebody else takes the task over meanwhile. If the process has too
+// little memory left, the error is [memory.ErrFull], and nothing has happened.
 func (r *Runner) Work(ctx context.Context, id a2a.TaskID) error {
+	ctx, account := memory.Open(ctx)
+	defer account.Close()
+	if err := memory.Charge(ctx, "run", memory.Stream); err != nil {
+		return err
+	}
 	run, err := r.Resume(ctx, id)
 	if err != nil || run == nil {
 		return err
@@ -324,10 +330,38 @@ func lastFromUser(t *a2a.Task) *a2a.Message {
 // handOver leaves the task to another invocation.
 func (r *Run) handOver(ctx context.Context) {
 	err := r.turn.Lease.Release(ctx)
+	e := &r.runner.ending
+	if e.begun.Err() != nil {
+		r.runner.running.letGo(r)
+		<-e.leases.Done()
+		e.asking <- struct{}{}
+		defer func() { <-e.asking }()
+	}
 	if err == nil {
 		err = r.runner.Invoke(ctx, r.turn.Head.ID)
 	}
 	if err != nil { // the sweeper will find it
 		r.runner.Logger.ErrorContext(ctx, "handing over", "task", r.turn.Head.ID, "error", err)
 	}
+}
+
+// writeUntil is when the run must have written everything, or the zero time.
+func (r *Run) writeUntil() time.Time {
+	if r.deadline.IsZero() {
+		return time.Time{}
+	}
+	return r.deadline.Add(-writeMargin)
+}
+
+// leaveLate asks for a worker for a task that the store has kept the run from leaving in order. The
+// worker sees to the lease.
+func (r *Run) leaveLate(ctx context.Context) {
+	r.seen.end = "out of time"
+	err := r.err
+	if r.handsOver() {
+		ctx, cancel := context.WithDeadline(ctx, r.deadline.Add(-lateMargin))
+		defer cancel()
+		err = errors.Join(err, r.runner.Invoke(ctx, r.turn.Head.ID))
+	}
+	r.runner.Logger.ErrorContext(ctx, "the store does not answer", "task", r.turn.Head.ID, "error", err)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
+	"a2alambda/internal/memory"
 	"a2alambda/internal/peer"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/telemetry"
@@ -166,6 +167,7 @@ type Run struct {
 
 	runner   *Runner
 	turn     Turn
+	deadline time.Time // of its invocation; zero if it has none
 	lease    until
 	gap      time.Duration
 	usage    *telemetry.Usage
@@ -177,6 +179,7 @@ type Run struct {
 	state     a2a.TaskState           // the last that this run has reached, or ""
 	size      tasklog.Size            // of the log and what waits for it
 	count     int64                   // of those events
+	charged   int64                   // what of memory it has, beside [memory.Stream]
 	artifacts map[a2a.ArtifactID]bool // those in the log
 
 	seen observation
@@ -187,7 +190,9 @@ type Run struct {
 	suspended bool          // the run has suspended the task; whoever has the token may look
 
 	done chan struct{}
-	err  error // set before done is closed
+	err  error  // set before done is closed
+	then func() // is called once done is closed; guarded by mu
+	over bool   // done is closed, or about to be; guarded by mu
 }
 
 // Start starts the turn. The run goes on when ctx is cancelled, since its client may go away, but
@@ -226,6 +231,29 @@ func (r *Run) Wait() error {
 	return r.err
 }
 
+// Then has f called, once, in a goroutine, when the run has ended: nobody needs to wait for it.
+func (r *Run) Then(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		go f()
+		return
+	}
+	r.then = f
+}
+
+// finish tells everybody that the run has ended.
+func (r *Run) finish() {
+	r.mu.Lock()
+	r.over = true
+	f := r.then
+	r.mu.Unlock()
+	close(r.done)
+	if f != nil {
+		f()
+	}
+}
+
 // Over reports whether the run has ended its turn. Otherwise the turn goes on elsewhere. The run
 // must have ended.
 func (r *Run) Over() bool {
@@ -246,19 +274,23 @@ func (r *Run) Task() (*a2a.Task, error) {
 }
 
 func (r *Run) run(ctx context.Context) {
-	defer close(r.done)
+	defer r.finish()
 	defer r.runner.running.add(r)()
-	defer r.runner.Followers.Running(r.turn.Head.ID)()
+	elsewhere := r.runner.Followers.Running(r.turn.Head.ID, r.turn.Fold.Seq())
+	defer elsewhere()
 	deadline, limited := ctx.Deadline()
+	r.deadline = deadline
 	ctx, r.stop = context.WithCancelCause(telemetry.With(context.WithoutCancel(ctx), r.usage))
 	defer r.report(ctx)
 	defer r.stop(nil)
+	defer onceSuperseded(ctx, elsewhere)()             // also if the executor does not stop
 	running, interrupt := context.WithCancelCause(ctx) // the executor's context
 	defer interrupt(nil)
 	if limited {
 		var release context.CancelFunc
 		running, release = context.WithDeadlineCause(running, deadline.Add(-reserve), errOutOfTime)
 		defer release()
+		defer time.AfterFunc(time.Until(r.writeUntil()), func() { r.stop(tasklog.ErrLate) }).Stop()
 	}
 	r.open(ctx)
 	heard := func(a tasklog.Asked) {
@@ -311,6 +343,9 @@ func (r *Run) run(ctx context.Context) {
 	}
 	r.err = r.appender.Close()
 	lost := context.Cause(ctx)
+	if errors.Is(lost, memory.ErrFull) {
+		handOver, r.seen.end, lost = true, "handed over", nil
+	}
 	r.stop(nil)
 	keeper.Wait()
 	if r.err == nil && lost != nil && !tasklog.Final(r.reached()) {
@@ -321,6 +356,9 @@ func (r *Run) run(ctx context.Context) {
 		r.handOver(ctx)
 	}
 	closeLease(ctx, r.turn.Lease, deadline)
+	if errors.Is(r.err, tasklog.ErrLate) {
+		r.leaveLate(ctx)
+	}
 	if joined := (interface{ Unwrap() []error })(nil); errors.Is(r.err, errSuperseded) && errors.As(r.err, &joined) {
 		// The caller gets no error, since others go on with the task: only the log has the cause.
 		r.runner.Logger.ErrorContext(ctx, "lease lost while the log could not be written", "task", r.turn.Head.ID, "error", r.err)
@@ -328,10 +366,19 @@ func (r *Run) run(ctx context.Context) {
 	r.cleanup(ctx, err)
 }
 
+// onceSuperseded has f called once ctx has ended because the run was superseded, until stop is called.
+func onceSuperseded(ctx context.Context, f func()) (stop func() bool) {
+	return context.AfterFunc(ctx, func() {
+		if Superseded(context.Cause(ctx)) {
+			f()
+		}
+	})
+}
+
 // open makes an appender that goes on where the log is.
 func (r *Run) open(ctx context.Context) {
 	a := tasklog.NewAppender(ctx, tasklog.AppenderConfig{
-		Lease: r.turn.Lease, Fold: r.turn.Fold, Gap: r.gap, Check: r.lease.check,
+		Lease: r.turn.Lease, Fold: r.turn.Fold, Gap: r.gap, Check: r.lease.check, Until: r.writeUntil(),
 		Appended: func(events []tasklog.Event) {
 			r.Tap.Publish(events)
 			r.runner.Followers.Appended(r.turn.Head.ID, events)

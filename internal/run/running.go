@@ -14,8 +14,10 @@ import (
 // running has the runs of this process. Its zero value has none.
 type running struct {
 	mu   sync.Mutex
-	runs map[a2a.TaskID]map[*Run]bool // a run that was superseded may still be there
+	runs map[a2a.TaskID]map[*Run]bool // a run that was superseded may still be there; true: it has its lease
+	held int                          // runs that have their leases
 	none []chan struct{}              // to be closed when there are no runs
+	free []chan struct{}              // to be closed when no run has its lease
 }
 
 // add adds a run, until remove is called.
@@ -30,34 +32,57 @@ func (r *running) add(run *Run) (remove func()) {
 		r.runs[id] = make(map[*Run]bool)
 	}
 	r.runs[id][run] = true
+	r.held++
 	return func() {
+		r.letGo(run)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if delete(r.runs[id], run); len(r.runs[id]) == 0 {
 			delete(r.runs, id)
 		}
-		r.tellNone()
+		r.tell()
 	}
 }
 
-// tellNone tells who waits for it that there are no runs. r.mu is held.
-func (r *running) tellNone() {
-	if len(r.runs) > 0 {
-		return
+// letGo notes that a run has given up its lease.
+func (r *running) letGo(run *Run) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if runs := r.runs[run.turn.Head.ID]; runs[run] {
+		runs[run] = false
+		r.held--
 	}
-	for _, c := range r.none {
-		close(c)
-	}
-	r.none = nil
+	r.tell()
 }
 
-// drained returns a channel that is closed once there are no runs.
-func (r *running) drained() <-chan struct{} {
+// tell tells who waits for it that there are no runs, or that none has its lease. r.mu is held.
+func (r *running) tell() {
+	closeAll := func(all *[]chan struct{}) {
+		for _, c := range *all {
+			close(c)
+		}
+		*all = nil
+	}
+	if len(r.runs) == 0 {
+		closeAll(&r.none)
+	}
+	if r.held == 0 {
+		closeAll(&r.free)
+	}
+}
+
+// drained returns a channel that is closed once there are no runs, and released one that is closed
+// once no run has its lease.
+func (r *running) drained() <-chan struct{} { return r.await(&r.none) }
+
+func (r *running) released() <-chan struct{} { return r.await(&r.free) }
+
+func (r *running) await(all *[]chan struct{}) <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := make(chan struct{})
-	r.none = append(r.none, c)
-	r.tellNone()
+	*all = append(*all, c)
+	r.tell()
 	return c
 }
 

@@ -143,7 +143,8 @@ func (r *request) begin(
 // sweeper finds the turn. It returns the task as it was before, or nil if it can't be read or does
 // not exist.
 func (s *Server) leave(ctx context.Context, id a2a.TaskID, writer string) *tasklog.Snapshot {
-	ctx = context.WithoutCancel(ctx)
+	ctx, cancel := tasklog.Lasting(ctx)
+	defer cancel()
 	snapshot, err := s.Store.Load(ctx, id)
 	if err == nil && snapshot.Lease.Holder == writer {
 		if _, err = s.Store.Acquire(ctx, snapshot, tasklog.Claim{Writer: writer, Request: snapshot.Last}); err == nil {
@@ -263,7 +264,9 @@ func (r *request) createAs(ctx context.Context, begins bool) (*begun, error) {
 	}
 	first := tasklog.NewEntry(task, data)
 	// The client may go away and send the message again elsewhere: nothing must be left halfway.
-	lease, err := r.Store.Create(context.WithoutCancel(ctx), h, first, r.claim)
+	lasting, cancel := tasklog.Lasting(ctx)
+	defer cancel()
+	lease, err := r.Store.Create(lasting, h, first, r.claim)
 	if err != nil {
 		return nil, err
 	}

@@ -20,13 +20,14 @@ const cancelWithin = 30 * time.Second
 // wait for the same task, or when the process is about to end, it answers with the task as it is
 // then, such as working while a durable agent undoes what it has done.
 func (s *Server) CancelTask(ctx context.Context, c Caller, req *a2a.CancelTaskRequest) (*a2a.Task, error) {
-	ctx, cancel := within(ctx)
+	reading, cancel := tasklog.Lasting(ctx)
+	defer cancel()
+	ctx, cancel = within(ctx)
 	defer cancel()
 	ctx, cancel = context.WithTimeout(ctx, cancelWithin)
 	defer cancel()
 	away := false
 	for asked := false; ; asked = true {
-		reading := context.WithoutCancel(ctx)
 		snapshot, err := s.peek(reading, c.scope(req.Tenant), req.ID, state)
 		if err != nil {
 			return nil, err

@@ -155,7 +155,8 @@ func (s *Server) notAsked(ctx context.Context, snapshot *tasklog.Snapshot) error
 // slow.
 func (r *request) beginNext(ctx context.Context, snapshot *tasklog.Snapshot) (*begun, error) {
 	// The client may go away and send the message again elsewhere: nothing must be left halfway.
-	ctx = context.WithoutCancel(ctx)
+	ctx, cancel := tasklog.Lasting(ctx)
+	defer cancel()
 	// The message goes into the log with the status that it causes. Its sender has the turn.
 	event := a2a.NewStatusUpdateEvent(snapshot.Task, a2a.TaskStateSubmitted, r.message)
 	data, err := tasklog.Encode(event)

@@ -110,6 +110,9 @@ func (s *Server) ListTasks(ctx context.Context, c Caller, req *a2a.ListTasksRequ
 				at = few[i]
 			}
 			full = len(tasks) < len(few)
+			if err := memory.Charge(ctx, "page", used.Memory()); err != nil {
+				return nil, err
+			}
 		}
 		if full {
 			break

@@ -32,14 +32,17 @@ type Config struct {
 }
 
 // Server serves the tasks in a store.
-type Server struct{ Config }
+type Server struct {
+	Config
+	beginnings gathering[beginning, *begins]
+}
 
 // New returns a server. It panics if something is missing.
 func New(c Config) *Server {
 	if c.Store == nil || c.Runner == nil || c.Retention <= 0 || c.Card == nil {
 		panic("server: a server needs a store, a runner, a retention and a card")
 	}
-	return &Server{c}
+	return &Server{Config: c}
 }
 
 // Caller is the sender of a request.
@@ -244,7 +247,9 @@ func (s *Server) recover(ctx context.Context, snapshot *tasklog.Snapshot) {
 // The snapshot need only have the state and the lease: the task is read again, with that much
 // history at least.
 func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot, historyLength *int) (*a2a.Task, error) {
-	ctx, cancel := within(ctx)
+	reading, cancel := tasklog.Lasting(ctx)
+	defer cancel()
+	ctx, cancel = within(ctx)
 	defer cancel()
 	if !settled(snapshot) {
 		asleep := (*tasklog.SuspendedError)(nil)
@@ -253,7 +258,7 @@ func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot, historyL
 			return nil, err
 		}
 	}
-	now, err := s.read(context.WithoutCancel(ctx), snapshot.Head.ID, shownOf(historyLength))
+	now, err := s.read(reading, snapshot.Head.ID, shownOf(historyLength))
 	if errors.Is(err, tasklog.ErrNotFound) {
 		return nil, a2a.ErrTaskNotFound
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/memory"
 	"a2alambda/internal/run"
 	"a2alambda/internal/tasklog"
 )
@@ -26,18 +27,22 @@ type Stream struct {
 }
 
 // newStream returns a stream of what walk shows the tap. It ends with walk, and with its error.
-// Cancel ends walk early.
+// Cancel ends walk early. Begin has a function called in another goroutine.
 func newStream(
-	task a2a.TaskInfo, first tasklog.Event, tap *tasklog.Tap, cancel context.CancelFunc, walk func() error,
+	task a2a.TaskInfo, first tasklog.Event, tap *tasklog.Tap, cancel context.CancelFunc,
+	begin func(func()), walk func() error,
 ) *Stream {
 	s := &Stream{Task: task, First: first, tap: tap, cancel: cancel, done: make(chan struct{})}
-	go func() {
+	begin(func() {
 		defer close(s.done)
 		defer tap.End()
 		s.err = walk()
-	}()
+	})
 	return s
 }
+
+// atOnce begins a walk.
+func atOnce(walk func()) { go walk() }
 
 // Next returns the events since the last call, one or more, like [tasklog.Tap.Next]: if ctx ends,
 // nothing is lost, and Next can be called again. After the last event the error is [io.EOF] if the
@@ -78,51 +83,86 @@ const textNoMore = "the task has ended and has no more events"
 // seen, the stream goes on from there, even if the task has ended since. Its first frame is then
 // the task as of that event. If the client has seen the last event of an ended task, the error is
 // [ErrSeen]. The stream ends with ctx.
+//
+// Many may subscribe at once, when an instance ends or a page is opened by a crowd: the task is read
+// once for them.
 func (s *Server) SubscribeToTask(ctx context.Context, c Caller, req *a2a.SubscribeToTaskRequest) (*Stream, error) {
+	key := beginning{scope: c.scope(req.Tenant), id: req.ID, seen: -1}
 	if c.Seen != nil {
-		return s.resume(ctx, c, req)
+		key.seen = max(*c.Seen, 0)
 	}
+	b, err := s.beginnings.do(ctx, key, func() (*begins, error) {
+		if c.Seen != nil {
+			return s.resume(ctx, key)
+		}
+		return s.begins(ctx, key)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := memory.Charge(ctx, string(req.ID), int64(len(b.first.JSON))); err != nil {
+		return nil, err
+	}
+	now := *b.now
+	return s.streamAfter(ctx, &now, b.first, b.later, false), nil
+}
+
+// beginning says which stream a subscriber wants.
+type beginning struct {
+	scope tasklog.Scope
+	id    a2a.TaskID
+	seen  int64 // the last event that it has seen, -1 if it does not say
+}
+
+// begins is how a subscriber's stream begins.
+type begins struct {
+	now   *tasklog.Snapshot // without most of its task
+	first tasklog.Event
+	later []tasklog.Event // that were read already
+}
+
+func (s *Server) begins(ctx context.Context, of beginning) (*begins, error) {
 	var snapshot *tasklog.Snapshot
 	for _, w := range []tasklog.Want{state, shownOf(nil)} { // a task that has ended is not read as a whole
 		var err error
-		if snapshot, err = s.peek(ctx, c.scope(req.Tenant), req.ID, w); err != nil {
+		if snapshot, err = s.peek(ctx, of.scope, of.id, w); err != nil {
 			return nil, err
 		}
 		if snapshot.Task.Status.State.Terminal() {
 			return nil, a2a.NewError(a2a.ErrUnsupportedOperation, textNoMore)
 		}
 	}
-	first, err := frame(snapshot.Task, snapshot.Seq, nil)
-	if err != nil {
-		return nil, err
-	}
-	return s.streamAfter(ctx, snapshot, first, nil, false), nil
+	return beginsWith(snapshot, snapshot.Task, snapshot.Seq, nil)
 }
 
-// resume is SubscribeToTask for a client that names the last event that it has seen.
-func (s *Server) resume(ctx context.Context, c Caller, req *a2a.SubscribeToTaskRequest) (*Stream, error) {
-	last := max(*c.Seen, 1)
-	now, err := s.peek(ctx, c.scope(req.Tenant), req.ID, state)
+// beginsWith returns the beginning of a stream whose first frame is a task as it was at an event.
+func beginsWith(now *tasklog.Snapshot, then *a2a.Task, seq int64, later []tasklog.Event) (*begins, error) {
+	bare := tasklog.Bare(now.Task) // before the frame cuts it
+	first, err := frame(then, seq, nil)
+	now.Task = bare
+	return &begins{now, first, later}, err
+}
+
+// resume is begins for a client that names the last event that it has seen.
+func (s *Server) resume(ctx context.Context, of beginning) (*begins, error) {
+	last := max(of.seen, 1)
+	now, err := s.peek(ctx, of.scope, of.id, state)
 	switch {
 	case err != nil:
 		return nil, err
-	case *c.Seen > now.Seq:
+	case of.seen > now.Seq:
 		return nil, Invalid("Last-Event-ID", "is beyond the last event of the task")
-	case *c.Seen == now.Seq && now.Task.Status.State.Terminal():
+	case of.seen == now.Seq && now.Task.Status.State.Terminal():
 		return nil, ErrSeen
 	}
-	past, err := s.Store.LoadAt(tasklog.GiveUpSoon(ctx), req.ID, last)
+	past, err := s.Store.LoadAt(tasklog.GiveUpSoon(ctx), of.id, last)
 	if errors.Is(err, tasklog.ErrNotFound) {
 		return nil, a2a.ErrTaskNotFound
 	}
 	if err != nil {
 		return nil, err
 	}
-	first, err := frame(past.Task, last, nil)
-	if err != nil {
-		return nil, err
-	}
-	return s.streamAfter(ctx, past.Now, first, past.Later, false), nil
+	return beginsWith(past.Now, past.Task, last, past.Later)
 }
 
 // join streams the turn that the message has begun, from its beginning or after the event that the
@@ -150,7 +190,7 @@ func (s *Server) join(
 func nothing(ctx context.Context, snapshot *tasklog.Snapshot) *Stream {
 	tap := tasklog.NewTap(ctx, nil, snapshot.Head.ID, snapshot.Seq)
 	first := tasklog.Event{Seq: snapshot.Seq}
-	return newStream(snapshot.Task.TaskInfo(), first, tap, func() {}, func() error { return nil })
+	return newStream(snapshot.Task.TaskInfo(), first, tap, func() {}, atOnce, func() error { return nil })
 }
 
 // joinAfter streams the task as of event last, or as of its first event, and then the events to the
@@ -226,7 +266,7 @@ func (s *Server) streamAfter(
 	tap.Publish(later)
 	ctx, cancel := within(ctx)
 	snapshot.Task = tasklog.Bare(snapshot.Task) // it is in the first frame
-	return newStream(snapshot.Task.TaskInfo(), first, tap, cancel, func() error {
+	return newStream(snapshot.Task.TaskInfo(), first, tap, cancel, atOnce, func() error {
 		return s.show(ctx, snapshot, tap, untilFinal)
 	})
 }
@@ -237,13 +277,13 @@ func (s *Server) watch(ctx context.Context, turn run.Turn, first tasklog.Event) 
 	info := turn.Context.TaskInfo()
 	r := s.Runner.Start(ctx, turn, run.Reader)
 	ctx, cancel := within(ctx)
-	return newStream(info, first, r.Tap, cancel, func() error {
+	return newStream(info, first, r.Tap, cancel, r.Then, func() error {
 		switch err := r.Wait(); {
 		case run.Superseded(err):
 			return s.goOn(ctx, info.TaskID, r.Tap)
 		case r.Suspended():
 			return s.goOn(ctx, info.TaskID, r.Tap) // for as long as with any suspended task
-		case err == nil && !r.Over():
+		case err == nil && !r.Over(), errors.Is(err, tasklog.ErrLate):
 			return ErrGoesOn // in another invocation, since this one is about to end
 		default:
 			return err

@@ -71,6 +71,8 @@ type AppenderConfig struct {
 	// Check, if set, is called before each append. Its error ends the appender. With it, a holder
 	// that was frozen past the end of its lease notices that before it appends.
 	Check func() error
+	// Until, if set, is when appends end: what is not in the log then is given up, with [ErrLate].
+	Until time.Time
 }
 
 // Appender writes the events of one turn of a task in groups. During a write, and for a gap after
@@ -80,10 +82,18 @@ type Appender struct {
 	cfg  AppenderConfig
 	ctx  context.Context
 	stop context.CancelCauseFunc
-	done chan struct{} // closed when the writing goroutine has returned
+	done chan struct{} // closed when nothing more is written
+	late *time.Timer   // nil without an end
+
+	// Only the writing goroutine uses these. There is one while something is to be written: between
+	// two events an agent may be silent for long, and many are.
+	pace pacer
+	keep keeper
+	next int64 // the number of the next event
 
 	wake    chan struct{} // holds one token when the fields below have changed
 	mu      sync.Mutex
+	writing bool      // there is a writing goroutine, or nothing more is written
 	room    sync.Cond // on mu: pending has shrunk, or err is set
 	pending []Entry   // that wait to be written
 	since   time.Time // when the first of pending was added
@@ -95,13 +105,18 @@ type Appender struct {
 	err     error
 }
 
-// NewAppender starts an appender. Its writes have the values of ctx, but don't end with it: each
+// NewAppender returns an appender. Its writes have the values of ctx, but don't end with it: each
 // added event is written, or given up after retries. The caller must call [Appender.Close].
 func NewAppender(ctx context.Context, cfg AppenderConfig) *Appender {
-	a := &Appender{cfg: cfg, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	a := &Appender{
+		cfg: cfg, wake: make(chan struct{}, 1), done: make(chan struct{}),
+		pace: pacer{gap: cfg.Gap, tokens: burst}, keep: keeper{fold: cfg.Fold}, next: cfg.Fold.Seq() + 1,
+	}
 	a.ctx, a.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	a.room.L = &a.mu
-	go a.run()
+	if !cfg.Until.IsZero() {
+		a.late = time.AfterFunc(time.Until(cfg.Until), func() { a.stop(ErrLate) })
+	}
 	return a
 }
 
@@ -171,64 +186,81 @@ func (a *Appender) Close() error {
 	return a.err
 }
 
+// signal tells the writing goroutine that there is something new, or starts it. a.mu is held.
 func (a *Appender) signal() {
+	if !a.writing {
+		a.writing = true
+		go a.write()
+		return
+	}
 	select {
 	case a.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (a *Appender) run() {
-	defer close(a.done)
-	pace := pacer{gap: a.cfg.Gap, tokens: burst}
-	keep := keeper{fold: a.cfg.Fold}
-	defer keep.settle(true)
-	for next := a.cfg.Fold.Seq() + 1; a.await(&pace); {
+// write writes until nothing is pending.
+func (a *Appender) write() {
+	for a.await() {
 		entries := a.take()
-		if err := a.append(next, entries); err != nil {
+		if err := a.append(a.next, entries); err != nil {
 			a.fail(err)
+			a.end()
 			return
 		}
 		events := make([]Event, len(entries))
 		for i, e := range entries {
-			events[i] = Event{Seq: next, JSON: e.JSON}
-			next++
+			events[i] = Event{Seq: a.next, JSON: e.JSON}
+			a.next++
 		}
 		if a.cfg.Appended != nil {
 			a.cfg.Appended(events)
 		}
-		keep.add(events)
+		a.keep.add(events)
 		a.wrote(len(entries))
-		if keep.due() {
-			keep.save(func(seq int64, lines iter.Seq2[[]byte, error]) error {
+		if a.keep.due() {
+			a.keep.save(func(seq int64, lines iter.Seq2[[]byte, error]) error {
 				return a.cfg.Lease.SaveSnapshot(a.ctx, seq, lines)
 			})
 		}
 	}
 }
 
-// await waits until there is something to write and the pace allows it. It reports false when the
-// appender is closed and all is written.
-func (a *Appender) await(pace *pacer) bool {
+// end ends the appender.
+func (a *Appender) end() {
+	if a.late != nil {
+		a.late.Stop()
+	}
+	a.keep.settle(true)
+	close(a.done)
+}
+
+// await waits until the pace allows to write what is pending. If nothing is, it reports false, and the
+// writing goroutine must return.
+func (a *Appender) await() bool {
 	for {
 		a.mu.Lock()
 		// A batch that can't grow any more has nothing to wait for, either.
 		full := len(a.pending) >= maxBatchEvents || a.size >= maxBatchBytes
 		empty, now, closed := len(a.pending) == 0, a.urgent || a.closed || full, a.closed
+		if empty {
+			a.writing = closed
+			a.mu.Unlock()
+			if closed {
+				a.end()
+			}
+			return false
+		}
 		var lingers time.Duration
 		if a.cfg.Gap > 0 && a.written > 0 && !now {
 			lingers = linger - time.Since(a.since)
 		}
 		a.mu.Unlock()
 		var wait <-chan time.Time
-		if empty {
-			if closed {
-				return false
-			}
-		} else if lingers > 0 {
+		if lingers > 0 {
 			wait = time.After(lingers)
 		} else {
-			d := pace.take(now)
+			d := a.pace.take(now)
 			if d == 0 {
 				return true
 			}
@@ -282,6 +314,9 @@ func (a *Appender) append(first int64, entries []Entry) error {
 	begun, wait := time.Now(), retryFirst
 	var err error
 	for {
+		if a.ctx.Err() != nil {
+			return errors.Join(context.Cause(a.ctx), err)
+		}
 		if a.cfg.Check != nil {
 			if over := a.cfg.Check(); over != nil {
 				if err == nil {
@@ -300,7 +335,10 @@ func (a *Appender) append(first int64, entries []Entry) error {
 		if err == nil || errors.Is(err, ErrConflict) || time.Since(begun)+pause > within+longer(bytes) {
 			return err
 		}
-		time.Sleep(pause)
+		select {
+		case <-time.After(pause):
+		case <-a.ctx.Done():
+		}
 		wait = min(2*wait, most)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // maxFoldBytes is how much JSON a fold gathers before it decodes it. So a long log is never in
 // memory both as JSON and decoded.
-const maxFoldBytes = 1 << 20
+const maxFoldBytes = 512 << 10
 
 // Fold computes a task from its events. It decodes each event once: when somebody asks for the
 // task, or when many events have gathered. So adding an event costs next to nothing. A Fold is not

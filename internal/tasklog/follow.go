@@ -51,7 +51,7 @@ func (e *SuspendedError) Error() string {
 }
 
 // Followers lets many follow tasks. Followers of the same task share one reading of its log. If the
-// task is run in the same process, they get its events from the run.
+// task is run in the same process, they get its events from the run, and read nothing.
 type Followers struct {
 	// Watch sees to the holder of a task, as long as somebody follows it, until ctx is done. It may
 	// be nil. It must be set before anybody follows.
@@ -60,11 +60,18 @@ type Followers struct {
 	log      Followed
 	instance string // its name in the seats
 	orphaned func(context.Context, a2a.TaskID)
+	begun    time.Time // sets the times at which they look at their seats
 
 	mu      sync.Mutex // locked before walk.mu
 	walks   map[a2a.TaskID]*walk
-	running map[a2a.TaskID]int
+	running map[a2a.TaskID]*here
 	ended   bool // by End
+}
+
+// here is what followers know of the runs of a task in this process.
+type here struct {
+	runs int   // one, but for a moment, when another one was superseded
+	seq  int64 // the last event that a run has found in the log, or put there
 }
 
 // Followed is what followers need of a store.
@@ -78,8 +85,8 @@ type Followed interface {
 // and again while that stays so. Orphaned may be nil.
 func NewFollowers(log Followed, orphaned func(context.Context, a2a.TaskID)) *Followers {
 	return &Followers{
-		log: log, instance: rand.Text()[:12], orphaned: orphaned,
-		walks: map[a2a.TaskID]*walk{}, running: map[a2a.TaskID]int{},
+		log: log, instance: rand.Text()[:12], orphaned: orphaned, begun: time.Now(),
+		walks: map[a2a.TaskID]*walk{}, running: map[a2a.TaskID]*here{},
 	}
 }
 
@@ -111,12 +118,15 @@ func (f *Followers) Follow(ctx context.Context, c FollowConfig) (a2a.TaskState, 
 func (f *Followers) join(ctx context.Context, m *member) *walk {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.ended && f.running[m.ID] == 0 {
+	if f.ended && f.running[m.ID] == nil {
 		return nil
 	}
 	w := f.walks[m.ID]
 	if w == nil {
 		w = newWalk(f, m)
+		if h := f.running[m.ID]; h != nil && h.seq > m.After {
+			w.interval = 0
+		}
 		f.walks[m.ID] = w
 		ctx, w.stop = context.WithCancel(context.WithoutCancel(ctx))
 		defer func() {
@@ -126,7 +136,7 @@ func (f *Followers) join(ctx context.Context, m *member) *walk {
 				w.going.Go(func() { f.Watch(ctx, w.id, w.sights) })
 			}
 		}()
-	} else if f.running[m.ID] == 0 {
+	} else if f.running[m.ID] == nil {
 		w.hurry()
 	}
 	w.join(m)
@@ -147,26 +157,36 @@ func (f *Followers) leave(w *walk, m *member) {
 	}
 }
 
-// Running says that a run of the task in this process calls Appended for each append. Until
-// somebody calls done, followers of the task read its log less often.
-func (f *Followers) Running(id a2a.TaskID) (done func()) {
+// Running says that a run of the task begins in this process, after an event of the log, and calls
+// Appended for each append. Until somebody calls done, followers of the task read its log only if it
+// has events before those. Done must be called as soon as others may append.
+func (f *Followers) Running(id a2a.TaskID, after int64) (done func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.running[id]++
-	return func() {
+	h := f.running[id]
+	if h == nil {
+		h = new(here)
+		f.running[id] = h
+	}
+	h.runs++
+	h.seq = max(h.seq, after)
+	if w := f.walks[id]; w != nil {
+		w.hurry()
+	}
+	return sync.OnceFunc(func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if f.running[id]--; f.running[id] == 0 {
+		if h.runs--; h.runs == 0 {
 			delete(f.running, id)
 		}
 		switch w := f.walks[id]; {
 		case w == nil:
-		case f.ended && f.running[id] == 0:
+		case f.ended && h.runs == 0:
 			f.endWalk(w, ErrEnding)
 		default:
 			w.hurry()
 		}
-	}
+	})
 }
 
 // ErrEnding means that the process is about to end. The task goes on, or waits, in another one.
@@ -179,7 +199,7 @@ func (f *Followers) End() {
 	defer f.mu.Unlock()
 	f.ended = true
 	for id, w := range f.walks {
-		if f.running[id] == 0 {
+		if f.running[id] == nil {
 			f.endWalk(w, ErrEnding)
 		}
 	}
@@ -201,13 +221,25 @@ func (f *Followers) endWalk(w *walk, err error) {
 func (f *Followers) isRunning(id a2a.TaskID) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.running[id] > 0
+	return f.running[id] != nil
 }
 
-// Appended shows the followers of a task events that were appended in this process, in order.
+// brings reports whether a run in this process brings all that comes after an event.
+func (f *Followers) brings(id a2a.TaskID, after int64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h := f.running[id]
+	return h != nil && h.seq <= after
+}
+
+// Appended shows the followers of a task events that its run in this process has put into the log, in
+// order.
 func (f *Followers) Appended(id a2a.TaskID, events []Event) {
 	f.mu.Lock()
 	w := f.walks[id]
+	if h := f.running[id]; h != nil { // who comes from now on misses them
+		h.seq = max(h.seq, events[len(events)-1].Seq)
+	}
 	f.mu.Unlock()
 	if w != nil && !w.show(events) {
 		w.hurry() // there are events before them

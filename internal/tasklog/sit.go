@@ -11,8 +11,10 @@ const (
 	// sooner, and then it costs nothing.
 	sitAfter = 2 * time.Second
 
-	// lookEvery is the time between two looks whether the instance still has its seat.
+	// lookEvery is the time between two looks whether the instance still has its seat. All looks of
+	// a process are at times that are lookGrid apart, so that the store can answer many at once.
 	lookEvery = 3 * time.Second
+	lookGrid  = 500 * time.Millisecond
 
 	// leaveWithin is how long leaving may hold up the last follower.
 	leaveWithin = time.Second
@@ -25,7 +27,7 @@ func (w *walk) sit(ctx context.Context) {
 	soon := GiveUpSoon(ctx)
 	seat := Seat{ID: w.id, Instance: w.followers.instance}
 	mayLeave := false
-	for pause := sitAfter; ; pause = lookEvery - lookEvery/10 + rand.N(lookEvery/5) {
+	for pause := sitAfter; ; pause = w.followers.untilLook() {
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -50,6 +52,12 @@ func (w *walk) sit(ctx context.Context) {
 	}
 }
 
+// untilLook returns the time until the next look.
+func (f *Followers) untilLook() time.Duration {
+	pause := lookEvery - lookEvery/10 + rand.N(lookEvery/5)
+	return pause + lookGrid - (time.Since(f.begun)+pause)%lookGrid
+}
+
 func (w *walk) leaveSeat(ctx context.Context, s Seat) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
 	defer cancel()
@@ -68,7 +76,7 @@ func (w *walk) over() bool {
 func (f *Followers) makeRoom(w *walk) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.running[w.id] > 0 {
+	if f.running[w.id] != nil {
 		return false
 	}
 	f.endWalk(w, ErrMadeRoom)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/memlog"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
 )
@@ -196,11 +197,58 @@ func TestFollowersComeBack(t *testing.T) {
 	})
 }
 
+// TestFollowersLookTogether has followers of many tasks in one instance look at their seats, which they
+// took at different times. Many of the looks are at the same time, and each task has as many as ever.
+func TestFollowersLookTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		looks, all := map[time.Time]bool{}, 0
+		store := tasklog.Hooked(new(memlog.Log), tasklog.Hooks{Before: func(_ context.Context, op tasklog.Op) error {
+			if mu.Lock(); op.Name == "Seated" {
+				looks[time.Now()] = true
+				all++
+			}
+			mu.Unlock()
+			return nil
+		}})
+		one := tasklog.NewFollowers(store, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		const n = 100
+		for range n {
+			time.Sleep(37 * time.Millisecond)
+			h, first := tasklogtest.NewTask()
+			h.Expires = time.Now().Add(time.Hour)
+			if _, err := store.Create(ctx, h, first, tasklog.Claim{Writer: "w", Until: time.Now().Add(time.Hour)}); err != nil {
+				t.Fatal(err)
+			}
+			group.Go(func() {
+				if _, err := one.Follow(ctx, tasklog.FollowConfig{ID: h.ID, After: 1, State: a2a.TaskStateSubmitted}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		time.Sleep(settle)
+		mu.Lock()
+		clear(looks)
+		all = 0
+		mu.Unlock()
+		time.Sleep(time.Minute)
+		mu.Lock()
+		if len(looks) > 121 || all < n*16 || all > n*21 {
+			t.Errorf("in a minute, %d looks at %d times", all, len(looks))
+		}
+		mu.Unlock()
+		cancel()
+		group.Wait()
+	})
+}
+
 // TestFollowersOfRun has an instance run the task that it follows. It needs no seat before its run
 // has ended.
 func TestFollowersOfRun(t *testing.T) {
 	crowds(t, func(t *testing.T, c *crowd) {
-		done := c.instance().Running(c.head.ID)
+		done := c.instance().Running(c.head.ID, c.next-1)
 		here := c.follow(nil)
 		all := c.come(tasklog.MaxSeats + 2)
 		time.Sleep(settle)
@@ -222,7 +270,7 @@ func TestFollowersBegin(t *testing.T) {
 		first := c.instance()
 		all := []*follower{c.follow(nil)}
 		time.Sleep(settle)
-		done := first.Running(c.head.ID)
+		done := first.Running(c.head.ID, c.next-1)
 		all = append(all, c.come(tasklog.MaxSeats)...)
 		time.Sleep(settle)
 		c.check("while it runs the task", all, 0)
@@ -243,7 +291,7 @@ func TestFollowersBeginLate(t *testing.T) {
 		time.Sleep(9300 * time.Millisecond) // after its second look
 		c.sit(tasklog.MaxSeats)
 		<-reached
-		done := first.Running(c.head.ID)
+		done := first.Running(c.head.ID, c.next-1)
 		close(released)
 		time.Sleep(settle)
 		c.check("who runs the task", []*follower{here}, 0)

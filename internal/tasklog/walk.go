@@ -13,8 +13,8 @@ import (
 const (
 	// A log is polled pollFirst after an event, and then less and less often. The longest pause is
 	// pollMost while the task runs elsewhere, and pollQuiet while it has been silent for longer than
-	// its rhythm explains. It is pollIdle if the task waits for the client or is suspended, or if it
-	// runs in this process: then the run passes its events on.
+	// its rhythm explains. It is pollIdle if the task waits for the client or is suspended. While the
+	// task runs in this process, the run passes its events on, and the log is not polled.
 	//
 	// A run that talks appends at a steady pace, which is a little slower than pollFirst. So a poll
 	// that comes too early is repeated pollAgain later. Each that was not too early has the next one
@@ -70,6 +70,7 @@ type walk struct {
 	members map[*member]struct{}
 	seq     int64         // the last event that was shown
 	state   a2a.TaskState // that it left the task in
+	recent  []Event       // the last that were shown, up to maxRecent bytes; seq is the last of them
 }
 
 // member is a follower. After and State are as of the last event that it was shown. Until done is
@@ -105,11 +106,15 @@ func (w *walk) join(m *member) {
 	defer w.mu.Unlock()
 	w.members[m] = struct{}{}
 	w.sights.came(m.Lease, !m.waits())
-	if m.After < w.seq { // what has come since, it reads from the log
-		m.After, m.State, m.Leaving = w.seq, w.state, false
-		if m.Tap != nil {
-			m.Tap.Reach(w.seq)
+	if m.After < w.seq {
+		switch {
+		case m.Tap == nil:
+		case len(w.recent) > 0 && w.recent[0].Seq <= m.After+1:
+			m.Tap.Publish(eventsAfter(w.recent, m.After))
+		default:
+			m.Tap.Reach(w.seq) // it reads what has come since from the log
 		}
+		m.After, m.State, m.Leaving = w.seq, w.state, false
 		if m.ends() {
 			w.end(m, nil)
 		}
@@ -148,9 +153,7 @@ func (w *walk) run(ctx context.Context) {
 			fresh = pollFreshQuiet
 		}
 		stale := !w.unsure && begun.Sub(w.fresh)+w.interval*3/2 < fresh
-		w.mu.Lock()
-		after := w.seq
-		w.mu.Unlock()
+		after := w.last()
 		if after > w.before {
 			w.before, w.orphaned, w.again = after, time.Time{}, orphanedFirst
 			w.rhythm.heard(begun)
@@ -249,8 +252,8 @@ func (w *walk) orphanedNow(now time.Time) {
 	w.again = min(2*w.again, orphanedMost)
 }
 
-// wait waits for the time of the next poll, after the last one began. It reports false when ctx is
-// done.
+// wait waits for the time of the next poll, after the last one began. There is none while a run in
+// this process brings the events. It reports false when ctx is done.
 func (w *walk) wait(ctx context.Context, begun time.Time) bool {
 	// The pause varies, so that walks that began together don't stay together. It is never much
 	// shorter, however slow the store is.
@@ -258,21 +261,35 @@ func (w *walk) wait(ctx context.Context, begun time.Time) bool {
 	if least := time.Now().Add(w.interval / 2); end.Before(least) {
 		end = least
 	}
+	timer := time.NewTimer(time.Until(end))
+	defer timer.Stop()
 	for {
-		timer := time.NewTimer(time.Until(end))
+		due := timer.C
+		if w.followers.brings(w.id, w.last()) {
+			due = nil
+		}
 		select {
-		case <-timer.C:
-			return true
+		case <-due:
+			if !w.followers.brings(w.id, w.last()) {
+				return true
+			} // else a run has begun meanwhile
 		case <-w.sooner:
-			timer.Stop()
+			w.interval = min(w.interval, pollFirst)
 			if soon := time.Now().Add(pollFirst); soon.Before(end) {
-				end, w.interval = soon, pollFirst
+				end = soon
 			}
+			timer.Reset(time.Until(end))
 		case <-ctx.Done():
-			timer.Stop()
 			return false
 		}
 	}
+}
+
+// last returns the number of the last event that was shown.
+func (w *walk) last() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.seq
 }
 
 // most returns the longest time between two polls.
@@ -280,7 +297,7 @@ func (w *walk) most(err error) time.Duration {
 	if err != nil {
 		return pollFailed
 	}
-	if w.asleep || w.followers.isRunning(w.id) {
+	if w.asleep {
 		return pollIdle
 	}
 	w.mu.Lock()
@@ -294,51 +311,6 @@ func (w *walk) most(err error) time.Duration {
 		}
 	}
 	return pollIdle
-}
-
-// show shows each member the events that it has not seen. If events before them are missing, it
-// shows none and reports false.
-func (w *walk) show(events []Event) bool {
-	state := lastState(events) // before the lock, since it takes time
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if events[0].Seq > w.seq+1 {
-		return false
-	}
-	all := len(events)
-	if events = eventsAfter(events, w.seq); len(events) == 0 {
-		return true
-	}
-	if len(events) < all {
-		state = lastState(events)
-	}
-	w.seq = events[len(events)-1].Seq
-	if state != "" {
-		w.state = state
-	}
-	for m := range w.members {
-		unseen, now := eventsAfter(events, m.After), state
-		if len(unseen) == 0 {
-			continue
-		}
-		if len(unseen) < len(events) {
-			now = lastState(unseen)
-		}
-		m.After, m.Leaving, m.idle = w.seq, false, time.Time{}
-		if now != "" {
-			m.State = now
-		}
-		m.Tap.Publish(unseen)
-		if m.ends() {
-			w.end(m, nil)
-		}
-	}
-	return true
-}
-
-// eventsAfter returns the events after number seq. The events are in order.
-func eventsAfter(events []Event, seq int64) []Event {
-	return events[min(max(0, seq-events[0].Seq+1), int64(len(events))):]
 }
 
 // look updates the members after a poll, and ends following for those that have waited long enough.

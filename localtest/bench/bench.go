@@ -32,6 +32,8 @@ var measurements = []measurement{
 	{"page", measurePage},
 	{"cost", measureCost},
 	{"memory", measureMemory},
+	{"dense", measureDense},
+	{"drain", measureDrain},
 }
 
 // effort says how much is measured.
@@ -51,6 +53,10 @@ type effort struct {
 	resumes                  int
 	// cutOffs is how many runs are taken over at the same time. Each waits until somebody notices.
 	cutOffs int
+	// dense are the numbers of streams at once in one process. The first is also that of instances with one each.
+	dense []int
+	// drains are the numbers of streams, half of them with a run, in a process that ends.
+	drains []int
 	// sizes are the functions' memory sizes in MB. Each function starts cold, and is invoked, colds
 	// times at each; the tutorial's task, which takes three seconds, runs fewer times.
 	sizes            []int
@@ -61,12 +67,12 @@ var (
 	full = effort{
 		name: "full", rounds: 3, streams: 100, clients: []int{1, 8, 64}, lengths: []int{10, 1000, 10_000, 100_000},
 		patience: 40 * time.Second, tokens: 500, pageChunks: 5000, pageReplayed: 20_000, resumes: 20, cutOffs: 16,
-		sizes: []int{128, 256, 384, 512, 1024, 1769}, colds: 10, tutorials: 3,
+		sizes: []int{128, 256, 384, 512, 1024, 1769}, colds: 10, tutorials: 3, dense: []int{10, 100, 1000, 4000}, drains: []int{1000},
 	}
 	quick = effort{
 		name: "quick", rounds: 1, streams: 50, clients: []int{1, 8}, lengths: []int{10, 1000, 10_000},
 		patience: 5 * time.Second, tokens: 50, pageChunks: 1000, pageReplayed: 20_000, resumes: 5, cutOffs: 4,
-		sizes: []int{128, 512, 1769}, colds: 3, tutorials: 1,
+		sizes: []int{128, 512, 1769}, colds: 3, tutorials: 1, dense: []int{10, 100}, drains: []int{100},
 	}
 )
 

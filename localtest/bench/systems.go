@@ -92,7 +92,19 @@ type running struct {
 	url    string
 	legacy bool
 	agent  *emulator.Emulator // nil of a server
+	pid    int                // of a server
 	close  func()
+}
+
+// pids returns the ids of its processes.
+func (r *running) pids() (all []int) {
+	if r.agent == nil {
+		return []int{r.pid}
+	}
+	for _, i := range r.agent.Instances() {
+		all = append(all, i.PID)
+	}
+	return all
 }
 
 // run starts the system, and warms it for a number of streams at once.
@@ -140,9 +152,25 @@ func (b *bench) startStack(ctx context.Context, env ...string) (*running, error)
 	if err != nil {
 		return nil, err
 	}
+	return b.stackOn(table, emulator.Config{Env: env})
+}
+
+// startDense starts it with what is particular to its agent's instances.
+func (b *bench) startDense(ctx context.Context, agent emulator.Config) (*running, error) {
+	table, err := b.newTable(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return b.stackOn(table, agent)
+}
+
+func (b *bench) stackOn(table string, agent emulator.Config) (*running, error) {
+	agent.Binary, agent.Env, agent.Log = b.binary, append(agent.Env, "MODE=dynamodb"), b.log
 	s, err := stack.Start(stack.Config{
-		Agent:    emulator.Config{Binary: b.binary, Env: append(env, "MODE=dynamodb"), Log: b.log},
-		Worker:   emulator.Config{Binary: b.binary, Env: []string{"MODE=worker"}, Log: b.log},
+		Agent: agent,
+		Worker: emulator.Config{
+			Binary: b.binary, Env: []string{"MODE=worker"}, Log: b.log, Concurrency: agent.Concurrency, Memory: agent.Memory,
+		},
 		Sweeper:  emulator.Config{Binary: b.binary}, // never invoked
 		Invoke:   emulator.LambdaConfig{Log: b.log},
 		DynamoDB: b.engine.Endpoint, Table: table,
@@ -179,7 +207,7 @@ func startServer(ctx context.Context, cmd *exec.Cmd) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &running{url: "http://" + l.Addr().String(), close: func() {
+	return &running{url: "http://" + l.Addr().String(), pid: p.Process.Pid, close: func() {
 		p.Kill()
 		client.Transport.CloseIdleConnections() // another server may get the port
 	}}, nil

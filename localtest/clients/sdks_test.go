@@ -11,8 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"a2alambda/internal/auth/authtest"
 	"a2alambda/localtest/client"
+	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/localserver"
+	"a2alambda/localtest/stack"
 )
 
 // TestSDKs has each SDK's client do all that it can, over each protocol binding that it supports,
@@ -20,17 +23,40 @@ import (
 func TestSDKs(t *testing.T) {
 	t.Parallel()
 	url, tokens := localserver.StartOIDC(t)
-	token := tokens("alice")
-	for _, c := range []struct {
-		part, want string // want is in testdata, part in setup.sh
-		bindings   []string
-	}{
-		{"python02", "python02.txt", []string{"JSONRPC"}},
-		{"python03", "python03.txt", []string{"JSONRPC", "HTTP+JSON"}},
-		{"js03", "js03.txt", []string{"JSONRPC", "HTTP+JSON"}},
-		{"python1", "v1.txt", []string{"JSONRPC", "HTTP+JSON"}},
-		{"js1", "v1.txt", []string{"JSONRPC", "HTTP+JSON"}},
-	} {
+	testSDKs(t, url, tokens("alice"), append(sdks, usedSDK{"python02", "python02.txt", []string{"JSONRPC"}}, usedSDK{"js03", "js03.txt", bindings}))
+}
+
+// TestSDKsInOneInstance has the newest clients of each version call one instance of Lambda, all at the
+// same time, as on Lambda Managed Instances.
+func TestSDKsInOneInstance(t *testing.T) {
+	t.Parallel()
+	issuer := authtest.NewIssuer(t)
+	hooks := []string{"PUSH_ALLOWED_CIDRS=127.0.0.0/8"}
+	many := emulator.Config{Concurrency: 64, Overtime: client.Patience}
+	c := stack.Config{Agent: many, Worker: many, Push: emulator.Config{Binary: stack.Function(t, "push"), Env: hooks}}
+	c.Agent.Env = append(hooks, "AUTH=oidc", "OIDC_ISSUER="+issuer.URL, "OIDC_AUDIENCE=agent")
+	s, url := stack.New(t, c)
+	t.Run("clients", func(t *testing.T) {
+		testSDKs(t, strings.TrimSuffix(url, "/"), issuer.Token(map[string]any{"sub": "alice", "aud": "agent"}), sdks)
+	})
+	if n := len(s.Agent.Instances()); n != 1 {
+		t.Errorf("%d instances, want one", n)
+	}
+}
+
+// usedSDK is an SDK whose client is used. part is in setup.sh, want in testdata.
+type usedSDK struct {
+	part, want string
+	bindings   []string
+}
+
+var (
+	bindings = []string{"JSONRPC", "HTTP+JSON"}
+	sdks     = []usedSDK{{"python03", "python03.txt", bindings}, {"python1", "v1.txt", bindings}, {"js1", "v1.txt", bindings}}
+)
+
+func testSDKs(t *testing.T, url, token string, all []usedSDK) {
+	for _, c := range all {
 		for _, binding := range c.bindings {
 			t.Run(c.part+"/"+binding, func(t *testing.T) {
 				t.Parallel()

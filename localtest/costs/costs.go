@@ -122,7 +122,8 @@ func core(u Use, idle float64) float64 {
 	return u.CPU/3600*prices.AgentCoreCPU + (u.Lasts+idle)/3600*coreGB*prices.AgentCoreMemory
 }
 
-// Table returns the tables of docs/costs.md: what a task uses, and dollars a month.
+// Table returns the tables of docs/costs.md: what a task uses, and dollars a month, for tasks and for
+// streams that stand all day.
 func Table() string {
 	var b strings.Builder
 	b.WriteString("| a task of | lasts, s | an instance, s | CPU, s | write units | read units |\n|---|--:|--:|--:|--:|--:|\n")
@@ -135,7 +136,7 @@ func Table() string {
 			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.name, dollars(r.cost(u, 1e3)), dollars(r.cost(u, 1e5)), dollars(r.cost(u, 1e6)))
 		}
 	}
-	return b.String()
+	return b.String() + "\n" + standingTable()
 }
 
 // dollars writes two significant digits, and thousands with commas.

@@ -17,29 +17,31 @@ import (
 // verifies. Nobody gets in without, and all see only their own tasks.
 func TestCallers(t *testing.T) {
 	t.Parallel()
-	t.Run("oidc", func(t *testing.T) {
-		t.Parallel()
-		issuer := authtest.NewIssuer(t)
-		token := func(sub, audience string) http.RoundTripper {
-			return client.Bearer{Token: issuer.Token(map[string]any{"sub": sub, "aud": audience}), Next: http.DefaultTransport}
-		}
-		s := newSystem(t, options{auth: []string{"AUTH=oidc", "OIDC_ISSUER=" + issuer.URL, "OIDC_AUDIENCE=agent"}})
-		testCallers(t, s, "openIdConnect", token("alice", "agent"), token("alice", "agent"), token("bob", "agent"), map[string]http.RoundTripper{
-			"401 Bearer realm=\"a2a\"": http.DefaultTransport,
-			"401 Bearer realm=\"a2a\", error=\"invalid_token\", error_description=\"the token is for another audience\"": token("alice", "another"),
-		})
-	})
-	t.Run("iam", func(t *testing.T) {
-		t.Parallel()
-		s := newSystem(t, options{auth: []string{"AUTH=iam"}, callers: map[string]emulator.Caller{
-			"AKIAALICE":  {Secret: "a", UserID: "AROAALICE:one", UserARN: "arn:aws:sts::111122223333:assumed-role/alice/one", Account: "111122223333"},
-			"AKIAALICE2": {Secret: "b", UserID: "AROAALICE:two", UserARN: "arn:aws:sts::111122223333:assumed-role/alice/two", Account: "111122223333"},
-			"AKIABOB":    {Secret: "c", UserID: "AIDABOB", UserARN: "arn:aws:iam::111122223333:user/bob", Account: "111122223333"},
-		}})
-		testCallers(t, s, "http", emulator.Signer{AccessKey: "AKIAALICE", Secret: "a"}, emulator.Signer{AccessKey: "AKIAALICE2", Secret: "b"},
-			emulator.Signer{AccessKey: "AKIABOB", Secret: "c"}, map[string]http.RoundTripper{
-				"403 ": http.DefaultTransport,
+	onBothKinds(t, func(t *testing.T, o options) {
+		t.Run("oidc", func(t *testing.T) {
+			t.Parallel()
+			issuer := authtest.NewIssuer(t)
+			token := func(sub, audience string) http.RoundTripper {
+				return client.Bearer{Token: issuer.Token(map[string]any{"sub": sub, "aud": audience}), Next: http.DefaultTransport}
+			}
+			s := newSystem(t, options{concurrency: o.concurrency, auth: []string{"AUTH=oidc", "OIDC_ISSUER=" + issuer.URL, "OIDC_AUDIENCE=agent"}})
+			testCallers(t, s, "openIdConnect", token("alice", "agent"), token("alice", "agent"), token("bob", "agent"), map[string]http.RoundTripper{
+				"401 Bearer realm=\"a2a\"": http.DefaultTransport,
+				"401 Bearer realm=\"a2a\", error=\"invalid_token\", error_description=\"the token is for another audience\"": token("alice", "another"),
 			})
+		})
+		t.Run("iam", func(t *testing.T) {
+			t.Parallel()
+			s := newSystem(t, options{concurrency: o.concurrency, auth: []string{"AUTH=iam"}, callers: map[string]emulator.Caller{
+				"AKIAALICE":  {Secret: "a", UserID: "AROAALICE:one", UserARN: "arn:aws:sts::111122223333:assumed-role/alice/one", Account: "111122223333"},
+				"AKIAALICE2": {Secret: "b", UserID: "AROAALICE:two", UserARN: "arn:aws:sts::111122223333:assumed-role/alice/two", Account: "111122223333"},
+				"AKIABOB":    {Secret: "c", UserID: "AIDABOB", UserARN: "arn:aws:iam::111122223333:user/bob", Account: "111122223333"},
+			}})
+			testCallers(t, s, "http", emulator.Signer{AccessKey: "AKIAALICE", Secret: "a"}, emulator.Signer{AccessKey: "AKIAALICE2", Secret: "b"},
+				emulator.Signer{AccessKey: "AKIABOB", Secret: "c"}, map[string]http.RoundTripper{
+					"403 ": http.DefaultTransport,
+				})
+		})
 	})
 }
 

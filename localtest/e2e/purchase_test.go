@@ -21,19 +21,22 @@ import (
 func TestPurchase(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		delivers time.Duration
-		books    string
-		state    string
+		delivers    time.Duration
+		concurrency int
+		books       string
+		state       string
 	}{
-		"bought":   {time.Second, "charge 1, shipment 1, delivery 1", "TASK_STATE_COMPLETED"},
-		"canceled": {-1, "charge 1, shipment 1, refund 1", "TASK_STATE_CANCELED"},
+		"bought":                    {time.Second, 0, "charge 1, shipment 1, delivery 1", "TASK_STATE_COMPLETED"},
+		"bought, in one instance":   {time.Second, manyAtOnce, "charge 1, shipment 1, delivery 1", "TASK_STATE_COMPLETED"},
+		"canceled":                  {-1, 0, "charge 1, shipment 1, refund 1", "TASK_STATE_CANCELED"},
+		"canceled, in one instance": {-1, manyAtOnce, "charge 1, shipment 1, refund 1", "TASK_STATE_CANCELED"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			beside, err := street.Open(shop.Config{Fails: 2, Delivers: c.delivers}, time.Millisecond, slog.New(slog.DiscardHandler))
 			localtest.Must(t, err)
 			t.Cleanup(beside.Close)
-			s := newSystem(t, options{callbacks: true, agent: []string{"AGENT=purchase", "SHOP_URL=" + beside.ShopURL, "PEERS=" + beside.Peers}})
+			s := newSystem(t, options{concurrency: c.concurrency, callbacks: true, agent: []string{"AGENT=purchase", "SHOP_URL=" + beside.ShopURL, "PEERS=" + beside.Peers}})
 			call := func(verb, path, body string) string {
 				t.Helper()
 				a, err := client.Read(client.Through(t.Context(), http.DefaultTransport, verb, s.url+path, body, "A2A-Version", "1.0"))

@@ -1,13 +1,17 @@
 package e2e
 
 import (
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"a2alambda/localtest"
 	"a2alambda/localtest/client"
+	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
+	"a2alambda/localtest/faults"
 )
 
 // TestShared runs many streams in one instance, as on Lambda Managed Instances. Then the instance is
@@ -65,5 +69,44 @@ func TestSharedTooMuch(t *testing.T) {
 		if want := name + ": AWS_LAMBDA_MAX_CONCURRENCY is 5000: the memory is enough for 696 streams"; !strings.Contains(logs.String(), want) {
 			t.Errorf("the log has no %q:\n%s", want, &logs)
 		}
+	}
+}
+
+// TestSharedDeadline has a table that answers nothing any more while an instance has many invocations.
+// There, Lambda only reports a timeout. Each request is answered before that, and its place is free
+// again; when the table answers, the tasks go on.
+func TestSharedDeadline(t *testing.T) {
+	t.Parallel()
+	const streams = 5
+	table, proxy := faults.Start(t, dynamodblocal.Endpoint(t), 1)
+	s := newSystem(t, options{concurrency: streams, agentTimeout: 15 * time.Second, dynamoDB: proxy.URL})
+	s.warm(t, 1)
+	all := make([]*stream, streams-1)
+	for i := range all {
+		all[i] = s.follow(t, v03.stream, v03.tutorial(), "")
+	}
+	for _, st := range all {
+		st.take(t, 2)
+	}
+	table.Cut()
+	a, err := client.Call(t.Context(), s.url, "GetTask", client.ByID(all[0].task(t)))
+	// On a slow machine, Lambda answers in the place of a handler that has had no time to: 502.
+	if err != nil || a.Status != http.StatusBadGateway && (a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "") {
+		t.Errorf("%v: %v", a, err)
+	}
+	for _, st := range all {
+		for err := error(nil); err == nil; {
+			_, err = st.next()
+		}
+	}
+	client.Await(t, 50*time.Millisecond, func() string {
+		if len(s.Agent.Busy()) > 0 {
+			return "the places are not free"
+		}
+		return ""
+	})
+	table.Mend(false)
+	for _, st := range all {
+		client.Same(t, s.untilDone(t, st), "testdata/stream.txt")
 	}
 }

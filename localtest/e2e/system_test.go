@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -48,6 +49,7 @@ type system struct {
 
 	client *dynamodb.Client
 	table  string
+	shared bool // an instance has many invocations
 
 	started chan struct{} // closed when Stack is there
 }
@@ -73,6 +75,8 @@ type options struct {
 	// concurrency is how many invocations each instance of the agent and the worker has at once, as on
 	// Lambda Managed Instances. 0 is Lambda's default kind.
 	concurrency int
+	// dynamoDB, if set, is the endpoint of DynamoDB, such as one that fails, before the real one.
+	dynamoDB string
 	// bucket adds a bucket of S3 for large bodies.
 	bucket bool
 	// logs, if set, gets the functions' output.
@@ -81,8 +85,8 @@ type options struct {
 
 func newSystem(t testing.TB, o options) *system {
 	t.Helper()
-	s := &system{jobs: make(chan emulator.Event, 1000), started: make(chan struct{})}
-	c := stack.Config{DynamoDB: dynamodblocal.Endpoint(t)}
+	s := &system{jobs: make(chan emulator.Event, 1000), started: make(chan struct{}), shared: o.concurrency > 0}
+	c := stack.Config{DynamoDB: cmp.Or(o.dynamoDB, dynamodblocal.Endpoint(t))}
 	s.client, s.table = dynamodblocal.Table(t)
 	s.log = dynamolog.New(s.client, s.table)
 	c.Table = s.table
@@ -146,9 +150,27 @@ func (s *system) lambda() string {
 	return s.InvokeURL
 }
 
-// warm starts this number of the agent's instances.
+// manyAtOnce is how many invocations an instance has in the tests that don't need a number.
+const manyAtOnce = 64
+
+// onBothKinds runs a test with instances of Lambda's default kind, and with one that has many
+// invocations: the options say which.
+func onBothKinds(t *testing.T, test func(t *testing.T, o options)) {
+	t.Helper()
+	for name, o := range map[string]options{"an instance each": {}, "one instance": {concurrency: manyAtOnce}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, o)
+		})
+	}
+}
+
+// warm starts this number of the agent's instances, or the one that has all invocations.
 func (s *system) warm(t testing.TB, instances int) {
 	t.Helper()
+	if s.shared {
+		instances = 1
+	}
 	for len(s.Agent.Instances()) < instances {
 		var group errgroup.Group
 		for range instances {

@@ -145,6 +145,9 @@ func (w *lockedWriter) Write(p []byte) (int, error) {
 	return w.w.Write(p)
 }
 
+// Memory returns the function's memory size in MB.
+func (e *Emulator) Memory() int { return e.config.Memory }
+
 // Instances returns the living instances, the oldest first.
 func (e *Emulator) Instances() []Instance {
 	e.mu.Lock()

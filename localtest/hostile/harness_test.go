@@ -61,6 +61,12 @@ func (q *quiet) Write(p []byte) (int, error) {
 // newSystem starts the system. agent and worker are the packages of those functions.
 func newSystem(t *testing.T, agent, worker string) *system {
 	t.Helper()
+	return newSystemOf(t, agent, worker, func(*emulator.Config) {})
+}
+
+// newSystemOf is newSystem with another agent's function than in template.yaml.
+func newSystemOf(t *testing.T, agent, worker string, change func(agent *emulator.Config)) *system {
+	t.Helper()
 	s := new(system)
 	s.client, s.table = dynamodblocal.Table(t)
 	s.log = dynamolog.New(s.client, s.table)
@@ -82,6 +88,7 @@ func newSystem(t *testing.T, agent, worker string) *system {
 		}
 	}
 	c.Agent, c.Worker, c.Sweeper = function("agent", agent), function("worker", worker), function("sweeper", "a2alambda/functions/sweeper")
+	change(&c.Agent)
 	c.Push, c.NoStream = function("push", "a2alambda/functions/push"), true // the tests invoke it
 	s.Stack, s.url = stack.New(t, c)
 	return s
@@ -107,7 +114,7 @@ func (s *system) watched(t *testing.T, name string, do func(t *testing.T)) {
 		for _, f := range []string{"agent", "worker", "sweeper", "push"} {
 			e := s.functions()[f]
 			if peak := e.Peak() >> 20; peak > 0 {
-				peaks = append(peaks, fmt.Sprintf("%s %d of %d MB", f, peak, stack.Memory[f]))
+				peaks = append(peaks, fmt.Sprintf("%s %d of %d MB", f, peak, e.Memory()))
 			}
 			if n := e.Killed() - before[f]; n > 0 {
 				t.Errorf("the kernel has killed %d of the %s", n, f)
@@ -123,6 +130,7 @@ type answer struct {
 	size   int
 	body   []byte // the first 64 KB
 	rest   []byte // the last 4 KB of a longer one
+	after  string // Retry-After
 }
 
 func (a answer) String() string {
@@ -155,7 +163,7 @@ func (s *system) do(t *testing.T, method, path, version, body string, headers ..
 	resp, err := client.Send(ctx, method, s.url+path, body, headers...)
 	localtest.Must(t, err)
 	defer resp.Body.Close()
-	a := answer{status: resp.StatusCode}
+	a := answer{status: resp.StatusCode, after: resp.Header.Get("Retry-After")}
 	chunk := make([]byte, 32<<10)
 	for {
 		n, err := resp.Body.Read(chunk)

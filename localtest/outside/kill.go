@@ -14,6 +14,10 @@ const (
 	leastPause = 500 * time.Millisecond
 	morePause  = 2 * time.Second
 
+	// Pauses are once more as long for so many users, who need time to come back: a task whose step is
+	// cut off five times fails.
+	usersEach = 10
+
 	// One of so many is terminated: it gets SIGTERM, and SIGKILL half a second later.
 	termEach = 4
 )
@@ -23,6 +27,7 @@ type killer struct {
 	*system
 	users  []*user
 	random *rand.Rand
+	pauses time.Duration // each so many times as long
 
 	killed, terminated int // instances
 	runs               int // how many of them ran a task
@@ -32,7 +37,7 @@ type killer struct {
 func (k *killer) kill(ctx context.Context) {
 	for {
 		select {
-		case <-time.After(leastPause + time.Duration(k.random.Int64N(int64(morePause)))):
+		case <-time.After(k.pauses * (leastPause + time.Duration(k.random.Int64N(int64(morePause))))):
 		case <-ctx.Done():
 			return
 		}
@@ -54,11 +59,11 @@ func (k *killer) end(f *emulator.Emulator, instance string, term bool) {
 	if term {
 		end, count = f.Terminate, &k.terminated
 	}
-	request, task := k.at(instance)
+	requests, tasks := k.at(instance)
 	hits := map[*user]*hit{}
 	ran := false
 	for _, u := range k.users {
-		if h := k.hit(u, request, task); h != nil {
+		if h := k.hit(u, requests, tasks); h != nil {
 			h.term = term
 			hits[u] = h
 			ran = ran || h.run
@@ -78,7 +83,7 @@ func (k *killer) end(f *emulator.Emulator, instance string, term bool) {
 		}
 		u.mu.Unlock()
 		fmt.Fprintf(k.log, "%s %s ended (%v), with request %s, task %s of %s; cut: %t, run: %t\n",
-			gone.UTC().Format(time.RFC3339Nano), instance, h.kind, request, h.task, u.name, h.cut, h.run)
+			gone.UTC().Format(time.RFC3339Nano), instance, h.kind, h.request, h.task, u.name, h.cut, h.run)
 	}
 	if *count++; ran {
 		k.runs++
@@ -86,17 +91,16 @@ func (k *killer) end(f *emulator.Emulator, instance string, term bool) {
 }
 
 // hit returns what the end of an instance is to a user, or nil for nothing. The instance has the
-// request and, if it is a worker, the task.
-func (k *killer) hit(u *user, request, task string) *hit {
+// requests and, if it is a worker, the tasks.
+func (k *killer) hit(u *user, requests, tasks map[string]bool) *hit {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	h := &hit{task: u.task, at: time.Now()}
 	h.remembers = u.remembers
-	if h.cut = u.request == request && request != ""; h.cut {
-		h.request = request
-		h.run = u.runner == request && !k.left(u.task)
+	if h.cut = requests[u.request]; h.cut {
+		h.request = u.request
 	}
-	h.run = h.run || task != "" && u.task == task
+	h.run = requests[u.runner] && !k.left(u.task) || tasks[u.task]
 	if !h.cut && !h.run {
 		return nil
 	}

@@ -5,12 +5,15 @@
 //	go run ./localtest/outside
 //
 // The functions are those that are deployed, on emulated Lambda and DynamoDB Local. They host the
-// Bedrock agent, whose model (model.go) says ten tokens a second. Six users (user.go) each follow
+// Bedrock agent, whose model (model.go) says ten tokens a second. Six users (-users) (user.go) each follow
 // one task after the other, in both versions of A2A and over both bindings (way.go). Each 0.5 to 2.5
 // seconds one instance that is at work is killed (kill.go), be it the one that runs the task, one
 // that follows it, or a worker; one of four gets SIGTERM before. A user whose stream is cut comes
 // back within a second: half of them with Last-Event-ID, half without, as SDKs do. They subscribe
 // anew, or send their message again.
+//
+// With -concurrency, an instance has many streams, as on Lambda Managed Instances, and one kill ends
+// them all: go run ./localtest/outside -concurrency 256 -users 200.
 //
 // In the end, each stream that a user has read is compared with a replay of the whole log
 // (replay.go): no gap, no double, the same order, the same ids, the same bytes; and each answer has
@@ -44,7 +47,16 @@ type config struct {
 	users    int
 	goal     bool
 	log      string // file; "" for a temporary one
+
+	// concurrency is how many requests an instance has at once. 0 is Lambda's default kind.
+	concurrency int
 }
+
+// slower is how many times as long things take with so many users, because of the machine.
+func (c config) slower() time.Duration { return time.Duration(max(1, c.users/manyUsers)) }
+
+// pace is the time from one token to the next.
+func (c config) pace() time.Duration { return tokenEvery * c.slower() }
 
 const (
 	goalP50 = 3 * time.Second
@@ -59,6 +71,8 @@ func main() {
 	flag.DurationVar(&c.duration, "duration", time.Minute, "how long instances are killed and new tasks begin")
 	flag.Uint64Var(&c.seed, "seed", 0, "decides what is killed when; 0 for one by the clock, which is printed")
 	flag.BoolVar(&c.goal, "goal", false, fmt.Sprintf("fail if the times after SIGKILL exceed the goal: p50 %v, p99 %v", goalP50, goalP99))
+	flag.IntVar(&c.users, "users", c.users, "how many there are; beyond 20, the model is slower, and fewer instances are killed")
+	flag.IntVar(&c.concurrency, "concurrency", 0, "how many requests an instance has at once, as on Lambda Managed Instances; 0 for the default kind")
 	flag.StringVar(&c.log, "log", "", "write what the functions print to this `file`, instead of one that is kept only after a violation")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -73,8 +87,8 @@ func main() {
 
 // run returns an error if there was a violation.
 func run(ctx context.Context, c config, out io.Writer) (err error) {
-	fmt.Fprintf(out, "-seed %d -duration %v, on %d CPUs with a load of %s\n", c.seed, c.duration, runtime.NumCPU(), load())
-	s, err := open(ctx, c.log)
+	fmt.Fprintf(out, "-seed %d -duration %v -users %d -concurrency %d, on %d CPUs with a load of %s\n", c.seed, c.duration, c.users, c.concurrency, runtime.NumCPU(), load())
+	s, err := open(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -92,10 +106,10 @@ func run(ctx context.Context, c config, out io.Writer) (err error) {
 	patient, cancel := context.WithTimeout(ctx, c.duration+patience)
 	defer cancel()
 	source := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(c.seed, n)) }
-	k := &killer{system: s, random: source(1)}
+	k := &killer{system: s, random: source(1), pauses: time.Duration(max(1, c.users/usersEach))}
 	for n := range c.users {
 		k.users = append(k.users, &user{
-			name: fmt.Sprint("user ", n+1), url: s.url, remembers: n%2 == 0, random: source(100 + uint64(n)), complain: r.complain,
+			name: fmt.Sprint("user ", n+1), url: s.url, remembers: n%2 == 0, pace: c.pace(), random: source(100 + uint64(n)), complain: r.complain,
 		})
 	}
 	go s.sweep(patient)

@@ -15,9 +15,12 @@ import (
 const (
 	tokenEvery = 100 * time.Millisecond
 
-	// maxTokens is the longest answer: 15 seconds.
-	maxTokens = 150
-	minTokens = 50
+	// Answers take 5 to 15 seconds.
+	shortest = 5 * time.Second
+	longest  = 15 * time.Second
+
+	// manyUsers are so many that everything is slower with more.
+	manyUsers = 20
 )
 
 // token is the text of a token: its number, and when it was made, in milliseconds since 1970.
@@ -31,13 +34,13 @@ const order = "Say %d tokens"
 // model is an emulated Amazon Bedrock, whose model says tokens. If it is shown the beginning of its
 // answer, it goes on from there.
 // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
-func model() http.Handler {
+func model(every time.Duration) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /model/{model}/converse-stream", converse)
+	mux.HandleFunc("POST /model/{model}/converse-stream", func(w http.ResponseWriter, r *http.Request) { converse(w, r, every) })
 	return mux
 }
 
-func converse(w http.ResponseWriter, r *http.Request) {
+func converse(w http.ResponseWriter, r *http.Request, every time.Duration) {
 	var asked struct {
 		Messages []struct {
 			Role    string
@@ -67,7 +70,7 @@ func converse(w http.ResponseWriter, r *http.Request) {
 	send("messageStart", `{"role":"assistant"}`)
 	for i := said + 1; i <= n; i++ {
 		select {
-		case <-time.After(tokenEvery):
+		case <-time.After(every):
 		case <-r.Context().Done():
 			return
 		}

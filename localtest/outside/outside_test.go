@@ -13,14 +13,22 @@ import (
 	"a2alambda/localtest"
 )
 
-// TestOutside kills for some seconds. More of it is for the command.
+// TestOutside kills for some seconds, an instance of each kind. More of it is for the command.
 func TestOutside(t *testing.T) {
-	var out strings.Builder
-	err := run(t.Context(), config{duration: 8 * time.Second, seed: 1, users: 6}, &out)
-	t.Log(out.String())
-	localtest.Must(t, err)
-	if !regexp.MustCompile(`[1-9]\d* instances killed`).MatchString(out.String()) || !strings.Contains(out.String(), ": 0 violations") {
-		t.Error("this was no chaos")
+	for name, c := range map[string]config{
+		"a stream each": {duration: 8 * time.Second, seed: 1, users: 6},
+		"many streams":  {duration: 8 * time.Second, seed: 1, users: 12, concurrency: 64},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out strings.Builder
+			err := run(t.Context(), c, &out)
+			t.Log(out.String())
+			localtest.Must(t, err)
+			if !regexp.MustCompile(`[1-9]\d* instances killed`).MatchString(out.String()) || !strings.Contains(out.String(), ": 0 violations") {
+				t.Error("this was no chaos")
+			}
+		})
 	}
 }
 

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// mostShown is how many of the users who waited longer than the goal are named.
+const mostShown = 10
+
 // report collects what users have seen, and what is wrong with it.
 type report struct {
 	out io.Writer
@@ -79,8 +82,10 @@ func (r *report) times(hits []*hit) {
 		}
 	}
 	fmt.Fprintf(r.out, "\nThe goal after SIGKILL, stream cut: p50 %v, p99 %v.\n", goalP50, goalP99)
+	shown := 0
 	for _, h := range hits {
-		if h.cut && h.took > goalP99 {
+		if shown < mostShown && h.cut && h.took > goalP99 {
+			shown++
 			fmt.Fprintf(r.out, "%v, killed at %s: %v\n", h.who, h.at.UTC().Format(time.TimeOnly+".000"), h.took.Round(time.Millisecond))
 		}
 	}

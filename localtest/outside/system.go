@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/stack"
 )
+
+// sharedMB is the memory of an instance that has many streams, in MB.
+const sharedMB = 2048
 
 // system is the deployed system, with an agent that streams what a model says.
 type system struct {
@@ -27,21 +31,21 @@ type system struct {
 	ends []func() // what close does, the last first
 
 	mu      sync.Mutex           // guards what follows
-	serving map[string]string    // by instance, the request that it has
+	serving map[string][]string  // by instance, the requests that it has
 	jobs    map[string]string    // by request of the worker, the task
 	started map[string]time.Time // when an instance was
 	starts  times                // how long instances took to ask for their first event
 }
 
-func open(ctx context.Context, log string) (s *system, err error) {
-	s = &system{takeovers: new(chaos.Takeovers), serving: map[string]string{}, jobs: map[string]string{}, started: map[string]time.Time{}}
+func open(ctx context.Context, c config) (s *system, err error) {
+	s = &system{takeovers: new(chaos.Takeovers), serving: map[string][]string{}, jobs: map[string]string{}, started: map[string]time.Time{}}
 	defer func() {
 		if err != nil {
 			s.close()
 		}
 	}()
-	if log != "" {
-		s.log, err = os.Create(log)
+	if c.log != "" {
+		s.log, err = os.Create(c.log)
 	} else {
 		s.log, err = os.CreateTemp("", "outside-*.log")
 	}
@@ -58,22 +62,26 @@ func open(ctx context.Context, log string) (s *system, err error) {
 	if err := dynamolog.CreateTable(ctx, engine.Client(), table); err != nil {
 		return nil, err
 	}
-	bedrock := httptest.NewServer(model())
+	bedrock := httptest.NewServer(model(c.pace()))
 	s.ends = append(s.ends, func() { bedrock.CloseClientConnections(); bedrock.Close() })
-	c := stack.Config{DynamoDB: engine.Endpoint, Table: table}
-	for name, f := range map[string]*emulator.Config{"agent": &c.Agent, "worker": &c.Worker, "sweeper": &c.Sweeper} {
+	parts := stack.Config{DynamoDB: engine.Endpoint, Table: table}
+	if parts.Agent.Concurrency = c.concurrency; c.concurrency > 0 {
+		parts.Agent.Memory = sharedMB
+	}
+	parts.Worker = parts.Agent
+	for name, f := range map[string]*emulator.Config{"agent": &parts.Agent, "worker": &parts.Worker, "sweeper": &parts.Sweeper} {
 		if f.Binary, err = emulator.Build(ctx, "a2alambda/functions/"+name); err != nil {
 			return nil, err
 		}
 		f.Env = []string{"AGENT=bedrock", "MODEL_ID=example.model-v1:0", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME=" + bedrock.URL}
 		f.Log, f.Observer = io.MultiWriter(s.log, s.takeovers), s.observe
 	}
-	c.Invoke.Log = s.log
-	c.Invoke.Deliver = func(e emulator.Event) int {
+	parts.Invoke.Log = s.log
+	parts.Invoke.Deliver = func(e emulator.Event) int {
 		s.accepted(e)
 		return 1
 	}
-	if s.Stack, err = stack.Start(c); err != nil {
+	if s.Stack, err = stack.Start(parts); err != nil {
 		return nil, err
 	}
 	s.ends = append(s.ends, func() { s.Stack.Close() })
@@ -103,9 +111,9 @@ func (s *system) observe(o emulator.Observation) {
 			delete(s.started, o.Instance)
 		}
 	case emulator.Delivered:
-		s.serving[o.Instance] = o.Request
+		s.serving[o.Instance] = append(s.serving[o.Instance], o.Request)
 	case emulator.Ended:
-		delete(s.serving, o.Instance)
+		s.serving[o.Instance] = slices.DeleteFunc(s.serving[o.Instance], func(r string) bool { return r == o.Request })
 	}
 }
 
@@ -120,12 +128,18 @@ func (s *system) accepted(e emulator.Event) {
 	s.jobs[e.ID] = job.TaskID
 }
 
-// at returns what an instance does: the request that it has, and the task if it is a worker.
-func (s *system) at(instance string) (request, task string) {
+// at returns what an instance does: the requests that it has, and their tasks if it is a worker.
+func (s *system) at(instance string) (requests, tasks map[string]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	request = s.serving[instance]
-	return request, s.jobs[request]
+	requests, tasks = map[string]bool{}, map[string]bool{}
+	for _, r := range s.serving[instance] {
+		requests[r] = true
+		if task := s.jobs[r]; task != "" {
+			tasks[task] = true
+		}
+	}
+	return requests, tasks
 }
 
 // left reports whether a worker was asked for a task.

@@ -24,8 +24,9 @@ const awayFor = time.Second
 // user is a client that follows one task after the other, and comes back when its stream is cut.
 type user struct {
 	name      string
-	url       string // the agent's
-	remembers bool   // sends Last-Event-ID when it comes back; no SDK does
+	url       string        // the agent's
+	remembers bool          // sends Last-Event-ID when it comes back; no SDK does
+	pace      time.Duration // of the tokens
 	random    *rand.Rand
 	complain  func(format string, args ...any)
 
@@ -123,7 +124,7 @@ func (u *user) follow(ctx context.Context, w *way, message string) *view {
 	u.mu.Lock()
 	u.task, u.request, u.runner, u.hits = "", "", "", nil
 	u.mu.Unlock()
-	v := &view{user: u, way: w, tokens: minTokens + u.random.IntN(maxTokens-minTokens)}
+	v := &view{user: u, way: w, tokens: int((shortest + time.Duration(u.random.Int64N(int64(longest-shortest)))) / u.pace)}
 	send := w.send(message, fmt.Sprintf(order, v.tokens))
 	refused := false
 	for tries := 0; ; tries++ {

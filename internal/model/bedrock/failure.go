@@ -35,7 +35,11 @@ func failure(ctx context.Context, err error, begun bool) error {
 	if begun && kind != model.Busy && kind != model.Refused && kind != model.TooLong || errors.Is(err, errCut) || begun && api == nil {
 		kind = model.Broken
 	}
-	return &model.Error{Kind: kind, Err: err}
+	e := &model.Error{Kind: kind, Err: err}
+	if kind == model.Busy && (response != nil || errors.As(err, &response)) && response.Response != nil {
+		e.After = model.RetryAfter(response.Response.Header)
+	}
+	return e
 }
 
 func kindOf(err smithy.APIError, begun bool) model.Kind {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"reflect"
 	"strings"
 	"testing"
@@ -42,6 +43,8 @@ type Call interface {
 	Args(index int, piece string)
 	// End ends the answer, after 12 tokens in and 34 out.
 	End(stop model.Stop)
+	// Header sets a header of the response that Refuse sends.
+	Header(name, value string)
 	// Refuse answers with an error before the answer begins. Its text has the credentials of the
 	// call, if they are text.
 	Refuse(kind model.Kind)
@@ -139,6 +142,7 @@ func Test(t *testing.T, open func(t *testing.T) Endpoint) {
 	t.Run("tools", func(t *testing.T) { testTools(t, open(t)) })
 	t.Run("stops", func(t *testing.T) { testStops(t, open(t)) })
 	t.Run("refused", func(t *testing.T) { testRefused(t, open) })
+	t.Run("busy", func(t *testing.T) { testBusy(t, open) })
 	t.Run("broken", func(t *testing.T) { testBroken(t, open) })
 	t.Run("interrupted", func(t *testing.T) { testInterrupted(t, open) })
 	t.Run("unreachable", func(t *testing.T) {
@@ -293,6 +297,43 @@ func testRefused(t *testing.T, open func(t *testing.T) Endpoint) {
 			}
 			a.fails(kind)
 			e.Quiet()
+		})
+	}
+}
+
+// testBusy checks that a model that is throttled says when to ask again, in all forms.
+func testBusy(t *testing.T, open func(t *testing.T) Endpoint) {
+	for name, test := range map[string]struct {
+		kind        model.Kind
+		headers     []string
+		least, most time.Duration
+	}{
+		"not said":          {model.Busy, nil, 0, 0},
+		"seconds":           {model.Busy, []string{"Retry-After", "7"}, 7 * time.Second, 7 * time.Second},
+		"half seconds":      {model.Busy, []string{"Retry-After", " 0.5 "}, time.Second / 2, time.Second / 2},
+		"milliseconds":      {model.Busy, []string{"Retry-After", "2", "retry-after-ms", "1500"}, 1500 * time.Millisecond, 1500 * time.Millisecond},
+		"a date":            {model.Busy, []string{"Retry-After", time.Now().Add(5 * time.Hour).UTC().Format(http.TimeFormat)}, 4 * time.Hour, 5 * time.Hour},
+		"a date gone by":    {model.Busy, []string{"Retry-After", "Fri, 31 Dec 1999 23:59:59 GMT"}, 0, 0},
+		"more than a day":   {model.Busy, []string{"Retry-After", "1e99"}, 24 * time.Hour, 24 * time.Hour},
+		"less than nothing": {model.Busy, []string{"Retry-After", "-1", "Retry-After-Ms", "NaN"}, 0, 0},
+		"words":             {model.Busy, []string{"Retry-After", "soon"}, 0, 0},
+		"denied":            {model.Denied, []string{"Retry-After", "7"}, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := open(t)
+			a := ask(t, e, t.Context(), hello())
+			for range e.Tries(test.kind) {
+				c := e.Next()
+				for i := 0; i < len(test.headers); i += 2 {
+					c.Header(test.headers[i], test.headers[i+1])
+				}
+				c.Refuse(test.kind)
+			}
+			o := a.ends()
+			var failed *model.Error
+			if !errors.As(o.err, &failed) || failed.Kind != test.kind || failed.After < test.least || failed.After > test.most {
+				t.Errorf("got %v, %+v", o.err, failed)
+			}
 		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	openai "github.com/sashabaranov/go-openai"
 
@@ -14,6 +15,10 @@ import (
 
 // maxText is the most bytes of an endpoint's words in an error.
 const maxText = 1 << 10
+
+// afterKey is where the context of a call has a *time.Duration, for what a refusal says of the next
+// call: the library keeps no headers of it.
+type afterKey struct{}
 
 // failure returns the error of a call. begun says that the answer had begun.
 func (m *Model) failure(ctx context.Context, err error, begun bool) error {
@@ -45,7 +50,11 @@ func (m *Model) failure(ctx context.Context, err error, begun bool) error {
 	if status != 0 {
 		text = fmt.Sprintf("status %d: %s", status, text)
 	}
-	return &model.Error{Kind: kind, Err: errors.New("openai: " + text)}
+	e := &model.Error{Kind: kind, Err: errors.New("openai: " + text)}
+	if after, ok := ctx.Value(afterKey{}).(*time.Duration); ok && kind == model.Busy {
+		e.After = *after
+	}
+	return e
 }
 
 func kindOf(err *openai.APIError) model.Kind {

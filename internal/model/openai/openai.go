@@ -79,6 +79,9 @@ func (b bounded) Do(r *http.Request) (*http.Response, error) {
 		resp.Body.Close()
 		return nil, &openai.RequestError{HTTPStatusCode: resp.StatusCode, Body: []byte("redirects are not followed")}
 	}
+	if after, ok := r.Context().Value(afterKey{}).(*time.Duration); ok && resp.StatusCode/100 != 2 {
+		*after = model.RetryAfter(resp.Header)
+	}
 	resp.Body = struct {
 		io.Reader
 		io.Closer
@@ -93,7 +96,7 @@ func (m *Model) Reads(mediaType string) bool {
 
 // Answer implements [model.Model].
 func (m *Model) Answer(ctx context.Context, r *model.Request, say func(string) error) (*model.Answer, error) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(context.WithValue(ctx, afterKey{}, new(time.Duration)))
 	defer cancel()
 	stream, err := m.client.CreateChatCompletionStream(ctx, m.request(r))
 	if err != nil {

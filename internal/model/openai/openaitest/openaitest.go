@@ -167,6 +167,15 @@ func (c *Call) Answer(pieces ...string) {
 	c.End("stop")
 }
 
+// Header sets a header of the response that Refuse sends.
+func (c *Call) Header(name, value string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.w != nil {
+		c.w.Header().Set(name, value)
+	}
+}
+
 // Refuse answers with an error instead of a stream.
 func (c *Call) Refuse(status int, code, message string) {
 	c.write(func(w http.ResponseWriter) {

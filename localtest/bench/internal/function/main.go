@@ -14,6 +14,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log"
 	"log/slog"
@@ -62,10 +63,10 @@ func serve(ctx context.Context) error {
 		return start(a2asrv.NewJSONRPCHandler(a2asrv.NewHandler(load.Executor{})), flushed)
 	case "memory":
 		l := new(memlog.Log)
-		return start(ours(run.Config{
+		return start(ours(run.New(stored(run.Config{
 			Store: l, Executor: load.Executor{}, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 			Invoke: func(context.Context, a2a.TaskID) error { return nil },
-		}, l.Pushes(), latency), functionurl.Handler)
+		}, latency)), l.Pushes()), functionurl.Handler)
 	case "dynamodb", "worker":
 		table, err := lambdaenv.Open(ctx, os.Getenv("TABLE_NAME"))
 		if err != nil {
@@ -75,10 +76,19 @@ func serve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		runner = run.New(stored(runner.Config, latency))
+		answer := functionurl.Handler(ours(runner, table.Log.Pushes()))
 		if mode == "worker" {
-			lambda.Start(func(ctx context.Context, job lambdaenv.Job) error { return runner.Work(ctx, job.TaskID) })
+			answer = func(ctx context.Context, event json.RawMessage) (any, error) {
+				var job lambdaenv.Job
+				if err := json.Unmarshal(event, &job); err != nil {
+					return nil, err
+				}
+				return nil, runner.Work(ctx, job.TaskID)
+			}
 		}
-		return start(ours(runner.Config, table.Log.Pushes(), latency), functionurl.Handler)
+		lambdaenv.Start(answer, runner.HandOver)
+		return nil
 	default:
 		return fmt.Errorf("MODE is %q", mode)
 	}
@@ -106,22 +116,27 @@ type flusher struct{ http.ResponseWriter }
 
 func (flusher) Flush() {}
 
-// ours returns the handler of functions/agent, with the latency added to each call to the store.
-func ours(c run.Config, pushes push.Store, latency time.Duration) http.Handler {
+// stored adds the latency to each call to the store.
+func stored(c run.Config, latency time.Duration) run.Config {
 	if latency > 0 {
 		c.Store = tasklog.Hooked(c.Store, tasklog.Hooks{Before: func(context.Context, tasklog.Op) error {
 			time.Sleep(latency)
 			return nil
 		}})
 	}
+	return c
+}
+
+// ours returns the handler of functions/agent.
+func ours(r *run.Runner, pushes push.Store) http.Handler {
 	return a2ahttp.New(a2ahttp.Config{
 		Server: server.New(server.Config{
-			Store: c.Store, Runner: run.New(c), Retention: 24 * time.Hour, Card: demoagent.Card(),
+			Store: r.Store, Runner: r, Retention: 24 * time.Hour, Card: demoagent.Card(),
 			Push: &server.Push{Store: pushes, Check: webhook.Check(outgoing.Guard{})},
 		}),
 		BaseURL: functionurl.BaseURL,
 		Auth:    auth.None(),
 		Page:    page.New(false),
-		Logger:  c.Logger,
+		Logger:  r.Logger,
 	})
 }

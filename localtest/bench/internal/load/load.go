@@ -24,6 +24,8 @@ type Order struct {
 	// Without them they are working statuses with a text of 100 bytes.
 	Tokens  bool `json:"tokens,omitempty"`
 	Passage bool `json:"passage,omitempty"`
+	// Eager has a run that goes on say its next event at once.
+	Eager bool `json:"eager,omitempty"`
 }
 
 // String returns the text of the message.
@@ -91,6 +93,9 @@ func carryOut(ctx context.Context, ec *a2asrv.ExecutorContext, next int) iter.Se
 			return
 		}
 		begin, every := time.Now(), time.Duration(o.EveryMS)*time.Millisecond
+		if o.Eager && next > 1 {
+			begin = begin.Add(-every)
+		}
 		var artifact a2a.ArtifactID
 		for n := next; n <= o.Events; n++ {
 			if every > 0 && n > 1 && n < o.Events {
