@@ -140,7 +140,7 @@ func testAppendTwice(t *testing.T, s tasklog.Store) {
 // testConcurrentAppenders has several writers take the lease from each other, and append. All that
 // was acknowledged is in the log, once, and in the order of each writer.
 func testConcurrentAppenders(t *testing.T, s tasklog.Store) {
-	const writers, each = 6, 10
+	const writers, each = 6, 5
 	h, _, _ := mustCreate(t, s)
 	var wg sync.WaitGroup
 	for w := range writers {
