@@ -23,8 +23,8 @@ var Needs = slices.Concat(
 	logs("", "AgentFunction", "WorkerFunction", "PushFunction", "SweeperFunction", "HookFunction"),
 	logs(hasCallbacks, "CallbackFunction"),
 	[]Need{
-		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.get", "dynamolog.put", "dynamolog.readSecret", "dynamolog.checkPlace", "dynamolog.waitItem", "dynamolog.Seated"}, ""},
-		{"AgentFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
+		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.get", "dynamolog.put", "dynamolog.readSecret"}, ""},
+		{"AgentFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.items"}, ""},
 		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putFresh", "dynamolog.putIf", "dynamolog.putPartItem", "dynamolog.putInPlace"}, ""},
 		{"AgentFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update", "dynamolog.transactUpdate"}, ""},
 		{"AgentFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
@@ -34,8 +34,8 @@ var Needs = slices.Concat(
 		{"AgentFunction", "s3:GetObject", "bodies", []string{"dynamolog.partOf", "dynamolog.reach"}, hasBucket},
 		{"AgentFunction", "s3:PutObject", "bodies", []string{"dynamolog.put", "dynamolog.reach"}, fillsBucket},
 
-		{"WorkerFunction", "dynamodb:GetItem", "table", []string{"dynamolog.get", "dynamolog.readSecret", "dynamolog.checkPlace", "dynamolog.waitItem"}, ""},
-		{"WorkerFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases"}, ""},
+		{"WorkerFunction", "dynamodb:GetItem", "table", []string{"dynamolog.get", "dynamolog.readSecret"}, ""},
+		{"WorkerFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.items"}, ""},
 		{"WorkerFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putIf", "dynamolog.putPartItem"}, ""},
 		{"WorkerFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"WorkerFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
@@ -56,7 +56,7 @@ var Needs = slices.Concat(
 		{"PushFunction", "dynamodb:ListStreams", "table/stream/*", []string{"Lambda: PushEventSource"}, ""},
 		{"PushFunction", "sqs:SendMessage", "FailedPushes", []string{"Lambda: PushEventSource, EventInvokeConfig"}, ""},
 
-		{"CallbackFunction", "dynamodb:GetItem", "table", []string{"dynamolog.get", "dynamolog.readSecret", "dynamolog.waitItem"}, hasCallbacks},
+		{"CallbackFunction", "dynamodb:GetItem", "table", []string{"dynamolog.get", "dynamolog.readSecret"}, hasCallbacks},
 		{"CallbackFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putIf", "dynamolog.putPartItem"}, hasCallbacks},
 		{"CallbackFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, hasCallbacks},
 		{"CallbackFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, hasCallbacks},
@@ -65,7 +65,7 @@ var Needs = slices.Concat(
 		{"CallbackFunction", "s3:PutObject", "bodies", []string{"dynamolog.put", "dynamolog.reach"}, hasCallbacks + " " + fillsBucket},
 
 		{"SweeperFunction", "dynamodb:GetItem", "table", []string{"dynamolog.Places", "dynamolog.freshMark"}, ""},
-		{"SweeperFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.leases", "dynamolog.freshHeads"}, ""},
+		{"SweeperFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.items", "dynamolog.freshHeads"}, ""},
 		{"SweeperFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"SweeperFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		{"SweeperFunction", "dynamodb:Query", "table/index/running", []string{"dynamolog.due"}, ""},
