@@ -122,9 +122,8 @@ func TestThrottledStream(t *testing.T) {
 				var logs bytes.Buffer
 				h := handlerOf(l, &logs, slow(time.Second))
 				call := streamCall
-				if op == "Poll" { // another request runs the task, for a long time
-					h = handlerOf(l, &logs, slow(50*time.Second))
-					go do(t.Context(), h, streamCall, 0)
+				if op == "Poll" { // another process runs the task, for a long time
+					go do(t.Context(), handlerOf(l, new(bytes.Buffer), slow(50*time.Second)), streamCall, 0)
 					synctest.Wait()
 				}
 				w := do(t.Context(), h, call, 0)
