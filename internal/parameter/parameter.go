@@ -35,7 +35,7 @@ const (
 )
 
 // ErrTemporary is in the error of a request that may succeed later.
-var ErrTemporary = errors.New("Parameter Store has not answered")
+var ErrTemporary = errors.New("no answer from Parameter Store")
 
 // Read returns the value of a parameter, decrypted. The name is a name or an ARN, and may end in a
 // version or a label, as /clerk:3. Endpoint is the URL of a Parameter Store elsewhere than at AWS, or
@@ -96,7 +96,7 @@ func read(ctx context.Context, cfg aws.Config, endpoint, name string) (string, e
 	}
 	var answer struct{ Parameter struct{ Value *string } }
 	if err := json.Unmarshal(data, &answer); err != nil || answer.Parameter.Value == nil {
-		return "", errors.New("Parameter Store gives an answer without a value")
+		return "", errors.New("the answer of Parameter Store has no value")
 	}
 	return *answer.Parameter.Value, nil
 }
@@ -118,5 +118,5 @@ func refusal(region string, status int, data []byte) error {
 	case status >= 500, status == http.StatusTooManyRequests, strings.Contains(code, "Throttl"):
 		return fmt.Errorf("%w: status %d %s", ErrTemporary, status, code)
 	}
-	return fmt.Errorf("Parameter Store refuses it: %s", strings.TrimSpace(fmt.Sprintf("status %d %s %s", status, code, e.Message)))
+	return fmt.Errorf("refused by Parameter Store: %s", strings.TrimSpace(fmt.Sprintf("status %d %s %s", status, code, e.Message)))
 }

@@ -62,13 +62,13 @@ func TestRefused(t *testing.T) {
 	}{
 		{"throttled", []http.HandlerFunc{answer(400, `{"__type":"ThrottlingException","message":"Rate exceeded"}`), good}, "", 2},
 		{"in trouble", []http.HandlerFunc{answer(500, "oops"), answer(503, ""), good}, "", 3},
-		{"down", []http.HandlerFunc{answer(503, "")}, "Parameter Store has not answered: status 503 ", 4},
+		{"down", []http.HandlerFunc{answer(503, "")}, "no answer from Parameter Store: status 503 ", 4},
 		{
 			"forbidden",
 			[]http.HandlerFunc{answer(400, `{"__type":"com.amazonaws.ssm#AccessDeniedException","Message":"User is not authorized"}`)},
-			"Parameter Store refuses it: status 400 AccessDeniedException User is not authorized", 1,
+			"refused by Parameter Store: status 400 AccessDeniedException User is not authorized", 1,
 		},
-		{"odd", []http.HandlerFunc{answer(200, "<html>")}, "Parameter Store gives an answer without a value", 1},
+		{"odd", []http.HandlerFunc{answer(200, "<html>")}, "the answer of Parameter Store has no value", 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
