@@ -14,12 +14,12 @@ import (
 // These changes break a build on purpose.
 var (
 	// emitFirst sends events before they are in the log.
-	emitFirst = change{"internal/tasklog/appender.go", "		if err := a.append(next, entries); err != nil {\n", `		early := make([]Event, len(entries))
+	emitFirst = change{"internal/tasklog/appender.go", "		if err := a.append(a.next, entries); err != nil {\n", `		early := make([]Event, len(entries))
 		for i, e := range entries {
-			early[i] = Event{Seq: next + int64(i), JSON: e.JSON}
+			early[i] = Event{Seq: a.next + int64(i), JSON: e.JSON}
 		}
 		a.cfg.Appended(early)
-		if err := a.append(next, entries); err != nil {
+		if err := a.append(a.next, entries); err != nil {
 `}
 	// noFence appends even if the place is taken.
 	noFence = change{"internal/dynamolog/lease.go",
