@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 
 	"a2alambda/localtest/client"
 )
@@ -144,12 +146,35 @@ func checkOnce(v *view) error {
 	return nil
 }
 
+// maxCut is how many attempts of a step may be cut off before its task fails: see docs/limits.md.
+const maxCut = 5
+
 // checkAnswer checks that the task, in its end, has the whole answer once, though several models
-// have said it.
+// have said it. It may have less if it was given up, since too many models were cut off.
 func (r *replays) checkAnswer(ctx context.Context, v *view) error {
 	a, err := client.Call(ctx, r.url, "GetTask", client.ByID(v.task))
 	if err != nil {
 		return err
 	}
-	return checkAnswer(a.Body, v.tokens)
+	err = checkAnswer(a.Body, v.tokens)
+	if !errors.Is(err, errShort) {
+		return err
+	}
+	steps, failed := client.Do(ctx, http.MethodGet, r.url+"/tasks/"+v.task+"/steps", "", "A2A-Version", "1.0")
+	var page struct {
+		Steps []struct {
+			State    string
+			Attempts int
+		}
+	}
+	if failed = errors.Join(failed, json.Unmarshal([]byte(steps.Body), &page)); failed != nil {
+		return errors.Join(err, failed)
+	}
+	for _, step := range page.Steps {
+		if step.State == "failed" && step.Attempts > maxCut {
+			v.givenUp = true
+			return nil
+		}
+	}
+	return err
 }

@@ -38,15 +38,21 @@ func (r *report) complain(format string, args ...any) {
 
 // check compares what users have seen with the replays.
 func (r *report) check(ctx context.Context, replays *replays) {
-	streams, frames := 0, 0
+	streams, frames, givenUp := 0, 0, 0
 	for _, v := range r.views {
 		if err := replays.check(ctx, v); err != nil {
 			r.complain("%v:\n%v", v, err)
+		}
+		if v.givenUp {
+			givenUp++
 		}
 		streams += len(v.sessions)
 		for _, s := range v.sessions {
 			frames += len(s.frames)
 		}
+	}
+	if givenUp > 0 {
+		fmt.Fprintf(r.out, "%d tasks were given up, since their models were cut off %d times: that is a limit, and no violation\n", givenUp, maxCut)
 	}
 	fmt.Fprintf(r.out, "%d events in %d streams compared with replays: %d violations\n", frames, streams, r.violations)
 }

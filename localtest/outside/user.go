@@ -46,6 +46,7 @@ type view struct {
 	task     string
 	tokens   int // of the whole answer
 	sessions []*session
+	givenUp  bool // the task failed by a limit: see checkAnswer
 }
 
 // session is one stream.
