@@ -104,8 +104,8 @@ func TestCheck(t *testing.T) {
 		{"log without an end", false, func(f *fake, v *view) { f.log = f.log[:5] }, "event 5 of 5 is"},
 		{"token twice", false, func(f *fake, v *view) { f.answer += token(3, time.UnixMilli(4)) }, "token 3 comes where 4 was due"},
 		{"token lost", false, func(f *fake, v *view) { v.tokens = 4 }, "the answer has 3 tokens, not 4"},
-		{"given up", false, func(f *fake, v *view) { v.tokens, f.cut = 4, 6 }, ""},
-		{"given up too early", false, func(f *fake, v *view) { v.tokens, f.cut = 4, 5 }, "the answer has 3 tokens, not 4"},
+		{"given up", false, func(f *fake, v *view) { v.tokens, f.cut = 4, 5 }, ""},
+		{"given up too early", false, func(f *fake, v *view) { v.tokens, f.cut = 4, 4 }, "the answer has 3 tokens, not 4"},
 		{"given up, and a token twice", false, func(f *fake, v *view) {
 			f.answer, v.tokens, f.cut = token(1, time.UnixMilli(1))+token(1, time.UnixMilli(1)), 4, 6
 		}, "token 1 comes where 2 was due"},

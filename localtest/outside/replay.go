@@ -171,7 +171,7 @@ func (r *replays) checkAnswer(ctx context.Context, v *view) error {
 		return errors.Join(err, failed)
 	}
 	for _, step := range page.Steps {
-		if step.State == "failed" && step.Attempts > maxCut {
+		if step.State == "failed" && step.Attempts >= maxCut {
 			v.givenUp = true
 			return nil
 		}
