@@ -55,8 +55,8 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 			if err := charge(ctx, items, head); err != nil {
 				return nil, err
 			}
-			if snapshot > at {
-				now, err := l.peek(ctx, id, tasklog.Want{Lease: true, Requests: true})
+			if snapshot > at { // there is a batch then, and it is on the page: a log has one fence at most
+				now, err := l.peekAt(ctx, id, head, lease, firstBatch(items), tasklog.Want{Lease: true, Requests: true})
 				return &tasklog.Past{Now: now}, err
 			}
 		}

@@ -32,6 +32,12 @@ func (l *Log) peek(ctx context.Context, id a2a.TaskID, w tasklog.Want) (*tasklog
 	if err != nil {
 		return nil, err
 	}
+	return l.peekAt(ctx, id, head, lease, newest, w)
+}
+
+// peekAt is peek for items that were read: the head, the lease, which may be nil, and the newest batch, or
+// the head again if there is none.
+func (l *Log) peekAt(ctx context.Context, id a2a.TaskID, head, lease, newest item, w tasklog.Want) (*tasklog.Snapshot, error) {
 	g := gistOf(newest)
 	if g == nil || g.state.Terminal() && g.status < last(newest) {
 		return l.peekAll(ctx, id, w)
@@ -66,8 +72,7 @@ func (l *Log) peek(ctx context.Context, id a2a.TaskID, w tasklog.Want) (*tasklog
 	return s, p.fill(s.Task, g, w)
 }
 
-// newest returns the head, the lease, which may be nil, and the newest batch, or the head again if there
-// is none.
+// newest returns the items that peekAt wants.
 func (l *Log) newest(ctx context.Context, id a2a.TaskID) (head, lease, newest item, err error) {
 	const few = 3 // most of the time these are the lease, the head and the newest batch
 	page, err := l.query(ctx, id, skBatch(0), skLease, nil, false, few)
@@ -79,10 +84,8 @@ func (l *Log) newest(ctx context.Context, id a2a.TaskID) (head, lease, newest it
 		return nil, nil, nil, err
 	}
 	for {
-		for _, it := range batches {
-			if last(it) >= first(it) { // else it is a fence
-				return head, lease, it, nil
-			}
+		if newest := firstBatch(batches); newest != nil {
+			return head, lease, newest, nil
 		}
 		if page.LastEvaluatedKey == nil {
 			return head, lease, head, nil
@@ -93,6 +96,16 @@ func (l *Log) newest(ctx context.Context, id a2a.TaskID) (head, lease, newest it
 		}
 		batches = page.Items
 	}
+}
+
+// firstBatch returns the first item that is a batch, and no fence, or nil.
+func firstBatch(items []item) item {
+	for _, it := range items {
+		if last(it) >= first(it) {
+			return it
+		}
+	}
+	return nil
 }
 
 // peekAll loads the task, and drops what is not wanted.

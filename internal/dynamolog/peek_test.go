@@ -202,6 +202,9 @@ func TestPeekCostOfSizes(t *testing.T) {
 			check("after one")
 			lease.Close(t.Context())
 			check("after the end")
+			_, err = l.Acquire(t.Context(), load(t, l, h.ID), by("next"))
+			must(t, err)
+			check("after a takeover")
 		}
 	}
 }
