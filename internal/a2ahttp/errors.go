@@ -43,9 +43,10 @@ type kind struct {
 }
 
 // unavailable is the error for a request that needs something that is not there now: the issuer
-// that authenticates the caller, a store that is not busy, or a server that has memory and a place left and is
-// not about to end. It is not a fault of this server, so the metrics count it apart from internal
-// errors. The code is the first of those that JSON-RPC leaves to servers (specification 5.1).
+// that authenticates the caller, a store that is not busy, or a server that has memory and a place
+// left and is not about to end. It is not a fault of this server, so the metrics count it apart from
+// internal errors. The code is the first of those that JSON-RPC leaves to servers (specification
+// 5.1).
 var unavailable = kind{a2a.ErrServerError, -32000, http.StatusServiceUnavailable, "UNAVAILABLE", "UnavailableError"}
 
 // failure is what a client learns of an error.

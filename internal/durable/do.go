@@ -39,10 +39,10 @@ func Once() Option { return option(func(o *options) { o.once = true }) }
 func Within(d time.Duration) Option { return option(func(o *options) { o.within = d }) }
 
 // Retry says that a failed step is tried again, up to so many attempts in all. The first pause is
-// the given one, and each next one twice as long, up to an hour; [After] makes it longer. A task with a pause of more than a
-// minute is suspended. Without Retry there is one attempt, whose error is recorded. [Permanent]
-// ends the attempts, and so does a pause that the task would not outlive. Attempts that were cut off
-// by the end of their run don't count.
+// the given one, and each next one twice as long, up to an hour; [After] makes it longer. A task
+// with a pause of more than a minute is suspended. Without Retry there is one attempt, whose error
+// is recorded. [Permanent] ends the attempts, and so does a pause that the task would not outlive.
+// Attempts that were cut off by the end of their run don't count.
 func Retry(attempts int, first time.Duration) Option {
 	return option(func(o *options) { o.attempts, o.first = max(attempts, 1), first })
 }

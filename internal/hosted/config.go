@@ -44,7 +44,7 @@ func openFile(ctx context.Context, getenv func(string) string) (*agentFile, erro
 	var err error
 	if stored, ok := strings.CutPrefix(name, storePrefix); ok {
 		name = stored // of the file, in errors
-		if data, err = inStore(ctx, getenv, name); err != nil {
+		if data, err = inStore(ctx, name); err != nil {
 			return nil, fmt.Errorf("AGENT_CONFIG is %s%s: %w", storePrefix, name, err)
 		}
 	} else if getenv("AWS_LAMBDA_RUNTIME_API") == "" {
@@ -60,7 +60,7 @@ func openFile(ctx context.Context, getenv func(string) string) (*agentFile, erro
 // storePrefix begins an AGENT_CONFIG that is the name of a parameter in Parameter Store.
 const storePrefix = "ssm:"
 
-func inStore(ctx context.Context, getenv func(string) string, name string) ([]byte, error) {
+func inStore(ctx context.Context, name string) ([]byte, error) {
 	cfg, err := lambdaenv.Config(ctx)
 	if err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func inStore(ctx context.Context, getenv func(string) string, name string) ([]by
 	if cfg.Region == "" {
 		return nil, errors.New("AWS_REGION is not set")
 	}
-	text, err := parameter.Read(ctx, cfg, getenv("AWS_ENDPOINT_URL_SSM"), name)
+	text, err := parameter.Read(ctx, cfg, name)
 	return []byte(text), err
 }
 

@@ -133,6 +133,7 @@ func TestConfig(t *testing.T) {
 // with the parameter's name, and what is wrong with the parameter as a sentence.
 func TestConfigInStore(t *testing.T) {
 	account := ministack.Shared(t)
+	t.Setenv("AWS_ENDPOINT_URL_SSM", account.Endpoint)
 	t.Setenv("AWS_REGION", ministack.Region)
 	t.Setenv("AWS_ACCESS_KEY_ID", ministack.Key)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", ministack.Key)
@@ -148,7 +149,7 @@ func TestConfigInStore(t *testing.T) {
 		}
 		for _, lambda := range []string{"", "x"} {
 			env := map[string]string{
-				"AGENT": "model", "AGENT_CONFIG": "ssm:" + name, "AWS_ENDPOINT_URL_SSM": account.Endpoint, "AWS_LAMBDA_RUNTIME_API": lambda,
+				"AGENT": "model", "AGENT_CONFIG": "ssm:" + name, "AWS_LAMBDA_RUNTIME_API": lambda,
 			}
 			a, err := hosted.Open(t.Context(), func(name string) string { return env[name] })
 			switch want := strings.ReplaceAll(test.want, "NAME", name); {

@@ -1,7 +1,6 @@
 // Package parameter reads a parameter of AWS Systems Manager's Parameter Store.
 //
-// It is not the SDK's client, which makes the zip of a function 0.25 MB bigger for one request. The
-// rest is the SDK's: credentials, signatures and the HTTP client.
+// It is not the SDK's client: see package awscall.
 //
 // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html
 package parameter
@@ -20,49 +19,38 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
-	"a2alambda/internal/bucket"
+	"a2alambda/internal/awscall"
 )
 
 const (
+	// It is read while an instance starts, for which Lambda has ten seconds.
 	tries     = 4
 	tryWithin = 3 * time.Second
-	// pause is the time before the second try. Each is twice as long as the one before.
-	pause = 100 * time.Millisecond
+	mostPause = 400 * time.Millisecond // between two tries
 	// most is the most bytes of an answer: a parameter has 8 KB at most, which JSON may make 48.
 	most = 64 << 10
 )
 
-// ErrTemporary is in the error of a request that may succeed later.
-var ErrTemporary = errors.New("no answer from Parameter Store")
-
 // Read returns the value of a parameter, decrypted. The name is a name or an ARN, and may end in a
-// version or a label, as /clerk:3. Endpoint is the URL of a Parameter Store elsewhere than at AWS, or
-// empty. Errors are sentences for whoever deploys.
-func Read(ctx context.Context, cfg aws.Config, endpoint, name string) (string, error) {
-	var err error
-	for try := range tries {
-		if try > 0 {
-			select {
-			case <-time.After(pause << (try - 1)):
-			case <-ctx.Done():
-				return "", err
-			}
-		}
-		var value string
-		if value, err = read(ctx, cfg, endpoint, name); err == nil || !errors.Is(err, ErrTemporary) {
-			return value, err
-		}
-	}
-	return "", err
+// version or a label, as /clerk:3. Errors are sentences for whoever deploys.
+func Read(ctx context.Context, cfg aws.Config, name string) (value string, err error) {
+	r := retry.AddWithMaxBackoffDelay(retry.AddWithMaxAttempts(awscall.Retryer(cfg), tries), mostPause)
+	_, err = awscall.Do(ctx, r.(aws.RetryerV2), func(ctx context.Context) (err error) {
+		value, err = read(ctx, cfg, name)
+		return err
+	})
+	return value, err
 }
 
-func read(ctx context.Context, cfg aws.Config, endpoint, name string) (string, error) {
+func read(ctx context.Context, cfg aws.Config, name string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, tryWithin)
 	defer cancel()
+	endpoint := awscall.Endpoint(cfg, "SSM")
 	if endpoint == "" {
-		endpoint = "https://ssm." + cfg.Region + "." + bucket.Domain(cfg.Region) + "/"
+		endpoint = "https://ssm." + cfg.Region + "." + awscall.Domain(cfg.Region) + "/"
 	}
 	body, err := json.Marshal(map[string]any{"Name": name, "WithDecryption": true})
 	if err != nil {
@@ -84,12 +72,12 @@ func read(ctx context.Context, cfg aws.Config, endpoint, name string) (string, e
 	}
 	resp, err := cfg.HTTPClient.Do(r)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrTemporary, err)
+		return "", unanswered(err)
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, most))
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrTemporary, err)
+		return "", unanswered(err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return "", refusal(cfg.Region, resp.StatusCode, data)
@@ -99,6 +87,10 @@ func read(ctx context.Context, cfg aws.Config, endpoint, name string) (string, e
 		return "", errors.New("the answer of Parameter Store has no value")
 	}
 	return *answer.Parameter.Value, nil
+}
+
+func unanswered(err error) error {
+	return awscall.Again{Err: fmt.Errorf("no answer from Parameter Store: %w", err)}
 }
 
 // refusal returns the error for an answer.
@@ -116,7 +108,7 @@ func refusal(region string, status int, data []byte) error {
 	case code == "ParameterVersionNotFound", code == "ParameterVersionLabelNotFound":
 		return errors.New("the parameter in Parameter Store has no such version")
 	case status >= 500, status == http.StatusTooManyRequests, strings.Contains(code, "Throttl"):
-		return fmt.Errorf("%w: status %d %s", ErrTemporary, status, code)
+		return unanswered(fmt.Errorf("status %d %s", status, code))
 	}
 	return fmt.Errorf("refused by Parameter Store: %s", strings.TrimSpace(fmt.Sprintf("status %d %s %s", status, code, e.Message)))
 }

@@ -27,11 +27,13 @@ func config() aws.Config {
 func TestRead(t *testing.T) {
 	t.Parallel()
 	a := ministack.Shared(t)
+	cfg := config()
+	cfg.BaseEndpoint = &a.Endpoint
 	first := "card: {name: Clerk}\n" + strings.Repeat("# ä\n", 900)
 	localtest.Must(t, a.PutParameter(t.Context(), "/clerk/file", first))
 	localtest.Must(t, a.PutParameter(t.Context(), "/clerk/file", "second"))
 	for name, want := range map[string]string{"/clerk/file": "second", "/clerk/file:1": first, "/clerk/file:2": "second"} {
-		if got, err := parameter.Read(t.Context(), config(), a.Endpoint, name); err != nil || got != want {
+		if got, err := parameter.Read(t.Context(), cfg, name); err != nil || got != want {
 			t.Errorf("%s: %.40q, %v", name, got, err)
 		}
 	}
@@ -39,7 +41,7 @@ func TestRead(t *testing.T) {
 		"/clerk/none":   "there is no such parameter in Parameter Store in region us-east-1",
 		"/clerk/file:9": "the parameter in Parameter Store has no such version",
 	} {
-		if _, err := parameter.Read(t.Context(), config(), a.Endpoint, name); err == nil || err.Error() != want {
+		if _, err := parameter.Read(t.Context(), cfg, name); err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", name, err, want)
 		}
 	}
@@ -80,7 +82,7 @@ func TestRefused(t *testing.T) {
 					test.answers[min(n, len(test.answers))-1](w, r)
 					return w.Result()
 				})
-				got, err := parameter.Read(t.Context(), cfg, "", "/clerk")
+				got, err := parameter.Read(t.Context(), cfg, "/clerk")
 				if test.want == "" && (err != nil || got != "v") || test.want != "" && (err == nil || err.Error() != test.want) {
 					t.Errorf("got %q, %v", got, err)
 				}
