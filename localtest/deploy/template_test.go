@@ -291,3 +291,17 @@ func TestChanges(t *testing.T) {
 		t.Errorf("%s is not what the template has now (%v): go test ./localtest/deploy -run TestChanges -update, and look at the difference", golden, err)
 	}
 }
+
+// TestDashboard checks that the dashboard is JSON, and has the instances that there are.
+func TestDashboard(t *testing.T) {
+	for _, p := range []deploy.Parameters{{"Auth": "none"}, {"Auth": "none", "CapacityProvider": provider}} {
+		text, _ := stackOf(t, expanded(t), p).Resources["Dashboard"].Properties["DashboardBody"].(string)
+		var body struct{ Widgets []struct{ Properties struct{ Metrics [][]any } } }
+		if err := json.Unmarshal([]byte(text), &body); err != nil || len(body.Widgets) != 6 {
+			t.Errorf("%v: %v, %d widgets", p, err, len(body.Widgets))
+		}
+		if managed := strings.Contains(text, "${ManagedFunction}"); managed != (p["CapacityProvider"] != "") {
+			t.Errorf("%v: the dashboard has Managed Instances: %t", p, managed)
+		}
+	}
+}
