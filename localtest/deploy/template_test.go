@@ -296,7 +296,9 @@ func TestChanges(t *testing.T) {
 func TestDashboard(t *testing.T) {
 	for _, p := range []deploy.Parameters{{"Auth": "none"}, {"Auth": "none", "CapacityProvider": provider}} {
 		text, _ := stackOf(t, expanded(t), p).Resources["Dashboard"].Properties["DashboardBody"].(string)
-		var body struct{ Widgets []struct{ Properties struct{ Metrics [][]any } } }
+		var body struct {
+			Widgets []struct{ Properties struct{ Metrics [][]any } }
+		}
 		if err := json.Unmarshal([]byte(text), &body); err != nil || len(body.Widgets) != 6 {
 			t.Errorf("%v: %v, %d widgets", p, err, len(body.Widgets))
 		}
