@@ -89,6 +89,7 @@ type Runner struct {
 	running   running
 	sightings sightings
 	doubts    doubts
+	signs     signs
 	ending    ending
 	begun     time.Time // sets the times at which the runs ask
 	process   string    // see Writer
