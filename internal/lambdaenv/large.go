@@ -19,8 +19,15 @@ import (
 	"a2alambda/internal/memory"
 )
 
-// largeEvent is how many bytes an event may have that a process reads at once.
-const largeEvent = 256 << 10
+const (
+	// largeEvent is how many bytes an event may have that a process reads at once.
+	largeEvent = 256 << 10
+
+	// apiBuffer is how many bytes a connection to the Runtime API gathers, either way, instead of the
+	// usual 4 KB: a stream keeps its buffers as long as it lasts, and what it says is flushed at once. An
+	// event or an answer that is longer is read and written past them.
+	apiBuffer = 1 << 10
+)
 
 // placeholder is what aws-lambda-go gets instead of a larger one.
 const placeholder = `{"a2alambda":"the event is large, and is read when it is its turn"}`
@@ -53,12 +60,13 @@ func (l *largeEvents) listen(api string, t *http.Transport) {
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
+	t.ReadBufferSize, t.WriteBufferSize = apiBuffer, apiBuffer
 	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		if err != nil || address != api {
 			return conn, err
 		}
-		return &apiConn{Conn: conn, events: l, in: bufio.NewReader(conn)}, nil
+		return &apiConn{Conn: conn, events: l, in: bufio.NewReaderSize(conn, apiBuffer)}, nil
 	}
 }
 
