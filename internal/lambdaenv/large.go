@@ -55,7 +55,7 @@ func newLargeEvents() *largeEvents {
 
 // listen has aws-lambda-go's connections to the Runtime API be made here. Its client has a clone of
 // the default transport.
-func (l *largeEvents) listen(api string, t *http.Transport) {
+func (l *largeEvents) listen(api string, t *http.Transport, a *answers) {
 	dial := t.DialContext
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
@@ -66,7 +66,8 @@ func (l *largeEvents) listen(api string, t *http.Transport) {
 		if err != nil || address != api {
 			return conn, err
 		}
-		return &apiConn{Conn: conn, events: l, in: bufio.NewReaderSize(conn, apiBuffer)}, nil
+		a.listening.Store(true)
+		return &apiConn{Conn: conn, events: l, answers: a, in: bufio.NewReaderSize(conn, apiBuffer)}, nil
 	}
 }
 
@@ -129,18 +130,34 @@ func (w waiting) read(ctx context.Context) (json.RawMessage, error) {
 // event, and then that the connection ends, which it does when the event was read.
 type apiConn struct {
 	net.Conn
-	events *largeEvents
-	next   atomic.Bool // the next answer is an event
-	in     *bufio.Reader
-	shown  bytes.Reader
-	kept   atomic.Bool // belongs to a waiting event
+	events  *largeEvents
+	answers *answers
+	stream  io.Reader // whose head is being written; only for Write
+	head    []byte
+	next    atomic.Bool // the next answer is an event
+	in      *bufio.Reader
+	shown   bytes.Reader
+	kept    atomic.Bool // belongs to a waiting event
 }
 
+// Write writes a request. If that is for a stream, it returns at the end of it.
 func (c *apiConn) Write(p []byte) (int, error) {
 	if bytes.HasPrefix(p, []byte("GET ")) {
 		c.next.Store(true)
 	}
-	return c.Conn.Write(p)
+	if c.stream == nil {
+		if c.stream = c.answers.of(p); c.stream == nil {
+			return c.Conn.Write(p)
+		}
+	}
+	c.head = append(c.head, p...)
+	head, whole := bytes.CutSuffix(c.head, []byte(lastChunk))
+	if !whole {
+		return len(p), nil
+	}
+	stream := c.stream
+	c.stream, c.head = nil, nil
+	return len(p), copyChunks(c.Conn, head, stream) // some was written: the request must not be repeated
 }
 
 // Close leaves the connection to a waiting event.
