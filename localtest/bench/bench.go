@@ -74,7 +74,7 @@ var (
 	}
 	quick = effort{
 		name: "quick", rounds: 1, streams: 50, clients: []int{1, 8}, lengths: []int{10, 1000, 10_000},
-		patience: 5 * time.Second, tokens: 50, beside: 100, pageChunks: 1000, pageReplayed: 20_000, resumes: 5, cutOffs: 4,
+		patience: 5 * time.Second, tokens: 50, beside: 500, pageChunks: 1000, pageReplayed: 20_000, resumes: 5, cutOffs: 4,
 		sizes: []int{128, 512, 1769}, colds: 3, tutorials: 1, dense: []int{10, 100}, drains: []int{100},
 	}
 )
