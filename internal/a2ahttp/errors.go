@@ -2,6 +2,7 @@ package a2ahttp
 
 import (
 	"errors"
+	"net"
 	"net/http"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -119,6 +120,10 @@ func (j *jsonResponder) explain(err error) failure {
 		}
 		detailed.ErrorInfo()
 		return failure{kind: k, message: detailed.Error(), details: detailed.TypedDetails}
+	}
+	if timeout := (net.Error)(nil); errors.As(err, &timeout) && timeout.Timeout() { // the store did not answer
+		j.Logger.ErrorContext(j.r.Context(), "request was not served in time", "error", err)
+		return j.comeAgain("1", textLate)
 	}
 	if !errors.Is(err, a2a.ErrInternalError) {
 		j.Logger.ErrorContext(j.r.Context(), "request failed", "error", err)

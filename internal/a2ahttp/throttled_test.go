@@ -3,7 +3,10 @@ package a2ahttp_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http/httptest"
+	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -100,6 +103,26 @@ func TestThrottled(t *testing.T) {
 		line := logs.String()
 		if !strings.Contains(line, "error=UnavailableError") || !strings.Contains(line, "throttled=1") || strings.Contains(line+got, "Internal") {
 			t.Errorf("%s: logged %s, answered %s", call, line, got)
+		}
+	}
+}
+
+// TestStoreSilent has a store that does not answer. The client learns that it can try again, also in
+// place of a stream, and the log has the cause as an error.
+func TestStoreSilent(t *testing.T) {
+	silent := &url.Error{Op: "Post", URL: "http://127.0.0.1:1/", Err: os.ErrDeadlineExceeded}
+	hooks := tasklog.Hooks{Before: func(context.Context, tasklog.Op) error { return fmt.Errorf("creating task: %w", silent) }}
+	var logs bytes.Buffer
+	h := handlerOf(tasklog.Hooked(new(memlog.Log), hooks), &logs, slow(0))
+	for _, call := range []string{sendCall, streamCall} {
+		logs.Reset()
+		w := serve(h, httptest.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader(call)))
+		got, line := w.Body.String(), logs.String()
+		if w.Code != 503 || w.Header().Get("Retry-After") != "1" || !strings.Contains(got, "could not be served in time") || strings.Contains(got, "creating") {
+			t.Errorf("%d %v %s", w.Code, w.Header(), got)
+		}
+		if !strings.Contains(line, "level=ERROR") || !strings.Contains(line, "creating task") {
+			t.Errorf("logged %s", line)
 		}
 	}
 }
