@@ -76,6 +76,7 @@ const (
 	textFull   = "the server is busy with other requests: try again in some seconds"
 	textBusy   = "the store of tasks is busy: try again in some seconds"
 	textLate   = "the request could not be served in time: try again in a second"
+	textSilent = "the store of tasks did not answer in time: connect again in a second"
 	textEnding = "the server is about to end: try again in a second"
 )
 
@@ -121,7 +122,7 @@ func (j *jsonResponder) explain(err error) failure {
 		detailed.ErrorInfo()
 		return failure{kind: k, message: detailed.Error(), details: detailed.TypedDetails}
 	}
-	if timeout := (net.Error)(nil); errors.As(err, &timeout) && timeout.Timeout() { // the store did not answer
+	if silent(err) {
 		j.Logger.ErrorContext(j.r.Context(), "request was not served in time", "error", err)
 		return j.comeAgain("1", textLate)
 	}
@@ -130,6 +131,12 @@ func (j *jsonResponder) explain(err error) failure {
 	}
 	internal := a2a.Error{Err: a2a.ErrInternalError}
 	return failure{kind: kinds[0], message: "Internal error", details: []*errordetails.Typed{internal.ErrorInfo()}}
+}
+
+// silent reports whether something that was needed, such as the store, did not answer in time.
+func silent(err error) bool {
+	timeout := (net.Error)(nil)
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // comeAgain is the failure of a request that succeeds if it is sent again after some seconds.

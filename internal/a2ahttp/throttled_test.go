@@ -127,6 +127,36 @@ func TestStoreSilent(t *testing.T) {
 	}
 }
 
+// TestStoreSilentStream has a store that does not answer during a stream of somebody who follows the
+// task. The stream ends early, without an error, and says to connect again. Who does gets the rest.
+func TestStoreSilentStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		l := tasklog.Hooked(new(memlog.Log), tasklog.Hooks{Before: func(_ context.Context, op tasklog.Op) error {
+			if at := time.Since(start); op.Name == "Poll" && at > 1500*time.Millisecond && at < 2*time.Minute {
+				return &url.Error{Op: "Post", URL: "http://127.0.0.1:1/", Err: os.ErrDeadlineExceeded}
+			}
+			return nil
+		}})
+		go do(t.Context(), handlerOf(l, new(bytes.Buffer), slow(50*time.Second)), streamCall, 0)
+		synctest.Wait()
+		var logs bytes.Buffer
+		h := handlerOf(l, &logs, slow(time.Second))
+		w := do(t.Context(), h, streamCall, 0)
+		lines := slices.DeleteFunc(w.frames(), func(s string) bool { return s == ": ping" })
+		if n := len(lines); n < 4 || !strings.Contains(lines[n-2], "did not answer in time") || lines[n-1] != "retry: 1000" || strings.Contains(strings.Join(lines, ""), "error") {
+			t.Errorf("got %q", lines)
+		}
+		if got := logs.String(); !strings.Contains(got, "level=ERROR") {
+			t.Errorf("logged %s", got)
+		}
+		time.Sleep(4 * time.Minute)
+		if rest := do(t.Context(), h, streamCall, 2).frames(); !slices.Contains(rest, "data COMPLETED") {
+			t.Errorf("then %q", rest)
+		}
+	})
+}
+
 // TestThrottledStream has a store that is busy for two minutes during a stream. The stream ends
 // early, without an error, and its comments say to connect again. The client that does gets the
 // rest.
