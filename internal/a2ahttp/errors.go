@@ -2,6 +2,7 @@ package a2ahttp
 
 import (
 	"errors"
+	"net"
 	"net/http"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -75,6 +76,7 @@ const (
 	textFull   = "the server is busy with other requests: try again in some seconds"
 	textBusy   = "the store of tasks is busy: try again in some seconds"
 	textLate   = "the request could not be served in time: try again in a second"
+	textSilent = "the store of tasks did not answer in time: connect again in a second"
 	textEnding = "the server is about to end: try again in a second"
 )
 
@@ -120,11 +122,21 @@ func (j *jsonResponder) explain(err error) failure {
 		detailed.ErrorInfo()
 		return failure{kind: k, message: detailed.Error(), details: detailed.TypedDetails}
 	}
+	if silent(err) {
+		j.Logger.ErrorContext(j.r.Context(), "request was not served in time", "error", err)
+		return j.comeAgain("1", textLate)
+	}
 	if !errors.Is(err, a2a.ErrInternalError) {
 		j.Logger.ErrorContext(j.r.Context(), "request failed", "error", err)
 	}
 	internal := a2a.Error{Err: a2a.ErrInternalError}
 	return failure{kind: kinds[0], message: "Internal error", details: []*errordetails.Typed{internal.ErrorInfo()}}
+}
+
+// silent reports whether something that was needed, such as the store, did not answer in time.
+func silent(err error) bool {
+	timeout := (net.Error)(nil)
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // comeAgain is the failure of a request that succeeds if it is sent again after some seconds.

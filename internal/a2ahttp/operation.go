@@ -8,8 +8,10 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/a2a03"
+	"a2alambda/internal/heavy"
 	"a2alambda/internal/protojson"
 	"a2alambda/internal/server"
+	"a2alambda/internal/tasklog"
 )
 
 // operation serves requests for an operation of the protocol. Either result or stream is set.
@@ -113,9 +115,9 @@ func call[Params, Result any](
 	serve func(context.Context, server.Caller, *Params) (Result, error),
 	encode func(Result) ([]byte, error),
 ) ([]byte, error) {
-	params := decode(q.params)
-	if err := q.params.Err(); err != nil {
-		return nil, paramsError(err)
+	params, err := decoded(r, q, decode)
+	if err != nil {
+		return nil, err
 	}
 	observationOf(r).about(params)
 	result, err := serve(r.Context(), q.caller, params)
@@ -123,7 +125,31 @@ func call[Params, Result any](
 		return nil, err
 	}
 	observationOf(r).about(result)
+	defer heavy.Begin(bytesIn(result))()
 	return encode(result)
+}
+
+// decoded returns the params.
+func decoded[Params any](r *http.Request, q *request, decode func(*protojson.Reader) *Params) (*Params, error) {
+	defer heavy.Begin(r.ContentLength)()
+	params := decode(q.params)
+	if err := q.params.Err(); err != nil {
+		return nil, paramsError(err)
+	}
+	return params, nil
+}
+
+// bytesIn returns how much JSON a result has that may be large.
+func bytesIn(result any) (n int64) {
+	switch v := result.(type) {
+	case *a2a.Task:
+		n = tasklog.SizeOf(v).Bytes
+	case *a2a.ListTasksResponse:
+		for _, t := range v.Tasks {
+			n += tasklog.SizeOf(t).Bytes
+		}
+	}
+	return n
 }
 
 // open decodes the params, and has the server open a stream.
@@ -132,12 +158,11 @@ func open[Params any](
 	decode func(*protojson.Reader) *Params,
 	serve func(context.Context, server.Caller, *Params) (*server.Stream, error),
 ) (*server.Stream, error) {
-	params := decode(q.params)
-	if err := q.params.Err(); err != nil {
-		return nil, paramsError(err)
+	params, err := decoded(r, q, decode)
+	if err != nil {
+		return nil, err
 	}
 	caller := q.caller
-	var err error
 	if caller.Seen, err = lastEventID(r); err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"a2alambda/internal/a2a03"
 	"a2alambda/internal/dialect"
+	"a2alambda/internal/heavy"
 	"a2alambda/internal/protojson"
 	"a2alambda/internal/server"
 )
@@ -170,6 +171,7 @@ func (b rest) decode(h *handler, r *http.Request) (request, error) {
 	if versionErr != nil {
 		return q, versionErr
 	}
+	defer heavy.Begin(int64(len(body)))()
 	if q.params, err = restParams(r, d, parameters, body); err != nil {
 		return q, err
 	}

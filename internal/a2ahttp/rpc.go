@@ -16,6 +16,7 @@ import (
 
 	"a2alambda/internal/a2a03"
 	"a2alambda/internal/dialect"
+	"a2alambda/internal/heavy"
 	"a2alambda/internal/jsonline"
 	"a2alambda/internal/protojson"
 )
@@ -106,6 +107,7 @@ func (b rpc) decode(h *handler, r *http.Request) (request, error) {
 	if err != nil {
 		return q, err
 	}
+	defer heavy.Begin(int64(len(body)))()
 	scanned := scan(body, 1)
 	if scanned != nil && !json.Valid(body) { // so there is no id to read
 		return q, bodyError(scanned)

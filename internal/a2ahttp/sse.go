@@ -112,6 +112,9 @@ func (s *sseResponder) end(err error) error {
 	case errors.Is(err, tasklog.ErrThrottled):
 		observationOf(s.r).throttled = true
 		s.comment(textBusy, "retry: 5000")
+	case s.begun && silent(err):
+		s.Logger.ErrorContext(s.r.Context(), "stream ends early", "error", err)
+		s.comment(textSilent, "retry: 1000")
 	default:
 		return err
 	}

@@ -3,7 +3,10 @@ package a2ahttp_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http/httptest"
+	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -102,6 +105,56 @@ func TestThrottled(t *testing.T) {
 			t.Errorf("%s: logged %s, answered %s", call, line, got)
 		}
 	}
+}
+
+// TestStoreSilent has a store that does not answer. The client learns that it can try again, also in
+// place of a stream, and the log has the cause as an error.
+func TestStoreSilent(t *testing.T) {
+	silent := &url.Error{Op: "Post", URL: "http://127.0.0.1:1/", Err: os.ErrDeadlineExceeded}
+	hooks := tasklog.Hooks{Before: func(context.Context, tasklog.Op) error { return fmt.Errorf("creating task: %w", silent) }}
+	var logs bytes.Buffer
+	h := handlerOf(tasklog.Hooked(new(memlog.Log), hooks), &logs, slow(0))
+	for _, call := range []string{sendCall, streamCall} {
+		logs.Reset()
+		w := serve(h, httptest.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader(call)))
+		got, line := w.Body.String(), logs.String()
+		if w.Code != 503 || w.Header().Get("Retry-After") != "1" || !strings.Contains(got, "could not be served in time") || strings.Contains(got, "creating") {
+			t.Errorf("%d %v %s", w.Code, w.Header(), got)
+		}
+		if !strings.Contains(line, "level=ERROR") || !strings.Contains(line, "creating task") {
+			t.Errorf("logged %s", line)
+		}
+	}
+}
+
+// TestStoreSilentStream has a store that does not answer during a stream of somebody who follows the
+// task. The stream ends early, without an error, and says to connect again. Who does gets the rest.
+func TestStoreSilentStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		l := tasklog.Hooked(new(memlog.Log), tasklog.Hooks{Before: func(_ context.Context, op tasklog.Op) error {
+			if at := time.Since(start); op.Name == "Poll" && at > 1500*time.Millisecond && at < 2*time.Minute {
+				return &url.Error{Op: "Post", URL: "http://127.0.0.1:1/", Err: os.ErrDeadlineExceeded}
+			}
+			return nil
+		}})
+		go do(t.Context(), handlerOf(l, new(bytes.Buffer), slow(50*time.Second)), streamCall, 0)
+		synctest.Wait()
+		var logs bytes.Buffer
+		h := handlerOf(l, &logs, slow(time.Second))
+		w := do(t.Context(), h, streamCall, 0)
+		lines := slices.DeleteFunc(w.frames(), func(s string) bool { return s == ": ping" })
+		if n := len(lines); n < 4 || !strings.Contains(lines[n-2], "did not answer in time") || lines[n-1] != "retry: 1000" || strings.Contains(strings.Join(lines, ""), "error") {
+			t.Errorf("got %q", lines)
+		}
+		if got := logs.String(); !strings.Contains(got, "level=ERROR") {
+			t.Errorf("logged %s", got)
+		}
+		time.Sleep(4 * time.Minute)
+		if rest := do(t.Context(), h, streamCall, 2).frames(); !slices.Contains(rest, "data COMPLETED") {
+			t.Errorf("then %q", rest)
+		}
+	})
 }
 
 // TestThrottledStream has a store that is busy for two minutes during a stream. The stream ends

@@ -13,6 +13,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/heavy"
 	"a2alambda/internal/tasklog"
 )
 
@@ -179,5 +180,6 @@ func (l *Log) values(ctx context.Context, it item) (values [][]byte, rest []byte
 			return nil, nil, err
 		}
 	}
+	defer heavy.Begin(int64(len(body)))()
 	return inflate(body)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/heavy"
 	"a2alambda/internal/memory"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/trace"
@@ -92,30 +93,37 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 		batches = append(batches, head)
 	}
 	past, bytes := new(tasklog.Past), 0
+	whole := int64(0) // of the batches that are read
+	for _, it := range batches {
+		whole = max(whole, sizeOf(it).Bytes)
+	}
 	seq, status := int64(0), a2a.TaskStatus{} // of the events after number at
 	for it, read := range l.ahead(ctx, batches) {
 		events, err := read()
 		if err != nil {
 			return nil, err
 		}
-		for i, e := range events {
-			if e.Seq > at {
-				seq = last(it)
-				if s, t := tasklog.LastStatus(events[i:]); s != "" {
-					status = a2a.TaskStatus{State: s, Timestamp: &t}
+		func() {
+			defer heavy.Begin(whole)()
+			for i, e := range events {
+				if e.Seq > at {
+					seq = last(it)
+					if s, t := tasklog.LastStatus(events[i:]); s != "" {
+						status = a2a.TaskStatus{State: s, Timestamp: &t}
+					}
+					if bytes < tasklog.ReadBytes {
+						past.Later = append(past.Later, events[i:]...)
+					}
+					for _, e := range events[i:] {
+						bytes += len(e.JSON)
+					}
+					break
 				}
-				if bytes < tasklog.ReadBytes {
-					past.Later = append(past.Later, events[i:]...)
+				if e.Seq > fold.Seq() {
+					fold.Add(e)
 				}
-				for _, e := range events[i:] {
-					bytes += len(e.JSON)
-				}
-				break
 			}
-			if e.Seq > fold.Seq() {
-				fold.Add(e)
-			}
-		}
+		}()
 		if len(events) > 0 {
 			size, newest = sizeOf(it), it
 		}
@@ -129,7 +137,10 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 		Size:  size,
 		Lease: leaseOf(head, lease),
 	}
-	task, err := fold.Task()
+	task, err := func() (*a2a.Task, error) {
+		defer heavy.Begin(size.Bytes)()
+		return fold.Task()
+	}()
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/heavy"
 	"a2alambda/internal/tasklog"
 )
 
@@ -328,6 +329,7 @@ func (l *Log) Load(_ context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) 
 	events := t.events[:len(t.events):len(t.events)]
 	s := &tasklog.Snapshot{Head: t.head, Size: t.size, First: t.first, Last: t.last, Lease: t.lease}
 	l.mu.Unlock()
+	defer heavy.Begin(s.Size.Bytes)()
 	for int(t.fold.Seq()) < len(events) {
 		t.fold.Add(events[t.fold.Seq()])
 	}
@@ -363,6 +365,7 @@ func (l *Log) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*tasklog.Pa
 	events := t.events[:min(seq, now.Seq)]
 	later, _ := t.read(seq, int(max(0, now.Seq-seq)))
 	l.mu.Unlock()
+	defer heavy.Begin(now.Size.Bytes)()
 	fold := tasklog.NewFold(nil, 0)
 	for _, e := range events {
 		fold.Add(e)

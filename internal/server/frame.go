@@ -3,6 +3,7 @@ package server
 import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
+	"a2alambda/internal/heavy"
 	"a2alambda/internal/tasklog"
 )
 
@@ -20,6 +21,7 @@ var maxFrame = tasklog.Size{Bytes: maxFrameBytes, Values: tasklog.MaxValues}
 
 // frame returns the task as the first frame of a stream.
 func frame(t *a2a.Task, seq int64, historyLength *int) (tasklog.Event, error) {
+	defer heavy.Begin(tasklog.SizeOf(t).Bytes)()
 	trimHistory(t, historyLength)
 	tasklog.JoinTexts(t)
 	if historyLength == nil {

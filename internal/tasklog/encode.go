@@ -84,6 +84,8 @@ func isNull(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:
 		return v == nil
+	case []any:
+		return v == nil
 	case string, bool, float64:
 		return false
 	}

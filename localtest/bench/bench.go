@@ -26,6 +26,7 @@ var measurements = []measurement{
 	{"first", measureFirst},
 	{"length", measureLength},
 	{"tokens", measureTokens},
+	{"fair", measureFair},
 	{"elsewhere", measureElsewhere},
 	{"recovery", measureRecovery},
 	{"cold", measureCold},
@@ -48,6 +49,8 @@ type effort struct {
 	// patience is how long a stream may take. A system that takes longer is left out from then on.
 	patience time.Duration
 	tokens   int
+	// beside is how many streams one process has beside heavy work.
+	beside int
 	// pageChunks is how many chunks the page gets as they are made, pageReplayed how many at once.
 	pageChunks, pageReplayed int
 	resumes                  int
@@ -66,12 +69,12 @@ type effort struct {
 var (
 	full = effort{
 		name: "full", rounds: 3, streams: 100, clients: []int{1, 8, 64}, lengths: []int{10, 1000, 10_000, 100_000},
-		patience: 40 * time.Second, tokens: 500, pageChunks: 5000, pageReplayed: 20_000, resumes: 20, cutOffs: 16,
+		patience: 40 * time.Second, tokens: 500, beside: 500, pageChunks: 5000, pageReplayed: 20_000, resumes: 20, cutOffs: 16,
 		sizes: []int{128, 256, 384, 512, 1024, 1769}, colds: 10, tutorials: 3, dense: []int{10, 100, 1000, 4000}, drains: []int{1000},
 	}
 	quick = effort{
 		name: "quick", rounds: 1, streams: 50, clients: []int{1, 8}, lengths: []int{10, 1000, 10_000},
-		patience: 5 * time.Second, tokens: 50, pageChunks: 1000, pageReplayed: 20_000, resumes: 5, cutOffs: 4,
+		patience: 5 * time.Second, tokens: 50, beside: 500, pageChunks: 1000, pageReplayed: 20_000, resumes: 5, cutOffs: 4,
 		sizes: []int{128, 512, 1769}, colds: 3, tutorials: 1, dense: []int{10, 100}, drains: []int{100},
 	}
 )

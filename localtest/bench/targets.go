@@ -31,6 +31,13 @@ func (r *report) targets() (all []string) {
 	add("a2a-go takes %s× the time for 1,000 events (100× at least)", whole(peerName, "1,000"), whole(memoryName, "1,000"), 0, 100)
 	add("a2a-go takes %s× the time for 1,000 events by HTTP (100× at least)",
 		whole(peerName+byHTTP, "1,000"), whole(memoryName+byHTTP, "1,000"), 0, 100)
+	for _, row := range []string{foldsRow, answersRow, messagesRow} {
+		fair := r.section("fair")
+		if alone, beside := fair.find(aloneRow, fairDelay), fair.find(row, fairDelay); beside != nil {
+			moved := percentile(beside.Values, 99) - percentile(alone.Values, 99)
+			add(row+", the p99 delay of a token is %s ms longer (100 at most)", max(moved, 0.1), 1, fairMoves, 0)
+		}
+	}
 	add("chunks that come at 200 a second make the page no task longer than 50 ms (%s)", page("streamed, longest task"), 1, longTask, 0)
 	add("the page replays 20,000 chunks in a second (%s ms)", page("replayed, whole"), 1, 1000, 0)
 	return all

@@ -155,7 +155,7 @@ func (a answer) error() string {
 // answers when an instance has died.
 func (s *system) do(t *testing.T, method, path, version, body string, headers ...string) answer {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), client.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), patience())
 	defer cancel()
 	if version != "" {
 		headers = append(headers, "A2A-Version", version)
