@@ -128,19 +128,57 @@ func (l *Log) items(ctx context.Context, of map[key]bool) (map[key]item, error) 
 		keys = append(keys, item{attrPK: str(string(k.id)), attrSK: str(k.sk)})
 		items[k] = nil
 	}
-	out, err := l.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
-		RequestItems: map[string]types.KeysAndAttributes{l.table: {Keys: keys}},
-	})
+	read, unread, err := l.batch(ctx, types.KeysAndAttributes{Keys: keys})
 	if err != nil {
 		return nil, err
 	}
-	for _, it := range out.Responses[l.table] {
+	for _, it := range read {
 		items[keyOf(it)] = it
 	}
-	for _, unread := range out.UnprocessedKeys[l.table].Keys {
-		delete(items, keyOf(unread))
+	for _, key := range unread.Keys {
+		delete(items, keyOf(key))
 	}
 	return items, nil
+}
+
+// batch reads items, maxAsked at most, and returns those that are there, and what could not be read.
+func (l *Log) batch(ctx context.Context, of types.KeysAndAttributes) (items []item, unread types.KeysAndAttributes, err error) {
+	out, err := l.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
+		RequestItems: map[string]types.KeysAndAttributes{l.table: of},
+	})
+	if err != nil {
+		return nil, unread, err
+	}
+	for _, it := range out.Responses[l.table] {
+		items = append(items, it)
+	}
+	of.Keys = out.UnprocessedKeys[l.table].Keys
+	return items, of, nil
+}
+
+// batchTries is how often a throttled part of a batch is asked for.
+const batchTries = 5
+
+// wholeBatch is batch for a caller who waits until all is read, or the table is throttled for too long.
+func (l *Log) wholeBatch(ctx context.Context, of types.KeysAndAttributes) (all []item, err error) {
+	for try := 1; ; try++ {
+		items, unread, err := l.batch(ctx, of)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, items...)
+		switch of = unread; {
+		case len(of.Keys) == 0:
+			return all, nil
+		case try == batchTries:
+			return nil, errUnread
+		}
+		select {
+		case <-time.After(time.Duration(try) * 100 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 func keyOf(it item) key { return key{a2a.TaskID(it.str(attrPK)), it.str(attrSK)} }

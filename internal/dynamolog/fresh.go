@@ -182,28 +182,10 @@ func (l *Log) freshHeads(ctx context.Context, of map[a2a.TaskID]int64) (heads []
 	for id := range of {
 		keys.Keys = append(keys.Keys, item{attrPK: str(string(id)), attrSK: str(skHead)})
 	}
-	for try := 1; ; try++ {
-		out, err := l.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
-			RequestItems: map[string]types.KeysAndAttributes{l.table: keys},
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, it := range out.Responses[l.table] {
-			heads = append(heads, it)
-		}
-		if keys.Keys = out.UnprocessedKeys[l.table].Keys; len(keys.Keys) == 0 {
-			return heads, nil
-		}
-		if try == batchTries {
-			return nil, fmt.Errorf("reading new tasks: %w", errUnread)
-		}
-		select {
-		case <-time.After(time.Duration(try) * 100 * time.Millisecond):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
+	if heads, err = l.wholeBatch(ctx, keys); err != nil {
+		return nil, fmt.Errorf("reading new tasks: %w", err)
 	}
+	return heads, nil
 }
 
 // freshMark returns the mark of a shard. It may be an old one: then more is read than must be. All

@@ -12,6 +12,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"golang.org/x/sync/errgroup"
 
 	"a2alambda/internal/tasklog"
@@ -175,41 +176,32 @@ func (l *Log) held(ctx context.Context, found []tasklog.Look) error {
 }
 
 func (l *Log) heldBatch(ctx context.Context, found []tasklog.Look) error {
-	missing := make(map[key]bool, len(found))
+	var keys types.KeysAndAttributes
+	asked := make(map[a2a.TaskID]bool, len(found)) // a task may have two looks, a request no key twice
 	for _, look := range found {
-		missing[key{look.ID, skLease}] = true
+		if !asked[look.ID] {
+			asked[look.ID] = true
+			keys.Keys = append(keys.Keys, item{attrPK: str(string(look.ID)), attrSK: str(skLease)})
+		}
+	}
+	leases, err := l.wholeBatch(ctx, keys)
+	if err != nil { // the sweeper looks at them next time
+		return fmt.Errorf("reading leases: %w", err)
+	}
+	of := make(map[a2a.TaskID]item, len(leases))
+	for _, it := range leases {
+		of[keyOf(it).id] = it
 	}
 	now := time.Now().UnixMilli()
-	for try := 1; ; try++ {
-		leases, err := l.items(ctx, missing)
-		if err != nil {
-			return err
-		}
-		for i, look := range found {
-			of := key{look.ID, skLease}
-			it, read := leases[of]
-			if !read {
-				continue
-			}
-			found[i].Held = !sleeps(it) && it.num(attrUntil) > now
-			if look.Suspended && !sleeps(it) {
-				found[i].Held = true
-				l.forget(ctx, look, it)
-			}
-			delete(missing, of)
-		}
-		switch {
-		case len(missing) == 0:
-			return nil
-		case try == batchTries: // the sweeper looks at them next time
-			return fmt.Errorf("reading leases: %w", errUnread)
-		}
-		select {
-		case <-time.After(time.Duration(try) * 100 * time.Millisecond):
-		case <-ctx.Done():
-			return ctx.Err()
+	for i, look := range found {
+		it := of[look.ID]
+		found[i].Held = !sleeps(it) && it.num(attrUntil) > now
+		if look.Suspended && !sleeps(it) {
+			found[i].Held = true
+			l.forget(ctx, look, it)
 		}
 	}
+	return nil
 }
 
 // forget takes the lease item of a task out of the index that a process of a former version has left
@@ -220,9 +212,6 @@ func (l *Log) forget(ctx context.Context, look tasklog.Look, lease item) {
 			when("? = ? AND ? <> ?", attrSleeps, num(lease.num(attrSleeps)), attrSleeps, attrEpoch))
 	}
 }
-
-// batchTries is how often a throttled part of a batch is asked for.
-const batchTries = 5
 
 // Postpone implements [tasklog.Looks]. It costs a write unit for each KB of the item, and two in
 // the index.

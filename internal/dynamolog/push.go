@@ -57,7 +57,8 @@ const (
 // none of them.
 
 // attrSpent is what a task's account has, an item of its own: it stays when configurations are put
-// and deleted. See [push.Store.Spend].
+// and deleted. Its attribute in (attrSent) is the greatest [push.Spending.Sent] so far. A former
+// version of this program adds without it.
 const attrSpent = "sp" // N: bytes
 
 // The account also has what the task's configurations have in an hour: see [push.Store.SpendHour].
@@ -314,24 +315,32 @@ func (s *Pushes) claims(id a2a.TaskID, writer string, until time.Time) *expressi
 		when("attribute_exists(?) AND attribute_not_exists(?)", attrPK, attrGivenUp)
 }
 
-// Spend implements [push.Store]. It costs one write unit.
-func (s *Pushes) Spend(
-	ctx context.Context, id a2a.TaskID, expires time.Time, bytes, most int64,
-) (spent int64, ok bool, err error) {
+// Spend implements [push.Store]. It costs one write unit, and another one if the account knows that
+// the caller has sent more.
+func (s *Pushes) Spend(ctx context.Context, id a2a.TaskID, more push.Spending) (push.Account, bool, error) {
 	call := a2a.NewMessageID()
-	e := write().setTo(attrSpent, "if_not_exists(?, ?) + ?", attrSpent, num(0), num(bytes)).
-		set(attrWriter, str(call)).set(attrTTL, num(expires.Unix())).
-		when("attribute_not_exists(?) OR ? <> ?", attrWriter, attrWriter, str(call))
-	if bytes > most {
-		e.when("? < ?", attrSpent, num(0)) // never
-	} else {
-		e.when("attribute_not_exists(?) OR ? <= ?", attrSpent, attrSpent, num(most-bytes))
+	for sent := more.Sent; ; {
+		most := more.Most(sent)
+		e := write().setTo(attrSpent, "if_not_exists(?, ?) + ?", attrSpent, num(0), num(more.Bytes)).
+			set(attrSent, num(sent)).set(attrWriter, str(call)).set(attrTTL, num(more.Expires.Unix())).
+			when("attribute_not_exists(?) OR ? <> ?", attrWriter, attrWriter, str(call)).
+			when("attribute_not_exists(?) OR ? <= ?", attrSent, attrSent, num(sent))
+		if more.Bytes > most {
+			e.when("? < ?", attrSpent, num(0)) // never
+		} else {
+			e.when("attribute_not_exists(?) OR ? <= ?", attrSpent, attrSpent, num(most-more.Bytes))
+		}
+		now, ok, err := s.log.update(ctx, id, skAccount, e)
+		if err != nil {
+			return push.Account{}, false, fmt.Errorf("dynamolog: spending from the task's account: %w", err)
+		}
+		ok = ok || now.str(attrWriter) == call // perhaps it was done, without an answer
+		if known := now.num(attrSent); !ok && known > sent {
+			sent = known
+			continue
+		}
+		return push.Account{Spent: now.num(attrSpent), Most: most}, ok, nil
 	}
-	now, ok, err := s.log.update(ctx, id, skAccount, e)
-	if err != nil {
-		return 0, false, fmt.Errorf("dynamolog: spending from the task's account: %w", err)
-	}
-	return now.num(attrSpent), ok || now.str(attrWriter) == call, nil // perhaps it was done, without an answer
 }
 
 // SpendHour implements [push.Store]. It costs one write unit, and another one at the beginning of an

@@ -3,6 +3,7 @@ package dynamolog_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -199,8 +200,17 @@ func TestPushCost(t *testing.T) {
 	check("a claim", 2, 0, err)
 	_, err = held.Release(t.Context(), held.Config().Progress, time.Time{})
 	check("the end of it", 2, 0, err)
-	_, _, err = l.Pushes().Spend(t.Context(), h.ID, h.Expires, 1, 2)
-	check("spending", 1, 0, err)
+	spend := func(sent int64) error {
+		_, ok, err := l.Pushes().Spend(t.Context(), h.ID, push.Spending{
+			Expires: h.Expires, Bytes: 1, Sent: sent, Most: func(sent int64) int64 { return sent },
+		})
+		if err == nil && !ok {
+			err = errors.New("nothing was added")
+		}
+		return err
+	}
+	check("spending", 1, 0, spend(2))
+	check("spending with less in sight", 2, 0, spend(1))
 	_, err = l.Pushes().SpendHour(t.Context(), h.ID, h.Expires, 1, 1, 2)
 	check("the first of an hour", 2, 0, err)
 	_, err = l.Pushes().SpendHour(t.Context(), h.ID, h.Expires, 1, 1, 2)

@@ -30,11 +30,12 @@ func Start(handler func(context.Context, json.RawMessage) (any, error), end func
 	if lambdacontext.MaxConcurrency() > 1 {
 		within = sharedEndWithin
 		if t, ok := http.DefaultTransport.(*http.Transport); ok {
-			large := newLargeEvents()
-			large.listen(os.Getenv("AWS_LAMBDA_RUNTIME_API"), t)
-			handler = large.admitted(handler)
+			large, answers := newLargeEvents(), newAnswers()
+			large.listen(os.Getenv("AWS_LAMBDA_RUNTIME_API"), t, answers)
+			handler = answers.sent(punctual(lambdacontext.NewLogger(), large.admitted(handler)))
+		} else {
+			handler = punctual(lambdacontext.NewLogger(), handler)
 		}
-		handler = punctual(lambdacontext.NewLogger(), handler)
 	}
 	var invocations sync.WaitGroup
 	lambda.StartWithOptions(func(ctx context.Context, event json.RawMessage) (any, error) {

@@ -19,8 +19,15 @@ import (
 	"a2alambda/internal/memory"
 )
 
-// largeEvent is how many bytes an event may have that a process reads at once.
-const largeEvent = 256 << 10
+const (
+	// largeEvent is how many bytes an event may have that a process reads at once.
+	largeEvent = 256 << 10
+
+	// apiBuffer is how many bytes a connection to the Runtime API gathers, either way, instead of the
+	// usual 4 KB: a stream keeps its buffers as long as it lasts, and what it says is flushed at once. An
+	// event or an answer that is longer is read and written past them.
+	apiBuffer = 1 << 10
+)
 
 // placeholder is what aws-lambda-go gets instead of a larger one.
 const placeholder = `{"a2alambda":"the event is large, and is read when it is its turn"}`
@@ -48,17 +55,19 @@ func newLargeEvents() *largeEvents {
 
 // listen has aws-lambda-go's connections to the Runtime API be made here. Its client has a clone of
 // the default transport.
-func (l *largeEvents) listen(api string, t *http.Transport) {
+func (l *largeEvents) listen(api string, t *http.Transport, a *answers) {
 	dial := t.DialContext
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
+	t.ReadBufferSize, t.WriteBufferSize = apiBuffer, apiBuffer
 	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		if err != nil || address != api {
 			return conn, err
 		}
-		return &apiConn{Conn: conn, events: l, in: bufio.NewReader(conn)}, nil
+		a.listening.Store(true)
+		return &apiConn{Conn: conn, events: l, answers: a, in: bufio.NewReaderSize(conn, apiBuffer)}, nil
 	}
 }
 
@@ -121,18 +130,34 @@ func (w waiting) read(ctx context.Context) (json.RawMessage, error) {
 // event, and then that the connection ends, which it does when the event was read.
 type apiConn struct {
 	net.Conn
-	events *largeEvents
-	next   atomic.Bool // the next answer is an event
-	in     *bufio.Reader
-	shown  bytes.Reader
-	kept   atomic.Bool // belongs to a waiting event
+	events  *largeEvents
+	answers *answers
+	stream  io.Reader // whose head is being written; only for Write
+	head    []byte
+	next    atomic.Bool // the next answer is an event
+	in      *bufio.Reader
+	shown   bytes.Reader
+	kept    atomic.Bool // belongs to a waiting event
 }
 
+// Write writes a request. If that is for a stream, it returns at the end of it.
 func (c *apiConn) Write(p []byte) (int, error) {
 	if bytes.HasPrefix(p, []byte("GET ")) {
 		c.next.Store(true)
 	}
-	return c.Conn.Write(p)
+	if c.stream == nil {
+		if c.stream = c.answers.of(p); c.stream == nil {
+			return c.Conn.Write(p)
+		}
+	}
+	c.head = append(c.head, p...)
+	head, whole := bytes.CutSuffix(c.head, []byte(lastChunk))
+	if !whole {
+		return len(p), nil
+	}
+	stream := c.stream
+	c.stream, c.head = nil, nil
+	return len(p), copyChunks(c.Conn, head, stream) // some was written: the request must not be repeated
 }
 
 // Close leaves the connection to a waiting event.

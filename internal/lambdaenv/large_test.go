@@ -40,7 +40,7 @@ func TestLargeEvents(t *testing.T) {
 	}))
 	defer s.Close()
 	large, transport := newLargeEvents(), http.DefaultTransport.(*http.Transport).Clone()
-	large.listen(s.Listener.Addr().String(), transport)
+	large.listen(s.Listener.Addr().String(), transport, newAnswers())
 	client := http.Client{Transport: transport.Clone()} // as aws-lambda-go does
 	defer client.CloseIdleConnections()
 	var inside, got atomic.Int64

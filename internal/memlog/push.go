@@ -119,17 +119,17 @@ func (s *Pushes) Claim(_ context.Context, id a2a.TaskID, config, writer string, 
 }
 
 // Spend implements [push.Store].
-func (s *Pushes) Spend(
-	_ context.Context, id a2a.TaskID, expires time.Time, bytes, most int64,
-) (spent int64, ok bool, err error) {
+func (s *Pushes) Spend(_ context.Context, id a2a.TaskID, more push.Spending) (push.Account, bool, error) {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
-	a := s.log.account(id, expires)
-	if a.spent+bytes > most {
-		return a.spent, false, nil
+	a := s.log.account(id, more.Expires)
+	sent := max(a.sent, more.Sent)
+	most := more.Most(sent)
+	if a.spent+more.Bytes > most {
+		return push.Account{Spent: a.spent, Most: most}, false, nil
 	}
-	a.spent += bytes
-	return a.spent, true, nil
+	a.spent, a.sent = a.spent+more.Bytes, sent
+	return push.Account{Spent: a.spent, Most: most}, true, nil
 }
 
 // SpendHour implements [push.Store].
@@ -151,9 +151,9 @@ func (s *Pushes) SpendHour(
 
 // account is a task's account of [push.Store.Spend] and SpendHour.
 type account struct {
-	spent     int64
-	hour, had int64
-	expires   time.Time
+	spent, sent int64
+	hour, had   int64
+	expires     time.Time
 }
 
 // account returns the account of a task that expires at the given time. The caller holds mu.

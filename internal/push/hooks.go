@@ -43,14 +43,12 @@ func (h hooked) Claim(ctx context.Context, id a2a.TaskID, config, writer string,
 	return hookedClaim{c, h.hooks, id}, nil
 }
 
-func (h hooked) Spend(
-	ctx context.Context, id a2a.TaskID, expires time.Time, bytes, most int64,
-) (spent int64, ok bool, err error) {
-	spent, err = tasklog.Get(ctx, h.hooks, op("Spend", id), func() (spent int64, err error) {
-		spent, ok, err = h.store.Spend(ctx, id, expires, bytes, most)
-		return spent, err
+func (h hooked) Spend(ctx context.Context, id a2a.TaskID, s Spending) (a Account, ok bool, err error) {
+	a, err = tasklog.Get(ctx, h.hooks, op("Spend", id), func() (a Account, err error) {
+		a, ok, err = h.store.Spend(ctx, id, s)
+		return a, err
 	})
-	return spent, ok && err == nil, err
+	return a, ok && err == nil, err
 }
 
 func (h hooked) SpendHour(

@@ -118,12 +118,12 @@ type Store interface {
 	// caller, by which the store recognizes a repeated claim.
 	Claim(ctx context.Context, id a2a.TaskID, config, writer string, until time.Time) (Claim, error)
 
-	// Spend adds bytes to the account of a task that expires at the given time, unless there are
-	// more than most of them then. It returns what the account has, and whether it has the bytes.
-	// The account stays when configurations are replaced or deleted. After an error the bytes may
-	// have been added. If several spend at the same time and answers are lost, it may have more than
-	// was spent, but not less.
-	Spend(ctx context.Context, id a2a.TaskID, expires time.Time, bytes, most int64) (spent int64, ok bool, err error)
+	// Spend adds bytes to the account of a task, unless the account would have more than it may. It
+	// returns what the account has and may have, and whether the bytes were added. The account stays
+	// when configurations are replaced or deleted. After an error the bytes may have been added. If
+	// several spend at the same time and answers are lost, it may have more than was spent, but not
+	// less.
+	Spend(ctx context.Context, id a2a.TaskID, s Spending) (a Account, ok bool, err error)
 
 	// SpendHour is Spend for what all configurations of the task get in an hour, which has a number
 	// that only grows. A greater number than before begins a new count.
@@ -133,6 +133,22 @@ type Store interface {
 	// without a release, or when the time of its release has come. A configuration whose look was
 	// postponed can still be claimed at once.
 	tasklog.Looks
+}
+
+// Spending is what is to be added to the account of a task.
+type Spending struct {
+	Expires time.Time // when the task expires
+	Bytes   int64
+	// Sent is how many bytes the caller has sent, as far as this delivery has read. Another one may
+	// have read on, and have spent more because of that: the account has the greatest number with
+	// which bytes were added. Most returns how much the account may have then.
+	Sent int64
+	Most func(sent int64) int64
+}
+
+// Account is the account of a task.
+type Account struct {
+	Spent, Most int64 // in bytes
 }
 
 // Claim is the right to deliver a configuration, which one holder has until a time. It is also an

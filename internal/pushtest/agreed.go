@@ -166,21 +166,31 @@ func testLost(t *testing.T, s Store) {
 // its configurations.
 func testSpend(t *testing.T, s Store) {
 	c := put(t, s)
-	spend := func(bytes, most, wantSpent int64, wantOK bool) {
+	add := func(bytes, sent int64) (push.Account, bool, error) {
+		return s.Spend(t.Context(), c.TaskID, push.Spending{
+			Expires: c.Expires, Bytes: bytes, Sent: sent, Most: func(sent int64) int64 { return 10 * sent },
+		})
+	}
+	spend := func(bytes, sent, wantSpent, wantMost int64, wantOK bool) {
 		t.Helper()
-		spent, ok, err := s.Spend(t.Context(), c.TaskID, c.Expires, bytes, most)
-		if must(t, err); spent != wantSpent || ok != wantOK {
-			t.Errorf("%d of %d: got %d, %v, want %d, %v", bytes, most, spent, ok, wantSpent, wantOK)
+		got, ok, err := add(bytes, sent)
+		if want := (push.Account{Spent: wantSpent, Most: wantMost}); err != nil || got != want || ok != wantOK {
+			t.Errorf("%d when %d were sent: got %+v, %v, %v, want %+v, %v", bytes, sent, got, ok, err, want, wantOK)
 		}
 	}
-	spend(101, 100, 0, false)
-	spend(60, 100, 60, true)
-	spend(41, 100, 60, false)
+	spend(101, 10, 0, 100, false)
+	spend(60, 10, 60, 100, true)
+	spend(41, 10, 60, 100, false)
 	must(t, s.Delete(t.Context(), c.TaskID, c.ID))
-	spend(40, 100, 100, true)
-	spend(1, 100, 100, false)
-	spend(1000, 100, 100, false)
-	spend(900, 1000, 1000, true)
+	spend(40, 10, 100, 100, true)
+	spend(1, 10, 100, 100, false)
+	spend(1000, 10, 100, 100, false)
+	spend(800, 100, 900, 1000, true)
+	// Who has not read so far may spend as much, and no more.
+	spend(60, 10, 960, 1000, true)
+	spend(41, 0, 960, 1000, false)
+	spend(40, 0, 1000, 1000, true)
+	spend(1, 99, 1000, 1000, false)
 	if all, err := s.List(t.Context(), c.TaskID); len(all) != 0 || err != nil {
 		t.Errorf("the account is a configuration: %+v, %v", all, err)
 	}
@@ -191,7 +201,7 @@ func testSpend(t *testing.T, s Store) {
 	got := 0
 	for range 20 {
 		wg.Go(func() {
-			_, ok, err := s.Spend(t.Context(), c.TaskID, c.Expires, 10, 75)
+			_, ok, err := add(11, 7)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -203,9 +213,9 @@ func testSpend(t *testing.T, s Store) {
 		})
 	}
 	wg.Wait()
-	spent, _, err := s.Spend(t.Context(), c.TaskID, c.Expires, 0, 75)
-	if must(t, err); got < 1 || int64(got)*10 > spent || spent != 70 {
-		t.Errorf("%d have spent 10 bytes of 75, and the account has %d", got, spent)
+	a, _, err := add(0, 7)
+	if must(t, err); got < 1 || int64(got)*11 > a.Spent || a.Spent != 66 {
+		t.Errorf("%d have spent 11 bytes of 70, and the account has %d", got, a.Spent)
 	}
 }
 
@@ -229,7 +239,9 @@ func testSpendHour(t *testing.T, s Store) {
 	spend(8, 101, 100, false)
 	spend(8, 100, 100, true)
 	spend(7, 1, 100, false)
-	_, ok, err := s.Spend(t.Context(), c.TaskID, c.Expires, 10, 10) // it has nothing to do with the hour
+	_, ok, err := s.Spend(t.Context(), c.TaskID, push.Spending{ // it has nothing to do with the hour
+		Expires: c.Expires, Bytes: 10, Sent: 10, Most: func(sent int64) int64 { return sent },
+	})
 	if must(t, err); !ok {
 		t.Error("the account has no room")
 	}

@@ -41,6 +41,8 @@
 //   - Who comes to a task to follow it or to cancel it doubts a holder whose last renewal is 2 s old.
 //     Who stays doubts it when a renewal is overdue. So does a worker that is asked for by somebody
 //     who only reads the task, or by the sweeper.
+//     Who comes asks nothing within a second after another holder in the same process gave a sign of
+//     life: events, a renewal, an answer.
 //   - It is one question for all. Those who have not asked it themselves act later.
 //   - No holder is judged by somebody whose store, or process, is slow, or was for a moment, or who
 //     finds that a call is under way that happens only once ([durable.InFlight]), or if its executor

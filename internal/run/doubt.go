@@ -19,6 +19,10 @@ const (
 	// Whoever comes to a task doubts its holder if the last sign of life is older than doubtAfter.
 	doubtAfter = 2 * time.Second
 
+	// Whoever comes does not doubt it within livesFor after a sign of life of another holder in the
+	// same process: one with many tasks need not be asked for each.
+	livesFor = time.Second
+
 	// Whoever stays doubts it once a renewal is overdue, which does not happen to a healthy one.
 	overdue = renewAfter + time.Second
 
@@ -220,7 +224,9 @@ func (r *Runner) recheck(ctx context.Context, id a2a.TaskID, s *sighting) (chang
 	if err != nil {
 		return errors.Is(err, tasklog.ErrNotFound), err
 	}
-	changed = !s.lease.Same(now)
+	if changed = !s.lease.Same(now); changed {
+		r.signs.note(now, time.Now())
+	}
 	s.see(now, time.Now())
 	return changed, nil
 }
@@ -327,10 +333,14 @@ type watcher struct {
 
 // take takes what the followers see.
 func (w *watcher) take(s tasklog.Sight) {
-	before := w.seen.since
+	before, known := w.seen.since, w.seen.lease.Epoch > 0
 	w.seen.see(s.Lease, s.Time)
+	if known && w.seen.since != before {
+		w.signs.note(s.Lease, s.Time)
+	}
 	if s.News.After(w.sight.News) && s.News.After(w.seen.since) {
 		w.seen.lives(s.News)
+		w.signs.note(s.Lease, s.News)
 	}
 	if w.seen.since != before {
 		w.came, w.tries, w.notUntil = false, 0, time.Time{}
@@ -355,7 +365,13 @@ func (w *watcher) next() time.Time {
 	case w.came && s.skewed:
 		at = s.since
 	case w.came:
-		at = s.alive.Add(doubtAfter)
+		came := s.alive.Add(doubtAfter)
+		if lives := w.signs.of(s.lease.Holder).Add(livesFor); lives.After(came) {
+			came = lives
+		}
+		if came.Before(at) {
+			at = came
+		}
 	}
 	if at.After(end) {
 		at = end

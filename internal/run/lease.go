@@ -35,8 +35,11 @@ const (
 	// askWithin is how long a question or a renewal may take at first: one that takes longer may never
 	// be answered, as on a dead connection, and until then nobody learns that the holder lives. After
 	// soonTries such questions in a row, or renewals, the store is slow, and each may take renewWithin.
+	// Once another run of the process had such an answer, that goes for all, for slowFor: requests that
+	// are given up and made again keep a slow store slow.
 	askWithin = 2 * askEvery
 	soonTries = 3
+	slowFor   = renewAfter
 
 	// closeMargin is how long before the deadline of its invocation a run stops waiting for the
 	// index to get its last status.
@@ -112,7 +115,7 @@ func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 		}
 		renewing = renewing || doubted || !time.Now().Before(due)
 		within := askWithin
-		if slow[renewing] >= soonTries {
+		if slow[renewing] >= soonTries || r.runner.slow.is() {
 			within = renewWithin
 		}
 		within = min(within, r.lease.left()-leaseMargin+time.Millisecond) // then the run stops
@@ -123,6 +126,8 @@ func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
 		asked, err := r.ask(ctx, renewing, within)
 		if slow[renewing]++; time.Since(begun) < askWithin {
 			slow[renewing] = 0
+		} else if err == nil {
+			r.runner.slow.answered(time.Since(begun))
 		}
 		switch {
 		case errors.Is(err, errSuspended):

@@ -34,6 +34,12 @@ const (
 	settleAfter = time.Minute
 )
 
+// resumer returns the executor if it can resume, or nil.
+func (r *Runner) resumer() Resumer {
+	x, _ := r.Executor.(Resumer)
+	return x
+}
+
 // Resume runs a task that nobody runs, because it was left to a worker or its run was cut off. It
 // returns nil if there is nothing to run: the task has ended or does not exist, or somebody runs
 // it. If its executor cannot resume, or its holders crash again and again, the task fails, and
@@ -76,6 +82,11 @@ const (
 
 // resume is one try of Resume.
 func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usage) (*Run, error) {
+	leave, err := r.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	s, err := r.Store.Peek(ctx, id, tasklog.Want{Lease: true})
 	if errors.Is(err, tasklog.ErrNotFound) {
 		return nil, nil
@@ -90,6 +101,7 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 	case final:
 		return nil, r.Store.Settle(ctx, s)
 	case s.Busy():
+		leave() // seeing to the holder takes time
 		if !r.Overtake(ctx, s) {
 			return nil, cmp.Or(ctx.Err(), r.Ending())
 		}
@@ -283,10 +295,12 @@ func (r *Runner) takeOver(ctx context.Context, s *tasklog.Snapshot, mode Mode) (
 	if err != nil {
 		return Turn{}, err
 	}
+	begun := time.Now()
 	lease, err := r.Store.Acquire(ctx, s, claim)
 	if err != nil {
 		return Turn{}, err
 	}
+	r.slow.answered(time.Since(begun))
 	ec := &a2asrv.ExecutorContext{
 		TaskID: s.Head.ID, ContextID: s.Head.ContextID, Message: lastFromUser(s.Task),
 		User: User(s.Head.Scope.Owner), Tenant: s.Head.Scope.Tenant, ServiceParams: paramsOf(s.Last),

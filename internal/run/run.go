@@ -12,6 +12,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
+	"a2alambda/internal/fanout"
 	"a2alambda/internal/memory"
 	"a2alambda/internal/peer"
 	"a2alambda/internal/tasklog"
@@ -89,9 +90,12 @@ type Runner struct {
 	running   running
 	sightings sightings
 	doubts    doubts
+	signs     signs
 	ending    ending
 	begun     time.Time // sets the times at which the runs ask
 	process   string    // see Writer
+	takeOvers *fanout.Queue
+	slow      slowness
 }
 
 // New returns a runner. It panics if something is missing.
@@ -100,18 +104,13 @@ func New(c Config) *Runner {
 		panic("run: a runner needs a store, a logger, and a way to ask for a worker")
 	}
 	r := &Runner{Config: c, ending: newEnding(), begun: time.Now(), process: rand.Text()[:processBytes]}
+	r.takeOvers = fanout.NewQueue(takeOversAtOnce, takeOverAnyway)
 	if c.LivesOn && c.Executor != nil {
 		r.Invoke = r.orHere(c.Invoke)
 	}
 	r.Followers = tasklog.NewFollowers(c.Store, r.orphaned)
 	r.Followers.Watch = r.watch
 	return r
-}
-
-// resumer returns the executor if it can resume, or nil.
-func (r *Runner) resumer() Resumer {
-	x, _ := r.Executor.(Resumer)
-	return x
 }
 
 // Mode says which of an executor's methods a turn calls.

@@ -73,6 +73,38 @@ func (s *sighting) silent(d time.Duration, now time.Time) bool {
 // has given it up, whatever its clock says.
 func (s *sighting) watched(now time.Time) bool { return !s.long && now.Sub(s.since) >= LeaseTime }
 
+// signs has when other processes last gave a sign of life, as this one has seen it.
+type signs struct {
+	mu        sync.Mutex
+	processes map[string]time.Time
+}
+
+// maxSigns bounds them. A forgotten one costs a question at most.
+const maxSigns = 1000
+
+// note notes a sign of life of a lease's holder.
+func (s *signs) note(l tasklog.LeaseInfo, at time.Time) {
+	process := processOf(l.Holder)
+	if process == "" || !l.Held() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.processes == nil || len(s.processes) >= maxSigns {
+		s.processes = make(map[string]time.Time)
+	}
+	if at.After(s.processes[process]) {
+		s.processes[process] = at
+	}
+}
+
+// of returns when the process of a holder last gave a sign of life, or zero.
+func (s *signs) of(holder string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.processes[processOf(holder)]
+}
+
 // sightings are those of the tasks that a process has seen lately.
 type sightings struct {
 	mu    sync.Mutex

@@ -224,6 +224,51 @@ func TestManyDoubters(t *testing.T) {
 	}
 }
 
+// TestManyTasksOfOne has clients come to the tasks of one process: another process hears from one of them
+// all the time, and asks for none. When the process has died, all go on elsewhere.
+func TestManyTasksOfOne(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		t.Run(fmt.Sprint("dies: ", dies), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ns := newNodes(t, &demoagent.Executor{Stream: (&demoagent.Agent{Steps: slices.Repeat([]string{"step"}, 100), Delay: 600 * time.Millisecond}).Stream})
+				holder, first := ns.begin(ns.workers)
+				reader := ns.add(ns.workers)
+				streams := []*server.Stream{ns.comesTo(reader, first, nil)}
+				tasks := []a2a.TaskID{first}
+				for range 20 {
+					tasks = append(tasks, ns.beginAt(holder))
+				}
+				time.Sleep(3 * time.Second)
+				if dies {
+					holder.kill()
+				}
+				killed := time.Now()
+				for _, id := range tasks[1:] {
+					streams = append(streams, ns.comesTo(reader, id, nil))
+				}
+				if !dies {
+					time.Sleep(3 * time.Second)
+					if n := ns.questions(); n > 0 {
+						t.Errorf("%d questions", n)
+					}
+				}
+				for _, id := range tasks[1:] { // who stays with the first one waits until a renewal is overdue
+					for dies && ns.load(id).Lease.Epoch == 1 {
+						time.Sleep(100 * time.Millisecond)
+					}
+				}
+				if took := time.Since(killed); dies && took > 3*time.Second {
+					t.Errorf("all tasks have another holder after %v", took)
+				}
+				for _, s := range streams {
+					s.Close()
+				}
+				ns.finish(tasks...)
+			})
+		})
+	}
+}
+
 // TestClocks has processes whose clocks are a minute wrong, in both directions, come to a task whose
 // holder lives: readers, workers and sweepers leave it alone. When the holder has died, they
 // recover the task.

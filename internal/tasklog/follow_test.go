@@ -27,9 +27,11 @@ type polls struct {
 	longest      time.Duration                  // between two fresh ones
 	old          func() (tasklog.Polled, error) // what stale polls find; nil for what is so
 	err          error
+	takes        time.Duration // a poll
 }
 
 func (p *polls) Poll(ctx context.Context, id a2a.TaskID, after int64, stale bool) (tasklog.Polled, error) {
+	time.Sleep(p.takes)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {

@@ -32,6 +32,11 @@ const (
 	pollFresh      = time.Second
 	pollFreshQuiet = 2100 * time.Millisecond
 
+	// A store that is slow, perhaps because of many followers, is polled less often: from one poll to the
+	// next it is pollShare times as long as the first one took at least, but for pollSlow at most.
+	pollShare = 6
+	pollSlow  = 2 * time.Second
+
 	// pollFailed is the longest pause while the log can't be read.
 	pollFailed = 2 * time.Second
 
@@ -160,6 +165,7 @@ func (w *walk) run(ctx context.Context) {
 			w.sights.change(func(s *Sight) { s.News = begun })
 		}
 		polled, err := w.followers.log.Poll(ctx, w.id, after, stale)
+		took := time.Since(begun)
 		if ctx.Err() != nil {
 			return
 		}
@@ -202,6 +208,9 @@ func (w *walk) run(ctx context.Context) {
 			w.interval = min(max(w.interval, pollAgain)*3/2, w.most(err))
 		default:
 			w.interval, w.hits = min(max(w.interval, pollFirst)*3/2, w.most(err)), 0
+		}
+		if w.interval > 0 {
+			w.interval = max(w.interval, min(pollShare*took, pollSlow))
 		}
 	}
 }

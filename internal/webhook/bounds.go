@@ -89,16 +89,14 @@ func (d *delivery) sentTo(seq int64) int64 {
 	return n
 }
 
-// take takes bytes from the room that the caller has had by an event, and reports whether there were
-// so many. What a delivery sets aside it keeps with its progress, and also that there was no room,
-// until the caller sends more: so that costs no write each time.
+// take takes bytes from the room that the caller has had by an event, or by a later one that another
+// delivery has come to, and reports whether there were so many. What a delivery sets aside it keeps
+// with its progress, and also that there was no room, until the caller sends more: so that costs no
+// write each time.
 func (d *delivery) take(ctx context.Context, seq, bytes int64) (bool, error) {
 	if d.Room < bytes {
-		most := max(leastRoom, timesSent*d.sentTo(seq))
-		if d.Agreed {
-			most -= most / keptForFirst
-		}
-		if d.Room == -most {
+		most := d.mostRoom(d.sentTo(seq))
+		if d.Room <= -most {
 			return false, nil
 		}
 		need := bytes - max(0, d.Room)
@@ -106,13 +104,14 @@ func (d *delivery) take(ctx context.Context, seq, bytes int64) (bool, error) {
 		if d.Agreed {
 			part = max(need, min(setAside*need, most/roomParts))
 		}
-		_, ok, err := d.config.Store.Spend(ctx, d.TaskID, d.Expires, part, most)
+		spend := push.Spending{Expires: d.Expires, Bytes: part, Sent: d.sentTo(seq), Most: d.mostRoom}
+		account, ok, err := d.config.Store.Spend(ctx, d.TaskID, spend)
 		if err == nil && !ok && part > need {
-			part = need
-			_, ok, err = d.config.Store.Spend(ctx, d.TaskID, d.Expires, part, most)
+			part, spend.Bytes = need, need
+			account, ok, err = d.config.Store.Spend(ctx, d.TaskID, spend)
 		}
 		if err == nil && !ok && d.Agreed {
-			d.Room = -most
+			d.Room = -account.Most
 		}
 		if err != nil || !ok {
 			return false, err
@@ -121,6 +120,16 @@ func (d *delivery) take(ctx context.Context, seq, bytes int64) (bool, error) {
 	}
 	d.Room -= bytes
 	return true, nil
+}
+
+// mostRoom returns how much the task's account may have for this delivery, by what the caller has
+// sent.
+func (d *delivery) mostRoom(sent int64) int64 {
+	most := max(leastRoom, timesSent*sent)
+	if d.Agreed {
+		most -= most / keptForFirst
+	}
+	return most
 }
 
 // bounded returns a [pause] if a request of so many bytes must wait.

@@ -137,6 +137,35 @@ func tenTimes(t *testing.T, version string, agrees bool, message int, again stri
 	}
 }
 
+// TestRoomBehind has a webhook be asked with an early event when another one has had what the caller said
+// later: there is room for its first request and for what the caller says.
+func TestRoomBehind(t *testing.T) {
+	const message, followUps = 20_000, 20
+	for _, version := range []string{"1.0", "0.3"} {
+		t.Run(version, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, nil)
+				h, first := newTask(strings.Repeat("~", message))
+				w.begin(t, h, first)
+				w.put(t, h, "ahead", url+"ahead", "1.0", 0)
+				for seq := range int64(followUps) {
+					w.append(t, h, seq+2, followUp(h, strings.Repeat("~", 10*message)))
+				}
+				must(t, w.Wake(t.Context(), h.ID))
+				w.hook.want(url+"ahead", "0 "+upTo(followUps+1))
+				w.put(t, h, "behind", url+"behind", version, 0)
+				must(t, w.Wake(t.Context(), h.ID))
+				if got := w.hook.requests(url + "behind"); len(got) < 2 {
+					t.Errorf("got %s", numbers(got))
+				}
+				if log := w.log.String(); strings.Contains(log, "given up") || version == "1.0" && strings.Contains(log, "pushesCut") {
+					t.Error(log)
+				}
+			})
+		})
+	}
+}
+
 // TestOwnContentAgain has a webhook agree and then refuse a long message for hours: each try counts.
 func TestOwnContentAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -131,7 +131,11 @@ type drained struct {
 // read reads the task to its end, in one stream after the other. Term is closed before the process is
 // asked to end.
 func (d *drained) read(ctx context.Context, term <-chan struct{}) error {
-	defer func() { d.stream.Close() }()
+	defer func() {
+		if d.stream != nil { // else it could not come back
+			d.stream.Close()
+		}
+	}()
 	for first := false; ; first = true {
 		state, err := d.session(first, term)
 		if err != nil || state == "completed" {

@@ -205,11 +205,11 @@ func TestAlarms(t *testing.T) {
 		from           int // the latest minute in which the alarm starts
 	}{
 		// A stream dies at 900 seconds: its date is its beginning, it is known 16 minutes later.
-		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm", "Errors 1@10/16;", true, 27},
+		{"NewVersionErrorsAlarm AgentErrorsAlarm ManagedErrorsAlarm WorkerErrorsAlarm", "Errors 1@10/16;", true, 27},
 		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm", "Errors 1@10/16; Errors 0@0-119;", true, 27},
 		// An error at once is seen within a canary of five minutes.
 		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm SweeperErrorsAlarm CallbackErrorsAlarm", "Errors 1@10/2;", true, 13},
-		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm SweeperErrorsAlarm CallbackErrorsAlarm", "Errors 0@0-119;", false, 0},
+		{"NewVersionErrorsAlarm AgentErrorsAlarm ManagedErrorsAlarm WorkerErrorsAlarm SweeperErrorsAlarm CallbackErrorsAlarm", "Errors 0@0-119;", false, 0},
 		{"NewVersionErrorsAlarm AgentErrorsAlarm WorkerErrorsAlarm SweeperErrorsAlarm CallbackErrorsAlarm", "", false, 0},
 		{"SweeperErrorsAlarm", "Errors 1@10/3; Errors 0@0-119;", true, 14},
 		{"InternalErrorsAlarm", "errors 1@10/3;", true, 14},
@@ -219,8 +219,8 @@ func TestAlarms(t *testing.T) {
 		// The table is slow for a minute, but not for two.
 		{"NewVersionInternalErrorsAlarm", "errors 7@10;", false, 0},
 		{"NewVersionInternalErrorsAlarm", "errors 1@10; errors 1@13/2;", true, 16},
-		{"AgentThrottledAlarm WorkerThrottledAlarm PushThrottledAlarm", "Throttles 1@10/3;", true, 14},
-		{"AgentThrottledAlarm WorkerThrottledAlarm PushThrottledAlarm", "Throttles 0@0-119;", false, 0},
+		{"AgentThrottledAlarm ManagedThrottledAlarm WorkerThrottledAlarm PushThrottledAlarm", "Throttles 1@10/3;", true, 14},
+		{"AgentThrottledAlarm ManagedThrottledAlarm WorkerThrottledAlarm PushThrottledAlarm", "Throttles 0@0-119;", false, 0},
 		{"AccountConcurrencyAlarm", "ClaimedAccountConcurrency 900@10-12; ConcurrentExecutions 900@10-12;", true, 14},
 		{"AccountConcurrencyAlarm", "ClaimedAccountConcurrency 900@10; ConcurrentExecutions 1@0-119; ClaimedAccountConcurrency 100@11-119;", false, 0},
 		{"TableThrottledAlarm", "throttles 5@10; throttles 5@13;", true, 15},

@@ -102,6 +102,9 @@ func (d *deployment) test(t *testing.T, env string, auths []string) {
 	}
 	s.invoke(t, "SweeperFunction", struct{}{})
 	d.enforced(t, s, auths[len(auths)-1])
+	if env == "dev" || *full {
+		d.managed(t, s, auths[len(auths)-1])
+	}
 	d.change(t, s, auths[len(auths)-1])
 	if env == "dev" || *full {
 		d.refuse(t, s)
@@ -227,6 +230,40 @@ func (d *deployment) change(t *testing.T, s *stack, auth string) {
 	if got := c.card.SupportedInterfaces[0].URL; got != domain || s.version(t) == before {
 		t.Errorf("with another PublicUrl the card has %s in version %s, before it was %s", got, s.version(t), before)
 	}
+}
+
+// managed moves to Managed Instances and back: there are two URLs then, both for all tasks.
+func (d *deployment) managed(t *testing.T, s *stack, auth string) {
+	t.Helper()
+	before := newClient(t, s.outputs(t)["AgentUrl"], d.caller(auth))
+	tasks := []a2a.TaskID{before.stream(t)}
+	capacity := []string{"CapacitySubnets=subnet-0a1b2c3d,subnet-1b2c3d4e", "CapacitySecurityGroups=sg-0a1b2c3d"}
+	if out, err := s.deploy(t, append(capacity, "MaxManaged=10")...); err != nil {
+		t.Fatalf("with a capacity provider: %v\n%s", err, out)
+	}
+	url := s.outputs(t)["ManagedUrl"]
+	there := newClient(t, url, d.caller(auth))
+	if got := there.card.SupportedInterfaces[0].URL; got != url || url == before.url {
+		t.Errorf("the card at ManagedUrl has the URL %s, want %s, which is not %s", got, url, before.url)
+	}
+	tasks = append(tasks, there.stream(t), there.later(t, a2a.SendMessageConfig{}).ID, before.stream(t))
+	all := func(c *client) {
+		t.Helper()
+		for _, id := range tasks {
+			if _, err := c.GetTask(t.Context(), &a2a.GetTaskRequest{ID: id}); err != nil {
+				t.Errorf("task %s at %s: %v", id, c.url, err)
+			}
+		}
+	}
+	all(there)
+	all(before)
+	if out, err := s.deploy(t, "CapacitySubnets=", "CapacitySecurityGroups=", "MaxManaged=0"); err != nil {
+		t.Fatalf("back: %v\n%s", err, out)
+	}
+	if url, ok := s.outputs(t)["ManagedUrl"]; ok {
+		t.Errorf("there is still %s", url)
+	}
+	all(before)
 }
 
 // refuse tries to deploy a wrong value.

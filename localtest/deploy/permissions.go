@@ -30,6 +30,7 @@ var managed = map[string][]string{
 	"AWSCodeDeployRoleForLambdaLimited":    {"codedeploy"},
 	"AmazonAPIGatewayPushToCloudWatchLogs": {"logs"},
 	"AWSLambdaDynamoDBExecutionRole":       {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "dynamodb:GetRecords"},
+	"AWSLambdaManagedEC2ResourceOperator":  {"ec2"},
 	"AWSXRayDaemonWriteAccess":             {"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
 }
 

@@ -20,6 +20,7 @@ import (
 var services = map[string]string{
 	"SweeperFunctionEachMinuteRole": "SweeperFunctionEachMinuteRole may lambda:InvokeFunction on ${SweeperFunction.Arn}",
 	"CodeDeployServiceRole":         "CodeDeployServiceRole may codedeploy on *",
+	"ProviderRole":                  "ProviderRole may ec2 on *",
 }
 
 // TestPermissions compares each role's permissions with what its function does, for each set of
@@ -36,7 +37,8 @@ func TestPermissions(t *testing.T) {
 		return p
 	}
 	for _, parameters := range append(bases(), withModel, elsewhere, with("Callbacks", "5"), with("LargeBodies", "bucket"), with("LargeBodies", "bucket-read"),
-		with("Callbacks", "5", "LargeBodies", "bucket"), with("Callbacks", "0", "LargeBodies", "bucket-read")) {
+		with("Callbacks", "5", "LargeBodies", "bucket"), with("Callbacks", "0", "LargeBodies", "bucket-read"),
+		with("CapacitySubnets", "subnet-0a1b2c3d", "CapacitySecurityGroups", "sg-0a1b2c3d", "MaxManaged", "10")) {
 		holds := map[string]bool{
 			"HasModel": parameters["Agent"] == "bedrock" || parameters["ModelUrl"] == "bedrock", "HasGuardrail": parameters["Guardrail"] != "", "HasAgentConfig": parameters["AgentConfig"] != "",
 			"HasCallbacks": parameters["Callbacks"] != "",

@@ -47,41 +47,52 @@ type change struct {
 	with string
 }
 
+// provider is a capacity provider.
+const provider = "arn:aws:lambda:us-east-1:111122223333:capacity-provider:agents"
+
 // bounded are the parameters that production has to choose.
 const bounded = "Production=yes MaxConcurrency=100 MaxUnits=4000"
 
 // changes are those that changesOf cannot find in the template.
 var changes = map[string]change{
-	"Auth":                  {"iam", ""},
-	"OidcIssuer":            {"https://other.example.com", "Auth=oidc OidcIssuer=https://login.example.com OidcAudience=agent"},
-	"OidcAudience":          {"others", "Auth=oidc OidcIssuer=https://login.example.com OidcAudience=agent"},
-	"ModelId":               {"anthropic.claude-sonnet-4-5-20250929-v1:0", "Agent=bedrock ModelId=" + deploy.Model},
-	"Agent":                 {"bedrock", "ModelId=" + deploy.Model},
-	"SystemPrompt":          {"Be brief.", "Agent=bedrock ModelId=" + deploy.Model},
-	"ModelUrl":              {"https://other.example.com/v1", "Agent=model ModelId=m ModelUrl=https://api.example.com/v1"},
-	"ModelKeySecret":        {"other", "Agent=model ModelId=m ModelUrl=https://api.example.com/v1 ModelKeySecret=key"},
-	"Guardrail":             {"abc123/2", "Agent=bedrock Guardrail=abc123/1 ModelId=" + deploy.Model},
-	"ShopUrl":               {"https://other.example.com/", "Agent=purchase Callbacks=10 Settings=PEERS=writer=https://writer.example.com ShopUrl=https://shop.example.com/"},
-	"PublicUrl":             {"https://agent.example.com/", ""},
-	"CardSigningKeySecret":  {"card", ""},
-	"OtherCardPublicKey":    {strings.Repeat("Abc1", 20), "CardSigningKeySecret=card"},
-	"AlarmEmail":            {"alarms@example.com", bounded},
-	"AlarmTopicArn":         {"arn:aws:sns:us-east-1:111122223333:alarms", bounded},
-	"MonthlyBudget":         {"100", bounded},
-	"RetentionDays":         {"7", ""},
-	"WebhookAllowedCidrs":   {"10.0.0.0/8", ""},
-	"PeerCredentialsSecret": {"peers", ""},
-	"AgentConfig":           {"/clerk/agent.yaml:3", "Agent=model ModelId=m ModelUrl=https://api.example.com/v1 AgentConfig=/clerk/agent.yaml:2"},
-	"AgentSecretsSecret":    {"secrets", ""},
-	"Callbacks":             {"5", bounded},
-	"RestoredTable":         {"arn:aws:dynamodb:us-east-1:111122223333:table/restored/stream/2026-01-02T03:04:05.678", ""},
-	"Production":            {"yes", "MaxConcurrency=100 MaxUnits=4000"},
-	"MaxUnits":              {"4000", ""},
-	"Settings":              {"MAX_TOKENS=100", ""},
-	"WarmWriteUnits":        {"5000", ""},
-	"WarmReadUnits":         {"20000", ""},
-	"Rollout":               {"Linear10PercentEvery3Minutes", ""},
-	"Release":               {"1a2b3c-1", ""},
+	"Auth":                   {"iam", ""},
+	"OidcIssuer":             {"https://other.example.com", "Auth=oidc OidcIssuer=https://login.example.com OidcAudience=agent"},
+	"OidcAudience":           {"others", "Auth=oidc OidcIssuer=https://login.example.com OidcAudience=agent"},
+	"ModelId":                {"anthropic.claude-sonnet-4-5-20250929-v1:0", "Agent=bedrock ModelId=" + deploy.Model},
+	"Agent":                  {"bedrock", "ModelId=" + deploy.Model},
+	"SystemPrompt":           {"Be brief.", "Agent=bedrock ModelId=" + deploy.Model},
+	"ModelUrl":               {"https://other.example.com/v1", "Agent=model ModelId=m ModelUrl=https://api.example.com/v1"},
+	"ModelKeySecret":         {"other", "Agent=model ModelId=m ModelUrl=https://api.example.com/v1 ModelKeySecret=key"},
+	"Guardrail":              {"abc123/2", "Agent=bedrock Guardrail=abc123/1 ModelId=" + deploy.Model},
+	"ShopUrl":                {"https://other.example.com/", "Agent=purchase Callbacks=10 Settings=PEERS=writer=https://writer.example.com ShopUrl=https://shop.example.com/"},
+	"PublicUrl":              {"https://agent.example.com/", ""},
+	"CardSigningKeySecret":   {"card", ""},
+	"OtherCardPublicKey":     {strings.Repeat("Abc1", 20), "CardSigningKeySecret=card"},
+	"AlarmEmail":             {"alarms@example.com", bounded},
+	"AlarmTopicArn":          {"arn:aws:sns:us-east-1:111122223333:alarms", bounded},
+	"MonthlyBudget":          {"100", bounded},
+	"RetentionDays":          {"7", ""},
+	"WebhookAllowedCidrs":    {"10.0.0.0/8", ""},
+	"PeerCredentialsSecret":  {"peers", ""},
+	"AgentConfig":            {"/clerk/agent.yaml:3", "Agent=model ModelId=m ModelUrl=https://api.example.com/v1 AgentConfig=/clerk/agent.yaml:2"},
+	"AgentSecretsSecret":     {"secrets", ""},
+	"Callbacks":              {"5", bounded},
+	"RestoredTable":          {"arn:aws:dynamodb:us-east-1:111122223333:table/restored/stream/2026-01-02T03:04:05.678", ""},
+	"Production":             {"yes", "MaxConcurrency=100 MaxUnits=4000"},
+	"MaxUnits":               {"4000", ""},
+	"Settings":               {"MAX_TOKENS=100", ""},
+	"WarmWriteUnits":         {"5000", ""},
+	"WarmReadUnits":          {"20000", ""},
+	"Rollout":                {"Linear10PercentEvery3Minutes", ""},
+	"Release":                {"1a2b3c-1", ""},
+	"CapacityProvider":       {provider, bounded + " MaxManaged=10"},
+	"CapacitySubnets":        {"subnet-0a1b2c3d,subnet-1b2c3d4e", "CapacitySecurityGroups=sg-0a1b2c3d CapacitySubnets=subnet-0a1b2c3d"},
+	"CapacitySecurityGroups": {"sg-0a1b2c3d,sg-1b2c3d4e", "CapacitySecurityGroups=sg-0a1b2c3d CapacitySubnets=subnet-0a1b2c3d"},
+	"ManagedConcurrency":     {"64", "CapacityProvider=" + provider},
+	"ManagedMemory":          {"4096", "CapacityProvider=" + provider},
+	"ManagedMemoryPerVCpu":   {"8", "CapacityProvider=" + provider},
+	"MinManaged":             {"1", "CapacityProvider=" + provider},
+	"MaxManaged":             {"10", "CapacityProvider=" + provider},
 }
 
 // changesOf returns a change of each parameter, from changes or to another allowed value.
@@ -154,8 +165,9 @@ func stackOf(t testing.TB, template *deploy.Template, p deploy.Parameters) *depl
 }
 
 // ofSAM are findings that SAM causes: it gives the versions' UpdateReplacePolicy to all that it
-// makes of their function, and it keeps Fn::Sub where it has inserted Rollout.
-var ofSAM = []string{"W3011", "W1020"}
+// makes of their function, and it keeps Fn::Sub where it has inserted Rollout. W1030 is about the
+// default of CapacityProvider, the empty text, with which there is no ManagedFunction.
+var ofSAM = []string{"W3011", "W1020", "W1030"}
 
 // TestExpansion has SAM expand the template with each Auth × Production × Agent, and with each
 // other parameter changed once. The result is the same each time. cfn-lint finds nothing in it, nor
@@ -204,9 +216,11 @@ var versions = []string{"AWS::AppConfig::HostedConfigurationVersion", "AWS::Lamb
 
 // replaced are other resources that a change replaces, by parameter, with the reason.
 var replaced = map[string]string{
-	"RestoredTable PushEventSource": "another table has another stream",
-	"NewVersionErrorsAlarm":         "it watches one version",
-	"NewVersionInternalErrorsAlarm": "it watches one version",
+	"RestoredTable PushEventSource":   "another table has another stream",
+	"CapacitySubnets Provider":        "a provider's subnets can't be changed",
+	"CapacitySecurityGroups Provider": "nor its security groups",
+	"NewVersionErrorsAlarm":           "it watches one version",
+	"NewVersionInternalErrorsAlarm":   "it watches one version",
 }
 
 // kept are types that survive every change: they have data, or others know their names.
@@ -225,8 +239,9 @@ func TestChanges(t *testing.T) {
 			if c.Kind == deploy.Replaced && !slices.Contains(versions, c.Type) && replaced[parameter+" "+c.Name]+replaced[c.Name] == "" {
 				t.Errorf("%s: %s", what, c)
 			}
-			// Callbacks are only there for those who want them.
-			if c.Kind == deploy.Removed && slices.Contains(kept, c.Type) && !strings.HasPrefix(c.Name, "Callback") {
+			// These are only there for those who want them.
+			optional := strings.HasPrefix(c.Name, "Callback") || strings.HasPrefix(c.Name, "Managed") || strings.HasPrefix(c.Name, "Provider")
+			if c.Kind == deploy.Removed && slices.Contains(kept, c.Type) && !optional {
 				t.Errorf("%s: %s", what, c)
 			}
 		}
@@ -274,5 +289,21 @@ func TestChanges(t *testing.T) {
 	want, err := os.ReadFile(golden)
 	if err != nil || string(want) != text.String() {
 		t.Errorf("%s is not what the template has now (%v): go test ./localtest/deploy -run TestChanges -update, and look at the difference", golden, err)
+	}
+}
+
+// TestDashboard checks that the dashboard is JSON, and has the instances that there are.
+func TestDashboard(t *testing.T) {
+	for _, p := range []deploy.Parameters{{"Auth": "none"}, {"Auth": "none", "CapacityProvider": provider}} {
+		text, _ := stackOf(t, expanded(t), p).Resources["Dashboard"].Properties["DashboardBody"].(string)
+		var body struct {
+			Widgets []struct{ Properties struct{ Metrics [][]any } }
+		}
+		if err := json.Unmarshal([]byte(text), &body); err != nil || len(body.Widgets) != 6 {
+			t.Errorf("%v: %v, %d widgets", p, err, len(body.Widgets))
+		}
+		if managed := strings.Contains(text, "${ManagedFunction}"); managed != (p["CapacityProvider"] != "") {
+			t.Errorf("%v: the dashboard has Managed Instances: %t", p, managed)
+		}
 	}
 }

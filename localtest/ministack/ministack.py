@@ -62,6 +62,25 @@ def role_policy():
     provisioners._RESOURCE_HANDLERS["AWS::IAM::RolePolicy"] = {"create": create, "update": update, "delete": delete}
 
 
+def capacity_provider():
+    """AWS::Lambda::CapacityProvider: ministack has none. A function with one is a function like others here, with a request at a time in an
+    instance."""
+
+    def create(logical_id, props, stack_name):
+        assert props["VpcConfig"]["SubnetIds"] and props["VpcConfig"]["SecurityGroupIds"] and props["PermissionsConfig"]
+        name = f"{stack_name}-{logical_id}"
+        return name, {"Arn": f"arn:aws:lambda:us-east-1:000000000000:capacity-provider:{name}"}
+
+    def update(physical_id, old, new, stack_name):
+        return physical_id, {}
+
+    def delete(physical_id, props):
+        pass
+
+    assert "AWS::Lambda::CapacityProvider" not in provisioners._RESOURCE_HANDLERS
+    provisioners._RESOURCE_HANDLERS["AWS::Lambda::CapacityProvider"] = {"create": create, "update": update, "delete": delete}
+
+
 def code_deploy():
     """CodeDeploy: ministack has none. Before an alias goes to another version, the stack's hook is asked here, and can refuse it; then all
     requests go there at once, and no alarm is looked at."""
@@ -185,7 +204,7 @@ def host_of_rest_api():
 
 
 for bridge in (
-    split_in_conditions, role_policy, code_deploy, update_policy, metric_math, caller_of_function_url, any_method,
+    split_in_conditions, role_policy, capacity_provider, code_deploy, update_policy, metric_math, caller_of_function_url, any_method,
     host_of_rest_api, init_error,
 ):
     bridge()

@@ -72,12 +72,12 @@ func here(tb testing.TB, root string) (path string) {
 	const deployed = "Architectures: [arm64]"
 	data, err := os.ReadFile(filepath.Join(root, "template.yaml"))
 	localtest.Must(tb, err)
-	if strings.Count(string(data), deployed) != 1 {
-		tb.Fatalf("template.yaml does not say %q, once", deployed)
+	if !strings.Contains(string(data), deployed) {
+		tb.Fatalf("template.yaml does not say %q", deployed)
 	}
 	here := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
 	path = filepath.Join(tb.TempDir(), "template.yaml")
-	localtest.Must(tb, os.WriteFile(path, []byte(strings.Replace(string(data), deployed, "Architectures: ["+here+"]", 1)), 0o600))
+	localtest.Must(tb, os.WriteFile(path, []byte(strings.ReplaceAll(string(data), deployed, "Architectures: ["+here+"]")), 0o600))
 	return path
 }
 
