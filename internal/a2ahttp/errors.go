@@ -123,6 +123,7 @@ func (j *jsonResponder) explain(err error) failure {
 		return failure{kind: k, message: detailed.Error(), details: detailed.TypedDetails}
 	}
 	if silent(err) {
+		observationOf(j.r).silent = true
 		j.Logger.ErrorContext(j.r.Context(), "request was not served in time", "error", err)
 		return j.comeAgain("1", textLate)
 	}

@@ -44,6 +44,9 @@ type observation struct {
 	failed *kind // the error in the answer; of several, the last
 	// throttled says that the store was too busy for the request, or for the rest of its stream.
 	throttled bool
+	// silent says that the store did not answer in time. That counts as an internal error, whatever the
+	// client was told: somebody must see to it.
+	silent bool
 
 	operation string // its name in 1.0; "" if the protocol has no such operation
 	version   string // of the protocol
@@ -112,6 +115,9 @@ func (o *observation) line() *telemetry.Line {
 		o.state = state
 	}
 	line.Text("state", string(o.state))
+	if o.silent {
+		o.failed = &kinds[0]
+	}
 	if o.failed != nil {
 		line.Text("error", o.failed.name)
 		line.Count("code", int64(o.failed.code))

@@ -113,6 +113,7 @@ func (s *sseResponder) end(err error) error {
 		observationOf(s.r).throttled = true
 		s.comment(textBusy, "retry: 5000")
 	case s.begun && silent(err):
+		observationOf(s.r).silent = true
 		s.Logger.ErrorContext(s.r.Context(), "stream ends early", "error", err)
 		s.comment(textSilent, "retry: 1000")
 	default:

@@ -108,7 +108,7 @@ func TestThrottled(t *testing.T) {
 }
 
 // TestStoreSilent has a store that does not answer. The client learns that it can try again, also in
-// place of a stream, and the log has the cause as an error.
+// place of a stream, and the log has the cause as an error, which counts as an internal one.
 func TestStoreSilent(t *testing.T) {
 	silent := &url.Error{Op: "Post", URL: "http://127.0.0.1:1/", Err: os.ErrDeadlineExceeded}
 	hooks := tasklog.Hooks{Before: func(context.Context, tasklog.Op) error { return fmt.Errorf("creating task: %w", silent) }}
@@ -121,7 +121,7 @@ func TestStoreSilent(t *testing.T) {
 		if w.Code != 503 || w.Header().Get("Retry-After") != "1" || !strings.Contains(got, "could not be served in time") || strings.Contains(got, "creating") {
 			t.Errorf("%d %v %s", w.Code, w.Header(), got)
 		}
-		if !strings.Contains(line, "level=ERROR") || !strings.Contains(line, "creating task") {
+		if !strings.Contains(line, "level=ERROR") || !strings.Contains(line, "creating task") || !strings.Contains(line, "error=InternalError") {
 			t.Errorf("logged %s", line)
 		}
 	}
@@ -147,7 +147,7 @@ func TestStoreSilentStream(t *testing.T) {
 		if n := len(lines); n < 4 || !strings.Contains(lines[n-2], "did not answer in time") || lines[n-1] != "retry: 1000" || strings.Contains(strings.Join(lines, ""), "error") {
 			t.Errorf("got %q", lines)
 		}
-		if got := logs.String(); !strings.Contains(got, "level=ERROR") {
+		if got := logs.String(); !strings.Contains(got, "level=ERROR") || !strings.Contains(got, "error=InternalError") {
 			t.Errorf("logged %s", got)
 		}
 		time.Sleep(4 * time.Minute)
