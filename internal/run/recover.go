@@ -82,11 +82,6 @@ const (
 
 // resume is one try of Resume.
 func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usage) (*Run, error) {
-	leave, err := r.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
 	s, err := r.Store.Peek(ctx, id, tasklog.Want{Lease: true})
 	if errors.Is(err, tasklog.ErrNotFound) {
 		return nil, nil
@@ -101,7 +96,6 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 	case final:
 		return nil, r.Store.Settle(ctx, s)
 	case s.Busy():
-		leave() // seeing to the holder takes time
 		if !r.Overtake(ctx, s) {
 			return nil, cmp.Or(ctx.Err(), r.Ending())
 		}

@@ -12,7 +12,6 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
-	"a2alambda/internal/fanout"
 	"a2alambda/internal/memory"
 	"a2alambda/internal/peer"
 	"a2alambda/internal/tasklog"
@@ -94,7 +93,6 @@ type Runner struct {
 	ending    ending
 	begun     time.Time // sets the times at which the runs ask
 	process   string    // see Writer
-	takeOvers *fanout.Queue
 	slow      slowness
 }
 
@@ -104,7 +102,6 @@ func New(c Config) *Runner {
 		panic("run: a runner needs a store, a logger, and a way to ask for a worker")
 	}
 	r := &Runner{Config: c, ending: newEnding(), begun: time.Now(), process: rand.Text()[:processBytes]}
-	r.takeOvers = fanout.NewQueue(takeOversAtOnce, takeOverAnyway)
 	if c.LivesOn && c.Executor != nil {
 		r.Invoke = r.orHere(c.Invoke)
 	}

@@ -3,16 +3,11 @@ package server
 import (
 	"context"
 	"sync"
-
-	"a2alambda/internal/fanout"
 )
 
 // gathering lets callers that want the same at the same time share one call. Its zero value is
 // ready.
 type gathering[K comparable, V any] struct {
-	// queue is for the calls; nil for none. Who waits there is joined by others.
-	queue *fanout.Queue
-
 	mu    sync.Mutex
 	calls map[K]*gathered[V] // the last of each key
 }
@@ -85,14 +80,6 @@ func (g *gathering[K, V]) call(ctx context.Context, key K, c *gathered[V], f fun
 			return
 		}
 		c.before = nil
-	}
-	if g.queue != nil {
-		leave, err := g.queue.Enter(ctx)
-		if err != nil {
-			c.err = err
-			return
-		}
-		defer leave()
 	}
 	g.mu.Lock()
 	c.begun = true

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"a2alambda/internal/fanout"
 )
 
 // TestGathering has many call at the same time, and one after the other. Each gets what a call
@@ -42,40 +40,6 @@ func TestGathering(t *testing.T) {
 		}
 		if len(g.calls) > 0 {
 			t.Errorf("%d calls are left", len(g.calls))
-		}
-	})
-}
-
-// TestGatheringQueued has callers with 20 keys, five with each, come one after the other while two calls
-// are made at a time. Those who wait for their turn share a call.
-func TestGatheringQueued(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := gathering[int, time.Time]{queue: fanout.NewQueue(2, time.Hour)}
-		var calls, at, most atomic.Int32
-		var all sync.WaitGroup
-		for i := range 100 {
-			all.Go(func() {
-				time.Sleep(time.Duration(i) * time.Microsecond)
-				came := time.Now()
-				got, err := g.do(t.Context(), i%20, func() (time.Time, error) {
-					calls.Add(1)
-					if n := at.Add(1); n > most.Load() {
-						most.Store(n)
-					}
-					defer at.Add(-1)
-					now := time.Now()
-					time.Sleep(10 * time.Millisecond)
-					return now, nil
-				})
-				if err != nil || got.Before(came) {
-					t.Errorf("a call of %v before, %v", came.Sub(got), err)
-				}
-			})
-		}
-		all.Wait()
-		if n := calls.Load(); n != 22 || most.Load() != 2 || len(g.calls) > 0 {
-			t.Errorf("%d calls, %d at the same time, %d are left; want 20 and two more for those that came after the first two had begun",
-				n, most.Load(), len(g.calls))
 		}
 	})
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
-	"a2alambda/internal/fanout"
 	"a2alambda/internal/run"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/trace"
@@ -43,9 +42,7 @@ func New(c Config) *Server {
 	if c.Store == nil || c.Runner == nil || c.Retention <= 0 || c.Card == nil {
 		panic("server: a server needs a store, a runner, a retention and a card")
 	}
-	s := &Server{Config: c}
-	s.beginnings.queue = fanout.NewQueue(beginAtOnce, beginAnyway)
-	return s
+	return &Server{Config: c}
 }
 
 // Caller is the sender of a request.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
@@ -86,7 +85,7 @@ const textNoMore = "the task has ended and has no more events"
 // [ErrSeen]. The stream ends with ctx.
 //
 // Many may subscribe at once, when an instance ends or a page is opened by a crowd: the task is read
-// once for them. Of many tasks, some are read at once, and then others.
+// once for them.
 func (s *Server) SubscribeToTask(ctx context.Context, c Caller, req *a2a.SubscribeToTaskRequest) (*Stream, error) {
 	key := beginning{scope: c.scope(req.Tenant), id: req.ID, seen: -1}
 	if c.Seen != nil {
@@ -107,15 +106,6 @@ func (s *Server) SubscribeToTask(ctx context.Context, c Caller, req *a2a.Subscri
 	now := *b.now
 	return s.streamAfter(ctx, &now, b.first, b.later, false), nil
 }
-
-const (
-	// beginAtOnce is how many tasks are read at the same time for streams that begin. If a thousand
-	// clients come back side by side, the first one has its stream when nearly all have.
-	beginAtOnce = 32
-
-	// beginAnyway is how long one may wait for the others, which may read something large.
-	beginAnyway = 2 * time.Second
-)
 
 // beginning says which stream a subscriber wants.
 type beginning struct {
