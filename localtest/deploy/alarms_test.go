@@ -301,7 +301,14 @@ func TestAlarmsTell(t *testing.T) {
 		if of := strings.Contains(strings.ReplaceAll(string(data), `["AgentFunction","Version.Version"]`, `["AgentFunction.Version","Version"]`), version); of != takesBack {
 			t.Errorf("%s takes a version back: %t; it is a version's own: %t", name, takesBack, of)
 		}
-		if tells := r.Properties["AlarmActions"] != nil && r.Properties["OKActions"] != nil; tells == takesBack || r.Condition != "HasAlarms" && (r.Condition != "HasCallbackAlarms" || name != "CallbackErrorsAlarm") {
+		want := "HasAlarms"
+		switch name {
+		case "CallbackErrorsAlarm":
+			want = "HasCallbackAlarms"
+		case "ManagedErrorsAlarm", "ManagedThrottledAlarm":
+			want = "HasManagedAlarms"
+		}
+		if tells := r.Properties["AlarmActions"] != nil && r.Properties["OKActions"] != nil; tells == takesBack || r.Condition != want {
 			t.Errorf("%s tells somebody: %t; its condition: %s", name, tells, r.Condition)
 		}
 		if strings.Contains(string(data), "FILL(") || strings.Contains(string(data), "ExtendedStatistic") {

@@ -24,7 +24,7 @@ var Needs = slices.Concat(
 	logs(hasCallbacks, "CallbackFunction"),
 	[]Need{
 		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.get", "dynamolog.put", "dynamolog.readSecret"}, ""},
-		{"AgentFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.items"}, ""},
+		{"AgentFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.batch"}, ""},
 		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putFresh", "dynamolog.putIf", "dynamolog.putPartItem", "dynamolog.putInPlace"}, ""},
 		{"AgentFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update", "dynamolog.transactUpdate"}, ""},
 		{"AgentFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
@@ -35,7 +35,7 @@ var Needs = slices.Concat(
 		{"AgentFunction", "s3:PutObject", "bodies", []string{"dynamolog.put", "dynamolog.reach"}, fillsBucket},
 
 		{"WorkerFunction", "dynamodb:GetItem", "table", []string{"dynamolog.get", "dynamolog.readSecret"}, ""},
-		{"WorkerFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.items"}, ""},
+		{"WorkerFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.batch"}, ""},
 		{"WorkerFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putIf", "dynamolog.putPartItem"}, ""},
 		{"WorkerFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"WorkerFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
@@ -65,7 +65,7 @@ var Needs = slices.Concat(
 		{"CallbackFunction", "s3:PutObject", "bodies", []string{"dynamolog.put", "dynamolog.reach"}, hasCallbacks + " " + fillsBucket},
 
 		{"SweeperFunction", "dynamodb:GetItem", "table", []string{"dynamolog.Places", "dynamolog.freshMark"}, ""},
-		{"SweeperFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.items", "dynamolog.freshHeads"}, ""},
+		{"SweeperFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.batch"}, ""},
 		{"SweeperFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update"}, ""},
 		{"SweeperFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		{"SweeperFunction", "dynamodb:Query", "table/index/running", []string{"dynamolog.due"}, ""},
