@@ -1,6 +1,6 @@
 // Package awscall has what requests to AWS need that are not made by the SDK's clients: such a client
-// makes a function's zip 0.25 to 1 MB bigger, for one or two kinds of requests. The rest is the SDK's: credentials, signatures, the HTTP client, and what is tried again,
-// and when.
+// makes a function's zip 0.25 to 1 MB bigger, for one or two kinds of requests. The rest is the
+// SDK's: credentials, signatures, the HTTP client, and what is tried again, and when.
 package awscall
 
 import (

@@ -29,13 +29,11 @@ func Start(handler func(context.Context, json.RawMessage) (any, error), end func
 	within := endWithin
 	if lambdacontext.MaxConcurrency() > 1 {
 		within = sharedEndWithin
+		large, answers := newLargeEvents(), newAnswers() // which do nothing until they listen
 		if t, ok := http.DefaultTransport.(*http.Transport); ok {
-			large, answers := newLargeEvents(), newAnswers()
 			large.listen(os.Getenv("AWS_LAMBDA_RUNTIME_API"), t, answers)
-			handler = answers.sent(punctual(lambdacontext.NewLogger(), large.admitted(handler)))
-		} else {
-			handler = punctual(lambdacontext.NewLogger(), handler)
 		}
+		handler = answers.sent(punctual(lambdacontext.NewLogger(), large.admitted(handler)))
 	}
 	var invocations sync.WaitGroup
 	lambda.StartWithOptions(func(ctx context.Context, event json.RawMessage) (any, error) {

@@ -95,7 +95,8 @@ func (d *delivery) sentTo(seq int64) int64 {
 // write each time.
 func (d *delivery) take(ctx context.Context, seq, bytes int64) (bool, error) {
 	if d.Room < bytes {
-		most := d.mostRoom(d.sentTo(seq))
+		sent := d.sentTo(seq)
+		most := d.mostRoom(sent)
 		if d.Room <= -most {
 			return false, nil
 		}
@@ -104,7 +105,7 @@ func (d *delivery) take(ctx context.Context, seq, bytes int64) (bool, error) {
 		if d.Agreed {
 			part = max(need, min(setAside*need, most/roomParts))
 		}
-		spend := push.Spending{Expires: d.Expires, Bytes: part, Sent: d.sentTo(seq), Most: d.mostRoom}
+		spend := push.Spending{Expires: d.Expires, Bytes: part, Sent: sent, Most: d.mostRoom}
 		account, ok, err := d.config.Store.Spend(ctx, d.TaskID, spend)
 		if err == nil && !ok && part > need {
 			part, spend.Bytes = need, need
