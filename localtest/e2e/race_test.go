@@ -16,7 +16,8 @@ import (
 
 // TestTwoProcesses has two processes share a table, whose requests may fail, be lost or be slow.
 // Each message goes to both at once: one that begins a task, and one that continues it, in both
-// versions of the protocol. Both answer with the same task, which has the message once.
+// versions of the protocol. Both answer with the same task, which has the message once, though a
+// client that is told to try again in some seconds has sent it again.
 func TestTwoProcesses(t *testing.T) {
 	t.Parallel()
 	for name, rates := range map[string]faults.Rates{
@@ -71,6 +72,9 @@ func twiceInBoth(t *testing.T, urls []string, p protocol) {
 		for i, url := range urls {
 			sending.Go(func() error {
 				a, err := client.Call(t.Context(), url, p.send, params)
+				for err == nil && a.Header.Get("Retry-After") != "" {
+					a, err = client.Call(t.Context(), url, p.send, params)
+				}
 				answers[i] = a.Body
 				return err
 			})
