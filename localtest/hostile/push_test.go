@@ -44,7 +44,7 @@ func TestPushLarge(t *testing.T) {
 		got[r.URL.Path] = task.Status.State
 		longest = max(longest, len(body))
 	})
-	large := func(name string, entry func(h tasklog.Head, i int) tasklog.Entry) (jobs []any, paths []string) {
+	large := func(entry func(h tasklog.Head, i int) tasklog.Entry) tasklog.Head {
 		h, first := tasklogtest.NewTask()
 		lease, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Push: true})
 		localtest.Must(t, err)
@@ -53,14 +53,16 @@ func TestPushLarge(t *testing.T) {
 		}
 		localtest.Must(t, lease.Append(t.Context(), parts+2, []tasklog.Entry{tasklogtest.Status(h, a2a.TaskStateCompleted, "done")}))
 		lease.Close(t.Context())
-		for i := range 5 {
-			path := fmt.Sprintf("/%s/%d", name, i)
-			c := pushtest.NewConfig(h, fmt.Sprint("c", i), receiver+path)
-			c.Version, c.After = "0.3", 0
-			localtest.Must(t, l.Pushes().Put(t.Context(), h, c))
-			jobs, paths = append(jobs, map[string]string{"taskId": string(h.ID), "configId": c.ID}), append(paths, path)
-		}
-		return jobs, paths
+		return h
+	}
+	tasks := map[string]tasklog.Head{
+		"chunks": large(func(h tasklog.Head, i int) tasklog.Entry {
+			a := &a2a.Artifact{ID: "a", Parts: a2a.ContentParts{a2a.NewTextPart(strings.Repeat("word ", part/5))}}
+			return tasklogtest.EntryOf(&a2a.TaskArtifactUpdateEvent{TaskID: h.ID, ContextID: h.ContextID, Append: i > 0, Artifact: a})
+		}),
+		"messages": large(func(h tasklog.Head, _ int) tasklog.Entry {
+			return tasklogtest.Status(h, a2a.TaskStateWorking, strings.Repeat("word ", part/5))
+		}),
 	}
 	binary, err := emulator.Build(t.Context(), "a2alambda/functions/push")
 	localtest.Must(t, err)
@@ -68,22 +70,24 @@ func TestPushLarge(t *testing.T) {
 		c := stack.Config{Table: table, NoStream: true}
 		c.Push = emulator.Config{Binary: binary, Memory: memory, Limits: emulator.MemoryLimit, Log: &quiet{to: t.Output()}, Env: []string{"PUSH_ALLOWED_CIDRS=" + allowed}}
 		s, _ := stack.New(t, c)
-		chunks, paths := large(fmt.Sprint("chunks", memory), func(h tasklog.Head, i int) tasklog.Entry {
-			a := &a2a.Artifact{ID: "a", Parts: a2a.ContentParts{a2a.NewTextPart(strings.Repeat("word ", part/5))}}
-			return tasklogtest.EntryOf(&a2a.TaskArtifactUpdateEvent{TaskID: h.ID, ContextID: h.ContextID, Append: i > 0, Artifact: a})
-		})
-		messages, more := large(fmt.Sprint("messages", memory), func(h tasklog.Head, _ int) tasklog.Entry {
-			return tasklogtest.Status(h, a2a.TaskStateWorking, strings.Repeat("word ", part/5))
-		})
-		event, err := json.Marshal(map[string]any{"jobs": append(chunks, messages...)})
-		localtest.Must(t, err)
+		var jobs, paths []string
+		for name, h := range tasks {
+			for i := range 5 { // other URLs for other memory: delivery begins again
+				path := fmt.Sprintf("/%s%d/%d", name, memory, i)
+				c := pushtest.NewConfig(h, fmt.Sprint("c", i), receiver+path)
+				c.Version, c.After = "0.3", 0
+				localtest.Must(t, l.Pushes().Put(t.Context(), h, c))
+				jobs, paths = append(jobs, fmt.Sprintf(`{"taskId":%q,"configId":%q}`, h.ID, c.ID)), append(paths, path)
+			}
+		}
+		event := []byte(`{"jobs":[` + strings.Join(jobs, ",") + `]}`)
 		localtest.Must(t, s.Invoke.Call("push", event))
 		t.Logf("%d MB: the peak is %d MB", memory, s.Push.Peak()>>20)
 		if n := s.Push.Killed(); n > 0 {
 			t.Errorf("%d MB: the kernel has killed %d of the push functions", memory, n)
 		}
 		mu.Lock()
-		for _, path := range append(paths, more...) {
+		for _, path := range paths {
 			if got[path] != "completed" {
 				t.Errorf("%s has got state %q", path, got[path])
 			}
