@@ -4,7 +4,9 @@ import (
 	"crypto/rand"
 	"fmt"
 	"regexp"
+	"strconv"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -73,6 +75,12 @@ func twiceInBoth(t *testing.T, urls []string, p protocol) {
 			sending.Go(func() error {
 				a, err := client.Call(t.Context(), url, p.send, params)
 				for err == nil && a.Header.Get("Retry-After") != "" {
+					after, _ := strconv.Atoi(a.Header.Get("Retry-After"))
+					select {
+					case <-time.After(time.Duration(after) * time.Second):
+					case <-t.Context().Done():
+						return t.Context().Err()
+					}
 					a, err = client.Call(t.Context(), url, p.send, params)
 				}
 				answers[i] = a.Body
