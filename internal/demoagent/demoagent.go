@@ -61,7 +61,7 @@ func (a *Agent) Stream(ctx context.Context, query string, said int, ago time.Dur
 			case <-ctx.Done():
 				yield(Step{}, context.Cause(ctx))
 				return
-			case <-time.After(delay):
+			case <-work(i, delay):
 			}
 		}
 		yield(Step{Content: fmt.Sprintf("Your query '%s' has been processed successfully!", query), Done: true}, nil)

@@ -18,8 +18,10 @@ func TestSubscribe(t *testing.T) {
 		for _, p := range []protocol{v03, v1} {
 			t.Run(p.name, func(t *testing.T) {
 				t.Parallel()
+				g := newGate(t, 0)
+				o.gate = g
 				s := newSystem(t, o)
-				s.warm(t, 4) // the agent takes three seconds
+				s.warm(t, 4)
 				original := s.follow(t, p.stream, p.tutorial(), "")
 				original.take(t, 2)
 				task := client.ByID(original.task(t))
@@ -34,6 +36,7 @@ func TestSubscribe(t *testing.T) {
 				subscribe("")
 				subscribe("1")
 				subscribe("2")
+				g.open()
 				original.rest(t, false)
 				if p == v03 {
 					client.Same(t, original.String(), "testdata/stream.txt")
@@ -68,24 +71,16 @@ func TestCancel(t *testing.T) {
 		for _, p := range []protocol{v03, v1} {
 			t.Run(p.name, func(t *testing.T) {
 				t.Parallel()
-				var s *system
-				var original, subscriber *stream
-				var task, reply string
-				// On a busy machine the cancellation may come after the agent's three seconds.
-				for range 5 {
-					s = newSystem(t, o)
-					s.warm(t, 3)
-					original = s.follow(t, p.stream, p.tutorial(), "")
-					original.take(t, 2)
-					task = client.ByID(original.task(t))
-					subscriber = s.follow(t, p.subscribe, task, "1")
-					reply = client.Result(t, s.url, p.cancel, task)
-					original.rest(t, false)
-					subscriber.rest(t, false)
-					if !strings.Contains(reply, `"code":-32002`) {
-						break
-					}
-				}
+				o.gate = newGate(t, 0)
+				s := newSystem(t, o)
+				s.warm(t, 3)
+				original := s.follow(t, p.stream, p.tutorial(), "")
+				original.take(t, 2)
+				task := client.ByID(original.task(t))
+				subscriber := s.follow(t, p.subscribe, task, "1")
+				reply := client.Result(t, s.url, p.cancel, task)
+				original.rest(t, false)
+				subscriber.rest(t, false)
 
 				// The reply and the streams have the same status, with the same message id and time.
 				_, status, _ := strings.Cut(reply, `"status":`)
@@ -120,6 +115,8 @@ func TestCancel(t *testing.T) {
 func TestSameMessage(t *testing.T) {
 	t.Parallel()
 	onBothKinds(t, func(t *testing.T, o options) {
+		g := newGate(t, 0)
+		o.gate = g
 		s := newSystem(t, o)
 		params := v03.tutorial()
 		const clients = 4
@@ -144,6 +141,7 @@ func TestSameMessage(t *testing.T) {
 			}
 			streams = append(streams, o.stream)
 		}
+		g.open()
 		sent := client.Result(t, s.url, v03.send, params) // joins them
 		for _, st := range streams {
 			st.rest(t, false)

@@ -172,7 +172,9 @@ func TestLogs(t *testing.T) {
 	}))
 	webhook.Start()
 	t.Cleanup(webhook.Close)
+	g := newGate(t, 0)
 	s := newSystem(t, options{
+		gate:         g,
 		agentTimeout: 7 * time.Second, // a run has 2 s of it before its hand-over
 		webhooks:     "127.0.0.0/8", givenUp: func(emulator.Event) {},
 		auth: []string{"AUTH=oidc", "OIDC_ISSUER=" + issuer.URL, "OIDC_AUDIENCE=agent"},
@@ -237,6 +239,7 @@ func TestLogs(t *testing.T) {
 		}
 	})
 	group.Wait()
+	g.open()
 	sweeping := time.NewTicker(time.Second)
 	defer sweeping.Stop()
 	for end := time.Now().Add(client.Patience); !strings.Contains(printed.String(), `"recoveries":1`) && time.Now().Before(end); <-sweeping.C {

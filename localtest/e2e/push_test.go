@@ -172,7 +172,8 @@ func TestWebhooks(t *testing.T) {
 	t.Parallel()
 	private := newPrivate(t)
 	r := newReceiver(t, private)
-	s := newSystem(t, options{webhooks: allowed, givenUp: func(emulator.Event) {}})
+	g := newGate(t, 0)
+	s := newSystem(t, options{webhooks: allowed, givenUp: func(emulator.Event) {}, gate: g})
 	var paths []string
 	var opening sync.WaitGroup
 	for i := range 3 {
@@ -205,6 +206,7 @@ func TestWebhooks(t *testing.T) {
 		t.Errorf("creating a webhook at %s: %s", private, got)
 	}
 	s.hook(t, st.task(t), private)
+	g.open()
 
 	ctx, stop := context.WithCancel(t.Context())
 	var others sync.WaitGroup
@@ -277,10 +279,12 @@ func TestWebhookGone(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t, "")
 	givenUp := make(chan emulator.Event, 10)
-	s := newSystem(t, options{webhooks: allowed, givenUp: func(e emulator.Event) { givenUp <- e }})
+	g := newGate(t, 0)
+	s := newSystem(t, options{webhooks: allowed, givenUp: func(e emulator.Event) { givenUp <- e }, gate: g})
 	st := s.follow(t, v03.stream, v03.tutorial(), "")
 	st.take(t, 1)
 	s.hook(t, st.task(t), r.url+"/gone")
+	g.open()
 	select {
 	case e := <-givenUp:
 		var job struct{ TaskID, ConfigID string }

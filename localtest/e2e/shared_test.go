@@ -27,7 +27,8 @@ func TestShared(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSystem(t, options{concurrency: streams})
+			g := newGate(t, 0)
+			s := newSystem(t, options{concurrency: streams, gate: g})
 			s.warm(t, 1)
 			id := s.Agent.Instances()[0].ID
 			all := make([]*stream, streams)
@@ -43,6 +44,7 @@ func TestShared(t *testing.T) {
 			if end != nil {
 				end(t, s, id)
 			}
+			g.open()
 			for i, st := range all {
 				t.Run(strconv.Itoa(i), func(t *testing.T) {
 					t.Parallel()
@@ -79,7 +81,8 @@ func TestSharedDeadline(t *testing.T) {
 	t.Parallel()
 	const streams = 5
 	table, proxy := faults.Start(t, dynamodblocal.Endpoint(t), 1)
-	s := newSystem(t, options{concurrency: streams, agentTimeout: 15 * time.Second, dynamoDB: proxy.URL})
+	g := newGate(t, 0)
+	s := newSystem(t, options{concurrency: streams, agentTimeout: 40 * time.Second, dynamoDB: proxy.URL, gate: g})
 	s.warm(t, 1)
 	all := make([]*stream, streams-1)
 	for i := range all {
@@ -106,6 +109,7 @@ func TestSharedDeadline(t *testing.T) {
 		return ""
 	})
 	table.Mend(false)
+	g.open()
 	for _, st := range all {
 		client.Same(t, s.untilDone(t, st), "testdata/stream.txt")
 	}

@@ -70,6 +70,8 @@ type options struct {
 	agent []string
 	// binary, if set, is the agent's and the worker's executable.
 	binary string
+	// gate, if set, is where the agent waits.
+	gate *gate
 	// callbacks adds the callback function.
 	callbacks bool
 	// concurrency is how many invocations each instance of the agent and the worker has at once, as on
@@ -97,6 +99,10 @@ func newSystem(t testing.TB, o options) *system {
 	c.Agent.Callers = o.callers
 	functions := map[string]*emulator.Config{"agent": &c.Agent, "worker": &c.Worker, "sweeper": &c.Sweeper}
 	c.Agent.Binary, c.Worker.Binary = o.binary, o.binary
+	if o.gate != nil {
+		o.agent = append(slices.Clip(o.agent), "GATE="+o.gate.url)
+		c.Agent.Binary, c.Worker.Binary = gated(t, "agent"), gated(t, "worker")
+	}
 	if o.callbacks {
 		functions["callback"] = &c.Callback
 		c.Callback.Binary = stack.Function(t, "callback")
@@ -183,14 +189,19 @@ func (s *system) warm(t testing.TB, instances int) {
 	}
 }
 
-// busy returns the function's one instance that has an invocation.
+// busy waits until one of the function's instances has an invocation, and returns its id. For a
+// moment there may be more of them: a slow worker is asked for again.
 func busy(t testing.TB, f *emulator.Emulator) (id string) {
 	t.Helper()
-	ids := f.Busy()
-	if len(ids) != 1 {
-		t.Fatalf("it is not one instance that is busy: %v", f.Instances())
-	}
-	return ids[0]
+	client.Await(t, 10*time.Millisecond, func() string {
+		ids := f.Busy()
+		if len(ids) != 1 {
+			return fmt.Sprintf("it is not one instance that is busy: %v", f.Instances())
+		}
+		id = ids[0]
+		return ""
+	})
+	return id
 }
 
 // job waits for the next event for the worker. It must be for the task.
