@@ -179,7 +179,18 @@ func (l *Log) giveLease(
 	return updated || err == nil && done, err
 }
 
-// Settle implements [tasklog.Index]. It costs one write unit and those of the index.
+// shutTurn puts a fence where the message of the turn is to come: whoever was to bring it must not do so
+// any more, since no sweep would find it. It reports false if the message is there, or if somebody has
+// acquired the lease since.
+func (l *Log) shutTurn(ctx context.Context, s *tasklog.Snapshot) (bool, error) {
+	_, put, err := l.update(ctx, s.Head.ID, skBatch(s.Seq+1), write().
+		set(attrCount, num(0)).set(attrWriter, str(a2a.NewMessageID())).set(attrEpoch, num(s.Lease.Epoch)).set(attrTTL, num(s.Head.Expires.Unix())).
+		when("attribute_not_exists(?) OR ? = ? AND ? <= ?", attrPK, attrCount, num(0), attrEpoch, num(s.Lease.Epoch)))
+	return put, err
+}
+
+// Settle implements [tasklog.Index]. It costs one write unit and those of the index, and one more for a
+// turn that was left to a worker and has no message yet.
 func (l *Log) Settle(ctx context.Context, s *tasklog.Snapshot) error {
 	if err := l.settle(ctx, s); err != nil {
 		return fmt.Errorf("dynamolog: settling: %w", err)
@@ -188,6 +199,11 @@ func (l *Log) Settle(ctx context.Context, s *tasklog.Snapshot) error {
 }
 
 func (l *Log) settle(ctx context.Context, s *tasklog.Snapshot) error {
+	if s.Unbegun() {
+		if shut, err := l.shutTurn(ctx, s); err != nil || !shut {
+			return err
+		}
+	}
 	at := time.Now()
 	if t := s.Task.Status.Timestamp; t != nil {
 		at = *t

@@ -96,7 +96,9 @@ func (l *Log) Settle(_ context.Context, s *tasklog.Snapshot) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t := l.get(s.Head.ID); t != nil && t.lease.Epoch == s.Lease.Epoch && int64(len(t.events)) == s.Seq {
-		t.final = true
+		if t.final = true; s.Unbegun() {
+			t.fence = s.Lease.Epoch + 1
+		}
 	}
 	return nil
 }

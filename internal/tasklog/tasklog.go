@@ -311,6 +311,10 @@ func (s *Snapshot) CrashedIdle(place int64) bool {
 	return s.Lease.Holder != "" && idle && !s.Lease.Released
 }
 
+// Unbegun reports whether the turn was left to a worker, and has no message yet: whoever left it is about
+// to append that, or has crashed.
+func (s *Snapshot) Unbegun() bool { return s.Lease.Holder == "" && s.Fenced() }
+
 // Fenced reports whether the next lease begins with a fence, because somebody may still append with
 // the lease in s. Its holder may, unless it has released the lease or ended its turn. If the lease
 // was left to a worker, the writer that left it may, until it has appended.
@@ -521,7 +525,8 @@ type Index interface {
 	Looks
 
 	// Settle corrects the index for a task that is in a final state and not busy, so that nobody
-	// looks at it any more. If somebody has acquired its lease since, Settle does nothing.
+	// looks at it any more. If somebody has acquired its lease since, Settle does nothing. If the turn
+	// was left to a worker, and its message is to come, that is refused then.
 	Settle(ctx context.Context, s *Snapshot) error
 }
 

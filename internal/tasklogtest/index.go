@@ -134,6 +134,24 @@ func testSettle(t *testing.T, s tasklog.Store, h tasklog.Head) {
 	must(t, s.Settle(t.Context(), after), s.Settle(t.Context(), after))
 	checkIndex(t, s, h, a2a.TaskStateInputRequired, false)
 
+	// A turn is left to a worker, and settled before its message comes: twice, and then not.
+	for _, writer := range []string{"left", "left again"} {
+		left := mustAcquire(t, s, h.ID, tasklog.Claim{Writer: writer})
+		must(t, s.Settle(t.Context(), mustLoad(t, s, h.ID)))
+		refused(t, "appending to a turn that was settled", left.Append(t.Context(), 11, working(h, "")))
+		checkIndex(t, s, h, a2a.TaskStateInputRequired, false)
+	}
+	unbegun := mustAcquire(t, s, h.ID, tasklog.Claim{Writer: "left at last"})
+	seen := mustLoad(t, s, h.ID)
+	next, err := s.Acquire(t.Context(), seen, by("next"))
+	must(t, err, s.Settle(t.Context(), seen))
+	refused(t, "appending after another turn", unbegun.Append(t.Context(), 11, working(h, "")))
+	if !unfinished(t, s, h) {
+		t.Error("a task was settled that somebody has acquired since")
+	}
+	must(t, next.Release(t.Context()), s.Settle(t.Context(), mustLoad(t, s, h.ID)))
+	after = mustLoad(t, s, h.ID)
+
 	lease, err := s.Acquire(t.Context(), after, by("eight"))
 	must(t, err, lease.Append(t.Context(), 11, working(h, "")))
 	lease.Close(t.Context())
