@@ -30,7 +30,8 @@ const (
 	queued = 2 * time.Second
 
 	// settleAfter is how long ago, by this machine's clock, a lease must have ended whose holder has
-	// not begun its turn, before a sweep takes the holder for dead.
+	// not begun its turn, before a sweep takes the holder for dead; or a turn have been left to a worker
+	// that still has no message.
 	settleAfter = time.Minute
 )
 
@@ -91,7 +92,7 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 	}
 	begun := s.Lease.Holder != ""
 	switch final := tasklog.Final(s.Task.Status.State); {
-	case final && s.Busy(), s.Lease.Sleeps() && time.Until(s.Lease.Due) > wokenEarly:
+	case final && (s.Busy() || s.Unbegun()), s.Lease.Sleeps() && time.Until(s.Lease.Due) > wokenEarly:
 		return nil, nil
 	case final:
 		return nil, r.Store.Settle(ctx, s)
@@ -213,7 +214,7 @@ func (r *Runner) look(ctx context.Context, round *sweep.Sweep, l tasklog.Look) e
 	case s.Busy() && !s.Lease.Expired(): // a worker that is asked for in vain does no harm
 		return nil
 	case tasklog.Final(s.Task.Status.State):
-		if s.Busy() && time.Since(s.Lease.Until) < settleAfter {
+		if s.Busy() && time.Since(s.Lease.Until) < settleAfter || s.Unbegun() && time.Since(l.Due) < settleAfter {
 			return nil
 		}
 		if err := r.Store.Settle(ctx, s); err != nil {

@@ -280,3 +280,34 @@ func TestSweepHealthy(t *testing.T) {
 		}
 	})
 }
+
+// TestSweepLeavesUnbegun has a turn that was left to a worker, whose message is to come. A worker and a
+// sweep that come between leave it alone. A sweep that comes two minutes later keeps the message out.
+func TestSweepLeavesUnbegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, late := range []time.Duration{0, 2 * time.Minute} {
+			l := new(memlog.Log)
+			a := newAsking(l)
+			h := orphan(t, l, a2a.TaskStateInputRequired)
+			s, err := l.Load(t.Context(), h.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			left, err := l.Acquire(t.Context(), s, tasklog.Claim{Writer: "front"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(late)
+			if err := a.Work(t.Context(), h.ID); err != nil {
+				t.Error(err)
+			}
+			if report, err := a.round(t); err != nil || report.Settled > 0 != (late > 0) {
+				t.Errorf("after %v, the sweep is %+v, %v", late, report, err)
+			}
+			message := []tasklog.Entry{tasklogtest.Status(h, a2a.TaskStateSubmitted, "")}
+			if err := left.Append(t.Context(), s.Seq+1, message); errors.Is(err, tasklog.ErrConflict) != (late > 0) {
+				t.Errorf("after %v, the message comes: %v", late, err)
+			}
+		}
+	})
+}
