@@ -18,7 +18,7 @@ func TestSubscribe(t *testing.T) {
 		for _, p := range []protocol{v03, v1} {
 			t.Run(p.name, func(t *testing.T) {
 				t.Parallel()
-				g := newGate(t, 0)
+				o, g := o, newGate(t, 0)
 				o.gate = g
 				s := newSystem(t, o)
 				s.warm(t, 4)
@@ -71,6 +71,7 @@ func TestCancel(t *testing.T) {
 		for _, p := range []protocol{v03, v1} {
 			t.Run(p.name, func(t *testing.T) {
 				t.Parallel()
+				o := o
 				o.gate = newGate(t, 0)
 				s := newSystem(t, o)
 				s.warm(t, 3)
