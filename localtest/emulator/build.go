@@ -25,7 +25,7 @@ type Variant struct {
 
 // Build builds the main package with the import path as it is deployed, for this machine, and
 // returns the executable's path. A process builds each package once. The executables stay in the
-// user's cache directory: one for each package and working directory.
+// user's cache directory: one for each package and module. What is up to date is not linked again.
 func Build(ctx context.Context, pkg string) (path string, err error) {
 	return BuildVariant(ctx, Variant{Pkg: pkg})
 }
@@ -42,17 +42,18 @@ func build(ctx context.Context, v Variant) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("emulator: build %s: %w", pkg, err)
 	}
-	wd, err := os.Getwd()
+	from, err := module(pkg)
 	if err != nil {
 		return "", fmt.Errorf("emulator: build %s: %w", pkg, err)
 	}
-	dir := filepath.Join(cache, "a2alambda", "functions", fmt.Sprintf("%.8x", sha256.Sum256([]byte(strings.Join([]string{wd, pkg, v.Arch, v.Overlay}, "\x00")))))
+	dir := filepath.Join(cache, "a2alambda", "functions", fmt.Sprintf("%.8x", sha256.Sum256([]byte(strings.Join([]string{from, pkg, v.Arch, v.Overlay}, "\x00")))))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("emulator: build %s: %w", pkg, err)
 	}
-	// Another process may be running or building the executable.
-	tmp := filepath.Join(dir, fmt.Sprintf("bootstrap.%d", os.Getpid()))
+	// Another process may be running or building the executable. Go replaces a file that is not up to date.
+	path, tmp := filepath.Join(dir, "bootstrap"), filepath.Join(dir, fmt.Sprintf("bootstrap.%d", os.Getpid()))
 	defer os.Remove(tmp)
+	_ = os.Link(path, tmp)
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", tmp, "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-overlay", v.Overlay, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if v.Arch != "" {
@@ -61,9 +62,25 @@ func build(ctx context.Context, v Variant) (string, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("emulator: build %s: %w\n%s", pkg, err, out)
 	}
-	path := filepath.Join(dir, "bootstrap")
 	if err := os.Rename(tmp, path); err != nil {
 		return "", fmt.Errorf("emulator: build %s: %w", pkg, err)
 	}
 	return path, nil
+}
+
+// module returns the directory that decides what the package's path means: that of go.mod, or, for a
+// path that begins with a dot, the working directory.
+func module(pkg string) (string, error) {
+	wd, err := os.Getwd()
+	if err != nil || strings.HasPrefix(pkg, ".") {
+		return wd, err
+	}
+	for dir := wd; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return wd, nil
+		}
+	}
 }

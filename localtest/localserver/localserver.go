@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"a2alambda/internal/auth/authtest"
 	"a2alambda/localtest"
+	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/process"
 )
 
@@ -36,11 +36,11 @@ func StartProcess(tb testing.TB, env ...string) (p *process.Process, baseURL str
 	return StartBuilt(tb, Build(tb), env...)
 }
 
-// Build builds the agent, and returns the binary's path.
+// Build builds the agent, once in a process, and returns the binary's path.
 func Build(tb testing.TB) (binary string) {
 	tb.Helper()
-	binary = filepath.Join(tb.TempDir(), "agent")
-	process.Run(tb, exec.Command("go", "build", "-o", binary, "a2alambda/functions/agent"))
+	binary, err := emulator.Build(tb.Context(), "a2alambda/functions/agent")
+	localtest.Must(tb, err)
 	return binary
 }
 
