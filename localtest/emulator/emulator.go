@@ -92,6 +92,8 @@ type Instance struct {
 	ID    string // the function's name and a number that no other has
 	PID   int
 	State State
+	// Invocations is how many it has, with Config.Concurrency.
+	Invocations int
 }
 
 // Emulator is a function, and as an [http.Handler] its URL.
@@ -155,7 +157,7 @@ func (e *Emulator) Instances() []Instance {
 	var all []Instance
 	for _, i := range e.instances {
 		if i.state != "" {
-			all = append(all, Instance{i.id, i.pid(), i.state})
+			all = append(all, Instance{i.id, i.pid(), i.state, len(i.taken)})
 		}
 	}
 	return all
@@ -209,7 +211,8 @@ func (e *Emulator) Terminate(id string) error {
 }
 
 // Freeze stops a busy instance (SIGSTOP) in the middle of its invocations, and returns when it has
-// stopped. Their deadlines stay. [Emulator.Thaw] lets it go on.
+// stopped. Their deadlines stay, and with Config.Concurrency others get the next invocations.
+// [Emulator.Thaw] lets it go on.
 func (e *Emulator) Freeze(id string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -218,6 +221,7 @@ func (e *Emulator) Freeze(id string) error {
 		return fmt.Errorf("emulator: freeze %s: no such busy instance", id)
 	}
 	i.freeze()
+	i.stopped = true
 	return nil
 }
 
@@ -227,9 +231,10 @@ func (e *Emulator) Thaw(id string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	i := e.find(id)
-	if i == nil || i.state != Busy {
+	if i == nil || i.state != Busy && !i.stopped { // one with many invocations may have none by now
 		return fmt.Errorf("emulator: thaw %s: no such busy instance", id)
 	}
+	i.stopped = false
 	i.thaw()
 	return nil
 }

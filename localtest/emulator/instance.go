@@ -18,12 +18,14 @@ import (
 // instance is a process of the function, with its Runtime API.
 type instance struct {
 	id     string
-	state  State         // guarded by Emulator.mu; "" until it has a process
-	ending bool          // it gets no more events; guarded by Emulator.mu
-	taken  int           // how many invocations it has; guarded by Emulator.mu; with Concurrency
-	queue  chan *offer   // its next events, as many as it may have at once
-	atNext chan struct{} // holds a value while the process waits for an event
-	exited chan struct{} // closed when the process has ended and is forgotten
+	state  State // guarded by Emulator.mu; "" until it has a process
+	ending bool  // it gets no more events; guarded by Emulator.mu
+	// What it has, by request id; guarded by Emulator.mu; with Concurrency.
+	taken   map[string]bool
+	stopped bool          // by Emulator.Freeze; guarded by Emulator.mu
+	queue   chan *offer   // its next events, as many as it may have at once
+	atNext  chan struct{} // holds a value while the process waits for an event
+	exited  chan struct{} // closed when the process has ended and is forgotten
 
 	launched chan struct{} // closed when what follows is set, up to listener
 
@@ -44,6 +46,7 @@ func newInstance(id string, concurrency int) *instance {
 	return &instance{
 		id:       id,
 		running:  map[string]*invocation{},
+		taken:    map[string]bool{},
 		queue:    make(chan *offer, max(1, concurrency)),
 		atNext:   make(chan struct{}, 1),
 		exited:   make(chan struct{}),

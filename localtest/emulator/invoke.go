@@ -74,7 +74,7 @@ func (e *Emulator) relay(i *instance, inv *invocation, r receiver) (err error) {
 	}
 	// The instance is frozen before it gets the acknowledgement. When it is thawed, it reads that,
 	// and asks for the next event.
-	e.park(i)
+	e.park(i, inv.id)
 	return err
 }
 

@@ -33,7 +33,7 @@ func (o *offer) settle() bool { return !o.settled.Swap(true) }
 // has the event.
 func (e *Emulator) dispatch(inv *invocation) (*instance, error) {
 	for {
-		i, fresh, err := e.acquire()
+		i, fresh, err := e.acquire(inv.id)
 		if err != nil {
 			return nil, err
 		}
@@ -76,8 +76,9 @@ func (e *Emulator) dispatch(inv *invocation) (*instance, error) {
 }
 
 // acquire takes the frozen instance that was used last, or one that may have more invocations, or
-// makes one that has to be launched.
-func (e *Emulator) acquire() (i *instance, fresh bool, err error) {
+// makes one that has to be launched. None has a request twice at once: its answers could not be told
+// apart.
+func (e *Emulator) acquire(request string) (i *instance, fresh bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -89,8 +90,8 @@ func (e *Emulator) acquire() (i *instance, fresh bool, err error) {
 		return i, false, nil
 	}
 	for _, i := range e.instances {
-		if i.taken < e.config.Concurrency && !i.ending {
-			i.taken++
+		if len(i.taken) < e.config.Concurrency && !i.taken[request] && !i.ending && !i.stopped {
+			i.taken[request] = true
 			return i, false, nil
 		}
 	}
@@ -99,7 +100,7 @@ func (e *Emulator) acquire() (i *instance, fresh bool, err error) {
 	}
 	e.started++
 	i = newInstance(e.config.Name+"-"+strconv.Itoa(e.started), e.config.Concurrency)
-	i.taken = 1
+	i.taken[request] = true
 	e.instances = append(e.instances, i)
 	return i, true, nil
 }
@@ -141,12 +142,12 @@ func (e *Emulator) setState(i *instance, s State) {
 }
 
 // park freezes an instance, and adds it to the idle ones under the same lock: no Thaw wakes it. One
-// with many invocations has a place again.
-func (e *Emulator) park(i *instance) {
+// with many invocations has the place of the request again.
+func (e *Emulator) park(i *instance, request string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.config.Concurrency > 0 {
-		if i.taken--; i.taken == 0 {
+		if delete(i.taken, request); len(i.taken) == 0 {
 			i.state = Idle
 		}
 		return
@@ -155,6 +156,6 @@ func (e *Emulator) park(i *instance) {
 		return
 	}
 	i.freeze()
-	i.state = Frozen
+	i.state, i.stopped = Frozen, false
 	e.idle = append(e.idle, i)
 }

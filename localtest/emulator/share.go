@@ -42,7 +42,7 @@ func (e *Emulator) share(i *instance, inv *invocation, r receiver) error {
 // drain writes an invocation's answer to w for as long as somebody reads it, and reads it to its end.
 func (e *Emulator) drain(i *instance, inv *invocation, w io.Writer, answers chan<- answer) (err error) {
 	defer func() {
-		e.park(i)
+		e.park(i, inv.id)
 		e.ended(i, inv, err)
 		close(inv.over)
 	}()

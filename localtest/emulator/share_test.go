@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -144,4 +145,57 @@ func TestSharedFailures(t *testing.T) {
 	}
 	f = start(t, emulator.Config{Concurrency: 2, Env: []string{"FAIL_INIT=1"}})
 	f.want(t, "/pid", 502, `{"message":"Internal Server Error"}`, false)
+}
+
+// TestSharedStopped stops a process in the middle of its streams. Others get what comes meanwhile. It
+// goes on with its streams, also with those whose deadlines have passed, and may have more.
+func TestSharedStopped(t *testing.T) {
+	f := start(t, emulator.Config{Concurrency: 3})
+	g := newGate(t)
+	stream := f.get(t, g.path())
+	line(t, stream.Body)
+	i := f.Instances()[0]
+	must(t, f.Freeze(i.ID))
+	if !stopped(t, i.PID) {
+		t.Fatal("the process runs")
+	}
+	if got := f.text(t, "/pid"); got == strconv.Itoa(i.PID) {
+		t.Error("the stopped process answered")
+	}
+	must(t, f.Thaw(i.ID))
+	if got := f.text(t, "/pid"); got != strconv.Itoa(i.PID) {
+		t.Error("the process got nothing after it went on")
+	}
+	if n := f.Instances()[0].Invocations; n != 1 {
+		t.Errorf("it has %d invocations, want one", n)
+	}
+	g.pass(t, 400)
+	if rest, err := readAll(stream); rest != "" || err != nil {
+		t.Errorf("the stream ends with %q, %v", rest, err)
+	}
+}
+
+// TestSharedTwice delivers an event twice, and lets a late one be tried again. No process has a request
+// twice at once, or it would answer the one for the other.
+func TestSharedTwice(t *testing.T) {
+	for name, c := range map[string]struct {
+		times   int
+		timeout time.Duration
+	}{"delivered twice": {2, 0}, "tried again": {1, time.Second}} {
+		t.Run(name, func(t *testing.T) {
+			worker := testFunction(t, emulator.Config{Name: "worker", Concurrency: 8, Timeout: c.timeout})
+			w := newWork(t)
+			s := startLambda(t, emulator.LambdaConfig{
+				Functions: []*emulator.Emulator{worker}, RetryDelay: time.Millisecond, Deliver: func(emulator.Event) int { return c.times },
+			})
+			id := s.send(t, "worker", w.payload(1))
+			first, second := w.next(t), w.next(t)
+			if first.Header.Get("Request-Id") != id || second.Header.Get("Request-Id") != id || first.Header.Get("Pid") == second.Header.Get("Pid") {
+				t.Errorf("%s came with %v, and %v", id, first.Header, second.Header)
+			}
+			first.answer <- 200
+			second.answer <- 200
+			s.Close()
+		})
+	}
 }
