@@ -39,6 +39,7 @@ var commands = []struct{ begins, shown string }{
 	{"go run ./localtest/bench", "TestBench, localtest/bench"},
 	{"go test -v -timeout 1h -run TestCrashDynamoDB", "TestCrashDynamoDB, internal/purchase"},
 	{"go test -v -timeout 2h -run TestChaos ./localtest/chaos", "TestChaos, localtest/chaos"},
+	{"go test -v -timeout 2h -run TestEffects ./localtest/chaos", "TestEffects, localtest/chaos"},
 	{"curl -N http://localhost:10000/message:stream", "TestTranscripts, internal/hosted"},
 }
 
