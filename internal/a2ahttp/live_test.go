@@ -197,7 +197,7 @@ func TestCancelRacesCompletion(t *testing.T) {
 	for i := range 60 {
 		synctest.Test(t, func(t *testing.T) {
 			l := new(memlog.Log)
-			instance := func() http.Handler { return handlerOf(l, t.Output(), slow(100*time.Millisecond)) }
+			instance := func() http.Handler { return handlerOf(l, t.Output(), slow(110*time.Millisecond)) } // longer than until a holder hears
 			var stream *timeline
 			var wg sync.WaitGroup
 			wg.Go(func() { stream = do(t.Context(), instance(), streamCall, 0) })

@@ -19,15 +19,62 @@ func look(c tasklog.Claim) int64 {
 	return c.Until.Unix()
 }
 
+// kept is what a snapshot keeps for Acquire: the gist, and what is in the head.
+type kept struct {
+	gist   *gist
+	state  a2a.TaskState
+	seq    int64 // the last event whose state is there
+	queued bool  // a sweep finds the task, or will once its look is due: see promote
+}
+
+func keptOf(g *gist, head item) *kept {
+	_, running := head[attrRunning]
+	_, acquired := head[attrEpoch]
+	_, held := head[attrUntil]
+	return &kept{g, a2a.TaskState(head.str(attrState)), head.num(attrSeq), running || held && !acquired}
+}
+
 // Acquire implements [tasklog.Log]. It costs two write units and one in the index, or two there if
 // the task was there already, and one more for each fence: of the log, and of the
-// journal. If the holder records and the journal needs no fence, it costs a read unit.
+// journal. If the holder records and the journal needs no fence, it costs a read unit. After a
+// hand-over in the middle of a turn, it costs one write unit.
 func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, c tasklog.Claim) (tasklog.Lease, error) {
 	next := s.Next(c)
 	if err := l.acquire(ctx, s, next, c); err != nil {
 		return nil, fmt.Errorf("dynamolog: acquiring lease: %w", err)
 	}
-	return l.newLease(s, c, next.Epoch), nil
+	if s.Lease.Held() {
+		_ = l.ask(ctx, s.Head.ID, s.Lease.Holder) // so it learns of it before it renews the lease
+	}
+	h := l.newLease(s, c, next.Epoch)
+	k, _ := s.Kept.(*kept)
+	switch t := s.Task.Status; {
+	case k == nil:
+	case !handedOver(s, c):
+		if h.teller.state = k.state; inHead(t) {
+			h.teller.state = t.State
+		}
+	default:
+		if h.teller.state = k.state; k.gist.status > k.seq && inHead(t) {
+			h.teller.add(ctx, status{t.State, *t.Timestamp, k.gist.status})
+		}
+	}
+	return h, nil
+}
+
+// handedOver reports whether the lease in s was released in the middle of a turn. Then the head needs
+// no write: a sweep finds the task as it did, and the next holder tells a status that is missing, as it
+// tells its own. A look that was postponed is another matter.
+func handedOver(s *tasklog.Snapshot, c tasklog.Claim) bool {
+	k, _ := s.Kept.(*kept)
+	return k != nil && k.gist != nil && k.queued && s.Lease.Released && !s.Lease.Suspended && s.Lease.Asked == 0 &&
+		!tasklog.Final(s.Task.Status.State) && !c.Until.IsZero()
+}
+
+// inHead reports whether a head gets the status. The beginning of a turn is not written, and of a time
+// that the agent made up not either.
+func inHead(s a2a.TaskStatus) bool {
+	return s.State != a2a.TaskStateSubmitted && s.Timestamp != nil && time.Since(*s.Timestamp) < longAgo
 }
 
 func (l *Log) acquire(ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim) error {
@@ -59,22 +106,10 @@ func (l *Log) acquireLog(ctx context.Context, s *tasklog.Snapshot, next tasklog.
 	}
 	// The head comes before the lease: if this fails halfway, the sweeper looks at the task in
 	// vain, but does not miss it.
-	e := write().
-		set(attrRunning, str(shard(s.Head.ID))).set(attrLook, num(look(c))).
-		set(attrSeq, num(s.Seq)).set(attrEpoch, num(next.Epoch)).remove(attrAsked).
-		when("attribute_exists(?) AND ? <= ? AND (attribute_not_exists(?) OR ? <= ?)",
-			attrPK, attrSeq, num(s.Seq), attrEpoch, attrEpoch, num(next.Epoch))
-	if t := s.Task.Status; t.State != a2a.TaskStateSubmitted && t.Timestamp != nil && time.Since(*t.Timestamp) < longAgo {
-		// A holder that crashed may not have written this status to the head. If it had, this
-		// changes nothing, and costs nothing.
-		e.set(attrState, str(string(t.State))).set(attrPosition, str(position(tasklog.Position{Time: *t.Timestamp, ID: s.Head.ID})))
-	}
-	now, updated, err := l.update(ctx, s.Head.ID, skHead, e)
-	if err != nil {
-		return err
-	}
-	if !updated && now == nil {
-		return tasklog.ErrNotFound
+	if !handedOver(s, c) {
+		if err := l.acquireHead(ctx, s, next, c); err != nil {
+			return err
+		}
 	}
 	request, err := l.putRequest(ctx, s.Head, c.Request, a2a.NewMessageID())
 	if err != nil {
@@ -97,6 +132,25 @@ func (l *Log) acquireLog(ctx context.Context, s *tasklog.Snapshot, next tasklog.
 	}
 	if err = l.fence(ctx, s, c.Writer, next.Epoch); errors.Is(err, tasklog.ErrConflict) {
 		l.giveBack(ctx, s, next, c)
+	}
+	return err
+}
+
+// acquireHead has a sweep find the task.
+func (l *Log) acquireHead(ctx context.Context, s *tasklog.Snapshot, next tasklog.LeaseInfo, c tasklog.Claim) error {
+	e := write().
+		set(attrRunning, str(shard(s.Head.ID))).set(attrLook, num(look(c))).
+		set(attrSeq, num(s.Seq)).set(attrEpoch, num(next.Epoch)).remove(attrAsked).
+		when("attribute_exists(?) AND ? <= ? AND (attribute_not_exists(?) OR ? <= ?)",
+			attrPK, attrSeq, num(s.Seq), attrEpoch, attrEpoch, num(next.Epoch))
+	if t := s.Task.Status; inHead(t) {
+		// A holder that crashed may not have written this status to the head. If it had, this
+		// changes nothing, and costs nothing.
+		e.set(attrState, str(string(t.State))).set(attrPosition, str(position(tasklog.Position{Time: *t.Timestamp, ID: s.Head.ID})))
+	}
+	now, updated, err := l.update(ctx, s.Head.ID, skHead, e)
+	if err == nil && !updated && now == nil {
+		err = tasklog.ErrNotFound
 	}
 	return err
 }
@@ -176,7 +230,13 @@ func (l *Log) giveLease(
 	}
 	now, updated, err := l.update(ctx, s.Head.ID, skLease, e)
 	done := now.str(attrWriter) == c.Writer && now.num(attrEpoch) == next.Epoch && now.num(attrUntil) == until
-	return updated || err == nil && done, err
+	if err != nil || !updated && !done {
+		return false, err
+	}
+	if _, cancel := now[attrCancel]; cancel && !next.Cancel || now.num(attrWoken) > next.Woken {
+		_ = l.ask(ctx, s.Head.ID, next.Holder) // asked since s was read: nobody else tells the new holder
+	}
+	return true, nil
 }
 
 // shutTurn puts a fence where the message of the turn is to come: whoever was to bring it must not do so
@@ -190,7 +250,7 @@ func (l *Log) shutTurn(ctx context.Context, s *tasklog.Snapshot) (bool, error) {
 }
 
 // Settle implements [tasklog.Index]. It costs one write unit and those of the index, and one more for a
-// turn that was left to a worker and has no message yet.
+// turn that has no message yet.
 func (l *Log) Settle(ctx context.Context, s *tasklog.Snapshot) error {
 	if err := l.settle(ctx, s); err != nil {
 		return fmt.Errorf("dynamolog: settling: %w", err)
@@ -199,7 +259,7 @@ func (l *Log) Settle(ctx context.Context, s *tasklog.Snapshot) error {
 }
 
 func (l *Log) settle(ctx context.Context, s *tasklog.Snapshot) error {
-	if s.Unbegun() {
+	if s.Fenced() { // a turn has no message yet
 		if shut, err := l.shutTurn(ctx, s); err != nil || !shut {
 			return err
 		}

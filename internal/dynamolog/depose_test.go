@@ -20,6 +20,7 @@ import (
 // requests. What a holder is told that it has recorded, it has recorded as the holder. Nobody is
 // kept out for good.
 func TestDepose(t *testing.T) {
+	t.Parallel()
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)
 	claim := func(writer string) tasklog.Claim {
@@ -119,6 +120,7 @@ func TestDepose(t *testing.T) {
 
 // TestDeaf has holders of a former version, which do not say that they learn of doubts.
 func TestDeaf(t *testing.T) {
+	t.Parallel()
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)
 	h, _, holder := create(t, l)
@@ -144,7 +146,7 @@ func TestDeaf(t *testing.T) {
 	_, err := holder.Renew(t.Context(), by("").Until)
 	must(t, err)
 	deaf("the first holder, after a renewal", false)
-	former("H", func(it dynamodblocal.Item) { delete(it, "hq") })
+	former("H", func(it dynamodblocal.Item) { delete(it, "ha") })
 	deaf("a first holder of a former version", true)
 	_, err = l.Acquire(t.Context(), load(t, l, h.ID), by("next"))
 	must(t, err)
@@ -161,6 +163,7 @@ func TestDeaf(t *testing.T) {
 // TestLateRenewal has a renewal reach the table after the release of the lease, or after the holder was
 // deposed. It does not take that back.
 func TestLateRenewal(t *testing.T) {
+	t.Parallel()
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)
 	for _, renewed := range []bool{false, true} {

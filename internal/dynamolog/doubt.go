@@ -15,9 +15,15 @@ import (
 // it end sooner, which costs a write.
 const doubtStands = 3 * time.Second
 
-// Doubt implements [tasklog.Log]. It costs one write unit, also if the question stands already, and
+// Doubt implements [tasklog.Log]. It costs two write units, also if the question stands already, and
 // a read unit for the first lease of a task, which may have no item yet.
 func (l *Log) Doubt(ctx context.Context, id a2a.TaskID, seen tasklog.LeaseInfo) (bool, error) {
+	if !seen.Held() {
+		return false, tasklog.ErrConflict
+	}
+	if err := l.ask(ctx, id, seen.Holder); err != nil { // first, see question.go
+		return false, fmt.Errorf("dynamolog: doubting: %w", err)
+	}
 	now := time.Now()
 	asked, existing, err := l.changeLease(ctx, id, seen, write().set(attrDoubt, num(now.UnixMilli())).
 		when("attribute_not_exists(?) OR ? < ? OR ? > ?", attrDoubt,

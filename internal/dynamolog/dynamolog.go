@@ -16,6 +16,7 @@
 //	W#<name>      a wait, and what has come for it; see wait.go
 //
 // Some items belong to no task: those that list the tasks of a context, see context.go; those that
+// tell a process that something is asked of a lease's holder, see question.go; those that
 // have a sweep find new tasks, see fresh.go; the secret of the table, see secret.go; and the places of
 // the sweeps, see looks.go.
 //
@@ -50,7 +51,7 @@ type Log struct {
 	examined int
 	large    large
 	secret   secret
-	asker    asker
+	sharer   sharer
 	fresher  fresher
 }
 
@@ -100,7 +101,7 @@ func (l *Log) Create(
 		return nil, tasklog.ErrExists
 	}
 	h.Push = c.Push
-	return l.newLease(&tasklog.Snapshot{Head: h, Seq: 1, Size: first.Size(), Kept: (*gist)(nil).next(1, first)}, c, 1), nil
+	return l.newLease(&tasklog.Snapshot{Head: h, Seq: 1, Size: first.Size(), Kept: &kept{gist: (*gist)(nil).next(1, first)}}, c, 1), nil
 }
 
 // create reports whether the task was created, now or before, by the claim's writer.

@@ -136,7 +136,7 @@ func (l *Log) promotePage(ctx context.Context, items []item) (made []tasklog.Loo
 	var mu sync.Mutex
 	var making errgroup.Group
 	making.SetLimit(freshAtOnce)
-	for some := range slices.Chunk(items, maxAsked) {
+	for some := range slices.Chunk(items, maxShared) {
 		looks := make(map[a2a.TaskID]int64, len(some))
 		for _, it := range some {
 			look, id := freshLook(it)
@@ -173,7 +173,7 @@ func (l *Log) promotePage(ctx context.Context, items []item) (made []tasklog.Loo
 	return made, err
 }
 
-// freshHeads reads what matters of the heads of tasks, maxAsked at most. It leaves out those that
+// freshHeads reads what matters of the heads of tasks, maxShared at most. It leaves out those that
 // are not there.
 func (l *Log) freshHeads(ctx context.Context, of map[a2a.TaskID]int64) (heads []item, err error) {
 	e := write()

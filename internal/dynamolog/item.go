@@ -35,7 +35,7 @@ const (
 	attrCrashes = "lo"  // N: on leases: holders in a row that crashed before they appended
 	attrCancel  = "c"   // N: on leases: there if somebody has asked to cancel
 	attrDoubt   = "q"   // N: on leases: when somebody asked the holder to renew it, in ms since 1970
-	attrHears   = "hq"  // N: on leases and heads: the epoch of a holder that answers such questions
+	attrHears   = "ha"  // N: on leases and heads: the epoch of a holder whose process looks for questions, see question.go
 	attrTell    = "tp"  // N: on leases: there if the holder must learn of push notifications
 	attrWoken   = "wo"  // N: on leases: how often the task was woken
 	attrSleeps  = "sp"  // N: on leases: the epoch of the holder that has suspended the task

@@ -125,6 +125,7 @@ func bigEvent(h tasklog.Head, n int) []tasklog.Entry {
 // task, and with another one: each reads what is in the table and what is in the buckets. One that
 // can't read buckets reads neither wrong nor half a task, and says why.
 func TestBucketOnAndOff(t *testing.T) {
+	t.Parallel()
 	client, table := newTable(t)
 	bodies, s3 := inBucket(t, 0)
 	leaving, another := bodies, bodies
@@ -167,6 +168,7 @@ func TestBucketOnAndOff(t *testing.T) {
 // TestObjectKeys checks the keys of a large body: the lifetime, the task and the ref are in them,
 // no two writers have the same, and no object is put twice.
 func TestObjectKeys(t *testing.T) {
+	t.Parallel()
 	client, table := newTable(t)
 	bodies, s3 := inBucket(t, 0)
 	l := dynamolog.NewWith(client, table, bodies)
@@ -206,6 +208,7 @@ func TestObjectKeys(t *testing.T) {
 // TestBucketRefuses has S3 refuse for good. The error is the table's: throttled, or another one,
 // but never that there is no task. Nothing refers to what was not put.
 func TestBucketRefuses(t *testing.T) {
+	t.Parallel()
 	client, table := newTable(t)
 	bodies, s3 := inBucket(t, 0)
 	l := dynamolog.NewWith(client, table, bodies)
@@ -275,6 +278,7 @@ func TestBucketRefuses(t *testing.T) {
 // TestThrottledPut has S3 throttle for longer than the SDK tries: a run's append goes through, and
 // puts each object as often as it was refused and once more.
 func TestThrottledPut(t *testing.T) {
+	t.Parallel()
 	client, table := newTable(t)
 	bodies, s3 := inBucket(t, 0)
 	l := dynamolog.NewWith(client, table, bodies)
@@ -297,6 +301,7 @@ func TestThrottledPut(t *testing.T) {
 
 // TestReachBucket tries a bucket with and without rights to it.
 func TestReachBucket(t *testing.T) {
+	t.Parallel()
 	client, table := newTable(t)
 	bodies, s3 := inBucket(t, 0)
 	l := dynamolog.NewWith(client, table, bodies)
@@ -319,6 +324,7 @@ func TestReachBucket(t *testing.T) {
 // TestPriceOfFile compares what a file of 5 MB costs in the table and in a bucket: to write it, and
 // to read its task. docs/limits.md has the figures.
 func TestPriceOfFile(t *testing.T) {
+	t.Parallel()
 	for name, want := range map[string]struct {
 		write, read float64 // units, at most
 		puts, gets  int

@@ -91,7 +91,10 @@ type end struct {
 func (l *Log) newLease(s *tasklog.Snapshot, c tasklog.Claim, epoch int64) *lease {
 	h := &lease{log: l, head: s.Head, writer: c.Writer, epoch: epoch}
 	h.push.Store(s.Head.Push || c.Push)
-	g, _ := s.Kept.(*gist)
+	var g *gist
+	if k, ok := s.Kept.(*kept); ok {
+		g = k.gist
+	}
 	if s.Task != nil {
 		g = g.of(s.Task)
 	}
@@ -195,7 +198,7 @@ func (h *lease) renew(ctx context.Context, until time.Time) (tasklog.Asked, erro
 	if !renewed {
 		return tasklog.Asked{}, tasklog.ErrConflict
 	}
-	return h.asked(now)
+	return h.asked(now), nil
 }
 
 // moved returns the expression that moves the end of the lease. Its condition is that the holder
@@ -220,35 +223,16 @@ func (h *lease) moved(until time.Time) *expression {
 	return e
 }
 
-// Asked implements [tasklog.Lease]. It costs half a read unit. Holders that ask within some
-// milliseconds share one request.
-func (h *lease) Asked(ctx context.Context) (tasklog.Asked, error) {
-	it, err := h.log.ask(ctx, key{h.head.ID, skLease})
-	if err != nil {
-		return tasklog.Asked{}, fmt.Errorf("dynamolog: asking: %w", err)
-	}
-	return h.asked(it)
-}
-
-// asked returns what the lease item asks of the holder.
-func (h *lease) asked(it item) (tasklog.Asked, error) {
-	switch epoch := max(1, it.num(attrEpoch)); {
-	case epoch > h.epoch:
-		return tasklog.Asked{}, tasklog.ErrConflict
-	case epoch < h.epoch: // the read is an old one: this was asked of the holder before
-		return tasklog.Asked{}, nil
-	case sleeps(it), it.num(attrUntil) == deposed.UnixMilli():
-		return tasklog.Asked{}, tasklog.ErrConflict
-	}
+// asked returns what the holder's lease item asks of it.
+func (h *lease) asked(it item) tasklog.Asked {
 	if _, push := it[attrTell]; push {
 		h.push.Store(true)
 	}
 	_, cancel := it[attrCancel]
 	if cancel {
-		h.cancel.Store(true) // and an old read does not take it back
+		h.cancel.Store(true)
 	}
-	_, doubt := it[attrDoubt]
-	return tasklog.Asked{Cancel: cancel, Doubt: doubt, Woken: it.num(attrWoken)}, nil
+	return tasklog.Asked{Cancel: cancel, Woken: it.num(attrWoken)}
 }
 
 // Release implements [tasklog.Lease]. It costs one write unit.
@@ -256,8 +240,8 @@ func (h *lease) Release(ctx context.Context) error {
 	if h.slept.Load() {
 		return nil
 	}
-	h.over.Store(true)        // first: a renewal that is late does not take it back
-	h.teller.flush(tellFirst) // whoever acquires the lease next keeps out what comes later
+	h.over.Store(true) // first: a renewal that is late does not take it back
+	h.teller.release()
 	_, err := h.renew(ctx, released)
 	return err
 }

@@ -19,12 +19,21 @@ import (
 )
 
 // firstPage is how many items the first request of a Load asks for. It is enough for most tasks,
-// and little beside the tail of a long task with a snapshot.
-const firstPage = 64
+// and little beside the tail of a long task with a snapshot. Where the task may not be wanted, it is
+// firstFew: an item has some hundred bytes, and not many more than maxBatchBody.
+const (
+	firstPage = 64
+	firstFew  = 16
+)
 
 // Load implements [tasklog.Log]. It reads backwards from the end to the last snapshot.
 func (l *Log) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
-	past, err := l.load(ctx, id, math.MaxInt64)
+	return l.LoadIf(ctx, id, nil)
+}
+
+// LoadIf implements [tasklog.Log]. What a task costs that is not wanted is bounded: it is firstFew items.
+func (l *Log) LoadIf(ctx context.Context, id a2a.TaskID, wanted func(*tasklog.Snapshot) bool) (*tasklog.Snapshot, error) {
+	past, err := l.load(ctx, id, math.MaxInt64, wanted)
 	if err != nil {
 		return nil, fmt.Errorf("dynamolog: loading: %w", err)
 	}
@@ -32,8 +41,10 @@ func (l *Log) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error
 }
 
 // load returns the task as of event number at, unless the newest snapshot is of a later event. Then
-// Past.Task is nil, and that of Past.Now has only ids and a state.
-func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past, error) {
+// Past.Task is nil, and that of Past.Now has only ids and a state. So they are if the task is not wanted.
+func (l *Log) load(
+	ctx context.Context, id a2a.TaskID, at int64, wanted func(*tasklog.Snapshot) bool,
+) (*tasklog.Past, error) {
 	var head, lease, newest item
 	var batches []item // newest first
 	var snapshot int64
@@ -41,7 +52,11 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 	var size tasklog.Size
 	var from item
 	begin := skBatch(0)
-	for limit, done := int32(firstPage), false; !done; limit = 0 {
+	limit := int32(firstPage)
+	if wanted != nil {
+		limit = firstFew
+	}
+	for done := false; !done; limit = 0 {
 		page, err := l.query(ctx, id, begin, skLease, from, false, limit)
 		if err != nil {
 			return nil, err
@@ -51,13 +66,23 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 			if head, lease, items, err = newestOf(items); err != nil {
 				return nil, err
 			}
+			latest := firstBatch(items) // if there is one, it is on the page: a log has one fence at most
+			if latest == nil {
+				latest = head
+			}
+			if wanted != nil {
+				now, err := l.peekAt(ctx, id, head, lease, latest, tasklog.Want{Lease: true})
+				if err != nil || !wanted(now) {
+					return &tasklog.Past{Now: now}, err
+				}
+			}
 			snapshot, snapshotRef = newestSnapshot(head)
 			begin = skBatch(snapshot + 1) // of the next page: only what the snapshot lacks
 			if err := charge(ctx, items, head); err != nil {
 				return nil, err
 			}
-			if snapshot > at { // there is a batch then, and it is on the page: a log has one fence at most
-				now, err := l.peekAt(ctx, id, head, lease, firstBatch(items), tasklog.Want{Lease: true, Requests: true})
+			if snapshot > at {
+				now, err := l.peekAt(ctx, id, head, lease, latest, tasklog.Want{Lease: true, Requests: true})
 				return &tasklog.Past{Now: now}, err
 			}
 		}
@@ -144,8 +169,9 @@ func (l *Log) load(ctx context.Context, id a2a.TaskID, at int64) (*tasklog.Past,
 	if err != nil {
 		return nil, err
 	}
-	if g := gistOf(newest); g != nil {
-		s.Sent, s.Kept = g.sent, g
+	g := gistOf(newest)
+	if s.Kept = keptOf(g, head); g != nil {
+		s.Sent = g.sent
 	} else {
 		s.Sent = tasklog.SentIn(task)
 	}
@@ -207,9 +233,18 @@ func (l *Log) requests(ctx context.Context, s *tasklog.Snapshot, head, lease ite
 
 // LoadAt implements [tasklog.Log]. If the newest snapshot is of a later event, it loads the task from
 // an older one, and looks at the task as it is now.
-func (l *Log) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*tasklog.Past, error) {
-	past, err := l.load(ctx, id, seq)
-	if err == nil {
+func (l *Log) LoadAt(
+	ctx context.Context, id a2a.TaskID, seq int64, wanted func(*tasklog.Snapshot) bool,
+) (*tasklog.Past, error) {
+	left := false
+	if want := wanted; want != nil {
+		wanted = func(s *tasklog.Snapshot) bool {
+			left = !want(s)
+			return !left
+		}
+	}
+	past, err := l.load(ctx, id, seq, wanted)
+	if err == nil && !left {
 		past.Now.Task, past.Now.Origins = tasklog.Bare(past.Now.Task), nil
 		if past.Task == nil {
 			past.Task, err = l.loadBefore(ctx, id, seq)

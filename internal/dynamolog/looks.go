@@ -167,7 +167,7 @@ func startAt(key string, after tasklog.Place, by time.Time) item {
 //
 // There is nothing to do for a look at a suspended task that no longer is: its head has a look.
 func (l *Log) held(ctx context.Context, found []tasklog.Look) error {
-	for some := range slices.Chunk(found, maxAsked) {
+	for some := range slices.Chunk(found, maxShared) {
 		if err := l.heldBatch(ctx, some); err != nil {
 			return err
 		}

@@ -212,6 +212,7 @@ func TestSweepShardFails(t *testing.T) {
 // TestSettleKeepsRequest settles a task after somebody stopped halfway to its lease. What is kept
 // of the request that began the last turn stays, wherever it was.
 func TestSettleKeepsRequest(t *testing.T) {
+	t.Parallel()
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)
 	big, _ := json.Marshal(map[string]string{"k": strings.Repeat("x", 100_000)})

@@ -132,6 +132,7 @@ func puts(do func(sort string) error) middleware.FinalizeMiddleware {
 // TestPartsOnce has the third part of an append fail twice. The next tries write no other part
 // again, and a read returns what was appended.
 func TestPartsOnce(t *testing.T) {
+	t.Parallel()
 	client, table := newTable(t)
 	var mu sync.Mutex
 	tried := make(map[string]int)

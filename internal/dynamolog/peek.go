@@ -60,7 +60,7 @@ func (l *Log) peekAt(ctx context.Context, id a2a.TaskID, head, lease, newest ite
 		return l.peekAll(ctx, id, w)
 	}
 	s := &tasklog.Snapshot{
-		Head: headOf(id, head), Seq: last(newest), Size: sizeOf(newest), Sent: g.sent, Kept: g,
+		Head: headOf(id, head), Seq: last(newest), Size: sizeOf(newest), Sent: g.sent, Kept: keptOf(g, head),
 	}
 	if err := l.requests(ctx, s, head, lease, w.Requests); err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func firstBatch(items []item) item {
 
 // peekAll loads the task, and drops what is not wanted.
 func (l *Log) peekAll(ctx context.Context, id a2a.TaskID, w tasklog.Want) (*tasklog.Snapshot, error) {
-	past, err := l.load(ctx, id, math.MaxInt64)
+	past, err := l.load(ctx, id, math.MaxInt64, nil)
 	if err != nil {
 		return nil, err
 	}

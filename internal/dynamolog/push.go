@@ -111,7 +111,8 @@ type Pushes struct {
 func (l *Log) Pushes() *Pushes { return &Pushes{looks{l, pushLooks}, l} }
 
 // Put implements [push.Store]. It costs a read unit, and four write units for a new configuration,
-// one for one that replaces another, none for one that is there; and two more unless h.Push is set.
+// one for one that replaces another, none for one that is there; and unless h.Push is set, two or,
+// if somebody runs the task, three more.
 func (s *Pushes) Put(ctx context.Context, h tasklog.Head, c push.Config) error {
 	if err := s.put(ctx, h, c); err != nil {
 		return fmt.Errorf("dynamolog: storing push configuration: %w", err)
@@ -127,7 +128,11 @@ func (s *Pushes) put(ctx context.Context, h tasklog.Head, c push.Config) error {
 	if !h.Push {
 		// This comes before the configuration: if it fails halfway, the task wakes in vain, but is
 		// not missed.
-		_, _, err = s.log.update(ctx, h.ID, skLease, write().set(attrTell, num(1)).set(attrTTL, num(h.Expires.Unix())))
+		var lease item
+		lease, _, err = s.log.update(ctx, h.ID, skLease, write().set(attrTell, num(1)).set(attrTTL, num(h.Expires.Unix())))
+		if err == nil {
+			err = s.log.askHolder(ctx, h.ID, lease)
+		}
 		if err == nil {
 			_, _, err = s.log.update(ctx, h.ID, skHead, write().set(attrPush, num(1)).when("attribute_exists(?)", attrPK))
 		}

@@ -165,6 +165,16 @@ func (l *Log) poll(ctx context.Context, id a2a.TaskID, after int64, stale bool) 
 	return p, nil
 }
 
+// Acquired implements [tasklog.Log]. It costs half a read unit. Those who ask within some milliseconds
+// share one request.
+func (l *Log) Acquired(ctx context.Context, id a2a.TaskID, epoch int64) (bool, error) {
+	it, err := l.share(ctx, key{id, skLease})
+	if err != nil {
+		return false, fmt.Errorf("dynamolog: reading lease: %w", err)
+	}
+	return it.num(attrEpoch) > epoch, nil
+}
+
 // Lease implements [tasklog.Log]. It costs one read unit.
 func (l *Log) Lease(ctx context.Context, id a2a.TaskID) (tasklog.LeaseInfo, error) {
 	page, err := l.query(ctx, id, skHead, skLease, nil, true, 0)

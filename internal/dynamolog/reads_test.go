@@ -78,10 +78,10 @@ func TestReadSlopes(t *testing.T) {
 	for _, talks := range []bool{false, true} {
 		units := map[string][]float64{}
 		for _, n := range []int{n, 10 * n} {
-			h, lease := grown(t, l, n, talks)
+			h, _ := grown(t, l, n, talks)
 			end := int64(n)
 			loadAt := func(seq int64) error {
-				past, err := l.LoadAt(t.Context(), h.ID, seq)
+				past, err := l.LoadAt(t.Context(), h.ID, seq, nil)
 				must(t, err)
 				parts := past.Task.Artifacts[0].Parts
 				if past.Now.Seq != end || parts[len(parts)-1].Text() != strconv.Itoa(int(seq)-1) {
@@ -98,7 +98,7 @@ func TestReadSlopes(t *testing.T) {
 				{"Read at the end", func() error { _, _, err := l.Read(t.Context(), h.ID, end-10, 100); return err }},
 				{"Read in the middle", func() error { _, _, err := l.Read(t.Context(), h.ID, end/2, 100); return err }},
 				{"Lease", func() error { _, err := l.Lease(t.Context(), h.ID); return err }},
-				{"Asked", func() error { _, err := lease.Asked(t.Context()); return err }},
+				{"AskedOf", func() error { _, err := l.AskedOf(t.Context(), "PROCESS"); return err }},
 				{"Load", func() error { _, err := l.Load(t.Context(), h.ID); return err }},
 				{"LoadAt 10 before the end", func() error { return loadAt(end - 10) }},
 				{"LoadAt before the last snapshot", func() error { return loadAt(end - 9000) }},
@@ -129,53 +129,52 @@ func TestReadSlopes(t *testing.T) {
 	}
 }
 
-// TestAskedTogether has the holders in a process ask at the same time. Each pays for its own lease,
-// and they share their requests.
-func TestAskedTogether(t *testing.T) {
+// TestSeatedTogether has the followers in a process ask for their seats at the same time. Each pays for
+// its own task, and they share their requests.
+func TestSeatedTogether(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
 	client, cost := dynamodblocal.NewMeter(client)
 	l := dynamolog.New(client, table)
-	var heads []tasklog.Head
-	var leases []tasklog.Lease
+	var seats []tasklog.Seat
 	for range 200 {
-		h, _, lease := create(t, l)
-		heads, leases = append(heads, h), append(leases, lease)
+		seats = append(seats, sit(t, l))
 	}
-	must(t, l.RequestCancel(t.Context(), heads[3]))
-	former := leases[5]
-	_, err := l.Acquire(t.Context(), load(t, l, heads[5].ID), by("next"))
-	must(t, err)
-	for _, test := range []struct{ holders, requests int }{{1, 1}, {10, 1}, {200, 2}} {
+	must(t, l.Leave(t.Context(), seats[3]))
+	for _, test := range []struct{ seats, requests int }{{1, 1}, {10, 1}, {200, 2}} {
 		cost.Reset()
 		var group sync.WaitGroup
 		begin := make(chan struct{})
-		for i, lease := range leases[:test.holders] {
+		for i, seat := range seats[:test.seats] {
 			group.Go(func() {
 				<-begin
-				asked, err := lease.Asked(t.Context())
-				if lease == former {
-					if !errors.Is(err, tasklog.ErrConflict) {
-						t.Errorf("a former holder got %v", err)
-					}
-				} else if err != nil || asked.Cancel != (i == 3) {
-					t.Errorf("holder %d got %+v, %v", i, asked, err)
+				if has, err := l.Seated(t.Context(), seat); err != nil || has != (i != 3) {
+					t.Errorf("follower %d got %t, %v", i, has, err)
 				}
 			})
 		}
 		close(begin)
 		group.Wait()
 		u := cost.Units()
-		t.Logf("%d holders: %d requests, %v read units", test.holders, u.Requests, u.Read)
+		t.Logf("%d followers: %d requests, %v read units", test.seats, u.Requests, u.Read)
 		// On a busy machine, some come too late for the first request.
-		if u.Requests < test.requests || u.Requests > 1+test.holders/10 || u.Read != float64(test.holders)/2 {
-			t.Errorf("%d holders: %d requests, %v read units, want %d and %v", test.holders, u.Requests, u.Read, test.requests, float64(test.holders)/2)
+		if u.Requests < test.requests || u.Requests > 1+test.seats/10 || u.Read != float64(test.seats)/2 {
+			t.Errorf("%d followers: %d requests, %v read units, want %d and %v", test.seats, u.Requests, u.Read, test.requests, float64(test.seats)/2)
 		}
 	}
 }
 
-// TestAskedFaults has requests for several holders fail, get an answer in part, and be given up.
-func TestAskedFaults(t *testing.T) {
+// sit takes a seat at a new task.
+func sit(t *testing.T, l *dynamolog.Log) tasklog.Seat {
+	t.Helper()
+	h, _, _ := create(t, l)
+	seat, err := l.Sit(t.Context(), tasklog.Seat{ID: h.ID, Instance: "i"})
+	must(t, err)
+	return seat
+}
+
+// TestSeatedFaults has requests for several followers fail, get an answer in part, and be given up.
+func TestSeatedFaults(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
 	var fault atomic.Pointer[func(context.Context, *dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error)]
@@ -193,25 +192,23 @@ func TestAskedFaults(t *testing.T) {
 		}), middleware.After)
 	})
 	l := dynamolog.New(dynamodb.New(o), table)
-	a, _, leaseA := create(t, l)
-	b, _, leaseB := create(t, l)
-	must(t, l.RequestCancel(t.Context(), a), l.RequestCancel(t.Context(), b))
-	// ask lets both holders ask, A with a context, and returns their errors.
+	a, b := sit(t, l), sit(t, l)
+	// ask lets both followers ask, A with a context, and returns their errors.
 	ask := func(ctx context.Context, do func(context.Context, *dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error)) (errA, errB error) {
 		if fault.Store(nil); do != nil {
 			fault.Store(&do)
 		}
 		var group sync.WaitGroup
-		one := func(ctx context.Context, lease tasklog.Lease, err *error) {
+		one := func(ctx context.Context, seat tasklog.Seat, err *error) {
 			group.Go(func() {
-				var asked tasklog.Asked
-				if asked, *err = lease.Asked(ctx); *err == nil && !asked.Cancel {
-					t.Error("a holder did not learn that its task is to be canceled")
+				var has bool
+				if has, *err = l.Seated(ctx, seat); *err == nil && !has {
+					t.Error("a follower did not find its seat")
 				}
 			})
 		}
-		one(ctx, leaseA, &errA)
-		one(t.Context(), leaseB, &errB)
+		one(ctx, a, &errA)
+		one(t.Context(), b, &errB)
 		group.Wait()
 		return errA, errB
 	}
@@ -229,7 +226,7 @@ func TestAskedFaults(t *testing.T) {
 			if id := key["pk"].(*types.AttributeValueMemberS).Value; id == string(a.ID) {
 				out.UnprocessedKeys[table] = types.KeysAndAttributes{Keys: []map[string]types.AttributeValue{key}}
 			} else {
-				key["c"] = &types.AttributeValueMemberN{Value: "1"}
+				key["st"], key["i_i"] = &types.AttributeValueMemberN{Value: "1"}, &types.AttributeValueMemberN{Value: "1"}
 				out.Responses = map[string][]map[string]types.AttributeValue{table: {key}}
 			}
 		}
@@ -266,7 +263,7 @@ func TestAskedFaults(t *testing.T) {
 		<-reached
 		leave()
 	}()
-	if _, err := leaseA.Asked(hanging); !errors.Is(err, context.Canceled) {
+	if _, err := l.Seated(hanging, a); !errors.Is(err, context.Canceled) {
 		t.Errorf("of a request that was left: %v", err)
 	}
 	select {
@@ -279,6 +276,7 @@ func TestAskedFaults(t *testing.T) {
 // TestGivenBackToWorker has somebody acquire a lease that was left to a worker, and find the
 // message in the log. The lease is left to the worker again, and the worker does not see a crash.
 func TestGivenBackToWorker(t *testing.T) {
+	t.Parallel()
 	client, table := newTable(t)
 	l := dynamolog.New(client, table)
 	h, _, lease := create(t, l)

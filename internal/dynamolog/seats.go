@@ -78,7 +78,7 @@ func (l *Log) Sit(ctx context.Context, s tasklog.Seat) (tasklog.Seat, error) {
 // Seated implements [tasklog.Seats]. It costs half a read unit. Those who ask within some
 // milliseconds share one request.
 func (l *Log) Seated(ctx context.Context, s tasklog.Seat) (bool, error) {
-	it, err := l.ask(ctx, key{s.ID, skSeats})
+	it, err := l.share(ctx, key{s.ID, skSeats})
 	if err != nil {
 		return false, fmt.Errorf("dynamolog: reading seats: %w", err)
 	}

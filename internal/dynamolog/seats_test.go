@@ -14,6 +14,7 @@ import (
 
 // TestSeatsCost holds seats to their price, after thousands have followed a task and died.
 func TestSeatsCost(t *testing.T) {
+	t.Parallel()
 	client, table := newTable(t)
 	client, cost := dynamodblocal.NewMeter(client)
 	l := dynamolog.New(client, table)
@@ -83,6 +84,38 @@ func TestSeatsTogether(t *testing.T) {
 	}
 	looks.Wait()
 	if u := cost.Units(); u.Requests > 25 || u.Read != n/2 {
+		t.Errorf("%d looks: %+v, want half a read unit each, and few requests", n, u)
+	}
+}
+
+// TestAcquiredTogether has the followers of many tasks, which their process has handed over, look at the same
+// time whether somebody has them.
+func TestAcquiredTogether(t *testing.T) {
+	client, table := newTable(t)
+	client, cost := dynamodblocal.NewMeter(client)
+	l := dynamolog.New(client, table)
+	const n = 100
+	var ids []a2a.TaskID
+	for i := range n {
+		h, _, lease := create(t, l)
+		must(t, lease.Release(t.Context()))
+		if i%2 == 0 {
+			_, err := l.Acquire(t.Context(), load(t, l, h.ID), by("next"))
+			must(t, err)
+		}
+		ids = append(ids, h.ID)
+	}
+	cost.Reset()
+	var looks sync.WaitGroup
+	for i, id := range ids {
+		looks.Go(func() {
+			if got, err := l.Acquired(t.Context(), id, 1); err != nil || got != (i%2 == 0) {
+				t.Errorf("task %d: %t, %v", i, got, err)
+			}
+		})
+	}
+	looks.Wait()
+	if u := cost.Units(); u.Requests > 10 || u.Read != n/2 {
 		t.Errorf("%d looks: %+v, want half a read unit each, and few requests", n, u)
 	}
 }

@@ -28,8 +28,7 @@ const (
 	// tellWithin is how long one try may take.
 	tellWithin = 6 * time.Second
 
-	// tellFirst is how long Release spends on a status that waits: the invocation is about to end, and
-	// the next Acquire writes the status too.
+	// tellFirst is how long Suspend spends on a status that waits: the next Acquire writes it, too.
 	tellFirst = time.Second
 
 	// longAgo is the age from which the time of a status says nothing: the agent made it up. The
@@ -82,15 +81,16 @@ type teller struct {
 	telling sync.WaitGroup
 
 	mu      sync.Mutex
-	told    time.Time // when the last write began
-	pending *status   // what waits, or nil
+	told    time.Time     // when the last write began
+	state   a2a.TaskState // the last that was written, "" if that is not known
+	pending *status       // what waits, or nil
 	ctx     context.Context
 	timer   *time.Timer
 	over    bool // a final state has come, or the lease is closed: nothing waits any more
 }
 
 // newTeller returns the teller of a lease. The state so far was written when the lease was
-// acquired.
+// acquired, or is added.
 func newTeller(lag time.Duration, tell func(context.Context, status) error) *teller {
 	t := &teller{lag: lag, tell: tell, told: time.Now()}
 	t.stopped, t.stop = context.WithCancel(context.Background())
@@ -141,12 +141,14 @@ func (t *teller) due() {
 	if s == nil {
 		return
 	}
-	if t.try(ctx, *s, tellWithin) != nil {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if t.pending == nil && !t.over {
-			t.wait(ctx, *s)
-		}
+	err := t.try(ctx, *s, tellWithin)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case err == nil:
+		t.state = s.state
+	case t.pending == nil && !t.over:
+		t.wait(ctx, *s)
 	}
 }
 
@@ -179,6 +181,16 @@ func (t *teller) take() (context.Context, *status) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.ctx, t.cancel()
+}
+
+// release is called once the lease was released. What waits is dropped if it brings no other state: then
+// only the time of the status is old, and the next holder writes it. Else it waits for close.
+func (t *teller) release() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.pending != nil && t.pending.state == t.state {
+		t.cancel()
+	}
 }
 
 func (t *teller) flush(within time.Duration) {

@@ -82,6 +82,19 @@ func TestTold(t *testing.T) {
 		"a final state that is always refused": {func(t *testing.T, h *teller) {
 			h.add(t.Context(), status{state: completed, seq: 3})
 		}, -1, nil},
+		"a hand-over in the state that was told": {func(t *testing.T, h *teller) {
+			time.Sleep(time.Minute)
+			h.add(t.Context(), status{state: working, seq: 2})
+			time.Sleep(time.Second)
+			h.add(t.Context(), status{state: working, seq: 3})
+			h.release()
+		}, 0, []string{"2 after 1m0s"}},
+		"a hand-over in another state": {func(t *testing.T, h *teller) {
+			h.state = a2a.TaskStateSubmitted
+			h.add(t.Context(), status{state: working, seq: 2})
+			h.release()
+			time.Sleep(time.Second)
+		}, 0, []string{"2 after 1s"}}, // by the end of the run
 		"a state after one in which the turn might have ended": {func(t *testing.T, h *teller) {
 			h.add(t.Context(), status{state: a2a.TaskStateInputRequired, seq: 2})
 			time.Sleep(time.Second)

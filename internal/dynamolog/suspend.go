@@ -59,8 +59,8 @@ func (h *lease) Suspend(ctx context.Context, due time.Time, woken int64) (bool, 
 		return false, tasklog.ErrConflict
 	}
 	h.unsure.Store(false)
-	_, err = h.asked(now)
-	return false, err
+	h.asked(now)
+	return false, nil
 }
 
 // rest takes the head of a suspended task out of the index of running tasks, where its epoch keeps
@@ -78,7 +78,7 @@ func (h *lease) rest(ctx context.Context) {
 }
 
 // Wake implements [tasklog.Journal]. It costs a write unit, and two in the index if the task is
-// suspended and not yet due; two write units if it is not suspended.
+// suspended and not yet due; two write units if it is not suspended, and three if somebody holds it.
 func (l *Log) Wake(ctx context.Context, id a2a.TaskID) error {
 	err := l.rouse(ctx, id, true, func() *expression {
 		return write().setTo(attrWoken, "if_not_exists(?, ?) + ?", attrWoken, num(0), num(1)).
@@ -108,8 +108,8 @@ func (l *Log) wakeFirst(ctx context.Context, id a2a.TaskID) error {
 	})
 }
 
-// RequestCancel implements [tasklog.Log]. It costs one write unit; of a suspended task it costs two,
-// and two in the index.
+// RequestCancel implements [tasklog.Log]. It costs one write unit, and one more if somebody holds the
+// lease; of a suspended task it costs two, and two in the index.
 func (l *Log) RequestCancel(ctx context.Context, h tasklog.Head) error {
 	err := l.rouse(ctx, h.ID, false, func() *expression {
 		return write().set(attrCancel, num(1)).set(attrTTL, num(h.Expires.Unix()))
@@ -123,7 +123,7 @@ func (l *Log) RequestCancel(ctx context.Context, h tasklog.Head) error {
 // errRestless says that a task was suspended and woken again and again.
 var errRestless = errors.New("the lease has changed too often")
 
-// rouse changes the lease item. If the task is suspended and its look is not due, rouse makes both
+// rouse changes the lease item, and has the holder see that. If the task is suspended and its look is not due, rouse makes both
 // due in the same update. It tries first what the caller thinks likely. It returns ErrNotFound if
 // there is no such item and the change does not make one, or if it has expired.
 func (l *Log) rouse(ctx context.Context, id a2a.TaskID, asleep bool, change func() *expression) error {
@@ -138,8 +138,10 @@ func (l *Log) rouse(ctx context.Context, id a2a.TaskID, asleep bool, change func
 		}
 		existing, done, err := l.update(ctx, id, skLease, e)
 		switch {
-		case err != nil || done:
+		case err != nil:
 			return err
+		case done:
+			return l.askHolder(ctx, id, existing)
 		case existing == nil, existing.num(attrTTL) <= now.Unix():
 			return tasklog.ErrNotFound
 		}

@@ -86,7 +86,7 @@ func TestSilence(t *testing.T) {
 	}))
 	defer s.Close()
 	table := open(t, s.URL)
-	if err := table.Log.RequestCancel(t.Context(), tasklog.Head{ID: "task"}); err != nil || requests.Load() != 2 {
+	if _, err := table.Log.AskedOf(t.Context(), "PROCESS"); err != nil || requests.Load() != 2 {
 		t.Errorf("after %d requests: %v", requests.Load(), err)
 	}
 }

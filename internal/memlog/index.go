@@ -96,7 +96,7 @@ func (l *Log) Settle(_ context.Context, s *tasklog.Snapshot) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t := l.get(s.Head.ID); t != nil && t.lease.Epoch == s.Lease.Epoch && int64(len(t.events)) == s.Seq {
-		if t.final = true; s.Unbegun() {
+		if t.final = true; s.Fenced() {
 			t.fence = s.Lease.Epoch + 1
 		}
 	}

@@ -97,6 +97,7 @@ func (l *Log) Wake(_ context.Context, id a2a.TaskID) error {
 	}
 	t.lease.Woken++
 	t.dueNow()
+	l.askHolder(t)
 	return nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"context"
 	"crypto/rand"
 	"iter"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +29,8 @@ type Log struct {
 	round    time.Time // when the next sweep is due
 	swept    time.Time // when expired tasks were last looked for
 	secret   []byte    // nil before it is asked for
+	// questions are the tasks of which something is asked of a holder, by the holder's process.
+	questions map[string]map[a2a.TaskID]bool
 }
 
 type task struct {
@@ -115,11 +119,16 @@ func (l *Log) Acquire(_ context.Context, s *tasklog.Snapshot, c tasklog.Claim) (
 	case !seen, int64(len(t.events)) != s.Seq, c.Records && int64(len(t.steps)) != c.Place:
 		return nil, tasklog.ErrConflict
 	}
+	since := t.lease.Cancel && !next.Cancel || t.lease.Woken > next.Woken // asked since s was read
 	next.Cancel, next.Woken = t.lease.Cancel, t.lease.Woken
 	if s.Fenced() {
 		t.fence = next.Epoch
 	}
+	l.askHolder(t) // the one before, so that it learns of it
 	t.lease, t.claimant, t.last, t.look = next, c.Writer, c.Request, lookAt(c)
+	if since {
+		l.askHolder(t)
+	}
 	t.seen, t.final = false, false
 	t.head.Push = t.head.Push || c.Push
 	return held, nil
@@ -176,21 +185,10 @@ func (h lease) Renew(_ context.Context, until time.Time) (tasklog.Asked, error) 
 	return t.ask(), nil
 }
 
-// Asked implements [tasklog.Lease].
-func (h lease) Asked(context.Context) (tasklog.Asked, error) {
-	h.log.mu.Lock()
-	defer h.log.mu.Unlock()
-	t, err := h.held()
-	if err != nil {
-		return tasklog.Asked{}, err
-	}
-	return t.ask(), nil
-}
-
 // ask returns what is asked of the holder, and notes that the holder knows it. log.mu is held.
 func (t *task) ask() tasklog.Asked {
 	t.seen = t.lease.Cancel
-	return tasklog.Asked{Cancel: t.lease.Cancel, Doubt: t.lease.Doubted, Woken: t.lease.Woken}
+	return tasklog.Asked{Cancel: t.lease.Cancel, Woken: t.lease.Woken}
 }
 
 // SaveSnapshot implements [tasklog.Lease]. It does nothing: the log keeps the fold.
@@ -229,6 +227,7 @@ func (l *Log) Doubt(_ context.Context, id a2a.TaskID, seen tasklog.LeaseInfo) (b
 	}
 	asked := !t.lease.Doubted
 	t.lease.Doubted = true
+	l.askHolder(t)
 	return asked, nil
 }
 
@@ -262,8 +261,33 @@ func (l *Log) RequestCancel(_ context.Context, h tasklog.Head) error {
 	if t := l.get(h.ID); t != nil {
 		t.lease.Cancel = true
 		t.dueNow()
+		l.askHolder(t)
 	}
 	return nil
+}
+
+// askHolder notes that something is asked of the holder of the task's lease. l.mu is held.
+func (l *Log) askHolder(t *task) {
+	process := tasklog.ProcessOf(t.lease.Holder)
+	if process == "" || !t.lease.Held() {
+		return
+	}
+	if l.questions == nil {
+		l.questions = make(map[string]map[a2a.TaskID]bool)
+	}
+	if l.questions[process] == nil {
+		l.questions[process] = make(map[a2a.TaskID]bool)
+	}
+	l.questions[process][t.head.ID] = true
+}
+
+// AskedOf implements [tasklog.Log].
+func (l *Log) AskedOf(_ context.Context, process string) ([]a2a.TaskID, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ids := slices.Collect(maps.Keys(l.questions[process]))
+	delete(l.questions, process)
+	return ids, nil
 }
 
 // pollEvents is the most events that a Poll returns.
@@ -279,6 +303,14 @@ func (l *Log) Poll(_ context.Context, id a2a.TaskID, after int64, _ bool) (taskl
 	}
 	events, more := t.read(after, pollEvents)
 	return tasklog.Polled{Events: events, More: more, Lease: t.lease}, nil
+}
+
+// Acquired implements [tasklog.Log].
+func (l *Log) Acquired(_ context.Context, id a2a.TaskID, epoch int64) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.get(id)
+	return t != nil && t.lease.Epoch > epoch, nil
 }
 
 // Read implements [tasklog.Log].
@@ -350,11 +382,32 @@ func (l *Log) Peek(ctx context.Context, id a2a.TaskID, w tasklog.Want) (*tasklog
 	return s, err
 }
 
-// LoadAt implements [tasklog.Log].
-func (l *Log) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*tasklog.Past, error) {
-	now, err := l.Load(ctx, id)
+// LoadIf implements [tasklog.Log].
+func (l *Log) LoadIf(ctx context.Context, id a2a.TaskID, wanted func(*tasklog.Snapshot) bool) (*tasklog.Snapshot, error) {
+	s, err := l.Load(ctx, id)
 	if err != nil {
 		return nil, err
+	}
+	peeked, task := *s, *s.Task
+	peeked.Task = &task
+	tasklog.Want{Lease: true}.Trim(&peeked)
+	if !wanted(&peeked) {
+		return &peeked, nil
+	}
+	return s, nil
+}
+
+// LoadAt implements [tasklog.Log].
+func (l *Log) LoadAt(
+	ctx context.Context, id a2a.TaskID, seq int64, wanted func(*tasklog.Snapshot) bool,
+) (*tasklog.Past, error) {
+	left := false
+	now, err := l.LoadIf(ctx, id, func(s *tasklog.Snapshot) bool {
+		left = wanted != nil && !wanted(s)
+		return !left
+	})
+	if err != nil || left {
+		return &tasklog.Past{Now: now}, err
 	}
 	l.mu.Lock()
 	t := l.get(id)

@@ -88,7 +88,7 @@ func (d *doubts) may(holder string, now time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	maps.DeleteFunc(d.dead, func(_ string, at time.Time) bool { return now.Sub(at) >= deadFor })
-	process := processOf(holder)
+	process := tasklog.ProcessOf(holder)
 	if !d.dead[process].IsZero() {
 		return true
 	}
@@ -154,17 +154,22 @@ func (r *Runner) judge(ctx context.Context, id a2a.TaskID, s *sighting, backup b
 		wait = patience[s.lease.Crashes]
 	}
 	var gone bool
-	ok, _ := timely(ctx, func(ctx context.Context) (err error) {
-		if s.lease.Doubted { // what is asked already need not be written
+	ok := true
+	if s.lease.Doubted || !expired { // a question makes a slow store slower
+		ok, _ = timely(ctx, func(ctx context.Context) (err error) {
 			gone, err = r.recheck(ctx, id, s)
 			return err
-		}
-		asked, err = r.Store.Doubt(ctx, id, s.lease)
-		if gone = errors.Is(err, tasklog.ErrConflict); gone {
-			_, err = r.recheck(ctx, id, s)
-		}
-		return err
-	})
+		})
+	}
+	if ok && !gone && !s.lease.Doubted { // what is asked already need not be written
+		ok, _ = timely(ctx, func(ctx context.Context) (err error) {
+			asked, err = r.Store.Doubt(ctx, id, s.lease)
+			if gone = errors.Is(err, tasklog.ErrConflict); gone {
+				_, err = r.recheck(ctx, id, s)
+			}
+			return err
+		})
+	}
 	if gone || !ok {
 		return cond(gone, answered, unsure), asked
 	}

@@ -309,7 +309,7 @@ func (d *durableRun) Suspend(_ context.Context, due time.Time, woken int64) (boo
 
 // Asked implements [durable.Host].
 func (d *durableRun) Asked(ctx context.Context) (tasklog.Asked, error) {
-	return d.ask(ctx, true, renewWithin)
+	return d.renew(ctx, renewWithin)
 }
 
 // OpenWait implements [durable.Host].

@@ -38,7 +38,7 @@ func TestFollowersHere(t *testing.T) {
 			<-end
 		}))
 		h, first := tasklogtest.NewTask()
-		running := r.Start(t.Context(), create(t, l, h, first), run.Nobody)
+		running := r.Start(t.Context(), createBy(t, l, r.Writer(), h, first), run.Nobody)
 		synctest.Wait()
 		s, err := l.Load(t.Context(), h.ID)
 		if err != nil {

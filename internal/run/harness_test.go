@@ -53,8 +53,14 @@ var request = tasklog.Request{Trace: trace.Parse("00-0af7651916cd43dd8448eb211c8
 // create creates a task, and returns its turn.
 func create(t *testing.T, l tasklog.Store, h tasklog.Head, first tasklog.Entry) run.Turn {
 	t.Helper()
+	return createBy(t, l, "w", h, first)
+}
+
+// createBy is create by a writer that others can ask. See [run.Runner.Writer].
+func createBy(t *testing.T, l tasklog.Store, writer string, h tasklog.Head, first tasklog.Entry) run.Turn {
+	t.Helper()
 	until := time.Now().Add(run.LeaseTime)
-	lease, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Until: until, Request: request})
+	lease, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: writer, Until: until, Request: request})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +81,8 @@ func start(
 ) (*run.Run, tasklog.Head) {
 	t.Helper()
 	h, first := tasklogtest.NewTask()
-	return runner(l, logs, x).Start(ctx, create(t, l, h, first), run.Reader), h
+	r := runner(l, logs, x)
+	return r.Start(ctx, createBy(t, l, r.Writer(), h, first), run.Reader), h
 }
 
 // orphan returns a task whose holder has crashed after it had reached the states.

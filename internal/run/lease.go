@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,8 +26,7 @@ const (
 	renewSpread = 1500 * time.Millisecond
 	renewJitter = 250 * time.Millisecond
 
-	// askEvery is how often a holder asks what others want of it. All runs of a process ask at the
-	// same time, so that the store can answer with one read.
+	// askEvery is how often a process asks what others want of its runs.
 	askEvery = 300 * time.Millisecond
 
 	// renewWithin is how long a renewal or a question may take.
@@ -50,6 +50,9 @@ const (
 
 	// lateMargin is how long before it a run stops asking for a worker.
 	lateMargin = 100 * time.Millisecond
+
+	// overtime is how long a run that is later than that may take for it.
+	overtime = 5 * time.Second
 
 	// renewAgain is the least pause after a failed renewal: a store in trouble needs fewer
 	// requests.
@@ -89,74 +92,138 @@ func closeLease(ctx context.Context, l tasklog.Lease, deadline time.Time) {
 	l.Close(ctx)
 }
 
-// keepLease renews the lease until ctx is done or the task is suspended. It tells heard what is
-// asked of the run, and stops the run if the lease is lost.
-func (r *Run) keepLease(ctx context.Context, heard func(tasklog.Asked)) {
-	tick := time.NewTimer(r.runner.untilAsk())
-	defer tick.Stop()
-	due := time.Now().Add(r.untilRenewal(renewSpread)) // when the lease is to be renewed
-	renew := time.NewTimer(time.Until(due))
-	defer renew.Stop()
-	doubted := false
-	slow := map[bool]int{}                     // renewals, and questions, in a row that were not answered soon
-	if r.lease.left() < LeaseTime-doubtAfter { // the run begins late, and may be doubted already
-		r.hurry()
+// keeper keeps the lease of a run: it renews it in time, and at once when something is asked of the
+// run. Between two renewals it is a timer, and no goroutine.
+type keeper struct {
+	run   *Run
+	ctx   context.Context // of the run
+	heard func(tasklog.Asked)
+
+	mu       sync.Mutex
+	timer    *time.Timer // nil before start
+	again    bool        // renew at once: when it starts, or after the renewal under way
+	renewing bool
+	ended    bool
+	under    sync.WaitGroup // the renewal under way
+
+	pace pace // of the goroutine that renews
+}
+
+// start has the keeper renew the lease until stop is called, ctx is done or the task is suspended. It
+// tells heard what is asked of the run, and stops the run if the lease is lost.
+func (k *keeper) start(ctx context.Context, heard func(tasklog.Asked)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.ctx, k.heard = ctx, heard
+	after := k.run.untilRenewal(renewSpread)
+	if k.again || k.run.lease.left() < LeaseTime-doubtAfter { // the run begins late, and may be doubted already
+		k.again, after = false, 0
 	}
-	for {
-		renewing := false
-		select {
-		case <-ctx.Done():
-			return
-		case <-r.asked:
-			renewing = true // an Asked may be old, a renewal is not
-		case <-renew.C:
-		case <-tick.C:
-			tick.Reset(r.runner.untilAsk())
-		}
-		renewing = renewing || doubted || !time.Now().Before(due)
-		within := askWithin
-		if slow[renewing] >= soonTries || r.runner.slow.is() {
-			within = renewWithin
-		}
-		within = min(within, r.lease.left()-leaseMargin+time.Millisecond) // then the run stops
-		if until := r.writeUntil(); !until.IsZero() {
-			within = min(within, max(time.Until(until), time.Millisecond))
-		}
-		begun := time.Now()
-		asked, err := r.ask(ctx, renewing, within)
-		if slow[renewing]++; time.Since(begun) < askWithin {
-			slow[renewing] = 0
-		} else if err == nil {
-			r.runner.slow.answered(time.Since(begun))
-		}
-		switch {
-		case errors.Is(err, errSuspended):
-			return
-		case errors.Is(err, tasklog.ErrConflict), errors.Is(err, tasklog.ErrNotFound):
-			r.stop(errSuperseded)
-			return
-		case err == nil:
-			doubted = asked.Doubt
-			if doubted && !renewing {
-				r.hurry() // the answer is a renewal
-			}
-			if renewing {
-				due = time.Now().Add(r.untilRenewal(renewJitter))
-			}
-		case renewing && within == askWithin && errors.Is(err, context.DeadlineExceeded):
-			r.hurry()
-		case renewing:
-			due = time.Now().Add(renewAgain + rand.N(renewAgain/2))
-		}
-		renew.Reset(time.Until(due))
-		if r.lease.check() != nil {
-			r.stop(errSuperseded)
-			return
-		}
-		if err == nil {
-			heard(asked)
-		}
+	k.timer = time.AfterFunc(after, k.renew)
+}
+
+// hurry has the lease renewed now, to see what is asked of the run.
+func (k *keeper) hurry() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.timer == nil || k.renewing {
+		k.again = true
+	} else if !k.ended {
+		k.timer.Reset(0)
 	}
+}
+
+// stop ends the keeper, and waits for a renewal that is under way.
+func (k *keeper) stop() {
+	k.mu.Lock()
+	k.ended = true
+	k.timer.Stop()
+	k.mu.Unlock()
+	k.under.Wait()
+}
+
+// renew renews the lease, and sets the timer for the next time.
+func (k *keeper) renew() {
+	k.mu.Lock()
+	if k.ended || k.renewing {
+		k.mu.Unlock()
+		return
+	}
+	k.renewing = true
+	k.under.Add(1)
+	k.mu.Unlock()
+	defer k.under.Done()
+
+	next, goOn := k.run.renewOnce(k.ctx, &k.pace, k.heard)
+
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.renewing = false
+	if !goOn {
+		k.ended = true
+	}
+	if k.ended {
+		return
+	}
+	if k.again {
+		k.again, next = false, 0
+	}
+	k.timer.Reset(next)
+}
+
+// pace is how long a call of the store may take, by those before. See askWithin.
+type pace struct{ late int } // calls in a row that were not answered soon
+
+func (p *pace) within(s *slowness) time.Duration {
+	if p.late >= soonTries || s.is() {
+		return renewWithin
+	}
+	return askWithin
+}
+
+// note notes that a call has taken so long.
+func (p *pace) note(took time.Duration, err error, s *slowness) {
+	if p.late++; took < askWithin {
+		p.late = 0
+	} else if err == nil {
+		s.answered(took)
+	}
+}
+
+// renewOnce renews the lease, tells heard what is asked of the run, and returns the time until the next
+// renewal. It reports false if there is none.
+func (r *Run) renewOnce(ctx context.Context, p *pace, heard func(tasklog.Asked)) (next time.Duration, goOn bool) {
+	if ctx.Err() != nil {
+		return 0, false
+	}
+	soon := p.within(&r.runner.slow)
+	within := min(soon, r.lease.left()-leaseMargin+time.Millisecond) // then the run stops
+	if until := r.writeUntil(); !until.IsZero() {
+		within = min(within, max(time.Until(until), time.Millisecond))
+	}
+	begun := time.Now()
+	asked, err := r.renew(ctx, within)
+	p.note(time.Since(begun), err, &r.runner.slow)
+	switch {
+	case errors.Is(err, errSuspended):
+		return 0, false
+	case errors.Is(err, tasklog.ErrConflict), errors.Is(err, tasklog.ErrNotFound):
+		r.stop(errSuperseded)
+		return 0, false
+	case err == nil:
+		next = r.untilRenewal(renewJitter)
+	case within == askWithin && errors.Is(err, context.DeadlineExceeded): // at once
+	default:
+		next = renewAgain + rand.N(renewAgain/2)
+	}
+	if r.lease.check() != nil {
+		r.stop(errSuperseded)
+		return 0, false
+	}
+	if err == nil {
+		heard(asked)
+	}
+	return next, true
 }
 
 // untilRenewal returns the time until the lease is to be renewed, which is random in a range.
@@ -164,32 +231,16 @@ func (r *Run) untilRenewal(spread time.Duration) time.Duration {
 	return r.lease.left() - (LeaseTime - renewAfter) - rand.N(spread)
 }
 
-// untilAsk returns the time until the runs of this process ask again.
-func (r *Runner) untilAsk() time.Duration {
-	d := askEvery - time.Since(r.begun)%askEvery
-	if d < askEvery/10 {
-		d += askEvery // the runs have just asked
-	}
-	return d
-}
-
-// ask returns what others want of the run. If renewing is set, it renews the lease to find that
-// out. A renewal does not end with ctx: one that was abandoned when the run ended could reach the
-// store after the release of the lease.
-func (r *Run) ask(ctx context.Context, renewing bool, within time.Duration) (tasklog.Asked, error) {
+// renew renews the lease, and returns what others want of the run. It does not end with ctx: a renewal
+// that was abandoned when the run ended could reach the store after the release of the lease.
+func (r *Run) renew(ctx context.Context, within time.Duration) (tasklog.Asked, error) {
 	r.asking <- struct{}{}
 	defer func() { <-r.asking }()
 	if r.suspended {
 		return tasklog.Asked{}, errSuspended
 	}
-	if renewing {
-		ctx = context.WithoutCancel(ctx)
-	}
-	ctx, cancel := context.WithTimeout(ctx, within)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer cancel()
-	if !renewing {
-		return r.turn.Lease.Asked(ctx)
-	}
 	until := time.Now().Add(LeaseTime)
 	asked, err := r.turn.Lease.Renew(ctx, until)
 	if err == nil {

@@ -83,16 +83,18 @@ const (
 
 // resume is one try of Resume.
 func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usage) (*Run, error) {
-	s, err := r.Store.Peek(ctx, id, tasklog.Want{Lease: true})
-	if errors.Is(err, tasklog.ErrNotFound) {
+	var final, early bool
+	s, err := r.Store.LoadIf(ctx, id, func(s *tasklog.Snapshot) bool {
+		final = tasklog.Final(s.Task.Status.State)
+		early = s.Lease.Sleeps() && time.Until(s.Lease.Due) > wokenEarly
+		return !final && !early && !s.Busy()
+	})
+	switch {
+	case errors.Is(err, tasklog.ErrNotFound):
 		return nil, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
-	}
-	begun := s.Lease.Holder != ""
-	switch final := tasklog.Final(s.Task.Status.State); {
-	case final && (s.Busy() || s.Unbegun()), s.Lease.Sleeps() && time.Until(s.Lease.Due) > wokenEarly:
+	case final && (s.Busy() || s.Unbegun()), early:
 		return nil, nil
 	case final:
 		return nil, r.Store.Settle(ctx, s)
@@ -102,17 +104,7 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 		}
 		return nil, tasklog.ErrConflict // the task is to be looked at again
 	}
-	seen := s
-	if s, err = r.Store.Load(ctx, id); err != nil {
-		if errors.Is(err, tasklog.ErrNotFound) {
-			return nil, nil
-		}
-		return nil, err
-	}
-	if s.Seq != seen.Seq || !s.Lease.Same(seen.Lease) {
-		return nil, tasklog.ErrConflict
-	}
-	mode := Execute
+	begun, mode := s.Lease.Holder != "", Execute
 	switch {
 	case s.Lease.Cancel:
 		mode = Cancel
@@ -336,9 +328,11 @@ func lastFromUser(t *a2a.Task) *a2a.Message {
 	return nil
 }
 
-// handOver leaves the task to another invocation.
+// handOver leaves the task to another invocation, before the deadline of its own.
 func (r *Run) handOver(ctx context.Context) {
-	err := r.turn.Lease.Release(ctx)
+	releasing, cancel := r.before(ctx, closeMargin)
+	defer cancel()
+	err := r.turn.Lease.Release(releasing)
 	e := &r.runner.ending
 	if e.begun.Err() != nil {
 		r.runner.running.letGo(r)
@@ -346,12 +340,27 @@ func (r *Run) handOver(ctx context.Context) {
 		e.asking <- struct{}{}
 		defer func() { <-e.asking }()
 	}
-	if err == nil {
-		err = r.runner.Invoke(ctx, r.turn.Head.ID)
+	if err == nil || releasing.Err() != nil { // which may have been done, without an answer
+		asking, cancel := r.before(ctx, lateMargin)
+		defer cancel()
+		err = errors.Join(err, r.runner.Invoke(asking, r.turn.Head.ID))
 	}
 	if err != nil { // the sweeper will find it
 		r.runner.Logger.ErrorContext(ctx, "handing over", "task", r.turn.Head.ID, "error", err)
 	}
+}
+
+// before returns ctx with an end that is some time before the deadline of the run's invocation, if that
+// has one. If that time is over, and the process lives on, the end is overtime from now.
+func (r *Run) before(ctx context.Context, margin time.Duration) (context.Context, context.CancelFunc) {
+	if r.deadline.IsZero() {
+		return context.WithCancel(ctx)
+	}
+	end := r.deadline.Add(-margin)
+	if now := time.Now(); end.Before(now) {
+		end = now.Add(overtime)
+	}
+	return context.WithDeadline(ctx, end)
 }
 
 // writeUntil is when the run must have written everything, or the zero time.
@@ -368,7 +377,7 @@ func (r *Run) leaveLate(ctx context.Context) {
 	r.seen.end = "out of time"
 	err := r.err
 	if r.handsOver() {
-		ctx, cancel := context.WithDeadline(ctx, r.deadline.Add(-lateMargin))
+		ctx, cancel := r.before(ctx, lateMargin)
 		defer cancel()
 		err = errors.Join(err, r.runner.Invoke(ctx, r.turn.Head.ID))
 	}

@@ -46,7 +46,7 @@ func TestThawed(t *testing.T) {
 				return nil
 			}
 			frozen := tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Lease.Append", Do: wait},
-				tasklogtest.Fault{Op: "Lease.Renew", Do: wait}, tasklogtest.Fault{Op: "Lease.Asked", Do: wait})
+				tasklogtest.Fault{Op: "Lease.Renew", Do: wait}, tasklogtest.Fault{Op: "AskedOf", Do: wait})
 			var x a2asrv.AgentExecutor = executor(
 				func(_ context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
 					yield(status(ec, a2a.TaskStateWorking), nil)

@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"iter"
 	"log/slog"
@@ -91,8 +90,7 @@ type Runner struct {
 	doubts    doubts
 	signs     signs
 	ending    ending
-	begun     time.Time // sets the times at which the runs ask
-	process   string    // see Writer
+	process   string // see [tasklog.NewProcess]
 	slow      slowness
 }
 
@@ -101,7 +99,7 @@ func New(c Config) *Runner {
 	if c.Store == nil || c.Logger == nil || c.Invoke == nil {
 		panic("run: a runner needs a store, a logger, and a way to ask for a worker")
 	}
-	r := &Runner{Config: c, ending: newEnding(), begun: time.Now(), process: rand.Text()[:processBytes]}
+	r := &Runner{Config: c, ending: newEnding(), process: tasklog.NewProcess()}
 	if c.LivesOn && c.Executor != nil {
 		r.Invoke = r.orHere(c.Invoke)
 	}
@@ -109,6 +107,9 @@ func New(c Config) *Runner {
 	r.Followers.Watch = r.watch
 	return r
 }
+
+// Writer returns a new name for the holder of a lease, as a [tasklog.Claim] has it.
+func (r *Runner) Writer() string { return tasklog.NewWriter(r.process) }
 
 // Mode says which of an executor's methods a turn calls.
 type Mode int
@@ -180,7 +181,7 @@ type Run struct {
 
 	seen observation
 
-	asked chan struct{} // holds one token when something new is asked of the run
+	keeper keeper
 
 	asking    chan struct{} // holds a token while the lease is renewed, asked or suspended
 	suspended bool          // the run has suspended the task; whoever has the token may look
@@ -208,7 +209,7 @@ func (r *Runner) Start(ctx context.Context, t Turn, a Audience) *Run {
 // newRun returns the run of a turn, before its start.
 func (r *Runner) newRun(t Turn) *Run {
 	run := &Run{
-		runner: r, turn: t, gap: r.Gap, usage: t.usage, asked: make(chan struct{}, 1), done: make(chan struct{}),
+		runner: r, turn: t, gap: r.Gap, usage: t.usage, done: make(chan struct{}),
 		asking: make(chan struct{}, 1),
 		size:   t.Size, count: t.Fold.Seq(), artifacts: artifactsOf(t.Context.StoredTask),
 	}
@@ -217,6 +218,7 @@ func (r *Runner) newRun(t Turn) *Run {
 	}
 	run.seen.begin(t.Fold.Seq())
 	run.lease.set(t.Until)
+	run.keeper.run = run
 	return run
 }
 
@@ -271,7 +273,7 @@ func (r *Run) Task() (*a2a.Task, error) {
 
 func (r *Run) run(ctx context.Context) {
 	defer r.finish()
-	defer r.runner.running.add(r)()
+	defer r.runner.running.add(r, r.runner.attend)()
 	elsewhere := r.runner.Followers.Running(r.turn.Head.ID, r.turn.Fold.Seq())
 	defer elsewhere()
 	deadline, limited := ctx.Deadline()
@@ -299,8 +301,7 @@ func (r *Run) run(ctx context.Context) {
 		heard = d.heard
 	}
 	defer r.endWithProcess(interrupt, d)()
-	var keeper sync.WaitGroup
-	keeper.Go(func() { r.keepLease(ctx, heard) })
+	r.keeper.start(ctx, heard)
 
 	var err error
 	cause := errCanceled
@@ -343,7 +344,7 @@ func (r *Run) run(ctx context.Context) {
 		handOver, r.seen.end, lost = true, "handed over", nil
 	}
 	r.stop(nil)
-	keeper.Wait()
+	r.keeper.stop()
 	if r.err == nil && lost != nil && !tasklog.Final(r.reached()) {
 		r.err = lost
 	}

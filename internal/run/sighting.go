@@ -84,7 +84,7 @@ const maxSigns = 1000
 
 // note notes a sign of life of a lease's holder.
 func (s *signs) note(l tasklog.LeaseInfo, at time.Time) {
-	process := processOf(l.Holder)
+	process := tasklog.ProcessOf(l.Holder)
 	if process == "" || !l.Held() {
 		return
 	}
@@ -102,7 +102,7 @@ func (s *signs) note(l tasklog.LeaseInfo, at time.Time) {
 func (s *signs) of(holder string) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.processes[processOf(holder)]
+	return s.processes[tasklog.ProcessOf(holder)]
 }
 
 // sightings are those of the tasks that a process has seen lately.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -63,7 +64,7 @@ func TestNoRenewals(t *testing.T) {
 					return nil
 				}
 				l := tasklogtest.Faulty(new(memlog.Log),
-					tasklogtest.Fault{Op: "Lease.Renew", Do: renew}, tasklogtest.Fault{Op: "Lease.Asked", Do: ask})
+					tasklogtest.Fault{Op: "Lease.Renew", Do: renew}, tasklogtest.Fault{Op: "AskedOf", Do: ask})
 				r, h := start(t, t.Context(), l, io.Discard, executor(
 					func(ctx context.Context, _ *a2asrv.ExecutorContext, _ func(a2a.Event, error) bool) { <-ctx.Done() },
 				))
@@ -91,7 +92,7 @@ func TestStandsStill(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l, logs := new(memlog.Log), new(bytes.Buffer)
 				down := tasklogtest.Faulty(l, tasklogtest.Fault{Op: "Lease.Append", Do: do},
-					tasklogtest.Fault{Op: "Lease.Renew", Do: do}, tasklogtest.Fault{Op: "Lease.Asked", Do: do})
+					tasklogtest.Fault{Op: "Lease.Renew", Do: do}, tasklogtest.Fault{Op: "AskedOf", Do: do})
 				var cause error
 				r, h := start(t, t.Context(), down, logs, executor(
 					func(ctx context.Context, ec *a2asrv.ExecutorContext, yield func(a2a.Event, error) bool) {
@@ -198,4 +199,34 @@ func TestSlowRenewals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestStuckHandOver has a store that does not answer any more when a run is out of time. Its invocation
+// is over before its deadline nevertheless, since where others are in the process nobody else ends it. A
+// worker is asked for: the lease may have been released.
+func TestStuckHandOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := tasklogtest.Faulty(new(memlog.Log), tasklogtest.Fault{Op: "Lease.Release", Do: tasklogtest.StopsUntil(nil, nil)})
+		asked := make(chan a2a.TaskID, 1)
+		r := run.New(run.Config{
+			Store: l, Logger: slog.New(slog.DiscardHandler),
+			Executor: resumer{executor(func(ctx context.Context, _ *a2asrv.ExecutorContext, _ func(a2a.Event, error) bool) { <-ctx.Done() })},
+			Invoke: func(_ context.Context, id a2a.TaskID) error {
+				asked <- id
+				return nil
+			},
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		h, first := tasklogtest.NewTask()
+		if err := r.Start(ctx, create(t, l, h, first), run.Nobody).Wait(); err != nil {
+			t.Error(err)
+		}
+		if ctx.Err() != nil {
+			t.Error("the run ended after its deadline")
+		}
+		if got := <-asked; got != h.ID {
+			t.Errorf("a worker was asked for %s", got)
+		}
+	})
 }

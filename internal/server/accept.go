@@ -206,10 +206,7 @@ func (s *Server) latest(ctx context.Context, from int, id func(int) a2a.TaskID) 
 	// look returns the task of a generation if it can be joined, and otherwise whether the task is
 	// over. If neither, the generation is free.
 	look := func(generation int) (joinable *tasklog.Snapshot, over bool, err error) {
-		snapshot, err := s.Store.Peek(ctx, id(generation), tasklog.Want{})
-		if err == nil && !s.outlived(snapshot.Task) {
-			snapshot, err = s.Store.Load(ctx, id(generation))
-		}
+		snapshot, err := s.Store.LoadIf(ctx, id(generation), func(now *tasklog.Snapshot) bool { return !s.outlived(now.Task) })
 		if errors.Is(err, tasklog.ErrNotFound) {
 			return nil, generation == from, nil // the first one exists: it has expired, and is not deleted yet
 		}

@@ -199,7 +199,7 @@ func TestEndingCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(memlog.Log)
 		deaf := tasklog.Hooked(l, tasklog.Hooks{Before: func(_ context.Context, op tasklog.Op) error {
-			if op.Name == "Lease.Asked" {
+			if op.Name == "AskedOf" {
 				return errors.New("no answer")
 			}
 			return nil

@@ -32,7 +32,7 @@ func TestSubscribersTogether(t *testing.T) {
 		var group sync.WaitGroup
 		for _, c := range []server.Caller{caller, {Version: "1.0", Seen: &seen}} {
 			before := map[string]int{}
-			for _, op := range []string{"Peek", "Load", "LoadAt", "Read"} {
+			for _, op := range []string{"Peek", "Load", "LoadIf", "LoadAt", "Read"} {
 				before[op] = ns.count(op)
 			}
 			for range 200 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -108,8 +109,11 @@ func (n *node) call(ctx context.Context, op tasklog.Op, done bool) error {
 }
 
 // pass lets a call of the store, or its answer, pass.
-func (n *node) pass() error {
-	time.Sleep(n.latency / 2)
+func (n *node) pass(ctx context.Context) error {
+	select {
+	case <-time.After(n.latency / 2):
+	case <-ctx.Done():
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for !n.dead && time.Now().Before(n.stopped) {
@@ -128,7 +132,7 @@ func (ns *nodes) add(like kind) *node {
 	n := &node{kind: like, does: ns.does}
 	hooks := tasklog.Hooks{
 		Before: func(ctx context.Context, op tasklog.Op) error {
-			if err := errors.Join(n.pass(), ctx.Err()); err != nil {
+			if err := errors.Join(n.pass(ctx), ctx.Err()); err != nil {
 				return err
 			}
 			return n.call(ctx, op, false)
@@ -141,7 +145,7 @@ func (ns *nodes) add(like kind) *node {
 				}
 			}
 			ns.mu.Unlock()
-			if lost := errors.Join(n.pass(), ctx.Err()); lost != nil {
+			if lost := errors.Join(n.pass(ctx), ctx.Err()); lost != nil {
 				return lost
 			}
 			if err == nil {
@@ -153,7 +157,7 @@ func (ns *nodes) add(like kind) *node {
 	r := run.New(run.Config{
 		Store: tasklog.Hooked(skewed{ns.log, n.ahead, ns}, hooks), Executor: ns.agent, Logger: slog.New(slog.NewTextHandler(ns, nil)),
 		Invoke: func(ctx context.Context, id a2a.TaskID) error {
-			if err := errors.Join(n.pass(), ctx.Err()); err != nil {
+			if err := errors.Join(n.pass(ctx), ctx.Err()); err != nil {
 				return err
 			}
 			ns.mu.Lock()
@@ -274,7 +278,6 @@ type skewed struct {
 type skewedLease struct {
 	tasklog.Lease
 	ahead time.Duration
-	deaf  bool
 }
 
 func (s skewed) here(l tasklog.LeaseInfo) tasklog.LeaseInfo {
@@ -300,14 +303,14 @@ func (s skewed) claim(c tasklog.Claim) tasklog.Claim {
 
 func (s skewed) Create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c tasklog.Claim) (tasklog.Lease, error) {
 	l, err := s.Log.Create(ctx, h, first, s.claim(c))
-	return skewedLease{l, s.ahead, s.nodes.deaf}, err
+	return skewedLease{l, s.ahead}, err
 }
 
 func (s skewed) Acquire(ctx context.Context, seen *tasklog.Snapshot, c tasklog.Claim) (tasklog.Lease, error) {
 	there := *seen
 	there.Lease = s.there(seen.Lease)
 	l, err := s.Log.Acquire(ctx, &there, s.claim(c))
-	return skewedLease{l, s.ahead, false}, err
+	return skewedLease{l, s.ahead}, err
 }
 
 func (s skewed) Load(ctx context.Context, id a2a.TaskID) (*tasklog.Snapshot, error) {
@@ -326,8 +329,16 @@ func (s skewed) Peek(ctx context.Context, id a2a.TaskID, w tasklog.Want) (*taskl
 	return snapshot, err
 }
 
-func (s skewed) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*tasklog.Past, error) {
-	past, err := s.Log.LoadAt(ctx, id, seq)
+func (s skewed) LoadIf(ctx context.Context, id a2a.TaskID, wanted func(*tasklog.Snapshot) bool) (*tasklog.Snapshot, error) {
+	snapshot, err := s.Log.LoadIf(ctx, id, wanted)
+	if err == nil {
+		snapshot.Lease = s.here(snapshot.Lease)
+	}
+	return snapshot, err
+}
+
+func (s skewed) LoadAt(ctx context.Context, id a2a.TaskID, seq int64, wanted func(*tasklog.Snapshot) bool) (*tasklog.Past, error) {
+	past, err := s.Log.LoadAt(ctx, id, seq, wanted)
 	if err == nil {
 		past.Now.Lease = s.here(past.Now.Lease)
 	}
@@ -373,10 +384,13 @@ func (s skewed) Due(
 	return looks, more, err
 }
 
-func (l skewedLease) Asked(ctx context.Context) (tasklog.Asked, error) {
-	a, err := l.Lease.Asked(ctx)
-	a.Doubt = a.Doubt && !l.deaf
-	return a, err
+// AskedOf hears nothing of a deaf holder.
+func (s skewed) AskedOf(ctx context.Context, process string) ([]a2a.TaskID, error) {
+	ids, err := s.Log.AskedOf(ctx, process)
+	return slices.DeleteFunc(ids, func(id a2a.TaskID) bool {
+		l, _ := s.Lease(ctx, id)
+		return l.Deaf
+	}), err
 }
 
 func (l skewedLease) Renew(ctx context.Context, until time.Time) (tasklog.Asked, error) {

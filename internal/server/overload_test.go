@@ -217,7 +217,7 @@ func TestGivesUpSoon(t *testing.T) {
 		for name, want := range map[string]bool{
 			"Create": true, "Acquire": true, "Load": true, "Peek": true, "List": true, string(a2a.TaskStateSubmitted): true,
 			string(a2a.TaskStateInputRequired): false, string(a2a.TaskStateWorking): false, string(a2a.TaskStateCompleted): false,
-			"Lease.Asked": false,
+			"AskedOf": false,
 		} {
 			if got := soon[name]; len(got) != 1 || !got[want] {
 				t.Errorf("%s: %v, want %v", name, got, want)

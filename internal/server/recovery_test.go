@@ -142,7 +142,8 @@ func (ns *nodes) finish(ids ...a2a.TaskID) {
 	ns.working.Wait()
 }
 
-// TestSlowStore has a store that takes two seconds for each call. Nobody takes a holder for dead.
+// TestSlowStore has a store that takes two seconds for each call. Nobody asks the holder whether it is
+// alive, which would make the store slower, nor takes it for dead.
 func TestSlowStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ns := newNodes(t, silent)
@@ -155,6 +156,9 @@ func TestSlowStore(t *testing.T) {
 			if _, err := ns.add(ns.workers).GetTask(t.Context(), caller, &a2a.GetTaskRequest{ID: id}); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if n := ns.questions(); n > 0 {
+			t.Errorf("the holder was asked %d times", n)
 		}
 		ns.keeps(id)
 		ns.finish(id)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -122,15 +123,16 @@ type begins struct {
 }
 
 func (s *Server) begins(ctx context.Context, of beginning) (*begins, error) {
-	var snapshot *tasklog.Snapshot
-	for _, w := range []tasklog.Want{state, shownOf(nil)} { // a task that has ended is not read as a whole
-		var err error
-		if snapshot, err = s.peek(ctx, of.scope, of.id, w); err != nil {
-			return nil, err
-		}
-		if snapshot.Task.Status.State.Terminal() {
-			return nil, a2a.NewError(a2a.ErrUnsupportedOperation, textNoMore)
-		}
+	snapshot, err := s.loaded(ctx, of.scope, of.id, func() (*tasklog.Snapshot, error) {
+		return s.Store.LoadIf(tasklog.GiveUpSoon(ctx), of.id, func(now *tasklog.Snapshot) bool {
+			return now.Head.Scope == of.scope && !now.Task.Status.State.Terminal()
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if snapshot.Task.Status.State.Terminal() {
+		return nil, a2a.NewError(a2a.ErrUnsupportedOperation, textNoMore)
 	}
 	return beginsWith(snapshot, snapshot.Task, snapshot.Seq, nil)
 }
@@ -146,20 +148,26 @@ func beginsWith(now *tasklog.Snapshot, then *a2a.Task, seq int64, later []tasklo
 // resume is begins for a client that names the last event that it has seen.
 func (s *Server) resume(ctx context.Context, of beginning) (*begins, error) {
 	last := max(of.seen, 1)
-	now, err := s.peek(ctx, of.scope, of.id, state)
-	switch {
-	case err != nil:
-		return nil, err
-	case of.seen > now.Seq:
-		return nil, Invalid("Last-Event-ID", "is beyond the last event of the task")
-	case of.seen == now.Seq && now.Task.Status.State.Terminal():
-		return nil, ErrSeen
-	}
-	past, err := s.Store.LoadAt(tasklog.GiveUpSoon(ctx), of.id, last)
-	if errors.Is(err, tasklog.ErrNotFound) {
-		return nil, a2a.ErrTaskNotFound
-	}
-	if err != nil {
+	var past *tasklog.Past
+	var refused error
+	_, err := s.loaded(ctx, of.scope, of.id, func() (_ *tasklog.Snapshot, err error) {
+		past, err = s.Store.LoadAt(tasklog.GiveUpSoon(ctx), of.id, last, func(now *tasklog.Snapshot) bool {
+			switch {
+			case now.Head.Scope != of.scope:
+				refused = a2a.ErrTaskNotFound
+			case of.seen > now.Seq:
+				refused = Invalid("Last-Event-ID", "is beyond the last event of the task")
+			case of.seen == now.Seq && now.Task.Status.State.Terminal():
+				refused = ErrSeen
+			}
+			return refused == nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		return past.Now, nil
+	})
+	if err = cmp.Or(err, refused); err != nil {
 		return nil, err
 	}
 	return beginsWith(past.Now, past.Task, last, past.Later)
@@ -230,7 +238,7 @@ func (s *Server) past(ctx context.Context, snapshot *tasklog.Snapshot, seq int64
 		past.Task, past.Later, err = s.next(ctx, snapshot.Head.ID, nil, 1, readAtOnce)
 		return past, err
 	}
-	return s.Store.LoadAt(ctx, snapshot.Head.ID, seq)
+	return s.Store.LoadAt(ctx, snapshot.Head.ID, seq, nil)
 }
 
 // readAtOnce is how many events are read from the beginning of a log at once.

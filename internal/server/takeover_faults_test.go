@@ -62,7 +62,7 @@ func TestHungQuestion(t *testing.T) {
 			stream := ns.comes(ns.workers, id, nil)
 			var hung atomic.Bool
 			holder.at(func(ctx context.Context, op tasklog.Op, done bool) error {
-				if l, _ := ns.log.Lease(ctx, id); !done && op.Name == "Lease.Asked" && l.Doubted && hung.CompareAndSwap(false, true) {
+				if l, _ := ns.log.Lease(ctx, id); !done && op.Name == "AskedOf" && l.Doubted && hung.CompareAndSwap(false, true) {
 					<-ctx.Done()
 					return context.Cause(ctx)
 				}

@@ -49,7 +49,7 @@ func TestOnceAfterDepose(t *testing.T) {
 			holder.stop(time.Minute)
 			// Reads of its lease show it as it was.
 			holder.at(func(ctx context.Context, op tasklog.Op, done bool) error {
-				if !done && (op.Name == "Lease.Asked" || op.Name == "Lease.Renew") {
+				if !done && (op.Name == "AskedOf" || op.Name == "Lease.Renew") {
 					time.Sleep(300 * time.Millisecond)
 				}
 				return nil

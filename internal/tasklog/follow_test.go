@@ -200,6 +200,42 @@ func TestFollowTogether(t *testing.T) {
 	})
 }
 
+// TestFollowFree follows a task that was handed over. Until somebody has the next lease, the log is hardly
+// read, and nothing else but that lease looked for; then what comes is shown soon. If nobody comes for
+// it, it is reported.
+func TestFollowFree(t *testing.T) {
+	follows(t, func(t *testing.T, f *following) {
+		f.append(working)
+		if err := f.lease.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w := f.follow(nil)
+		if fresh, stale, longest := f.log.count(10 * time.Second); stale > 0 || fresh < 4 || fresh > 5 || longest > 2200*time.Millisecond {
+			t.Errorf("in 10 s, the log was read %d times, and %d times stale, after %v at most", fresh, stale, longest)
+		}
+		if n := f.orphaned.Load(); n < 2 || n > 3 { // after 2 s and 4 s more
+			t.Errorf("it was reported %d times", n)
+		}
+		s, err := f.log.Load(t.Context(), f.head.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.lease, err = f.log.Acquire(t.Context(), s, tasklog.Claim{Writer: "next", Until: time.Now().Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+		f.append(working)
+		time.Sleep(230 * time.Millisecond)
+		if got := w.shown(t); got != "[3]" {
+			t.Errorf("shown %s", got)
+		}
+		if _, stale, _ := f.log.count(2 * time.Second); stale == 0 {
+			t.Error("the log is not followed any more")
+		}
+		w.cancel()
+		<-w.done
+	})
+}
+
 // TestFollowTalk follows a task that talks. After events the log is not read again at once, and
 // most polls are stale, for half the price.
 func TestFollowTalk(t *testing.T) {

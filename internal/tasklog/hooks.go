@@ -98,12 +98,24 @@ func (h hooked) Peek(ctx context.Context, id a2a.TaskID, w Want) (*Snapshot, err
 	return Get(ctx, h.hooks, Op{Name: "Peek", ID: id}, func() (*Snapshot, error) { return h.store.Peek(ctx, id, w) })
 }
 
-func (h hooked) LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*Past, error) {
-	return Get(ctx, h.hooks, Op{Name: "LoadAt", ID: id}, func() (*Past, error) { return h.store.LoadAt(ctx, id, seq) })
+func (h hooked) LoadIf(ctx context.Context, id a2a.TaskID, wanted func(*Snapshot) bool) (*Snapshot, error) {
+	return Get(ctx, h.hooks, Op{Name: "LoadIf", ID: id}, func() (*Snapshot, error) { return h.store.LoadIf(ctx, id, wanted) })
+}
+
+func (h hooked) LoadAt(ctx context.Context, id a2a.TaskID, seq int64, wanted func(*Snapshot) bool) (*Past, error) {
+	return Get(ctx, h.hooks, Op{Name: "LoadAt", ID: id}, func() (*Past, error) { return h.store.LoadAt(ctx, id, seq, wanted) })
 }
 
 func (h hooked) Lease(ctx context.Context, id a2a.TaskID) (LeaseInfo, error) {
 	return Get(ctx, h.hooks, Op{Name: "Lease", ID: id}, func() (LeaseInfo, error) { return h.store.Lease(ctx, id) })
+}
+
+func (h hooked) AskedOf(ctx context.Context, process string) (ids []a2a.TaskID, err error) {
+	err = h.hooks.Call(ctx, Op{Name: "AskedOf", Writer: process}, func() (err error) {
+		ids, err = h.store.AskedOf(ctx, process)
+		return err
+	})
+	return ids, err
 }
 
 func (h hooked) RequestCancel(ctx context.Context, head Head) error {
@@ -125,6 +137,10 @@ func (h hooked) Read(ctx context.Context, id a2a.TaskID, after int64, limit int)
 		return events, err
 	})
 	return events, more && err == nil, err
+}
+
+func (h hooked) Acquired(ctx context.Context, id a2a.TaskID, epoch int64) (bool, error) {
+	return Get(ctx, h.hooks, Op{Name: "Acquired", ID: id}, func() (bool, error) { return h.store.Acquired(ctx, id, epoch) })
 }
 
 func (h hooked) Poll(ctx context.Context, id a2a.TaskID, after int64, stale bool) (Polled, error) {
@@ -230,10 +246,6 @@ func (h hookedLease) Suspend(ctx context.Context, due time.Time, woken int64) (b
 
 func (h hookedLease) Renew(ctx context.Context, until time.Time) (Asked, error) {
 	return Get(ctx, h.hooks, h.named("Renew"), func() (Asked, error) { return h.lease.Renew(ctx, until) })
-}
-
-func (h hookedLease) Asked(ctx context.Context) (Asked, error) {
-	return Get(ctx, h.hooks, h.named("Asked"), func() (Asked, error) { return h.lease.Asked(ctx) })
 }
 
 func (h hookedLease) SaveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]byte, error]) error {

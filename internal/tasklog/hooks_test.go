@@ -45,7 +45,7 @@ func TestHooked(t *testing.T) {
 		h, first, claim, snapshot, snapshot.Lease, h.ID, int64(2), 3, true, tasklog.Place(""), tasklog.Look{ID: h.ID}, tasklog.Filter{}, tasklog.Position{},
 		time.Now().Add(time.Hour), tasklog.Seat{ID: h.ID, Instance: "i"}, []tasklog.Entry{tasklogtest.Status(h, working, "")}, h.Scope, h.ContextID,
 		[][]byte{[]byte("{}")}, tasklog.Delivery{}, tasklog.Want{},
-		tasklog.SnapshotLines(snapshot.Task),
+		tasklog.SnapshotLines(snapshot.Task), func(*tasklog.Snapshot) bool { return true },
 	} {
 		args[reflect.TypeOf(arg)] = reflect.ValueOf(arg)
 	}

@@ -234,8 +234,6 @@ const AnyPlace int64 = -1
 type Asked struct {
 	// Cancel says that the task is to be canceled.
 	Cancel bool
-	// Doubt says that somebody doubts that the holder is alive. A renewal is the answer.
-	Doubt bool
 	// Woken is as in [LeaseInfo]. If it has grown, something has come that the task may wait for.
 	Woken int64
 }
@@ -379,20 +377,32 @@ type Log interface {
 	// the next one, but not to append with that.
 	Peek(ctx context.Context, id a2a.TaskID, w Want) (*Snapshot, error)
 
+	// LoadIf is Load for a caller who may not want the task: it asks wanted first, once, with what
+	// Peek returns for a Want with a Lease. If wanted reports false, LoadIf reads no more and returns
+	// that. It takes no longer than Load, and costs little if the task is not wanted.
+	LoadIf(ctx context.Context, id a2a.TaskID, wanted func(*Snapshot) bool) (*Snapshot, error)
+
 	// LoadAt returns the task as it was after event number seq, which is 1 or more, or after the
 	// last event if the log is shorter. It reads as much as Load. If the newest snapshot is of a
-	// later event, it also reads from the snapshot before seq on.
-	LoadAt(ctx context.Context, id a2a.TaskID, seq int64) (*Past, error)
+	// later event, it also reads from the snapshot before seq on. It asks wanted first, as LoadIf
+	// does, unless that is nil; of a task that is not wanted, it returns [Past.Now] only.
+	LoadAt(ctx context.Context, id a2a.TaskID, seq int64, wanted func(*Snapshot) bool) (*Past, error)
 
 	// Lease describes the lease of the task. It costs little, however long the log is.
 	Lease(ctx context.Context, id a2a.TaskID) (LeaseInfo, error)
+
+	// AskedOf returns the tasks of which something is asked of a holder in the process, by
+	// RequestCancel, Doubt or Wake, or by the store itself. It returns each question once, and may miss
+	// one that was asked less than a second ago. The caller then renews the leases: that shows what is
+	// asked. With an error, it may return tasks, too. See [ProcessOf].
+	AskedOf(ctx context.Context, process string) ([]a2a.TaskID, error)
 
 	// RequestCancel asks the holder of the lease to cancel the task, or the next holder if there is
 	// none now. A suspended task is due now.
 	RequestCancel(ctx context.Context, h Head) error
 
-	// Doubt asks the holder of the lease to renew it: the holder finds that in [Asked]. A renewal,
-	// and the next lease, take the question back. It is one question for all who doubt: if it stands
+	// Doubt asks the holder of the lease to renew it. A renewal, and the next lease, take the question
+	// back. It is one question for all who doubt: if it stands
 	// already, Doubt does nothing and reports false; so does a call that is repeated because its
 	// answer was lost. Doubt returns ErrConflict if nobody holds the
 	// lease, or if it is no longer as in seen.
@@ -434,6 +444,11 @@ type Poller interface {
 	// miss events, return a lease that is no longer the last, and not find a new task. The events
 	// that it returns are in the log.
 	Poll(ctx context.Context, id a2a.TaskID, after int64, stale bool) (Polled, error)
+
+	// Acquired reports whether somebody has got a later lease of the task than that of the epoch. It
+	// may miss one that was given less than a second ago. It costs no more than a stale poll, and calls
+	// for many tasks at the same time share what they take.
+	Acquired(ctx context.Context, id a2a.TaskID, epoch int64) (bool, error)
 }
 
 // Polled is what a Poll returns.
@@ -473,10 +488,6 @@ type Lease interface {
 	// Renew moves the end of the lease to until, and returns what is asked of the holder. It answers
 	// a doubt.
 	Renew(ctx context.Context, until time.Time) (Asked, error)
-
-	// Asked returns what is asked of the holder. It may miss what was asked less than a second ago,
-	// and does not always notice that somebody else has the lease.
-	Asked(ctx context.Context) (Asked, error)
 
 	// SaveSnapshot stores the task as of event seq, for Load to start from. The lines are those of
 	// [SnapshotLines] or [Fold.SnapshotLines], and are read once. A snapshot older than the stored one changes nothing. A
@@ -519,14 +530,14 @@ type Index interface {
 	InContext(ctx context.Context, s Scope, contextID string, limit int) ([]a2a.TaskID, error)
 
 	// Looks are the looks at unfinished tasks. A look is due when the lease, as it was given, ends;
-	// renewals don't move it. If the task was left to a worker, it is due at once. A suspended task
+	// renewals don't move it, and a lease that is acquired after a hand-over need not. If the task was left to a worker, it is due at once. A suspended task
 	// is due at the time of its suspension, or as soon as it is woken; before that it costs a sweep
 	// nothing.
 	Looks
 
 	// Settle corrects the index for a task that is in a final state and not busy, so that nobody
-	// looks at it any more. If somebody has acquired its lease since, Settle does nothing. If the turn
-	// was left to a worker, and its message is to come, that is refused then.
+	// looks at it any more. If somebody has acquired its lease since, Settle does nothing. If the message
+	// of a turn is still to come, it is refused then.
 	Settle(ctx context.Context, s *Snapshot) error
 }
 

@@ -28,7 +28,9 @@ const (
 	pollIdle  = time.Second
 
 	// pollFresh is the longest time between two polls that are strongly consistent, and
-	// pollFreshQuiet while the task is quiet. The polls between them cost half.
+	// pollFreshQuiet while the task is quiet, or free: nobody holds it, so that nothing comes before
+	// the next lease. The polls between them cost half. While the task is free, they only look for that
+	// lease.
 	pollFresh      = time.Second
 	pollFreshQuiet = 2100 * time.Millisecond
 
@@ -154,7 +156,8 @@ func (w *walk) run(ctx context.Context) {
 		begun = time.Now()
 		quiet := w.quiet(begun)
 		fresh := pollFresh
-		if quiet {
+		free := w.free()
+		if quiet || free {
 			fresh = pollFreshQuiet
 		}
 		stale := !w.unsure && begun.Sub(w.fresh)+w.interval*3/2 < fresh
@@ -163,6 +166,9 @@ func (w *walk) run(ctx context.Context) {
 			w.before, w.orphaned, w.again = after, time.Time{}, orphanedFirst
 			w.rhythm.heard(begun)
 			w.sights.change(func(s *Sight) { s.News = begun })
+		}
+		if free && stale && !w.acquired(ctx, begun) {
+			continue
 		}
 		polled, err := w.followers.log.Poll(ctx, w.id, after, stale)
 		took := time.Since(begun)
@@ -213,6 +219,34 @@ func (w *walk) run(ctx context.Context) {
 			w.interval = max(w.interval, min(pollShare*took, pollSlow))
 		}
 	}
+}
+
+// free reports whether nobody held the task when its lease was last seen.
+func (w *walk) free() bool {
+	if w.known.Epoch == 0 || w.known.Held() || w.known.Suspended {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for m := range w.members {
+		if m.waits() || m.UntilOrphaned {
+			return false
+		}
+	}
+	return true
+}
+
+// acquired reports whether somebody seems to have the task by now that was free.
+func (w *walk) acquired(ctx context.Context, begun time.Time) bool {
+	got, err := w.followers.log.Acquired(ctx, w.id, w.known.Epoch)
+	if got || err != nil { // a poll tells more
+		w.interval = 0
+		return true
+	}
+	w.tend(ctx, true)
+	w.interval = min(max(w.interval, pollFirst)*3/2, pollMost)
+	w.interval = max(w.interval, min(pollShare*time.Since(begun), pollSlow))
+	return false
 }
 
 // learn takes the lease that a poll has found. An old read may tell that the holder has renewed its

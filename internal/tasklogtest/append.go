@@ -88,7 +88,7 @@ func testExpired(t *testing.T, s tasklog.Store) {
 func checkNotFound(t *testing.T, s tasklog.Store, id a2a.TaskID) {
 	t.Helper()
 	_, loading := s.Load(t.Context(), id)
-	_, loadingAt := s.LoadAt(t.Context(), id, 5)
+	_, loadingAt := s.LoadAt(t.Context(), id, 5, nil)
 	_, leasing := s.Lease(t.Context(), id)
 	_, _, reading := s.Read(t.Context(), id, 0, 10)
 	_, _, readingOn := s.Read(t.Context(), id, 5, 10)

@@ -164,7 +164,7 @@ func checkLoadAt(t *testing.T, s tasklog.Store, h tasklog.Head, events []tasklog
 	for seq := 1; seq <= len(events)+2; seq++ {
 		want, err := foldOf(events[:min(seq, len(events))]).Task()
 		must(t, err)
-		past, err := s.LoadAt(t.Context(), h.ID, int64(seq))
+		past, err := s.LoadAt(t.Context(), h.ID, int64(seq), nil)
 		must(t, err)
 		then, now := past.Task, past.Now
 		if n := len(past.Later); n > 0 {
@@ -183,7 +183,7 @@ func checkLoadAt(t *testing.T, s tasklog.Store, h tasklog.Head, events []tasklog
 			t.Fatalf("loaded as of event %d, the task is %+v now, want %+v", seq, task, end.Task)
 		}
 		got, want2 := *now, *end
-		got.Task, want2.Task, got.Origins, want2.Origins = nil, nil, nil, nil
+		got.Task, want2.Task, got.Origins, want2.Origins, got.Kept, want2.Kept = nil, nil, nil, nil, nil, nil
 		if !reflect.DeepEqual(got, want2) {
 			t.Fatalf("loaded as of event %d: %+v, want %+v", seq, got, want2)
 		}

@@ -2,9 +2,12 @@ package tasklogtest
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/tasklog"
 )
@@ -48,20 +51,8 @@ func testDoubt(t *testing.T, s tasklog.Store) {
 		want.Doubted = true
 		doubted := checkLease(t, s, h, want).Lease
 		doubtedAlready(t, s, h, doubted)
-		for range 2 { // until it renews the lease
-			if asked, err := lease.Asked(t.Context()); err != nil || asked != (tasklog.Asked{Doubt: true, Cancel: want.Cancel}) {
-				t.Errorf("asked is %+v, %v", asked, err)
-			}
-		}
 		want.Until, want.Doubted = want.Until.Add(time.Second), false
-		checkNotDoubted := func(asked tasklog.Asked, err error) {
-			t.Helper()
-			if err != nil || asked.Doubt {
-				t.Errorf("after its answer, asked is %+v, %v", asked, err)
-			}
-		}
-		checkNotDoubted(lease.Renew(t.Context(), want.Until))
-		checkNotDoubted(lease.Asked(t.Context()))
+		checkAsked(t, lease, want.Until, tasklog.Asked{Cancel: want.Cancel})
 		checkLease(t, s, h, want)
 		notDoubted(t, "a lease that was renewed since", s, h, seen)
 		notDoubted(t, "a lease that was renewed since", s, h, doubted)
@@ -107,6 +98,82 @@ func testDoubt(t *testing.T, s tasklog.Store) {
 	}
 }
 
+// testAskedOf asks something of the holders in two processes, and of some that have no lease any more.
+func testAskedOf(t *testing.T, s tasklog.Store) {
+	one, other := tasklog.NewProcess(), tasklog.NewProcess()
+	checkAskedOf := func(what, process string, want ...a2a.TaskID) {
+		t.Helper()
+		ids, err := s.AskedOf(t.Context(), process)
+		slices.Sort(ids)
+		slices.Sort(want)
+		if err != nil || !slices.Equal(ids, want) {
+			t.Errorf("%s: asked of %v, %v, want %v", what, ids, err, want)
+		}
+		if ids, err := s.AskedOf(t.Context(), process); len(ids) > 0 || err != nil {
+			t.Errorf("%s: asked again of %v, %v", what, ids, err)
+		}
+	}
+	held := func(process string) (tasklog.Head, tasklog.Lease) {
+		h, first := NewTask()
+		lease, err := s.Create(t.Context(), h, first, by(tasklog.NewWriter(process)))
+		must(t, err)
+		return h, lease
+	}
+	checkAskedOf("nothing", one)
+	a, lease := held(one)
+	b, _ := held(one)
+	c, _ := held(other)
+	checkAskedOf("nothing yet", one)
+	for _, renewed := range []bool{false, true} {
+		if renewed {
+			_, err := lease.Renew(t.Context(), until().Add(time.Second))
+			must(t, err)
+		}
+		must(t, s.RequestCancel(t.Context(), a), s.Wake(t.Context(), b.ID), s.Wake(t.Context(), a.ID), s.RequestCancel(t.Context(), c))
+		checkAskedOf("a cancel, and two wakes", one, a.ID, b.ID)
+		checkAskedOf("a cancel", other, c.ID)
+		mustDoubt(t, s, a, mustLoad(t, s, a.ID).Lease)
+		checkAskedOf("a doubt", one, a.ID)
+	}
+	seen := mustLoad(t, s, a.ID).Lease
+	if done, err := s.Depose(t.Context(), a.ID, seen, tasklog.AnyPlace); !done || err != nil {
+		t.Fatalf("deposing: %t, %v", done, err)
+	}
+	must(t, s.RequestCancel(t.Context(), a))
+	checkAskedOf("a cancel of a task whose holder was deposed", one)
+	mustAcquire(t, s, b.ID, by(tasklog.NewWriter(other)))
+	checkAskedOf("a lease that another has", one, b.ID)
+	must(t, s.RequestCancel(t.Context(), b))
+	checkAskedOf("a cancel, after that", one)
+	checkAskedOf("a cancel of what it has acquired", other, b.ID)
+
+	// Between a look at the task and its lease.
+	for _, ask := range []func(tasklog.Head) error{
+		func(h tasklog.Head) error { return s.RequestCancel(t.Context(), h) },
+		func(h tasklog.Head) error { return s.Wake(t.Context(), h.ID) },
+	} {
+		h, lease := held(one)
+		must(t, lease.Release(t.Context()))
+		seen := mustLoad(t, s, h.ID)
+		must(t, ask(h))
+		_, err := s.Acquire(t.Context(), seen, by(tasklog.NewWriter(other)))
+		must(t, err)
+		checkAskedOf("what came before the lease", other, h.ID)
+		third := tasklog.NewProcess()
+		mustAcquire(t, s, h.ID, by(tasklog.NewWriter(third)))
+		checkAskedOf("what a look has shown", third)
+		checkAskedOf("a lease that another has", other, h.ID)
+	}
+
+	var ids []a2a.TaskID
+	for range 120 {
+		h, _ := held(one)
+		must(t, s.RequestCancel(t.Context(), h))
+		ids = append(ids, h.ID)
+	}
+	checkAskedOf("many", one, ids...)
+}
+
 // testDepose deposes a holder, before and after its first renewal, of a first and of a later lease.
 func testDepose(t *testing.T, s tasklog.Store) {
 	for _, renewed := range []bool{false, true} {
@@ -133,8 +200,6 @@ func testDepose(t *testing.T, s tasklog.Store) {
 			}
 			_, err := lease.Renew(t.Context(), until())
 			refused(t, "renewing by a deposed holder", err)
-			_, err = lease.Asked(t.Context())
-			refused(t, "asking by a deposed holder", err)
 			_, err = lease.Suspend(t.Context(), time.Now().Add(time.Hour), 0)
 			refused(t, "suspending by a deposed holder", err)
 			refused(t, "releasing by a deposed holder", lease.Release(t.Context()))

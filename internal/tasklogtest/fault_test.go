@@ -60,7 +60,7 @@ func TestFaultStops(t *testing.T) {
 		reached, released := make(chan struct{}), make(chan struct{})
 		s := Faulty(new(memlog.Log), Fault{Op: "Lease.Append", Nth: 1, Do: StopsUntil(released, reached)},
 			Fault{Op: "Lease.Renew", Do: StopsUntil(nil, nil)},
-			Fault{Op: "Lease.Asked", Do: func(context.Context, tasklog.Op) error { time.Sleep(time.Second); return nil }})
+			Fault{Op: "AskedOf", Do: func(context.Context, tasklog.Op) error { time.Sleep(time.Second); return nil }})
 		h, _, lease := mustCreate(t, s)
 		appended := make(chan error)
 		go func() { appended <- lease.Append(t.Context(), 2, working(h, "slow")) }()
@@ -77,7 +77,7 @@ func TestFaultStops(t *testing.T) {
 			t.Errorf("renewing: %v", err)
 		}
 		begun := time.Now()
-		_, err := lease.Asked(t.Context())
+		_, err := s.AskedOf(t.Context(), "p")
 		must(t, err)
 		if took := time.Since(begun); took != time.Second {
 			t.Errorf("asking took %v", took)

@@ -134,9 +134,13 @@ func testSettle(t *testing.T, s tasklog.Store, h tasklog.Head) {
 	must(t, s.Settle(t.Context(), after), s.Settle(t.Context(), after))
 	checkIndex(t, s, h, a2a.TaskStateInputRequired, false)
 
-	// A turn is left to a worker, and settled before its message comes: twice, and then not.
-	for _, writer := range []string{"left", "left again"} {
-		left := mustAcquire(t, s, h.ID, tasklog.Claim{Writer: writer})
+	// A turn is settled before its message comes: of a slow holder, of two that leave it to a worker, and then not.
+	for _, writer := range []string{"slow", "left", "left again"} {
+		claim := tasklog.Claim{Writer: writer}
+		if writer == "slow" {
+			claim.Until = crashes.Until
+		}
+		left := mustAcquire(t, s, h.ID, claim)
 		must(t, s.Settle(t.Context(), mustLoad(t, s, h.ID)))
 		refused(t, "appending to a turn that was settled", left.Append(t.Context(), 11, working(h, "")))
 		checkIndex(t, s, h, a2a.TaskStateInputRequired, false)

@@ -52,11 +52,11 @@ func (d *doubted) inFlight() (bool, int64, error) {
 
 // works are the calls of a holder: it answers a doubt, makes the call, and says what came of it.
 func (d *doubted) works(name string, lease *tasklog.Lease, place *int64) []func() error {
-	var asked tasklog.Asked
+	var seen tasklog.LeaseInfo
 	return []func() error{
-		func() (err error) { asked, err = (*lease).Asked(context.Background()); return err },
+		func() (err error) { seen, err = d.store.Lease(context.Background(), d.h.ID); return err },
 		func() error {
-			if !asked.Doubt {
+			if !seen.Doubted {
 				return nil
 			}
 			_, err := (*lease).Renew(context.Background(), until().Add(time.Duration(d.renewed+1)*time.Second))
@@ -229,7 +229,7 @@ func TestModelDoubt(t *testing.T) {
 // caller repeats it.
 func TestModelDoubtFaults(t *testing.T) {
 	for _, op := range []string{
-		"Lease", "Doubt", "Depose", "Steps", "Load", "Acquire", "Lease.Asked", "Lease.Renew", "Lease.Record", "Lease.Append",
+		"Lease", "Doubt", "Depose", "Steps", "Load", "Acquire", "Lease.Renew", "Lease.Record", "Lease.Append",
 	} {
 		for nth := 1; nth <= 2; nth++ {
 			for _, done := range []bool{false, true} {

@@ -47,7 +47,7 @@ type actor struct {
 func (m *model) holds(name string, lease *tasklog.Lease, wrong blind) []func() error {
 	var asked tasklog.Asked
 	var w tasklog.Wait
-	ask := func() (err error) { asked, err = (*lease).Asked(context.Background()); return err }
+	ask := func() (err error) { asked, err = (*lease).Renew(context.Background(), until()); return err }
 	look := func() (err error) { w, err = m.store.Wait(context.Background(), m.h.ID, "a"); return err }
 	calls := []func() error{ask, look, func() error {
 		if w.State != tasklog.WaitOpen || asked.Cancel {
@@ -157,7 +157,7 @@ func (m *model) checkSuspended() string {
 	}
 	holding := 0
 	for name, lease := range m.holder {
-		if _, err := lease.Asked(context.Background()); err == nil {
+		if _, err := lease.Renew(context.Background(), l.Until); err == nil {
 			if holding++; l.Suspended || l.Holder != name {
 				return fmt.Sprintf("%s holds it, and the lease is %+v", name, l)
 			}

@@ -2,6 +2,7 @@ package tasklogtest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -34,17 +35,65 @@ func checkPeek(t *testing.T, s tasklog.Store, id a2a.TaskID, wants []tasklog.Wan
 		got, err := s.Peek(t.Context(), id, w)
 		must(t, err)
 		w.Trim(&want)
-		wantJSON, err := tasklog.EncodeTask(want.Task)
-		must(t, err)
-		gotJSON, err := tasklog.EncodeTask(got.Task)
-		must(t, err)
-		if !bytes.Equal(gotJSON, wantJSON) {
-			t.Fatalf("as of event %d, wanting %+v: %.1000s\nwant %.1000s", want.Seq, w, gotJSON, wantJSON)
+		sameSnapshot(t, fmt.Sprintf("as of event %d, wanting %+v:", want.Seq, w), got, &want)
+	}
+	checkLoadIf(t, s, id)
+}
+
+// checkLoadIf fails the test unless LoadIf and LoadAt ask with what Peek returns, and return that if the
+// task is not wanted, and otherwise all of it.
+func checkLoadIf(t *testing.T, s tasklog.Store, id a2a.TaskID) {
+	t.Helper()
+	peeked, err := s.Peek(t.Context(), id, tasklog.Want{Lease: true})
+	must(t, err)
+	whole := mustLoad(t, s, id)
+	for _, wanted := range []bool{false, true} {
+		var asked []*tasklog.Snapshot
+		ask := func(s *tasklog.Snapshot) bool {
+			asked = append(asked, s)
+			return wanted
 		}
-		got.Task, want.Task, got.Origins, want.Origins = nil, nil, nil, nil
-		if !reflect.DeepEqual(got, &want) {
-			t.Fatalf("wanting %+v: %+v\nwant %+v", w, got, &want)
+		got, err := s.LoadIf(t.Context(), id, ask)
+		must(t, err)
+		past, err := s.LoadAt(t.Context(), id, 1, ask)
+		must(t, err)
+		if len(asked) != 2 {
+			t.Fatalf("asked %d times in two calls", len(asked))
 		}
+		for _, a := range asked {
+			sameSnapshot(t, "asked with", a, peeked)
+		}
+		switch {
+		case wanted:
+			sameSnapshot(t, "loaded", got, whole)
+			if past.Task == nil || past.Now.Seq != whole.Seq {
+				t.Fatalf("as of event 1: %+v, now %+v", past.Task, past.Now)
+			}
+		default:
+			sameSnapshot(t, "loaded, without wanting it,", got, peeked)
+			sameSnapshot(t, "loaded as of event 1, without wanting it,", past.Now, peeked)
+			if past.Task != nil || past.Later != nil {
+				t.Fatalf("it was read though nobody wants it: %+v", past)
+			}
+		}
+	}
+}
+
+// sameSnapshot fails the test unless the snapshots have the same task, and are otherwise equal, but for
+// what the store keeps for itself.
+func sameSnapshot(t *testing.T, what string, got, want *tasklog.Snapshot) {
+	t.Helper()
+	gotJSON, err := tasklog.EncodeTask(got.Task)
+	must(t, err)
+	wantJSON, err := tasklog.EncodeTask(want.Task)
+	must(t, err)
+	if !bytes.Equal(gotJSON, wantJSON) {
+		t.Fatalf("%s the task %.1000s\nwant %.1000s", what, gotJSON, wantJSON)
+	}
+	a, b := *got, *want
+	a.Task, b.Task, a.Origins, b.Origins, a.Kept, b.Kept = nil, nil, nil, nil, nil, nil
+	if !reflect.DeepEqual(a, b) {
+		t.Fatalf("%s %+v\nwant %+v", what, a, b)
 	}
 }
 
@@ -83,8 +132,17 @@ func testPeek(t *testing.T, s tasklog.Store) {
 		must(t, lease.Append(t.Context(), seq+1, []tasklog.Entry{Status(h, a2a.TaskStateCompleted, "the end")}))
 		checkPeek(t, s, h.ID, wants())
 	}
-	if _, err := s.Peek(t.Context(), "none", tasklog.Want{}); err == nil {
-		t.Error("a task that never was is found")
+	never := func(*tasklog.Snapshot) bool {
+		t.Error("asked whether a task is wanted that never was")
+		return true
+	}
+	_, err := s.Peek(t.Context(), "none", tasklog.Want{})
+	_, ifErr := s.LoadIf(t.Context(), "none", never)
+	_, atErr := s.LoadAt(t.Context(), "none", 1, never)
+	for _, err := range []error{err, ifErr, atErr} {
+		if !errors.Is(err, tasklog.ErrNotFound) {
+			t.Errorf("of a task that never was: %v", err)
+		}
 	}
 }
 

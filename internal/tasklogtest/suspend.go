@@ -232,7 +232,7 @@ func testSuspendRace(t *testing.T, s tasklog.Store) {
 		leases := []tasklog.Lease{lease}
 		var wg sync.WaitGroup
 		hold := func(l tasklog.Lease) {
-			asked, err := l.Asked(ctx)
+			asked, err := l.Renew(ctx, until())
 			var w tasklog.Wait
 			if err == nil {
 				w, err = s.Wait(ctx, h.ID, "a")

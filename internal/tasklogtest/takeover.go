@@ -232,6 +232,7 @@ func testTakeover(t *testing.T, s tasklog.Store) {
 }
 
 func testPoll(t *testing.T, s tasklog.Store) {
+	testAcquired(t, s)
 	for _, stale := range []bool{false, true} {
 		if _, err := s.Poll(t.Context(), "none", 0, stale); !errors.Is(err, tasklog.ErrNotFound) {
 			t.Errorf("stale: %t: got %v, want ErrNotFound", stale, err)
@@ -274,4 +275,22 @@ func testPoll(t *testing.T, s tasklog.Store) {
 	polled, err := s.Poll(t.Context(), h.ID, 0, false)
 	must(t, err)
 	checkEvents(t, polled.Events, 0, all)
+}
+
+// testAcquired checks that those who wait for the next lease of a task learn of it.
+func testAcquired(t *testing.T, s tasklog.Store) {
+	check := func(what string, id a2a.TaskID, epoch int64, want bool) {
+		t.Helper()
+		if got, err := s.Acquired(t.Context(), id, epoch); err != nil || got != want {
+			t.Errorf("%s, after lease %d: %t, %v", what, epoch, got, err)
+		}
+	}
+	h, _, lease := mustCreate(t, s)
+	check("before any renewal", h.ID, 1, false)
+	must(t, lease.Release(t.Context()))
+	check("after a hand-over", h.ID, 1, false)
+	mustAcquire(t, s, h.ID, by("two"))
+	check("after the next lease", h.ID, 1, true)
+	check("after the next lease", h.ID, 2, false)
+	check("of a task that never was", "none", 1, false)
 }

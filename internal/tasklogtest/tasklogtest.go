@@ -60,6 +60,7 @@ var others = []storeTest{
 	{"Released", testReleased},
 	{"Takeover", testTakeover},
 	{"Doubt", testDoubt},
+	{"AskedOf", testAskedOf},
 	{"Depose", testDepose},
 	{"DoubtRace", testDoubtRace},
 	{"DeposeRecorder", testDeposeRecorder},
@@ -97,11 +98,17 @@ func Test(t *testing.T, open func(t *testing.T) tasklog.Store) {
 	}
 }
 
-// TestBodies runs the tests of what is large only: for a store that keeps it in another way.
+// TestBodies runs the tests of what is large only: for a store that keeps it in another way. They run
+// beside each other, and have ended when it returns.
 func TestBodies(t *testing.T, open func(t *testing.T) tasklog.Store) {
-	for _, test := range bodies {
-		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
-	}
+	t.Run("Bodies", func(t *testing.T) {
+		for _, test := range bodies {
+			t.Run(test.name, func(t *testing.T) {
+				t.Parallel()
+				test.run(t, open(t))
+			})
+		}
+	})
 }
 
 // Wrap returns the store with errors that are wrapped, as those of every store may be.

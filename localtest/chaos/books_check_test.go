@@ -40,8 +40,10 @@ func TestCheckBooks(t *testing.T) {
 		"completed for nothing": {a2a.TaskStateCompleted, done("quote"), []shop.Line{shipment}, "it is completed"},
 		"rejected, and charged": {a2a.TaskStateRejected, done("quote"), []shop.Line{charge, refund}, "it was rejected"},
 		"not paid back":         {a2a.TaskStateCanceled, done("charge", "ship"), []shop.Line{charge, shipment}, "was not paid back"},
+		"given up":              {a2a.TaskStateFailed, done("charge"), []shop.Line{charge, shipment}, ""},
+		"given up, and doubled": {a2a.TaskStateFailed, done("charge"), []shop.Line{charge, again}, "a second charge"},
 	} {
-		err := checkBooks(c.state, c.steps, c.lines)
+		err := checkBooks(c.state, strings.HasPrefix(name, "given up"), c.steps, c.lines)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}

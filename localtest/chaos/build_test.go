@@ -3,28 +3,32 @@ package chaos
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // change replaces a piece of a source file. The piece must occur there exactly once.
 type change struct{ file, old, new string }
 
-// talkative makes the demo agent say more, and faster: 60 steps in 6 seconds.
-var talkative = []change{
-	{"internal/demoagent/demoagent.go", `			"Starting to process your request...",
+// talkative makes the demo agent say more: so many steps, each after a while.
+func talkative(steps int, pace time.Duration) []change {
+	return []change{
+		{"internal/demoagent/demoagent.go", `			"Starting to process your request...",
 			"Analyzing your query...",
 			"Generating response...",
 		},
 		Delay: time.Second,
-`, `			"Starting to process your request...",
+`, fmt.Sprintf(`			"Starting to process your request...",
 		},
-		Delay: 100 * time.Millisecond,
-`},
-	{"internal/demoagent/demoagent.go", "for i, s := range a.Steps {", "for i := range 60 {\n\t\t\ts := fmt.Sprintf(\"%s %d\", a.Steps[0], i)"},
+		Delay: %d,
+`, pace)},
+		{"internal/demoagent/demoagent.go", "for i, s := range a.Steps {", fmt.Sprintf("for i := range %d {\n\t\t\ts := fmt.Sprintf(\"%%s %%d\", a.Steps[0], i)", steps)},
+	}
 }
 
 // build builds a function as it is deployed, with the changes, and returns the executable.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -18,7 +19,9 @@ import (
 var (
 	seedFlag = flag.Uint64("chaos.seed", 0, "decides what fails when; 0 for one by the clock, which is printed")
 	duration = flag.Duration("chaos.duration", 12*time.Second, "how long things fail and new tasks begin")
-	streams  = flag.Int("chaos.streams", 24, "tasks at a time")
+	streams  = flag.Int("chaos.streams", usual, "tasks at a time")
+
+	concurrency = flag.Int("chaos.concurrency", 0, "how many requests an instance has at once, as on Lambda Managed Instances, in TestChaos and TestEffects; 0 for the default kind")
 )
 
 const (
@@ -47,10 +50,22 @@ func TestMain(m *testing.M) {
 // Clients whose streams are cut or silent come back at once, and doubt whoever holds their task. In
 // the end every task has ended, and all clients have seen the same.
 //
-//	go test ./localtest/chaos -run Chaos -v -timeout 2h -chaos.duration 1h -chaos.seed 1
+//	go test ./localtest/chaos -run 'TestChaos$' -v -timeout 2h -chaos.duration 1h -chaos.seed 1
+//	go test ./localtest/chaos -run 'TestChaos$' -v -timeout 2h -chaos.duration 1h -chaos.concurrency 256 -chaos.streams 200
 func TestChaos(t *testing.T) {
 	t.Parallel()
-	s, records := storm(t, config{}, (*system).use)
+	chaos(t, config{concurrency: *concurrency})
+}
+
+// TestShared is TestChaos with instances that have many streams: the end of one cuts them all.
+func TestShared(t *testing.T) {
+	t.Parallel()
+	chaos(t, config{concurrency: 64})
+}
+
+func chaos(t *testing.T, c config) {
+	t.Helper()
+	s, records := storm(t, c, (*system).use)
 	s.checkAll(t, records)
 	sessions, frames := 0, 0
 	for _, r := range records {
@@ -79,6 +94,7 @@ func storm(t *testing.T, c config, use func(*system, context.Context, *record, i
 	chaos, calm := context.WithCancel(t.Context())
 	t.Cleanup(calm)
 	lottery := locked(source(1))
+	c.streams = *streams
 	c.seed, c.timeout, c.deliver = seed, 11*time.Second, func(e emulator.Event) int {
 		if e.Function != "worker" || chaos.Err() != nil {
 			return 1
@@ -90,10 +106,9 @@ func storm(t *testing.T, c config, use func(*system, context.Context, *record, i
 		p.Set(faults.Rates{Throttle: 0.02, Fail: 0.02, Lose: 0.02, Late: 0.03})
 	}
 	begun := time.Now()
-	time.AfterFunc(*duration, calm)
-
 	ctx, cancel := context.WithTimeout(t.Context(), *duration+frozen+recovery)
 	defer cancel()
+	defer context.AfterFunc(ctx, calm)()
 	var records []*record
 	var mu sync.Mutex
 	var users, failing sync.WaitGroup
@@ -116,9 +131,22 @@ func storm(t *testing.T, c config, use func(*system, context.Context, *record, i
 	if s.Callback != nil {
 		functions = append(functions, s.Callback)
 	}
-	m := monkey{breaks: s.takeovers.Breaks}
+	m := monkey{breaks: s.takeovers.Breaks, pauses: 1}
+	freezes := functions[1:] // the first one's instances die at their deadlines while they are frozen
+	if c.concurrency > 0 {
+		// Each has more to bring back when it has lost an instance.
+		m.pauses, freezes = time.Duration(2+c.streams/usual), functions
+	}
+	if c.concurrency > 0 {
+		m.many = c.streams / 8
+	}
+	m.each.Add(3)
+	time.AfterFunc(*duration, func() { // or later: on a slow machine, it takes longer until there is something to break
+		m.each.Wait()
+		calm()
+	})
 	failing.Go(func() { m.kill(chaos, source(2), functions...) })
-	failing.Go(func() { m.freeze(chaos, source(3), functions[1:]...) })
+	failing.Go(func() { m.freeze(chaos, source(3), freezes...) })
 	failing.Wait() // until the last one is thawed
 	for _, p := range []*faults.Proxy{s.agentDB, s.workersDB} {
 		p.Set(faults.Rates{})
@@ -129,6 +157,9 @@ func storm(t *testing.T, c config, use func(*system, context.Context, *record, i
 	t.Logf("%d tasks in %v; all had ended %v after the last fault", len(records), end.Sub(begun).Round(time.Second), time.Since(end).Round(time.Second))
 	t.Logf("%d instances killed, %d terminated, %d frozen; DynamoDB: %+v and %+v", m.killed, m.terminated, m.frozen, s.agentDB.Counts(), s.workersDB.Counts())
 	t.Log(s.takeovers)
+	if c.concurrency > 0 {
+		t.Logf("the end of one instance cut up to %d invocations, those of all instances %d", m.most, m.cut)
+	}
 	stopSweeping()
 	s.close() // ends the streams that are still silent
 	if settled != nil {
@@ -139,7 +170,7 @@ func storm(t *testing.T, c config, use func(*system, context.Context, *record, i
 	for _, r := range records {
 		r.reading.Wait()
 	}
-	if m.killed == 0 || m.terminated == 0 || m.frozen == 0 {
+	if m.killed == 0 || m.terminated == 0 || m.frozen == 0 || m.most < m.many {
 		t.Error("this was no chaos")
 	}
 	return s, records
@@ -154,6 +185,7 @@ func (s *system) use(ctx context.Context, r *record, kind int, random *rand.Rand
 			name:   r.name + " " + name,
 			urls:   []string{s.agent, s.agent, s.other},
 			random: rand.New(rand.NewPCG(random.Uint64(), 0)),
+			slow:   s.slow,
 			answer: "this",
 		}
 		c.forgets = c.random.IntN(2) == 0
@@ -191,40 +223,51 @@ func (s *system) use(ctx context.Context, r *record, kind int, random *rand.Rand
 
 // monkey breaks instances.
 type monkey struct {
-	breaks                     func(instance string)
+	breaks func(instance string)
+	pauses time.Duration  // each so many times as long
+	many   int            // invocations that one of the instances that it kills, and of those that it terminates, shall have
+	each   sync.WaitGroup // done three times: when it has killed, terminated and frozen one
+
 	killed, terminated, frozen int
+	cut, most                  int // invocations of the instances that it has ended: all, and most of one
 }
 
 // pick returns a busy instance of one of the functions.
-func pick(random *rand.Rand, functions []*emulator.Emulator) (f *emulator.Emulator, id string, err error) {
+func pick(random *rand.Rand, functions []*emulator.Emulator) (f *emulator.Emulator, i emulator.Instance, err error) {
 	f = functions[random.IntN(len(functions))]
-	busy := f.Busy()
+	busy := slices.DeleteFunc(f.Instances(), func(i emulator.Instance) bool { return i.State != emulator.Busy })
 	if len(busy) == 0 {
-		return nil, "", errors.New("none is busy")
+		return nil, i, errors.New("none is busy")
 	}
 	return f, busy[random.IntN(len(busy))], nil
 }
 
 // kill ends instances, some of them with a signal before.
 func (m *monkey) kill(ctx context.Context, random *rand.Rand, functions ...*emulator.Emulator) {
+	done := map[*int]bool{}
 	for {
 		select {
-		case <-time.After(500*time.Millisecond + time.Duration(random.Int64N(int64(time.Second)))):
+		case <-time.After(m.pauses * (500*time.Millisecond + time.Duration(random.Int64N(int64(time.Second))))):
 		case <-ctx.Done():
 			return
 		}
-		f, id, err := pick(random, functions)
+		f, i, err := pick(random, functions)
 		if err != nil {
 			continue
 		}
-		m.breaks(id)
-		switch {
-		case m.terminated < m.killed:
-			if f.Terminate(id) == nil {
-				m.terminated++
-			}
-		case f.Kill(id) == nil:
-			m.killed++
+		m.breaks(i.ID)
+		end, count := f.Kill, &m.killed
+		if m.terminated < m.killed {
+			end, count = f.Terminate, &m.terminated
+		}
+		if end(i.ID) != nil {
+			continue // it has ended by itself
+		}
+		*count++
+		m.cut, m.most = m.cut+i.Invocations, max(m.most, i.Invocations)
+		if !done[count] && i.Invocations >= m.many {
+			done[count] = true
+			m.each.Done()
 		}
 	}
 }
@@ -235,26 +278,28 @@ func (m *monkey) freeze(ctx context.Context, random *rand.Rand, functions ...*em
 	defer thaw.Wait()
 	for {
 		select {
-		case <-time.After(time.Second + time.Duration(random.Int64N(int64(2*time.Second)))):
+		case <-time.After(m.pauses * (time.Second + time.Duration(random.Int64N(int64(2*time.Second))))):
 		case <-ctx.Done():
 			return
 		}
-		f, id, err := pick(random, functions)
+		f, i, err := pick(random, functions)
 		if err != nil {
 			continue
 		}
-		m.breaks(id)
-		if f.Freeze(id) != nil {
+		m.breaks(i.ID)
+		if f.Freeze(i.ID) != nil {
 			continue
 		}
-		m.frozen++
+		if m.frozen++; m.frozen == 1 {
+			m.each.Done()
+		}
 		lasts := frozen
 		if random.IntN(2) == 0 {
 			lasts = nap/2 + time.Duration(random.Int64N(int64(nap/2)))
 		}
 		thaw.Go(func() {
 			time.Sleep(lasts)
-			f.Thaw(id) // fails if it was killed
+			f.Thaw(i.ID) // fails if it was killed
 		})
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,8 +19,8 @@ import (
 
 const (
 	// silence is how long a client waits for the next frame, at most and half of it at least, before
-	// it asks elsewhere. The agent says something ten times a second. A client also goes on with the
-	// silent stream, because a frozen instance may still send something.
+	// it asks elsewhere: of an agent that says something ten times a second. A client also goes on
+	// with the silent stream, because a frozen instance may still send something.
 	silence = 4 * time.Second
 
 	// pause is the longest time that a client waits before it tries again.
@@ -72,6 +71,8 @@ type client struct {
 	name   string
 	urls   []string // function URLs, each of which serves
 	random *rand.Rand
+
+	slow time.Duration // it is so many times as patient: silence, and pause
 
 	last  int64         // the last event seen
 	state a2a.TaskState // of the task, in the last event
@@ -132,7 +133,7 @@ func (c *client) result(call string, a agent.Answer, err error, fine []int) (jso
 
 // refused records an answer that asks the client to try again later.
 func (c *client) refused(call string, a agent.Answer) {
-	if c.hot && (a.Header.Get("Retry-After") == "" || !strings.Contains(a.Body, "busy")) {
+	if c.hot && a.Header.Get("Retry-After") == "" {
 		c.complain(fmt.Errorf("%s: %s: %v", c.name, call, a))
 	}
 	c.mu.Lock()
@@ -159,7 +160,7 @@ func message(id, text string, task a2a.TaskID, configuration string) string {
 // rest waits a little. It reports whether ctx is still alive.
 func (c *client) rest(ctx context.Context) bool {
 	select {
-	case <-time.After(time.Duration(c.random.Int64N(int64(pause)))):
+	case <-time.After(c.slow * time.Duration(c.random.Int64N(int64(pause)))):
 		return true
 	case <-ctx.Done():
 		return false
@@ -209,7 +210,7 @@ func (c *client) stream(ctx context.Context, method, params string, last int64, 
 			if stay--; stay == 0 && !c.calm {
 				leave()
 			}
-		case <-time.After(silence/2 + time.Duration(c.random.Int64N(int64(silence/2)))):
+		case <-time.After(c.slow * (silence/2 + time.Duration(c.random.Int64N(int64(silence/2))))):
 			if c.calm {
 				continue
 			}

@@ -29,6 +29,7 @@ var showsProgress = change{"internal/hosted/hosted.go", "durable.New(purchase.Ag
 // clients speak both versions of A2A over both bindings.
 //
 //	go test ./localtest/chaos -run Effects -v -timeout 2h -chaos.duration 1h -chaos.seed 1
+//	go test ./localtest/chaos -run Effects -v -timeout 2h -chaos.duration 1h -chaos.concurrency 256 -chaos.streams 100
 func TestEffects(t *testing.T) {
 	t.Parallel()
 	beside, err := street.Open(shop.Config{Slow: 100 * time.Millisecond, Fails: 3, Delivers: 3 * time.Second}, 50*time.Millisecond, slog.New(slog.DiscardHandler))
@@ -37,27 +38,29 @@ func TestEffects(t *testing.T) {
 	}
 	t.Cleanup(beside.Close)
 	s, records := storm(t, config{
-		changes: []change{showsProgress}, callbacks: true,
+		changes: []change{showsProgress}, callbacks: true, concurrency: *concurrency,
 		env: []string{"AGENT=purchase", "SHOP_URL=" + beside.ShopURL, "PEERS=" + beside.Peers},
 	}, (*system).buy)
 	books := map[string][]shop.Line{} // by item
 	for _, l := range beside.Shop.Books() {
 		books[l.Item] = append(books[l.Item], l)
 	}
-	ends := map[a2a.TaskState]int{}
+	ends, lost := map[a2a.TaskState]int{}, 0
 	for _, r := range records {
 		snapshot, err := s.log.Load(t.Context(), r.id)
 		if err != nil {
 			t.Fatalf("%s, task %s: %v", r.name, r.id, err)
 		}
 		state := snapshot.Task.Status.State
-		ends[state]++
+		if ends[state]++; givenUp(snapshot.Task) {
+			lost++
+		}
 		steps, err := s.journal(t.Context(), r.id)
-		if err := errors.Join(err, s.checkSeen(t.Context(), r), checkBooks(state, steps, books[r.name]), checkSaid(snapshot.Task, steps)); err != nil {
+		if err := errors.Join(err, s.checkSeen(t.Context(), r), checkBooks(state, givenUp(snapshot.Task), steps, books[r.name]), checkSaid(snapshot.Task, steps)); err != nil {
 			t.Errorf("%s, task %s:\n%v", r.name, r.id, err)
 		}
 	}
-	t.Logf("%d tasks: %v; the shop's books have %d lines", len(records), ends, len(beside.Shop.Books()))
+	t.Logf("%d tasks: %v, of which %d were given up; the shop's books have %d lines", len(records), ends, lost, len(beside.Shop.Books()))
 	if n, err := beside.Receipts.Count(t.Context(), tasklog.Filter{}); err != nil || n > len(records) {
 		t.Errorf("the writer has %d tasks, %v", n, err)
 	}
@@ -72,7 +75,7 @@ func (s *system) buy(ctx context.Context, r *record, kind int, random *rand.Rand
 	user := func(name string, do func(*client)) {
 		c := &client{
 			record: r, name: r.name + " " + name, urls: []string{s.agent, s.agent, s.other},
-			random: rand.New(rand.NewPCG(random.Uint64(), 0)), answer: "yes",
+			random: rand.New(rand.NewPCG(random.Uint64(), 0)), slow: s.slow, answer: "yes",
 		}
 		c.forgets = c.random.IntN(2) == 0
 		group.Go(func() {

@@ -72,7 +72,7 @@ type scene struct {
 }
 
 func (s *scene) client(name, url string) *client {
-	return &client{record: s.record, name: name, urls: []string{url}, random: rand.New(rand.NewPCG(1, 1)), calm: true}
+	return &client{record: s.record, name: name, urls: []string{url}, random: rand.New(rand.NewPCG(1, 1)), slow: 1, calm: true}
 }
 
 // cutOff has the sender read a stream of the first agent. Then it cuts the instance off from

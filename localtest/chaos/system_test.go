@@ -33,6 +33,8 @@ type system struct {
 	agentDB, workersDB *faults.Proxy // the first agent's, and all others'
 	log                *dynamolog.Log
 	takeovers          *Takeovers
+	steps              int           // that the agent says
+	slow               time.Duration // so many times as patient are clients
 
 	close func()
 }
@@ -46,7 +48,20 @@ type config struct {
 	env     []string // of agent and worker
 	// callbacks adds the callback function.
 	callbacks bool
+	// concurrency is how many requests an instance of agent and worker has at once, as on Lambda
+	// Managed Instances. 0 is Lambda's default kind.
+	concurrency int
+	streams     int // tasks at a time; if they are more than usual, each says less, and slower
 }
+
+// usual is how many tasks at a time this machine can have, with all that they say.
+const usual = 24
+
+// slower is how many times as long the agent waits from one step to the next.
+func (c config) slower() int { return max(1, c.streams/usual) }
+
+// sharedMB is the memory of an instance with many streams, in MB.
+const sharedMB = 2048
 
 // lasting limits an invocation of the second agent, or of the worker. It is more than frozen.
 const lasting = 30 * time.Second
@@ -56,21 +71,30 @@ func start(t *testing.T, c config) *system {
 	endpoint := dynamodblocal.Endpoint(t)
 	client, table := dynamodblocal.Table(t)
 	s := &system{log: dynamolog.New(client, table), takeovers: new(Takeovers)}
+	s.steps, s.slow = max(60/c.slower(), 12), time.Duration((c.slower()+1)/2) // the steps take 6 s or more
 	var ofAgent, ofWorkers *httptest.Server
 	s.agentDB, ofAgent = faults.Start(t, endpoint, c.seed)
 	s.workersDB, ofWorkers = faults.Start(t, endpoint, c.seed+1)
 
-	changes := slices.Concat(talkative, c.changes)
+	changes := slices.Concat(talkative(s.steps, time.Duration(c.slower())*100*time.Millisecond), c.changes)
 	agent, worker := build(t, "agent", changes...), build(t, "worker", changes...)
 	logs := io.MultiWriter(t.Output(), s.takeovers)
+	function := func(name, binary string, timeout time.Duration, env []string) emulator.Config {
+		f := emulator.Config{
+			Name: name, Binary: binary, Timeout: timeout, Env: env, Concurrency: c.concurrency, Log: logs, Observer: s.takeovers.Observe,
+		}
+		if c.concurrency > 0 {
+			f.Memory = sharedMB
+		}
+		return f
+	}
 	var callbacks emulator.Config
 	if c.callbacks {
 		callbacks.Binary = stack.Function(t, "callback")
 	}
 	s.Stack, s.agent = stack.New(t, stack.Config{
-		Agent: emulator.Config{Binary: agent, Timeout: c.timeout, Log: logs, Observer: s.takeovers.Observe,
-			Env: append([]string{"AWS_ENDPOINT_URL_DYNAMODB=" + ofAgent.URL}, c.env...)},
-		Worker:   emulator.Config{Binary: worker, Timeout: lasting, Env: c.env, Log: logs, Observer: s.takeovers.Observe},
+		Agent:    function("", agent, c.timeout, append([]string{"AWS_ENDPOINT_URL_DYNAMODB=" + ofAgent.URL}, c.env...)),
+		Worker:   function("", worker, lasting, c.env),
 		Callback: callbacks,
 		Sweeper:  emulator.Config{Timeout: time.Minute},
 		Invoke:   emulator.LambdaConfig{Deliver: c.deliver},
@@ -78,8 +102,7 @@ func start(t *testing.T, c config) *system {
 		Table:    table,
 	})
 	var err error
-	s.second, err = emulator.New(emulator.Config{Name: "second", Binary: agent, Timeout: lasting, Log: logs, Observer: s.takeovers.Observe,
-		Env: slices.Concat(s.Env, c.env, []string{"CALLBACK_URL=" + s.CallbackURL})})
+	s.second, err = emulator.New(function("second", agent, lasting, slices.Concat(s.Env, c.env, []string{"CALLBACK_URL=" + s.CallbackURL})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +205,7 @@ func (s *system) check(ctx context.Context, r *record) error {
 	if err != nil {
 		return fmt.Errorf("task %q: %w", r.id, err)
 	}
-	return errors.Join(r.compare(events), checkSteps(events))
+	return errors.Join(r.compare(events), checkSteps(events, s.steps))
 }
 
 // checkSeen compares a task's log with what its clients saw. It returns what is wrong.
@@ -203,8 +226,8 @@ func (r *record) compare(log []tasklog.Event) error {
 	return errors.Join(errors.Join(r.wrong...), Check(log, sessions, r.tasks))
 }
 
-// checkSteps checks that the agent took each step of a turn once, in order, in whichever run.
-func checkSteps(log []tasklog.Event) error {
+// checkSteps checks that the agent took each of the steps of a turn once, in order, in whichever run.
+func checkSteps(log []tasklog.Event, steps int) error {
 	next := 0
 	for _, e := range log {
 		event, err := tasklog.Decode(e.JSON)
@@ -222,7 +245,7 @@ func checkSteps(log []tasklog.Event) error {
 			}
 			next++
 		case a2a.TaskStateCompleted:
-			if next != 60 {
+			if next != steps {
 				return fmt.Errorf("agent: completed after %d steps", next)
 			}
 		}

@@ -155,10 +155,10 @@ func TestPriceOfFollowers(t *testing.T) {
 	}
 }
 
-// TestPriceOfAsking measures the requests of silent runs, which ask what others want of them. The
-// runs of a process share these requests.
+// TestPriceOfAsking measures the reads of silent runs: their process asks what others want of them, as
+// often for many as for one.
 func TestPriceOfAsking(t *testing.T) {
-	for _, test := range []struct{ runs, requests int }{{1, 4}, {10, 15}, {200, 70}} { // requests a second, at most
+	for _, runs := range []int{1, 200} {
 		client, table := dynamodblocal.Table(t)
 		client, meter := dynamodblocal.NewMeter(client)
 		end := make(chan struct{})
@@ -167,7 +167,7 @@ func TestPriceOfAsking(t *testing.T) {
 			yield(a2a.NewStatusUpdateEvent(ec, a2a.TaskStateCompleted, nil), nil)
 		}))
 		var streams []*server.Stream
-		for range test.runs {
+		for range runs {
 			stream, _ := begin(t, s, "wait")
 			streams = append(streams, stream)
 		}
@@ -180,9 +180,9 @@ func TestPriceOfAsking(t *testing.T) {
 			readAll(t, stream)
 		}
 		requests, read := float64(u.Requests-u.Writes)/d, u.Read/d
-		t.Logf("%d runs: %.1f requests a second, and %.1f read units", test.runs, requests, read)
-		if most := 1.8 * float64(test.runs); requests > float64(test.requests) || read > most || read < most/10 {
-			t.Errorf("%d runs: %.1f requests a second, and %.1f read units, want %d and %.1f at most", test.runs, requests, read, test.requests, most)
+		t.Logf("%d runs: %.1f reads a second, and %.1f read units", runs, requests, read)
+		if requests < 1 || requests > 4 || read < 0.5 || read > 2 {
+			t.Errorf("%d runs: %.1f reads a second, and %.1f read units, want some 3.3 and 1.7", runs, requests, read)
 		}
 	}
 }

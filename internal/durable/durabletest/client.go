@@ -17,6 +17,9 @@ import (
 // and less than the task lasts.
 const patience = (29*24 + 12) * time.Hour
 
+// realPatience is patience where the clock is real: a task whose process was killed goes on within a minute.
+const realPatience = 5 * time.Minute
+
 // Begin begins the task with a message.
 func (w *World) Begin(text string) {
 	w.t.Helper()
@@ -69,13 +72,13 @@ func (w *World) AwaitEnd() {
 // where the clock is real.
 func (w *World) Until(what string, happened func() bool) {
 	w.t.Helper()
-	begun, pause, most := time.Now(), 50*time.Millisecond, time.Hour
+	begun, pause, most, patience := time.Now(), 50*time.Millisecond, time.Hour, patience
 	if w.c.store != nil {
-		most = time.Second
+		most, patience = time.Second, realPatience
 	}
 	for !happened() {
 		if time.Since(begun) > patience {
-			w.t.Fatalf("waiting for %s: the task is %s", what, w.Task().Status.State)
+			w.t.Fatalf("waiting for %s: the task is %s, its lease %+v\n%s", what, w.Task().Status.State, w.Lease(), w.Story())
 		}
 		time.Sleep(pause)
 		pause = min(pause+pause/2, most)

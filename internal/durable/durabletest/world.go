@@ -236,7 +236,7 @@ func (p *process) done(name string, outside bool, err error) error {
 }
 
 // idle reports whether an operation is one that comes with time, and not with what the agent does.
-func idle(name string) bool { return name == "Lease.Asked" || name == "Lease.Renew" || name == "Poll" }
+func idle(name string) bool { return name == "AskedOf" || name == "Lease.Renew" || name == "Poll" }
 
 // due reports whether something is to happen. mu is held.
 func (w *World) due() bool { return w.crashes > 0 && w.ops >= w.next }

@@ -13,29 +13,28 @@ import (
 )
 
 const (
-	// askTogether is how long a request waits for more holders to join it: the runs of a process
-	// ask at the same time.
-	askTogether = 10 * time.Millisecond
+	// shareWithin is how long a request waits for more to join it.
+	shareWithin = 10 * time.Millisecond
 
-	// maxAsked is how many items one request reads: the most that a BatchGetItem takes.
+	// maxShared is how many items one request reads: the most that a BatchGetItem takes.
 	// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
-	maxAsked = 100
+	maxShared = 100
 )
 
 // errUnread says that a request has left out the item, because the table is throttled.
 var errUnread = errors.New("the table is throttled")
 
-// asker reads items in one request for all who ask in a process at about the same time: holders for
-// their leases, followers for their seats. An item costs as much as if it was read alone.
-type asker struct {
+// sharer reads items in one request for all who ask in a process at about the same time, as its followers
+// do for their seats. An item costs as much as if it was read alone.
+type sharer struct {
 	mu   sync.Mutex
-	next *asking // the request that is about to be sent; nil if there is none
+	next *sharing // the request that is about to be sent; nil if there is none
 }
 
-// asking is one request. The fields that no mutex guards are set before done is closed.
-type asking struct {
-	keys    map[key]bool  // guarded by asker.mu until full is closed
-	waiting int           // callers that wait for it; guarded by asker.mu
+// sharing is one request. The fields that no mutex guards are set before done is closed.
+type sharing struct {
+	keys    map[key]bool  // guarded by sharer.mu until full is closed
+	waiting int           // callers that wait for it; guarded by sharer.mu
 	full    chan struct{} // closed when it takes no more
 	cancel  context.CancelFunc
 
@@ -50,17 +49,17 @@ type key struct {
 	sk string
 }
 
-// ask returns an item, nil if there is none. It may be old.
-func (l *Log) ask(ctx context.Context, k key) (item, error) {
+// share returns an item, nil if there is none. It may be old.
+func (l *Log) share(ctx context.Context, k key) (item, error) {
 	a := l.join(ctx, k)
 	defer func() {
-		l.asker.mu.Lock()
-		defer l.asker.mu.Unlock()
+		l.sharer.mu.Lock()
+		defer l.sharer.mu.Unlock()
 		if a.waiting--; a.waiting > 0 {
 			return
 		}
-		if a.cancel(); l.asker.next == a { // nobody is left, so nobody else may come
-			l.asker.next = nil
+		if a.cancel(); l.sharer.next == a { // nobody is left, so nobody else may come
+			l.sharer.next = nil
 			close(a.full)
 		}
 	}()
@@ -80,47 +79,47 @@ func (l *Log) ask(ctx context.Context, k key) (item, error) {
 }
 
 // join returns the next request, and adds the key to it.
-func (l *Log) join(ctx context.Context, k key) *asking {
-	l.asker.mu.Lock()
-	defer l.asker.mu.Unlock()
-	a := l.asker.next
+func (l *Log) join(ctx context.Context, k key) *sharing {
+	l.sharer.mu.Lock()
+	defer l.sharer.mu.Unlock()
+	a := l.sharer.next
 	if a == nil {
-		a = &asking{keys: make(map[key]bool), full: make(chan struct{}), done: make(chan struct{})}
-		l.asker.next = a
+		a = &sharing{keys: make(map[key]bool), full: make(chan struct{}), done: make(chan struct{})}
+		l.sharer.next = a
 		// It ends when the last caller that waits for it has left.
 		ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
 		go l.send(ctx, a)
 	}
 	a.keys[k] = true
 	a.waiting++
-	if len(a.keys) == maxAsked {
-		l.asker.next = nil
+	if len(a.keys) == maxShared {
+		l.sharer.next = nil
 		close(a.full)
 	}
 	return a
 }
 
-// send sends the request once it is full, or askTogether has passed.
-func (l *Log) send(ctx context.Context, a *asking) {
+// send sends the request once it is full, or shareWithin has passed.
+func (l *Log) send(ctx context.Context, a *sharing) {
 	defer close(a.done)
-	timer := time.NewTimer(askTogether)
+	timer := time.NewTimer(shareWithin)
 	defer timer.Stop()
 	select {
 	case <-a.full:
 	case <-timer.C:
-		l.asker.mu.Lock()
-		if l.asker.next == a {
-			l.asker.next = nil
+		l.sharer.mu.Lock()
+		if l.sharer.next == a {
+			l.sharer.next = nil
 			close(a.full)
 		}
-		l.asker.mu.Unlock()
+		l.sharer.mu.Unlock()
 	}
 	if a.items, a.err = l.items(ctx, a.keys); a.err != nil {
 		a.err = fmt.Errorf("reading what was asked for: %w", a.err)
 	}
 }
 
-// items reads items, maxAsked at most. One is nil if there is none, and left out if it could not be
+// items reads items, maxShared at most. One is nil if there is none, and left out if it could not be
 // read.
 func (l *Log) items(ctx context.Context, of map[key]bool) (map[key]item, error) {
 	keys, items := make([]map[string]types.AttributeValue, 0, len(of)), make(map[key]item, len(of))
@@ -141,7 +140,7 @@ func (l *Log) items(ctx context.Context, of map[key]bool) (map[key]item, error) 
 	return items, nil
 }
 
-// batch reads items, maxAsked at most, and returns those that are there, and what could not be read.
+// batch reads items, maxShared at most, and returns those that are there, and what could not be read.
 func (l *Log) batch(ctx context.Context, of types.KeysAndAttributes) (items []item, unread types.KeysAndAttributes, err error) {
 	out, err := l.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
 		RequestItems: map[string]types.KeysAndAttributes{l.table: of},
