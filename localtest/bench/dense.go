@@ -50,7 +50,7 @@ type dense struct {
 func measureDense(ctx context.Context, b *bench, s *section) error {
 	s.title, s.columns = "Many streams in one instance", true
 	s.text = "One process has all streams at once: over the Runtime API, as on Lambda Managed Instances, or as a server (HTTP). Each stream has the six events of the tutorial's task. " +
-		"It lasts three seconds, or, where there are more than 300, 10 ms for each of them. CPU is the process's by the number of streams; memory is the most that it has, less what one with a single stream has, by their number. A silent stream's run waits, and holds its lease. " +
+		"It lasts three seconds, or, where there are more than 300, 10 ms for each of them. CPU is the process's by the number of streams; memory is the most that it has, less what one with a single stream has, by their number. A silent stream's run waits, and holds its lease; its memory is what the process has then, less what it had before the streams. " +
 		"Beside it is today's default, where a stream's process is all its own. The table, DynamoDB Local, shares the machine. Machine's load when it began, over a minute: " + machineLoad() + "."
 	function := func(mode string) func(int) (*running, error) {
 		return func(n int) (*running, error) {
@@ -115,6 +115,13 @@ func (b *bench) silent(ctx context.Context, s *section, system dense, n int) err
 		return err
 	}
 	defer r.close()
+	if _, _, err := r.stream(ctx, load.Order{Events: 2}, nil); err != nil { // starts a process
+		return fmt.Errorf("%s, %d silent: %w", system.name, n, err)
+	}
+	without, err := usedBy(r.pids())
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx) // ends the streams
 	defer cancel()
 	var group errgroup.Group
@@ -139,8 +146,9 @@ func (b *bench) silent(ctx context.Context, s *section, system dense, n int) err
 	begun := time.Now()
 	time.Sleep(denseSilent)
 	after, err := usedBy(r.pids())
-	s.add(system.name, fmt.Sprintf("CPU of a silent stream in a second, %s at once", figure(float64(n))), "ms",
-		ms(after.cpu-before.cpu)/float64(n)/time.Since(begun).Seconds())
+	at := fmt.Sprintf(", %s at once", figure(float64(n)))
+	s.add(system.name, "CPU of a silent stream in a second"+at, "ms", ms(after.cpu-before.cpu)/float64(n)/time.Since(begun).Seconds())
+	s.add(system.name, "memory of a silent stream"+at, "KB", float64(max(0, after.now-without.now))/float64(n)/1024)
 	return err
 }
 
@@ -219,6 +227,7 @@ func (b *bench) denseOf(ctx context.Context, s *section, system dense, n int, al
 type used struct {
 	cpu  time.Duration
 	peak int64 // bytes of memory at most, of each
+	now  int64 // bytes of memory
 }
 
 // usedBy reads it from /proc: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
@@ -243,12 +252,17 @@ func usedBy(pids []int) (u used, err error) {
 		}
 		for line := range bytes.Lines(status) {
 			f := bytes.Fields(line)
-			if len(f) > 1 && string(f[0]) == "VmHWM:" {
-				kb, err := strconv.ParseInt(string(f[1]), 10, 64)
-				if err != nil {
-					return u, err
-				}
+			if len(f) < 2 || string(f[0]) != "VmHWM:" && string(f[0]) != "VmRSS:" {
+				continue
+			}
+			kb, err := strconv.ParseInt(string(f[1]), 10, 64)
+			if err != nil {
+				return u, err
+			}
+			if string(f[0]) == "VmHWM:" {
 				u.peak += kb << 10
+			} else {
+				u.now += kb << 10
 			}
 		}
 	}
