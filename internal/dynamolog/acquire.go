@@ -47,15 +47,13 @@ func (l *Log) Acquire(ctx context.Context, s *tasklog.Snapshot, c tasklog.Claim)
 		_ = l.ask(ctx, s.Head.ID, s.Lease.Holder) // so it learns of it before it renews the lease
 	}
 	h := l.newLease(s, c, next.Epoch)
-	k, _ := s.Kept.(*kept)
-	switch t := s.Task.Status; {
-	case k == nil:
-	case !handedOver(s, c):
-		if h.teller.state = k.state; inHead(t) {
+	if k, ok := s.Kept.(*kept); ok {
+		h.teller.state = k.state
+		switch t := s.Task.Status; {
+		case !inHead(t):
+		case !handedOver(s, c):
 			h.teller.state = t.State
-		}
-	default:
-		if h.teller.state = k.state; k.gist.status > k.seq && inHead(t) {
+		case k.gist.status > k.seq:
 			h.teller.add(ctx, status{t.State, *t.Timestamp, k.gist.status})
 		}
 	}
@@ -174,17 +172,17 @@ func (l *Log) giveBack(ctx context.Context, s *tasklog.Snapshot, next tasklog.Le
 // earlier epoch can append there. It returns ErrConflict if the place has events, or the fence of
 // another writer with that epoch or a later one.
 func (l *Log) fence(ctx context.Context, s *tasklog.Snapshot, writer string, epoch int64) error {
-	existing, err := l.putFence(ctx, s.Head.ID, skBatch(s.Seq+1), writer, epoch, s.Head.Expires.Unix())
+	existing, err := l.putFence(ctx, s.Head.ID, skBatch(s.Seq+1), writer, epoch, epoch-1, s.Head.Expires.Unix())
 	if err == nil && existing != nil && (existing.num(attrCount) > 0 || existing.str(attrWriter) != writer) {
 		err = tasklog.ErrConflict
 	}
 	return err
 }
 
-// putFence puts a fence, which is of a writer and its epoch, where nothing is yet, or the fence of an
-// earlier epoch. Otherwise it returns what is there. The fence expires with the task.
+// putFence puts a fence, which is of a writer and its epoch, where nothing is yet, or a fence whose
+// epoch is over or an earlier one. Otherwise it returns what is there. The fence expires with the task.
 func (l *Log) putFence(
-	ctx context.Context, id a2a.TaskID, sk, writer string, epoch, expires int64,
+	ctx context.Context, id a2a.TaskID, sk, writer string, epoch, over, expires int64,
 ) (existing item, err error) {
 	return l.put(ctx, item{
 		attrPK:     str(string(id)),
@@ -193,7 +191,7 @@ func (l *Log) putFence(
 		attrWriter: str(writer),
 		attrEpoch:  num(epoch),
 		attrTTL:    num(expires),
-	}, write().when("attribute_not_exists(?) OR ? = ? AND ? < ?", attrPK, attrCount, num(0), attrEpoch, num(epoch)))
+	}, write().when("attribute_not_exists(?) OR ? = ? AND ? <= ?", attrPK, attrCount, num(0), attrEpoch, num(over)))
 }
 
 // giveLease writes the lease that follows the one in s. It reports false if the lease is no longer
@@ -243,10 +241,9 @@ func (l *Log) giveLease(
 // any more, since no sweep would find it. It reports false if the message is there, or if somebody has
 // acquired the lease since.
 func (l *Log) shutTurn(ctx context.Context, s *tasklog.Snapshot) (bool, error) {
-	_, put, err := l.update(ctx, s.Head.ID, skBatch(s.Seq+1), write().
-		set(attrCount, num(0)).set(attrWriter, str(a2a.NewMessageID())).set(attrEpoch, num(s.Lease.Epoch)).set(attrTTL, num(s.Head.Expires.Unix())).
-		when("attribute_not_exists(?) OR ? = ? AND ? <= ?", attrPK, attrCount, num(0), attrEpoch, num(s.Lease.Epoch)))
-	return put, err
+	epoch := s.Lease.Epoch
+	existing, err := l.putFence(ctx, s.Head.ID, skBatch(s.Seq+1), a2a.NewMessageID(), epoch, epoch, s.Head.Expires.Unix())
+	return existing == nil, err
 }
 
 // Settle implements [tasklog.Index]. It costs one write unit and those of the index, and one more for a

@@ -85,7 +85,7 @@ func (l *Log) shutJournal(ctx context.Context, id a2a.TaskID, place, epoch int64
 	case expired(head):
 		return false, tasklog.ErrNotFound
 	}
-	existing, err := l.putFence(ctx, id, skStep(place), writer, epoch, head.num(attrExpires))
+	existing, err := l.putFence(ctx, id, skStep(place), writer, epoch, epoch-1, head.num(attrExpires))
 	if err != nil || existing == nil {
 		return err == nil, err
 	}

@@ -21,13 +21,9 @@ import (
 	"a2alambda/localtest/dynamodblocal"
 )
 
-// TestLeaseCost holds what a holder does to its price.
-func TestLeaseCost(t *testing.T) {
-	t.Parallel()
-	client, table := newTable(t)
-	client, cost := dynamodblocal.NewMeter(client)
-	l := dynamolog.New(client, table)
-	check := func(what string, write, read float64, errs ...error) {
+// checkCost returns a function that checks what was spent since its last call.
+func checkCost(t *testing.T, cost *dynamodblocal.Meter) func(what string, write, read float64, errs ...error) {
+	return func(what string, write, read float64, errs ...error) {
 		t.Helper()
 		must(t, errs...)
 		if u := cost.Units(); u.Write != write || u.Read != read {
@@ -35,6 +31,15 @@ func TestLeaseCost(t *testing.T) {
 		}
 		cost.Reset()
 	}
+}
+
+// TestLeaseCost holds what a holder does to its price.
+func TestLeaseCost(t *testing.T) {
+	t.Parallel()
+	client, table := newTable(t)
+	client, cost := dynamodblocal.NewMeter(client)
+	l := dynamolog.New(client, table)
+	check := checkCost(t, cost)
 	h, _, lease := create(t, l)
 	cost.Reset()
 	check("an append without state", 1, 0, lease.Append(t.Context(), 2, []tasklog.Entry{tasklogtest.EntryOf(
@@ -308,14 +313,7 @@ func TestAskedInOrder(t *testing.T) {
 		return asked
 	}
 	renew()
-	check := func(what string, write, read float64, errs ...error) {
-		t.Helper()
-		must(t, errs...)
-		if u := cost.Units(); u.Write != write || u.Read != read {
-			t.Errorf("%s: %v write units, %v read units, want %v and %v", what, u.Write, u.Read, write, read)
-		}
-		cost.Reset()
-	}
+	check := checkCost(t, cost)
 	cost.Reset()
 	check("waking a task that runs", 3, 0, other.Wake(t.Context(), h.ID))
 	asks = func() { must(t, other.Wake(t.Context(), h.ID), other.RequestCancel(t.Context(), h)) }

@@ -173,16 +173,7 @@ func TestPushCost(t *testing.T) {
 	l := dynamolog.New(client, table)
 	h, first := tasklogtest.NewTask()
 	h.Push = true
-	check := func(what string, write, read float64, err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if u := cost.Units(); u.Write != write || u.Read != read {
-			t.Errorf("%s: %v write units, %v read units, want %v and %v", what, u.Write, u.Read, write, read)
-		}
-		cost.Reset()
-	}
+	check := checkCost(t, cost)
 	_, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Push: true})
 	if err != nil {
 		t.Fatal(err)

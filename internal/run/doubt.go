@@ -153,13 +153,13 @@ func (r *Runner) judge(ctx context.Context, id a2a.TaskID, s *sighting, backup b
 		}
 		wait = patience[s.lease.Crashes]
 	}
-	var gone bool
-	ok := true
+	gone, ok := false, true
+	recheck := func(ctx context.Context) (err error) {
+		gone, err = r.recheck(ctx, id, s)
+		return err
+	}
 	if s.lease.Doubted || !expired { // a question makes a slow store slower
-		ok, _ = timely(ctx, func(ctx context.Context) (err error) {
-			gone, err = r.recheck(ctx, id, s)
-			return err
-		})
+		ok, _ = timely(ctx, recheck)
 	}
 	if ok && !gone && !s.lease.Doubted { // what is asked already need not be written
 		ok, _ = timely(ctx, func(ctx context.Context) (err error) {
@@ -182,11 +182,7 @@ func (r *Runner) judge(ctx context.Context, id a2a.TaskID, s *sighting, backup b
 		if begun := time.Now(); !rest(ctx, pause) || time.Since(begun) > pause+quick {
 			return unsure, asked
 		}
-		ok, _ = timely(ctx, func(ctx context.Context) (err error) {
-			gone, err = r.recheck(ctx, id, s)
-			return err
-		})
-		if gone || !ok {
+		if ok, _ = timely(ctx, recheck); gone || !ok {
 			return cond(gone, answered, unsure), asked
 		}
 	}
