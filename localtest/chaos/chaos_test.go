@@ -136,8 +136,6 @@ func storm(t *testing.T, c config, use func(*system, context.Context, *record, i
 	if c.concurrency > 0 {
 		// Each has more to bring back when it has lost an instance.
 		m.pauses, freezes = time.Duration(2+c.streams/usual), functions
-	}
-	if c.concurrency > 0 {
 		m.many = c.streams / 8
 	}
 	m.each.Add(3)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -133,7 +134,7 @@ func (c *client) result(call string, a agent.Answer, err error, fine []int) (jso
 
 // refused records an answer that asks the client to try again later.
 func (c *client) refused(call string, a agent.Answer) {
-	if c.hot && a.Header.Get("Retry-After") == "" {
+	if c.hot && (a.Header.Get("Retry-After") == "" || !strings.Contains(a.Body, "try again")) {
 		c.complain(fmt.Errorf("%s: %s: %v", c.name, call, a))
 	}
 	c.mu.Lock()

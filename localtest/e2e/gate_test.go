@@ -2,11 +2,8 @@ package e2e
 
 import (
 	_ "embed"
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,25 +45,7 @@ var gatedWork []byte
 
 // gateOverlay is the file for go build -overlay that has the agent wait at a gate.
 var gateOverlay = sync.OnceValues(func() (string, error) {
-	work, err := filepath.Abs("../../internal/demoagent/work.go")
-	if err != nil {
-		return "", err
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	code, file := filepath.Join(cache, "a2alambda", "gate.go"), filepath.Join(cache, "a2alambda", "gate.json")
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {work: code}})
-	if err != nil {
-		return "", err
-	}
-	for name, data := range map[string][]byte{code: gatedWork, file: overlay} {
-		if err := os.WriteFile(name, data, 0o600); err != nil {
-			return "", err
-		}
-	}
-	return file, nil
+	return emulator.Overlay("gate", map[string][]byte{"internal/demoagent/work.go": gatedWork})
 })
 
 // gated builds the function with an agent that waits at a gate.

@@ -3,6 +3,7 @@ package emulator
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,7 +20,7 @@ type Variant struct {
 	Pkg string
 	// Arch is the architecture, as GOARCH has it. "" is this machine's.
 	Arch string
-	// Overlay is a file for go build -overlay. It may be "".
+	// Overlay is a file for go build -overlay, such as [Overlay] makes. It may be "".
 	Overlay string
 }
 
@@ -66,6 +67,45 @@ func build(ctx context.Context, v Variant) (string, error) {
 		return "", fmt.Errorf("emulator: build %s: %w", pkg, err)
 	}
 	return path, nil
+}
+
+// Overlay writes a file for [Variant], which puts other sources in the place of this module's. They go by
+// their paths in the module; nil takes a file out. The name is that of the variant.
+func Overlay(name string, sources map[string][]byte) (file string, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("emulator: overlay %s: %w", name, err)
+		}
+	}()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	root, err := module("")
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "a2alambda", "overlays", fmt.Sprintf("%s-%.8x", name, sha256.Sum256([]byte(root))))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	replace := map[string]string{}
+	for path, source := range sources {
+		replaced := filepath.Join(root, path)
+		if replace[replaced] = ""; source == nil {
+			continue
+		}
+		replace[replaced] = filepath.Join(dir, strings.ReplaceAll(path, "/", "_"))
+		if err := os.WriteFile(replace[replaced], source, 0o600); err != nil {
+			return "", err
+		}
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	file = filepath.Join(dir, "overlay.json")
+	return file, os.WriteFile(file, overlay, 0o600)
 }
 
 // module returns the directory that decides what the package's path means: that of go.mod, or, for a
