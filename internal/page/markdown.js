@@ -9,9 +9,13 @@ const markdown = (() => {
   md.normalizeLinkText = (text) => text; // as it is written: no other letters
   md.disable('lheading'); // a line of dashes is a rule, and makes no heading of the line above it, which is on the page already
   md.disable('entity'); // what is written as &lt; is read as &lt;
-  md.core.ruler.after('block', 'mend', ({ tokens, env }) => {
-    const last = env.open && tokens.findLast((token) => token.type === 'inline');
-    if (last && env.lines <= last.map[1]) last.content = mended(last.content);
+  md.core.ruler.after('block', 'mend', ({ src, tokens, env }) => {
+    const at = env.open ? tokens.findLastIndex((token) => token.type === 'inline' && token.content) : -1;
+    if (at < 0) return;
+    const inline = tokens[at];
+    // A cell has no lines of its own, but its row has. One with a bar behind it is all there.
+    const { map } = tokens.slice(0, at + 1).findLast((token) => token.map);
+    if (env.lines <= map[1] && (inline.map || !/\|\s*$/.test(src))) inline.content = mended(inline.content);
   });
   return md;
 })();

@@ -31,8 +31,9 @@ type browser struct {
 	requests []*network.Request
 	// faults are the page's errors on the console, and the browser's: exceptions, what the policy
 	// refused, failed requests.
-	faults  []string
-	changes int // changes of the network that ended a request
+	faults     []string
+	exceptions []string
+	changes    int // changes of the network that ended a request
 }
 
 // browsers limits how many tests have a browser at once, because each keeps a processor busy.
@@ -91,6 +92,7 @@ func startBrowser(t *testing.T) *browser {
 		}
 		if err == nil {
 			t.Cleanup(cancel)
+			t.Cleanup(func() { b.checkExceptions(t) })
 			b.do(chromedp.EmulateViewport(1280, 900))
 			return b
 		}
@@ -108,6 +110,8 @@ func (b *browser) tab() *browser {
 	var cancel context.CancelFunc
 	other.ctx, cancel = chromedp.NewContext(b.ctx, chromedp.WithListener(other.listen), chromedp.WithNewWindow(false))
 	b.t.Cleanup(cancel)
+	t := b.t
+	t.Cleanup(func() { other.checkExceptions(t) })
 	localtest.Must(b.t, chromedp.Do(other.ctx))
 	other.do(chromedp.EmulateViewport(1280, 900))
 	return other
@@ -126,6 +130,7 @@ func (b *browser) listen(event any) {
 		b.requests = append(b.requests, e.Request)
 	case *runtime.EventExceptionThrown:
 		b.faults = append(b.faults, fmt.Sprintf("exception: %s", jsonOf(e.ExceptionDetails)))
+		b.exceptions = append(b.exceptions, jsonOf(e.ExceptionDetails))
 	case *runtime.EventConsoleAPICalled:
 		b.faults = append(b.faults, fmt.Sprintf("console: %s", jsonOf(e.Args)))
 	case *cdplog.EventEntryAdded:
@@ -159,6 +164,17 @@ func (b *browser) takeFaults() []string {
 	faults := b.faults
 	b.faults = nil
 	return faults
+}
+
+// checkExceptions checks that the page's scripts threw nothing that they did not catch: whatever a
+// test has done to the page, that is a fault of theirs.
+func (b *browser) checkExceptions(t *testing.T) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.exceptions) > 0 {
+		t.Errorf("the page threw %q", b.exceptions)
+	}
 }
 
 // checkClean checks that the page had no fault, and sent requests only to the base URL.
