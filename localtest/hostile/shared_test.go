@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"a2alambda/localtest"
 	"a2alambda/localtest/client"
 	"a2alambda/localtest/emulator"
 )
@@ -30,6 +31,22 @@ func patience() time.Duration {
 	return client.Patience
 }
 
+// slow builds the agent's function with an agent that takes fifteen times as long. DynamoDB Local, which
+// shares the machine, cannot write a thousand streams of three seconds.
+func slow(t *testing.T) (binary string) {
+	t.Helper()
+	overlay, err := emulator.Overlay("slow", map[string][]byte{"internal/demoagent/work.go": []byte(`package demoagent
+
+import "time"
+
+func work(_ int, d time.Duration) <-chan time.Time { return time.After(15 * d) }
+`)})
+	localtest.Must(t, err)
+	binary, err = emulator.BuildVariant(t.Context(), emulator.Variant{Pkg: "a2alambda/functions/agent", Overlay: overlay})
+	localtest.Must(t, err)
+	return binary
+}
+
 // TestShared has many streams in one instance at once, again and again, and among them requests that
 // are made to take memory. The instance is not killed, each stream is whole, and who is refused is
 // told when to come again, and is served then.
@@ -40,6 +57,9 @@ func TestShared(t *testing.T) {
 	}
 	s := newSystemOf(t, "a2alambda/functions/agent", "a2alambda/functions/worker", func(agent *emulator.Config) {
 		agent.Concurrency, agent.Memory, agent.MaxInstances = places, mb, 1
+		if *dense {
+			agent.Binary = slow(t)
+		}
 	})
 	history := s.waiting(t) // a task with a long history
 	for range 2 {
