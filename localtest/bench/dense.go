@@ -48,10 +48,13 @@ type dense struct {
 
 // measureDense measures many streams at once in one process.
 func measureDense(ctx context.Context, b *bench, s *section) error {
+	if err := b.warmUp(ctx); err != nil {
+		return err
+	}
 	s.title, s.columns = "Many streams in one instance", true
 	s.text = "One process has all streams at once: over the Runtime API, as on Lambda Managed Instances, or as a server (HTTP). Each stream has the six events of the tutorial's task. " +
 		"It lasts three seconds, or, where there are more than 300, 10 ms for each of them. CPU is the process's by the number of streams; memory is the most that it has, less what one with a single stream has, by their number. A silent stream's run waits, and holds its lease; its memory is what the process has then, less what it had before the streams. " +
-		"Beside it is today's default, where a stream's process is all its own. The table, DynamoDB Local, shares the machine. Machine's load when it began, over a minute: " + machineLoad() + "."
+		"Beside it is today's default, where a stream's process is all its own. The table, DynamoDB Local, has written much before, and shares the machine. Machine's load when it began, over a minute: " + machineLoad() + "."
 	function := func(mode string) func(int) (*running, error) {
 		return func(n int) (*running, error) {
 			f, err := emulator.New(emulator.Config{Binary: b.binary, Env: []string{"MODE=" + mode}, Log: b.log, Concurrency: n, MaxInstances: 1, Memory: denseMB})
@@ -197,6 +200,9 @@ func (b *bench) denseOf(ctx context.Context, s *section, system dense, n int, al
 	}
 	firsts := make(chan time.Duration, n)
 	every := max(600*time.Millisecond, time.Duration(n)*denseLasts/5)
+	within := 4 * (time.Duration(n)*denseAfter + 5*every)
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
 	var group errgroup.Group
 	for i := range n {
 		group.Go(func() error {
@@ -206,7 +212,9 @@ func (b *bench) denseOf(ctx context.Context, s *section, system dense, n int, al
 			return err
 		})
 	}
-	err = group.Wait()
+	if err = group.Wait(); ctx.Err() != nil {
+		err = fmt.Errorf("not all streams ended within %v", within)
+	}
 	pids := r.pids()
 	after, usedErr := usedBy(pids)
 	if err := errors.Join(err, usedErr); err != nil {

@@ -30,10 +30,13 @@ const (
 
 // measureDrain measures the end of a full process.
 func measureDrain(ctx context.Context, b *bench, s *section) error {
+	if err := b.warmUp(ctx); err != nil {
+		return err
+	}
 	s.title, s.columns = "The end of a full instance", true
 	s.text = fmt.Sprintf("One instance has all streams: half of them with their runs, the others follow these. It gets SIGTERM, and would be killed %v later. "+
 		"All times are from SIGTERM on. A client comes back when its stream says so, or within %v. A run has an event each second, or, of 1,000 streams, each five, and one at once when it goes on elsewhere. "+
-		"Each client reads to the end, and gets each event once; otherwise the measurement fails. Machine's load when it began, over a minute: %s.", drainWithin, awayFor, machineLoad())
+		"Each client reads to the end, and gets each event once; otherwise the measurement fails. The table, DynamoDB Local, has written much before, and shares the machine. Machine's load when it began, over a minute: %s.", drainWithin, awayFor, machineLoad())
 	for _, n := range b.drains {
 		b.say("%d streams", n)
 		if err := b.drain(ctx, s, n); err != nil {
