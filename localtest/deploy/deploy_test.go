@@ -241,6 +241,9 @@ func (d *deployment) managed(t *testing.T, s *stack, auth string) {
 	if out, err := s.deploy(t, append(capacity, "MaxManaged=10")...); err != nil {
 		t.Fatalf("with a capacity provider: %v\n%s", err, out)
 	}
+	if _, err := d.lambda().ListFunctions(t.Context(), &lambda.ListFunctionsInput{}); err != nil {
+		t.Errorf("the functions, with one at a capacity provider: %v", err)
+	}
 	url := s.outputs(t)["ManagedUrl"]
 	there := newClient(t, url, d.caller(auth))
 	if got := there.card.SupportedInterfaces[0].URL; got != url || url == before.url {

@@ -80,6 +80,22 @@ def capacity_provider():
     assert "AWS::Lambda::CapacityProvider" not in provisioners._RESOURCE_HANDLERS
     provisioners._RESOURCE_HANDLERS["AWS::Lambda::CapacityProvider"] = {"create": create, "update": update, "delete": delete}
 
+    # CloudFormation makes numbers of parameters; else nobody can read the list of functions while there is such a function.
+    def numbers(value):
+        if isinstance(value, dict):
+            return {name: numbers(v) for name, v in value.items()}
+        return json.loads(value) if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?", value) else value
+
+    functions = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"]
+    create_function = functions["create"]
+
+    def create_with_numbers(logical_id, props, stack_name):
+        if "CapacityProviderConfig" in props:
+            props = {**props, "CapacityProviderConfig": numbers(props["CapacityProviderConfig"])}
+        return create_function(logical_id, props, stack_name)
+
+    functions["create"] = create_with_numbers
+
 
 def code_deploy():
     """CodeDeploy: ministack has none. Before an alias goes to another version, the stack's hook is asked here, and can refuse it; then all

@@ -5,7 +5,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -122,14 +124,23 @@ func Environ() (env []string) {
 	return append(env, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "AWS_CONFIG_FILE="+os.DevNull, "AWS_EC2_METADATA_DISABLED=true")
 }
 
-// FreePort returns a port on which nobody listens now.
+// ports are those that FreePort has returned.
+var ports sync.Map
+
+// FreePort returns a port on which nobody listens now. It is none of those that Linux gives to whoever
+// does not ask for one (net.ipv4.ip_local_port_range: from 32,768 on), so it stays free.
 func FreePort() (int, error) {
-	l, err := net.Listen("tcp", ":0")
-	if err != nil {
-		return 0, err
+	for range 1000 {
+		port := 11_000 + rand.IntN(21_000)
+		if _, taken := ports.LoadOrStore(port, true); taken {
+			continue
+		}
+		l, err := net.Listen("tcp", fmt.Sprint(":", port))
+		if err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, errors.New("process: no free port from 11,000 to 31,999")
 }
 
 // Lines starts a command, and returns the lines of its output. The command ends with the test.
