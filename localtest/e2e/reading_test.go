@@ -117,10 +117,12 @@ func TestPriceOfReading(t *testing.T) {
 		if err := test.do(); err != nil {
 			t.Fatalf("%s: %v", test.name, err)
 		}
-		u := meter.Units()
-		t.Logf("%s: %d requests, %v read units, %v write units, in %v", test.name, u.Requests, u.Read, u.Write, time.Since(begun).Round(time.Millisecond))
-		if u.Read > test.budget || u.Read < 0.5 {
-			t.Errorf("%s cost %v read units, want %v at most, and 0.5 to be believed", test.name, u.Read, test.budget)
+		u, took := meter.Units(), time.Since(begun)
+		t.Logf("%s: %d requests, %v read units, %v write units, in %v", test.name, u.Requests, u.Read, u.Write, took.Round(time.Millisecond))
+		// While it runs a task, a process asks every 300 ms what others want of it: for half a unit, however slow the machine.
+		budget := test.budget + 0.5*float64(took/(300*time.Millisecond))
+		if u.Read > budget || u.Read < 0.5 {
+			t.Errorf("%s cost %v read units, want %v at most, and 0.5 to be believed", test.name, u.Read, budget)
 		}
 	}
 	running.Close()
