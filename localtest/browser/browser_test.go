@@ -92,7 +92,7 @@ func startBrowser(t *testing.T) *browser {
 		}
 		if err == nil {
 			t.Cleanup(cancel)
-			t.Cleanup(func() { b.checkExceptions(t) })
+			b.catch()
 			b.do(chromedp.EmulateViewport(1280, 900))
 			return b
 		}
@@ -110,8 +110,7 @@ func (b *browser) tab() *browser {
 	var cancel context.CancelFunc
 	other.ctx, cancel = chromedp.NewContext(b.ctx, chromedp.WithListener(other.listen), chromedp.WithNewWindow(false))
 	b.t.Cleanup(cancel)
-	t := b.t
-	t.Cleanup(func() { other.checkExceptions(t) })
+	other.catch()
 	localtest.Must(b.t, chromedp.Do(other.ctx))
 	other.do(chromedp.EmulateViewport(1280, 900))
 	return other
@@ -166,15 +165,17 @@ func (b *browser) takeFaults() []string {
 	return faults
 }
 
-// checkExceptions checks that the page's scripts threw nothing that they did not catch: whatever a
+// catch fails the test, at its end, if the page's scripts threw what they did not catch: whatever the
 // test has done to the page, that is a fault of theirs.
-func (b *browser) checkExceptions(t *testing.T) {
-	t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.exceptions) > 0 {
-		t.Errorf("the page threw %q", b.exceptions)
-	}
+func (b *browser) catch() {
+	t := b.t
+	t.Cleanup(func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if len(b.exceptions) > 0 {
+			t.Errorf("the page threw %q", b.exceptions)
+		}
+	})
 }
 
 // checkClean checks that the page had no fault, and sent requests only to the base URL.

@@ -21,6 +21,7 @@ import (
 	"a2alambda/internal/lambdaenv"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
+	"a2alambda/internal/tasklog"
 	"a2alambda/localtest"
 	"a2alambda/localtest/dynamodblocal"
 )
@@ -30,9 +31,12 @@ import (
 
 // newServer returns the agent function's server. Its worker is never invoked.
 func newServer(t testing.TB, client *dynamodb.Client, table string, x a2asrv.AgentExecutor) *server.Server {
-	l := dynamolog.New(client, table)
-	return server.New(server.Config{Store: l, Retention: time.Hour, Card: demoagent.Card(), Runner: run.New(run.Config{
-		Store: l, Executor: x, Gap: lambdaenv.Gap, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	return newServerOn(t, dynamolog.New(client, table), x)
+}
+
+func newServerOn(t testing.TB, store tasklog.Store, x a2asrv.AgentExecutor) *server.Server {
+	return server.New(server.Config{Store: store, Retention: time.Hour, Card: demoagent.Card(), Runner: run.New(run.Config{
+		Store: store, Executor: x, Gap: lambdaenv.Gap, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Invoke: func(_ context.Context, id a2a.TaskID) error {
 			t.Errorf("a worker was invoked for task %s", id)
 			return nil
