@@ -116,7 +116,8 @@ func TestPriceOfAnswer(t *testing.T) {
 	t.Parallel()
 	const (
 		page       = 50
-		sendBudget = 8         // write units: no client sees the events before the end
+		sendPrice  = 7         // write units of a message whose events go in one write: no client sees them before the end
+		sendBudget = 8         // and of one whose events go in two, which is chance
 		listBudget = page + 20 // read units: one for each task, and the index: half a unit for each of 16 keys, twice
 	)
 	client, table := dynamodblocal.Table(t)
@@ -144,9 +145,11 @@ func TestPriceOfAnswer(t *testing.T) {
 	localtest.Must(t, err)
 	u := meter.Units()
 	t.Logf("a page of %d: %d requests, %v read units", len(list.Tasks), u.Requests, u.Read)
-	if len(list.Tasks) != page || u.Read > listBudget || u.Read < page/2 || u.Write > 0 {
+	// Of a task whose events went in two writes, some are in an item that is not read first.
+	budget := listBudget + max(0, sent.Write-sendPrice*tasks)
+	if len(list.Tasks) != page || u.Read > budget || u.Read < page/2 || u.Write > 0 {
 		t.Errorf("a page of %d tasks cost %v read units and %v write units, want %v and none at most, and %v to be believed",
-			len(list.Tasks), u.Read, u.Write, listBudget, page/2)
+			len(list.Tasks), u.Read, u.Write, budget, page/2)
 	}
 }
 
