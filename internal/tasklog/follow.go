@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -66,6 +67,8 @@ type Followers struct {
 	walks   map[a2a.TaskID]*walk
 	running map[a2a.TaskID]*here
 	ended   bool // by End
+
+	elsewhere atomic.Int64 // at least so many walks are of tasks that do not run here; see count
 }
 
 // here is what followers know of the runs of a task in this process.
@@ -128,6 +131,7 @@ func (f *Followers) join(ctx context.Context, m *member) *walk {
 			w.interval = 0
 		}
 		f.walks[m.ID] = w
+		f.count()
 		ctx, w.stop = context.WithCancel(context.WithoutCancel(ctx))
 		defer func() {
 			w.going.Go(func() { w.run(ctx) })
@@ -149,6 +153,7 @@ func (f *Followers) leave(w *walk, m *member) {
 	last := w.leave(m)
 	if last && f.walks[m.ID] == w {
 		delete(f.walks, m.ID)
+		f.count()
 	}
 	f.mu.Unlock()
 	if last {
@@ -167,6 +172,7 @@ func (f *Followers) Running(id a2a.TaskID, after int64) (done func()) {
 	if h == nil {
 		h = new(here)
 		f.running[id] = h
+		f.count()
 	}
 	h.runs++
 	h.seq = max(h.seq, after)
@@ -178,6 +184,7 @@ func (f *Followers) Running(id a2a.TaskID, after int64) (done func()) {
 		defer f.mu.Unlock()
 		if h.runs--; h.runs == 0 {
 			delete(f.running, id)
+			f.count()
 		}
 		switch w := f.walks[id]; {
 		case w == nil:
@@ -210,6 +217,7 @@ func (f *Followers) End() {
 func (f *Followers) endWalk(w *walk, err error) {
 	if f.walks[w.id] == w {
 		delete(f.walks, w.id)
+		f.count()
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -223,6 +231,9 @@ func (f *Followers) isRunning(id a2a.TaskID) bool {
 	defer f.mu.Unlock()
 	return f.running[id] != nil
 }
+
+// count sets elsewhere, after walks or running have changed. f.mu is held.
+func (f *Followers) count() { f.elsewhere.Store(int64(max(0, len(f.walks)-len(f.running)))) }
 
 // brings reports whether a run in this process brings all that comes after an event.
 func (f *Followers) brings(id a2a.TaskID, after int64) bool {

@@ -27,13 +27,15 @@ type polls struct {
 	longest      time.Duration                  // between two fresh ones
 	old          func() (tasklog.Polled, error) // what stale polls find; nil for what is so
 	err          error
-	takes        time.Duration // a poll
+	takes        time.Duration      // a poll
+	of           map[a2a.TaskID]int // polls of each task
 }
 
 func (p *polls) Poll(ctx context.Context, id a2a.TaskID, after int64, stale bool) (tasklog.Polled, error) {
 	time.Sleep(p.takes)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.of[id]++
 	if p.err != nil {
 		return tasklog.Polled{}, p.err
 	}
@@ -47,6 +49,18 @@ func (p *polls) Poll(ctx context.Context, id a2a.TaskID, after int64, stale bool
 		p.fresh, p.last = p.fresh+1, time.Now()
 	}
 	return p.Log.Poll(ctx, id, after, stale)
+}
+
+// polled returns how often a task was polled in the time d.
+func (p *polls) polled(id a2a.TaskID, d time.Duration) int {
+	now := func() int {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.of[id]
+	}
+	before := now()
+	time.Sleep(d)
+	return now() - before
 }
 
 // count returns how often the log was polled in the time d.
@@ -72,7 +86,7 @@ type following struct {
 }
 
 func newFollowing(t *testing.T) *following {
-	f := &following{T: t, log: &polls{Log: new(memlog.Log)}, next: 2}
+	f := &following{T: t, log: &polls{Log: new(memlog.Log), of: map[a2a.TaskID]int{}}, next: 2}
 	f.followers = tasklog.NewFollowers(f.log, func(context.Context, a2a.TaskID) { f.orphaned.Add(1) })
 	head, first := tasklogtest.NewTask()
 	f.head = head

@@ -27,6 +27,11 @@ const (
 	pollQuiet = 800 * time.Millisecond
 	pollIdle  = time.Second
 
+	// A process that follows many tasks polls each less often, but when it talks: pollEach times the number
+	// of tasks is the least that pollMost then is, up to pollQuiet. So it polls about a thousand times a
+	// second, which takes it most of a processor.
+	pollEach = time.Millisecond
+
 	// pollFresh is the longest time between two polls that are strongly consistent, and
 	// pollFreshQuiet while the task is quiet, or free: nobody holds it, so that nothing comes before
 	// the next lease. The polls between them cost half. While the task is free, they only look for that
@@ -350,7 +355,7 @@ func (w *walk) most(err error) time.Duration {
 			if w.quiet(time.Now()) {
 				return pollQuiet
 			}
-			return pollMost
+			return min(max(pollMost, time.Duration(w.followers.elsewhere.Load())*pollEach), pollQuiet)
 		}
 	}
 	return pollIdle
