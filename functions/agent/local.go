@@ -96,7 +96,7 @@ func openLocal(ctx context.Context, agent *hosted.Agent, guard outgoing.Guard, c
 		l.keep(config, log, log.Pushes(), guard)
 		return l, nil
 	}
-	cfg, endpoint, err := tableConfig(ctx, 4*atOnce) // what has a place, of either kind, may read and write
+	cfg, endpoint, err := tableConfig(ctx, 2*atOnce) // places are of two kinds
 	if err != nil {
 		return nil, err
 	}

@@ -40,8 +40,17 @@ const answerWithin = 5 * time.Second
 // idleConns is how many connections to a host a function keeps while they have no request.
 const idleConns = 32
 
+// leastConns is how many connections to the table a process may have at least. They stay while they have
+// no request.
+const leastConns = 64
+
+// connsFor returns how many connections to the table a process may have that does so much at the same
+// time. A request takes some milliseconds: where a thousand begin together, few of them have an answer
+// sooner by a connection of their own, and each would take a millisecond of a processor, or more with TLS.
+func connsFor(atOnce int) int { return max(leastConns, atOnce/8) }
+
 // Config loads the SDK's configuration, with an HTTP client for functions. A function that serves
-// more requests at the same time keeps a connection for each.
+// more requests at the same time keeps a connection for each, to each host but the table's.
 func Config(ctx context.Context, options ...func(*config.LoadOptions) error) (aws.Config, error) {
 	return ConfigFor(ctx, lambdacontext.MaxConcurrency(), options...)
 }
@@ -67,7 +76,11 @@ func DynamoDB(cfg aws.Config) *dynamodb.Client {
 		// response that is abandoned halfway, such as the last poll of a stream that has ended.
 		o.DisableValidateResponseChecksum = true
 		if c, ok := o.HTTPClient.(*awshttp.BuildableClient); ok {
-			o.HTTPClient = c.WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = answerWithin })
+			o.HTTPClient = c.WithTransportOptions(func(t *http.Transport) {
+				t.ResponseHeaderTimeout = answerWithin
+				t.MaxConnsPerHost = connsFor(t.MaxIdleConnsPerHost) // what is done at once: see ConfigFor
+				t.MaxIdleConnsPerHost = t.MaxConnsPerHost
+			})
 		}
 		o.APIOptions = append(o.APIOptions, addMeter)
 	})
