@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
 	"a2alambda/internal/memory"
 )
 
@@ -18,8 +20,8 @@ import (
 // between two collections. GOMEMLIMIT, if set, wins. See also [memory.CollectEarly].
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 func LimitMemory() {
-	memory.CollectEarly()
 	size, err := strconv.ParseInt(os.Getenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), 10, 32)
+	memory.CollectEarly(err != nil || lambdacontext.MaxConcurrency() > 1)
 	if err != nil {
 		size = containerMemory(os.DirFS("/sys/fs/cgroup")) >> 20
 	}

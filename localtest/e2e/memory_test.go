@@ -47,7 +47,7 @@ func watchMemory(f func()) (most uint64) {
 // them to its client, one that follows it, and one that returns it. All is counted that the Go runtime
 // has, and so what a process needs to begin with.
 func TestMemoryOfManyEvents(t *testing.T) {
-	memory.CollectEarly() // as the functions do
+	memory.CollectEarly(false) // as the functions do
 	t.Run("tokens", func(t *testing.T) {
 		memoryOfManyEvents(t, func(ec *a2asrv.ExecutorContext) func() a2a.Event {
 			var artifact a2a.ArtifactID
