@@ -4,6 +4,7 @@
 # Gets what the tests run against, each part once, into ${XDG_CACHE_HOME:-~/.cache}/a2alambda:
 #
 #   dynamodb  DynamoDB Local               prints the directory of its jars
+#   dynoxide  another such emulator        prints the path of its program
 #   sam       the AWS SAM CLI              prints the path of sam
 #   ministack an emulated AWS account      prints the path of its Python
 #   aws       the AWS CLI                  prints the path of aws
@@ -162,7 +163,7 @@ readonly mcp_packages=(
 	referencing==0.37.0 rpds-py==2026.9.1 sse-starlette==3.7.0 starlette==1.10.0 truststore==0.10.5
 	typing-inspection==0.4.5 typing_extensions==4.16.0 uvicorn==0.54.0
 )
-readonly axe_package=axe-core@4.14.1 aimock_package=@copilotkit/aimock@1.43.0
+readonly axe_package=axe-core@4.14.1 aimock_package=@copilotkit/aimock@1.43.0 dynoxide_package=@dynoxide/linux-x64@1.2.1
 readonly js03_packages=(@a2a-js/sdk@0.3.14 uuid@11.1.1) js1_packages=(@a2a-js/sdk@1.3.0 jose@6.2.17)
 readonly image_tag=public.ecr.aws/lambda/provided:al2023-x86_64
 # sam local puts its emulator on top of the base image under this tag, and never makes it again while it exists.
@@ -323,6 +324,13 @@ part_everything() {
 	echo "$cache/everything/node_modules/@modelcontextprotocol/server-everything/dist/index.js"
 }
 
+# Another emulator of DynamoDB: a binary for Linux on x86-64. Elsewhere nobody needs it.
+part_dynoxide() {
+	[ "$(uname -sm)" = "Linux x86_64" ] || return 0
+	part_js dynoxide "$dynoxide_package" >/dev/null
+	echo "$cache/dynoxide/node_modules/@dynoxide/linux-x64/dynoxide"
+}
+
 part_aimock() {
 	part_js aimock "$aimock_package" >/dev/null
 	echo "$cache/aimock/node_modules/@copilotkit/aimock/dist/cli.js"
@@ -436,10 +444,10 @@ make_image() {
 readonly cache=${XDG_CACHE_HOME:-$HOME/.cache}/a2alambda
 have flock || die "flock is missing: these engines need Linux, and flock comes with its package util-linux."
 mkdir -p "$cache" || die "the cache directory $cache cannot be made: set XDG_CACHE_HOME to a place that can be written."
-[ $# -gt 0 ] || set -- dynamodb sam ministack aws python02 python03 python1 js03 js1 java03 adk strands ag2 jsadk aip eventsource mcp everything aimock proxies chromium axe docker image
+[ $# -gt 0 ] || set -- dynamodb dynoxide sam ministack aws python02 python03 python1 js03 js1 java03 adk strands ag2 jsadk aip eventsource mcp everything aimock proxies chromium axe docker image
 for part in "$@"; do
 	case $part in
-	dynamodb | sam | ministack | aws | python02 | python03 | python1 | js03 | js1 | chromium | axe | docker | image) locked "$part" ;;
+	dynamodb | dynoxide | sam | ministack | aws | python02 | python03 | python1 | js03 | js1 | chromium | axe | docker | image) locked "$part" ;;
 	java03 | adk | strands | ag2 | jsadk | aip | eventsource | mcp | everything | aimock | proxies | crewai | litellm) locked "$part" ;;
 	*) die "there is no part \"$part\": see the head of localtest/setup.sh." ;;
 	esac

@@ -28,6 +28,7 @@ import (
 	"a2alambda/internal/pushtest"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
+	"a2alambda/localtest"
 	"a2alambda/localtest/dynamodblocal"
 )
 
@@ -49,6 +50,16 @@ func with(c *dynamodb.Client, around middleware.FinalizeMiddleware) *dynamodb.Cl
 	return dynamodb.New(o)
 }
 
+// newLightTable is newTable at [dynamodblocal.StartLight].
+func newLightTable(t *testing.T) (client *dynamodb.Client, table string) {
+	engine, err := dynamodblocal.StartLight(t.Context())
+	localtest.Must(t, err)
+	t.Cleanup(engine.Close)
+	client, table = engine.Client(), "tasks"
+	localtest.Must(t, dynamolog.CreateTable(t.Context(), client, table))
+	return client, table
+}
+
 func TestLog(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
@@ -56,11 +67,11 @@ func TestLog(t *testing.T) {
 	pushtest.Test(t, func(*testing.T) pushtest.Store { return pushes(dynamolog.New(client, table)) })
 }
 
-// TestLogFaults passes the same tests at a DynamoDB that throttles, fails, and loses
+// TestLogFaults passes the same tests at another emulator of DynamoDB, which throttles, fails, and loses
 // acknowledgements.
 func TestLogFaults(t *testing.T) {
 	t.Parallel()
-	client, table := newTable(t)
+	client, table := newLightTable(t)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	var mu sync.Mutex

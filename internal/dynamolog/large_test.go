@@ -96,7 +96,7 @@ func TestLogInBucket(t *testing.T) {
 // TestLogInBucketFaults passes those of large bodies at an S3 that throttles, fails, and loses answers.
 func TestLogInBucketFaults(t *testing.T) {
 	t.Parallel()
-	client, table := newTable(t)
+	client, table := newLightTable(t)
 	bodies, s3 := inBucket(t, 1<<10)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

@@ -60,8 +60,6 @@ type effort struct {
 	dense []int
 	// drains are the numbers of streams, half of them with a run, in a process that ends.
 	drains []int
-	// warming is how many writes a table's engine has had before it has many streams.
-	warming int
 	// sizes are the functions' memory sizes in MB. Each function starts cold, and is invoked, colds
 	// times at each; the tutorial's task, which takes three seconds, runs fewer times.
 	sizes            []int
@@ -72,12 +70,12 @@ var (
 	full = effort{
 		name: "full", rounds: 3, streams: 100, clients: []int{1, 8, 64}, lengths: []int{10, 1000, 10_000, 100_000},
 		patience: 40 * time.Second, tokens: 500, beside: 500, pageChunks: 5000, pageReplayed: 20_000, resumes: 20, cutOffs: 16,
-		sizes: []int{128, 256, 384, 512, 1024, 1769}, colds: 10, tutorials: 3, dense: []int{10, 100, 1000, 4000}, drains: []int{1000}, warming: 40_000,
+		sizes: []int{128, 256, 384, 512, 1024, 1769}, colds: 10, tutorials: 3, dense: []int{10, 100, 1000, 4000}, drains: []int{1000},
 	}
 	quick = effort{
 		name: "quick", rounds: 1, streams: 50, clients: []int{1, 8}, lengths: []int{10, 1000, 10_000},
 		patience: 5 * time.Second, tokens: 50, beside: 500, pageChunks: 1000, pageReplayed: 20_000, resumes: 5, cutOffs: 4,
-		sizes: []int{128, 512, 1769}, colds: 3, tutorials: 1, dense: []int{10, 100}, drains: []int{100}, warming: 4000,
+		sizes: []int{128, 512, 1769}, colds: 3, tutorials: 1, dense: []int{10, 100}, drains: []int{100},
 	}
 )
 
@@ -89,7 +87,7 @@ type bench struct {
 	systems  []*system // those that can be had
 	binary   string    // of the Go systems
 	engine   *dynamodblocal.Engine
-	warm     bool     // the engine is
+	light    bool     // the engine is
 	log      *os.File // what the systems print; a temporary file
 	keepLog  bool
 	progress io.Writer

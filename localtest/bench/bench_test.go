@@ -18,7 +18,7 @@ import (
 // tiny is enough to see that everything works. Its figures mean nothing.
 var tiny = effort{
 	name: "tiny", rounds: 1, streams: 3, clients: []int{1, 2}, lengths: []int{10}, patience: time.Minute, tokens: 5, beside: 3,
-	pageChunks: 20, pageReplayed: 100, resumes: 1, sizes: []int{256}, colds: 2, tutorials: 1, dense: []int{10}, drains: []int{30}, warming: 100,
+	pageChunks: 20, pageReplayed: 100, resumes: 1, sizes: []int{256}, colds: 2, tutorials: 1, dense: []int{10}, drains: []int{30},
 }
 
 func TestBench(t *testing.T) {

@@ -48,13 +48,14 @@ type dense struct {
 
 // measureDense measures many streams at once in one process.
 func measureDense(ctx context.Context, b *bench, s *section) error {
-	if err := b.warmUp(ctx); err != nil {
+	if err := b.lighten(ctx); err != nil {
 		return err
 	}
 	s.title, s.columns = "Many streams in one instance", true
 	s.text = "One process has all streams at once: over the Runtime API, as on Lambda Managed Instances, or as a server (HTTP). Each stream has the six events of the tutorial's task. " +
 		"It lasts three seconds, or, where there are more than 300, 10 ms for each of them. CPU is the process's by the number of streams; memory is the most that it has, less what one with a single stream has, by their number. A silent stream's run waits, and holds its lease; its memory is what the process has then, less what it had before the streams. " +
-		"Beside it is today's default, where a stream's process is all its own. The table, DynamoDB Local, has written much before, and shares the machine. Machine's load when it began, over a minute: " + machineLoad() + "."
+		"Beside it is today's default, where a stream's process is all its own. The table is in " + b.engine.Name + ", which shares the machine. Machine's load when it began, over a minute: " + machineLoad() + "."
+	durable := "a2alambda, " + b.engine.Name
 	function := func(mode string) func(int) (*running, error) {
 		return func(n int) (*running, error) {
 			f, err := emulator.New(emulator.Config{Binary: b.binary, Env: []string{"MODE=" + mode}, Log: b.log, Concurrency: n, MaxInstances: 1, Memory: denseMB})
@@ -75,13 +76,13 @@ func measureDense(ctx context.Context, b *bench, s *section) error {
 		return b.startDense(ctx, emulator.Config{Concurrency: n, MaxInstances: 1, Memory: denseMB})
 	}
 	each := func(n int) (*running, error) { return b.startDense(ctx, emulator.Config{MaxInstances: n}) }
-	if err := b.denseOf(ctx, s, dense{dynamoName + eachName, each}, b.dense[0], 0); err != nil {
+	if err := b.denseOf(ctx, s, dense{durable + eachName, each}, b.dense[0], 0); err != nil {
 		return err
 	}
 	for _, system := range []dense{
 		{peerName, function("a2a-go")},
 		{memoryName, function("memory")},
-		{dynamoName, shared},
+		{durable, shared},
 		{peerName + byHTTP, server("a2a-go")},
 		{memoryName + byHTTP, server("memory")},
 	} {
@@ -95,7 +96,7 @@ func measureDense(ctx context.Context, b *bench, s *section) error {
 				continue
 			}
 			err := b.denseOf(ctx, s, system, n, alone)
-			if err == nil && system.name == dynamoName {
+			if err == nil && system.name == durable {
 				err = b.silent(ctx, s, system, n)
 			}
 			if ctx.Err() != nil {

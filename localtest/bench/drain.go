@@ -30,13 +30,13 @@ const (
 
 // measureDrain measures the end of a full process.
 func measureDrain(ctx context.Context, b *bench, s *section) error {
-	if err := b.warmUp(ctx); err != nil {
+	if err := b.lighten(ctx); err != nil {
 		return err
 	}
 	s.title, s.columns = "The end of a full instance", true
-	s.text = fmt.Sprintf("One instance has all streams: half of them with their runs, the others follow these. It gets SIGTERM, and would be killed %v later. "+
+	s.text = fmt.Sprintf("One instance has all streams: half of them with their runs, the others follow these. Another one is up. The first gets SIGTERM, and would be killed %v later. "+
 		"All times are from SIGTERM on. A client comes back when its stream says so, or within %v. A run has an event each second, or, of 1,000 streams, each five, and one at once when it goes on elsewhere. "+
-		"Each client reads to the end, and gets each event once; otherwise the measurement fails. The table, DynamoDB Local, has written much before, and shares the machine. Machine's load when it began, over a minute: %s.", drainWithin, awayFor, machineLoad())
+		"Each client reads to the end, and gets each event once; otherwise the measurement fails. The table is in "+b.engine.Name+", which shares the machine. Machine's load when it began, over a minute: %s.", drainWithin, awayFor, machineLoad())
 	for _, n := range b.drains {
 		b.say("%d streams", n)
 		if err := b.drain(ctx, s, n); err != nil {
@@ -92,6 +92,9 @@ func (b *bench) drain(ctx context.Context, s *section, n int) error {
 			}
 			return err
 		})
+	}
+	if _, _, err := r.stream(ctx, load.Order{Events: 2}, nil); err != nil { // the first instance is full: this starts the next one
+		return err
 	}
 	time.Sleep(drainEvery(n)) // all runs are at work
 	full := r.agent.Instances()[0].ID

@@ -13,6 +13,7 @@ import (
 	"a2alambda/internal/dynamolog"
 	"a2alambda/localtest/bench/internal/load"
 	"a2alambda/localtest/client"
+	"a2alambda/localtest/dynamodblocal"
 	"a2alambda/localtest/emulator"
 	"a2alambda/localtest/process"
 	"a2alambda/localtest/stack"
@@ -179,6 +180,21 @@ func (b *bench) stackOn(table string, agent emulator.Config) (*running, error) {
 		return nil, err
 	}
 	return serve(s.Agent, s.Close), nil
+}
+
+// lighten replaces the engine by one that leaves more of the machine to what is measured.
+func (b *bench) lighten(ctx context.Context) error {
+	if b.light {
+		return nil
+	}
+	b.say("starting a light engine")
+	engine, err := dynamodblocal.StartLight(ctx)
+	if err != nil {
+		return err
+	}
+	b.engine.Close()
+	b.engine, b.light = engine, true
+	return nil
 }
 
 func (b *bench) newTable(ctx context.Context) (string, error) {
