@@ -87,7 +87,6 @@ type bench struct {
 	systems  []*system // those that can be had
 	binary   string    // of the Go systems
 	engine   *dynamodblocal.Engine
-	light    bool     // the engine is
 	log      *os.File // what the systems print; a temporary file
 	keepLog  bool
 	progress io.Writer

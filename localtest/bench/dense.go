@@ -48,9 +48,11 @@ type dense struct {
 
 // measureDense measures many streams at once in one process.
 func measureDense(ctx context.Context, b *bench, s *section) error {
-	if err := b.lighten(ctx); err != nil {
+	restore, err := b.lighten(ctx)
+	if err != nil {
 		return err
 	}
+	defer restore()
 	s.title, s.columns = "Many streams in one instance", true
 	s.text = "One process has all streams at once: over the Runtime API, as on Lambda Managed Instances, or as a server (HTTP). Each stream has the six events of the tutorial's task. " +
 		"It lasts three seconds, or, where there are more than 300, 10 ms for each of them. CPU is the process's by the number of streams; memory is the most that it has, less what one with a single stream has, by their number. A silent stream's run waits, and holds its lease; its memory is what the process has then, less what it had before the streams. " +

@@ -30,9 +30,11 @@ const (
 
 // measureDrain measures the end of a full process.
 func measureDrain(ctx context.Context, b *bench, s *section) error {
-	if err := b.lighten(ctx); err != nil {
+	restore, err := b.lighten(ctx)
+	if err != nil {
 		return err
 	}
+	defer restore()
 	s.title, s.columns = "The end of a full instance", true
 	s.text = fmt.Sprintf("One instance has all streams: half of them with their runs, the others follow these. Another one is up. The first gets SIGTERM, and would be killed %v later. "+
 		"All times are from SIGTERM on. A client comes back when its stream says so, or within %v. A run has an event each second, or, of 1,000 streams, each five, and one at once when it goes on elsewhere. "+

@@ -182,19 +182,19 @@ func (b *bench) stackOn(table string, agent emulator.Config) (*running, error) {
 	return serve(s.Agent, s.Close), nil
 }
 
-// lighten replaces the engine by one that leaves more of the machine to what is measured.
-func (b *bench) lighten(ctx context.Context) error {
-	if b.light {
-		return nil
-	}
-	b.say("starting a light engine")
-	engine, err := dynamodblocal.StartLight(ctx)
+// lighten replaces the engine, until restore is called, by one that leaves more of the machine to what is
+// measured.
+func (b *bench) lighten(ctx context.Context) (restore func(), err error) {
+	light, err := dynamodblocal.StartLight(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	b.engine.Close()
-	b.engine, b.light = engine, true
-	return nil
+	usual := b.engine
+	b.engine = light
+	return func() {
+		light.Close()
+		b.engine = usual
+	}, nil
 }
 
 func (b *bench) newTable(ctx context.Context) (string, error) {

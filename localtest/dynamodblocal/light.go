@@ -2,12 +2,10 @@ package dynamodblocal
 
 import (
 	"context"
-	"fmt"
 	"os/exec"
 	"runtime"
 
 	"a2alambda/localtest"
-	"a2alambda/localtest/process"
 )
 
 // StartLight is [Start] for another emulator of DynamoDB, dynoxide: for the same writes it takes a quarter
@@ -22,14 +20,5 @@ func StartLight(ctx context.Context) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := process.FreePort()
-	if err != nil {
-		return nil, fmt.Errorf("dynoxide: %w", err)
-	}
-	endpoint := fmt.Sprintf("http://127.0.0.1:%d", port)
-	p, err := process.Start(ctx, exec.Command(binary, "serve", "--port", fmt.Sprint(port)), endpoint)
-	if err != nil {
-		return nil, fmt.Errorf("dynoxide: %w", err)
-	}
-	return &Engine{Name: "dynoxide", Endpoint: endpoint, process: p}, nil
+	return start(ctx, "dynoxide", func(port string) *exec.Cmd { return exec.Command(binary, "serve", "--port", port) })
 }
