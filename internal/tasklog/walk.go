@@ -50,8 +50,8 @@ const (
 	// idleFor is how long a follower stays with a task that waits for the client, or is suspended.
 	idleFor = time.Minute
 
-	// A task that nobody holds is reported orphanedFirst after that is seen: until then a worker may
-	// come that somebody else has asked for. Then it is reported less and less often: a busy system
+	// A task that nobody holds is reported orphanedFirst after that is seen, or a little later: until then
+	// a worker may come that somebody else has asked for, and no reader asks for another one. Then it is reported less and less often: a busy system
 	// should not get busier from those that wait for it.
 	orphanedFirst = 2 * time.Second
 	orphanedMost  = time.Minute
@@ -296,7 +296,7 @@ func (w *walk) tend(ctx context.Context, orphaned bool) {
 
 // orphanedNow notes that somebody sees to the orphaned task now, and when it is reported again.
 func (w *walk) orphanedNow(now time.Time) {
-	w.orphaned = now.Add(w.again - w.again/10 + rand.N(w.again/5))
+	w.orphaned = now.Add(w.again + rand.N(w.again/5))
 	w.again = min(2*w.again, orphanedMost)
 }
 
