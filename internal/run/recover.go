@@ -158,6 +158,8 @@ func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
 	case !r.sightings.orphan(s.Head.ID, s.Lease, time.Now()):
 		return nil
 	}
+	ctx, cancel := tasklog.Lasting(ctx) // nobody else asks soon, though the reader may be gone
+	defer cancel()
 	return r.Invoke(ctx, s.Head.ID)
 }
 

@@ -312,6 +312,26 @@ func TestManyReaders(t *testing.T) {
 	})
 }
 
+// TestGoneReader has a client go away as soon as it has come. The worker that its process asks for comes
+// all the same.
+func TestGoneReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ns := newNodes(t, silent)
+		holder, id := ns.begin(ns.workers)
+		holder.kill()
+		if done, err := ns.log.Depose(t.Context(), id, ns.load(id).Lease, tasklog.AnyPlace); !done || err != nil {
+			t.Fatal(done, err)
+		}
+		stream := ns.comes(ns.workers, id, nil)
+		synctest.Wait() // it is asking
+		stream.Close()
+		if n := ns.count("Invoke"); n != 1 {
+			t.Errorf("%d workers were asked for\n%s", n, ns.logged())
+		}
+		ns.finish(id)
+	})
+}
+
 // TestStreamOfDeposed has a holder stop until others go on with its task. The stream that began the task
 // shows all events, once and in order, to the end.
 func TestStreamOfDeposed(t *testing.T) {
