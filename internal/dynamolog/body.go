@@ -48,6 +48,24 @@ var deflaters = sync.Pool{New: func() any {
 	return w
 }}
 
+// inflaters has readers, each of which has a window of 32 KB.
+var inflaters = sync.Pool{New: func() any { return flate.NewReader(nothing) }}
+
+var nothing = new(bytes.Reader)
+
+// inflateAll returns what was deflated with the dictionary, and reads no further.
+func inflateAll(from *bytes.Reader) ([]byte, error) {
+	r := inflaters.Get().(io.ReadCloser)
+	defer func() {
+		_ = r.(flate.Resetter).Reset(nothing, nil) // it holds on to from
+		inflaters.Put(r)
+	}()
+	if err := r.(flate.Resetter).Reset(from, dictionary); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
+}
+
 var lineFeed = []byte{'\n'}
 
 // deflate returns the body that holds the entries.
@@ -76,7 +94,7 @@ func inflate(body []byte) (values [][]byte, rest []byte, err error) {
 		return nil, nil, errors.New("unknown format of body")
 	}
 	from := bytes.NewReader(body[1:])
-	data, err := io.ReadAll(flate.NewReaderDict(from, dictionary))
+	data, err := inflateAll(from)
 	if err != nil {
 		return nil, nil, fmt.Errorf("inflating body: %w", err)
 	}

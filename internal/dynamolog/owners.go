@@ -2,11 +2,9 @@ package dynamolog
 
 import (
 	"bytes"
-	"compress/flate"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 
 	"a2alambda/internal/tasklog"
 )
@@ -39,7 +37,7 @@ func own(events []tasklog.Event, deflated []byte) error {
 	if len(deflated) == 0 {
 		return nil
 	}
-	owners, err := io.ReadAll(flate.NewReaderDict(bytes.NewReader(deflated), dictionary))
+	owners, err := inflateAll(bytes.NewReader(deflated))
 	if err != nil {
 		return fmt.Errorf("inflating owners: %w", err)
 	}
