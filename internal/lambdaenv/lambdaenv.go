@@ -76,11 +76,12 @@ func DynamoDB(cfg aws.Config) *dynamodb.Client {
 		// response that is abandoned halfway, such as the last poll of a stream that has ended.
 		o.DisableValidateResponseChecksum = true
 		if c, ok := o.HTTPClient.(*awshttp.BuildableClient); ok {
-			o.HTTPClient = c.WithTransportOptions(func(t *http.Transport) {
+			o.HTTPClient = oneWrite{c.WithTransportOptions(func(t *http.Transport) {
+				t.WriteBufferSize = writeAtOnce
 				t.ResponseHeaderTimeout = answerWithin
 				t.MaxConnsPerHost = connsFor(t.MaxIdleConnsPerHost) // what is done at once: see ConfigFor
 				t.MaxIdleConnsPerHost = t.MaxConnsPerHost
-			})
+			})}
 		}
 		o.APIOptions = append(o.APIOptions, addMeter)
 	})
