@@ -244,7 +244,7 @@ func (l *Log) LoadAt(
 		}
 	}
 	past, err := l.load(ctx, id, seq, wanted)
-	if err == nil && !left {
+	if err == nil && !left && past.Now.Seq > seq {
 		past.Now.Task, past.Now.Origins = tasklog.Bare(past.Now.Task), nil
 		if past.Task == nil {
 			past.Task, err = l.loadBefore(ctx, id, seq)

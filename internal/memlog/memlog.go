@@ -409,14 +409,17 @@ func (l *Log) LoadAt(
 	if err != nil || left {
 		return &tasklog.Past{Now: now}, err
 	}
+	if seq >= now.Seq {
+		return &tasklog.Past{Task: now.Task, Now: now}, nil
+	}
 	l.mu.Lock()
 	t := l.get(id)
 	if t == nil {
 		l.mu.Unlock()
 		return nil, tasklog.ErrNotFound
 	}
-	events := t.events[:min(seq, now.Seq)]
-	later, _ := t.read(seq, int(max(0, now.Seq-seq)))
+	events := t.events[:seq]
+	later, _ := t.read(seq, int(now.Seq-seq))
 	l.mu.Unlock()
 	defer heavy.Begin(now.Size.Bytes)()
 	fold := tasklog.NewFold(nil, 0)
@@ -427,7 +430,7 @@ func (l *Log) LoadAt(
 	if err != nil {
 		return nil, err
 	}
-	now.Task = tasklog.Bare(now.Task)
+	now.Task, now.Origins = tasklog.Bare(now.Task), nil
 	return &tasklog.Past{Task: then, Later: later, Now: now}, nil
 }
 

@@ -285,8 +285,8 @@ type Past struct {
 	// Later are the events that follow, in order, as far as LoadAt has read them anyway. They end
 	// with the append in which they reach ReadBytes.
 	Later []Event
-	// Now is what Load returns, but its task has only ids and a state, so that no task is in memory
-	// twice.
+	// Now is what Load returns. If there are later events, its task has only ids and a state, so that
+	// no task is in memory twice. Otherwise its task is Task.
 	Now *Snapshot
 }
 

@@ -178,7 +178,11 @@ func checkLoadAt(t *testing.T, s tasklog.Store, h tasklog.Head, events []tasklog
 			t.Fatalf("loaded task as of event %d (%d bytes) %.400s\nwant (%d bytes) %.400s", seq, len(gotJSON), gotJSON, len(wantJSON), wantJSON)
 		}
 		task := now.Task
-		if len(task.History)+len(task.Artifacts) > 0 || task.Status.State != end.Task.Status.State || task.ID != h.ID || task.ContextID != h.ContextID ||
+		whole := seq >= len(events)
+		if (now.Task == then) != whole || (now.Origins != nil) != (whole && end.Origins != nil) {
+			t.Fatalf("loaded as of event %d of %d, the task now is the one that was loaded: %v, with origins: %v, want %v", seq, len(events), now.Task == then, now.Origins != nil, whole)
+		}
+		if !whole && len(task.History)+len(task.Artifacts) > 0 || task.Status.State != end.Task.Status.State || task.ID != h.ID || task.ContextID != h.ContextID ||
 			!task.Status.Timestamp.Equal(*end.Task.Status.Timestamp) {
 			t.Fatalf("loaded as of event %d, the task is %+v now, want %+v", seq, task, end.Task)
 		}
