@@ -1,4 +1,4 @@
-package push_test
+package gather_test
 
 import (
 	"context"
@@ -9,21 +9,19 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/a2aproject/a2a-go/v2/a2a"
-
-	"a2alambda/internal/push"
+	"a2alambda/internal/gather"
 )
 
-// TestGather has many callers ask at the same time. The first goes alone, the others share calls,
+// TestCalls has many callers ask at the same time. The first goes alone, the others share calls,
 // and each gets the error of its own call.
-func TestGather(t *testing.T) {
+func TestCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sizes []int
-		asked := map[push.Ref]int{}
+		asked := map[int]int{}
 		fails := errors.New("throttled")
-		ask := push.Gather(func(_ context.Context, refs ...push.Ref) error {
-			sizes = append(sizes, len(refs)) // without a lock: -race fails if two calls overlap
-			for _, r := range refs {
+		ask := gather.Calls(50, func(_ context.Context, all ...int) error {
+			sizes = append(sizes, len(all)) // without a lock: -race fails if two calls overlap
+			for _, r := range all {
 				asked[r]++
 			}
 			time.Sleep(time.Second)
@@ -40,7 +38,7 @@ func TestGather(t *testing.T) {
 				if i > 0 {
 					time.Sleep(time.Millisecond)
 				}
-				if err := ask(t.Context(), a2a.TaskID(fmt.Sprint(i)), "c"); err != nil {
+				if err := ask(t.Context(), i); err != nil {
 					mu.Lock()
 					defer mu.Unlock()
 					if failed++; !errors.Is(err, fails) {
@@ -50,18 +48,18 @@ func TestGather(t *testing.T) {
 			})
 		}
 		group.Wait()
-		if fmt.Sprint(sizes) != "[1 50 50 19]" || len(asked) != 120 || failed != push.GatherMost {
-			t.Errorf("%v, %d configurations, %d failed", sizes, len(asked), failed)
+		if fmt.Sprint(sizes) != "[1 50 50 19]" || len(asked) != 120 || failed != 50 {
+			t.Errorf("%v, %d things, %d failed", sizes, len(asked), failed)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := ask(ctx, "a", "c"); !errors.Is(err, context.Canceled) {
+		if err := ask(ctx, 120); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 		time.Sleep(2 * time.Second) // it is asked for all the same
 		synctest.Wait()
 		if len(asked) != 121 {
-			t.Errorf("%d configurations in the end", len(asked))
+			t.Errorf("%d things in the end", len(asked))
 		}
 	})
 }
