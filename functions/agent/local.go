@@ -84,7 +84,6 @@ func openLocal(ctx context.Context, agent *hosted.Agent, guard outgoing.Guard, c
 	}
 	config := run.Config{
 		Executor: agent.Executor, Peers: agent.Peers, Logger: logger, Invoke: l.work, Callbacks: callbacks, Journal: journal,
-		LivesOn: true,
 	}
 	table, bucket := os.Getenv("TABLE_NAME"), os.Getenv("BUCKET_NAME")
 	if table == "" && bucket != "" {

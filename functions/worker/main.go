@@ -65,6 +65,9 @@ func serve(ctx context.Context) error {
 		if job.TaskID == "" {
 			return nil, errors.New(`the event has no "taskId"`)
 		}
+		if len(job.Later) > 0 {
+			return nil, runner.LookLater(ctx, job.Later)
+		}
 		return nil, runner.Work(ctx, job.TaskID) // after an error, Lambda tries again
 	}), runner.HandOver)
 	return nil

@@ -356,6 +356,22 @@ func TestHandOver(t *testing.T) {
 	})
 }
 
+// TestEnding ends a process that has a stream, whose client comes back soon, and misses nothing.
+func TestEnding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(memlog.Log)
+		ending, runner := handlerAndRunner(l, t.Output(), slow(2*time.Second))
+		time.AfterFunc(3*time.Second, func() { runner.HandOver(time.Second) })
+		w := do(t.Context(), ending, streamCall, 0)
+		w.check(t, "0s id: 1", "0s data SUBMITTED", "0s id: 2", "0s data WORKING", "2s id: 3", "2s data WORKING",
+			"3s : the server is about to end: another one goes on", "3s retry: 300")
+		rest := do(t.Context(), handlerOf(l, t.Output(), slow(2*time.Second)), rpc("SubscribeToTask", `{"id":%q}`, taskOf(t, l)), 3)
+		if want := wholeStream[4:]; !slices.Equal(rest.frames(), want) {
+			t.Errorf("got %q, want %q", rest.frames(), want)
+		}
+	})
+}
+
 // TestOrphan leaves an orphaned task: its next reader, or the sweeper, has it resumed.
 func TestOrphan(t *testing.T) {
 	for _, finder := range []string{"get", "subscribe", "message", "sweep"} {

@@ -108,7 +108,7 @@ func (s *sseResponder) end(err error) error {
 	case errors.Is(err, tasklog.ErrMadeRoom):
 		s.comment(tasklog.ErrMadeRoom.Error(), "retry: 10000")
 	case errors.Is(err, tasklog.ErrEnding):
-		s.comment(tasklog.ErrEnding.Error(), "retry: 1000")
+		s.comment(tasklog.ErrEnding.Error(), "retry: 300")
 	case errors.Is(err, tasklog.ErrThrottled):
 		observationOf(s.r).throttled = true
 		s.comment(textBusy, "retry: 5000")

@@ -20,6 +20,7 @@ import (
 	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/run"
 	"a2alambda/internal/server"
+	"a2alambda/internal/tasklog"
 )
 
 // onRequest returns a client like c that calls f before each request, with its input.
@@ -148,7 +149,7 @@ func TestPriceOfHandOver(t *testing.T) {
 	until(stream, 3)
 	made.take()
 	full.HandOver(time.Minute)
-	if _, err := stream.Next(t.Context()); !errors.Is(err, server.ErrGoesOn) {
+	if _, err := stream.Next(t.Context()); !errors.Is(err, tasklog.ErrEnding) {
 		t.Errorf("the stream ends with %v", err)
 	}
 	stream.Close()

@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/gather"
 	"a2alambda/internal/push"
 	"a2alambda/internal/run"
 	"a2alambda/internal/telemetry"
@@ -139,16 +140,25 @@ func NewTable(cfg aws.Config, table string, bodies dynamolog.Large) *Table {
 }
 
 // Runner returns a runner for the table's tasks. The worker function continues unfinished ones.
-// Runner sets Store, Gap, Invoke and LivesOn of the configuration.
+// Runner sets Store, Gap, Invoke, LivesOn and Later of the configuration.
 func (t *Table) Runner(worker string, c run.Config) (*run.Runner, error) {
 	var err error
 	if c.Invoke, err = t.InvokeWorker(worker); err != nil {
 		return nil, err
 	}
 	c.Store, c.Gap = t.Log, Gap
-	c.LivesOn = lambdacontext.MaxConcurrency() > 1 // such a process is not frozen between requests
+	if lambdacontext.MaxConcurrency() > 1 { // such a process is not frozen between requests
+		c.LivesOn = true
+		send := sender(t.cfg, worker)
+		c.Later = gather.Calls(laterMost, func(ctx context.Context, ids ...a2a.TaskID) error {
+			return send(ctx, Job{TaskID: ids[0], Later: ids})
+		})
+	}
 	return run.New(c), nil
 }
+
+// laterMost is how many tasks are in one event for a worker at most: some tens of KB.
+const laterMost = 1000
 
 // InvokeWorker returns a function that invokes the worker, a Lambda function, for a task.
 func (t *Table) InvokeWorker(function string) (func(ctx context.Context, id a2a.TaskID) error, error) {
@@ -204,6 +214,9 @@ type Job struct {
 	ConfigID string `json:"configId,omitempty"`
 	// Jobs are further configurations, for the push function.
 	Jobs []Job `json:"jobs,omitempty"`
+	// Later are the tasks at which a worker looks later: see [run.Runner.LookLater]. A worker of an
+	// earlier version reads only TaskID, which is the first one, and goes on with that at once.
+	Later []a2a.TaskID `json:"later,omitempty"`
 }
 
 // Pushes returns the configurations that the push function has to deliver, or none for other

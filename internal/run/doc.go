@@ -63,7 +63,7 @@
 // run.go has the life of a run, lease.go its lease, doubt.go the doubts of other holders, sighting.go
 // what a process knows of them, running.go the runs of a process, execute.go the calls of the
 // executor, durable.go and park.go the runs of durable agents, event.go what an executor may say,
-// recover.go what happens to tasks that nobody runs, here.go to those for which there is no worker,
+// recover.go what happens to tasks that nobody runs, here.go to those that this process takes over,
 // ending.go to all of them when the process ends, earlier.go the conversation before a task, and
 // observe.go the log line.
 package run

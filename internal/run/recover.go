@@ -104,6 +104,16 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 		}
 		return nil, tasklog.ErrConflict // the task is to be looked at again
 	}
+	t, hopeless, err := r.takeTurn(ctx, s, usage)
+	if err != nil {
+		return nil, err
+	}
+	return r.startTaken(ctx, t, hopeless)
+}
+
+// takeTurn is takeOver for the mode that the snapshot asks for. Hopeless says that holders have crashed
+// again and again, or that nobody can go on where they were.
+func (r *Runner) takeTurn(ctx context.Context, s *tasklog.Snapshot, usage *telemetry.Usage) (t Turn, hopeless bool, err error) {
 	begun, mode := s.Lease.Holder != "", Execute
 	switch {
 	case s.Lease.Cancel:
@@ -111,14 +121,18 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 	case begun && s.Seq > 1 && !r.Durable(): // otherwise the executor has said nothing yet
 		mode = Resume
 	}
-	t, err := r.takeOver(ctx, s, mode)
-	if err != nil {
-		return nil, err
+	if t, err = r.takeOver(ctx, s, mode); err != nil {
+		return t, false, err
 	}
 	t.usage, t.recovered = usage, begun && !s.Lease.Released
 	crashed := begun && r.resumer() == nil && !r.Durable() ||
 		s.CrashedIdle(int64(len(t.Steps))) && s.Lease.Crashes+1 >= maxCrashes
-	if crashed && mode != Cancel {
+	return t, crashed && mode != Cancel, nil
+}
+
+// startTaken starts a turn of takeTurn. A hopeless one fails, and has no run.
+func (r *Runner) startTaken(ctx context.Context, t Turn, hopeless bool) (*Run, error) {
+	if hopeless {
 		return nil, r.interrupted(ctx, t)
 	}
 	return r.Start(ctx, t, Nobody), nil
@@ -163,13 +177,13 @@ func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
 	return r.Invoke(ctx, s.Head.ID)
 }
 
-// orphaned is called for a followed task that nobody holds. It calls Recover.
+// orphaned is called for a followed task that nobody holds. It calls GoOn.
 func (r *Runner) orphaned(ctx context.Context, id a2a.TaskID) {
 	s, err := r.Store.Peek(ctx, id, tasklog.Want{Lease: true})
 	if err != nil {
 		return // the followers try again
 	}
-	if err := r.Recover(ctx, s); err != nil {
+	if err := r.GoOn(ctx, s); err != nil {
 		r.Logger.ErrorContext(ctx, "recovering task", "task", id, "error", err)
 	}
 }
@@ -336,7 +350,14 @@ func (r *Run) handOver(ctx context.Context) {
 	defer cancel()
 	err := r.turn.Lease.Release(releasing)
 	e := &r.runner.ending
-	if e.begun.Err() != nil {
+	ask := r.runner.Invoke
+	switch {
+	case e.begun.Err() == nil:
+	case r.runner.Later != nil && r.attended(): // its clients are sent away, and come back elsewhere
+		ask = r.runner.Later
+		r.runner.running.letGo(r)
+		<-e.leases.Done()
+	default:
 		r.runner.running.letGo(r)
 		<-e.leases.Done()
 		e.asking <- struct{}{}
@@ -345,7 +366,7 @@ func (r *Run) handOver(ctx context.Context) {
 	if err == nil || releasing.Err() != nil { // which may have been done, without an answer
 		asking, cancel := r.before(ctx, lateMargin)
 		defer cancel()
-		err = errors.Join(err, r.runner.Invoke(asking, r.turn.Head.ID))
+		err = errors.Join(err, ask(asking, r.turn.Head.ID))
 	}
 	if err != nil { // the sweeper will find it
 		r.runner.Logger.ErrorContext(ctx, "handing over", "task", r.turn.Head.ID, "error", err)

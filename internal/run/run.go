@@ -66,10 +66,14 @@ type Config struct {
 	// Invoke asks for another invocation that calls [Runner.Work] for the task. It may be lost:
 	// then the sweeper asks again.
 	Invoke func(context.Context, a2a.TaskID) error
-	// LivesOn says that the process goes on working when a request has been answered, as a server
-	// does, and a Lambda function with many requests at once. Where no worker can be had, the
-	// runner is one then.
+	// LivesOn says that the process goes on working when a request has been answered, as that of a Lambda
+	// function with many requests at once does. Then the runner takes over a task that nobody runs when
+	// somebody follows it here, and is a worker where none can be had. Invoke must reach other processes.
 	LivesOn bool
+	// Later asks for an invocation that calls [Runner.LookLater] for the task. A process that ends asks
+	// for it instead of a worker, if it has clients that follow the task: whoever they come back to takes
+	// it over. It may be nil, where nobody does.
+	Later func(context.Context, a2a.TaskID) error
 	// Alone says that the store is this process's own: nobody can go on with a task after it.
 	Alone bool
 	// Callbacks is the base URL of callbacks, "" if they come in nowhere. See [callback.URL].
@@ -164,7 +168,8 @@ type Run struct {
 
 	runner   *Runner
 	turn     Turn
-	deadline time.Time // of its invocation; zero if it has none
+	reads    func() bool // somebody reads Tap, or may
+	deadline time.Time   // of its invocation; zero if it has none
 	lease    until
 	gap      time.Duration
 	usage    *telemetry.Usage
@@ -198,6 +203,7 @@ func (r *Runner) Start(ctx context.Context, t Turn, a Audience) *Run {
 	run := r.newRun(t)
 	switch {
 	case a == Reader:
+		run.reads = func() bool { return ctx.Err() == nil }
 		run.Tap = tasklog.NewTap(ctx, r.Store, t.Head.ID, t.Fold.Seq())
 	case a == Outcome && r.Gap > 0:
 		run.gap = gatherGap

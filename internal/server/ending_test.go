@@ -145,7 +145,7 @@ func TestEnding(t *testing.T) {
 			t.Errorf("who waits is answered with %+v", waited)
 		}
 		for v, want := range map[*view]error{
-			here: server.ErrGoesOn, follower: tasklog.ErrEnding, far: tasklog.ErrEnding, waits: tasklog.ErrEnding, elsewhere: nil,
+			here: tasklog.ErrEnding, follower: tasklog.ErrEnding, far: tasklog.ErrEnding, waits: tasklog.ErrEnding, elsewhere: nil,
 		} {
 			if !errors.Is(v.end, want) || want == nil && v.end != nil {
 				t.Errorf("a stream ended with %v, want %v", v.end, want)

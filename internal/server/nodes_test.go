@@ -47,6 +47,7 @@ type kind struct {
 	start   time.Duration // how long a worker takes to begin
 	latency time.Duration // of each call of the store
 	ahead   time.Duration // by how much its clock is ahead
+	shared  bool          // many use it at once
 }
 
 // node is a process.
@@ -154,7 +155,14 @@ func (ns *nodes) add(like kind) *node {
 			return err
 		},
 	}
-	r := run.New(run.Config{
+	worker := func(work func(*node)) {
+		ns.working.Go(func() {
+			worker := ns.add(ns.workers)
+			time.Sleep(worker.start)
+			work(worker)
+		})
+	}
+	c := run.Config{
 		Store: tasklog.Hooked(skewed{ns.log, n.ahead, ns}, hooks), Executor: ns.agent, Logger: slog.New(slog.NewTextHandler(ns, nil)),
 		Invoke: func(ctx context.Context, id a2a.TaskID) error {
 			if err := errors.Join(n.pass(ctx), ctx.Err()); err != nil {
@@ -167,14 +175,25 @@ func (ns *nodes) add(like kind) *node {
 				ns.lost--
 				return nil
 			}
-			ns.working.Go(func() {
-				worker := ns.add(ns.workers)
-				time.Sleep(worker.start)
-				_ = worker.Runner.Work(context.Background(), id)
-			})
+			worker(func(w *node) { _ = w.Runner.Work(context.Background(), id) })
 			return nil
 		},
-	})
+	}
+	if n.shared {
+		c.LivesOn = true
+		c.Later = func(_ context.Context, id a2a.TaskID) error {
+			ns.mu.Lock()
+			defer ns.mu.Unlock()
+			ns.ops["Later"]++
+			worker(func(w *node) {
+				if err := w.Runner.LookLater(context.Background(), []a2a.TaskID{id}); err != nil {
+					ns.Error(err)
+				}
+			})
+			return nil
+		}
+	}
+	r := run.New(c)
 	n.Server = server.New(server.Config{Store: r.Store, Runner: r, Retention: 24 * time.Hour, Card: new(a2a.AgentCard)})
 	return n
 }

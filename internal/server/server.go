@@ -35,6 +35,7 @@ type Config struct {
 type Server struct {
 	Config
 	beginnings gathering[beginning, *begins]
+	lane       lane // for beginnings
 }
 
 // New returns a server. It panics if something is missing.
@@ -42,7 +43,7 @@ func New(c Config) *Server {
 	if c.Store == nil || c.Runner == nil || c.Retention <= 0 || c.Card == nil {
 		panic("server: a server needs a store, a runner, a retention and a card")
 	}
-	return &Server{Config: c}
+	return &Server{Config: c, lane: newLane()}
 }
 
 // Caller is the sender of a request.
@@ -271,12 +272,14 @@ func (s *Server) await(ctx context.Context, snapshot *tasklog.Snapshot, historyL
 // settled reports whether nobody needs to wait for the task.
 func settled(s *tasklog.Snapshot) bool { return tasklog.Final(s.Task.Status.State) || s.Lease.Sleeps() }
 
-// follow follows the task from the snapshot on. If nobody holds the task, it asks for a worker.
+// follow follows the task from the snapshot on. If nobody holds the task, it sees to that.
 func (s *Server) follow(
 	ctx context.Context, snapshot *tasklog.Snapshot, c tasklog.FollowConfig,
 ) (a2a.TaskState, error) {
 	if snapshot.Lease.Epoch > 0 && !snapshot.Lease.Held() { // followers see to a holder themselves
-		s.recover(ctx, snapshot)
+		if err := s.Runner.GoOn(ctx, snapshot); err != nil {
+			s.Runner.Logger.ErrorContext(ctx, "recovering task", "task", snapshot.Head.ID, "error", err)
+		}
 	}
 	c.ID, c.After, c.State = snapshot.Head.ID, snapshot.Seq, snapshot.Task.Status.State
 	c.Lease = snapshot.Lease

@@ -93,6 +93,11 @@ func (s *Server) SubscribeToTask(ctx context.Context, c Caller, req *a2a.Subscri
 		key.seen = max(*c.Seen, 0)
 	}
 	b, err := s.beginnings.do(ctx, key, func() (*begins, error) {
+		leave, err := s.lane.enter(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
 		if c.Seen != nil {
 			return s.resume(ctx, key)
 		}
@@ -134,15 +139,22 @@ func (s *Server) begins(ctx context.Context, of beginning) (*begins, error) {
 	if snapshot.Task.Status.State.Terminal() {
 		return nil, a2a.NewError(a2a.ErrUnsupportedOperation, textNoMore)
 	}
-	return beginsWith(snapshot, snapshot.Task, snapshot.Seq, nil)
+	return s.beginsWith(ctx, &tasklog.Past{Task: snapshot.Task, Now: snapshot}, snapshot.Seq)
 }
 
-// beginsWith returns the beginning of a stream whose first frame is a task as it was at an event.
-func beginsWith(now *tasklog.Snapshot, then *a2a.Task, seq int64, later []tasklog.Event) (*begins, error) {
-	bare := tasklog.Bare(now.Task) // before the frame cuts it
-	first, err := frame(then, seq, nil)
-	now.Task = bare
-	return &begins{now, first, later}, err
+// beginsWith returns the beginning of a stream whose first frame is a task as it was at an event. If it
+// is the task as it is, and nobody runs it, this process may: see [run.Runner.TakeOver].
+func (s *Server) beginsWith(ctx context.Context, past *tasklog.Past, seq int64) (*begins, error) {
+	then, now := *past.Task, *past.Now
+	first, err := frame(&then, seq, nil)
+	if err != nil {
+		return nil, err
+	}
+	now.Task = tasklog.Bare(now.Task)
+	if past.Now.Task == past.Task {
+		s.Runner.TakeOver(ctx, past.Now)
+	}
+	return &begins{&now, first, past.Later}, nil
 }
 
 // resume is begins for a client that names the last event that it has seen.
@@ -170,7 +182,7 @@ func (s *Server) resume(ctx context.Context, of beginning) (*begins, error) {
 	if err = cmp.Or(err, refused); err != nil {
 		return nil, err
 	}
-	return beginsWith(past.Now, past.Task, last, past.Later)
+	return s.beginsWith(ctx, past, last)
 }
 
 // join streams the turn that the message has begun, from its beginning or after the event that the
@@ -292,7 +304,7 @@ func (s *Server) watch(ctx context.Context, turn run.Turn, first tasklog.Event) 
 		case r.Suspended():
 			return s.goOn(ctx, info.TaskID, r.Tap) // for as long as with any suspended task
 		case err == nil && !r.Over(), errors.Is(err, tasklog.ErrLate):
-			return ErrGoesOn // in another invocation, since this one is about to end
+			return cmp.Or(s.Runner.Ending(), ErrGoesOn) // elsewhere, since this process or its invocation is about to end
 		default:
 			return err
 		}

@@ -283,16 +283,23 @@ func TestDeposedAndLost(t *testing.T) {
 	}
 }
 
+// deposed returns a task that was taken from a dead holder.
+func (ns *nodes) deposed() a2a.TaskID {
+	ns.Helper()
+	holder, id := ns.begin(ns.workers)
+	holder.kill()
+	if done, err := ns.log.Depose(ns.Context(), id, ns.load(id).Lease, tasklog.AnyPlace); !done || err != nil {
+		ns.Fatal(done, err)
+	}
+	return id
+}
+
 // TestManyReaders has a hundred clients read a task, and a hundred follow it, which was taken from a dead
 // holder: their process asks for one worker.
 func TestManyReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ns := newNodes(t, silent)
-		holder, id := ns.begin(ns.workers)
-		holder.kill()
-		if done, err := ns.log.Depose(t.Context(), id, ns.load(id).Lease, tasklog.AnyPlace); !done || err != nil {
-			t.Fatal(done, err)
-		}
+		id := ns.deposed()
 		reader := ns.add(ns.workers)
 		var coming sync.WaitGroup
 		for range 100 {
@@ -317,11 +324,7 @@ func TestManyReaders(t *testing.T) {
 func TestGoneReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ns := newNodes(t, silent)
-		holder, id := ns.begin(ns.workers)
-		holder.kill()
-		if done, err := ns.log.Depose(t.Context(), id, ns.load(id).Lease, tasklog.AnyPlace); !done || err != nil {
-			t.Fatal(done, err)
-		}
+		id := ns.deposed()
 		stream := ns.comes(ns.workers, id, nil)
 		synctest.Wait() // it is asking
 		stream.Close()

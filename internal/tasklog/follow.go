@@ -226,6 +226,13 @@ func (f *Followers) endWalk(w *walk, err error) {
 	}
 }
 
+// Followed reports whether somebody follows the task.
+func (f *Followers) Followed(id a2a.TaskID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.walks[id] != nil
+}
+
 func (f *Followers) isRunning(id a2a.TaskID) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

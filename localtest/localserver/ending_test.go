@@ -60,7 +60,7 @@ func endingProcess(t *testing.T, env []string, other string, log *dynamolog.Log)
 		return false
 	}
 	task := client.TaskIn(t, first)
-	if stream.Retry != time.Second || stream.Comments != 1 {
+	if stream.Retry != 300*time.Millisecond || stream.Comments != 1 {
 		t.Errorf("the stream had events %s, %d comments and retry: %v", ids, stream.Comments, stream.Retry)
 	}
 	// The other server may have swept just now.

@@ -84,6 +84,9 @@ func serve(ctx context.Context) error {
 				if err := json.Unmarshal(event, &job); err != nil {
 					return nil, err
 				}
+				if len(job.Later) > 0 {
+					return nil, runner.LookLater(ctx, job.Later)
+				}
 				return nil, runner.Work(ctx, job.TaskID)
 			}
 		}
