@@ -38,20 +38,23 @@ func (r *Runner) orHere(invoke func(context.Context, a2a.TaskID) error) func(con
 		r.Logger.WarnContext(ctx, "no worker can be had, and this process is one", "task", id, "error", err)
 		go func() {
 			defer func() { <-places }()
-			if err := r.Work(context.WithoutCancel(ctx), id); err != nil && !errors.Is(err, tasklog.ErrEnding) {
-				r.Logger.ErrorContext(ctx, "working on a task", "task", id, "error", err)
-			}
+			r.worked(ctx, id, r.Work(context.WithoutCancel(ctx), id))
 		}()
 		return nil
 	}
 }
 
+// worked logs that this process could not work on a task, unless it ends.
+func (r *Runner) worked(ctx context.Context, id a2a.TaskID, err error) {
+	if err != nil && !errors.Is(err, tasklog.ErrEnding) {
+		r.Logger.ErrorContext(ctx, "working on a task", "task", id, "error", err)
+	}
+}
+
 // takesOver reports whether this process takes over a task that somebody follows here, and that nobody
-// runs: not one that is asleep, or has just been left to a worker.
+// runs.
 func (r *Runner) takesOver(s *tasklog.Snapshot) bool {
-	return r.LivesOn && r.Executor != nil && r.Ending() == nil &&
-		!tasklog.Final(s.Task.Status.State) && s.Lease.Epoch > 0 && !s.Busy() && !s.Lease.Sleeps() &&
-		!(s.Lease.Holder == "" && justNow(s.Task.Status.Timestamp))
+	return r.LivesOn && r.Executor != nil && r.Ending() == nil && s.Lease.Epoch > 0 && !s.Busy() && !rests(s)
 }
 
 // TakeOver is GoOn for whoever has just loaded the task, s, which is not used after that. The run has begun
@@ -63,16 +66,11 @@ func (r *Runner) TakeOver(ctx context.Context, s *tasklog.Snapshot) {
 	}
 	usage := new(telemetry.Usage)
 	ctx, account := memory.Open(telemetry.With(context.WithoutCancel(ctx), usage))
-	run, err := func() (*Run, error) {
-		if err := memory.Charge(ctx, "run", memory.Stream); err != nil {
-			return nil, err
-		}
-		t, hopeless, err := r.takeTurn(tasklog.GiveUpSoon(ctx), s, usage)
-		if err != nil {
-			return nil, err
-		}
-		return r.startTaken(ctx, t, hopeless)
-	}()
+	var run *Run
+	err := memory.Charge(ctx, "run", memory.Stream)
+	if err == nil {
+		run, err = r.runFrom(ctx, tasklog.GiveUpSoon(ctx), s, usage)
+	}
 	if run != nil {
 		run.Then(account.Close)
 		return
@@ -101,9 +99,7 @@ func (r *Runner) GoOn(ctx context.Context, s *tasklog.Snapshot) error {
 		if errors.Is(err, memory.ErrFull) {
 			err = r.Invoke(ctx, s.Head.ID)
 		}
-		if err != nil && !errors.Is(err, tasklog.ErrEnding) {
-			r.Logger.ErrorContext(ctx, "working on a task", "task", s.Head.ID, "error", err)
-		}
+		r.worked(ctx, s.Head.ID, err)
 	}()
 	return nil
 }

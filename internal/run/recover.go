@@ -104,16 +104,12 @@ func (r *Runner) resume(ctx context.Context, id a2a.TaskID, usage *telemetry.Usa
 		}
 		return nil, tasklog.ErrConflict // the task is to be looked at again
 	}
-	t, hopeless, err := r.takeTurn(ctx, s, usage)
-	if err != nil {
-		return nil, err
-	}
-	return r.startTaken(ctx, t, hopeless)
+	return r.runFrom(ctx, ctx, s, usage)
 }
 
-// takeTurn is takeOver for the mode that the snapshot asks for. Hopeless says that holders have crashed
-// again and again, or that nobody can go on where they were.
-func (r *Runner) takeTurn(ctx context.Context, s *tasklog.Snapshot, usage *telemetry.Usage) (t Turn, hopeless bool, err error) {
+// runFrom takes over a task from its snapshot, with the context taking, and runs it. It returns nil if
+// the task fails instead.
+func (r *Runner) runFrom(ctx, taking context.Context, s *tasklog.Snapshot, usage *telemetry.Usage) (*Run, error) {
 	begun, mode := s.Lease.Holder != "", Execute
 	switch {
 	case s.Lease.Cancel:
@@ -121,18 +117,14 @@ func (r *Runner) takeTurn(ctx context.Context, s *tasklog.Snapshot, usage *telem
 	case begun && s.Seq > 1 && !r.Durable(): // otherwise the executor has said nothing yet
 		mode = Resume
 	}
-	if t, err = r.takeOver(ctx, s, mode); err != nil {
-		return t, false, err
+	t, err := r.takeOver(taking, s, mode)
+	if err != nil {
+		return nil, err
 	}
 	t.usage, t.recovered = usage, begun && !s.Lease.Released
 	crashed := begun && r.resumer() == nil && !r.Durable() ||
 		s.CrashedIdle(int64(len(t.Steps))) && s.Lease.Crashes+1 >= maxCrashes
-	return t, crashed && mode != Cancel, nil
-}
-
-// startTaken starts a turn of takeTurn. A hopeless one fails, and has no run.
-func (r *Runner) startTaken(ctx context.Context, t Turn, hopeless bool) (*Run, error) {
-	if hopeless {
+	if crashed && mode != Cancel {
 		return nil, r.interrupted(ctx, t)
 	}
 	return r.Start(ctx, t, Nobody), nil
@@ -163,7 +155,7 @@ func (r *Runner) Work(ctx context.Context, id a2a.TaskID) error {
 // holder: the reader does not wait.
 func (r *Runner) Recover(ctx context.Context, s *tasklog.Snapshot) error {
 	switch {
-	case tasklog.Final(s.Task.Status.State), s.Lease.Sleeps(), s.Lease.Holder == "" && justNow(s.Task.Status.Timestamp):
+	case rests(s):
 		return nil
 	case s.Busy():
 		if _, ask := r.sightings.see(s.Head.ID, s.Lease, overdue, time.Now()); !ask || len(r.running.of(s.Head.ID)) > 0 {
@@ -186,6 +178,12 @@ func (r *Runner) orphaned(ctx context.Context, id a2a.TaskID) {
 	if err := r.GoOn(ctx, s); err != nil {
 		r.Logger.ErrorContext(ctx, "recovering task", "task", id, "error", err)
 	}
+}
+
+// rests reports whether nobody needs to see to the task: it has ended, waits or sleeps, or has just been
+// left to a worker.
+func rests(s *tasklog.Snapshot) bool {
+	return tasklog.Final(s.Task.Status.State) || s.Lease.Sleeps() || s.Lease.Holder == "" && justNow(s.Task.Status.Timestamp)
 }
 
 // justNow reports whether the time is about now. If clocks differ, it is not.
@@ -351,17 +349,16 @@ func (r *Run) handOver(ctx context.Context) {
 	err := r.turn.Lease.Release(releasing)
 	e := &r.runner.ending
 	ask := r.runner.Invoke
-	switch {
-	case e.begun.Err() == nil:
-	case r.runner.Later != nil && r.attended(): // its clients are sent away, and come back elsewhere
-		ask = r.runner.Later
+	if e.begun.Err() != nil {
+		attended := r.attended() // until the leases have been given up
 		r.runner.running.letGo(r)
 		<-e.leases.Done()
-	default:
-		r.runner.running.letGo(r)
-		<-e.leases.Done()
-		e.asking <- struct{}{}
-		defer func() { <-e.asking }()
+		if attended && r.runner.Later != nil { // its clients come back elsewhere
+			ask = r.runner.Later
+		} else {
+			e.asking <- struct{}{}
+			defer func() { <-e.asking }()
+		}
 	}
 	if err == nil || releasing.Err() != nil { // which may have been done, without an answer
 		asking, cancel := r.before(ctx, lateMargin)

@@ -236,7 +236,12 @@ func (s *Server) loaded(
 // recover asks for a worker if the task is orphaned. An error is only logged: the reader need not
 // wait for the worker.
 func (s *Server) recover(ctx context.Context, snapshot *tasklog.Snapshot) {
-	if err := s.Runner.Recover(ctx, snapshot); err != nil {
+	s.seeTo(ctx, snapshot, s.Runner.Recover)
+}
+
+// seeTo logs the error of how the runner sees to a task.
+func (s *Server) seeTo(ctx context.Context, snapshot *tasklog.Snapshot, how func(context.Context, *tasklog.Snapshot) error) {
+	if err := how(ctx, snapshot); err != nil {
 		s.Runner.Logger.ErrorContext(ctx, "recovering task", "task", snapshot.Head.ID, "error", err)
 	}
 }
@@ -277,9 +282,7 @@ func (s *Server) follow(
 	ctx context.Context, snapshot *tasklog.Snapshot, c tasklog.FollowConfig,
 ) (a2a.TaskState, error) {
 	if snapshot.Lease.Epoch > 0 && !snapshot.Lease.Held() { // followers see to a holder themselves
-		if err := s.Runner.GoOn(ctx, snapshot); err != nil {
-			s.Runner.Logger.ErrorContext(ctx, "recovering task", "task", snapshot.Head.ID, "error", err)
-		}
+		s.seeTo(ctx, snapshot, s.Runner.GoOn)
 	}
 	c.ID, c.After, c.State = snapshot.Head.ID, snapshot.Seq, snapshot.Task.Status.State
 	c.Lease = snapshot.Lease

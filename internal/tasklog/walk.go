@@ -51,8 +51,8 @@ const (
 	idleFor = time.Minute
 
 	// A task that nobody holds is reported orphanedFirst after that is seen, or a little later: until then
-	// a worker may come that somebody else has asked for, and no reader asks for another one. Then it is reported less and less often: a busy system
-	// should not get busier from those that wait for it.
+	// a worker may come that somebody else has asked for, and no reader asks for another one. Then it is
+	// reported less and less often: a busy system should not get busier from those that wait for it.
 	orphanedFirst = 2 * time.Second
 	orphanedMost  = time.Minute
 )
