@@ -142,14 +142,14 @@ func NewTable(cfg aws.Config, table string, bodies dynamolog.Large) *Table {
 // Runner returns a runner for the table's tasks. The worker function continues unfinished ones.
 // Runner sets Store, Gap, Invoke, LivesOn and Later of the configuration.
 func (t *Table) Runner(worker string, c run.Config) (*run.Runner, error) {
-	var err error
-	if c.Invoke, err = t.InvokeWorker(worker); err != nil {
+	send, err := t.worker(worker)
+	if err != nil {
 		return nil, err
 	}
+	c.Invoke = forTask(send)
 	c.Store, c.Gap = t.Log, Gap
 	if lambdacontext.MaxConcurrency() > 1 { // such a process is not frozen between requests
 		c.LivesOn = true
-		send := sender(t.cfg, worker)
 		c.Later = gather.Calls(laterMost, func(ctx context.Context, ids ...a2a.TaskID) error {
 			return send(ctx, Job{TaskID: ids[0], Later: ids})
 		})
@@ -162,11 +162,23 @@ const laterMost = 1000
 
 // InvokeWorker returns a function that invokes the worker, a Lambda function, for a task.
 func (t *Table) InvokeWorker(function string) (func(ctx context.Context, id a2a.TaskID) error, error) {
+	send, err := t.worker(function)
+	if err != nil {
+		return nil, err
+	}
+	return forTask(send), nil
+}
+
+// worker returns a function that sends jobs to the worker.
+func (t *Table) worker(function string) (func(context.Context, Job) error, error) {
 	if function == "" {
 		return nil, errors.New("lambdaenv: WORKER_FUNCTION_NAME is not set")
 	}
-	send := sender(t.cfg, function)
-	return func(ctx context.Context, id a2a.TaskID) error { return send(ctx, Job{TaskID: id}) }, nil
+	return sender(t.cfg, function), nil
+}
+
+func forTask(send func(context.Context, Job) error) func(context.Context, a2a.TaskID) error {
+	return func(ctx context.Context, id a2a.TaskID) error { return send(ctx, Job{TaskID: id}) }
 }
 
 // InvokePush returns a function that invokes the push function, a Lambda function, to deliver a
