@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -40,23 +39,9 @@ func TestGuarded(t *testing.T) {
 // TestTrace sends requests of two invocations of one process, with and without a trace in the
 // environment: each has the trace of its own invocation.
 func TestTrace(t *testing.T) {
-	for name, value := range map[string]string{
-		"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_REGION": "us-east-1", "AWS_LAMBDA_FUNCTION_NAME": "agent",
-	} {
-		t.Setenv(name, value)
-	}
+	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "agent")
 	traces := make(chan string, 1)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		traces <- strings.Join(r.Header.Values(traceHeader), ", ")
-		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-		_, _ = io.WriteString(w, "{}")
-	}))
-	defer s.Close()
-	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", s.URL)
-	cfg, err := Config(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	cfg := configTo(t, func(r *http.Request) { traces <- strings.Join(r.Header.Values(traceHeader), ", ") })
 	client, table := DynamoDB(cfg), "tasks"
 	for _, environment := range []string{"", "Root=1-0-0;Sampled=0"} {
 		if environment != "" {

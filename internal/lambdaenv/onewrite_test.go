@@ -16,6 +16,28 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
+// configTo returns the configuration of a process whose requests to the table are shown to saw, and
+// answered with nothing.
+func configTo(t *testing.T, saw func(*http.Request)) aws.Config {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		saw(r)
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		_, _ = io.WriteString(w, "{}")
+	}))
+	t.Cleanup(s.Close)
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL_DYNAMODB": s.URL,
+	} {
+		t.Setenv(name, value)
+	}
+	cfg, err := Config(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
 // written counts the writes of a connection.
 type written struct {
 	net.Conn
@@ -29,22 +51,11 @@ func (c written) Write(b []byte) (int, error) {
 
 // TestOneWrite has small requests sent by one write each, and large ones whole.
 func TestOneWrite(t *testing.T) {
-	t.Setenv("AWS_ACCESS_KEY_ID", "local")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "local")
-	t.Setenv("AWS_REGION", "us-east-1")
 	var writes, got atomic.Int64
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	cfg := configTo(t, func(r *http.Request) {
 		n, _ := io.Copy(io.Discard, r.Body)
 		got.Store(n)
-		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-		_, _ = io.WriteString(w, "{}")
-	}))
-	defer s.Close()
-	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", s.URL)
-	cfg, err := Config(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	})
 	cfg.HTTPClient = cfg.HTTPClient.(*awshttp.BuildableClient).WithTransportOptions(func(tr *http.Transport) {
 		tr.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 			c, err := new(net.Dialer).DialContext(ctx, network, address)
