@@ -1,6 +1,7 @@
 // Command worker is the Lambda function that runs tasks without a waiting client: the client asked
 // to return immediately, or a run was cut off. It is invoked asynchronously with {"taskId":"…"}. An
-// event that comes twice, or for a busy task, does nothing.
+// event that comes twice, or for a busy task, does nothing. With {"taskId":"…","later":["…"]} it looks
+// after a while whether somebody runs the tasks in the list, and invokes workers for the others.
 //
 // usage.txt lists the environment.
 package main
