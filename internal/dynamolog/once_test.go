@@ -38,7 +38,7 @@ func TestStoredOnce(t *testing.T) {
 	client, table := newTable(t)
 	client, meter := dynamodblocal.NewMeter(client)
 	l := dynamolog.New(client, table)
-	const oneOfEach = "one of each of 60 KB, and tokens"
+	const oneOfEach = "one of each of 30 KB, and tokens"
 	tokens, large := 0.0, 3.0*1024
 	for _, test := range []struct {
 		name    string
@@ -87,13 +87,13 @@ func TestStoredOnce(t *testing.T) {
 			return andTokens(info, piece(info, "a", false, a2a.NewDataPart(map[string]any{"large": incompressible(4 * mb)})))
 		}, large, large / 4},
 		{oneOfEach, raw(60 << 10), func(info a2a.TaskInfo) []a2a.Event {
-			answer := agentSays(info, a2a.TaskStateInputRequired, raw(60<<10)).(*a2a.TaskStatusUpdateEvent)
-			answer.Metadata = map[string]any{"large": incompressible(80 << 10), "small": 1}
-			described := a2a.NewArtifactUpdateEvent(info, "a", raw(60<<10))
+			answer := agentSays(info, a2a.TaskStateInputRequired, raw(30<<10)).(*a2a.TaskStatusUpdateEvent)
+			answer.Metadata = map[string]any{"large": incompressible(40 << 10), "small": 1}
+			described := a2a.NewArtifactUpdateEvent(info, "a", raw(30<<10))
 			described.Append, described.Artifact.Metadata = false, answer.Metadata
-			return andTokens(info, answer, userSays(info, raw(60<<10)), described, piece(info, "a", true, words("small")...),
-				piece(info, "a", true, raw(60<<10), a2a.NewDataPart(map[string]any{"large": incompressible(80 << 10)})))
-		}, 8 * 60, 8 * 60 / 4},
+			return andTokens(info, answer, userSays(info, raw(30<<10)), described, piece(info, "a", true, words("small")...),
+				piece(info, "a", true, raw(30<<10), a2a.NewDataPart(map[string]any{"large": incompressible(40 << 10)})))
+		}, 8*30 + 20, 8 * 30 / 4},
 		{"an artifact of 500 KB that is replaced twenty times", a2a.NewTextPart("hello"), func(info a2a.TaskInfo) (events []a2a.Event) {
 			for range 20 {
 				events = append(events, piece(info, "a", false, raw(mb/2)))
