@@ -66,10 +66,7 @@ func serve(ctx context.Context) error {
 		if job.TaskID == "" {
 			return nil, errors.New(`the event has no "taskId"`)
 		}
-		if len(job.Later) > 0 {
-			return nil, runner.LookLater(ctx, job.Later)
-		}
-		return nil, runner.Work(ctx, job.TaskID) // after an error, Lambda tries again
+		return nil, job.Work(ctx, runner)
 	}), runner.HandOver)
 	return nil
 }

@@ -231,6 +231,14 @@ type Job struct {
 	Later []a2a.TaskID `json:"later,omitempty"`
 }
 
+// Work has the runner do a worker's job. After an error, Lambda tries again.
+func (j Job) Work(ctx context.Context, r *run.Runner) error {
+	if len(j.Later) > 0 {
+		return r.LookLater(ctx, j.Later)
+	}
+	return r.Work(ctx, j.TaskID)
+}
+
 // Pushes returns the configurations that the push function has to deliver, or none for other
 // events.
 func (j Job) Pushes() (refs []push.Ref) {

@@ -84,10 +84,7 @@ func serve(ctx context.Context) error {
 				if err := json.Unmarshal(event, &job); err != nil {
 					return nil, err
 				}
-				if len(job.Later) > 0 {
-					return nil, runner.LookLater(ctx, job.Later)
-				}
-				return nil, runner.Work(ctx, job.TaskID)
+				return nil, job.Work(ctx, runner)
 			}
 		}
 		lambdaenv.Start(answer, runner.HandOver)

@@ -36,7 +36,7 @@ func main() {
 		log.Fatal("courier: ", err)
 	}
 	if os.Getenv("AWS_LAMBDA_FUNCTION_NAME") == "worker" {
-		lambda.Start(func(ctx context.Context, job lambdaenv.Job) error { return runner.Work(ctx, job.TaskID) })
+		lambda.Start(func(ctx context.Context, job lambdaenv.Job) error { return job.Work(ctx, runner) })
 	}
 	callers := auth.None()
 	if os.Getenv("AUTH") == "iam" {

@@ -37,7 +37,7 @@ func main() {
 		log.Fatal("talker: ", err)
 	}
 	if os.Getenv("AWS_LAMBDA_FUNCTION_NAME") == "worker" {
-		lambda.Start(func(ctx context.Context, job lambdaenv.Job) error { return runner.Work(ctx, job.TaskID) })
+		lambda.Start(func(ctx context.Context, job lambdaenv.Job) error { return job.Work(ctx, runner) })
 	}
 	lambda.Start(functionurl.Handler(a2ahttp.New(a2ahttp.Config{
 		Server: server.New(server.Config{
