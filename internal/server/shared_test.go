@@ -10,6 +10,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"a2alambda/internal/memory"
+	"a2alambda/internal/server"
 	"a2alambda/internal/tasklog"
 )
 
@@ -98,6 +99,17 @@ func TestReturn(t *testing.T) {
 	})
 }
 
+// byWorker checks that one worker has been asked for, and that the stream goes on.
+func (ns *nodes) byWorker(stream *server.Stream, id a2a.TaskID, seen int64) {
+	ns.Helper()
+	if n := ns.count("Invoke"); n != 1 {
+		ns.Errorf("%d workers were asked for, want 1\n%s", n, ns.logged())
+	}
+	ns.next(stream, seen)
+	stream.Close()
+	ns.finish(id)
+}
+
 // TestReturnToOthers has a client come back to a process that has one request at a time. It leaves the
 // task to a worker, at once.
 func TestReturnToOthers(t *testing.T) {
@@ -106,12 +118,7 @@ func TestReturnToOthers(t *testing.T) {
 		id, seen := ns.left()
 		stream := ns.comes(ns.workers, id, &seen)
 		time.Sleep(100 * time.Millisecond)
-		if n := ns.count("Invoke"); n != 1 {
-			t.Errorf("%d workers were asked for, want 1\n%s", n, ns.logged())
-		}
-		ns.next(stream, seen)
-		stream.Close()
-		ns.finish(id)
+		ns.byWorker(stream, id, seen)
 	})
 }
 
@@ -149,11 +156,6 @@ func TestReturnToFull(t *testing.T) {
 		before := debug.SetMemoryLimit(48<<20 + memory.Stream - 1) // the first are the process's own
 		stream := ns.comes(shared, id, &seen)
 		debug.SetMemoryLimit(before)
-		if n := ns.count("Invoke"); n != 1 {
-			t.Errorf("%d workers were asked for, want 1\n%s", n, ns.logged())
-		}
-		ns.next(stream, seen)
-		stream.Close()
-		ns.finish(id)
+		ns.byWorker(stream, id, seen)
 	})
 }
