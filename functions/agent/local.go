@@ -105,6 +105,7 @@ func openLocal(ctx context.Context, agent *hosted.Agent, guard outgoing.Guard, c
 		return nil, err
 	}
 	log := dynamolog.NewWith(client, table, bodies)
+	log.Share()
 	if endpoint != "" {
 		if err = dynamolog.CreateTable(ctx, client, table); err != nil {
 			if unsent := (*url.Error)(nil); errors.As(err, &unsent) {

@@ -175,6 +175,9 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if lambdacontext.MaxConcurrency() > 1 {
+		table.Log.Share()
+	}
 	logger := lambdaenv.NewLogger(os.Getenv("SERVICE_NAME"))
 	runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), run.Config{
 		Executor: agent.Executor, Peers: agent.Peers, Logger: logger, Callbacks: os.Getenv("CALLBACK_URL"),

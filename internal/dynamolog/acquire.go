@@ -191,7 +191,7 @@ func (l *Log) putFence(
 		attrWriter: str(writer),
 		attrEpoch:  num(epoch),
 		attrTTL:    num(expires),
-	}, write().when("attribute_not_exists(?) OR ? = ? AND ? <= ?", attrPK, attrCount, num(0), attrEpoch, num(over)))
+	}, ifNew("? = ? AND ? <= ?", attrCount, num(0), attrEpoch, num(over)))
 }
 
 // giveLease writes the lease that follows the one in s. It reports false if the lease is no longer

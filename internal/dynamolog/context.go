@@ -41,8 +41,7 @@ func (l *Log) putInContext(ctx context.Context, h tasklog.Head, at time.Time, wr
 		attrPK: str(inContextKey(h.Scope, h.ContextID)),
 		attrSK: str(position(tasklog.Position{Time: at, ID: h.ID}) + "#" + writer),
 	}
-	_, err := l.put(ctx, item{attrPK: key[attrPK], attrSK: key[attrSK], attrTTL: num(h.Expires.Unix())},
-		write().when("attribute_not_exists(?)", attrPK))
+	_, err := l.put(ctx, item{attrPK: key[attrPK], attrSK: key[attrSK], attrTTL: num(h.Expires.Unix())}, ifNew(""))
 	return key, err
 }
 

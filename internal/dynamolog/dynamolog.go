@@ -53,6 +53,7 @@ type Log struct {
 	secret   secret
 	sharer   sharer
 	fresher  fresher
+	inserts  *inserts // nil, unless Share was called
 }
 
 // New returns the log in the table. It sends nothing yet.
@@ -150,7 +151,7 @@ func (l *Log) create(ctx context.Context, h tasklog.Head, first tasklog.Entry, c
 	if err := l.putBody(ctx, item, h.Expires, ref(1, c.Writer), maxHeadBody, body, new(parts)); err != nil {
 		return false, err
 	}
-	existing, err := l.put(ctx, item, write().when("attribute_not_exists(?)", attrPK))
+	existing, err := l.put(ctx, item, ifNew(""))
 	return err == nil && (existing == nil || existing.str(attrWriter) == c.Writer), err
 }
 
@@ -172,6 +173,13 @@ func (l *Log) putIf(ctx context.Context, it item, e *expression) (existing item,
 	}
 	if len(e.values) > 0 {
 		in.ExpressionAttributeValues = e.values
+	}
+	if e.ifNew {
+		done, end := l.inserts.put(ctx, it)
+		if done {
+			return nil, true, nil
+		}
+		defer end()
 	}
 	_, err = l.client.PutItem(ctx, in)
 	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {

@@ -67,8 +67,15 @@ func TestLog(t *testing.T) {
 	pushtest.Test(t, func(*testing.T) pushtest.Store { return pushes(dynamolog.New(client, table)) })
 }
 
-// TestLogFaults passes the same tests at another emulator of DynamoDB, which throttles, fails, and loses
-// acknowledgements.
+// sharing has the puts of a log wait for others.
+func sharing(l *dynamolog.Log) *dynamolog.Log {
+	l.ShareAll()
+	return l
+}
+
+// TestLogFaults passes the same tests, again with puts that wait for others, at another emulator of
+// DynamoDB, which throttles, fails, and loses acknowledgements. A put whose shared request fails has
+// one of its own.
 func TestLogFaults(t *testing.T) {
 	t.Parallel()
 	client, table := newLightTable(t)
@@ -99,8 +106,8 @@ func TestLogFaults(t *testing.T) {
 		}
 		return next.HandleFinalize(ctx, in)
 	}))
-	tasklogtest.Test(t, func(*testing.T) tasklog.Store { return dynamolog.New(faulty, table) })
-	pushtest.Test(t, func(*testing.T) pushtest.Store { return pushes(dynamolog.New(faulty, table)) })
+	tasklogtest.Test(t, func(*testing.T) tasklog.Store { return sharing(dynamolog.New(faulty, table)) })
+	pushtest.Test(t, func(*testing.T) pushtest.Store { return pushes(sharing(dynamolog.New(faulty, table))) })
 	for kind, n := range faults {
 		if n == 0 {
 			t.Errorf("no fault of kind %d was injected", kind)

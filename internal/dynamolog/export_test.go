@@ -19,3 +19,17 @@ var ListKey, InContextKey = listKey, inContextKey
 
 // ShardOf returns the shard that has the looks at a task.
 func ShardOf(id a2a.TaskID) int { return spread(id, tasklog.Shards) }
+
+// ShareAll has each put of a new item wait for others, also after requests that failed.
+func (l *Log) ShareAll() {
+	l.Share()
+	l.inserts.alone, l.inserts.pause = 0, 0
+}
+
+const (
+	InsertAlone  = insertAlone
+	InsertMost   = insertMost
+	InsertRest   = insertRest
+	InsertGap    = insertGap
+	InsertWithin = insertWithin
+)

@@ -17,6 +17,7 @@ type expression struct {
 	condition     string // all of them
 	names         map[string]string
 	values        values
+	ifNew         bool // the condition holds where no item is
 }
 
 // values are those in an expression, by their placeholders.
@@ -24,6 +25,17 @@ type values = map[string]types.AttributeValue
 
 // write returns an expression that does nothing yet.
 func write() *expression { return &expression{names: map[string]string{}, values: values{}} }
+
+// ifNew returns the condition that no item is there, or, unless that is "", that the format holds: see
+// text.
+func ifNew(or string, args ...any) *expression {
+	e := write()
+	e.ifNew = true
+	if or == "" {
+		return e.when("attribute_not_exists(?)", attrPK)
+	}
+	return e.when("attribute_not_exists(?) OR "+or, append([]any{attrPK}, args...)...)
+}
 
 // text returns the format with a placeholder for each "?". An argument that is a string is the name
 // of an attribute, any other is a value.

@@ -60,11 +60,17 @@ func freshSK(look int64) string { return fmt.Sprintf("%012d#", look) }
 
 // putFresh puts the item of a task that is about to be created.
 func (l *Log) putFresh(ctx context.Context, id a2a.TaskID, look int64) error {
-	_, err := l.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &l.table, Item: item{
+	it := item{
 		attrPK:  str(freshKey(spread(id, tasklog.Shards))),
 		attrSK:  str(freshSK(look) + string(id)),
 		attrTTL: num(look + int64(freshStays/time.Second)),
-	}})
+	}
+	done, end := l.inserts.put(ctx, it)
+	if done {
+		return nil
+	}
+	defer end()
+	_, err := l.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &l.table, Item: it})
 	return err
 }
 

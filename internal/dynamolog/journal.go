@@ -158,8 +158,7 @@ func (h *lease) putSteps(ctx context.Context, first int64, entries [][]byte) err
 	if err != nil {
 		return fmt.Errorf("dynamolog: recording: %w", err)
 	}
-	existing, err := h.log.put(ctx, it, write().when("attribute_not_exists(?) OR ? = ? AND ? <= ?",
-		attrPK, attrCount, num(0), attrEpoch, num(h.epoch)))
+	existing, err := h.log.put(ctx, it, ifNew("? = ? AND ? <= ?", attrCount, num(0), attrEpoch, num(h.epoch)))
 	if err != nil {
 		return fmt.Errorf("dynamolog: recording: %w", err)
 	}
@@ -190,7 +189,7 @@ func (l *Log) fenceJournal(ctx context.Context, h tasklog.Head, place, epoch int
 		attrCount: num(0),
 		attrEpoch: num(epoch),
 		attrTTL:   num(h.Expires.Unix()),
-	}, write().when("attribute_not_exists(?) OR ? = ? AND ? <= ?", attrPK, attrCount, num(0), attrEpoch, num(epoch)))
+	}, ifNew("? = ? AND ? <= ?", attrCount, num(0), attrEpoch, num(epoch)))
 	if err == nil && existing != nil {
 		err = tasklog.ErrConflict
 	}

@@ -171,8 +171,8 @@ func (h *lease) append(
 		putOwnSize(item, own)
 	}
 	// A fence keeps out earlier holders.
-	existing, err := h.log.put(ctx, item, write().when("attribute_not_exists(?) OR ? = ? AND (? = ? OR ? < ?)",
-		attrPK, attrCount, num(0), attrWriter, str(h.writer), attrEpoch, num(h.epoch)))
+	existing, err := h.log.put(ctx, item, ifNew("? = ? AND (? = ? OR ? < ?)",
+		attrCount, num(0), attrWriter, str(h.writer), attrEpoch, num(h.epoch)))
 	if err != nil {
 		return fmt.Errorf("dynamolog: appending: %w", err)
 	}

@@ -54,7 +54,7 @@ func (l *Log) readSecret(ctx context.Context) ([]byte, error) {
 		it := item{attrPK: key[attrPK], attrSK: key[attrSK], attrBody: bin(made)}
 		// If several processes make one at the same time, one of them wins, and the others get its
 		// secret.
-		existing, err := l.put(ctx, it, write().when("attribute_not_exists(?)", attrPK))
+		existing, err := l.put(ctx, it, ifNew(""))
 		if err != nil {
 			return nil, err
 		}

@@ -42,7 +42,7 @@ func (h *lease) saveSnapshot(ctx context.Context, seq int64, lines iter.Seq2[[]b
 		attrSK:          str(sk),
 		attrSnapshotRef: str(r),
 		attrTTL:         num(h.head.Expires.Unix()),
-	}, write().when("attribute_not_exists(?)", attrPK)); err != nil {
+	}, ifNew("")); err != nil {
 		return err
 	}
 	_, _, err = h.log.update(ctx, h.head.ID, skHead, write().set(attrSeq, num(seq)).set(attrRef, str(r)).

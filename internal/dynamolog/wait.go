@@ -44,7 +44,7 @@ func (l *Log) OpenWait(ctx context.Context, h tasklog.Head, name, memo string) e
 	if memo != "" {
 		it[attrMemo] = str(memo)
 	}
-	if _, err := l.put(ctx, it, write().when("attribute_not_exists(?)", attrPK)); err != nil {
+	if _, err := l.put(ctx, it, ifNew("")); err != nil {
 		return fmt.Errorf("dynamolog: opening wait: %w", err)
 	}
 	return nil

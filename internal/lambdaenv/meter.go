@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go/middleware"
 
+	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/telemetry"
 )
 
@@ -24,6 +25,14 @@ func addMeter(s *middleware.Stack) error {
 func meter(
 	ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 ) (out middleware.InitializeOutput, md middleware.Metadata, err error) {
+	if batch, ok := in.Parameters.(*dynamodb.BatchExecuteStatementInput); ok {
+		batch.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
+		out, md, err = next.HandleInitialize(ctx, in)
+		if answer, ok := out.Result.(*dynamodb.BatchExecuteStatementOutput); ok && err == nil {
+			meterShared(dynamolog.Callers(ctx), answer)
+		}
+		return out, md, err
+	}
 	u := telemetry.UsageOf(ctx)
 	if u == nil {
 		return next.HandleInitialize(ctx, in)
@@ -59,6 +68,31 @@ func meter(
 	}
 	u.Add(read, write, retries, throttles)
 	return out, md, err
+}
+
+// meterShared counts what each caller's statement has consumed, and whether it was throttled.
+func meterShared(callers []context.Context, answer *dynamodb.BatchExecuteStatementOutput) {
+	if len(answer.Responses) != len(callers) {
+		return
+	}
+	for i, ctx := range callers {
+		u := telemetry.UsageOf(ctx)
+		if u == nil {
+			continue
+		}
+		write, throttles := 1.0, 0 // an item that is small
+		if len(answer.ConsumedCapacity) == len(callers) && answer.ConsumedCapacity[i].CapacityUnits != nil {
+			write = *answer.ConsumedCapacity[i].CapacityUnits
+		}
+		if failed := answer.Responses[i].Error; failed != nil {
+			switch failed.Code {
+			case types.BatchStatementErrorCodeEnumProvisionedThroughputExceeded, types.BatchStatementErrorCodeEnumThrottlingError,
+				types.BatchStatementErrorCodeEnumRequestLimitExceeded:
+				write, throttles = 0, 1
+			}
+		}
+		u.Add(0, write, 0, throttles)
+	}
 }
 
 func units(result any) (read, write float64) {

@@ -7,14 +7,21 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"a2alambda/internal/dynamolog"
+	"a2alambda/internal/tasklog"
 	"a2alambda/internal/telemetry"
 )
 
@@ -108,3 +115,66 @@ func TestMeter(t *testing.T) {
 		}
 	}
 }
+
+// TestMeterShared has three tasks wait for somebody. The item of the first is put alone; while it is
+// under way, those of the others share a request, of which one statement is throttled.
+func TestMeterShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		batches := 0
+		client := clientFunc(func(r *http.Request) (*http.Response, error) {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			answer := `{"ConsumedCapacity":{"TableName":"t","CapacityUnits":3}}`
+			if !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".PutItem") {
+				batches++
+				answers := []string{`{"TableName":"t"}`, `{"Error":{"Code":"ThrottlingError","Message":"slow down"}}`}
+				units := []string{`{"TableName":"t","CapacityUnits":2}`, `{"TableName":"t","CapacityUnits":0}`}
+				if text := string(body); strings.Index(text, "task-2") < strings.Index(text, "task-1") {
+					slices.Reverse(answers)
+					slices.Reverse(units)
+				}
+				if !strings.Contains(string(body), `"ReturnConsumedCapacity":"TOTAL"`) {
+					t.Errorf("asked for no units: %s", body)
+				}
+				answer = fmt.Sprintf(`{"Responses":[%s],"ConsumedCapacity":[%s]}`, strings.Join(answers, ","), strings.Join(units, ","))
+			} else if strings.Contains(string(body), `"task-0"`) {
+				time.Sleep(time.Second)
+			}
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(answer)), ContentLength: int64(len(answer))}, nil
+		})
+		l := dynamolog.New(DynamoDB(aws.Config{
+			Region: "us-east-1", HTTPClient: client, Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+		}), "t")
+		l.Share()
+		var all sync.WaitGroup
+		var lines [3]strings.Builder
+		for i := range lines {
+			all.Go(func() {
+				usage := new(telemetry.Usage)
+				h := tasklog.Head{ID: a2a.TaskID(fmt.Sprint("task-", i)), Expires: time.Now().Add(time.Hour)}
+				if err := l.OpenWait(telemetry.With(t.Context(), usage), h, "a", ""); err != nil {
+					t.Error(err)
+				}
+				var line telemetry.Line
+				line.Usage(usage)
+				line.Log(t.Context(), slog.New(slog.NewJSONHandler(&lines[i], nil)), "done")
+			})
+			synctest.Wait()
+		}
+		all.Wait()
+		for i, want := range []string{`,"writeUnits":3}`, `,"writeUnits":2}`, `,"writeUnits":3,"throttles":1}`} {
+			if got := strings.TrimSpace(lines[i].String()); !strings.HasSuffix(got, want) {
+				t.Errorf("task %d: logged %s, want %s", i, got, want)
+			}
+		}
+		if batches != 1 {
+			t.Errorf("%d shared requests, want one", batches)
+		}
+	})
+}
+
+type clientFunc func(*http.Request) (*http.Response, error)
+
+func (f clientFunc) Do(r *http.Request) (*http.Response, error) { return f(r) }

@@ -23,10 +23,10 @@ var (
 `}
 	// noFence appends even if the place is taken.
 	noFence = change{"internal/dynamolog/lease.go",
-		`when("attribute_not_exists(?) OR ? = ? AND (? = ? OR ? < ?)",
-		attrPK, attrCount,`,
-		`when("attribute_not_exists(?) OR attribute_exists(?) OR ? = ? AND (? = ? OR ? < ?)",
-		attrPK, attrPK, attrCount,`}
+		`ifNew("? = ? AND (? = ? OR ? < ?)",
+		attrCount,`,
+		`ifNew("attribute_exists(?) OR ? = ? AND (? = ? OR ? < ?)",
+		attrPK, attrCount,`}
 )
 
 // TestMutations provokes, in a stream, the faults that the rules of the log prevent. Without the

@@ -132,9 +132,13 @@ func TestCallers(t *testing.T) {
 // whose names differ from their operations'; a transaction needs those of its writes.
 var (
 	packages = map[string]string{"dynamodb": "dynamodb", "lambda": "lambda", "codedeploy": "codedeploy", "bedrockruntime": "bedrock", "sqs": "sqs"}
-	actions  = map[string]string{"lambda:Invoke": "lambda:InvokeFunction", "bedrock:ConverseStream": "bedrock:InvokeModelWithResponseStream"}
-	objects  = map[string]string{"Put": "s3:PutObject", "Get": "s3:GetObject"} // by methods of package bucket, which have four arguments
-	writes   = map[string]string{"types.Put": "dynamodb:PutItem", "types.Update": "dynamodb:UpdateItem", "types.Delete": "dynamodb:DeleteItem"}
+	actions  = map[string]string{
+		"lambda:Invoke":                  "lambda:InvokeFunction",
+		"bedrock:ConverseStream":         "bedrock:InvokeModelWithResponseStream",
+		"dynamodb:BatchExecuteStatement": "dynamodb:PartiQLInsert", // dynamolog's statements
+	}
+	objects = map[string]string{"Put": "s3:PutObject", "Get": "s3:GetObject"} // by methods of package bucket, which have four arguments
+	writes  = map[string]string{"types.Put": "dynamodb:PutItem", "types.Update": "dynamodb:UpdateItem", "types.Delete": "dynamodb:DeleteItem"}
 )
 
 // requests returns the functions in a file that make requests of the SDK, of package bucket, or of

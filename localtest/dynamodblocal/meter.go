@@ -78,6 +78,8 @@ func (m *Meter) handle(
 		u.Writes, p.ReturnConsumedCapacity = 1, total
 	case *dynamodb.TransactWriteItemsInput: // each of its writes costs twice what it would alone
 		u.Writes, u.Write, p.ReturnConsumedCapacity = len(p.TransactItems), 2*float64(len(p.TransactItems)), total
+	case *dynamodb.BatchExecuteStatementInput: // dynamolog's insert items
+		u.Writes, u.Write, p.ReturnConsumedCapacity = len(p.Statements), float64(len(p.Statements)), total
 	case *dynamodb.QueryInput:
 		p.ReturnConsumedCapacity, consistent = total, p.ConsistentRead
 	case *dynamodb.GetItemInput:
@@ -111,6 +113,12 @@ func (m *Meter) handle(
 			u.Write = max(1, *r.ConsumedCapacity.CapacityUnits)
 		case *dynamodb.TransactWriteItemsOutput: // of one table
 			u.Write = max(u.Write, *r.ConsumedCapacity[0].CapacityUnits)
+		case *dynamodb.BatchExecuteStatementOutput:
+			consumed := 0.0
+			for _, c := range r.ConsumedCapacity { // of each statement, or of the table
+				consumed += *c.CapacityUnits
+			}
+			u.Write = max(u.Write, consumed)
 		case *dynamodb.QueryOutput:
 			u.Read = max(least, *r.ConsumedCapacity.CapacityUnits)
 		case *dynamodb.GetItemOutput:

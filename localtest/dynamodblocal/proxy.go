@@ -61,6 +61,7 @@ func consumed(operation string, request []byte, status int, answer []byte) (u Un
 		ConsistentRead bool
 		RequestItems   map[string]struct{ Keys []json.RawMessage }
 		TransactItems  []json.RawMessage
+		Statements     []json.RawMessage
 	}
 	var out struct {
 		Type             string `json:"__type"`
@@ -75,7 +76,7 @@ func consumed(operation string, request []byte, status int, answer []byte) (u Un
 		least = 1
 	}
 	var one struct{ CapacityUnits float64 }
-	if operation != "BatchGetItem" && operation != "TransactWriteItems" && len(out.ConsumedCapacity) > 0 && json.Unmarshal(out.ConsumedCapacity, &one) != nil {
+	if operation != "BatchGetItem" && operation != "TransactWriteItems" && operation != "BatchExecuteStatement" && len(out.ConsumedCapacity) > 0 && json.Unmarshal(out.ConsumedCapacity, &one) != nil {
 		return u, false
 	}
 	done := status == http.StatusOK
@@ -95,6 +96,17 @@ func consumed(operation string, request []byte, status int, answer []byte) (u Un
 		u.Writes, u.Write = len(in.TransactItems), 2*float64(len(in.TransactItems))
 		if done && len(tables) == 1 {
 			u.Write = max(u.Write, tables[0].CapacityUnits)
+		}
+	case "BatchExecuteStatement": // see [NewMeter]
+		var consumed []struct{ CapacityUnits float64 }
+		if len(out.ConsumedCapacity) > 0 && json.Unmarshal(out.ConsumedCapacity, &consumed) != nil {
+			return u, false
+		}
+		if u.Writes = len(in.Statements); done {
+			for _, c := range consumed {
+				u.Write += c.CapacityUnits
+			}
+			u.Write = max(u.Write, float64(u.Writes))
 		}
 	case "GetItem", "Query":
 		if done {

@@ -48,6 +48,15 @@ func TestMetered(t *testing.T) {
 		_, err = c.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
 			table: {Keys: []map[string]types.AttributeValue{{"pk": String("c"), "sk": String("d")}, {"pk": String("e"), "sk": String("f")}}}}})
 		localtest.Must(t, err)
+		insert := fmt.Sprintf(`INSERT INTO "%s" VALUE {'pk':?,'sk':?,'data':?}`, table)
+		inserted := func(pk string) types.BatchStatementRequest {
+			return types.BatchStatementRequest{Statement: &insert, Parameters: []types.AttributeValue{String(pk), String("b"), large["data"]}}
+		}
+		out, err := c.BatchExecuteStatement(ctx, &dynamodb.BatchExecuteStatementInput{Statements: []types.BatchStatementRequest{inserted("a"), inserted("new")}})
+		localtest.Must(t, err)
+		if failed := out.Responses[0].Error; failed == nil || failed.Code != types.BatchStatementErrorCodeEnumDuplicateItem || out.Responses[1].Error != nil {
+			t.Errorf("an item that is there, and one that is not: %+v", out.Responses)
+		}
 		_, err = c.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &table, Key: Item{"pk": String("c"), "sk": String("d")}})
 		localtest.Must(t, err)
 		for _, set := range []string{"SET y = :x", "SET y = :x", "ADD y :x"} {

@@ -51,7 +51,11 @@ func permitted(t testing.TB, endpoint, function string) (guarded string) {
 		if request.IndexName != "" {
 			on += "/index/" + request.IndexName
 		}
-		if operation != "TransactWriteItems" {
+		switch operation {
+		case "TransactWriteItems":
+		case "BatchExecuteStatement":
+			return []string{"dynamodb:PartiQLInsert"}, on
+		default:
 			return []string{"dynamodb:" + operation}, on
 		}
 		for _, item := range request.TransactItems { // a transaction needs what its writes need

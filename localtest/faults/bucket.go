@@ -65,6 +65,9 @@ var assignment = regexp.MustCompile(`(#\w+)(?: = (:\w+))?`)
 // takes reports whether there are units for a write, and takes them: one from each index that the
 // write changes, and two if it moves an entry to another key. It ignores that a condition may fail.
 func (b *Bucket) takes(operation string, body []byte) bool {
+	if operation == "BatchExecuteStatement" {
+		return b.takesAll(body)
+	}
 	if operation != "PutItem" && operation != "UpdateItem" {
 		return true
 	}
@@ -119,6 +122,34 @@ func (b *Bucket) takes(operation string, body []byte) bool {
 		b.entries[item] = is
 	} else {
 		delete(b.entries, item)
+	}
+	return true
+}
+
+// attribute is one in an INSERT, in the form of this project's statements.
+var attribute = regexp.MustCompile(`'(\w+)':\?`)
+
+// takesAll is takes for statements that insert items. DynamoDB would refuse some of them; this refuses
+// all if there are too few units for one.
+func (b *Bucket) takesAll(body []byte) bool {
+	var batch struct {
+		Statements []struct {
+			Statement  string
+			Parameters []map[string]any
+		}
+	}
+	if json.Unmarshal(body, &batch) != nil {
+		return true
+	}
+	for _, s := range batch.Statements {
+		item := map[string]map[string]any{}
+		for i, name := range attribute.FindAllStringSubmatch(s.Statement, -1) {
+			item[name[1]] = s.Parameters[i]
+		}
+		put, err := json.Marshal(write{Item: item})
+		if err == nil && !b.takes("PutItem", put) {
+			return false
+		}
 	}
 	return true
 }

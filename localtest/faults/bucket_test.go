@@ -2,6 +2,8 @@ package faults_test
 
 import (
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,5 +82,46 @@ func TestBucket(t *testing.T) {
 		Lease: tasklog.LeaseInfo{Epoch: 1, Seq: 1},
 	}); !errors.Is(err, tasklog.ErrThrottled) {
 		t.Errorf("a new place in the list: %v", err)
+	}
+}
+
+// TestBucketOfMany has an owner begin many tasks at once, in a process that puts their items by shared
+// requests: those are refused, too.
+func TestBucketOfMany(t *testing.T) {
+	client, table := dynamodblocal.Table(t)
+	proxy, server := faults.Start(t, dynamodblocal.Endpoint(t), 1)
+	options := client.Options()
+	options.BaseEndpoint, options.RetryMaxAttempts = &server.URL, 1
+	l := dynamolog.New(dynamodb.New(options), table)
+	l.Share()
+	bucket := new(faults.Bucket)
+	bucket.Set(faults.Index{Key: "li", Others: []string{"po", "s", "ctx", "x"}, Rate: 10})
+	proxy.Limit(bucket)
+	const tasks = 200
+	var all sync.WaitGroup
+	var done, refused atomic.Int64
+	begun := time.Now()
+	for range tasks {
+		all.Go(func() {
+			h, first := tasklogtest.NewTask()
+			h.Scope.Owner = "one"
+			_, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Until: time.Now().Add(time.Minute)})
+			switch {
+			case err == nil:
+				done.Add(1)
+				_, err = l.Load(t.Context(), h.ID)
+			case errors.Is(err, tasklog.ErrThrottled):
+				refused.Add(1)
+				err = nil
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	// Each of the list's four keys has ten units at first.
+	if most := 40 * (1 + time.Since(begun).Seconds()); done.Load() < 20 || float64(done.Load()) > most || int(refused.Load()) > bucket.Refused() {
+		t.Errorf("%d tasks have begun, at most %v should have; %d were refused, the bucket says %d", done.Load(), most, refused.Load(), bucket.Refused())
 	}
 }

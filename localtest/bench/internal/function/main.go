@@ -26,6 +26,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-lambda-go/lambdaurl"
 
 	"a2alambda/internal/a2ahttp"
@@ -71,6 +72,9 @@ func serve(ctx context.Context) error {
 		table, err := lambdaenv.Open(ctx, os.Getenv("TABLE_NAME"))
 		if err != nil {
 			return err
+		}
+		if lambdacontext.MaxConcurrency() > 1 {
+			table.Log.Share()
 		}
 		runner, err := table.Runner(os.Getenv("WORKER_FUNCTION_NAME"), run.Config{Executor: load.Executor{}, Logger: lambdaenv.NewLogger("")})
 		if err != nil {
