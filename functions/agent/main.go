@@ -175,7 +175,7 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if lambdacontext.MaxConcurrency() > 1 {
+	if lambdacontext.MaxConcurrency() > 1 { // only this function is on Managed Instances
 		table.Log.Share()
 	}
 	logger := lambdaenv.NewLogger(os.Getenv("SERVICE_NAME"))

@@ -174,14 +174,15 @@ func (l *Log) putIf(ctx context.Context, it item, e *expression) (existing item,
 	if len(e.values) > 0 {
 		in.ExpressionAttributeValues = e.values
 	}
-	if e.ifNew {
-		done, end := l.inserts.put(ctx, it)
-		if done {
-			return nil, true, nil
-		}
-		defer end()
+	put := func() error {
+		_, err := l.client.PutItem(ctx, in)
+		return err
 	}
-	_, err = l.client.PutItem(ctx, in)
+	if e.ifNew {
+		err = l.inserts.put(ctx, it, put)
+	} else {
+		err = put()
+	}
 	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
 		return failed.Item, false, nil
 	}

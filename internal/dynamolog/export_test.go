@@ -27,9 +27,7 @@ func (l *Log) ShareAll() {
 }
 
 const (
-	InsertAlone  = insertAlone
-	InsertMost   = insertMost
-	InsertRest   = insertRest
-	InsertGap    = insertGap
-	InsertWithin = insertWithin
+	InsertMost = insertMost
+	InsertGap  = insertGap
+	InsertRest = insertRest
 )

@@ -65,13 +65,10 @@ func (l *Log) putFresh(ctx context.Context, id a2a.TaskID, look int64) error {
 		attrSK:  str(freshSK(look) + string(id)),
 		attrTTL: num(look + int64(freshStays/time.Second)),
 	}
-	done, end := l.inserts.put(ctx, it)
-	if done {
-		return nil
-	}
-	defer end()
-	_, err := l.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &l.table, Item: it})
-	return err
+	return l.inserts.put(ctx, it, func() error {
+		_, err := l.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &l.table, Item: it})
+		return err
+	})
 }
 
 // fresher has when the items of each shard were read, and the marks as they were last read.

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,18 +24,28 @@ import (
 	"a2alambda/internal/tasklog"
 )
 
-// onRequest returns a client like c that calls f before each request, with its input.
-func onRequest(c *dynamodb.Client, f func(ctx context.Context, in any)) *dynamodb.Client {
+// answered returns a client like c whose requests f sees first, by their input, and may answer itself.
+func answered(c *dynamodb.Client, f func(ctx context.Context, in any) (answer any, err error)) *dynamodb.Client {
 	o := c.Options()
-	o.APIOptions = append(o.APIOptions, func(s *middleware.Stack) error {
-		return s.Initialize.Add(middleware.InitializeMiddlewareFunc("on request", func(
+	o.APIOptions = append(slices.Clip(o.APIOptions), func(s *middleware.Stack) error {
+		return s.Initialize.Add(middleware.InitializeMiddlewareFunc("answered", func(
 			ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 		) (middleware.InitializeOutput, middleware.Metadata, error) {
-			f(ctx, in.Parameters)
+			if answer, err := f(ctx, in.Parameters); answer != nil || err != nil {
+				return middleware.InitializeOutput{Result: answer}, middleware.Metadata{}, err
+			}
 			return next.HandleInitialize(ctx, in)
 		}), middleware.After)
 	})
 	return dynamodb.New(o)
+}
+
+// onRequest returns a client like c that calls f before each request, with its input.
+func onRequest(c *dynamodb.Client, f func(ctx context.Context, in any)) *dynamodb.Client {
+	return answered(c, func(ctx context.Context, in any) (any, error) {
+		f(ctx, in)
+		return nil, nil
+	})
 }
 
 // requests counts requests by what they do. Those are left out that come again and again while a task is run

@@ -45,10 +45,10 @@ const (
 
 // inserts shares requests among puts of new items.
 type inserts struct {
-	table string
-	send  func(context.Context, []types.BatchStatementRequest) ([]types.BatchStatementResponse, error)
-	alone int           // insertAlone; tests have another
-	pause time.Duration // insertRest; tests have another
+	client client
+	table  string
+	alone  int           // insertAlone; tests have another
+	pause  time.Duration // insertRest; tests have another
 
 	mu       sync.Mutex
 	underWay int // puts, those in waiting included
@@ -68,34 +68,21 @@ type insert struct {
 // a put takes up to [insertGap] longer. It is for a process with many runs, and is called before the
 // log is used.
 func (l *Log) Share() {
-	l.inserts = &inserts{table: l.table, send: l.insert, alone: insertAlone, pause: insertRest}
+	l.inserts = &inserts{client: l.client, table: l.table, alone: insertAlone, pause: insertRest}
 }
 
-// insert sends the statements once. Who sees one fail tries again.
-func (l *Log) insert(ctx context.Context, s []types.BatchStatementRequest) ([]types.BatchStatementResponse, error) {
-	once := func(ctx context.Context, in *dynamodb.BatchExecuteStatementInput, _ ...func(*dynamodb.Options)) (
-		*dynamodb.BatchExecuteStatementOutput, error,
-	) {
-		return l.client.Client.BatchExecuteStatement(ctx, in, func(o *dynamodb.Options) { o.Retryer = aws.NopRetryer{} })
-	}
-	out, err := onOwnStack(ctx, &dynamodb.BatchExecuteStatementInput{Statements: s}, once)
-	if err != nil {
-		return nil, err
-	}
-	return out.Responses, nil
-}
-
-// put reports whether it has put the item, where none was. If not, the caller is to put it, and to
-// call end then.
-func (g *inserts) put(ctx context.Context, it item) (done bool, end func()) {
+// put puts the item where none is, with others by one request; or it calls alone, which puts it by one
+// of its own.
+func (g *inserts) put(ctx context.Context, it item, alone func() error) error {
 	if g == nil {
-		return false, func() {}
+		return alone()
 	}
 	g.mu.Lock()
 	g.underWay++
+	defer g.end()
 	if g.underWay <= g.alone || len(it.bin(attrBody)) > insertBody || time.Now().Before(g.rest) {
 		g.mu.Unlock()
-		return false, g.end
+		return alone()
 	}
 	one := &insert{ctx, it, make(chan bool, 1)}
 	g.waiting = append(g.waiting, one)
@@ -108,14 +95,13 @@ func (g *inserts) put(ctx context.Context, it item) (done bool, end func()) {
 	}
 	g.mu.Unlock()
 	select {
-	case done = <-one.done:
+	case done := <-one.done:
+		if done {
+			return nil
+		}
 	case <-ctx.Done():
 	}
-	if done {
-		g.end()
-		return true, nil
-	}
-	return false, g.end
+	return alone()
 }
 
 func (g *inserts) end() {
@@ -160,6 +146,15 @@ func (g *inserts) share(all []*insert) {
 	for i, one := range all {
 		one.done <- err == nil && len(responses) == len(all) && responses[i].Error == nil
 	}
+}
+
+// send sends the statements once. Whose statement fails, tries again alone.
+func (g *inserts) send(ctx context.Context, s []types.BatchStatementRequest) ([]types.BatchStatementResponse, error) {
+	out, err := g.client.BatchExecuteStatement(ctx, &dynamodb.BatchExecuteStatementInput{Statements: s})
+	if err != nil {
+		return nil, err
+	}
+	return out.Responses, nil
 }
 
 // refused reports whether a statement failed in a way in which the next one is likely to fail, too.

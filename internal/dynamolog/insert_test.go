@@ -17,29 +17,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/smithy-go/middleware"
 
 	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/tasklog"
 	"a2alambda/internal/tasklogtest"
 	"a2alambda/localtest/dynamodblocal"
 )
-
-// watched returns a client like c whose requests pass through f first, unless f answers them itself.
-func watched(c *dynamodb.Client, f func(ctx context.Context, in any) (answer any, err error)) *dynamodb.Client {
-	o := c.Options()
-	o.APIOptions = append(slices.Clip(o.APIOptions), func(s *middleware.Stack) error {
-		return s.Initialize.Add(middleware.InitializeMiddlewareFunc("watched", func(
-			ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
-		) (middleware.InitializeOutput, middleware.Metadata, error) {
-			if answer, err := f(ctx, in.Parameters); answer != nil || err != nil {
-				return middleware.InitializeOutput{Result: answer}, middleware.Metadata{}, err
-			}
-			return next.HandleInitialize(ctx, in)
-		}), middleware.After)
-	})
-	return dynamodb.New(o)
-}
 
 // TestShare has a process begin 100 tasks at once, and compares requests and price with those of a process
 // that shares none.
@@ -50,7 +33,7 @@ func TestShare(t *testing.T) {
 		client, table := newTable(t)
 		client, meter := dynamodblocal.NewMeter(client)
 		var puts, batches atomic.Int64
-		l := dynamolog.New(watched(client, func(ctx context.Context, in any) (any, error) {
+		l := dynamolog.New(answered(client, func(ctx context.Context, in any) (any, error) {
 			switch in := in.(type) {
 			case *dynamodb.PutItemInput:
 				puts.Add(1)
@@ -136,7 +119,7 @@ func TestShareRefused(t *testing.T) {
 			t.Parallel()
 			client, table := newTable(t)
 			var batches atomic.Int64
-			l := dynamolog.New(watched(client, func(_ context.Context, in any) (any, error) {
+			l := dynamolog.New(answered(client, func(_ context.Context, in any) (any, error) {
 				p, ok := in.(*dynamodb.BatchExecuteStatementInput)
 				if !ok {
 					return nil, nil
@@ -170,7 +153,8 @@ func TestShareRefused(t *testing.T) {
 }
 
 // TestShareWhen checks by fake time when puts are sent: the first alone, and at once; the others after
-// a gap, or when there are enough; but not those whose callers have gone. A large one does not wait.
+// a gap, or when there are enough; but not those whose callers have gone. A large one does not wait, nor
+// does any for a while after a shared request has failed.
 func TestShareWhen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type sent struct {
@@ -179,9 +163,10 @@ func TestShareWhen(t *testing.T) {
 		}
 		var mu sync.Mutex
 		var got []sent
+		var broken atomic.Bool
 		begun := time.Now()
 		o := dynamodb.Options{Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""), HTTPClient: noRoute{}}
-		l := dynamolog.New(watched(dynamodb.New(o), func(_ context.Context, in any) (any, error) {
+		l := dynamolog.New(answered(dynamodb.New(o), func(_ context.Context, in any) (any, error) {
 			mu.Lock()
 			switch p := in.(type) {
 			case *dynamodb.PutItemInput:
@@ -192,12 +177,19 @@ func TestShareWhen(t *testing.T) {
 			case *dynamodb.BatchExecuteStatementInput:
 				got = append(got, sent{time.Since(begun), len(p.Statements)})
 				mu.Unlock()
+				if broken.Load() {
+					return nil, errors.New("broken")
+				}
 				return &dynamodb.BatchExecuteStatementOutput{Responses: make([]types.BatchStatementResponse, len(p.Statements))}, nil
 			}
 			mu.Unlock()
 			return nil, errors.New("not expected")
 		}), "tasks")
 		l.Share()
+		h, first := tasklogtest.NewTask()
+		lease, err := l.Create(t.Context(), h, first, tasklog.Claim{Writer: "w", Until: time.Now().Add(time.Hour), Records: true})
+		must(t, err)
+		got, begun = nil, time.Now()
 		open := func(ctx context.Context) {
 			_ = l.OpenWait(ctx, tasklog.Head{ID: "t", Expires: time.Now().Add(time.Hour)}, "a", "")
 		}
@@ -215,15 +207,39 @@ func TestShareWhen(t *testing.T) {
 			go open(t.Context())
 		}
 		synctest.Wait()
-		time.Sleep(2 * time.Second)
-		go open(t.Context())
+		go lease.Record(t.Context(), 1, [][]byte{random(10_000)})
 		synctest.Wait()
+		time.Sleep(2*time.Second - dynamolog.InsertGap)
+		twice := func() { // at the same time
+			go open(t.Context())
+			synctest.Wait()
+			go open(t.Context())
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+		}
+		broken.Store(true)
+		twice()
+		twice()
+		broken.Store(false)
+		time.Sleep(dynamolog.InsertRest - 4*time.Second)
+		twice()
+		twice()
+		rested := dynamolog.InsertRest
 		want := []sent{
 			{0, 1},
 			{0, 1}, // whose caller has gone: it tries alone, which its context ends
 			{dynamolog.InsertGap, 2},
 			{dynamolog.InsertGap, dynamolog.InsertMost},
+			{dynamolog.InsertGap, 1}, // the large one
+			{2 * time.Second, 1},
+			{2*time.Second + dynamolog.InsertGap, 1}, // fails
 			{2*time.Second + dynamolog.InsertGap, 1},
+			{4 * time.Second, 1},
+			{4 * time.Second, 1},
+			{2*time.Second + rested, 1},
+			{2*time.Second + rested, 1},
+			{4*time.Second + rested, 1},
+			{4*time.Second + rested + dynamolog.InsertGap, 1},
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("sent %v, want %v", got, want)

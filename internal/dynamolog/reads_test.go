@@ -12,7 +12,6 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/smithy-go/middleware"
 
 	"a2alambda/internal/dynamolog"
 	"a2alambda/internal/tasklog"
@@ -178,20 +177,13 @@ func TestSeatedFaults(t *testing.T) {
 	t.Parallel()
 	client, table := newTable(t)
 	var fault atomic.Pointer[func(context.Context, *dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error)]
-	o := client.Options()
-	o.APIOptions = append(o.APIOptions, func(s *middleware.Stack) error {
-		return s.Initialize.Add(middleware.InitializeMiddlewareFunc("fault", func(
-			ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
-		) (out middleware.InitializeOutput, md middleware.Metadata, err error) {
-			ask, isAsk := in.Parameters.(*dynamodb.BatchGetItemInput)
-			if do := fault.Load(); isAsk && do != nil {
-				out.Result, err = (*do)(ctx, ask)
-				return out, md, err
-			}
-			return next.HandleInitialize(ctx, in)
-		}), middleware.After)
-	})
-	l := dynamolog.New(dynamodb.New(o), table)
+	l := dynamolog.New(answered(client, func(ctx context.Context, in any) (any, error) {
+		ask, isAsk := in.(*dynamodb.BatchGetItemInput)
+		if do := fault.Load(); isAsk && do != nil {
+			return (*do)(ctx, ask)
+		}
+		return nil, nil
+	}), table)
 	a, b := sit(t, l), sit(t, l)
 	// ask lets both followers ask, A with a context, and returns their errors.
 	ask := func(ctx context.Context, do func(context.Context, *dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error)) (errA, errB error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
@@ -33,6 +34,18 @@ func (c client) PutItem(ctx context.Context, in *dynamodb.PutItemInput) (*dynamo
 
 func (c client) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
 	return onOwnStack(ctx, in, c.Client.UpdateItem)
+}
+
+// BatchExecuteStatement is tried once.
+func (c client) BatchExecuteStatement(
+	ctx context.Context, in *dynamodb.BatchExecuteStatementInput,
+) (*dynamodb.BatchExecuteStatementOutput, error) {
+	once := func(o *dynamodb.Options) { o.Retryer = aws.NopRetryer{} }
+	return onOwnStack(ctx, in, func(
+		ctx context.Context, in *dynamodb.BatchExecuteStatementInput, _ ...func(*dynamodb.Options),
+	) (*dynamodb.BatchExecuteStatementOutput, error) {
+		return c.Client.BatchExecuteStatement(ctx, in, once)
+	})
 }
 
 func onOwnStack[I, O any](ctx context.Context, in *I, do call[I, O]) (out *O, err error) {

@@ -26,7 +26,7 @@ var Needs = slices.Concat(
 		{"AgentFunction", "dynamodb:GetItem", "table", []string{"dynamolog.get", "dynamolog.put", "dynamolog.readSecret"}, ""},
 		{"AgentFunction", "dynamodb:BatchGetItem", "table", []string{"dynamolog.batch"}, ""},
 		{"AgentFunction", "dynamodb:PutItem", "table", []string{"dynamolog.putFresh", "dynamolog.putIf", "dynamolog.putPartItem", "dynamolog.putInPlace"}, ""},
-		{"AgentFunction", "dynamodb:PartiQLInsert", "table", []string{"dynamolog.insert"}, ""},
+		{"AgentFunction", "dynamodb:PartiQLInsert", "table", []string{"dynamolog.send"}, ""},
 		{"AgentFunction", "dynamodb:UpdateItem", "table", []string{"dynamolog.update", "dynamolog.transactUpdate"}, ""},
 		{"AgentFunction", "dynamodb:Query", "table", []string{"dynamolog.readPage"}, ""},
 		{"AgentFunction", "dynamodb:DeleteItem", "table", []string{"dynamolog.AskedOf", "dynamolog.Delete", "dynamolog.deleteInPlace", "dynamolog.deleteInContext"}, ""},
